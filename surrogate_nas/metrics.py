@@ -1,0 +1,190 @@
+"""What can be asked of a cell: metrics with unit and kind, and those that follow from the cell alone.
+
+The network is NAS-Bench-201's (Dong & Yang, ICLR 2020): a 3×3 stem with batch normalisation, three stages of
+cells at C, 2C and 4C channels, a residual block of stride 2 between stages, batch normalisation, pooling and
+a linear layer. Dead operations are built, so they count unless a metric's name says ``live``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.space.encodings import CONV1, CONV3, POOL, Choices, depth_and_live, edge_live, path_live
+
+Kind = Literal["search", "final", "record"]
+Quantity = Literal["error", "loss", "cost", "structure"]
+Column = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named, unit-carrying number of a cell; smaller is better throughout.
+
+    Attributes:
+        name: Such as ``valid_error`` or ``latency@raspi4``.
+        unit: Such as ``%``, ``nats``, ``ms``, ``s``, ``M`` (million), or empty for a count.
+        kind: ``search`` metrics may enter an objective; ``final`` ones (test results) are only reported;
+            ``record`` ones (training and evaluation seconds) say what an answer costs.
+        quantity: ``error`` (%) and ``loss`` (nats) are losses of the task, ``cost`` and ``structure`` regularise.
+        epochs: The training runs that it is held for; empty where training does not matter.
+        split: The data it was measured on, or empty.
+        description: One line, with what a reader must know.
+        source: Where the numbers come from.
+        n_cells: How many cells of the space have a value.
+    """
+
+    name: str
+    unit: str
+    kind: Kind
+    quantity: Quantity
+    epochs: tuple[int, ...] = ()
+    split: str = ""
+    description: str = ""
+    source: str = "analytic"
+    n_cells: int = -1
+
+
+@dataclass(frozen=True)
+class Network:
+    """The macro architecture around the cell.
+
+    Attributes:
+        classes: Outputs of the linear layer.
+        channels: Channels of the first stage, C.
+        cells_per_stage: Cells in each of the three stages, N.
+        image_size: Height and width of the input.
+        input_channels: Channels of the input.
+    """
+
+    classes: int = 10
+    channels: int = 16
+    cells_per_stage: int = 5
+    image_size: int = 32
+    input_channels: int = 3
+
+    @property
+    def stages(self) -> list[tuple[int, int]]:
+        """(channels, image size) of the three stages; a stride of 2 rounds an odd size up."""
+        sizes = [self.image_size]
+        for _ in range(2):
+            sizes.append((sizes[-1] + 1) // 2)
+        return [(self.channels * 2**i, size) for i, size in enumerate(sizes)]
+
+
+def _per_convolution(choices: Choices, ones: float, threes: float) -> Column:
+    return ones * (choices == CONV1).sum(axis=1) + threes * (choices == CONV3).sum(axis=1)
+
+
+def parameters(choices: Choices, network: Network) -> Column:
+    """Trainable parameters, dead operations included, shape ``(n,)``, a whole number.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+        network: The macro architecture.
+    """
+    c = network.channels
+    total = np.full(len(choices), 9.0 * network.input_channels * c + 2 * c)
+    for i, (width, _) in enumerate(network.stages):
+        total += network.cells_per_stage * _per_convolution(
+            choices, width**2 + 2 * width, 9 * width**2 + 2 * width
+        )
+        if i:
+            half = width // 2
+            total += 9 * half * width + 9 * width**2 + half * width + 4 * width
+    return total + 8 * c + (4 * c + 1) * network.classes
+
+
+def multiply_accumulates(choices: Choices, network: Network) -> Column:
+    """Multiply-accumulates by the paper's convention ("FLOPs"), shape ``(n,)``, a whole number.
+
+    Convolutions and the linear layer (with its bias) are counted; pooling, normalisation, ReLU and sums are not.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+        network: The macro architecture.
+    """
+    c = network.channels
+    total = np.full(len(choices), 9.0 * network.input_channels * c * network.image_size**2)
+    for i, (width, size) in enumerate(network.stages):
+        area = size**2
+        total += network.cells_per_stage * area * _per_convolution(choices, width**2, 9 * width**2)
+        if i:
+            half = width // 2
+            total += area * (9 * half * width + 9 * width**2 + half * width)
+    return total + (4 * c + 1) * network.classes
+
+
+def live_multiply_accumulates(choices: Choices, network: Network) -> Column:
+    """`multiply_accumulates` of the edges on a live path only, shape ``(n,)``.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+        network: The macro architecture.
+    """
+    return multiply_accumulates(np.where(edge_live(choices), choices, 0).astype(np.int8), network)
+
+
+def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return depth_and_live(choices)[:, 0].astype(float)
+
+
+def _convolutions(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return ((choices == CONV1) | (choices == CONV3)).sum(axis=1).astype(float)
+
+
+def _operations(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return ((choices >= CONV1) & (choices <= POOL)).sum(axis=1).astype(float)
+
+
+def _paths(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return path_live(choices).sum(axis=1).astype(float)
+
+
+def _millions(function: Callable[[Choices, Network], Column]) -> Callable[[Choices, Network], Column]:
+    return lambda choices, network: function(choices, network) / 1e6
+
+
+ANALYTIC: dict[str, tuple[Metric, Callable[[Choices, Network], Column]]] = {
+    metric.name: (metric, function)
+    for metric, function in [
+        (
+            Metric("params", "parameters", "search", "cost", description="trainable, dead operations included"),
+            parameters,
+        ),
+        (
+            Metric("macs", "M", "search", "cost", description="multiply-accumulates, the paper's convention"),
+            _millions(multiply_accumulates),
+        ),
+        (
+            Metric("live_macs", "M", "search", "cost", description="multiply-accumulates on live paths only"),
+            _millions(live_multiply_accumulates),
+        ),
+        (
+            Metric("depth", "", "search", "structure", description="longest live path, in operations"),
+            _depth,
+        ),
+        (
+            Metric("convolutions", "", "search", "structure", description="convolutions built in a cell"),
+            _convolutions,
+        ),
+        (
+            Metric("operations", "", "search", "structure", description="edges that are not none or skip"),
+            _operations,
+        ),
+        (
+            Metric("paths", "", "search", "structure", description="live paths from input to output"),
+            _paths,
+        ),
+    ]
+}
+"""The metrics that need no measurement, with the function from ``(n, 6)`` choices to ``(n,)`` values."""
+
+
+def analytic_metrics() -> Iterable[Metric]:
+    """The metrics of `ANALYTIC`."""
+    return (metric for metric, _ in ANALYTIC.values())

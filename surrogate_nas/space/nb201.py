@@ -1,0 +1,127 @@
+"""The NAS-Bench-201 cell space: four nodes, six edges, five operations, 15,625 cells.
+
+Dong & Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020.
+The space lists its cells in the official index order. That order is a product over the edges, shuffled by
+Python's Mersenne Twister with the seed 88, so it needs no index file; `snas data verify` holds it against one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Iterable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.space.base import Cell, Space
+from surrogate_nas.space.identity import functional_class, official_string
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+"""The edges (from, to) in the order of the string; `Cell.choices` follows it."""
+
+NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+"""The order of edges and operations in NASLib's tuples, which AnalogNAS-Bench shares."""
+
+_OFFICIAL_SHUFFLE_SEED = 88
+_SHAPE = "|OP~0|+|OP~0|OP~1|+|OP~0|OP~1|OP~2|"
+_FORMAT = re.compile(re.escape(_SHAPE).replace("OP", r"([^|+~]*)"))
+_TO_NASLIB_EDGE = [EDGES.index(edge) for edge in NASLIB_EDGES]
+_FROM_NASLIB_EDGE = [NASLIB_EDGES.index(edge) for edge in EDGES]
+
+
+class NB201(Space):
+    """The NAS-Bench-201 cell space; use the shared instance `surrogate_nas.space.nb201()`.
+
+    Example:
+        >>> space = NB201()
+        >>> str(space[11])
+        '|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|'
+    """
+
+    name = "nb201"
+    positions = tuple(f"{source}-{target}" for source, target in EDGES)
+    options = (OPERATIONS,) * len(EDGES)
+
+    def _order(self) -> list[tuple[int, ...]]:
+        order = list(itertools.product(range(len(OPERATIONS)), repeat=len(EDGES)))
+        random.Random(_OFFICIAL_SHUFFLE_SEED).shuffle(order)
+        return order
+
+    def _print(self, choices: tuple[int, ...]) -> str:
+        a, b, c, d, e, f = (OPERATIONS[choice] for choice in choices)
+        return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+    def parse(self, text: str) -> Cell:
+        """Read the field's string, such as ``|none~0|+|none~0|none~1|+|none~0|none~1|none~2|``.
+
+        Args:
+            text: The string; surrounding white space is ignored.
+
+        Raises:
+            UserError: The string has another shape, or an operation is unknown.
+        """
+        match = _FORMAT.fullmatch(text.strip())
+        if match is None:
+            raise UserError(f"Malformed cell {text!r}: a NAS-Bench-201 cell reads {_SHAPE}.")
+        for operation in match.groups():
+            if operation not in OPERATIONS:
+                known = ", ".join(OPERATIONS)
+                raise UserError(f"Unknown operation {operation!r} in cell {text!r}. Known: {known}.")
+        return self._by_choices[tuple(OPERATIONS.index(operation) for operation in match.groups())]
+
+    def official_string(self, cell: Cell) -> str:
+        """The benchmark's own isomorphism string (6,466 distinct ones over the space).
+
+        Args:
+            cell: Any cell of the space.
+        """
+        return official_string(cell.choices)
+
+    @cached_property
+    def official_classes(self) -> NDArray[np.int32]:
+        """For every cell the number of its official isomorphism class, shape ``(15625,)``, 6,466 classes."""
+        return _number(official_string(cell.choices) for cell in self)
+
+    @cached_property
+    def functional_classes(self) -> NDArray[np.int32]:
+        """For every cell the number of its functional class, shape ``(15625,)``, 5,044 classes.
+
+        Cells of one class compute the same family of functions of their live weights; their parameters,
+        MACs and latency can still differ, because dead operations are built.
+        """
+        return _number(functional_class(cell.choices) for cell in self)
+
+    def to_naslib(self, cell: Cell) -> tuple[int, ...]:
+        """NASLib's tuple of six operation numbers (edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3; AnalogNAS-Bench's too).
+
+        Args:
+            cell: Any cell of the space.
+        """
+        return tuple(NASLIB_OPERATIONS.index(OPERATIONS[cell.choices[e]]) for e in _TO_NASLIB_EDGE)
+
+    def from_naslib(self, numbers: Iterable[int]) -> Cell:
+        """The inverse of `to_naslib`.
+
+        Args:
+            numbers: Six operation numbers between 0 and 4.
+
+        Raises:
+            UserError: There are not six, or one is out of range.
+        """
+        numbers = tuple(numbers)
+        if len(numbers) != len(EDGES) or not all(0 <= n < len(NASLIB_OPERATIONS) for n in numbers):
+            raise UserError(f"A NASLib tuple has {len(EDGES)} numbers from 0 to 4, not {numbers!r}.")
+        names = [NASLIB_OPERATIONS[n] for n in numbers]
+        return self._by_choices[tuple(OPERATIONS.index(names[e]) for e in _FROM_NASLIB_EDGE)]
+
+
+def _number(identities: Iterable[object]) -> NDArray[np.int32]:
+    """Number identities by first appearance."""
+    seen: dict[object, int] = {}
+    return np.array([seen.setdefault(identity, len(seen)) for identity in identities], dtype=np.int32)

@@ -1,0 +1,68 @@
+"""What a search strategy is: it proposes cells and is told how they scored. Nothing else.
+
+A strategy never holds a benchmark. The experiment asks, evaluates, counts, charges and stores; it first tells
+every strategy of a seed the same first cells, so a strategy must learn from trials that it did not ask for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.trial import Trial
+
+
+class Strategy(ABC):
+    """The base of every strategy; a subclass needs `ask`, and `tell` if it learns.
+
+    The same seed and the same told trials give the same questions. A cell may be asked again: it answers the
+    same and is charged again.
+
+    Attributes:
+        batch_size: How many cells the strategy likes to be asked for at once.
+        space: The space that cells come from.
+        rng: The strategy's own generator, made from the seed.
+
+    Example:
+        >>> class Greedy(Strategy):
+        ...     best = None
+        ...     def ask(self, n):
+        ...         draw = self.space.sample
+        ...         return [self.space.mutate(self.best.cell, self.rng) if self.best else draw(self.rng)] * n
+        ...     def tell(self, trials):
+        ...         self.best = min([*trials, *([self.best] if self.best else [])], key=lambda t: t.score)
+    """
+
+    batch_size: ClassVar[int] = 1
+
+    def __init__(self, space: Space, *, seed: int) -> None:
+        """Store the space and make the generator.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+        """
+        self.space = space
+        self.rng = np.random.default_rng(seed)
+
+    @abstractmethod
+    def ask(self, n: int) -> Sequence[Cell]:
+        """Propose cells.
+
+        Args:
+            n: The most that may be returned, at least 1.
+
+        Returns:
+            Between 1 and `n` cells of the space.
+        """
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Learn from evaluated trials; only new ones are told, in the order of evaluation.
+
+        Args:
+            trials: At least one trial; the first cells of a run come this way too, without having been asked.
+        """

@@ -1,0 +1,35 @@
+"""A trial: what one evaluation of a cell told, and all that a strategy may know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from surrogate_nas.space import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The outcome of one evaluation under an objective.
+
+    Attributes:
+        index: The trial's place in its run, from 0.
+        cell: The evaluated cell.
+        score: What is minimised; finite. An infeasible cell's score lies above that of every feasible one.
+        loss: The L of the objective (dimensionless: errors as fractions, losses in nats).
+        penalty: The λ·R of the objective (dimensionless).
+        feasible: Whether every constraint holds.
+        epochs: The training run that the loss was read from; None where training plays no part.
+        cost_seconds: The simulated or measured seconds that the evaluation was charged.
+        values: The search metrics that the objective looked up, in their own units.
+    """
+
+    index: int
+    cell: Cell
+    score: float
+    loss: float
+    penalty: float
+    feasible: bool
+    epochs: int | None
+    cost_seconds: float
+    values: Mapping[str, float] = field(default_factory=dict)
