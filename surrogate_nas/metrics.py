@@ -14,7 +14,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.encodings import CONV1, CONV3, POOL, Choices, depth_and_live, edge_live, path_live
+from surrogate_nas.space.encodings import (
+    CONV1,
+    CONV3,
+    POOL,
+    Choices,
+    depth_and_live,
+    edge_live,
+    operation_counts,
+    path_live,
+)
 
 Kind = Literal["search", "final", "record"]
 Quantity = Literal["error", "loss", "cost", "structure"]
@@ -77,7 +86,8 @@ class Network:
 
 
 def _per_convolution(choices: Choices, ones: float, threes: float) -> Column:
-    return ones * (choices == CONV1).sum(axis=1) + threes * (choices == CONV3).sum(axis=1)
+    counts = operation_counts(choices).astype(np.float64)
+    return ones * counts[:, CONV1] + threes * counts[:, CONV3]
 
 
 def parameters(choices: Choices, network: Network) -> Column:
@@ -90,9 +100,7 @@ def parameters(choices: Choices, network: Network) -> Column:
     c = network.channels
     total = np.full(len(choices), 9.0 * network.input_channels * c + 2 * c)
     for i, (width, _) in enumerate(network.stages):
-        total += network.cells_per_stage * _per_convolution(
-            choices, width**2 + 2 * width, 9 * width**2 + 2 * width
-        )
+        total += network.cells_per_stage * _per_convolution(choices, width**2 + 2 * width, 9 * width**2 + 2 * width)
         if i:
             half = width // 2
             total += 9 * half * width + 9 * width**2 + half * width + 4 * width
@@ -130,19 +138,19 @@ def live_multiply_accumulates(choices: Choices, network: Network) -> Column:
 
 
 def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return depth_and_live(choices)[:, 0].astype(float)
+    return depth_and_live(choices)[:, 0].astype(np.float64)
 
 
 def _convolutions(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return ((choices == CONV1) | (choices == CONV3)).sum(axis=1).astype(float)
+    return operation_counts(choices)[:, [CONV1, CONV3]].sum(axis=1).astype(np.float64)
 
 
 def _operations(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return ((choices >= CONV1) & (choices <= POOL)).sum(axis=1).astype(float)
+    return operation_counts(choices)[:, [CONV1, CONV3, POOL]].sum(axis=1).astype(np.float64)
 
 
 def _paths(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return path_live(choices).sum(axis=1).astype(float)
+    return path_live(choices).sum(axis=1).astype(np.float64)
 
 
 def _millions(function: Callable[[Choices, Network], Column]) -> Callable[[Choices, Network], Column]:

@@ -63,6 +63,7 @@ class Table:
         metrics: Every metric by name; `Metric.epochs` and `Metric.n_cells` are filled in by `add`.
         columns: Shape ``(len(space),)`` each.
         n_seeds: Per (metric, epochs), shape ``(len(space),)``.
+        sources: Where the numbers of each (metric, epochs) come from.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Table:
     metrics: dict[str, Metric] = field(default_factory=dict)
     columns: dict[ColumnKey, Values] = field(default_factory=dict)
     n_seeds: dict[tuple[str, int | None], NDArray[np.int16]] = field(default_factory=dict)
+    sources: dict[tuple[str, int | None], str] = field(default_factory=dict)
 
     def add(
         self,
@@ -105,6 +107,7 @@ class Table:
         self.columns[ColumnKey(metric.name, epochs, "mean")] = mean
         counts = np.where(np.isfinite(mean), n_seeds, 0).astype(np.int16)
         self.n_seeds[metric.name, epochs] = counts
+        self.sources[metric.name, epochs] = metric.source
         for seed, values in (per_seed or {}).items():
             self.columns[ColumnKey(metric.name, epochs, seed)] = np.asarray(values, dtype=np.float64)
 
@@ -141,6 +144,7 @@ def write_table(table: Table, path: Path) -> None:
             file[f"columns/{name}/{_epochs_text(epochs)}/{seed}"] = values
         for (name, epochs), counts in table.n_seeds.items():
             file[f"columns/{name}/{_epochs_text(epochs)}/n_seeds"] = counts
+            file[f"columns/{name}/{_epochs_text(epochs)}"].attrs["source"] = table.sources[name, epochs]
 
 
 @contextmanager
@@ -175,6 +179,7 @@ class TableFile:
         path: The file.
         metrics: Every metric by name.
         keys: The columns that it holds.
+        sources: Where the numbers of each (metric, epochs) come from.
     """
 
     def __init__(self, path: Path) -> None:
@@ -199,17 +204,19 @@ class TableFile:
             self._attributes: dict[str, Any] = attributes
             self.metrics: dict[str, Metric] = {}
             self.keys: set[ColumnKey] = set()
+            self.sources: dict[tuple[str, int | None], str] = {}
             for name, group in file["columns"].items():
                 runs = []
                 for epochs_text, run in group.items():
                     epochs = None if epochs_text == _ANY else int(epochs_text)
                     runs += [] if epochs is None else [epochs]
+                    self.sources[name, epochs] = str(run.attrs["source"])
                     self.keys |= {
                         ColumnKey(name, epochs, "mean" if seed == "mean" else int(seed))
                         for seed in run
                         if seed != "n_seeds"
                     }
-                details = {k: (v if isinstance(v, str) else int(v)) for k, v in group.attrs.items()}
+                details: dict[str, Any] = {k: v if isinstance(v, str) else int(v) for k, v in group.attrs.items()}
                 self.metrics[name] = Metric(name=name, epochs=tuple(sorted(runs)), **details)
 
     def __getattr__(self, name: str) -> str:

@@ -82,7 +82,7 @@ def read_file(path: Path) -> Table:
         title="AnalogNAS-Bench: CIFAR-10 test errors, digital and under analogue noise and drift",
         source="Python package analog-nasbench",
         licence="none stated",
-        citation="Bessalah et al., AnalogNAS-Bench: A NAS Benchmark for Analog In-Memory Computing, 2025",
+        citation="AnalogNAS-Bench: A NAS Benchmark for Analog In-Memory Computing, arXiv:2506.18495, 2025",
         loss="digital_error",
         network=Network(classes=10),
         cost="queries",

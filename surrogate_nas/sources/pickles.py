@@ -68,7 +68,7 @@ def numpy_scalars() -> dict[str, object]:
     import numpy as np
     from numpy._core import multiarray
 
-    scalar = multiarray.scalar  # type: ignore[attr-defined]
+    scalar = multiarray.scalar
     return {
         "numpy.core.multiarray.scalar": scalar,
         "numpy._core.multiarray.scalar": scalar,

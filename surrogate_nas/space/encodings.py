@@ -24,9 +24,7 @@ NONE, SKIP, CONV1, CONV3, POOL = range(5)
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 """The four input→output paths, as edges in the order of the string."""
 _LIVE_OPERATIONS = (SKIP, CONV1, CONV3, POOL)
-_SUBSETS = tuple(
-    subset for size in (1, 2, 3, 4) for subset in itertools.combinations(_LIVE_OPERATIONS, size)
-)
+_SUBSETS = tuple(subset for size in (1, 2, 3, 4) for subset in itertools.combinations(_LIVE_OPERATIONS, size))
 _MISSING = -1.0
 """The length of a path that does not exist."""
 
@@ -53,13 +51,18 @@ def edge_live(choices: Choices) -> NDArray[np.bool_]:
     return live
 
 
+def _holds(choices: Choices) -> NDArray[np.bool_]:
+    """Whether each edge holds each operation, shape ``(n, 6, 5)``."""
+    return np.equal(choices[:, :, None], np.arange(5, dtype=np.int8))
+
+
 def one_hot(choices: Choices) -> Matrix:
     """The operation of every edge, 30 columns.
 
     Args:
         choices: Shape ``(n, 6)``.
     """
-    return (choices[:, :, None] == np.arange(5)).reshape(len(choices), -1).astype(np.float32)
+    return _holds(choices).reshape(len(choices), -1).astype(np.float32)
 
 
 def operation_counts(choices: Choices) -> Matrix:
@@ -68,7 +71,7 @@ def operation_counts(choices: Choices) -> Matrix:
     Args:
         choices: Shape ``(n, 6)``.
     """
-    return (choices[:, :, None] == np.arange(5)).sum(axis=1).astype(np.float32)
+    return _holds(choices).sum(axis=1).astype(np.float32)
 
 
 def paths(choices: Choices) -> Matrix:

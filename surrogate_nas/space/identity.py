@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 _NONE, _SKIP, _POOL = 0, 1, 4
 _NODES = ((), ((0, 0),), ((1, 0), (2, 1)), ((3, 0), (4, 1), (5, 2)))
 """For every node its incoming (edge, source node) pairs, edges numbered in the order of the string."""
 _OFFICIAL_NAMES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
-Term: TypeAlias = tuple  # type: ignore[type-arg]
+Term: TypeAlias = tuple[Any, ...]
 """A summand of a node: ``()`` is the input, ``(op, edge, terms)`` an operation on a sum of terms."""
 
 

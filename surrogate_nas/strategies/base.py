@@ -60,7 +60,7 @@ class Strategy(ABC):
             Between 1 and `n` cells of the space.
         """
 
-    def tell(self, trials: Sequence[Trial]) -> None:
+    def tell(self, trials: Sequence[Trial]) -> None:  # noqa: B027 - learning is optional
         """Learn from evaluated trials; only new ones are told, in the order of evaluation.
 
         Args:

@@ -1,0 +1,99 @@
+"""Benchmarks by name: `load` opens what is here and says how to fetch what is not."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
+from surrogate_nas.benchmarks.table import TableBenchmark
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.sources import analog, nb201
+from surrogate_nas.sources.home import home, table_path
+from surrogate_nas.table import write_table
+
+__all__ = ["Answer", "Benchmark", "Question", "TableBenchmark", "available", "default", "load"]
+
+
+def default() -> str:
+    """The name of the benchmark that needs no download."""
+    return analog.NAME
+
+
+def load(name: str) -> TableBenchmark:
+    """Open a benchmark.
+
+    Args:
+        name: Such as ``nb201-cifar10``.
+
+    Raises:
+        UserError: The name is unknown, its data is not here yet, or its file is damaged.
+    """
+    path = table_path(name)
+    if path.is_file():
+        return _open(path, path.stat().st_mtime_ns)
+    if name == analog.NAME:
+        return _open(_make_embedded(path), 0)
+    if name in nb201.NAMES:
+        raise UserError(f"{name} is not here yet: run snas data fetch nb201 (17 MB).")
+    raise unknown("benchmark", name, known())
+
+
+@lru_cache(maxsize=8)
+def _open(path: Path, modified: int) -> TableBenchmark:  # noqa: ARG001 - part of the cache's key
+    return TableBenchmark(path)
+
+
+def _make_embedded(path: Path) -> Path:
+    """Assemble AnalogNAS-Bench's table once; where the folder cannot be written, in a temporary one."""
+    table = analog.read()
+    try:
+        write_table(table, path)
+    except UserError as error:
+        path = _temporary_folder() / path.name
+        warnings.warn(f"{error} Using {path} instead.", stacklevel=2)
+        write_table(table, path)
+    return path
+
+
+@lru_cache(maxsize=1)
+def _temporary_folder() -> Path:
+    from tempfile import TemporaryDirectory
+
+    folder = TemporaryDirectory(prefix="surrogate_nas-")
+    _kept.append(folder)
+    return Path(folder.name)
+
+
+_kept: list[Any] = []
+"""Keeps temporary folders alive until the process ends."""
+
+
+def known() -> list[str]:
+    """The names of all benchmarks that `load` can open now or after a fetch."""
+    imported = [path.stem for path in (home() / "tables").glob("*.h5")]
+    return sorted({analog.NAME, *nb201.NAMES, *imported})
+
+
+def available() -> list[dict[str, Any]]:
+    """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to get it."""
+    return [_describe(name) for name in known()]
+
+
+def _describe(name: str) -> dict[str, Any]:
+    if name in nb201.NAMES and not table_path(name).is_file():
+        return {
+            "name": name,
+            "title": "not here yet: snas data fetch nb201",
+            "space": "nb201",
+            "cells": 15625,
+            "available": False,
+            "metrics": [],
+            "source": "public extracts at pinned commits",
+            "licence": "see data/manifest.json",
+            "citation": nb201.manifest()["citation"],
+            "banner": "",
+        }
+    return load(name).describe()

@@ -1,0 +1,280 @@
+"""One interface for every benchmark: what is this metric of this cell, at these epochs, for this seed, at what cost?"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.table import Seed
+
+Values: TypeAlias = NDArray[np.float64]
+CellLike: TypeAlias = Cell | str
+
+
+class Question(NamedTuple):
+    """A metric after a training run of given length; None where training plays no part."""
+
+    metric: str
+    epochs: int | None
+
+    def __str__(self) -> str:
+        return self.metric if self.epochs is None else f"{self.metric}[{self.epochs}]"
+
+
+class Measurement(NamedTuple):
+    """What a benchmark answers to a batch of cells.
+
+    Attributes:
+        values: Shape ``(n cells, m questions)``, in each metric's own unit.
+        cost: What each cell was charged, shape ``(n,)``: seconds, or queries where `Benchmark.cost` says so.
+    """
+
+    values: Values
+    cost: Values
+
+
+class Answer(float):
+    """A number that knows what it answers; it computes and compares as the plain value.
+
+    Attributes:
+        cell: The cell asked about.
+        metric: The metric's name.
+        epochs: The length of the training run, or None.
+        seed: The training seed, or ``"mean"``.
+        unit: The metric's unit.
+        source: Where the number comes from.
+        n_seeds: How many seeds a mean is over; None where the source does not say.
+    """
+
+    __slots__ = ("cell", "epochs", "metric", "n_seeds", "seed", "source", "unit")
+
+    cell: Cell
+    metric: str
+    epochs: int | None
+    seed: Seed | None
+    unit: str
+    source: str
+    n_seeds: int | None
+
+    @property
+    def value(self) -> float:
+        """The plain number."""
+        return float(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as a JSON object."""
+        return {
+            "cell": str(self.cell),
+            "metric": self.metric,
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "value": float(self),
+            "unit": self.unit,
+            "source": self.source,
+            "n_seeds": self.n_seeds,
+        }
+
+
+class Benchmark(ABC):
+    """Answers questions about the cells of a space.
+
+    Subclasses set the attributes and give `measure`, `n_seeds`, `scale` and `fingerprint`.
+
+    Attributes:
+        name: The name that `surrogate_nas.load` knows it by.
+        space: Its cells.
+        metrics: Everything that it can be asked.
+        network: The macro architecture behind `params` and `macs`.
+        cost: ``seconds``, or ``queries`` where a query costs one unit.
+        loss: The default loss term of an objective over it.
+        banner: A warning that every report must carry, or empty.
+        title: One line saying what it holds.
+        source: Where its numbers come from.
+        licence: As stated by the source.
+        citation: The paper to cite.
+    """
+
+    name: str
+    space: Space
+    metrics: Sequence[Metric]
+    network: Network
+    cost: Literal["seconds", "queries"]
+    loss: str
+    banner: str
+    title: str
+    source: str
+    licence: str
+    citation: str
+    _by_name: Mapping[str, Metric]
+
+    @abstractmethod
+    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
+        """Answer several questions about several cells in one call.
+
+        Args:
+            cells: Cells of `space`.
+            questions: Each one resolved by `question`.
+            seed: A training seed, or ``"mean"``.
+
+        Raises:
+            UserError: A seed or a value is not held.
+        """
+
+    @abstractmethod
+    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
+        """Over how many seeds an answer is the mean; None where the source does not say.
+
+        Args:
+            cell: The cell.
+            question: A resolved question.
+            seed: A training seed, or ``"mean"``.
+        """
+
+    def source_of(self, question: Question) -> str:
+        """Where the numbers of a question come from.
+
+        Args:
+            question: A resolved question.
+        """
+        return self._by_name[question.metric].source
+
+    @abstractmethod
+    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
+        """Median and maximum of a metric over the space, which freeze the constants of an objective.
+
+        Args:
+            question: A resolved question.
+            seed: A training seed, or ``"mean"``.
+
+        Raises:
+            UserError: The metric is not held for every cell.
+        """
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A digest of everything that its answers depend on."""
+
+    def metric(self, name: str) -> Metric:
+        """Return a metric by name.
+
+        Args:
+            name: Such as ``valid_error``.
+
+        Raises:
+            UserError: The benchmark has no such metric.
+        """
+        found = self._by_name.get(name)
+        if found is None:
+            raise unknown(f"metric of {self.name}", name, self._by_name)
+        return found
+
+    def question(self, name: str, epochs: int | None = None) -> Question:
+        """Resolve a metric and the length of the training run.
+
+        Args:
+            name: The metric's name.
+            epochs: The length of the run; None for the metric's longest. Ignored where training plays no part.
+
+        Raises:
+            UserError: The metric is unknown, or not held for these epochs.
+        """
+        metric = self.metric(name)
+        if not metric.epochs:
+            return Question(name, None)
+        if epochs is None:
+            return Question(name, metric.epochs[-1])
+        if epochs not in metric.epochs:
+            held = ", ".join(map(str, metric.epochs))
+            raise UserError(
+                f"{self.name} holds {name} for runs of {held} epochs, not {epochs}; "
+                "each is a training run of its own, so none stands in for another."
+            )
+        return Question(name, epochs)
+
+    def query(
+        self,
+        cells: CellLike | Sequence[CellLike],
+        metric: str | None = None,
+        *,
+        epochs: int | None = None,
+        seed: Seed | None = None,
+    ) -> Any:
+        """Look up metrics of cells; spends nothing, since only an objective charges.
+
+        Args:
+            cells: A cell or its string, or a sequence of them.
+            metric: The metric's name; None for every search metric held at `epochs`.
+            epochs: The length of the training run; None for each metric's longest.
+            seed: A training seed; None for the mean over seeds.
+
+        Returns:
+            An `Answer` for one cell and one metric; a dict by name where no metric is named; a list of either
+            for a sequence of cells.
+
+        Raises:
+            UserError: A cell, metric, epochs or seed that is not held.
+        """
+        seed = "mean" if seed is None else seed
+        if isinstance(cells, str | Cell):
+            return self._query([self.space.cell(cells)], metric, epochs, seed)[0]
+        return self._query([self.space.cell(cell) for cell in cells], metric, epochs, seed)
+
+    def _query(self, cells: list[Cell], metric: str | None, epochs: int | None, seed: Seed) -> list[Any]:
+        if metric is not None:
+            question = self.question(metric, epochs)
+            values = self.measure(cells, (question,), seed).values
+            return [self._answer(cell, question, seed, values[i, 0]) for i, cell in enumerate(cells)]
+        questions = self._search_questions(epochs)
+        values = self.measure(cells, questions, seed).values
+        return [
+            {q.metric: self._answer(cell, q, seed, values[i, j]) for j, q in enumerate(questions)}
+            for i, cell in enumerate(cells)
+        ]
+
+    def _search_questions(self, epochs: int | None) -> list[Question]:
+        search = [metric for metric in self.metrics if metric.kind == "search"]
+        if epochs is not None:
+            search = [metric for metric in search if not metric.epochs or epochs in metric.epochs]
+            if not any(metric.epochs for metric in search):
+                held = sorted({e for metric in self.metrics if metric.kind == "search" for e in metric.epochs})
+                raise UserError(
+                    f"{self.name} holds no search metric for runs of {epochs} epochs, "
+                    f"but for {', '.join(map(str, held)) or 'none'}."
+                )
+        return [self.question(metric.name, epochs) for metric in search]
+
+    def _answer(self, cell: Cell, question: Question, seed: Seed, value: float) -> Answer:
+        answer = Answer(value)
+        metric = self._by_name[question.metric]
+        answer.cell, answer.metric, answer.epochs = cell, question.metric, question.epochs
+        answer.seed = seed if question.epochs is not None else None
+        answer.unit = metric.unit
+        answer.source = self.source_of(question)
+        answer.n_seeds = self.n_seeds(cell, question, seed)
+        return answer
+
+    def describe(self) -> dict[str, Any]:
+        """The benchmark's entry in ``snas benchmarks --json``."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "space": self.space.name,
+            "cells": len(self.space),
+            "available": True,
+            "metrics": [
+                {"name": m.name, "unit": m.unit, "epochs": list(m.epochs), "kind": m.kind, "split": m.split}
+                for m in self.metrics
+            ],
+            "source": self.source,
+            "licence": self.licence,
+            "citation": self.citation,
+            "banner": self.banner,
+        }

@@ -1,0 +1,184 @@
+"""A benchmark read from a table: every answer was measured before, by somebody else or by this project."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.errors import UserError
+from surrogate_nas.metrics import ANALYTIC, analytic_metrics
+from surrogate_nas.space import Cell
+from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
+
+
+class TableBenchmark(Benchmark):
+    """Answers from an HDF5 table (`surrogate_nas.table`), and analytic metrics from the cells themselves.
+
+    A query costs the training run it reads plus one validation pass, in the seconds that the table records, or one
+    unit where it records none. Questions that need no training cost nothing.
+
+    Example:
+        >>> bench = TableBenchmark(path)  # doctest: +SKIP
+        >>> bench.query(bench.space[0], "valid_error", epochs=200)  # doctest: +SKIP
+        18.017333340000007
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a table; columns are read when first asked for.
+
+        Args:
+            path: The file.
+
+        Raises:
+            UserError: The file is missing, damaged or of another format.
+        """
+        self._table = TableFile(path)
+        self.path = path
+        self.name, self.title, self.banner = self._table.name, self._table.title, self._table.banner
+        self.source, self.licence, self.citation = self._table.source, self._table.licence, self._table.citation
+        self.loss = self._table.loss
+        self.cost = "queries" if self._table.cost == "queries" else "seconds"
+        self.space = self._table.cells
+        self.network = self._table.network
+        self.metrics = (*self._table.metrics.values(), *analytic_metrics())
+        self._by_name = {metric.name: metric for metric in self.metrics}
+        self._columns: dict[ColumnKey, Values] = {}
+        self._costs: dict[tuple[tuple[int, ...], Seed], Values] = {}
+        self._counts: dict[Question, Any] = {}
+
+    def __reduce__(self) -> tuple[type[TableBenchmark], tuple[Path]]:
+        return TableBenchmark, (self.path,)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the table's columns, as written in the file."""
+        return hashlib.sha256(f"table {self._table.digest}".encode()).hexdigest()
+
+    def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
+        """A whole column in the order of `space`, for analysis; shape ``(len(space),)``, NaN where missing.
+
+        Final metrics are served too: a strategy never holds a benchmark.
+
+        Args:
+            metric: The metric's name.
+            epochs: The length of the training run; None for the metric's longest.
+            seed: A training seed; None for the mean.
+
+        Raises:
+            UserError: The metric, epochs or seed is not held.
+        """
+        return self._column(self.question(metric, epochs), "mean" if seed is None else seed)
+
+    def _column(self, question: Question, seed: Seed) -> Values:
+        key = ColumnKey(question.metric, question.epochs, "mean" if question.epochs is None else seed)
+        values = self._columns.get(key)
+        if values is None:
+            values = self._read(key)
+            values.flags.writeable = False
+            self._columns[key] = values
+        return values
+
+    def _read(self, key: ColumnKey) -> Values:
+        if key in self._table.keys:
+            return self._table.column(key)
+        if key.metric in ANALYTIC and key.metric not in self._table.metrics:
+            return ANALYTIC[key.metric][1](self.space.choices, self.network)
+        held = [str(k.seed) for k in self._table.keys if k[:2] == key[:2]]
+        seeds = ", ".join(sorted(seed for seed in held if seed != "mean"))
+        raise UserError(
+            f"{self.name} does not hold {Question(key.metric, key.epochs)} for seed {key.seed}, "
+            f"but {f'for the seeds {seeds} and their mean' if seeds else 'only the mean over seeds'}."
+        )
+
+    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
+        """Look several questions up for several cells.
+
+        Args:
+            cells: Cells of `space`.
+            questions: Each one resolved by `question`.
+            seed: A training seed, or ``"mean"``.
+
+        Raises:
+            UserError: A seed or a value is not held.
+        """
+        index = [cell.index for cell in cells]
+        values = np.empty((len(index), len(questions)))
+        for j, question in enumerate(questions):
+            values[:, j] = self._column(question, seed)[index]
+        if np.isnan(values).any():
+            row, column = np.argwhere(np.isnan(values))[0]
+            raise self._missing(cells[row], questions[column], seed)
+        runs = tuple(sorted({q.epochs for q in questions if q.epochs is not None}))
+        return Measurement(values, self._cost(runs, seed)[index])
+
+    def _missing(self, cell: Cell, question: Question, seed: Seed) -> UserError:
+        present = int(np.isfinite(self._column(question, seed)).sum())
+        return UserError(
+            f"{self.name} has no {question} for {cell} ({'mean' if seed == 'mean' else f'seed {seed}'}); "
+            f"it holds {present} of {len(self.space)} cells there."
+        )
+
+    def _cost(self, runs: tuple[int, ...], seed: Seed) -> Values:
+        cost = self._costs.get((runs, seed))
+        if cost is None:
+            if self.cost == "queries":
+                cost = np.ones(len(self.space))
+            else:
+                cost = np.zeros(len(self.space))
+                for epochs in runs:
+                    cost = cost + self._seconds("train_seconds", epochs) + self._seconds("valid_seconds", epochs)
+            self._costs[runs, seed] = cost
+        return cost
+
+    def _seconds(self, name: str, epochs: int) -> Values:
+        return self._column(self.question(name, epochs), "mean")
+
+    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
+        """Over how many seeds an answer is the mean; None where the source does not say.
+
+        Args:
+            cell: The cell.
+            question: A resolved question.
+            seed: A training seed, or ``"mean"``.
+        """
+        if seed != "mean" and question.epochs is not None:
+            return 1
+        if question.metric not in self._table.metrics:
+            return None
+        counts = self._counts.get(question)
+        if counts is None:
+            counts = self._counts[question] = self._table.n_seeds(*question).tolist()
+        count: int = counts[cell.index]
+        return None if count == UNKNOWN_SEEDS else count
+
+    def source_of(self, question: Question) -> str:
+        """Where the numbers of a question come from.
+
+        Args:
+            question: A resolved question.
+        """
+        return self._table.sources.get(question, self._by_name[question.metric].source)
+
+    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
+        """Median and maximum of a metric over the space.
+
+        Args:
+            question: A resolved question.
+            seed: A training seed, or ``"mean"``.
+
+        Raises:
+            UserError: The metric is not held for every cell.
+        """
+        values = self._column(question, seed)
+        present = int(np.isfinite(values).sum())
+        if present < len(values):
+            raise UserError(
+                f"{self.name} holds {question} for {present} of {len(values)} cells only; "
+                "a fair search needs it for all of them."
+            )
+        return float(np.median(values)), float(values.max())
