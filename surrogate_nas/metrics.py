@@ -138,19 +138,19 @@ def live_multiply_accumulates(choices: Choices, network: Network) -> Column:
 
 
 def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return depth_and_live(choices)[:, 0].astype(np.float64)
+    return np.asarray(depth_and_live(choices)[:, 0], dtype=np.float64)
 
 
 def _convolutions(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return operation_counts(choices)[:, [CONV1, CONV3]].sum(axis=1).astype(np.float64)
+    return np.asarray(operation_counts(choices)[:, [CONV1, CONV3]].sum(axis=1), dtype=np.float64)
 
 
 def _operations(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return operation_counts(choices)[:, [CONV1, CONV3, POOL]].sum(axis=1).astype(np.float64)
+    return np.asarray(operation_counts(choices)[:, [CONV1, CONV3, POOL]].sum(axis=1), dtype=np.float64)
 
 
 def _paths(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return path_live(choices).sum(axis=1).astype(np.float64)
+    return np.asarray(path_live(choices).sum(axis=1), dtype=np.float64)
 
 
 def _millions(function: Callable[[Choices, Network], Column]) -> Callable[[Choices, Network], Column]:

@@ -32,6 +32,8 @@ FORMAT = "surrogate_nas table"
 VERSION = 1
 UNKNOWN_SEEDS = -1
 _ANY = "any"
+_TEXTS = ("name", "space", "title", "source", "licence", "citation", "objective", "cost", "banner")
+"""The attributes of a file that are plain text."""
 
 Seed = int | Literal["mean"]
 Values = NDArray[np.float64]
@@ -56,7 +58,7 @@ class Table:
         source: Where the numbers come from.
         licence: The licence that the source states.
         citation: The paper to cite.
-        loss: The default loss term of an objective over it, such as ``valid_error``.
+        objective: The default objective over it, such as ``valid_error``.
         network: The macro architecture behind `params` and `macs`.
         cost: ``seconds`` where training times are held, ``queries`` where every query costs one unit.
         banner: A warning that every report of it must carry, or empty.
@@ -72,7 +74,7 @@ class Table:
     source: str
     licence: str
     citation: str
-    loss: str
+    objective: str
     network: Network
     cost: Literal["seconds", "queries"] = "seconds"
     banner: str = ""
@@ -132,8 +134,7 @@ def write_table(table: Table, path: Path) -> None:
     """
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update({"format": FORMAT, "version": VERSION, "digest": table.digest()})
-        texts = ("name", "space", "title", "source", "licence", "citation", "loss", "cost", "banner")
-        file.attrs.update({key: getattr(table, key) for key in texts})
+        file.attrs.update({key: getattr(table, key) for key in _TEXTS})
         file.attrs["network"] = json.dumps(asdict(table.network))
         for name, metric in table.metrics.items():
             group = file.create_group(f"columns/{name}")
@@ -201,6 +202,8 @@ class TableFile:
                     f"{path} has table version {attributes['version']}; this program reads version {VERSION}. "
                     "Make it anew (snas data fetch or snas data import)."
                 )
+            if missing := sorted({*_TEXTS, "network", "digest"} - set(attributes)):
+                raise KeyError(f"no {', '.join(missing)}")
             self._attributes: dict[str, Any] = attributes
             self.metrics: dict[str, Metric] = {}
             self.keys: set[ColumnKey] = set()

@@ -32,10 +32,10 @@ def load(name: str) -> TableBenchmark:
         UserError: The name is unknown, its data is not here yet, or its file is damaged.
     """
     path = table_path(name)
+    if name == analog.NAME:
+        return _load_embedded(path)
     if path.is_file():
         return _open(path, path.stat().st_mtime_ns)
-    if name == analog.NAME:
-        return _open(_make_embedded(path), 0)
     if name in nb201.NAMES:
         raise UserError(f"{name} is not here yet: run snas data fetch nb201 (17 MB).")
     raise unknown("benchmark", name, known())
@@ -46,8 +46,16 @@ def _open(path: Path, modified: int) -> TableBenchmark:  # noqa: ARG001 - part o
     return TableBenchmark(path)
 
 
+def _load_embedded(path: Path) -> TableBenchmark:
+    """Open AnalogNAS-Bench's table, which is made on first use and made again if damaged or of another version."""
+    try:
+        return _open(path, path.stat().st_mtime_ns)
+    except (FileNotFoundError, UserError):
+        return _open(_make_embedded(path), 0)
+
+
 def _make_embedded(path: Path) -> Path:
-    """Assemble AnalogNAS-Bench's table once; where the folder cannot be written, in a temporary one."""
+    """Assemble AnalogNAS-Bench's table; where the folder cannot be written, in a temporary one."""
     table = analog.read()
     try:
         write_table(table, path)

@@ -93,7 +93,7 @@ class Benchmark(ABC):
         metrics: Everything that it can be asked.
         network: The macro architecture behind `params` and `macs`.
         cost: ``seconds``, or ``queries`` where a query costs one unit.
-        loss: The default loss term of an objective over it.
+        objective: The default objective over it.
         banner: A warning that every report must carry, or empty.
         title: One line saying what it holds.
         source: Where its numbers come from.
@@ -106,7 +106,7 @@ class Benchmark(ABC):
     metrics: Sequence[Metric]
     network: Network
     cost: Literal["seconds", "queries"]
-    loss: str
+    objective: str
     banner: str
     title: str
     source: str

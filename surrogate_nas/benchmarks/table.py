@@ -41,7 +41,7 @@ class TableBenchmark(Benchmark):
         self.path = path
         self.name, self.title, self.banner = self._table.name, self._table.title, self._table.banner
         self.source, self.licence, self.citation = self._table.source, self._table.licence, self._table.citation
-        self.loss = self._table.loss
+        self.objective = self._table.objective
         self.cost = "queries" if self._table.cost == "queries" else "seconds"
         self.space = self._table.cells
         self.network = self._table.network

@@ -83,7 +83,7 @@ def read_file(path: Path) -> Table:
         source="Python package analog-nasbench",
         licence="none stated",
         citation="AnalogNAS-Bench: A NAS Benchmark for Analog In-Memory Computing, arXiv:2506.18495, 2025",
-        loss="digital_error",
+        objective="digital_error + 0.02*params",
         network=Network(classes=10),
         cost="queries",
         banner=BANNER,

@@ -170,7 +170,7 @@ def _assemble(
         source="public extracts at pinned commits, see data/manifest.json",
         licence="MIT, but for v-tao/nats-bench-landscape, which states none",
         citation=manifest()["citation"],
-        loss="valid_error",
+        objective="valid_error",
         network=Network(classes=data.classes, image_size=data.image_size),
     )
 

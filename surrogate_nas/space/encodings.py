@@ -71,7 +71,7 @@ def operation_counts(choices: Choices) -> Matrix:
     Args:
         choices: Shape ``(n, 6)``.
     """
-    return _holds(choices).sum(axis=1).astype(np.float32)
+    return np.asarray(_holds(choices).sum(axis=1), dtype=np.float32)
 
 
 def paths(choices: Choices) -> Matrix:

@@ -1,0 +1,285 @@
+"""The official records of NAS-Bench-201 and NATS-Bench's topology space, gathered into one table a data set.
+
+Dong & Yang, "NAS-Bench-201", ICLR 2020; Dong et al., "NATS-Bench", TPAMI 2021. A record holds, for one architecture,
+a run of 12 epochs (``"12"`` or ``"less"``) and one of 200 (``"200"`` or ``"full"``), each on its own schedule and each
+with a trial per data set and seed. Only the last epoch of a run is read: before it the 200-epoch runs on CIFAR-100 and
+ImageNet16-120 hold validation and test images together. ``ori-test`` of those two is never read for the same reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.space import nb201
+from surrogate_nas.table import ColumnKey, Table, Values
+
+Progress = Callable[[int, int], None]
+RUNS = {"12": 12, "less": 12, "200": 200, "full": 200}
+"""The runs of a record by the names that the files use, with their epochs."""
+CITATION = (
+    "Dong & Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020; "
+    "Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size, TPAMI 2021"
+)
+_NO_TIMES = "Training times are missing for some of its results, so every query costs one unit instead of seconds."
+
+
+class _Reading(NamedTuple):
+    """One set of images of one data set in the records, and what its loss and error are called in a table."""
+
+    dataset: str
+    images: str
+    metric: str
+    note: str
+
+
+@dataclass(frozen=True)
+class _DataSet:
+    """A table to make; the first reading's data set is the one that is searched on and that sets the times."""
+
+    title: str
+    network: Network
+    readings: tuple[_Reading, ...]
+
+    @property
+    def searched(self) -> str:
+        return self.readings[0].dataset
+
+
+_HALF, _FULL, _TRAIN = (f"network trained on {on}" for on in ("train (25 k)", "train+valid (50 k)", "train"))
+
+
+def _plain(title: str, dataset: str, network: Network) -> _DataSet:
+    splits = (("train", "train_{}"), ("x-valid", "valid_{}"), ("x-test", "test_{}"))
+    return _DataSet(title, network, tuple(_Reading(dataset, *split, _TRAIN) for split in splits))
+
+
+_DATA_SETS = {
+    "cifar10": _DataSet(
+        "CIFAR-10",
+        Network(classes=10),
+        (
+            _Reading("cifar10-valid", "train", "train_{}", _HALF),
+            _Reading("cifar10-valid", "x-valid", "valid_{}", _HALF),
+            _Reading("cifar10-valid", "ori-test", "test_{}_25k", _HALF),
+            _Reading("cifar10", "ori-test", "test_{}", _FULL),
+        ),
+    ),
+    "cifar100": _plain("CIFAR-100", "cifar100", Network(classes=100)),
+    "imagenet16": _plain("ImageNet16-120", "ImageNet16-120", Network(classes=120, image_size=16)),
+}
+_LATENCY = Metric(
+    "latency@record",
+    "ms",
+    "search",
+    "cost",
+    description="read by the benchmark's authors without synchronising, batch 256; never mix with a device's latency",
+)
+_TRAIN_SECONDS = Metric("train_seconds", "s", "record", "cost", description="the whole training run")
+_VALID_SECONDS = Metric("valid_seconds", "s", "record", "cost", description="one validation pass")
+
+
+class RecordTables:
+    """Gathers records one at a time; holds only the columns, about 20 MB for the whole space.
+
+    Example:
+        >>> tables = RecordTables("mine", "NATS-Bench, topology space", "my folder", "MIT")
+        >>> tables.tables()
+        []
+    """
+
+    def __init__(self, prefix: str, title: str, source: str, licence: str) -> None:
+        """Start with no records.
+
+        Args:
+            prefix: The tables are named ``PREFIX-cifar10``, ``PREFIX-cifar100`` and ``PREFIX-imagenet16``.
+            title: What the records are; the data set and what is missing are added to it.
+            source: Where the records come from.
+            licence: The licence that the source states.
+        """
+        self._prefix, self._title, self._source, self._licence = prefix, title, source, licence
+        self._columns: dict[tuple[str, str, int | None], dict[int, Values]] = {}
+        """By data set, metric and epochs, a column for every seed."""
+
+    def add(self, record: object, origin: str) -> None:
+        """Add one architecture's record; of one added before, what both hold is replaced.
+
+        Args:
+            record: For each of the `RUNS` that it holds, the state dict of an ``ArchResults``.
+            origin: The file, and the place in it, for messages.
+
+        Raises:
+            UserError: It is not such a record, or of an architecture outside the topology space.
+        """
+        try:
+            runs, architecture = _runs(record)
+            index = nb201().parse(architecture).index
+            for name, data in _DATA_SETS.items():
+                self._add(name, data, index, runs)
+        except UserError as error:
+            raise UserError(f"{origin} cannot be imported: {error}") from error
+        except (AssertionError, AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+            raise UserError(f"{origin} is not an official record: {type(error).__name__}: {error}.") from error
+
+    def _add(self, name: str, data: _DataSet, index: int, runs: Mapping[int, Any]) -> None:
+        for epochs, results in runs.items():
+            for reading in data.readings:
+                for seed, trial in _trials(results, reading.dataset, epochs):
+                    for what, value in _loss_and_error(trial, reading.images, epochs).items():
+                        self._put(name, reading.metric.format(what), epochs, seed, index, value)
+            for seed, trial in _trials(results, data.searched, epochs):
+                seconds = [_number(trial.train_times, epoch) for epoch in range(epochs)]
+                self._put(name, _TRAIN_SECONDS.name, epochs, seed, index, float(np.sum(seconds)))
+        for metric, read in ((_VALID_SECONDS, _valid_seconds), (_LATENCY, _latency)):
+            for epochs in sorted(runs, reverse=True):
+                values = {s: read(trial, epochs) for s, trial in _trials(runs[epochs], data.searched, epochs)}
+                if np.isfinite(list(values.values())).any():
+                    for seed, value in values.items():
+                        self._put(name, metric.name, None, seed, index, value)
+                    break
+
+    def _put(self, name: str, metric: str, epochs: int | None, seed: int, index: int, value: float) -> None:
+        if np.isfinite(value):
+            seeds = self._columns.setdefault((name, metric, epochs), {})
+            if seed not in seeds:
+                seeds[seed] = np.full(len(nb201()), np.nan)
+            seeds[seed][index] = value
+
+    def tables(self) -> list[Table]:
+        """The tables of the data sets that the records hold anything of, cifar10, cifar100, imagenet16."""
+        return [self._table(name, data) for name, data in _DATA_SETS.items() if self._runs_of(name)]
+
+    def _runs_of(self, name: str) -> list[int]:
+        return sorted({epochs for table, _, epochs in self._columns if table == name and epochs is not None})
+
+    def _table(self, name: str, data: _DataSet) -> Table:
+        table = Table(
+            name=f"{self._prefix}-{name}",
+            space=nb201().name,
+            title="",
+            source=self._source,
+            licence=self._licence,
+            citation=CITATION,
+            objective="valid_error",
+            network=data.network,
+        )
+        runs = self._runs_of(name)
+        for metric, epochs in [*product(_metrics(data), runs), (_VALID_SECONDS, None), (_LATENCY, None)]:
+            seeds = self._columns.get((name, metric.name, epochs))
+            if seeds:
+                stacked = np.stack([seeds[seed] for seed in sorted(seeds)])
+                counts = np.isfinite(stacked).sum(axis=0)
+                mean = np.where(counts > 0, np.nansum(stacked, axis=0) / np.maximum(counts, 1), np.nan)
+                per_seed = None if epochs is None else dict(sorted(seeds.items()))
+                described = replace(metric, source=self._source)
+                table.add(described, epochs, mean, counts.astype(np.int16), per_seed)
+        held = np.any([np.isfinite(column) for column in table.columns.values()], axis=0)
+        note = "" if held.all() else f" ({held.sum():,} of the {len(held):,} architectures)"
+        table.title = f"{self._title} on {data.title}{note}"
+        if _lacks_times(table):
+            table.cost, table.banner = "queries", _NO_TIMES
+        return table
+
+
+def _lacks_times(table: Table) -> bool:
+    """Whether some result lacks the times that a query of it costs."""
+    nothing = np.full(len(nb201()), np.nan)
+    valid = table.columns.get(ColumnKey(_VALID_SECONDS.name, None, "mean"), nothing)
+    for (_, epochs, seed), values in table.columns.items():
+        if epochs is not None and seed == "mean":
+            train = table.columns.get(ColumnKey(_TRAIN_SECONDS.name, epochs, "mean"), nothing)
+            if (np.isfinite(values) & np.isnan(train + valid)).any():
+                return True
+    return False
+
+
+def refuse_size_space(found: str) -> None:
+    """Refuse NATS-Bench's size space.
+
+    Args:
+        found: A folder's name, or an architecture such as ``64:64:64:64:64``.
+
+    Raises:
+        UserError: It shows that the data is of the size space.
+    """
+    if re.search(r"NATS-sss|^\d+(:\d+)+$", found):
+        raise UserError(
+            f"this is NATS-Bench's size space ({found}), which searches channels; only the topology space "
+            "(NATS-tss-…, the cells of NAS-Bench-201) can be imported."
+        )
+
+
+def _runs(record: object) -> tuple[dict[int, Any], str]:
+    """The runs of a record by their epochs, and the one architecture that they are of."""
+    from nas_201_api import ArchResults
+
+    if not isinstance(record, dict) or not record:
+        raise TypeError(f"expected a dict of runs, found {type(record).__name__}")
+    architectures = {state["arch_str"] for state in record.values()}
+    if len(architectures) != 1:
+        raise ValueError(f"its runs are of different architectures, {sorted(architectures)}")
+    architecture = str(architectures.pop())
+    refuse_size_space(architecture)
+    if not set(record) <= set(RUNS):
+        raise ValueError(f"unknown runs {sorted(set(record) - set(RUNS))}; known are {', '.join(RUNS)}")
+    runs = {RUNS[run]: ArchResults.create_from_state_dict(state) for run, state in record.items()}
+    return runs, architecture
+
+
+def _trials(results: Any, dataset: str, epochs: int) -> Iterator[tuple[int, Any]]:
+    """The seeds and the ``ResultsCount`` of the trials that are held."""
+    if dataset in results.dataset_seed:
+        for seed in results.get_dataset_seeds(dataset):
+            if (dataset, seed) in results.all_results:
+                trial = results.query(dataset, seed)
+                if trial.epochs != epochs:
+                    raise ValueError(f"the run of {epochs} epochs on {dataset} has {trial.epochs}")
+                yield int(seed), trial
+
+
+def _number(values: Any, key: object) -> float:
+    """A number of a trial, NaN where it is not held (the API's own getters fail on the whole set then)."""
+    value = None if values is None else values.get(key)
+    return np.nan if value is None else float(value)
+
+
+def _loss_and_error(trial: Any, images: str, epochs: int) -> dict[str, float]:
+    """Loss (nats) and error (%) on a set of images after the last epoch."""
+    if images == "train":
+        losses, accuracies, key = trial.train_losses, trial.train_acc1es, epochs - 1
+    else:
+        losses, accuracies, key = trial.eval_losses, trial.eval_acc1es, f"{images}@{epochs - 1}"
+    return {"loss": _number(losses, key), "error": 100.0 - _number(accuracies, key)}
+
+
+def _valid_seconds(trial: Any, epochs: int) -> float:
+    return _number(trial.eval_times, f"x-valid@{epochs - 1}")
+
+
+def _latency(trial: Any, epochs: int) -> float:  # noqa: ARG001 - read as `_valid_seconds` is
+    """In ms; the records hold seconds, and -1 or nothing where it was not measured."""
+    positive = [float(seconds) for seconds in trial.latency or () if seconds > 0]
+    return 1000.0 * sum(positive) / len(positive) if positive else np.nan
+
+
+def _metrics(data: _DataSet) -> Iterator[Metric]:
+    """The metrics of a data set that belong to a training run."""
+    for reading in data.readings:
+        for what, unit in (("loss", "nats"), ("error", "%")):
+            name = reading.metric.format(what)
+            yield Metric(
+                name,
+                unit,
+                "final" if name.startswith("test") else "search",
+                "loss" if what == "loss" else "error",
+                split=reading.images,
+                description=f"{reading.note}, after the last epoch of the run",
+            )
+    yield _TRAIN_SECONDS
