@@ -9,25 +9,25 @@ ImageNet16-120 hold validation and test images together. ``ori-test`` of those t
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.metrics import Kind, Metric, Network
 from surrogate_nas.space import nb201
 from surrogate_nas.table import ColumnKey, Table, Values
 
 Progress = Callable[[int, int], None]
 RUNS = {"12": 12, "less": 12, "200": 200, "full": 200}
 """The runs of a record by the names that the files use, with their epochs."""
-CITATION = (
-    "Dong & Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020; "
-    "Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size, TPAMI 2021"
-)
+CITATION = "Dong & Yang, NAS-Bench-201, ICLR 2020; Dong et al., NATS-Bench, TPAMI 2021"
+_UNITS: dict[Literal["loss", "error"], str] = {"loss": "nats", "error": "%"}
 _NO_TIMES = "Training times are missing for some of its results, so every query costs one unit instead of seconds."
 
 
@@ -47,10 +47,6 @@ class _DataSet:
     title: str
     network: Network
     readings: tuple[_Reading, ...]
-
-    @property
-    def searched(self) -> str:
-        return self.readings[0].dataset
 
 
 _HALF, _FULL, _TRAIN = (f"network trained on {on}" for on in ("train (25 k)", "train+valid (50 k)", "train"))
@@ -75,13 +71,8 @@ _DATA_SETS = {
     "cifar100": _plain("CIFAR-100", "cifar100", Network(classes=100)),
     "imagenet16": _plain("ImageNet16-120", "ImageNet16-120", Network(classes=120, image_size=16)),
 }
-_LATENCY = Metric(
-    "latency@record",
-    "ms",
-    "search",
-    "cost",
-    description="read by the benchmark's authors without synchronising, batch 256; never mix with a device's latency",
-)
+_LATENCY_NOTE = "read by the authors without synchronising, batch 256; never to be mixed with a device's latency"
+_LATENCY = Metric("latency@record", "ms", "search", "cost", description=_LATENCY_NOTE)
 _TRAIN_SECONDS = Metric("train_seconds", "s", "record", "cost", description="the whole training run")
 _VALID_SECONDS = Metric("valid_seconds", "s", "record", "cost", description="one validation pass")
 
@@ -105,8 +96,8 @@ class RecordTables:
             licence: The licence that the source states.
         """
         self._prefix, self._title, self._source, self._licence = prefix, title, source, licence
-        self._columns: dict[tuple[str, str, int | None], dict[int, Values]] = {}
-        """By data set, metric and epochs, a column for every seed."""
+        by_seed = partial(defaultdict[int, Values], _nothing)
+        self._columns: dict[tuple[str, str, int | None], dict[int, Values]] = defaultdict(by_seed)
 
     def add(self, record: object, origin: str) -> None:
         """Add one architecture's record; of one added before, what both hold is replaced.
@@ -126,7 +117,7 @@ class RecordTables:
         except UserError as error:
             raise UserError(f"{origin} cannot be imported: {error}") from error
         except (AssertionError, AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
-            raise UserError(f"{origin} is not an official record: {type(error).__name__}: {error}.") from error
+            raise UserError(f"{origin} is no official record ({type(error).__name__}: {error}).") from error
 
     def _add(self, name: str, data: _DataSet, index: int, runs: Mapping[int, Any]) -> None:
         for epochs, results in runs.items():
@@ -134,30 +125,23 @@ class RecordTables:
                 for seed, trial in _trials(results, reading.dataset, epochs):
                     for what, value in _loss_and_error(trial, reading.images, epochs).items():
                         self._put(name, reading.metric.format(what), epochs, seed, index, value)
-            for seed, trial in _trials(results, data.searched, epochs):
-                seconds = [_number(trial.train_times, epoch) for epoch in range(epochs)]
-                self._put(name, _TRAIN_SECONDS.name, epochs, seed, index, float(np.sum(seconds)))
-        for metric, read in ((_VALID_SECONDS, _valid_seconds), (_LATENCY, _latency)):
-            for epochs in sorted(runs, reverse=True):
-                values = {s: read(trial, epochs) for s, trial in _trials(runs[epochs], data.searched, epochs)}
-                if np.isfinite(list(values.values())).any():
-                    for seed, value in values.items():
-                        self._put(name, metric.name, None, seed, index, value)
-                    break
+        longest: dict[str, int] = {}
+        for epochs in sorted(runs, reverse=True):
+            for seed, trial in _trials(runs[epochs], data.readings[0].dataset, epochs):
+                seconds = float(np.sum([_number(trial.train_times, epoch) for epoch in range(epochs)]))
+                self._put(name, _TRAIN_SECONDS.name, epochs, seed, index, seconds)
+                for metric, value in _fixed(trial, epochs).items():
+                    if np.isfinite(value) and longest.setdefault(metric, epochs) == epochs:
+                        self._put(name, metric, None, seed, index, value)
 
     def _put(self, name: str, metric: str, epochs: int | None, seed: int, index: int, value: float) -> None:
         if np.isfinite(value):
-            seeds = self._columns.setdefault((name, metric, epochs), {})
-            if seed not in seeds:
-                seeds[seed] = np.full(len(nb201()), np.nan)
-            seeds[seed][index] = value
+            self._columns[name, metric, epochs][seed][index] = value
 
     def tables(self) -> list[Table]:
         """The tables of the data sets that the records hold anything of, cifar10, cifar100, imagenet16."""
-        return [self._table(name, data) for name, data in _DATA_SETS.items() if self._runs_of(name)]
-
-    def _runs_of(self, name: str) -> list[int]:
-        return sorted({epochs for table, _, epochs in self._columns if table == name and epochs is not None})
+        held = {name for name, _, _ in self._columns}
+        return [self._table(name, data) for name, data in _DATA_SETS.items() if name in held]
 
     def _table(self, name: str, data: _DataSet) -> Table:
         table = Table(
@@ -170,16 +154,15 @@ class RecordTables:
             objective="valid_error",
             network=data.network,
         )
-        runs = self._runs_of(name)
-        for metric, epochs in [*product(_metrics(data), runs), (_VALID_SECONDS, None), (_LATENCY, None)]:
+        metrics = [*(_metric(r, what) for r in data.readings for what in _UNITS), _TRAIN_SECONDS]
+        for metric, epochs in [*product(metrics, sorted({*RUNS.values()})), (_VALID_SECONDS, None), (_LATENCY, None)]:
             seeds = self._columns.get((name, metric.name, epochs))
             if seeds:
                 stacked = np.stack([seeds[seed] for seed in sorted(seeds)])
                 counts = np.isfinite(stacked).sum(axis=0)
                 mean = np.where(counts > 0, np.nansum(stacked, axis=0) / np.maximum(counts, 1), np.nan)
                 per_seed = None if epochs is None else dict(sorted(seeds.items()))
-                described = replace(metric, source=self._source)
-                table.add(described, epochs, mean, counts.astype(np.int16), per_seed)
+                table.add(replace(metric, source=self._source), epochs, mean, counts.astype(np.int16), per_seed)
         held = np.any([np.isfinite(column) for column in table.columns.values()], axis=0)
         note = "" if held.all() else f" ({held.sum():,} of the {len(held):,} architectures)"
         table.title = f"{self._title} on {data.title}{note}"
@@ -188,15 +171,17 @@ class RecordTables:
         return table
 
 
+def _nothing() -> Values:
+    return np.full(len(nb201()), np.nan)
+
+
 def _lacks_times(table: Table) -> bool:
     """Whether some result lacks the times that a query of it costs."""
-    nothing = np.full(len(nb201()), np.nan)
-    valid = table.columns.get(ColumnKey(_VALID_SECONDS.name, None, "mean"), nothing)
-    for (_, epochs, seed), values in table.columns.items():
-        if epochs is not None and seed == "mean":
-            train = table.columns.get(ColumnKey(_TRAIN_SECONDS.name, epochs, "mean"), nothing)
-            if (np.isfinite(values) & np.isnan(train + valid)).any():
-                return True
+    valid = table.columns.get(ColumnKey(_VALID_SECONDS.name, None, "mean"), _nothing())
+    for key in (key for key in table.columns if key.epochs is not None):
+        train = table.columns.get(ColumnKey(_TRAIN_SECONDS.name, key.epochs, "mean"), _nothing())
+        if (np.isfinite(table.columns[key]) & np.isnan(train + valid)).any():
+            return True
     return False
 
 
@@ -211,8 +196,7 @@ def refuse_size_space(found: str) -> None:
     """
     if re.search(r"NATS-sss|^\d+(:\d+)+$", found):
         raise UserError(
-            f"this is NATS-Bench's size space ({found}), which searches channels; only the topology space "
-            "(NATS-tss-…, the cells of NAS-Bench-201) can be imported."
+            f"this is NATS-Bench's size space ({found}); only the topology space (NATS-tss-…) can be imported."
         )
 
 
@@ -235,13 +219,12 @@ def _runs(record: object) -> tuple[dict[int, Any], str]:
 
 def _trials(results: Any, dataset: str, epochs: int) -> Iterator[tuple[int, Any]]:
     """The seeds and the ``ResultsCount`` of the trials that are held."""
-    if dataset in results.dataset_seed:
-        for seed in results.get_dataset_seeds(dataset):
-            if (dataset, seed) in results.all_results:
-                trial = results.query(dataset, seed)
-                if trial.epochs != epochs:
-                    raise ValueError(f"the run of {epochs} epochs on {dataset} has {trial.epochs}")
-                yield int(seed), trial
+    for seed in results.get_dataset_seeds(dataset) if dataset in results.dataset_seed else ():
+        if (dataset, seed) in results.all_results:
+            trial = results.query(dataset, seed)
+            if trial.epochs != epochs:
+                raise ValueError(f"the run of {epochs} epochs on {dataset} has {trial.epochs}")
+            yield int(seed), trial
 
 
 def _number(values: Any, key: object) -> float:
@@ -252,34 +235,22 @@ def _number(values: Any, key: object) -> float:
 
 def _loss_and_error(trial: Any, images: str, epochs: int) -> dict[str, float]:
     """Loss (nats) and error (%) on a set of images after the last epoch."""
-    if images == "train":
-        losses, accuracies, key = trial.train_losses, trial.train_acc1es, epochs - 1
-    else:
-        losses, accuracies, key = trial.eval_losses, trial.eval_acc1es, f"{images}@{epochs - 1}"
-    return {"loss": _number(losses, key), "error": 100.0 - _number(accuracies, key)}
+    is_train = images == "train"
+    key = epochs - 1 if is_train else f"{images}@{epochs - 1}"
+    accuracy = _number(trial.train_acc1es if is_train else trial.eval_acc1es, key)
+    return {"loss": _number(trial.train_losses if is_train else trial.eval_losses, key), "error": 100.0 - accuracy}
 
 
-def _valid_seconds(trial: Any, epochs: int) -> float:
-    return _number(trial.eval_times, f"x-valid@{epochs - 1}")
+def _fixed(trial: Any, epochs: int) -> dict[str, float]:
+    """What is the same for every run: seconds of a validation pass, and latency in ms, held as seconds or -1."""
+    latencies = [float(seconds) for seconds in trial.latency or () if seconds > 0]
+    return {
+        _VALID_SECONDS.name: _number(trial.eval_times, f"x-valid@{epochs - 1}"),
+        _LATENCY.name: 1000.0 * sum(latencies) / len(latencies) if latencies else np.nan,
+    }
 
 
-def _latency(trial: Any, epochs: int) -> float:  # noqa: ARG001 - read as `_valid_seconds` is
-    """In ms; the records hold seconds, and -1 or nothing where it was not measured."""
-    positive = [float(seconds) for seconds in trial.latency or () if seconds > 0]
-    return 1000.0 * sum(positive) / len(positive) if positive else np.nan
-
-
-def _metrics(data: _DataSet) -> Iterator[Metric]:
-    """The metrics of a data set that belong to a training run."""
-    for reading in data.readings:
-        for what, unit in (("loss", "nats"), ("error", "%")):
-            name = reading.metric.format(what)
-            yield Metric(
-                name,
-                unit,
-                "final" if name.startswith("test") else "search",
-                "loss" if what == "loss" else "error",
-                split=reading.images,
-                description=f"{reading.note}, after the last epoch of the run",
-            )
-    yield _TRAIN_SECONDS
+def _metric(reading: _Reading, what: Literal["loss", "error"]) -> Metric:
+    kind: Kind = "final" if reading.metric.startswith("test") else "search"
+    unit, note = _UNITS[what], f"{reading.note}, after the last epoch of the run"
+    return Metric(reading.metric.format(what), unit, kind, what, split=reading.images, description=note)

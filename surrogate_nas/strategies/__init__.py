@@ -1,0 +1,91 @@
+"""Strategies by name, from a file, or from an installed package's entry point.
+
+Names are resolved when used, so that listing them imports none.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.strategies.base import Strategy
+
+__all__ = ["STRATEGIES", "Strategy", "label", "resolve"]
+
+ENTRY_POINT_GROUP = "surrogate_nas.strategies"
+
+STRATEGIES = {
+    "random": "surrogate_nas.strategies.random:RandomSearch",
+    "local_search": "surrogate_nas.strategies.local_search:LocalSearch",
+    "evolution": "surrogate_nas.strategies.evolution:RegularisedEvolution",
+    "reinforce": "surrogate_nas.strategies.reinforce:Reinforce",
+    "bo": "surrogate_nas.strategies.bo:BayesianOptimisation",
+}
+"""The strategies that come with the project: name → ``module:class``."""
+
+
+def known() -> list[str]:
+    """The names of all strategies, those of installed packages included."""
+    return sorted({*STRATEGIES, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
+
+
+def label(strategy: str | type[Strategy]) -> str:
+    """The name that results carry.
+
+    Args:
+        strategy: A name, ``file.py:Class``, or a class.
+    """
+    if isinstance(strategy, str):
+        return strategy.rpartition(":")[2]
+    return strategy.__name__
+
+
+def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
+    """Find a strategy's class.
+
+    Args:
+        strategy: A registered name, ``path/to/file.py:Class``, or the class itself.
+
+    Raises:
+        UserError: There is no such name, file or class, the file fails to import, or it is no strategy.
+    """
+    if isinstance(strategy, type):
+        return _checked(strategy, strategy.__name__)
+    if strategy in STRATEGIES:
+        module, _, name = STRATEGIES[strategy].partition(":")
+        return _checked(getattr(importlib.import_module(module), name), strategy)
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if point.name == strategy:
+            return _checked(point.load(), strategy)
+    if ":" not in strategy:
+        raise unknown("strategy", strategy, known())
+    path, _, name = strategy.rpartition(":")
+    module_of_file = _import_file(Path(path))
+    if not hasattr(module_of_file, name):
+        raise UserError(f"{path} defines no {name}.")
+    return _checked(getattr(module_of_file, name), strategy)
+
+
+def _checked(found: object, name: str) -> type[Strategy]:
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
+        raise UserError(f"{name} is not a subclass of surrogate_nas.Strategy.")
+    return found
+
+
+def _import_file(path: Path) -> object:
+    if not path.is_file():
+        raise UserError(f"There is no strategy file {path}.")
+    spec = importlib.util.spec_from_file_location(f"_strategy_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path} is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001 - a stranger's file can raise anything
+        raise UserError(f"{path} cannot be imported: {type(error).__name__}: {error}.") from error
+    return module

@@ -1,0 +1,56 @@
+"""Random search: uniform over the raw cells, without repeating one that is known.
+
+Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019. Departure: the papers
+draw with replacement; here a known cell is not asked again, which matters only for large budgets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.strategies.base import Strategy
+from surrogate_nas.trial import Trial
+
+
+class RandomSearch(Strategy):
+    """Draws unknown cells uniformly; once all are known, any cell.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(RandomSearch(nb201(), seed=0).ask(3))
+        3
+    """
+
+    def __init__(self, space: Space, *, seed: int) -> None:
+        """Start with no known cell.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+        """
+        super().__init__(space, seed=seed)
+        self._known: set[Cell] = set()
+
+    def ask(self, n: int) -> Sequence[Cell]:
+        """Draw cells.
+
+        Args:
+            n: How many to return.
+        """
+        return [self._draw() for _ in range(n)]
+
+    def _draw(self) -> Cell:
+        cell = self.space.sample(self.rng)
+        while cell in self._known and len(self._known) < len(self.space):
+            cell = self.space.sample(self.rng)
+        self._known.add(cell)
+        return cell
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Remember which cells are known.
+
+        Args:
+            trials: New trials.
+        """
+        self._known.update(trial.cell for trial in trials)
