@@ -1,0 +1,74 @@
+"""A benchmark-driven surrogate lab for neural architecture search: every strategy, the same regularised objective.
+
+Everything public is here and imported when first used, so that ``import surrogate_nas`` is instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from surrogate_nas.benchmarks import load
+    from surrogate_nas.comparison import compare
+    from surrogate_nas.errors import UserError
+    from surrogate_nas.experiment import search
+    from surrogate_nas.objective import (
+        Objective,
+        diversity,
+        energy,
+        latency,
+        loss,
+        macs,
+        metric,
+        params,
+    )
+    from surrogate_nas.space import Cell, nb201
+    from surrogate_nas.strategies import Strategy
+    from surrogate_nas.trial import Trial
+
+_ROOMS = {
+    "Cell": "space",
+    "Objective": "objective",
+    "Strategy": "strategies",
+    "Trial": "trial",
+    "UserError": "errors",
+    "compare": "comparison",
+    "diversity": "objective",
+    "energy": "objective",
+    "latency": "objective",
+    "load": "benchmarks",
+    "loss": "objective",
+    "macs": "objective",
+    "metric": "objective",
+    "nb201": "space",
+    "params": "objective",
+    "search": "experiment",
+}
+
+__all__ = [
+    "Cell",
+    "Objective",
+    "Strategy",
+    "Trial",
+    "UserError",
+    "compare",
+    "diversity",
+    "energy",
+    "latency",
+    "load",
+    "loss",
+    "macs",
+    "metric",
+    "nb201",
+    "params",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'surrogate_nas' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"surrogate_nas.{_ROOMS[name]}"), name)

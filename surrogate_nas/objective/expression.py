@@ -28,6 +28,16 @@ _TOKEN = re.compile(
 )
 
 
+def exact(number: float) -> str:
+    """The shortest text that reads back as the same number.
+
+    Args:
+        number: A finite number.
+    """
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
+
+
 @dataclass(frozen=True)
 class Term:
     """A weighted metric.
@@ -48,7 +58,7 @@ class Term:
         return self.metric if self.epochs is None else f"{self.metric}[{self.epochs}]"
 
     def __str__(self) -> str:
-        return self.name if self.weight == 1.0 else f"{self.weight:g}*{self.name}"
+        return self.name if self.weight == 1.0 else f"{exact(self.weight)}*{self.name}"
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ class Constraint:
     limit: float
 
     def __str__(self) -> str:
-        return f"{Term(self.metric, self.epochs).name} {self.relation} {self.limit:g}"
+        return f"{Term(self.metric, self.epochs).name} {self.relation} {exact(self.limit)}"
 
 
 @dataclass(frozen=True)

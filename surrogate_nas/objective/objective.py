@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, TableBenchmark
 from surrogate_nas.errors import UserError
-from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, parse
+from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact, parse
 from surrogate_nas.space import Cell
 from surrogate_nas.table import Seed
 
@@ -155,9 +155,9 @@ class Objective:
         return resolved, len(self._questions) - 1, abs(constraint.limit) or abs(median) or 1.0
 
     def __str__(self) -> str:
-        parts = [t.name if t.weight == 1.0 else f"{t.weight:g}*{t.name}" for t in self.terms]
+        parts = [t.name if t.weight == 1.0 else f"{exact(t.weight)}*{t.name}" for t in self.terms]
         if self.has_history:
-            parts.append(f"{self.diversity_weight:g}*{DIVERSITY}")
+            parts.append(f"{exact(self.diversity_weight)}*{DIVERSITY}")
         limits = " and ".join(str(constraint) for constraint, *_ in self.constraints)
         return " + ".join(parts) + (f" subject to {limits}" if limits else "")
 

@@ -53,8 +53,8 @@ _HALF, _FULL, _TRAIN = (f"network trained on {on}" for on in ("train (25 k)", "t
 
 
 def _plain(title: str, dataset: str, network: Network) -> _DataSet:
-    splits = (("train", "train_{}"), ("x-valid", "valid_{}"), ("x-test", "test_{}"))
-    return _DataSet(title, network, tuple(_Reading(dataset, *split, _TRAIN) for split in splits))
+    names = {"train": "train_{}", "x-valid": "valid_{}", "x-test": "test_{}"}
+    return _DataSet(title, network, tuple(_Reading(dataset, *pair, _TRAIN) for pair in names.items()))
 
 
 _DATA_SETS = {
@@ -147,7 +147,7 @@ class RecordTables:
         table = Table(
             name=f"{self._prefix}-{name}",
             space=nb201().name,
-            title="",
+            title=f"{self._title} on {data.title}",
             source=self._source,
             licence=self._licence,
             citation=CITATION,
@@ -161,11 +161,10 @@ class RecordTables:
                 stacked = np.stack([seeds[seed] for seed in sorted(seeds)])
                 counts = np.isfinite(stacked).sum(axis=0)
                 mean = np.where(counts > 0, np.nansum(stacked, axis=0) / np.maximum(counts, 1), np.nan)
-                per_seed = None if epochs is None else dict(sorted(seeds.items()))
+                per_seed = None if epochs is None else dict(seeds)
                 table.add(replace(metric, source=self._source), epochs, mean, counts.astype(np.int16), per_seed)
         held = np.any([np.isfinite(column) for column in table.columns.values()], axis=0)
-        note = "" if held.all() else f" ({held.sum():,} of the {len(held):,} architectures)"
-        table.title = f"{self._title} on {data.title}{note}"
+        table.title += "" if held.all() else f" ({held.sum():,} of the {len(held):,} architectures)"
         if _lacks_times(table):
             table.cost, table.banner = "queries", _NO_TIMES
         return table
@@ -195,9 +194,7 @@ def refuse_size_space(found: str) -> None:
         UserError: It shows that the data is of the size space.
     """
     if re.search(r"NATS-sss|^\d+(:\d+)+$", found):
-        raise UserError(
-            f"this is NATS-Bench's size space ({found}); only the topology space (NATS-tss-…) can be imported."
-        )
+        raise UserError(f"it is of NATS-Bench's size space ({found}), not the topology space (NATS-tss-…).")
 
 
 def _runs(record: object) -> tuple[dict[int, Any], str]:
@@ -213,8 +210,7 @@ def _runs(record: object) -> tuple[dict[int, Any], str]:
     refuse_size_space(architecture)
     if not set(record) <= set(RUNS):
         raise ValueError(f"unknown runs {sorted(set(record) - set(RUNS))}; known are {', '.join(RUNS)}")
-    runs = {RUNS[run]: ArchResults.create_from_state_dict(state) for run, state in record.items()}
-    return runs, architecture
+    return {RUNS[run]: ArchResults.create_from_state_dict(state) for run, state in record.items()}, architecture
 
 
 def _trials(results: Any, dataset: str, epochs: int) -> Iterator[tuple[int, Any]]:

@@ -65,7 +65,8 @@ class Reinforce(Strategy):
     def _policy(self) -> NDArray[np.float64]:
         """The probability of every option at every position."""
         weights: NDArray[np.float64] = np.exp(self._logits - self._logits.max(axis=1, keepdims=True))
-        return weights / weights.sum(axis=1, keepdims=True)
+        weights /= weights.sum(axis=1, keepdims=True)
+        return weights
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Take one policy-gradient step per trial.

@@ -1,0 +1,83 @@
+"""Does λ matter? Whether the regulariser moves the optimum of the loss, and whether it drowns the loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from surrogate_nas.objective.objective import Objective
+from surrogate_nas.space import Cell
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What λ does to an objective over a whole table.
+
+    Attributes:
+        best_by_loss: The feasible cell of lowest L.
+        best_by_score: The feasible cell of lowest L + λR.
+        loss_rank: The share of feasible cells with a lower L than the best by score, from 0 to 1.
+        loss_correlation: Spearman's ρ of L and L + λR over the feasible cells.
+        penalty_correlation: Spearman's ρ of R and L + λR over the feasible cells.
+        changes_nothing: R is in the objective, yet the optimum of L stays where it was.
+        drowns: The optimum of L + λR is worse in L than half of the feasible cells.
+        feasible_share: The share of cells that meet all constraints.
+    """
+
+    best_by_loss: Cell
+    best_by_score: Cell
+    loss_rank: float
+    loss_correlation: float
+    penalty_correlation: float
+    changes_nothing: bool
+    drowns: bool
+    feasible_share: float
+
+    def sentences(self) -> list[str]:
+        """The findings in words, warnings first."""
+        found = []
+        if self.changes_nothing:
+            found.append("λ changes nothing: the optimum of L + λR is the optimum of L. Raise λ for R to matter.")
+        if self.drowns:
+            found.append("R drowns L: the optimum of L + λR is worse in L than half of the cells. Lower λ.")
+        if self.feasible_share < 1:
+            found.append(f"{self.feasible_share:.1%} of the cells meet the constraints.")
+        if not np.isnan(self.penalty_correlation):
+            found.append(
+                f"Over the feasible cells the score ranks as L with ρ = {self.loss_correlation:.3f}, "
+                f"as R with ρ = {self.penalty_correlation:.3f}; "
+                f"{self.loss_rank:.2%} of them have a lower L than the optimum."
+            )
+        return found
+
+
+def diagnose(objective: Objective) -> Diagnosis | None:
+    """Compare L with L + λR over the whole space.
+
+    Args:
+        objective: The objective.
+
+    Returns:
+        None where scores depend on history, the benchmark is no table, or no cell is feasible.
+    """
+    scores = objective.over_space()
+    if scores is None or not scores.feasible.any():
+        return None
+    feasible = np.flatnonzero(scores.feasible)
+    loss, penalty, score = (x[feasible] for x in (scores.loss, scores.penalty, scores.score))
+    by_loss, by_score = int(loss.argmin()), int(score.argmin())
+    rank = float((loss < loss[by_score]).mean())
+    regularised = bool(penalty.std() > 0)
+    space = objective.benchmark.space
+    return Diagnosis(
+        best_by_loss=space[int(feasible[by_loss])],
+        best_by_score=space[int(feasible[by_score])],
+        loss_rank=rank,
+        loss_correlation=float(spearmanr(loss, score).statistic) if len(feasible) > 2 else float("nan"),
+        penalty_correlation=float(spearmanr(penalty, score).statistic) if regularised else float("nan"),
+        changes_nothing=regularised and rank == 0.0,
+        drowns=rank > 0.5,
+        feasible_share=len(feasible) / len(scores.feasible),
+    )
