@@ -138,8 +138,10 @@ class Experiment:
             held = store.load(label(strategy), run, self.objective.benchmark.space) if store else None
             if held is not None and not held.failure:
                 done[label(strategy), run] = held
-            else:
-                todo.append((strategy, run))
+                continue
+            if store is not None and held is not None:
+                store.discard(label(strategy), run)
+            todo.append((strategy, run))
         if progress:
             progress(len(done), len(jobs))
         for result in self._results(todo, store, workers):

@@ -226,6 +226,15 @@ class Store:
         finally:
             log.close()
 
+    def discard(self, strategy: str, run: int) -> None:
+        """Forget a run, so that it starts anew.
+
+        Args:
+            strategy: The strategy's label.
+            run: The number of the run.
+        """
+        self.path(strategy, run).unlink(missing_ok=True)
+
     def load(self, strategy: str, run: int, space: Space) -> Run | None:
         """Read a run; None while it has not ended.
 

@@ -159,7 +159,7 @@ class Anytime:
             values: Shape ``(n,)``, one per trial.
             cells: From 1.
         """
-        return values[np.minimum(cells, len(values)) - 1]
+        return np.asarray(values[np.minimum(cells, len(values)) - 1])
 
     def at_cost(self, values: Values, cost: Values) -> Values:
         """A right-continuous curve over cost: only trials that have finished count; NaN before the first.

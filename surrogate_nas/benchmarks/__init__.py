@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
-from surrogate_nas.benchmarks.table import TableBenchmark
+from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.sources import analog, nb201
 from surrogate_nas.sources.home import home, table_path
@@ -35,23 +35,18 @@ def load(name: str) -> TableBenchmark:
     if name == analog.NAME:
         return _load_embedded(path)
     if path.is_file():
-        return _open(path, path.stat().st_mtime_ns)
+        return open_table(path)
     if name in nb201.NAMES:
         raise UserError(f"{name} is not here yet: run snas data fetch nb201 (17 MB).")
     raise unknown("benchmark", name, known())
 
 
-@lru_cache(maxsize=8)
-def _open(path: Path, modified: int) -> TableBenchmark:  # noqa: ARG001 - part of the cache's key
-    return TableBenchmark(path)
-
-
 def _load_embedded(path: Path) -> TableBenchmark:
     """Open AnalogNAS-Bench's table, which is made on first use and made again if damaged or of another version."""
     try:
-        return _open(path, path.stat().st_mtime_ns)
-    except (FileNotFoundError, UserError):
-        return _open(_make_embedded(path), 0)
+        return open_table(path)
+    except UserError:
+        return open_table(_make_embedded(path))
 
 
 def _make_embedded(path: Path) -> Path:

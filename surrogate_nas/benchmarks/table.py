@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,23 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import ANALYTIC, analytic_metrics
 from surrogate_nas.space import Cell
 from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
+
+
+def open_table(path: Path) -> TableBenchmark:
+    """Open a table, or return the one that this process has open, unless the file has changed.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: The file is missing, damaged or of another format.
+    """
+    return _opened(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=8)
+def _opened(path: Path, modified: int) -> TableBenchmark:  # noqa: ARG001 - part of the cache's key
+    return TableBenchmark(path)
 
 
 class TableBenchmark(Benchmark):
@@ -51,8 +69,8 @@ class TableBenchmark(Benchmark):
         self._costs: dict[tuple[tuple[int, ...], Seed], Values] = {}
         self._counts: dict[Question, Any] = {}
 
-    def __reduce__(self) -> tuple[type[TableBenchmark], tuple[Path]]:
-        return TableBenchmark, (self.path,)
+    def __reduce__(self) -> tuple[Callable[[Path], TableBenchmark], tuple[Path]]:
+        return open_table, (self.path,)
 
     @property
     def fingerprint(self) -> str:

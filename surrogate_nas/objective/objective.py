@@ -154,6 +154,9 @@ class Objective:
         resolved = Constraint(question.metric, question.epochs, constraint.relation, constraint.limit)
         return resolved, len(self._questions) - 1, abs(constraint.limit) or abs(median) or 1.0
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_space_scores"}
+
     def __str__(self) -> str:
         parts = [t.name if t.weight == 1.0 else f"{exact(t.weight)}*{t.name}" for t in self.terms]
         if self.has_history:

@@ -111,9 +111,7 @@ def fetch(progress: Progress | None = None) -> list[Path]:
             downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
             paths.append(Path(downloads.fetch(name, downloader=downloader)))
         except ValueError as error:
-            raise UserError(
-                f"{base.rstrip('/')}/{name} was altered: its sha256 is not {files[name]}."
-            ) from error
+            raise UserError(f"{base.rstrip('/')}/{name} was altered: its sha256 is not {files[name]}.") from error
         except (requests.RequestException, FileNotFoundError) as error:
             raise UserError(
                 f"Cannot fetch {base.rstrip('/')}/{name}: {error}. Without network, set {MIRROR_VARIABLE} to a folder "
@@ -159,9 +157,13 @@ def _find(root: Path, repository: str) -> Path:
     return root / repository / str(entry["commit"]) / str(next(iter(entry["files"])))
 
 
-def _assemble(
-    name: str, final: Any, short: Any, losses: Any, mini: Any, latencies: dict[str, Values]
-) -> Table:
+def records_folder() -> Path:
+    """The fetched NATS-Bench folder with the complete official records of three architectures."""
+    entry = next(e for e in manifest()["repositories"] if e["repository"] == "D-X-Y/NATS-Bench")
+    return (folder() / entry["repository"] / entry["commit"] / next(iter(entry["files"]))).parent
+
+
+def _assemble(name: str, final: Any, short: Any, losses: Any, mini: Any, latencies: dict[str, Values]) -> Table:
     data = _DATA_SETS[name]
     table = Table(
         name=name,
@@ -178,9 +180,7 @@ def _assemble(
         commits = [e["commit"][:7] for e in manifest()["repositories"] if e["repository"] == repository]
         return f"{repository}@{'/'.join(commits)}"
 
-    def error(
-        kind: str, accuracy: Any, epochs: int, split: str, note: str, repository: str, seeds: int = -1
-    ) -> None:
+    def error(kind: str, accuracy: Any, epochs: int, split: str, note: str, repository: str, seeds: int = -1) -> None:
         is_final = kind.startswith("test")
         metric = Metric(
             kind, "%", "final" if is_final else "search", "error", split=split, description=note,

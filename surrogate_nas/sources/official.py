@@ -1,9 +1,8 @@
 """The official records of NAS-Bench-201 and NATS-Bench's topology space, gathered into one table a data set.
 
-Dong & Yang, "NAS-Bench-201", ICLR 2020; Dong et al., "NATS-Bench", TPAMI 2021. A record holds, for one architecture,
-a run of 12 epochs (``"12"`` or ``"less"``) and one of 200 (``"200"`` or ``"full"``), each on its own schedule and each
-with a trial per data set and seed. Only the last epoch of a run is read: before it the 200-epoch runs on CIFAR-100 and
-ImageNet16-120 hold validation and test images together. ``ori-test`` of those two is never read for the same reason.
+Dong & Yang, ICLR 2020; Dong et al., TPAMI 2021. A record holds, for one architecture, a run of 12 epochs and one of
+200, each on its own schedule, each with a trial per data set and seed. Only the last epoch of a run is read: before it,
+the 200-epoch runs on CIFAR-100 and ImageNet16-120 hold only ``ori-test``, which there is validation and test together.
 """
 
 from __future__ import annotations
@@ -156,8 +155,7 @@ class RecordTables:
         )
         metrics = [*(_metric(r, what) for r in data.readings for what in _UNITS), _TRAIN_SECONDS]
         for metric, epochs in [*product(metrics, sorted({*RUNS.values()})), (_VALID_SECONDS, None), (_LATENCY, None)]:
-            seeds = self._columns.get((name, metric.name, epochs))
-            if seeds:
+            if seeds := self._columns.get((name, metric.name, epochs)):
                 stacked = np.stack([seeds[seed] for seed in sorted(seeds)])
                 counts = np.isfinite(stacked).sum(axis=0)
                 mean = np.where(counts > 0, np.nansum(stacked, axis=0) / np.maximum(counts, 1), np.nan)

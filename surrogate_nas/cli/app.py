@@ -1,0 +1,54 @@
+"""The application: its commands, and how every error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from surrogate_nas.cli import data, lab
+from surrogate_nas.cli.output import note
+from surrogate_nas.errors import UserError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+_ClickError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+app = typer.Typer(
+    name="snas",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Compare neural-architecture-search strategies on identical regularised objectives.",
+)
+app.add_typer(data.app, name="data")
+app.add_typer(lab.new_app, name="new")
+for _command in (
+    data.benchmarks, data.path, lab.query, lab.search, lab.compare, lab.report, lab.check, lab.paper,
+):  # fmt: skip
+    app.command()(_command)
+
+
+def main() -> NoReturn:
+    """Run a command; bad input ends with one line on standard error and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        note(f"snas: {_one_line(str(error))}")
+        code = BAD_INPUT
+    except _ClickError as error:
+        note(f"snas: {_one_line(error.format_message())} Try snas --help.")  # type: ignore[attr-defined]
+        code = BAD_INPUT
+    except (KeyboardInterrupt, typer.Abort):
+        note("snas: interrupted. What was finished is kept; the same command goes on from there.")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
