@@ -200,8 +200,20 @@ class Store:
         Raises:
             UserError: The folder cannot be written.
         """
+        self.write_text(name, json.dumps(content, indent=1) + "\n")
+
+    def write_text(self, name: str, content: str) -> None:
+        """Write a text file so that it is either whole or as it was before.
+
+        Args:
+            name: The file's name in the folder.
+            content: What to write.
+
+        Raises:
+            UserError: The folder cannot be written.
+        """
         with replacing(self.folder / name) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(content, encoding="utf-8")
 
     def path(self, strategy: str, run: int) -> Path:
         """The file of a run.

@@ -13,7 +13,7 @@ from surrogate_nas.errors import UserError
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
-_ClickError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+_UsageError: type[Exception] = next(b for b in typer.BadParameter.__mro__ if b.__name__ == "ClickException")
 
 app = typer.Typer(
     name="snas",
@@ -38,8 +38,9 @@ def main() -> NoReturn:
     except UserError as error:
         note(f"snas: {_one_line(str(error))}")
         code = BAD_INPUT
-    except _ClickError as error:
-        note(f"snas: {_one_line(error.format_message())} Try snas --help.")  # type: ignore[attr-defined]
+    except _UsageError as error:
+        message: str = getattr(error, "format_message", error.__str__)()
+        note(f"snas: {_one_line(message)} Try snas --help.")
         code = BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
         note("snas: interrupted. What was finished is kept; the same command goes on from there.")

@@ -66,13 +66,15 @@ def search(
     if not run.trials:
         raise UserError("The budget does not pay for a single evaluation.")
     best, optimum = run.incumbent, bound.optimum()
+    regret = None if optimum is None else best.score - optimum
+    final = final_metrics(bound, best.cell)
     content = {
         "best": {
             "cell": str(best.cell),
             "score": best.score,
             "feasible": best.feasible,
             "metrics": dict(best.values),
-            "final": final_metrics(bound, best.cell),
+            "final": final,
         },
         "trials": [
             {
@@ -86,15 +88,15 @@ def search(
         ],
         "simulated_seconds": run.simulated_seconds,
         "real_seconds": run.real_seconds,
-        "regret": None if optimum is None else best.score - optimum,
+        "regret": regret,
         "objective": bound.describe(),
     }
     rows = [
         ("best cell", str(best.cell)),
         ("score", best.score),
-        ("regret", content["regret"]),
+        ("regret", regret),
         *((name, value) for name, value in best.values.items()),
-        *((f"{name} (final)", value) for name, value in content["best"]["final"].items()),
+        *((f"{name} (final)", value) for name, value in final.items()),
         ("evaluations", len(run.trials)),
         (f"simulated {opened.cost}", run.simulated_seconds),
         ("real seconds", run.real_seconds),

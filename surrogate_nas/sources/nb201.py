@@ -160,7 +160,7 @@ def _find(root: Path, repository: str) -> Path:
 def records_folder() -> Path:
     """The fetched NATS-Bench folder with the complete official records of three architectures."""
     entry = next(e for e in manifest()["repositories"] if e["repository"] == "D-X-Y/NATS-Bench")
-    return (folder() / entry["repository"] / entry["commit"] / next(iter(entry["files"]))).parent
+    return (folder() / str(entry["repository"]) / str(entry["commit"]) / str(next(iter(entry["files"])))).parent
 
 
 def _assemble(name: str, final: Any, short: Any, losses: Any, mini: Any, latencies: dict[str, Values]) -> Table:

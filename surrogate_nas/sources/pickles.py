@@ -60,7 +60,7 @@ def read_pickle(file: IO[bytes], allowed: Mapping[str, object], origin: Path) ->
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
-        raise UserError(f"{origin} is damaged: {error or type(error).__name__}.") from error
+        raise UserError(f"{origin} is damaged: {str(error) or type(error).__name__}.") from error
 
 
 def numpy_scalars() -> dict[str, object]:

@@ -1,0 +1,58 @@
+"""Published comparisons, redone: our numbers beside the published ones, with a verdict and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.papers import losses, search
+from surrogate_nas.papers.rows import PaperResult
+from surrogate_nas.results import Store
+
+__all__ = ["PAPERS", "PaperResult", "reproduce"]
+
+
+class Paper(Protocol):
+    """Redoes one paper's comparison."""
+
+    def __call__(
+        self, *, runs: int | None, workers: int, folder: Path, progress: Callable[[int, int], None] | None
+    ) -> PaperResult:
+        """Make the rows, and draw the picture into `folder`."""
+
+
+PAPERS: dict[str, Paper] = {"nb201": search.nb201, "nats": search.nats, "losses": losses.losses}
+"""Every paper by name."""
+
+
+def reproduce(
+    name: str,
+    *,
+    folder: Path,
+    runs: int | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> PaperResult:
+    """Redo a published comparison and write ``rows.json``, ``table.md`` and a picture.
+
+    Args:
+        name: A key of `PAPERS`.
+        folder: Where to write.
+        runs: Runs per strategy; None for the paper's number.
+        workers: Processes.
+        progress: Called with (runs done, runs in all).
+
+    Raises:
+        UserError: The name is unknown, its tables are not here, or the folder cannot be written.
+    """
+    if name not in PAPERS:
+        raise unknown("paper", name, PAPERS)
+    if runs is not None and runs < 1:
+        raise UserError(f"A comparison needs at least 1 run, not {runs}.")
+    result = PAPERS[name](runs=runs, workers=workers, folder=folder, progress=progress)
+    store = Store(folder)
+    store.write_json("rows.json", result.to_json())
+    store.write_text("table.md", result.to_markdown())
+    return result

@@ -1,0 +1,85 @@
+"""The pictures of the redone papers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from surrogate_nas.benchmarks import load
+from surrogate_nas.papers.rows import Row
+from surrogate_nas.results import Run
+from surrogate_nas.statistics import anytime, interval
+from surrogate_nas.table import replacing
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+
+
+def draw_test_curves(runs: Mapping[str, Sequence[Run]], path: Path, seconds: float) -> None:
+    """Test accuracy on CIFAR-10 of the best validated cell so far, over simulated seconds; mean and 95 % interval.
+
+    Args:
+        runs: The runs of each method, on CIFAR-10.
+        path: The PNG.
+        seconds: Where the axis ends.
+    """
+    test = 100.0 - load("nb201-cifar10").column("test_error", 200)
+    grid = np.linspace(seconds / 100, seconds, 200)
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for (name, made), colour, style in zip(runs.items(), _COLOURS, _STYLES, strict=False):
+        curves = []
+        for run in made:
+            history = anytime(run)
+            found = test[[run.trials[i].cell.index for i in history.best]]
+            curves.append(history.at_cost(found, grid))
+        samples = np.array(curves)
+        shown = np.isfinite(samples).all(axis=0)
+        low, high = interval(samples[:, shown])
+        axes.plot(grid[shown], samples[:, shown].mean(axis=0), style, color=colour, label=f"{name} ({len(made)} runs)",
+                  drawstyle="steps-post")  # fmt: skip
+        axes.fill_between(grid[shown], low, high, step="post", color=colour, alpha=0.2, linewidth=0)
+    axes.set(xlabel="simulated seconds", ylabel="CIFAR-10 test accuracy (%) of the best validated cell",
+             ylim=(92.0, 94.5), title="Search on 12-epoch validation, reported after 200 epochs")  # fmt: skip
+    axes.axhline(float(test.max()), color="grey", linewidth=0.8)
+    axes.annotate("optimum of the table", (seconds, float(test.max())), ha="right", va="bottom", fontsize=8)
+    axes.legend(loc="lower right")
+    axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def draw_losses(rows: Sequence[Row], path: Path) -> None:
+    """Kendall's τ of every candidate loss with the final test error, by data set.
+
+    Args:
+        rows: The rows of the paper on losses.
+        path: The PNG.
+    """
+    names = list(dict.fromkeys((row.dataset, row.method) for row in rows))
+    shares = [metric for metric in dict.fromkeys(row.metric for row in rows) if metric.startswith("kendall")]
+    value = {(row.dataset, row.method, row.metric): row.ours or 0.0 for row in rows}
+    places = np.arange(len(names))[::-1]
+    figure = Figure(figsize=(8, 0.75 * len(names) + 1.5), layout="constrained")
+    axes = figure.add_subplot()
+    for i, (share, colour) in enumerate(zip(shares, _COLOURS, strict=False)):
+        taus = [value[dataset, method, share] for dataset, method in names]
+        bars = axes.barh(places + (1 - i) * 0.27, taus, height=0.25, color=colour, label=_share_text(share))
+        axes.bar_label(bars, fmt="%.3f", fontsize=7, padding=2)
+    axes.set_yticks(places, [f"{method}\n{dataset}" for dataset, method in names])
+    axes.set(xlim=(0, 1), xlabel="Kendall's τ with the test error after 200 epochs",
+             title="Which loss ranks cells as the final test does?")  # fmt: skip
+    axes.legend(loc="lower right", fontsize=8)
+    axes.grid(axis="x", alpha=0.3)
+    _save(figure, path)
+
+
+def _share_text(metric: str) -> str:
+    return {"kendall": "all cells", "kendall_best_half": "best half"}.get(metric, "best quarter")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)

@@ -1,0 +1,157 @@
+"""Anytime curves: what the incumbent was worth after so many cells or so much simulated cost, over all runs.
+
+Curves are right-continuous steps: only a trial that has finished counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from surrogate_nas.report.look import MIDDLE, Look, label_log_axis, legend, line_handles, plain
+from surrogate_nas.statistics import Anytime, Values, interval
+
+_MOST_POINTS = 400
+_ZERO = 1e-12
+"""Below this a regret is rounding."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The mean of several runs with its bootstrap 95 % interval, as steps.
+
+    Attributes:
+        x: Where the mean changes, rising, and the end, shape ``(m,)``.
+        mean: From each `x` on, shape ``(m,)``.
+        low: Lower end of the interval.
+        high: Upper end.
+    """
+
+    x: Values
+    mean: Values
+    low: Values
+    high: Values
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The axes of a figure of curves.
+
+    Attributes:
+        x_label: With its unit.
+        y_label: With its unit.
+        logarithmic: Whether the vertical axis is.
+        shared_until: Up to where all strategies saw the same cells; 0 where that is no single place.
+        reference: A horizontal line, or None.
+        reference_label: What the line is.
+    """
+
+    x_label: str
+    y_label: str
+    logarithmic: bool
+    shared_until: float = 0.0
+    reference: float | None = None
+    reference_label: str = ""
+
+
+def curve_over_cells(runs: Sequence[tuple[Anytime, Values]]) -> Curve:
+    """The mean over runs of what each holds after 1, 2, … evaluated cells; an ended run keeps its last value.
+
+    Args:
+        runs: Per run its history, and the value shown after each of its trials.
+    """
+    changes = [_changes(values) + 1 for _, values in runs]
+    last = max(len(values) for _, values in runs)
+    at = _thinned(np.unique(np.concatenate([*changes, [1, last]])))
+    return _curve(at.astype(np.float64), np.stack([history.at_cells(values, at) for history, values in runs]))
+
+
+def curve_over_cost(runs: Sequence[tuple[Anytime, Values]], divisor: float = 1.0) -> Curve:
+    """The mean over runs of what each holds once so much is spent, from where every run has finished a trial.
+
+    Args:
+        runs: Per run its history, and the value shown after each of its trials.
+        divisor: Of the cost, such as 3600 for hours.
+    """
+    changes = [history.cost[_changes(values)] for history, values in runs]
+    first = max(history.cost[0] for history, _ in runs)
+    last = max(history.cost[-1] for history, _ in runs)
+    at = np.unique(np.concatenate([*changes, [first, last]]))
+    at = _thinned(at[at >= first])
+    return _curve(at / divisor, np.stack([history.at_cost(values, at) for history, values in runs]))
+
+
+def _changes(values: Values) -> NDArray[np.int64]:
+    """The trials after which a value is another than before, the first included."""
+    return np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+
+
+def _thinned(points: NDArray[np.generic]) -> NDArray[np.generic]:
+    if len(points) <= _MOST_POINTS:
+        return points
+    return points[np.linspace(0, len(points) - 1, _MOST_POINTS).round().astype(int)]
+
+
+def _curve(x: Values, samples: Values) -> Curve:
+    held = np.isfinite(samples).all(axis=0)
+    x, samples = x[held], samples[:, held]
+    low, high = interval(samples)
+    return Curve(x, samples.mean(axis=0), low, high)
+
+
+def draw_curves(figure: Figure, curves: Mapping[str, Curve], looks: dict[str, Look], panel: Panel) -> None:
+    """Draw one curve per strategy with its band.
+
+    Args:
+        figure: An empty figure.
+        curves: By strategy.
+        looks: By strategy.
+        panel: The axes.
+    """
+    axes = figure.add_subplot()
+    floor = _floor(curves.values()) if panel.logarithmic else -np.inf
+    for name, curve in curves.items():
+        look = looks[name]
+        mean, low, high = (np.maximum(part, floor) for part in (curve.mean, curve.low, curve.high))
+        axes.fill_between(curve.x, low, high, step="post", color=look.colour, alpha=0.16, linewidth=0)
+        axes.plot(curve.x, mean, drawstyle="steps-post", color=look.colour, linestyle=look.linestyle)
+    if panel.logarithmic and floor > 0:
+        label_log_axis(axes)
+        axes.set_ylim(bottom=floor)
+    else:
+        _zoom(axes, list(curves.values()), panel)
+    if panel.shared_until > 1:
+        axes.axvspan(0, panel.shared_until, color=MIDDLE, alpha=0.13, linewidth=0)
+    handles, labels = line_handles(list(curves), looks), [plain(name) for name in curves]
+    if panel.reference is not None:
+        handles.append(axes.axhline(panel.reference, color=MIDDLE, linewidth=1.2, linestyle=(0, (2, 2))))
+        labels.append(panel.reference_label)
+    axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
+    axes.set_xlim(0, max(curve.x[-1] for curve in curves.values()))
+    legend(figure, handles, labels)
+
+
+def _floor(curves: Sequence[Curve] | object) -> float:
+    """Half of the smallest regret above zero: where a logarithmic axis ends; 0 where every regret is zero."""
+    means = np.concatenate([curve.mean for curve in curves])  # type: ignore[attr-defined]
+    positive = means[means > _ZERO]
+    return float(positive.min()) / 2 if len(positive) else 0.0
+
+
+def _zoom(axes: Axes, curves: Sequence[Curve], panel: Panel) -> None:
+    """Cut off the steep start: the axis ends at what the shared cells had given, or a quarter of the way."""
+    tops, bottoms = [], []
+    for curve in curves:
+        start = panel.shared_until or curve.x[0] + (curve.x[-1] - curve.x[0]) / 20
+        after = max(int(np.searchsorted(curve.x, start, side="right")) - 1, 0)
+        tops.append(curve.high[after:].max())
+        bottoms.append(curve.low.min())
+    top = max(tops)
+    bottom = min([*bottoms, *([] if panel.reference is None else [panel.reference])])
+    margin = 0.05 * (top - bottom) or 0.01 * abs(top) or 0.01
+    axes.set_ylim(bottom - margin, top + margin)

@@ -1,0 +1,61 @@
+"""A finished figure: vector graphics for the page, pixels for slides, and the caption that says what is shown."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from surrogate_nas.report.look import INK, PAPER, RC
+
+_DOTS_PER_INCH = 160
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_VARIABLES = (
+    "<style>:root{--ink:#24292f;--paper:#ffffff}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#d5dbe2;--paper:#0f141a}}</style>"
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure.
+
+    Attributes:
+        name: The stem of its file.
+        caption: Exactly what is shown, as plain text.
+        svg: For the page; follows its light or dark scheme.
+        png: On white.
+    """
+
+    name: str
+    caption: str
+    svg: bytes
+    png: bytes
+
+
+def picture(name: str, caption: str, draw: Callable[[Figure], None], size: tuple[float, float]) -> Picture:
+    """Draw a figure once and keep it in both forms.
+
+    Args:
+        name: The stem of its file.
+        caption: Exactly what is shown.
+        draw: Fills an empty figure.
+        size: Width and height in inches.
+    """
+    with matplotlib.rc_context(RC):
+        figure = Figure(figsize=size, dpi=_DOTS_PER_INCH, layout="constrained")
+        draw(figure)
+        vector, pixels = io.BytesIO(), io.BytesIO()
+        figure.savefig(vector, format="svg", transparent=True, metadata=_NO_METADATA)
+        figure.savefig(pixels, format="png", facecolor="white")
+    return Picture(name, caption, _follow_scheme(vector.getvalue().decode()), pixels.getvalue())
+
+
+def _follow_scheme(svg: str) -> bytes:
+    """Replace the two colours that depend on light or dark by variables; drop what precedes the root element."""
+    svg = svg[svg.index("<svg") :].replace(INK, "var(--ink)").replace(PAPER, "var(--paper)")
+    end = svg.index(">") + 1
+    return (svg[:end] + _VARIABLES + svg[end:]).encode()
