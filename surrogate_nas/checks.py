@@ -10,6 +10,7 @@ import copy
 import itertools
 import json
 import os
+import pickle
 import random
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import FunctionType, MethodType
-from typing import Any
 
 import numpy as np
 
@@ -107,9 +107,10 @@ def check_strategy(strategy: type[Strategy] | str, space: Space | None = None) -
 
 
 def _reference(strategy: type[Strategy]) -> type[Strategy] | str:
-    """What a fresh process can find the class by: itself, or its file where `resolve` imported it from one."""
-    if strategy.__module__.startswith("_strategy_"):
-        return f"{sys.modules[strategy.__module__].__file__}:{strategy.__name__}"
+    """What a fresh process can find the class by: itself, or its file where that is not importable by name."""
+    file = getattr(sys.modules.get(strategy.__module__), "__file__", None)
+    if file and (strategy.__module__ == "__main__" or strategy.__module__.startswith("_strategy_")):
+        return f"{file}:{strategy.__name__}"
     return strategy
 
 
@@ -316,13 +317,17 @@ def _repeats_in_this_process(subject: _Subject) -> str:
 
 def _repeats_in_a_fresh_process(subject: _Subject) -> str:
     """The same seed and the same told trials give the same cells in a fresh process with another hash seed."""
-    from joblib.externals import cloudpickle
-
+    try:
+        what = pickle.dumps((subject.reference, subject.space))
+    except (pickle.PicklingError, AttributeError) as error:
+        raise BrokenContractError(
+            f"a fresh process cannot find it ({error}): define it at the top of a file"
+        ) from error
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environment["PYTHONHASHSEED"] = "7" if environment.get("PYTHONHASHSEED") != "7" else "8"
     made = subprocess.run(
         [sys.executable, "-c", "from surrogate_nas.checks import _fresh; _fresh()"],
-        input=cloudpickle.dumps((subject.reference, subject.space)),
+        input=what,
         capture_output=True,
         timeout=LIMIT_SECONDS,
         env=environment,
@@ -339,8 +344,6 @@ def _repeats_in_a_fresh_process(subject: _Subject) -> str:
 
 def _fresh() -> None:
     """The fresh process: reads what to run from standard input and prints the cells as its last line."""
-    import pickle
-
     strategy, space = pickle.load(sys.stdin.buffer)
     cells = trajectory(resolve(strategy), space, seed=0, n=_SHORT)
     sys.stdout.write("\n" + json.dumps([str(cell) for cell in cells]) + "\n")

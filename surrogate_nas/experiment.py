@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -204,8 +204,8 @@ def execute_run(experiment: Experiment, strategy: StrategyLike, run: int, store:
         The run; if the strategy failed, with the trials until then and the failure.
     """
     name = label(strategy)
-    with store.log(name, run) if store else nullcontext() as log:
-        search = _Search(experiment, log)
+    with Alarm() as alarm, store.log(name, run) if store else nullcontext() as log:
+        search = _Search(experiment, log, alarm)
         started = time.perf_counter()
         failure = ""
         try:
@@ -222,9 +222,10 @@ def execute_run(experiment: Experiment, strategy: StrategyLike, run: int, store:
 class _Search:
     """One run in progress: its trials, its evaluator and its clocks."""
 
-    def __init__(self, experiment: Experiment, log: RunLog | None) -> None:
+    def __init__(self, experiment: Experiment, log: RunLog | None, alarm: Alarm) -> None:
         self.experiment = experiment
         self.log = log
+        self.alarm = alarm
         self.trials: list[Trial] = []
         self.strategy_seconds = 0.0
         self.evaluator = Evaluator(experiment.objective)
@@ -274,14 +275,15 @@ class _Search:
         """Run a stranger's code: its errors and its endless loops become one clear failure."""
         started = time.perf_counter()
         try:
-            with time_limit(self.experiment.call_limit_seconds):
-                return function()
+            self.alarm.set(self.experiment.call_limit_seconds)
+            return function()
         except TimeLimitError as error:
             limit = self.experiment.call_limit_seconds
             raise StrategyError(f"it took more than {limit:g} s when it {when}.") from error
         except Exception as error:  # noqa: BLE001 - a stranger's code can raise anything
             raise StrategyError(f"{type(error).__name__} when it {when}: {error}") from error
         finally:
+            self.alarm.set(0)
             self.strategy_seconds += time.perf_counter() - started
 
 
@@ -294,30 +296,31 @@ class TimeLimitError(Exception):
     """A call took longer than its limit."""
 
 
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Interrupt a block that takes too long; without effect outside the main thread and where there are no signals.
+class Alarm:
+    """Interrupts calls that take too long; without effect outside the main thread and where there are no signals."""
 
-    Args:
-        seconds: The limit.
+    def __enter__(self) -> Alarm:
+        self._works = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+        if self._works:
+            self._previous = signal.signal(signal.SIGALRM, self._ring)
+        return self
 
-    Raises:
-        TimeLimitError: The limit has passed.
-    """
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    def __exit__(self, *_: object) -> None:
+        if self._works:
+            signal.signal(signal.SIGALRM, self._previous)
 
-    def stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+    @staticmethod
+    def _ring(signum: int, frame: FrameType | None) -> None:  # noqa: ARG004 - the signature of a handler
         raise TimeLimitError
 
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+    def set(self, seconds: float) -> None:
+        """Let `TimeLimitError` be raised when some time has passed.
+
+        Args:
+            seconds: How long from now; 0 for never.
+        """
+        if self._works:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def search(

@@ -12,7 +12,7 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
@@ -311,7 +311,17 @@ def _whole_lines(path: Path, *, with_end: bool = False) -> tuple[list[str], int]
 
 
 def _to_json(trial: Trial) -> dict[str, Any]:
-    return asdict(trial) | {"cell": str(trial.cell), "values": dict(trial.values)}
+    return {
+        "index": trial.index,
+        "cell": trial.cell.text,
+        "score": trial.score,
+        "loss": trial.loss,
+        "penalty": trial.penalty,
+        "feasible": trial.feasible,
+        "epochs": trial.epochs,
+        "cost_seconds": trial.cost_seconds,
+        "values": trial.values,
+    }
 
 
 def _from_json(entry: dict[str, Any], parse: Any) -> Trial:

@@ -5,7 +5,7 @@ Curves are right-continuous steps: only a trial that has finished counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,9 +136,9 @@ def draw_curves(figure: Figure, curves: Mapping[str, Curve], looks: dict[str, Lo
     legend(figure, handles, labels)
 
 
-def _floor(curves: Sequence[Curve] | object) -> float:
+def _floor(curves: Iterable[Curve]) -> float:
     """Half of the smallest regret above zero: where a logarithmic axis ends; 0 where every regret is zero."""
-    means = np.concatenate([curve.mean for curve in curves])  # type: ignore[attr-defined]
+    means = np.concatenate([curve.mean for curve in curves])
     positive = means[means > _ZERO]
     return float(positive.min()) / 2 if len(positive) else 0.0
 

@@ -1,0 +1,63 @@
+# Everything runs in .venv, which `make setup` makes; every other target makes it first if need be.
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+SETUP := .venv/.made
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test test-slow compare data report golden clean paper-nb201 paper-nats paper-losses paper-queries bench
+
+help:  ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(SETUP)  ## make .venv with everything and the command snas in it
+
+$(SETUP): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -e '.[dev]'
+	@touch $@
+
+check: $(SETUP)  ## style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(SETUP)  ## all tests but the slow ones; with SURROGATE_NAS_MIRROR also those on real NAS-Bench-201 data
+	$(BIN)/pytest -n $(WORKERS) -m 'not slow' --cov --cov-report=term:skip-covered
+
+test-slow: $(SETUP)  ## the tests that take minutes
+	$(BIN)/pytest -m slow
+
+compare: $(SETUP)  ## compare five strategies on the embedded table and write results/compare/report.html
+	$(BIN)/snas compare --runs 10 --budget 150 --workers $(WORKERS) --out results/compare
+
+report: $(SETUP)  ## write the report of results/compare again
+	$(BIN)/snas report results/compare
+
+data: $(SETUP)  ## fetch NAS-Bench-201 (17 MB) and verify it
+	$(BIN)/snas data fetch nb201
+	$(BIN)/snas data verify
+
+paper-nb201: data  ## table 5 of the NAS-Bench-201 paper, our numbers beside it
+	$(BIN)/snas paper nb201 --workers $(WORKERS)
+
+paper-nats: data  ## the NATS-Bench paper's search on each data set
+	$(BIN)/snas paper nats --workers $(WORKERS)
+
+paper-losses: data  ## which loss should drive a search?
+	$(BIN)/snas paper losses
+
+paper-queries: data  ## cells evaluated until the optimum is found, published and ours
+	$(BIN)/snas paper queries --workers $(WORKERS)
+
+bench: data  ## the speed of queries and of the search loop
+	$(BIN)/python analysis/bench_query.py
+	$(BIN)/python analysis/bench_loop.py
+
+golden: $(SETUP)  ## rewrite the golden trajectories (after a change that is meant to change them)
+	$(BIN)/python -m tests.golden
+
+clean:  ## remove everything that was made, .venv and results included
+	rm -rf .venv results build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

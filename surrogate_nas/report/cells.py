@@ -1,0 +1,81 @@
+"""A NAS-Bench-201 cell as a graph: four nodes in a row, an edge per operation."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch
+
+from surrogate_nas.report.look import INK, MIDDLE, PAPER
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.encodings import edge_live
+from surrogate_nas.space.nb201 import EDGES, NB201, OPERATIONS
+
+CELL_SIZE = (4.6, 2.3)
+"""Width and height in inches that `draw_cell` is made for."""
+
+_SHOWN = {
+    "none": ("", MIDDLE),
+    "skip_connect": ("skip", INK),
+    "nor_conv_1x1": ("conv 1×1", "#0072b2"),
+    "nor_conv_3x3": ("conv 3×3", "#d55e00"),
+    "avg_pool_3x3": ("pool 3×3", "#009e73"),
+}
+_NODES = ((0.0, 0.0), (1.35, 0.0), (2.7, 0.0), (4.05, 0.0))
+_NAMES = ("in", "1", "2", "out")
+_RADIUS = 0.22
+_BEND = {(0, 2): -0.52, (1, 3): 0.52, (0, 3): -0.56}
+"""How far the edges that jump over nodes bend, in units of their length; negative upwards."""
+
+
+def has_graph(space: Space) -> bool:
+    """Whether `draw_cell` can draw the cells of a space.
+
+    Args:
+        space: The space.
+    """
+    return isinstance(space, NB201)
+
+
+def draw_cell(figure: Figure, cell: Cell) -> None:
+    """Draw a cell; `none` is dotted, and what lies on no path from input to output is grey.
+
+    Args:
+        figure: An empty figure of `CELL_SIZE`.
+        cell: A cell of the NAS-Bench-201 space.
+    """
+    axes = figure.add_axes((0, 0, 1, 1))
+    live = edge_live(np.array([cell.choices], dtype=np.int8))[0]
+    for edge, choice, alive in zip(EDGES, cell.choices, live, strict=True):
+        _draw_edge(axes, edge, OPERATIONS[choice], bool(alive))
+    for place, name in zip(_NODES, _NAMES, strict=True):
+        axes.add_patch(Circle(place, _RADIUS, facecolor=PAPER, edgecolor=INK, linewidth=1.3, zorder=3))
+        axes.text(*place, name, ha="center", va="center", fontsize=9, zorder=4)
+    axes.set_xlim(-0.35, 4.4)
+    axes.set_ylim(-1.0, 1.37)
+    axes.set_aspect("equal")
+    axes.axis("off")
+
+
+def _draw_edge(axes: Axes, edge: tuple[int, int], operation: str, alive: bool) -> None:
+    label, colour = _SHOWN[operation]
+    start, end = (np.array(_NODES[node]) for node in edge)
+    bend = _BEND.get(edge, 0.0)
+    absent = operation == "none"
+    axes.add_patch(
+        FancyArrowPatch(
+            tuple(start), tuple(end), connectionstyle=f"arc3,rad={bend}", arrowstyle="-" if absent else "-|>",
+            mutation_scale=11, shrinkA=13, shrinkB=14, color=colour if alive else MIDDLE,
+            linewidth=1 if absent else 2, linestyle=(0, (1, 3)) if absent else "solid",
+            alpha=0.7 if absent else 1.0, zorder=1,
+        )
+    )  # fmt: skip
+    if label:
+        x, y = (start + end) / 2
+        y -= bend * (end[0] - start[0]) / 2
+        axes.text(
+            x, y, label if alive else f"{label} (dead)", ha="center", va="center", fontsize=8.5,
+            color=colour if alive else MIDDLE, zorder=2,
+            bbox={"facecolor": PAPER, "edgecolor": "none", "boxstyle": "round,pad=0.15"},
+        )  # fmt: skip

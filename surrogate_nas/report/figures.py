@@ -1,0 +1,155 @@
+"""The figures of a report with their captions, or a sentence where there is nothing to draw."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from surrogate_nas.comparison import Comparison
+from surrogate_nas.report.cells import CELL_SIZE, draw_cell
+from surrogate_nas.report.curves import Curve, Panel, curve_over_cells, curve_over_cost, draw_curves
+from surrogate_nas.report.distribution import draw_distribution
+from surrogate_nas.report.findings import final_questions, shared_cells, values_of
+from surrogate_nas.report.front import draw_front, front_of
+from surrogate_nas.report.look import Look
+from surrogate_nas.report.numbers import clock, plural
+from surrogate_nas.report.picture import Picture, picture
+from surrogate_nas.space import Cell
+from surrogate_nas.statistics import Anytime, Values, anytime
+
+_WIDTH = 5.8
+_Histories = dict[str, list[tuple[Anytime, Values]]]
+
+
+class Figures:
+    """Draws the figures of one comparison with at least one finished run."""
+
+    def __init__(self, comparison: Comparison, looks: dict[str, Look]) -> None:
+        """Read the history of every run.
+
+        Args:
+            comparison: The comparison.
+            looks: How each strategy is drawn.
+        """
+        self.comparison = comparison
+        self.looks = looks
+        self.benchmark = comparison.objective.benchmark
+        self.runs = {name: comparison.runs_of(name) for name in comparison.strategies}
+        self._histories = {name: [anytime(run) for run in runs] for name, runs in self.runs.items()}
+
+    @property
+    def _mean_of(self) -> str:
+        """What a curve's value and band are, in words."""
+        counts = sorted({len(runs) for runs in self.runs.values()})
+        if counts == [1]:
+            return "One run per strategy, so there is no band and chance is not averaged out."
+        n = plural(counts[0], "run") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
+        return f"Line: mean over {n}; band: bootstrap 95 % interval of that mean."
+
+    def score(self) -> list[Picture]:
+        """The incumbent's regret, or score where regret is undefined, over both clocks."""
+        optimum = self.comparison.optimum
+        offset = optimum or 0.0
+        values: _Histories = {
+            name: [(history, history.score - offset) for history in histories]
+            for name, histories in self._histories.items()
+        }
+        if optimum is None:
+            what, y_label = "Score of the incumbent", "score of the incumbent"
+            rule = "The steep start is cut off."
+        else:
+            what, y_label = "Regret of the incumbent: its score minus the optimum of the space", "regret (log scale)"
+            rule = "A line at the lower edge has found the optimum in every run."
+        if self.comparison.objective.constraints:
+            rule += " Until a run holds a feasible cell, its score lies above that of every feasible one."
+        return self._two_clocks("score", what, rule, values, Panel("", y_label, logarithmic=optimum is not None))
+
+    def test(self) -> list[Picture] | str:
+        """The main final metric of the incumbent, which is chosen by score, over both clocks."""
+        questions = final_questions(self.benchmark)
+        if not questions:
+            return f"{self.benchmark.name} holds no final (test) metric, so nothing can be shown that was held out."
+        question, metric = questions[0], self.benchmark.metric(questions[0].metric)
+        values: _Histories = {}
+        for name, histories in self._histories.items():
+            cells = [[trial.cell for trial in run.trials] for run in self.runs[name]]
+            values[name] = [
+                (history, values_of(self.benchmark, question, [seen[i] for i in history.best]))
+                for history, seen in zip(histories, cells, strict=True)
+            ]
+        reference = None
+        over_space = self.comparison.objective.over_space()
+        if over_space is not None:
+            best = self.benchmark.space[int(over_space.score.argmin())]
+            reference = float(values_of(self.benchmark, question, [best])[0])
+        what = (
+            f"{question} (split {metric.split or 'unnamed'}) of the cell with the best score so far; "
+            "never the best test so far. No strategy saw it, and a better score can bring a worse test"
+        )
+        panel = Panel("", f"{question} of the incumbent ({metric.unit})", False, 0.0, reference, "of the optimum")
+        return self._two_clocks("test", what, "The steep start is cut off.", values, panel)
+
+    def _two_clocks(self, name: str, what: str, rule: str, values: _Histories, panel: Panel) -> list[Picture]:
+        shared = shared_cells(self.comparison)
+        same = "Shaded: the first cells, the same for all strategies of a run. " if shared > 1 else ""
+        over_cells = {strategy: curve_over_cells(runs) for strategy, runs in values.items()}
+        cells = Panel("evaluated cells", panel.y_label, panel.logarithmic, shared, panel.reference, panel.reference_label)
+        caption = f"{what}, over evaluated cells. {self._mean_of} {same}{rule}"
+        pictures = [self._curves(f"{name}-by-cells", caption, over_cells, cells)]
+        if self.benchmark.cost == "queries":
+            return pictures
+        longest = max(history.cost[-1] for runs in values.values() for history, _ in runs)
+        divisor, unit = clock(longest)
+        over_cost = {strategy: curve_over_cost(runs, divisor) for strategy, runs in values.items()}
+        cost = Panel(
+            f"simulated {unit}", panel.y_label, panel.logarithmic, 0.0, panel.reference, panel.reference_label
+        )
+        caption = (
+            f"{what}, over simulated {unit} spent. {self._mean_of} Only trials that have finished count; a line starts "
+            f"when every run has finished one, and a run that has spent its budget keeps its last value. {rule}"
+        )
+        return [*pictures, self._curves(f"{name}-by-cost", caption, over_cost, cost)]
+
+    def _curves(self, name: str, caption: str, curves: dict[str, Curve], panel: Panel) -> Picture:
+        draw = partial(draw_curves, curves=curves, looks=self.looks, panel=panel)
+        return picture(name, caption, draw, (_WIDTH, 4.0))
+
+    def distribution(self) -> Picture:
+        """The final score of every run."""
+        caption = (
+            "Final score of every run (coloured points, moved apart vertically), their mean (diamond) and its "
+            "bootstrap 95 % interval (bar)."
+        )
+        if any(not run.incumbent.feasible for runs in self.runs.values() for run in runs):
+            caption += " Runs that found no feasible cell are counted, not drawn, and are not part of this mean."
+        optimum = self.comparison.optimum
+        draw = partial(draw_distribution, runs=self.runs, looks=self.looks, optimum=optimum)
+        return picture("final-scores", caption, draw, (_WIDTH, 1.1 + 0.55 * len(self.runs)))
+
+    def front(self) -> Picture | str:
+        """L against λR over the whole table."""
+        objective = self.comparison.objective
+        if objective.has_history:
+            return "No Pareto front: diversity makes scores depend on a run's history, so no exact front exists."
+        if all(term.is_loss for term in objective.terms):
+            return "No Pareto front: the objective has no regulariser, so there is nothing to trade L against."
+        front = front_of(objective, [run for runs in self.runs.values() for run in runs])
+        if front is None:
+            return f"No Pareto front: {self.benchmark.name} is no table with feasible cells, so it is not known."
+        caption = (
+            f"L against λR. Grey: all {len(self.benchmark.space):,} cells of the table; black: its exact Pareto front "
+            f"({plural(int(front.on_front.sum()), 'cell')}); dashed: lines of equal score, the darkest through the "
+            "optimum (star); coloured: the best cell of each run, larger where several runs ended at the same one."
+        )
+        if front.hidden:
+            caption += f" {plural(front.hidden, 'cell')} of higher L lie above the frame."
+        draw = partial(draw_front, front=front, runs=self.runs, looks=self.looks)
+        return picture("pareto-front", caption, draw, (7.6, 5.4))
+
+    def cell(self, cell: Cell, rank: int) -> Picture:
+        """The graph of one of the best cells.
+
+        Args:
+            cell: A cell of a space that has graphs.
+            rank: Its place among them.
+        """
+        return picture(f"cell-{rank}", f"Graph of the cell {cell}.", partial(draw_cell, cell=cell), CELL_SIZE)

@@ -1,0 +1,148 @@
+"""L against λR: the exact front of the whole table, all its cells, and what the runs found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import moocore
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from surrogate_nas.objective import Objective, Scores
+from surrogate_nas.report.look import INK, MIDDLE, PAPER, Look, legend, plain
+from surrogate_nas.results import Run
+
+_SHOWN_SHARE = 0.7
+"""The share of cells, best in L first, that the vertical axis has room for."""
+
+
+@dataclass(frozen=True)
+class Front:
+    """The trade-off of L and λR over a whole table.
+
+    Attributes:
+        scores: Of every cell.
+        on_front: Whether a feasible cell is dominated by no other feasible one, shape ``(cells,)``.
+        optimum: The place of the best score in the order of the space.
+        highest_loss: Where the shown part of the vertical axis ends.
+    """
+
+    scores: Scores
+    on_front: NDArray[np.bool_]
+    optimum: int
+    highest_loss: float
+
+    @property
+    def hidden(self) -> int:
+        """How many cells lie above the shown part."""
+        return int((self.scores.loss > self.highest_loss).sum())
+
+
+def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
+    """Find the exact front of a table.
+
+    Args:
+        objective: The objective.
+        runs: Whose incumbents must be inside the shown part.
+
+    Returns:
+        None where there is no regulariser, no table, a history, or no feasible cell.
+    """
+    scores = objective.over_space()
+    if scores is None or all(term.is_loss for term in objective.terms) or not scores.feasible.any():
+        return None
+    on_front = np.zeros(len(scores.loss), dtype=bool)
+    feasible = np.flatnonzero(scores.feasible)
+    points = np.column_stack([scores.loss, scores.penalty])[feasible]
+    on_front[feasible[moocore.is_nondominated(points)]] = True
+    found = [run.incumbent.loss for run in runs if run.incumbent.feasible]
+    highest = max([float(np.quantile(scores.loss[feasible], _SHOWN_SHARE)), *found])
+    return Front(scores, on_front, int(scores.score.argmin()), highest)
+
+
+def draw_front(figure: Figure, front: Front, runs: Mapping[str, Sequence[Run]], looks: dict[str, Look]) -> None:
+    """Draw cells, front, lines of equal score and incumbents.
+
+    Args:
+        figure: An empty figure.
+        front: The front.
+        runs: By strategy.
+        looks: By strategy.
+    """
+    axes = figure.add_subplot()
+    scores = front.scores
+    handles = _draw_cells(axes, scores)
+    order = np.flatnonzero(front.on_front)[np.argsort(scores.penalty[front.on_front])]
+    x, y = scores.penalty[order], scores.loss[order]
+    handles += axes.plot(x, y, color=INK, linewidth=1.3, drawstyle="steps-post", marker=".", markersize=4)
+    _frame(axes, front)
+    _draw_equal_scores(axes, float(scores.score[front.optimum]))
+    labels = [f"all {len(scores.loss):,} cells", "exact front"]
+    if not scores.feasible.all():
+        labels.insert(1, "infeasible cells")
+    for name, made in runs.items():
+        found = Counter(run.incumbent.cell.index for run in made if run.incumbent.feasible)
+        index, counts = list(found), np.array(list(found.values()))
+        look = looks[name]
+        axes.scatter(
+            scores.penalty[index], scores.loss[index], s=36 + 24 * (counts - 1), color=look.colour,
+            marker=look.marker, edgecolor=PAPER, linewidth=0.8, alpha=0.9, zorder=5,
+        )  # fmt: skip
+        handles.append(Line2D([], [], color=look.colour, marker=look.marker, markersize=7, linestyle="none"))
+        labels.append(plain(name))
+    best = (scores.penalty[front.optimum], scores.loss[front.optimum])
+    handles.append(
+        axes.scatter(*best, s=210, marker="*", facecolor="none", edgecolor=INK, linewidth=1.4, zorder=6)
+    )
+    labels.append("optimum")
+    axes.set(xlabel="λR, the weighted regularisers (dimensionless)", ylabel="L (dimensionless)")
+    legend(figure, handles, labels)
+
+
+def _draw_cells(axes: Axes, scores: Scores) -> list[Line2D]:
+    """All cells as pixels, since vector graphics of so many would be large; returns the legend's entries."""
+    handles = []
+    for held, alpha in ((scores.feasible, 0.32), (~scores.feasible, 0.1)):
+        if held.any():
+            axes.scatter(
+                scores.penalty[held], scores.loss[held], s=3.5, color=MIDDLE, alpha=alpha, linewidth=0, rasterized=True
+            )
+            handles.append(Line2D([], [], color=MIDDLE, marker=".", alpha=min(2 * alpha, 1), linestyle="none"))
+    return handles
+
+
+def _frame(axes: Axes, front: Front) -> None:
+    scores = front.scores
+    low, high = float(scores.loss.min()), front.highest_loss
+    left, right = float(scores.penalty.min()), float(scores.penalty.max())
+    axes.set_ylim(low - 0.06 * (high - low or 0.01), high + 0.04 * (high - low or 0.01))
+    axes.set_xlim(left - 0.03 * (right - left), right + 0.03 * (right - left))
+
+
+def _draw_equal_scores(axes: Axes, optimum: float) -> None:
+    """Lines of equal L + λR through the optimum and above it, labelled where they leave the frame on top."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    levels = MaxNLocator(5).tick_values(optimum, top + right)
+    for level in [optimum, *(level for level in levels if level > optimum)]:
+        strong = level == optimum
+        axes.plot(
+            [left, right], [level - left, level - right], color=INK if strong else MIDDLE,
+            linewidth=1.1 if strong else 0.7, linestyle=(0, (4, 3)), zorder=1.5, scalex=False, scaley=False,
+        )  # fmt: skip
+        x = level - top
+        if x > left:
+            y = top
+        else:
+            x, y = left, level - left
+        if x < right - 0.04 * (right - left) and y > bottom:
+            place = {"ha": "center", "va": "bottom"} if y == top else {"ha": "left", "va": "bottom"}
+            axes.annotate(
+                f"{level:.4g}", (x, y), xytext=(0, 2), textcoords="offset points", fontsize=8, annotation_clip=False,
+                **place,
+            )  # fmt: skip

@@ -1,0 +1,93 @@
+"""Numbers as a reader wants them: as many decimals as their spread deserves, with units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+NOTHING = "–"
+"""What stands where a number is undefined."""
+
+_ROUNDING = 1e-12
+
+
+def decimals_for(values: Iterable[float]) -> int:
+    """Enough decimals to tell numbers apart: two significant digits of their range, between 3 and 6.
+
+    Args:
+        values: The numbers that are shown together.
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    spread = max(finite) - min(finite) if finite else 0.0
+    if spread <= _ROUNDING:
+        return 4
+    return min(max(2 - math.floor(math.log10(spread)), 3), 6)
+
+
+def fixed(value: float | None, decimals: int) -> str:
+    """A number with so many decimals; a dash for None and NaN, never a negative zero.
+
+    Args:
+        value: The number.
+        decimals: How many.
+    """
+    if value is None or math.isnan(value):
+        return NOTHING
+    return f"{0.0 if abs(value) < _ROUNDING else value:,.{decimals}f}".replace("-", "−")
+
+
+def natural(value: float, unit: str) -> str:
+    """A metric in its own unit.
+
+    Args:
+        value: The number.
+        unit: Such as ``%``; empty for a count.
+    """
+    if math.isnan(value):
+        return NOTHING
+    if unit == "parameters":
+        return f"{value:,.0f}"
+    digits = {"%": f"{value:.2f}", "M": f"{value:.2f}", "nats": f"{value:.4f}"}.get(unit, f"{value:,.4g}")
+    return f"{digits} {unit}".rstrip()
+
+
+def quantity(value: float) -> str:
+    """A count or a duration of any size, without needless decimals.
+
+    Args:
+        value: The number.
+    """
+    if math.isnan(value):
+        return NOTHING
+    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:,.3g}"
+
+
+def p_value(p: float) -> str:
+    """A p-value with two significant digits, down to .001.
+
+    Args:
+        p: From 0 to 1.
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def clock(seconds: float) -> tuple[float, str]:
+    """The unit in which a duration reads well, as its seconds and its name.
+
+    Args:
+        seconds: The longest duration that is shown.
+    """
+    for divisor, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 3 * divisor:
+            return divisor, unit
+    return 1.0, "seconds"
+
+
+def plural(n: int, noun: str) -> str:
+    """A count with its noun.
+
+    Args:
+        n: The count.
+        noun: In the singular, with a regular plural.
+    """
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

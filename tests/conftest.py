@@ -1,0 +1,77 @@
+"""What all tests share: a home of their own, and the real data where SURROGATE_NAS_MIRROR names its folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas.benchmarks import TableBenchmark, load
+from surrogate_nas.sources import nb201
+from surrogate_nas.sources.home import HOME_VARIABLE, home, table_path
+from surrogate_nas.space import NB201
+from surrogate_nas.space import nb201 as space_nb201
+from surrogate_nas.table import write_table
+
+NEED_DATA = {"mirror", "fetched", "real"}
+"""Fixtures that read the mirror; a test that uses one is marked `data`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if NEED_DATA & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.data)
+        if item.get_closest_marker("data") and not os.environ.get(nb201.MIRROR_VARIABLE):
+            item.add_marker(pytest.mark.skip(reason=f"set {nb201.MIRROR_VARIABLE} to a folder with the public files"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh home for the session (under xdist, for the worker): the user's is never touched."""
+    before = os.environ.get(HOME_VARIABLE)
+    folder = tmp_path_factory.mktemp("home")
+    os.environ[HOME_VARIABLE] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ[HOME_VARIABLE]
+    else:
+        os.environ[HOME_VARIABLE] = before
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of public files, as their authors published them."""
+    folder = Path(os.environ[nb201.MIRROR_VARIABLE])
+    assert folder.is_dir(), f"{nb201.MIRROR_VARIABLE}={folder} is not a folder"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fetched(mirror: Path, own_home: Path) -> Path:
+    """The session's home with the three NAS-Bench-201 tables, fetched from the mirror."""
+    assert mirror.is_dir()
+    nb201.fetch()
+    for table in nb201.read():
+        write_table(table, table_path(table.name))
+    assert home() == own_home
+    return own_home
+
+
+@pytest.fixture(scope="session")
+def real(fetched: Path) -> TableBenchmark:
+    """NAS-Bench-201 on CIFAR-10."""
+    assert fetched.is_dir()
+    return load("nb201-cifar10")
+
+
+@pytest.fixture(scope="session")
+def analog() -> TableBenchmark:
+    """AnalogNAS-Bench, which is installed with the project."""
+    return load("analog-cifar10")
+
+
+@pytest.fixture(scope="session")
+def space() -> NB201:
+    return space_nb201()
