@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-slow compare data report golden clean paper-nb201 paper-nats paper-losses paper-queries bench
+.PHONY: help setup check test test-slow compare data report golden clean paper-nb201 paper-nats paper-losses optimum bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,8 +48,8 @@ paper-nats: data  ## the NATS-Bench paper's search on each data set
 paper-losses: data  ## which loss should drive a search?
 	$(BIN)/snas paper losses
 
-paper-queries: data  ## cells evaluated until the optimum is found, published and ours
-	$(BIN)/snas paper queries --workers $(WORKERS)
+optimum: data  ## cells evaluated until the optimum is found, beside Optuna's samplers
+	$(BIN)/python analysis/optimum.py --workers $(WORKERS)
 
 bench: data  ## the speed of queries and of the search loop
 	$(BIN)/python analysis/bench_query.py

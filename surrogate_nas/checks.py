@@ -23,7 +23,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment import time_limit
+from surrogate_nas.experiment import Alarm, TimeLimitError
 from surrogate_nas.objective import Evaluator, Objective
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.strategies import Strategy, resolve
@@ -117,13 +117,18 @@ def _reference(strategy: type[Strategy]) -> type[Strategy] | str:
 def _run(check: Callable[[_Subject], str], subject: _Subject) -> Check:
     promise = " ".join((check.__doc__ or check.__name__).split()).rstrip(".")
     name = f"{promise} [{subject.space.name}]"
-    try:
-        with time_limit(LIMIT_SECONDS):
+    with Alarm() as alarm:
+        alarm.set(LIMIT_SECONDS)
+        try:
             return Check(name, True, check(subject))
-    except BrokenContractError as error:
-        return Check(name, False, str(error))
-    except Exception as error:  # noqa: BLE001 - a stranger's code can raise anything
-        return Check(name, False, f"it raised {type(error).__name__}: {error}")
+        except BrokenContractError as error:
+            return Check(name, False, str(error))
+        except TimeLimitError:
+            return Check(name, False, f"it took more than {LIMIT_SECONDS:g} s")
+        except Exception as error:  # noqa: BLE001 - a stranger's code can raise anything
+            return Check(name, False, f"it raised {type(error).__name__}: {error}")
+        finally:
+            alarm.set(0)
 
 
 @dataclass

@@ -170,9 +170,7 @@ SAME_FUNCTION = {
     "a dead convolution": (cell(THREE, 0, 0, ONE, 0, 0), cell(0, 0, 0, ONE, 0, 0)),
     "a dead end before node 2": (cell(0, 0, THREE, SKIP, 0, THREE), cell(0, 0, 0, SKIP, 0, 0)),
     "the order of a sum": (cell(ONE, THREE, 0, 0, SKIP, SKIP), cell(THREE, ONE, 0, 0, SKIP, SKIP)),
-    "pooling distributes over a sum": (cell(SKIP, ONE, SKIP, 0, 0, POOL), cell(POOL, ONE, SKIP, 0, 0, POOL))
-    if False
-    else (cell(POOL, ONE, 0, 0, SKIP, POOL), cell(POOL, ONE, 0, 0, SKIP, POOL)),
+    "pooling distributes over a sum": (cell(THREE, SKIP, SKIP, 0, 0, POOL), cell(THREE, 0, 0, POOL, POOL, 0)),
     "pooling a sum of twice the input": (cell(SKIP, SKIP, SKIP, 0, 0, POOL), cell(POOL, 0, 0, POOL, SKIP, 0)),
     "no path at all": (cell(THREE, ONE, POOL, 0, 0, 0), cell(0, 0, 0, 0, 0, 0)),
 }

@@ -12,7 +12,7 @@ from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.encodings import edge_live
 from surrogate_nas.space.nb201 import EDGES, NB201, OPERATIONS
 
-CELL_SIZE = (4.6, 2.3)
+CELL_SIZE = (4.0, 2.0)
 """Width and height in inches that `draw_cell` is made for."""
 
 _SHOWN = {
@@ -25,6 +25,8 @@ _SHOWN = {
 _NODES = ((0.0, 0.0), (1.35, 0.0), (2.7, 0.0), (4.05, 0.0))
 _NAMES = ("in", "1", "2", "out")
 _RADIUS = 0.22
+_ABOVE = 0.17
+"""How far over a straight edge its label stands."""
 _BEND = {(0, 2): -0.52, (1, 3): 0.52, (0, 3): -0.56}
 """How far the edges that jump over nodes bend, in units of their length; negative upwards."""
 
@@ -39,7 +41,7 @@ def has_graph(space: Space) -> bool:
 
 
 def draw_cell(figure: Figure, cell: Cell) -> None:
-    """Draw a cell; `none` is dotted, and what lies on no path from input to output is grey.
+    """Draw a cell; `none` is faintly dotted, and what lies on no path from input to output is grey and dashed.
 
     Args:
         figure: An empty figure of `CELL_SIZE`.
@@ -52,8 +54,8 @@ def draw_cell(figure: Figure, cell: Cell) -> None:
     for place, name in zip(_NODES, _NAMES, strict=True):
         axes.add_patch(Circle(place, _RADIUS, facecolor=PAPER, edgecolor=INK, linewidth=1.3, zorder=3))
         axes.text(*place, name, ha="center", va="center", fontsize=9, zorder=4)
-    axes.set_xlim(-0.35, 4.4)
-    axes.set_ylim(-1.0, 1.37)
+    axes.set_xlim(-0.3, 4.35)
+    axes.set_ylim(-0.95, 1.37)
     axes.set_aspect("equal")
     axes.axis("off")
 
@@ -67,15 +69,14 @@ def _draw_edge(axes: Axes, edge: tuple[int, int], operation: str, alive: bool) -
         FancyArrowPatch(
             tuple(start), tuple(end), connectionstyle=f"arc3,rad={bend}", arrowstyle="-" if absent else "-|>",
             mutation_scale=11, shrinkA=13, shrinkB=14, color=colour if alive else MIDDLE,
-            linewidth=1 if absent else 2, linestyle=(0, (1, 3)) if absent else "solid",
-            alpha=0.7 if absent else 1.0, zorder=1,
+            linewidth=2 if alive else 1.2, linestyle=(0, (1, 3)) if absent else "solid" if alive else (0, (4, 2)),
+            alpha=0.6 if absent else 1.0, zorder=1,
         )
     )  # fmt: skip
     if label:
         x, y = (start + end) / 2
-        y -= bend * (end[0] - start[0]) / 2
+        y += -bend * (end[0] - start[0]) / 2 if bend else _ABOVE
         axes.text(
-            x, y, label if alive else f"{label} (dead)", ha="center", va="center", fontsize=8.5,
-            color=colour if alive else MIDDLE, zorder=2,
-            bbox={"facecolor": PAPER, "edgecolor": "none", "boxstyle": "round,pad=0.15"},
+            x, y, label, ha="center", va="center", fontsize=9, color=colour if alive else MIDDLE, zorder=2,
+            bbox={"facecolor": PAPER, "edgecolor": "none", "boxstyle": "round,pad=0.12"} if bend else None,
         )  # fmt: skip

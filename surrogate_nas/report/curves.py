@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,8 +18,11 @@ from surrogate_nas.report.look import MIDDLE, Look, label_log_axis, legend, line
 from surrogate_nas.statistics import Anytime, Values, interval
 
 _MOST_POINTS = 400
+"""More would neither be seen nor fit the bootstrap into little memory."""
 _ZERO = 1e-12
 """Below this a regret is rounding."""
+
+_Points = TypeVar("_Points", Values, NDArray[np.int64])
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,10 @@ def _changes(values: Values) -> NDArray[np.int64]:
     return np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
 
 
-def _thinned(points: NDArray[np.generic]) -> NDArray[np.generic]:
+def _thinned(points: _Points) -> _Points:
     if len(points) <= _MOST_POINTS:
         return points
-    return points[np.linspace(0, len(points) - 1, _MOST_POINTS).round().astype(int)]
+    return points[np.linspace(0, len(points) - 1, _MOST_POINTS).round().astype(np.int64)]
 
 
 def _curve(x: Values, samples: Values) -> Curve:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from surrogate_nas.report.look import INK, MIDDLE, PAPER, Look, plain
 from surrogate_nas.results import Run
-from surrogate_nas.statistics import summarise
+from surrogate_nas.statistics import Values, summarise
 
 _SPREAD = 0.26
 """How far points of one row are moved apart, in rows."""
@@ -54,6 +54,6 @@ def draw_distribution(
     axes.set_xlabel("final score of a run (dimensionless, lower is better)")
 
 
-def _spread(n: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _spread(n: int) -> Values:
     """Offsets that alternate around the row, the same for every report."""
     return _SPREAD * np.sin(2.4 * np.arange(n)) if n > 1 else np.zeros(n)

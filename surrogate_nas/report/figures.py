@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from surrogate_nas.comparison import Comparison
@@ -82,17 +83,19 @@ class Figures:
             best = self.benchmark.space[int(over_space.score.argmin())]
             reference = float(values_of(self.benchmark, question, [best])[0])
         what = (
-            f"{question} (split {metric.split or 'unnamed'}) of the cell with the best score so far; "
-            "never the best test so far. No strategy saw it, and a better score can bring a worse test"
+            f"{question}{f' (split {metric.split})' if metric.split else ''} of the incumbent, the cell with the best "
+            f"score so far, never the best {metric.name} so far"
         )
-        panel = Panel("", f"{question} of the incumbent ({metric.unit})", False, 0.0, reference, "of the optimum")
-        return self._two_clocks("test", what, "The steep start is cut off.", values, panel)
+        rule = "No strategy saw it; a better score can bring a worse test. Dashed: the cell of the optimal score. "
+        panel = Panel("", f"{question} of the incumbent ({metric.unit})", False, 0.0, reference, "optimum of the score")
+        rule = rule if reference is not None else rule.partition("Dashed")[0]
+        return self._two_clocks("test", what, f"{rule}The steep start is cut off.", values, panel)
 
     def _two_clocks(self, name: str, what: str, rule: str, values: _Histories, panel: Panel) -> list[Picture]:
         shared = shared_cells(self.comparison)
         same = "Shaded: the first cells, the same for all strategies of a run. " if shared > 1 else ""
         over_cells = {strategy: curve_over_cells(runs) for strategy, runs in values.items()}
-        cells = Panel("evaluated cells", panel.y_label, panel.logarithmic, shared, panel.reference, panel.reference_label)
+        cells = replace(panel, x_label="evaluated cells", shared_until=shared)
         caption = f"{what}, over evaluated cells. {self._mean_of} {same}{rule}"
         pictures = [self._curves(f"{name}-by-cells", caption, over_cells, cells)]
         if self.benchmark.cost == "queries":
@@ -100,12 +103,11 @@ class Figures:
         longest = max(history.cost[-1] for runs in values.values() for history, _ in runs)
         divisor, unit = clock(longest)
         over_cost = {strategy: curve_over_cost(runs, divisor) for strategy, runs in values.items()}
-        cost = Panel(
-            f"simulated {unit}", panel.y_label, panel.logarithmic, 0.0, panel.reference, panel.reference_label
-        )
+        cost = replace(panel, x_label=f"simulated {unit}")
         caption = (
-            f"{what}, over simulated {unit} spent. {self._mean_of} Only trials that have finished count; a line starts "
-            f"when every run has finished one, and a run that has spent its budget keeps its last value. {rule}"
+            f"{what}, over simulated {unit} spent. {self._mean_of} Only finished trials count: a line starts when every "
+            "run has finished one and ends with its strategy's longest run, until when shorter runs keep their last "
+            f"value. {rule}"
         )
         return [*pictures, self._curves(f"{name}-by-cost", caption, over_cost, cost)]
 
@@ -125,8 +127,8 @@ class Figures:
         draw = partial(draw_distribution, runs=self.runs, looks=self.looks, optimum=optimum)
         return picture("final-scores", caption, draw, (_WIDTH, 1.1 + 0.55 * len(self.runs)))
 
-    def front(self) -> Picture | str:
-        """L against λR over the whole table."""
+    def front(self) -> list[Picture] | str:
+        """L against λR: the whole trade-off, and the part where the runs ended."""
         objective = self.comparison.objective
         if objective.has_history:
             return "No Pareto front: diversity makes scores depend on a run's history, so no exact front exists."
@@ -142,8 +144,13 @@ class Figures:
         )
         if front.hidden:
             caption += f" {plural(front.hidden, 'cell')} of higher L lie above the frame."
+        near = "The same, enlarged around the optimum and what the runs found."
         draw = partial(draw_front, front=front, runs=self.runs, looks=self.looks)
-        return picture("pareto-front", caption, draw, (7.6, 5.4))
+        size = (_WIDTH, 5.0)
+        return [
+            picture("pareto-front", caption, partial(draw, frame=front.whole), size),
+            picture("pareto-front-near", near, partial(draw, frame=front.around_found), size),
+        ]
 
     def cell(self, cell: Cell, rank: int) -> Picture:
         """The graph of one of the best cells.
@@ -152,4 +159,4 @@ class Figures:
             cell: A cell of a space that has graphs.
             rank: Its place among them.
         """
-        return picture(f"cell-{rank}", f"Graph of the cell {cell}.", partial(draw_cell, cell=cell), CELL_SIZE)
+        return picture(f"cell-{rank}", f"Graph of the cell {cell}.", partial(draw_cell, cell=cell), CELL_SIZE, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import moocore
 import numpy as np
@@ -17,9 +18,13 @@ from numpy.typing import NDArray
 from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.report.look import INK, MIDDLE, PAPER, Look, legend, plain
 from surrogate_nas.results import Run
+from surrogate_nas.statistics import Values
 
-_SHOWN_SHARE = 0.7
+_SHOWN_SHARE = 0.6
 """The share of cells, best in L first, that the vertical axis has room for."""
+
+_Frame = tuple[float, float, float, float]
+"""Left, right, bottom and top of the axes."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +35,42 @@ class Front:
         scores: Of every cell.
         on_front: Whether a feasible cell is dominated by no other feasible one, shape ``(cells,)``.
         optimum: The place of the best score in the order of the space.
-        highest_loss: Where the shown part of the vertical axis ends.
+        found: The places of the feasible incumbents of all runs.
     """
 
     scores: Scores
     on_front: NDArray[np.bool_]
     optimum: int
-    highest_loss: float
+    found: list[int]
+
+    @property
+    def whole(self) -> _Frame:
+        """The frame of the trade-off; cells of the highest L lie above it."""
+        shown = float(np.quantile(self.scores.loss[self.scores.feasible], _SHOWN_SHARE))
+        highest = max([shown, *self.scores.loss[self.found]])
+        return _with_margin(self.scores.penalty, np.array([self.scores.loss.min(), highest]))
+
+    @property
+    def around_found(self) -> _Frame:
+        """The frame of what the runs found, with the optimum."""
+        inside = [self.optimum, *self.found]
+        return _with_margin(self.scores.penalty[inside], self.scores.loss[inside])
 
     @property
     def hidden(self) -> int:
-        """How many cells lie above the shown part."""
-        return int((self.scores.loss > self.highest_loss).sum())
+        """How many cells lie above the whole trade-off's frame."""
+        return int((self.scores.loss > self.whole[3]).sum())
+
+
+def _with_margin(x: Values, y: Values) -> _Frame:
+    horizontal = 0.05 * float(np.ptp(x)) or 0.001
+    vertical = 0.08 * float(np.ptp(y)) or 0.001
+    return (
+        float(x.min()) - horizontal,
+        float(x.max()) + horizontal,
+        float(y.min()) - vertical,
+        float(y.max()) + vertical,
+    )
 
 
 def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
@@ -49,7 +78,7 @@ def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
 
     Args:
         objective: The objective.
-        runs: Whose incumbents must be inside the shown part.
+        runs: Whose incumbents are drawn.
 
     Returns:
         None where there is no regulariser, no table, a history, or no feasible cell.
@@ -61,17 +90,19 @@ def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
     feasible = np.flatnonzero(scores.feasible)
     points = np.column_stack([scores.loss, scores.penalty])[feasible]
     on_front[feasible[moocore.is_nondominated(points)]] = True
-    found = [run.incumbent.loss for run in runs if run.incumbent.feasible]
-    highest = max([float(np.quantile(scores.loss[feasible], _SHOWN_SHARE)), *found])
-    return Front(scores, on_front, int(scores.score.argmin()), highest)
+    found = [run.incumbent.cell.index for run in runs if run.incumbent.feasible]
+    return Front(scores, on_front, int(scores.score.argmin()), found)
 
 
-def draw_front(figure: Figure, front: Front, runs: Mapping[str, Sequence[Run]], looks: dict[str, Look]) -> None:
+def draw_front(
+    figure: Figure, front: Front, frame: _Frame, runs: Mapping[str, Sequence[Run]], looks: dict[str, Look]
+) -> None:
     """Draw cells, front, lines of equal score and incumbents.
 
     Args:
         figure: An empty figure.
         front: The front.
+        frame: Left, right, bottom and top of the axes.
         runs: By strategy.
         looks: By strategy.
     """
@@ -81,7 +112,7 @@ def draw_front(figure: Figure, front: Front, runs: Mapping[str, Sequence[Run]], 
     order = np.flatnonzero(front.on_front)[np.argsort(scores.penalty[front.on_front])]
     x, y = scores.penalty[order], scores.loss[order]
     handles += axes.plot(x, y, color=INK, linewidth=1.3, drawstyle="steps-post", marker=".", markersize=4)
-    _frame(axes, front)
+    axes.set(xlim=frame[:2], ylim=frame[2:])
     _draw_equal_scores(axes, float(scores.score[front.optimum]))
     labels = [f"all {len(scores.loss):,} cells", "exact front"]
     if not scores.feasible.all():
@@ -97,17 +128,15 @@ def draw_front(figure: Figure, front: Front, runs: Mapping[str, Sequence[Run]], 
         handles.append(Line2D([], [], color=look.colour, marker=look.marker, markersize=7, linestyle="none"))
         labels.append(plain(name))
     best = (scores.penalty[front.optimum], scores.loss[front.optimum])
-    handles.append(
-        axes.scatter(*best, s=210, marker="*", facecolor="none", edgecolor=INK, linewidth=1.4, zorder=6)
-    )
+    handles.append(axes.scatter(*best, s=210, marker="*", facecolor="none", edgecolor=INK, linewidth=1.4, zorder=6))
     labels.append("optimum")
     axes.set(xlabel="λR, the weighted regularisers (dimensionless)", ylabel="L (dimensionless)")
     legend(figure, handles, labels)
 
 
-def _draw_cells(axes: Axes, scores: Scores) -> list[Line2D]:
+def _draw_cells(axes: Axes, scores: Scores) -> list[Any]:
     """All cells as pixels, since vector graphics of so many would be large; returns the legend's entries."""
-    handles = []
+    handles: list[Any] = []
     for held, alpha in ((scores.feasible, 0.32), (~scores.feasible, 0.1)):
         if held.any():
             axes.scatter(
@@ -117,32 +146,22 @@ def _draw_cells(axes: Axes, scores: Scores) -> list[Line2D]:
     return handles
 
 
-def _frame(axes: Axes, front: Front) -> None:
-    scores = front.scores
-    low, high = float(scores.loss.min()), front.highest_loss
-    left, right = float(scores.penalty.min()), float(scores.penalty.max())
-    axes.set_ylim(low - 0.06 * (high - low or 0.01), high + 0.04 * (high - low or 0.01))
-    axes.set_xlim(left - 0.03 * (right - left), right + 0.03 * (right - left))
-
-
 def _draw_equal_scores(axes: Axes, optimum: float) -> None:
     """Lines of equal L + λR through the optimum and above it, labelled where they leave the frame on top."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    levels = MaxNLocator(5).tick_values(optimum, top + right)
-    for level in [optimum, *(level for level in levels if level > optimum)]:
+    levels = MaxNLocator(6).tick_values(optimum, top + right)
+    apart = 0.05 * (top - bottom)
+    for level in [optimum, *(level for level in levels if level > optimum + apart)]:
         strong = level == optimum
         axes.plot(
             [left, right], [level - left, level - right], color=INK if strong else MIDDLE,
             linewidth=1.1 if strong else 0.7, linestyle=(0, (4, 3)), zorder=1.5, scalex=False, scaley=False,
         )  # fmt: skip
-        x = level - top
-        if x > left:
-            y = top
-        else:
-            x, y = left, level - left
+        on_top = level - top > left
+        x, y = (level - top, top) if on_top else (left, level - left)
         if x < right - 0.04 * (right - left) and y > bottom:
-            place = {"ha": "center", "va": "bottom"} if y == top else {"ha": "left", "va": "bottom"}
             axes.annotate(
-                f"{level:.4g}", (x, y), xytext=(0, 2), textcoords="offset points", fontsize=8, annotation_clip=False,
-                **place,
+                f"{level:.4g}", (x, y), xytext=(0 if on_top else 4, 2), textcoords="offset points", fontsize=8,
+                ha="center" if on_top else "left", va="bottom", annotation_clip=False, zorder=7,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "boxstyle": "round,pad=0.1", "alpha": 0.8},
             )  # fmt: skip

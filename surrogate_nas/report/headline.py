@@ -26,13 +26,13 @@ def headline(comparison: Comparison) -> list[str]:
     low, high = (fixed(end, decimals) for end in summary.ci95)
     mean = fixed(summary.mean, decimals)
     if runs == 1:
-        figures = f"a final score of {mean}, a figure from one run"
+        figures = f"final score: {mean}, a figure from one run"
     else:
         iqm = fixed(summary.iqm, decimals)
-        figures = f"a mean final score of {mean} (95 % interval {low} to {high}, IQM {iqm}, {runs} runs)"
+        figures = f"mean final score: {mean} (95 % interval {low} to {high}, IQM {iqm}, {runs} runs)"
     if len(names) == 1:
-        return [f"{best} reaches {figures}. It is the only strategy, so there is nothing to compare it with."]
-    said = [f"{best} has the lowest: {figures}."]
+        return [f"{best} is the only strategy, so there is nothing to compare it with. Its {figures}."]
+    said = [f"{best} has the lowest {figures}."]
     by_iqm = min(names, key=lambda name: summaries[name].iqm)
     if summaries[by_iqm].iqm < summary.iqm:
         said.append(f"By IQM {by_iqm} is ahead ({fixed(summaries[by_iqm].iqm, decimals)}).")
@@ -59,5 +59,5 @@ def _against(comparison: Comparison, best: str, second: str) -> str:
     text += f"the difference is not significant (Wilcoxon, Holm over {tests}: p = {p_value(test.p_holm)})."
     least = 2 ** (1 - paired) * len(comparison.tests)
     if least >= _LEVEL:
-        text += f" With {paired} runs and {tests} no difference could be: the smallest possible p is {p_value(min(least, 1))}."
+        text += f" With {paired} runs and {tests} none could be: the smallest possible p is {p_value(min(least, 1))}."
     return text

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 INK = "#24292f"
-"""Text and axes; an SVG that is embedded in the page writes it as a variable."""
+"""Text and axes; in the SVG of a page it becomes a variable."""
 PAPER = "#fefefe"
 """What lies behind figures; a variable too."""
 MIDDLE = "#848d97"
@@ -26,7 +26,7 @@ _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.6), (1.2, 1.4), (6, 1.5, 1.2
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 _LONGEST_NAME = 26
 
-RC: dict[str, Any] = {
+RC: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
@@ -101,7 +101,8 @@ def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> Non
         handles: What is explained.
         labels: In the order of the handles, already `plain`.
     """
-    columns = min(len(labels), 4 if max(map(len, labels)) < 14 else 2)
+    entry = 0.62 + 0.075 * max(map(len, labels))
+    columns = max(min(len(labels), int(figure.get_figwidth() / entry)), 1)
     figure.legend(
         handles, labels, loc="outside upper left", ncols=columns, fontsize=9, handlelength=2.6, columnspacing=1.2
     )

@@ -62,6 +62,16 @@ def quantity(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:,.3g}"
 
 
+def scientific(value: float) -> str:
+    """A number with four significant digits; where it is tiny or huge, as HTML with a power of ten.
+
+    Args:
+        value: The number.
+    """
+    mantissa, _, exponent = f"{value:.4g}".partition("e")
+    return f"{mantissa} × 10<sup>{int(exponent)}</sup>".replace("-", "−") if exponent else mantissa
+
+
 def p_value(p: float) -> str:
     """A p-value with two significant digits, down to .001.
 

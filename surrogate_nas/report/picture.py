@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -36,7 +37,9 @@ class Picture:
     png: bytes
 
 
-def picture(name: str, caption: str, draw: Callable[[Figure], None], size: tuple[float, float]) -> Picture:
+def picture(
+    name: str, caption: str, draw: Callable[[Figure], None], size: tuple[float, float], layout: Any = "constrained"
+) -> Picture:
     """Draw a figure once and keep it in both forms.
 
     Args:
@@ -44,9 +47,10 @@ def picture(name: str, caption: str, draw: Callable[[Figure], None], size: tuple
         caption: Exactly what is shown.
         draw: Fills an empty figure.
         size: Width and height in inches.
+        layout: Matplotlib's layout engine; None where `draw` places its axes itself.
     """
     with matplotlib.rc_context(RC):
-        figure = Figure(figsize=size, dpi=_DOTS_PER_INCH, layout="constrained")
+        figure = Figure(figsize=size, dpi=_DOTS_PER_INCH, layout=layout)
         draw(figure)
         vector, pixels = io.BytesIO(), io.BytesIO()
         figure.savefig(vector, format="svg", transparent=True, metadata=_NO_METADATA)

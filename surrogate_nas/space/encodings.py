@@ -62,7 +62,7 @@ def one_hot(choices: Choices) -> Matrix:
     Args:
         choices: Shape ``(n, 6)``.
     """
-    return _holds(choices).reshape(len(choices), -1).astype(np.float32)
+    return _holds(choices).reshape(len(choices), 5 * choices.shape[1]).astype(np.float32)
 
 
 def operation_counts(choices: Choices) -> Matrix:

@@ -1,0 +1,36 @@
+"""The report of a comparison: one self-contained page, and its figures as files beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from surrogate_nas.comparison import Comparison
+from surrogate_nas.report.page import Page
+from surrogate_nas.table import replacing
+
+__all__ = ["write_report"]
+
+
+def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> Path:
+    """Write ``report.html`` and ``figures/*.png``; each file is whole or as it was before.
+
+    Args:
+        comparison: What is reported, with one finished run or more.
+        folder: Where to write; made if it is missing.
+        command: The command that made the comparison, which the page shows.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    page = Page(comparison, command)
+    html = page.html()
+    for picture in page.pictures:
+        with replacing(folder / "figures" / f"{picture.name}.png") as temporary:
+            temporary.write_bytes(picture.png)
+    path = folder / "report.html"
+    with replacing(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return path

@@ -1,0 +1,70 @@
+"""The conventions behind every number of a report, and where the report comes from."""
+
+from __future__ import annotations
+
+from surrogate_nas.comparison import Comparison
+
+
+def conventions(comparison: Comparison) -> list[str]:
+    """What was charged, shared, averaged and tested, one sentence or two each.
+
+    Args:
+        comparison: The comparison.
+    """
+    objective, first = comparison.objective, comparison.description["first_cells"]
+    if objective.benchmark.cost == "queries":
+        charge = "An evaluation is charged one query; the benchmark holds no training times."
+    else:
+        charge = (
+            "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as "
+            "the benchmark records them; metrics that need no training are free."
+        )
+    seed = (
+        "Every value is the mean over the training seeds that the benchmark holds for the cell; the optimum and regret "
+        "follow the same convention."
+        if objective.seed == "mean"
+        else f"Every value is that of training seed {objective.seed}; the optimum and regret follow that convention."
+    )
+    items = [
+        charge,
+        "Asking for a known cell again gives the same answer and is charged again, for every strategy alike.",
+        f"Run k of every strategy is first told the same {first} random cells, drawn from the root seed and k alone."
+        if first
+        else "Strategies start without shared first cells.",
+        seed,
+        "A run's answer is the best cell of its whole history, the earliest among equals. Curves are right-continuous: "
+        "a trial counts once it has finished.",
+        "Intervals are percentile bootstrap intervals of the mean over runs (95 %, 10,000 resamples, fixed seed), so "
+        "they repeat. IQM is the mean of the middle half of the runs.",
+        "Final (test) metrics are read for this report alone; no strategy could ask for one.",
+    ]
+    if objective.constraints:
+        items.append("A cell that violates a constraint scores above every feasible one, by how much it violates it.")
+    if objective.has_history:
+        items.append(
+            "Diversity is a cell's largest similarity (0 to 1) to the ten cells of lowest L that the run had found when "
+            "it first met the cell: the order of evaluation is part of the score."
+        )
+    return items
+
+
+def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
+    """Where data and results come from, as names and values.
+
+    Args:
+        comparison: The comparison.
+    """
+    benchmark, description = comparison.objective.benchmark, comparison.description
+    budget = description["budget"]
+    rows = [
+        ("benchmark", f"{benchmark.name}: {benchmark.title}"),
+        ("source", benchmark.source),
+        ("licence", benchmark.licence),
+        ("citation", benchmark.citation),
+        ("fingerprint", comparison.objective.fingerprint),
+        ("root seed", str(description["seed"])),
+        ("runs", str(description["runs"])),
+        ("budget, evaluations", "no limit" if budget["cells"] is None else str(budget["cells"])),
+        (f"budget, {benchmark.cost}", "no limit" if budget["seconds"] is None else f"{budget['seconds']:g}"),
+    ]
+    return rows + [(str(name), str(value)) for name, value in (description.get("provenance") or {}).items()]
