@@ -12,9 +12,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import load
-    from surrogate_nas.comparison import compare
+    from surrogate_nas.comparison import compare, search
     from surrogate_nas.errors import UserError
-    from surrogate_nas.experiment import search
     from surrogate_nas.objective import (
         Objective,
         diversity,
@@ -45,7 +44,7 @@ _ROOMS = {
     "metric": "objective",
     "nb201": "space",
     "params": "objective",
-    "search": "experiment",
+    "search": "comparison",
 }
 
 __all__ = [

@@ -12,11 +12,21 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment import FIRST_CELLS, Budget, Experiment, Progress, StrategyLike
+from surrogate_nas.experiment import (
+    CALL_LIMIT_SECONDS,
+    FIRST_CELLS,
+    Budget,
+    Experiment,
+    Progress,
+    StrategyLike,
+    execute_run,
+)
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.results import Run, Store
 from surrogate_nas.space import Cell
 from surrogate_nas.statistics import PairedTest, Summary, Values, paired_tests, summarise
+
+ObjectiveLike = str | Expression | Objective | None
 
 
 @dataclass(frozen=True)
@@ -134,10 +144,68 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float]:
     return {m.name: float(benchmark.query(cell, m.name)) for m in benchmark.metrics if m.kind == "final"}
 
 
+def bind(benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str | None) -> Objective:
+    """Tie what the user gave to a benchmark.
+
+    Args:
+        benchmark: A name or an opened benchmark.
+        objective: Text, an expression or an `Objective`; None for the benchmark's default.
+        subject_to: Limits as text.
+
+    Raises:
+        UserError: See `Objective`; or the objective is tied to another benchmark.
+    """
+    opened = load(benchmark) if isinstance(benchmark, str) else benchmark
+    if isinstance(objective, Objective):
+        if objective.benchmark.fingerprint != opened.fingerprint or subject_to:
+            raise UserError(f"This objective is tied to {objective.benchmark.name} and complete; give its expression.")
+        return objective
+    return Objective(opened.objective if objective is None else objective, opened, subject_to=subject_to)
+
+
+def search(
+    benchmark: str | Benchmark,
+    strategy: StrategyLike = "bo",
+    objective: ObjectiveLike = None,
+    *,
+    subject_to: str | None = None,
+    budget: int | None = None,
+    budget_seconds: float | None = None,
+    seed: int = 0,
+    call_limit_seconds: float = CALL_LIMIT_SECONDS,
+) -> Run:
+    """Run one strategy once; the same as run number `seed` of a comparison with the root seed 0.
+
+    Args:
+        benchmark: A name or an opened benchmark.
+        strategy: A name, ``file.py:Class``, or a class.
+        objective: Text, an expression or an `Objective`; None for the benchmark's default.
+        subject_to: Limits as text.
+        budget: The most evaluations.
+        budget_seconds: The most simulated seconds.
+        seed: The number of the run.
+        call_limit_seconds: The longest that one `ask` or `tell` may take.
+
+    Raises:
+        UserError: The input is wrong, the strategy failed, or the budget pays for nothing.
+    """
+    if seed < 0:
+        raise UserError(f"A seed must be at least 0, not {seed}.")
+    bound = bind(benchmark, objective, subject_to)
+    limits = Budget(budget, budget_seconds)
+    experiment = Experiment(bound, [strategy], 1, limits, call_limit_seconds=call_limit_seconds)
+    run = execute_run(experiment, strategy, seed)
+    if run.failure:
+        raise UserError(run.failure)
+    if not run.trials:
+        raise UserError("The budget does not pay for a single evaluation.")
+    return run
+
+
 def compare(
     benchmark: str | Benchmark,
     strategies: Sequence[StrategyLike],
-    objective: str | Expression | None = None,
+    objective: ObjectiveLike = None,
     *,
     subject_to: str | None = None,
     runs: int = 10,
@@ -145,6 +213,7 @@ def compare(
     budget_seconds: float | None = None,
     seed: int = 0,
     first_cells: int = FIRST_CELLS,
+    call_limit_seconds: float = CALL_LIMIT_SECONDS,
     workers: int = 1,
     folder: Path | None = None,
     progress: Progress | None = None,
@@ -154,13 +223,14 @@ def compare(
     Args:
         benchmark: A name or an opened benchmark.
         strategies: Names, ``file.py:Class``, or classes.
-        objective: Text or an expression; None for the benchmark's default.
+        objective: Text, an expression or an `Objective`; None for the benchmark's default.
         subject_to: Limits as text.
         runs: How many seeds.
         budget: The most evaluations of a run.
         budget_seconds: The most simulated seconds of a run.
         seed: The root of all randomness.
         first_cells: How many random cells every strategy of a run is told first.
+        call_limit_seconds: The longest that one `ask` or `tell` may take.
         workers: Processes; the results do not depend on it.
         folder: Where results are stored; None keeps them in memory.
         progress: Called with (runs done, runs in all).
@@ -168,9 +238,10 @@ def compare(
     Raises:
         UserError: Anything about the input is wrong; the message says what would be right.
     """
-    opened = load(benchmark) if isinstance(benchmark, str) else benchmark
-    bound = Objective(opened.objective if objective is None else objective, opened, subject_to=subject_to)
-    experiment = Experiment(bound, strategies, runs, Budget(budget, budget_seconds), seed, first_cells)
+    bound = bind(benchmark, objective, subject_to)
+    experiment = Experiment(
+        bound, strategies, runs, Budget(budget, budget_seconds), seed, first_cells, call_limit_seconds
+    )
     made = experiment.execute(folder=folder, workers=workers, progress=progress)
     return Comparison(bound, experiment.describe(), made)
 

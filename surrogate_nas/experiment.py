@@ -321,33 +321,3 @@ class Alarm:
         """
         if self._works:
             signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-def search(
-    strategy: StrategyLike,
-    objective: Objective,
-    *,
-    cells: int | None = None,
-    seconds: float | None = None,
-    seed: int = 0,
-) -> Run:
-    """Run one strategy once; the same as run number `seed` of a comparison with the root seed 0.
-
-    Args:
-        strategy: A name, ``file.py:Class``, or a class.
-        objective: What is minimised.
-        cells: The most evaluations.
-        seconds: The most simulated seconds.
-        seed: The number of the run.
-
-    Raises:
-        StrategyError: The strategy failed.
-        UserError: The budget or the seed is not valid.
-    """
-    if seed < 0:
-        raise UserError(f"A seed must be at least 0, not {seed}.")
-    experiment = Experiment(objective, [strategy], 1, Budget(cells, seconds))
-    run = execute_run(experiment, strategy, seed)
-    if run.failure:
-        raise StrategyError(run.failure)
-    return run

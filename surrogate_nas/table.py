@@ -10,6 +10,7 @@ kind, quantity, split, description and source as attributes; the file carries th
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -132,7 +133,8 @@ def write_table(table: Table, path: Path) -> None:
     Raises:
         UserError: The folder cannot be written, or the disk is full.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    image = io.BytesIO()  # HDF5 itself does not survive a full disk, so it writes to memory
+    with h5py.File(image, "w") as file:
         file.attrs.update({"format": FORMAT, "version": VERSION, "digest": table.digest()})
         file.attrs.update({key: getattr(table, key) for key in _TEXTS})
         file.attrs["network"] = json.dumps(asdict(table.network))
@@ -146,6 +148,8 @@ def write_table(table: Table, path: Path) -> None:
         for (name, epochs), counts in table.n_seeds.items():
             file[f"columns/{name}/{_epochs_text(epochs)}/n_seeds"] = counts
             file[f"columns/{name}/{_epochs_text(epochs)}"].attrs["source"] = table.sources[name, epochs]
+    with replacing(path) as temporary:
+        temporary.write_bytes(image.getbuffer())
 
 
 @contextmanager
@@ -178,6 +182,7 @@ class TableFile:
 
     Attributes:
         path: The file.
+        network: The macro architecture behind `params` and `macs`.
         metrics: Every metric by name.
         keys: The columns that it holds.
         sources: Where the numbers of each (metric, epochs) come from.
@@ -205,6 +210,7 @@ class TableFile:
             if missing := sorted({*_TEXTS, "network", "digest"} - set(attributes)):
                 raise KeyError(f"no {', '.join(missing)}")
             self._attributes: dict[str, Any] = attributes
+            self.network = Network(**json.loads(attributes["network"]))
             self.metrics: dict[str, Metric] = {}
             self.keys: set[ColumnKey] = set()
             self.sources: dict[tuple[str, int | None], str] = {}
@@ -227,11 +233,6 @@ class TableFile:
         if name in attributes:
             return str(attributes[name])
         raise AttributeError(name)
-
-    @cached_property
-    def network(self) -> Network:
-        """The macro architecture behind `params` and `macs`."""
-        return Network(**json.loads(self._attributes["network"]))
 
     @cached_property
     def cells(self) -> Space:
@@ -264,7 +265,9 @@ class TableFile:
         try:
             with h5py.File(self.path, "r") as file:
                 yield file
-        except (OSError, KeyError, RuntimeError, TypeError) as error:
+        except UserError:
+            raise
+        except (OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
                 f"The table {self.path} is damaged ({error}). Delete it and fetch or import it again."
             ) from error

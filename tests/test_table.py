@@ -117,6 +117,8 @@ BROKEN = {
     "a run that is no number": lambda file: file.__setitem__("columns/valid_error/often/mean", np.zeros(N)),
     "a seed that is no number": lambda file: file.__setitem__("columns/valid_error/12/lucky", np.zeros(N)),
     "a metric without a unit": lambda file: file["columns/valid_error"].attrs.__delitem__("unit"),
+    "a network that is no JSON": lambda file: file.attrs.__setitem__("network", "{"),
+    "a network with more": lambda file: file.attrs.__setitem__("network", '{"mood": 1}'),
     "a metric with more": lambda file: file["columns/valid_error"].attrs.__setitem__("mood", "good"),
 }
 

@@ -40,7 +40,7 @@ def main() -> NoReturn:
         code = BAD_INPUT
     except _UsageError as error:
         message: str = getattr(error, "format_message", error.__str__)()
-        note(f"snas: {_one_line(message)} Try snas --help.")
+        note(f"snas: {_one_line(message).rstrip('.')}. Try snas --help.")
         code = BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
         note("snas: interrupted. What was finished is kept; the same command goes on from there.")

@@ -19,6 +19,8 @@ ObjectiveOption = Annotated[
 SubjectToOption = Annotated[str | None, typer.Option(help='Limits, such as "latency@raspi4 <= 20".')]
 BudgetOption = Annotated[int | None, typer.Option(help="The most evaluated cells of a run.")]
 BudgetSecondsOption = Annotated[float | None, typer.Option(help="The most simulated seconds of a run.")]
+CallLimitOption = Annotated[float, typer.Option(help="The most seconds that a strategy may take to answer once.")]
+CALL_LIMIT_SECONDS = 600.0
 _DEFAULT_BUDGET = 150
 
 new_app = typer.Typer(no_args_is_help=True, help="Write a starting point.")
@@ -50,21 +52,20 @@ def search(
     budget: BudgetOption = None,
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
+    call_limit: CallLimitOption = CALL_LIMIT_SECONDS,
     json: JsonOption = False,
 ) -> None:
     """Run one strategy once."""
-    from surrogate_nas.benchmarks import load
-    from surrogate_nas.comparison import final_metrics
-    from surrogate_nas.experiment import search as run_search
-    from surrogate_nas.objective import Objective
+    from surrogate_nas.comparison import bind, final_metrics
+    from surrogate_nas.comparison import search as run_search
 
-    opened = load(bench)
-    bound = Objective(opened.objective if objective is None else objective, opened, subject_to=subject_to)
+    bound = bind(bench, objective, subject_to)
     if budget is None and budget_seconds is None:
         budget = _DEFAULT_BUDGET
-    run = run_search(strategy, bound, cells=budget, seconds=budget_seconds, seed=seed)
-    if not run.trials:
-        raise UserError("The budget does not pay for a single evaluation.")
+    run = run_search(
+        bound.benchmark, strategy, bound, budget=budget, budget_seconds=budget_seconds, seed=seed,
+        call_limit_seconds=call_limit,
+    )  # fmt: skip
     best, optimum = run.incumbent, bound.optimum()
     regret = None if optimum is None else best.score - optimum
     final = final_metrics(bound, best.cell)
@@ -98,7 +99,7 @@ def search(
         *((name, value) for name, value in best.values.items()),
         *((f"{name} (final)", value) for name, value in final.items()),
         ("evaluations", len(run.trials)),
-        (f"simulated {opened.cost}", run.simulated_seconds),
+        (f"simulated {bound.benchmark.cost}", run.simulated_seconds),
         ("real seconds", run.real_seconds),
     ]
     emit(content, json, lambda: show_table(("", strategy), rows, title=f"{bench}: {bound}"))
@@ -113,6 +114,7 @@ def compare(
     budget: BudgetOption = None,
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
+    call_limit: CallLimitOption = CALL_LIMIT_SECONDS,
     workers: Annotated[int, typer.Option(help="Processes; results do not depend on it.")] = 1,
     out: Annotated[Path, typer.Option(help="Where results and the report go, and are resumed from.")] = Path(
         "results/compare"
@@ -137,6 +139,7 @@ def compare(
             budget=budget,
             budget_seconds=budget_seconds,
             seed=seed,
+            call_limit_seconds=call_limit,
             workers=workers,
             folder=out,
             progress=progress,

@@ -42,8 +42,8 @@ def conventions(comparison: Comparison) -> list[str]:
         items.append("A cell that violates a constraint scores above every feasible one, by how much it violates it.")
     if objective.has_history:
         items.append(
-            "Diversity is a cell's largest similarity (0 to 1) to the ten cells of lowest L that the run had found when "
-            "it first met the cell: the order of evaluation is part of the score."
+            "Diversity is a cell's largest similarity (0 to 1) to the ten cells of lowest L that the run held when it "
+            "first met the cell: the order of evaluation is part of the score."
         )
     return items
 

@@ -71,7 +71,8 @@ def curve_over_cells(runs: Sequence[tuple[Anytime, Values]]) -> Curve:
     """
     changes = [_changes(values) + 1 for _, values in runs]
     last = max(len(values) for _, values in runs)
-    at = _thinned(np.unique(np.concatenate([*changes, [1, last]])))
+    points: NDArray[np.int64] = np.unique(np.concatenate([*changes, np.array([1, last])]))
+    at = _thinned(points)
     return _curve(at.astype(np.float64), np.stack([history.at_cells(values, at) for history, values in runs]))
 
 

@@ -105,9 +105,9 @@ class Figures:
         over_cost = {strategy: curve_over_cost(runs, divisor) for strategy, runs in values.items()}
         cost = replace(panel, x_label=f"simulated {unit}")
         caption = (
-            f"{what}, over simulated {unit} spent. {self._mean_of} Only finished trials count: a line starts when every "
-            "run has finished one and ends with its strategy's longest run, until when shorter runs keep their last "
-            f"value. {rule}"
+            f"{what}, over simulated {unit} spent. {self._mean_of} Only finished trials count: a line starts when "
+            "every run has finished one and ends with its strategy's longest run, until when shorter runs keep their "
+            f"last value. {rule}"
         )
         return [*pictures, self._curves(f"{name}-by-cost", caption, over_cost, cost)]
 
@@ -144,12 +144,15 @@ class Figures:
         )
         if front.hidden:
             caption += f" {plural(front.hidden, 'cell')} of higher L lie above the frame."
-        near = "The same, enlarged around the optimum and what the runs found."
+        near = (
+            "The same, enlarged around the optimum (star) and the best cell of each run; strategies are moved sideways by "
+            "fixed distances, so that none hides another."
+        )
         draw = partial(draw_front, front=front, runs=self.runs, looks=self.looks)
         size = (_WIDTH, 5.0)
         return [
             picture("pareto-front", caption, partial(draw, frame=front.whole), size),
-            picture("pareto-front-near", near, partial(draw, frame=front.around_found), size),
+            picture("pareto-front-near", near, partial(draw, frame=front.around_found, apart=7.0), size),
         ]
 
     def cell(self, cell: Cell, rank: int) -> Picture:

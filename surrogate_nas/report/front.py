@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from surrogate_nas.objective import Objective, Scores
@@ -95,7 +96,12 @@ def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
 
 
 def draw_front(
-    figure: Figure, front: Front, frame: _Frame, runs: Mapping[str, Sequence[Run]], looks: dict[str, Look]
+    figure: Figure,
+    front: Front,
+    frame: _Frame,
+    runs: Mapping[str, Sequence[Run]],
+    looks: dict[str, Look],
+    apart: float = 0.0,
 ) -> None:
     """Draw cells, front, lines of equal score and incumbents.
 
@@ -105,6 +111,7 @@ def draw_front(
         frame: Left, right, bottom and top of the axes.
         runs: By strategy.
         looks: By strategy.
+        apart: By how many points the markers of two strategies are moved sideways from one another.
     """
     axes = figure.add_subplot()
     scores = front.scores
@@ -117,13 +124,15 @@ def draw_front(
     labels = [f"all {len(scores.loss):,} cells", "exact front"]
     if not scores.feasible.all():
         labels.insert(1, "infeasible cells")
-    for name, made in runs.items():
+    for row, (name, made) in enumerate(runs.items()):
         found = Counter(run.incumbent.cell.index for run in made if run.incumbent.feasible)
         index, counts = list(found), np.array(list(found.values()))
         look = looks[name]
+        sideways = ScaledTranslation((row - (len(runs) - 1) / 2) * apart / 72, 0, figure.dpi_scale_trans)
         axes.scatter(
             scores.penalty[index], scores.loss[index], s=36 + 24 * (counts - 1), color=look.colour,
             marker=look.marker, edgecolor=PAPER, linewidth=0.8, alpha=0.9, zorder=5,
+            transform=axes.transData + sideways,
         )  # fmt: skip
         handles.append(Line2D([], [], color=look.colour, marker=look.marker, markersize=7, linestyle="none"))
         labels.append(plain(name))
@@ -147,21 +156,25 @@ def _draw_cells(axes: Axes, scores: Scores) -> list[Any]:
 
 
 def _draw_equal_scores(axes: Axes, optimum: float) -> None:
-    """Lines of equal L + λR through the optimum and above it, labelled where they leave the frame on top."""
+    """Lines of equal L + λR through the optimum and above it, labelled where they leave the frame."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    levels = MaxNLocator(6).tick_values(optimum, top + right)
     apart = 0.05 * (top - bottom)
-    for level in [optimum, *(level for level in levels if level > optimum + apart)]:
+    levels = [level for level in MaxNLocator(6).tick_values(optimum, top + right) if level > optimum + apart]
+    for level in [optimum, *levels]:
         strong = level == optimum
         axes.plot(
             [left, right], [level - left, level - right], color=INK if strong else MIDDLE,
             linewidth=1.1 if strong else 0.7, linestyle=(0, (4, 3)), zorder=1.5, scalex=False, scaley=False,
         )  # fmt: skip
-        on_top = level - top > left
-        x, y = (level - top, top) if on_top else (left, level - left)
-        if x < right - 0.04 * (right - left) and y > bottom:
-            axes.annotate(
-                f"{level:.4g}", (x, y), xytext=(0 if on_top else 4, 2), textcoords="offset points", fontsize=8,
-                ha="center" if on_top else "left", va="bottom", annotation_clip=False, zorder=7,
-                bbox={"facecolor": PAPER, "edgecolor": "none", "boxstyle": "round,pad=0.1", "alpha": 0.8},
-            )  # fmt: skip
+        if bottom < level - right < top:
+            place, shift, sides = (right, level - right), (3, 0), ("left", "center")
+        elif left < level - top < right:
+            place, shift, sides = (level - top, top), (0, 2), ("center", "bottom")
+        elif left < level - bottom < right:
+            place, shift, sides = (level - bottom, bottom), (-8, 3), ("right", "bottom")
+        else:
+            continue
+        axes.annotate(
+            f"{level:.4g}", place, xytext=shift, textcoords="offset points", ha=sides[0], va=sides[1], fontsize=8,
+            annotation_clip=False, zorder=7,
+        )  # fmt: skip

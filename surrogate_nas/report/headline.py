@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from surrogate_nas.comparison import Comparison
-from surrogate_nas.report.numbers import decimals_for, fixed, p_value, plural
+from surrogate_nas.report.findings import best_cells, final_questions, values_of
+from surrogate_nas.report.numbers import decimals_for, fixed, natural, p_value, plural
 
 _LEVEL = 0.05
 
@@ -31,12 +32,34 @@ def headline(comparison: Comparison) -> list[str]:
         iqm = fixed(summary.iqm, decimals)
         figures = f"mean final score: {mean} (95 % interval {low} to {high}, IQM {iqm}, {runs} runs)"
     if len(names) == 1:
-        return [f"{best} is the only strategy, so there is nothing to compare it with. Its {figures}."]
+        return [
+            f"{best} is the only strategy, so there is nothing to compare it with. Its {figures}.",
+            _best(comparison),
+        ]
     said = [f"{best} has the lowest {figures}."]
     by_iqm = min(names, key=lambda name: summaries[name].iqm)
     if summaries[by_iqm].iqm < summary.iqm:
         said.append(f"By IQM {by_iqm} is ahead ({fixed(summaries[by_iqm].iqm, decimals)}).")
-    return [*said, _against(comparison, best, ranked[1])]
+    return [*said, _against(comparison, best, ranked[1]), _best(comparison)]
+
+
+def _best(comparison: Comparison) -> str:
+    """The best cell of all runs, with its error where L is one, and its main final metric."""
+    objective = comparison.objective
+    found = best_cells(comparison, 1)[0]
+    losses = [term for term in objective.terms if term.is_loss]
+    shown = []
+    if len(losses) == 1:
+        shown.append(f"{losses[0].name} {natural(found.trial.values[losses[0].name], losses[0].unit)}")
+    for question in final_questions(objective.benchmark)[:1]:
+        value = float(values_of(objective.benchmark, question, [found.trial.cell])[0])
+        shown.append(f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}")
+    by = " and ".join(found.found_by)
+    optimum = comparison.optimum
+    place = ", the optimum of the space" if optimum is not None and found.trial.score - optimum < 1e-12 else ""
+    numbers = f" ({', '.join(shown)})" if shown else ""
+    state = "" if found.trial.feasible else " No feasible cell was found."
+    return f"The best cell of all scores {fixed(found.trial.score, 5)}{numbers}{place}; evaluated by {by}.{state}"
 
 
 def _against(comparison: Comparison, best: str, second: str) -> str:

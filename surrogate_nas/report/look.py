@@ -101,7 +101,7 @@ def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> Non
         handles: What is explained.
         labels: In the order of the handles, already `plain`.
     """
-    entry = 0.62 + 0.075 * max(map(len, labels))
+    entry = 0.5 + 0.07 * max(map(len, labels))
     columns = max(min(len(labels), int(figure.get_figwidth() / entry)), 1)
     figure.legend(
         handles, labels, loc="outside upper left", ncols=columns, fontsize=9, handlelength=2.6, columnspacing=1.2

@@ -15,10 +15,11 @@ from surrogate_nas.report.figures import Figures
 from surrogate_nas.report.findings import best_cells
 from surrogate_nas.report.headline import headline
 from surrogate_nas.report.look import Look, looks
-from surrogate_nas.report.numbers import plural
+from surrogate_nas.report.numbers import fixed, plural
 from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.stylesheet import CSS
 from surrogate_nas.report.tables import constants_table, summary_notes, summary_table, table, tests_table
+from surrogate_nas.space import Cell
 
 _BEST_CELLS = 5
 _MOST_FAILURES = 20
@@ -121,7 +122,13 @@ class Page:
             return ["Not known: it takes a table with feasible cells whose scores do not depend on a run's history."]
         if all(term.is_loss for term in objective.terms):
             return [*found.sentences(), "The objective has no regulariser: the score is L."]
-        return found.sentences()
+        (alone, with_r) = (self._place(cell) for cell in (found.best_by_loss, found.best_by_score))
+        return [*found.sentences(), f"The optimum of L alone has {alone}; that of L + λR has {with_r}."]
+
+    def _place(self, cell: Cell) -> str:
+        """Where a cell lies in the plane of L and λR, in words."""
+        scores = self.comparison.objective.look_up([cell])[1]
+        return f"L = {fixed(float(scores.loss[0]), 5)} and λR = {fixed(float(scores.penalty[0]), 5)}"
 
     def _tests(self) -> str:
         if not self.comparison.tests:

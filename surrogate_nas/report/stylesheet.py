@@ -43,7 +43,7 @@ figure { margin: 1rem 0; break-inside: avoid; }
 figure img { display: block; width: 100%; height: auto; }
 figcaption { margin-top: .35rem; max-width: 76ch; overflow-wrap: anywhere; }
 .pair { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); }
-.narrow { max-width: 620px; }
+.narrow { max-width: 545px; }
 .cells { display: grid; gap: 1.1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)); }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: .8rem 1rem; break-inside: avoid; }
 .card h3 { margin: 0 0 .3rem; font-size: .95rem; }

@@ -31,6 +31,4 @@ def shipped(name: str) -> Path:
     Args:
         name: The file's name there.
     """
-    package = Path(__file__).parents[1]
-    inside = package / "data" / name
-    return inside if inside.exists() else package.parent / "data" / name
+    return Path(__file__).parents[1] / "data" / name

