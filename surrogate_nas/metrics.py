@@ -66,8 +66,11 @@ class Network:
         classes: Outputs of the linear layer.
         channels: Channels of the first stage, C.
         cells_per_stage: Cells in each of the three stages, N.
-        image_size: Height and width of the input.
+        image_size: Height and width of the input, or the length of a one-dimensional one.
         input_channels: Channels of the input.
+        dimensions: 2 for images, 1 for signals, where 3×3 kernels become kernels of length 3.
+        causal: Whether a position sees only itself and what is before it: nothing is strided, and the linear
+            layer answers at every position.
     """
 
     classes: int = 10
@@ -75,13 +78,20 @@ class Network:
     cells_per_stage: int = 5
     image_size: int = 32
     input_channels: int = 3
+    dimensions: int = 2
+    causal: bool = False
+
+    @property
+    def taps(self) -> int:
+        """Weights of a 3×3 kernel (or one of length 3) between two channels."""
+        return 3**self.dimensions
 
     @property
     def stages(self) -> list[tuple[int, int]]:
         """(channels, image size) of the three stages; a stride of 2 rounds an odd size up."""
         sizes = [self.image_size]
         for _ in range(2):
-            sizes.append((sizes[-1] + 1) // 2)
+            sizes.append(sizes[-1] if self.causal else (sizes[-1] + 1) // 2)
         return [(self.channels * 2**i, size) for i, size in enumerate(sizes)]
 
 
@@ -97,13 +107,13 @@ def parameters(choices: Choices, network: Network) -> Column:
         choices: Shape ``(n, 6)``.
         network: The macro architecture.
     """
-    c = network.channels
-    total = np.full(len(choices), 9.0 * network.input_channels * c + 2 * c)
+    c, taps = network.channels, network.taps
+    total = np.full(len(choices), float(taps * network.input_channels * c + 2 * c))
     for i, (width, _) in enumerate(network.stages):
-        total += network.cells_per_stage * _per_convolution(choices, width**2 + 2 * width, 9 * width**2 + 2 * width)
+        total += network.cells_per_stage * _per_convolution(choices, width**2 + 2 * width, taps * width**2 + 2 * width)
         if i:
             half = width // 2
-            total += 9 * half * width + 9 * width**2 + half * width + 4 * width
+            total += taps * half * width + taps * width**2 + half * width + 4 * width
     return total + 8 * c + (4 * c + 1) * network.classes
 
 
@@ -116,15 +126,16 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
         choices: Shape ``(n, 6)``.
         network: The macro architecture.
     """
-    c = network.channels
-    total = np.full(len(choices), 9.0 * network.input_channels * c * network.image_size**2)
+    c, taps = network.channels, network.taps
+    total = np.full(len(choices), float(taps * network.input_channels * c * network.image_size**network.dimensions))
     for i, (width, size) in enumerate(network.stages):
-        area = size**2
-        total += network.cells_per_stage * area * _per_convolution(choices, width**2, 9 * width**2)
+        area = size**network.dimensions
+        total += network.cells_per_stage * area * _per_convolution(choices, width**2, taps * width**2)
         if i:
             half = width // 2
-            total += area * (9 * half * width + 9 * width**2 + half * width)
-    return total + (4 * c + 1) * network.classes
+            total += area * (taps * half * width + taps * width**2 + half * width)
+    answers = network.image_size**network.dimensions if network.causal else 1
+    return total + answers * (4 * c + 1) * network.classes
 
 
 def live_multiply_accumulates(choices: Choices, network: Network) -> Column:

@@ -1,0 +1,7 @@
+"""Live training: the network around a cell, the tasks it learns, and an engine that trains many cells at once."""
+
+from surrogate_nas.training.engine import Curve, train
+from surrogate_nas.training.network import CellNetwork
+from surrogate_nas.training.tasks import TASKS, Task, task_named
+
+__all__ = ["TASKS", "CellNetwork", "Curve", "Task", "task_named", "train"]

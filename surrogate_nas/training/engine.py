@@ -1,0 +1,251 @@
+"""Training cells on a task: one by one, or many at once with the same result.
+
+Every cell starts from the weights that the seed gives it and sees the same batches in the same order, so training it
+alone or in a stack differs only in the order of sums (float32; `tests/test_engine.py` holds the tolerance). The loss
+and error of an epoch's training split are means over its batches while the network trains, as NAS-Bench-201 records.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.metrics import Network, multiply_accumulates, parameters
+from surrogate_nas.space import Cell
+from surrogate_nas.training.machine import cores, device_named
+from surrogate_nas.training.network import CellNetwork, live_operations
+from surrogate_nas.training.stack import Stack
+from surrogate_nas.training.tasks import Split, Task
+
+EVALUATION_BATCH = 250
+WORST_ERROR = 100.0
+
+
+@dataclass
+class Curve:
+    """What training one cell gave.
+
+    Losses are in nats, or mean squared errors for regression; errors in %. A loss that is not finite, or beyond
+    `Task.worst_loss`, is recorded as that worst loss, with a note.
+
+    Attributes:
+        cell: The cell.
+        task: The task's name.
+        epochs: How many were trained.
+        seed: The root of initial weights and batches.
+        train_loss: Per epoch, the mean over its batches while training.
+        train_error: Likewise.
+        valid_loss: After each epoch.
+        valid_error: Likewise.
+        test_loss: At the end.
+        test_error: At the end.
+        seconds: Wall-clock, evaluation included; in a stack each cell's equal share.
+        parameters: Of the whole network, dead operations included.
+        multiply_accumulates: By the paper's convention, dead operations included.
+        device: What it was trained on.
+        note: What went wrong, or empty.
+    """
+
+    cell: Cell
+    task: str
+    epochs: int
+    seed: int
+    parameters: int
+    multiply_accumulates: int
+    device: str
+    train_loss: list[float] = field(default_factory=list)
+    train_error: list[float] = field(default_factory=list)
+    valid_loss: list[float] = field(default_factory=list)
+    valid_error: list[float] = field(default_factory=list)
+    test_loss: float = math.nan
+    test_error: float = math.nan
+    seconds: float = math.nan
+    note: str = ""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics at the end of the run, by the names of the benchmarks."""
+        return {
+            "train_loss": self.train_loss[-1],
+            "train_error": self.train_error[-1],
+            "valid_loss": self.valid_loss[-1],
+            "valid_error": self.valid_error[-1],
+            "test_loss": self.test_loss,
+            "test_error": self.test_error,
+        }
+
+
+def train(
+    cells: Sequence[Cell],
+    task: Task,
+    *,
+    epochs: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    network: Network | None = None,
+    at_once: int = 16,
+    threads: int = 1,
+    live_only: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Curve]:
+    """Train cells and return their curves in the order given.
+
+    Args:
+        cells: Cells of NAS-Bench-201's space.
+        task: The task.
+        epochs: The length of the run, which is also that of the cosine; None for the task's default.
+        seed: The root of initial weights and of the order of batches; the same for every cell.
+        device: As PyTorch names it.
+        network: The macro architecture; None for the task's default.
+        at_once: How many cells to stack; 1 trains one by one. Where memory runs out the number is halved.
+        threads: Cores to use on a CPU.
+        live_only: Whether to leave out dead operations, which changes no result.
+        progress: Called with (cells done, cells in all) after every stack.
+
+    Raises:
+        UserError: The device or the task's data is not here, a number is below 1, or one cell alone is too large.
+    """
+    epochs = task.schedule.epochs if epochs is None else epochs
+    if min(epochs, at_once, threads) < 1:
+        raise UserError("Epochs, cells at once and threads must be at least 1.")
+    place = device_named(device)
+    run = _Run(task, network or task.network(), epochs, seed, place, live_only)
+    order = sorted(range(len(cells)), key=lambda i: (live_operations(cells[i]), i))
+    curves: dict[int, Curve] = {}
+    with cores(threads):
+        while order:
+            now = order[:at_once]
+            try:
+                trained = run([cells[i] for i in now])
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+                if at_once == 1:
+                    raise UserError(f"Out of memory on {device} with a single cell: {cells[now[0]]}.") from error
+                at_once = (len(now) + 1) // 2 if len(now) > 1 else 1
+                _empty_cache(place)
+                continue
+            curves.update(zip(now, trained, strict=True))
+            order = order[at_once:]
+            if progress:
+                progress(len(curves), len(cells))
+    return [curves[i] for i in range(len(cells))]
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _empty_cache(place: torch.device) -> None:
+    if place.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+class _Run:
+    """The settings of a run and its data on the device; a call trains one stack of cells."""
+
+    def __init__(
+        self, task: Task, network: Network, epochs: int, seed: int, device: torch.device, live_only: bool
+    ) -> None:
+        self.task, self.network, self.epochs, self.seed = task, network, epochs, seed
+        self.device, self.live_only = device, live_only
+        self.data = {name: Split(*(part.to(device) for part in split)) for name, split in task.data.items()}
+
+    def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
+        start = time.perf_counter()
+        curves = [self._curve(cell) for cell in cells]
+        networks = [CellNetwork(cell, self.network, seed=self.seed, live_only=self.live_only) for cell in cells]
+        model: nn.Module = Stack(networks) if len(networks) > 1 else networks[0]
+        model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser, rate = self._optimiser(model)
+        for epoch in range(self.epochs):
+            self._record(curves, "train", self._train_epoch(model, optimiser, rate, epoch), epoch)
+            self._record(curves, "valid", self._evaluate(model, self.data["valid"]), epoch)
+        losses, errors = self._evaluate(model, self.data["test"])
+        seconds = (time.perf_counter() - start) / len(cells)
+        for k, curve in enumerate(curves):
+            curve.test_loss, curve.test_error = self._finite(curve, losses[k], errors[k], self.epochs - 1)
+            curve.seconds = seconds
+        return curves
+
+    def _curve(self, cell: Cell) -> Curve:
+        choices = np.array([cell.choices], dtype=np.int8)
+        size = int(parameters(choices, self.network)[0]), int(multiply_accumulates(choices, self.network)[0])
+        return Curve(cell, self.task.name, self.epochs, self.seed, *size, device=str(self.device))
+
+    def _optimiser(self, model: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        schedule = self.task.schedule
+        optimiser = torch.optim.SGD(
+            model.parameters(),
+            lr=schedule.learning_rate,
+            momentum=schedule.momentum,
+            weight_decay=schedule.weight_decay,
+            nesterov=schedule.momentum > 0,
+            foreach=True,
+        )
+        steps = self.epochs * math.ceil(len(self.data["train"].targets) / schedule.batch)
+        return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+
+    def _outputs(self, model: nn.Module, inputs: Tensor) -> Tensor:
+        outputs: Tensor = model(inputs)
+        return outputs if isinstance(model, Stack) else outputs.unsqueeze(0)
+
+    def _train_epoch(
+        self,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        rate: torch.optim.lr_scheduler.LRScheduler,
+        epoch: int,
+    ) -> tuple[list[float], list[float]]:
+        model.train()
+        inputs, targets = self.data["train"]
+        n = len(targets)
+        order = torch.from_numpy(np.random.default_rng((self.seed, epoch)).permutation(n)).to(self.device)
+        sums: list[Tensor] = []
+        for chosen in order.split(self.task.schedule.batch):
+            outputs = self._outputs(model, inputs[chosen])
+            losses = self.task.losses(outputs, targets[chosen])
+            optimiser.zero_grad()
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            rate.step()
+            share = len(chosen) / n
+            sums.append(torch.stack([losses.detach().double(), self.task.errors(outputs, targets[chosen])]) * share)
+        losses, errors = torch.stack(sums).sum(0).tolist()
+        return losses, errors
+
+    @torch.inference_mode()
+    def _evaluate(self, model: nn.Module, split: Split) -> tuple[list[float], list[float]]:
+        model.eval()
+        n = len(split.targets)
+        sums: list[Tensor] = []
+        for inputs, targets in zip(*(part.split(EVALUATION_BATCH) for part in split), strict=True):
+            outputs = self._outputs(model, inputs)
+            both = torch.stack([self.task.losses(outputs, targets).double(), self.task.errors(outputs, targets)])
+            sums.append(both * (len(targets) / n))
+        losses, errors = torch.stack(sums).sum(0).tolist()
+        return losses, errors
+
+    def _record(
+        self, curves: Sequence[Curve], split: str, values: tuple[list[float], list[float]], epoch: int
+    ) -> None:
+        for curve, loss, error in zip(curves, *values, strict=True):
+            loss, error = self._finite(curve, loss, error, epoch)
+            getattr(curve, f"{split}_loss").append(loss)
+            getattr(curve, f"{split}_error").append(error)
+
+    def _finite(self, curve: Curve, loss: float, error: float, epoch: int) -> tuple[float, float]:
+        worst = self.task.worst_loss
+        if math.isfinite(loss) and loss <= worst:
+            return loss, error
+        if not curve.note:
+            what = "beyond the worst recorded" if math.isfinite(loss) else "not finite"
+            curve.note = f"diverged in epoch {epoch + 1}: the loss was {what}"
+        return worst, WORST_ERROR if not math.isfinite(loss) else error

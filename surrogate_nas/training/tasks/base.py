@@ -1,0 +1,190 @@
+"""What a task is: data in fixed splits, the loss that is trained, the error that is reported, and a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.metrics import Network
+
+Kind = Literal["classification", "regression", "language"]
+SPLITS = ("train", "valid", "test")
+SPLIT_SEED = 0
+"""The seed of every shuffled split: splits are part of a task, not of a run."""
+
+
+class Split(NamedTuple):
+    """One part of a task's data.
+
+    Attributes:
+        inputs: Shape ``(n, channels, height, width)`` float32; height 1 for signals and text.
+        targets: Shape ``(n,)`` class numbers or values; ``(n, length)`` class numbers for language.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a task is trained: SGD with Nesterov momentum, the learning rate falling to 0 as a cosine over all steps.
+
+    Attributes:
+        epochs: The default length of a run.
+        batch: Examples a step; the last, smaller batch of an epoch is used too.
+        learning_rate: At the first step.
+        momentum: Of Nesterov's kind.
+        weight_decay: On every parameter.
+    """
+
+    epochs: int = 3
+    batch: int = 64
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data, head, training loss and metrics.
+
+    Attributes:
+        name: The key in `TASKS`.
+        title: One line saying what is learned.
+        load: Makes or reads the splits, by name; called once.
+        classes: Outputs of the head; 1 for regression.
+        kind: Cross-entropy over classes, mean squared error, or cross-entropy at every position.
+        channels: Default channels of the first stage.
+        cells_per_stage: Default cells in each stage.
+        schedule: How it is trained.
+        tolerance: For regression: an answer further off than this counts as an error.
+        source: Where the data comes from.
+    """
+
+    name: str
+    title: str
+    load: Callable[[], dict[str, Split]]
+    classes: int
+    kind: Kind = "classification"
+    channels: int = 4
+    cells_per_stage: int = 1
+    schedule: Schedule = field(default_factory=Schedule)
+    tolerance: float = 0.0
+    source: str = ""
+
+    @cached_property
+    def data(self) -> dict[str, Split]:
+        """The splits ``train``, ``valid`` and ``test``.
+
+        Raises:
+            UserError: The data is not here, or the task's own code failed.
+        """
+        try:
+            splits = self.load()
+        except UserError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a stranger's task can raise anything
+            raise UserError(f"The task {self.name} cannot load its data: {type(error).__name__}: {error}.") from error
+        if set(splits) != set(SPLITS):
+            raise UserError(f"The task {self.name} must give the splits {', '.join(SPLITS)}, not {sorted(splits)}.")
+        return splits
+
+    def network(self, channels: int | None = None, cells_per_stage: int | None = None) -> Network:
+        """The macro architecture for this task's inputs.
+
+        Args:
+            channels: Of the first stage; None for the task's default.
+            cells_per_stage: None for the task's default.
+        """
+        _, inputs, height, width = self.data["train"].inputs.shape
+        return Network(
+            classes=self.classes,
+            channels=self.channels if channels is None else channels,
+            cells_per_stage=self.cells_per_stage if cells_per_stage is None else cells_per_stage,
+            image_size=width,
+            input_channels=inputs,
+            dimensions=2 if height > 1 else 1,
+            causal=self.kind == "language",
+        )
+
+    @property
+    def worst_loss(self) -> float:
+        """The finite loss of a network that diverged: ten times that of knowing nothing (see `Curve`)."""
+        return 10.0 if self.kind == "regression" else 10 * float(np.log(self.classes))
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The training loss of each network on a batch, shape ``(K,)``: nats, or the mean squared error.
+
+        Args:
+            outputs: Shape ``(K, batch, classes)``, or ``(K, batch, classes, length)`` for language.
+            targets: As in `Split`, one batch of them.
+        """
+        count = outputs.shape[0]
+        if self.kind == "regression":
+            return (outputs.squeeze(2) - targets).square().mean(1)
+        repeated = targets.expand(count, *targets.shape).flatten(0, 1)
+        each = F.cross_entropy(outputs.flatten(0, 1), repeated, reduction="none")
+        return each.view(count, -1).mean(1)
+
+    @torch.no_grad()
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The error (%) of each network on a batch, shape ``(K,)``.
+
+        Args:
+            outputs: As in `losses`.
+            targets: As in `losses`.
+        """
+        if self.kind == "regression":
+            wrong = (outputs.squeeze(2) - targets).abs() > self.tolerance
+        else:
+            wrong = outputs.argmax(2) != targets
+        return 100 * wrong.flatten(1).double().mean(1)
+
+
+def split_images(
+    images: np.ndarray, labels: np.ndarray, sizes: tuple[int, int, int], seed: int = SPLIT_SEED
+) -> dict[str, Split]:
+    """Shuffle examples and cut them into splits.
+
+    Args:
+        images: Shape ``(n, channels, height, width)``.
+        labels: Shape ``(n,)``.
+        sizes: How many examples of each split.
+        seed: Of the shuffle.
+    """
+    order = np.random.default_rng(seed).permutation(len(images))
+    stops = np.cumsum((0, *sizes))
+    return {
+        name: as_split(images[order[a:b]], labels[order[a:b]])
+        for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True)
+    }
+
+
+def as_split(inputs: np.ndarray, targets: np.ndarray) -> Split:
+    """Turn arrays into a split.
+
+    Args:
+        inputs: Shape ``(n, channels, height, width)``.
+        targets: Shape ``(n,)`` or ``(n, length)``; whole numbers become class numbers.
+    """
+    kind = torch.long if np.issubdtype(targets.dtype, np.integer) else torch.float32
+    return Split(torch.tensor(inputs, dtype=torch.float32), torch.tensor(targets, dtype=kind))
+
+
+def standardise(splits: dict[str, Split]) -> dict[str, Split]:
+    """Give every split mean 0 and deviation 1 by the training split's statistics, per channel.
+
+    Args:
+        splits: By name.
+    """
+    inputs = splits["train"].inputs
+    mean, deviation = inputs.mean((0, 2, 3), keepdim=True), inputs.std((0, 2, 3), keepdim=True)
+    return {name: Split((split.inputs - mean) / deviation, split.targets) for name, split in splits.items()}

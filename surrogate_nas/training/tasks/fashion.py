@@ -1,0 +1,126 @@
+"""Fashion-MNIST (Xiao et al., 2017): ten kinds of clothing, pooled from 28×28 to 14×14 pixels.
+
+The idx files are read from torchvision's folder, from the folder of Debian's package, or fetched with a checksum.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.training.tasks.base import Split, Task, as_split, split_images, standardise
+
+DATA_VARIABLE = "SURROGATE_NAS_FASHION"
+"""Names a folder with the four files, before the other places are tried."""
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+MD5 = {
+    "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+}
+"""The published checksums of the compressed files."""
+_SIZES = (4000, 5000)
+_TORCHVISION = Path("FashionMNIST") / "raw"
+
+
+def folders() -> list[Path]:
+    """Where the files may be, in order of preference."""
+    named = os.environ.get(DATA_VARIABLE)
+    own = [Path(named).expanduser()] if named else []
+    return [*own, Path("data") / _TORCHVISION, Path.home() / "data" / _TORCHVISION, DEBIAN]
+
+
+def find() -> Callable[[str], bytes]:
+    """Find the files: a function from a file's name to its uncompressed content.
+
+    Raises:
+        UserError: They are in none of the places and can't be fetched; all three ways are named.
+    """
+    for folder in folders():
+        if all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in MD5):
+            return lambda name, folder=folder: _read(folder, name)  # type: ignore[misc]
+    try:
+        return _fetch()
+    except Exception as error:  # noqa: BLE001 - requests, urllib3 and pooch each raise their own
+        raise UserError(
+            "Fashion-MNIST is not here. Any of three ways brings it: torchvision.datasets.FashionMNIST('data', "
+            f"download=True); apt-get install dataset-fashion-mnist (into {DEBIAN}); or a network that reaches "
+            f"{ADDRESS} ({type(error).__name__}). {DATA_VARIABLE} may name a folder with its four files."
+        ) from error
+
+
+def _fetch() -> Callable[[str], bytes]:
+    import pooch
+
+    paths = {
+        name: Path(pooch.retrieve(f"{ADDRESS}{name}.gz", f"md5:{md5}", fname=f"{name}.gz", progressbar=False))
+        for name, md5 in MD5.items()
+    }
+    return lambda name: gzip.decompress(paths[name].read_bytes())
+
+
+def _read(folder: Path, name: str) -> bytes:
+    plain = folder / name
+    return plain.read_bytes() if plain.is_file() else gzip.decompress((folder / f"{name}.gz").read_bytes())
+
+
+def parse_idx(content: bytes, name: str) -> np.ndarray:
+    """Read an idx file of bytes.
+
+    Args:
+        content: The uncompressed file.
+        name: For the message.
+
+    Raises:
+        UserError: It is no such file, or cut short.
+    """
+    dimensions = content[3] if content[:3] == b"\0\0\x08" else 0
+    shape = np.frombuffer(content, ">i4", dimensions, 4) if dimensions and len(content) >= 4 + 4 * dimensions else ()
+    body = len(content) - 4 - 4 * dimensions
+    if not len(shape) or body != np.prod(shape):
+        raise UserError(f"Fashion-MNIST's file {name} is damaged: it is not a whole idx file of bytes.")
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+
+
+def pool(images: np.ndarray, size: int) -> np.ndarray:
+    """Average square blocks of pixels, shape ``(n, 1, size, size)``.
+
+    Args:
+        images: Shape ``(n, height, height)``, the height a multiple of `size`.
+        size: The new height and width.
+    """
+    n, height, _ = images.shape
+    block = height // size
+    return images.reshape(n, 1, size, block, size, block).astype(np.float32).mean((3, 5)) / 255
+
+
+def load(size: int = 14) -> dict[str, Split]:
+    """Read 4,000 images to train and 5,000 to validate from the training file, and all 10,000 test images.
+
+    Args:
+        size: Height and width after pooling: 28, 14 or 7.
+
+    Raises:
+        UserError: The files are missing or damaged.
+    """
+    content = find()
+    arrays = {name: parse_idx(content(name), name) for name in MD5}
+    splits = split_images(pool(arrays["train-images-idx3-ubyte"], size), arrays["train-labels-idx1-ubyte"], (*_SIZES, 0))
+    test = as_split(pool(arrays["t10k-images-idx3-ubyte"], size), arrays["t10k-labels-idx1-ubyte"])
+    return standardise({**splits, "test": test})
+
+
+TASK = Task(
+    name="fashion",
+    title="which piece of clothing is this? Fashion-MNIST at 14×14",
+    load=load,
+    classes=10,
+    source="Fashion-MNIST, MIT licence, https://github.com/zalandoresearch/fashion-mnist",
+)

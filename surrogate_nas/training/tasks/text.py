@@ -1,0 +1,65 @@
+"""Language modelling: the next character of Python's own help texts, with causal one-dimensional cells.
+
+The perplexity per character is ``exp(loss)``. The text is the help on Python's language topics that ships with the
+interpreter, so splits are fixed for one version of Python and differ slightly between versions.
+"""
+
+from __future__ import annotations
+
+import string
+
+import numpy as np
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.training.tasks.base import Schedule, Split, Task, as_split
+
+ALPHABET = "\n " + string.ascii_lowercase + "0.,:;'\"()[]{}=-_*`/<>?"
+"""The characters told apart: letters lower-cased, digits as 0, anything else as ``?``."""
+_LENGTH = 64
+_SIZES = {"train": 2000, "valid": 500, "test": 500}
+
+
+def load() -> dict[str, Split]:
+    """Cut the text into windows of 64 characters, in order: 2,000 / 500 / 500.
+
+    Raises:
+        UserError: This Python comes without its help texts.
+    """
+    try:
+        from pydoc_data.topics import topics
+    except ImportError as error:
+        raise UserError("The task text needs Python's help texts (pydoc_data), which this Python lacks.") from error
+    codes = encode("\n".join(topics[name] for name in sorted(topics)))
+    # Topics are sorted by name, so contiguous windows of a split come from topics of its own.
+    stride = len(codes) // sum(_SIZES.values())
+    windows = np.stack([codes[i * stride : i * stride + _LENGTH + 1] for i in range(sum(_SIZES.values()))])
+    splits, start = {}, 0
+    for name, size in _SIZES.items():
+        part = windows[start : start + size]
+        one_hot = np.eye(len(ALPHABET), dtype=np.float32)[part[:, :-1]]
+        splits[name] = as_split(one_hot.transpose(0, 2, 1)[:, :, None], part[:, 1:])
+        start += size
+    return splits
+
+
+def encode(text: str) -> np.ndarray:
+    """Number the characters of a text by their place in `ALPHABET`, shape ``(length,)``.
+
+    Args:
+        text: Any text.
+    """
+    place = {character: i for i, character in enumerate(ALPHABET)}
+    plain = ("0" if c.isdigit() else c for c in text.lower())
+    return np.array([place.get(c, place["?"]) for c in plain], dtype=np.int64)
+
+
+TASK = Task(
+    name="text",
+    title="which character comes next? Python's help texts; perplexity is exp(loss)",
+    load=load,
+    classes=len(ALPHABET),
+    kind="language",
+    channels=16,
+    schedule=Schedule(epochs=3, batch=32),
+    source="pydoc_data.topics of the running Python",
+)
