@@ -93,6 +93,7 @@ def train(
     at_once: int = 16,
     threads: int = 1,
     live_only: bool = True,
+    test: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Curve]:
     """Train cells and return their curves in the order given.
@@ -107,6 +108,7 @@ def train(
         at_once: How many cells to stack; 1 trains one by one. Where memory runs out the number is halved.
         threads: Cores to use on a CPU.
         live_only: Whether to leave out dead operations, which changes no result.
+        test: Whether to evaluate the test split at the end; its metrics are NaN otherwise.
         progress: Called with (cells done, cells in all) after every stack.
 
     Raises:
@@ -116,7 +118,7 @@ def train(
     if min(epochs, at_once, threads) < 1:
         raise UserError("Epochs, cells at once and threads must be at least 1.")
     place = device_named(device)
-    run = _Run(task, network or task.network(), epochs, seed, place, live_only)
+    run = _Run(task, network or task.network(), epochs, seed, place, live_only, test)
     order = sorted(range(len(cells)), key=lambda i: (live_operations(cells[i]), i))
     curves: dict[int, Curve] = {}
     with cores(threads):
@@ -152,10 +154,17 @@ class _Run:
     """The settings of a run and its data on the device; a call trains one stack of cells."""
 
     def __init__(
-        self, task: Task, network: Network, epochs: int, seed: int, device: torch.device, live_only: bool
+        self,
+        task: Task,
+        network: Network,
+        epochs: int,
+        seed: int,
+        device: torch.device,
+        live_only: bool,
+        test: bool,
     ) -> None:
         self.task, self.network, self.epochs, self.seed = task, network, epochs, seed
-        self.device, self.live_only = device, live_only
+        self.device, self.live_only, self.test = device, live_only, test
         self.data = {name: Split(*(part.to(device) for part in split)) for name, split in task.data.items()}
 
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
@@ -168,11 +177,11 @@ class _Run:
         for epoch in range(self.epochs):
             self._record(curves, "train", self._train_epoch(model, optimiser, rate, epoch), epoch)
             self._record(curves, "valid", self._evaluate(model, self.data["valid"]), epoch)
-        losses, errors = self._evaluate(model, self.data["test"])
-        seconds = (time.perf_counter() - start) / len(cells)
-        for k, curve in enumerate(curves):
-            curve.test_loss, curve.test_error = self._finite(curve, losses[k], errors[k], self.epochs - 1)
-            curve.seconds = seconds
+        if self.test:
+            for curve, loss, error in zip(curves, *self._evaluate(model, self.data["test"]), strict=True):
+                curve.test_loss, curve.test_error = self._finite(curve, loss, error, self.epochs - 1)
+        for curve in curves:
+            curve.seconds = (time.perf_counter() - start) / len(cells)
         return curves
 
     def _curve(self, cell: Cell) -> Curve:

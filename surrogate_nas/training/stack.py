@@ -148,11 +148,11 @@ class _StackedCell(nn.Module):
             leaving = [(e, o) for e, o in self.groups if EDGES[e][0] == source]
             parts = _Gather.apply(node, self.channels, tuple(self.groups[key] for key in leaving)) if leaving else ()  # type: ignore[no-untyped-call]
             for (e, operation), part in zip(leaving, parts, strict=True):
-                arriving[EDGES[e][1]].append((self._apply(e, operation, part), self.groups[e, operation]))
+                arriving[EDGES[e][1]].append((self._operate(e, operation, part), self.groups[e, operation]))
             node = self._node(arriving[source + 1], x)
         return node
 
-    def _apply(self, e: int, operation: int, part: Tensor) -> Tensor:
+    def _operate(self, e: int, operation: int, part: Tensor) -> Tensor:
         if operation == SKIP:
             return part
         layer = self.pool if operation == POOL else self.convolutions[f"{e}_{operation}"]

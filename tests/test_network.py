@@ -1,0 +1,179 @@
+"""The network: exact sizes, functionally equal cells, live-only twins, causality, and many stacked as one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from surrogate_nas.metrics import Network, multiply_accumulates, parameters
+from surrogate_nas.space import Cell, nb201
+from surrogate_nas.training.network import CellNetwork, ConvolutionBN, live_operations
+from surrogate_nas.training.pooling import AveragePool, HalvingPool
+from surrogate_nas.training.stack import Stack
+
+SPACE = nb201()
+SMALL = Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2)
+SIGNAL = Network(channels=4, cells_per_stage=1, image_size=13, input_channels=1, dimensions=1)
+CAUSAL = Network(classes=5, channels=4, cells_per_stage=1, image_size=12, input_channels=3, dimensions=1, causal=True)
+ALL_SHAPES = pytest.mark.parametrize("network", [SMALL, SIGNAL, CAUSAL], ids=["image", "signal", "causal"])
+
+
+def some_cells(n: int, seed: int = 0) -> list[Cell]:
+    rng = np.random.default_rng(seed)
+    return [SPACE[int(i)] for i in rng.choice(len(SPACE), n, replace=False)]
+
+
+def inputs(network: Network, batch: int = 3, dtype: torch.dtype = torch.float64) -> Tensor:
+    height = network.image_size if network.dimensions == 2 else 1
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, network.input_channels, height, network.image_size, dtype=dtype, generator=generator)
+
+
+def count_macs(model: CellNetwork, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Count multiply-accumulates by watching every convolution and linear layer of one forward pass."""
+    counted: list[int] = []
+    convolution, linear = F.conv2d, F.linear
+
+    def watched_convolution(x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        y = convolution(x, weight, *args, **kwargs)
+        counted.append(y[0, 0].numel() * weight.numel())
+        return y
+
+    def watched_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        counted.append(x[0].numel() // x.shape[-1] * (weight.numel() + bias.numel()))
+        return linear(x, weight, bias)
+
+    with monkeypatch.context() as patch, torch.no_grad():
+        patch.setattr(F, "conv2d", watched_convolution)
+        patch.setattr(F, "linear", watched_linear)
+        model(inputs(model.network, 1, torch.float32))
+    return sum(counted)
+
+
+def size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(("index", "params", "macs"), [(0, 129306, 15647370), (11, 802426, 113951370), (284, 101306, 11715210)])
+def test_the_official_networks(index: int, params: int, macs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = CellNetwork(SPACE[index], Network(), seed=0)
+    assert size(model) == params
+    assert count_macs(model, monkeypatch) == macs
+
+
+@ALL_SHAPES
+def test_sizes_of_built_networks_are_the_formulas(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    for cell in some_cells(100, seed=network.dimensions + network.causal):
+        model = CellNetwork(cell, network, seed=0)
+        choices = SPACE.choices[[cell.index]]
+        assert size(model) == parameters(choices, network)[0]
+        assert count_macs(model, monkeypatch) == multiply_accumulates(choices, network)[0]
+
+
+@pytest.mark.parametrize("shape", [(14, 14), (7, 7), (4, 4), (3, 2), (1, 9), (1, 1)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_pooling_is_pytorchs(shape: tuple[int, int], layout: torch.memory_format) -> None:
+    x = torch.randn(2, 3, *shape, dtype=torch.float64).to(memory_format=layout).requires_grad_()
+    kernel, pad, pair = ((3, 3), (1, 1), (2, 2)) if shape[0] > 1 else ((1, 3), (0, 1), (1, 2))
+    for ours, theirs in [
+        (AveragePool()(x), F.avg_pool2d(x, kernel, 1, pad, count_include_pad=False)),
+        (HalvingPool()(x), F.avg_pool2d(x, pair, pair, ceil_mode=True)),
+    ]:
+        g = torch.randn_like(theirs)
+        torch.testing.assert_close(ours, theirs)
+        torch.testing.assert_close(torch.autograd.grad(ours, x, g), torch.autograd.grad(theirs, x, g))
+
+
+def test_causal_pooling_gradient() -> None:
+    x = torch.randn(2, 3, 1, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(AveragePool(causal=True), (x,))
+
+
+@ALL_SHAPES
+def test_dead_operations_change_no_output(network: Network) -> None:
+    x = inputs(network, dtype=torch.float32)
+    smaller = 0
+    for cell in some_cells(40):
+        full, live = (CellNetwork(cell, network, seed=5, live_only=only) for only in (False, True))
+        smaller += size(live) < size(full)
+        assert live.stages[0][0].operations == live_operations(cell)
+        assert torch.equal(full(x), live(x))
+    assert smaller > 5
+
+
+TWINS = [  # a skip contracted; a pooling of a sum as a sum of poolings
+    ("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|",
+     "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|avg_pool_3x3~1|none~2|"),
+    ("|nor_conv_3x3~0|+|skip_connect~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|",
+     "|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|avg_pool_3x3~1|none~2|"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other"), TWINS)
+def test_functionally_equal_cells_compute_the_same(one: str, other: str) -> None:
+    cells = SPACE.parse(one), SPACE.parse(other)
+    assert SPACE.functional_classes[cells[0].index] == SPACE.functional_classes[cells[1].index]
+    a, b = (CellNetwork(cell, SMALL, seed=1).double() for cell in cells)
+    torch.testing.assert_close(a(inputs(SMALL)), b(inputs(SMALL)))
+
+
+def test_the_future_does_not_change_past_answers() -> None:
+    for cell in [SPACE[11], *some_cells(20)]:
+        model = CellNetwork(cell, CAUSAL, seed=0).double().eval()
+        x = inputs(CAUSAL)
+        changed = x.clone()
+        changed[..., 7:] += 1
+        before, after = model(x), model(changed)
+        assert torch.equal(before[..., :7], after[..., :7])
+    model = CellNetwork(SPACE[11], CAUSAL, seed=0).double().eval()
+    assert not torch.equal(model(x)[..., 7:], model(changed)[..., 7:])
+
+
+@ALL_SHAPES
+@pytest.mark.parametrize("live_only", [False, True])
+def test_a_stack_computes_and_learns_what_each_network_does(network: Network, live_only: bool) -> None:
+    singles = [CellNetwork(cell, network, seed=2, live_only=live_only).double() for cell in some_cells(7)]
+    stack = Stack(singles)
+    models = [stack, *singles]
+    optimisers = [torch.optim.SGD(model.parameters(), 0.1, 0.9, nesterov=True, weight_decay=5e-4) for model in models]
+    for step in range(4):
+        x = inputs(network, 6) + step
+        answers = stack(x), torch.stack([single(x) for single in singles])
+        torch.testing.assert_close(*answers)
+        for answer, own in zip(answers, (optimisers[:1], optimisers[1:]), strict=True):
+            (answer.square().flatten(1).mean(1)).sum().backward()
+            for optimiser in own:
+                optimiser.step()
+                optimiser.zero_grad()
+    for model in models:
+        model.eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(stack(x), torch.stack([single(x) for single in singles]))
+
+
+def test_a_network_of_nan_leaves_its_neighbours_alone() -> None:
+    singles = [CellNetwork(cell, SMALL, seed=2) for cell in some_cells(3)]
+    with torch.no_grad():
+        singles[1].stem.weight.fill_(torch.nan)
+    stack = Stack(singles)
+    answers = stack(inputs(SMALL, dtype=torch.float32))
+    assert answers.isfinite().flatten(1).all(1).tolist() == [True, False, True]
+    answers.sum((1, 2)).sum().backward()
+    finite = stack.weight.grad.isfinite().flatten(1).all(1)  # type: ignore[union-attr]
+    assert finite.tolist() == [True, False, True]
+    assert stack.stem.weight.grad.unflatten(0, (3, -1)).isfinite().flatten(1).all(1).tolist() == [True, False, True]  # type: ignore[union-attr]
+
+
+def test_seeds_and_names_give_the_initial_weights() -> None:
+    one, same, other = (CellNetwork(SPACE[11], SMALL, seed=seed) for seed in (0, 0, 1))
+    layers = [model.stem for model in (one, same, other)]
+    assert torch.equal(layers[0].weight, layers[1].weight)
+    assert not torch.equal(layers[0].weight, layers[2].weight)
+    convolutions = [m.weight for m in one.modules() if isinstance(m, ConvolutionBN)]
+    assert len({w.flatten()[0].item() for w in convolutions}) == len(convolutions)
+    assert all(w.abs().max() <= w[0].numel() ** -0.5 for w in convolutions)

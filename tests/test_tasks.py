@@ -1,0 +1,155 @@
+"""Every task: fixed splits, the right shapes, and a mid-range cell that beats knowing nothing by a wide margin."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.space import nb201
+from surrogate_nas.training import TASKS, Task, task_named, train
+from surrogate_nas.training.tasks import fashion, text
+from surrogate_nas.training.tasks.base import SPLITS, as_split
+
+CELL = nb201().parse("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|")
+INSTANT = ["digits", "rotation", "mnist1d", "text"]
+
+
+def idx(array: np.ndarray) -> bytes:
+    return b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture(scope="module")
+def clothes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of Fashion-MNIST's form and size, made here: a bright square whose place is the class."""
+    folder = tmp_path_factory.mktemp("fashion")
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 60000), ("t10k", 10000)):
+        labels = rng.integers(10, size=n)
+        images = rng.integers(0, 80, size=(n, 28, 28))
+        for label in range(10):
+            images[labels == label, 4 * (label // 5) + 8 :, 5 * (label % 5) : 5 * (label % 5) + 6] += 90
+        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images), 1))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
+    return folder
+
+
+def baseline(task: Task) -> tuple[float, float]:
+    """(loss, error) on the test split of the training split's majority class, mean, or unigram."""
+    train_targets, targets = (task.data[name].targets for name in ("train", "test"))
+    if task.kind == "regression":
+        off = targets - train_targets.mean()
+        return off.square().mean().item(), 100 * (off.abs() > task.tolerance).double().mean().item()
+    counts = torch.bincount(train_targets.flatten(), minlength=task.classes) + 1.0
+    loss = -(counts / counts.sum()).log()[targets.flatten()].mean().item()
+    return loss, 100 * (targets != counts.argmax()).double().mean().item()
+
+
+@pytest.mark.parametrize("name", INSTANT)
+def test_a_task_beats_its_baseline(name: str) -> None:
+    task = TASKS[name]
+    curve = train([CELL], task, epochs=1 if name == "text" else 4)[0]
+    loss, error = baseline(task)
+    assert curve.test_loss < 0.8 * loss
+    assert curve.test_error < 0.8 * error
+    assert set(curve.metrics) == {f"{split}_{what}" for split in SPLITS for what in ("loss", "error")}
+    assert not curve.note
+
+
+@pytest.mark.parametrize("name", INSTANT)
+def test_splits_are_fixed_disjoint_and_of_the_right_shape(name: str) -> None:
+    task = TASKS[name]
+    again = task.load()
+    seen: set[bytes] = set()
+    for split in SPLITS:
+        inputs, targets = task.data[split]
+        assert torch.equal(inputs, again[split].inputs) and torch.equal(targets, again[split].targets)
+        assert inputs.dtype == torch.float32 and inputs.isfinite().all()
+        assert len(inputs) == len(targets)
+        if task.kind != "regression":
+            assert 0 <= targets.min() and targets.max() < task.classes
+        mine = {x.numpy().tobytes() for x in inputs}
+        if name != "text":
+            assert not mine & seen
+        seen |= mine
+
+
+def test_text_targets_are_the_next_characters() -> None:
+    inputs, targets = TASKS["text"].data["train"]
+    assert torch.equal(inputs.argmax(1)[:, 0, 1:], targets[:, :-1])
+    assert text.encode("Ab9\t").tolist() == [text.ALPHABET.index(c) for c in "ab0?"]
+
+
+def test_fashion_learns_from_files_of_its_form(clothes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(fashion.DATA_VARIABLE, str(clothes))
+    task = Task("clothes", "", fashion.load, 10)
+    assert {name: tuple(split.inputs.shape) for name, split in task.data.items()} == {
+        "train": (4000, 1, 14, 14), "valid": (5000, 1, 14, 14), "test": (10000, 1, 14, 14),
+    }  # fmt: skip
+    assert train([CELL], task, epochs=1, test=False)[0].valid_error[0] < 50
+
+
+def test_pooling_pixels_averages_blocks() -> None:
+    images = np.arange(16, dtype=np.uint8).reshape(1, 4, 4) * 10
+    assert (fashion.pool(images, 2)[0, 0] * 255).round(3).tolist() == [[25, 45], [105, 125]]
+
+
+def test_missing_fashion_names_three_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(fashion, "folders", lambda: [tmp_path])
+
+    def unreachable() -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(fashion, "_fetch", unreachable)
+    with pytest.raises(UserError, match=r"torchvision.*apt-get install dataset-fashion-mnist.*network that reaches http"):
+        fashion.load()
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x03\0\0", b"\0\0\x08\x01\0\0\0\x05ab", b"<html>"])
+def test_a_damaged_file_is_told(content: bytes) -> None:
+    with pytest.raises(UserError, match="damaged"):
+        fashion.parse_idx(content, "train-images")
+
+
+def test_cifar_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SURROGATE_NAS_CIFAR", str(tmp_path))
+    with pytest.raises(UserError, match="torchvision"):
+        TASKS["cifar10"].load()
+
+
+def test_tasks_from_a_users_file(tmp_path: Path) -> None:
+    header = "from surrogate_nas.training.tasks import Task\n"
+    (tmp_path / "good.py").write_text(f"{header}TASK = Task('mine', '', dict, 2)\n")
+    (tmp_path / "raises.py").write_text("1 / 0\n")
+    (tmp_path / "late.py").write_text(f"{header}TASK = Task('late', '', lambda: 1 / 0, 2)\n")
+    assert task_named(f"{tmp_path}/good.py:TASK").name == "mine"
+    for name, message in [
+        (f"{tmp_path}/raises.py:TASK", "cannot be imported: ZeroDivisionError"),
+        (f"{tmp_path}/good.py:OTHER", "holds no task OTHER"),
+        (f"{tmp_path}/none.py:TASK", "no task file"),
+        ("digit", "Did you mean 'digits'"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            task_named(name)
+    with pytest.raises(UserError, match="cannot load its data: ZeroDivisionError"):
+        _ = task_named(f"{tmp_path}/late.py:TASK").data
+    with pytest.raises(UserError, match="must give the splits"):
+        _ = task_named(f"{tmp_path}/good.py:TASK").data
+
+
+def test_losses_and_errors_by_hand() -> None:
+    outputs = torch.tensor([[[0.0, 0.0], [0.0, 9.0]], [[5.0, 0.0], [0.0, 5.0]]])
+    task = Task("two", "", dict, 2)
+    targets = torch.tensor([0, 0])
+    expected = [torch.nn.functional.cross_entropy(o, targets).item() for o in outputs]
+    assert task.losses(outputs, targets).tolist() == pytest.approx(expected)
+    assert task.errors(outputs, targets).tolist() == [50, 50]
+    line = Task("line", "", dict, 1, kind="regression", tolerance=0.5)
+    values = torch.tensor([[[0.0], [1.0]]])
+    assert line.losses(values, torch.tensor([0.0, 3.0])).tolist() == [2]
+    assert line.errors(values, torch.tensor([0.0, 3.0])).tolist() == [50]
+    assert as_split(np.zeros((1, 1, 1, 1)), np.zeros(1)).targets.dtype == torch.float32
