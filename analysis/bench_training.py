@@ -63,7 +63,7 @@ def plain_loop(cell: Cell) -> None:
             rate.step()
         network.eval()
         with torch.no_grad():
-            for x, y in zip(*(part.split(EVALUATION_BATCH) for part in valid), strict=True):
+            for x, y in zip(*(torch.split(part, EVALUATION_BATCH) for part in valid), strict=True):
                 outputs = network(x)
                 F.cross_entropy(outputs, y).item()
                 (outputs.argmax(1) != y).float().mean().item()

@@ -84,7 +84,7 @@ class Network:
     @property
     def taps(self) -> int:
         """Weights of a 3×3 kernel (or one of length 3) between two channels."""
-        return 3**self.dimensions
+        return int(3**self.dimensions)
 
     @property
     def stages(self) -> list[tuple[int, int]]:

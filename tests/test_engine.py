@@ -1,4 +1,4 @@
-"""The engine: the same curve stacked or alone, twice for a seed, finite when it diverges, smaller when memory is short."""
+"""The engine: the same curve stacked or alone, twice for a seed; finite when it diverges, smaller without memory."""
 
 from __future__ import annotations
 

@@ -59,7 +59,9 @@ def size(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-@pytest.mark.parametrize(("index", "params", "macs"), [(0, 129306, 15647370), (11, 802426, 113951370), (284, 101306, 11715210)])
+@pytest.mark.parametrize(
+    ("index", "params", "macs"), [(0, 129306, 15647370), (11, 802426, 113951370), (284, 101306, 11715210)]
+)
 def test_the_official_networks(index: int, params: int, macs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = CellNetwork(SPACE[index], Network(), seed=0)
     assert size(model) == params

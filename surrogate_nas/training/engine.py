@@ -218,7 +218,7 @@ class _Run:
         n = len(targets)
         order = torch.from_numpy(np.random.default_rng((self.seed, epoch)).permutation(n)).to(self.device)
         sums: list[Tensor] = []
-        for chosen in order.split(self.task.schedule.batch):
+        for chosen in torch.split(order, self.task.schedule.batch):
             outputs = self._outputs(model, inputs[chosen])
             losses = self.task.losses(outputs, targets[chosen])
             optimiser.zero_grad()
@@ -235,16 +235,14 @@ class _Run:
         model.eval()
         n = len(split.targets)
         sums: list[Tensor] = []
-        for inputs, targets in zip(*(part.split(EVALUATION_BATCH) for part in split), strict=True):
+        for inputs, targets in zip(*(torch.split(part, EVALUATION_BATCH) for part in split), strict=True):
             outputs = self._outputs(model, inputs)
             both = torch.stack([self.task.losses(outputs, targets).double(), self.task.errors(outputs, targets)])
             sums.append(both * (len(targets) / n))
         losses, errors = torch.stack(sums).sum(0).tolist()
         return losses, errors
 
-    def _record(
-        self, curves: Sequence[Curve], split: str, values: tuple[list[float], list[float]], epoch: int
-    ) -> None:
+    def _record(self, curves: Sequence[Curve], split: str, values: tuple[list[float], list[float]], epoch: int) -> None:
         for curve, loss, error in zip(curves, *values, strict=True):
             loss, error = self._finite(curve, loss, error, epoch)
             getattr(curve, f"{split}_loss").append(loss)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from surrogate_nas.space.encodings import CONV1, CONV3, NONE, POOL, SKIP
+from surrogate_nas.space.encodings import CONV1, CONV3, POOL, SKIP
 from surrogate_nas.space.nb201 import EDGES
 from surrogate_nas.training.network import CellModule, CellNetwork, ConvolutionBN, Reduction, convolve
 
@@ -25,7 +25,8 @@ Cells = tuple[int, ...]
 
 def _by_cell(x: Tensor, channels: int) -> Tensor:
     """View ``(batch, K·C, height, width)`` as ``(batch, height, width, K, C)``."""
-    return x.permute(0, 2, 3, 1).unflatten(3, (-1, channels))
+    batch, stacked, height, width = x.shape
+    return x.permute(0, 2, 3, 1).view(batch, height, width, stacked // channels, channels)
 
 
 def _by_channel(x: Tensor) -> Tensor:
@@ -231,7 +232,7 @@ class Stack(nn.Module):
                 x = cell(x)
         x = F.relu(self.last(x))
         if not self.causal:
-            features = x.mean((2, 3)).unflatten(1, (self.count, -1)).transpose(0, 1)
+            features = x.mean((2, 3)).view(len(x), self.count, -1).transpose(0, 1)
             return torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
-        sequences = x.squeeze(2).unflatten(1, (self.count, -1)).movedim(1, 0)
+        sequences = x.reshape(len(x), self.count, -1, x.shape[3]).transpose(0, 1)
         return torch.einsum("kbcl,koc->kbol", sequences, self.weight) + self.bias[:, None, :, None]

@@ -98,7 +98,8 @@ def pool(images: np.ndarray, size: int) -> np.ndarray:
     """
     n, height, _ = images.shape
     block = height // size
-    return images.reshape(n, 1, size, block, size, block).astype(np.float32).mean((3, 5)) / 255
+    blocks = images.reshape(n, 1, size, block, size, block).astype(np.float32)
+    return np.asarray(blocks.mean((3, 5)) / 255)
 
 
 def load(size: int = 14) -> dict[str, Split]:
@@ -112,7 +113,9 @@ def load(size: int = 14) -> dict[str, Split]:
     """
     content = find()
     arrays = {name: parse_idx(content(name), name) for name in MD5}
-    splits = split_images(pool(arrays["train-images-idx3-ubyte"], size), arrays["train-labels-idx1-ubyte"], (*_SIZES, 0))
+    splits = split_images(
+        pool(arrays["train-images-idx3-ubyte"], size), arrays["train-labels-idx1-ubyte"], (*_SIZES, 0)
+    )
     test = as_split(pool(arrays["t10k-images-idx3-ubyte"], size), arrays["t10k-labels-idx1-ubyte"])
     return standardise({**splits, "test": test})
 
