@@ -244,9 +244,9 @@ class _Run:
 
     def _record(self, curves: Sequence[Curve], split: str, values: tuple[list[float], list[float]], epoch: int) -> None:
         for curve, loss, error in zip(curves, *values, strict=True):
-            loss, error = self._finite(curve, loss, error, epoch)
-            getattr(curve, f"{split}_loss").append(loss)
-            getattr(curve, f"{split}_error").append(error)
+            finite_loss, finite_error = self._finite(curve, loss, error, epoch)
+            getattr(curve, f"{split}_loss").append(finite_loss)
+            getattr(curve, f"{split}_error").append(finite_error)
 
     def _finite(self, curve: Curve, loss: float, error: float, epoch: int) -> tuple[float, float]:
         worst = self.task.worst_loss
