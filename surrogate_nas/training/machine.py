@@ -1,7 +1,7 @@
 """How training uses the machine: its device, how many cores, and an allocator that keeps what it was given.
 
 Tensors of some megabytes come and go thousands of times a second. The C library hands each back to the system when
-freed and must fetch fresh, zeroed pages for the next: on one core that is up to a third of a training step.
+freed and must fetch fresh, zeroed pages for the next, which costs time in every operation on a large tensor.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Average pooling by shifted sums, several times faster than PyTorch's on a CPU, forward and backward.
+"""Average pooling by shifted sums, with the causal windows and odd sizes that PyTorch's lacks.
 
 A 3×3 mean is a sum of three neighbours along each axis divided by how many were inside, so it needs a few passes
-of additions over whole rows. ``F.avg_pool2d`` computes every output on its own and costs as much as a convolution
+of additions over whole rows. On a CPU it pays where memory is not channels-last; there PyTorch's own is as fast
 (`analysis/bench_training.py` measures both).
 """
 
