@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -234,12 +234,14 @@ class _Search:
     def go(self, factory: type[Strategy], run: int) -> None:
         experiment = self.experiment
         strategy = self._call(lambda: factory(self.space, seed=strategy_seed(experiment.seed, run)), "was made")
+        self.batch_size = self._call(lambda: max(int(strategy.batch_size), 1), "gave its batch size")
         cells = first_cells(self.space, min(experiment.first_cells, self.left()), experiment.seed, run)
         cells = cells or self._ask(strategy)
         while True:
             trials = self._evaluate(cells)
             if trials:
-                self._call(partial(strategy.tell, trials), "was told")
+                told = [replace(trial, values=dict(trial.values)) for trial in trials]  # its own, should it change them
+                self._call(partial(strategy.tell, told), "was told")
             if len(trials) < len(cells) or self.left() < 1:
                 return
             cells = self._ask(strategy)
@@ -249,9 +251,9 @@ class _Search:
         return 2**31 if cells is None else cells - len(self.trials)
 
     def _ask(self, strategy: Strategy) -> list[Cell]:
-        n = min(max(strategy.batch_size, 1), self.left())
-        asked = self._call(lambda: strategy.ask(n), "was asked")
-        return self._validated(asked, n)
+        n = min(self.batch_size, self.left())
+        cells: list[Cell] = self._call(lambda: self._validated(strategy.ask(n), n), "was asked")
+        return cells
 
     def _evaluate(self, cells: list[Cell]) -> list[Trial]:
         seconds = self.experiment.budget.seconds
@@ -280,7 +282,9 @@ class _Search:
         except TimeLimitError as error:
             limit = self.experiment.call_limit_seconds
             raise StrategyError(f"it took more than {limit:g} s when it {when}.") from error
-        except Exception as error:  # noqa: BLE001 - a stranger's code can raise anything
+        except StrategyError:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code can raise anything
             raise StrategyError(f"{type(error).__name__} when it {when}: {error}") from error
         finally:
             self.alarm.set(0)
@@ -292,8 +296,8 @@ def _shown(value: object) -> str:
     return text if len(text) < 80 else f"{text[:77]}..."
 
 
-class TimeLimitError(Exception):
-    """A call took longer than its limit."""
+class TimeLimitError(BaseException):
+    """A call took longer than its limit; no plain Exception, so that a stranger's `except Exception` lets it pass."""
 
 
 class Alarm:

@@ -52,6 +52,10 @@ class Term:
     epochs: int | None = None
     weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            raise UserError(f"A weight must be a finite number of at least 0, not {self.weight}.")
+
     @property
     def name(self) -> str:
         """The metric as an expression writes it."""

@@ -113,11 +113,6 @@ class Objective:
             raise UserError(f"An objective needs a loss term of {benchmark.name}, one of: {', '.join(losses)}.")
         self.constraints = [self._constrain(constraint) for constraint in parsed.constraints]
         self.epochs = max((q.epochs for q in self._questions if q.epochs is not None), default=None)
-        coefficients = np.array([term.coefficient for term in self.terms])
-        is_loss = np.array([term.is_loss for term in self.terms])
-        self._weights = np.zeros((len(self._questions), 2))
-        self._weights[: len(self.terms), 0] = np.where(is_loss, coefficients, 0.0)
-        self._weights[: len(self.terms), 1] = np.where(is_loss, 0.0, coefficients)
         self.bound = sum(t.coefficient * t.largest for t in self.terms) + self.diversity_weight
 
     def _bind(self, term: Term) -> BoundTerm:
@@ -209,8 +204,10 @@ class Objective:
         return values, self._combine(values), cost
 
     def _combine(self, values: NDArray[np.float64]) -> Scores:
-        parts = values @ self._weights
-        loss, penalty = parts[:, 0], parts[:, 1]
+        loss, penalty = np.zeros(len(values)), np.zeros(len(values))
+        for term, column in zip(self.terms, values.T, strict=False):  # a matrix product would round by the batch's size
+            total = loss if term.is_loss else penalty
+            total += term.coefficient * column
         score = loss + penalty
         feasible = np.ones(len(values), dtype=bool)
         if self.constraints:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,8 @@ def fetch(progress: Progress | None = None) -> list[Path]:
     if is_folder and not Path(base).is_dir():
         raise UserError(f"{MIRROR_VARIABLE}={base} is not a folder.")
     files = registry()
-    downloads = pooch.create(folder(), base_url=base.rstrip("/") + "/", registry=files, retry_if_failed=3)
+    retries = 0 if is_folder else 3
+    downloads = pooch.create(folder(), base_url=base.rstrip("/") + "/", registry=files, retry_if_failed=retries)
     paths = []
     for done, name in enumerate(files):
         try:
@@ -125,7 +126,11 @@ def fetch(progress: Progress | None = None) -> list[Path]:
 
 
 def _copy(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
-    shutil.copyfile(url, output_file)
+    try:
+        content = Path(url).read_bytes()
+    except OSError as error:
+        raise FileNotFoundError(error.errno, error.strerror) from error
+    Path(output_file).write_bytes(content)
 
 
 def read() -> list[Table]:
@@ -145,6 +150,10 @@ def read() -> list[Table]:
         latencies = _read_latencies(root)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing: run snas data fetch nb201.") from error
+    except UserError:
+        raise
+    except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, UnpicklingError) as error:
+        raise UserError(f"A file in {root} is damaged ({error}): run snas data fetch nb201.") from error
     strings = [str(cell) for cell in nb201()]
     for frame, column in ((final, "ArchitectureString"), (short, "ArchitectureString"), (losses, "arch_str")):
         if list(frame[column]) != strings:
