@@ -10,7 +10,6 @@ from scipy.stats import spearmanr
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.space import Cell
 
-
 _SAME = 1e-12
 """Penalties that differ by no more are equal but for rounding."""
 

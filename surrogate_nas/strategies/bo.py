@@ -23,7 +23,6 @@ from surrogate_nas.trial import Trial
 
 Floats = NDArray[np.floating[Any]]
 
-
 _LENGTHS = (0.5, 1.0, 2.0, 4.0)  # two random cells are about 1 apart
 _NOISES = (0.01, 0.05, 0.2)  # variances relative to that of the process
 _COUNTS_WEIGHT = 0.3  # operation counts, which fix the parameters, against 1 for paths and graph
@@ -88,18 +87,16 @@ class BayesianOptimisation(Strategy):
         """
         unknown = np.ones(len(self.space), dtype=bool)
         unknown[list(self._trials)] = False
-        n_unknown = int(unknown.sum())
-        if n_unknown == 0:
+        if not unknown.any():
             return [self.space.sample(self.rng) for _ in range(n)]
         missing = self.first_cells - len(self._trials)
         if missing > 0:
-            drawn = self.rng.choice(np.flatnonzero(unknown), min(n, missing, n_unknown), replace=False)
+            drawn = self.rng.permutation(np.flatnonzero(unknown))[: min(n, missing)]
             return [self.space[int(index)] for index in drawn]
-
         points, point_of_cell = _points(self.space)
         cells, target = self._data()
         picked: list[Cell] = []
-        for _ in range(min(n, n_unknown)):
+        for _ in range(min(n, int(unknown.sum()))):
             improvement, mean = _expected_improvement(points, point_of_cell[cells], target, self.luck)
             ties = self.rng.permutation(np.flatnonzero(unknown))
             index = int(ties[np.argmax(improvement[point_of_cell[ties]])])
@@ -111,9 +108,8 @@ class BayesianOptimisation(Strategy):
     def _data(self) -> tuple[NDArray[np.intp], Floats]:
         """The best known cells and log(score - best + delta), standardised; infeasible scores are clipped."""
         scores = np.array([trial.score for trial in self._trials.values()])
-        feasible = np.array([trial.feasible for trial in self._trials.values()])
-        if feasible.any():
-            scores = np.minimum(scores, scores[feasible].max())
+        feasible = [trial.score for trial in self._trials.values() if trial.feasible]
+        scores = np.minimum(scores, max(feasible, default=np.inf))
         fitted = np.sort(np.argsort(scores, kind="stable")[: self.most_fitted])
         above = scores[fitted] - scores.min()
         delta = self.sharpness * (np.median(above) or above.max() or 1.0)
@@ -173,8 +169,7 @@ def _most_likely(distances: Floats, target: Floats) -> tuple[float, float, float
         for noise in _NOISES:
             spectrum = np.maximum(values, 0) + noise
             variance = max(float((projected / spectrum).mean()), 1e-12)  # a constant target has none
-            fit = -len(target) * np.log(variance) - np.log(spectrum).sum()
-            found.append((fit, length, noise, variance))
+            found.append((-len(target) * np.log(variance) - np.log(spectrum).sum(), length, noise, variance))
     return max(found)[1:]
 
 
