@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.objective import Evaluator, Objective
@@ -204,7 +205,8 @@ def execute_run(experiment: Experiment, strategy: StrategyLike, run: int, store:
         The run; if the strategy failed, with the trials until then and the failure.
     """
     name = label(strategy)
-    with Alarm() as alarm, store.log(name, run) if store else nullcontext() as log:
+    one_thread = threadpool_limits(1)  # sums round by the number of threads, and processes must not share cores
+    with one_thread, Alarm() as alarm, store.log(name, run) if store else nullcontext() as log:
         search = _Search(experiment, log, alarm)
         started = time.perf_counter()
         failure = ""

@@ -9,7 +9,7 @@ import pytest
 from surrogate_nas import Strategy
 from surrogate_nas.checks import CHECKS, Check, TinySpace, check_strategy, trajectory, trials_of
 from surrogate_nas.errors import UserError
-from surrogate_nas.space import NB201, Space
+from surrogate_nas.space import NB201, Cell, Space
 from surrogate_nas.strategies import STRATEGIES, label, resolve
 from tests import broken_strategies
 from tests.broken_strategies import CAUGHT_BY
@@ -81,6 +81,13 @@ def test_labels() -> None:
     assert label(resolve("evolution")) == "RegularisedEvolution"
 
 
+def test_random_search_does_not_ask_for_what_it_was_told() -> None:
+    space = TinySpace()
+    made = resolve("random")(space, seed=0)
+    made.tell(trials_of(space[:20]))
+    assert {made.ask(1)[0] for _ in range(4)} == set(space[20:])
+
+
 @pytest.mark.parametrize("space", [NB201(), TinySpace()], ids=lambda space: space.name)
 def test_random_search_repeats_no_cell_while_there_are_others(space: Space) -> None:
     n = min(len(space), 300)
@@ -101,5 +108,10 @@ def test_local_search_asks_the_neighbours_of_the_best_and_moves_to_the_best_of_t
         search.tell(trials_of(asked))
     assert set(seen) == set(space.neighbours(centre)) - known
     best = min([*space.neighbours(centre), centre], key=lambda c: trials_of([c])[0].score)
-    (asked,) = search.ask(1)
-    assert asked in space.neighbours(best)
+    assert best != centre, "else there would be nothing to move to"
+    unseen = set(space.neighbours(best)) - known - set(seen)
+    asked_next: list[Cell] = []
+    while len(asked_next) < len(unseen):
+        asked_next += search.ask(1)
+        search.tell(trials_of(asked_next[-1:]))
+    assert set(asked_next) == unseen
