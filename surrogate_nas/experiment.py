@@ -57,8 +57,8 @@ class Budget:
             raise UserError("A run needs a budget: a number of cells, or simulated seconds.")
         if self.cells is not None and self.cells < 1:
             raise UserError(f"A budget must be at least 1 cell, not {self.cells}.")
-        if self.seconds is not None and not self.seconds > 0:
-            raise UserError(f"A budget must be more than 0 simulated seconds, not {self.seconds}.")
+        if self.seconds is not None and not 0 < self.seconds < float("inf"):
+            raise UserError(f"A budget must be a finite number of simulated seconds above 0, not {self.seconds}.")
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,19 @@ N = 15625
 NAMES = st.sampled_from(["valid_error", "params", "macs", "latency@raspi4", "energy@edge-tpu.v2", "x_1", "diversity"])
 WEIGHTS = st.one_of(st.floats(0, 1e9), st.floats(0, 1e300), st.integers(0, 10**15).map(float))
 LIMITS = st.floats(allow_nan=False, allow_infinity=False)
+EPOCHS = st.one_of(st.none(), st.integers(0, 10**6))
 TERMS = st.lists(
-    st.builds(Term, NAMES, st.one_of(st.none(), st.integers(0, 10**6)), WEIGHTS),
+    st.one_of(
+        st.builds(Term, NAMES.filter(lambda name: name != "diversity"), EPOCHS, WEIGHTS),
+        st.builds(Term, st.just("diversity"), st.none(), WEIGHTS),
+    ),
     min_size=1,
     max_size=5,
     unique_by=lambda term: (term.metric, term.epochs),
 ).map(tuple)
 PLAIN = NAMES.filter(lambda name: name != "diversity")
 CONSTRAINTS = st.lists(
-    st.builds(Constraint, PLAIN, st.one_of(st.none(), st.integers(0, 10**6)), st.sampled_from(["<=", ">="]), LIMITS),
+    st.builds(Constraint, PLAIN, EPOCHS, st.sampled_from(["<=", ">="]), LIMITS),
     max_size=3,
 ).map(tuple)
 EXPRESSIONS = st.builds(Expression, TERMS, CONSTRAINTS)
@@ -94,6 +98,7 @@ def test_text_is_an_expression_or_a_user_error_of_one_line(text: str) -> None:
         "valid_error subject to params",
         "valid_error subject to params <= -",
         "valid_error subject to diversity <= 1",
+        "valid_error + 0.1*diversity[12]",
         "valid_error subject to params <= 1e999",
         "__import__('os').system('true')",
         "params / 3",

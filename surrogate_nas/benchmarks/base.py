@@ -270,7 +270,14 @@ class Benchmark(ABC):
             "cells": len(self.space),
             "available": True,
             "metrics": [
-                {"name": m.name, "unit": m.unit, "epochs": list(m.epochs), "kind": m.kind, "split": m.split}
+                {
+                    "name": m.name,
+                    "unit": m.unit,
+                    "epochs": list(m.epochs),
+                    "kind": m.kind,
+                    "split": m.split,
+                    "description": m.description,
+                }
                 for m in self.metrics
             ],
             "source": self.source,
