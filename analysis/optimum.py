@@ -60,7 +60,9 @@ def main() -> None:
         found = int(np.isfinite(counts).sum())
         ninth = np.quantile(counts, 0.9, method="higher")
         seconds = np.mean([run.real_seconds for run in made])
-        print(f"{name:14s}{arguments.runs:6d}{np.median(counts):8.1f}{ninth:8.0f}{found:5d}/{arguments.runs:<3d}{seconds:14.2f}")
+        print(
+            f"{name:14s}{arguments.runs:6d}{np.median(counts):8.1f}{ninth:8.0f}{found:5d}/{arguments.runs:<3d}{seconds:14.2f}"
+        )
 
 
 if __name__ == "__main__":
