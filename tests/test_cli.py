@@ -185,7 +185,8 @@ def test_fetch_and_verify_and_import(snas: Snas, mirror: Path, tmp_path: Path, m
     assert answer["seed"] == 777 and answer["n_seeds"] == 1
     refused = snas("search", "nats-cifar10", "--strategy", "random", "--budget", 5, "--objective", "valid_error")
     assert_one_clear_line(refused, "3 of 15625 cells only")
-    assert_one_clear_line(snas("data", "import", "nats", tmp_path / "none"), "none")
+    assert_one_clear_line(snas("data", "import", "nats", tmp_path / "none"), "There is no folder")
+    assert_one_clear_line(snas("data", "import", "nb201-pth", tmp_path), "There is no file")
 
 
 def test_verify_fails_when_a_table_is_wrong(
