@@ -55,7 +55,7 @@ def main() -> None:
     print(f"a whole column, held               {column:8.1f} µs")
     print(f"nats_bench simulate_train_eval     {theirs:8.1f} µs")
     print(f"ratio                              {theirs / ours:8.1f}")
-    print(f"peak memory of this process (with torch and nats_bench) is not ours; alone: {alone():.0f} MB")
+    print(f"peak memory, table and column read  {alone():8.1f} MB")
 
 
 def alone() -> float:

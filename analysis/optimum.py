@@ -15,15 +15,16 @@ import surrogate_nas as sn
 from surrogate_nas.results import Run
 
 OPTUNA = "analysis/optuna_strategies.py"
-BUDGETS = {
-    "random": 150,
-    "evolution": 150,
-    "local_search": 150,
-    "reinforce": 150,
-    "bo": 150,
-    f"{OPTUNA}:OptunaTPE": 150,
-    f"{OPTUNA}:OptunaGP": 150,
-}
+STRATEGIES = (
+    "random",
+    "evolution",
+    "local_search",
+    "reinforce",
+    "bo",
+    f"{OPTUNA}:OptunaTPE",
+    f"{OPTUNA}:OptunaGP",
+)
+BUDGET = 150
 
 
 def cells_to_optimum(run: Run, optimum: float) -> float:
@@ -36,22 +37,20 @@ def main() -> None:
     """Print median, ninth decile and the share found within the budget."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=50)
-    parser.add_argument("--optuna-runs", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--strategies", nargs="*", default=list(BUDGETS))
+    parser.add_argument("--strategies", nargs="*", default=STRATEGIES)
     arguments = parser.parse_args()
     print(f"{'strategy':14s}{'runs':>6s}{'median':>8s}{'90 %':>8s}{'found':>8s}{'seconds a run':>15s}")
     for strategy in arguments.strategies:
-        runs = min(arguments.runs, arguments.optuna_runs) if OPTUNA in strategy else arguments.runs
         name = strategy.rpartition(":")[2]
         with Progress(transient=True) as bar:
-            task = bar.add_task(name, total=runs)
+            task = bar.add_task(name, total=arguments.runs)
             comparison = sn.compare(
                 "nb201-cifar10",
                 [strategy],
                 "valid_error[200]",
-                runs=runs,
-                budget=BUDGETS[strategy],
+                runs=arguments.runs,
+                budget=BUDGET,
                 workers=arguments.workers,
                 folder=Path("results/optimum") / name,
                 progress=lambda done, _, bar=bar, task=task: bar.update(task, completed=done),
@@ -61,7 +60,9 @@ def main() -> None:
         found = int(np.isfinite(counts).sum())
         ninth = np.quantile(counts, 0.9, method="higher")
         seconds = np.mean([run.real_seconds for run in made])
-        print(f"{name:14s}{runs:6d}{np.median(counts):8.1f}{ninth:8.0f}{found:5d}/{runs:<3d}{seconds:14.2f}")
+        print(
+            f"{name:14s}{arguments.runs:6d}{np.median(counts):8.1f}{ninth:8.0f}{found:5d}/{arguments.runs:<3d}{seconds:14.2f}"
+        )
 
 
 if __name__ == "__main__":

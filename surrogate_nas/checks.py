@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import FunctionType, MethodType
+from types import FunctionType, MethodType, ModuleType
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def _run(check: Callable[[_Subject], str], subject: _Subject) -> Check:
             return Check(name, False, str(error))
         except TimeLimitError:
             return Check(name, False, f"it took more than {LIMIT_SECONDS:g} s")
-        except Exception as error:  # noqa: BLE001 - a stranger's code can raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code can raise anything
             return Check(name, False, f"it raised {type(error).__name__}: {error}")
         finally:
             alarm.set(0)
@@ -230,7 +230,7 @@ def reachable(*roots: object) -> Iterator[object]:
     waiting = list(roots)
     while waiting:
         this = waiting.pop()
-        if id(this) in seen or isinstance(this, (type, str, bytes, int, float, np.ndarray)):
+        if id(this) in seen or isinstance(this, (type, ModuleType, str, bytes, int, float, np.ndarray)):
             continue
         seen[id(this)] = this
         yield this
@@ -364,12 +364,19 @@ def _heeds_its_seed(subject: _Subject) -> str:
 
 def _leaves_global_randomness_alone(subject: _Subject) -> str:
     """It neither uses nor disturbs the global generators of `random` and NumPy."""
-    plain, numeric = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
-    trajectory(subject.strategy, subject.space, seed=0, n=_SHORT)
-    if random.getstate() != plain:
-        raise BrokenContractError("the state of the module random changed: draw from self.rng instead")
-    if repr(np.random.get_state(legacy=False)) != repr(numeric):  # noqa: NPY002
-        raise BrokenContractError("the state of np.random changed: draw from self.rng instead")
+    kept = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        random.seed(_FIRST)
+        np.random.seed(_FIRST)  # noqa: NPY002
+        before = random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002
+        trajectory(subject.strategy, subject.space, seed=0, n=_SHORT)
+        after = random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])  # noqa: NPY002
+    for name, one, other in zip(("random", "np.random"), before, after, strict=True):
+        if one != other:
+            raise BrokenContractError(f"the state of {name} changed: draw from self.rng instead")
     return "both states are as before"
 
 

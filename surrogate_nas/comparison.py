@@ -22,7 +22,7 @@ from surrogate_nas.experiment import (
     execute_run,
 )
 from surrogate_nas.objective import Expression, Objective
-from surrogate_nas.results import Run, Store
+from surrogate_nas.results import Run, Store, provenance
 from surrogate_nas.space import Cell
 from surrogate_nas.statistics import PairedTest, Summary, Values, paired_tests, summarise
 
@@ -243,7 +243,7 @@ def compare(
         bound, strategies, runs, Budget(budget, budget_seconds), seed, first_cells, call_limit_seconds
     )
     made = experiment.execute(folder=folder, workers=workers, progress=progress)
-    return Comparison(bound, experiment.describe(), made)
+    return Comparison(bound, experiment.describe() | {"provenance": provenance()}, made)
 
 
 def read_comparison(folder: Path) -> Comparison:

@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.objective import Evaluator, Objective
@@ -56,8 +57,8 @@ class Budget:
             raise UserError("A run needs a budget: a number of cells, or simulated seconds.")
         if self.cells is not None and self.cells < 1:
             raise UserError(f"A budget must be at least 1 cell, not {self.cells}.")
-        if self.seconds is not None and not self.seconds > 0:
-            raise UserError(f"A budget must be more than 0 simulated seconds, not {self.seconds}.")
+        if self.seconds is not None and not 0 < self.seconds < float("inf"):
+            raise UserError(f"A budget must be a finite number of simulated seconds above 0, not {self.seconds}.")
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,8 @@ def execute_run(experiment: Experiment, strategy: StrategyLike, run: int, store:
         The run; if the strategy failed, with the trials until then and the failure.
     """
     name = label(strategy)
-    with Alarm() as alarm, store.log(name, run) if store else nullcontext() as log:
+    one_thread = threadpool_limits(1)  # sums round by the number of threads, and processes must not share cores
+    with one_thread, Alarm() as alarm, store.log(name, run) if store else nullcontext() as log:
         search = _Search(experiment, log, alarm)
         started = time.perf_counter()
         failure = ""
@@ -234,12 +236,14 @@ class _Search:
     def go(self, factory: type[Strategy], run: int) -> None:
         experiment = self.experiment
         strategy = self._call(lambda: factory(self.space, seed=strategy_seed(experiment.seed, run)), "was made")
+        self.batch_size = self._call(lambda: max(int(strategy.batch_size), 1), "gave its batch size")
         cells = first_cells(self.space, min(experiment.first_cells, self.left()), experiment.seed, run)
         cells = cells or self._ask(strategy)
         while True:
             trials = self._evaluate(cells)
             if trials:
-                self._call(partial(strategy.tell, trials), "was told")
+                told = [replace(trial, values=dict(trial.values)) for trial in trials]  # its own, should it change them
+                self._call(partial(strategy.tell, told), "was told")
             if len(trials) < len(cells) or self.left() < 1:
                 return
             cells = self._ask(strategy)
@@ -249,9 +253,9 @@ class _Search:
         return 2**31 if cells is None else cells - len(self.trials)
 
     def _ask(self, strategy: Strategy) -> list[Cell]:
-        n = min(max(strategy.batch_size, 1), self.left())
-        asked = self._call(lambda: strategy.ask(n), "was asked")
-        return self._validated(asked, n)
+        n = min(self.batch_size, self.left())
+        cells: list[Cell] = self._call(lambda: self._validated(strategy.ask(n), n), "was asked")
+        return cells
 
     def _evaluate(self, cells: list[Cell]) -> list[Trial]:
         seconds = self.experiment.budget.seconds
@@ -280,7 +284,9 @@ class _Search:
         except TimeLimitError as error:
             limit = self.experiment.call_limit_seconds
             raise StrategyError(f"it took more than {limit:g} s when it {when}.") from error
-        except Exception as error:  # noqa: BLE001 - a stranger's code can raise anything
+        except StrategyError:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code can raise anything
             raise StrategyError(f"{type(error).__name__} when it {when}: {error}") from error
         finally:
             self.alarm.set(0)
@@ -292,8 +298,8 @@ def _shown(value: object) -> str:
     return text if len(text) < 80 else f"{text[:77]}..."
 
 
-class TimeLimitError(Exception):
-    """A call took longer than its limit."""
+class TimeLimitError(BaseException):
+    """A call took longer than its limit; no plain Exception, so that a stranger's `except Exception` lets it pass."""
 
 
 class Alarm:

@@ -186,8 +186,11 @@ class Store:
             raise UserError(f"{self.folder} holds no comparison: {error.strerror}.") from error
         except ValueError as error:
             raise UserError(f"{self._description} is damaged: {error}.") from error
-        if content.get("version") != VERSION:
-            raise UserError(f"{self._description} is of version {content.get('version')}, not {VERSION}.")
+        found = content.get("version") if isinstance(content, dict) else None
+        if found != VERSION:
+            raise UserError(f"{self._description} is of version {found}, not {VERSION}.")
+        if missing := sorted({"fingerprint", "benchmark", "objective", "strategies", "runs"} - content.keys()):
+            raise UserError(f"{self._description} is damaged: it says nothing of {', '.join(missing)}.")
         return content
 
     def write_json(self, name: str, content: Any) -> None:

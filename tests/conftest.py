@@ -6,14 +6,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from surrogate_nas.benchmarks import TableBenchmark, load
+from surrogate_nas.metrics import Metric, Network
 from surrogate_nas.sources import nb201
 from surrogate_nas.sources.home import HOME_VARIABLE, home, table_path
 from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
-from surrogate_nas.table import write_table
+from surrogate_nas.table import Table, write_table
 
 NEED_DATA = {"mirror", "fetched", "real"}
 """Fixtures that read the mirror; a test that uses one is marked `data`."""
@@ -75,3 +77,21 @@ def analog() -> TableBenchmark:
 @pytest.fixture(scope="session")
 def space() -> NB201:
     return space_nb201()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> TableBenchmark:
+    """A table of chosen values: errors fall with the index; a run of n epochs costs n + 1 seconds."""
+    table = Table("small", "nb201", "t", "s", "l", "c", "valid_error", Network())
+    fall = np.linspace(90.0, 10.0, 15625)
+    table.add(Metric("valid_error", "%", "search", "error"), 12, fall)
+    table.add(Metric("valid_error", "%", "search", "error"), 200, fall / 2)
+    table.add(Metric("train_loss", "nats", "search", "loss"), 200, fall / 30)
+    table.add(Metric("test_error", "%", "final", "error"), 200, fall / 2 + 1)
+    table.add(Metric("latency@thing", "ms", "search", "cost"), None, np.linspace(2.0, 6.0, 15625))
+    table.add(Metric("nothing", "", "search", "structure"), None, np.zeros(15625))
+    for epochs in (12, 200):
+        table.add(Metric("train_seconds", "s", "record", "cost"), epochs, np.full(15625, float(epochs)))
+    table.add(Metric("valid_seconds", "s", "record", "cost"), None, np.full(15625, 1.0))
+    write_table(table, tmp_path / "small.h5")
+    return TableBenchmark(tmp_path / "small.h5")

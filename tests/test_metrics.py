@@ -31,7 +31,9 @@ NETWORKS = st.builds(
 )
 
 
-@pytest.mark.parametrize(("index", "params", "macs"), [(0, 129306, 15.64737), (11, 802426, 113.95137), (284, 101306, 11.71521)])
+@pytest.mark.parametrize(
+    ("index", "params", "macs"), [(0, 129306, 15.64737), (11, 802426, 113.95137), (284, 101306, 11.71521)]
+)
 def test_the_published_numbers_on_cifar10(index: int, params: int, macs: float) -> None:
     choices = SPACE.choices[[index]]
     assert parameters(choices, Network())[0] == params
@@ -110,7 +112,9 @@ def longest(choices: tuple[int, ...], node: int = 3) -> float:
     if node == 0:
         return 0
     lengths = [
-        longest(choices, EDGES[e][0]) + (choice >= 2) for e, choice in enumerate(choices) if choice and EDGES[e][1] == node
+        longest(choices, EDGES[e][0]) + (choice >= 2)
+        for e, choice in enumerate(choices)
+        if choice and EDGES[e][1] == node
     ]
     return max(lengths, default=-np.inf)
 

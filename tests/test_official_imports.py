@@ -432,7 +432,7 @@ def test_what_is_no_record_is_refused(tmp_path: Path, content: object, message: 
 def test_what_is_no_published_pth_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No such file"):
         nb201_pth.read(tmp_path / "nowhere.pth", None)
-    with pytest.raises(UserError, match="No such file"):
+    with pytest.raises(UserError, match="There is no file"):
         nb201_pth.memory_needed(tmp_path / "nowhere.pth")
     torch.save({"arch2infos": {}}, tmp_path / "zip.pth")
     with pytest.raises(UserError, match="newer zip format"):

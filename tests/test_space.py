@@ -60,9 +60,7 @@ def test_known_cells_have_their_official_index() -> None:
     assert SPACE[0].text == (
         "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
     )
-    assert SPACE[11].text == (
-        "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"
-    )
+    assert SPACE[11].text == ("|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|")
 
 
 @given(CELLS)

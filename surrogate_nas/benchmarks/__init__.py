@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from surrogate_nas.benchmarks import live
 from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError, unknown
@@ -22,15 +23,17 @@ def default() -> str:
     return analog.NAME
 
 
-def load(name: str) -> TableBenchmark:
+def load(name: str) -> Benchmark:
     """Open a benchmark.
 
     Args:
-        name: Such as ``nb201-cifar10``.
+        name: Such as ``nb201-cifar10``, or ``live:TASK`` to train.
 
     Raises:
         UserError: The name is unknown, its data is not here yet, or its file is damaged.
     """
+    if name.startswith(live.PREFIX):
+        return live.open_live(name.removeprefix(live.PREFIX))
     path = table_path(name)
     if name == analog.NAME:
         return _load_embedded(path)
@@ -38,7 +41,7 @@ def load(name: str) -> TableBenchmark:
         return open_table(path)
     if name in nb201.NAMES:
         raise UserError(f"{name} is not here yet: run snas data fetch nb201 (17 MB).")
-    raise unknown("benchmark", name, known())
+    raise unknown("benchmark", name, [*known(), f"{live.PREFIX}TASK"])
 
 
 def _load_embedded(path: Path) -> TableBenchmark:
@@ -82,7 +85,10 @@ def known() -> list[str]:
 
 def available() -> list[dict[str, Any]]:
     """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to get it."""
-    return [_describe(name) for name in known()]
+    from surrogate_nas.training import TASKS
+
+    tasks = [live.open_live(name).describe() | {"available": task.installed} for name, task in TASKS.items()]
+    return [*(_describe(name) for name in known()), *tasks]
 
 
 def _describe(name: str) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class Benchmark(ABC):
         source: Where its numbers come from.
         licence: As stated by the source.
         citation: The paper to cite.
+        default_seed: What is read where no seed is named: the mean over seeds, or the seed that is trained.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Benchmark(ABC):
     source: str
     licence: str
     citation: str
+    default_seed: Seed = "mean"
     _by_name: Mapping[str, Metric]
 
     @abstractmethod
@@ -126,6 +128,19 @@ class Benchmark(ABC):
         Raises:
             UserError: A seed or a value is not held.
         """
+
+    def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:  # noqa: ARG002
+        """A whole column in the order of `space`, shape ``(len(space),)``; tables have them.
+
+        Args:
+            metric: The metric's name.
+            epochs: The length of the training run; None for the metric's longest.
+            seed: A training seed; None for `default_seed`.
+
+        Raises:
+            UserError: The benchmark is no table, or the column is not held.
+        """
+        raise UserError(f"{self.name} is no table, so it has no whole column of {metric}; query the cells you need.")
 
     @abstractmethod
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
@@ -213,7 +228,7 @@ class Benchmark(ABC):
             cells: A cell or its string, or a sequence of them.
             metric: The metric's name; None for every search metric held at `epochs`.
             epochs: The length of the training run; None for each metric's longest.
-            seed: A training seed; None for the mean over seeds.
+            seed: A training seed; None for `default_seed`.
 
         Returns:
             An `Answer` for one cell and one metric; a dict by name where no metric is named; a list of either
@@ -222,7 +237,7 @@ class Benchmark(ABC):
         Raises:
             UserError: A cell, metric, epochs or seed that is not held.
         """
-        seed = "mean" if seed is None else seed
+        seed = self.default_seed if seed is None else seed
         if isinstance(cells, str | Cell):
             return self._query([self.space.cell(cells)], metric, epochs, seed)[0]
         return self._query([self.space.cell(cell) for cell in cells], metric, epochs, seed)
@@ -270,7 +285,14 @@ class Benchmark(ABC):
             "cells": len(self.space),
             "available": True,
             "metrics": [
-                {"name": m.name, "unit": m.unit, "epochs": list(m.epochs), "kind": m.kind, "split": m.split}
+                {
+                    "name": m.name,
+                    "unit": m.unit,
+                    "epochs": list(m.epochs),
+                    "kind": m.kind,
+                    "split": m.split,
+                    "description": m.description,
+                }
                 for m in self.metrics
             ],
             "source": self.source,

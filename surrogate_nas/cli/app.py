@@ -26,7 +26,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(lab.new_app, name="new")
 for _command in (
-    data.benchmarks, data.path, lab.query, lab.search, lab.compare, lab.report, lab.check, lab.paper,
+    data.benchmarks, data.path, lab.query, lab.search, lab.compare, lab.report, lab.check, lab.paper, lab.train,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -10,6 +10,9 @@ from scipy.stats import spearmanr
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.space import Cell
 
+_SAME = 1e-12
+"""Penalties that differ by no more are equal but for rounding."""
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -69,7 +72,7 @@ def diagnose(objective: Objective) -> Diagnosis | None:
     loss, penalty, score = (x[feasible] for x in (scores.loss, scores.penalty, scores.score))
     by_loss, by_score = int(loss.argmin()), int(score.argmin())
     rank = float((loss < loss[by_score]).mean())
-    regularised = bool(penalty.std() > 0)
+    regularised = float(np.ptp(penalty)) > _SAME
     space = objective.benchmark.space
     return Diagnosis(
         best_by_loss=space[int(feasible[by_loss])],

@@ -56,13 +56,13 @@ class Evaluator:
             if self.cost + seconds > cost_limit:
                 break
             extra = 0.0
-            if self._archive is not None:
+            if self._archive is not None and feasible:
                 extra = self.objective.diversity_weight * self._archive.visit(cell, loss)
             trials.append(
                 Trial(
                     index=self.evaluations,
                     cell=cell,
-                    score=score + extra if feasible else score,
+                    score=score + extra,
                     loss=loss,
                     penalty=penalty + extra,
                     feasible=feasible,
@@ -77,7 +77,7 @@ class Evaluator:
 
 
 class _Archive:
-    """The ten cells of lowest loss that a run has found, against which a new cell's similarity is taken."""
+    """The ten feasible cells of lowest loss that a run has found, against which a new one's similarity is taken."""
 
     def __init__(self, space: Space) -> None:
         self._classes = getattr(space, "functional_classes", None)

@@ -52,6 +52,12 @@ class Term:
     epochs: int | None = None
     weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            raise UserError(f"A weight must be a finite number of at least 0, not {self.weight}.")
+        if self.metric == DIVERSITY and self.epochs is not None:
+            raise UserError("diversity is of a run, not of a training, so it takes no epochs.")
+
     @property
     def name(self) -> str:
         """The metric as an expression writes it."""
@@ -322,6 +328,8 @@ class _Parser:
         name = self.token.text
         self.position += 1
         epochs = None
+        if name == DIVERSITY and self.token.text == "[":
+            raise self.error("diversity is of a run, not of a training, so it takes no epochs", self.token.start)
         if self.take("["):
             if self.token.kind != "number" or not self.token.text.isdigit():
                 raise self.expected("a whole number of epochs")

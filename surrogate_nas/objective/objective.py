@@ -86,7 +86,7 @@ class Objective:
         benchmark: Benchmark,
         *,
         subject_to: str | None = None,
-        seed: Seed = "mean",
+        seed: Seed | None = None,
     ) -> None:
         """Resolve an expression against a benchmark and freeze its constants.
 
@@ -94,7 +94,7 @@ class Objective:
             expression: Text, or an expression made with `loss`, `params`, `latency` and so on.
             benchmark: What answers.
             subject_to: Further limits as text.
-            seed: The training seed that answers are read for, or ``"mean"``.
+            seed: The training seed that answers are read for, or ``"mean"``; None for the benchmark's default.
 
         Raises:
             UserError: The expression is malformed, names what the benchmark lacks, holds no loss, or would let a
@@ -104,7 +104,7 @@ class Objective:
         if subject_to:
             parsed = parse(str(parsed), subject_to)
         self.benchmark = benchmark
-        self.seed: Seed = seed
+        self.seed: Seed = benchmark.default_seed if seed is None else seed
         self._questions: list[Question] = []
         self.diversity_weight = sum(t.weight for t in parsed.terms if t.metric == DIVERSITY)
         self.terms = [self._bind(term) for term in parsed.terms if term.metric != DIVERSITY]
@@ -113,11 +113,6 @@ class Objective:
             raise UserError(f"An objective needs a loss term of {benchmark.name}, one of: {', '.join(losses)}.")
         self.constraints = [self._constrain(constraint) for constraint in parsed.constraints]
         self.epochs = max((q.epochs for q in self._questions if q.epochs is not None), default=None)
-        coefficients = np.array([term.coefficient for term in self.terms])
-        is_loss = np.array([term.is_loss for term in self.terms])
-        self._weights = np.zeros((len(self._questions), 2))
-        self._weights[: len(self.terms), 0] = np.where(is_loss, coefficients, 0.0)
-        self._weights[: len(self.terms), 1] = np.where(is_loss, 0.0, coefficients)
         self.bound = sum(t.coefficient * t.largest for t in self.terms) + self.diversity_weight
 
     def _bind(self, term: Term) -> BoundTerm:
@@ -209,8 +204,10 @@ class Objective:
         return values, self._combine(values), cost
 
     def _combine(self, values: NDArray[np.float64]) -> Scores:
-        parts = values @ self._weights
-        loss, penalty = parts[:, 0], parts[:, 1]
+        loss, penalty = np.zeros(len(values)), np.zeros(len(values))
+        for term, column in zip(self.terms, values.T, strict=False):  # a matrix product would round by the batch's size
+            total = loss if term.is_loss else penalty
+            total += term.coefficient * column
         score = loss + penalty
         feasible = np.ones(len(values), dtype=bool)
         if self.constraints:

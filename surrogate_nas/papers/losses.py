@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import kendalltau
 
-from surrogate_nas.benchmarks import TableBenchmark, load
+from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.experiment import Progress
 from surrogate_nas.papers.pictures import draw_losses
 from surrogate_nas.papers.rows import PaperResult, Row
@@ -45,7 +45,7 @@ def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress |
     return PaperResult("Which loss should drive a search?", rows, time.perf_counter() - started, notes)
 
 
-def _rows(dataset: str, bench: TableBenchmark) -> list[Row]:
+def _rows(dataset: str, bench: Benchmark) -> list[Row]:
     test = bench.column("test_error", 200)
     order = np.argsort(test, kind="stable")
     rows = []

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -129,7 +128,7 @@ def draw_curves(figure: Figure, curves: Mapping[str, Curve], looks: dict[str, Lo
         label_log_axis(axes)
         axes.set_ylim(bottom=floor)
     else:
-        _zoom(axes, list(curves.values()), panel)
+        axes.set_ylim(*limits(curves.values(), panel))
     if panel.shared_until > 1:
         axes.axvspan(0, panel.shared_until, color=MIDDLE, alpha=0.13, linewidth=0)
     handles, labels = line_handles(list(curves), looks), [plain(name) for name in curves]
@@ -148,15 +147,28 @@ def _floor(curves: Iterable[Curve]) -> float:
     return float(positive.min()) / 2 if len(positive) else 0.0
 
 
-def _zoom(axes: Axes, curves: Sequence[Curve], panel: Panel) -> None:
-    """Cut off the steep start: the axis ends at what the shared cells had given, or a quarter of the way."""
-    tops, bottoms = [], []
+def reaches_zero(curves: Iterable[Curve]) -> bool:
+    """Whether some curve of regrets ends at none.
+
+    Args:
+        curves: The curves.
+    """
+    return any(curve.mean[-1] <= _ZERO for curve in curves)
+
+
+def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
+    """The ends of a linear vertical axis, which leaves out the steep start: what the shared cells had given is shown.
+
+    Args:
+        curves: The curves.
+        panel: The axes.
+    """
+    tops, bottoms = [], [] if panel.reference is None else [panel.reference]
     for curve in curves:
         start = panel.shared_until or curve.x[0] + (curve.x[-1] - curve.x[0]) / 20
         after = max(int(np.searchsorted(curve.x, start, side="right")) - 1, 0)
-        tops.append(curve.high[after:].max())
-        bottoms.append(curve.low.min())
-    top = max(tops)
-    bottom = min([*bottoms, *([] if panel.reference is None else [panel.reference])])
+        tops.append(float(curve.high[after:].max()))
+        bottoms.append(float(curve.low.min()))
+    top, bottom = max(tops), min(bottoms)
     margin = 0.05 * (top - bottom) or 0.01 * abs(top) or 0.01
-    axes.set_ylim(bottom - margin, top + margin)
+    return bottom - margin, top + margin

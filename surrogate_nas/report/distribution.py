@@ -32,14 +32,13 @@ def draw_distribution(
         scores = np.array([run.incumbent.score for run in made if run.incumbent.feasible])
         missing = len(made) - len(scores)
         labels.append(plain(name) + (f"\n({missing} of {len(made)} infeasible)" if missing else ""))
-        if not len(scores):
-            continue
         look = looks[name]
         heights = row + _spread(len(scores))
         axes.scatter(scores, heights, s=30, color=look.colour, marker=look.marker, alpha=0.6, linewidth=0)
-        summary = summarise(scores)
-        axes.plot(summary.ci95, [row, row], color=INK, linewidth=2.2, solid_capstyle="round", zorder=4)
-        axes.scatter([summary.mean], [row], s=62, color=INK, marker="d", edgecolor=PAPER, linewidth=0.9, zorder=5)
+        if len(scores) > 1:
+            summary = summarise(scores)
+            axes.plot(summary.ci95, [row, row], color=INK, linewidth=2.2, solid_capstyle="round", zorder=4)
+            axes.scatter([summary.mean], [row], s=62, color=INK, marker="d", edgecolor=PAPER, linewidth=0.9, zorder=5)
     if optimum is not None:
         axes.axvline(optimum, color=MIDDLE, linewidth=1.2, linestyle=(0, (2, 2)))
         axes.annotate(

@@ -5,15 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from surrogate_nas.benchmarks import Question
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.report.cells import CELL_SIZE, draw_cell
-from surrogate_nas.report.curves import Curve, Panel, curve_over_cells, curve_over_cost, draw_curves
+from surrogate_nas.report.curves import (
+    Curve,
+    Panel,
+    curve_over_cells,
+    curve_over_cost,
+    draw_curves,
+    limits,
+    reaches_zero,
+)
 from surrogate_nas.report.distribution import draw_distribution
 from surrogate_nas.report.findings import final_questions, shared_cells, values_of
 from surrogate_nas.report.front import draw_front, front_of
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.numbers import clock, plural
 from surrogate_nas.report.picture import Picture, picture
+from surrogate_nas.results import Run
 from surrogate_nas.space import Cell
 from surrogate_nas.statistics import Anytime, Values, anytime
 
@@ -56,12 +66,11 @@ class Figures:
         }
         if optimum is None:
             what, y_label = "Score of the incumbent", "score of the incumbent"
-            rule = "The steep start is cut off."
         else:
             what, y_label = "Regret of the incumbent: its score minus the optimum of the space", "regret (log scale)"
-            rule = "A line at the lower edge has found the optimum in every run."
+        rule = ""
         if self.comparison.objective.constraints:
-            rule += " Until a run holds a feasible cell, its score lies above that of every feasible one."
+            rule = "Until a run holds a feasible cell, its score lies above that of every feasible one."
         return self._two_clocks("score", what, rule, values, Panel("", y_label, logarithmic=optimum is not None))
 
     def test(self) -> list[Picture] | str:
@@ -70,56 +79,61 @@ class Figures:
         if not questions:
             return f"{self.benchmark.name} holds no final (test) metric, so nothing can be shown that was held out."
         question, metric = questions[0], self.benchmark.metric(questions[0].metric)
-        values: _Histories = {}
-        for name, histories in self._histories.items():
-            cells = [[trial.cell for trial in run.trials] for run in self.runs[name]]
-            values[name] = [
-                (history, values_of(self.benchmark, question, [seen[i] for i in history.best]))
-                for history, seen in zip(histories, cells, strict=True)
-            ]
-        reference = None
-        over_space = self.comparison.objective.over_space()
-        if over_space is not None:
-            best = self.benchmark.space[int(over_space.score.argmin())]
-            reference = float(values_of(self.benchmark, question, [best])[0])
+        values: _Histories = {
+            name: [(history, self._final(question, run, history)) for run, history in zip(runs, histories, strict=True)]
+            for (name, runs), histories in zip(self.runs.items(), self._histories.values(), strict=True)
+        }
         what = (
             f"{question}{f' (split {metric.split})' if metric.split else ''} of the incumbent, the cell with the best "
             f"score so far, never the best {metric.name} so far"
         )
-        rule = "No strategy saw it; a better score can bring a worse test. Dashed: the cell of the optimal score. "
+        rule = "No strategy saw it; a better score can bring a worse test."
+        if self.comparison.objective.constraints:
+            rule += " Until a run holds a feasible cell, its incumbent is an infeasible one."
+        reference, over_space = None, self.comparison.objective.over_space()
+        if over_space is not None:
+            best = self.benchmark.space[int(over_space.score.argmin())]
+            reference = float(values_of(self.benchmark, question, [best])[0])
+            rule += " Dashed grey: the cell of the optimal score."
         panel = Panel("", f"{question} of the incumbent ({metric.unit})", False, 0.0, reference, "optimum of the score")
-        rule = rule if reference is not None else rule.partition("Dashed")[0]
-        return self._two_clocks("test", what, f"{rule}The steep start is cut off.", values, panel)
+        return self._two_clocks("test", what, rule, values, panel)
+
+    def _final(self, question: Question, run: Run, history: Anytime) -> Values:
+        return values_of(self.benchmark, question, [run.trials[i].cell for i in history.best])
 
     def _two_clocks(self, name: str, what: str, rule: str, values: _Histories, panel: Panel) -> list[Picture]:
         shared = shared_cells(self.comparison)
-        same = "Shaded: the first cells, the same for all strategies of a run. " if shared > 1 else ""
+        same = " Shaded: the first cells, the same for all strategies of a run." if shared > 1 else ""
         over_cells = {strategy: curve_over_cells(runs) for strategy, runs in values.items()}
         cells = replace(panel, x_label="evaluated cells", shared_until=shared)
-        caption = f"{what}, over evaluated cells. {self._mean_of} {same}{rule}"
+        caption = f"{what}, over evaluated cells. {self._mean_of}{same} {rule}"
         pictures = [self._curves(f"{name}-by-cells", caption, over_cells, cells)]
         if self.benchmark.cost == "queries":
             return pictures
         longest = max(history.cost[-1] for runs in values.values() for history, _ in runs)
         divisor, unit = clock(longest)
         over_cost = {strategy: curve_over_cost(runs, divisor) for strategy, runs in values.items()}
-        cost = replace(panel, x_label=f"simulated {unit}")
         caption = (
             f"{what}, over simulated {unit} spent. {self._mean_of} Only finished trials count: a line starts when "
             "every run has finished one and ends with its strategy's longest run, until when shorter runs keep their "
             f"last value. {rule}"
         )
+        cost = replace(panel, x_label=f"simulated {unit}")
         return [*pictures, self._curves(f"{name}-by-cost", caption, over_cost, cost)]
 
     def _curves(self, name: str, caption: str, curves: dict[str, Curve], panel: Panel) -> Picture:
+        if panel.logarithmic and reaches_zero(curves.values()):
+            caption += " A line at the lower edge has found the optimum in every run."
+        elif not panel.logarithmic and _top(curves) > limits(curves.values(), panel)[1]:
+            caption += " The steep start is cut off."
         draw = partial(draw_curves, curves=curves, looks=self.looks, panel=panel)
         return picture(name, caption, draw, (_WIDTH, 4.0))
 
     def distribution(self) -> Picture:
         """The final score of every run."""
         caption = (
-            "Final score of every run (coloured points, moved apart vertically), their mean (diamond) and its "
-            "bootstrap 95 % interval (bar)."
+            "Final score of every run (coloured points, moved apart vertically); where there are several, their mean "
+            "(diamond) and its bootstrap 95 % interval (bar)."
         )
         if any(not run.incumbent.feasible for runs in self.runs.values() for run in runs):
             caption += " Runs that found no feasible cell are counted, not drawn, and are not part of this mean."
@@ -145,14 +159,14 @@ class Figures:
         if front.hidden:
             caption += f" {plural(front.hidden, 'cell')} of higher L lie above the frame."
         near = (
-            "The same, enlarged around the optimum (star) and the best cell of each run; strategies are moved sideways by "
-            "fixed distances, so that none hides another."
+            "The same, enlarged around the optimum (star) and the best cell of each run, drawn as outlines, so that "
+            "those in one place show through one another."
         )
         draw = partial(draw_front, front=front, runs=self.runs, looks=self.looks)
         size = (_WIDTH, 5.0)
         return [
             picture("pareto-front", caption, partial(draw, frame=front.whole), size),
-            picture("pareto-front-near", near, partial(draw, frame=front.around_found, apart=7.0), size),
+            picture("pareto-front-near", near, partial(draw, frame=front.around_found, hollow=True), size),
         ]
 
     def cell(self, cell: Cell, rank: int) -> Picture:
@@ -163,3 +177,7 @@ class Figures:
             rank: Its place among them.
         """
         return picture(f"cell-{rank}", f"Graph of the cell {cell}.", partial(draw_cell, cell=cell), CELL_SIZE, None)
+
+
+def _top(curves: dict[str, Curve]) -> float:
+    return max(float(curve.high.max()) for curve in curves.values())

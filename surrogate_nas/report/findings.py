@@ -86,7 +86,9 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
     if isinstance(benchmark, TableBenchmark):
         return benchmark.column(question.metric, question.epochs)[[cell.index for cell in cells]]
     distinct = list(dict.fromkeys(cells))
-    answers = dict(zip(distinct, benchmark.measure(distinct, (question,)).values[:, 0], strict=True))
+    answers = dict(
+        zip(distinct, benchmark.measure(distinct, (question,), benchmark.default_seed).values[:, 0], strict=True)
+    )
     return np.array([answers[cell] for cell in cells])
 
 

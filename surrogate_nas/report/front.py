@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from surrogate_nas.objective import Objective, Scores
@@ -101,7 +100,7 @@ def draw_front(
     frame: _Frame,
     runs: Mapping[str, Sequence[Run]],
     looks: dict[str, Look],
-    apart: float = 0.0,
+    hollow: bool = False,
 ) -> None:
     """Draw cells, front, lines of equal score and incumbents.
 
@@ -111,7 +110,7 @@ def draw_front(
         frame: Left, right, bottom and top of the axes.
         runs: By strategy.
         looks: By strategy.
-        apart: By how many points the markers of two strategies are moved sideways from one another.
+        hollow: Draw incumbents as outlines, so that those in one place show through one another.
     """
     axes = figure.add_subplot()
     scores = front.scores
@@ -120,21 +119,26 @@ def draw_front(
     x, y = scores.penalty[order], scores.loss[order]
     handles += axes.plot(x, y, color=INK, linewidth=1.3, drawstyle="steps-post", marker=".", markersize=4)
     axes.set(xlim=frame[:2], ylim=frame[2:])
+    axes.locator_params(axis="x", nbins=6)
     _draw_equal_scores(axes, float(scores.score[front.optimum]))
     labels = [f"all {len(scores.loss):,} cells", "exact front"]
     if not scores.feasible.all():
         labels.insert(1, "infeasible cells")
-    for row, (name, made) in enumerate(runs.items()):
+    for name, made in runs.items():
         found = Counter(run.incumbent.cell.index for run in made if run.incumbent.feasible)
         index, counts = list(found), np.array(list(found.values()))
         look = looks[name]
-        sideways = ScaledTranslation((row - (len(runs) - 1) / 2) * apart / 72, 0, figure.dpi_scale_trans)
+        face = "none" if hollow else look.colour
         axes.scatter(
-            scores.penalty[index], scores.loss[index], s=36 + 24 * (counts - 1), color=look.colour,
-            marker=look.marker, edgecolor=PAPER, linewidth=0.8, alpha=0.9, zorder=5,
-            transform=axes.transData + sideways,
+            scores.penalty[index], scores.loss[index], s=36 + 24 * (counts - 1), facecolor=face,
+            edgecolor=look.colour if hollow else PAPER, linewidth=1.6 if hollow else 0.8, marker=look.marker, zorder=5,
         )  # fmt: skip
-        handles.append(Line2D([], [], color=look.colour, marker=look.marker, markersize=7, linestyle="none"))
+        handles.append(
+            Line2D(
+                [], [], color=look.colour, markerfacecolor=face, marker=look.marker, markersize=7, linestyle="none",
+                markeredgewidth=1.6,
+            )
+        )  # fmt: skip
         labels.append(plain(name))
     best = (scores.penalty[front.optimum], scores.loss[front.optimum])
     handles.append(axes.scatter(*best, s=210, marker="*", facecolor="none", edgecolor=INK, linewidth=1.4, zorder=6))
@@ -171,10 +175,11 @@ def _draw_equal_scores(axes: Axes, optimum: float) -> None:
         elif left < level - top < right:
             place, shift, sides = (level - top, top), (0, 2), ("center", "bottom")
         elif left < level - bottom < right:
-            place, shift, sides = (level - bottom, bottom), (-8, 3), ("right", "bottom")
+            place, shift, sides = (level - bottom - apart, bottom + apart), (0, 0), ("center", "center")
         else:
             continue
         axes.annotate(
             f"{level:.4g}", place, xytext=shift, textcoords="offset points", ha=sides[0], va=sides[1], fontsize=8,
-            annotation_clip=False, zorder=7,
+            bbox={"facecolor": PAPER, "edgecolor": "none", "boxstyle": "round,pad=0.1"},
+            annotation_clip=False, zorder=4,
         )  # fmt: skip

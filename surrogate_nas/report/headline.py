@@ -36,11 +36,18 @@ def headline(comparison: Comparison) -> list[str]:
             f"{best} is the only strategy, so there is nothing to compare it with. Its {figures}.",
             _best(comparison),
         ]
+    leaders = [name for name in ranked if summaries[name].mean == summary.mean]
+    if len(leaders) > 1:
+        return [f"{_join(leaders)} share the lowest {figures}.", _best(comparison)]
     said = [f"{best} has the lowest {figures}."]
     by_iqm = min(names, key=lambda name: summaries[name].iqm)
     if summaries[by_iqm].iqm < summary.iqm:
         said.append(f"By IQM {by_iqm} is ahead ({fixed(summaries[by_iqm].iqm, decimals)}).")
     return [*said, _against(comparison, best, ranked[1]), _best(comparison)]
+
+
+def _join(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _best(comparison: Comparison) -> str:
@@ -54,7 +61,7 @@ def _best(comparison: Comparison) -> str:
     for question in final_questions(objective.benchmark)[:1]:
         value = float(values_of(objective.benchmark, question, [found.trial.cell])[0])
         shown.append(f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}")
-    by = " and ".join(found.found_by)
+    by = _join(list(found.found_by))
     optimum = comparison.optimum
     place = ", the optimum of the space" if optimum is not None and found.trial.score - optimum < 1e-12 else ""
     numbers = f" ({', '.join(shown)})" if shown else ""

@@ -59,7 +59,9 @@ def quantity(value: float) -> str:
     """
     if math.isnan(value):
         return NOTHING
-    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:,.3g}"
+    if value >= 1000 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value >= 1 else f"{value:.2g}"
 
 
 def scientific(value: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from html import escape
+from typing import Any
 
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.objective.diagnosis import diagnose
@@ -64,7 +65,7 @@ class Page:
         names = description["strategies"]
         budget = " and ".join(_budget(description, objective.benchmark.cost))
         return (
-            f"<header><h1>{plural(len(names), 'search strategy').replace('strategys', 'strategies')} on "
+            f"<header><h1>{len(names)} search strateg{'y' if len(names) == 1 else 'ies'} on "
             f'{escape(objective.benchmark.name)}</h1>\n<p class="quiet">{escape(objective.benchmark.title)}</p>\n'
             f'<p class="objective">minimise <code>{escape(str(objective))}</code></p>\n'
             f'<p class="quiet">{plural(description["runs"], "run")} of each strategy, at most {budget} a run, '
@@ -195,9 +196,8 @@ class Page:
         return f'<div class="{kind}">{figures}</div>'
 
 
-def _budget(description: dict[str, object], cost: str) -> list[str]:
+def _budget(description: dict[str, Any], cost: str) -> list[str]:
     budget = description["budget"]
-    assert isinstance(budget, dict)
     parts = []
     if budget["cells"] is not None:
         parts.append(plural(budget["cells"], "evaluation"))

@@ -54,6 +54,7 @@ def picture(
         draw(figure)
         vector, pixels = io.BytesIO(), io.BytesIO()
         figure.savefig(vector, format="svg", transparent=True, metadata=_NO_METADATA)
+        figure.set_layout_engine("none")  # placed once; a second layout would cost as much as the drawing
         figure.savefig(pixels, format="png", facecolor="white")
     return Picture(name, caption, _follow_scheme(vector.getvalue().decode()), pixels.getvalue())
 

@@ -29,8 +29,8 @@ code { font: .875em ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans 
 .headline { font-size: 1.15rem; border-left: 5px solid var(--accent); padding: .2rem 0 .2rem 1rem; margin: 1.4rem 0; }
 .headline p { margin: .3rem 0; }
 .scroll { overflow-x: auto; margin: .6rem 0; }
-table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .38rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .38rem .5rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { font-weight: 600; vertical-align: bottom; border-bottom-color: var(--quiet); }
 th small { display: block; font-weight: 400; color: var(--quiet); }
 th.text, td.text { text-align: left; }
@@ -61,7 +61,9 @@ pre { background: var(--soft); border: 1px solid var(--line); border-radius: 6px
 @media (max-width: 520px) { main { padding: 1.1rem .8rem 3rem; } h1 { font-size: 1.35rem; }
   .headline { font-size: 1.05rem; } }
 @media print { :root { color-scheme: light; --ink: #000; --quiet: #444; --paper: #fff; --soft: #fff; --line: #bbb; }
-  main { max-width: none; padding: 0; } .scroll { overflow: visible; } table { font-size: .72rem; }
+  body { font-size: 12px; } main { max-width: none; padding: 0; } h2 { margin-top: 1.4rem; }
+  .pair { grid-template-columns: 1fr 1fr; gap: 0 1rem; } .cells { grid-template-columns: repeat(3, 1fr); }
+  .scroll { overflow: visible; } table { font-size: .72rem; }
   th, td { padding: .2rem .35rem; } h2 { break-after: avoid; } }
 """
 """Inlined into the page's head."""

@@ -90,6 +90,8 @@ def read_file(path: Path) -> Table:
     )
     try:
         order = [space.from_naslib(key).index for key in records]
+        if sorted(order) != list(range(len(space))):
+            raise ValueError(f"it lists {len(order)} cells, not each of the {len(space)} once")
         for name, (field, description) in _ACCURACIES.items():
             raw = [getattr(record, field) for record in records.values()]
             errors = np.full(len(space), np.nan)

@@ -32,10 +32,9 @@ def memory_needed(path: Path) -> int:
     Raises:
         UserError: There is no such file.
     """
-    try:
-        return MEMORY_PER_BYTE * path.stat().st_size
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+    if not path.is_file():
+        raise UserError(f"There is no file {path}; the official one is called NAS-Bench-201-v1_1-096897.pth.")
+    return MEMORY_PER_BYTE * path.stat().st_size
 
 
 def read(path: Path, progress: Progress | None = None) -> list[Table]:

@@ -67,6 +67,7 @@ class Task:
         schedule: How it is trained.
         tolerance: For regression: an answer further off than this counts as an error.
         source: Where the data comes from.
+        installed: Whether the data comes with the project; otherwise the user must have its files.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Task:
     schedule: Schedule = field(default_factory=Schedule)
     tolerance: float = 0.0
     source: str = ""
+    installed: bool = True
 
     @cached_property
     def data(self) -> dict[str, Split]:

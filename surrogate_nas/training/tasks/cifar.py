@@ -49,6 +49,6 @@ def _images(pixels: np.ndarray) -> np.ndarray:
 
 _SCHEDULE = Schedule(epochs=12, batch=256)
 CIFAR10 = Task("cifar10", "CIFAR-10 at 32×32", partial(load, "CIFAR10"), 10, channels=16, cells_per_stage=5,
-               schedule=_SCHEDULE, source="https://www.cs.toronto.edu/~kriz/cifar.html")  # fmt: skip
+               schedule=_SCHEDULE, installed=False, source="https://www.cs.toronto.edu/~kriz/cifar.html")  # fmt: skip
 CIFAR100 = Task("cifar100", "CIFAR-100 at 32×32", partial(load, "CIFAR100"), 100, channels=16, cells_per_stage=5,
-                schedule=_SCHEDULE, source="https://www.cs.toronto.edu/~kriz/cifar.html")  # fmt: skip
+                schedule=_SCHEDULE, installed=False, source="https://www.cs.toronto.edu/~kriz/cifar.html")  # fmt: skip

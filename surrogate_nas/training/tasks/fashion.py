@@ -125,5 +125,6 @@ TASK = Task(
     title="which piece of clothing is this? Fashion-MNIST at 14×14",
     load=load,
     classes=10,
+    installed=False,
     source="Fashion-MNIST, MIT licence, https://github.com/zalandoresearch/fashion-mnist",
 )

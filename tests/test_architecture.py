@@ -1,0 +1,153 @@
+"""The map of rooms: imports flow one way, and opening the front door is quick."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import surrogate_nas
+
+PACKAGE = Path(surrogate_nas.__file__).parent
+ROOMS = [
+    "errors",
+    "space",
+    "trial",
+    "metrics",
+    "table",
+    "sources",
+    "training",
+    "benchmarks",
+    "objective",
+    "strategies",
+    "results",
+    "experiment",
+    "statistics",
+    "comparison",
+    "checks",
+    "report",
+    "papers",
+    "cli",
+]
+"""In the order that data flows; `trial` only needs `space`."""
+HEAVY = {
+    "torch",
+    "pandas",
+    "sklearn",
+    "xgboost",
+    "matplotlib",
+    "scipy",
+    "statsmodels",
+    "h5py",
+    "numpy",
+    "joblib",
+    "pooch",
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module of this package that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.split(".")[0] == "surrogate_nas")
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            if node.module == "surrogate_nas":
+                yield from (f"surrogate_nas.{name.name}" for name in node.names)
+            elif node.module and node.module.startswith("surrogate_nas."):
+                yield node.module
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+
+
+def test_every_room_has_its_place() -> None:
+    assert {room(path) for path in FILES} == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_rooms_above_it(path: Path) -> None:
+    above = ROOMS[: ROOMS.index(room(path)) + 1]
+    for module in imports(path):
+        name = module.split(".")[1]
+        assert name in above or name == "__version__", f"{room(path)} imports {module}"
+
+
+def test_a_strategy_imports_nothing_that_knows_an_answer() -> None:
+    for path in FILES:
+        if room(path) == "strategies":
+            rooms = {module.split(".")[1] for module in imports(path)}
+            assert rooms <= {"errors", "space", "trial", "strategies"}, path
+
+
+def test_space_and_trial_stand_alone() -> None:
+    for path in FILES:
+        if room(path) in ("space", "trial"):
+            assert {module.split(".")[1] for module in imports(path)} <= {"errors", "space"}
+
+
+def test_nothing_is_evaluated_as_code() -> None:
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("eval", "exec", "compile"), f"{path}:{node.lineno}"
+
+
+def test_pickles_are_read_through_the_allow_list_only() -> None:
+    for path in FILES:
+        text = path.read_text()
+        assert "read_pickle(" not in text or "pd.read_pickle" not in text
+        for node in ast.walk(ast.parse(text)):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("load", "loads")
+            ):
+                owner = node.func.value
+                if isinstance(owner, ast.Name) and owner.id in ("pickle", "cloudpickle", "joblib"):
+                    assert path.name == "checks.py", f"{path}:{node.lineno} unpickles plainly"
+                if isinstance(owner, ast.Name) and owner.id == "torch":
+                    assert any(k.arg == "weights_only" and getattr(k.value, "value", 0) is True for k in node.keywords)
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules that a fresh process has loaded after some code."""
+    made = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(' '.join(m for m in sys.modules if '.' not in m))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        timeout=60,
+    )
+    return set(made.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert not loaded_after("import surrogate_nas") & HEAVY
+
+
+def test_importing_the_command_line_loads_nothing_heavy() -> None:
+    assert not loaded_after("import surrogate_nas.cli") & HEAVY
+
+
+def test_querying_loads_neither_torch_nor_pandas_nor_models() -> None:
+    code = "import surrogate_nas as sn; b = sn.load('analog-cifar10'); b.query(b.space[0], 'params')"
+    assert not loaded_after(code) & {"torch", "pandas", "sklearn", "xgboost", "matplotlib", "statsmodels"}
+
+
+def test_every_public_name_opens() -> None:
+    assert len(surrogate_nas.__all__) <= 25
+    for name in surrogate_nas.__all__:
+        assert getattr(surrogate_nas, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        surrogate_nas.nothing  # noqa: B018

@@ -1,0 +1,54 @@
+"""The redone papers on real data: their rows, their conventions and their verdicts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+import surrogate_nas as sn
+from surrogate_nas.papers import reproduce
+
+
+def test_the_nas_bench_201_table_stands_beside_the_published_one(fetched: Path, tmp_path: Path) -> None:
+    assert fetched
+    result = reproduce("nb201", folder=tmp_path, runs=40)
+    rows = {(row.method, row.dataset): row for row in result.rows}
+    random = rows["random search", "CIFAR-10"]
+    assert (random.published, random.published_std, random.runs) == (93.70, 0.36, 40)
+    assert random.evaluations == pytest.approx(106, abs=3)
+    assert random.ours == pytest.approx(93.75, abs=0.25)
+    assert rows["DARTS V1/V2, ENAS (all-skip cell)", "CIFAR-100"].ours == pytest.approx(15.61, abs=0.01)
+    assert rows["optimum", "ImageNet16-120"].ours == pytest.approx(47.3111, abs=1e-4)
+    assert rows["BO (ours)", "CIFAR-10"].runs == 20
+    assert rows["BOHB", "CIFAR-10"].ours is None and "not made" in rows["BOHB", "CIFAR-10"].verdict
+    assert json.loads((tmp_path / "rows.json").read_text())["rows"][0]["metric"] == "test_accuracy"
+    assert "| random search | CIFAR-10 |" in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "curves.png").stat().st_size > 20_000
+
+
+def test_the_nats_bench_protocol_searches_on_each_data_set(fetched: Path, tmp_path: Path) -> None:
+    assert fetched
+    result = reproduce("nats", folder=tmp_path, runs=1)
+    made = [row for row in result.rows if row.ours is not None]
+    assert {(row.method, row.dataset) for row in made} >= {("REA", "CIFAR-100"), ("BO (ours)", "ImageNet16-120")}
+    assert all(row.mark == "?" for row in result.rows if row.published is not None)
+    cells = next(row.evaluations for row in made if row.method == "random search" and row.dataset == "CIFAR-10")
+    assert cells == pytest.approx(20_000 / 112.84, rel=0.1)
+
+
+def test_the_losses_rank_as_computed_by_hand(fetched: Path, tmp_path: Path) -> None:
+    assert fetched
+    rows = {(r.dataset, r.method, r.metric): r.ours for r in reproduce("losses", folder=tmp_path).rows}
+    bench = sn.load("nb201-cifar10")
+    test, valid = bench.column("test_error", 200), bench.column("valid_loss", 200)
+    assert rows["CIFAR-10", "valid_loss[200]", "kendall"] == pytest.approx(kendalltau(valid, test).statistic)
+    quarter = np.argsort(test, kind="stable")[:3906]
+    by_hand = kendalltau(valid[quarter], test[quarter]).statistic
+    assert rows["CIFAR-10", "valid_loss[200]", "kendall_best_quarter"] == pytest.approx(by_hand)
+    assert rows["CIFAR-10", "valid_error[200]", "kendall"] == pytest.approx(0.894, abs=5e-4)
+    assert rows["CIFAR-10", "train_loss[200]", "test_accuracy_of_best"] == pytest.approx(94.02, abs=5e-3)
+    assert (tmp_path / "losses.png").stat().st_size > 20_000

@@ -1,0 +1,154 @@
+"""Results survive a crash at any moment: killed and resumed, a comparison says what an uninterrupted one says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.comparison import compare, read_comparison
+from surrogate_nas.errors import UserError
+from tests.test_experiment import bare
+
+SETTLED: dict[str, Any] = {"runs": 2, "budget": 1000, "objective": "digital_error + 0.02*params + 0.01*macs"}
+SHORT: dict[str, Any] = {"runs": 2, "budget": 100}
+SWIFT = ["random", "local_search", "evolution", "reinforce"]
+CHILD = f"""
+import sys
+from pathlib import Path
+import surrogate_nas as sn
+bench = sn.load("analog-cifar10")
+sn.compare(bench, {SWIFT!r}, runs=1, budget=12)
+print("ready", flush=True)
+sn.compare(bench, {SWIFT!r}, folder=Path(sys.argv[1]), **{SETTLED!r})
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    """A comparison in a process of its own, just before its first run."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(folder)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    return child
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark) -> tuple[Path, Any]:
+    """The folder of a comparison that nothing interrupted, and what it says."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, bare(compare(analog, SWIFT, folder=folder, **SETTLED))
+
+
+def trial_lines(folder: Path) -> dict[str, list[str]]:
+    return {path.name: path.read_text().splitlines()[:-1] for path in sorted((folder / "runs").iterdir())}
+
+
+def test_killed_ten_times_and_resumed_it_says_the_same(
+    whole: tuple[Path, Any], analog: TableBenchmark, tmp_path: Path
+) -> None:
+    undisturbed, expected = whole
+    rng = np.random.default_rng(8)
+    child = start(tmp_path / "timed")
+    began = time.perf_counter()
+    child.wait()
+    duration = time.perf_counter() - began
+    folder, torn = tmp_path / "killed", 0
+    for _ in range(10):
+        child = start(folder)
+        time.sleep(rng.uniform(0, 0.2 * duration))
+        child.kill()
+        child.wait()
+        files = list((folder / "runs").glob("*")) if folder.exists() else []
+        torn += any('"end"' not in path.read_text()[-200:] for path in files)
+    assert torn >= 3, "the kills came too early or too late to prove anything"
+    resumed = compare(analog, SWIFT, folder=folder, **SETTLED)
+    assert bare(resumed) == expected
+    assert trial_lines(folder) == trial_lines(undisturbed)
+    assert bare(read_comparison(folder)) == expected
+    json.dumps(expected, allow_nan=False)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark) -> tuple[Path, Any]:
+    """A shorter one, for what damages files by hand."""
+    folder = tmp_path_factory.mktemp("short")
+    return folder, bare(compare(analog, SWIFT, folder=folder, **SHORT))
+
+
+@pytest.fixture
+def copy(short: tuple[Path, Any], tmp_path: Path) -> Path:
+    shutil.copytree(short[0], tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def again(folder: Path, bench: TableBenchmark) -> Any:
+    return bare(compare(bench, SWIFT, folder=folder, **SHORT))
+
+
+def test_a_torn_last_line_is_dropped_wherever_it_is_torn(
+    copy: Path, short: tuple[Path, Any], analog: TableBenchmark
+) -> None:
+    path = copy / "runs" / "evolution-1.jsonl"
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    last = content.rstrip(b"\n").rfind(b"\n") + 1
+    for cut in [0, 1, last - 1, last, last + 3, len(content) - 1, *rng.integers(len(content), size=4)]:
+        path.write_bytes(content[:cut])
+        assert again(copy, analog) == short[1]
+        assert path.read_bytes().splitlines()[:-1] == content.splitlines()[:-1]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize("line", ["", "{", "[1]", "3", "null", '{"cell": "odd"}', '{"index": 3}', "é\x00"])
+def test_a_corrupted_middle_line_is_a_clear_error(copy: Path, analog: TableBenchmark, ended: bool, line: str) -> None:
+    path = copy / "runs" / "random-0.jsonl"
+    lines = path.read_text().splitlines()
+    lines[70] = line
+    path.write_text("\n".join(lines if ended else lines[:-1]) + "\n")
+    with pytest.raises(UserError, match=r"random-0\.jsonl .*(Delete it and run again|another history)"):
+        again(copy, analog)
+
+
+def test_an_altered_trial_of_an_unfinished_run_is_noticed(copy: Path, analog: TableBenchmark) -> None:
+    path = copy / "runs" / "random-0.jsonl"
+    lines = path.read_text().splitlines()
+    entry = json.loads(lines[40])
+    entry["score"] += 1e-12
+    lines[40] = json.dumps(entry)
+    path.write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(UserError, match="another history"):
+        again(copy, analog)
+
+
+def test_a_missing_line_of_a_finished_run_is_noticed(copy: Path, analog: TableBenchmark) -> None:
+    path = copy / "runs" / "random-0.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:40] + lines[41:]) + "\n")
+    with pytest.raises(UserError, match=r"99 of 100 trials|damaged"):
+        again(copy, analog)
+
+
+def test_a_missing_run_is_made_again(copy: Path, short: tuple[Path, Any], analog: TableBenchmark) -> None:
+    (copy / "runs" / "reinforce-1.jsonl").unlink()
+    assert again(copy, analog) == short[1]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"version": 1}', '{"version": 99}'])
+def test_a_damaged_description_is_a_user_error(copy: Path, analog: TableBenchmark, content: str) -> None:
+    (copy / "experiment.json").write_text(content)
+    with pytest.raises(UserError):
+        read_comparison(copy)
+    with pytest.raises(UserError):
+        again(copy, analog)
