@@ -162,6 +162,14 @@ def test_check_says_which_promises_are_broken(snas: Snas) -> None:
     assert broken.code == 2 and "BROKEN" in broken.out and "breaks" in broken.err
 
 
+def test_train_prints_metrics_and_curves(snas: Snas) -> None:
+    made = snas("train", CELL, "--task", "tests/tiny_task.py:TINY", "--epochs", 2, "--json").json
+    assert {"metrics", "curves", "params", "macs", "seconds", "device"} <= set(made)
+    assert [len(curve) for curve in made["curves"].values()] == [2] * 4
+    assert made["metrics"]["valid_loss"] == made["curves"]["valid_loss"][-1] and made["device"] == "cpu"
+    assert "valid_error" in snas("train", CELL, "--task", "tests/tiny_task.py:TINY").out
+
+
 def test_path_is_the_home(snas: Snas, own_home: Path) -> None:
     assert snas("path", "--json").json == {"path": str(own_home)}
     assert snas("path").out.strip() == str(own_home)
@@ -232,6 +240,11 @@ def test_verify_fails_when_a_table_is_wrong(
         (["paper", "nb201", "--runs", "0"], "at least 1 run"),
         (["data", "fetch", "nb101"], "nb101"),
         (["nonsense"], "nonsense"),
+        (["train", CELL, "--task", "digit"], "Did you mean 'digits'"),
+        (["train", CELL, "--device", "quantum"], "no device 'quantum'"),
+        (["train", CELL, "--epochs", "0"], "at least 1"),
+        (["train", "|x|"], "Malformed cell"),
+        (["train", CELL, "--task", "tests/tiny_task.py:RAISES"], "the disk is on the moon"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_clear_line(

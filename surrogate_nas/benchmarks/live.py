@@ -224,7 +224,6 @@ class LiveBenchmark(Benchmark):
         return bound, bound
 
 
-@lru_cache(maxsize=8)
 def open_live(task: str, device: str = "cpu") -> LiveBenchmark:
     """Open a task, or return the benchmark that this process has open.
 
@@ -235,4 +234,9 @@ def open_live(task: str, device: str = "cpu") -> LiveBenchmark:
     Raises:
         UserError: There is no such task or device.
     """
+    return _opened(task, device, home())
+
+
+@lru_cache(maxsize=8)
+def _opened(task: str, device: str, folder: Path) -> LiveBenchmark:  # noqa: ARG001 - part of the cache's key
     return LiveBenchmark(task, device=device)
