@@ -93,6 +93,15 @@ def test_fashion_learns_from_files_of_its_form(clothes: Path, monkeypatch: pytes
     assert train([CELL], task, epochs=1, test=False)[0].valid_error[0] < 50
 
 
+def test_fashion_is_here_when_a_folder_holds_its_files(
+    clothes: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fashion, "folders", lambda: [tmp_path])
+    assert not fashion.TASK.is_here()
+    monkeypatch.setattr(fashion, "folders", lambda: [tmp_path, clothes])
+    assert fashion.TASK.is_here()
+
+
 def test_pooling_pixels_averages_blocks() -> None:
     images = np.arange(16, dtype=np.uint8).reshape(1, 4, 4) * 10
     assert (fashion.pool(images, 2)[0, 0] * 255).round(3).tolist() == [[25, 45], [105, 125]]

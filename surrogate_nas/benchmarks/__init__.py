@@ -87,7 +87,7 @@ def available() -> list[dict[str, Any]]:
     """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to get it."""
     from surrogate_nas.training import TASKS
 
-    tasks = [live.open_live(name).describe() | {"available": task.installed} for name, task in TASKS.items()]
+    tasks = [live.open_live(name).describe() | {"available": task.is_here()} for name, task in TASKS.items()]
     return [*(_describe(name) for name in known()), *tasks]
 
 

@@ -67,7 +67,7 @@ class Task:
         schedule: How it is trained.
         tolerance: For regression: an answer further off than this counts as an error.
         source: Where the data comes from.
-        installed: Whether the data comes with the project; otherwise the user must have its files.
+        is_here: Whether the data can be read without a network.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Task:
     schedule: Schedule = field(default_factory=Schedule)
     tolerance: float = 0.0
     source: str = ""
-    installed: bool = True
+    is_here: Callable[[], bool] = lambda: True
 
     @cached_property
     def data(self) -> dict[str, Split]:

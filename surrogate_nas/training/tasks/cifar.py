@@ -6,8 +6,10 @@ shuffle of our own, not its published one).
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -43,12 +45,29 @@ def load(name: str) -> dict[str, Split]:
     return standardise({**splits, "test": as_split(_images(test.data), np.array(test.targets))})
 
 
+def _is_here(folder: str) -> bool:
+    """Whether torchvision and the folder that it unpacks are here."""
+    has_files = (Path(os.environ.get(DATA_VARIABLE, "data")) / folder).is_dir()
+    return has_files and importlib.util.find_spec("torchvision") is not None
+
+
 def _images(pixels: np.ndarray) -> np.ndarray:
     return pixels.transpose(0, 3, 1, 2).astype(np.float32) / 255
 
 
-_SCHEDULE = Schedule(epochs=12, batch=256)
-CIFAR10 = Task("cifar10", "CIFAR-10 at 32×32", partial(load, "CIFAR10"), 10, channels=16, cells_per_stage=5,
-               schedule=_SCHEDULE, installed=False, source="https://www.cs.toronto.edu/~kriz/cifar.html")  # fmt: skip
-CIFAR100 = Task("cifar100", "CIFAR-100 at 32×32", partial(load, "CIFAR100"), 100, channels=16, cells_per_stage=5,
-                schedule=_SCHEDULE, installed=False, source="https://www.cs.toronto.edu/~kriz/cifar.html")  # fmt: skip
+def _task(name: str, title: str, folder: str, classes: int) -> Task:
+    return Task(
+        name=name.lower(),
+        title=f"{title} at 32×32",
+        load=partial(load, name),
+        classes=classes,
+        channels=16,
+        cells_per_stage=5,
+        schedule=Schedule(epochs=12, batch=256),
+        source="https://www.cs.toronto.edu/~kriz/cifar.html",
+        is_here=partial(_is_here, folder),
+    )
+
+
+CIFAR10 = _task("CIFAR10", "CIFAR-10", "cifar-10-batches-py", 10)
+CIFAR100 = _task("CIFAR100", "CIFAR-100", "cifar-100-python", 100)

@@ -37,6 +37,11 @@ def folders() -> list[Path]:
     return [*own, Path("data") / _TORCHVISION, Path.home() / "data" / _TORCHVISION, DEBIAN]
 
 
+def _holds(folder: Path) -> bool:
+    """Whether a folder holds the four files, compressed or not."""
+    return all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in MD5)
+
+
 def find() -> Callable[[str], bytes]:
     """Find the files: a function from a file's name to its uncompressed content.
 
@@ -44,7 +49,7 @@ def find() -> Callable[[str], bytes]:
         UserError: They are in none of the places and can't be fetched; all three ways are named.
     """
     for folder in folders():
-        if all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in MD5):
+        if _holds(folder):
             return lambda name, folder=folder: _read(folder, name)  # type: ignore[misc]
     try:
         return _fetch()
@@ -125,6 +130,6 @@ TASK = Task(
     title="which piece of clothing is this? Fashion-MNIST at 14×14",
     load=load,
     classes=10,
-    installed=False,
+    is_here=lambda: any(map(_holds, folders())),
     source="Fashion-MNIST, MIT licence, https://github.com/zalandoresearch/fashion-mnist",
 )
