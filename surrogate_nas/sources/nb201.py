@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -163,7 +165,7 @@ def read() -> list[Table]:
         raise UserError(f"{error.filename} is missing: run snas data fetch nb201.") from error
     except UserError:
         raise
-    except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, UnpicklingError) as error:
+    except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, UnpicklingError, BadZipFile) as error:
         raise UserError(f"A file in {root} is damaged ({error}): run snas data fetch nb201.") from error
     strings = [str(cell) for cell in nb201()]
     for frame, column in ((final, "ArchitectureString"), (short, "ArchitectureString"), (losses, "arch_str")):
@@ -300,15 +302,20 @@ def _read_mini(path: Path) -> Any:
     return frame
 
 
+def _read_pt(path: Path) -> Any:
+    """A list or dict of plain numbers and strings in PyTorch's zip format, which needs neither PyTorch nor a class."""
+    with ZipFile(path) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        return read_pickle(io.BytesIO(archive.read(name)), {}, path)
+
+
 def _read_latencies(root: Path) -> dict[str, Values]:
     """Latency in ms by device, each in the official index order."""
-    import torch
-
     entry = next(e for e in manifest()["repositories"] if e["repository"] == "HayeonLee/HELP")
     base = root / "HayeonLee/HELP" / entry["commit"]
     latencies, order = {}, None
     for name in sorted(entry["files"]):
-        values = torch.load(base / name, weights_only=True)
+        values = _read_pt(base / name)
         if name.endswith("str_arch2idx.pt"):
             order = values
         else:
