@@ -7,7 +7,10 @@ import importlib.util
 import os
 import pickle
 import shutil
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -283,3 +286,19 @@ def test_analog_cells_are_the_cells_that_nas_bench_201_means(real: TableBenchmar
     """Edges or operations taken in another order would destroy this agreement of two independent sources."""
     digital = analog.read().columns[ColumnKey("digital_error", None, "mean")]
     assert spearmanr(digital, real.column("test_error")).statistic > 0.9
+
+
+def test_a_mirror_can_be_a_base_address(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(mirror))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+        monkeypatch.setenv(source.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}/")
+        fetched = source.fetch()
+        server.shutdown()
+    assert len(fetched) == 32
+    name = next(iter(source.registry()))
+    assert (source.folder() / name).read_bytes() == (mirror / name).read_bytes()
