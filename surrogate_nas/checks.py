@@ -23,7 +23,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment import Alarm, TimeLimitError
+from surrogate_nas.experiment import Alarm, TimeLimitError, shown
 from surrogate_nas.objective import Evaluator, Objective
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.strategies import Strategy, resolve
@@ -186,10 +186,10 @@ def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
     """
     asked = strategy.ask(n)
     if not isinstance(asked, Sequence) or isinstance(asked, str) or not 1 <= len(asked) <= n:
-        raise BrokenContractError(f"ask({n}) returned {_shown(asked)}, not a list of 1 to {n} cells")
+        raise BrokenContractError(f"ask({n}) returned {shown(asked)}, not a list of 1 to {n} cells")
     for cell in asked:
         if cell not in space:
-            raise BrokenContractError(f"ask({n}) returned {_shown(cell)}, which is no cell of {space.name}")
+            raise BrokenContractError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}")
     return list(asked)
 
 
@@ -255,15 +255,10 @@ def _attributes(owner: object) -> list[object]:
     return held + list(getattr(owner, "__dict__", {}).values())
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else f"{text[:77]}..."
-
-
 def _differing(one: Sequence[object], other: Sequence[object]) -> str:
     """Where two runs part."""
     place = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    return f"they part at cell {place}: {_shown(one[place : place + 1])} and {_shown(other[place : place + 1])}"
+    return f"they part at cell {place}: {shown(one[place : place + 1])} and {shown(other[place : place + 1])}"
 
 
 def _is_made_from_space_and_seed(subject: _Subject) -> str:

@@ -267,12 +267,12 @@ class _Search:
 
     def _validated(self, asked: Any, n: int) -> list[Cell]:
         if not isinstance(asked, Sequence) or isinstance(asked, str) or not asked:
-            raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {_shown(asked)}.")
+            raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
         if len(asked) > n:
             raise StrategyError(f"ask({n}) returned {len(asked)} cells.")
         for cell in asked:
             if cell not in self.space:
-                raise StrategyError(f"ask({n}) returned {_shown(cell)}, which is no cell of {self.space.name}.")
+                raise StrategyError(f"ask({n}) returned {shown(cell)}, which is no cell of {self.space.name}.")
         return list(asked)
 
     def _call(self, function: Callable[[], Any], when: str) -> Any:
@@ -293,7 +293,12 @@ class _Search:
             self.strategy_seconds += time.perf_counter() - started
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A stranger's value as a message can quote it, cut to length.
+
+    Args:
+        value: Anything with a repr.
+    """
     text = repr(value)
     return text if len(text) < 80 else f"{text[:77]}..."
 

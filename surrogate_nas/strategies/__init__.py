@@ -6,12 +6,11 @@ Names are resolved when used, so that listing them imports none.
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.plugin import import_file
 from surrogate_nas.strategies.base import Strategy
 
 __all__ = ["STRATEGIES", "Strategy", "label", "resolve"]
@@ -64,7 +63,7 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
     if ":" not in strategy:
         raise unknown("strategy", strategy, known())
     path, _, name = strategy.rpartition(":")
-    module_of_file = _import_file(Path(path))
+    module_of_file = import_file(Path(path), "strategy")
     if not hasattr(module_of_file, name):
         raise UserError(f"{path} defines no {name}.")
     return _checked(getattr(module_of_file, name), strategy)
@@ -74,18 +73,3 @@ def _checked(found: object, name: str) -> type[Strategy]:
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise UserError(f"{name} is not a subclass of surrogate_nas.Strategy.")
     return found
-
-
-def _import_file(path: Path) -> object:
-    if not path.is_file():
-        raise UserError(f"There is no strategy file {path}.")
-    spec = importlib.util.spec_from_file_location(f"_strategy_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{path} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - a stranger's file can raise anything
-        raise UserError(f"{path} cannot be imported: {type(error).__name__}: {error}.") from error
-    return module

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.plugin import import_file
 from surrogate_nas.training.tasks import cifar, digits, fashion, mnist1d, rotation, text
 from surrogate_nas.training.tasks.base import Schedule, Split, Task
 
@@ -32,16 +32,7 @@ def task_named(name: str) -> Task:
     path, separator, attribute = name.rpartition(":")
     if not separator:
         raise unknown("task", name, TASKS)
-    if not Path(path).is_file():
-        raise UserError(f"There is no task file {path}.")
-    spec = importlib.util.spec_from_file_location(f"_task_{Path(path).stem}", path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{path} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - a stranger's file can raise anything
-        raise UserError(f"{path} cannot be imported: {type(error).__name__}: {error}.") from error
+    module = import_file(Path(path), "task")
     task = getattr(module, attribute, None)
     if not isinstance(task, Task):
         raise UserError(f"{path} holds no task {attribute}.")
