@@ -85,7 +85,7 @@ def test_a_comparison_has_a_report_and_no_regret(bench: LiveBenchmark, tmp_path:
     from surrogate_nas.report import write_report
 
     page = write_report(made, tmp_path / "out").read_text()
-    assert "live training" in page and "test_error" in page
+    assert "live training" in page and "test_error" in page and "kept from before" in page
 
 
 COMPARE = """

@@ -93,6 +93,7 @@ class Benchmark(ABC):
         metrics: Everything that it can be asked.
         network: The macro architecture behind `params` and `macs`.
         cost: ``seconds``, or ``queries`` where a query costs one unit.
+        charge: What an evaluation is charged, in a sentence for reports.
         objective: The default objective over it.
         banner: A warning that every report must carry, or empty.
         title: One line saying what it holds.
@@ -107,6 +108,7 @@ class Benchmark(ABC):
     metrics: Sequence[Metric]
     network: Network
     cost: Literal["seconds", "queries"]
+    charge: str
     objective: str
     banner: str
     title: str

@@ -72,6 +72,10 @@ class LiveBenchmark(Benchmark):
         self.source = f"trained here on {device}: {self.task.source}"
         self.licence, self.citation, self.banner = "see the task's source", "", ""
         self.cost = "seconds"
+        self.charge = (
+            "An evaluation is charged the wall-clock seconds of the training that answered it, evaluation included, "
+            "also where the answer was kept from before; metrics that need no training are free."
+        )
         self.objective = "valid_error + 0.02*params"
         self.space = nb201()
         self.metrics = (*(self._metric(split, kind) for split in _SPLITS for kind in _QUANTITIES), *analytic_metrics())

@@ -16,6 +16,14 @@ from surrogate_nas.metrics import ANALYTIC, analytic_metrics
 from surrogate_nas.space import Cell
 from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
 
+_CHARGES = {
+    "queries": "An evaluation is charged one query; the benchmark holds no training times.",
+    "seconds": (
+        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as "
+        "the benchmark records them; metrics that need no training are free."
+    ),
+}
+
 
 def open_table(path: Path) -> TableBenchmark:
     """Open a table, or return the one that this process has open, unless the file has changed.
@@ -61,6 +69,7 @@ class TableBenchmark(Benchmark):
         self.source, self.licence, self.citation = self._table.source, self._table.licence, self._table.citation
         self.objective = self._table.objective
         self.cost = "queries" if self._table.cost == "queries" else "seconds"
+        self.charge = _CHARGES[self.cost]
         self.space = self._table.cells
         self.network = self._table.network
         self.metrics = (*self._table.metrics.values(), *analytic_metrics())

@@ -12,13 +12,6 @@ def conventions(comparison: Comparison) -> list[str]:
         comparison: The comparison.
     """
     objective, first = comparison.objective, comparison.description["first_cells"]
-    if objective.benchmark.cost == "queries":
-        charge = "An evaluation is charged one query; the benchmark holds no training times."
-    else:
-        charge = (
-            "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as "
-            "the benchmark records them; metrics that need no training are free."
-        )
     seed = (
         "Every value is the mean over the training seeds that the benchmark holds for the cell; the optimum and regret "
         "follow the same convention."
@@ -26,7 +19,7 @@ def conventions(comparison: Comparison) -> list[str]:
         else f"Every value is that of training seed {objective.seed}; the optimum and regret follow that convention."
     )
     items = [
-        charge,
+        objective.benchmark.charge,
         "Asking for a known cell again gives the same answer and is charged again, for every strategy alike.",
         f"Run k of every strategy is first told the same {first} random cells, drawn from the root seed and k alone."
         if first
