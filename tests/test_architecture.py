@@ -22,6 +22,7 @@ ROOMS = [
     "metrics",
     "table",
     "sources",
+    "surrogates",
     "training",
     "benchmarks",
     "objective",
