@@ -39,6 +39,7 @@ ROOMS = [
 """In the order that data flows; `trial` only needs `space`."""
 HEAVY = {
     "torch",
+    "numba",
     "pandas",
     "sklearn",
     "xgboost",

@@ -1,0 +1,58 @@
+"""Networks in vector lanes: outputs, gradients and running statistics are those of the same network in PyTorch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from surrogate_nas.metrics import Network
+from surrogate_nas.space import nb201
+from surrogate_nas.training import CellNetwork
+from surrogate_nas.training.lanes import LaneNetwork
+
+SPACE = nb201()
+CELLS = [SPACE[i] for i in (11, 284, 5, 0, 6111, 777, 9999, 123, 4567)]
+NETWORKS = {
+    "image": Network(channels=4, cells_per_stage=1, image_size=14, input_channels=1),
+    "odd image, odd channels, two cells": Network(channels=3, cells_per_stage=2, image_size=9, classes=3),
+    "signal": Network(channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1),
+    "causal": Network(channels=5, cells_per_stage=1, image_size=11, input_channels=2, dimensions=1, causal=True),
+}
+
+
+def batch(network: Network, examples: int, seed: int) -> torch.Tensor:
+    height = network.image_size if network.dimensions == 2 else 1
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(examples, network.input_channels, height, network.image_size, generator=generator)
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_answers_and_gradients_are_those_of_the_plain_network(network: Network) -> None:
+    for cell in CELLS:
+        plain = CellNetwork(cell, network, seed=0)
+        lanes = LaneNetwork(CellNetwork(cell, network, seed=0))
+        for step, examples in enumerate((7, 7, 4)):  # buffers are used again, also by a smaller batch
+            x = batch(network, examples, step)
+            ours, theirs = lanes(x), plain(x)
+            assert torch.allclose(ours, theirs, atol=1e-5)
+            weights = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(step))
+            lanes.zero_grad()
+            plain.zero_grad()
+            (ours * weights).sum().backward()  # type: ignore[no-untyped-call]
+            (theirs * weights).sum().backward()
+            flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in plain.parameters()]
+            gradient = torch.cat([g.ravel() for g in flat])
+            assert lanes.flat.grad is not None
+            assert torch.allclose(lanes.flat.grad, gradient, atol=1e-5 * float(gradient.abs().max()))
+        plain.eval()
+        lanes.eval()
+        with torch.inference_mode():  # with the running statistics of the three steps
+            x = batch(network, 5, 9)
+            assert torch.allclose(lanes(x), plain(x), atol=1e-5)
+
+
+def test_parameters_are_the_plain_networks() -> None:
+    network = NETWORKS["image"]
+    plain = CellNetwork(CELLS[0], network, seed=3)
+    flat = LaneNetwork(CellNetwork(CELLS[0], network, seed=3)).flat
+    assert torch.equal(flat, torch.cat([p.detach().ravel() for p in plain.parameters()]))
