@@ -1,0 +1,34 @@
+"""The command that makes a table of one's own."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate_nas.cli.output import JsonOption, emit, progress_bar, show_table
+
+
+def table(
+    task: Annotated[str, typer.Argument(help="A task's name, or file.py:TASK.")] = "fashion",
+    out: Annotated[Path | None, typer.Option(help="The table's file; among the imported ones if left out.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="The length of every run; the task's default if left out.")] = None,
+    seeds: Annotated[int, typer.Option(help="How many seeds tell the noise.")] = 3,
+    noisy_classes: Annotated[int, typer.Option(help="How many classes all seeds train; the others seed 0 only.")] = 500,
+    latencies: Annotated[int, typer.Option(help="Cells whose latency is measured here; 0 for none.")] = 1000,
+    workers: Annotated[int, typer.Option(help="Processes, each on one core.")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Train every functional class of the space on a task and make a benchmark of it; interrupted, it goes on."""
+    from surrogate_nas.exhaustive import make_table
+
+    started = time.perf_counter()
+    with progress_bar("trainings") as progress:
+        path, card = make_table(
+            task, out=out, epochs=epochs, seeds=seeds, noisy_classes=noisy_classes, latencies=latencies,
+            workers=workers, progress=progress,
+        )  # fmt: skip
+    content = {"table": str(path), "bytes": path.stat().st_size, "seconds": time.perf_counter() - started, **card}
+    emit(content, json, lambda: show_table(("", str(path)), list(content.items())))
