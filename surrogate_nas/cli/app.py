@@ -36,6 +36,8 @@ def main() -> NoReturn:
     """Run a command; bad input ends with one line on standard error and exit code 2."""
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # what some versions of typer make of Ctrl-C
+            raise KeyboardInterrupt
     except UserError as error:
         note(f"snas: {_one_line(str(error))}")
         code = BAD_INPUT

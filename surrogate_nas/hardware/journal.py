@@ -109,9 +109,11 @@ class Journal:
             raise _cannot_write(self.path, error) from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; where nothing was measured, remove it."""
         if self.path is not None:
             self._file.close()
+            if not self.visits:
+                self.path.unlink(missing_ok=True)
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:

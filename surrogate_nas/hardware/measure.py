@@ -228,6 +228,9 @@ def measure(
                     log.add(bench.visit(cell, thorough=is_first))
                 if progress:
                     progress(number + 1, len(schedule))
+    except (RuntimeError, MemoryError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"An inference at batch {protocol.batch} failed ({reason}). A smaller one may do.") from error
     finally:
         log.close()
     card = log.card | {"load_average_end": load_average()}
@@ -262,16 +265,11 @@ class _Bench:
         """Time a cell, and on its first visit measure memory and energy too."""
         started = time.perf_counter()
         memory = energy = None
-        try:
-            model = self.reference if cell is None else self._build(cell)
-            timings = time_inference(model, self.inputs, self.protocol)
-            if thorough:
-                memory = peak_memory_mb(model, self.inputs)
-                energy = self._energy(model, self.inputs) if self.meter else None
-        except (RuntimeError, MemoryError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            batch = self.protocol.batch
-            raise UserError(f"An inference at batch {batch} failed ({reason}). A smaller batch may do.") from error
+        model = self.reference if cell is None else self._build(cell)
+        timings = time_inference(model, self.inputs, self.protocol)
+        if thorough:
+            memory = peak_memory_mb(model, self.inputs)
+            energy = self._energy(model, self.inputs) if self.meter else None
         seconds = time.perf_counter() - started
         return Visit(cell.text if cell else "", timings.wall, timings.processor, seconds, memory, energy)
 
