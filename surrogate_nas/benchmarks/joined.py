@@ -81,9 +81,9 @@ class JoinedBenchmark(Benchmark):
             raise UserError(f"{file} holds no metric to join.")
         held = Counter([*(metric.name for metric in self.base.metrics), *self._owners])
         if twice := sorted(metric.name for metric in own if held[metric.name]):
+            more = f" (and {len(twice) - 1} more)" if twice[1:] else ""
             raise UserError(
-                f"{', '.join(twice)} of {file} {'is' if len(twice) == 1 else 'are'} in {self.name} already; "
-                "two sources are never mixed in one metric."
+                f"{twice[0]}{more} of {file} is in {self.name} already; two sources are never mixed in one metric."
             )
         self._owners |= {metric.name: extra for metric in own}
         return own

@@ -6,7 +6,8 @@ hits all cells alike; a visit warms up and then times a few inferences, and what
 One thread on a CPU is timed by its own processor clock, which stands still while another process has the core; on an
 idle machine it agrees with the wall clock. Two measurements of 30 cells on two cores where four to five processes
 wanted one ranked them with a Spearman of .99 (published network), .97 (a small one, batch 32) and .96 (batch 1) by the
-processor's clock, and .86, .85 and .96 by the wall clock. The wall clock is read too, and both are reported.
+processor's clock, and .86, .85 and .96 by the wall clock. The wall clock is read too, and both are reported
+(`analysis/bench_latency.py` prints both).
 """
 
 from __future__ import annotations
@@ -95,8 +96,10 @@ def synchronise(device: torch.device) -> None:
     Args:
         device: The device; a CPU has always done it.
     """
-    if device.type != "cpu":
-        getattr(torch, device.type).synchronize()
+    if device.type == "mps":
+        torch.mps.synchronize()
+    elif device.type != "cpu":
+        getattr(torch, device.type).synchronize(device)
 
 
 @torch.inference_mode()
