@@ -257,7 +257,7 @@ def read_comparison(folder: Path) -> Comparison:
     """
     store = Store(folder)
     description = store.read()
-    benchmark = load(description["benchmark"])
+    benchmark = load(description["benchmark"], with_=description.get("with", ()))
     objective = Objective(description["objective"]["expression"], benchmark, seed=description["objective"]["seed"])
     if objective.fingerprint != description["fingerprint"]:
         raise UserError(

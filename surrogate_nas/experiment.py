@@ -105,6 +105,7 @@ class Experiment:
         return {
             "fingerprint": self.objective.fingerprint,
             "benchmark": self.objective.benchmark.name,
+            "with": [str(file) for file in self.objective.benchmark.joined],
             "objective": self.objective.describe(),
             "strategies": self.labels,
             "runs": self.runs,

@@ -293,7 +293,12 @@ def provenance() -> dict[str, Any]:
 
 
 def _check_same(held: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
-    for key in wanted.keys() - {"strategies", "runs", "objective"}:
+    for key in wanted.keys() - {
+        "strategies",
+        "runs",
+        "objective",
+        "with",
+    }:  # files may move
         if held.get(key) != wanted[key]:
             raise UserError(
                 f"{folder} holds another comparison ({key} {held.get(key)}, now {wanted[key]}); "

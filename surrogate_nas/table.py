@@ -35,6 +35,8 @@ UNKNOWN_SEEDS = -1
 _ANY = "any"
 _TEXTS = ("name", "space", "title", "source", "licence", "citation", "objective", "cost", "banner")
 """The attributes of a file that are plain text."""
+_OPTIONAL_TEXTS = ("card",)
+"""Those that a file may lack; they then read as empty."""
 
 Seed = int | Literal["mean"]
 Values = NDArray[np.float64]
@@ -63,6 +65,7 @@ class Table:
         network: The macro architecture behind `params` and `macs`.
         cost: ``seconds`` where training times are held, ``queries`` where every query costs one unit.
         banner: A warning that every report of it must carry, or empty.
+        card: How it was measured, as a JSON object (machine, protocol, duration), or empty.
         metrics: Every metric by name; `Metric.epochs` and `Metric.n_cells` are filled in by `add`.
         columns: Shape ``(len(space),)`` each.
         n_seeds: Per (metric, epochs), shape ``(len(space),)``.
@@ -79,6 +82,7 @@ class Table:
     network: Network
     cost: Literal["seconds", "queries"] = "seconds"
     banner: str = ""
+    card: str = ""
     metrics: dict[str, Metric] = field(default_factory=dict)
     columns: dict[ColumnKey, Values] = field(default_factory=dict)
     n_seeds: dict[tuple[str, int | None], NDArray[np.int16]] = field(default_factory=dict)
@@ -136,7 +140,7 @@ def write_table(table: Table, path: Path) -> None:
     image = io.BytesIO()  # HDF5 itself does not survive a full disk, so it writes to memory
     with h5py.File(image, "w") as file:
         file.attrs.update({"format": FORMAT, "version": VERSION, "digest": table.digest()})
-        file.attrs.update({key: getattr(table, key) for key in _TEXTS})
+        file.attrs.update({key: getattr(table, key) for key in (*_TEXTS, *_OPTIONAL_TEXTS)})
         file.attrs["network"] = json.dumps(asdict(table.network))
         for name, metric in table.metrics.items():
             group = file.create_group(f"columns/{name}")
@@ -207,7 +211,7 @@ class TableFile:
         """
         self.path = path
         with self._open() as file:
-            attributes = dict(file.attrs)
+            attributes: dict[str, Any] = dict.fromkeys(_OPTIONAL_TEXTS, "") | dict(file.attrs)
             if attributes.get("format") != FORMAT:
                 raise UserError(f"{path} is not a {FORMAT} file.")
             if attributes["version"] != VERSION:
@@ -217,7 +221,7 @@ class TableFile:
                 )
             if missing := sorted({*_TEXTS, "network", "digest"} - set(attributes)):
                 raise KeyError(f"no {', '.join(missing)}")
-            self._attributes: dict[str, Any] = attributes
+            self._attributes = attributes
             self.network = Network(**json.loads(attributes["network"]))
             self.metrics: dict[str, Metric] = {}
             self.keys: set[ColumnKey] = set()

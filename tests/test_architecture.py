@@ -24,6 +24,7 @@ ROOMS = [
     "sources",
     "surrogates",
     "training",
+    "hardware",
     "benchmarks",
     "objective",
     "strategies",

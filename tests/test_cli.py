@@ -170,6 +170,82 @@ def test_train_prints_metrics_and_curves(snas: Snas) -> None:
     assert "valid_error" in snas("train", CELL, "--task", "tests/tiny_task.py:TINY").out
 
 
+MEASURE = ["measure", "--cells", 2, "--task", "tests/tiny_task.py:TINY"]
+
+
+def test_measure_writes_a_table_that_joins(snas: Snas, tmp_path: Path) -> None:
+    out = tmp_path / "folder" / "local.h5"
+    made = snas(*MEASURE, "--out", out, "--json")
+    assert made.code == 0
+    assert {"device_card", "n", "seconds", "drift"} <= set(made.json)
+    assert made.json["n"] == 2 and made.json["seconds"] > 0 and made.json["drift"] >= 0
+    assert {"model", "cores", "threads", "memory_gb", "torch", "load_average", "date"} <= set(made.json["device_card"])
+    assert [file.name for file in out.parent.iterdir()] == ["local.h5"]
+    from surrogate_nas.hardware import draw_cells
+
+    measured, other = (cell.text for cell in (draw_cells(2)[1], draw_cells(3)[2]))
+    asked = ["--metric", "latency@local", "--with", out, "--json"]
+    (answer,) = snas("query", "analog-cifar10", measured, *asked).json
+    assert answer["value"] > 0 and answer["unit"] == "ms" and "snas measure" in answer["source"]
+    assert_one_clear_line(snas("query", "analog-cifar10", other, *asked), "2 of 15625 cells")
+    objective = ["--objective", "digital_error + 0.1*latency@local", "--with", out]
+    assert_one_clear_line(snas("search", "analog-cifar10", *objective), "2 of 15625 cells only")
+    assert_one_clear_line(snas("compare", "analog-cifar10", *objective, "--out", tmp_path / "c"), "cells only")
+    assert not (tmp_path / "c").exists()
+    assert "latency, median" in snas(*MEASURE, "--out", out, "--seed", 1).out
+
+
+def test_an_interrupted_measure_goes_on(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from surrogate_nas.hardware import measure
+
+    out, kept = tmp_path / "local.h5", tmp_path / "local.h5.jsonl"
+
+    def interrupt(done: int, total: int) -> None:  # noqa: ARG001 - the signature of a progress
+        if done == 7:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("surrogate_nas.hardware.measure", lambda *a, **k: measure(*a, **(k | {"progress": interrupt})))
+        stopped = snas(*MEASURE, "--out", out)
+    assert stopped.code == 130 and "goes on" in stopped.err and not out.exists()
+    assert len(kept.read_text().splitlines()) == 1 + 7
+    assert_one_clear_line(snas(*MEASURE, "--out", out, "--batch", 2), "other settings (protocol)")
+    first = json.loads(kept.read_text().splitlines()[1])["seconds"]
+    made = snas(*MEASURE, "--out", out, "--json").json
+    assert made["seconds"] > first and out.exists() and not kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--cells", 0], "1 to 15625 cells"),
+        (["--cells", 15626], "1 to 15625 cells"),
+        (["--cells", "many"], "--cells"),
+        (["--device", "quantum"], "no device 'quantum'"),
+        (["--threads", 0], "threads here, not 0"),
+        (["--batch", 0], "at least 1 example"),
+        (["--task", "digit"], "Did you mean 'digits'"),
+        (["--seed", -1], "at least 0"),
+        (["--watts", 0], "watts above 0"),
+        (["--out", "/dev/null/local.h5"], "Cannot write"),
+        (["--out", "."], "is a folder"),
+    ],
+)  # fmt: skip
+def test_a_measure_that_cannot_be_gets_one_clear_line(
+    snas: Snas, tmp_path: Path, arguments: list[object], says: str
+) -> None:
+    assert_one_clear_line(snas(*MEASURE, "--out", tmp_path / "local.h5", *arguments), says)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_joined_gets_one_clear_line(snas: Snas, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.h5"
+    damaged.write_text("cell,latency\n")
+    for file, says in ((damaged, "damaged"), (tmp_path / "none.h5", "no table at")):
+        for command in (["query", "analog-cifar10", CELL], ["search", "analog-cifar10"], ["compare", "analog-cifar10"]):
+            assert_one_clear_line(snas(*command, "--with", file), says)
+
+
 def test_path_is_the_home(snas: Snas, own_home: Path) -> None:
     assert snas("path", "--json").json == {"path": str(own_home)}
     assert snas("path").out.strip() == str(own_home)

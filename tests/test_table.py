@@ -48,7 +48,7 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
 
 def test_round_trip(path: Path) -> None:
     table, file = small_table(), TableFile(path)
-    for text in ("name", "space", "title", "source", "licence", "citation", "objective", "cost", "banner"):
+    for text in ("name", "space", "title", "source", "licence", "citation", "objective", "cost", "banner", "card"):
         assert getattr(file, text) == getattr(table, text)
     assert file.network == table.network
     assert file.metrics == table.metrics

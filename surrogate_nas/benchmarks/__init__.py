@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.benchmarks import live
 from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
+from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.sources import analog, nb201
 from surrogate_nas.sources.home import home, table_path
 from surrogate_nas.table import write_table
 
-__all__ = ["Answer", "Benchmark", "Question", "TableBenchmark", "available", "default", "load"]
+__all__ = ["Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available", "default", "load"]
 
 
 def default() -> str:
@@ -23,15 +25,21 @@ def default() -> str:
     return analog.NAME
 
 
-def load(name: str) -> Benchmark:
+def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
     """Open a benchmark.
 
     Args:
         name: Such as ``nb201-cifar10``, or ``live:TASK`` to train.
+        with_: Files whose metrics are joined to it, such as those that ``snas measure`` writes.
 
     Raises:
-        UserError: The name is unknown, its data is not here yet, or its file is damaged.
+        UserError: The name is unknown, its data is not here yet, or a file is damaged or cannot be joined.
     """
+    base = _load(name)
+    return JoinedBenchmark(base, [Path(file) for file in with_]) if with_ else base
+
+
+def _load(name: str) -> Benchmark:
     if name.startswith(live.PREFIX):
         return live.open_live(name.removeprefix(live.PREFIX))
     path = table_path(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -101,6 +102,8 @@ class Benchmark(ABC):
         licence: As stated by the source.
         citation: The paper to cite.
         default_seed: What is read where no seed is named: the mean over seeds, or the seed that is trained.
+        has_columns: Whether `column` works, since every answer is known before it is asked.
+        joined: Files whose metrics were joined to it, absolute.
     """
 
     name: str
@@ -116,6 +119,8 @@ class Benchmark(ABC):
     licence: str
     citation: str
     default_seed: Seed = "mean"
+    has_columns: bool = False
+    joined: tuple[Path, ...] = ()
     _by_name: Mapping[str, Metric]
 
     @abstractmethod

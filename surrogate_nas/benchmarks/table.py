@@ -54,6 +54,8 @@ class TableBenchmark(Benchmark):
         18.017333340000007
     """
 
+    has_columns = True
+
     def __init__(self, path: Path) -> None:
         """Open a table; columns are read when first asked for.
 

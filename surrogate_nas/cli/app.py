@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from surrogate_nas.cli import data, lab
+from surrogate_nas.cli import data, hardware, lab
 from surrogate_nas.cli.output import note
 from surrogate_nas.errors import UserError
 
@@ -27,6 +27,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(lab.new_app, name="new")
 for _command in (
     data.benchmarks, data.path, lab.query, lab.search, lab.compare, lab.report, lab.check, lab.paper, lab.train,
+    hardware.measure,
 ):  # fmt: skip
     app.command()(_command)
 
@@ -35,6 +36,8 @@ def main() -> NoReturn:
     """Run a command; bad input ends with one line on standard error and exit code 2."""
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # what some versions of typer make of Ctrl-C
+            raise KeyboardInterrupt
     except UserError as error:
         note(f"snas: {_one_line(str(error))}")
         code = BAD_INPUT

@@ -19,6 +19,9 @@ ObjectiveOption = Annotated[
 SubjectToOption = Annotated[str | None, typer.Option(help='Limits, such as "latency@raspi4 <= 20".')]
 BudgetOption = Annotated[int | None, typer.Option(help="The most evaluated cells of a run.")]
 BudgetSecondsOption = Annotated[float | None, typer.Option(help="The most simulated seconds of a run.")]
+WithOption = Annotated[
+    list[Path] | None, typer.Option("--with", help="A table whose metrics are joined, as snas measure writes it.")
+]
 CallLimitOption = Annotated[float, typer.Option(help="The most seconds that a strategy may take to answer once.")]
 CALL_LIMIT_SECONDS = 600.0
 _DEFAULT_BUDGET = 150
@@ -32,12 +35,13 @@ def query(
     metric: Annotated[str | None, typer.Option(help="The metric; every search metric if left out.")] = None,
     epochs: Annotated[int | None, typer.Option(help="The length of the training run; the longest if left out.")] = None,
     seed: Annotated[int | None, typer.Option(help="A training seed; the mean if left out.")] = None,
+    with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:
     """Look up metrics of cells."""
     from surrogate_nas.benchmarks import load
 
-    found: list[Any] = load(bench).query(cells, metric, epochs=epochs, seed=seed)
+    found: list[Any] = load(bench, with_=with_ or ()).query(cells, metric, epochs=epochs, seed=seed)
     answers = found if metric else [answer for by_name in found for answer in by_name.values()]
     content = [answer.to_json() for answer in answers]
     rows = [(a["cell"], a["metric"], a["epochs"], a["seed"], a["value"], a["unit"], a["source"]) for a in content]
@@ -53,13 +57,15 @@ def search(
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
     call_limit: CallLimitOption = CALL_LIMIT_SECONDS,
+    with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run one strategy once."""
+    from surrogate_nas.benchmarks import load
     from surrogate_nas.comparison import bind, final_metrics
     from surrogate_nas.comparison import search as run_search
 
-    bound = bind(bench, objective, subject_to)
+    bound = bind(load(bench, with_=with_ or ()), objective, subject_to)
     if budget is None and budget_seconds is None:
         budget = _DEFAULT_BUDGET
     run = run_search(
@@ -119,10 +125,11 @@ def compare(
     out: Annotated[Path, typer.Option(help="Where results and the report go, and are resumed from.")] = Path(
         "results/compare"
     ),
+    with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:
     """Compare strategies under one objective and write a report."""
-    from surrogate_nas.benchmarks import default
+    from surrogate_nas.benchmarks import default, load
     from surrogate_nas.comparison import compare as run_compare
     from surrogate_nas.strategies import STRATEGIES
 
@@ -131,7 +138,7 @@ def compare(
         budget = _DEFAULT_BUDGET
     with progress_bar("runs") as progress:
         comparison = run_compare(
-            bench or default(),
+            load(bench or default(), with_=with_ or ()),
             names,
             objective,
             subject_to=subject_to,

@@ -34,7 +34,7 @@ def device_named(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise UserError(f"There is no device {name!r} to train on. Here: {', '.join(found)}.") from error
+        raise UserError(f"There is no device {name!r} here, but {', '.join(found)}.") from error
     if device.type == "meta":
         raise UserError("The device 'meta' computes nothing.")
     return device

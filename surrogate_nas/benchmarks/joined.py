@@ -1,0 +1,185 @@
+"""A benchmark with further metrics from files, such as the latencies that were measured on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.table import open_table
+from surrogate_nas.errors import UserError
+from surrogate_nas.metrics import ANALYTIC, Metric, Network
+from surrogate_nas.space import Cell
+from surrogate_nas.table import Seed
+
+
+def open_extra(file: Path) -> Benchmark:
+    """Open a file whose metrics can be joined; a further kind of file is a line here.
+
+    Args:
+        file: A table.
+
+    Raises:
+        UserError: The file is missing, damaged or of another format.
+    """
+    return open_table(file)
+
+
+class JoinedBenchmark(Benchmark):
+    """Delegates to a benchmark, and serves the metrics of files besides.
+
+    A file's metrics are named by the file, so none may have the name of one that is there already; what follows from
+    the cell alone (`params`, `macs` …) stays the benchmark's own. What is charged does not change: joined metrics were
+    measured before and are free.
+
+    Example:
+        >>> bench = JoinedBenchmark(load("nb201-cifar10"), [Path("cpu.h5")])  # doctest: +SKIP
+        >>> bench.query(bench.space[0], "latency@local")  # doctest: +SKIP
+        3.14
+    """
+
+    def __init__(self, base: Benchmark, files: Sequence[Path]) -> None:
+        """Open the files and join them.
+
+        Args:
+            base: What is extended.
+            files: Tables of the same space.
+
+        Raises:
+            UserError: A file cannot be opened, is of another space, holds nothing to join, or a name is there twice.
+        """
+        self.base = base
+        self.joined = (*base.joined, *(file.absolute() for file in files))
+        self.name, self.space, self.cost = base.name, base.space, base.cost
+        self.objective, self.licence, self.citation = base.objective, base.licence, base.citation
+        self.default_seed = base.default_seed
+        self._owners: dict[str, Benchmark] = {}
+        extras = [open_extra(file.absolute()) for file in files]
+        added = [metric for extra, file in zip(extras, files, strict=True) for metric in self._own(extra, file)]
+        self.metrics = (*base.metrics, *added)
+        names = ", ".join(metric.name for metric in added)
+        self.title = f"{base.title}; joined: {names}"
+        self.source = "; ".join([base.source, *(f"{extra.name}: {extra.source}" for extra in extras)])
+        self.banner = " ".join(filter(None, dict.fromkeys([base.banner, *(extra.banner for extra in extras)])))
+        self.charge = f"{base.charge} Joined metrics ({names}) were measured before and are free."
+        self.has_columns = base.has_columns and all(extra.has_columns for extra in extras)
+        self._by_name = {metric.name: metric for metric in self.metrics}
+        self._extras = extras
+
+    def _own(self, extra: Benchmark, file: Path) -> list[Metric]:
+        """The metrics that a file adds; it is noted as their owner."""
+        if extra.space.name != self.space.name:
+            raise UserError(
+                f"{file} is of the space {extra.space.name}, {self.name} of {self.space.name}; only one space joins."
+            )
+        own = [metric for metric in extra.metrics if metric.name not in ANALYTIC or metric.source != "analytic"]
+        if not own:
+            raise UserError(f"{file} holds no metric to join.")
+        held = Counter([*(metric.name for metric in self.base.metrics), *self._owners])
+        if twice := sorted(metric.name for metric in own if held[metric.name]):
+            more = f" (and {len(twice) - 1} more)" if twice[1:] else ""
+            raise UserError(
+                f"{twice[0]}{more} of {file} is in {self.name} already; two sources are never mixed in one metric."
+            )
+        self._owners |= {metric.name: extra for metric in own}
+        return own
+
+    @property
+    def network(self) -> Network:  # type: ignore[override]
+        """The base's; latencies may have been measured on another, which their metric's description says."""
+        return self.base.network
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the base's fingerprint and those of the files."""
+        parts = [self.base.fingerprint, *(extra.fingerprint for extra in self._extras)]
+        return hashlib.sha256(f"joined {' '.join(parts)}".encode()).hexdigest()
+
+    def _owner(self, metric: str) -> Benchmark:
+        return self._owners.get(metric, self.base)
+
+    def _seed(self, owner: Benchmark, seed: Seed) -> Seed:
+        return seed if owner is self.base else owner.default_seed
+
+    def question(self, name: str, epochs: int | None = None) -> Question:
+        """Resolve a metric and the length of the training run.
+
+        Args:
+            name: The metric's name.
+            epochs: The length of the run; None for the metric's longest.
+
+        Raises:
+            UserError: The metric is unknown, or not held for these epochs.
+        """
+        return self._owner(self.metric(name).name).question(name, epochs)
+
+    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
+        """Ask the base and each file what it owns, once.
+
+        Args:
+            cells: Cells of `space`.
+            questions: Each one resolved by `question`.
+            seed: A training seed, or ``"mean"``; files answer for their default seed.
+
+        Raises:
+            UserError: A seed or a value is not held.
+        """
+        values = np.empty((len(cells), len(questions)))
+        cost = np.zeros(len(cells))
+        for owner in (self.base, *self._extras):
+            places = [j for j, question in enumerate(questions) if self._owner(question.metric) is owner]
+            if places or owner is self.base:
+                found = owner.measure(cells, [questions[j] for j in places], self._seed(owner, seed))
+                values[:, places] = found.values
+                cost = found.cost if owner is self.base else cost
+        return Measurement(values, cost)
+
+    def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
+        """A whole column in the order of `space`, shape ``(len(space),)``, NaN where missing.
+
+        Args:
+            metric: The metric's name.
+            epochs: The length of the training run; None for the metric's longest.
+            seed: A training seed; None for the default.
+
+        Raises:
+            UserError: Whoever owns the metric is no table, or the column is not held.
+        """
+        owner = self._owner(self.metric(metric).name)
+        return owner.column(metric, epochs, seed if owner is self.base else None)
+
+    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
+        """Over how many seeds an answer is the mean; None where the source does not say.
+
+        Args:
+            cell: The cell.
+            question: A resolved question.
+            seed: A training seed, or ``"mean"``.
+        """
+        owner = self._owner(question.metric)
+        return owner.n_seeds(cell, question, self._seed(owner, seed))
+
+    def source_of(self, question: Question) -> str:
+        """Where the numbers of a question come from.
+
+        Args:
+            question: A resolved question.
+        """
+        return self._owner(question.metric).source_of(question)
+
+    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
+        """Median and maximum of a metric over the space.
+
+        Args:
+            question: A resolved question.
+            seed: A training seed, or ``"mean"``.
+
+        Raises:
+            UserError: The metric is not held for every cell.
+        """
+        owner = self._owner(question.metric)
+        return owner.scale(question, self._seed(owner, seed))

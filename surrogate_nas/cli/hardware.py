@@ -1,0 +1,54 @@
+"""The command that measures cells on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.errors import UserError
+
+
+def measure(
+    cells: Annotated[int, typer.Option(help="How many random cells.")],
+    out: Annotated[Path, typer.Option(help="The table to write; --with FILE joins it to a benchmark.")],
+    device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="PyTorch's threads on a CPU.")] = 1,
+    batch: Annotated[int, typer.Option(help="Examples of one inference.")] = 1,
+    task: Annotated[str | None, typer.Option(help="Whose network to time; the published one if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw of cells and of their order.")] = 0,
+    watts: Annotated[float | None, typer.Option(help="Power to estimate energy with, if no counter is here.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Measure latency, peak memory and energy of cells on this machine."""
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; name the file to write.")
+    from surrogate_nas.hardware import Protocol, draw_cells
+    from surrogate_nas.hardware import measure as run_measure
+    from surrogate_nas.table import write_table
+    from surrogate_nas.training import task_named
+
+    drawn = draw_cells(cells, seed)
+    protocol = Protocol(device, threads, batch)
+    network = task_named(task).network() if task else None
+    journal = out.with_name(f"{out.name}.jsonl")
+    with progress_bar("visits") as progress:
+        measured = run_measure(drawn, network, protocol, seed=seed, watts=watts, journal=journal, progress=progress)
+    write_table(measured.table(), out)
+    journal.unlink()
+    content = measured.summary() | {"file": str(out)}
+    card = content["device_card"]
+    rows = [
+        ("device", f"{card['device']}: {card['model']}"),
+        ("load average, start and end", f"{card['load_average']}, {card['load_average_end']}"),
+        ("cells", content["n"]),
+        *((f"latency, {name} (ms)", float(value)) for name, value in content["latency_ms"].items()),
+        ("clock", content["protocol"]["clock"]),
+        ("drift of the reference", content["drift"]),
+        ("energy", content["energy"]),
+        ("seconds", content["seconds"]),
+    ]
+    emit(content, json, lambda: show_table(("", str(out)), rows))
+    note(f"Table: {out}. Use it with --with {out}, as latency@local.")
