@@ -8,6 +8,8 @@ journal, so that an interrupted run goes on where it was.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError
 from surrogate_nas.journal import Journal
 from surrogate_nas.metrics import Metric
+from surrogate_nas.sources.home import home
 from surrogate_nas.space import nb201
 from surrogate_nas.table import Table
 from surrogate_nas.training import Task, task_named, train
@@ -62,7 +65,9 @@ class Plan:
         """All trainings in the order they are made: seed 0 first, classes in random order."""
         cells = representatives()
         order = [int(cell) for cell in np.random.default_rng(_ORDER_SEED).permutation(cells)][: self.classes]
-        return [Job(cell, seed) for seed in range(self.seeds) for cell in order[: None if not seed else self.noisy_classes]]
+        return [
+            Job(cell, seed) for seed in range(self.seeds) for cell in order[: None if not seed else self.noisy_classes]
+        ]
 
 
 def representatives() -> NDArray[np.intp]:
@@ -99,6 +104,20 @@ def train_classes(plan: Plan, path: Path, *, workers: int = 1, progress: Progres
             finished += len(entries)
             if progress:
                 progress(finished, len(jobs))
+
+
+def journal_path(plan: Plan) -> Path:
+    """Where the finished trainings of a plan are kept, in the home folder; plans that differ in seeds share it.
+
+    Args:
+        plan: The plan.
+
+    Raises:
+        UserError: There is no such task, or its data is not here.
+    """
+    settings = {**describe(task_named(plan.task)), "epochs": plan.epochs}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return home() / "training" / f"{task_named(plan.task).name}-{digest[:16]}.jsonl"
 
 
 def describe(task: Task) -> dict[str, Any]:

@@ -71,6 +71,8 @@ class Network:
         dimensions: 2 for images, 1 for signals, where 3×3 kernels become kernels of length 3.
         causal: Whether a position sees only itself and what is before it: nothing is strided, and the linear
             layer answers at every position.
+        residual: Whether the block between stages is the published one; without, only its shortcut is there (pooling
+            and a 1×1 convolution), so that in a small network the cell does the work.
     """
 
     classes: int = 10
@@ -80,6 +82,7 @@ class Network:
     input_channels: int = 3
     dimensions: int = 2
     causal: bool = False
+    residual: bool = True
 
     @property
     def taps(self) -> int:
@@ -113,7 +116,9 @@ def parameters(choices: Choices, network: Network) -> Column:
         total += network.cells_per_stage * _per_convolution(choices, width**2 + 2 * width, taps * width**2 + 2 * width)
         if i:
             half = width // 2
-            total += taps * half * width + taps * width**2 + half * width + 4 * width
+            total += half * width
+            if network.residual:
+                total += taps * half * width + taps * width**2 + 4 * width
     return total + 8 * c + (4 * c + 1) * network.classes
 
 
@@ -133,7 +138,9 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
         total += network.cells_per_stage * area * _per_convolution(choices, width**2, taps * width**2)
         if i:
             half = width // 2
-            total += area * (taps * half * width + taps * width**2 + half * width)
+            total += area * half * width
+            if network.residual:
+                total += area * (taps * half * width + taps * width**2)
     answers = network.image_size**network.dimensions if network.causal else 1
     return total + answers * (4 * c + 1) * network.classes
 

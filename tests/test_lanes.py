@@ -16,6 +16,10 @@ NETWORKS = {
     "image": Network(channels=4, cells_per_stage=1, image_size=14, input_channels=1),
     "odd image, odd channels, two cells": Network(channels=3, cells_per_stage=2, image_size=9, classes=3),
     "signal": Network(channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1),
+    "plain reductions": Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2, residual=False),
+    "causal, plain reductions": Network(
+        channels=4, cells_per_stage=1, image_size=6, input_channels=1, dimensions=1, causal=True, residual=False
+    ),
     "causal": Network(channels=5, cells_per_stage=1, image_size=11, input_channels=2, dimensions=1, causal=True),
 }
 

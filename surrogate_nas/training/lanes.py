@@ -105,11 +105,11 @@ class _Convolution:
     def forward(self, x: Array, out: Array, batch: int, *, training: bool, add: bool) -> None:
         padded = self.buffers("padded", self.outside, batch)
         kernels.pad(x, padded, batch, self.top, self.left, self.relu)
-        raw = self.buffers("raw", self.out_shape, batch)
+        raw = self.buffers("raw", self.out_shape, batch) if self.norm or add else out
         (kernels.convolve if self.stride == 1 else kernels.convolve_halving)(padded, self.weight, raw, batch)
         if self.norm:
             self.norm.forward(raw, out, training=training, add=add)
-        else:
+        elif add:
             out += raw
 
     def backward(self, gradient: Array, total: Array | None, batch: int) -> None:
@@ -209,32 +209,43 @@ class _Reduction:
     """`Reduction`."""
 
     def __init__(self, parameters: _Parameters, name: str, block: Reduction, shape: Shape) -> None:
-        self.first = _convolution_bn(parameters, f"{name}.first", block.first, shape)
-        self.shape, self.out_shape = shape, self.first.out_shape
-        self.second = _convolution_bn(parameters, f"{name}.second", block.second, self.out_shape)
+        self.shape = shape
         self.halving = isinstance(block.pool, HalvingPool)
-        pooled = (shape[0], *self.out_shape[1:])
+        channels, height, width = shape
+        pooled = (channels, -(-height // 2), -(-width // 2)) if self.halving else shape
         self.shortcut = _Convolution(parameters, f"{name}.shortcut", pooled, norm=None, relu=False)
+        self.out_shape = self.shortcut.out_shape
+        self.residual: tuple[_Convolution, _Convolution] | None = None
+        if block.residual:
+            self.residual = (
+                _convolution_bn(parameters, f"{name}.first", block.first, shape),
+                _convolution_bn(parameters, f"{name}.second", block.second, self.out_shape),
+            )
         self.buffers = _Buffers()
 
     def forward(self, x: Array, batch: int, training: bool) -> Array:
-        middle = self.buffers("middle", self.out_shape, batch)
         out = self.buffers("out", self.out_shape, batch)
-        self.first.forward(x, middle, batch, training=training, add=False)
-        self.second.forward(middle, out, batch, training=training, add=False)
         pooled = x
         if self.halving:
             pooled = self.buffers("pooled", self.shortcut.shape, batch)
             kernels.halve(x, pooled, batch, False)
-        self.shortcut.forward(pooled, out, batch, training=training, add=True)
+        self.shortcut.forward(pooled, out, batch, training=training, add=False)
+        if self.residual:
+            first, second = self.residual
+            middle = self.buffers("middle", self.out_shape, batch)
+            first.forward(x, middle, batch, training=training, add=False)
+            second.forward(middle, out, batch, training=training, add=True)
         return out
 
     def backward(self, gradient: Array, batch: int) -> Array:
-        middle = self.buffers("gradient of middle", self.out_shape, batch)
         total = self.buffers("gradient", self.shape, batch)
-        middle[:], total[:] = 0, 0
-        self.second.backward(gradient, middle, batch)
-        self.first.backward(middle, total, batch)
+        total[:] = 0
+        if self.residual:
+            first, second = self.residual
+            middle = self.buffers("gradient of middle", self.out_shape, batch)
+            middle[:] = 0
+            second.backward(gradient, middle, batch)
+            first.backward(middle, total, batch)
         if self.halving:
             pooled = self.buffers("gradient of pooled", self.shortcut.shape, batch)
             pooled[:] = 0

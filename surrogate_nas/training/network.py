@@ -130,7 +130,10 @@ def _operation(operation: int, channels: int, network: Network) -> nn.Module:
 
 
 class Reduction(nn.Module):
-    """The residual block between stages, doubling the channels and halving the size (ResNetBasicblock)."""
+    """The residual block between stages, doubling the channels and halving the size (ResNetBasicblock).
+
+    Where `Network.residual` is false, only its shortcut.
+    """
 
     def __init__(self, channels: int, network: Network) -> None:
         """Build the block.
@@ -141,8 +144,10 @@ class Reduction(nn.Module):
         """
         super().__init__()
         stride = 1 if network.causal else 2
-        self.first = ConvolutionBN(channels // 2, channels, 3, network, stride=stride)
-        self.second = ConvolutionBN(channels, channels, 3, network)
+        self.residual = network.residual
+        if self.residual:
+            self.first = ConvolutionBN(channels // 2, channels, 3, network, stride=stride)
+            self.second = ConvolutionBN(channels, channels, 3, network)
         self.pool = nn.Identity() if network.causal else HalvingPool()
         self.shortcut = nn.Parameter(torch.empty(channels, channels // 2, 1, 1))
 
@@ -152,8 +157,8 @@ class Reduction(nn.Module):
         Args:
             x: Shape ``(batch, channels / 2, height, width)``.
         """
-        block: Tensor = self.second(self.first(x))
-        return block + convolve(self.pool(x), self.shortcut)
+        shortcut = convolve(self.pool(x), self.shortcut)
+        return shortcut + self.second(self.first(x)) if self.residual else shortcut
 
 
 class CellNetwork(nn.Module):

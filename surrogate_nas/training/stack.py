@@ -171,15 +171,17 @@ class _StackedReduction(nn.Module):
 
     def __init__(self, blocks: Sequence[Reduction]) -> None:
         super().__init__()
-        self.first = _Convolutions([block.first for block in blocks])
-        self.second = _Convolutions([block.second for block in blocks])
+        self.residual = blocks[0].residual
+        if self.residual:
+            self.first = _Convolutions([block.first for block in blocks])
+            self.second = _Convolutions([block.second for block in blocks])
         self.pool = blocks[0].pool
         self.shortcut = nn.Parameter(torch.cat([block.shortcut.detach() for block in blocks]))
         self.groups = len(blocks)
 
     def forward(self, x: Tensor) -> Tensor:
-        block: Tensor = self.second(self.first(x))
-        return block + convolve(self.pool(x), self.shortcut, groups=self.groups)
+        shortcut = convolve(self.pool(x), self.shortcut, groups=self.groups)
+        return shortcut + self.second(self.first(x)) if self.residual else shortcut
 
 
 class Stack(nn.Module):

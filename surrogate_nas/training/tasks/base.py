@@ -64,6 +64,7 @@ class Task:
         kind: Cross-entropy over classes, mean squared error, or cross-entropy at every position.
         channels: Default channels of the first stage.
         cells_per_stage: Default cells in each stage.
+        residual: Whether the stages are joined by the published residual blocks (see `Network`).
         schedule: How it is trained.
         tolerance: For regression: an answer further off than this counts as an error.
         source: Where the data comes from.
@@ -77,6 +78,7 @@ class Task:
     kind: Kind = "classification"
     channels: int = 4
     cells_per_stage: int = 1
+    residual: bool = True
     schedule: Schedule = field(default_factory=Schedule)
     tolerance: float = 0.0
     source: str = ""
@@ -115,6 +117,7 @@ class Task:
             input_channels=inputs,
             dimensions=2 if height > 1 else 1,
             causal=self.kind == "language",
+            residual=self.residual,
         )
 
     @property

@@ -1,5 +1,10 @@
 """Fashion-MNIST (Xiao et al., 2017): ten kinds of clothing, pooled from 28×28 to 14×14 pixels.
 
+The residual blocks between the stages are left out: in a network this small they do most of the work, whatever the
+cell. With them Kendall's tau between the validation losses of two seeds is .47, and with NAS-Bench-201's CIFAR-10
+error after 200 epochs .48; without, .78 and .60 (100 random cells, 3 epochs, 4 channels), and with 6 channels .82 and
+.63.
+
 The idx files are read from torchvision's folder, from the folder of Debian's package, or fetched with a checksum.
 """
 
@@ -130,6 +135,8 @@ TASK = Task(
     title="which piece of clothing is this? Fashion-MNIST at 14×14",
     load=load,
     classes=10,
+    channels=6,
+    residual=False,
     is_here=lambda: any(map(_holds, folders())),
     source="Fashion-MNIST, MIT licence, https://github.com/zalandoresearch/fashion-mnist",
 )
