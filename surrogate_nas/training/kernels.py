@@ -100,13 +100,34 @@ def convolve(padded: Array, weight: Array, out: Array, batch: int) -> None:
                             q[i] += c0 * u + c1 * v + c2 * w
                             s[i] += d0 * u + d1 * v + d2 * w
             done += 4
-        for rest in range(done, outputs):
-            o = out[rest, y]
+        while done + 2 <= outputs:
+            o, p = out[done, y], out[done + 1, y]
+            o[:], p[:] = 0, 0
+            for k in range(inputs):
+                for r in range(rows):
+                    x = padded[k, y + r]
+                    a, b = weight[done, k, r], weight[done + 1, k, r]
+                    a0, b0 = a[0], b[0]
+                    if columns == 1:
+                        for i in range(n):
+                            v = x[i]
+                            o[i] += a0 * v
+                            p[i] += b0 * v
+                    else:
+                        a1, b1, a2, b2 = a[1], b[1], a[2], b[2]
+                        x1, x2 = x[batch:], x[2 * batch :]
+                        for i in range(n):
+                            u, v, w = x[i], x1[i], x2[i]
+                            o[i] += a0 * u + a1 * v + a2 * w
+                            p[i] += b0 * u + b1 * v + b2 * w
+            done += 2
+        if done < outputs:
+            o = out[done, y]
             o[:] = 0
             for k in range(inputs):
                 for r in range(rows):
                     for t in range(columns):
-                        factor, x = weight[rest, k, r, t], padded[k, y + r][t * batch :]
+                        factor, x = weight[done, k, r, t], padded[k, y + r][t * batch :]
                         for i in range(n):
                             o[i] += factor * x[i]
 
