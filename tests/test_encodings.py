@@ -146,7 +146,7 @@ def test_the_signal_of_cells_worked_out_by_hand() -> None:
     )
     total, logarithm, input_share, *rest = encode(np.array([skips.choices]), "signal")[0]
     assert (total, input_share) == (16.0, 1.0) and logarithm == pytest.approx(np.log(16))
-    assert rest[8:10] == [0.0, 4.0] and rest[-1] == 0.0
+    assert rest[7:9] == [0.0, 4.0] and rest[-1] == 0.0
     expected = [2.0, np.log(2), 0.5, 0.0, 0.5, 0.0, 1.0, 0.5, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 1.0, np.log(2)]
     np.testing.assert_allclose(encode(np.array([convolution.choices]), "signal")[0], expected, atol=1e-6)
     assert not encode(np.array([dead.choices]), "signal").any()
