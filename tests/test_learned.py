@@ -16,7 +16,7 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evaluation import evaluate, split_cells
 from surrogate_nas.surrogates.storage import Card, save
-from tests.test_cli import Snas, snas  # noqa: F401
+from tests.conftest import Snas
 
 
 def stored(bench: TableBenchmark, metric: str, path: Path, epochs: int | None = None) -> Path:
@@ -113,7 +113,7 @@ def test_files_that_do_not_go_together_are_refused(small: TableBenchmark, files:
         load(f"surrogate:{small.path}")
 
 
-def test_fit_and_predict_on_the_command_line(snas: Snas, tmp_path: Path) -> None:  # noqa: F811
+def test_fit_and_predict_on_the_command_line(snas: Snas, tmp_path: Path) -> None:
     out = tmp_path / "m.h5"
     target = ("fit", "analog-cifar10", "--target", "digital_error")
     fitted = snas(*target, "--train", 60, "--model", "ridge", "--out", out, "--json")
@@ -142,13 +142,13 @@ def test_what_cannot_be_fitted_is_one_line(
     snas: Snas,
     tmp_path: Path,
     arguments: tuple[object, ...],
-    says: str,  # noqa: F811
+    says: str,
 ) -> None:
     ended = snas("fit", "analog-cifar10", *arguments, "--out", tmp_path / "m.h5")
     assert ended.code == 2 and says in ended.err and ended.err.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
-def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:  # noqa: F811
+def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:
     file = files.removeprefix("surrogate:").split(",")[0]
     ended = snas("predict", file, "conv")
     assert ended.code == 2 and "Malformed cell" in ended.err
