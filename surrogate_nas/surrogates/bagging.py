@@ -34,7 +34,7 @@ class Bagging(Surrogate):
         *,
         seed: int = 0,
         calibrate: bool = True,
-        parts: int = 8,
+        parts: int = 16,
         encoding: str | None = None,
         extra: Sequence[str] = (),
     ) -> None:

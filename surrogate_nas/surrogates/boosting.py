@@ -1,4 +1,4 @@
-"""Boosted trees: XGBoost (Chen & Guestrin, KDD 2016), eight boosters averaged."""
+"""Boosted trees: XGBoost (Chen & Guestrin, KDD 2016), sixteen boosters averaged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Boosting(Bagging):
         *,
         seed: int = 0,
         calibrate: bool = True,
-        parts: int = 8,
+        parts: int = 16,
         encoding: str | None = None,
         extra: Sequence[str] = (),
         trees: int = 500,

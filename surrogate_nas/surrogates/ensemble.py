@@ -24,8 +24,8 @@ Member = tuple[str, Mapping[str, Any], float]
 
 MEMBERS: dict[str, tuple[Member, ...]] = {
     "accuracy": (
-        ("xgboost", {}, 2.0),
-        ("extra_trees", {}, 1.5),
+        ("xgboost", {}, 1.0),
+        ("extra_trees", {}, 1.0),
         ("gp", {"warp": True}, 1.0),
         ("gp", {}, 1.0),
     ),

@@ -70,10 +70,10 @@ class ExtraTrees(Bagging):
         *,
         seed: int = 0,
         calibrate: bool = True,
-        parts: int = 8,
+        parts: int = 16,
         encoding: str | None = None,
         extra: Sequence[str] = (),
-        trees: int = 25,
+        trees: int = 15,
         column_sample: float = 0.5,
     ) -> None:
         """Store the knobs.
