@@ -131,15 +131,19 @@ def noise_ceiling(space: NB201, values: Floats) -> dict[str, float]:
         values: Shape ``(len(space),)``, NaN where a cell has none.
 
     Returns:
-        τ in the bands of `bands`, over the cells that have twins.
+        τ by the names of `BANDS`, over the cells of each band that have twins.
     """
     measured = np.flatnonzero(np.isfinite(values))
     classes = space.functional_classes[measured]
     truth = values[measured]
     counts, sums = np.bincount(classes), np.bincount(classes, weights=truth)
     has_twin = counts[classes] > 1
-    twins = (sums[classes] - truth)[has_twin] / (counts[classes][has_twin] - 1)
-    return bands(truth[has_twin], twins)
+    twins = (sums[classes] - truth) / np.maximum(counts[classes] - 1, 1)
+    found = {}
+    for name, share in BANDS.items():
+        part = has_twin & (truth <= np.quantile(truth, share))
+        found[name] = bands(truth[part], twins[part])["kendall"]
+    return found
 
 
 @dataclass(frozen=True)
