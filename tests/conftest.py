@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from surrogate_nas.benchmarks import TableBenchmark, load
+from surrogate_nas.cli import main
 from surrogate_nas.metrics import Metric, Network
 from surrogate_nas.sources import nb201
 from surrogate_nas.sources.home import HOME_VARIABLE, home, table_path
@@ -95,3 +99,29 @@ def small(tmp_path: Path) -> TableBenchmark:
     table.add(Metric("valid_seconds", "s", "record", "cost"), None, np.full(15625, 1.0))
     write_table(table, tmp_path / "small.h5")
     return TableBenchmark(tmp_path / "small.h5")
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Snas = Callable[..., Outcome]
+
+
+@pytest.fixture
+def snas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Snas:
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["snas", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run

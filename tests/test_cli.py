@@ -5,45 +5,16 @@ from __future__ import annotations
 import json
 import re
 import stat
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from surrogate_nas.cli import main
 from surrogate_nas.sources.home import HOME_VARIABLE
 from surrogate_nas.sources.nb201 import MIRROR_VARIABLE
+from tests.conftest import Outcome, Snas
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"
 BROKEN = "tests/broken_strategies.py"
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Snas = Callable[..., Outcome]
-
-
-@pytest.fixture
-def snas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Snas:
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["snas", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Outcome(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
 
 
 def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas: Snas) -> None:

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import kendalltau
 
 import surrogate_nas as sn
-from surrogate_nas.papers import reproduce
+from surrogate_nas.papers import predictors, reproduce
 
 
 def test_the_nas_bench_201_table_stands_beside_the_published_one(fetched: Path, tmp_path: Path) -> None:
@@ -52,3 +52,21 @@ def test_the_losses_rank_as_computed_by_hand(fetched: Path, tmp_path: Path) -> N
     assert rows["CIFAR-10", "valid_error[200]", "kendall"] == pytest.approx(0.894, abs=5e-4)
     assert rows["CIFAR-10", "train_loss[200]", "test_accuracy_of_best"] == pytest.approx(94.02, abs=5e-3)
     assert (tmp_path / "losses.png").stat().st_size > 20_000
+
+
+def test_predictors_stand_beside_the_published_ones(
+    fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fetched
+    monkeypatch.setattr(predictors, "SIZES", (78,))
+    monkeypatch.setattr(predictors, "MODELS", ("ridge", "gp"))
+    rows = {(r.method, r.dataset, r.metric): r for r in reproduce("predictors", folder=tmp_path, runs=2).rows}
+    ours = rows["gp (ours)", "CIFAR-10", "kendall@78"]
+    assert ours.runs == 2 and ours.evaluations == 78
+    assert ours.ours is not None and 0.6 < ours.ours < 0.9 and "from PINAT" in ours.verdict
+    assert rows["PINAT", "CIFAR-10", "kendall@1563"].published == 0.784
+    assert rows["NAR-Former", "CIFAR-10", "kendall@1563"].mark == "?"
+    ceiling = rows["valid_error as the mean of functional twins", "CIFAR-10", "kendall@15625"].ours
+    assert ceiling == pytest.approx(0.90, abs=0.005)
+    assert ("ridge (ours)", "ImageNet16-120", "kendall@78") in rows
+    assert (tmp_path / "predictors.png").stat().st_size > 20_000

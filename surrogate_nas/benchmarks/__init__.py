@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks import live
+from surrogate_nas.benchmarks import learned, live
 from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
@@ -20,6 +20,10 @@ from surrogate_nas.table import write_table
 __all__ = ["Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available", "default", "load"]
 
 
+TABLE_SUFFIX = ".h5"
+"""A name that ends so is the path of a table."""
+
+
 def default() -> str:
     """The name of the benchmark that needs no download."""
     return analog.NAME
@@ -29,7 +33,8 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
     """Open a benchmark.
 
     Args:
-        name: Such as ``nb201-cifar10``, or ``live:TASK`` to train.
+        name: Such as ``nb201-cifar10``, ``live:TASK`` to train, ``surrogate:FILE`` to predict, or the path of a table
+            (``.h5``).
         with_: Files whose metrics are joined to it, such as those that ``snas measure`` writes.
 
     Raises:
@@ -42,6 +47,10 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
 def _load(name: str) -> Benchmark:
     if name.startswith(live.PREFIX):
         return live.open_live(name.removeprefix(live.PREFIX))
+    if name.startswith(learned.PREFIX):
+        return learned.open_learned(name.removeprefix(learned.PREFIX))
+    if name.endswith(TABLE_SUFFIX):
+        return open_table(Path(name))
     path = table_path(name)
     if name == analog.NAME:
         return _load_embedded(path)
@@ -49,7 +58,7 @@ def _load(name: str) -> Benchmark:
         return open_table(path)
     if name in nb201.NAMES:
         raise UserError(f"{name} is not here yet: run snas data fetch nb201 (17 MB).")
-    raise unknown("benchmark", name, [*known(), f"{live.PREFIX}TASK"])
+    raise unknown("benchmark", name, [*known(), f"{live.PREFIX}TASK", f"{learned.PREFIX}FILE"])
 
 
 def _load_embedded(path: Path) -> TableBenchmark:

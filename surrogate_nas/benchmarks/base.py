@@ -179,6 +179,14 @@ class Benchmark(ABC):
             UserError: The metric is not held for every cell.
         """
 
+    def final(self, cell: Cell) -> dict[str, float]:
+        """What is reported of a found cell and was never searched on: its final metrics, after their longest runs.
+
+        Args:
+            cell: A cell of `space`.
+        """
+        return {metric.name: float(self.query(cell, metric.name)) for metric in self.metrics if metric.kind == "final"}
+
     @property
     @abstractmethod
     def fingerprint(self) -> str:

@@ -10,23 +10,25 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import ANALYTIC, Metric, Network
 from surrogate_nas.space import Cell
+from surrogate_nas.surrogates.storage import is_surrogate
 from surrogate_nas.table import Seed
 
 
 def open_extra(file: Path) -> Benchmark:
-    """Open a file whose metrics can be joined; a further kind of file is a line here.
+    """Open a file whose metrics can be joined.
 
     Args:
-        file: A table.
+        file: A table, or a surrogate that ``snas fit`` saved.
 
     Raises:
         UserError: The file is missing, damaged or of another format.
     """
-    return open_table(file)
+    return open_learned(str(file)) if is_surrogate(file) else open_table(file)
 
 
 class JoinedBenchmark(Benchmark):
@@ -64,7 +66,8 @@ class JoinedBenchmark(Benchmark):
         names = ", ".join(metric.name for metric in added)
         self.title = f"{base.title}; joined: {names}"
         self.source = "; ".join([base.source, *(f"{extra.name}: {extra.source}" for extra in extras)])
-        self.banner = " ".join(filter(None, dict.fromkeys([base.banner, *(extra.banner for extra in extras)])))
+        warnings = [f"{file}: {extra.banner}" for extra, file in zip(extras, files, strict=True) if extra.banner]
+        self.banner = " ".join(filter(None, [base.banner, *warnings]))
         self.charge = f"{base.charge} Joined metrics ({names}) were measured before and are free."
         self.has_columns = base.has_columns and all(extra.has_columns for extra in extras)
         self._by_name = {metric.name: metric for metric in self.metrics}

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from surrogate_nas.cli import data, hardware, lab
+from surrogate_nas.cli import data, hardware, lab, surrogates, table
 from surrogate_nas.cli.output import note
 from surrogate_nas.errors import UserError
 
@@ -27,7 +27,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(lab.new_app, name="new")
 for _command in (
     data.benchmarks, data.path, lab.query, lab.search, lab.compare, lab.report, lab.check, lab.paper, lab.train,
-    hardware.measure,
+    hardware.measure, surrogates.fit, surrogates.predict, table.table,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.papers import losses, search
+from surrogate_nas.papers import losses, predictors, search
 from surrogate_nas.papers.rows import PaperResult
 from surrogate_nas.results import Store
 
@@ -23,7 +23,12 @@ class Paper(Protocol):
         """Make the rows, and draw the picture into `folder`."""
 
 
-PAPERS: dict[str, Paper] = {"nb201": search.nb201, "nats": search.nats, "losses": losses.losses}
+PAPERS: dict[str, Paper] = {
+    "nb201": search.nb201,
+    "nats": search.nats,
+    "losses": losses.losses,
+    "predictors": predictors.predictors,
+}
 """Every paper by name."""
 
 

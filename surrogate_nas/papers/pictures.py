@@ -76,6 +76,46 @@ def draw_losses(rows: Sequence[Row], path: Path) -> None:
     _save(figure, path)
 
 
+def draw_predictors(rows: Sequence[Row], path: Path) -> None:
+    """Kendall's τ of every predictor over the number of training cells, a panel a data set.
+
+    Args:
+        rows: The rows of the paper on predictors.
+        path: The PNG.
+    """
+    curves: dict[tuple[str, str], list[tuple[int, float, float]]] = {}
+    for row in rows:
+        tau = row.published if row.ours is None else row.ours
+        curves.setdefault((row.dataset, row.method), []).append(
+            (int(row.evaluations or 0), tau or 0.0, row.ours_std or 0.0)
+        )
+    datasets = list(dict.fromkeys(dataset for dataset, _ in curves))
+    figure = Figure(figsize=(4.2 * len(datasets), 4.5), layout="constrained")
+    for axes, dataset in zip(figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0], datasets, strict=True):
+        for (of, method), points in curves.items():
+            if of != dataset:
+                continue
+            sizes, taus, spreads = np.array(points).T
+            if len(sizes) == 1 and sizes[0] > _LARGEST_SIZE:
+                axes.axhline(taus[0], color="grey", linewidth=0.8)
+                axes.annotate(method, (_LARGEST_SIZE, taus[0]), ha="right", va="bottom", fontsize=7)
+                continue
+            ours = method.endswith("(ours)")
+            axes.errorbar(sizes, taus, spreads if ours else None, label=method, marker="o" if ours else ".",
+                          linewidth=2 if ours else 0.9, linestyle="-" if ours else "--", capsize=2)  # fmt: skip
+        axes.set(xscale="log", xlabel="training cells", title=dataset, ylim=(0.3, 1.0))
+        axes.set_xticks(_SIZE_TICKS, [str(n) for n in _SIZE_TICKS])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right", fontsize=7)
+    figure.supylabel("Kendall's τ with the test error of all cells")
+    _save(figure, path)
+
+
+_LARGEST_SIZE = 2000
+_SIZE_TICKS = (78, 156, 469, 781, 1563)
+
+
 def _share_text(metric: str) -> str:
     return {"kendall": "all cells", "kendall_best_half": "best half"}.get(metric, "best quarter")
 

@@ -1,5 +1,64 @@
-"""Surrogates: models that learn one metric from a few cells and predict it, with uncertainty, for the others."""
+"""Surrogates: models that learn one metric from a few cells and predict it, with uncertainty, for the others.
 
+`MODELS` names every model; its file is imported when the model is first made, so that none of the libraries behind
+them is loaded before it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.metrics import Quantity
+from surrogate_nas.plugin import import_file
 from surrogate_nas.surrogates.base import Prediction, Surrogate
 
-__all__ = ["Prediction", "Surrogate"]
+__all__ = ["MODELS", "Prediction", "Surrogate", "make_model", "model_class"]
+
+MODELS: dict[str, str] = {
+    "xgboost": "surrogates.boosting:Boosting",
+    "gp": "surrogates.gp:GaussianProcess",
+    "extra_trees": "surrogates.extra_trees:ExtraTrees",
+    "ridge": "surrogates.ridge:Ridge",
+    "ensemble": "surrogates.ensemble:Ensemble",
+}
+"""Every model by name, as ``module:Class`` inside this package."""
+
+
+def model_class(name: str) -> type[Surrogate]:
+    """Return a model's class.
+
+    Args:
+        name: A key of `MODELS`, or ``file.py:Class`` for one's own.
+
+    Raises:
+        UserError: There is no such model.
+    """
+    file, _, class_name = name.rpartition(":")
+    if file.endswith(".py"):
+        found = getattr(import_file(Path(file), "surrogate"), class_name, None)
+        if not (isinstance(found, type) and issubclass(found, Surrogate)):
+            raise UserError(f"{file} has no class {class_name} that is a Surrogate.")
+        return found
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    module, _, class_name = MODELS[name].partition(":")
+    cls: type[Surrogate] = getattr(importlib.import_module(f"surrogate_nas.{module}"), class_name)
+    return cls
+
+
+def make_model(name: str, quantity: Quantity = "error", *, seed: int = 0, **settings: Any) -> Surrogate:
+    """Make an unfitted model.
+
+    Args:
+        name: A key of `MODELS`, or ``file.py:Class``.
+        quantity: Of the metric to learn.
+        seed: The root of the model's randomness.
+        **settings: The model's own.
+
+    Raises:
+        UserError: There is no such model.
+    """
+    return model_class(name)(quantity, seed=seed, **settings)

@@ -1,18 +1,31 @@
-"""One interface for every surrogate: cells and values in, a mean and a standard deviation for any cell out."""
+"""One interface for every surrogate: cells and values in, a mean and a standard deviation for any cell out.
+
+What all models share is done here once: the checks of what is given, the transform of the target by the metric's
+quantity, and the calibration of the uncertainty (Vovk, "Cross-conformal predictors", 2015, on errors divided by the
+model's own standard deviation, as in Lei et al., JASA 2018). A model adds what it learns and how it predicts.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Quantity
-from surrogate_nas.space import Cell
+from surrogate_nas.space import Cell, Space, space_named
+from surrogate_nas.surrogates.target import Floats, Target, fit_target
 
-Floats = NDArray[np.float64]
+Arrays = Mapping[str, NDArray[Any]]
+"""Numbers by name, as they are written to a file; bytes go in as ``uint8``."""
+
+LEVEL, Z90 = 0.90, 1.6449
+"""The calibrated level, and the half width of its interval in standard deviations."""
+FEWEST_CELLS = 2
+_FOLDS = 5
 
 
 class Prediction(NamedTuple):
@@ -20,7 +33,8 @@ class Prediction(NamedTuple):
 
     Attributes:
         mean: Shape ``(n,)``.
-        std: Shape ``(n,)``: the standard deviation of the error to expect.
+        std: Shape ``(n,)``, calibrated: ``mean ± 1.645 std`` is made to hold 90 % of unseen cells. Errors have heavier
+            tails than a normal distribution, so other levels are approximate.
     """
 
     mean: Floats
@@ -30,40 +44,82 @@ class Prediction(NamedTuple):
 class Surrogate(ABC):
     """Learns one metric of cells.
 
-    Subclasses are one file each. Cells go in, never matrices: how a cell becomes columns is the model's own choice
-    (`surrogate_nas.space.encodings`), and so is the transform of the target, by the metric's quantity.
+    Subclasses are one file each and give `_learn`, `_foresee`, `_arrays` and `_restore`, all in the transformed
+    target (about zero mean and unit variance). Cells go in, never matrices: how a cell becomes columns is the model's
+    own choice (`surrogate_nas.space.encodings`). A model that has predictions for its own training cells by parts of
+    itself that did not see them gives `_held_out` too; the others are refitted on folds, for the calibration.
 
     Attributes:
         name: The key in `MODELS`.
         quantity: ``error`` (%), ``loss``, ``cost`` or ``structure``: what kind of number is learned.
         seed: The root of the model's randomness.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.surrogates import make_model
+        >>> cells = nb201()[:50]
+        >>> model = make_model("ridge", "cost").fit(cells, [sum(cell.choices) + 1.0 for cell in cells])
+        >>> model.predict(cells[:3]).mean.shape
+        (3,)
     """
 
     name: ClassVar[str]
+    _space: Space
+    _target: Target
+    _widening: float
+    _of_training: Prediction
 
-    def __init__(self, quantity: Quantity = "error", *, seed: int = 0) -> None:
+    def __init__(self, quantity: Quantity = "error", *, seed: int = 0, calibrate: bool = True) -> None:
         """Store what is learned.
 
         Args:
             quantity: Of the metric (see `surrogate_nas.metrics.Metric`); decides the target's transform.
             seed: The root of the model's randomness.
+            calibrate: Whether the standard deviation is calibrated; False where only the mean matters.
         """
         self.quantity: Quantity = quantity
         self.seed = seed
+        self.calibrate = calibrate
 
-    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """The arguments that make this model again, unfitted; plain JSON values."""
+        return {"quantity": self.quantity, "seed": self.seed, "calibrate": self.calibrate}
+
     def fit(self, cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]) -> Self:
-        """Learn from measured cells; returns itself.
+        """Learn from measured cells, forgetting what was learned before; returns itself.
 
         Args:
-            cells: Cells of one space, at least 2; a cell may be there more than once.
-            values: Shape ``(n,)``, finite, in the metric's unit.
+            cells: Cells of one space, at least 2 different ones; the values of a repeated cell are averaged.
+            values: Shape ``(n,)``, finite, not all equal, in the metric's unit.
 
         Raises:
-            UserError: The values are not finite, not as many as the cells, or too few.
+            UserError: The values are not finite, all equal, not as many as the cells, or too few.
         """
+        self._space = space_of(cells)
+        cells, values = check_data(cells, values)
+        self._target = self._scale_of(values)
+        target = self._target.forward(values)
+        self._learn(cells, target)
+        self._widening = 1.0
+        if self.calibrate:
+            mean, std = self._target.backward(*self._held_out(cells, target))
+            self._widening = _calibrated(values, Prediction(mean, std))
+            self._of_training = Prediction(mean, std * self._widening)
+        return self
 
-    @abstractmethod
+    @property
+    def held_out(self) -> Prediction:
+        """What parts of the model that had not seen a training cell predict for it, in the order of the cells.
+
+        Repeated cells count once. It is there after a fit with `calibrate`, and is not stored.
+
+        Raises:
+            UserError: The model was not fitted with calibration, or comes from a file.
+        """
+        if not hasattr(self, "_of_training"):
+            raise UserError(f"This {self.name} surrogate has no held-out predictions: fit it with calibrate=True.")
+        return self._of_training
+
     def predict(self, cells: Sequence[Cell]) -> Prediction:
         """Predict cells, also those never seen.
 
@@ -71,5 +127,172 @@ class Surrogate(ABC):
             cells: Cells of the space that was learned from.
 
         Raises:
+            UserError: Nothing was learned yet, or a cell is of another space.
+        """
+        if not hasattr(self, "_widening"):
+            raise UserError(f"The {self.name} surrogate has learned nothing yet: call fit first.")
+        if not len(cells):
+            return Prediction(np.empty(0), np.empty(0))
+        if space_of(cells) is not self._space:
+            raise UserError(f"This surrogate learned cells of {self._space.name}; {cells[0]} is none.")
+        mean, std = self._target.backward(*self._foresee(cells))
+        return Prediction(mean, std * self._widening)
+
+    def _scale_of(self, values: Floats) -> Target:
+        """The transform of the target; a model overrides it where another scale suits it better.
+
+        Args:
+            values: Shape ``(n,)``, finite, not all equal, in the metric's unit.
+        """
+        return fit_target(values, self.quantity)
+
+    @abstractmethod
+    def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
+        """Learn the transformed target of different cells.
+
+        Args:
+            cells: At least 2.
+            target: Shape ``(n,)``, zero mean and unit variance.
+        """
+
+    @abstractmethod
+    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
+        """Predict the transformed target, with a standard deviation that is right up to a factor.
+
+        Args:
+            cells: Any cells of the space.
+        """
+
+    @abstractmethod
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything that was learned."""
+
+    @abstractmethod
+    def _restore(self, arrays: Arrays) -> None:
+        """Take back what `_arrays` gave.
+
+        Args:
+            arrays: By the same names.
+        """
+
+    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
+        """Predictions of the training cells, in the transformed target, by models that did not see them.
+
+        Args:
+            cells: What `_learn` was given.
+            target: Likewise.
+        """
+        mean, std = np.empty(len(cells)), np.empty(len(cells))
+        for fold in folds(len(cells), _FOLDS, self.seed):
+            kept = np.setdiff1d(np.arange(len(cells)), fold)
+            part = type(self)(**self.settings())
+            part._space = self._space
+            part._learn([cells[i] for i in kept], target[kept])
+            mean[fold], std[fold] = part._foresee([cells[i] for i in fold])
+        return Prediction(mean, std)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What was learned, as arrays; with `settings` it makes the model again.
+
+        Raises:
             UserError: Nothing was learned yet.
         """
+        if not hasattr(self, "_widening"):
+            raise UserError(f"The {self.name} surrogate has learned nothing yet: call fit first.")
+        common = {
+            "target": np.array(self._target.numbers),
+            "widening": np.array(self._widening),
+            "space": np.frombuffer(self._space.name.encode(), dtype=np.uint8),
+        }
+        return common | {f"model/{name}": values for name, values in self._arrays().items()}
+
+    @classmethod
+    def from_state(cls, settings: Mapping[str, Any], state: Arrays) -> Self:
+        """Make a fitted model of what `settings` and `state` gave.
+
+        Args:
+            settings: The constructor's arguments.
+            state: The arrays.
+
+        Raises:
+            LookupError: An array is missing.
+        """
+        model = cls(**settings)
+        model._space = space_named(bytes(state["space"]).decode())
+        model._target = Target(*(float(number) for number in state["target"]))
+        model._restore({name.removeprefix("model/"): array for name, array in state.items() if name[:6] == "model/"})
+        model._widening = float(state["widening"])
+        return model
+
+
+def _calibrated(values: Floats, held_out: Prediction) -> float:
+    """The factor that makes ``mean ± 1.645 std`` hold 90 % of the held-out values."""
+    scores = np.abs(values - held_out.mean) / np.maximum(held_out.std, 1e-12)
+    rank = min(int(np.ceil(LEVEL * (len(scores) + 1))), len(scores))
+    return max(float(np.sort(scores)[rank - 1]) / Z90, 1e-6)
+
+
+def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:
+    """Split ``range(n)`` at random into at most `k` parts of about equal size, none of them empty.
+
+    Args:
+        n: At least 2.
+        k: At least 2.
+        seed: Seeds the shuffle.
+    """
+    order = np.random.default_rng(seed).permutation(n)
+    return [np.sort(order[i :: min(k, n)]) for i in range(min(k, n))]
+
+
+def space_of(cells: Sequence[Cell]) -> Space:
+    """The registered space that all cells belong to.
+
+    Args:
+        cells: Cells.
+
+    Raises:
+        UserError: There are none, or they belong to no registered space or to several.
+    """
+    if isinstance(cells, Space):
+        return cells
+    if not len(cells):
+        raise UserError("A surrogate needs cells; none was given.")
+    from surrogate_nas.space import SPACES
+
+    for make in SPACES.values():
+        space = make()
+        if all(isinstance(cell, Cell) and len(cell.choices) == len(space.positions) for cell in cells):
+            return space
+    raise UserError(f"{cells[0]!r} belongs to no space that surrogates know: {', '.join(SPACES)}.")
+
+
+def check_data(cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]) -> tuple[list[Cell], Floats]:
+    """Check what a surrogate is to learn from, and average the values of repeated cells.
+
+    Args:
+        cells: Cells of one space.
+        values: One finite number a cell.
+
+    Returns:
+        Different cells in the order of their first appearance, and their values, shape ``(n,)``.
+
+    Raises:
+        UserError: Lengths differ, a value is no finite number, or there are fewer than two different values.
+    """
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"The values to learn are not all numbers: {error}.") from error
+    if numbers.shape != (len(cells),):
+        raise UserError(f"{len(cells)} cells need {len(cells)} values, not an array of shape {numbers.shape}.")
+    if not np.isfinite(numbers).all():
+        bad = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise UserError(f"The value of {cells[bad]} is {numbers[bad]}; a surrogate learns from finite numbers only.")
+    index: dict[Cell, int] = {}
+    place = [index.setdefault(cell, len(index)) for cell in cells]
+    means = np.bincount(place, weights=numbers) / np.bincount(place)
+    if len(index) < FEWEST_CELLS:
+        raise UserError(f"A surrogate needs at least {FEWEST_CELLS} different cells to learn from, not {len(index)}.")
+    if np.ptp(means) == 0:
+        raise UserError(f"All {len(index)} cells have the value {means[0]:g}: there is nothing to learn.")
+    return list(index), means

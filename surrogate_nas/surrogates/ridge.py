@@ -1,0 +1,97 @@
+"""Ridge regression: operation counts for costs, paths and graph features for everything else.
+
+A cell's latency is nearly the sum of what its operations take, dead ones included, so counts and the plain scale suit
+it, from ten cells on. The penalty is the one of the least leave-one-out error, which has a closed form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.metrics import Quantity
+from surrogate_nas.space import Cell
+from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
+from surrogate_nas.surrogates.columns import columns
+from surrogate_nas.surrogates.target import Floats, Target, fit_target
+
+_PENALTIES = np.logspace(-4, 4, 33)
+
+
+class Ridge(Surrogate):
+    """Linear in the columns of an encoding."""
+
+    name: ClassVar[str] = "ridge"
+
+    def __init__(
+        self,
+        quantity: Quantity = "error",
+        *,
+        seed: int = 0,
+        calibrate: bool = True,
+        encoding: str | None = None,
+        extra: Sequence[str] = (),
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            quantity: Of the metric; costs are learned on their own scale, the rest as logarithms.
+            seed: Without meaning here: nothing is random.
+            calibrate: Whether the standard deviation is calibrated.
+            encoding: The columns; None for ``operation_counts`` of costs and ``path_and_graph`` of the rest.
+            extra: Free metrics to add as columns.
+        """
+        super().__init__(quantity, seed=seed, calibrate=calibrate)
+        self.encoding = encoding or ("operation_counts" if quantity == "cost" else "path_and_graph")
+        self.extra = tuple(extra)
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return super().settings() | {"encoding": self.encoding, "extra": list(self.extra)}
+
+    def _scale_of(self, values: Floats) -> Target:
+        return fit_target(values, "structure" if self.quantity == "cost" else self.quantity)
+
+    def _matrix(self, cells: Sequence[Cell]) -> Floats:
+        return columns(self._space, cells, self.encoding, self.extra).astype(np.float64)
+
+    def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
+        matrix = self._matrix(cells)
+        self._centre, self._spread = matrix.mean(axis=0), matrix.std(axis=0)
+        self._spread[self._spread < 1e-9] = 1.0
+        left, values, right = np.linalg.svd((matrix - self._centre) / self._spread, full_matrices=False)
+        self._offset = float(target.mean())
+        projected = left.T @ (target - self._offset)
+        found = []
+        for penalty in _PENALTIES:
+            shrink = values**2 / (values**2 + penalty)
+            leverage = (left**2) @ shrink + 1 / len(target)
+            errors = (target - self._offset - left @ (shrink * projected)) / np.maximum(1 - leverage, 1e-6)
+            found.append((float((errors**2).mean()), float(penalty), errors, leverage))
+        mean_square, self._penalty, self._errors, _ = min(found, key=lambda entry: entry[0])
+        inverse = values / (values**2 + self._penalty)
+        self._weights = right.T @ (inverse * projected)
+        self._root = right.T / np.sqrt(values**2 + self._penalty)
+        self._noise = float(np.sqrt(mean_square))
+
+    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
+        scaled = (self._matrix(cells) - self._centre) / self._spread
+        stretch = 1 + ((scaled @ self._root) ** 2).sum(axis=1)
+        return Prediction(scaled @ self._weights + self._offset, self._noise * np.sqrt(stretch))
+
+    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
+        return Prediction(target - self._errors, self._foresee(cells).std)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            "weights": self._weights, "centre": self._centre, "spread": self._spread, "root": self._root,
+            "offset_and_noise": np.array([self._offset, self._noise]),
+        }  # fmt: skip
+
+    def _restore(self, arrays: Arrays) -> None:
+        self._weights, self._centre, self._spread = arrays["weights"], arrays["centre"], arrays["spread"]
+        self._root = arrays["root"]
+        self._offset, self._noise = (float(number) for number in arrays["offset_and_noise"])
