@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.papers import losses, search
+from surrogate_nas.papers import latency, losses, search
 from surrogate_nas.papers.rows import PaperResult
 from surrogate_nas.results import Store
 
@@ -24,6 +24,7 @@ class Paper(Protocol):
 
 
 PAPERS: dict[str, Paper] = {"nb201": search.nb201, "nats": search.nats, "losses": losses.losses}
+PAPERS["latency"] = latency.latency
 """Every paper by name."""
 
 

@@ -18,6 +18,7 @@ from surrogate_nas.surrogates.base import Prediction, Surrogate
 __all__ = ["MODELS", "Prediction", "Surrogate", "make_model", "model_class"]
 
 MODELS: dict[str, str] = {
+    "latency": "surrogates.latency:Latency",
     "ridge": "surrogates.ridge:Ridge",
 }
 """Every model by name, as ``module:Class`` inside this package."""
