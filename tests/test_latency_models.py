@@ -13,7 +13,7 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Metric, Network
 from surrogate_nas.papers import reproduce
-from surrogate_nas.papers.latency import HELP_POOL, PUBLISHED, UNSEEN, chip, known_devices, score
+from surrogate_nas.papers.latency import HELP_POOL, PUBLISHED, UNSEEN, Setting, chip, known_devices, score, split
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space.encodings import edge_live, operation_counts
 from surrogate_nas.surrogates import make_model
@@ -66,11 +66,12 @@ def rho(model: Latency, space: NB201, values: Values, measured: list[int]) -> fl
     return float(spearmanr(model.predict(space).mean, values).statistic)
 
 
-def test_known_devices_help_a_new_one(taught: Latency, space: NB201, drawn: list[int]) -> None:
+def test_known_devices_help_a_new_one(taught: Latency, space: NB201) -> None:
     noise = np.exp(0.1 * np.random.default_rng(0).standard_normal(len(space)))
     new = noise * latency_of(space, (0.0, 0.3, 1.8, 5.0, 2.0), compiled=True)
-    with_them, without = rho(taught, space, new, drawn[:10]), rho(Latency(), space, new, drawn[:10])
-    assert with_them > 0.95 and with_them > without + 0.02
+    draws = [[int(i) for i in np.random.default_rng(k).choice(len(space), 8, replace=False)] for k in range(5)]
+    with_them, without = (np.mean([rho(m, space, new, drawn) for drawn in draws]) for m in (taught, Latency()))
+    assert with_them > 0.94 and with_them > without + 0.01
 
 
 def test_additive_latencies_are_learned_from_ten_cells(taught: Latency, space: NB201, drawn: list[int]) -> None:
@@ -188,25 +189,37 @@ def test_devices_of_one_chip_never_teach_each_other() -> None:
     assert not {chip(device) for device in HELP_POOL} & {chip(device) for device in UNSEEN}
 
 
+def test_helps_protocol_trims_both_ends_and_keeps_test_cells_apart() -> None:
+    latencies = np.random.default_rng(0).permutation(15625).astype(float)
+    measured, tested = split(latencies, 900, 0, whole=False)
+    assert len(measured) == 720 and measured.max() < 900
+    assert len(tested) == 800 and 900 <= tested.min() and tested.max() < 1900
+    assert latencies[tested].min() > np.quantile(latencies[900:1900], 0.09)
+    measured, tested = split(latencies, 10, 0, whole=True)
+    assert sorted([*measured, *tested]) == list(range(15625))
+    assert not np.array_equal(measured, split(latencies, 10, 1, whole=True)[0])
+
+
 @pytest.mark.data
-@pytest.mark.parametrize(("device", "least"), zip(UNSEEN, (0.98, 0.97, 0.87, 0.92, 0.97, 0.98), strict=True))
+@pytest.mark.parametrize(("device", "least"), list(zip(UNSEEN, (0.98, 0.97, 0.87, 0.92, 0.97, 0.98), strict=True)))
 def test_ten_cells_of_a_real_unseen_device(real: TableBenchmark, device: str, least: float) -> None:
     pool = {name: real.column(f"latency@{name}") for name in HELP_POOL}
     model = make_model("latency", "cost", known=known_devices(real, pool, HELP_POOL))
-    scores = score(real, real.column(f"latency@{device}"), model, 10, 3)
-    assert scores[:, 0].mean() > least
-    assert score(real, real.column(f"latency@{device}"), model, 156, 2)[:, 2].mean() > 0.85
+    latencies = real.column(f"latency@{device}")
+    assert score(real, latencies, Setting("ten", model, 10, whole=True), 3)[:, 0].mean() > least
+    assert score(real, latencies, Setting("156", model, 156, whole=True), 2)[:, 2].mean() > 0.85
 
 
 @pytest.mark.data
 def test_the_paper_is_redone(real: TableBenchmark, tmp_path: Path) -> None:
     assert len(real.space) == 15625
     result = reproduce("latency", folder=tmp_path, runs=1)
-    ours = {(row.method, row.dataset): row.ours for row in result.rows if row.metric == "spearman"}
-    assert ours["ours, 10 cells", "mean of the six"] > 0.955 > 0.932  # type: ignore[operator]
-    assert ours["ours, 900 cells", "mean of the six"] > 0.97  # type: ignore[operator]
-    assert ours["all other chips known, 10 cells", "mean of 23 devices"] > 0.95  # type: ignore[operator]
+    ours = {(row.method, row.dataset): row.ours or 0.0 for row in result.rows if row.metric == "spearman"}
+    assert ours["ours, 10 cells", "mean of the six"] > 0.94
+    assert ours["ours, 10 cells, whole space", "mean of the six"] > 0.955
+    assert ours["ours, 900 cells, whole space", "mean of the six"] > 0.97
+    assert ours["all other chips known, 10 cells, whole space", "mean of 23 devices"] > 0.95
     for device, published in zip(UNSEEN, PUBLISHED["FLOPs"], strict=True):
-        assert ours["FLOPs", device] == pytest.approx(published, abs=0.02)
-    assert ours["HELP, 10 cells", "fpga"] is None
+        assert ours["FLOPs", device] == pytest.approx(published, abs=0.06)
+    assert ours["HELP, 10 cells", "fpga"] == 0.0
     assert {"rows.json", "table.md", "latency.png"} <= {path.name for path in tmp_path.iterdir()}

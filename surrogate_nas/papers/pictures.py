@@ -98,15 +98,13 @@ def draw_latency(rows: Sequence[Row], path: Path, devices: Sequence[str], mean: 
         heights = [value[method, device] or 0.0 for device in names]
         left.bar(np.arange(len(names)) + (i - 2) * 0.16, heights, width=0.15, color=colour, label=method)
     left.set_xticks(np.arange(len(names)), [name.replace("mean of", "mean of\n") for name in names], fontsize=8)
-    left.set(ylim=(0.4, 1.0), ylabel="Spearman's ρ", title="Latency of unseen cells on unseen devices")
-    left.legend(loc="lower right", fontsize=8)
+    left.set(ylim=(0.3, 1.1), ylabel="Spearman's ρ", title="Latency of unseen cells on unseen devices")
+    left.legend(loc="upper center", ncols=5, fontsize=8)
     left.grid(axis="y", alpha=0.3)
-    sizes = sorted(
-        (row.evaluations or 0.0, row.ours or 0.0)
-        for row in rows
-        if (row.dataset, row.metric) == (mean, "spearman") and row.method == f"ours, {row.evaluations or 0:.0f} cells"
-    )
-    right.plot(*zip(*sizes, strict=True), "o-", color=_COLOURS[3], label="ours")
+    sizes = [10, 20, 50, 100, 300, 900]
+    for end, colour in (("", _COLOURS[3]), (", whole space", _COLOURS[5])):
+        found = [value[f"ours, {size} cells{end}", mean] or 0.0 for size in sizes]
+        right.plot(sizes, found, "o-", color=colour, label=f"ours{end or ', HELP’s test cells'}")
     right.plot(10, value["HELP, 10 cells", mean], "s", color=_COLOURS[2], label="HELP")
     right.plot(900, value["BRP-NAS, 900 cells", mean], "D", color=_COLOURS[1], label="BRP-NAS")
     right.axhline(value["FLOPs", mean] or 0.0, color=_COLOURS[0], linestyle="--", label="FLOPs")
