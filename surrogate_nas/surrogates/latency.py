@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ _FIRST_GUESS, _FIRST_SPREAD, _NOISE_GUESS = -6.0, 4.0, -5.0
 _NARROWEST = 1.0
 _MOST_FOR_EVIDENCE = 200
 """The variances are learned from at most so many cells, the weights from all."""
+_SMALLEST_SIZE = 0.1
 _NEAR_ZERO = 0.02
 """In shares of the mean."""
 _MOST_REFITTED, _FOLDS = 100, 10
@@ -122,44 +123,61 @@ class Latency(Surrogate):
         return Target(0.0, 0.0, 0.0, size if size > 0 else float(np.abs(values).mean()))
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
-        self._posterior = _update(self.prior(self._space), _rows(self._space, cells), target)
+        self._learned = _update(self.prior(self._space), _rows(self._space, cells), target)
 
     def _foresee(self, cells: Sequence[Cell]) -> Prediction:
-        mean, std = _foreseen(self._posterior, _rows(self._space, cells))
+        mean, std = self._learned.foresee(_rows(self._space, cells))
         return Prediction(_above_zero(mean) if self.quantity == "cost" else mean, std)
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         matrix = _rows(self._space, cells)
         if len(cells) > _MOST_REFITTED:
-            mean, left = matrix @ self._posterior.weights, np.maximum(1.0 - self._posterior.leverage, 1e-6)
-            std = np.sqrt(self._posterior.noise * noise_shape(mean) / left)
-            return Prediction(target - (target - mean) / left, std)
+            posterior, size = self._learned
+            mean, left = matrix @ posterior.weights, np.maximum(1.0 - posterior.leverage, 1e-6)
+            std = np.sqrt(posterior.noise * noise_shape(mean) / left) / size
+            return Prediction(target - (target - mean / size) / left, std)
         mean, std = np.empty(len(cells)), np.empty(len(cells))
         for fold in folds(len(cells), _FOLDS, self.seed):
             kept = np.setdiff1d(np.arange(len(cells)), fold)
             part = _update(self.prior(self._space), matrix[kept], target[kept])
-            mean[fold], std[fold] = _foreseen(part, matrix[fold])
+            mean[fold], std[fold] = part.foresee(matrix[fold])
         return Prediction(mean, std)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         prior = self.prior(self._space)
         beliefs = {f"prior/{name}": np.asarray(value) for name, value in vars(prior).items()}
-        return beliefs | {name: np.asarray(value) for name, value in self._posterior._asdict().items()}
+        found = {name: np.asarray(value) for name, value in self._learned.posterior._asdict().items()}
+        return beliefs | found | {"size": np.array(self._learned.size)}
 
     def _restore(self, arrays: Arrays) -> None:
         self._prior = Prior(**{name[6:]: array for name, array in arrays.items() if name.startswith("prior/")})
-        self._posterior = Posterior(arrays["weights"], arrays["root"], float(arrays["noise"]), arrays["leverage"])
+        found = Posterior(arrays["weights"], arrays["root"], float(arrays["noise"]), arrays["leverage"])
+        self._learned = _Learned(found, float(arrays["size"]))
 
 
-def _update(prior: Prior, matrix: Floats, target: Floats) -> Posterior:
-    some = slice(_MOST_FOR_EVIDENCE)
-    return measure(matrix, target, prior, most_evident([(matrix[some], target[some])], prior))
+class _Learned(NamedTuple):
+    """A posterior in the prior's unit, the mean over cells, and how many of it the mean measured cell takes."""
+
+    posterior: Posterior
+    size: float
+
+    def foresee(self, matrix: Floats) -> Prediction:
+        """Predict in shares of the mean measured latency."""
+        mean = matrix @ self.posterior.weights
+        variance = ((matrix @ self.posterior.root) ** 2).sum(axis=1) + self.posterior.noise * noise_shape(mean)
+        return Prediction(mean / self.size, np.sqrt(variance) / self.size)
 
 
-def _foreseen(posterior: Posterior, matrix: Floats) -> Prediction:
-    mean = matrix @ posterior.weights
-    variance = ((matrix @ posterior.root) ** 2).sum(axis=1) + posterior.noise * noise_shape(mean)
-    return Prediction(mean, np.sqrt(variance))
+def _size(prior: Prior, matrix: Floats) -> float:
+    """What the prior expects cells to take on average; 1 for a fair sample, or where it expects nothing."""
+    expected = float((matrix @ prior.centre).mean())
+    return expected if expected > _SMALLEST_SIZE else 1.0
+
+
+def _update(prior: Prior, matrix: Floats, target: Floats) -> _Learned:
+    size, some = _size(prior, matrix), slice(_MOST_FOR_EVIDENCE)
+    logs = most_evident([(matrix[some], size * target[some])], prior)
+    return _Learned(measure(matrix, size * target, prior, logs), size)
 
 
 def _above_zero(mean: Floats) -> Floats:
@@ -204,11 +222,12 @@ def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
     weights = np.array([_weights(matrix, values) for matrix, values in measured])
     found = []
     for i, (matrix, values) in enumerate(measured):
-        parts = []
+        others, parts = _vague(space, np.delete(weights, i, axis=0)), []
         for _ in range(_REHEARSALS):
             drawn = rng.choice(len(values), _REHEARSED_CELLS, replace=False)
-            parts.append((matrix[drawn], values[drawn] / values[drawn].mean()))
-        found.append(most_evident(parts, _vague(space, np.delete(weights, i, axis=0))))
+            size = _size(others, matrix[drawn])
+            parts.append((matrix[drawn], size * values[drawn] / values[drawn].mean()))
+        found.append(most_evident(parts, others))
     vague = _vague(space, weights)
     if not found:
         return vague
