@@ -140,8 +140,7 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float]:
         objective: The objective, for its benchmark.
         cell: The cell.
     """
-    benchmark = objective.benchmark
-    return {m.name: float(benchmark.query(cell, m.name)) for m in benchmark.metrics if m.kind == "final"}
+    return objective.benchmark.final(cell)
 
 
 def bind(benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str | None) -> Objective:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks import live
+from surrogate_nas.benchmarks import learned, live
 from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError, unknown
@@ -16,6 +16,10 @@ from surrogate_nas.sources.home import home, table_path
 from surrogate_nas.table import write_table
 
 __all__ = ["Answer", "Benchmark", "Question", "TableBenchmark", "available", "default", "load"]
+
+
+TABLE_SUFFIX = ".h5"
+"""A name that ends so is the path of a table."""
 
 
 def default() -> str:
@@ -27,13 +31,18 @@ def load(name: str) -> Benchmark:
     """Open a benchmark.
 
     Args:
-        name: Such as ``nb201-cifar10``, or ``live:TASK`` to train.
+        name: Such as ``nb201-cifar10``, ``live:TASK`` to train, ``surrogate:FILE`` to predict, or the path of a table
+            (``.h5``).
 
     Raises:
         UserError: The name is unknown, its data is not here yet, or its file is damaged.
     """
     if name.startswith(live.PREFIX):
         return live.open_live(name.removeprefix(live.PREFIX))
+    if name.startswith(learned.PREFIX):
+        return learned.open_learned(name.removeprefix(learned.PREFIX))
+    if name.endswith(TABLE_SUFFIX):
+        return open_table(Path(name))
     path = table_path(name)
     if name == analog.NAME:
         return _load_embedded(path)
@@ -41,7 +50,7 @@ def load(name: str) -> Benchmark:
         return open_table(path)
     if name in nb201.NAMES:
         raise UserError(f"{name} is not here yet: run snas data fetch nb201 (17 MB).")
-    raise unknown("benchmark", name, [*known(), f"{live.PREFIX}TASK"])
+    raise unknown("benchmark", name, [*known(), f"{live.PREFIX}TASK", f"{learned.PREFIX}FILE"])
 
 
 def _load_embedded(path: Path) -> TableBenchmark:

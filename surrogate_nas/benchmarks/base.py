@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,7 @@ class Benchmark(ABC):
         licence: As stated by the source.
         citation: The paper to cite.
         default_seed: What is read where no seed is named: the mean over seeds, or the seed that is trained.
+        is_table: Whether the answers of a whole space are at hand, so that `column` has them and regret is known.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Benchmark(ABC):
     licence: str
     citation: str
     default_seed: Seed = "mean"
+    is_table: ClassVar[bool] = False
     _by_name: Mapping[str, Metric]
 
     @abstractmethod
@@ -173,6 +175,14 @@ class Benchmark(ABC):
         Raises:
             UserError: The metric is not held for every cell.
         """
+
+    def final(self, cell: Cell) -> dict[str, float]:
+        """What is reported of a found cell and was never searched on: its final metrics, after their longest runs.
+
+        Args:
+            cell: A cell of `space`.
+        """
+        return {metric.name: float(self.query(cell, metric.name)) for metric in self.metrics if metric.kind == "final"}
 
     @property
     @abstractmethod

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -53,6 +53,8 @@ class TableBenchmark(Benchmark):
         >>> bench.query(bench.space[0], "valid_error", epochs=200)  # doctest: +SKIP
         18.017333340000007
     """
+
+    is_table: ClassVar[bool] = True
 
     def __init__(self, path: Path) -> None:
         """Open a table; columns are read when first asked for.

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from surrogate_nas.cli import data, lab
+from surrogate_nas.cli import data, lab, surrogates
 from surrogate_nas.cli.output import note
 from surrogate_nas.errors import UserError
 
@@ -27,6 +27,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(lab.new_app, name="new")
 for _command in (
     data.benchmarks, data.path, lab.query, lab.search, lab.compare, lab.report, lab.check, lab.paper, lab.train,
+    surrogates.fit, surrogates.predict,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks import Benchmark, Question, TableBenchmark
+from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.errors import UserError
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact, parse
 from surrogate_nas.space import Cell
@@ -225,7 +225,7 @@ class Objective:
 
     def over_space(self) -> Scores | None:
         """Scores of every cell, for analysis; None where they depend on history or the benchmark is no table."""
-        if self.has_history or not isinstance(self.benchmark, TableBenchmark):
+        if self.has_history or not self.benchmark.is_table:
             return None
         return self._space_scores
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surrogate_nas.benchmarks import Benchmark, Question, TableBenchmark
+from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.space import Cell
 from surrogate_nas.space.identity import functional_class
@@ -83,7 +83,7 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
         question: A resolved question.
         cells: Cells of its space.
     """
-    if isinstance(benchmark, TableBenchmark):
+    if benchmark.is_table:
         return benchmark.column(question.metric, question.epochs)[[cell.index for cell in cells]]
     distinct = list(dict.fromkeys(cells))
     answers = dict(

@@ -23,6 +23,9 @@ _SHIFT = 0.05
 _LARGEST = 30.0
 """Exponents beyond the seen values are cut there; exp(30) is far from overflowing."""
 
+_LOWEST = 10.0
+"""A value below the scale (a negative latency that a linear model predicts) counts as so many deviations low."""
+
 
 class Target(NamedTuple):
     """A transform with its constants: ``(log(value + shift) - centre) / scale``, or without the logarithm.
@@ -52,7 +55,7 @@ class Target(NamedTuple):
         """
         if self.logarithm:
             lifted = np.asarray(values, dtype=np.float64) + self.shift
-            values = np.log(np.maximum(lifted, np.finfo(np.float64).tiny))
+            values = np.log(np.maximum(lifted, np.exp(self.centre - _LOWEST * self.scale)))
         return np.asarray((values - self.centre) / self.scale, dtype=np.float64)
 
     def backward(self, mean: NDArray[Any], std: NDArray[Any]) -> tuple[Floats, Floats]:

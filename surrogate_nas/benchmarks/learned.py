@@ -1,0 +1,246 @@
+"""A benchmark that predicts: fitted surrogates, one a metric, answer for every cell of their space.
+
+Every prediction is made once, for the whole space. A surrogate stands in for a truth and is never the last word: where
+the benchmark that it learned from is here, a found cell is read again there (`LearnedBenchmark.final`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.errors import UserError
+from surrogate_nas.metrics import ANALYTIC, Metric, analytic_metrics
+from surrogate_nas.space import Cell, space_named
+from surrogate_nas.surrogates.base import Prediction
+from surrogate_nas.surrogates.storage import Fitted
+from surrogate_nas.surrogates.storage import load as load_model
+from surrogate_nas.table import Seed
+
+PREFIX = "surrogate:"
+_SEED_MARK = "#"
+
+
+def open_learned(text: str) -> LearnedBenchmark:
+    """Open fitted surrogates as one benchmark.
+
+    Args:
+        text: Files with commas between, or a folder whose ``.h5`` files are taken; ``#SEED`` at the end adds noise.
+
+    Raises:
+        UserError: A file is missing, damaged or does not go with the others, or the seed is no number.
+    """
+    names, mark, seed = text.partition(_SEED_MARK)
+    if mark and not seed.isdecimal():
+        raise UserError(f"The noise of {PREFIX}{text} needs a seed, as in {PREFIX}{names or 'FILE'}#1, not {seed!r}.")
+    paths = [path for name in names.split(",") if name.strip() for path in _files(Path(name.strip()))]
+    if not paths:
+        raise UserError(f"{PREFIX}{text} names no file; snas fit makes one.")
+    return _opened(tuple(paths), tuple(_modified(path) for path in paths), int(seed) if mark else None)
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.h5")) if path.is_dir() else [path]
+
+
+def _modified(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+@lru_cache(maxsize=4)
+def _opened(paths: tuple[Path, ...], modified: tuple[int, ...], noise: int | None) -> LearnedBenchmark:  # noqa: ARG001
+    return LearnedBenchmark(paths, noise=noise)
+
+
+class LearnedBenchmark(Benchmark):
+    """Answers with what surrogates predict; noise only where a seed asks for it.
+
+    The answer for the seed ``"mean"`` is the predicted mean. For a number it is a draw from the predicted normal
+    distribution, the same whenever that cell is asked with that number. A query costs one unit.
+
+    Example:
+        >>> bench = LearnedBenchmark([path])  # doctest: +SKIP
+        >>> bench.query(bench.space[0], "valid_error")  # doctest: +SKIP
+        18.4
+    """
+
+    is_table: ClassVar[bool] = True
+
+    def __init__(self, paths: Sequence[Path], *, noise: int | None = None) -> None:
+        """Open the files; cells are predicted when a metric is first asked for.
+
+        Args:
+            paths: Files of `surrogate_nas.surrogates.storage`, each of another metric.
+            noise: The seed that is read where none is named; None for the predicted means.
+
+        Raises:
+            UserError: A file is missing or damaged, predicts a final metric, another space, or the same metric twice.
+        """
+        self._paths, self._noise = tuple(paths), noise
+        self._models: dict[Question, Fitted] = {}
+        for path in paths:
+            self._add(path, load_model(path))
+        cards = [fitted.card for fitted in self._models.values()]
+        self.name = PREFIX + ",".join(map(str, paths)) + ("" if noise is None else f"{_SEED_MARK}{noise}")
+        self.space, self.network = space_named(cards[0].space), cards[0].network
+        self.default_seed: Seed = "mean" if noise is None else noise
+        learned_from = " and ".join(dict.fromkeys(card.benchmark for card in cards))
+        self.title = f"{', '.join(map(str, self._models))} predicted from cells of {learned_from}"
+        self.source = f"predicted by surrogates of {learned_from}"
+        self.licence, self.citation = f"that of {learned_from}", f"that of {learned_from}"
+        self.cost, self.charge = "queries", "An evaluation is charged one query; predicting takes no training."
+        self.banner = (
+            f"Every value here was predicted by a surrogate of {learned_from}, none was measured"
+            + ("" if noise is None else ", and noise was added")
+            + "; found cells are read again from the truth where it is here."
+        )
+        by_name: dict[str, Metric] = {}
+        for question, fitted in self._models.items():
+            before = by_name[question.metric].epochs if question.metric in by_name else ()
+            epochs = () if question.epochs is None else tuple(sorted({*before, question.epochs}))
+            by_name[question.metric] = replace(
+                fitted.card.metric, epochs=epochs, source=self.source, n_cells=len(self.space)
+            )
+        self.metrics = (*by_name.values(), *(m for m in analytic_metrics() if m.name not in by_name))
+        self._by_name = {metric.name: metric for metric in self.metrics}
+        self.objective = next((m.name for m in self.metrics if m.quantity in ("error", "loss")), "")
+        self._predicted: dict[Question, Prediction] = {}
+        self._columns: dict[tuple[Question, Seed], Values] = {}
+
+    def _add(self, path: Path, fitted: Fitted) -> None:
+        card = fitted.card
+        question = Question(card.metric.name, card.epochs)
+        if card.metric.kind != "search":
+            raise UserError(f"{path} predicts {question}, a {card.metric.kind} metric, which is never searched on.")
+        if question in self._models:
+            raise UserError(f"{path} predicts {question}, and so does another file; give one a metric.")
+        spaces = {card.space, *(other.card.space for other in self._models.values())}
+        if len(spaces) > 1:
+            raise UserError(f"{path} predicts cells of another space than the files before it: {', '.join(spaces)}.")
+        self._models[question] = fitted
+
+    def __reduce__(self) -> tuple[Callable[[str], LearnedBenchmark], tuple[str]]:
+        return open_learned, (self.name.removeprefix(PREFIX),)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of the files and the seed of the noise."""
+        digests = sorted(f"{question} {fitted.digest}" for question, fitted in self._models.items())
+        return hashlib.sha256(f"surrogate {digests} {self._noise}".encode()).hexdigest()
+
+    def prediction(self, metric: str, epochs: int | None = None) -> Prediction:
+        """Mean and standard deviation of every cell.
+
+        Args:
+            metric: A predicted metric.
+            epochs: The length of the training run; None for the longest.
+
+        Raises:
+            UserError: No file predicts it.
+        """
+        question = self.question(metric, epochs)
+        if question not in self._models:
+            raise UserError(f"{metric} follows from the cell alone; no file of {self.name} predicts it.")
+        if question not in self._predicted:
+            self._predicted[question] = self._models[question].model.predict(self.space)
+        return self._predicted[question]
+
+    def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
+        """A whole column in the order of `space`, shape ``(len(space),)``.
+
+        Args:
+            metric: The metric's name.
+            epochs: The length of the training run; None for the metric's longest.
+            seed: Of the noise, or ``"mean"`` for none; None for `default_seed`.
+
+        Raises:
+            UserError: The metric or epochs are not predicted.
+        """
+        return self._column(self.question(metric, epochs), self.default_seed if seed is None else seed)
+
+    def _column(self, question: Question, seed: Seed) -> Values:
+        values = self._columns.get((question, seed))
+        if values is None:
+            values = np.array(self._answers(question, seed))
+            values.flags.writeable = False
+            self._columns[question, seed] = values
+        return values
+
+    def _answers(self, question: Question, seed: Seed) -> Values:
+        if question not in self._models:
+            return ANALYTIC[question.metric][1](self.space.choices, self.network)
+        mean, std = self.prediction(*question)
+        if seed == "mean":
+            return mean
+        stream = int.from_bytes(hashlib.sha256(str(question).encode()).digest()[:4], "big")
+        return mean + std * np.random.default_rng([seed, stream]).standard_normal(len(mean))
+
+    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
+        """Predict several metrics of several cells.
+
+        Args:
+            cells: Cells of `space`.
+            questions: Each one resolved by `question`.
+            seed: Of the noise, or ``"mean"`` for none.
+        """
+        index = [cell.index for cell in cells]
+        values = np.empty((len(index), len(questions)))
+        for j, question in enumerate(questions):
+            values[:, j] = self._column(question, seed)[index]
+        return Measurement(values, np.ones(len(index)))
+
+    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002
+        """Nothing was trained, so there is no number.
+
+        Args:
+            cell: The cell.
+            question: A resolved question.
+            seed: Of the noise, or ``"mean"``.
+        """
+        return None
+
+    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
+        """Median and maximum of a predicted metric over the space.
+
+        Args:
+            question: A resolved question.
+            seed: Of the noise, or ``"mean"``.
+        """
+        values = self._column(question, seed)
+        return float(np.median(values)), float(values.max())
+
+    @cached_property
+    def truth(self) -> Benchmark | None:
+        """The benchmark that every file learned from; None where it is not here, has changed, or there are several."""
+        from surrogate_nas.benchmarks import load
+
+        sources = {(fitted.card.benchmark, fitted.card.fingerprint) for fitted in self._models.values()}
+        if len(sources) > 1:
+            return None
+        name, fingerprint = sources.pop()
+        try:
+            found = load(name)
+        except UserError:
+            return None
+        return found if found.fingerprint == fingerprint else None
+
+    def final(self, cell: Cell) -> dict[str, float]:
+        """What the truth says of a found cell: every predicted metric as ``true METRIC``, and the final metrics.
+
+        Args:
+            cell: A cell of `space`.
+
+        Returns:
+            Nothing where the truth is not here; a metric that it lacks for this cell is left out.
+        """
+        if self.truth is None:
+            return {}
+        values = {f"true {q}": float(self.truth.column(*q)[cell.index]) for q in self._models}
+        return {name: value for name, value in values.items() if np.isfinite(value)} | self.truth.final(cell)

@@ -1,0 +1,74 @@
+"""Commands of surrogates: fit one on a benchmark, predict cells with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate_nas.cli.output import JsonOption, emit, note, show_table
+from surrogate_nas.errors import UserError
+
+
+def fit(
+    bench: Annotated[str, typer.Argument(help="A benchmark's name, or the .h5 file of a table.")],
+    target: Annotated[str, typer.Option(help="The metric to learn.")],
+    train: Annotated[int, typer.Option(help="How many cells to learn from; the others test it.")],
+    out: Annotated[Path, typer.Option(help="Where the model goes.")],
+    epochs: Annotated[int | None, typer.Option(help="The length of the training run; the longest if left out.")] = None,
+    model: Annotated[str, typer.Option(help="A model's name: xgboost, gp, extra_trees, ridge, ensemble …")] = "xgboost",
+    split: Annotated[str, typer.Option(help="random, or grouped by functional class.")] = "random",
+    seed: Annotated[int, typer.Option(help="Of the split and the model.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Learn a metric from some cells, test it on the others, and store the model."""
+    from surrogate_nas.benchmarks import TABLE_SUFFIX, load
+    from surrogate_nas.surrogates import make_model
+    from surrogate_nas.surrogates.evaluation import evaluate, split_cells
+    from surrogate_nas.surrogates.storage import Card, save
+
+    if seed < 0:
+        raise UserError(f"A seed must be at least 0, not {seed}.")
+    benchmark = load(bench)
+    metric = benchmark.metric(target)
+    question = benchmark.question(target, epochs)
+    values = benchmark.column(target, epochs)
+    parts = split_cells(benchmark.space, values, train, split, seed)  # type: ignore[arg-type]
+    found = evaluate(make_model(model, metric.quantity, seed=seed), benchmark.space, values, parts)
+    source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
+    card = Card(
+        model=model, benchmark=source, fingerprint=benchmark.fingerprint, space=benchmark.space.name,
+        metric=metric, epochs=question.epochs, network=benchmark.network, split=split, seed=seed,
+        n_train=len(parts.train), n_test=len(parts.test), scores=found.scores,
+    )  # fmt: skip
+    save(found.model, card, parts.train, out)
+    content = found.to_json() | {
+        "benchmark": card.benchmark, "metric": target, "epochs": question.epochs, "unit": metric.unit, "model": model,
+        "split": split, "seed": seed, "file": str(out),
+    }  # fmt: skip
+    rows = list(found.to_json().items())
+    emit(content, json, lambda: show_table(("", f"{model} of {question}"), rows, title=f"{bench}, {split} split"))
+    note(f"Model: {out}. Next: snas predict {out} CELL, or snas compare surrogate:{out}")
+
+
+def predict(
+    file: Annotated[Path, typer.Argument(help="A model that snas fit stored.")],
+    cells: Annotated[list[str], typer.Argument(help="Cells as the field prints them.")],
+    json: JsonOption = False,
+) -> None:
+    """Predict cells with a stored model."""
+    from surrogate_nas.space import space_named
+    from surrogate_nas.surrogates.storage import load
+
+    fitted = load(file)
+    space = space_named(fitted.card.space)
+    asked = [space.cell(cell) for cell in cells]
+    mean, std = fitted.model.predict(asked)
+    content = [
+        {"cell": str(cell), "mean": float(m), "std": float(s), "unit": fitted.card.metric.unit}
+        for cell, m, s in zip(asked, mean, std, strict=True)
+    ]
+    rows = [(c["cell"], c["mean"], c["std"], c["unit"]) for c in content]
+    name = f"{fitted.card.metric.name} by {fitted.card.model}; 90 % of cells lie within mean ± 1.645 std"
+    emit(content, json, lambda: show_table(("cell", "mean", "std", "unit"), rows, title=name))

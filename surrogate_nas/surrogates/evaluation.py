@@ -1,0 +1,223 @@
+"""How good a surrogate is: split, scores, learning curves, and the ceiling that training noise sets.
+
+Ranks (Kendall, Spearman), errors (R², MAE), what a search would find (regret and precision of the best k) and
+calibration (coverage) can disagree, and Kendall's τ over a whole space hides the top: it is given for the better half
+and the best quarter too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.space import NB201, Space
+from surrogate_nas.surrogates.base import Z90, Prediction, Surrogate
+from surrogate_nas.surrogates.target import Floats
+
+Indices = NDArray[np.int64]
+SplitKind = Literal["random", "grouped"]
+
+BANDS: Mapping[str, float] = {"kendall": 1.0, "kendall_top_half": 0.5, "kendall_top_quarter": 0.25}
+"""Shares of the cells, the best by their true values, that τ is given for."""
+TOP = 10
+"""How many of the cells that a model likes best are looked at for the regret and the precision."""
+_FEWEST_TO_SCORE = 3
+
+
+class Split(NamedTuple):
+    """Cells to learn from and cells to test on, as indices into the space."""
+
+    train: Indices
+    test: Indices
+
+
+def split_cells(space: Space, values: Floats, n_train: int, kind: SplitKind = "random", seed: int = 0) -> Split:
+    """Draw training cells among those that have a value; the test cells are the others.
+
+    Grouped by functional class, no test cell computes the same functions as a training cell: twins share their
+    accuracy but for noise, so that a random split flatters.
+
+    Args:
+        space: The space.
+        values: Shape ``(len(space),)``, NaN where a cell has none.
+        n_train: How many to learn from.
+        kind: ``random`` or ``grouped``.
+        seed: Seeds the draw.
+
+    Raises:
+        UserError: The kind is unknown, the space has no functional classes, or there are not so many cells.
+    """
+    if kind not in ("random", "grouped"):
+        raise UserError(f"A split is random or grouped, not {kind!r}.")
+    measured = np.flatnonzero(np.isfinite(values))
+    if not 2 <= n_train <= len(measured):
+        raise UserError(
+            f"Cannot learn from {n_train} cells: {len(measured)} have a value, and at least 2 are needed to learn."
+        )
+    order = np.random.default_rng(seed).permutation(measured)
+    if kind == "random":
+        return Split(order[:n_train], order[n_train:])
+    if not isinstance(space, NB201):
+        raise UserError(f"The space {space.name} has no functional classes to group by; use the random split.")
+    classes = space.functional_classes
+    by_class = {c: i for i, c in enumerate(dict.fromkeys(classes[order].tolist()))}
+    turn = np.array([by_class[c] for c in classes[order].tolist()])
+    grouped = order[np.argsort(turn, kind="stable")]
+    train = grouped[:n_train]
+    return Split(train, grouped[n_train:][~np.isin(classes[grouped[n_train:]], classes[train])])
+
+
+def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, float]:
+    """Score predictions; NaN where there are too few cells, or all are alike.
+
+    Args:
+        truth: Shape ``(n,)``, smaller is better.
+        found: What was predicted for the same cells.
+        top: How many of the best to look at.
+
+    Returns:
+        ``kendall`` (also ``_top_half`` and ``_top_quarter``, the best by truth), ``spearman``, ``r2``, ``mae``,
+        ``coverage90`` (the share within ``mean ± 1.645 std``), ``regret_top`` (the best truth among the `top` cells
+        liked best, minus the best of all) and ``precision_top`` (how many of them are among the true `top`).
+    """
+    from scipy.stats import spearmanr
+
+    names = (*BANDS, "spearman", "r2", "mae", "coverage90", "regret_top", "precision_top")
+    if len(truth) < _FEWEST_TO_SCORE:
+        return dict.fromkeys(names, float("nan"))
+    liked = np.argsort(found.mean, kind="stable")[:top]
+    best = np.sort(truth)
+    variance = float(((truth - truth.mean()) ** 2).sum())
+    constant = np.ptp(truth) == 0 or np.ptp(found.mean) == 0
+    return bands(truth, found.mean) | {
+        "spearman": float("nan") if constant else float(spearmanr(found.mean, truth).statistic),
+        "r2": 1 - float(((truth - found.mean) ** 2).sum()) / variance if variance else float("nan"),
+        "mae": float(np.abs(truth - found.mean).mean()),
+        "coverage90": float((np.abs(truth - found.mean) <= Z90 * found.std).mean()),
+        "regret_top": float(truth[liked].min() - best[0]),
+        "precision_top": float((truth[liked] <= best[min(top, len(best)) - 1]).mean()),
+    }
+
+
+def bands(truth: Floats, mean: Floats) -> dict[str, float]:
+    """Kendall's τ over all cells, the better half and the best quarter by truth.
+
+    Args:
+        truth: Shape ``(n,)``, smaller is better.
+        mean: Predictions of it.
+    """
+    from scipy.stats import kendalltau
+
+    order = np.argsort(truth, kind="stable")
+    found = {}
+    for name, share in BANDS.items():
+        part = order[: max(2, round(share * len(order)))]
+        undefined = np.ptp(truth[part]) == 0 or np.ptp(mean[part]) == 0
+        found[name] = float("nan") if undefined else float(kendalltau(mean[part], truth[part]).statistic)
+    return found
+
+
+def noise_ceiling(space: NB201, values: Floats) -> dict[str, float]:
+    """How well the mean of a cell's functional twins predicts it: about what no model can beat.
+
+    Args:
+        space: The space.
+        values: Shape ``(len(space),)``, NaN where a cell has none.
+
+    Returns:
+        τ in the bands of `bands`, over the cells that have twins.
+    """
+    measured = np.flatnonzero(np.isfinite(values))
+    classes = space.functional_classes[measured]
+    truth = values[measured]
+    counts, sums = np.bincount(classes), np.bincount(classes, weights=truth)
+    has_twin = counts[classes] > 1
+    twins = (sums[classes] - truth)[has_twin] / (counts[classes][has_twin] - 1)
+    return bands(truth[has_twin], twins)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A fitted model with its test.
+
+    Attributes:
+        model: Fitted on the training cells.
+        split: Who was learned from and who was tested on.
+        scores: Of the test cells.
+        train_seconds: Wall-clock time of the fit, calibration included.
+        predict_seconds: Wall-clock time of predicting the test cells.
+    """
+
+    model: Surrogate
+    split: Split
+    scores: Mapping[str, float]
+    train_seconds: float
+    predict_seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``snas fit --json`` prints it."""
+        return {
+            **self.scores,
+            "train_seconds": self.train_seconds,
+            "predict_seconds": self.predict_seconds,
+            "n_train": len(self.split.train),
+            "n_test": len(self.split.test),
+        }
+
+
+def evaluate(model: Surrogate, space: Space, values: Floats, split: Split, truth: Floats | None = None) -> Evaluation:
+    """Fit a model on the training cells and score it on the test cells.
+
+    Args:
+        model: What to fit.
+        space: The space.
+        values: Shape ``(len(space),)``: what is learned.
+        split: Indices into the space.
+        truth: Shape ``(len(space),)``: what is tested against; None for `values`.
+
+    Raises:
+        UserError: See `Surrogate.fit`.
+    """
+    truth = values if truth is None else truth
+    started = time.perf_counter()
+    model.fit([space[int(i)] for i in split.train], values[split.train])
+    fitted = time.perf_counter()
+    found = model.predict([space[int(i)] for i in split.test])
+    done = time.perf_counter()
+    return Evaluation(model, split, scores_of(truth[split.test], found), fitted - started, done - fitted)
+
+
+def learning_curve(
+    make: Callable[[int], Surrogate],
+    space: Space,
+    values: Floats,
+    sizes: Sequence[int],
+    *,
+    seeds: int = 10,
+    kind: SplitKind = "random",
+) -> Iterator[Evaluation]:
+    """Evaluate a model for several numbers of training cells, each with several seeds of split and model.
+
+    Args:
+        make: Makes an unfitted model from a seed.
+        space: The space.
+        values: Shape ``(len(space),)``, NaN where a cell has none.
+        sizes: Numbers of training cells.
+        seeds: How many seeds, from 0.
+        kind: ``random`` or ``grouped``.
+
+    Yields:
+        An evaluation per size and seed, sizes outermost.
+
+    Raises:
+        UserError: See `split_cells`.
+    """
+    for n_train in sizes:
+        for seed in range(seeds):
+            yield evaluate(make(seed), space, values, split_cells(space, values, n_train, kind, seed))
