@@ -76,6 +76,11 @@ class Setting:
     whole: bool
     chosen: bool = False
 
+    @property
+    def fixed(self) -> bool:
+        """Whether every run would measure the same cells."""
+        return self.chosen or not self.whole and self.cells >= _MOST_TRIMMED
+
 
 def latency(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:  # noqa: ARG001
     """Table 3 of HELP, and all devices that are held.
@@ -159,7 +164,7 @@ def score(bench: Benchmark, latencies: Floats, setting: Setting, runs: int) -> F
         bench: Whose space the latencies follow.
         latencies: Of the whole space, in ms.
         setting: The model, fitted anew in every run, and its cells.
-        runs: Draws of them; cells that the model chooses are measured once.
+        runs: Draws of them; 1 where the cells are always the same.
 
     Returns:
         Shape ``(runs, 4)``: Spearman's ρ, the share within ±10 % of the measured latency, the share inside the
@@ -168,7 +173,7 @@ def score(bench: Benchmark, latencies: Floats, setting: Setting, runs: int) -> F
     from scipy.stats import spearmanr
 
     space, found = bench.space, []
-    for run in range(1 if setting.chosen else runs):
+    for run in range(1 if setting.fixed else runs):
         measured, tested = split(latencies, setting.cells, run, whole=setting.whole)
         if setting.chosen and isinstance(setting.model, Latency):
             measured = np.array([cell.index for cell in setting.model.choose(space, setting.cells)])
