@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.papers import losses, predictors, search
+from surrogate_nas.papers import latency, losses, predictors, search
 from surrogate_nas.papers.rows import PaperResult
 from surrogate_nas.results import Store
 
@@ -28,6 +28,7 @@ PAPERS: dict[str, Paper] = {
     "nats": search.nats,
     "losses": losses.losses,
     "predictors": predictors.predictors,
+    "latency": latency.latency,
 }
 """Every paper by name."""
 

@@ -116,6 +116,44 @@ _LARGEST_SIZE = 2000
 _SIZE_TICKS = (78, 156, 469, 781, 1563)
 
 
+def draw_latency(rows: Sequence[Row], path: Path, devices: Sequence[str], mean: str) -> None:
+    """Spearman's ρ on unseen devices beside what is published, and its mean over the number of measured cells.
+
+    Args:
+        rows: The rows of the paper on latency.
+        path: The PNG.
+        devices: The unseen devices.
+        mean: The name of their mean.
+    """
+    value = {
+        (row.method, row.dataset): row.published if row.ours is None else row.ours
+        for row in rows
+        if row.metric == "spearman"
+    }
+    shown = ("FLOPs", "BRP-NAS, 900 cells", "HELP, 10 cells", "ours, 10 cells", "ours, 900 cells")
+    names = [*devices, mean]
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.7, 1))
+    for i, (method, colour) in enumerate(zip(shown, _COLOURS, strict=False)):
+        heights = [value[method, device] or 0.0 for device in names]
+        left.bar(np.arange(len(names)) + (i - 2) * 0.16, heights, width=0.15, color=colour, label=method)
+    left.set_xticks(np.arange(len(names)), [name.replace("mean of", "mean of\n") for name in names], fontsize=8)
+    left.set(ylim=(0.3, 1.1), ylabel="Spearman's ρ", title="Latency of unseen cells on unseen devices")
+    left.legend(loc="upper center", ncols=5, fontsize=8)
+    left.grid(axis="y", alpha=0.3)
+    sizes = [10, 20, 50, 100, 300, 900]
+    for end, colour in (("", _COLOURS[3]), (", whole space", _COLOURS[5])):
+        found = [value[f"ours, {size} cells{end}", mean] or 0.0 for size in sizes]
+        right.plot(sizes, found, "o-", color=colour, label=f"ours{end or ', HELP’s test cells'}")
+    right.plot(10, value["HELP, 10 cells", mean], "s", color=_COLOURS[2], label="HELP")
+    right.plot(900, value["BRP-NAS, 900 cells", mean], "D", color=_COLOURS[1], label="BRP-NAS")
+    right.axhline(value["FLOPs", mean] or 0.0, color=_COLOURS[0], linestyle="--", label="FLOPs")
+    right.set(xscale="log", xlabel="cells measured on the new device", title=f"{mean[0].upper()}{mean[1:]}")
+    right.legend(loc="center right", fontsize=8)
+    right.grid(alpha=0.3)
+    _save(figure, path)
+
+
 def _share_text(metric: str) -> str:
     return {"kendall": "all cells", "kendall_best_half": "best half"}.get(metric, "best quarter")
 

@@ -1,0 +1,290 @@
+"""Latency of NAS-Bench-201 cells on devices never seen before, from ten measured cells and from 900.
+
+Lee et al., "HELP: Hardware-adaptive Efficient Latency Prediction for NAS via Meta-Learning", NeurIPS 2021, table 3:
+Spearman's ρ on six unseen devices. HELP learned from 900 cells on each of nine other devices; the public data holds
+seven of those nine, and our prior comes from these seven alone.
+
+Two sets of test cells, never mixed. HELP's public code draws the measured cells from the first 900 of the official
+order and tests on the 1,000 after them, both without the fastest and the slowest tenth on that device: fewer
+extremes, so lower ρ. And the whole space: any cells measured, all others foreseen. There, the 23 devices that are
+held are each foreseen too, from those that share no chip with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.benchmarks import Benchmark, load
+from surrogate_nas.experiment import Progress
+from surrogate_nas.papers.pictures import draw_latency
+from surrogate_nas.papers.rows import PaperResult, Row
+from surrogate_nas.surrogates import Surrogate, make_model
+from surrogate_nas.surrogates.base import Z90
+from surrogate_nas.surrogates.latency import KnownDevices, Latency
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Columns = dict[str, Floats]
+"""Latencies of the whole space by device."""
+
+UNSEEN = ("titan_rtx_256", "gold_6226", "pixel2", "raspi4", "eyeriss", "fpga")
+HELP_POOL = ("1080ti_1", "1080ti_32", "1080ti_256", "silver_4114", "samsung_a50", "pixel3", "essential_ph_1")
+"""HELP's meta-training devices but two, ``silver_4210r`` and ``samsung_s7``, which the public data lacks."""
+PUBLISHED = {
+    "FLOPs": (0.950, 0.826, 0.765, 0.846, 0.437, 0.900),
+    "BRP-NAS, 900 cells": (0.814, 0.796, 0.666, 0.847, 0.811, 0.801),
+    "HELP, 10 cells": (0.987, 0.989, 0.802, 0.890, 0.940, 0.985),
+}
+_MEANS = {"FLOPs": 0.787, "BRP-NAS, 900 cells": 0.789, "HELP, 10 cells": 0.932}
+SIZES = (10, 20, 50, 100, 300, 900)
+WHOLE = ", whole space"
+"""Ends the name of a method that is tested on the whole space."""
+_CHIPS = {
+    "1080ti": "GP102", "titanx": "GP102", "titanxp": "GP102", "2080ti": "TU102", "titan_rtx": "TU102",
+    "gold_6226": "Cascade Lake", "gold_6240": "Cascade Lake",
+}  # fmt: skip
+"""Devices that share a chip, at whatever batch size; all others stand alone."""
+_RUNS, _KNOWN_CELLS, _TESTED_CELLS, _FIRST_SEED = 10, 900, 1000, 1000
+_TRIMMED = 0.1
+"""The share of cells that HELP drops at either end of a device's latencies."""
+_MOST_TRIMMED = 720
+_MEAN = "mean of the six"
+_OTHER_CELLS = "other test cells than HELP's"
+_METRICS = {
+    "spearman": "",
+    "within_10_percent": "share of cells",
+    "coverage90": "share inside the 90 % interval",
+    "seconds": "to learn from the measured cells and predict all",
+}
+_FEW_VALUES = 100
+_NO_TIME_MS = 1.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to foresee: a model, and the cells that are measured on the new device and tested."""
+
+    title: str
+    model: Surrogate
+    cells: int
+    whole: bool
+    chosen: bool = False
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every run would measure the same cells."""
+        return self.chosen or not self.whole and self.cells >= _MOST_TRIMMED
+
+
+def latency(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:  # noqa: ARG001
+    """Table 3 of HELP, and all devices that are held.
+
+    Args:
+        runs: Draws of measured cells a device and size, 10 if None.
+        workers: Without meaning here: one process takes a minute or two.
+        folder: Where the picture goes.
+        progress: Called with (parts done, parts in all).
+    """
+    started = time.perf_counter()
+    wanted = _RUNS if runs is None else runs
+    bench = load("nb201-cifar10")
+    columns = {m.name[8:]: bench.column(m.name) for m in bench.metrics if m.name.startswith("latency@")}
+    settings, pools = _settings(bench, columns), sorted({chip(device) for device in columns})
+    total = len(settings) + len(pools)
+    rows = list(_published_rows(bench, columns))
+    for done, setting in enumerate(settings):
+        _tell(progress, done, total)
+        rows += _six_rows(bench, columns, setting, wanted)
+    other: list[Row] = []
+    for done, pool in enumerate(pools):
+        _tell(progress, len(settings) + done, total)
+        other += _chip_rows(bench, columns, pool, wanted)
+    rows += [*sorted(other, key=lambda row: (row.method, row.dataset)), *_overall_rows(other)]
+    _tell(progress, total, total)
+    draw_latency(rows, folder / "latency.png", UNSEEN, _MEAN)
+    return PaperResult(
+        "Latency on unseen devices: HELP (NeurIPS 2021), table 3", rows, time.perf_counter() - started, _notes(columns)
+    )
+
+
+def chip(device: str) -> str:
+    """What a device computes with; devices of one chip never teach each other here.
+
+    Args:
+        device: Such as ``titan_rtx_256``.
+    """
+    family = device.rpartition("_")[0] if device.rpartition("_")[2] in ("1", "32", "256") else device
+    return _CHIPS.get(family, device)
+
+
+def known_devices(bench: Benchmark, columns: Columns, devices: Sequence[str]) -> KnownDevices:
+    """Measurements of the first 900 cells on each of some devices.
+
+    Args:
+        bench: Whose space the columns follow.
+        columns: Latencies of the whole space by device.
+        devices: Which to know.
+    """
+    return {device: (bench.space[:_KNOWN_CELLS], columns[device][:_KNOWN_CELLS]) for device in devices}
+
+
+def split(latencies: Floats, cells: int, run: int, *, whole: bool) -> tuple[Indices, Indices]:
+    """The cells that are measured and those that are tested.
+
+    Args:
+        latencies: Of the whole space, in ms.
+        cells: How many to measure; HELP's protocol has at most 720.
+        run: Numbers the draw.
+        whole: Test on all other cells; otherwise HELP's protocol.
+    """
+    rng = np.random.default_rng(_FIRST_SEED + run)
+    if whole:
+        drawn = rng.choice(len(latencies), cells, replace=False)
+        return drawn, np.setdiff1d(np.arange(len(latencies)), drawn)
+    ends = _KNOWN_CELLS, _KNOWN_CELLS + _TESTED_CELLS
+    return rng.permutation(_middle(latencies, 0, ends[0]))[:cells], _middle(latencies, *ends)
+
+
+def _middle(latencies: Floats, start: int, stop: int) -> Indices:
+    """Cells of a range without the fastest and the slowest tenth."""
+    order = start + np.argsort(latencies[start:stop], kind="stable")
+    return order[int(_TRIMMED * len(order)) : int((1 - _TRIMMED) * len(order))]
+
+
+def score(bench: Benchmark, latencies: Floats, setting: Setting, runs: int) -> Floats:
+    """Foresee one device from some of its cells.
+
+    Args:
+        bench: Whose space the latencies follow.
+        latencies: Of the whole space, in ms.
+        setting: The model, fitted anew in every run, and its cells.
+        runs: Draws of them; 1 where the cells are always the same.
+
+    Returns:
+        Shape ``(runs, 4)``: Spearman's ρ, the share within ±10 % of the measured latency, the share inside the
+        90 % interval, and the seconds of fitting and predicting.
+    """
+    from scipy.stats import spearmanr
+
+    space, found = bench.space, []
+    for run in range(1 if setting.fixed else runs):
+        measured, tested = split(latencies, setting.cells, run, whole=setting.whole)
+        if setting.chosen and isinstance(setting.model, Latency):
+            measured = np.array([cell.index for cell in setting.model.choose(space, setting.cells)])
+            tested = np.setdiff1d(np.arange(len(space)), measured)
+        started = time.perf_counter()
+        setting.model.fit([space[int(i)] for i in measured], latencies[measured])
+        mean, std = (values[tested] for values in setting.model.predict(space))
+        seconds = time.perf_counter() - started
+        error, truth = np.abs(mean - latencies[tested]), latencies[tested]
+        rho = float(spearmanr(mean, truth).statistic)
+        found.append((rho, float((error <= 0.1 * truth).mean()), float((error <= Z90 * std).mean()), seconds))
+    return np.array(found)
+
+
+def _settings(bench: Benchmark, columns: Columns) -> list[Setting]:
+    taught = make_model("latency", "cost", known=known_devices(bench, columns, HELP_POOL))
+    untaught, ridge = make_model("latency", "cost"), make_model("ridge", "cost")
+    return [
+        *(Setting(f"ours, {size} cells", taught, size, whole=False) for size in SIZES),
+        Setting("ours without known devices, 10 cells", untaught, 10, whole=False),
+        Setting("ridge on operation counts, 10 cells", ridge, 10, whole=False),
+        *(Setting(f"ours, {size} cells{WHOLE}", taught, size, whole=True) for size in (*SIZES, 156)),
+        Setting(f"ours, 10 chosen cells{WHOLE}", taught, 10, whole=True, chosen=True),
+        Setting(f"ours without known devices, 10 cells{WHOLE}", untaught, 10, whole=True),
+        Setting(f"ridge on operation counts, 10 cells{WHOLE}", ridge, 10, whole=True),
+    ]
+
+
+def _published_rows(bench: Benchmark, columns: Columns) -> Iterator[Row]:
+    from scipy.stats import spearmanr
+
+    macs = bench.column("macs")
+
+    def flops(device: str, whole: bool) -> float:
+        tested = split(columns[device], 1, 0, whole=whole)[1]
+        return float(spearmanr(macs[tested], columns[device][tested]).statistic)
+
+    helps, whole = ([flops(device, everywhere) for device in UNSEEN] for everywhere in (False, True))
+    for method, values in PUBLISHED.items():
+        ours = [*helps, float(np.mean(helps))] if method == "FLOPs" else [None] * (len(UNSEEN) + 1)
+        for device, published, own in zip([*UNSEEN, _MEAN], [*values, _MEANS[method]], ours, strict=True):
+            verdict = "not made: the published number only" if own is None else f"{own - published:+.3f}"
+            yield Row(method, device, "spearman", published=published, ours=own, verdict=verdict, mark="I")
+    for device, own in zip([*UNSEEN, _MEAN], [*whole, float(np.mean(whole))], strict=True):
+        yield Row(f"FLOPs{WHOLE}", device, "spearman", ours=own, verdict=_OTHER_CELLS)
+
+
+def _six_rows(bench: Benchmark, columns: Columns, setting: Setting, runs: int) -> Iterator[Row]:
+    made = [score(bench, columns[device], setting, runs) for device in UNSEEN]
+    helps = [*PUBLISHED["HELP, 10 cells"], _MEANS["HELP, 10 cells"]]
+    for device, scores, known in zip([*UNSEEN, _MEAN], [*made, np.mean(made, axis=0)], helps, strict=True):
+        against = f"HELP with 10 cells {known:.3f}: {scores[:, 0].mean() - known:+.3f}"
+        yield from _rows(setting, device, scores, _OTHER_CELLS if setting.whole else against)
+
+
+def _chip_rows(bench: Benchmark, columns: Columns, excluded: str, runs: int) -> Iterator[Row]:
+    """All devices of one chip, foreseen from the devices of all other chips."""
+    pool = [device for device in columns if chip(device) != excluded]
+    model = make_model("latency", "cost", known=known_devices(bench, columns, pool))
+    for device in columns:
+        if chip(device) == excluded:
+            for size in (10, 900):
+                setting = Setting(f"all other chips known, {size} cells{WHOLE}", model, size, whole=True)
+                scores = score(bench, columns[device], setting, runs)
+                yield from _rows(setting, device, scores, f"{len(pool)} known devices")
+
+
+def _overall_rows(other: Sequence[Row]) -> Iterator[Row]:
+    for method in dict.fromkeys(row.method for row in other):
+        for metric in dict.fromkeys(row.metric for row in other):
+            of_metric = [row for row in other if (row.method, row.metric) == (method, metric)]
+            values = [row.ours for row in of_metric if row.ours is not None]
+            yield Row(
+                method, f"mean of {len(values)} devices", metric, ours=float(np.mean(values)),
+                evaluations=of_metric[0].evaluations, runs=of_metric[0].runs,
+                verdict=f"median {np.median(values):.3f}, worst {min(values):.3f}",
+            )  # fmt: skip
+
+
+def _rows(setting: Setting, device: str, scores: Floats, verdict: str) -> Iterator[Row]:
+    cells = setting.cells if setting.whole else min(setting.cells, _MOST_TRIMMED)
+    for (metric, says), values in zip(_METRICS.items(), scores.T, strict=True):
+        spread = float(values.std(ddof=1)) if len(values) > 1 else None
+        yield Row(
+            setting.title, device, metric, ours=float(values.mean()), ours_std=spread, evaluations=float(cells),
+            runs=len(values), verdict=says or verdict,
+        )  # fmt: skip
+
+
+def _notes(columns: Columns) -> list[str]:
+    ticks = {device: len(np.unique(values)) for device, values in columns.items()}
+    few = ", ".join(f"{device} {n}" for device, n in ticks.items() if n < _FEW_VALUES)
+    none = {device: int((values < _NO_TIME_MS).sum()) for device, values in columns.items()}
+    nothing = ", ".join(f"{n} on {device}" for device, n in none.items() if n)
+    return [
+        f"Our prior for the six comes from the first {_KNOWN_CELLS} cells on each of {', '.join(HELP_POOL)}: HELP's "
+        "own pool but for silver_4210r and samsung_s7, which the public data lacks. None of the six, nor "
+        "titan_rtx_1/32, 2080ti or gold_6240 (the same chips as two of the six), is in it.",
+        "HELP's public code draws measured cells from the first 900 and tests on the next 1,000, both without the "
+        "fastest and slowest tenth on that device (so 900 cells are 720); our rows without another word follow it, and "
+        "FLOPs come out as published there. It also reads ten reference cells besides the ten samples; ours do not.",
+        "Whole space: measured cells are random, all others are tested. The ten chosen cells leave the least "
+        "uncertainty under the prior: an extra, not comparable with random ones.",
+        "All other chips known: 1080ti, titanx and titanxp count as one chip, 2080ti and titan_rtx as one, gold_6226 "
+        "and gold_6240 as one, whatever the batch size.",
+        f"Few distinct values, so ties bound Spearman's ρ: {few}.",
+        f"Cells read below {_NO_TIME_MS:g} ms: {nothing}; these devices compile dead graphs away. They are kept, on "
+        "the plain scale, and count in ±10 %, where hardly any of them can be right.",
+    ]
+
+
+def _tell(progress: Callable[[int, int], None] | None, done: int, total: int) -> None:
+    if progress:
+        progress(done, total)

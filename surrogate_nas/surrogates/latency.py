@@ -1,0 +1,269 @@
+"""The latency of cells on a new device from a handful of measurements, with what other devices have taught.
+
+The setting is HELP's (Lee et al., NeurIPS 2021): devices measured before are known, a new one gives ten samples. Where
+HELP meta-trains a network, this is linear regression in the operations of a cell with a prior learned from the known
+devices: their weights give the mean and the directions in which devices differ, and each of them in turn, hidden,
+tells how far to trust both. Columns count an operation twice: as it is built, and as it is live, because some
+devices compile dead graphs away. Everything is on the plain scale in shares of the mean measured latency, so cells
+that take no time at all are nothing special.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.metrics import Quantity
+from surrogate_nas.space import NB201, Cell, Space
+from surrogate_nas.space.encodings import depth_and_live, edge_live, one_hot, operation_counts, path_live
+from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, check_data, folds
+from surrogate_nas.surrogates.evidence import Posterior, Prior, measure, most_evident, noise_shape
+from surrogate_nas.surrogates.target import Floats, Target
+
+KnownDevices = Mapping[str, tuple[Sequence[Cell], Sequence[float] | NDArray[Any]]]
+"""By device the cells measured on it and their latencies, in any unit."""
+
+_FEWEST_KNOWN = 100
+"""Cells that a known device must have, about as many as there are columns."""
+_REHEARSALS, _REHEARSED_CELLS = 12, 10
+"""Draws of a known device, hidden, and the cells of each."""
+_PENALTY = 0.3
+_FIRST_GUESS, _FIRST_SPREAD, _NOISE_GUESS = -6.0, 4.0, -5.0
+_NARROWEST = 1.0
+_MOST_FOR_EVIDENCE = 200
+"""The variances are learned from at most so many cells, the weights from all."""
+_SMALLEST_SIZE = 0.1
+_NEAR_ZERO = 0.02
+"""In shares of the mean."""
+_MOST_REFITTED, _FOLDS = 100, 10
+"""Up to so many cells the uncertainty is calibrated by refitting, variances included; beyond, in closed form."""
+
+
+class Latency(Surrogate):
+    """Linear in operations, built and live, with a prior from devices already measured.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> cells = nb201()[:300]
+        >>> slow = [1.0 + sum(c == 3 for c in cell.choices) for cell in cells]
+        >>> fast = [0.5 + 0.2 * sum(c in (2, 3) for c in cell.choices) for cell in cells]
+        >>> model = Latency("cost", known={"slow": (cells, slow), "fast": (cells, fast)})
+        >>> new = [3.0 + 2 * sum(c == 3 for c in cell.choices) for cell in cells[:10]]
+        >>> model.fit(cells[:10], new).predict(cells[200:]).mean.shape
+        (100,)
+    """
+
+    name: ClassVar[str] = "latency"
+
+    def __init__(
+        self,
+        quantity: Quantity = "cost",
+        *,
+        seed: int = 0,
+        calibrate: bool = True,
+        known: KnownDevices | None = None,
+    ) -> None:
+        """Store the knowledge.
+
+        Args:
+            quantity: Of the metric; whatever it is, it is learned on its plain scale.
+            seed: Of the draws of known devices that the prior is rehearsed on.
+            calibrate: Whether the standard deviation is calibrated.
+            known: Devices measured before, 100 cells each or more; without any the prior is vague.
+        """
+        super().__init__(quantity, seed=seed, calibrate=calibrate)
+        self.known = known
+        self._prior: Prior | None = None
+
+    def prior(self, space: Space) -> Prior:
+        """What the known devices say of a new one; learned once.
+
+        Args:
+            space: The space of the cells.
+
+        Raises:
+            UserError: A known device has too few cells, cells of another space, or values that are no numbers.
+        """
+        if self._prior is None or len(self._prior.centre) != _columns(space).shape[1]:
+            self._prior = _learn_prior(space, self.known or {}, self.seed)
+        return self._prior
+
+    def choose(self, space: Space, n: int) -> list[Cell]:
+        """The cells to measure first on a new device: each leaves the least uncertainty over the whole space.
+
+        Args:
+            space: Where to choose.
+            n: How many.
+
+        Raises:
+            UserError: `n` is not between 1 and the size of the space.
+        """
+        if not 1 <= n <= len(space):
+            raise UserError(f"Between 1 and {len(space)} cells can be chosen, not {n}.")
+        prior, matrix = self.prior(space), _columns(space)
+        covariance = prior.covariance(prior.log_variances) + np.outer(prior.centre, prior.centre)
+        noise, moments = float(np.exp(prior.log_variances[-1])), matrix.T @ matrix
+        chosen: list[int] = []
+        for _ in range(n):
+            moved = matrix @ covariance
+            gain = ((moved @ moments) * moved).sum(axis=1) / ((moved * matrix).sum(axis=1) + noise)
+            gain[chosen] = -np.inf
+            best = int(gain.argmax())
+            chosen.append(best)
+            covariance -= np.outer(moved[best], moved[best]) / (moved[best] @ matrix[best] + noise)
+        return [space[i] for i in chosen]
+
+    def _scale_of(self, values: Floats) -> Target:
+        size = float(values.mean())
+        return Target(0.0, 0.0, 0.0, size if size > 0 else float(np.abs(values).mean()))
+
+    def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
+        self._learned = _update(self.prior(self._space), _rows(self._space, cells), target)
+
+    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
+        mean, std = self._learned.foresee(_rows(self._space, cells))
+        return Prediction(_above_zero(mean) if self.quantity == "cost" else mean, std)
+
+    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
+        matrix = _rows(self._space, cells)
+        if len(cells) > _MOST_REFITTED:
+            posterior, size = self._learned
+            mean, left = matrix @ posterior.weights, np.maximum(1.0 - posterior.leverage, 1e-6)
+            std = np.sqrt(posterior.noise * noise_shape(mean) / left) / size
+            return Prediction(target - (target - mean / size) / left, std)
+        mean, std = np.empty(len(cells)), np.empty(len(cells))
+        for fold in folds(len(cells), _FOLDS, self.seed):
+            kept = np.setdiff1d(np.arange(len(cells)), fold)
+            part = _update(self.prior(self._space), matrix[kept], target[kept])
+            mean[fold], std[fold] = part.foresee(matrix[fold])
+        return Prediction(mean, std)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        prior = self.prior(self._space)
+        beliefs = {f"prior/{name}": np.asarray(value) for name, value in vars(prior).items()}
+        found = {name: np.asarray(value) for name, value in self._learned.posterior._asdict().items()}
+        return beliefs | found | {"size": np.array(self._learned.size)}
+
+    def _restore(self, arrays: Arrays) -> None:
+        self._prior = Prior(**{name[6:]: array for name, array in arrays.items() if name.startswith("prior/")})
+        found = Posterior(arrays["weights"], arrays["root"], float(arrays["noise"]), arrays["leverage"])
+        self._learned = _Learned(found, float(arrays["size"]))
+
+
+class _Learned(NamedTuple):
+    """A posterior in the prior's unit, the mean over cells, and how many of it the mean measured cell takes."""
+
+    posterior: Posterior
+    size: float
+
+    def foresee(self, matrix: Floats) -> Prediction:
+        """Predict in shares of the mean measured latency."""
+        mean = matrix @ self.posterior.weights
+        variance = ((matrix @ self.posterior.root) ** 2).sum(axis=1) + self.posterior.noise * noise_shape(mean)
+        return Prediction(mean / self.size, np.sqrt(variance) / self.size)
+
+
+def _size(prior: Prior, matrix: Floats) -> float:
+    """What the prior expects cells to take on average; 1 for a fair sample, or where it expects nothing."""
+    expected = float((matrix @ prior.centre).mean())
+    return expected if expected > _SMALLEST_SIZE else 1.0
+
+
+def _update(prior: Prior, matrix: Floats, target: Floats) -> _Learned:
+    size, some = _size(prior, matrix), slice(_MOST_FOR_EVIDENCE)
+    logs = most_evident([(matrix[some], size * target[some])], prior)
+    return _Learned(measure(matrix, size * target, prior, logs), size)
+
+
+def _above_zero(mean: Floats) -> Floats:
+    """Bend what is nearly zero or below so that it stays above, in the same order."""
+    return np.where(mean > _NEAR_ZERO, mean, _NEAR_ZERO * np.exp(np.minimum(mean / _NEAR_ZERO, 1.0) - 1.0))
+
+
+def _rows(space: Space, cells: Sequence[Cell]) -> Floats:
+    return _columns(space)[[cell.index for cell in cells]]
+
+
+def _groups(space: Space) -> list[Floats]:
+    """Columns of the whole space that vary alike: a constant, counts built, counts live, structure, edges."""
+    choices = space.choices
+    if not isinstance(space, NB201):
+        options = [np.equal(choices[:, [p]], np.arange(len(names))) for p, names in enumerate(space.options)]
+        return [np.ones((len(choices), 1)), np.hstack(options).astype(np.float64)]
+    held = one_hot(choices).astype(np.float64)
+    edges = edge_live(choices)
+    live = (held.reshape(-1, 6, 5) * edges[:, :, None])[:, :, 1:]
+    paths = path_live(choices)
+    structure = np.column_stack([paths.any(axis=1), paths, edges.sum(axis=1), depth_and_live(choices)[:, 0]])
+    constant, counts = np.ones((len(choices), 1)), operation_counts(choices).astype(np.float64)
+    return [constant, counts, live.sum(axis=1), structure.astype(np.float64), held, live.reshape(len(choices), -1)]
+
+
+@lru_cache(maxsize=4)
+def _columns(space: Space) -> Floats:
+    return np.hstack(_groups(space))
+
+
+@lru_cache(maxsize=4)
+def _group_of_columns(space: Space) -> NDArray[np.int64]:
+    sizes = [group.shape[1] for group in _groups(space)]
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
+    """Weights of every known device, and the variances under which each is best foreseen from the others."""
+    rng = np.random.default_rng(seed)
+    measured = [_check_known(space, device, *known[device]) for device in sorted(known)]
+    weights = np.array([_weights(matrix, values) for matrix, values in measured])
+    found = []
+    for i, (matrix, values) in enumerate(measured):
+        others, parts = _vague(space, np.delete(weights, i, axis=0)), []
+        for _ in range(_REHEARSALS):
+            drawn = rng.choice(len(values), _REHEARSED_CELLS, replace=False)
+            size = _size(others, matrix[drawn])
+            parts.append((matrix[drawn], size * values[drawn] / values[drawn].mean()))
+        found.append(most_evident(parts, others))
+    vague = _vague(space, weights)
+    if not found:
+        return vague
+    spread = np.maximum(np.std(found, axis=0), _NARROWEST) if len(found) > 1 else vague.spread
+    return Prior(vague.centre, vague.directions, vague.group, np.mean(found, axis=0), spread)
+
+
+def _vague(space: Space, weights: Floats) -> Prior:
+    """A prior that knows some devices' weights, shape ``(k, d)``, but not how much to trust them."""
+    group = _group_of_columns(space)
+    logs = np.full(int(group.max()) + 3, _FIRST_GUESS)
+    logs[0], logs[-1] = 0.0, _NOISE_GUESS
+    centre = weights.mean(axis=0) if len(weights) else np.zeros(len(group))
+    if not len(weights):
+        logs[1] = 0.0
+    directions = (weights - centre) / np.sqrt(len(weights) - 1) if len(weights) > 1 else np.zeros((0, len(group)))
+    return Prior(centre, directions, group, logs, np.full(len(logs), _FIRST_SPREAD))
+
+
+def _weights(matrix: Floats, values: Floats) -> Floats:
+    gram = matrix.T @ matrix + _PENALTY * np.eye(matrix.shape[1])
+    return np.asarray(np.linalg.solve(gram, matrix.T @ (values / values.mean())), dtype=np.float64)
+
+
+def _check_known(
+    space: Space, device: str, cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]
+) -> tuple[Floats, Floats]:
+    if not all(cell in space for cell in cells):
+        raise UserError(f"The known device {device} has cells that are not of the space {space.name}.")
+    try:
+        kept, numbers = check_data(cells, values)
+    except UserError as error:
+        raise UserError(f"The known device {device}: {error}") from error
+    if len(kept) < _FEWEST_KNOWN or numbers.mean() <= 0:
+        raise UserError(
+            f"The known device {device} needs positive latencies of at least {_FEWEST_KNOWN} different cells, "
+            f"not {len(kept)} with a mean of {numbers.mean():g}."
+        )
+    return _rows(space, kept), numbers
