@@ -19,6 +19,7 @@ __all__ = ["MODELS", "Prediction", "Surrogate", "make_model", "model_class"]
 
 MODELS: dict[str, str] = {
     "ridge": "surrogates.ridge:Ridge",
+    "gnn": "surrogates.gnn:GraphNetwork",
 }
 """Every model by name, as ``module:Class`` inside this package."""
 
