@@ -16,7 +16,16 @@ from surrogate_nas.space.nb201 import EDGES, OPERATIONS
 
 SPACE = nb201()
 CELLS = st.integers(0, 15624).map(SPACE.__getitem__)
-WIDTHS = {"one_hot": 30, "operation_counts": 5, "paths": 40, "graph": 102, "path_and_graph": 153}
+WIDTHS = {
+    "one_hot": 30,
+    "operation_counts": 5,
+    "paths": 40,
+    "graph": 102,
+    "path_and_graph": 153,
+    "alive": 148,
+    "signal": 16,
+    "functional": 164,
+}
 LIVE = ("skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
@@ -120,9 +129,27 @@ def test_shape_type_and_independence_of_the_batch(name: str) -> None:
 
 def test_paths_do_not_see_what_is_dead() -> None:
     pruned = np.where(edge_live(SPACE.choices), SPACE.choices, 0).astype(np.int8)
-    for name in ("paths", "graph"):
+    for name in ("paths", "graph", "alive", "signal", "functional"):
         assert (encode(pruned, name) == encode(SPACE.choices, name)).all()
     assert (path_live(pruned) == path_live(SPACE.choices)).all()
+
+
+def test_the_signal_of_cells_worked_out_by_hand() -> None:
+    """Skips alone: x, 2x and 4x at the nodes. A convolution is normalised, so what went before it only deepens it."""
+    skips, convolution, dead = (
+        SPACE.parse(text)
+        for text in (
+            "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|",
+            "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|nor_conv_3x3~1|none~2|",
+            "|nor_conv_1x1~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|",
+        )
+    )
+    total, logarithm, input_share, *rest = encode(np.array([skips.choices]), "signal")[0]
+    assert (total, input_share) == (16.0, 1.0) and logarithm == pytest.approx(np.log(16))
+    assert rest[7:9] == [0.0, 4.0] and rest[-1] == 0.0
+    expected = [2.0, np.log(2), 0.5, 0.0, 0.5, 0.0, 1.0, 0.5, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 1.0, np.log(2)]
+    np.testing.assert_allclose(encode(np.array([convolution.choices]), "signal")[0], expected, atol=1e-6)
+    assert not encode(np.array([dead.choices]), "signal").any()
 
 
 def test_paths_are_the_same_for_one_function_where_no_weight_is_shared_or_pooled() -> None:

@@ -158,12 +158,99 @@ def path_and_graph(choices: Choices) -> Matrix:
     return np.column_stack([paths(choices), depth_and_live(choices), operation_counts(choices), graph(choices)])
 
 
+def signal(choices: Choices) -> Matrix:
+    """How an input's variance flows through the untrained cell, 16 columns.
+
+    Every live convolution is a source of its own: normalised, so of unit variance whatever it is given. Skips pass a
+    node on, sums add (a source met twice adds to itself), pooling keeps a share of the variance. From the make-up of
+    the output follow: its variance and the logarithm of it, the shares of the input and of convolutions at a mean
+    depth up to 1, 2 and 3, the mean depth in convolutions and in 3×3 ones, the receptive field's growth, the pooled
+    share, how often the input arrives pooled and unpooled, the share of 3×3 convolutions, the sources in the output,
+    the largest depth in 3×3 convolutions, and the entropy of the shares. All 0 where nothing arrives.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+    """
+    n = len(choices)
+    nodes = np.zeros((4, n, 7, 4))  # node, cell, source (the input, then edges), poolings passed since
+    nodes[0, :, 0, 0] = 1.0
+    sources = np.zeros((n, 7, 3))  # mean depth, mean depth in 3×3 convolutions, receptive field's growth
+    for edge, (start, end) in enumerate(_EDGES):
+        node, operation = nodes[start], choices[:, edge]
+        nodes[end] += np.where((operation == SKIP)[:, None, None], node, 0)
+        nodes[end, :, :, 1:] += np.where((operation == POOL)[:, None, None], node[:, :, :-1], 0)
+        works = ((operation == CONV1) | (operation == CONV3)) & node.any(axis=(1, 2))
+        three = operation == CONV3
+        inside = (_shares(node)[1][:, :, None] * sources).sum(axis=1)
+        grown = inside + np.column_stack([np.ones(n), three, 2 * three + 2 * _poolings(node)])
+        sources[:, edge + 1] = np.where(works[:, None], grown, 0)
+        nodes[end, :, edge + 1, 0] += works
+    return _make_up(nodes[3], sources, choices)
+
+
+_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+_KEPT_BY_POOLING = 0.35
+"""The share of variance that averaging 3×3 neighbours, which resemble each other, leaves."""
+
+
+def _shares(node: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A node's variance, ``(n,)``, and each source's share of it, ``(n, 7)``; 0 for a dead node."""
+    root = _KEPT_BY_POOLING ** (np.arange(4) / 2)
+    variance = (node @ root) ** 2
+    total = variance.sum(axis=1)
+    return total, variance / np.where(total > 0, total, 1)[:, None]
+
+
+def _poolings(node: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean number of poolings in a node's terms, shape ``(n,)``."""
+    return np.asarray((node.sum(axis=1) @ np.arange(4.0)) / np.maximum(node.sum(axis=(1, 2)), 1))
+
+
+def _make_up(output: NDArray[np.float64], sources: NDArray[np.float64], choices: Choices) -> Matrix:
+    """The columns of `signal` from the output node and what is known of each source."""
+    total, share = _shares(output)
+    depth = sources[:, :, 0]
+    bands = [np.where((depth > low) & (depth <= low + 1), share, 0).sum(axis=1) for low in range(3)]
+    means = (share[:, :, None] * sources).sum(axis=1)
+    pooled = output[:, :, 1:].sum(axis=(1, 2)) / np.maximum(output.sum(axis=(1, 2)), 1)
+    threes = np.where(choices == CONV3, share[:, 1:], 0).sum(axis=1)
+    entropy = -(share * np.log(np.where(share > 0, share, 1))).sum(axis=1)
+    heard = share[:, 1:] > 0
+    deepest = np.where(heard, sources[:, 1:, 1], 0).max(axis=1)
+    columns = [
+        total, np.log(np.where(total > 0, total, 1)), share[:, 0], *bands, *means.T, pooled,
+        output[:, 0, 1:].sum(axis=1), output[:, 0, 0], threes, heard.sum(axis=1), deepest, entropy,
+    ]  # fmt: skip
+    return np.column_stack(columns).astype(np.float32)
+
+
+def alive(choices: Choices) -> Matrix:
+    """`paths`, `depth_and_live` and `graph` together: nothing of dead operations, 148 columns.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+    """
+    return np.column_stack([paths(choices), depth_and_live(choices), graph(choices)])
+
+
+def functional(choices: Choices) -> Matrix:
+    """`alive` and `signal` together, 164 columns.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+    """
+    return np.column_stack([alive(choices), signal(choices)])
+
+
 ENCODINGS: dict[str, Callable[[Choices], Matrix]] = {
     "one_hot": one_hot,
     "operation_counts": operation_counts,
     "paths": paths,
     "graph": graph,
     "path_and_graph": path_and_graph,
+    "alive": alive,
+    "signal": signal,
+    "functional": functional,
 }
 """Every encoding by name."""
 

@@ -18,8 +18,12 @@ from surrogate_nas.surrogates.base import Prediction, Surrogate
 __all__ = ["MODELS", "Prediction", "Surrogate", "make_model", "model_class"]
 
 MODELS: dict[str, str] = {
+    "xgboost": "surrogates.boosting:Boosting",
+    "gp": "surrogates.gp:GaussianProcess",
+    "extra_trees": "surrogates.extra_trees:ExtraTrees",
     "ridge": "surrogates.ridge:Ridge",
     "gnn": "surrogates.gnn:GraphNetwork",
+    "ensemble": "surrogates.ensemble:Ensemble",
 }
 """Every model by name, as ``module:Class`` inside this package."""
 

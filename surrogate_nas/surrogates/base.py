@@ -67,6 +67,7 @@ class Surrogate(ABC):
     _space: Space
     _target: Target
     _widening: float
+    _of_training: Prediction
 
     def __init__(self, quantity: Quantity = "error", *, seed: int = 0, calibrate: bool = True) -> None:
         """Store what is learned.
@@ -101,8 +102,23 @@ class Surrogate(ABC):
         self._learn(cells, target)
         self._widening = 1.0
         if self.calibrate:
-            self._widening = self._calibrated(values, self._held_out(cells, target))
+            mean, std = self._target.backward(*self._held_out(cells, target))
+            self._widening = _calibrated(values, Prediction(mean, std))
+            self._of_training = Prediction(mean, std * self._widening)
         return self
+
+    @property
+    def held_out(self) -> Prediction:
+        """What parts of the model that had not seen a training cell predict for it, in the order of the cells.
+
+        Repeated cells count once. It is there after a fit with `calibrate`, and is not stored.
+
+        Raises:
+            UserError: The model was not fitted with calibration, or comes from a file.
+        """
+        if not hasattr(self, "_of_training"):
+            raise UserError(f"This {self.name} surrogate has no held-out predictions: fit it with calibrate=True.")
+        return self._of_training
 
     def predict(self, cells: Sequence[Cell]) -> Prediction:
         """Predict cells, also those never seen.
@@ -175,13 +191,6 @@ class Surrogate(ABC):
             mean[fold], std[fold] = part._foresee([cells[i] for i in fold])
         return Prediction(mean, std)
 
-    def _calibrated(self, values: Floats, held_out: Prediction) -> float:
-        """The factor that makes ``mean ± 1.645 std`` hold 90 % of the held-out values."""
-        mean, std = self._target.backward(*held_out)
-        scores = np.abs(values - mean) / np.maximum(std, 1e-12)
-        rank = min(int(np.ceil(LEVEL * (len(scores) + 1))), len(scores))
-        return max(float(np.sort(scores)[rank - 1]) / Z90, 1e-6)
-
     def state(self) -> dict[str, NDArray[Any]]:
         """What was learned, as arrays; with `settings` it makes the model again.
 
@@ -214,6 +223,13 @@ class Surrogate(ABC):
         model._restore({name.removeprefix("model/"): array for name, array in state.items() if name[:6] == "model/"})
         model._widening = float(state["widening"])
         return model
+
+
+def _calibrated(values: Floats, held_out: Prediction) -> float:
+    """The factor that makes ``mean ± 1.645 std`` hold 90 % of the held-out values."""
+    scores = np.abs(values - held_out.mean) / np.maximum(held_out.std, 1e-12)
+    rank = min(int(np.ceil(LEVEL * (len(scores) + 1))), len(scores))
+    return max(float(np.sort(scores)[rank - 1]) / Z90, 1e-6)
 
 
 def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:

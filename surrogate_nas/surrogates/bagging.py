@@ -1,0 +1,132 @@
+"""What boosted and extra trees share: several parts, each blind to one fold, averaged.
+
+Each part predicts the fold that it did not see, so a prediction for every training cell by something that never saw it
+comes for free (CV+, Barber et al., "Predictive inference with the jackknife+", Annals of Statistics 2021).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.metrics import Quantity
+from surrogate_nas.space import Cell
+from surrogate_nas.surrogates.base import Prediction, Surrogate, folds
+from surrogate_nas.surrogates.columns import Matrix, columns
+from surrogate_nas.surrogates.target import Floats
+
+_LEAST_STD = 1e-3
+
+
+class Bagging(Surrogate):
+    """The mean of parts that each leave one fold out; one part alone learns from everything.
+
+    Subclasses give `_learn_part` and `_foresee_parts`.
+    """
+
+    def __init__(
+        self,
+        quantity: Quantity = "error",
+        *,
+        seed: int = 0,
+        calibrate: bool = True,
+        parts: int = 8,
+        encoding: str | None = None,
+        extra: Sequence[str] = (),
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            quantity: Of the metric.
+            seed: The root of the randomness.
+            calibrate: Whether the standard deviation is calibrated.
+            parts: How many are averaged; with one there is nothing held out, and calibrating refits on folds.
+            encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph`` of the rest.
+            extra: Free metrics to add as columns.
+
+        Raises:
+            UserError: There are no parts.
+        """
+        super().__init__(quantity, seed=seed, calibrate=calibrate)
+        if parts < 1:
+            raise UserError(f"The {self.name} surrogate averages at least 1 part, not {parts}.")
+        self.parts = parts
+        self.encoding = encoding or default_encoding(quantity)
+        self.extra = tuple(extra)
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return super().settings() | {"parts": self.parts, "encoding": self.encoding, "extra": list(self.extra)}
+
+    @abstractmethod
+    def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Any:
+        """Learn one part.
+
+        Args:
+            matrix: Shape ``(n, d)``.
+            target: Shape ``(n,)``.
+            seed: The part's own.
+        """
+
+    @abstractmethod
+    def _foresee_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
+        """What each part predicts, shape ``(len(parts), n)``.
+
+        Args:
+            parts: Learned parts.
+            matrix: Shape ``(n, d)``.
+        """
+
+    def _matrix(self, cells: Sequence[Cell]) -> Matrix:
+        return columns(self._space, cells, self.encoding, self.extra)
+
+    def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
+        matrix, everything = self._matrix(cells), np.arange(len(cells))
+        self._blind_to = folds(len(cells), self.parts, self.seed) if self.parts > 1 and len(cells) > 2 else []
+        kept = [np.setdiff1d(everything, fold) for fold in self._blind_to] or [everything]
+        seeds = np.random.SeedSequence(self.seed).generate_state(len(kept))
+        self._learned = [
+            self._learn_part(matrix[rows], target[rows], int(seed % 2**31))
+            for rows, seed in zip(kept, seeds, strict=True)
+        ]
+        self._error = self._typical_error(matrix, target)
+
+    def _typical_error(self, matrix: Matrix, target: Floats) -> float:
+        """The root mean square error of the parts on what they did not see."""
+        if not self._blind_to:
+            return 1.0
+        found = self._by_blind_parts(matrix)
+        return max(float(np.sqrt(((found - target) ** 2).mean())), _LEAST_STD)
+
+    def _by_blind_parts(self, matrix: Matrix) -> Floats:
+        found = np.empty(len(matrix))
+        for part, fold in zip(self._learned, self._blind_to, strict=True):
+            found[fold] = self._foresee_parts([part], matrix[fold])[0]
+        return found
+
+    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
+        return self._combined(self._foresee_parts(self._learned, self._matrix(cells)))
+
+    def _combined(self, predicted: Floats) -> Prediction:
+        """The parts' mean; where they disagree more, more error is to be expected, and some is everywhere."""
+        spread = predicted.std(axis=0)
+        return Prediction(predicted.mean(axis=0), np.sqrt(spread**2 + (0.5 * self._error) ** 2))
+
+    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
+        if not self._blind_to:
+            return super()._held_out(cells, target)
+        matrix = self._matrix(cells)
+        return Prediction(self._by_blind_parts(matrix), self._foresee(cells).std)
+
+
+def default_encoding(quantity: Quantity) -> str:
+    """What trees and processes see: dead operations cost, but they neither help nor harm the accuracy.
+
+    Args:
+        quantity: Of the metric.
+    """
+    return "functional" if quantity in ("error", "loss") else "path_and_graph"

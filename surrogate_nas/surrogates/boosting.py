@@ -1,0 +1,96 @@
+"""Boosted trees: XGBoost (Chen & Guestrin, KDD 2016), eight boosters averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.metrics import Quantity
+from surrogate_nas.surrogates.bagging import Bagging
+from surrogate_nas.surrogates.base import Arrays
+from surrogate_nas.surrogates.columns import Matrix
+from surrogate_nas.surrogates.target import Floats
+
+
+class Boosting(Bagging):
+    """The mean of XGBoost regressors on the logarithm of the metric."""
+
+    name: ClassVar[str] = "xgboost"
+
+    def __init__(
+        self,
+        quantity: Quantity = "error",
+        *,
+        seed: int = 0,
+        calibrate: bool = True,
+        parts: int = 8,
+        encoding: str | None = None,
+        extra: Sequence[str] = (),
+        trees: int = 500,
+        depth: int = 4,
+        rate: float = 0.03,
+        subsample: float = 0.7,
+        column_sample: float = 0.3,
+        threads: int = 1,
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            quantity: Of the metric.
+            seed: The root of the randomness.
+            calibrate: Whether the standard deviation is calibrated.
+            parts: Boosters.
+            encoding: See `Bagging`.
+            extra: See `Bagging`.
+            trees: Per booster.
+            depth: Of a tree.
+            rate: The learning rate.
+            subsample: The share of the cells that a tree sees.
+            column_sample: The share of the columns that a tree sees.
+            threads: Of XGBoost.
+        """
+        super().__init__(quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding, extra=extra)
+        self.trees, self.depth, self.rate = trees, depth, rate
+        self.subsample, self.column_sample, self.threads = subsample, column_sample, threads
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        names = ("trees", "depth", "rate", "subsample", "column_sample", "threads")
+        return super().settings() | {name: getattr(self, name) for name in names}
+
+    def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Any:
+        import xgboost
+
+        parameters = {
+            "max_depth": self.depth,
+            "eta": self.rate,
+            "subsample": self.subsample,
+            "colsample_bytree": self.column_sample,
+            "seed": seed,
+            "nthread": self.threads,
+            "base_score": float(target.mean()),
+        }
+        return xgboost.train(parameters, xgboost.DMatrix(matrix, target, nthread=self.threads), self.trees)
+
+    def _foresee_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
+        import xgboost
+
+        data = xgboost.DMatrix(matrix, nthread=self.threads)
+        return np.array([part.predict(data) for part in parts], dtype=np.float64)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        boosters = {f"{i:02}": np.frombuffer(part.save_raw("ubj"), np.uint8) for i, part in enumerate(self._learned)}
+        return boosters | {"error": np.array(self._error)}
+
+    def _restore(self, arrays: Arrays) -> None:
+        import xgboost
+
+        self._error = float(arrays["error"])
+        self._learned = []
+        for name in sorted(set(arrays) - {"error"}):
+            part = xgboost.Booster({"nthread": self.threads})
+            part.load_model(bytearray(arrays[name].tobytes()))
+            self._learned.append(part)

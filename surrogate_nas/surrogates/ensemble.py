@@ -1,0 +1,118 @@
+"""An ensemble of unlike models: boosted trees, extra trees and Gaussian processes err on different cells.
+
+Weights come from what the members predicted for training cells that they had not seen (stacking: Wolpert, Neural
+Networks 1992; non-negative, as Breiman, Machine Learning 1996), drawn towards the prior ones, which few cells cannot
+improve on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.metrics import Quantity
+from surrogate_nas.space import Cell
+from surrogate_nas.surrogates import make_model, model_class
+from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
+from surrogate_nas.surrogates.target import Floats
+
+Member = tuple[str, Mapping[str, Any], float]
+"""A model's name, its settings, and its weight before anything was seen."""
+
+MEMBERS: dict[str, tuple[Member, ...]] = {
+    "accuracy": (
+        ("xgboost", {}, 2.0),
+        ("extra_trees", {}, 1.5),
+        ("gp", {"warp": True}, 1.0),
+        ("gp", {}, 1.0),
+    ),
+    "cost": (("xgboost", {}, 1.0), ("gp", {}, 1.0), ("ridge", {}, 1.0)),
+}
+_PRIOR_CELLS = 200.0
+"""How many cells' worth of evidence the prior weights have."""
+
+
+class Ensemble(Surrogate):
+    """A weighted mean of other surrogates, on the transformed target."""
+
+    name: ClassVar[str] = "ensemble"
+
+    def __init__(
+        self,
+        quantity: Quantity = "error",
+        *,
+        seed: int = 0,
+        calibrate: bool = True,
+        members: Sequence[Member] = (),
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            quantity: Of the metric.
+            seed: The root of the members' randomness.
+            calibrate: Whether the standard deviation is calibrated.
+            members: Names, settings and prior weights; empty for what suits the quantity.
+        """
+        super().__init__(quantity, seed=seed, calibrate=calibrate)
+        chosen = members or MEMBERS["accuracy" if quantity in ("error", "loss") else "cost"]
+        self.members = [(name, dict(settings), float(weight)) for name, settings, weight in chosen]
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return super().settings() | {"members": self.members}
+
+    def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
+        values, _ = self._target.backward(target, target)
+        self._models = [
+            make_model(name, self.quantity, seed=self.seed, **settings).fit(cells, values)
+            for name, settings, _ in self.members
+        ]
+        means, stds = self._in_target([model.held_out for model in self._models])
+        self._weights = self._stacked(means, target)
+        self._left_out = self._combined(means, stds)
+
+    def _in_target(self, found: Sequence[Prediction]) -> tuple[Floats, Floats]:
+        """What members say, on this model's transformed target, shape ``(members, n)`` each."""
+        means = np.array([self._target.forward(each.mean) for each in found])
+        slopes = np.array([self._target.backward(mean, np.ones_like(mean))[1] for mean in means])
+        return means, np.array([each.std for each in found]) / np.maximum(slopes, 1e-12)
+
+    def _stacked(self, means: Floats, target: Floats) -> Floats:
+        """Non-negative weights, summing to 1, of the least held-out error plus a pull to the prior weights."""
+        from scipy.optimize import nnls
+
+        prior = np.array([weight for *_, weight in self.members])
+        prior /= prior.sum()
+        spread = float(np.sqrt(((means - target) ** 2).mean()))
+        pull = np.sqrt(_PRIOR_CELLS) * spread * np.eye(len(prior))
+        one = 1e3 * spread * np.sqrt(len(target)) * np.ones(len(prior))
+        rows = np.vstack([means.T, pull, one])
+        weights, _ = nnls(rows, np.concatenate([target, pull @ prior, [one[0]]]))
+        return np.asarray(weights / weights.sum())
+
+    def _combined(self, means: Floats, stds: Floats) -> Prediction:
+        mean = self._weights @ means
+        return Prediction(mean, np.sqrt(self._weights @ (stds**2 + (means - mean) ** 2)))
+
+    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
+        return self._combined(*self._in_target([model.predict(cells) for model in self._models]))
+
+    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
+        return self._left_out
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        found: dict[str, NDArray[Any]] = {"weights": self._weights}
+        for i, model in enumerate(self._models):
+            found |= {f"{i:02}/{name}": array for name, array in model.state().items()}
+        return found
+
+    def _restore(self, arrays: Arrays) -> None:
+        self._weights = arrays["weights"]
+        self._models = []
+        for i, (name, settings, _) in enumerate(self.members):
+            own = {key[3:]: array for key, array in arrays.items() if key[:3] == f"{i:02}/"}
+            arguments = make_model(name, self.quantity, seed=self.seed, **settings).settings()
+            self._models.append(model_class(name).from_state(arguments, own))
