@@ -3,9 +3,9 @@
 It passes messages from the input to the output over the graph of terms that all cells share (see `terms`): a
 convolution transforms the sum of the embeddings that it reads, pooling moves an embedding, and the output reads its
 summands, and all live convolutions of the cell besides. Invariance to relabelling and to functional identity need no
-training: two such cells are one row. A head adds path and graph features, averaged over the functional class. Since the
-space has only 132 terms, several networks of different initialisation are trained at once, stacked in a leading
-dimension; each leaves a part of the cells out, which gives the spread and the calibration for nothing.
+training: two such cells are one row. A head adds path, graph and signal features, averaged over the functional class.
+Since the space has only 132 terms, several networks of different initialisation are trained at once, stacked in a
+leading dimension; each leaves a part of the cells out, which gives the spread and the calibration for nothing.
 
 Sources: computing along the graph, Zhang et al., "D-VAE", NeurIPS 2019; a pairwise ranking loss, Xu et al., "ReNAS",
 CVPR 2021; unsupervised pre-training on the whole space, Yan et al., "arch2vec", NeurIPS 2020.
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import ANALYTIC, Network, Quantity
 from surrogate_nas.space import NB201, Cell, nb201
-from surrogate_nas.space.encodings import depth_and_live, graph, operation_counts, paths
+from surrogate_nas.space.encodings import functional, operation_counts
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, folds
 from surrogate_nas.surrogates.target import Floats
 from surrogate_nas.surrogates.terms import terms_of
@@ -180,7 +180,7 @@ def _inputs() -> _Inputs:
     space, terms = nb201(), terms_of(nb201())
     classes, choices = space.functional_classes, space.choices
     free = [function(choices, Network()) for _, function in ANALYTIC.values()]
-    columns = np.column_stack([paths(choices), depth_and_live(choices), graph(choices), *free])
+    columns = np.column_stack([functional(choices), *free])
     means = np.zeros((len(terms.classes), columns.shape[1]))
     np.add.at(means, classes, columns)
     scaled = torch.as_tensor(_standard(means / np.bincount(classes)[:, None]))
