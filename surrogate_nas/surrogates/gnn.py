@@ -40,7 +40,9 @@ _PARTS = 5
 """Every member leaves out one of this many parts of the training cells."""
 _EMBEDDING, _HIDDEN = 32, 64
 _BATCH, _RATE, _DECAY, _WARM_UP = 128, 1e-2, 1e-2, 0.15
-_STEPS, _PRETRAINING_STEPS, _PRETRAINING_BATCH = 400, 300, 256
+_PRETRAINING_STEPS, _PRETRAINING_BATCH = 300, 256
+_STEPS_PER_ROOT, _FEWEST_STEPS, _MOST_STEPS = 20, 200, 800
+"""Optimiser steps grow with the root of the number of cells: few cells are soon learned by heart."""
 _STEEPNESS = 4.0
 """Of the ranking loss: a quarter of the target's standard deviation apart counts as ordered."""
 
@@ -78,7 +80,7 @@ class GraphNetwork(Surrogate):
         calibrate: bool = True,
         ranking: float = 0.0,
         pretrain: bool = True,
-        steps: int = _STEPS,
+        steps: int | None = None,
     ) -> None:
         """Store the knobs.
 
@@ -88,7 +90,7 @@ class GraphNetwork(Surrogate):
             calibrate: Whether the standard deviation is calibrated.
             ranking: The weight of a pairwise logistic ranking loss beside the squared error.
             pretrain: Whether the networks learn the free metrics of the whole space first, once a process.
-            steps: Optimiser steps.
+            steps: Optimiser steps; None for what suits the number of cells.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         self.ranking, self.pretrain, self.steps = ranking, pretrain, steps
@@ -118,7 +120,8 @@ class GraphNetwork(Surrogate):
             guess = _values(weights, classes[rows[batch]], extra[rows[batch]])
             return _loss(guess, goal[batch], seen[:, batch], self.ranking)
 
-        self._take(_optimise(weights, loss, len(cells), self.steps, _BATCH, generator))
+        steps = self.steps or int(np.clip(_STEPS_PER_ROOT * math.sqrt(len(cells)), _FEWEST_STEPS, _MOST_STEPS))
+        self._take(_optimise(weights, loss, len(cells), steps, _BATCH, generator))
         self._parts = parts
         self._noise = float(np.sqrt(((self._members[:, rows.numpy()] - target) ** 2).mean()))
 
