@@ -22,6 +22,7 @@ MODELS: dict[str, str] = {
     "gp": "surrogates.gp:GaussianProcess",
     "extra_trees": "surrogates.extra_trees:ExtraTrees",
     "ridge": "surrogates.ridge:Ridge",
+    "gnn": "surrogates.gnn:GraphNetwork",
     "latency": "surrogates.latency:Latency",
     "ensemble": "surrogates.ensemble:Ensemble",
 }

@@ -1,0 +1,158 @@
+"""Cells as graphs of shared terms: what the graph network computes on, once for every functional class.
+
+A live cell is a sum of terms, and a term is the input or a convolution of such a sum, pooled zero or more times; `none`
+is dropped, skips are contracted, pooling is distributed over sums (as in `surrogate_nas.space.identity`). No node has a
+name in it, so relabelling changes nothing, and cells that compute the same function are the same sum. The whole space
+has only 132 different terms, and 59 different sums inside convolutions, so an embedding of each is all that a network
+has to compute; a cell is then one row of counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.space.encodings import CONV1, NONE, POOL, SKIP
+from surrogate_nas.space.nb201 import EDGES, NB201
+
+Counts = NDArray[np.float32]
+Term: TypeAlias = tuple[Any, int]
+"""``(base, poolings)``; the base is ``()``, the input, or ``(operation, sum)``."""
+Sum: TypeAlias = tuple[tuple[Term, int, int], ...]
+"""The different terms of a sum, each with how often it is added and for how many convolutions of that form."""
+
+_NODES = tuple(tuple((e, source) for e, (source, target) in enumerate(EDGES) if target == node) for node in range(4))
+
+
+class Level(NamedTuple):
+    """The terms that hold one more convolution in a row than those before them, in the order of computing.
+
+    Attributes:
+        sums: What each convolution reads, over the terms before: uses, then different ones, shape ``(n, 2 before)``.
+        ones: How many of these convolutions are 1×1; they come first, the 3×3 ones follow.
+        pooled: For one, two … poolings: the positions of the terms to pool once more.
+    """
+
+    sums: Counts
+    ones: int
+    pooled: tuple[list[int], ...]
+
+
+class Terms(NamedTuple):
+    """All terms of the space, and the functional classes as counts of them.
+
+    Attributes:
+        poolings: How many terms are the input, pooled 0, 1, … times; they come first.
+        levels: The other terms.
+        classes: For each functional class, over all terms: uses in the output's sum, different ones in it, and
+            different live convolutions in the whole cell, shape ``(classes, 3 terms)``.
+    """
+
+    poolings: int
+    levels: tuple[Level, ...]
+    classes: Counts
+
+
+class _Use(NamedTuple):
+    """A summand: its term, the edge that names its convolution, and all convolutions inside it."""
+
+    term: Term
+    name: int | None
+    inside: frozenset[tuple[Term, int]]
+
+
+@lru_cache(maxsize=1)
+def terms_of(space: NB201) -> Terms:
+    """Find the terms of the space, once a process (about a second).
+
+    Args:
+        space: NAS-Bench-201's.
+    """
+    _, first = np.unique(space.functional_classes, return_index=True)
+    outputs = [_output(space[int(i)].choices) for i in first]
+    inside = [Counter(term for term, _ in frozenset().union(*(use.inside for use in output))) for output in outputs]
+    sums = [_sum(output) for output in outputs]
+    found: set[Term] = set()
+    for term, _, _ in (entry for total in sums for entry in total):
+        _collect(term, found)
+    found.update(term for live in inside for term in live)
+    place: dict[Term, int] = {}
+    levels = []
+    for depth in range(1 + max(map(_depth, found))):
+        here = sorted(term for term in found if _depth(term) == depth)
+        unpooled = [term for term in here if term[1] == 0]
+        before = len(place)
+        _append(place, unpooled)
+        pooled = []
+        for poolings in range(1, 1 + max(term[1] for term in here)):
+            more = [term for term in here if term[1] == poolings]
+            pooled.append([place[base, poolings - 1] for base, _ in more])
+            _append(place, more)
+        if depth:
+            rows = [_row(base[1], place, before) for base, _ in unpooled]
+            levels.append(Level(np.stack(rows), sum(base[0] == CONV1 for base, _ in unpooled), tuple(pooled)))
+    classes = np.zeros((len(outputs), 3 * len(place)), dtype=np.float32)
+    for row, (total, live) in enumerate(zip(sums, inside, strict=True)):
+        classes[row, : 2 * len(place)] = _row(total, place, len(place))
+        for term, n in live.items():
+            classes[row, 2 * len(place) + place[term]] = n
+    return Terms(sum(not base for base, _ in place), tuple(levels), classes)
+
+
+def _output(choices: tuple[int, ...]) -> list[_Use]:
+    nodes = [[_Use(((), 0), None, frozenset())]]
+    for incoming in _NODES[1:]:
+        node: list[_Use] = []
+        for edge, source in incoming:
+            operation, summands = choices[edge], nodes[source]
+            if operation == NONE or not summands:
+                continue
+            if operation == SKIP:
+                node += summands
+            elif operation == POOL:
+                node += [_Use((use.term[0], use.term[1] + 1), use.name, use.inside) for use in summands]
+            else:
+                term = ((operation, _sum(summands)), 0)
+                inner = frozenset().union(*(use.inside for use in summands))
+                node.append(_Use(term, edge, inner | {(term, edge)}))
+        nodes.append(node)
+    return nodes[-1]
+
+
+def _sum(uses: Iterable[_Use]) -> Sum:
+    uses = list(uses)
+    times = Counter(use.term for use in uses)
+    different = Counter(term for term, _ in {(use.term, use.name) for use in uses})
+    return tuple(sorted((term, n, different[term]) for term, n in times.items()))
+
+
+def _depth(term: Term) -> int:
+    """How many convolutions follow one another in a term."""
+    base = term[0]
+    return 1 + max(_depth(inner) for inner, _, _ in base[1]) if base else 0
+
+
+def _collect(term: Term, found: set[Term]) -> None:
+    """Add a term and all that it is made of."""
+    base, poolings = term
+    found.update((base, k) for k in range(poolings + 1))
+    for inner, _, _ in base[1] if base else ():
+        _collect(inner, found)
+
+
+def _append(place: dict[Term, int], terms: Iterable[Term]) -> None:
+    for term in terms:
+        place[term] = len(place)
+
+
+def _row(total: Sum, place: dict[Term, int], width: int) -> Counts:
+    row = np.zeros(2 * width, dtype=np.float32)
+    for term, times, different in total:
+        row[place[term]] = times
+        row[width + place[term]] = different
+    return row
