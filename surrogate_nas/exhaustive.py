@@ -9,6 +9,7 @@ journal, so that an interrupted run goes on where it was.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,11 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.hardware import Protocol, draw_cells, measure
 from surrogate_nas.journal import Journal
 from surrogate_nas.metrics import Metric
-from surrogate_nas.sources.home import home
+from surrogate_nas.sources.home import home, table_path
 from surrogate_nas.space import nb201
-from surrogate_nas.table import Table
+from surrogate_nas.surrogates import make_model
+from surrogate_nas.table import ColumnKey, Table, write_table
 from surrogate_nas.training import Task, task_named, train
 
 CURVES = ("train_loss", "train_error", "valid_loss", "valid_error")
@@ -143,8 +146,67 @@ def _train(task: str, epochs: int, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     return entries
 
 
-def assemble(plan: Plan, path: Path) -> Table:
-    """Make the table of what was trained.
+def make_table(
+    task: str,
+    *,
+    out: Path | None = None,
+    epochs: int | None = None,
+    seeds: int = 3,
+    noisy_classes: int = 500,
+    latencies: int = 500,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """Train every functional class, measure latencies, and write the table; may be interrupted and called again.
+
+    Args:
+        task: A task's name, or ``file.py:TASK``.
+        out: The file; None for the home folder's tables, where `surrogate_nas.load` finds it by the task's name.
+        epochs: The length of every run; None for the task's default.
+        seeds: How many seeds train the random part of the classes.
+        noisy_classes: How many classes that part holds.
+        latencies: Cells measured for ``latency@cpu``; a ridge regression predicts the rest. 0 leaves it out.
+        workers: Processes, each on one core.
+        progress: Called with (trainings done, trainings in all).
+
+    Returns:
+        The file and the table's card.
+
+    Raises:
+        UserError: There is no such task, its data is not here, a number is too small, or nothing can be written.
+    """
+    if min(seeds, workers, 1 if epochs is None else epochs) < 1 or min(noisy_classes, latencies) < 0:
+        raise UserError("Seeds, epochs and workers must be at least 1; classes and latencies at least 0.")
+    found = task_named(task)
+    plan = Plan(task, found.schedule.epochs if epochs is None else epochs, seeds, noisy_classes)
+    path = journal_path(plan)
+    train_classes(plan, path, workers=workers, progress=progress)
+    return finish_table(plan, path, out or table_path(found.name), latencies)
+
+
+def finish_table(plan: Plan, path: Path, out: Path, latencies: int) -> tuple[Path, dict[str, Any]]:
+    """Write the table of what was trained, with latencies and its card.
+
+    Args:
+        plan: What was trained.
+        path: The journal.
+        out: The file to write.
+        latencies: Cells measured for ``latency@cpu``; 0 leaves it out.
+
+    Raises:
+        UserError: Something of the plan is missing, or nothing can be written.
+    """
+    table, card = assemble(plan, path)
+    if latencies:
+        card |= _add_latencies(table, latencies, path.with_suffix(".latency.jsonl"))
+        table.objective = "valid_loss + 0.1*params + 0.1*latency@cpu"
+    table.card = json.dumps(card)
+    write_table(table, out, compressed=True)
+    return out, card
+
+
+def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
+    """Make the table of what was trained, and its card.
 
     Args:
         plan: What should have been trained.
@@ -154,46 +216,116 @@ def assemble(plan: Plan, path: Path) -> Table:
         UserError: Something of the plan is still missing.
     """
     task = task_named(plan.task)
-    with Journal(path, {**describe(task), "epochs": plan.epochs}) as journal:
+    settings = {**describe(task), "epochs": plan.epochs}
+    with Journal(path, settings) as journal:
         found = {Job(*entry["job"]): entry for entry in journal.entries}
     jobs = plan.jobs()
     if missing := len(set(jobs) - set(found)):
         raise UserError(f"{path} lacks {missing} of {len(jobs)} trainings; run the same command again to go on.")
     table = Table(
-        name=plan.task,
+        name=task.name,
         space="nb201",
-        title=f"every cell trained here: {task.title}",
-        source=f"trained by this project: {task.source}",
-        licence="MIT, as this project",
+        title=f"every cell trained: {task.title}",
+        source=f"trained by surrogate_nas; {task.source}",
+        licence="that of surrogate_nas; the data's own may differ",
         citation="",
         objective="valid_loss + 0.1*params",
         network=task.network(),
     )
-    results = _Results(plan, {job: found[job] for job in jobs})
+    results = _Results({job: found[job] for job in jobs})
     for metric, epochs, values in _columns(task, plan, results):
-        mean = values(0)
-        others = {seed: values(seed) for seed in range(plan.seeds)}
-        table.add(metric, epochs, mean, 1, others if metric.kind != "record" else None)
+        seeds = {seed: values(seed) for seed in range(plan.seeds)} if metric.kind != "record" else None
+        table.add(metric, epochs, values(0), 1, seeds)
+    described = "index of the first cell of the functional class, which was trained for all of it"
     table.add(
-        Metric(CLASS, "", "record", "structure", description="index of the first cell of the functional class"),
-        None,
-        results.first_of_class.astype(np.float64),
+        Metric(CLASS, "", "record", "structure", description=described), None, results.first_of_class.astype(float)
     )
-    return table
+    return table, {"settings": settings, **_noise(plan, table), **_spent(results)}
+
+
+def _noise(plan: Plan, table: Table) -> dict[str, Any]:
+    """How far one seed can be trusted: Kendall's τ between seeds and with NAS-Bench-201, and ties."""
+    from scipy.stats import kendalltau
+
+    def column(metric: str, seed: int) -> NDArray[np.float64]:
+        return table.columns[ColumnKey(metric, plan.epochs, seed)]
+
+    classes = representatives()
+    card: dict[str, Any] = {}
+    for metric in ("valid_loss", "valid_error"):
+        taus = []
+        for first, second in itertools.combinations(range(plan.seeds), 2):
+            both = np.array([column(metric, first)[classes], column(metric, second)[classes]])
+            both = both[:, np.isfinite(both).all(axis=0)]
+            taus.append(float(kendalltau(*both).statistic))
+            card["classes_of_several_seeds"] = both.shape[1]
+        card[f"kendall_between_seeds_{metric}"] = taus
+        values = column(metric, 0)
+        card[f"quantiles_{metric}"] = [float(q) for q in np.nanquantile(values, (0, 0.25, 0.5, 0.75, 1))]
+        card[f"tied_pairs_{metric}"] = {"cells": _tied(values), "classes": _tied(values[classes])}
+    return card
+
+
+def _tied(values: NDArray[np.float64]) -> float:
+    """The share of pairs that are equal."""
+    counts = np.unique(values[np.isfinite(values)], return_counts=True)[1].astype(float)
+    total = counts.sum()
+    return float((counts * (counts - 1)).sum() / (total * (total - 1))) if total > 1 else 0.0
+
+
+def _spent(results: _Results) -> dict[str, Any]:
+    seconds = [e["train_seconds"] + len(e["valid_loss"]) * e["valid_seconds"] for e in results.entries.values()]
+    return {
+        "trainings": len(seconds),
+        "processor_seconds": sum(seconds),
+        "processor_seconds_a_training": float(np.mean(seconds)),
+        "diverged": sum(bool(entry["note"]) for entry in results.entries.values()),
+    }
+
+
+def _add_latencies(table: Table, count: int, journal: Path) -> dict[str, Any]:
+    """Measure random cells on this machine's CPU and predict the rest; returns what the card says of it."""
+    space = nb201()
+    cells = draw_cells(count)
+    measured = measure(cells, table.network, Protocol("cpu", 1, 1), journal=journal)
+    index = [cell.index for cell in cells]
+    model = make_model("ridge", "cost").fit(cells, measured.latency)
+    values = model.predict(list(space)).mean
+    values[index] = measured.latency
+    was_measured = np.zeros(len(space))
+    was_measured[index] = 1
+    summary = measured.summary()
+    name = summary["device_card"]["model"]
+    how = f"median of one image on one thread of {name}: {count} cells measured, the others predicted by ridge"
+    source = f"measured and predicted by surrogate_nas on {name}"
+    table.add(Metric("latency@cpu", "ms", "search", "cost", description=how, source=source), None, values)
+    marked = Metric("latency_measured@cpu", "", "record", "cost", description="1 where latency@cpu was measured")
+    table.add(marked, None, was_measured)
+    halves = np.random.default_rng(_ORDER_SEED).permutation(count)
+    train, test = halves[: count // 2], halves[count // 2 :]
+    half = make_model("ridge", "cost").fit([cells[i] for i in train], measured.latency[train])
+    rho = _spearman(half.predict([cells[i] for i in test]).mean, measured.latency[test])
+    return {"latency": {**summary, "spearman_of_one_half_from_the_other": rho}}
+
+
+def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(a, b).statistic)
 
 
 class _Results:
     """Finished trainings, spread from the cells that stand for a class to all of the class."""
 
-    def __init__(self, plan: Plan, entries: dict[Job, dict[str, Any]]) -> None:
-        classes = nb201().functional_classes
-        self.first_of_class = representatives()[np.unique(classes, return_inverse=True)[1]]
-        self.plan, self._entries = plan, entries
+    def __init__(self, entries: dict[Job, dict[str, Any]]) -> None:
+        _, first, number = np.unique(nb201().functional_classes, return_index=True, return_inverse=True)
+        self.first_of_class = first[number]
+        self.entries = entries
 
     def column(self, seed: int, value: Callable[[dict[str, Any]], float]) -> NDArray[np.float64]:
         """A value of every cell's class under one seed, shape ``(15625,)``, NaN where it was not trained."""
         values = np.full(len(self.first_of_class), np.nan)
-        for job, entry in self._entries.items():
+        for job, entry in self.entries.items():
             if job.seed == seed:
                 values[job.cell] = value(entry)
         return values[self.first_of_class]
