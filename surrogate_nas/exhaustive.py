@@ -26,13 +26,11 @@ from surrogate_nas.metrics import Metric
 from surrogate_nas.sources.home import home, table_path
 from surrogate_nas.space import nb201
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.table import ColumnKey, Table, write_table
+from surrogate_nas.table import CLASS_METRIC, ColumnKey, Table, write_table
 from surrogate_nas.training import Task, task_named, train
 
 CURVES = ("train_loss", "train_error", "valid_loss", "valid_error")
 FINALS = ("test_loss", "test_error")
-CLASS = "functional_class"
-"""The metric that names a cell's class: the index of its first member."""
 _ORDER_SEED = 0
 _CELLS_A_BATCH = 2
 """Trainings between two looks at the journal: few, so that little is lost."""
@@ -161,7 +159,8 @@ def make_table(
 
     Args:
         task: A task's name, or ``file.py:TASK``.
-        out: The file; None for the home folder's tables, where `surrogate_nas.load` finds it by the task's name.
+        out: The file, whose name becomes the benchmark's; None for ``trained-TASK`` among the tables of the home
+            folder, where `surrogate_nas.load` finds it by that name.
         epochs: The length of every run; None for the task's default.
         seeds: How many seeds train the random part of the classes.
         noisy_classes: How many classes that part holds.
@@ -181,7 +180,7 @@ def make_table(
     plan = Plan(task, found.schedule.epochs if epochs is None else epochs, seeds, noisy_classes)
     path = journal_path(plan)
     train_classes(plan, path, workers=workers, progress=progress)
-    return finish_table(plan, path, out or table_path(found.name), latencies)
+    return finish_table(plan, path, out or table_path(f"trained-{found.name}"), latencies)
 
 
 def finish_table(plan: Plan, path: Path, out: Path, latencies: int) -> tuple[Path, dict[str, Any]]:
@@ -197,6 +196,7 @@ def finish_table(plan: Plan, path: Path, out: Path, latencies: int) -> tuple[Pat
         UserError: Something of the plan is missing, or nothing can be written.
     """
     table, card = assemble(plan, path)
+    table.name = out.stem
     if latencies:
         card |= _add_latencies(table, latencies, path.with_suffix(".latency.jsonl"))
         table.objective = "valid_loss + 0.1*params + 0.1*latency@cpu"
@@ -238,7 +238,9 @@ def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
         table.add(metric, epochs, values(0), 1, seeds)
     described = "index of the first cell of the functional class, which was trained for all of it"
     table.add(
-        Metric(CLASS, "", "record", "structure", description=described), None, results.first_of_class.astype(float)
+        Metric(CLASS_METRIC, "", "record", "structure", description=described),
+        None,
+        results.first_of_class.astype(float),
     )
     return table, {"settings": settings, **_noise(plan, table), **_spent(results)}
 

@@ -32,6 +32,8 @@ from surrogate_nas.space import Space, space_named
 FORMAT = "surrogate_nas table"
 VERSION = 1
 UNKNOWN_SEEDS = -1
+CLASS_METRIC = "functional_class"
+"""In a table where the cells of a functional class share one training: the index of the class's first cell."""
 _ANY = "any"
 _TEXTS = ("name", "space", "title", "source", "licence", "citation", "objective", "cost", "banner")
 """The attributes of a file that are plain text."""

@@ -14,7 +14,7 @@ from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.sources import analog, nb201
-from surrogate_nas.sources.home import home, table_path
+from surrogate_nas.sources.home import home, shipped, table_path
 from surrogate_nas.table import write_table
 
 __all__ = ["Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available", "default", "load"]
@@ -24,9 +24,13 @@ TABLE_SUFFIX = ".h5"
 """A name that ends so is the path of a table."""
 
 
+FASHION = "fashion"
+"""The table that the project made and ships (`surrogate_nas.exhaustive`)."""
+
+
 def default() -> str:
-    """The name of the benchmark that needs no download."""
-    return analog.NAME
+    """The name of the benchmark that is compared on where none is named; it needs no download."""
+    return FASHION
 
 
 def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
@@ -51,6 +55,8 @@ def _load(name: str) -> Benchmark:
         return learned.open_learned(name.removeprefix(learned.PREFIX))
     if name.endswith(TABLE_SUFFIX):
         return open_table(Path(name))
+    if name == FASHION:
+        return open_table(shipped(f"{FASHION}.h5"))
     path = table_path(name)
     if name == analog.NAME:
         return _load_embedded(path)
@@ -97,7 +103,7 @@ _kept: list[Any] = []
 def known() -> list[str]:
     """The names of all benchmarks that `load` can open now or after a fetch."""
     imported = [path.stem for path in (home() / "tables").glob("*.h5")]
-    return sorted({analog.NAME, *nb201.NAMES, *imported})
+    return sorted({analog.NAME, FASHION, *nb201.NAMES, *imported})
 
 
 def available() -> list[dict[str, Any]]:

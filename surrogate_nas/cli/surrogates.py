@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,8 +17,16 @@ def fit(
     train: Annotated[int, typer.Option(help="How many cells to learn from; the others test it.")],
     out: Annotated[Path, typer.Option(help="Where the model goes.")],
     epochs: Annotated[int | None, typer.Option(help="The length of the training run; the longest if left out.")] = None,
-    model: Annotated[str, typer.Option(help="A model's name: xgboost, gp, extra_trees, ridge, ensemble …")] = "xgboost",
-    split: Annotated[str, typer.Option(help="random, or grouped by functional class.")] = "random",
+    model: Annotated[
+        str, typer.Option(help="xgboost, gnn, gp, extra_trees, ridge, latency, ensemble, or file.py:Class.")
+    ] = "xgboost",
+    known: Annotated[
+        str, typer.Option(help="For --model latency: devices measured before, with commas between, such as raspi4.")
+    ] = "",
+    split: Annotated[
+        str | None,
+        typer.Option(help="random, or grouped by functional class: the default where twins share one training."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the split and the model.")] = 0,
     json: JsonOption = False,
 ) -> None:
@@ -27,6 +35,7 @@ def fit(
     from surrogate_nas.surrogates import make_model
     from surrogate_nas.surrogates.evaluation import evaluate, split_cells
     from surrogate_nas.surrogates.storage import Card, save
+    from surrogate_nas.table import CLASS_METRIC
 
     if seed < 0:
         raise UserError(f"A seed must be at least 0, not {seed}.")
@@ -34,8 +43,10 @@ def fit(
     metric = benchmark.metric(target)
     question = benchmark.question(target, epochs)
     values = benchmark.column(target, epochs)
+    split = split or ("grouped" if any(metric.name == CLASS_METRIC for metric in benchmark.metrics) else "random")
+    settings = {"known": _known(benchmark, known, target)} if known else {}
     parts = split_cells(benchmark.space, values, train, split, seed)  # type: ignore[arg-type]
-    found = evaluate(make_model(model, metric.quantity, seed=seed), benchmark.space, values, parts)
+    found = evaluate(make_model(model, metric.quantity, seed=seed, **settings), benchmark.space, values, parts)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
     card = Card(
         model=model, benchmark=source, fingerprint=benchmark.fingerprint, space=benchmark.space.name,
@@ -50,6 +61,18 @@ def fit(
     rows = list(found.to_json().items())
     emit(content, json, lambda: show_table(("", f"{model} of {question}"), rows, title=f"{bench}, {split} split"))
     note(f"Model: {out}. Next: snas predict {out} CELL, or snas compare surrogate:{out}")
+
+
+def _known(benchmark: Any, devices: str, target: str) -> dict[str, Any]:
+    """The latencies of devices measured before, as the model ``latency`` takes them."""
+    known = {}
+    for device in filter(None, (name.strip() for name in devices.split(","))):
+        if target == f"latency@{device}":
+            raise UserError(f"{target} is what is to be learned, so its device cannot be a known one.")
+        values = benchmark.column(f"latency@{device}")
+        there = [i for i, value in enumerate(values) if value == value]
+        known[device] = [benchmark.space[i] for i in there], values[there]
+    return known
 
 
 def predict(
