@@ -100,10 +100,15 @@ _kept: list[Any] = []
 """Keeps temporary folders alive until the process ends."""
 
 
+def reserved() -> frozenset[str]:
+    """The names that no imported table may take."""
+    return frozenset({analog.NAME, FASHION, *nb201.NAMES})
+
+
 def known() -> list[str]:
     """The names of all benchmarks that `load` can open now or after a fetch."""
     imported = [path.stem for path in (home() / "tables").glob("*.h5")]
-    return sorted({analog.NAME, FASHION, *nb201.NAMES, *imported})
+    return sorted({*reserved(), *imported})
 
 
 def available() -> list[dict[str, Any]]:

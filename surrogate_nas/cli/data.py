@@ -26,6 +26,7 @@ class Importable(StrEnum):
 
     nats = "nats"
     nb201_pth = "nb201-pth"
+    csv = "csv"
 
 
 def benchmarks(json: JsonOption = False) -> None:
@@ -63,13 +64,22 @@ def fetch(
 @app.command("import")
 def import_(
     kind: Annotated[Importable, typer.Argument(help="The format.")],
-    source: Annotated[Path, typer.Argument(help="The official folder or file.")],
+    source: Annotated[Path, typer.Argument(help="The official folder or file, or one's own CSV or Parquet file.")],
+    name: Annotated[str | None, typer.Option(help="For csv: the benchmark's name; the file's if left out.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Import the official NATS-Bench topology folder or NAS-Bench-201 file into tables."""
-    from surrogate_nas.sources import nats, nb201_pth
+    """Import an official NATS-Bench folder, NAS-Bench-201 file, or a file of one's own with cells and metrics."""
+    from surrogate_nas.benchmarks import reserved
+    from surrogate_nas.errors import UserError
+    from surrogate_nas.sources import nats, nb201_pth, spreadsheet
 
     started = time.perf_counter()
+    if kind is Importable.csv:
+        tables = [spreadsheet.read(source, name or source.stem, reserved())]
+        _store(kind.value, tables, [source], started, json)
+        return
+    if name is not None:
+        raise UserError(f"--name is for csv; the tables of {kind.value} have their own names.")
     read: Callable[..., Any] = nats.read
     if kind is Importable.nb201_pth:
         read = nb201_pth.read
