@@ -20,7 +20,7 @@ from surrogate_nas.surrogates.evaluation import learning_curve, noise_ceiling, s
 
 BENCH = sn.load("nb201-cifar10")
 SIZES = (46, 78, 156, 233, 469, 781, 1563)
-MODELS = ("ensemble", "xgboost", "extra_trees", "gp", "ridge")
+MODELS = ("ensemble", "gnn", "xgboost", "extra_trees", "gp", "ridge")
 QUICK = {"parts": 1, "trees": 150, "rate": 0.1, "calibrate": False}
 """One booster of few and fast trees."""
 
@@ -95,6 +95,7 @@ def speed(seeds: int) -> None:
         "extra_trees": ours("extra_trees"),
         "gp": ours("gp"),
         "ridge": ours("ridge"),
+        "gnn": ours("gnn"),
         "ensemble": ours("ensemble"),
         "scikit-learn random forest, one-hot": peer(lambda seed: RandomForestRegressor(random_state=seed)),
         "scikit-learn GP, one-hot": peer(lambda _: GaussianProcessRegressor(kernel, normalize_y=True)),

@@ -97,7 +97,8 @@ def _metric(column: str, path: Path) -> tuple[Metric, int | None]:
     found = _COLUMN.fullmatch(column.strip())
     if found is None:
         raise UserError(
-            f"{path} has a column {column!r}, which names no metric; right are valid_error, valid_loss[12], latency@mine."
+            f"{path} has a column {column!r}, which names no metric; right are valid_error, valid_loss[12] or "
+            "latency@mine."
         )
     name = found["metric"]
     if name in ANALYTIC:

@@ -1,4 +1,4 @@
-"""An ensemble of unlike models: boosted trees, extra trees and Gaussian processes err on different cells.
+"""An ensemble of unlike models: a graph network, trees and Gaussian processes err on different cells.
 
 Weights come from what the members predicted for training cells that they had not seen (stacking: Wolpert, Neural
 Networks 1992; non-negative, as Breiman, Machine Learning 1996), drawn towards the prior ones, which few cells cannot
@@ -24,6 +24,7 @@ Member = tuple[str, Mapping[str, Any], float]
 
 MEMBERS: dict[str, tuple[Member, ...]] = {
     "accuracy": (
+        ("gnn", {}, 3.0),
         ("xgboost", {}, 1.0),
         ("extra_trees", {}, 1.0),
         ("gp", {"warp": True}, 1.0),
