@@ -69,7 +69,7 @@ class TableBenchmark(Benchmark):
         self.path = path
         self.name, self.title, self.banner = self._table.name, self._table.title, self._table.banner
         self.source, self.licence, self.citation = self._table.source, self._table.licence, self._table.citation
-        self.objective = self._table.objective
+        self.objective, self.card = self._table.objective, self._table.card
         self.cost = "queries" if self._table.cost == "queries" else "seconds"
         self.charge = _CHARGES[self.cost]
         self.space = self._table.cells
