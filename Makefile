@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test compare data report golden clean paper-nb201 paper-nats paper-losses optimum bench
+.PHONY: help setup check test compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency optimum bench bench-surrogates
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,12 +45,25 @@ paper-nats: data  ## the NATS-Bench paper's search on each data set
 paper-losses: data  ## which loss should drive a search?
 	$(BIN)/snas paper losses
 
+paper-predictors: data  ## predictors of accuracy: Kendall's tau by training cells, published and ours
+	$(BIN)/snas paper predictors --workers $(WORKERS)
+
+paper-latency: data  ## predictors of latency on unseen devices, published and ours
+	$(BIN)/snas paper latency --workers $(WORKERS)
+
+table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (over an hour; goes on)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --out data/fashion.h5 --workers $(WORKERS)
+
 optimum: data  ## cells evaluated until the optimum is found, beside Optuna's samplers
 	$(BIN)/python analysis/optimum.py --workers $(WORKERS)
 
-bench: data  ## the speed of queries and of the search loop
+bench: data  ## the speed of queries, of the search loop and of training
 	$(BIN)/python analysis/bench_query.py
 	$(BIN)/python analysis/bench_loop.py
+	$(BIN)/python analysis/bench_training.py
+
+bench-surrogates: data  ## models against training cells and seconds (long)
+	$(BIN)/python analysis/bench_surrogates.py
 
 golden: $(SETUP)  ## rewrite the golden trajectories (after a change that is meant to change them)
 	$(BIN)/python -m tests.golden

@@ -1,23 +1,25 @@
-"""How many cells a minute train on one core: a plain loop with PyTorch's defaults, one by one, and stacked.
+"""How many cells a minute train: a plain loop with PyTorch's defaults in one process, stacked, and compiled kernels.
 
-Fashion-MNIST at 14×14, C=4, one cell a stage, 4,000 images, 3 epochs, batch 64, the validation split after each epoch.
-All ways train the same random cells, in the same process, interleaved. Run it as
-``python analysis/bench_training.py --cells 32``.
+Fashion-MNIST as the shipped table has it: 14×14, 4,000 images, 3 epochs, batch 64, the validation split after each
+epoch, random functional classes. All ways train the same cells, one way after another in one run.
+``python analysis/bench_training.py --cells 16``.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
+from joblib import Parallel, delayed
 from torch import nn
 
+from surrogate_nas.exhaustive import Plan
 from surrogate_nas.space import Cell, nb201
 from surrogate_nas.training import TASKS, CellNetwork, train
-from surrogate_nas.training.engine import EVALUATION_BATCH
 from surrogate_nas.training.network import CellModule, Reduction
 from surrogate_nas.training.pooling import AveragePool
 
@@ -63,56 +65,59 @@ def plain_loop(cell: Cell) -> None:
             rate.step()
         network.eval()
         with torch.no_grad():
-            for x, y in zip(*(torch.split(part, EVALUATION_BATCH) for part in valid), strict=True):
+            for x, y in zip(*(torch.split(part, 250) for part in valid), strict=True):
                 outputs = network(x)
                 F.cross_entropy(outputs, y).item()
                 (outputs.argmax(1) != y).float().mean().item()
 
 
-def pooling(stack: int = 16, repeats: int = 20) -> None:
-    """Print the processor time of 3×3 average pooling, forward and backward, at the sizes of the three stages.
+def one_by_one(cells: Sequence[Cell]) -> None:
+    """Train cells with the compiled kernels, one after another.
 
     Args:
-        stack: Cells side by side.
-        repeats: Passes measured.
+        cells: The cells.
     """
-    for channels, size in ((4, 14), (8, 7), (16, 4)):
-        x = torch.randn(64, stack * channels, size, size).contiguous(memory_format=torch.channels_last)
-        x.requires_grad_()
-        times = []
-        for pool in (nn.AvgPool2d(3, 1, 1, count_include_pad=False), AveragePool()):
-            start = time.process_time()
-            for _ in range(repeats):
-                pool(x).backward(x.detach())
-            times.append(1000 * (time.process_time() - start) / repeats / stack)
-        print(f"pooling {channels:>2} x {size:>2}²: PyTorch {times[0]:.3f} ms a cell, ours {times[1]:.3f}")
+    train(cells, TASK, epochs=EPOCHS, test=False)
 
 
 def main() -> None:
-    """Measure and print a table: wall-clock, processor time, and cells a minute of processor time."""
+    """Measure and print a table: wall-clock and processor seconds a cell, cells a minute, and the ratio of those."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=32)
-    parser.add_argument("--stacks", type=int, nargs="*", default=[1, 4, 8, 16, 32])
+    parser.add_argument("--cells", type=int, default=16)
+    parser.add_argument("--stack", type=int, default=8)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    torch.set_num_threads(1)
     space = nb201()
-    chosen = np.random.default_rng(0).choice(len(space), options.cells, replace=False)
-    cells = [space[int(i)] for i in chosen]
-    print(f"{'way':<12}{'wall s/cell':>12}{'cpu s/cell':>12}{'cells/min':>11}{'ratio':>7}")
+    jobs = Plan("fashion", EPOCHS).jobs()[: options.cells]
+    cells = [space[job.cell] for job in jobs]
+    parallel = Parallel(n_jobs=options.processes)
+    parallel(delayed(one_by_one)(cells[:1]) for _ in range(options.processes))  # starts the processes, compiles
+
+    def several() -> None:
+        parallel(delayed(one_by_one)(cells[i :: options.processes]) for i in range(options.processes))
+
+    def plain() -> None:
+        for cell in cells:
+            plain_loop(cell)
+
+    ways: dict[str, Callable[[], object]] = {
+        f"plain loop, {torch.get_num_threads()} threads": plain,
+        f"stacked {options.stack}, one core": lambda: train(
+            cells, TASK, epochs=EPOCHS, at_once=options.stack, test=False
+        ),
+        "one by one, one core": lambda: one_by_one(cells),
+        f"one by one, {options.processes} processes": several,
+    }
+    print(f"{'way':<28}{'wall s/cell':>12}{'cpu s/cell':>12}{'cells/min':>11}{'ratio':>7}")
     base = 0.0
     # The plain loop goes first: training keeps freed memory for the rest of the process.
-    for stack in [0, *options.stacks]:
-        wall, processor = time.perf_counter(), time.process_time()
-        if stack:
-            train(cells, TASK, epochs=EPOCHS, at_once=stack, test=False)
-        else:
-            for cell in cells:
-                plain_loop(cell)
-        wall, processor = (time.perf_counter() - wall) / len(cells), (time.process_time() - processor) / len(cells)
-        base = base or processor
-        name = f"stacked {stack}" if stack > 1 else "one by one" if stack else "plain loop"
-        print(f"{name:<12}{wall:>12.2f}{processor:>12.2f}{60 / processor:>11.1f}{base / processor:>7.2f}", flush=True)
-    pooling()
+    for name, way in ways.items():
+        wall, before = time.perf_counter(), time.process_time()
+        way()
+        wall, processor = (time.perf_counter() - wall) / len(cells), (time.process_time() - before) / len(cells)
+        base = base or wall
+        text = "" if name.endswith("processes") else f"{processor:.2f}"
+        print(f"{name:<28}{wall:>12.2f}{text:>12}{60 / wall:>11.1f}{base / wall:>7.2f}", flush=True)
 
 
 if __name__ == "__main__":
