@@ -259,14 +259,21 @@ STACK_ANALYTIC: Analytic = {
     ]
 }
 """The same for the macro space's stacks."""
-ANALYTIC_OF: dict[str, Analytic] = {"nb201": ANALYTIC, "macro": STACK_ANALYTIC}
-"""By the name of the space."""
 
 
-def analytic_metrics(space: str = "nb201") -> Iterable[Metric]:
-    """The metrics of `ANALYTIC_OF` a space.
+def analytic(space: str) -> Analytic:
+    """The metrics of a space's cells that need no measurement, with their functions; none of an unknown space.
 
     Args:
         space: Its name.
     """
-    return (metric for metric, _ in ANALYTIC_OF[space].values())
+    return {"nb201": ANALYTIC, "macro": STACK_ANALYTIC}.get(space, {})
+
+
+def analytic_metrics(space: str = "nb201") -> Iterable[Metric]:
+    """The metrics of `analytic`, without the functions.
+
+    Args:
+        space: Its name.
+    """
+    return (metric for metric, _ in analytic(space).values())

@@ -12,7 +12,7 @@ import numpy as np
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import ANALYTIC_OF, Metric, Network
+from surrogate_nas.metrics import Metric, Network, analytic
 from surrogate_nas.space import Cell
 from surrogate_nas.table import Seed
 
@@ -76,11 +76,8 @@ class JoinedBenchmark(Benchmark):
             raise UserError(
                 f"{file} is of the space {extra.space.name}, {self.name} of {self.space.name}; only one space joins."
             )
-        own = [
-            metric
-            for metric in extra.metrics
-            if metric.name not in ANALYTIC_OF[self.space.name] or metric.source != "analytic"
-        ]
+        unmeasured = analytic(self.space.name)
+        own = [metric for metric in extra.metrics if metric.name not in unmeasured or metric.source != "analytic"]
         if not own:
             raise UserError(f"{file} holds no metric to join.")
         held = Counter([*(metric.name for metric in self.base.metrics), *self._owners])

@@ -20,7 +20,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import ANALYTIC_OF, Metric, Network, analytic_metrics
+from surrogate_nas.metrics import Metric, Network, analytic, analytic_metrics
 from surrogate_nas.sources.home import home
 from surrogate_nas.space import SPACES, Cell, space_named
 from surrogate_nas.table import Seed
@@ -86,7 +86,7 @@ class LiveBenchmark(Benchmark):
         trained = (self._metric(split, kind) for split in _SPLITS for kind in _QUANTITIES)
         self.metrics = (*trained, *analytic_metrics(space))
         self._by_name = {metric.name: metric for metric in self.metrics}
-        self._analytic = ANALYTIC_OF[space]
+        self._analytic = analytic(space)
         self._answers: dict[tuple[str, int, int], Trained] = {}
 
     def _metric(self, split: str, quantity: Literal["error", "loss"]) -> Metric:

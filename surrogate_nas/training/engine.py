@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import ANALYTIC_OF, Network
+from surrogate_nas.metrics import Network, analytic
 from surrogate_nas.space import Cell, space_of
 from surrogate_nas.training.lanes import LaneNetwork
 from surrogate_nas.training.machine import cores, device_named
@@ -220,8 +220,8 @@ class _Run:
 
     def _curve(self, cell: Cell) -> Curve:
         choices = np.array([cell.choices], dtype=np.int8)
-        analytic = ANALYTIC_OF[space_of(cell).name]
-        params, macs = (analytic[name][1](choices, self.network)[0] for name in ("params", "macs"))
+        metrics = analytic(space_of(cell).name)
+        params, macs = (metrics[name][1](choices, self.network)[0] for name in ("params", "macs"))
         size = round(params), round(1e6 * macs)
         return Curve(cell, self.task.name, self.epochs, self.seed, *size, device=str(self.device))
 
