@@ -55,21 +55,16 @@ def main() -> None:
         curves[kind] = {strategy: regret_curve(comparison, strategy) for strategy in STRATEGIES}
         found[kind] = {s: [run.incumbent.cell for run in comparison.runs_of(s)] for s in STRATEGIES}
     truth = sn.load(TABLE).column("valid_error", epochs=200) / 100
-    print(
-        f"{'strategy':14s}{'area, table':>13s}{'surrogate':>11s}{'end, table':>13s}{'surrogate':>11s}{'read again':>12s}"
-    )
+    heads = ("area, table", "surrogate", "end, table", "surrogate", "read again")
+    print(f"{'regret, points':14s}" + "".join(f"{head:>13s}" for head in heads))
     for strategy in STRATEGIES:
         table, surrogate = curves["table"][strategy], curves["surrogate"][strategy]
         again = np.mean([truth[cell.index] for cell in found["surrogate"][strategy]]) - truth.min()
         values = (table.mean(), surrogate.mean(), table[-1], surrogate[-1], again)
-        print(
-            f"{strategy:14s}" + "".join(f"{100 * v:{w}.3f}" for v, w in zip(values, (13, 11, 13, 11, 12), strict=True))
-        )
+        print(f"{strategy:14s}" + "".join(f"{100 * value:13.3f}" for value in values))
     for what, value in (("area", np.mean), ("end", lambda curve: curve[-1])):
         pairs = [[value(curves[kind][s]) for s in STRATEGIES] for kind in benchmarks]
-        print(
-            f"Kendall's τ between the rankings by {what}: {kendalltau(*pairs).statistic:.2f} (regrets above in points)"
-        )
+        print(f"Kendall's τ between the rankings by {what}: {kendalltau(*pairs).statistic:.2f}")
     figure = Figure(figsize=(9, 4), layout="constrained")
     for axes, kind in zip(figure.subplots(1, 2, sharey=True), benchmarks, strict=True):
         for strategy in STRATEGIES:

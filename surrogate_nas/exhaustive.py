@@ -66,9 +66,8 @@ class Plan:
         """All trainings in the order they are made: seed 0 first, classes in random order."""
         cells = representatives()
         order = [int(cell) for cell in np.random.default_rng(_ORDER_SEED).permutation(cells)][: self.classes]
-        return [
-            Job(cell, seed) for seed in range(self.seeds) for cell in order[: None if not seed else self.noisy_classes]
-        ]
+        noisy = order[: self.noisy_classes]
+        return [Job(cell, seed) for seed in range(self.seeds) for cell in (noisy if seed else order)]
 
 
 def representatives() -> NDArray[np.intp]:

@@ -1,8 +1,10 @@
 """What can be asked of a cell: metrics with unit and kind, and those that follow from the cell alone.
 
-The network is NAS-Bench-201's (Dong & Yang, ICLR 2020): a 3×3 stem with batch normalisation, three stages of
-cells at C, 2C and 4C channels, a residual block of stride 2 between stages, batch normalisation, pooling and
-a linear layer. Dead operations are built, so they count unless a metric's name says ``live``.
+The network of a NAS-Bench-201 cell is that paper's (Dong & Yang, ICLR 2020): a 3×3 stem with batch normalisation,
+three stages of cells at C, 2C and 4C channels, a residual block of stride 2 between stages, batch normalisation,
+pooling and a linear layer. Dead operations are built, so they count unless a metric's name says ``live``. A cell of the
+macro space is everything before pooling and a linear layer: its convolutions, each with batch normalisation, shared out
+evenly among the same three stages.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from surrogate_nas.space.encodings import (
     operation_counts,
     path_live,
 )
+from surrogate_nas.space.macro import layers_and_channels
 
 Kind = Literal["search", "final", "record"]
 Quantity = Literal["error", "loss", "cost", "structure"]
@@ -64,7 +67,7 @@ class Network:
 
     Attributes:
         classes: Outputs of the linear layer.
-        channels: Channels of the first stage, C.
+        channels: Channels of the first stage, C; without meaning for the macro space, as is N.
         cells_per_stage: Cells in each of the three stages, N.
         image_size: Height and width of the input, or the length of a one-dimensional one.
         input_channels: Channels of the input.
@@ -155,6 +158,45 @@ def live_multiply_accumulates(choices: Choices, network: Network) -> Column:
     return multiply_accumulates(np.where(edge_live(choices), choices, 0).astype(np.int8), network)
 
 
+def stage_of_layer(layer: int, layers: int) -> int:
+    """The stage, 0 to 2, of a convolution in a stack: the first of three starts the first, and so on.
+
+    Args:
+        layer: From 0.
+        layers: How many there are.
+    """
+    return 3 * layer // layers
+
+
+def _stack_parameters(choices: Choices, network: Network) -> Column:
+    totals = []
+    for layers, c in map(layers_and_channels, map(tuple, choices.tolist())):
+        convolutions = network.taps * c * (network.input_channels + (layers - 1) * c)
+        totals.append(convolutions + 2 * c * layers + (c + 1) * network.classes)
+    return np.array(totals, dtype=np.float64)
+
+
+def _stack_multiply_accumulates(choices: Choices, network: Network) -> Column:
+    areas = [size**network.dimensions for _, size in network.stages]
+    answers = areas[0] if network.causal else 1
+    totals = []
+    for layers, c in map(layers_and_channels, map(tuple, choices.tolist())):
+        total = answers * (c + 1) * network.classes
+        for layer in range(layers):
+            inputs = c if layer else network.input_channels
+            total += areas[stage_of_layer(layer, layers)] * network.taps * inputs * c
+        totals.append(total)
+    return np.array(totals, dtype=np.float64)
+
+
+def _layers(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.array([layers_and_channels(tuple(row))[0] for row in choices.tolist()], dtype=np.float64)
+
+
+def _channels(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.array([layers_and_channels(tuple(row))[1] for row in choices.tolist()], dtype=np.float64)
+
+
 def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
     return np.asarray(depth_and_live(choices)[:, 0], dtype=np.float64)
 
@@ -175,7 +217,9 @@ def _millions(function: Callable[[Choices, Network], Column]) -> Callable[[Choic
     return lambda choices, network: function(choices, network) / 1e6
 
 
-ANALYTIC: dict[str, tuple[Metric, Callable[[Choices, Network], Column]]] = {
+Analytic = dict[str, tuple[Metric, Callable[[Choices, Network], Column]]]
+
+ANALYTIC: Analytic = {
     metric.name: (metric, function)
     for metric, function in [
         (
@@ -208,9 +252,35 @@ ANALYTIC: dict[str, tuple[Metric, Callable[[Choices, Network], Column]]] = {
         ),
     ]
 }
-"""The metrics that need no measurement, with the function from ``(n, 6)`` choices to ``(n,)`` values."""
+"""The metrics of NAS-Bench-201's cells that need no measurement, with the function from choices to ``(n,)`` values."""
+STACK_ANALYTIC: Analytic = {
+    metric.name: (metric, function)
+    for metric, function in [
+        (Metric("params", "parameters", "search", "cost", description="trainable"), _stack_parameters),
+        (
+            Metric("macs", "M", "search", "cost", description="multiply-accumulates of convolutions and linear layer"),
+            _millions(_stack_multiply_accumulates),
+        ),
+        (Metric("layers", "", "search", "structure", description="convolutions, one after another"), _layers),
+        (Metric("channels", "", "search", "structure", description="of every convolution"), _channels),
+    ]
+}
+"""The same for the macro space's stacks."""
 
 
-def analytic_metrics() -> Iterable[Metric]:
-    """The metrics of `ANALYTIC`."""
-    return (metric for metric, _ in ANALYTIC.values())
+def analytic(space: str) -> Analytic:
+    """The metrics of a space's cells that need no measurement, with their functions; none of an unknown space.
+
+    Args:
+        space: Its name.
+    """
+    return {"nb201": ANALYTIC, "macro": STACK_ANALYTIC}.get(space, {})
+
+
+def analytic_metrics(space: str = "nb201") -> Iterable[Metric]:
+    """The metrics of `analytic`, without the functions.
+
+    Args:
+        space: Its name.
+    """
+    return (metric for metric, _ in analytic(space).values())

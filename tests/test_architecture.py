@@ -17,6 +17,7 @@ PACKAGE = Path(surrogate_nas.__file__).parent
 ROOMS = [
     "errors",
     "plugin",
+    "journal",
     "space",
     "trial",
     "metrics",
@@ -26,6 +27,7 @@ ROOMS = [
     "training",
     "hardware",
     "benchmarks",
+    "exhaustive",
     "objective",
     "strategies",
     "results",

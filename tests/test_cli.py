@@ -24,6 +24,8 @@ def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas: Snas) -> No
     assert {"name", "space", "cells", "available", "metrics", "source", "licence", "citation"} <= set(analog)
     assert {"name", "unit", "epochs", "kind"} <= set(analog["metrics"][0])
     assert {"nb201-cifar10", "nb201-cifar100", "nb201-imagenet16"} <= set(listed)
+    stacks = listed["live:digits/macro"]
+    assert stacks["available"] and stacks["cells"] == 36 and stacks["space"] == "macro"
     assert "analog-cifar10" in snas("benchmarks").out
 
 
@@ -139,6 +141,9 @@ def test_train_prints_metrics_and_curves(snas: Snas) -> None:
     assert [len(curve) for curve in made["curves"].values()] == [2] * 4
     assert made["metrics"]["valid_loss"] == made["curves"]["valid_loss"][-1] and made["device"] == "cpu"
     assert "valid_error" in snas("train", CELL, "--task", "tests/tiny_task.py:TINY").out
+    stack = "conv_stack(layers=2, channels=8)"
+    made = snas("train", stack, "--task", "tests/tiny_task.py:TINY", "--json").json
+    assert (made["cell"], made["params"]) == (stack, 770)
 
 
 MEASURE = ["measure", "--cells", 2, "--task", "tests/tiny_task.py:TINY"]
@@ -291,6 +296,7 @@ def test_verify_fails_when_a_table_is_wrong(
         (["train", CELL, "--device", "quantum"], "no device 'quantum'"),
         (["train", CELL, "--epochs", "0"], "at least 1"),
         (["train", "|x|"], "Malformed cell"),
+        (["train", "conv_stack(layers=5, channels=8)"], "not 5"),
         (["train", CELL, "--task", "tests/tiny_task.py:RAISES"], "the disk is on the moon"),
     ],
 )  # fmt: skip

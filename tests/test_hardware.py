@@ -19,7 +19,6 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.hardware import Measured, Protocol, device_card, draw_cells, measure
 from surrogate_nas.hardware.card import device_model, usable_cores
 from surrogate_nas.hardware.energy import Rapl, energy_mj, find_meter
-from surrogate_nas.hardware.journal import Journal, Visit
 from surrogate_nas.hardware.latency import time_inference
 from surrogate_nas.hardware.measure import REFERENCE, REFERENCE_EVERY
 from surrogate_nas.hardware.memory import peak_memory_mb
@@ -255,24 +254,6 @@ def test_a_journal_of_another_measurement_is_refused(tmp_path: Path) -> None:
         journal.write_bytes(lines[0] + damage + b"".join(lines[2:]))
         with pytest.raises(UserError, match="damaged"):
             measure(cells, SMALL, PROTOCOL, journal=journal)
-    journal.write_bytes(b"[]\n")
-    with pytest.raises(UserError, match="damaged"):
-        Journal(journal, {}, {})
-
-
-def test_a_journal_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="Cannot write"):
-        Journal(tmp_path / "file" / "t.jsonl", {}, {})
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
-def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "t.jsonl", {}, {})
-    journal._file.close()
-    journal._file = Path("/dev/full").open("wb", buffering=0)
-    with pytest.raises(UserError, match="Cannot write"):
-        journal.add(Visit("", [1.0], [1.0], 1.0))
 
 
 MEASURE = """
@@ -289,7 +270,7 @@ def test_a_killed_measurement_goes_on(tmp_path: Path) -> None:
     journal = tmp_path / "t.jsonl"
     for enough in (5, 20):
         process = subprocess.Popen([sys.executable, "-c", MEASURE, str(journal)], env=dict(os.environ))
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 300
         while process.poll() is None and time.monotonic() < limit:
             if journal.exists() and journal.read_bytes().count(b"\n") >= enough:
                 process.send_signal(signal.SIGKILL)

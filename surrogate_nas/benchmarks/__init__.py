@@ -15,6 +15,7 @@ from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.sources import analog, nb201
 from surrogate_nas.sources.home import home, shipped, table_path
+from surrogate_nas.space import SPACES
 from surrogate_nas.table import write_table
 
 __all__ = ["Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available", "default", "load"]
@@ -37,8 +38,8 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
     """Open a benchmark.
 
     Args:
-        name: Such as ``nb201-cifar10``, ``live:TASK`` to train, ``surrogate:FILE`` to predict, or the path of a table
-            (``.h5``).
+        name: Such as ``nb201-cifar10``; ``live:TASK`` or ``live:TASK/macro`` to train; ``surrogate:FILE`` to predict;
+            the path of a table (``.h5``).
         with_: Files whose metrics are joined to it, such as those that ``snas measure`` writes.
 
     Raises:
@@ -64,7 +65,9 @@ def _load(name: str) -> Benchmark:
         return open_table(path)
     if name in nb201.NAMES:
         raise UserError(f"{name} is not here yet: run snas data fetch nb201 (17 MB).")
-    raise unknown("benchmark", name, [*known(), f"{live.PREFIX}TASK", f"{learned.PREFIX}FILE"])
+    raise unknown(
+        "benchmark", name, [*known(), f"{live.PREFIX}TASK", f"{live.PREFIX}TASK/macro", f"{learned.PREFIX}FILE"]
+    )
 
 
 def _load_embedded(path: Path) -> TableBenchmark:
@@ -115,7 +118,11 @@ def available() -> list[dict[str, Any]]:
     """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to get it."""
     from surrogate_nas.training import TASKS
 
-    tasks = [live.open_live(name).describe() | {"available": task.is_here()} for name, task in TASKS.items()]
+    tasks = [
+        live.open_live(f"{name}/{space}").describe() | {"available": task.is_here()}
+        for space in SPACES
+        for name, task in TASKS.items()
+    ]
     return [*(_describe(name) for name in known()), *tasks]
 
 

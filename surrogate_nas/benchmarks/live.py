@@ -20,12 +20,14 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import ANALYTIC, Metric, Network, analytic_metrics
+from surrogate_nas.metrics import Metric, Network, analytic, analytic_metrics
 from surrogate_nas.sources.home import home
-from surrogate_nas.space import Cell, nb201
+from surrogate_nas.space import SPACES, Cell, space_named
 from surrogate_nas.table import Seed
 
 PREFIX = "live:"
+DEFAULT_SPACE = "nb201"
+"""Any other follows the task, as in ``live:digits/macro``."""
 _SPLITS = ("train", "valid", "test")
 _QUANTITIES: tuple[Literal["error", "loss"], ...] = ("loss", "error")
 
@@ -38,7 +40,7 @@ class Trained(NamedTuple):
 
 
 class LiveBenchmark(Benchmark):
-    """Trains cells of NAS-Bench-201's space on a task; the answer to a named seed, 0 where none is named.
+    """Trains cells of a space on a task; the answer to a named seed, 0 where none is named.
 
     Epochs are free: ``valid_error[2]`` trains for two, on a schedule of its own. Where none are named it is the
     task's default, after which the final metrics of a report are read too.
@@ -47,19 +49,22 @@ class LiveBenchmark(Benchmark):
         >>> bench = LiveBenchmark("digits")
         >>> bench.query(bench.space[11], "params") > 0
         True
+        >>> str(LiveBenchmark("digits", space="macro").space[0])
+        'conv_stack(layers=1, channels=4)'
     """
 
     default_seed: Seed = 0
 
-    def __init__(self, task: str, *, device: str = "cpu") -> None:
+    def __init__(self, task: str, *, device: str = "cpu", space: str = DEFAULT_SPACE) -> None:
         """Name the task; its data is read when first needed.
 
         Args:
             task: A task's name, or ``file.py:TASK``.
             device: As PyTorch names it.
+            space: The name of the space whose cells are trained.
 
         Raises:
-            UserError: There is no such task or device.
+            UserError: There is no such task, device or space.
         """
         from surrogate_nas.training import task_named
         from surrogate_nas.training.machine import device_named
@@ -67,7 +72,8 @@ class LiveBenchmark(Benchmark):
         self.task = task_named(task)
         self._named, self.device = task, device
         device_named(device)
-        self.name = f"{PREFIX}{task}"
+        self.space = space_named(space)
+        self.name = PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
         self.title = f"live training: {self.task.title}"
         self.source = f"trained here on {device}: {self.task.source}"
         self.licence, self.citation, self.banner = "see the task's source", "", ""
@@ -77,9 +83,10 @@ class LiveBenchmark(Benchmark):
             "also where the answer was kept from before; metrics that need no training are free."
         )
         self.objective = "valid_error + 0.02*params"
-        self.space = nb201()
-        self.metrics = (*(self._metric(split, kind) for split in _SPLITS for kind in _QUANTITIES), *analytic_metrics())
+        trained = (self._metric(split, kind) for split in _SPLITS for kind in _QUANTITIES)
+        self.metrics = (*trained, *analytic_metrics(space))
         self._by_name = {metric.name: metric for metric in self.metrics}
+        self._analytic = analytic(space)
         self._answers: dict[tuple[str, int, int], Trained] = {}
 
     def _metric(self, split: str, quantity: Literal["error", "loss"]) -> Metric:
@@ -97,7 +104,7 @@ class LiveBenchmark(Benchmark):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return open_live, (self._named, self.device)
+        return _open, (self._named, self.device, self.space.name)
 
     @cached_property
     def network(self) -> Network:  # type: ignore[override]
@@ -106,7 +113,7 @@ class LiveBenchmark(Benchmark):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the task's settings, the network and the device."""
+        """A digest of the task's settings, the network, the device and the space."""
         settings = {
             "task": self._named,
             "kind": self.task.kind,
@@ -114,6 +121,8 @@ class LiveBenchmark(Benchmark):
             "network": asdict(self.network),
             "device": self.device,
         }
+        if self.space.name != DEFAULT_SPACE:
+            settings["space"] = self.space.name
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def question(self, name: str, epochs: int | None = None) -> Question:
@@ -152,7 +161,7 @@ class LiveBenchmark(Benchmark):
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
             if question.epochs is None:
-                values[:, j] = ANALYTIC[question.metric][1](choices, self.network)
+                values[:, j] = self._analytic[question.metric][1](choices, self.network)
             else:
                 values[:, j] = [one.metrics[question.metric] for one in trained[question.epochs]]
         cost = np.zeros(len(cells))
@@ -222,7 +231,7 @@ class LiveBenchmark(Benchmark):
             seed: Without meaning here.
         """
         if question.epochs is None:
-            values = ANALYTIC[question.metric][1](self.space.choices, self.network)
+            values = self._analytic[question.metric][1](self.space.choices, self.network)
             return float(np.median(values)), float(values.max())
         bound = 100.0 if self.metric(question.metric).quantity == "error" else self.task.worst_loss
         return bound, bound
@@ -232,15 +241,20 @@ def open_live(task: str, device: str = "cpu") -> LiveBenchmark:
     """Open a task, or return the benchmark that this process has open.
 
     Args:
-        task: A task's name, or ``file.py:TASK``.
+        task: A task's name, or ``file.py:TASK``; ``/macro`` after it names another space than NAS-Bench-201's.
         device: As PyTorch names it.
 
     Raises:
         UserError: There is no such task or device.
     """
-    return _opened(task, device, home())
+    named, separator, space = task.rpartition("/")
+    return _open(named, device, space) if separator and space in SPACES else _open(task, device, DEFAULT_SPACE)
 
 
-@lru_cache(maxsize=8)
-def _opened(task: str, device: str, folder: Path) -> LiveBenchmark:  # noqa: ARG001 - part of the cache's key
-    return LiveBenchmark(task, device=device)
+def _open(task: str, device: str, space: str) -> LiveBenchmark:
+    return _opened(task, device, space, home())
+
+
+@lru_cache(maxsize=16)
+def _opened(task: str, device: str, space: str, folder: Path) -> LiveBenchmark:  # noqa: ARG001 - part of the key
+    return LiveBenchmark(task, device=device, space=space)

@@ -12,7 +12,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import ANALYTIC, analytic_metrics
+from surrogate_nas.metrics import analytic, analytic_metrics
 from surrogate_nas.space import Cell
 from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
 
@@ -74,7 +74,7 @@ class TableBenchmark(Benchmark):
         self.charge = _CHARGES[self.cost]
         self.space = self._table.cells
         self.network = self._table.network
-        self.metrics = (*self._table.metrics.values(), *analytic_metrics())
+        self.metrics = (*self._table.metrics.values(), *analytic_metrics(self.space.name))
         self._by_name = {metric.name: metric for metric in self.metrics}
         self._columns: dict[ColumnKey, Values] = {}
         self._costs: dict[tuple[tuple[int, ...], Seed], Values] = {}
@@ -115,8 +115,9 @@ class TableBenchmark(Benchmark):
     def _read(self, key: ColumnKey) -> Values:
         if key in self._table.keys:
             return self._table.column(key)
-        if key.metric in ANALYTIC and key.metric not in self._table.metrics:
-            return ANALYTIC[key.metric][1](self.space.choices, self.network)
+        unmeasured = analytic(self.space.name)
+        if key.metric in unmeasured and key.metric not in self._table.metrics:
+            return unmeasured[key.metric][1](self.space.choices, self.network)
         held = [str(k.seed) for k in self._table.keys if k[:2] == key[:2]]
         seeds = ", ".join(sorted(seed for seed in held if seed != "mean"))
         raise UserError(

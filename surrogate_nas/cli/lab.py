@@ -243,13 +243,14 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Train one cell on a task and print its learning curve."""
-    from surrogate_nas.space import nb201
+    from surrogate_nas.space import macro, nb201
     from surrogate_nas.training import task_named
     from surrogate_nas.training import train as run_train
 
     if seed < 0:
         raise UserError(f"A seed must be at least 0, not {seed}.")
-    (curve,) = run_train([nb201().parse(cell)], task_named(task), epochs=epochs, seed=seed, device=device)
+    space = macro() if cell.strip().startswith("conv_stack") else nb201()
+    (curve,) = run_train([space.parse(cell)], task_named(task), epochs=epochs, seed=seed, device=device)
     curves = {name: getattr(curve, name) for name in ("train_loss", "train_error", "valid_loss", "valid_error")}
     content = {
         "cell": str(curve.cell),

@@ -17,9 +17,9 @@ from torch import Tensor
 from surrogate_nas.errors import UserError
 from surrogate_nas.hardware.card import device_card, load_average
 from surrogate_nas.hardware.energy import Meter, assumed_watts, energy_mj, find_meter
-from surrogate_nas.hardware.journal import Journal, Visit
 from surrogate_nas.hardware.latency import Protocol, synchronise, time_inference
 from surrogate_nas.hardware.memory import peak_memory_mb
+from surrogate_nas.journal import Journal
 from surrogate_nas.metrics import Metric, Network
 from surrogate_nas.space import Cell, nb201
 from surrogate_nas.table import Table
@@ -52,6 +52,32 @@ def draw_cells(n: int, seed: int = 0) -> list[Cell]:
     if seed < 0:
         raise UserError(f"A seed must be at least 0, not {seed}.")
     return [space[int(i)] for i in np.random.default_rng(seed).permutation(len(space))[:n]]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One visit to a cell.
+
+    Attributes:
+        cell: The cell's string; empty for the reference cell.
+        wall: Milliseconds of each timed inference by the wall clock.
+        processor: The same by the processor's clock, or empty.
+        seconds: How long the visit took, building and warm-up included.
+        memory_mb: Peak memory of one inference, on a cell's first visit.
+        energy_mj: Energy of one inference, on a cell's first visit where there is a counter.
+    """
+
+    cell: str
+    wall: list[float]
+    processor: list[float]
+    seconds: float
+    memory_mb: float | None = None
+    energy_mj: float | None = None
+
+    @property
+    def milliseconds(self) -> list[float]:
+        """The timings that count: the processor's clock where it was read."""
+        return self.processor or self.wall
 
 
 @dataclass(frozen=True)
@@ -217,25 +243,35 @@ def measure(
         "cells": len(cells), "seed": seed, "protocol": asdict(protocol), "network": asdict(network),
         "model": card["model"], "meter": meter.name if meter else "",
     }  # fmt: skip
-    log = Journal(journal, settings, card)
-    try:
-        if any(cell.text != visit.cell for (_, cell), visit in zip(schedule, log.visits, strict=False) if cell):
+    with Journal(journal, settings, {"card": card}) as log:
+        card, visits = _read(log)
+        if any(cell.text != visit.cell for (_, cell), visit in zip(schedule, visits, strict=False) if cell):
             raise UserError(f"{journal} holds an interrupted measurement of other cells. Delete it or choose another.")
-        with cores(protocol.threads):
-            bench = _Bench(network, protocol, meter)
-            for number, (is_first, cell) in enumerate(schedule):
-                if number >= len(log.visits):
-                    log.add(bench.visit(cell, thorough=is_first))
-                if progress:
-                    progress(number + 1, len(schedule))
-    except (RuntimeError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"An inference at batch {protocol.batch} failed ({reason}). A smaller one may do.") from error
-    finally:
-        log.close()
-    card = log.card | {"load_average_end": load_average()}
+        try:
+            with cores(protocol.threads):
+                bench = _Bench(network, protocol, meter)
+                for number, (is_first, cell) in enumerate(schedule):
+                    if number >= len(visits):
+                        visits.append(bench.visit(cell, thorough=is_first))
+                        log.append(asdict(visits[-1]))
+                    if progress:
+                        progress(number + 1, len(schedule))
+        except (RuntimeError, MemoryError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(
+                f"An inference at batch {protocol.batch} failed ({reason}). A smaller one may do."
+            ) from error
+    card |= {"load_average_end": load_average()}
     assumed = watts if meter is None else None
-    return Measured(cells, network, protocol, card, log.visits, assumed, meter.name if meter else "")
+    return Measured(cells, network, protocol, card, visits, assumed, meter.name if meter else "")
+
+
+def _read(log: Journal) -> tuple[dict[str, Any], list[Visit]]:
+    """The device card of the measurement's beginning, and the visits so far."""
+    try:
+        return dict(log.header["card"]), [Visit(**entry) for entry in log.entries]
+    except (ValueError, KeyError, TypeError) as error:
+        raise log.damaged(error) from error
 
 
 def _schedule(cells: Sequence[Cell], rounds: int, seed: int) -> list[tuple[bool, Cell | None]]:

@@ -1,11 +1,13 @@
 """Spaces: what a cell is, which cells there are, when two are the same, and how a model sees them."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from surrogate_nas.space.base import Cell, Space
+from surrogate_nas.space.macro import Macro
 from surrogate_nas.space.nb201 import NB201
 
-__all__ = ["NB201", "SPACES", "Cell", "Space", "nb201", "space_named"]
+__all__ = ["NB201", "SPACES", "Cell", "Macro", "Space", "macro", "nb201", "space_named", "space_of"]
 
 
 @lru_cache(maxsize=1)
@@ -14,7 +16,13 @@ def nb201() -> NB201:
     return NB201()
 
 
-SPACES = {"nb201": nb201}
+@lru_cache(maxsize=1)
+def macro() -> Macro:
+    """The macro space of convolution stacks, one shared instance a process."""
+    return Macro()
+
+
+SPACES: dict[str, Callable[[], Space]] = {"nb201": nb201, "macro": macro}
 """Every registered space by name."""
 
 
@@ -32,3 +40,20 @@ def space_named(name: str) -> Space:
     if name not in SPACES:
         raise unknown("space", name, SPACES)
     return SPACES[name]()
+
+
+def space_of(cell: Cell) -> Space:
+    """Return the registered space that a cell is from.
+
+    Args:
+        cell: The cell.
+
+    Raises:
+        UserError: It is from none.
+    """
+    from surrogate_nas.errors import UserError
+
+    for space in SPACES.values():
+        if cell in space():
+            return space()
+    raise UserError(f"{cell} is a cell of no registered space. Known: {', '.join(SPACES)}.")

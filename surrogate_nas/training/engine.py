@@ -1,9 +1,10 @@
 """Training cells on a task: one by one on a CPU, many at once on a GPU, with the same result.
 
 On a CPU compiled kernels (`LaneNetwork`) train one cell faster than PyTorch trains it in a stack; on a GPU a stack
-fills the device (`Stack`). Every cell starts from the weights that the seed gives it and sees the same batches in the
-same order, so the ways differ only in the order of sums (float32; `tests/test_engine.py` holds the tolerance). The loss
-and error of an epoch's training split are means over its batches while the network trains, as NAS-Bench-201 records.
+fills the device (`Stack`); networks of the macro space, no two of which have the same shape, are trained one by one by
+PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in the same order, so the
+ways differ only in the order of sums (float32; `tests/test_engine.py` holds the tolerance). The loss and error of an
+epoch's training split are means over its batches while the network trains, as NAS-Bench-201 records.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Network, multiply_accumulates, parameters
-from surrogate_nas.space import Cell
+from surrogate_nas.metrics import Network, analytic
+from surrogate_nas.space import Cell, space_of
 from surrogate_nas.training.lanes import LaneNetwork
 from surrogate_nas.training.machine import cores, device_named
+from surrogate_nas.training.macro import MacroNetwork
 from surrogate_nas.training.network import CellNetwork, live_operations
 from surrogate_nas.training.stack import Stack
 from surrogate_nas.training.tasks import Split, Task
@@ -107,21 +109,22 @@ def train(
     """Train cells and return their curves in the order given.
 
     Args:
-        cells: Cells of NAS-Bench-201's space.
+        cells: Cells of NAS-Bench-201's space or of the macro space.
         task: The task.
         epochs: The length of the run, which is also that of the cosine; None for the task's default.
         seed: The root of initial weights and of the order of batches; the same for every cell.
         device: As PyTorch names it.
         network: The macro architecture; None for the task's default.
-        at_once: How many cells to stack; 1 trains one by one; None means 1 on a CPU and 64 elsewhere. Where memory
-            runs out the number is halved.
+        at_once: How many cells to stack; 1 trains one by one, as the macro space always is; None means 1 on a CPU and
+            64 elsewhere. Where memory runs out the number is halved.
         threads: Cores to use on a CPU.
         live_only: Whether to leave out dead operations, which changes no result.
         test: Whether to evaluate the test split at the end; its metrics are NaN otherwise.
         progress: Called with (cells done, cells in all) after every stack.
 
     Raises:
-        UserError: The device or the task's data is not here, a number is below 1, or one cell alone is too large.
+        UserError: The device or the task's data is not here, a number is below 1, a cell is from no registered space,
+            or one cell alone is too large.
     """
     epochs = task.schedule.epochs if epochs is None else epochs
     place = device_named(device)
@@ -130,7 +133,10 @@ def train(
     if min(epochs, at_once, threads) < 1:
         raise UserError("Epochs, cells at once and threads must be at least 1.")
     run = _Run(task, network or task.network(), epochs, seed, place, live_only, test)
-    order = sorted(range(len(cells)), key=lambda i: (live_operations(cells[i]), i))
+    if all(space_of(cell).name == "nb201" for cell in cells):
+        order = sorted(range(len(cells)), key=lambda i: (live_operations(cells[i]), i))
+    else:
+        order, at_once = list(range(len(cells))), 1
     curves: dict[int, Curve] = {}
     with cores(threads):
         while order:
@@ -181,8 +187,7 @@ class _Run:
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
         start = time.perf_counter()
         curves = [self._curve(cell) for cell in cells]
-        networks = [CellNetwork(cell, self.network, seed=self.seed, live_only=self.live_only) for cell in cells]
-        model = self._model(networks)
+        model = self._model(cells)
         optimiser, rate = self._optimiser(model)
         clock = time.process_time if self.device.type == "cpu" else time.perf_counter
         for epoch in range(self.epochs):
@@ -201,15 +206,23 @@ class _Run:
             curve.seconds = (time.perf_counter() - start) / len(cells)
         return curves
 
-    def _model(self, networks: list[CellNetwork]) -> nn.Module:
-        if len(networks) == 1 and self.device.type == "cpu" and torch.get_default_dtype() == torch.float32:
-            return LaneNetwork(networks[0])
-        model: nn.Module = Stack(networks) if len(networks) > 1 else networks[0]
+    def _model(self, cells: Sequence[Cell]) -> nn.Module:
+        """One module that trains the cells: several of NAS-Bench-201's space, or one of any."""
+        model: nn.Module
+        if space_of(cells[0]).name == "macro":
+            model = MacroNetwork(cells[0], self.network, seed=self.seed)
+        else:
+            networks = [CellNetwork(cell, self.network, seed=self.seed, live_only=self.live_only) for cell in cells]
+            if len(networks) == 1 and self.device.type == "cpu" and torch.get_default_dtype() == torch.float32:
+                return LaneNetwork(networks[0])
+            model = Stack(networks) if len(networks) > 1 else networks[0]
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
     def _curve(self, cell: Cell) -> Curve:
         choices = np.array([cell.choices], dtype=np.int8)
-        size = int(parameters(choices, self.network)[0]), int(multiply_accumulates(choices, self.network)[0])
+        metrics = analytic(space_of(cell).name)
+        params, macs = (metrics[name][1](choices, self.network)[0] for name in ("params", "macs"))
+        size = round(params), round(1e6 * macs)
         return Curve(cell, self.task.name, self.epochs, self.seed, *size, device=str(self.device))
 
     def _optimiser(self, model: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:

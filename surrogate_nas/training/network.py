@@ -206,12 +206,19 @@ class CellNetwork(nn.Module):
                 x = self.reductions[i - 1](x)
             for cell in stage:  # type: ignore[attr-defined]
                 x = cell(x)
-        x = F.relu(self.last(x))
-        if self.network.causal:
-            answers: Tensor = self.head(x.squeeze(2).transpose(1, 2)).transpose(1, 2)
-        else:
-            answers = self.head(x.mean((2, 3)))
-        return answers
+        return answers(F.relu(self.last(x)), self.head, causal=self.network.causal)
+
+
+def answers(x: Tensor, head: nn.Linear, *, causal: bool) -> Tensor:
+    """Pool features and answer, or answer at every position where causal.
+
+    Args:
+        x: Shape ``(batch, channels, height, width)``.
+        head: The linear layer.
+        causal: Whether every position answers for itself.
+    """
+    answered: Tensor = head(x.squeeze(2).transpose(1, 2)).transpose(1, 2) if causal else head(x.mean((2, 3)))
+    return answered
 
 
 def live_operations(cell: Cell) -> tuple[int, ...]:
