@@ -26,7 +26,7 @@ from surrogate_nas.metrics import Metric
 from surrogate_nas.sources.home import home, table_path
 from surrogate_nas.space import nb201
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.table import CLASS_METRIC, ColumnKey, Table, write_table
+from surrogate_nas.table import CLASS_METRIC, ColumnKey, Table, TableFile, replacing, write_table
 from surrogate_nas.training import Task, task_named, train
 
 CURVES = ("train_loss", "train_error", "valid_loss", "valid_error")
@@ -183,7 +183,7 @@ def make_table(
 
 
 def finish_table(plan: Plan, path: Path, out: Path, latencies: int) -> tuple[Path, dict[str, Any]]:
-    """Write the table of what was trained, with latencies and its card.
+    """Write the table of what was trained, with latencies, and its card, also beside it as JSON.
 
     Args:
         plan: What was trained.
@@ -199,8 +199,11 @@ def finish_table(plan: Plan, path: Path, out: Path, latencies: int) -> tuple[Pat
     if latencies:
         card |= _add_latencies(table, latencies, path.with_suffix(".latency.jsonl"))
         table.objective = "valid_loss + 0.1*params + 0.1*latency@cpu"
+    card |= _beside_nb201(table, plan.epochs)
     table.card = json.dumps(card)
     write_table(table, out, compressed=True)
+    with replacing(out.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return out, card
 
 
@@ -265,6 +268,21 @@ def _noise(plan: Plan, table: Table) -> dict[str, Any]:
         card[f"quantiles_{metric}"] = [float(q) for q in np.nanquantile(values, (0, 0.25, 0.5, 0.75, 1))]
         card[f"tied_pairs_{metric}"] = {"cells": _tied(values), "classes": _tied(values[classes])}
     return card
+
+
+def _beside_nb201(table: Table, epochs: int) -> dict[str, Any]:
+    """Kendall's τ with NAS-Bench-201's CIFAR-10 validation error after 200 epochs, where that is here."""
+    from scipy.stats import kendalltau
+
+    path = table_path("nb201-cifar10")
+    if not path.is_file():
+        return {}
+    file = TableFile(path)
+    final, short = (file.column(ColumnKey("valid_error", run, "mean")) for run in (200, 12))
+    columns = {name: table.columns[ColumnKey(name, epochs, 0)] for name in CURVES} | {"its own 12-epoch run": short}
+    found = {name: np.isfinite(column) for name, column in columns.items()}
+    taus = {name: float(kendalltau(column[found[name]], final[found[name]])[0]) for name, column in columns.items()}
+    return {"kendall_with_nb201_cifar10_valid_error_200": taus}
 
 
 def _tied(values: NDArray[np.float64]) -> float:

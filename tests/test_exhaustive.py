@@ -101,7 +101,7 @@ def test_the_finished_file_opens_and_says_how_it_was_made(trained: Path, tmp_pat
     latency, marked = bench.column("latency@cpu"), bench.column("latency_measured@cpu")
     assert np.isfinite(latency).all() and (latency > 0).mean() > 0.9 and marked.sum() == 12
     assert card["latency"]["n"] == 12 and {"drift", "device_card"} <= set(card["latency"])
-    assert json.loads(bench.card) == json.loads(json.dumps(card))
+    assert json.loads(bench.card) == json.loads((tmp_path / "mine.json").read_text()) == json.loads(json.dumps(card))
     cell = nb201()[PLAN.jobs()[0].cell]
     assert bench.query(cell, "valid_loss", epochs=1).n_seeds == 1
 

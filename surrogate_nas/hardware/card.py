@@ -29,7 +29,7 @@ def device_card(device: torch.device, threads: int) -> dict[str, Any]:
         "clock_mhz": _clock_mhz(),
         "governor": _read(_CPU / "scaling_governor"),
         "load_average": load_average(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": torch.__version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

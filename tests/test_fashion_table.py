@@ -1,0 +1,96 @@
+"""The table that the project ships: whole, as its card says, and what twins share."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks import TableBenchmark, default
+from surrogate_nas.metrics import multiply_accumulates, parameters
+from surrogate_nas.sources.home import shipped
+from surrogate_nas.training import TASKS
+from tests.conftest import Snas
+
+EPOCHS = (1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def fashion() -> TableBenchmark:
+    bench = sn.load("fashion")
+    assert isinstance(bench, TableBenchmark)
+    return bench
+
+
+def test_it_is_the_default_and_small(fashion: TableBenchmark) -> None:
+    assert default() == "fashion"
+    assert shipped("fashion.h5").stat().st_size <= 15e6
+    assert fashion.objective == "valid_loss + 0.1*params + 0.1*latency@cpu"
+    assert fashion.banner == ""
+
+
+def test_every_cell_has_every_value_of_seed_0(fashion: TableBenchmark) -> None:
+    for name in ("train_loss", "train_error", "valid_loss", "valid_error"):
+        assert fashion.metric(name).epochs == EPOCHS
+        for epoch in EPOCHS:
+            values = fashion.column(name, epoch, 0)
+            assert np.isfinite(values).all() and np.array_equal(values, fashion.column(name, epoch))
+            assert values.min() > 0
+    for name in ("test_loss", "test_error"):
+        assert fashion.metric(name).kind == "final" and np.isfinite(fashion.column(name)).all()
+    assert (fashion.column("train_seconds") > 0).all()
+
+
+def test_twins_share_a_training_and_say_so(fashion: TableBenchmark) -> None:
+    classes, first = fashion.space.functional_classes, fashion.column("functional_class").astype(int)  # type: ignore[attr-defined]
+    assert len(set(first)) == 5044
+    assert np.array_equal(classes[first], classes)
+    for name in ("valid_loss", "test_error"):
+        values = fashion.column(name)
+        assert np.array_equal(values, values[first])
+    assert fashion.metric("functional_class").kind == "record"
+
+
+def test_the_network_is_the_tasks(fashion: TableBenchmark) -> None:
+    task = TASKS["fashion"]
+    settings = json.loads(fashion.card)["settings"]
+    assert settings["schedule"]["batch"] == task.schedule.batch
+    assert (fashion.network.channels, fashion.network.residual) == (task.channels, task.residual)
+    assert np.array_equal(fashion.column("params"), parameters(fashion.space.choices, fashion.network))
+    assert np.allclose(fashion.column("macs"), multiply_accumulates(fashion.space.choices, fashion.network) / 1e6)
+
+
+def test_the_card_says_how_noisy_a_seed_is(fashion: TableBenchmark) -> None:
+    card = json.loads(fashion.card)
+    assert card == json.loads(shipped("fashion.json").read_text())
+    first, second = (fashion.column("valid_loss", 3, seed) for seed in (0, 1))
+    classes = np.unique(fashion.column("functional_class")).astype(int)
+    both = classes[np.isfinite(second[classes])]
+    assert len(both) == card["classes_of_several_seeds"] == 500
+    tau = kendalltau(first[both], second[both])[0]
+    assert card["kendall_between_seeds_valid_loss"][0] == pytest.approx(tau)
+    assert card["trainings"] >= 5044 + 500
+
+
+def test_latency_is_measured_or_predicted_and_marked(fashion: TableBenchmark) -> None:
+    latency, measured = fashion.column("latency@cpu"), fashion.column("latency_measured@cpu")
+    assert (latency > 0).all() and set(measured) == {0.0, 1.0}
+    assert measured.sum() == json.loads(fashion.card)["latency"]["n"] >= 300
+    assert fashion.metric("latency@cpu").kind == "search" and fashion.metric("latency_measured@cpu").kind == "record"
+
+
+def test_fit_splits_it_by_class(snas: Snas, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "model.h5"
+    asked = ["fit", "fashion", "--target", "valid_loss", "--train", 200, "--model", "ridge", "--out", out, "--json"]
+    assert snas(*asked).json["split"] == "grouped"
+    assert snas(*asked, "--split", "random").json["split"] == "random"
+
+
+def test_a_search_never_sees_the_test(snas: Snas) -> None:
+    refused = snas("search", "fashion", "--objective", "test_error")
+    assert refused.code == 2 and "test_error" in refused.err
+    found = snas("search", "fashion", "--strategy", "evolution", "--budget", 30, "--json").json
+    assert found["simulated_seconds"] > 0 and "test_error" in json.dumps(found["best"]["final"])
