@@ -84,7 +84,7 @@ def test_a_cell_is_immutable() -> None:
 
 
 @given(CELLS)
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_neighbours_are_the_24_cells_at_distance_one_and_symmetric(centre: Cell) -> None:
     around = SPACE.neighbours(centre)
     assert len(around) == 24 == len(set(around))
