@@ -143,7 +143,7 @@ def train(
             now = order[:at_once]
             try:
                 trained = run([cells[i] for i in now])
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error):
                     raise
                 if at_once == 1:
@@ -158,8 +158,8 @@ def train(
     return [curves[i] for i in range(len(cells))]
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
 def _empty_cache(place: torch.device) -> None:
