@@ -153,3 +153,24 @@ def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:
     ended = snas("predict", file, "conv")
     assert ended.code == 2 and "Malformed cell" in ended.err
     assert snas("predict", "absent.h5", "conv").code == 2
+
+
+def test_what_was_measured_here_is_fitted_and_joins_a_search(snas: Snas, tmp_path: Path) -> None:
+    local, model = tmp_path / "local.h5", tmp_path / "latency.h5"
+    assert snas("measure", "--cells", 12, "--task", "tests/tiny_task.py:TINY", "--out", local).code == 0
+    asked = ["--target", "latency@local", "--train", 8, "--model", "ridge", "--out", model]
+    assert snas("fit", local, *asked, "--json").json["n_test"] == 4
+    objective = ["--objective", "digital_error + 0.1*latency@local", "--with", model]
+    found = snas("search", "analog-cifar10", "--strategy", "evolution", "--budget", 20, *objective, "--json").json
+    assert found["best"]["metrics"]["latency@local"] > 0 and found["regret"] >= 0
+    joined = sn.load("analog-cifar10", with_=[model])
+    assert "predicted" in joined.banner and joined.query(joined.space[0], "latency@local").unit == "ms"
+
+
+def test_the_latency_model_is_given_known_devices(snas: Snas, real: TableBenchmark, tmp_path: Path) -> None:
+    out = tmp_path / "model.h5"
+    asked = ["fit", real.name, "--target", "latency@fpga", "--train", 10, "--model", "latency", "--out", out]
+    fitted = snas(*asked, "--known", "raspi4,eyeriss", "--json")
+    assert fitted.json["spearman"] > 0.9
+    assert "cannot be a known one" in snas(*asked, "--known", "fpga,raspi4").err
+    assert "latency@nothing" in snas(*asked, "--known", "nothing").err

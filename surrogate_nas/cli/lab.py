@@ -211,7 +211,7 @@ def check(
 
 
 def paper(
-    name: Annotated[str, typer.Argument(help="Which paper's comparison: nb201, nats, losses, predictors.")],
+    name: Annotated[str, typer.Argument(help="Which paper's comparison: nb201, nats, losses, predictors, latency.")],
     runs: Annotated[int | None, typer.Option(help="Runs per strategy; the paper's number if left out.")] = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
     out: Annotated[Path | None, typer.Option(help="Folder; results/paper-NAME if left out.")] = None,
