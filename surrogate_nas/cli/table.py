@@ -17,7 +17,7 @@ def table(
     epochs: Annotated[int | None, typer.Option(help="The length of every run; the task's default if left out.")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds tell the noise.")] = 3,
     noisy_classes: Annotated[int, typer.Option(help="How many classes all seeds train; the others seed 0 only.")] = 500,
-    latencies: Annotated[int, typer.Option(help="Cells whose latency is measured here; 0 for none.")] = 1000,
+    latencies: Annotated[int, typer.Option(help="Cells whose latency is measured here; 0 for none.")] = 500,
     workers: Annotated[int, typer.Option(help="Processes, each on one core.")] = 1,
     json: JsonOption = False,
 ) -> None:
