@@ -40,8 +40,8 @@ class Split(NamedTuple):
 def split_cells(space: Space, values: Floats, n_train: int, kind: SplitKind = "random", seed: int = 0) -> Split:
     """Draw training cells among those that have a value; the test cells are the others.
 
-    Grouped by functional class, no test cell computes the same functions as a training cell: twins share their
-    accuracy but for noise, so that a random split flatters.
+    Grouped by functional class, only those others are tested that compute other functions than every training cell:
+    twins share their accuracy but for noise, so that a random split flatters. Both kinds learn from the same cells.
 
     Args:
         space: The space.
@@ -66,11 +66,8 @@ def split_cells(space: Space, values: Floats, n_train: int, kind: SplitKind = "r
     if not isinstance(space, NB201):
         raise UserError(f"The space {space.name} has no functional classes to group by; use the random split.")
     classes = space.functional_classes
-    by_class = {c: i for i, c in enumerate(dict.fromkeys(classes[order].tolist()))}
-    turn = np.array([by_class[c] for c in classes[order].tolist()])
-    grouped = order[np.argsort(turn, kind="stable")]
-    train = grouped[:n_train]
-    return Split(train, grouped[n_train:][~np.isin(classes[grouped[n_train:]], classes[train])])
+    train, others = order[:n_train], order[n_train:]
+    return Split(train, others[~np.isin(classes[others], classes[train])])
 
 
 def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, float]:
