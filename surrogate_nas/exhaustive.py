@@ -89,9 +89,7 @@ def train_classes(plan: Plan, path: Path, *, workers: int = 1, progress: Progres
     """
     from joblib import Parallel, delayed
 
-    task = task_named(plan.task)
-    settings = {**describe(task), "epochs": plan.epochs}
-    with Journal(path, settings) as journal:
+    with Journal(path, describe(plan)) as journal:
         done = {Job(*entry["job"]) for entry in journal.entries}
         jobs = plan.jobs()
         missing = [job for job in jobs if job not in done]
@@ -115,22 +113,27 @@ def journal_path(plan: Plan) -> Path:
     Raises:
         UserError: There is no such task, or its data is not here.
     """
-    settings = {**describe(task_named(plan.task)), "epochs": plan.epochs}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(describe(plan), sort_keys=True).encode()).hexdigest()
     return home() / "training" / f"{task_named(plan.task).name}-{digest[:16]}.jsonl"
 
 
-def describe(task: Task) -> dict[str, Any]:
-    """The settings that a training's result depends on.
+def describe(plan: Plan) -> dict[str, Any]:
+    """The settings that a training's result depends on; the numbers of seeds and classes are none of them.
 
     Args:
-        task: The task.
+        plan: The plan.
 
     Raises:
-        UserError: The task's data is not here.
+        UserError: There is no such task, or its data is not here.
     """
-    sizes = {name: len(split.targets) for name, split in task.data.items()}
-    return {"task": task.name, "schedule": asdict(task.schedule), "network": asdict(task.network()), "splits": sizes}
+    task = task_named(plan.task)
+    return {
+        "task": task.name,
+        "schedule": asdict(task.schedule),
+        "network": asdict(task.network()),
+        "splits": {name: len(split.targets) for name, split in task.data.items()},
+        "epochs": plan.epochs,
+    }
 
 
 def _train(task: str, epochs: int, jobs: Sequence[Job]) -> list[dict[str, Any]]:
@@ -217,8 +220,7 @@ def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
     Raises:
         UserError: Something of the plan is still missing.
     """
-    task = task_named(plan.task)
-    settings = {**describe(task), "epochs": plan.epochs}
+    task, settings = task_named(plan.task), describe(plan)
     with Journal(path, settings) as journal:
         found = {Job(*entry["job"]): entry for entry in journal.entries}
     jobs = plan.jobs()
@@ -248,7 +250,7 @@ def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
 
 
 def _noise(plan: Plan, table: Table) -> dict[str, Any]:
-    """How far one seed can be trusted: Kendall's τ between seeds and with NAS-Bench-201, and ties."""
+    """How far one seed can be trusted: Kendall's τ between seeds, and ties."""
     from scipy.stats import kendalltau
 
     def column(metric: str, seed: int) -> NDArray[np.float64]:
