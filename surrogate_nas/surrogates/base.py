@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Quantity
 from surrogate_nas.space import Cell, Space, space_named
+from surrogate_nas.space import space_of as space_of_cell
 from surrogate_nas.surrogates.target import Floats, Target, fit_target
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -257,13 +258,11 @@ def space_of(cells: Sequence[Cell]) -> Space:
         return cells
     if not len(cells):
         raise UserError("A surrogate needs cells; none was given.")
-    from surrogate_nas.space import SPACES
-
-    for make in SPACES.values():
-        space = make()
-        if all(isinstance(cell, Cell) and len(cell.choices) == len(space.positions) for cell in cells):
-            return space
-    raise UserError(f"{cells[0]!r} belongs to no space that surrogates know: {', '.join(SPACES)}.")
+    space = space_of_cell(cells[0])
+    for cell in cells:
+        if cell not in space:
+            raise UserError(f"{cell!r} is no cell of {space.name}, as the first one is; a surrogate learns one space.")
+    return space
 
 
 def check_data(cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]) -> tuple[list[Cell], Floats]:
