@@ -1,6 +1,6 @@
 """How many cells a minute train: a plain loop with PyTorch's defaults in one process, stacked, and compiled kernels.
 
-Fashion-MNIST as the shipped table has it: 7×7, 4,000 images, 6 epochs, batch 64, the validation split after each
+Fashion-MNIST as the shipped table has it: 7×7, 4,000 images, 5 epochs, batch 64, the validation split after each
 epoch, random functional classes. All ways train the same cells, one way after another in one run.
 ``python analysis/bench_training.py --cells 16``.
 """

@@ -88,7 +88,7 @@ def test_fashion_learns_from_files_of_its_form(clothes: Path, monkeypatch: pytes
     monkeypatch.setenv(fashion.DATA_VARIABLE, str(clothes))
     task = Task("clothes", "", fashion.load, 10)
     assert {name: tuple(split.inputs.shape) for name, split in task.data.items()} == {
-        "train": (4000, 1, 14, 14), "valid": (5000, 1, 14, 14), "test": (10000, 1, 14, 14),
+        "train": (4000, 1, 7, 7), "valid": (5000, 1, 7, 7), "test": (10000, 1, 7, 7),
     }  # fmt: skip
     assert train([CELL], task, epochs=1, test=False)[0].valid_error[0] < 50
 

@@ -269,14 +269,9 @@ class _Run:
     @torch.inference_mode()
     def _evaluate(self, model: nn.Module, split: Split) -> tuple[list[float], list[float]]:
         model.eval()
-        n, size = len(split.targets), EVALUATION_BATCH.get(self.device.type, 1000)
-        sums: list[Tensor] = []
-        for inputs, targets in zip(*(torch.split(part, size) for part in split), strict=True):
-            outputs = self._outputs(model, inputs)
-            both = torch.stack([self.task.losses(outputs, targets).double(), self.task.errors(outputs, targets)])
-            sums.append(both * (len(targets) / n))
-        losses, errors = torch.stack(sums).sum(0).tolist()
-        return losses, errors
+        batches = torch.split(split.inputs, EVALUATION_BATCH.get(self.device.type, 1000))
+        outputs = torch.cat([self._outputs(model, inputs) for inputs in batches], dim=1)
+        return self.task.losses(outputs, split.targets).tolist(), self.task.errors(outputs, split.targets).tolist()
 
     def _record(self, curves: Sequence[Curve], split: str, values: tuple[list[float], list[float]], epoch: int) -> None:
         for curve, loss, error in zip(curves, *values, strict=True):

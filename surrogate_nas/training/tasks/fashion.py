@@ -137,7 +137,7 @@ TASK = Task(
     classes=10,
     channels=8,
     residual=False,
-    schedule=Schedule(epochs=6),
+    schedule=Schedule(epochs=5),
     is_here=lambda: any(map(_holds, folders())),
     source="Fashion-MNIST, MIT licence, https://github.com/zalandoresearch/fashion-mnist",
 )
