@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,4 +70,30 @@ def test_predictors_stand_beside_the_published_ones(
     ceiling = rows["valid_error as the mean of functional twins", "CIFAR-10", "kendall@15625"].ours
     assert ceiling == pytest.approx(0.90, abs=0.005)
     assert ("ridge (ours)", "ImageNet16-120", "kendall@78") in rows
+    unseen = rows["gp (ours)", "CIFAR-10", "kendall_unseen@78"].ours
+    assert unseen is not None and 0.6 < unseen < 0.9
+    half = rows["gp (ours)", "CIFAR-10", "kendall_top_half@78"].ours
+    assert half is not None and half < unseen
     assert (tmp_path / "predictors.png").stat().st_size > 20_000
+
+
+def test_finished_fits_are_kept(fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fetched
+    monkeypatch.setattr(predictors, "SIZES", (78,))
+    monkeypatch.setattr(predictors, "MODELS", ("ridge",))
+    score, fitted = predictors._score, []
+
+    def interrupted(*fit: Any) -> Any:
+        if len(fitted) == 4:
+            raise KeyboardInterrupt
+        fitted.append(fit)
+        return score(*fit)
+
+    monkeypatch.setattr(predictors, "_score", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce("predictors", folder=tmp_path, runs=2)
+    monkeypatch.setattr(predictors, "_score", lambda *fit: fitted.append(fit) or score(*fit))
+    again = reproduce("predictors", folder=tmp_path, runs=2)
+    assert len(fitted) == len(set(fitted)) == 6
+    assert again.rows == reproduce("predictors", folder=tmp_path, runs=2).rows
+    assert len(fitted) == 6
