@@ -51,7 +51,7 @@ paper-predictors: data  ## predictors of accuracy: Kendall's tau by training cel
 paper-latency: data  ## predictors of latency on unseen devices, published and ours
 	$(BIN)/snas paper latency --workers $(WORKERS)
 
-table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (over an hour; goes on)
+table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --out data/fashion.h5 --workers $(WORKERS)
 
 optimum: data  ## cells evaluated until the optimum is found, beside Optuna's samplers

@@ -1,9 +1,9 @@
 """Fashion-MNIST (Xiao et al., 2017): ten kinds of clothing, pooled from 28×28 to 7×7 pixels.
 
-Size and network are those under which few seconds of training order NAS-Bench-201's cells most like its own 200 epochs
-on CIFAR-10. The residual blocks between the stages are left out: in a network this small they do most of the work,
-whatever the cell. And the images are small: in a network of three cells the field of view is what counts on larger
-ones, so that pooling looks better, and a direct path worse, than in one of fifteen. The figures are in the README.
+Size and network are those, of the tried ones, under which a second of training orders NAS-Bench-201's cells most like
+its own 200 epochs on CIFAR-10 (the figures are in the README). The residual blocks between the stages are left out: in
+a network this small they do most of the work, whatever the cell. And the images are small: on larger ones the field of
+view of three cells is what counts, so that pooling looks better, and a direct path worse, than in a network of fifteen.
 
 The idx files are read from torchvision's folder, from the folder of Debian's package, or fetched with a checksum.
 """
