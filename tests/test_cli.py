@@ -95,7 +95,7 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(snas: Snas, 
 def test_compare_without_arguments_takes_the_embedded_table_and_all_strategies(snas: Snas, tmp_path: Path) -> None:
     made = snas("compare", "--runs", 1, "--budget", 12, "--out", tmp_path / "out", "--json").json
     assert made["benchmark"] == "fashion"
-    assert made["objective"]["expression"] == "valid_loss[3] + 0.1*params + 0.1*latency@cpu"
+    assert made["objective"]["expression"] == "valid_loss[5] + 0.1*params + 0.1*latency@cpu"
     assert [s["name"] for s in made["strategies"]] == ["random", "local_search", "evolution", "reinforce", "bo"]
 
 
