@@ -92,11 +92,12 @@ def predictors(*, runs: int | None, workers: int, folder: Path, progress: Progre
         done = {Fit(*fit): Score(*score) for fit, score in journal.entries}
         missing = [fit for fit in fits if fit not in done]
         made = Parallel(n_jobs=workers, return_as="generator")(delayed(_score)(*fit) for fit in missing)
-        for fit, score in zip(missing, made, strict=True):
+        before = len(fits) - len(missing)
+        for count, (fit, score) in enumerate(zip(missing, made, strict=True), before + 1):
             journal.append((fit, score))
             done[fit] = score
             if progress:
-                progress(sum(fit in done for fit in fits), len(fits))
+                progress(count, len(fits))
     scores: dict[tuple[str, str, int], list[Score]] = {}
     for fit in fits:
         scores.setdefault((fit.dataset, fit.model, fit.n), []).append(done[fit])
@@ -148,11 +149,11 @@ def _published_rows() -> Iterator[Row]:
 def _our_rows(scores: dict[tuple[str, str, int], list[Score]]) -> Iterator[Row]:
     for (dataset, model, n), made in sorted(scores.items(), key=lambda entry: (entry[0][1], entry[0][0], entry[0][2])):
         columns = dict(zip(Score._fields, np.array(made).T, strict=True))
-        seconds = columns.pop("seconds").mean()
+        how = f"{columns.pop('seconds').mean():.1f} s a fit; learned {_learned(load(DATA_SETS[dataset]))}"
+        confirmed = [(by[n], m) for m, (mark, by) in PUBLISHED.items() if n in by and mark != "?"]
         for name, values in columns.items():
             spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-            verdict = f"{seconds:.1f} s a fit; learned {_learned(load(DATA_SETS[dataset]))}"
-            confirmed = [(by[n], m) for m, (mark, by) in PUBLISHED.items() if n in by and mark != "?"]
+            verdict = how
             if name == "kendall" and dataset == "CIFAR-10" and confirmed:
                 best, method = max(confirmed)
                 verdict += f"; {values.mean() - best:+.3f} from {method}, the best published and confirmed"

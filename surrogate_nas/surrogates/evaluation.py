@@ -172,26 +172,24 @@ class Evaluation:
         }
 
 
-def evaluate(model: Surrogate, space: Space, values: Floats, split: Split, truth: Floats | None = None) -> Evaluation:
+def evaluate(model: Surrogate, space: Space, values: Floats, split: Split) -> Evaluation:
     """Fit a model on the training cells and score it on the test cells.
 
     Args:
         model: What to fit.
         space: The space.
-        values: Shape ``(len(space),)``: what is learned.
+        values: Shape ``(len(space),)``: what is learned and tested against.
         split: Indices into the space.
-        truth: Shape ``(len(space),)``: what is tested against; None for `values`.
 
     Raises:
         UserError: See `Surrogate.fit`.
     """
-    truth = values if truth is None else truth
     started = time.perf_counter()
     model.fit([space[int(i)] for i in split.train], values[split.train])
     fitted = time.perf_counter()
     found = model.predict([space[int(i)] for i in split.test])
     done = time.perf_counter()
-    return Evaluation(model, split, scores_of(truth[split.test], found), fitted - started, done - fitted)
+    return Evaluation(model, split, scores_of(values[split.test], found), fitted - started, done - fitted)
 
 
 def learning_curve(
