@@ -15,7 +15,7 @@ from scipy.stats import kendalltau
 
 import surrogate_nas as sn
 from surrogate_nas.space import nb201
-from surrogate_nas.space.encodings import encode
+from surrogate_nas.space.nb201.encodings import encode
 from surrogate_nas.surrogates import make_model
 
 SIZES = (46, 78, 156, 233, 469, 781, 1563)
@@ -55,7 +55,7 @@ def main() -> None:
     bench, space = sn.load(given.benchmark), nb201()
     values = bench.column(given.metric, epochs=given.epochs)
     quantity = bench.metric(given.metric).quantity
-    logs, classes = np.log(values), space.functional_classes
+    logs, classes = np.log(values), space.classes
     print(f"{given.benchmark} {given.metric} at {given.epochs} epochs, {given.seeds} seeds; grouped: no twin was seen")
     print(f"{'size':>5} {'split':8} " + " ".join(f"{name:>8}" for name in NAMES) + "  coverage  CPU s gnn  trees")
     for size in given.sizes:

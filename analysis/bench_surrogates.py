@@ -14,7 +14,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 
 import surrogate_nas as sn
-from surrogate_nas.space.encodings import one_hot
+from surrogate_nas.space.nb201.encodings import one_hot
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evaluation import learning_curve, noise_ceiling, split_cells
 

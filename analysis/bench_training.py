@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from joblib import Parallel, delayed
 from torch import nn
 
-from surrogate_nas.exhaustive import Plan
+from surrogate_nas.making.assemble import Plan
+from surrogate_nas.network.cells import CellModule, CellNetwork, Reduction
+from surrogate_nas.network.pooling import AveragePool
 from surrogate_nas.space import Cell, nb201
-from surrogate_nas.training import TASKS, CellNetwork, train
-from surrogate_nas.training.network import CellModule, Reduction
-from surrogate_nas.training.pooling import AveragePool
+from surrogate_nas.training import TASKS, train
 
 TASK = TASKS["fashion"]
 EPOCHS = TASK.schedule.epochs
@@ -33,7 +33,7 @@ def plain_network(cell: Cell) -> CellNetwork:
     Args:
         cell: The cell.
     """
-    network = CellNetwork(cell, TASK.network(), seed=0)
+    network = nb201().build(cell, TASK.network(), seed=0)
     for module in list(network.modules()):
         if isinstance(module, CellModule):
             for e, operation in enumerate(module.edges):

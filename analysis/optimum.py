@@ -12,7 +12,7 @@ import numpy as np
 from rich.progress import Progress
 
 import surrogate_nas as sn
-from surrogate_nas.results import Run
+from surrogate_nas.experiment.store import Run
 
 OPTUNA = "analysis/optuna_strategies.py"
 STRATEGIES = (

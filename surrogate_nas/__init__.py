@@ -14,16 +14,7 @@ if TYPE_CHECKING:
     from surrogate_nas.benchmarks import load
     from surrogate_nas.comparison import compare, search
     from surrogate_nas.errors import UserError
-    from surrogate_nas.objective import (
-        Objective,
-        diversity,
-        energy,
-        latency,
-        loss,
-        macs,
-        metric,
-        params,
-    )
+    from surrogate_nas.objective import Objective, diversity, energy, latency, loss, macs, metric, params
     from surrogate_nas.space import Cell, nb201
     from surrogate_nas.strategies import Strategy
     from surrogate_nas.trial import Trial

@@ -12,13 +12,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Literal, NamedTuple
 
 import h5py
@@ -26,8 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric, Network
-from surrogate_nas.space import Space, space_named
+from surrogate_nas.files import replacing
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
+from surrogate_nas.space import Enumerable, listed, space_named
 
 FORMAT = "surrogate_nas table"
 VERSION = 1
@@ -160,39 +160,6 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
         temporary.write_bytes(image.getbuffer())
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary file in the folder of `path` that takes its place when the block ends well.
-
-    Args:
-        path: The file to make or replace.
-
-    Raises:
-        UserError: The folder cannot be written, or the disk is full.
-    """
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", suffix=".part", delete=False) as file:
-            temporary = Path(file.name)
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"Cannot write {path}: {reason}. Nothing was changed there.") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The process's mask of permissions, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 class TableFile:
     """A table on disk: metadata is read at once, columns when they are first asked for.
 
@@ -251,9 +218,9 @@ class TableFile:
         raise AttributeError(name)
 
     @cached_property
-    def cells(self) -> Space:
+    def cells(self) -> Enumerable:
         """The table's space."""
-        return space_named(self.space)
+        return listed(space_named(self.space))
 
     def column(self, key: ColumnKey) -> Values:
         """Read one column, shape ``(len(space),)``.

@@ -14,9 +14,10 @@ import pytest
 
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.cli import main
-from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.files import HOME_VARIABLE, home, table_path
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.sources import nb201
-from surrogate_nas.sources.home import HOME_VARIABLE, home, table_path
 from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
 from surrogate_nas.table import Table, write_table

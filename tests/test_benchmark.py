@@ -11,9 +11,11 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import Answer, TableBenchmark, available, load
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import ANALYTIC, Metric, Network
-from surrogate_nas.sources.home import HOME_VARIABLE, table_path
+from surrogate_nas.files import HOME_VARIABLE, table_path
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.space import NB201
+from surrogate_nas.space.nb201.sizes import ANALYTIC
 from surrogate_nas.table import Table, write_table
 
 N = 15625

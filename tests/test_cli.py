@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from surrogate_nas.sources.home import HOME_VARIABLE
+from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.sources.nb201 import MIRROR_VARIABLE
 from tests.conftest import Outcome, Snas
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import Cell, nb201
-from surrogate_nas.space.encodings import ENCODINGS, depth_and_live, edge_live, encode, path_live
 from surrogate_nas.space.nb201 import EDGES, OPERATIONS
+from surrogate_nas.space.nb201.encodings import ENCODINGS, depth_and_live, edge_live, encode, path_live
 
 SPACE = nb201()
 CELLS = st.integers(0, 15624).map(SPACE.__getitem__)
@@ -159,7 +159,7 @@ def test_paths_are_the_same_for_one_function_where_no_weight_is_shared_or_pooled
     for cell in SPACE:
         if len(walk(cell)) == 1:
             row = matrix[cell.index].tobytes()
-            assert rows.setdefault(int(SPACE.functional_classes[cell.index]), row) == row
+            assert rows.setdefault(int(SPACE.classes[cell.index]), row) == row
 
 
 def test_no_encoding_holds_a_label() -> None:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import multiply_accumulates, parameters
 from surrogate_nas.space import nb201
+from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.training import TASKS, Curve, Task, train
 from surrogate_nas.training.engine import _Run
 from surrogate_nas.training.machine import keep_memory

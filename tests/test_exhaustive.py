@@ -8,10 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import surrogate_nas.exhaustive as exhaustive
+import surrogate_nas.making.assemble as exhaustive
 from surrogate_nas.benchmarks import load
 from surrogate_nas.errors import UserError
-from surrogate_nas.exhaustive import Job, Plan, assemble, finish_table, journal_path, representatives, train_classes
+from surrogate_nas.making.assemble import (
+    Job,
+    Plan,
+    assemble,
+    finish_table,
+    journal_path,
+    representatives,
+    train_classes,
+)
 from surrogate_nas.space import nb201
 from surrogate_nas.table import CLASS_METRIC
 from surrogate_nas.training import task_named, train
@@ -30,7 +38,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_one_cell_stands_for_every_class() -> None:
     first = representatives()
-    classes = nb201().functional_classes
+    classes = nb201().classes
     assert len(first) == 5044 == len(set(classes[first]))
     assert all(first[number] == np.flatnonzero(classes == classes[first[number]])[0] for number in (0, 17, 5043))
 
@@ -49,7 +57,7 @@ def test_the_table_holds_what_training_gives_and_twins_share_it(trained: Path) -
     first = table.columns[CLASS_METRIC, None, "mean"].astype(int)  # type: ignore[index]
     for cell, seed in PLAN.jobs():
         (curve,) = train([space[cell]], task, epochs=2, seed=seed)
-        twins = np.flatnonzero(space.functional_classes == space.functional_classes[cell])
+        twins = np.flatnonzero(space.classes == space.classes[cell])
         assert set(first[twins]) == {cell}
         for name in ("train_loss", "train_error", "valid_loss", "valid_error"):
             for epoch in (1, 2):

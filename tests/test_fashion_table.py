@@ -10,8 +10,8 @@ from scipy.stats import kendalltau
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, default
-from surrogate_nas.metrics import multiply_accumulates, parameters
-from surrogate_nas.sources.home import shipped
+from surrogate_nas.files import shipped
+from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.training import TASKS
 from tests.conftest import Snas
 
@@ -45,7 +45,7 @@ def test_every_cell_has_every_value_of_seed_0(fashion: TableBenchmark) -> None:
 
 
 def test_twins_share_a_training_and_say_so(fashion: TableBenchmark) -> None:
-    classes, first = fashion.space.functional_classes, fashion.column("functional_class").astype(int)  # type: ignore[attr-defined]
+    classes, first = fashion.space.classes, fashion.column("functional_class").astype(int)  # type: ignore[attr-defined]
     assert len(set(first)) == 5044
     assert np.array_equal(classes[first], classes)
     for name in ("valid_loss", "test_error"):

@@ -13,9 +13,9 @@ from scipy.stats import kendalltau
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import NB201, Cell, Space
+from surrogate_nas.space.nb201.terms import Terms, terms_of
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.gnn import GraphNetwork, _loss
-from surrogate_nas.surrogates.terms import Terms, terms_of
 
 Values = NDArray[np.float64]
 QUICK = 60
@@ -38,7 +38,7 @@ def terms(space: NB201) -> Terms:
 
 def row_of(space: NB201, terms: Terms, cell: str) -> dict[int, tuple[float, float, float]]:
     """For a cell, the non-zero counts by term: uses, different ones, different live convolutions."""
-    counts = terms.classes[space.functional_classes[space.parse(cell).index]].reshape(3, -1)
+    counts = terms.classes[space.classes[space.parse(cell).index]].reshape(3, -1)
     return {int(t): tuple(map(float, counts[:, t])) for t in np.flatnonzero(counts.any(axis=0))}  # type: ignore[misc]
 
 
@@ -70,7 +70,7 @@ def test_counts_of_cells_worked_out_by_hand(space: NB201, terms: Terms) -> None:
 def test_the_counts_belong_to_the_class_and_tell_nearly_all_classes_apart(space: NB201, terms: Terms) -> None:
     assert len(np.unique(terms.classes, axis=0)) == 5032
     live = (terms.classes.reshape(5044, 3, -1)[:, 2] > 0).any(axis=1)
-    assert (~live[space.functional_classes]).sum() == 1983
+    assert (~live[space.classes]).sum() == 1983
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def fitted(space: NB201) -> GraphNetwork:
 
 def test_functional_twins_are_predicted_equal_over_the_whole_space(space: NB201, fitted: GraphNetwork) -> None:
     found = fitted.predict(space)
-    _, first, of_class = np.unique(space.functional_classes, return_index=True, return_inverse=True)
+    _, first, of_class = np.unique(space.classes, return_index=True, return_inverse=True)
     for numbers in found:
         np.testing.assert_array_equal(numbers, numbers[first][of_class])
     assert len(np.unique(found.mean)) > 5000

@@ -22,10 +22,9 @@ from surrogate_nas.hardware.energy import Rapl, energy_mj, find_meter
 from surrogate_nas.hardware.latency import time_inference
 from surrogate_nas.hardware.measure import REFERENCE, REFERENCE_EVERY
 from surrogate_nas.hardware.memory import peak_memory_mb
-from surrogate_nas.metrics import Network
+from surrogate_nas.network import Network
 from surrogate_nas.space import nb201
 from surrogate_nas.table import TableFile, write_table
-from surrogate_nas.training import CellNetwork
 
 SMALL = Network(channels=2, cells_per_stage=1, image_size=4, input_channels=1)
 PROTOCOL = Protocol(rounds=5, repeats=10, warm_up_seconds=0.0)
@@ -136,7 +135,7 @@ def test_peak_memory_counts_what_is_alive_at_once() -> None:
 
 def test_peak_memory_is_exact_and_grows_with_the_batch() -> None:
     space = nb201()
-    full = CellNetwork(space.parse(REFERENCE), SMALL, seed=0).eval()
+    full = nb201().build(space.parse(REFERENCE), SMALL, seed=0).eval()
     sizes = [peak_memory_mb(full, torch.zeros(batch, 1, 4, 4)) for batch in (1, 1, 2, 3)]
     assert sizes[0] == sizes[1]
     assert sizes[3] - sizes[2] == pytest.approx(sizes[2] - sizes[0])
@@ -260,7 +259,7 @@ MEASURE = """
 import sys
 from pathlib import Path
 from surrogate_nas.hardware import Protocol, draw_cells, measure
-from surrogate_nas.metrics import Network
+from surrogate_nas.network import Network
 small = Network(channels=2, cells_per_stage=1, image_size=4, input_channels=1)
 measure(draw_cells(40), small, Protocol(rounds=5), journal=Path(sys.argv[1]))
 """

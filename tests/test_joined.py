@@ -12,10 +12,11 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import JoinedBenchmark, TableBenchmark, load
 from surrogate_nas.comparison import read_comparison
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment import Budget, Experiment
-from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.experiment.experiment import Budget, Experiment
+from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.report import write_report
-from surrogate_nas.sources.home import HOME_VARIABLE
 from surrogate_nas.space import SPACES
 from surrogate_nas.table import Table, write_table
 
@@ -116,7 +117,7 @@ def tables_own_params(path: Path) -> Path:
 def test_what_cannot_be_joined_is_refused(
     small: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from surrogate_nas.checks import TinySpace
+    from surrogate_nas.contract.strategies import TinySpace
 
     with pytest.raises(UserError, match="no table at"):
         load("analog-cifar10", with_=[tmp_path / "none.h5"])

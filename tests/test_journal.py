@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.journal import Journal
+from surrogate_nas.files import Journal
 
 SETTINGS = {"task": "digits", "sizes": (3, 4)}
 

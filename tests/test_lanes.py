@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from surrogate_nas.metrics import Network
+from surrogate_nas.network import Network
 from surrogate_nas.space import nb201
-from surrogate_nas.training import CellNetwork
-from surrogate_nas.training.lanes import LaneNetwork
+from surrogate_nas.training.fast.lanes import LaneNetwork
 
 SPACE = nb201()
 CELLS = [SPACE[i] for i in (11, 284, 5, 0, 6111, 777, 9999, 123, 4567)]
@@ -33,8 +32,8 @@ def batch(network: Network, examples: int, seed: int) -> torch.Tensor:
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 def test_answers_and_gradients_are_those_of_the_plain_network(network: Network) -> None:
     for cell in CELLS:
-        plain = CellNetwork(cell, network, seed=0)
-        lanes = LaneNetwork(CellNetwork(cell, network, seed=0))
+        plain = nb201().build(cell, network, seed=0)
+        lanes = LaneNetwork(nb201().build(cell, network, seed=0))
         for step, examples in enumerate((7, 7, 4)):  # buffers are used again, also by a smaller batch
             x = batch(network, examples, step)
             ours, theirs = lanes(x), plain(x)
@@ -57,6 +56,6 @@ def test_answers_and_gradients_are_those_of_the_plain_network(network: Network) 
 
 def test_parameters_are_the_plain_networks() -> None:
     network = NETWORKS["image"]
-    plain = CellNetwork(CELLS[0], network, seed=3)
-    flat = LaneNetwork(CellNetwork(CELLS[0], network, seed=3)).flat
+    plain = nb201().build(CELLS[0], network, seed=3)
+    flat = LaneNetwork(nb201().build(CELLS[0], network, seed=3)).flat
     assert torch.equal(flat, torch.cat([p.detach().ravel() for p in plain.parameters()]))

@@ -11,11 +11,12 @@ from scipy.stats import spearmanr
 
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.papers import reproduce
 from surrogate_nas.papers.latency import HELP_POOL, PUBLISHED, UNSEEN, Setting, chip, known_devices, score, split
 from surrogate_nas.space import NB201, Cell
-from surrogate_nas.space.encodings import edge_live, operation_counts
+from surrogate_nas.space.nb201.encodings import edge_live, operation_counts
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evidence import Prior, measure, most_evident, noise_shape
 from surrogate_nas.surrogates.latency import KnownDevices, Latency

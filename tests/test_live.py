@@ -14,7 +14,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.errors import UserError
-from surrogate_nas.sources.home import HOME_VARIABLE
+from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.strategies import STRATEGIES
 
 FILE = Path(__file__).with_name("tiny_task.py")

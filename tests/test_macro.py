@@ -15,15 +15,15 @@ from scipy.stats import chisquare
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.live import LiveBenchmark
-from surrogate_nas.checks import TinySpace, check_strategy
+from surrogate_nas.contract.strategies import TinySpace, check_strategy
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import STACK_ANALYTIC, Network
-from surrogate_nas.sources.home import HOME_VARIABLE
+from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.network import Network
 from surrogate_nas.space import macro, nb201, space_named, space_of
+from surrogate_nas.space.macro.network import MacroNetwork
 from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.engine import Curve
-from surrogate_nas.training.macro import MacroNetwork
 from tests.test_network import CAUSAL, SIGNAL, SMALL, count_macs, inputs, size
 from tests.tiny_task import TINY
 
@@ -87,7 +87,7 @@ def test_what_is_wrong_with_a_string_is_told() -> None:
 
 @pytest.mark.parametrize("network", [SMALL, SIGNAL, CAUSAL, Network()], ids=["image", "signal", "causal", "cifar"])
 def test_sizes_of_built_networks_are_the_formulas(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = {name: function(SPACE.choices, network) for name, (_, function) in STACK_ANALYTIC.items()}
+    columns = {name: function(SPACE.choices, network) for name, (_, function) in SPACE.analytic.items()}
     for own in SPACE:
         model = MacroNetwork(own, network, seed=0)
         assert size(model) == columns["params"][own.index]

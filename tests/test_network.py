@@ -10,11 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surrogate_nas.metrics import Network, multiply_accumulates, parameters
+from surrogate_nas.network import Network
+from surrogate_nas.network.cells import CellNetwork
+from surrogate_nas.network.layers import ConvolutionBN
+from surrogate_nas.network.pooling import AveragePool, HalvingPool
 from surrogate_nas.space import Cell, nb201
-from surrogate_nas.training.network import CellNetwork, ConvolutionBN, live_operations
-from surrogate_nas.training.pooling import AveragePool, HalvingPool
-from surrogate_nas.training.stack import Stack
+from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
+from surrogate_nas.training.fast.stack import Stack
 
 SPACE = nb201()
 SMALL = Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2)
@@ -63,7 +65,7 @@ def size(model: nn.Module) -> int:
     ("index", "params", "macs"), [(0, 129306, 15647370), (11, 802426, 113951370), (284, 101306, 11715210)]
 )
 def test_the_official_networks(index: int, params: int, macs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = CellNetwork(SPACE[index], Network(), seed=0)
+    model = nb201().build(SPACE[index], Network(), seed=0)
     assert size(model) == params
     assert count_macs(model, monkeypatch) == macs
 
@@ -71,7 +73,7 @@ def test_the_official_networks(index: int, params: int, macs: int, monkeypatch: 
 @ALL_SHAPES
 def test_sizes_of_built_networks_are_the_formulas(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     for cell in some_cells(100, seed=network.dimensions + network.causal):
-        model = CellNetwork(cell, network, seed=0)
+        model = nb201().build(cell, network, seed=0)
         choices = SPACE.choices[[cell.index]]
         assert size(model) == parameters(choices, network)[0]
         assert count_macs(model, monkeypatch) == multiply_accumulates(choices, network)[0]
@@ -101,9 +103,9 @@ def test_dead_operations_change_no_output(network: Network) -> None:
     x = inputs(network, dtype=torch.float32)
     smaller = 0
     for cell in some_cells(40):
-        full, live = (CellNetwork(cell, network, seed=5, live_only=only) for only in (False, True))
+        full, live = (nb201().build(cell, network, seed=5, live_only=only) for only in (False, True))
         smaller += size(live) < size(full)
-        assert live.stages[0][0].operations == live_operations(cell)
+        assert live.stages[0][0].graph == SPACE.graph(cell, live_only=True)
         assert torch.equal(full(x), live(x))
     assert smaller > 5
 
@@ -119,27 +121,27 @@ TWINS = [  # a skip contracted; a pooling of a sum as a sum of poolings
 @pytest.mark.parametrize(("one", "other"), TWINS)
 def test_functionally_equal_cells_compute_the_same(one: str, other: str) -> None:
     cells = SPACE.parse(one), SPACE.parse(other)
-    assert SPACE.functional_classes[cells[0].index] == SPACE.functional_classes[cells[1].index]
-    a, b = (CellNetwork(cell, SMALL, seed=1).double() for cell in cells)
+    assert SPACE.classes[cells[0].index] == SPACE.classes[cells[1].index]
+    a, b = (nb201().build(cell, SMALL, seed=1).double() for cell in cells)
     torch.testing.assert_close(a(inputs(SMALL)), b(inputs(SMALL)))
 
 
 def test_the_future_does_not_change_past_answers() -> None:
     for cell in [SPACE[11], *some_cells(20)]:
-        model = CellNetwork(cell, CAUSAL, seed=0).double().eval()
+        model = nb201().build(cell, CAUSAL, seed=0).double().eval()
         x = inputs(CAUSAL)
         changed = x.clone()
         changed[..., 7:] += 1
         before, after = model(x), model(changed)
         assert torch.equal(before[..., :7], after[..., :7])
-    model = CellNetwork(SPACE[11], CAUSAL, seed=0).double().eval()
+    model = nb201().build(SPACE[11], CAUSAL, seed=0).double().eval()
     assert not torch.equal(model(x)[..., 7:], model(changed)[..., 7:])
 
 
 @ALL_SHAPES
 @pytest.mark.parametrize("live_only", [False, True])
 def test_a_stack_computes_and_learns_what_each_network_does(network: Network, live_only: bool) -> None:
-    singles = [CellNetwork(cell, network, seed=2, live_only=live_only).double() for cell in some_cells(7)]
+    singles = [nb201().build(cell, network, seed=2, live_only=live_only).double() for cell in some_cells(7)]
     stack = Stack(singles)
     models = [stack, *singles]
     optimisers = [torch.optim.SGD(model.parameters(), 0.1, 0.9, nesterov=True, weight_decay=5e-4) for model in models]
@@ -159,7 +161,7 @@ def test_a_stack_computes_and_learns_what_each_network_does(network: Network, li
 
 
 def test_a_network_of_nan_leaves_its_neighbours_alone() -> None:
-    singles = [CellNetwork(cell, SMALL, seed=2) for cell in some_cells(3)]
+    singles = [nb201().build(cell, SMALL, seed=2) for cell in some_cells(3)]
     with torch.no_grad():
         singles[1].stem.weight.fill_(torch.nan)
     stack = Stack(singles)
@@ -172,7 +174,7 @@ def test_a_network_of_nan_leaves_its_neighbours_alone() -> None:
 
 
 def test_seeds_and_names_give_the_initial_weights() -> None:
-    one, same, other = (CellNetwork(SPACE[11], SMALL, seed=seed) for seed in (0, 0, 1))
+    one, same, other = (nb201().build(SPACE[11], SMALL, seed=seed) for seed in (0, 0, 1))
     layers = [model.stem for model in (one, same, other)]
     assert torch.equal(layers[0].weight, layers[1].weight)
     assert not torch.equal(layers[0].weight, layers[2].weight)

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.comparison.diagnosis import diagnose
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric, Network
-from surrogate_nas.objective import Evaluator, Objective, parse
-from surrogate_nas.objective.diagnosis import diagnose
+from surrogate_nas.experiment.ledger import Evaluator
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
+from surrogate_nas.objective import Objective, parse
 from surrogate_nas.objective.expression import Constraint, Expression, Term
 from surrogate_nas.space import NB201
 from surrogate_nas.table import Table, write_table
@@ -262,7 +264,7 @@ def test_diversity_is_the_similarity_to_the_best_found_before(analog: TableBench
     trials = evaluator.evaluate([one, near, one])
     plain = Evaluator(Objective("digital_error", analog)).evaluate([one, near])
     assert trials[0].score == plain[0].score, "nothing was found before"
-    shares_class = space.functional_classes[one.index] == space.functional_classes[near.index]
+    shares_class = space.classes[one.index] == space.classes[near.index]
     similarity = 1.0 if shares_class else 5 / 6
     assert trials[1].score == pytest.approx(plain[1].score + 0.5 * similarity)
     assert trials[2].score == trials[0].score, "a known cell answers the same"
@@ -276,7 +278,7 @@ def test_only_the_ten_best_cells_count_for_diversity(analog: TableBenchmark, spa
     (last,) = evaluator.evaluate([space.neighbours(bad)[3]])
 
     def similarity(one: sn.Cell, other: sn.Cell) -> float:
-        if space.functional_classes[one.index] == space.functional_classes[other.index]:
+        if space.classes[one.index] == space.classes[other.index]:
             return 1.0
         return sum(a == b for a, b in zip(one.choices, other.choices, strict=True)) / 6
 

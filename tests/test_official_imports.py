@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Network
+from surrogate_nas.network import Network
 from surrogate_nas.sources import nats, nb201_pth
 from surrogate_nas.sources.official import RecordTables
 from surrogate_nas.space import nb201

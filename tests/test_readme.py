@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.checks import check_strategy
+from surrogate_nas.contract.strategies import check_strategy
 from surrogate_nas.strategies import known, resolve
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

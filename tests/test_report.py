@@ -13,6 +13,8 @@ from matplotlib.image import imread
 
 import surrogate_nas as sn
 from surrogate_nas.comparison import Comparison, compare, read_comparison
+from surrogate_nas.comparison.statistics import anytime
+from surrogate_nas.experiment.store import Run
 from surrogate_nas.report import write_report
 from surrogate_nas.report.curves import curve_over_cells, curve_over_cost
 from surrogate_nas.report.figures import Figures
@@ -22,8 +24,6 @@ from surrogate_nas.report.headline import headline
 from surrogate_nas.report.look import looks, plain
 from surrogate_nas.report.numbers import decimals_for, fixed, natural, p_value
 from surrogate_nas.report.tables import summary_table
-from surrogate_nas.results import Run
-from surrogate_nas.statistics import anytime
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.trial import Trial
 

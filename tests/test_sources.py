@@ -19,8 +19,8 @@ from scipy.stats import spearmanr
 import surrogate_nas.sources.nb201 as source
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.errors import UserError
+from surrogate_nas.files import HOME_VARIABLE, home, table_path
 from surrogate_nas.sources import analog
-from surrogate_nas.sources.home import HOME_VARIABLE, home, table_path
 from surrogate_nas.sources.pickles import read_pickle
 from surrogate_nas.space import nb201
 from surrogate_nas.table import ColumnKey

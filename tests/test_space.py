@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from surrogate_nas.checks import TinySpace
+from surrogate_nas.contract.strategies import TinySpace
 from surrogate_nas.errors import UserError
+from surrogate_nas.network.graph import CONV1, CONV3
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space import nb201 as make_space
-from surrogate_nas.space.encodings import CONV1, CONV3, edge_live, path_live
 from surrogate_nas.space.nb201 import OPERATIONS
+from surrogate_nas.space.nb201.encodings import edge_live, path_live
 
 SPACE = make_space()
 CELLS = st.integers(0, 15624).map(SPACE.__getitem__)
@@ -32,14 +33,14 @@ def cell(*choices: int) -> Cell:
 
 
 def same_function(one: Cell, other: Cell) -> bool:
-    return bool(SPACE.functional_classes[one.index] == SPACE.functional_classes[other.index])
+    return bool(SPACE.classes[one.index] == SPACE.classes[other.index])
 
 
 def test_counts() -> None:
     assert len(SPACE) == 15625 == len(set(SPACE)) == len({str(c) for c in SPACE})
     assert len(set(SPACE.official_classes.tolist())) == 6466
     assert len({SPACE.official_string(c) for c in SPACE}) == 6466
-    assert len(set(SPACE.functional_classes.tolist())) == 5044
+    assert len(set(SPACE.classes.tolist())) == 5044
     paths, edges = path_live(SPACE.choices), edge_live(SPACE.choices)
     assert (~paths.any(axis=1)).sum() == 341
     working = edges & np.isin(SPACE.choices, (CONV1, CONV3))

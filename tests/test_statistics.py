@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from surrogate_nas.results import Run
+from surrogate_nas.comparison.statistics import anytime, interval, paired_tests, summarise
+from surrogate_nas.experiment.store import Run
 from surrogate_nas.space import nb201
-from surrogate_nas.statistics import anytime, interval, paired_tests, summarise
 from surrogate_nas.trial import Trial
 
 SAMPLES = st.lists(st.floats(-100, 100), min_size=1, max_size=30)

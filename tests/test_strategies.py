@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas import Strategy
-from surrogate_nas.checks import CHECKS, Check, TinySpace, check_strategy, trajectory, trials_of
+from surrogate_nas.contract.strategies import CHECKS, Check, TinySpace, check_strategy, trajectory, trials_of
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import NB201, Cell, Space
 from surrogate_nas.strategies import STRATEGIES, label, resolve

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
 from surrogate_nas.surrogates.base import check_data

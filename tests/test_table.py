@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Table, TableFile, write_table
 
 N = 15625

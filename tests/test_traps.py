@@ -13,11 +13,12 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import Benchmark, TableBenchmark, load
-from surrogate_nas.checks import TinySpace, reachable, synthetic, trajectory, trials_of
 from surrogate_nas.comparison import compare
+from surrogate_nas.contract.strategies import TinySpace, reachable, synthetic, trajectory, trials_of
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment import Budget, Experiment
-from surrogate_nas.objective import Evaluator, Objective
+from surrogate_nas.experiment.experiment import Budget, Experiment
+from surrogate_nas.experiment.ledger import Evaluator
+from surrogate_nas.objective import Objective
 from surrogate_nas.sources import nb201 as source
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space import nb201 as make_space
@@ -317,7 +318,7 @@ def test_reinforce_trap_adam_by_hand() -> None:
 def test_duplicate_trap_cells_of_one_function_are_different_raw_cells(space: NB201) -> None:
     """Functional twins can differ in parameters, so nothing de-duplicates by function."""
     params = np.array([sum(choice in (2, 3) for choice in cell.choices) for cell in space])
-    classes = space.functional_classes
+    classes = space.classes
     big = np.bincount(classes).argmax()
     assert len(set(params[classes == big].tolist())) > 1
     made = resolve("random")(space, seed=0)

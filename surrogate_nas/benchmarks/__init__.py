@@ -13,8 +13,8 @@ from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.files import home, shipped, table_path
 from surrogate_nas.sources import analog, nb201
-from surrogate_nas.sources.home import home, shipped, table_path
 from surrogate_nas.space import SPACES
 from surrogate_nas.table import write_table
 
@@ -26,7 +26,7 @@ TABLE_SUFFIX = ".h5"
 
 
 FASHION = "fashion"
-"""The table that the project made and ships (`surrogate_nas.exhaustive`)."""
+"""The table that the project made and ships (`surrogate_nas.making.assemble`)."""
 
 
 def default() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.table import Seed
 
@@ -297,7 +299,7 @@ class Benchmark(ABC):
             "name": self.name,
             "title": self.title,
             "space": self.space.name,
-            "cells": len(self.space),
+            "cells": int(self.space.size) if math.isfinite(self.space.size) else None,
             "available": True,
             "metrics": [
                 {

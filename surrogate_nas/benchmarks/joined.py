@@ -13,7 +13,8 @@ from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Valu
 from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric, Network, analytic
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.storage import is_surrogate
 from surrogate_nas.table import Seed
@@ -79,7 +80,7 @@ class JoinedBenchmark(Benchmark):
             raise UserError(
                 f"{file} is of the space {extra.space.name}, {self.name} of {self.space.name}; only one space joins."
             )
-        unmeasured = analytic(self.space.name)
+        unmeasured = self.space.analytic
         own = [metric for metric in extra.metrics if metric.name not in unmeasured or metric.source != "analytic"]
         if not own:
             raise UserError(f"{file} holds no metric to join.")

@@ -16,8 +16,8 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import ANALYTIC, Metric, analytic_metrics
-from surrogate_nas.space import Cell, space_named
+from surrogate_nas.metrics import Metric
+from surrogate_nas.space import Cell, Enumerable, listed, space_named
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.storage import Fitted
 from surrogate_nas.surrogates.storage import load as load_model
@@ -71,6 +71,7 @@ class LearnedBenchmark(Benchmark):
     """
 
     has_columns = True
+    space: Enumerable
 
     def __init__(self, paths: Sequence[Path], *, noise: int | None = None) -> None:
         """Open the files; cells are predicted when a metric is first asked for.
@@ -88,7 +89,7 @@ class LearnedBenchmark(Benchmark):
             self._add(path, load_model(path))
         cards = [fitted.card for fitted in self._models.values()]
         self.name = PREFIX + ",".join(map(str, paths)) + ("" if noise is None else f"{_SEED_MARK}{noise}")
-        self.space, self.network = space_named(cards[0].space), cards[0].network
+        self.space, self.network = listed(space_named(cards[0].space)), cards[0].network
         self.default_seed: Seed = "mean" if noise is None else noise
         learned_from = " and ".join(dict.fromkeys(card.benchmark for card in cards))
         self.title = f"{', '.join(map(str, self._models))} predicted from cells of {learned_from}"
@@ -107,7 +108,7 @@ class LearnedBenchmark(Benchmark):
             by_name[question.metric] = replace(
                 fitted.card.metric, epochs=epochs, source=self.source, n_cells=len(self.space)
             )
-        self.metrics = (*by_name.values(), *(m for m in analytic_metrics() if m.name not in by_name))
+        self.metrics = (*by_name.values(), *(m for m, _ in self.space.analytic.values() if m.name not in by_name))
         self._by_name = {metric.name: metric for metric in self.metrics}
         self.objective = next((m.name for m in self.metrics if m.quantity in ("error", "loss")), "")
         self._predicted: dict[Question, Prediction] = {}
@@ -174,7 +175,7 @@ class LearnedBenchmark(Benchmark):
 
     def _answers(self, question: Question, seed: Seed) -> Values:
         if question not in self._models:
-            return ANALYTIC[question.metric][1](self.space.choices, self.network)
+            return self.space.analytic[question.metric][1](self.space.choices, self.network)
         mean, std = self.prediction(*question)
         if seed == "mean":
             return mean

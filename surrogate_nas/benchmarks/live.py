@@ -20,8 +20,9 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric, Network, analytic, analytic_metrics
-from surrogate_nas.sources.home import home
+from surrogate_nas.files import home
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.space import SPACES, Cell, space_named
 from surrogate_nas.table import Seed
 
@@ -84,9 +85,8 @@ class LiveBenchmark(Benchmark):
         )
         self.objective = "valid_error + 0.02*params"
         trained = (self._metric(split, kind) for split in _SPLITS for kind in _QUANTITIES)
-        self.metrics = (*trained, *analytic_metrics(space))
+        self.metrics = (*trained, *(metric for metric, _ in self.space.analytic.values()))
         self._by_name = {metric.name: metric for metric in self.metrics}
-        self._analytic = analytic(space)
         self._answers: dict[tuple[str, int, int], Trained] = {}
 
     def _metric(self, split: str, quantity: Literal["error", "loss"]) -> Metric:
@@ -161,7 +161,7 @@ class LiveBenchmark(Benchmark):
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
             if question.epochs is None:
-                values[:, j] = self._analytic[question.metric][1](choices, self.network)
+                values[:, j] = self.space.analytic[question.metric][1](choices, self.network)
             else:
                 values[:, j] = [one.metrics[question.metric] for one in trained[question.epochs]]
         cost = np.zeros(len(cells))
@@ -231,7 +231,7 @@ class LiveBenchmark(Benchmark):
             seed: Without meaning here.
         """
         if question.epochs is None:
-            values = self._analytic[question.metric][1](self.space.choices, self.network)
+            values = self.space.analytic[question.metric][1](self.space.surveyed_choices, self.network)
             return float(np.median(values)), float(values.max())
         bound = 100.0 if self.metric(question.metric).quantity == "error" else self.task.worst_loss
         return bound, bound

@@ -12,8 +12,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import analytic, analytic_metrics
-from surrogate_nas.space import Cell
+from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
 
 _CHARGES = {
@@ -55,6 +54,7 @@ class TableBenchmark(Benchmark):
     """
 
     has_columns = True
+    space: Enumerable
 
     def __init__(self, path: Path) -> None:
         """Open a table; columns are read when first asked for.
@@ -74,7 +74,7 @@ class TableBenchmark(Benchmark):
         self.charge = _CHARGES[self.cost]
         self.space = self._table.cells
         self.network = self._table.network
-        self.metrics = (*self._table.metrics.values(), *analytic_metrics(self.space.name))
+        self.metrics = (*self._table.metrics.values(), *(metric for metric, _ in self.space.analytic.values()))
         self._by_name = {metric.name: metric for metric in self.metrics}
         self._columns: dict[ColumnKey, Values] = {}
         self._costs: dict[tuple[tuple[int, ...], Seed], Values] = {}
@@ -115,7 +115,7 @@ class TableBenchmark(Benchmark):
     def _read(self, key: ColumnKey) -> Values:
         if key in self._table.keys:
             return self._table.column(key)
-        unmeasured = analytic(self.space.name)
+        unmeasured = self.space.analytic
         if key.metric in unmeasured and key.metric not in self._table.metrics:
             return unmeasured[key.metric][1](self.space.choices, self.network)
         held = [str(k.seed) for k in self._table.keys if k[:2] == key[:2]]

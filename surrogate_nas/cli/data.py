@@ -43,7 +43,7 @@ def benchmarks(json: JsonOption = False) -> None:
 
 def path(json: JsonOption = False) -> None:
     """Print the folder of fetched and imported data."""
-    from surrogate_nas.sources.home import home
+    from surrogate_nas.files import home
 
     emit({"path": str(home())}, json, lambda: typer.echo(home()))
 
@@ -91,7 +91,7 @@ def import_(
 
 
 def _store(name: str, tables: list[Any], files: list[Path], started: float, json: bool) -> None:
-    from surrogate_nas.sources.home import table_path
+    from surrogate_nas.files import table_path
     from surrogate_nas.table import write_table
 
     for table in tables:

@@ -168,8 +168,8 @@ def report(
 def _finish(folder: Path, json: bool) -> None:
     """Read a comparison back from its store, write summary and report, and print it."""
     from surrogate_nas.comparison import read_comparison
+    from surrogate_nas.experiment.store import Store
     from surrogate_nas.report import write_report
-    from surrogate_nas.results import Store
 
     comparison = read_comparison(folder)
     content = comparison.to_json()
@@ -201,7 +201,7 @@ def check(
     """Run the contract suite on a strategy."""
     from dataclasses import asdict
 
-    from surrogate_nas.checks import check_strategy
+    from surrogate_nas.contract.strategies import check_strategy
 
     checks = check_strategy(strategy)
     rows = [("ok" if c.passed else "BROKEN", c.name, c.detail) for c in checks]
@@ -295,7 +295,7 @@ def new_strategy(
     json: JsonOption = False,
 ) -> None:
     """Write a strategy of ten lines to start from."""
-    from surrogate_nas.table import replacing
+    from surrogate_nas.files import replacing
 
     if not name.isidentifier():
         raise UserError(f"{name!r} is no name for a class: use letters, digits and underscores, as in MySearch.")

@@ -32,6 +32,7 @@ def fit(
 ) -> None:
     """Learn a metric from some cells, test it on the others, and store the model."""
     from surrogate_nas.benchmarks import TABLE_SUFFIX, load
+    from surrogate_nas.space import listed
     from surrogate_nas.surrogates import make_model
     from surrogate_nas.surrogates.evaluation import evaluate, split_cells
     from surrogate_nas.surrogates.storage import Card, save
@@ -45,8 +46,9 @@ def fit(
     values = benchmark.column(target, epochs)
     split = split or ("grouped" if any(metric.name == CLASS_METRIC for metric in benchmark.metrics) else "random")
     settings = {"known": _known(benchmark, known, target)} if known else {}
-    parts = split_cells(benchmark.space, values, train, split, seed)  # type: ignore[arg-type]
-    found = evaluate(make_model(model, metric.quantity, seed=seed, **settings), benchmark.space, values, parts)
+    space = listed(benchmark.space)
+    parts = split_cells(space, values, train, split, seed)  # type: ignore[arg-type]
+    found = evaluate(make_model(model, metric.quantity, seed=seed, **settings), space, values, parts)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
     card = Card(
         model=model, benchmark=source, fingerprint=benchmark.fingerprint, space=benchmark.space.name,

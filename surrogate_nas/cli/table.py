@@ -22,7 +22,7 @@ def table(
     json: JsonOption = False,
 ) -> None:
     """Train every functional class of the space on a task and make a benchmark of it; interrupted, it goes on."""
-    from surrogate_nas.exhaustive import make_table
+    from surrogate_nas.making.assemble import make_table
 
     started = time.perf_counter()
     with progress_bar("trainings") as progress:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.hardware.card import usable_cores
-from surrogate_nas.metrics import Network
+from surrogate_nas.network import Network
 from surrogate_nas.training.machine import device_named
 
 FEWEST_WARM_UPS, FEWEST_REPEATS = 10, 50

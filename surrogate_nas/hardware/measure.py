@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files import Journal
 from surrogate_nas.hardware.card import device_card, load_average
 from surrogate_nas.hardware.energy import Meter, assumed_watts, energy_mj, find_meter
 from surrogate_nas.hardware.latency import Protocol, synchronise, time_inference
 from surrogate_nas.hardware.memory import peak_memory_mb
-from surrogate_nas.journal import Journal
-from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, nb201
 from surrogate_nas.table import Table
 from surrogate_nas.training.machine import cores
-from surrogate_nas.training.network import CellNetwork
 
 REFERENCE = "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
 """The cell that is measured again and again: it holds every operation."""
@@ -294,8 +294,8 @@ class _Bench:
         self.inputs = protocol.inputs(network)
         self.reference = self._build(nb201().parse(REFERENCE))
 
-    def _build(self, cell: Cell) -> CellNetwork:
-        return CellNetwork(cell, self.network, seed=0).to(self.protocol.torch_device).eval()
+    def _build(self, cell: Cell) -> nn.Module:
+        return nb201().build(cell, self.network, seed=0).to(self.protocol.torch_device).eval()
 
     def visit(self, cell: Cell | None, *, thorough: bool) -> Visit:
         """Time a cell, and on its first visit measure memory and energy too."""
@@ -310,7 +310,7 @@ class _Bench:
         return Visit(cell.text if cell else "", timings.wall, timings.processor, seconds, memory, energy)
 
     @torch.inference_mode()
-    def _energy(self, model: CellNetwork, inputs: Tensor) -> float:
+    def _energy(self, model: nn.Module, inputs: Tensor) -> float:
         assert self.meter is not None
         device = self.protocol.torch_device
 

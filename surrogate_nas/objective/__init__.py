@@ -1,6 +1,5 @@
-"""Objectives: the expression language, its binding to a benchmark, and the evaluator that charges every look-up."""
+"""Objectives: the expression language, its binding to a benchmark."""
 
-from surrogate_nas.objective.evaluator import Evaluator
 from surrogate_nas.objective.expression import (
     Constraint,
     Expression,
@@ -17,7 +16,6 @@ from surrogate_nas.objective.objective import Objective, Scores
 
 __all__ = [
     "Constraint",
-    "Evaluator",
     "Expression",
     "Objective",
     "Scores",

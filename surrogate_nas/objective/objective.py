@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.errors import UserError
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact, parse
-from surrogate_nas.space import Cell
+from surrogate_nas.space import Cell, listed
 from surrogate_nas.table import Seed
 
 _PERCENT = 100.0
@@ -231,7 +231,7 @@ class Objective:
 
     @cached_property
     def _space_scores(self) -> Scores:
-        return self.look_up(list(self.benchmark.space))[1]
+        return self.look_up(listed(self.benchmark.space))[1]
 
     def optimum(self) -> float | None:
         """The best score of the space; None where it is undefined."""

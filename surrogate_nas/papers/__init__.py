@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.experiment.store import Store
 from surrogate_nas.papers import latency, losses, predictors, search
 from surrogate_nas.papers.rows import PaperResult
-from surrogate_nas.results import Store
 
 __all__ = ["PAPERS", "PaperResult", "reproduce"]
 

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.experiment import Progress
+from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.pictures import draw_latency
 from surrogate_nas.papers.rows import PaperResult, Row
+from surrogate_nas.space import listed
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.base import Z90
 from surrogate_nas.surrogates.latency import KnownDevices, Latency
@@ -131,7 +132,7 @@ def known_devices(bench: Benchmark, columns: Columns, devices: Sequence[str]) ->
         columns: Latencies of the whole space by device.
         devices: Which to know.
     """
-    return {device: (bench.space[:_KNOWN_CELLS], columns[device][:_KNOWN_CELLS]) for device in devices}
+    return {device: (listed(bench.space)[:_KNOWN_CELLS], columns[device][:_KNOWN_CELLS]) for device in devices}
 
 
 def split(latencies: Floats, cells: int, run: int, *, whole: bool) -> tuple[Indices, Indices]:
@@ -172,7 +173,7 @@ def score(bench: Benchmark, latencies: Floats, setting: Setting, runs: int) -> F
     """
     from scipy.stats import spearmanr
 
-    space, found = bench.space, []
+    space, found = listed(bench.space), []
     for run in range(1 if setting.fixed else runs):
         measured, tested = split(latencies, setting.cells, run, whole=setting.whole)
         if setting.chosen and isinstance(setting.model, Latency):

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.experiment import Progress
+from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.pictures import draw_losses
 from surrogate_nas.papers.rows import PaperResult, Row
 from surrogate_nas.papers.search import DATA_SETS

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from surrogate_nas.benchmarks import load
+from surrogate_nas.comparison.statistics import anytime, interval
+from surrogate_nas.experiment.store import Run
+from surrogate_nas.files import replacing
 from surrogate_nas.papers.rows import Row
-from surrogate_nas.results import Run
-from surrogate_nas.statistics import anytime, interval
-from surrogate_nas.table import replacing
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))

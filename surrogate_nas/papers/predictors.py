@@ -22,11 +22,12 @@ from scipy.stats import kendalltau
 
 from surrogate_nas import __version__
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.experiment import Progress
-from surrogate_nas.journal import Journal
+from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.files import Journal
 from surrogate_nas.papers.pictures import draw_predictors
 from surrogate_nas.papers.rows import PaperResult, Row
 from surrogate_nas.papers.search import DATA_SETS
+from surrogate_nas.space import listed, nb201
 from surrogate_nas.surrogates import Prediction, make_model
 from surrogate_nas.surrogates.evaluation import bands, scores_of, split_cells
 
@@ -118,8 +119,8 @@ def predictors(*, runs: int | None, workers: int, folder: Path, progress: Progre
 
 def _score(dataset: str, seed: int, n: int, model: str) -> Score:
     bench = load(DATA_SETS[dataset])
-    cells, learned, test = list(bench.space), bench.column(_learned(bench), 200), bench.column("test_error", 200)
-    split = split_cells(bench.space, learned, n, seed=seed)
+    cells, learned, test = listed(bench.space), bench.column(_learned(bench), 200), bench.column("test_error", 200)
+    split = split_cells(cells, learned, n, seed=seed)
     started = time.perf_counter()
     surrogate = make_model(model, "error", seed=seed).fit([cells[i] for i in split.train], learned[split.train])
     found = surrogate.predict(cells)
@@ -168,7 +169,7 @@ def _ceiling_rows() -> Iterator[Row]:
     for dataset, name in DATA_SETS.items():
         bench = load(name)
         learned, test = bench.column(_learned(bench), 200), bench.column("test_error", 200)
-        classes = bench.space.functional_classes  # type: ignore[attr-defined]
+        classes = nb201().classes
         means = (np.bincount(classes, weights=learned) / np.bincount(classes))[classes]
         for what, column in (("itself", learned), ("as the mean of functional twins", means)):
             tau = float(kendalltau(column, test).statistic)

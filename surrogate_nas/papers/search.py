@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.experiment import Budget, Experiment, Progress
+from surrogate_nas.experiment.experiment import Budget, Experiment, Progress
+from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.pictures import draw_test_curves
 from surrogate_nas.papers.rows import PaperResult, Row
-from surrogate_nas.results import Run
 from surrogate_nas.space import Cell
 from surrogate_nas.space import nb201 as space_nb201
 

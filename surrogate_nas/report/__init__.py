@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from surrogate_nas.comparison import Comparison
+from surrogate_nas.files import replacing
 from surrogate_nas.report.page import Page
-from surrogate_nas.table import replacing
 
 __all__ = ["write_report"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from surrogate_nas.comparison.statistics import Anytime, Values, interval
 from surrogate_nas.report.look import MIDDLE, Look, label_log_axis, legend, line_handles, plain
-from surrogate_nas.statistics import Anytime, Values, interval
 
 _MOST_POINTS = 400
 """More would neither be seen nor fit the bootstrap into little memory."""

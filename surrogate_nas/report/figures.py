@@ -7,7 +7,8 @@ from functools import partial
 
 from surrogate_nas.benchmarks import Question
 from surrogate_nas.comparison import Comparison
-from surrogate_nas.report.cells import CELL_SIZE, draw_cell
+from surrogate_nas.comparison.statistics import Anytime, Values, anytime
+from surrogate_nas.experiment.store import Run
 from surrogate_nas.report.curves import (
     Curve,
     Panel,
@@ -23,9 +24,7 @@ from surrogate_nas.report.front import draw_front, front_of
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.numbers import clock, plural
 from surrogate_nas.report.picture import Picture, picture
-from surrogate_nas.results import Run
-from surrogate_nas.space import Cell
-from surrogate_nas.statistics import Anytime, Values, anytime
+from surrogate_nas.space import Cell, listed
 
 _WIDTH = 5.8
 _Histories = dict[str, list[tuple[Anytime, Values]]]
@@ -92,7 +91,7 @@ class Figures:
             rule += " Until a run holds a feasible cell, its incumbent is an infeasible one."
         reference, over_space = None, self.comparison.objective.over_space()
         if over_space is not None:
-            best = self.benchmark.space[int(over_space.score.argmin())]
+            best = listed(self.benchmark.space)[int(over_space.score.argmin())]
             reference = float(values_of(self.benchmark, question, [best])[0])
             rule += " Dashed grey: the cell of the optimal score."
         panel = Panel("", f"{question} of the incumbent ({metric.unit})", False, 0.0, reference, "optimum of the score")
@@ -152,8 +151,8 @@ class Figures:
         if front is None:
             return f"No Pareto front: {self.benchmark.name} is no table with feasible cells, so it is not known."
         caption = (
-            f"L against λR. Grey: all {len(self.benchmark.space):,} cells of the table; black: its exact Pareto front "
-            f"({plural(int(front.on_front.sum()), 'cell')}); dashed: lines of equal score, the darkest through the "
+            f"L against λR. Grey: all {len(listed(self.benchmark.space)):,} cells of the table; black: its exact Pareto "
+            f"front ({plural(int(front.on_front.sum()), 'cell')}); dashed: lines of equal score, the darkest through the "
             "optimum (star); coloured: the best cell of each run, larger where several runs ended at the same one."
         )
         if front.hidden:
@@ -176,7 +175,9 @@ class Figures:
             cell: A cell of a space that has graphs.
             rank: Its place among them.
         """
-        return picture(f"cell-{rank}", f"Graph of the cell {cell}.", partial(draw_cell, cell=cell), CELL_SIZE, None)
+        space = self.comparison.objective.benchmark.space
+        size = space.drawing_size or (1.0, 1.0)
+        return picture(f"cell-{rank}", f"Graph of the cell {cell}.", partial(space.draw, cell=cell), size, None)
 
 
 def _top(curves: dict[str, Curve]) -> float:

@@ -9,9 +9,9 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.comparison import Comparison
+from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.space import Cell
-from surrogate_nas.space.identity import functional_class
-from surrogate_nas.statistics import Values
+from surrogate_nas.space.nb201.identity import functional_class
 from surrogate_nas.trial import Trial
 
 
@@ -60,7 +60,7 @@ def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
 
 
 def _function(comparison: Comparison, cell: Cell) -> str:
-    known = hasattr(comparison.objective.benchmark.space, "functional_classes")
+    known = hasattr(comparison.objective.benchmark.space, "classes")
     return functional_class(cell.choices) if known else str(cell)
 
 

@@ -8,9 +8,8 @@ from html import escape
 from typing import Any
 
 from surrogate_nas.comparison import Comparison
-from surrogate_nas.objective.diagnosis import diagnose
+from surrogate_nas.comparison.diagnosis import diagnose
 from surrogate_nas.report.cards import card
-from surrogate_nas.report.cells import has_graph
 from surrogate_nas.report.conventions import conventions, provenance_rows
 from surrogate_nas.report.figures import Figures
 from surrogate_nas.report.findings import best_cells
@@ -144,7 +143,7 @@ class Page:
         )
 
     def _cells(self, figures: Figures) -> str:
-        drawn = has_graph(self.comparison.objective.benchmark.space)
+        drawn = self.comparison.objective.benchmark.space.drawing_size is not None
         cards = []
         for found in best_cells(self.comparison, _BEST_CELLS):
             graph = ""

@@ -9,9 +9,9 @@ from html import escape
 import numpy as np
 
 from surrogate_nas.comparison import Comparison
+from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.numbers import NOTHING, decimals_for, fixed, p_value, quantity, scientific
-from surrogate_nas.statistics import Values
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:

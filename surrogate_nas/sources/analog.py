@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.sources.pickles import read_pickle
 from surrogate_nas.space import nb201
 from surrogate_nas.table import Table

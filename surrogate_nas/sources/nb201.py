@@ -20,8 +20,9 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Kind, Metric, Network
-from surrogate_nas.sources.home import home, shipped
+from surrogate_nas.files import home, shipped
+from surrogate_nas.metrics import Kind, Metric
+from surrogate_nas.network import Network
 from surrogate_nas.sources.pickles import read_pickle
 from surrogate_nas.space import nb201
 from surrogate_nas.table import Table, Values

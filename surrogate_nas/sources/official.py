@@ -18,7 +18,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Kind, Metric, Network
+from surrogate_nas.metrics import Kind, Metric
+from surrogate_nas.network import Network
 from surrogate_nas.space import nb201
 from surrogate_nas.table import ColumnKey, Table, Values
 

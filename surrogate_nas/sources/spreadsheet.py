@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import ANALYTIC, Kind, Metric, Network, Quantity
+from surrogate_nas.metrics import Kind, Metric, Quantity
+from surrogate_nas.network import Network
 from surrogate_nas.space import Space, nb201
+from surrogate_nas.space.nb201.sizes import ANALYTIC
 from surrogate_nas.table import Table
 
 CELL_COLUMN = "cell"

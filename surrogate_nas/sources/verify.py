@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.metrics import multiply_accumulates, parameters
+from surrogate_nas.files import table_path
 from surrogate_nas.sources import nats, nb201
-from surrogate_nas.sources.home import table_path
 from surrogate_nas.space import nb201 as space_nb201
+from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.table import ColumnKey, Table, TableFile
 
 _BEST_VALID = ("nb201-cifar10", "valid_error", 91.6067)
 _BEST_TEST = {"nb201-cifar10": 94.3733, "nb201-cifar100": 73.5133, "nb201-imagenet16": 47.3111}
-_CLASSES = {"official_classes": 6466, "functional_classes": 5044}
+_CLASSES = {"official_classes": 6466, "classes": 5044}
 _NETWORK = {0: (129_306, 15.64737), 11: (802_426, 113.95137), 284: (101_306, 11.71521)}
 """Official index → parameters, MACs in millions, on CIFAR-10."""
 _DIGITS = 1e-4
@@ -66,7 +66,7 @@ def _constants(tables: dict[str, TableFile]) -> Iterator[Verified]:
 
 
 def _network() -> Iterator[Verified]:
-    from surrogate_nas.metrics import Network
+    from surrogate_nas.network import Network
 
     indices = list(_NETWORK)
     choices = space_nb201().choices[indices]

@@ -1,15 +1,38 @@
-"""Cells and spaces: a finite product of named options, with one sampler and one mutator for every strategy."""
+"""Cells and spaces: what can be built, with one sampler and one mutator for every strategy.
+
+A `Space` samples, mutates, lists neighbours, parses and prints. An `Enumerable` space also lists its cells in a
+documented order. Everything else that depends on the space hangs on it: encodings, sizes, identity, drawing, network.
+"""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Graph, Network
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import nn
+
+Choices: TypeAlias = NDArray[np.int8]
+"""Cells as a model or a formula reads them: the index of the chosen option, shape ``(n, positions)``."""
+Column: TypeAlias = NDArray[np.float64]
+Encoding: TypeAlias = Callable[[Choices], NDArray[np.float32]]
+Analytic: TypeAlias = Mapping[str, tuple[Metric, Callable[[Choices, Network], Column]]]
+"""Metrics that need no measurement, by name, each with its function from choices and network to shape ``(n,)``."""
+
+SURVEYED = 10_000
+"""How many cells stand for a space that cannot be listed."""
+_SURVEY_SEED = 201
 
 
 class Cell:
@@ -18,7 +41,8 @@ class Cell:
     Attributes:
         choices: The index of the chosen option at each position of the space.
         text: The canonical string, which is the cell's identity.
-        index: The cell's place in the order of its space.
+        index: The cell's place in the order of its space, -1 where that cannot be listed. Whoever is handed a cell by
+            a stranger looks it up by its text first (`Space.cell`) and reads the index of the space's own.
     """
 
     __slots__ = ("choices", "index", "text")
@@ -27,8 +51,8 @@ class Cell:
     index: int
     text: str
 
-    def __init__(self, choices: tuple[int, ...], text: str, index: int) -> None:
-        """Made by a `Space`, which interns its cells; users call `Space.parse` or `Space.sample`."""
+    def __init__(self, choices: tuple[int, ...], text: str, index: int = -1) -> None:
+        """Made by a `Space`; users call `Space.parse` or `Space.sample`."""
         object.__setattr__(self, "choices", choices)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "index", index)
@@ -52,24 +76,47 @@ class Cell:
         return Cell, (self.choices, self.text, self.index)
 
 
-class Space(ABC, Sequence[Cell]):
-    """A finite space of cells, each a choice of one option at every position.
+class Space(ABC):
+    """What can be built.
 
-    A space is a sequence of its cells in a documented order: ``len(space)``, ``space[i]``, iteration.
-    Subclasses give `name`, `positions`, `options`, `_order` and `_print`, and parse their own strings.
+    Subclasses give `sample`, `mutate`, `neighbours` and `parse`; `ChoiceSpace` has them for a choice at every position.
+
+    Attributes:
+        name: The name that tables and surrogates know it by.
+        size: How many cells there are; infinite where that is not known.
+        encodings: How a model may see cells, by name; every column follows from the cell alone.
+        analytic: Metrics that need no measurement: sizes, structure.
     """
 
     name: str
-    positions: tuple[str, ...]
-    options: tuple[tuple[str, ...], ...]
+    size: float = math.inf
+    encodings: ClassVar[Mapping[str, Encoding]] = {}
+    analytic: ClassVar[Analytic] = {}
 
     @abstractmethod
-    def _order(self) -> list[tuple[int, ...]]:
-        """Every combination of choices, in the space's own order."""
+    def sample(self, rng: np.random.Generator) -> Cell:
+        """Draw a cell, uniformly over the raw cells.
+
+        Args:
+            rng: The generator that the draw advances.
+        """
 
     @abstractmethod
-    def _print(self, choices: tuple[int, ...]) -> str:
-        """The canonical string of a combination of choices."""
+    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
+        """Draw a cell uniformly among the `neighbours` of another.
+
+        Args:
+            cell: The parent.
+            rng: The generator that the draw advances.
+        """
+
+    @abstractmethod
+    def neighbours(self, cell: Cell) -> Sequence[Cell]:
+        """All cells that are one step away, in a documented order.
+
+        Args:
+            cell: The centre.
+        """
 
     @abstractmethod
     def parse(self, text: str) -> Cell:
@@ -82,18 +129,165 @@ class Space(ABC, Sequence[Cell]):
             UserError: The string names no cell of this space; the message says what is wrong with it.
         """
 
+    def cell(self, given: Cell | str) -> Cell:
+        """Return this space's own cell for a cell or its string; nothing else of a stranger's cell is believed.
+
+        Args:
+            given: A `Cell` or a canonical string.
+
+        Raises:
+            UserError: It names no cell of this space.
+        """
+        if not isinstance(given, Cell | str) or (isinstance(given, Cell) and not isinstance(given.text, str)):
+            raise UserError(f"A cell of the space {self.name} is a Cell or its string, not {given!r:.80}.")
+        return self.parse(str(given))
+
+    def __contains__(self, cell: object) -> bool:
+        if not isinstance(cell, Cell):
+            return False
+        try:
+            return self.cell(cell).choices == cell.choices
+        except UserError:
+            return False
+
+    @cached_property
+    def survey(self) -> Sequence[Cell]:
+        """The cells that constants are taken from: all where they can be listed, else a fixed sample of 10,000."""
+        rng = np.random.default_rng(_SURVEY_SEED)
+        return [self.sample(rng) for _ in range(SURVEYED)]
+
+    @cached_property
+    def surveyed_choices(self) -> Choices:
+        """The choices of the `survey`, shape ``(n, positions)``."""
+        return choices_of(self.survey)
+
+    @property
+    def definition(self) -> str:
+        """What a file writes to name this space: its name, where that is enough to find it again."""
+        return self.name
+
+    def identity(self, cell: Cell) -> str:
+        """What cells share that compute the same functions of their weights: by default nothing but themselves.
+
+        Args:
+            cell: A cell of the space.
+        """
+        return cell.text
+
+    def similarity(self, first: Cell, second: Cell) -> float:
+        """How alike two cells are, from 0 to 1, for the diversity term of an objective.
+
+        Args:
+            first: A cell of the space.
+            second: Another, or the same.
+        """
+        return float(self.identity(first) == self.identity(second))
+
+    def encode(self, cells: Sequence[Cell], encoding: str) -> NDArray[np.float32]:
+        """Encode cells, shape ``(n, d)``.
+
+        Args:
+            cells: Cells of the space.
+            encoding: A key of `encodings`.
+
+        Raises:
+            UserError: The space has no such encoding.
+        """
+        if encoding not in self.encodings:
+            raise unknown(f"encoding of {self.name}", encoding, self.encodings)
+        return self.encodings[encoding](choices_of(cells))
+
+    def graph(self, cell: Cell, *, live_only: bool = False) -> Graph | None:
+        """The cell as a graph of operations that the network's layers know; None where it is no such graph.
+
+        Args:
+            cell: A cell of the space.
+            live_only: Whether to leave out operations that the output does not depend on.
+        """
+        return None
+
+    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
+        """The network of a cell, with fresh weights, as a PyTorch module.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture around it.
+            seed: The root of the initial weights.
+            live_only: Whether to leave out operations that the output does not depend on.
+
+        Raises:
+            UserError: Cells of this space cannot be built.
+        """
+        raise UserError(f"Cells of the space {self.name} cannot be built and trained here: it has no network.")
+
+    def draw(self, figure: Figure, cell: Cell) -> None:
+        """Draw a cell into an empty figure of the size `drawing_size`.
+
+        Args:
+            figure: The figure.
+            cell: A cell of the space.
+        """
+        raise UserError(f"Cells of the space {self.name} cannot be drawn.")
+
+    drawing_size: ClassVar[tuple[float, float] | None] = None
+    """Width and height in inches that `draw` is made for; None where cells cannot be drawn."""
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(self) is type(other) and self.definition == other.definition)
+
+    def __hash__(self) -> int:
+        return hash(self.definition)
+
+    def __repr__(self) -> str:
+        size = f"{self.size:,.0f}" if math.isfinite(self.size) else "uncounted"
+        return f"<{type(self).__name__} {self.name!r}: {size} cells>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its settings, without what was computed from them."""
+        computed = {n for kind in type(self).__mro__ for n, v in vars(kind).items() if isinstance(v, cached_property)}
+        return {name: value for name, value in vars(self).items() if name not in computed}
+
+
+class Enumerable(Space, Sequence[Cell]):
+    """A finite space that lists its cells in a documented order: ``len(space)``, ``space[i]``, iteration.
+
+    Subclasses give `_listed` besides what a `Space` needs.
+    """
+
+    @abstractmethod
+    def _listed(self) -> list[Cell]:
+        """Every cell, in the space's own order, its index its place there."""
+
     @cached_property
     def _cells(self) -> list[Cell]:
-        return [Cell(choices, self._print(choices), i) for i, choices in enumerate(self._order())]
+        return self._listed()
 
     @cached_property
-    def _by_choices(self) -> dict[tuple[int, ...], Cell]:
-        return {cell.choices: cell for cell in self._cells}
+    def _by_text(self) -> dict[str, Cell]:
+        return {cell.text: cell for cell in self._cells}
+
+    @property
+    def size(self) -> float:  # type: ignore[override]
+        """How many cells there are."""
+        return len(self._cells)
 
     @cached_property
-    def choices(self) -> NDArray[np.int8]:
-        """The choices of all cells in the order of the space, shape ``(len(space), len(positions))``."""
-        return np.array([cell.choices for cell in self._cells], dtype=np.int8)
+    def choices(self) -> Choices:
+        """The choices of all cells in the order of the space, shape ``(len(space), positions)``."""
+        return choices_of(self._cells)
+
+    @property
+    def classes(self) -> NDArray[np.int32] | None:
+        """For every cell the number of its functional class, shape ``(len(space),)``; None where each is its own.
+
+        Cells of one class compute the same functions of their live weights; their sizes and latency can differ.
+        """
+        return None
+
+    @cached_property
+    def survey(self) -> Sequence[Cell]:
+        """All cells."""
+        return self._cells
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -104,61 +298,60 @@ class Space(ABC, Sequence[Cell]):
     def __getitem__(self, index):  # type: ignore[no-untyped-def]
         return self._cells[index]
 
-    def __contains__(self, cell: object) -> bool:
-        return isinstance(cell, Cell) and self._by_choices.get(cell.choices) == cell
-
-    def cell(self, given: Cell | str | Sequence[int]) -> Cell:
-        """Return this space's own cell for a cell, its string, or a sequence of choices.
+    def index(self, cell: object, *_: Any) -> int:
+        """The place of a cell in the order of the space, looked up by its string.
 
         Args:
-            given: A `Cell`, a canonical string, or one option index per position.
+            cell: A cell, or its string.
+
+        Raises:
+            UserError: It is no cell of this space.
+        """
+        return self.cell(cell).index  # type: ignore[arg-type]
+
+    def cell(self, given: Cell | str) -> Cell:
+        """Return this space's own cell for a cell or its string; nothing else of a stranger's cell is believed.
+
+        Args:
+            given: A `Cell` or a canonical string.
 
         Raises:
             UserError: It names no cell of this space.
         """
-        if isinstance(given, str):
-            return self.parse(given)
-        choices = given.choices if isinstance(given, Cell) else tuple(int(c) for c in given)
-        found = self._by_choices.get(choices)
-        if found is None or (isinstance(given, Cell) and found != given):
-            raise UserError(f"{given!r} is not a cell of the space {self.name}.")
-        return found
+        if isinstance(given, Cell) and isinstance(given.text, str):
+            found = self._by_text.get(given.text)
+            if found is not None:
+                return found
+        return super().cell(given)
 
-    def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell uniformly over the raw cells.
 
-        Args:
-            rng: The generator that the draw advances.
-        """
-        return self._cells[int(rng.integers(len(self._cells)))]
+def listed(space: Space) -> Enumerable:
+    """The space itself, where its cells can be listed.
 
-    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        """Re-draw one uniformly chosen position to a different option, uniformly among `neighbours`.
+    Args:
+        space: Any space.
 
-        Args:
-            cell: The parent.
-            rng: The generator that the draw advances.
-        """
-        around = self._neighbours[cell.index]
-        return self._cells[around[int(rng.integers(len(around)))]]
+    Raises:
+        UserError: They cannot.
+    """
+    if not isinstance(space, Enumerable):
+        raise UserError(f"The cells of the space {space.name} cannot be listed, which this needs.")
+    return space
 
-    def neighbours(self, cell: Cell) -> list[Cell]:
-        """All cells that differ from `cell` in exactly one position, by position and then option.
 
-        Args:
-            cell: The centre.
-        """
-        return [self._cells[i] for i in self._neighbours[cell.index]]
+def choices_of(cells: Sequence[Cell]) -> Choices:
+    """The choices of cells as one matrix, shape ``(n, positions)``.
 
-    @cached_property
-    def _neighbours(self) -> list[list[int]]:
-        index = {cell.choices: cell.index for cell in self._cells}
-        return [
-            [
-                index[(*cell.choices[:p], option, *cell.choices[p + 1 :])]
-                for p, options in enumerate(self.options)
-                for option in range(len(options))
-                if option != cell.choices[p]
-            ]
-            for cell in self._cells
-        ]
+    Args:
+        cells: Cells of one space.
+    """
+    return np.array([cell.choices for cell in cells], dtype=np.int8)
+
+
+def millions(function: Callable[[Choices, Network], Column]) -> Callable[[Choices, Network], Column]:
+    """The same count in millions.
+
+    Args:
+        function: From choices and network to counts.
+    """
+    return lambda choices, network: function(choices, network) / 1e6

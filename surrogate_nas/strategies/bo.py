@@ -16,8 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space import NB201, Cell, Space
-from surrogate_nas.space.encodings import operation_counts, path_and_graph
+from surrogate_nas.space import Cell, Enumerable, EnumerableChoiceSpace, Space
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.trial import Trial
 
@@ -62,6 +61,7 @@ class BayesianOptimisation(Strategy):
             most_fitted: The model sees at most so many cells, the best ones; bounds the time of long runs.
         """
         super().__init__(space, seed=seed)
+        self.space: EnumerableChoiceSpace
         self.first_cells = first_cells
         self.sharpness = sharpness
         self.luck = luck
@@ -117,16 +117,15 @@ class BayesianOptimisation(Strategy):
         return np.array(list(self._trials), dtype=np.intp)[fitted], (target - target.mean()) / (target.std() or 1.0)
 
 
-def _features(space: Space) -> list[tuple[float, Floats]]:
+def _features(space: Enumerable) -> list[tuple[float, Floats]]:
     """Blocks of columns for all cells, each with its weight in the squared distance."""
-    if isinstance(space, NB201):
-        return [(1.0, path_and_graph(space.choices)), (_COUNTS_WEIGHT, operation_counts(space.choices))]
-    one_hot = [space.choices[:, [p]] == np.arange(len(options)) for p, options in enumerate(space.options)]
-    return [(1.0, np.column_stack(one_hot).astype(np.float64))]
+    if "path_and_graph" in space.encodings:
+        return [(1.0, space.encode(space, "path_and_graph")), (_COUNTS_WEIGHT, space.encode(space, "operation_counts"))]
+    return [(1.0, space.encode(space, "one_hot"))]
 
 
 @lru_cache(maxsize=4)
-def _points(space: Space) -> tuple[Floats, NDArray[np.intp]]:
+def _points(space: Enumerable) -> tuple[Floats, NDArray[np.intp]]:
     """The distinct points of the kernel's space, ``(m, d)``, and the point of each cell, ``(len(space),)``.
 
     Columns are scaled to their range, and the whole so that two random cells are 1 apart (root mean square).

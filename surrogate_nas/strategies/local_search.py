@@ -63,7 +63,7 @@ class LocalSearch(Strategy):
     def _restart(self) -> Cell:
         """A random cell, unknown while there is one; in a space wholly known, any, which is asked again."""
         cell = self.space.sample(self.rng)
-        if len(self._scores) == len(self.space):
+        if len(self._scores) == self.space.size:
             self._scores.pop(cell)
         while cell in self._scores:
             cell = self.space.sample(self.rng)

@@ -42,7 +42,7 @@ class RandomSearch(Strategy):
 
     def _draw(self) -> Cell:
         cell = self.space.sample(self.rng)
-        while cell in self._known and len(self._known) < len(self.space):
+        while cell in self._known and len(self._known) < self.space.size:
             cell = self.space.sample(self.rng)
         self._known.add(cell)
         return cell

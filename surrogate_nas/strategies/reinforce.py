@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space import Cell, Space
+from surrogate_nas.errors import UserError
+from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.trial import Trial
 
@@ -24,12 +25,13 @@ _EPSILON = 1e-8
 class Reinforce(Strategy):
     """Samples cells from the policy and follows the policy gradient after every trial.
 
-    The first cells of a run are uniform, as the untrained policy is, and are learned from like the policy's own.
+        The first cells of a run are uniform, as the untrained policy is, and are learned from like the policy's own.
 
-    Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Reinforce(nb201(), seed=0).ask(2))
-        2
+        Example:
+            >>> from surrogate_nas.errors import UserError
+    from surrogate_nas.space import nb201
+            >>> len(Reinforce(nb201(), seed=0).ask(2))
+            2
     """
 
     def __init__(self, space: Space, *, seed: int, learning_rate: float = 0.1, momentum: float = 0.9) -> None:
@@ -44,6 +46,8 @@ class Reinforce(Strategy):
         super().__init__(space, seed=seed)
         self.learning_rate = learning_rate
         self.momentum = momentum
+        if not isinstance(space, ChoiceSpace):
+            raise UserError(f"reinforce needs a space of choices (ChoiceSpace); {space.name} is none.")
         widest = max(map(len, space.options))
         exists = np.array([[o < len(options) for o in range(widest)] for options in space.options])
         self._logits = np.where(exists, 0.0, -np.inf)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Quantity
-from surrogate_nas.space import Cell, Space, space_named
+from surrogate_nas.space import Cell, Enumerable, listed, space_named
 from surrogate_nas.space import space_of as space_of_cell
 from surrogate_nas.surrogates.target import Floats, Target, fit_target
 
@@ -47,8 +47,8 @@ class Surrogate(ABC):
 
     Subclasses are one file each and give `_learn`, `_foresee`, `_arrays` and `_restore`, all in the transformed
     target (about zero mean and unit variance). Cells go in, never matrices: how a cell becomes columns is the model's
-    own choice (`surrogate_nas.space.encodings`). A model that has predictions for its own training cells by parts of
-    itself that did not see them gives `_held_out` too; the others are refitted on folds, for the calibration.
+    own choice among the space's encodings. A model that has predictions for its own training cells by parts of itself
+    that did not see them gives `_held_out` too; the others are refitted on folds, for the calibration.
 
     Attributes:
         name: The key in `MODELS`.
@@ -65,7 +65,7 @@ class Surrogate(ABC):
     """
 
     name: ClassVar[str]
-    _space: Space
+    _space: Enumerable
     _target: Target
     _widening: float
     _of_training: Prediction
@@ -134,7 +134,7 @@ class Surrogate(ABC):
             raise UserError(f"The {self.name} surrogate has learned nothing yet: call fit first.")
         if not len(cells):
             return Prediction(np.empty(0), np.empty(0))
-        if space_of(cells) is not self._space:
+        if space_of(cells) != self._space:
             raise UserError(f"This surrogate learned cells of {self._space.name}; {cells[0]} is none.")
         mean, std = self._target.backward(*self._foresee(cells))
         return Prediction(mean, std * self._widening)
@@ -219,7 +219,7 @@ class Surrogate(ABC):
             LookupError: An array is missing.
         """
         model = cls(**settings)
-        model._space = space_named(bytes(state["space"]).decode())
+        model._space = listed(space_named(bytes(state["space"]).decode()))
         model._target = Target(*(float(number) for number in state["target"]))
         model._restore({name.removeprefix("model/"): array for name, array in state.items() if name[:6] == "model/"})
         model._widening = float(state["widening"])
@@ -245,7 +245,7 @@ def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:
     return [np.sort(order[i :: min(k, n)]) for i in range(min(k, n))]
 
 
-def space_of(cells: Sequence[Cell]) -> Space:
+def space_of(cells: Sequence[Cell]) -> Enumerable:
     """The registered space that all cells belong to.
 
     Args:
@@ -254,11 +254,11 @@ def space_of(cells: Sequence[Cell]) -> Space:
     Raises:
         UserError: There are none, or they belong to no registered space or to several.
     """
-    if isinstance(cells, Space):
+    if isinstance(cells, Enumerable):
         return cells
     if not len(cells):
         raise UserError("A surrogate needs cells; none was given.")
-    space = space_of_cell(cells[0])
+    space = listed(space_of_cell(cells[0]))
     for cell in cells:
         if cell not in space:
             raise UserError(f"{cell!r} is no cell of {space.name}, as the first one is; a surrogate learns one space.")

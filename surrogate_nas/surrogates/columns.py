@@ -10,21 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import unknown
-from surrogate_nas.metrics import ANALYTIC, Network
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.encodings import encode
+from surrogate_nas.network import Network
+from surrogate_nas.space import Cell, Enumerable
 
 Matrix = NDArray[np.float32]
 
 
-def columns(space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[str] = ()) -> Matrix:
+def columns(space: Enumerable, cells: Sequence[Cell], encoding: str, extra: Sequence[str] = ()) -> Matrix:
     """Encode cells, shape ``(n, d)``.
 
     Args:
-        space: The cells' space; where it is not NAS-Bench-201's, every encoding is one-hot.
+        space: The cells' space; one that lacks the encoding is read one-hot.
         cells: Cells of it.
-        encoding: A key of `surrogate_nas.space.encodings.ENCODINGS`.
-        extra: Names of analytic metrics (`surrogate_nas.metrics.ANALYTIC`) to add as columns.
+        encoding: A key of `Space.encodings`.
+        extra: Names of analytic metrics (`Space.analytic`) to add as columns.
 
     Raises:
         UserError: There is no such encoding or free metric.
@@ -33,7 +32,7 @@ def columns(space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[
 
 
 @lru_cache(maxsize=16)
-def whole_space(space: Space, encoding: str, extra: tuple[str, ...] = ()) -> Matrix:
+def whole_space(space: Enumerable, encoding: str, extra: tuple[str, ...] = ()) -> Matrix:
     """Encode every cell of a space once a process, shape ``(len(space), d)``.
 
     Args:
@@ -43,14 +42,11 @@ def whole_space(space: Space, encoding: str, extra: tuple[str, ...] = ()) -> Mat
     """
     parts: list[NDArray[Any]] = [_encoded(space, encoding)]
     for name in extra:
-        if name not in ANALYTIC:
-            raise unknown("free metric", name, ANALYTIC)
-        parts.append(ANALYTIC[name][1](space.choices, Network())[:, None])
+        if name not in space.analytic:
+            raise unknown("free metric", name, space.analytic)
+        parts.append(space.analytic[name][1](space.choices, Network())[:, None])
     return np.column_stack(parts).astype(np.float32)
 
 
-def _encoded(space: Space, encoding: str) -> Matrix:
-    if space.name == "nb201":
-        return encode(space.choices, encoding)
-    each = [space.choices[:, [p]] == np.arange(len(options)) for p, options in enumerate(space.options)]
-    return np.column_stack(each).astype(np.float32)
+def _encoded(space: Enumerable, encoding: str) -> Matrix:
+    return space.encode(space, encoding if encoding in space.encodings else "one_hot")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space import NB201, Space
+from surrogate_nas.space import Enumerable
 from surrogate_nas.surrogates.base import Z90, Prediction, Surrogate
 from surrogate_nas.surrogates.target import Floats
 
@@ -37,7 +37,7 @@ class Split(NamedTuple):
     test: Indices
 
 
-def split_cells(space: Space, values: Floats, n_train: int, kind: SplitKind = "random", seed: int = 0) -> Split:
+def split_cells(space: Enumerable, values: Floats, n_train: int, kind: SplitKind = "random", seed: int = 0) -> Split:
     """Draw training cells among those that have a value; the test cells are the others.
 
     Grouped by functional class, only those others are tested that compute other functions than every training cell:
@@ -63,9 +63,9 @@ def split_cells(space: Space, values: Floats, n_train: int, kind: SplitKind = "r
     order = np.random.default_rng(seed).permutation(measured)
     if kind == "random":
         return Split(order[:n_train], order[n_train:])
-    if not isinstance(space, NB201):
+    if space.classes is None:
         raise UserError(f"The space {space.name} has no functional classes to group by; use the random split.")
-    classes = space.functional_classes
+    classes = space.classes
     train, others = order[:n_train], order[n_train:]
     return Split(train, others[~np.isin(classes[others], classes[train])])
 
@@ -120,7 +120,7 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
     return found
 
 
-def noise_ceiling(space: NB201, values: Floats) -> dict[str, float]:
+def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
     """How well the mean of a cell's functional twins predicts it: about what no model can beat.
 
     Args:
@@ -131,7 +131,9 @@ def noise_ceiling(space: NB201, values: Floats) -> dict[str, float]:
         τ by the names of `BANDS`, over the cells of each band that have twins.
     """
     measured = np.flatnonzero(np.isfinite(values))
-    classes = space.functional_classes[measured]
+    if space.classes is None:
+        raise UserError(f"The space {space.name} has no functional classes, so no cell has a twin.")
+    classes = space.classes[measured]
     truth = values[measured]
     counts, sums = np.bincount(classes), np.bincount(classes, weights=truth)
     has_twin = counts[classes] > 1
@@ -172,7 +174,7 @@ class Evaluation:
         }
 
 
-def evaluate(model: Surrogate, space: Space, values: Floats, split: Split) -> Evaluation:
+def evaluate(model: Surrogate, space: Enumerable, values: Floats, split: Split) -> Evaluation:
     """Fit a model on the training cells and score it on the test cells.
 
     Args:
@@ -194,7 +196,7 @@ def evaluate(model: Surrogate, space: Space, values: Floats, split: Split) -> Ev
 
 def learning_curve(
     make: Callable[[int], Surrogate],
-    space: Space,
+    space: Enumerable,
     values: Floats,
     sizes: Sequence[int],
     *,

@@ -22,12 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import ANALYTIC, Network, Quantity
+from surrogate_nas.metrics import Quantity
+from surrogate_nas.network import Network
 from surrogate_nas.space import NB201, Cell, nb201
-from surrogate_nas.space.encodings import functional, operation_counts
+from surrogate_nas.space.nb201.encodings import functional, operation_counts
+from surrogate_nas.space.nb201.sizes import ANALYTIC
+from surrogate_nas.space.nb201.terms import terms_of
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, folds
 from surrogate_nas.surrogates.target import Floats
-from surrogate_nas.surrogates.terms import terms_of
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -140,11 +142,11 @@ class GraphNetwork(Surrogate):
         if self.quantity != "cost":
             return torch.arange(len(_inputs().classes)), torch.zeros(len(_inputs().classes), 0)
         counts = operation_counts(nb201().choices)
-        return torch.as_tensor(nb201().functional_classes).long(), torch.as_tensor(_standard(counts))
+        return torch.as_tensor(nb201().classes).long(), torch.as_tensor(_standard(counts))
 
     def _rows(self, cells: Sequence[Cell]) -> NDArray[np.intp]:
         indices = np.array([cell.index for cell in cells], dtype=np.intp)
-        return indices if self.quantity == "cost" else nb201().functional_classes[indices].astype(np.intp)
+        return indices if self.quantity == "cost" else nb201().classes[indices].astype(np.intp)
 
     def _foresee(self, cells: Sequence[Cell]) -> Prediction:
         members = self._members[:, self._rows(cells)]
@@ -181,7 +183,7 @@ def _inputs() -> _Inputs:
     import torch
 
     space, terms = nb201(), terms_of(nb201())
-    classes, choices = space.functional_classes, space.choices
+    classes, choices = space.classes, space.choices
     free = [function(choices, Network()) for _, function in ANALYTIC.values()]
     columns = np.column_stack([functional(choices), *free])
     means = np.zeros((len(terms.classes), columns.shape[1]))

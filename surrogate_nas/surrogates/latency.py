@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Quantity
-from surrogate_nas.space import NB201, Cell, Space
-from surrogate_nas.space.encodings import depth_and_live, edge_live, one_hot, operation_counts, path_live
+from surrogate_nas.space import NB201, Cell, Enumerable
+from surrogate_nas.space.nb201.encodings import depth_and_live, edge_live, one_hot, operation_counts, path_live
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, check_data, folds
 from surrogate_nas.surrogates.evidence import Posterior, Prior, measure, most_evident, noise_shape
 from surrogate_nas.surrogates.target import Floats, Target
@@ -80,7 +80,7 @@ class Latency(Surrogate):
         self.known = known
         self._prior: Prior | None = None
 
-    def prior(self, space: Space) -> Prior:
+    def prior(self, space: Enumerable) -> Prior:
         """What the known devices say of a new one; learned once.
 
         Args:
@@ -93,7 +93,7 @@ class Latency(Surrogate):
             self._prior = _learn_prior(space, self.known or {}, self.seed)
         return self._prior
 
-    def choose(self, space: Space, n: int) -> list[Cell]:
+    def choose(self, space: Enumerable, n: int) -> list[Cell]:
         """The cells to measure first on a new device: each leaves the least uncertainty over the whole space.
 
         Args:
@@ -185,16 +185,15 @@ def _above_zero(mean: Floats) -> Floats:
     return np.where(mean > _NEAR_ZERO, mean, _NEAR_ZERO * np.exp(np.minimum(mean / _NEAR_ZERO, 1.0) - 1.0))
 
 
-def _rows(space: Space, cells: Sequence[Cell]) -> Floats:
+def _rows(space: Enumerable, cells: Sequence[Cell]) -> Floats:
     return _columns(space)[[cell.index for cell in cells]]
 
 
-def _groups(space: Space) -> list[Floats]:
+def _groups(space: Enumerable) -> list[Floats]:
     """Columns of the whole space that vary alike: a constant, counts built, counts live, structure, edges."""
     choices = space.choices
     if not isinstance(space, NB201):
-        options = [np.equal(choices[:, [p]], np.arange(len(names))) for p, names in enumerate(space.options)]
-        return [np.ones((len(choices), 1)), np.hstack(options).astype(np.float64)]
+        return [np.ones((len(choices), 1)), space.encode(space, "one_hot").astype(np.float64)]
     held = one_hot(choices).astype(np.float64)
     edges = edge_live(choices)
     live = (held.reshape(-1, 6, 5) * edges[:, :, None])[:, :, 1:]
@@ -205,17 +204,17 @@ def _groups(space: Space) -> list[Floats]:
 
 
 @lru_cache(maxsize=4)
-def _columns(space: Space) -> Floats:
+def _columns(space: Enumerable) -> Floats:
     return np.hstack(_groups(space))
 
 
 @lru_cache(maxsize=4)
-def _group_of_columns(space: Space) -> NDArray[np.int64]:
+def _group_of_columns(space: Enumerable) -> NDArray[np.int64]:
     sizes = [group.shape[1] for group in _groups(space)]
     return np.repeat(np.arange(len(sizes)), sizes)
 
 
-def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
+def _learn_prior(space: Enumerable, known: KnownDevices, seed: int) -> Prior:
     """Weights of every known device, and the variances under which each is best foreseen from the others."""
     rng = np.random.default_rng(seed)
     measured = [_check_known(space, device, *known[device]) for device in sorted(known)]
@@ -235,7 +234,7 @@ def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
     return Prior(vague.centre, vague.directions, vague.group, np.mean(found, axis=0), spread)
 
 
-def _vague(space: Space, weights: Floats) -> Prior:
+def _vague(space: Enumerable, weights: Floats) -> Prior:
     """A prior that knows some devices' weights, shape ``(k, d)``, but not how much to trust them."""
     group = _group_of_columns(space)
     logs = np.full(int(group.max()) + 3, _FIRST_GUESS)
@@ -253,7 +252,7 @@ def _weights(matrix: Floats, values: Floats) -> Floats:
 
 
 def _check_known(
-    space: Space, device: str, cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]
+    space: Enumerable, device: str, cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]
 ) -> tuple[Floats, Floats]:
     if not all(cell in space for cell in cells):
         raise UserError(f"The known device {device} has cells that are not of the space {space.name}.")

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from surrogate_nas import __version__
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric, Network
+from surrogate_nas.files import replacing
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.surrogates import MODELS, model_class
 from surrogate_nas.surrogates.base import Surrogate
-from surrogate_nas.table import replacing
 
 FORMAT = "surrogate_nas surrogate"
 VERSION = 1

@@ -1,8 +1,6 @@
 """Live training: the network of a cell, the tasks it learns, and an engine that trains many cells at once."""
 
 from surrogate_nas.training.engine import Curve, train
-from surrogate_nas.training.macro import MacroNetwork
-from surrogate_nas.training.network import CellNetwork
 from surrogate_nas.training.tasks import TASKS, Task, task_named
 
-__all__ = ["TASKS", "CellNetwork", "Curve", "MacroNetwork", "Task", "task_named", "train"]
+__all__ = ["TASKS", "Curve", "Task", "task_named", "train"]

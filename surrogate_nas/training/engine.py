@@ -19,13 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Network, analytic
+from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, space_of
-from surrogate_nas.training.lanes import LaneNetwork
+from surrogate_nas.training.fast import LaneNetwork, Stack, faster
 from surrogate_nas.training.machine import cores, device_named
-from surrogate_nas.training.macro import MacroNetwork
-from surrogate_nas.training.network import CellNetwork, live_operations
-from surrogate_nas.training.stack import Stack
 from surrogate_nas.training.tasks import Split, Task
 
 EVALUATION_BATCH = {"cpu": 64}
@@ -133,10 +130,10 @@ def train(
     if min(epochs, at_once, threads) < 1:
         raise UserError("Epochs, cells at once and threads must be at least 1.")
     run = _Run(task, network or task.network(), epochs, seed, place, live_only, test)
-    if all(space_of(cell).name == "nb201" for cell in cells):
-        order = sorted(range(len(cells)), key=lambda i: (live_operations(cells[i]), i))
-    else:
-        order, at_once = list(range(len(cells))), 1
+    graphs = [space_of(cell).graph(cell, live_only=True) for cell in cells]
+    order = sorted(range(len(cells)), key=lambda i: (graphs[i] or (), i))
+    if not all(graphs):
+        at_once = 1
     curves: dict[int, Curve] = {}
     with cores(threads):
         while order:
@@ -207,20 +204,20 @@ class _Run:
         return curves
 
     def _model(self, cells: Sequence[Cell]) -> nn.Module:
-        """One module that trains the cells: several of NAS-Bench-201's space, or one of any."""
-        model: nn.Module
-        if space_of(cells[0]).name == "macro":
-            model = MacroNetwork(cells[0], self.network, seed=self.seed)
-        else:
-            networks = [CellNetwork(cell, self.network, seed=self.seed, live_only=self.live_only) for cell in cells]
-            if len(networks) == 1 and self.device.type == "cpu" and torch.get_default_dtype() == torch.float32:
-                return LaneNetwork(networks[0])
-            model = Stack(networks) if len(networks) > 1 else networks[0]
+        """One module that trains the cells: compiled kernels or a stack where they fit, else PyTorch's own layers."""
+        networks = [
+            space_of(cell).build(cell, self.network, seed=self.seed, live_only=self.live_only) for cell in cells
+        ]
+        model = faster(networks, self.device)
+        if model is None:
+            (model,) = networks
+        if isinstance(model, LaneNetwork):
+            return model
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
     def _curve(self, cell: Cell) -> Curve:
         choices = np.array([cell.choices], dtype=np.int8)
-        metrics = analytic(space_of(cell).name)
+        metrics = space_of(cell).analytic
         params, macs = (metrics[name][1](choices, self.network)[0] for name in ("params", "macs"))
         size = round(params), round(1e6 * macs)
         return Curve(cell, self.task.name, self.epochs, self.seed, *size, device=str(self.device))

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Network
+from surrogate_nas.network import Network
 
 Kind = Literal["classification", "regression", "language"]
 SPLITS = ("train", "valid", "test")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from surrogate_nas.results import Run
+from surrogate_nas.experiment.store import Run
 
 Values = NDArray[np.float64]
 

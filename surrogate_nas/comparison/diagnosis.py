@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from surrogate_nas.objective.objective import Objective
-from surrogate_nas.space import Cell
+from surrogate_nas.space import Cell, listed
 
 _SAME = 1e-12
 """Penalties that differ by no more are equal but for rounding."""
@@ -73,7 +73,7 @@ def diagnose(objective: Objective) -> Diagnosis | None:
     by_loss, by_score = int(loss.argmin()), int(score.argmin())
     rank = float((loss < loss[by_score]).mean())
     regularised = float(np.ptp(penalty)) > _SAME
-    space = objective.benchmark.space
+    space = listed(objective.benchmark.space)
     return Diagnosis(
         best_by_loss=space[int(feasible[by_loss])],
         best_by_score=space[int(feasible[by_score])],

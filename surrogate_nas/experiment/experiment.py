@@ -21,8 +21,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.objective import Evaluator, Objective
-from surrogate_nas.results import Run, RunLog, Store
+from surrogate_nas.experiment.ledger import Evaluator
+from surrogate_nas.experiment.store import Run, RunLog, Store
+from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies import Strategy, label, resolve
 from surrogate_nas.trial import Trial
@@ -178,7 +179,7 @@ def first_cells(space: Space, n: int, seed: int, run: int) -> list[Cell]:
     """
     generator = _generator(seed, run, _FIRST_CELLS_STREAM)
     cells: dict[Cell, None] = {}
-    while len(cells) < min(n, len(space)):
+    while len(cells) < min(n, space.size):
         cells[space.sample(generator)] = None
     return list(cells)
 

@@ -1,10 +1,10 @@
 """Cells as graphs of shared terms: what the graph network computes on, once for every functional class.
 
 A live cell is a sum of terms, and a term is the input or a convolution of such a sum, pooled zero or more times; `none`
-is dropped, skips are contracted, pooling is distributed over sums (as in `surrogate_nas.space.identity`). No node has a
-name in it, so relabelling changes nothing, and cells that compute the same function are the same sum. The whole space
-has only 132 different terms, and 59 different sums inside convolutions, so an embedding of each is all that a network
-has to compute; a cell is then one row of counts.
+is dropped, skips are contracted, pooling is distributed over sums (as in `surrogate_nas.space.nb201.identity`). No node
+has a name in it, so relabelling changes nothing, and cells that compute the same function are the same sum. The
+whole space has only 132 different terms, and 59 different sums inside convolutions, so an embedding of each is
+all that a network has to compute; a cell is then one row of counts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.encodings import CONV1, NONE, POOL, SKIP
+from surrogate_nas.network.graph import CONV1, NONE, POOL, SKIP
 from surrogate_nas.space.nb201 import EDGES, NB201
 
 Counts = NDArray[np.float32]
@@ -73,7 +73,7 @@ def terms_of(space: NB201) -> Terms:
     Args:
         space: NAS-Bench-201's.
     """
-    _, first = np.unique(space.functional_classes, return_index=True)
+    _, first = np.unique(space.classes, return_index=True)
     outputs = [_output(space[int(i)].choices) for i in first]
     inside = [Counter(term for term, _ in frozenset().union(*(use.inside for use in output))) for output in outputs]
     sums = [_sum(output) for output in outputs]

@@ -20,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files import Journal, home, replacing, table_path
 from surrogate_nas.hardware import Protocol, draw_cells, measure
-from surrogate_nas.journal import Journal
 from surrogate_nas.metrics import Metric
-from surrogate_nas.sources.home import home, table_path
 from surrogate_nas.space import nb201
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.table import CLASS_METRIC, ColumnKey, Table, TableFile, replacing, write_table
+from surrogate_nas.table import CLASS_METRIC, ColumnKey, Table, TableFile, write_table
 from surrogate_nas.training import Task, task_named, train
 
 CURVES = ("train_loss", "train_error", "valid_loss", "valid_error")
@@ -72,7 +71,7 @@ class Plan:
 
 def representatives() -> NDArray[np.intp]:
     """The first cell of every functional class, shape ``(5044,)``, indices into the space."""
-    return np.unique(nb201().functional_classes, return_index=True)[1]
+    return np.unique(nb201().classes, return_index=True)[1]
 
 
 def train_classes(plan: Plan, path: Path, *, workers: int = 1, progress: Progress | None = None) -> None:
@@ -339,7 +338,7 @@ class _Results:
     """Finished trainings, spread from the cells that stand for a class to all of the class."""
 
     def __init__(self, entries: dict[Job, dict[str, Any]]) -> None:
-        _, first, number = np.unique(nb201().functional_classes, return_index=True, return_inverse=True)
+        _, first, number = np.unique(nb201().classes, return_index=True, return_inverse=True)
         self.first_of_class = first[number]
         self.entries = entries
 

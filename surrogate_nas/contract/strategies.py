@@ -7,7 +7,6 @@ space of another shape, which a run exhausts, with scores that are made up here,
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 import os
 import pickle
@@ -23,9 +22,10 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment import Alarm, TimeLimitError, shown
-from surrogate_nas.objective import Evaluator, Objective
-from surrogate_nas.space import Cell, Space, nb201
+from surrogate_nas.experiment.experiment import Alarm, TimeLimitError, shown
+from surrogate_nas.experiment.ledger import Evaluator
+from surrogate_nas.objective import Objective
+from surrogate_nas.space import Cell, Enumerable, EnumerableChoiceSpace, Space, nb201
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.table import TableFile
 from surrogate_nas.trial import Trial
@@ -59,17 +59,19 @@ class BrokenContractError(Exception):
     """A strategy does not keep a promise; the message says how."""
 
 
-class TinySpace(Space):
+class TinySpace(EnumerableChoiceSpace):
     """Three positions of two, three and four options: 24 cells, printed as ``left-blue-2``."""
 
     name = "tiny"
     positions = ("side", "colour", "number")
     options = (("left", "right"), ("red", "green", "blue"), ("0", "1", "2", "3"))
 
-    def _order(self) -> list[tuple[int, ...]]:
-        return list(itertools.product(*(range(len(options)) for options in self.options)))
+    def write(self, choices: tuple[int, ...]) -> str:
+        """Print a cell as ``left-blue-2``.
 
-    def _print(self, choices: tuple[int, ...]) -> str:
+        Args:
+            choices: One option index per position.
+        """
         return "-".join(options[choice] for options, choice in zip(self.options, choices, strict=True))
 
     def parse(self, text: str) -> Cell:
@@ -87,7 +89,7 @@ class TinySpace(Space):
         raise UserError(f"{text!r} is not a cell of the space {self.name}.")
 
 
-def check_strategy(strategy: type[Strategy] | str, space: Space | None = None) -> list[Check]:
+def check_strategy(strategy: type[Strategy] | str, space: Enumerable | None = None) -> list[Check]:
     """Check a strategy against the contract.
 
     Args:
@@ -102,7 +104,7 @@ def check_strategy(strategy: type[Strategy] | str, space: Space | None = None) -
     """
     found = resolve(strategy)
     reference = strategy if isinstance(strategy, str) else _reference(found)
-    spaces = [nb201(), TinySpace()] if space is None else [space]
+    spaces: list[Enumerable] = [nb201(), TinySpace()] if space is None else [space]
     return [_run(check, _Subject(found, reference, where)) for where in spaces for check in CHECKS]
 
 
@@ -137,7 +139,7 @@ class _Subject:
 
     strategy: type[Strategy]
     reference: type[Strategy] | str
-    space: Space
+    space: Enumerable
 
     @cached_property
     def run(self) -> list[Cell]:
@@ -326,7 +328,7 @@ def _repeats_in_a_fresh_process(subject: _Subject) -> str:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environment["PYTHONHASHSEED"] = "7" if environment.get("PYTHONHASHSEED") != "7" else "8"
     made = subprocess.run(
-        [sys.executable, "-c", "from surrogate_nas.checks import _fresh; _fresh()"],
+        [sys.executable, "-c", "from surrogate_nas.contract.strategies import _fresh; _fresh()"],
         input=what,
         capture_output=True,
         timeout=LIMIT_SECONDS,

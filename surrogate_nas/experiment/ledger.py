@@ -80,7 +80,7 @@ class _Archive:
     """The ten feasible cells of lowest loss that a run has found, against which a new one's similarity is taken."""
 
     def __init__(self, space: Space) -> None:
-        self._classes = getattr(space, "functional_classes", None)
+        self._classes = getattr(space, "classes", None)
         self._best: list[tuple[float, int, Cell]] = []
         self._known: dict[Cell, float] = {}
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load
+from surrogate_nas.comparison.statistics import PairedTest, Summary, Values, paired_tests, summarise
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment import (
+from surrogate_nas.experiment.experiment import (
     CALL_LIMIT_SECONDS,
     FIRST_CELLS,
     Budget,
@@ -21,10 +22,9 @@ from surrogate_nas.experiment import (
     StrategyLike,
     execute_run,
 )
+from surrogate_nas.experiment.store import Run, Store, provenance
 from surrogate_nas.objective import Expression, Objective
-from surrogate_nas.results import Run, Store, provenance
 from surrogate_nas.space import Cell
-from surrogate_nas.statistics import PairedTest, Summary, Values, paired_tests, summarise
 
 ObjectiveLike = str | Expression | Objective | None
 

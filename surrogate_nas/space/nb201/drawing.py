@@ -7,14 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from surrogate_nas.report.look import INK, MIDDLE, PAPER
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.encodings import edge_live
-from surrogate_nas.space.nb201 import EDGES, NB201, OPERATIONS
+from surrogate_nas.space.base import Cell
+from surrogate_nas.space.nb201.encodings import edge_live
+from surrogate_nas.space.nb201.graph import EDGES, OPERATIONS
 
-CELL_SIZE = (4.0, 2.0)
-"""Width and height in inches that `draw_cell` is made for."""
-
+INK, MIDDLE, PAPER = "#24292f", "#848d97", "#fefefe"
+"""As in reports: for lines and text, for what is dead, and for the ground."""
 _SHOWN = {
     "none": ("", MIDDLE),
     "skip_connect": ("skip", INK),
@@ -31,20 +29,11 @@ _BEND = {(0, 2): -0.52, (1, 3): 0.52, (0, 3): -0.56}
 """How far the edges that jump over nodes bend, in units of their length; negative upwards."""
 
 
-def has_graph(space: Space) -> bool:
-    """Whether `draw_cell` can draw the cells of a space.
-
-    Args:
-        space: The space.
-    """
-    return isinstance(space, NB201)
-
-
 def draw_cell(figure: Figure, cell: Cell) -> None:
     """Draw a cell; `none` is faintly dotted, and what lies on no path from input to output is grey and dashed.
 
     Args:
-        figure: An empty figure of `CELL_SIZE`.
+        figure: An empty figure of the size of `NB201.drawing_size`.
         cell: A cell of the NAS-Bench-201 space.
     """
     axes = figure.add_axes((0, 0, 1, 1))

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from surrogate_nas.space.encodings import CONV1, CONV3, POOL, SKIP
-from surrogate_nas.space.nb201 import EDGES
-from surrogate_nas.training.network import CellModule, CellNetwork, ConvolutionBN, Reduction, convolve
+from surrogate_nas.network.cells import CellModule, CellNetwork, Reduction
+from surrogate_nas.network.graph import CONV1, CONV3, POOL, SKIP
+from surrogate_nas.network.layers import ConvolutionBN, convolve
 
 Cells = tuple[int, ...]
 
@@ -129,12 +129,13 @@ class _StackedCell(nn.Module):
     def __init__(self, cells: Sequence[CellModule], channels: int) -> None:
         super().__init__()
         self.channels, self.count = channels, len(cells)
+        self.edges, self.nodes = cells[0].graph.edges, cells[0].graph.nodes
         self.groups: dict[tuple[int, int], Cells] = {}
         self.convolutions = nn.ModuleDict()
         self.pool = next((edge for cell in cells for edge in cell.edges if type(edge).__name__ == "AveragePool"), None)
-        for e in range(len(EDGES)):
+        for e in range(len(self.edges)):
             for operation in (SKIP, CONV1, CONV3, POOL):
-                members = tuple(k for k, cell in enumerate(cells) if cell.operations[e] == operation)
+                members = tuple(k for k, cell in enumerate(cells) if cell.graph.operations[e] == operation)
                 if not members:
                     continue
                 self.groups[e, operation] = members
@@ -143,13 +144,13 @@ class _StackedCell(nn.Module):
                     self.convolutions[f"{e}_{operation}"] = _Convolutions(layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        arriving: list[list[tuple[Tensor, Cells]]] = [[] for _ in range(4)]
+        arriving: list[list[tuple[Tensor, Cells]]] = [[] for _ in range(self.nodes)]
         node = x
-        for source in range(3):
-            leaving = [(e, o) for e, o in self.groups if EDGES[e][0] == source]
+        for source in range(len(arriving) - 1):
+            leaving = [(e, o) for e, o in self.groups if self.edges[e][0] == source]
             parts = _Gather.apply(node, self.channels, tuple(self.groups[key] for key in leaving)) if leaving else ()  # type: ignore[no-untyped-call]
             for (e, operation), part in zip(leaving, parts, strict=True):
-                arriving[EDGES[e][1]].append((self._operate(e, operation, part), self.groups[e, operation]))
+                arriving[self.edges[e][1]].append((self._operate(e, operation, part), self.groups[e, operation]))
             node = self._node(arriving[source + 1], x)
         return node
 
@@ -188,10 +189,10 @@ class Stack(nn.Module):
     """Several `CellNetwork` of one macro architecture, trained as one; the weights are copied from them.
 
     Example:
-        >>> from surrogate_nas.metrics import Network
+        >>> from surrogate_nas.network import Network
         >>> from surrogate_nas.space import nb201
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
-        >>> stack = Stack([CellNetwork(cell, small, seed=0) for cell in nb201()[:3]])
+        >>> stack = Stack([nb201().build(cell, small, seed=0) for cell in nb201()[:3]])
         >>> stack(torch.zeros(2, 3, 8, 8)).shape
         torch.Size([3, 2, 10])
     """

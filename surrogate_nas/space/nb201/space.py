@@ -10,19 +10,27 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space.base import Cell, Space
-from surrogate_nas.space.identity import functional_class, official_string
+from surrogate_nas.network import Graph, Network
+from surrogate_nas.space.base import Analytic, Cell, Encoding
+from surrogate_nas.space.nb201.encodings import ENCODINGS
+from surrogate_nas.space.nb201.graph import EDGES, OPERATIONS
+from surrogate_nas.space.nb201.identity import functional_class, official_string
+from surrogate_nas.space.nb201.sizes import ANALYTIC
+from surrogate_nas.space.product import EnumerableChoiceSpace
 
-OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-"""The edges (from, to) in the order of the string; `Cell.choices` follows it."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import nn
+
+    from surrogate_nas.space.nb201.terms import Terms
 
 NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
@@ -35,7 +43,7 @@ _TO_NASLIB_EDGE = [EDGES.index(edge) for edge in NASLIB_EDGES]
 _FROM_NASLIB_EDGE = [NASLIB_EDGES.index(edge) for edge in EDGES]
 
 
-class NB201(Space):
+class NB201(EnumerableChoiceSpace):
     """The NAS-Bench-201 cell space; use the shared instance `surrogate_nas.space.nb201()`.
 
     Example:
@@ -47,13 +55,21 @@ class NB201(Space):
     name = "nb201"
     positions = tuple(f"{source}-{target}" for source, target in EDGES)
     options = (OPERATIONS,) * len(EDGES)
+    further_encodings: ClassVar[Mapping[str, Encoding]] = ENCODINGS
+    analytic: ClassVar[Analytic] = ANALYTIC
+    drawing_size = (4.0, 2.0)
 
     def _order(self) -> list[tuple[int, ...]]:
         order = list(itertools.product(range(len(OPERATIONS)), repeat=len(EDGES)))
         random.Random(_OFFICIAL_SHUFFLE_SEED).shuffle(order)
         return order
 
-    def _print(self, choices: tuple[int, ...]) -> str:
+    def write(self, choices: tuple[int, ...]) -> str:
+        """The field's string of a combination.
+
+        Args:
+            choices: The operation of each edge.
+        """
         a, b, c, d, e, f = (OPERATIONS[choice] for choice in choices)
         return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
 
@@ -75,6 +91,66 @@ class NB201(Space):
                 raise UserError(f"Unknown operation {operation!r} in cell {text!r}. Known: {known}.")
         return self._by_choices[tuple(OPERATIONS.index(operation) for operation in match.groups())]
 
+    def identity(self, cell: Cell) -> str:
+        """The canonical form of what a cell computes (see `functional_class`).
+
+        Args:
+            cell: A cell of the space.
+        """
+        return functional_class(cell.choices)
+
+    def similarity(self, first: Cell, second: Cell) -> float:
+        """1 for cells of one functional class, else the share of edges with equal operations.
+
+        Args:
+            first: A cell of the space.
+            second: Another, or the same.
+        """
+        if self.classes[first.index] == self.classes[second.index]:
+            return 1.0
+        return sum(a == b for a, b in zip(first.choices, second.choices, strict=True)) / len(EDGES)
+
+    @property
+    def terms(self) -> Terms:
+        """What live cells are sums of, for models that compute along the graph (see `Terms`)."""
+        from surrogate_nas.space.nb201.terms import terms_of
+
+        return terms_of(self)
+
+    def graph(self, cell: Cell, *, live_only: bool = False) -> Graph:
+        """The operation on every edge.
+
+        Args:
+            cell: A cell of the space.
+            live_only: Whether to leave out operations that the output does not depend on.
+        """
+        graph = Graph(EDGES, cell.choices)
+        return graph.live() if live_only else graph
+
+    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
+        """The published network around a cell, with fresh weights.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture.
+            seed: The root of the initial weights.
+            live_only: Whether to leave out operations that the output does not depend on.
+        """
+        from surrogate_nas.network.cells import CellNetwork
+
+        return CellNetwork(self.graph(cell, live_only=live_only), network, seed=seed)
+
+    def draw(self, figure: Figure, cell: Cell) -> None:
+        """Draw a cell as a graph (see `surrogate_nas.space.nb201.drawing`).
+
+        Args:
+            figure: An empty figure of `drawing_size`.
+            cell: A cell of the space.
+        """
+        from surrogate_nas.space.nb201.drawing import draw_cell
+
+        draw_cell(figure, cell)
+
     def official_string(self, cell: Cell) -> str:
         """The benchmark's own isomorphism string (6,466 distinct ones over the space).
 
@@ -89,7 +165,7 @@ class NB201(Space):
         return _number(official_string(cell.choices) for cell in self)
 
     @cached_property
-    def functional_classes(self) -> NDArray[np.int32]:
+    def classes(self) -> NDArray[np.int32]:
         """For every cell the number of its functional class, shape ``(15625,)``, 5,044 classes.
 
         Cells of one class compute the same family of functions of their live weights; their parameters,
@@ -119,6 +195,12 @@ class NB201(Space):
             raise UserError(f"A NASLib tuple has {len(EDGES)} numbers from 0 to 4, not {numbers!r}.")
         names = [NASLIB_OPERATIONS[n] for n in numbers]
         return self._by_choices[tuple(OPERATIONS.index(names[e]) for e in _FROM_NASLIB_EDGE)]
+
+
+@lru_cache(maxsize=1)
+def nb201() -> NB201:
+    """The NAS-Bench-201 cell space, one shared instance a process."""
+    return NB201()
 
 
 def _number(identities: Iterable[object]) -> NDArray[np.int32]:

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files import replacing
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.table import replacing
 from surrogate_nas.trial import Trial
 
 VERSION = 1

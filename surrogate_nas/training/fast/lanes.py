@@ -1,8 +1,8 @@
 """`CellNetwork` on a CPU by compiled kernels: the same mathematics with the batch in the vector lanes.
 
-The forward and the backward pass are written out layer by layer over `surrogate_nas.training.kernels`; PyTorch sees a
-module with one flat parameter, so that tasks, losses and the optimiser stay as they are. One network trains as fast
-as in a stack of many, so nothing has to be stacked on a CPU (`analysis/bench_training.py`).
+The forward and the backward pass are written out layer by layer over `surrogate_nas.training.fast.kernels`; PyTorch
+sees a module with one flat parameter, so that tasks, losses and the optimiser stay as they are. One network trains as
+fast as in a stack of many, so nothing has to be stacked on a CPU (`analysis/bench_training.py`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from surrogate_nas.space.encodings import NONE, POOL, SKIP
-from surrogate_nas.space.nb201 import EDGES
-from surrogate_nas.training import kernels
-from surrogate_nas.training.kernels import Array
-from surrogate_nas.training.network import CellModule, CellNetwork, ConvolutionBN, Reduction
-from surrogate_nas.training.pooling import HalvingPool
+from surrogate_nas.network.cells import CellModule, CellNetwork, Reduction
+from surrogate_nas.network.graph import NONE, POOL, SKIP
+from surrogate_nas.network.layers import ConvolutionBN
+from surrogate_nas.network.pooling import HalvingPool
+from surrogate_nas.training.fast import kernels
+from surrogate_nas.training.fast.kernels import Array
 
 Shape = tuple[int, int, int]
 """Channels, height, width."""
@@ -165,7 +165,7 @@ class _Cell:
         self.shape = shape
         self.buffers = _Buffers()
         self.edges: list[tuple[int, int, _Convolution | _Pool | None]] = []
-        for e, ((source, target), operation) in enumerate(zip(EDGES, cell.operations, strict=True)):
+        for e, ((source, target), operation) in enumerate(zip(*cell.graph, strict=True)):
             if operation == NONE:
                 continue
             layer: _Convolution | _Pool | None = None
@@ -281,10 +281,10 @@ class LaneNetwork(nn.Module):
     A backward pass belongs to the forward pass before it: the arrays between the layers are kept once.
 
     Example:
-        >>> from surrogate_nas.metrics import Network
+        >>> from surrogate_nas.network import Network
         >>> from surrogate_nas.space import nb201
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
-        >>> LaneNetwork(CellNetwork(nb201()[0], small, seed=0))(torch.zeros(2, 3, 8, 8)).shape
+        >>> LaneNetwork(nb201().build(nb201()[0], small, seed=0))(torch.zeros(2, 3, 8, 8)).shape
         torch.Size([2, 10])
     """
 

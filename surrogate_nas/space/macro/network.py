@@ -10,11 +10,12 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surrogate_nas.metrics import Network, stage_of_layer
-from surrogate_nas.space import Cell
-from surrogate_nas.space.macro import layers_and_channels
-from surrogate_nas.training.network import ConvolutionBN, answers, initialise
-from surrogate_nas.training.pooling import HalvingPool
+from surrogate_nas.network import Network
+from surrogate_nas.network.layers import ConvolutionBN, answers, initialise
+from surrogate_nas.network.pooling import HalvingPool
+from surrogate_nas.space.base import Cell
+from surrogate_nas.space.macro.choices import layers_and_channels
+from surrogate_nas.space.macro.sizes import stage_of_layer
 
 
 class MacroNetwork(nn.Module):

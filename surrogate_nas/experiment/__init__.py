@@ -1,0 +1,1 @@
+"""Experiments: every strategy, the same objective, seeds and budget; charged, stored, resumed."""

@@ -1,0 +1,68 @@
+"""Sizes of the macro space's stacks, which need no measurement.
+
+A stack is everything before pooling and a linear layer: its convolutions, each with batch normalisation, shared out
+evenly among three stages, the image halved between them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
+from surrogate_nas.space.base import Analytic, Choices, Column, millions
+from surrogate_nas.space.macro.choices import layers_and_channels
+
+
+def stage_of_layer(layer: int, layers: int) -> int:
+    """The stage, 0 to 2, of a convolution in a stack: the first of three starts the first, and so on.
+
+    Args:
+        layer: From 0.
+        layers: How many there are.
+    """
+    return 3 * layer // layers
+
+
+def _stack_parameters(choices: Choices, network: Network) -> Column:
+    totals = []
+    for layers, c in map(layers_and_channels, map(tuple, choices.tolist())):
+        convolutions = network.taps * c * (network.input_channels + (layers - 1) * c)
+        totals.append(convolutions + 2 * c * layers + (c + 1) * network.classes)
+    return np.array(totals, dtype=np.float64)
+
+
+def _stack_multiply_accumulates(choices: Choices, network: Network) -> Column:
+    areas = [size**network.dimensions for _, size in network.stages]
+    answers = areas[0] if network.causal else 1
+    totals = []
+    for layers, c in map(layers_and_channels, map(tuple, choices.tolist())):
+        total = answers * (c + 1) * network.classes
+        for layer in range(layers):
+            inputs = c if layer else network.input_channels
+            total += areas[stage_of_layer(layer, layers)] * network.taps * inputs * c
+        totals.append(total)
+    return np.array(totals, dtype=np.float64)
+
+
+def _layers(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.array([layers_and_channels(tuple(row))[0] for row in choices.tolist()], dtype=np.float64)
+
+
+def _channels(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.array([layers_and_channels(tuple(row))[1] for row in choices.tolist()], dtype=np.float64)
+
+
+ANALYTIC: Analytic = {
+    metric.name: (metric, function)
+    for metric, function in [
+        (Metric("params", "parameters", "search", "cost", description="trainable"), _stack_parameters),
+        (
+            Metric("macs", "M", "search", "cost", description="multiply-accumulates of convolutions and linear layer"),
+            millions(_stack_multiply_accumulates),
+        ),
+        (Metric("layers", "", "search", "structure", description="convolutions, one after another"), _layers),
+        (Metric("channels", "", "search", "structure", description="of every convolution"), _channels),
+    ]
+}
+"""The metrics of the macro space's stacks that need no measurement, with functions from choices to shape ``(n,)``."""

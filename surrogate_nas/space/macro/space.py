@@ -1,0 +1,54 @@
+"""The macro space: plain stacks of equal convolutions, by their number and their width; 36 cells.
+
+The tiny space of the tutorial that this lab began with, where an agent chooses ``num_layers`` and ``num_channels``.
+Here a "cell" is the whole network between input and pooling. The space lists its cells by layers, then channels.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from surrogate_nas.network import Network
+from surrogate_nas.space.base import Analytic, Cell
+from surrogate_nas.space.macro.choices import CHANNELS, LAYERS
+from surrogate_nas.space.macro.sizes import ANALYTIC
+from surrogate_nas.space.product import EnumerableChoiceSpace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Macro(EnumerableChoiceSpace):
+    """The macro space; use the shared instance `surrogate_nas.space.macro()`.
+
+    Example:
+        >>> space = Macro()
+        >>> str(space[15])
+        'conv_stack(layers=3, channels=16)'
+    """
+
+    name = "macro"
+    positions = ("layers", "channels")
+    options = (LAYERS, CHANNELS)
+    cell_name = "conv_stack"
+    analytic: ClassVar[Analytic] = ANALYTIC
+
+    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002
+        """The network of a stack, with fresh weights.
+
+        Args:
+            cell: A cell of the space.
+            network: Classes and the shape of the input; the width comes from the cell.
+            seed: The root of the initial weights.
+            live_only: Without meaning: every convolution is live.
+        """
+        from surrogate_nas.space.macro.network import MacroNetwork
+
+        return MacroNetwork(cell, network, seed=seed)
+
+
+@lru_cache(maxsize=1)
+def macro() -> Macro:
+    """The macro space of convolution stacks, one shared instance a process."""
+    return Macro()

@@ -1,0 +1,125 @@
+"""Sizes and structure of NAS-Bench-201's cells, which need no measurement.
+
+The network is that paper's (Dong & Yang, ICLR 2020): a 3×3 stem with batch normalisation, three stages of cells at C,
+2C and 4C channels, a residual block of stride 2 between stages, batch normalisation, pooling and a linear layer. Dead
+operations are built, so they count unless a metric's name says ``live``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
+from surrogate_nas.network.graph import CONV1, CONV3, POOL
+from surrogate_nas.space.base import Analytic, Choices, Column, millions
+from surrogate_nas.space.nb201.encodings import depth_and_live, edge_live, operation_counts, path_live
+
+
+def _per_convolution(choices: Choices, ones: float, threes: float) -> Column:
+    counts = operation_counts(choices).astype(np.float64)
+    return ones * counts[:, CONV1] + threes * counts[:, CONV3]
+
+
+def parameters(choices: Choices, network: Network) -> Column:
+    """Trainable parameters, dead operations included, shape ``(n,)``, a whole number.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+        network: The macro architecture.
+    """
+    c, taps = network.channels, network.taps
+    total = np.full(len(choices), float(taps * network.input_channels * c + 2 * c))
+    for i, (width, _) in enumerate(network.stages):
+        total += network.cells_per_stage * _per_convolution(choices, width**2 + 2 * width, taps * width**2 + 2 * width)
+        if i:
+            half = width // 2
+            total += half * width
+            if network.residual:
+                total += taps * half * width + taps * width**2 + 4 * width
+    return total + 8 * c + (4 * c + 1) * network.classes
+
+
+def multiply_accumulates(choices: Choices, network: Network) -> Column:
+    """Multiply-accumulates by the paper's convention ("FLOPs"), shape ``(n,)``, a whole number.
+
+    Convolutions and the linear layer (with its bias) are counted; pooling, normalisation, ReLU and sums are not.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+        network: The macro architecture.
+    """
+    c, taps = network.channels, network.taps
+    total = np.full(len(choices), float(taps * network.input_channels * c * network.image_size**network.dimensions))
+    for i, (width, size) in enumerate(network.stages):
+        area = size**network.dimensions
+        total += network.cells_per_stage * area * _per_convolution(choices, width**2, taps * width**2)
+        if i:
+            half = width // 2
+            total += area * half * width
+            if network.residual:
+                total += area * (taps * half * width + taps * width**2)
+    answers = network.image_size**network.dimensions if network.causal else 1
+    return total + answers * (4 * c + 1) * network.classes
+
+
+def live_multiply_accumulates(choices: Choices, network: Network) -> Column:
+    """`multiply_accumulates` of the edges on a live path only, shape ``(n,)``.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+        network: The macro architecture.
+    """
+    return multiply_accumulates(np.where(edge_live(choices), choices, 0).astype(np.int8), network)
+
+
+def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.asarray(depth_and_live(choices)[:, 0], dtype=np.float64)
+
+
+def _convolutions(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.asarray(operation_counts(choices)[:, [CONV1, CONV3]].sum(axis=1), dtype=np.float64)
+
+
+def _operations(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.asarray(operation_counts(choices)[:, [CONV1, CONV3, POOL]].sum(axis=1), dtype=np.float64)
+
+
+def _paths(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.asarray(path_live(choices).sum(axis=1), dtype=np.float64)
+
+
+ANALYTIC: Analytic = {
+    metric.name: (metric, function)
+    for metric, function in [
+        (
+            Metric("params", "parameters", "search", "cost", description="trainable, dead operations included"),
+            parameters,
+        ),
+        (
+            Metric("macs", "M", "search", "cost", description="multiply-accumulates, the paper's convention"),
+            millions(multiply_accumulates),
+        ),
+        (
+            Metric("live_macs", "M", "search", "cost", description="multiply-accumulates on live paths only"),
+            millions(live_multiply_accumulates),
+        ),
+        (
+            Metric("depth", "", "search", "structure", description="longest live path, in operations"),
+            _depth,
+        ),
+        (
+            Metric("convolutions", "", "search", "structure", description="convolutions built in a cell"),
+            _convolutions,
+        ),
+        (
+            Metric("operations", "", "search", "structure", description="edges that are not none or skip"),
+            _operations,
+        ),
+        (
+            Metric("paths", "", "search", "structure", description="live paths from input to output"),
+            _paths,
+        ),
+    ]
+}
+"""The metrics of NAS-Bench-201's cells that need no measurement, with the function from choices to ``(n,)`` values."""

@@ -1,0 +1,318 @@
+"""Product spaces: one named option at every position, in a few lines.
+
+``ChoiceSpace("mlp", {"width": ("16", "64"), "act": ("relu", "tanh")})`` is a whole space of any size; an
+`EnumerableChoiceSpace` is the same with its cells listed. A cell prints as ``mlp(width=16, act=tanh)``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.space.base import Cell, Choices, Encoding, Enumerable, Space
+
+_WORD = re.compile(r"[A-Za-z0-9_.+-]+")
+_MOST_OPTIONS = 127
+_MOST_TRIES = 10_000
+
+
+class ChoiceSpace(Space):
+    """A choice of one option at every position, any number of positions.
+
+    Subclasses may give `name`, `positions` and `options` as class attributes, and override `allows`, `write` and
+    `parse`.
+
+    Example:
+        >>> space = ChoiceSpace("mlp", {"width": ("16", "64"), "act": ("relu", "tanh")})
+        >>> space.size, str(space.parse("mlp(width=64, act=relu)"))
+        (4.0, 'mlp(width=64, act=relu)')
+
+    Attributes:
+        positions: Their names.
+        options: The names of the options at each.
+    """
+
+    positions: tuple[str, ...]
+    options: tuple[tuple[str, ...], ...]
+
+    def __init__(self, name: str | None = None, options: Mapping[str, Iterable[object]] | None = None) -> None:
+        """Define the space, where the class has not.
+
+        Args:
+            name: Letters, digits and ``_.+-``.
+            options: By position the options, at least one each; numbers are written as text.
+
+        Raises:
+            UserError: A name or an option is malformed, missing or there twice.
+        """
+        if name is not None:
+            self.name = name
+        if options is not None:
+            if not isinstance(options, Mapping):
+                raise UserError(f"The options of a space are a mapping of positions to options, not {options!r:.80}.")
+            self.positions = tuple(map(str, options))
+            self.options = tuple(tuple(map(str, each)) for each in options.values())
+        self._check()
+
+    def _check(self) -> None:
+        if not isinstance(getattr(self, "name", None), str) or not _WORD.fullmatch(self.name):
+            raise UserError(f"A space's name is letters, digits and '_.+-', not {getattr(self, 'name', None)!r:.80}.")
+        if not getattr(self, "positions", ()):
+            raise UserError(f"The space {self.name} needs at least one position with its options.")
+        for position, options in zip(self.positions, self.options, strict=True):
+            if not 1 <= len(options) <= _MOST_OPTIONS:
+                raise UserError(f"{position} of {self.name} needs 1 to {_MOST_OPTIONS} options, not {len(options)}.")
+            for word in (position, *options):
+                if not _WORD.fullmatch(word):
+                    raise UserError(f"{word!r} of {self.name} is no name: letters, digits and '_.+-' only.")
+            if len(set(options)) < len(options):
+                raise UserError(f"{position} of {self.name} has an option twice: {', '.join(options)}.")
+
+    @property
+    def cell_name(self) -> str:
+        """What a cell's string begins with."""
+        return self.name
+
+    @property
+    def size(self) -> float:  # type: ignore[override]
+        """How many combinations there are, those that `allows` forbids included."""
+        return float(math.prod(map(len, self.options)))
+
+    @property
+    def definition(self) -> str:
+        """The name; of a space that is no more than its options, those, so that a file can hold it without code."""
+        if type(self) not in (ChoiceSpace, EnumerableChoiceSpace):
+            return self.name
+        options = dict(zip(self.positions, map(list, self.options), strict=True))
+        return json.dumps({"name": self.name, "listed": isinstance(self, Enumerable), "options": options})
+
+    def allows(self, choices: tuple[int, ...]) -> bool:  # noqa: ARG002 - a subclass reads them
+        """Whether a combination is a cell.
+
+        Args:
+            choices: One option index per position.
+        """
+        return True
+
+    def write(self, choices: tuple[int, ...]) -> str:
+        """The canonical string of a combination.
+
+        Args:
+            choices: One option index per position.
+        """
+        chosen = (options[c] for options, c in zip(self.options, choices, strict=True))
+        return f"{self.cell_name}({', '.join(f'{p}={o}' for p, o in zip(self.positions, chosen, strict=True))})"
+
+    def parse(self, text: str) -> Cell:
+        """Read a string as `write` writes it.
+
+        Args:
+            text: The string; surrounding white space is ignored.
+
+        Raises:
+            UserError: The string has another shape, or an option is unknown.
+        """
+        head, _, inside = text.strip().removesuffix(")").partition("(")
+        pairs = [pair.strip().partition("=") for pair in inside.split(",")]
+        if head != self.cell_name or not text.strip().endswith(")") or [p for p, *_ in pairs] != list(self.positions):
+            shape = self.write((0,) * len(self.positions))
+            raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}.")
+        for (position, _, option), options in zip(pairs, self.options, strict=True):
+            if option not in options:
+                raise UserError(f"{position} of the space {self.name} is {', '.join(options)}, not {option!r:.80}.")
+        return self.at([options.index(option) for (*_, option), options in zip(pairs, self.options, strict=True)])
+
+    def cell(self, given: Cell | str | Sequence[int]) -> Cell:
+        """This space's own cell for a cell, its string, or one option index per position.
+
+        Args:
+            given: Any of them.
+
+        Raises:
+            UserError: It names no cell of this space.
+        """
+        if isinstance(given, Cell | str):
+            return super().cell(given)
+        try:
+            return self.at(given)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"A cell of {self.name} is a Cell, a string or indices, not {given!r:.60}.") from error
+
+    def at(self, choices: Sequence[int]) -> Cell:
+        """The cell of some choices.
+
+        Args:
+            choices: One option index per position.
+
+        Raises:
+            UserError: They are no cell of this space.
+        """
+        chosen = self._checked(choices)
+        return Cell(chosen, self.write(chosen))
+
+    def _checked(self, choices: Sequence[int]) -> tuple[int, ...]:
+        chosen = tuple(int(choice) for choice in choices)
+        fits = len(chosen) == len(self.options) and all(
+            0 <= choice < len(options) for choice, options in zip(chosen, self.options, strict=True)
+        )
+        if not fits or not self.allows(chosen):
+            raise UserError(f"{list(chosen)!r:.200} are no choices of a cell of the space {self.name}.")
+        return chosen
+
+    def sample(self, rng: np.random.Generator) -> Cell:
+        """Draw a cell uniformly.
+
+        Args:
+            rng: The generator that the draw advances.
+
+        Raises:
+            UserError: No combination that was drawn is allowed.
+        """
+        for _ in range(_MOST_TRIES):
+            choices = tuple(rng.integers([len(options) for options in self.options]).tolist())
+            if self.allows(choices):
+                return Cell(choices, self.write(choices))
+        raise UserError(f"The space {self.name} allows none of {_MOST_TRIES:,} drawn combinations.")
+
+    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
+        """Re-draw one option, uniformly among `neighbours`.
+
+        Args:
+            cell: The parent.
+            rng: The generator that the draw advances.
+
+        Raises:
+            UserError: The cell has no neighbour.
+        """
+        steps = self._steps(cell.choices)
+        for _ in range(_MOST_TRIES if steps else 0):
+            choices = steps[int(rng.integers(len(steps)))]
+            if self.allows(choices):
+                return Cell(choices, self.write(choices))
+        raise UserError(f"{cell} has no neighbour in the space {self.name}.")
+
+    def neighbours(self, cell: Cell) -> Sequence[Cell]:
+        """All cells that differ from `cell` in exactly one position, by position and then option.
+
+        Args:
+            cell: The centre.
+        """
+        return [Cell(choices, self.write(choices)) for choices in self._steps(cell.choices) if self.allows(choices)]
+
+    def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
+        return [
+            (*choices[:p], option, *choices[p + 1 :])
+            for p, options in enumerate(self.options)
+            for option in range(len(options))
+            if option != choices[p]
+        ]
+
+    def similarity(self, first: Cell, second: Cell) -> float:
+        """1 for cells of one identity, else the share of positions with equal options.
+
+        Args:
+            first: A cell of the space.
+            second: Another, or the same.
+        """
+        if self.identity(first) == self.identity(second):
+            return 1.0
+        return sum(a == b for a, b in zip(first.choices, second.choices, strict=True)) / len(self.positions)
+
+    @cached_property
+    def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
+        """How a model may see cells: ``one_hot``, and what the class adds as `further_encodings`."""
+        return {"one_hot": self._one_hot, **self.further_encodings}
+
+    further_encodings: ClassVar[Mapping[str, Encoding]] = {}
+
+    def _one_hot(self, choices: Choices) -> NDArray[np.float32]:
+        """Every option of every position, a column each."""
+        each = [choices[:, [p]] == np.arange(len(options)) for p, options in enumerate(self.options)]
+        return np.column_stack(each).astype(np.float32)
+
+
+class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
+    """A product space whose cells are listed: by default the last position varies fastest.
+
+    Example:
+        >>> space = EnumerableChoiceSpace("mlp", {"width": ("16", "64"), "act": ("relu", "tanh")})
+        >>> len(space), str(space[3])
+        (4, 'mlp(width=64, act=tanh)')
+    """
+
+    @property
+    def size(self) -> float:  # type: ignore[override]
+        """How many cells there are."""
+        return len(self._cells)
+
+    def _order(self) -> Iterable[tuple[int, ...]]:
+        """Every combination of choices, in the space's own order."""
+        return itertools.product(*(range(len(options)) for options in self.options))
+
+    def _listed(self) -> list[Cell]:
+        allowed = filter(self.allows, self._order())
+        return [Cell(choices, self.write(choices), i) for i, choices in enumerate(allowed)]
+
+    @cached_property
+    def _by_choices(self) -> dict[tuple[int, ...], Cell]:
+        return {cell.choices: cell for cell in self._cells}
+
+    def at(self, choices: Sequence[int]) -> Cell:
+        """The space's own cell of some choices.
+
+        Args:
+            choices: One option index per position.
+
+        Raises:
+            UserError: They are no cell of this space.
+        """
+        return self._by_choices[self._checked(choices)]
+
+    def sample(self, rng: np.random.Generator) -> Cell:
+        """Draw a cell uniformly over the raw cells.
+
+        Args:
+            rng: The generator that the draw advances.
+        """
+        return self._cells[int(rng.integers(len(self._cells)))]
+
+    @cached_property
+    def _around(self) -> list[list[Cell] | None]:
+        return [None] * len(self._cells)
+
+    def neighbours(self, cell: Cell) -> Sequence[Cell]:
+        """All cells that differ from `cell` in exactly one position, by position and then option.
+
+        Args:
+            cell: The centre.
+        """
+        place = self.cell(cell).index
+        around = self._around[place]
+        if around is None:
+            around = [self._by_choices[c] for c in self._steps(self._cells[place].choices) if c in self._by_choices]
+            self._around[place] = around
+        return around
+
+    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
+        """Re-draw one option, uniformly among `neighbours`.
+
+        Args:
+            cell: The parent.
+            rng: The generator that the draw advances.
+
+        Raises:
+            UserError: The cell has no neighbour.
+        """
+        around = self.neighbours(cell)
+        if not around:
+            raise UserError(f"{cell} has no neighbour in the space {self.name}.")
+        return around[int(rng.integers(len(around)))]

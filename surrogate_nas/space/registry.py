@@ -1,0 +1,142 @@
+"""Spaces by name: those that come with the project, of installed packages, and those that a user registered.
+
+A name that is read from a file opens what is registered and nothing else. A user registers a space by naming its file
+on the command line, which notes it in ``spaces/`` of the home folder; a space that is no more than its options needs
+no code, and a file that uses it holds those.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.files import home, replacing
+from surrogate_nas.plugin import import_file
+from surrogate_nas.space.base import Cell, Space
+from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
+
+ENTRY_POINT_GROUP = "surrogate_nas.spaces"
+SPACES: dict[str, str] = {
+    "nb201": "surrogate_nas.space.nb201:nb201",
+    "macro": "surrogate_nas.space.macro:macro",
+}
+"""The spaces that come with the project: name → ``module:function`` that gives the shared instance."""
+_opened: dict[str, Space] = {}
+
+
+def known() -> list[str]:
+    """The names of all registered spaces."""
+    return sorted({*SPACES, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP)), *_registered()})
+
+
+def space_named(definition: str) -> Space:
+    """Return the shared instance of a registered space, or the space that a definition describes.
+
+    Args:
+        definition: A name, or what `Space.definition` wrote.
+
+    Raises:
+        UserError: No space has that name, or the definition is malformed.
+    """
+    if definition.startswith("{"):
+        return _described(definition)
+    if definition not in _opened:
+        _opened[definition] = _open(definition)
+    return _opened[definition]
+
+
+def _open(name: str) -> Space:
+    if name in SPACES:
+        module, _, function = SPACES[name].partition(":")
+        space: Space = getattr(importlib.import_module(module), function)()
+        return space
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if point.name == name:
+            return _checked(point.load(), name)
+    if name not in _registered():
+        raise unknown("space", name, known())
+    entry = json.loads(_entry(name).read_text(encoding="utf-8"))
+    return _checked(_loaded(Path(entry["file"]), entry["object"]), f"{entry['file']}:{entry['object']}")
+
+
+@lru_cache(maxsize=64)
+def _described(definition: str) -> Space:
+    try:
+        content: dict[str, Any] = json.loads(definition)
+        kind = EnumerableChoiceSpace if content["listed"] else ChoiceSpace
+        return kind(content["name"], content["options"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{definition!r:.80} describes no space ({error}).") from error
+
+
+def register(spec: str) -> Space:
+    """Open a user's space and remember where it is, so that its tables can be opened by name from now on.
+
+    Args:
+        spec: ``file.py:SPACE``, or the name of a space that is registered.
+
+    Raises:
+        UserError: There is no such file or space, or another space has its name.
+    """
+    path, separator, attribute = spec.rpartition(":")
+    if not separator:
+        return space_named(spec)
+    file = Path(path).absolute()
+    space = _checked(_loaded(file, attribute), spec)
+    if space.name in known() and space_named(space.name) != space:
+        raise UserError(f"The space of {spec} is named {space.name}, and so is another; give it a further name.")
+    _opened[space.name] = space
+    if space.name not in SPACES and space.definition == space.name:
+        with replacing(_entry(space.name)) as temporary:
+            temporary.write_text(json.dumps({"file": str(file), "object": attribute}), encoding="utf-8")
+    return space
+
+
+def space_of(cell: Cell) -> Space:
+    """Return the registered space that a cell is from.
+
+    Args:
+        cell: The cell.
+
+    Raises:
+        UserError: It is from none.
+    """
+    for space in _candidates():
+        if cell in space:
+            return space
+    raise UserError(f"{cell} is a cell of no registered space. Known: {', '.join(known())}.")
+
+
+def _candidates() -> Iterator[Space]:
+    yield from (space_named(name) for name in SPACES)
+    yield from list(_opened.values())
+    yield from (space_named(name) for name in known() if name not in SPACES)
+
+
+def _loaded(file: Path, attribute: str) -> Any:
+    module = import_file(file, "space")
+    if not hasattr(module, attribute):
+        raise UserError(f"{file} defines no {attribute}.")
+    return getattr(module, attribute)
+
+
+def _checked(found: object, spec: str) -> Space:
+    if isinstance(found, type) and issubclass(found, Space):
+        found = found()
+    if not isinstance(found, Space):
+        raise UserError(f"{spec} is no space: make it of surrogate_nas.ChoiceSpace, or another Space.")
+    return found
+
+
+def _entry(name: str) -> Path:
+    return home() / "spaces" / f"{name}.json"
+
+
+def _registered() -> list[str]:
+    return sorted(path.stem for path in (home() / "spaces").glob("*.json"))
