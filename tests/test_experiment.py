@@ -16,7 +16,8 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.comparison import Comparison, compare, read_comparison
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import Budget, Experiment, first_cells
+from surrogate_nas.experiment.experiment import Budget, Experiment
+from surrogate_nas.experiment.run import first_cells
 from surrogate_nas.experiment.store import Run, Store
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import NB201

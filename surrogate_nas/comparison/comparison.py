@@ -13,18 +13,13 @@ import numpy as np
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.comparison.statistics import PairedTest, Summary, Values, paired_tests, summarise
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import (
-    CALL_LIMIT_SECONDS,
-    FIRST_CELLS,
-    Budget,
-    Experiment,
-    Progress,
-    StrategyLike,
-    execute_run,
-)
+from surrogate_nas.experiment.experiment import FIRST_CELLS, Budget, Experiment, Progress
+from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS
+from surrogate_nas.experiment.run import execute_run
 from surrogate_nas.experiment.store import Run, Store, provenance
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.space import Cell
+from surrogate_nas.strategies import StrategyLike
 
 ObjectiveLike = str | Expression | Objective | None
 

@@ -151,9 +151,10 @@ class Figures:
         if front is None:
             return f"No Pareto front: {self.benchmark.name} is no table with feasible cells, so it is not known."
         caption = (
-            f"L against λR. Grey: all {len(listed(self.benchmark.space)):,} cells of the table; black: its exact Pareto "
-            f"front ({plural(int(front.on_front.sum()), 'cell')}); dashed: lines of equal score, the darkest through the "
-            "optimum (star); coloured: the best cell of each run, larger where several runs ended at the same one."
+            f"L against λR. Grey: all {len(listed(self.benchmark.space)):,} cells of the table; black: its exact "
+            f"Pareto front ({plural(int(front.on_front.sum()), 'cell')}); dashed: lines of equal score, the darkest "
+            "through the optimum (star); coloured: the best cell of each run, larger where several "
+            "runs ended at the same one."
         )
         if front.hidden:
             caption += f" {plural(front.hidden, 'cell')} of higher L lie above the frame."

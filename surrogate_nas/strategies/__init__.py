@@ -13,7 +13,10 @@ from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
 from surrogate_nas.strategies.base import Strategy
 
-__all__ = ["STRATEGIES", "Strategy", "label", "resolve"]
+__all__ = ["STRATEGIES", "Strategy", "StrategyLike", "label", "resolve"]
+
+StrategyLike = str | type[Strategy]
+"""A registered name, ``file.py:Class``, or a class."""
 
 ENTRY_POINT_GROUP = "surrogate_nas.strategies"
 
