@@ -8,7 +8,7 @@ no larger than the file, and chunks are unpacked by zlib up to the size that the
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,21 @@ def child(group: h5py.Group, name: str) -> Any:
     return group[name]
 
 
+def set_texts(item: h5py.Group, texts: Mapping[str, str]) -> None:
+    """Write attributes that are texts, of fixed length: those of any length lie in a heap without checksums.
+
+    Args:
+        item: A group or dataset.
+        texts: By name, without null characters.
+    """
+    for name, value in texts.items():
+        content = value.encode()
+        kind = h5py.string_dtype("utf-8", max(1, len(content)))
+        item.attrs.create(name, np.array(content, dtype=kind), dtype=kind)
+
+
 def text(item: h5py.Group, name: str) -> str:
-    """An attribute that is one text.
+    """An attribute that is one text as `set_texts` writes it.
 
     Args:
         item: A group or dataset.
@@ -70,11 +83,9 @@ def text(item: h5py.Group, name: str) -> str:
         ValueError: It is missing or something else.
     """
     value = _scalar(item, name)
-    if isinstance(value, bytes):
-        value = value.decode()
-    if not isinstance(value, str):
-        raise ValueError(f"the attribute {name} is no text")
-    return value
+    if not isinstance(value, bytes):
+        raise ValueError(f"the attribute {name} is no text of fixed length")
+    return value.decode()
 
 
 def number(item: h5py.Group, name: str) -> int:
@@ -97,8 +108,7 @@ def _scalar(item: h5py.Group, name: str) -> Any:
     if name not in item.attrs:
         raise ValueError(f"it has no attribute {name}")
     held = item.attrs.get_id(name)
-    is_plain = held.shape == () and (held.dtype.kind in "iu" or h5py.check_string_dtype(held.dtype) is not None)
-    if not is_plain or held.get_storage_size() > _size(item):
+    if held.shape != () or held.dtype.kind not in "iuS" or held.get_storage_size() > _size(item):
         raise ValueError(f"the attribute {name} is no single number or text")
     return item.attrs[name]
 
