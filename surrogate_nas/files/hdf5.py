@@ -88,6 +88,20 @@ def text(item: h5py.Group, name: str) -> str:
     return value.decode()
 
 
+def says(item: h5py.Group, name: str, wanted: str) -> bool:
+    """Whether an attribute is a text and this one.
+
+    Args:
+        item: A group or dataset.
+        name: The attribute's name.
+        wanted: The text.
+    """
+    try:
+        return text(item, name) == wanted
+    except ValueError:
+        return False
+
+
 def number(item: h5py.Group, name: str) -> int:
     """An attribute that is one whole number.
 

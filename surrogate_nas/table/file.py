@@ -213,7 +213,7 @@ def _check_kind(file: h5py.File, path: Path) -> None:
     if "format" not in file.attrs:
         raise UserError(f"{path} is not a {FORMAT} file.")
     version = hdf5.number(file, "version")
-    if version != 1 and hdf5.text(file, "format") != FORMAT:
+    if version != 1 and not hdf5.says(file, "format", FORMAT):
         raise UserError(f"{path} is not a {FORMAT} file.")
     if version != VERSION:
         raise UserError(
