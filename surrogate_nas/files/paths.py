@@ -17,6 +17,18 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def exists(path: Path) -> bool:
+    """Whether a file or folder is there; False also for a name that none can have.
+
+    Args:
+        path: Any path.
+    """
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def printable(text: object) -> str:
     r"""A text that any file can hold and any terminal show; bytes that are no UTF-8 become ``\udcNN``.
 
