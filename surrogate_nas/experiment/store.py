@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.files import replacing
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas
 
 VERSION = 1
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py", "joblib")
@@ -40,6 +43,7 @@ class Run:
         real_seconds: Wall-clock seconds of strategy and evaluation together.
         strategy_seconds: Those spent in `ask` and `tell`.
         failure: What went wrong, or empty.
+        epochs: The objective's own; only trials after these can be the answer. None where training plays no part.
     """
 
     strategy: str
@@ -48,6 +52,12 @@ class Run:
     real_seconds: float
     strategy_seconds: float
     failure: str = ""
+    epochs: int | None = None
+
+    @property
+    def answers(self) -> list[Trial]:
+        """The trials after the objective's own epochs."""
+        return [trial for trial in self.trials if trial.epochs == self.epochs]
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -56,8 +66,18 @@ class Run:
 
     @property
     def incumbent(self) -> Trial:
-        """The best trial of the whole history, the earliest among equals."""
-        return min(self.trials, key=lambda trial: trial.score)
+        """The best trial of the whole history after the objective's own epochs, the earliest among equals."""
+        return min(self.answers, key=lambda trial: trial.score)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Every trial as a row: strategy, run, the trial's fields, and its metrics by name."""
+        import pandas
+
+        rows = []
+        for trial in self.trials:
+            row = {"strategy": self.strategy, "run": self.run, **_to_json(trial)}
+            rows.append({**{name: value for name, value in row.items() if name != "values"}, **trial.values})
+        return pandas.DataFrame(rows)
 
     @property
     def simulated_seconds(self) -> float:
@@ -122,6 +142,7 @@ class RunLog:
                 "real_seconds": run.real_seconds,
                 "strategy_seconds": run.strategy_seconds,
                 "failure": run.failure,
+                "epochs": run.epochs,
             }
         )
 
@@ -277,7 +298,7 @@ class Store:
             raise UserError(
                 f"{path} is damaged: it holds {len(trials)} of {end['end']} trials. Delete it and run again."
             )
-        return Run(strategy, run, trials, end["real_seconds"], end["strategy_seconds"], end["failure"])
+        return Run(strategy, run, trials, end["real_seconds"], end["strategy_seconds"], end["failure"], end["epochs"])
 
 
 def provenance() -> dict[str, Any]:
@@ -329,12 +350,15 @@ def _to_json(trial: Trial) -> dict[str, Any]:
         "epochs": trial.epochs,
         "cost_seconds": trial.cost_seconds,
         "values": trial.values,
+        "started": trial.started,
+        "finished": trial.finished,
+        "scores": trial.scores,
     }
 
 
 def _from_json(entry: dict[str, Any], parse: Any) -> Trial:
     cell: Cell = parse(entry["cell"])
-    return Trial(**(entry | {"cell": cell}))
+    return Trial(**(entry | {"cell": cell, "scores": tuple(entry["scores"])}))
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:
