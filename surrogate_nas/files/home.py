@@ -7,13 +7,24 @@ from pathlib import Path
 
 import platformdirs
 
+from surrogate_nas.errors import UserError
+
 HOME_VARIABLE = "SURROGATE_NAS_HOME"
 
 
 def home() -> Path:
-    """The folder of fetched and imported data: ``SURROGATE_NAS_HOME``, or the user's data folder."""
+    """The folder of fetched and imported data: ``SURROGATE_NAS_HOME``, or the user's data folder.
+
+    Raises:
+        UserError: The variable names a user (``~NAME``) that does not exist.
+    """
     chosen = os.environ.get(HOME_VARIABLE)
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("surrogate_nas"))
+    if not chosen:
+        return Path(platformdirs.user_data_dir("surrogate_nas"))
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{HOME_VARIABLE}={chosen}: there is no such user; give the folder's whole path.") from error
 
 
 def table_path(name: str) -> Path:
