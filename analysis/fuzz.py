@@ -110,7 +110,9 @@ def tables(rng: np.random.Generator, folder: Path) -> None:
 def model() -> tuple[bytes, np.ndarray]:
     """A model's file, and what it predicts."""
     learned = make_model("ridge").fit(nb201()[:60], [sum(cell.choices) + 1.0 for cell in nb201()[:60]])
-    card = Card("ridge", "b", "0", "nb201", Metric("e", "%", "search", "error"), None, Network(), "random", 0, 60, 1, {})
+    card = Card(
+        "ridge", "b", "0", "nb201", Metric("e", "%", "search", "error"), None, Network(), "random", 0, 60, 1, {}
+    )
     with tempfile.TemporaryDirectory() as folder:
         save(learned, card, np.arange(60), Path(folder) / "m.h5")
         return (Path(folder) / "m.h5").read_bytes(), learned.predict(nb201()[60:70]).mean

@@ -96,8 +96,8 @@ def test_arrays_that_do_not_fit_are_one_line(stored: Path, name: str, value: obj
 @pytest.mark.parametrize(
     "change",
     [
-        {"n_train": "many"}, {"model": 3}, {"model": "file.py:Model"}, {"network": None}, {"metric": {}}, {"epochs": "all"},
-        {"scores": {"mae": "good"}}, {"versions": {"python": 3}}, {"benchmark": ["a"]}, {"more": 1},
+        {"n_train": "many"}, {"model": 3}, {"model": "file.py:Model"}, {"network": None}, {"metric": {}},
+        {"epochs": "all"}, {"scores": {"mae": "good"}}, {"versions": {"python": 3}}, {"benchmark": ["a"]}, {"more": 1},
     ],
 )  # fmt: skip
 def test_a_card_that_says_something_else_is_one_line(stored: Path, change: dict[str, object]) -> None:

@@ -253,16 +253,16 @@ FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
     "a metric without details": lambda index: index["metrics"]["valid_error"].pop("details"),
     "a metric that is a list": lambda index: index["metrics"].__setitem__("valid_error", []),
     "a run that is no number": lambda index: index["metrics"]["valid_error"]["runs"].__setitem__("often", {}),
-    "a seed that is no number": lambda index: (
-        index["metrics"]["valid_error"]["runs"]["12"]["digests"].__setitem__("lucky", "0")
+    "a seed that is no number": lambda index: index["metrics"]["valid_error"]["runs"]["12"]["digests"].__setitem__(
+        "lucky", "0"
     ),
     "a network that is a list": lambda index: index.__setitem__("network", [3]),
     "a network with texts": lambda index: index["network"].__setitem__("classes", "ten"),
     "texts that are numbers": lambda index: index["texts"].__setitem__("title", 3),
     "a cost of a new kind": lambda index: index["texts"].__setitem__("cost", "euros"),
     "another unit": lambda index: index["metrics"]["valid_error"]["details"].__setitem__("unit", "ms"),
-    "another column's digest": lambda index: (
-        index["metrics"]["valid_error"]["runs"]["12"]["digests"].__setitem__("mean", "0" * 64)
+    "another column's digest": lambda index: index["metrics"]["valid_error"]["runs"]["12"]["digests"].__setitem__(
+        "mean", "0" * 64
     ),
 }
 

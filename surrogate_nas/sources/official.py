@@ -117,7 +117,15 @@ class RecordTables:
                 self._add(name, data, index, runs)
         except UserError as error:
             raise UserError(f"{origin} cannot be imported: {error}") from error
-        except (AssertionError, AttributeError, LookupError, ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        except (
+            AssertionError,
+            AttributeError,
+            LookupError,
+            ArithmeticError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
             reason = " ".join(printable(error).split())
             raise UserError(f"{origin} is no official record ({type(error).__name__}: {reason:.300}).") from error
 
