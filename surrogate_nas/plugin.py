@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +21,7 @@ def import_file(path: Path, what: str) -> ModuleType:
     Raises:
         UserError: There is no such file, it is no Python file, or it fails to import.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, false also for a name that no file can have
         raise UserError(f"There is no {what} file {path}.")
     spec = importlib.util.spec_from_file_location(f"_{what}_{path.stem}", path)
     if spec is None or spec.loader is None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import bz2
 import io
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.files.paths import exists, printable
+from surrogate_nas.files.paths import printable
 from surrogate_nas.sources.official import Progress, RecordTables, refuse_size_space
 from surrogate_nas.sources.pickles import SMALL, numpy_scalars, read_pickle
 from surrogate_nas.table import Table
@@ -53,9 +54,9 @@ def read(folder: Path, progress: Progress | None = None) -> list[Table]:
 
 def _records(folder: Path) -> list[Path]:
     """The record files of a topology folder, in order."""
-    if not exists(folder):
+    if not os.path.exists(folder):
         raise UserError(f"There is no folder {printable(folder)}.")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(f"{folder} is a file: unpack the NATS-Bench archive and give the folder that it makes.")
     try:
         refuse_size_space(folder.resolve().name)

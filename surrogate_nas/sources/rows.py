@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.files.paths import is_file, printable
+from surrogate_nas.files.paths import printable
 
 MOST_COLUMNS = 1_000
 _LONGEST_LINE = 1_000_000
@@ -27,7 +28,7 @@ def read_rows(path: Path) -> Iterator[list[str]]:
     Raises:
         UserError: The file is missing, no such file, or a row has another number of entries.
     """
-    if not is_file(path):
+    if not os.path.isfile(path):
         raise UserError(f"There is no file {printable(path)}.")
     try:
         rows = _parquet(path) if path.suffix in _PARQUET else _csv(path)

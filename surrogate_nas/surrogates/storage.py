@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,7 +25,7 @@ from surrogate_nas import __version__
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import replacing
 from surrogate_nas.files.content import made
-from surrogate_nas.files.paths import is_file, printable
+from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.space import listed, space_named
@@ -162,7 +163,7 @@ def load(path: Path) -> Fitted:
     """
     from surrogate_nas.files import hdf5
 
-    if not is_file(path):
+    if not os.path.isfile(path):
         raise UserError(f"There is no surrogate file {printable(path)}; snas fit makes one.")
     try:
         with hdf5.opened(path) as file:

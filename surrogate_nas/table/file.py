@@ -17,6 +17,7 @@ import hashlib
 import io
 import json
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import hdf5, replacing
-from surrogate_nas.files.paths import is_file, printable
+from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.space import ChoiceSpace, Enumerable, listed, space_named
@@ -194,7 +195,7 @@ class TableFile:
 
     @contextmanager
     def _open(self) -> Iterator[h5py.File]:
-        if not is_file(self.path):
+        if not os.path.isfile(self.path):
             raise UserError(f"There is no table at {printable(self.path)}.")
         try:
             with hdf5.opened(self.path) as file:
