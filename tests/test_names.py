@@ -26,7 +26,6 @@ SEARCH = ("search", "fashion", "--strategy", "random", "--budget", 3)
         ("query", "{}.h5", CELL),
         ("query", "{}.py:BENCH", CELL),
         ("query", "surrogate:{}", CELL),
-        ("query", "live:{}", CELL),
         ("predict", "{}", CELL),
         ("fit", "{}.h5", *FIT[2:], "out.h5"),
         (*FIT, "{}/nowhere\0.h5"),
@@ -40,6 +39,12 @@ SEARCH = ("search", "fashion", "--strategy", "random", "--budget", 3)
 def test_one_line(snas: Snas, command: tuple[object, ...], name: str) -> None:
     ended = snas(*(str(part).replace("{}", name) for part in command))
     assert ended.code == 2 and len(ended.err.strip().splitlines()) == 1 and ended.err.startswith("snas: ")
+
+
+def test_a_home_of_other_bytes_is_printed(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "\udcff"))
+    assert snas("path").out.strip().endswith("\\udcff")
+    assert snas("path", "--json").json["path"].endswith("\udcff")
 
 
 def test_a_table_at_a_path_of_other_bytes(tmp_path: Path) -> None:
