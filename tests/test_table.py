@@ -19,7 +19,7 @@ import pytest
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace
 from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Table, TableFile, write_table
 from surrogate_nas.table.index import TEXTS
 
@@ -301,6 +301,43 @@ def test_a_column_that_is_another_tables_by_now_is_refused(path: Path) -> None:
     write_table(small_table(2.0), path)
     with pytest.raises(UserError, match="has changed since"):
         file.column(ColumnKey("valid_error", 200, "mean"))
+
+
+def test_a_table_for_another_number_of_cells_is_refused(tmp_path: Path) -> None:
+    table = tiny_table()
+    table.space = EnumerableChoiceSpace("tiny", {"a": "0123", "b": "0123"}).definition
+    write_table(table, tmp_path / "t.h5")
+    with pytest.raises(UserError, match=r"for 64 cells, but its space tiny has 16"):
+        TableFile(tmp_path / "t.h5")
+
+
+@pytest.mark.parametrize("space", ["macros", "{}", '{"name": "x", "listed": true, "options": 3}', "", "../x"])
+def test_a_table_of_an_unknown_space_is_refused(tmp_path: Path, space: str) -> None:
+    table = tiny_table()
+    table.space = space
+    write_table(table, tmp_path / "t.h5")
+    with pytest.raises(UserError) as caught:
+        TableFile(tmp_path / "t.h5")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_of_a_space_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
+    table = tiny_table()
+    table.space = ChoiceSpace("tiny", {"a": "0123", "b": "0123", "c": "0123"}).definition
+    write_table(table, tmp_path / "t.h5")
+    with pytest.raises(UserError, match="cannot be listed"):
+        TableFile(tmp_path / "t.h5")
+
+
+def test_opening_lists_no_cells(path: Path) -> None:
+    """The space is made when a cell is first asked for; that takes longer than all the rest."""
+    code = (
+        "import sys; from pathlib import Path; from surrogate_nas.table import TableFile; "
+        "file = TableFile(Path(sys.argv[1])); file.column(max(file.keys, key=str)); "
+        "assert '_cells' not in vars(file.cells)"
+    )
+    root = str(Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", code, path], check=True, cwd=root, env={**os.environ, "PYTHONPATH": root})
 
 
 def test_texts_of_any_length_and_letters(tmp_path: Path) -> None:

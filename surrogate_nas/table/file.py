@@ -21,7 +21,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +97,7 @@ class TableFile:
         metrics: Every metric by name.
         keys: The columns that it holds.
         sources: Where the numbers of each (metric, epochs) come from.
+        cells: The table's space.
     """
 
     name: str
@@ -118,7 +118,8 @@ class TableFile:
             path: A file that `write_table` wrote.
 
         Raises:
-            UserError: The file is missing, damaged, or of another format.
+            UserError: The file is missing, damaged, or of another format; or its space is unknown, cannot be listed,
+                or has another number of cells than the columns.
         """
         self.path = path
         with self._open() as file:
@@ -134,25 +135,7 @@ class TableFile:
         self.metrics: dict[str, Metric] = self._index.metrics
         self.sources = self._index.sources
         self.keys: set[ColumnKey] = self._index.keys
-
-    @cached_property
-    def cells(self) -> Enumerable:
-        """The table's space.
-
-        Raises:
-            UserError: It is unknown, cannot be listed, or has another number of cells than the columns.
-        """
-        space = listed(space_named(self.space))
-        if self.space.startswith("{") and isinstance(space, ChoiceSpace):
-            size = math.prod(map(len, space.options))
-            if size > _MOST_LISTED:
-                raise UserError(f"{self.path} defines a space of {size:,} cells; a table has {_MOST_LISTED:,} at most.")
-        if len(space) != self._index.n_cells:
-            raise UserError(
-                f"{self.path} is for {self._index.n_cells:,} cells, but its space {space.name} has {len(space):,}. "
-                "Import it again with the space as it is now."
-            )
-        return space
+        self.cells = self._space()
 
     def column(self, key: ColumnKey) -> Values:
         """Read one column, shape ``(len(space),)``.
@@ -177,8 +160,22 @@ class TableFile:
         """
         return self._read(metric, epochs, N_SEEDS, np.int16)
 
+    def _space(self) -> Enumerable:
+        space = listed(space_named(self.space))
+        n_cells = self._index.n_cells
+        combinations = math.prod(map(len, space.options)) if isinstance(space, ChoiceSpace) else 0
+        if self.space.startswith("{") and combinations > _MOST_LISTED:
+            raise UserError(
+                f"{self.path} defines a space of {combinations:,} cells; a table has {_MOST_LISTED:,} at most."
+            )
+        if n_cells != combinations and n_cells != len(space):  # where every combination is a cell, none has to be made
+            raise UserError(
+                f"{self.path} is for {n_cells:,} cells, but its space {space.name} has {len(space):,}. "
+                "Import it again with the space as it is now."
+            )
+        return space
+
     def _read(self, metric: str, epochs: int | None, name: str, dtype: type[np.generic]) -> NDArray[Any]:
-        n_cells = len(self.cells)
         with self._open() as file:
             wanted = self._index.digests[metric, epochs][name]
             group = hdf5.child(hdf5.child(file, "columns"), metric)
@@ -188,7 +185,7 @@ class TableFile:
             run = hdf5.child(group, epochs_text(epochs))
             if hdf5.text(run, "source") != self.sources[metric, epochs]:
                 raise ValueError(f"the source of {metric} is not what the index says")
-            values = hdf5.array(hdf5.child(run, name), (n_cells,), dtype)
+            values = hdf5.array(hdf5.child(run, name), (self._index.n_cells,), dtype)
             if column_digest(values) != wanted:
                 raise ValueError(f"{run.name}/{name} has changed since it was written or opened")
             return values
