@@ -13,7 +13,8 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, task_named, train
 from surrogate_nas.training.tasks import fashion, text
-from surrogate_nas.training.tasks.base import SPLITS, as_split
+from surrogate_nas.training.tasks.base import as_split
+from surrogate_nas.training.tasks.checking import SPLITS
 
 CELL = nb201().parse("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|")
 INSTANT = ["digits", "rotation", "mnist1d", "text"]

@@ -7,7 +7,8 @@ from pathlib import Path
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
 from surrogate_nas.training.tasks import cifar, digits, fashion, mnist1d, rotation, text
-from surrogate_nas.training.tasks.base import Schedule, Split, Task
+from surrogate_nas.training.tasks.base import Schedule, Task
+from surrogate_nas.training.tasks.checking import Split
 
 __all__ = ["TASKS", "Schedule", "Split", "Task", "task_named"]
 

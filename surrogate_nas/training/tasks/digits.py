@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sklearn.datasets import load_digits
 
-from surrogate_nas.training.tasks.base import Schedule, Split, Task, split_images, standardise
+from surrogate_nas.training.tasks.base import Schedule, Task, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
 
 
 def load() -> dict[str, Split]:

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.ndimage import rotate
 from sklearn.datasets import load_digits
 
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Split, Task, split_images, standardise
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
 
 _LARGEST_DEGREES = 60.0
 _ERROR_DEGREES = 15.0
