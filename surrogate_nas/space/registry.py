@@ -10,8 +10,10 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from functools import lru_cache
 from importlib.metadata import entry_points
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ SPACES: dict[str, str] = {
     "macro": "surrogate_nas.space.macro:macro",
 }
 """The spaces that come with the project: name → ``module:function`` that gives the shared instance."""
+DEFAULT_SPACE = next(iter(SPACES))
+"""Where no space is named."""
 _opened: dict[str, Space] = {}
 
 
@@ -111,6 +115,29 @@ def space_of(cell: Cell) -> Space:
         if cell in space:
             return space
     raise UserError(f"{cell} is a cell of no registered space. Known: {', '.join(known())}.")
+
+
+def cell_named(text: str) -> tuple[Space, Cell]:
+    """Find the registered space that a printed cell is of.
+
+    Args:
+        text: The string as the field prints it.
+
+    Raises:
+        UserError: No space can read it; the message is that of the space whose cells look most like it.
+    """
+    refusals: list[tuple[float, UserError]] = []
+    for space in _candidates():
+        try:
+            return space, space.parse(text)
+        except UserError as error:
+            refusals.append((_likeness(text.strip(), space.reference.text), error))
+    raise max(refusals, key=lambda refusal: refusal[0])[1]
+
+
+def _likeness(text: str, example: str) -> float:
+    """How much a text looks like an example: its beginning counts most."""
+    return len(commonprefix([text, example])) + SequenceMatcher(None, text[:200], example[:200]).ratio()
 
 
 def _candidates() -> Iterator[Space]:

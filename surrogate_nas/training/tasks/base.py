@@ -8,16 +8,16 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.network import Network
 from surrogate_nas.training.tasks.checking import KINDS, SPLITS, Kind, Split, checked
+
+if TYPE_CHECKING:  # a list of tasks needs no PyTorch
+    from torch import Tensor
 
 SPLIT_SEED = 0
 """The seed of every shuffled split: splits are part of a task, not of a run."""
@@ -163,6 +163,8 @@ class Task:
             outputs: Shape ``(K, batch, classes)``, or ``(K, batch, classes, length)`` for language.
             targets: As in `Split`, one batch of them.
         """
+        import torch.nn.functional as F
+
         count = outputs.shape[0]
         if self.kind == "regression":
             return (outputs.squeeze(2) - targets).square().mean(1)
@@ -170,7 +172,6 @@ class Task:
         each = F.cross_entropy(outputs.flatten(0, 1), repeated, reduction="none")
         return each.view(count, -1).mean(1)
 
-    @torch.no_grad()
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The error (%) of each network on a batch, shape ``(K,)``.
 
@@ -178,6 +179,7 @@ class Task:
             outputs: As in `losses`.
             targets: As in `losses`.
         """
+        outputs = outputs.detach()
         if self.kind == "regression":
             wrong = (outputs.squeeze(2) - targets).abs() > self.tolerance
         else:
@@ -216,6 +218,8 @@ def as_split(inputs: np.ndarray, targets: np.ndarray) -> Split:
         inputs: Shape ``(n, channels, height, width)``.
         targets: Shape ``(n,)`` or ``(n, length)``; whole numbers become class numbers.
     """
+    import torch
+
     kind = torch.long if np.issubdtype(targets.dtype, np.integer) else torch.float32
     return Split(torch.tensor(inputs, dtype=torch.float32), torch.tensor(targets, dtype=kind))
 

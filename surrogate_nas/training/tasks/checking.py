@@ -6,13 +6,14 @@ A split may be a `Split`, or any pair of arrays or tensors; what is wrong with o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from surrogate_nas.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Kind = Literal["classification", "regression", "language"]
 KINDS = ("classification", "regression", "language")
@@ -70,8 +71,10 @@ def _split(given: Any, where: str, kind: Kind, classes: int) -> Split:
 
 
 def _tensor(given: Any, what: str) -> Tensor:
+    import torch
+
     try:
-        tensor = given.detach().cpu() if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
+        tensor = given.detach().cpu() if isinstance(given, torch.Tensor) else torch.as_tensor(np.asarray(given))
         if tensor.is_complex():
             raise TypeError("they are complex")
     except (TypeError, ValueError, RuntimeError) as error:
@@ -95,7 +98,7 @@ def _numbers(inputs: Tensor, targets: Tensor, where: str, kind: Kind, classes: i
             + (", and inputs of height 1" if kind == "language" else "")
         )
     numbers = targets.long()
-    if not torch.equal(numbers.to(targets.dtype), targets):
+    if not bool((numbers == targets).all()):
         raise UserError(f"the targets of {where} must be whole numbers, the numbers of classes")
     least, most = int(numbers.min()), int(numbers.max())
     if least < 0 or most >= classes:
