@@ -110,7 +110,7 @@ def hook(event, arguments):
             sys.stdin.read()
 
 sys.addaudithook(hook)
-sn.compare(sys.argv[1], ["random", "bo"], runs=2, budget=25, folder=Path(sys.argv[2]))
+sn.compare(sys.argv[1], ["random", "bo"], runs=2, budget=12, folder=Path(sys.argv[2]))
 """
 """Tells whenever it is about to keep an answer; after some it waits to be killed."""
 
@@ -118,7 +118,7 @@ sn.compare(sys.argv[1], ["random", "bo"], runs=2, budget=25, folder=Path(sys.arg
 def test_a_killed_comparison_goes_on_and_trains_nothing_twice(bench: LiveBenchmark, tmp_path: Path) -> None:
     assert bench.name
     out = tmp_path / "out"
-    for enough in (5, 10):
+    for enough in (3, 5):
         command = [sys.executable, "-c", COMPARE, f"live:{TINY}", str(out), str(enough)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdout is not None
@@ -127,9 +127,9 @@ def test_a_killed_comparison_goes_on_and_trains_nothing_twice(bench: LiveBenchma
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-    assert len(kept(tmp_path)) >= 4 + 9
-    made = sn.compare(f"live:{TINY}", ["random", "bo"], runs=2, budget=25, folder=out)
-    assert [len(run.trials) for run in made.runs] == [25] * 4
+    assert len(kept(tmp_path)) >= 2 + 4
+    made = sn.compare(f"live:{TINY}", ["random", "bo"], runs=2, budget=12, folder=out)
+    assert [len(run.trials) for run in made.runs] == [12] * 4
     keys = [tuple(entry[:3]) for entry in kept(tmp_path)]
     assert len(keys) == len(set(keys))
     trained = {trial.cell.text: trial.cost_seconds for run in made.runs for trial in run.trials}
