@@ -128,7 +128,7 @@ def test_an_altered_trial_of_an_unfinished_run_is_noticed(copy: Path, analog: Ta
     entry["score"] += 1e-12
     lines[40] = json.dumps(entry)
     path.write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(UserError, match="another history"):
+    with pytest.raises(UserError, match="line 41 is not as it was written"):
         again(copy, analog)
 
 
