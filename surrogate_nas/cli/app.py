@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from surrogate_nas.cli import data, hardware, lab, surrogates, table
+from surrogate_nas.cli import data, hardware, lab, surrogates, table, training
 from surrogate_nas.cli.output import note
 from surrogate_nas.errors import UserError
 
@@ -26,7 +26,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(lab.new_app, name="new")
 for _command in (
-    data.benchmarks, data.path, lab.query, lab.search, lab.compare, lab.report, lab.check, lab.paper, lab.train,
+    data.benchmarks, data.path, lab.query, lab.search, lab.compare, lab.report, lab.check, lab.paper, training.train,
     hardware.measure, surrogates.fit, surrogates.predict, table.table,
 ):  # fmt: skip
     app.command()(_command)

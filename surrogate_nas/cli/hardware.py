@@ -28,7 +28,7 @@ def measure(
     if os.path.isdir(out):
         raise UserError(f"{out} is a folder; name the file to write.")
     from surrogate_nas.files import locked
-    from surrogate_nas.hardware import STEADY, Protocol, draw_cells
+    from surrogate_nas.hardware import Protocol, draw_cells
     from surrogate_nas.hardware import measure as run_measure
     from surrogate_nas.space import DEFAULT_SPACE, register
     from surrogate_nas.table import write_table
@@ -58,8 +58,6 @@ def measure(
         ("seconds", content["seconds"]),
     ]
     emit(content, json, lambda: show_table(("", str(out)), rows))
-    if measured.drift > STEADY:
-        note(f"Warning: the reference cell {content['steadiness']}.")
-    if (load := max(card["load_average"] or 0, card["load_average_end"] or 0)) > card["cores"] + 0.5:
-        note(f"Warning: {load:g} processes wanted the {card['cores']} cores at a time; measure again when it is quiet.")
+    for warning in measured.warnings:
+        note(f"Warning: {warning}")
     note(f"Table: {out}. Use it with --with {out}, as latency@local.")

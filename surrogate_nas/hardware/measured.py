@@ -20,6 +20,7 @@ DEVICE = "local"
 """What follows the @ in the names of the metrics."""
 STEADY = 0.05
 """The largest drift of the reference cell that needs no warning."""
+_OWN_LOAD = 0.5
 Values = NDArray[np.float64]
 
 
@@ -110,6 +111,19 @@ class Measured:
     def drift(self) -> float:
         """The largest relative deviation of one of `reference` from their median; nothing is corrected by it."""
         return float(np.abs(self.reference / np.median(self.reference) - 1).max())
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the measurement doubtful, a line each."""
+        found = []
+        if not self.drift <= STEADY:
+            found.append(f"the reference cell {drift_in_words(self.drift)}.")
+        load = max(self.card.get(name) or 0.0 for name in ("load_average", "load_average_end"))
+        if load > self.card["cores"] + _OWN_LOAD:
+            found.append(
+                f"{load:g} processes wanted {self.card['cores']} cores at a time; measure again when it is quiet."
+            )
+        return found
 
     @property
     def seconds(self) -> float:

@@ -80,6 +80,7 @@ Column = Callable[[int], NDArray[np.float64]]
 
 def _columns(task: Task, plan: Plan, results: _Results) -> Iterator[tuple[Metric, int | None, Column]]:
     """Every metric with its epochs and a function from a seed to the column."""
+
     def metric(name: str, kind: Any, description: str) -> Metric:
         split, _, quantity = name.partition("_")
         unit = {"loss": task.loss_unit, "error": "%", "seconds": "s"}[quantity]

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.space import DEFAULT_SPACE, Enumerable, listed, space_named
 from surrogate_nas.training import task_named
+from surrogate_nas.training.machine import check_numbers
 from surrogate_nas.training.tasks import code_of
 
 ORDER_SEED = 0
+MOST_SEEDS = 1000
 
 
 class Job(NamedTuple):
@@ -45,6 +48,13 @@ class Plan:
     noisy_classes: int = 500
     classes: int | None = None
     space: str = DEFAULT_SPACE
+
+    def __post_init__(self) -> None:
+        check_numbers(epochs=self.epochs, seeds=self.seeds)
+        if self.seeds > MOST_SEEDS:
+            raise UserError(f"There are at most {MOST_SEEDS:,} seeds, not {self.seeds}.")
+        if not isinstance(self.noisy_classes, int) or self.noisy_classes < 0:
+            raise UserError(f"Classes of several seeds must be at least 0, not {self.noisy_classes!r:.80}.")
 
     @property
     def cells(self) -> Enumerable:
@@ -116,4 +126,3 @@ def describe(plan: Plan) -> dict[str, Any]:
         "epochs": plan.epochs,
         "digest": f"{task.digest} {code_of(plan.task)}",
     }
-

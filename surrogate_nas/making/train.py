@@ -20,13 +20,16 @@ _CELLS_A_BATCH = 2
 Progress = Callable[[int, int], None]
 
 
-def train_classes(plan: Plan, path: Path, *, workers: int = 1, progress: Progress | None = None) -> None:
+def train_classes(
+    plan: Plan, path: Path, *, workers: int = 1, engine: str = "processes", progress: Progress | None = None
+) -> None:
     """Train what the journal does not hold yet; may be interrupted and called again.
 
     Args:
         plan: What to train.
         path: The journal's file.
-        workers: Processes, each on one core.
+        workers: How many trainings at once, each on one core.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`.
         progress: Called with (trainings done, trainings in all).
 
     Raises:
@@ -39,7 +42,7 @@ def train_classes(plan: Plan, path: Path, *, workers: int = 1, progress: Progres
         missing = [job for job in jobs if job not in done]
         batches = [missing[i : i + _CELLS_A_BATCH] for i in range(0, len(missing), _CELLS_A_BATCH)]
         finished = len(jobs) - len(missing)
-        for outcome in run_jobs(partial(_train, plan), batches, workers=workers):
+        for outcome in run_jobs(partial(_train, plan), batches, workers=workers, engine=engine):
             for entry in outcome.result:
                 journal.append(entry)
             finished += len(outcome.result)

@@ -22,14 +22,13 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, Space, space_of
 from surrogate_nas.training.fast import LaneNetwork, Stack, faster
-from surrogate_nas.training.machine import cores, device_named
+from surrogate_nas.training.machine import check_numbers, cores, device_named
 from surrogate_nas.training.tasks import Split, Task
 
 EVALUATION_BATCH = {"cpu": 64}
 """By kind of device: on a CPU a batch's activations should stay in the cache."""
 STACKED_ON_GPU = 64
 WORST_ERROR = 100.0
-MOST_EPOCHS = 100_000
 SIZES = ("params", "macs")
 
 
@@ -159,25 +158,6 @@ def train(
             if progress:
                 progress(len(curves), len(cells))
     return [curves[i] for i in range(len(cells))]
-
-
-def check_numbers(**numbers: int) -> None:
-    """Check counts that a user gives; only a seed may be 0.
-
-    Args:
-        **numbers: By name, `epochs` among them.
-
-    Raises:
-        UserError: One is no whole number, too small, or a run of more epochs than anybody waits for.
-    """
-    for name, number in numbers.items():
-        least, what = (0 if name == "seed" else 1), name.replace("_", " ")
-        if not isinstance(number, int | np.integer) or isinstance(number, bool):
-            raise UserError(f"The {what} must be a whole number, not {number!r:.80}.")
-        if number < least:
-            raise UserError(f"The {what} must be at least {least}, not {number}.")
-        if name == "epochs" and number > MOST_EPOCHS:
-            raise UserError(f"A run has at most {MOST_EPOCHS:,} epochs, not {number}.")
 
 
 def _out_of_memory(error: Exception) -> bool:
