@@ -79,7 +79,7 @@ def test_interrupted_work_goes_on_and_trains_nothing_twice(trained: Path, tmp_pa
     train_classes(PLAN, path, progress=lambda *done: told.append(done))
     assert told[-1] == (5, 5) and told[0][0] > 2
     assert path.read_text().splitlines()[:3] == [line.strip() for line in lines[:3]]
-    jobs = [Job(*json.loads(line)["job"]) for line in path.read_text().splitlines()[1:]]
+    jobs = [Job(*json.loads(line)["entry"]["job"]) for line in path.read_text().splitlines()[1:]]
     assert sorted(jobs) == sorted(PLAN.jobs())
 
 

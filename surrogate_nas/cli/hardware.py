@@ -25,6 +25,7 @@ def measure(
     """Measure latency, peak memory and energy of cells on this machine."""
     if out.is_dir():
         raise UserError(f"{out} is a folder; name the file to write.")
+    from surrogate_nas.files import locked
     from surrogate_nas.hardware import Protocol, draw_cells
     from surrogate_nas.hardware import measure as run_measure
     from surrogate_nas.table import write_table
@@ -34,10 +35,10 @@ def measure(
     protocol = Protocol(device, threads, batch)
     network = task_named(task).network() if task else None
     journal = out.with_name(f"{out.name}.jsonl")
-    with progress_bar("visits") as progress:
+    with locked(out), progress_bar("visits") as progress:
         measured = run_measure(drawn, network, protocol, seed=seed, watts=watts, journal=journal, progress=progress)
-    write_table(measured.table(), out)
-    journal.unlink()
+        write_table(measured.table(), out)
+        journal.unlink(missing_ok=True)
     content = measured.summary() | {"file": str(out)}
     card = content["device_card"]
     rows = [

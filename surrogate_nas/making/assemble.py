@@ -13,12 +13,14 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.engine import raise_lost, run_jobs
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import Journal, home, replacing, table_path
 from surrogate_nas.hardware import Protocol, draw_cells, measure
@@ -74,33 +76,38 @@ def representatives() -> NDArray[np.intp]:
     return np.unique(nb201().classes, return_index=True)[1]
 
 
-def train_classes(plan: Plan, path: Path, *, workers: int = 1, progress: Progress | None = None) -> None:
+def train_classes(
+    plan: Plan, path: Path, *, workers: int = 1, engine: str = "processes", progress: Progress | None = None
+) -> None:
     """Train what the journal does not hold yet; may be interrupted and called again.
 
     Args:
         plan: What to train.
         path: The journal's file.
-        workers: Processes, each on one core.
+        workers: How many trainings at once, each on one core.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`.
         progress: Called with (trainings done, trainings in all).
 
     Raises:
-        UserError: There is no such task, its data is not here, or the journal is of another plan or damaged.
+        UserError: There is no such task, its data is not here, the journal is of another plan or damaged, or a worker
+            was killed (when all others have done their part).
     """
-    from joblib import Parallel, delayed
-
     with Journal(path, describe(plan)) as journal:
         done = {Job(*entry["job"]) for entry in journal.entries}
         jobs = plan.jobs()
         missing = [job for job in jobs if job not in done]
         batches = [missing[i : i + _CELLS_A_BATCH] for i in range(0, len(missing), _CELLS_A_BATCH)]
-        parallel = Parallel(n_jobs=min(workers, len(batches) or 1), return_as="generator_unordered")
-        finished = len(jobs) - len(missing)
-        for entries in parallel(delayed(_train)(plan.task, plan.epochs, batch) for batch in batches):
-            for entry in entries:
+        finished, lost = len(jobs) - len(missing), []
+        for outcome in run_jobs(partial(_train, plan.task, plan.epochs), batches, workers=workers, engine=engine):
+            if outcome.failure:
+                lost.append(outcome)
+                continue
+            for entry in outcome.result:
                 journal.append(entry)
-            finished += len(entries)
+            finished += len(outcome.job)
             if progress:
                 progress(finished, len(jobs))
+    raise_lost(lost)
 
 
 def journal_path(plan: Plan) -> Path:
