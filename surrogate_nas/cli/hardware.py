@@ -44,7 +44,7 @@ def measure(
             drawn, network, protocol, space=found, seed=seed, watts=watts, journal=journal, progress=progress
         )
         write_table(measured.table(), out)
-        journal.unlink()
+        journal.unlink(missing_ok=True)
     content = measured.summary() | {"file": str(out)}
     card = content["device_card"]
     rows = [

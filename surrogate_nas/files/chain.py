@@ -24,6 +24,7 @@ from surrogate_nas.files.locks import locked
 GROUP_SECONDS = 0.2
 """How long lines may wait in memory for those that follow."""
 _SEAL, _CLOSE, _DIGITS = b', "seal": "', b'"}', 16
+_encode = json.JSONEncoder(check_circular=False).encode
 _TAIL = len(_SEAL) + _DIGITS + len(_CLOSE)
 
 
@@ -139,7 +140,7 @@ class Chain:
         if self._broken:
             raise OSError(errno.EIO, "an earlier write failed")
         for entry in entries:
-            body = json.dumps(entry).encode()
+            body = _encode(entry).encode()
             self._seal = _sealed(self._seal, body)
             self._waiting.append(body[:-1] + _SEAL + self._seal + _CLOSE + b"\n")
         if time.monotonic() - self._committed >= GROUP_SECONDS:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.engine import run_jobs
+from surrogate_nas.engine import raise_lost, run_jobs
 from surrogate_nas.files import Journal
 from surrogate_nas.making.plan import Job, Plan, describe
 from surrogate_nas.training import task_named, train
@@ -34,20 +34,24 @@ def train_classes(
 
     Raises:
         UserError: There is no such task, its data is not here, the journal is of another plan or damaged, or a worker
-            was lost.
+            was killed (when all others have done their part).
     """
     with Journal(path, describe(plan)) as journal:
         done = {Job(*entry["job"]) for entry in journal.entries}
         jobs = plan.jobs()
         missing = [job for job in jobs if job not in done]
         batches = [missing[i : i + _CELLS_A_BATCH] for i in range(0, len(missing), _CELLS_A_BATCH)]
-        finished = len(jobs) - len(missing)
+        finished, lost = len(jobs) - len(missing), []
         for outcome in run_jobs(partial(_train, plan), batches, workers=workers, engine=engine):
+            if outcome.failure:
+                lost.append(outcome)
+                continue
             for entry in outcome.result:
                 journal.append(entry)
-            finished += len(outcome.result)
+            finished += len(outcome.job)
             if progress:
                 progress(finished, len(jobs))
+    raise_lost(lost)
 
 
 def _train(plan: Plan, jobs: Sequence[Job]) -> list[dict[str, Any]]:
