@@ -52,7 +52,7 @@ paper-latency: data  ## predictors of latency on unseen devices, published and o
 	$(BIN)/snas paper latency --workers $(WORKERS)
 
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --out data/fashion.h5 --workers $(WORKERS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
 
 optimum: data  ## cells evaluated until the optimum is found, beside Optuna's samplers
 	$(BIN)/python analysis/optimum.py --workers $(WORKERS)
