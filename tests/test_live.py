@@ -16,7 +16,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.kept import Kept, Trained
-from surrogate_nas.benchmarks.live import LiveBenchmark, open_live
+from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.strategies import STRATEGIES
@@ -171,7 +171,7 @@ def test_an_edited_task_is_answered_anew(tmp_path: Path, monkeypatch: pytest.Mon
     text = file.read_text()
 
     def ask() -> tuple[float, str]:
-        bench = open_live(f"{file}:TINY")
+        bench = sn.load(f"live:{file}:TINY")
         return float(bench.query(bench.space[11], "valid_loss")), bench.fingerprint
 
     first = ask()

@@ -34,6 +34,7 @@ class Run:
         real_seconds: Wall-clock seconds of strategy and evaluation together.
         strategy_seconds: Those spent in `ask` and `tell`.
         failure: What went wrong, or empty.
+        epochs: The objective's own; only trials after these can be the answer. None where training plays no part.
     """
 
     strategy: str
@@ -42,6 +43,12 @@ class Run:
     real_seconds: float
     strategy_seconds: float
     failure: str = ""
+    epochs: int | None = None
+
+    @property
+    def answers(self) -> list[Trial]:
+        """The trials after the objective's own epochs."""
+        return [trial for trial in self.trials if trial.epochs == self.epochs]
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -50,8 +57,8 @@ class Run:
 
     @property
     def incumbent(self) -> Trial:
-        """The best trial of the whole history, the earliest among equals."""
-        return min(self.trials, key=lambda trial: trial.score)
+        """The best trial of the whole history after the objective's own epochs, the earliest among equals."""
+        return min(self.answers, key=lambda trial: trial.score)
 
     @property
     def simulated_seconds(self) -> float:
@@ -60,7 +67,9 @@ class Run:
 
 
 _TRIALS = Lines(Trial, at_least={"index": 0, "epochs": 1, "cost_seconds": 0, "started": 0, "finished": 0})
-_RUNS = Lines(Run, without=("strategy", "run", "trials"), at_least={"real_seconds": 0, "strategy_seconds": 0})
+_RUNS = Lines(
+    Run, without=("strategy", "run", "trials"), at_least={"real_seconds": 0, "strategy_seconds": 0, "epochs": 1}
+)
 
 
 class RunLog:
