@@ -45,7 +45,11 @@ def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_cell_is_found_in_the_space_that_prints_it(pairs: Path) -> None:
     assert cell_named(f" {CELL} ") == (nb201(), nb201().parse(CELL))
     assert cell_named(STACK) == (macro(), macro()[0])
+    assert cell_named("11") == (nb201(), nb201()[11])
     for text, says in [
+        ("15625", "cells 0 to 15624, not 15625"),
+        ("9" * 5000, "cells 0 to 15624, not 9"),
+        ("-1", "Malformed cell"),
         ("conv_stack(layers=5, channels=8)", "layers of the space macro"),
         ("conv_stacks(layers=1)", "a cell of the space macro reads"),
         (CELL.replace("none", "conv"), "Unknown operation 'conv'"),
@@ -57,7 +61,7 @@ def test_a_cell_is_found_in_the_space_that_prints_it(pairs: Path) -> None:
             cell_named(text)
     space = register(f"{pairs}:Pairs")
     assert cell_named("pairs(wide=1, bias=yes)") == (space, space[1])  # type: ignore[index]
-    with pytest.raises(UserError, match="wide of the space pairs is 1, 2, 3, not '4'"):
+    with pytest.raises(UserError, match="wide of the space pairs is 1, 2, 3, not 4"):
         cell_named("pairs(wide=4, bias=yes)")
 
 

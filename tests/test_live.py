@@ -84,6 +84,15 @@ def test_every_strategy_searches_live(bench: LiveBenchmark, strategy: str) -> No
     assert max(t.score for t in run.trials if t.feasible) < min(t.score for t in run.trials if not t.feasible)
 
 
+def test_no_cell_is_trained_that_the_budget_does_not_reach(bench: LiveBenchmark, tmp_path: Path) -> None:
+    first = sn.search(bench, "random", "valid_loss", budget=3)
+    assert len(kept(tmp_path)) == 3
+    costs = [trial.cost_seconds for trial in first.trials]
+    again = sn.search(bench, "random", "valid_loss", budget_seconds=costs[0] + costs[1] + costs[2] / 2)
+    assert [trial.cost_seconds for trial in again.trials] == costs[:2]
+    assert len(kept(tmp_path)) == 3
+
+
 def test_a_comparison_has_a_report_and_no_regret(bench: LiveBenchmark, tmp_path: Path) -> None:
     assert bench.name
     made = sn.compare(f"live:{TINY}", ["random", "evolution"], runs=2, budget=12, folder=tmp_path / "out", workers=2)

@@ -24,7 +24,13 @@ def measure(
     watts: Annotated[float | None, typer.Option(help="Power to estimate energy with, if no counter is here.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure latency, peak memory and energy of cells on this machine."""
+    """Measure latency, peak memory and energy of cells on this machine.
+
+    \b
+    Examples:
+      snas measure --cells 200 --out local.h5
+      snas measure --cells 36 --space macro --task digits --out stacks.h5
+    """
     if os.path.isdir(out):
         raise UserError(f"{out} is a folder; name the file to write.")
     from surrogate_nas.files import locked

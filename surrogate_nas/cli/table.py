@@ -23,7 +23,13 @@ def table(
     beside: Annotated[str | None, typer.Option(help="A table of the same space whose order to compare.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Train every functional class of the space on a task and make a benchmark of it; interrupted, it goes on."""
+    """Train every functional class of a space on a task and make a benchmark of it; interrupted, it goes on.
+
+    \b
+    Examples:
+      snas table digits --workers 2
+      snas table digits --space macro
+    """
     from surrogate_nas.making.make import make_table
     from surrogate_nas.space import register
 

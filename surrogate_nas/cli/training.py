@@ -12,14 +12,20 @@ _CURVES = ("train_loss", "train_error", "valid_loss", "valid_error")
 
 
 def train(
-    cell: Annotated[str, typer.Argument(help="A cell as the field prints it, of any registered space.")],
+    cell: Annotated[str, typer.Argument(help="A cell as the field prints it, of any registered space, or its index.")],
     task: Annotated[str, typer.Option(help="A task's name, or file.py:TASK.")] = "digits",
     epochs: Annotated[int | None, typer.Option(help="The length of the run; the task's default if left out.")] = None,
     device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
     seed: Annotated[int, typer.Option(help="Seeds initial weights and batches.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Train one cell on a task and print its learning curve."""
+    """Train one cell on a task and print its learning curve.
+
+    \b
+    Examples:
+      snas train 11 --task digits
+      snas train "conv_stack(layers=2, channels=8)" --task rotation
+    """
     from surrogate_nas.space import cell_named
     from surrogate_nas.training import task_named
     from surrogate_nas.training import train as run_train

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from surrogate_nas.experiment.lines import Lines
 from surrogate_nas.files.chain import Chain, DamagedError, read_chain
 from surrogate_nas.space import Space
 from surrogate_nas.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas
 
 _END = "end"
 
@@ -59,6 +62,16 @@ class Run:
     def incumbent(self) -> Trial:
         """The best trial of the whole history after the objective's own epochs, the earliest among equals."""
         return min(self.answers, key=lambda trial: trial.score)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Every trial as a row: strategy, run, the trial's fields, and its metrics by name."""
+        import pandas
+
+        rows = []
+        for trial in self.trials:
+            row = {"strategy": self.strategy, "run": self.run, **_TRIALS.write(trial)}
+            rows.append({**{name: value for name, value in row.items() if name != "values"}, **trial.values})
+        return pandas.DataFrame(rows)
 
     @property
     def simulated_seconds(self) -> float:

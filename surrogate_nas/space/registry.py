@@ -20,7 +20,7 @@ from typing import Any
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.files import home, replacing
 from surrogate_nas.plugin import import_file
-from surrogate_nas.space.base import Cell, Space
+from surrogate_nas.space.base import Cell, Space, listed
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 
 ENTRY_POINT_GROUP = "surrogate_nas.spaces"
@@ -31,6 +31,7 @@ SPACES: dict[str, str] = {
 """The spaces that come with the project: name → ``module:function`` that gives the shared instance."""
 DEFAULT_SPACE = next(iter(SPACES))
 """Where no space is named."""
+_MOST_DIGITS = 18
 _opened: dict[str, Space] = {}
 
 
@@ -121,11 +122,16 @@ def cell_named(text: str) -> tuple[Space, Cell]:
     """Find the registered space that a printed cell is of.
 
     Args:
-        text: The string as the field prints it.
+        text: The string as the field prints it; a number is an index into the space that is meant where none is named.
 
     Raises:
         UserError: No space can read it; the message is that of the space whose cells look most like it.
     """
+    if text.strip().isdecimal():
+        usual, digits = listed(space_named(DEFAULT_SPACE)), text.strip()
+        if len(digits) > _MOST_DIGITS or int(digits) >= len(usual):
+            raise UserError(f"The space {usual.name} has the cells 0 to {len(usual) - 1}, not {digits:.80}.")
+        return usual, usual[int(digits)]
     refusals: list[tuple[float, UserError]] = []
     for space in _candidates():
         try:
