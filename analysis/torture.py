@@ -5,6 +5,7 @@ it looks for orphans in /proc. What is killed: the process group, the parent alo
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,14 +70,28 @@ def compared(folder: Path) -> Any:
     return summary, {run.name: run.read_text().splitlines()[:-1] for run in runs}
 
 
-def tabled(folder: Path) -> Any:
-    """Every column of the table without its seconds."""
+def digests(file: Path) -> dict[str, str]:
+    """A digest of every data set of an HDF5 file, those of seconds left out.
+
+    Args:
+        file: The file.
+    """
     import h5py
 
-    columns: dict[str, Any] = {}
-    with h5py.File(folder / "tiny.h5") as file:
-        file.visititems(lambda name, item: columns.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-    return {name: value.tolist() for name, value in sorted(columns.items()) if "seconds" not in name}
+    found: dict[str, str] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and "seconds" not in name:
+            found[name] = hashlib.sha256(np.asarray(item[()]).tobytes()).hexdigest()
+
+    with h5py.File(file) as opened:
+        opened.visititems(visit)
+    return found
+
+
+def tabled(folder: Path) -> Any:
+    """Every column of the table without its seconds."""
+    return digests(folder / "tiny.h5")
 
 
 def reproduced(folder: Path) -> Any:
@@ -94,22 +109,8 @@ def measured(folder: Path) -> Any:
 
 
 def fetched(folder: Path) -> Any:
-    """The digest that each fetched table was written with, recomputed values included."""
-    import h5py
-
-    tables = {}
-    for path in sorted((folder / "home" / "tables").glob("*.h5")):
-        with h5py.File(path) as file:
-            tables[path.name] = {name: item[()].tobytes().hex()[:4096] for name, item in _sets(file)}
-    return tables
-
-
-def _sets(file: Any) -> Iterator[tuple[str, Any]]:
-    import h5py
-
-    found: list[tuple[str, Any]] = []
-    file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
-    return iter(found)
+    """Every column of the fetched tables."""
+    return {path.name: digests(path) for path in sorted((folder / "home" / "tables").glob("*.h5"))}
 
 
 COMPARE = [
