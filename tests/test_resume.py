@@ -19,7 +19,7 @@ from surrogate_nas.comparison import compare, read_comparison
 from surrogate_nas.errors import UserError
 from tests.test_experiment import bare
 
-SETTLED: dict[str, Any] = {"runs": 2, "budget": 1000, "objective": "digital_error + 0.02*params + 0.01*macs"}
+SETTLED: dict[str, Any] = {"runs": 2, "budget": 400, "objective": "digital_error + 0.02*params + 0.01*macs"}
 SHORT: dict[str, Any] = {"runs": 2, "budget": 100}
 SWIFT = ["random", "local_search", "evolution", "reinforce"]
 CHILD = f"""
@@ -59,13 +59,13 @@ def trial_lines(folder: Path) -> dict[str, list[str]]:
     return {path.name: path.read_text().splitlines()[:-1] for path in sorted((folder / "runs").glob("*.jsonl"))}
 
 
-def test_killed_six_times_and_resumed_it_says_the_same(
+def test_killed_four_times_and_resumed_it_says_the_same(
     whole: tuple[Path, Any], analog: TableBenchmark, tmp_path: Path
 ) -> None:
     undisturbed, expected = whole
     folder, rng = tmp_path / "killed", np.random.default_rng(8)
-    for torn in (0, 1, 50, 99, 100, 30):
-        kill(folder, int(rng.integers(2, 1200)), torn)
+    for torn in (0, 1, 60, 100):
+        kill(folder, int(rng.integers(2, 700)), torn)
         last = max((folder / "runs").glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns).read_bytes()
         assert last.endswith(b"\n") == (torn in (0, 100)) and not last.splitlines()[-1].startswith(b'{"end"')
     resumed = compare(analog, SWIFT, folder=folder, **SETTLED)
