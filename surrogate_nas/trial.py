@@ -1,11 +1,26 @@
-"""A trial: what one evaluation of a cell told, and all that a strategy may know of it."""
+"""What a strategy asks for, and the trial that it is told: what one evaluation said, and all that it may know of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from surrogate_nas.space import Cell
+
+
+class Request(NamedTuple):
+    """An evaluation that a strategy which chooses epochs asks for.
+
+    Attributes:
+        cell: The cell.
+        epochs: The length of the training run, one of the strategy's `epochs`.
+        read: Further search metrics after that run that `Trial.values` shall hold, such as ``train_loss``.
+    """
+
+    cell: Cell
+    epochs: int
+    read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

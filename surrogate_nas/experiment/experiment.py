@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS
+from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, check_call_limit, introduce
 from surrogate_nas.experiment.run import execute_run
 from surrogate_nas.experiment.store import Run, Store
 from surrogate_nas.objective import Objective
-from surrogate_nas.strategies import StrategyLike, label, resolve
+from surrogate_nas.strategies import StrategyLike, label
 
 FIRST_CELLS = 10
 
@@ -76,8 +76,9 @@ class Experiment:
             raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
         if self.seed < 0:
             raise UserError(f"A seed must be at least 0, not {self.seed}.")
+        check_call_limit(self.call_limit_seconds)
         for strategy in self.strategies:
-            resolve(strategy)
+            introduce(strategy)
 
     @property
     def labels(self) -> list[str]:

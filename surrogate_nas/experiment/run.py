@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from surrogate_nas.experiment.guard import Hosted, StrategyError, hosted, own_cells
+from surrogate_nas.experiment.failure import StrategyError
+from surrogate_nas.experiment.guard import Hosted, hosted
 from surrogate_nas.experiment.ledger import Evaluator
 from surrogate_nas.experiment.store import Run, RunLog, Store
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.strategies import Strategy, StrategyLike, label, resolve
-from surrogate_nas.trial import Trial
+from surrogate_nas.strategies import StrategyLike, label
+from surrogate_nas.trial import Request, Trial
 
 if TYPE_CHECKING:
     from surrogate_nas.experiment.experiment import Experiment
@@ -70,16 +71,27 @@ def execute_run(experiment: Experiment, strategy: StrategyLike, run: int, store:
     with one_thread, store.log(name, run) if store else nullcontext() as log:
         search = _Search(experiment, log)
         started = time.perf_counter()
-        failure = ""
+        failure = trace = ""
         try:
-            search.go(resolve(strategy), run)
+            search.go(strategy, run)
         except StrategyError as error:
-            failure = f"Strategy {name} failed in run {run}: {error}"
+            failure, trace = f"Strategy {name} failed in run {run}: {error}", error.trace
         seconds = time.perf_counter() - started
         result = Run(name, run, search.trials, seconds, search.strategy_seconds, failure)
         if log is not None:
             log.finish(result)
+    if store is not None:
+        _keep(store, name, run, trace)
     return result
+
+
+def _keep(store: Store, name: str, run: int, trace: str) -> None:
+    """Keep the whole traceback of a failure, and none where a run was made anew and went well."""
+    file = f"failures/{name}-{run}.txt"
+    if trace:
+        store.write_text(file, trace)
+    else:
+        (store.folder / file).unlink(missing_ok=True)
 
 
 class _Search:
@@ -93,14 +105,14 @@ class _Search:
         self.evaluator = Evaluator(experiment.objective)
         self.space = experiment.objective.benchmark.space
 
-    def go(self, factory: type[Strategy], run: int) -> None:
+    def go(self, strategy: StrategyLike, run: int) -> None:
         experiment = self.experiment
         seed, limit = strategy_seed(experiment.seed, run), experiment.call_limit_seconds
-        with hosted(factory, self.space, seed=seed, limit=limit) as strategy:
+        with hosted(strategy, self.space, seed=seed, limit=limit) as made:
             try:
-                self._search(strategy, run)
+                self._search(made, run)
             finally:
-                self.strategy_seconds = strategy.seconds
+                self.strategy_seconds = made.seconds
 
     def _search(self, strategy: Hosted, run: int) -> None:
         experiment = self.experiment
@@ -120,7 +132,7 @@ class _Search:
 
     def _ask(self, strategy: Hosted) -> list[Cell]:
         n = min(strategy.batch_size, self.left())
-        return own_cells(strategy.ask(n), n, self.space)
+        return [asked.cell if isinstance(asked, Request) else asked for asked in strategy.ask(n)]
 
     def _evaluate(self, cells: list[Cell]) -> list[Trial]:
         seconds = self.experiment.budget.seconds
