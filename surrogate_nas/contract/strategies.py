@@ -22,7 +22,8 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.guard import Alarm, TimeLimitError, shown
+from surrogate_nas.experiment.failure import shown
+from surrogate_nas.experiment.guard import Alarm, TimeLimitError
 from surrogate_nas.experiment.ledger import Evaluator
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, Enumerable, EnumerableChoiceSpace, Space, nb201

@@ -74,7 +74,7 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
     line = f"{type(error).__name__} when it {when}"
     line = one_line(f"{line}: {said}" if said else line)
     place = _place([(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(own)], file)
-    return StrategyError(f"{line} ({place})" if place else line, _printed(error, own))
+    return StrategyError(f"{line} ({place})" if place else line, _printed(error, said, own))
 
 
 def place_in_dump(dump: str, file: str) -> str:
@@ -108,8 +108,11 @@ def _without_ours(trace: TracebackType | None) -> TracebackType | None:
     return trace
 
 
-def _printed(error: BaseException, trace: TracebackType | None) -> str:
+def _printed(error: BaseException, said: str, trace: TracebackType | None) -> str:
     try:
+        if len(said) > _LONGEST_TRACE:
+            frames = "".join(traceback.format_tb(trace))
+            return f"{frames[-_LONGEST_TRACE:]}{type(error).__name__}: {said[:_LONGEST_LINE]}...\n"
         return "".join(traceback.format_exception(type(error), error, trace))[-_LONGEST_TRACE:]
     except BaseException as other:  # noqa: BLE001 - a stranger's exception can raise when printed
         return f"{type(error).__name__}, which cannot be printed: {type(other).__name__}\n"

@@ -21,10 +21,17 @@ from types import FrameType
 from typing import Any
 
 from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.experiment.answers import Flags, flags_from_json, flags_of, flags_of_class, own_requests, requests_from_json
+from surrogate_nas.experiment.answers import (
+    Flags,
+    flags_from_json,
+    flags_of,
+    flags_of_class,
+    own_requests,
+    requests_from_json,
+)
 from surrogate_nas.experiment.failure import StrategyError, as_strategy_error, as_text
-from surrogate_nas.experiment.parcel import pack
 from surrogate_nas.experiment.nursery import START_SECONDS
+from surrogate_nas.experiment.parcel import pack
 from surrogate_nas.experiment.process import Child
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies import ENTRY_POINT_GROUP, Strategy, StrategyLike, is_builtin, known, label, resolve

@@ -14,6 +14,7 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from json import JSONEncoder
 from os import _exit as leave
 from os import getpid, read, write
@@ -41,7 +42,15 @@ def main(connection: int, log: int, space: Space | None) -> None:
         log: That of the file for stacks of a crash.
         space: The space that cells come from, where it is one of ours.
     """
-    guest = _Guest(space)
+    settle(log)
+    _host(connection, _Guest(space))
+    with suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    leave(0)  # not waiting for threads that never end
+
+
+def _host(connection: int, guest: _Guest) -> None:
     commands: Commands = {
         "load": (guest.load, "was loaded"),
         "make": (guest.make, "was made"),
@@ -49,12 +58,7 @@ def main(connection: int, log: int, space: Space | None) -> None:
         "ask": (guest.ask, "was asked"),
         "tell": (guest.tell, "was told"),
     }
-    settle(log)
     serve(connection, commands, lambda: guest.file)
-    del guest, commands  # what the strategy still has to write, it writes now
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    leave(0)  # not waiting for threads that never end
 
 
 def settle(log: int) -> None:
@@ -126,9 +130,11 @@ class _Guest:
     """The strategy."""
 
     _factory: type[Strategy]
+    _space: Space
 
     def __init__(self, space: Space | None) -> None:
-        self._space = space
+        if space is not None:
+            self._space = space
         self.file = ""
 
     def load(self, strategy: Parcel, space: Parcel | None) -> dict[str, Any]:

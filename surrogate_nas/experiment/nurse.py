@@ -58,7 +58,7 @@ def _tend(link: socket.socket, parent: int, born: set[int]) -> Job | None:
             return None
         order = pickle.loads(receive(link))
         if message == WAIT:
-            answer = _waited(*order, born)
+            answer = _waited(order[0], order[1], born)
         else:
             answer = _fork(order)
             if answer == 0:

@@ -82,7 +82,7 @@ def _can_be_imported(module: str) -> bool:
 
 
 def _by_value(objects: tuple[object, ...], modules: set[str]) -> bytes:
-    from joblib.externals import cloudpickle  # a second to import, and rarely needed
+    import cloudpickle  # slow to import, and rarely needed
 
     unknown: list[ModuleType] = [
         sys.modules[name]
