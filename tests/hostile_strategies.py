@@ -124,7 +124,7 @@ class RecursesWithoutEnd(Quiet):
 
 class AnswersTooMuch(Quiet):
     def ask(self, n):
-        host.requests_to_json = lambda requests: "x" * 100_000_000
+        host.cells_to_json = lambda requests: "x" * 100_000_000
         return super().ask(n)
 
 
@@ -173,7 +173,7 @@ class PatchesItsHost(Quiet):
 
 class SendsAForeignText(Quiet):
     def ask(self, n):
-        host.requests_to_json = lambda requests: ["a cell of nowhere"]
+        host.cells_to_json = lambda requests: ["a cell of nowhere"]
         return super().ask(n)
 
 
@@ -201,7 +201,7 @@ HARMFUL = {
     ClosesEverything: "when it was asked",
     RecursesWithoutEnd: "RecursionError when it was asked",
     AnswersTooMuch: "its answer takes 100,0",
-    LiesAboutItsLength: "returned 1 cells",
+    LiesAboutItsLength: "returned more than 1",
     ReturnsTheUntouchable: "do not touch",
     ReturnsTheUntouchableInAList: "do not touch",
     MutatesItsCells: "no cell of nb201",

@@ -18,7 +18,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.comparison import compare
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.answers import Flags, own_requests, requests_from_json, requests_to_json
+from surrogate_nas.experiment.answers import Flags, cells_from_json, cells_to_json, own_cells
 from surrogate_nas.experiment.experiment import Budget, Experiment
 from surrogate_nas.experiment.failure import StrategyError
 from surrogate_nas.experiment.guard import hosted, introduce
@@ -31,6 +31,7 @@ from tests import hostile_strategies
 from tests.hostile_strategies import HARMFUL, HARMLESS, PLACED
 
 FILE = hostile_strategies.__file__
+EPOCHS = (12, 200)
 LINES = Path(FILE).read_text().splitlines()
 
 
@@ -238,7 +239,7 @@ def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
         def ask(self, n: int) -> list[Any]:
             return [Request(self.space.sample(self.rng), 12, ("train_loss",))] * min(n, 1)
 
-    settings = {"known": {"cell": space[77].text}}
+    settings = {"known": {"cell": space[77].text}, "epochs": EPOCHS, "objectives": 2}
     with hosted(Curious, space, seed=0, limit=60, settings=settings) as made:
         assert made.flags == Flags(3, uses_known=True) and made.batch_size == 3
         assert made.ask(3) == [space[77]] * 3
@@ -252,31 +253,31 @@ def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
 @pytest.mark.parametrize(
     "sent",
     [None, [], "text", 3, {"cell": 1}, [None], [3], [["x", 12, []]], ["nowhere"], ["{0}", "{0}"], [["{0}", 0, []]],
-     [["{0}", 12, [1]]], [["{0}", True, "x"]], [["{0}", 10**30, []]], [[]], [["{0}"]]],
+     [["{0}", 12, [1]]], [["{0}", 13, []]], [["{0}", True, "x"]], [["{0}", 10**30, []]], [[]], [["{0}"]]],
 )  # fmt: skip
 def test_what_a_process_sends_is_believed_in_nothing(sent: Any, space: NB201) -> None:
     content = json.loads(json.dumps(sent).replace("{0}", space[3].text))
     with pytest.raises(StrategyError, match=r"its process sent .* (instead of|no cell)"):
-        requests_from_json(content, 1, space, chooses_epochs=True)
+        cells_from_json(content, 1, space, EPOCHS)
 
 
 def test_requests_survive_the_way(space: NB201) -> None:
     asked = [space[1], Request(space[2], 12, ("train_loss",))]
-    sent = json.loads(json.dumps(requests_to_json(asked)))
-    assert requests_from_json(sent, 2, space, chooses_epochs=True) == asked
+    sent = json.loads(json.dumps(cells_to_json(asked)))
+    assert cells_from_json(sent, 2, space, EPOCHS) == asked
     with pytest.raises(StrategyError):
-        requests_from_json(sent, 2, space, chooses_epochs=False)
-    with pytest.raises(StrategyError, match="no number|not a number"):
-        own_requests([Request(space[2], "many")], 1, space, chooses_epochs=True)  # type: ignore[arg-type]
+        cells_from_json(sent, 2, space)
+    with pytest.raises(StrategyError, match="not one of 12, 200"):
+        own_cells([Request(space[2], "many")], 1, space, EPOCHS)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("index", [-1, 9930, 10**9])
 def test_the_index_of_a_strangers_cell_is_never_believed(index: int, space: NB201) -> None:
     """Nor the choices, where they are those of another cell."""
-    (found,) = own_requests([Cell(space[3].choices, space[3].text, index)], 1, space)
+    (found,) = own_cells([Cell(space[3].choices, space[3].text, index)], 1, space)
     assert found is space[3]
     with pytest.raises(StrategyError, match="no cell of nb201"):
-        own_requests([Cell(space[4].choices, space[3].text, index)], 1, space)
+        own_cells([Cell(space[4].choices, space[3].text, index)], 1, space)
 
 
 @pytest.mark.parametrize("limit", [math.nan, math.inf, -1, 0, "many", None, True, [1]])

@@ -18,7 +18,10 @@ from surrogate_nas.strategies import Strategy
 from surrogate_nas.trial import Request
 
 _LARGEST_BATCH = 10**6
-_LONGEST_RUN = 10**6
+
+
+DECLARED = {"known": "uses_known", "epochs": "chooses_epochs", "objectives": "many_objectives"}
+"""What a strategy may be given beside the space, and the flag by which its class declares that it reads it."""
 
 
 class Flags(NamedTuple):
@@ -26,9 +29,9 @@ class Flags(NamedTuple):
 
     Attributes:
         batch_size: How many cells it likes to be asked for at once, at least 1.
-        chooses_epochs: Whether it asks for `Request`s.
-        many_objectives: Whether it is told a vector of scores.
-        uses_known: Whether it is given what the objective knows for free.
+        chooses_epochs: Whether it may ask for other epochs than the objective's.
+        many_objectives: Whether it reads the scores of several objectives.
+        uses_known: Whether it reads what the objective knows for free.
     """
 
     batch_size: int = 1
@@ -81,17 +84,17 @@ def flags_from_json(content: Any) -> Flags:
     return Flags(**content)
 
 
-def own_requests(asked: Any, n: int, space: Space, *, chooses_epochs: bool = False) -> list[Cell | Request]:
-    """What a strategy asks for, with the space's own cells.
+def own_cells(asked: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
+    """The space's own cells for what a strategy returned, in requests where it may choose epochs.
 
     Args:
         asked: What `ask` returned.
         n: The most that it might.
         space: The space, where every cell is looked up by its string.
-        chooses_epochs: Whether the strategy may return `Request`s.
+        epochs: What a request may ask for; none where the strategy does not choose.
 
     Raises:
-        StrategyError: It is no list of 1 to `n` cells of the space (or requests of them).
+        StrategyError: It is no list of 1 to `n` cells of the space, or a request is not for these epochs.
     """
     if not isinstance(asked, Sequence) or isinstance(asked, str):
         raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
@@ -99,66 +102,58 @@ def own_requests(asked: Any, n: int, space: Space, *, chooses_epochs: bool = Fal
     if not taken:
         raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
     if len(taken) > n:
-        raise StrategyError(f"ask({n}) returned {len(asked)} cells.")
-    return [_own(item, n, space, chooses_epochs=chooses_epochs) for item in taken]
+        raise StrategyError(f"ask({n}) returned more than {n}: {len(asked)} cells.")
+    return [_own(one, n, space, epochs) for one in taken]
 
 
-def _own(item: Any, n: int, space: Space, *, chooses_epochs: bool) -> Cell | Request:
-    if isinstance(item, Request) and chooses_epochs:
-        return Request(_own_cell(item.cell, n, space), _epochs(item.epochs, n), tuple(map(str, item.read)))
-    return _own_cell(item, n, space)
-
-
-def _own_cell(cell: Any, n: int, space: Space) -> Cell:
+def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Request:
+    cell = asked.cell if isinstance(asked, Request) else asked
     if not isinstance(cell, Cell) or cell not in space:
         raise StrategyError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}.")
-    return space.cell(cell)
+    if not isinstance(asked, Request):
+        return space.cell(cell)
+    if not epochs:
+        raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs: declare chooses_epochs.")
+    if asked.epochs not in epochs:
+        held = ", ".join(map(str, epochs))
+        raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {held}.")
+    return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))
 
 
-def _epochs(epochs: Any, n: int) -> int:
-    try:
-        number = operator.index(epochs)
-    except TypeError:
-        number = 0
-    if not 1 <= number <= _LONGEST_RUN:
-        raise StrategyError(f"ask({n}) returned a request for {shown(epochs)} epochs, not a number from 1 on.")
-    return number
-
-
-def requests_to_json(requests: Sequence[Cell | Request]) -> list[Any]:
-    """Write requests as JSON: a cell as its text.
+def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:
+    """Write cells as their texts, and requests as lists.
 
     Args:
-        requests: What `own_requests` gave.
+        asked: What `own_cells` gave.
     """
-    return [r.text if isinstance(r, Cell) else [r.cell.text, r.epochs, list(r.read)] for r in requests]
+    return [one.text if isinstance(one, Cell) else [one.cell.text, one.epochs, list(one.read)] for one in asked]
 
 
-def requests_from_json(content: Any, n: int, space: Space, *, chooses_epochs: bool) -> list[Cell | Request]:
+def cells_from_json(content: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
     """Look up what another process asks for; nothing of it is believed.
 
     Args:
         content: Any JSON value.
         n: The most that it may ask for.
         space: The space, where every cell is looked up by its string.
-        chooses_epochs: Whether it may send requests with epochs.
+        epochs: What a request may ask for; none where the strategy does not choose.
 
     Raises:
-        StrategyError: It is no list of 1 to `n` cells of the space (or requests of them).
+        StrategyError: It is no list of 1 to `n` cells of the space, or requests for these epochs.
     """
     if not isinstance(content, list) or not 1 <= len(content) <= n:
         raise StrategyError(f"its process sent {shown(content)} instead of 1 to {n} cells.")
-    return [_from_json(item, space, chooses_epochs=chooses_epochs) for item in content]
+    return [_from_json(one, space, epochs) for one in content]
 
 
-def _from_json(item: Any, space: Space, *, chooses_epochs: bool) -> Cell | Request:
-    match item:
+def _from_json(one: Any, space: Space, epochs: Sequence[int]) -> Cell | Request:
+    match one:
         case str():
-            return _looked_up(item, space)
-        case [str() as text, int() as epochs, list() as read] if chooses_epochs:
-            if 1 <= epochs <= _LONGEST_RUN and all(isinstance(name, str) for name in read):
-                return Request(_looked_up(text, space), epochs, tuple(read))
-    raise StrategyError(f"its process sent {shown(item)} instead of a cell.")
+            return _looked_up(one, space)
+        case [str() as text, int() as asked, list() as read]:
+            if asked in epochs and all(isinstance(name, str) for name in read):
+                return Request(_looked_up(text, space), asked, tuple(read))
+    raise StrategyError(f"its process sent {shown(one)} instead of a cell.")
 
 
 def _looked_up(text: str, space: Space) -> Cell:

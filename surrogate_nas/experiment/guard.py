@@ -22,12 +22,13 @@ from typing import Any
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.experiment.answers import (
+    DECLARED,
     Flags,
+    cells_from_json,
     flags_from_json,
     flags_of,
     flags_of_class,
-    own_requests,
-    requests_from_json,
+    own_cells,
 )
 from surrogate_nas.experiment.failure import StrategyError, as_strategy_error, as_text
 from surrogate_nas.experiment.nursery import START_SECONDS
@@ -99,11 +100,36 @@ class Hosted(ABC):
 
     flags: Flags
     seconds: float = 0.0
+    _epochs: Sequence[int] = ()
 
     @property
     def batch_size(self) -> int:
         """How many cells it likes to be asked for at once."""
         return self.flags.batch_size
+
+    @property
+    def chooses_epochs(self) -> bool:
+        """Whether it may ask for other epochs than the objective's."""
+        return self.flags.chooses_epochs
+
+    @property
+    def many_objectives(self) -> bool:
+        """Whether it reads the scores of several objectives."""
+        return self.flags.many_objectives
+
+    def give(self, settings: Mapping[str, Any] | None) -> None:
+        """Give it what it declares that it reads (`DECLARED`), before it is asked.
+
+        Args:
+            settings: By attribute; those that it does not declare are left out.
+        """
+        wanted = {name: value for name, value in (settings or {}).items() if getattr(self.flags, DECLARED[name])}
+        self._epochs = wanted.get("epochs", ())
+        if wanted:
+            self._set(wanted)
+
+    @abstractmethod
+    def _set(self, settings: Mapping[str, Any]) -> None: ...
 
     @abstractmethod
     def ask(self, n: int) -> list[Cell | Request]:
@@ -143,13 +169,13 @@ class _Inside(Hosted):
         self._strategy: Strategy = self._call(lambda: factory(space, seed=seed), "was made")
         self.flags = flags_of(self._strategy)
 
-    def give(self, settings: Mapping[str, object]) -> None:
+    def _set(self, settings: Mapping[str, Any]) -> None:
         for name, value in settings.items():
             setattr(self._strategy, name, value)
 
     def ask(self, n: int) -> list[Cell | Request]:
         asked = self._call(lambda: self._strategy.ask(n), "was asked")
-        return own_requests(asked, n, self._space, chooses_epochs=self.flags.chooses_epochs)
+        return own_cells(asked, n, self._space, self._epochs)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         self._call(lambda: self._strategy.tell(trials), "was told")
@@ -183,13 +209,12 @@ class _Outside(Hosted):
             self.child.kill()
             raise
 
-    def give(self, settings: Mapping[str, object]) -> None:
-        if settings:
-            self._call("give", pack(dict(settings)), when="was given what is known")
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        parcel = pack(dict(settings), shared=self._space)
+        self.child.call("give", parcel, limit=max(self._limit, START_SECONDS), when="was given what it reads")
 
     def ask(self, n: int) -> list[Cell | Request]:
-        found = self._call("ask", n, when="was asked")
-        return requests_from_json(found, n, self._space, chooses_epochs=self.flags.chooses_epochs)
+        return cells_from_json(self._call("ask", n, when="was asked"), n, self._space, self._epochs)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         self._call("tell", list(trials), when="was told")
@@ -200,7 +225,7 @@ class _Outside(Hosted):
 
 @contextmanager
 def hosted(
-    strategy: StrategyLike, space: Space, *, seed: int, limit: float, settings: Mapping[str, object] | None = None
+    strategy: StrategyLike, space: Space, *, seed: int, limit: float, settings: Mapping[str, Any] | None = None
 ) -> Iterator[Hosted]:
     """Make a strategy and let it go at the end.
 
@@ -209,8 +234,7 @@ def hosted(
         space: The space that cells come from.
         seed: The root of the strategy's randomness.
         limit: The longest that one call may take, in seconds.
-        settings: Attributes that are set before it is asked; ``known`` only where the strategy declares `uses_known`,
-            and so for every name.
+        settings: What it is given where it declares that it reads it.
 
     Raises:
         StrategyError: It could not be made.
@@ -218,20 +242,16 @@ def hosted(
     if is_builtin(strategy):
         with Alarm() as alarm:
             inside = _Inside(resolve(strategy), space, seed, limit, alarm)
-            inside.give(_wanted(settings, inside.flags))
+            inside.give(settings)
             yield inside
         return
     outside = _Outside(strategy, space, seed, limit)
     try:
-        outside.give(_wanted(settings, outside.flags))
+        outside.give(settings)
         yield outside
         outside.child.end()
     finally:
         outside.child.kill()
-
-
-def _wanted(settings: Mapping[str, object] | None, flags: Flags) -> dict[str, object]:
-    return {name: value for name, value in (settings or {}).items() if getattr(flags, f"uses_{name}", False)}
 
 
 def introduce(strategy: StrategyLike) -> Flags:

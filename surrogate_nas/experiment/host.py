@@ -13,14 +13,14 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from json import JSONEncoder
 from os import _exit as leave
 from os import getpid, read, write
 from typing import Any
 
-from surrogate_nas.experiment.answers import flags_of, flags_of_class, own_requests, requests_to_json
+from surrogate_nas.experiment.answers import cells_to_json, flags_of, flags_of_class, own_cells
 from surrogate_nas.experiment.failure import StrategyError, as_strategy_error
 from surrogate_nas.experiment.parcel import Parcel, unpack
 from surrogate_nas.experiment.wire import HEAD, LARGEST_ANSWER
@@ -131,6 +131,7 @@ class _Guest:
 
     _factory: type[Strategy]
     _space: Space
+    _epochs: Sequence[int] = ()
 
     def __init__(self, space: Space | None) -> None:
         if space is not None:
@@ -151,18 +152,19 @@ class _Guest:
     def make(self, seed: int) -> dict[str, Any]:
         """Make it; the answer is its flags."""
         self._strategy = self._factory(self._space, seed=seed)
-        self._flags = flags_of(self._strategy)
-        return self._flags._asdict()
+        return flags_of(self._strategy)._asdict()
 
     def give(self, parcel: Parcel) -> None:
         """Set attributes of it."""
-        for name, value in unpack(parcel)[0].items():
+        for name, value in unpack(parcel, self._space)[0].items():
             setattr(self._strategy, name, value)
+            if name == "epochs":
+                self._epochs = value
 
     def ask(self, n: int) -> list[Any]:
         """The texts of the cells that it asks for."""
-        asked = self._strategy.ask(n)
-        return requests_to_json(own_requests(asked, n, self._space, chooses_epochs=self._flags.chooses_epochs))
+        cells = own_cells(self._strategy.ask(n), n, self._space, self._epochs)
+        return cells_to_json(cells)
 
     def tell(self, trials: list[Trial]) -> None:
         """Tell it trials."""

@@ -5,6 +5,7 @@ Only in this direction: what that process sends is JSON.
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from typing import Any, NamedTuple
 
 from surrogate_nas.experiment.failure import StrategyError, one_line
 from surrogate_nas.plugin import import_file, origin
+
+_NOTHING = object()
 
 
 class Parcel(NamedTuple):
@@ -29,7 +32,27 @@ class Parcel(NamedTuple):
     content: bytes
 
 
-def pack(*objects: object) -> Parcel:
+class _Pickler(pickle.Pickler):
+    """Sends a space that the other process has as a mark."""
+
+    def __init__(self, file: io.BytesIO, shared: object) -> None:
+        super().__init__(file)
+        self._shared = shared
+
+    def persistent_id(self, item: Any) -> str | None:
+        return "shared" if item is self._shared else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, shared: object) -> None:
+        super().__init__(file)
+        self._shared = shared
+
+    def persistent_load(self, _: Any) -> object:
+        return self._shared
+
+
+def pack(*objects: object, shared: object = _NOTHING) -> Parcel:
     """Pack objects for another process.
 
     Classes that it can import go by name, those of a user's file with that file, and all others (of a notebook, of a
@@ -37,6 +60,7 @@ def pack(*objects: object) -> Parcel:
 
     Args:
         objects: Strategies' classes, spaces, what they hold.
+        shared: What the other process has already.
 
     Raises:
         StrategyError: One of them cannot be sent.
@@ -47,7 +71,8 @@ def pack(*objects: object) -> Parcel:
     try:
         if importable:
             try:
-                return Parcel(files, pickle.dumps(objects))
+                _Pickler(content := io.BytesIO(), shared).dump(objects)
+                return Parcel(files, content.getvalue())
             except (pickle.PicklingError, AttributeError, TypeError):
                 pass
         return Parcel(files, _by_value(objects, modules))
@@ -59,15 +84,16 @@ def pack(*objects: object) -> Parcel:
         ) from error
 
 
-def unpack(parcel: Parcel) -> tuple[Any, ...]:
+def unpack(parcel: Parcel, shared: object = _NOTHING) -> tuple[Any, ...]:
     """Take out what `pack` packed; in the process that was started for it.
 
     Args:
         parcel: From the parent process.
+        shared: What this process has already.
     """
     for file, what in parcel.files:
         import_file(file, what)
-    content: tuple[Any, ...] = pickle.loads(parcel.content)
+    content: tuple[Any, ...] = _Unpickler(io.BytesIO(parcel.content), shared).load()
     return content
 
 
