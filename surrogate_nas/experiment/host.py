@@ -44,10 +44,15 @@ def main(connection: int, log: int, space: Space | None) -> None:
     """
     settle(log)
     _host(connection, _Guest(space))
+    leave_quietly()
+
+
+def leave_quietly() -> None:
+    """End the process without waiting for threads that never end."""
     with suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
-    leave(0)  # not waiting for threads that never end
+    leave(0)
 
 
 def _host(connection: int, guest: _Guest) -> None:

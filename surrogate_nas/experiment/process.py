@@ -60,6 +60,11 @@ class Child:
             theirs.close()
             os.close(output)
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked further."""
+        return not self._log.closed
+
     def _born(self, birth: Birth, fds: list[int]) -> int:
         try:
             return self._nursery.fork(birth, fds)
