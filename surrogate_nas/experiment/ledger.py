@@ -7,9 +7,14 @@ again would be. Only training a cell on, where the benchmark holds all epochs of
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, cast
 
+import numpy as np
+
+from surrogate_nas.benchmarks.base import Values
+from surrogate_nas.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.trial import Request, Trial
@@ -65,6 +70,7 @@ class Ledger:
         self.cost = 0.0
         self._names = [str(question) for question in objective.questions()]
         self._several = objective.parts > 1
+        self._one_by_one, self._one_curve = objective.benchmark.one_by_one, objective.benchmark.one_curve
         self._archive = _Archive(objective.benchmark.space) if objective.has_history else None
         self._trained: dict[Cell, int] = {}
 
@@ -77,14 +83,9 @@ class Ledger:
         Raises:
             UserError: The benchmark does not hold what is asked for.
         """
-        if self.objective.benchmark.one_by_one:
-            for one in asked:
-                yield from self._group([one])
-        elif any(isinstance(one, Request) for one in asked):
-            for one in asked:
-                yield from self._group([one])
-        else:
-            yield from self._group(asked)
+        if self._one_by_one or any(type(one) is Request for one in asked):
+            return (outcome for one in asked for outcome in self._group([one]))
+        return self._group(asked)
 
     def evaluate(self, asked: Sequence[Asked], cost_limit: float = float("inf")) -> Iterator[Trial]:
         """Evaluate cells one after another, as far as the cost allows; each trial is made when it is taken.
@@ -106,19 +107,52 @@ class Ledger:
     def _group(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
         """Evaluate cells with one look-up; of requests, one at a time."""
         epochs, names, questions = self.objective.epochs, self._names, None
-        cells = [one.cell if isinstance(one, Request) else one for one in asked]
-        if isinstance(asked[0], Request):
-            epochs = asked[0].epochs
-            questions = self.objective.questions(epochs, asked[0].read)
+        first = asked[0]
+        if isinstance(first, Request):
+            cells, epochs = [first.cell], first.epochs
+            questions = self.objective.questions(epochs, first.read)
             names = [str(question) for question in questions]
-        values, scores, cost = self.objective.look_up(cells, questions)
+        else:
+            cells = cast(list[Cell], asked)
+        values, cost = self.objective.measure(cells, questions)
+        return self._outcomes(cells, epochs, names, values, cost)
+
+    def given(self, cell: Cell, values: Mapping[str, float], cost: float) -> Outcome:
+        """An evaluation that somebody else made.
+
+        Args:
+            cell: A cell of the space.
+            values: The objective's metrics, in natural units; those that are known for free may be left out.
+            cost: What it is charged.
+
+        Raises:
+            UserError: A metric is missing that needs training, or is no finite number.
+        """
+        benchmark, row = self.objective.benchmark, []
+        for question in self.objective.questions():
+            value = values.get(str(question), values.get(question.metric))
+            if value is None:
+                free = benchmark.free(question, self.objective.seed)
+                if free is None:
+                    raise UserError(f"{question} of {cell} is missing: it takes a training to know it.")
+                value = free([cell])[0]
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise UserError(f"{question} of {cell} is a finite number, not {value!r:.80}.")
+            row.append(float(value))
+        (outcome,) = self._outcomes([cell], self.objective.epochs, self._names, np.array([row]), np.array([cost]))
+        return outcome
+
+    def _outcomes(
+        self, cells: Sequence[Cell], epochs: int | None, names: Sequence[str], values: Values, cost: Values
+    ) -> Iterator[Outcome]:
+        scores = self.objective.combine(values)
         vectors = map(tuple, scores.vector.tolist()) if self._several else [()] * len(cells)
         rows = zip(
             cells, values.tolist(), scores.score.tolist(), scores.loss.tolist(), scores.penalty.tolist(),
             scores.feasible.tolist(), vectors, cost.tolist(), strict=True,
         )  # fmt: skip
         for cell, row, score, loss, penalty, feasible, vector, spent in rows:
-            charged = self._continued(cell, epochs, spent) if self.objective.benchmark.one_curve else spent
+            charged = self._continued(cell, epochs, spent) if self._one_curve else spent
             yield Outcome(cell, epochs, names, row, score, loss, penalty, feasible, vector, charged)
 
     def _continued(self, cell: Cell, epochs: int | None, cost: float) -> float:
@@ -152,7 +186,7 @@ class Ledger:
             finished=started + outcome.cost,
             scores=outcome.scores,
         )
-        if outcome.epochs is not None and self.objective.benchmark.one_curve:
+        if self._one_curve and outcome.epochs is not None:
             self._trained[outcome.cell] = max(outcome.epochs, self._trained.get(outcome.cell, 0))
         self.evaluations += 1
         self.cost += outcome.cost

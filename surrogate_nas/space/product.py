@@ -128,7 +128,7 @@ class ChoiceSpace(Space):
             raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}.")
         for (position, _, option), options in zip(pairs, self.options, strict=True):
             if option not in options:
-                raise UserError(f"{position} of the space {self.name} is {', '.join(options)}, not {option!r:.80}.")
+                raise UserError(f"{position} of the space {self.name} is {', '.join(options)}, not {option:.80}.")
         return self.at([options.index(option) for (*_, option), options in zip(pairs, self.options, strict=True)])
 
     def cell(self, given: Cell | str | Sequence[int]) -> Cell:
@@ -286,6 +286,21 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         """
         return self._cells[int(rng.integers(len(self._cells)))]
 
+    def cell(self, given: Cell | str | Sequence[int]) -> Cell:
+        """This space's own cell for a cell, its string, or one option index per position.
+
+        Args:
+            given: Any of them.
+
+        Raises:
+            UserError: It names no cell of this space.
+        """
+        if type(given) is Cell:  # the search loop comes here three times a cell
+            found = self._by_text.get(given.text)
+            if found is not None:
+                return found
+        return super().cell(given)
+
     @cached_property
     def _around(self) -> list[list[Cell] | None]:
         return [None] * len(self._cells)
@@ -296,12 +311,18 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         Args:
             cell: The centre.
         """
-        place = self.cell(cell).index
+        place = self._place(cell)
         around = self._around[place]
         if around is None:
             around = [self._by_choices[c] for c in self._steps(self._cells[place].choices) if c in self._by_choices]
             self._around[place] = around
         return around
+
+    def _place(self, cell: Cell) -> int:
+        """The cell's index, looked up by its string where it is not the space's own object."""
+        place = cell.index
+        own = 0 <= place < len(self._cells) and self._cells[place] is cell
+        return place if own else self.cell(cell).index
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Re-draw one option, uniformly among `neighbours`.
@@ -313,7 +334,7 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         Raises:
             UserError: The cell has no neighbour.
         """
-        around = self.neighbours(cell)
+        around = self._around[self._place(cell)] or self.neighbours(cell)
         if not around:
             raise UserError(f"{cell} has no neighbour in the space {self.name}.")
         return around[int(rng.integers(len(around)))]
