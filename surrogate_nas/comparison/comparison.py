@@ -20,6 +20,7 @@ from surrogate_nas.experiment.store import Run, Store, provenance
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.trial import Trial
 
 ObjectiveLike = str | Expression | Objective | None
 
@@ -61,33 +62,50 @@ class Comparison:
         """The best score of the space; None where it is undefined."""
         return self.objective.optimum()
 
-    def scores(self, strategy: str) -> Values:
-        """The final score of every finished run of a strategy, shape ``(runs,)``.
+    def feasible_runs_of(self, strategy: str) -> list[Run]:
+        """The finished runs of a strategy that found a feasible cell; only these have a score.
 
         Args:
             strategy: Its name.
         """
-        return np.array([run.incumbent.score for run in self.runs_of(strategy)])
+        return [run for run in self.runs_of(strategy) if run.incumbent.feasible]
+
+    @property
+    def found_feasible(self) -> bool:
+        """Whether some finished run found a feasible cell."""
+        return any(self.feasible_runs_of(name) for name in self.strategies)
+
+    def scores(self, strategy: str) -> Values:
+        """The final score of every finished run of a strategy that found a feasible cell, shape ``(runs,)``.
+
+        Args:
+            strategy: Its name.
+        """
+        return np.array([run.incumbent.score for run in self.feasible_runs_of(strategy)])
 
     def regrets(self, strategy: str) -> Values | None:
-        """Final score minus the optimum, shape ``(runs,)``; None where it is undefined.
+        """Final score minus the optimum, shape ``(runs,)`` as `scores`; None where it is undefined.
 
         Args:
             strategy: Its name.
         """
-        return None if self.optimum is None else self.scores(strategy) - self.optimum
+        scores = self.scores(strategy)
+        return None if self.optimum is None or not len(scores) else scores - self.optimum
 
-    def summary(self, strategy: str) -> Summary:
-        """The final scores in a few numbers.
+    def summary(self, strategy: str) -> Summary | None:
+        """The final scores in a few numbers; None where no run found a feasible cell.
 
         Args:
             strategy: Its name.
         """
-        return summarise(self.scores(strategy))
+        scores = self.scores(strategy)
+        return summarise(scores) if len(scores) else None
 
     @cached_property
     def tests(self) -> list[PairedTest]:
-        """Every pair of strategies over the runs that all of them finished."""
+        """Every pair of strategies over the runs that all finished; a run without a feasible cell loses to one with."""
+        if not self.found_feasible:
+            return []
         finished = [{run.run for run in self.runs_of(name)} for name in self.strategies]
         shared = set.intersection(*finished) if finished else set()
         scores = {
@@ -109,23 +127,28 @@ class Comparison:
         }
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
-        runs = self.runs_of(name)
+        runs, summary = self.runs_of(name), self.summary(name)
         regrets = self.regrets(name)
-        best = min((run.incumbent for run in runs), key=lambda trial: trial.score)
         return {
             "name": name,
             "runs": len(runs),
-            "score": self.summary(name).to_json(),
+            "feasible_runs": len(self.feasible_runs_of(name)),
+            "score": Summary.nothing() if summary is None else summary.to_json(),
             "regret": {
                 "mean": None if regrets is None else float(regrets.mean()),
                 "median": None if regrets is None else float(np.median(regrets)),
             },
-            "best": {"cell": str(best.cell), "score": best.score, "final": final_metrics(self.objective, best.cell)},
+            "best": self._best_json(min((run.incumbent for run in runs), key=lambda trial: trial.score)),
             "evaluations": sum(len(run.trials) for run in runs),
             "distinct_cells": sum(len({trial.cell for trial in run.trials}) for run in runs),
             "simulated_seconds": sum(run.simulated_seconds for run in runs),
             "real_seconds": sum(run.real_seconds for run in runs),
         }
+
+    def _best_json(self, best: Trial) -> dict[str, Any]:
+        if not best.feasible:
+            return {"cell": None, "score": None, "final": {}}
+        return {"cell": str(best.cell), "score": best.score, "final": final_metrics(self.objective, best.cell)}
 
 
 def final_metrics(objective: Objective, cell: Cell) -> dict[str, float]:

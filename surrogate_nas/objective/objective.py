@@ -234,6 +234,6 @@ class Objective:
         return self.look_up(listed(self.benchmark.space))[1]
 
     def optimum(self) -> float | None:
-        """The best score of the space; None where it is undefined."""
+        """The best score of the space; None where it is undefined, as where no cell is feasible."""
         scores = self.over_space()
-        return None if scores is None else float(scores.score.min())
+        return None if scores is None or not scores.feasible.any() else float(scores.score.min())

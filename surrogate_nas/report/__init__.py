@@ -32,5 +32,5 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
             temporary.write_bytes(picture.png)
     path = folder / "report.html"
     with replacing(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
     return path
