@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from surrogate_nas.comparison import Comparison
+from typing import TYPE_CHECKING
+
 from surrogate_nas.files import replacing
-from surrogate_nas.report.page import Page
+
+if TYPE_CHECKING:
+    from surrogate_nas.comparison import Comparison
 
 __all__ = ["write_report"]
 
@@ -25,6 +28,8 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
     Raises:
         UserError: The folder cannot be written.
     """
+    from surrogate_nas.report.page import Page  # it draws: whoever wants a number only does not wait for that
+
     page = Page(comparison, command)
     html = page.html()
     for picture in page.pictures:
