@@ -12,6 +12,7 @@ import torch
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, task_named, train
+from surrogate_nas.training.places import FASHION_VARIABLE
 from surrogate_nas.training.tasks import fashion, text
 from surrogate_nas.training.tasks.base import SPLITS, as_split
 
@@ -85,7 +86,7 @@ def test_text_targets_are_the_next_characters() -> None:
 
 
 def test_fashion_learns_from_files_of_its_form(clothes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(fashion.DATA_VARIABLE, str(clothes))
+    monkeypatch.setenv(FASHION_VARIABLE, str(clothes))
     task = Task("clothes", "", fashion.load, 10)
     assert {name: tuple(split.inputs.shape) for name, split in task.data.items()} == {
         "train": (4000, 1, 7, 7), "valid": (5000, 1, 7, 7), "test": (10000, 1, 7, 7),

@@ -10,12 +10,12 @@ from typing import Any
 
 from surrogate_nas.benchmarks import learned, live
 from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
+from surrogate_nas.benchmarks.catalogue import describe_live
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.files import home, shipped, table_path
 from surrogate_nas.sources import analog, nb201
-from surrogate_nas.space import SPACES
 from surrogate_nas.table import write_table
 
 __all__ = ["Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available", "default", "load"]
@@ -116,14 +116,7 @@ def known() -> list[str]:
 
 def available() -> list[dict[str, Any]]:
     """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to get it."""
-    from surrogate_nas.training import TASKS
-
-    tasks = [
-        live.open_live(f"{name}/{space}").describe() | {"available": task.is_here()}
-        for space in SPACES
-        for name, task in TASKS.items()
-    ]
-    return [*(_describe(name) for name in known()), *tasks]
+    return [*(_describe(name) for name in known()), *describe_live()]
 
 
 def _describe(name: str) -> dict[str, Any]:

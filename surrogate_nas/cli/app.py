@@ -70,25 +70,37 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):  # a path may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(standalone_mode=False)
+        code = _run()
         if code == INTERRUPTED:  # what some versions of typer make of Ctrl-C
             raise KeyboardInterrupt
-    except UserError as error:
-        code = _refuse(str(error))
-    except _UsageError as error:
-        message: str = getattr(error, "format_message", error.__str__)()
-        code = _refuse(f"{_one_line(message).rstrip('.')}. Try snas --help.")
     except (KeyboardInterrupt, typer.Abort):
         note("snas: interrupted. What was finished is kept; the same command goes on from there.")
         code = INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         code = 1
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run a command and give its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        return _refuse(str(error))
+    except _UsageError as error:
+        message: str = getattr(error, "format_message", error.__str__)()
+        if type(error).__name__ == "NoArgsIsHelpError":
+            note(message)
+            return BAD_INPUT
+        return _refuse(f"{_one_line(message).rstrip('.')}. Try snas --help.")
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        code = _refuse(f"{error.strerror or error}{_where(error)}.")
+        return _refuse(f"{error.strerror or error}{_where(error)}.")
     except UnicodeError as error:
-        code = _refuse(f"A text is no valid {getattr(error, 'encoding', 'text')}: {error}.")
-    sys.exit(code if isinstance(code, int) else 0)
+        return _refuse(f"A text cannot be written: {error}.")
+    return code if isinstance(code, int) else 0
 
 
 def _refuse(message: str) -> int:

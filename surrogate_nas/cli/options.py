@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space import Cell, Enumerable, Space
+
+if TYPE_CHECKING:
+    from surrogate_nas.space import Cell, Space
 
 CALL_LIMIT_SECONDS = 600.0
 DEFAULT_BUDGET = 150
@@ -78,6 +80,8 @@ def cell_named(space: Space, text: str) -> Cell:
     Raises:
         UserError: The text names no cell, or the index is out of range.
     """
+    from surrogate_nas.space import Enumerable
+
     written = text.strip()
     if not (written.isascii() and written.isdigit()):
         return space.cell(text)

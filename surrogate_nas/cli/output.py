@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 from time import monotonic
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 NO_CELL = "no feasible cell"
 """What stands where a score would, if nothing met the constraints."""
@@ -90,6 +89,8 @@ def show_table(
         spare: Columns that are left out where the terminal is too narrow, the first of them first.
         width: Characters of a line; None for those of the terminal.
     """
+    from rich.console import Console
+
     width = width or (None if sys.stdout.isatty() else _PIPED_WIDTH)
     console = Console(markup=False, emoji=False, highlight=False, width=width)
     texts = [[_text(value) for value in row] for row in rows]
@@ -106,6 +107,8 @@ def show_table(
 def _table(
     columns: Sequence[str], rows: Sequence[Sequence[object]], texts: list[list[str]], held: list[int], title: str | None
 ) -> Table:
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left")
     for place, i in enumerate(held):
         numeric = bool(rows) and all(_is_number(row[i]) for row in rows)
@@ -170,11 +173,14 @@ def progress_bar(what: str, every: float = _BETWEEN_LINES) -> Iterator[Progress]
 
 @contextmanager
 def _bar(what: str) -> Iterator[Progress]:
+    from rich import progress as rich
+    from rich.console import Console
+
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[detail]}"),
-        TimeElapsedColumn(), TimeRemainingColumn(),
+        rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(),
+        rich.TextColumn("{task.fields[detail]}"), rich.TimeElapsedColumn(), rich.TimeRemainingColumn(),
     )  # fmt: skip
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None, detail="")
 
         def progress(done: int, total: int, detail: str = "") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,10 @@ from surrogate_nas.cli.options import (
     WithOption,
 )
 from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, seconds, show_table
-from surrogate_nas.experiment.store import Run
-from surrogate_nas.objective import Objective
+
+if TYPE_CHECKING:
+    from surrogate_nas.experiment.store import Run
+    from surrogate_nas.objective import Objective
 
 
 def search(
