@@ -30,18 +30,17 @@ def fashion_folders() -> list[Path]:
     return [*own, Path("data") / _TORCHVISION, Path.home() / "data" / _TORCHVISION, DEBIAN]
 
 
-def holds_fashion(folder: Path) -> bool:
-    """Whether a folder holds the four files, compressed or not.
-
-    Args:
-        folder: The folder.
-    """
-    return all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in FASHION_FILES)
+def fashion_folder() -> Path | None:
+    """The first folder that holds Fashion-MNIST's four files, compressed or not; None where there is none."""
+    for folder in fashion_folders():
+        if all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in FASHION_FILES):
+            return folder
+    return None
 
 
 def has_fashion() -> bool:
     """Whether Fashion-MNIST can be read without a network."""
-    return any(map(holds_fashion, fashion_folders()))
+    return fashion_folder() is not None
 
 
 def has_cifar(folder: str) -> bool:

@@ -12,19 +12,13 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.training.places import (
-    DEBIAN,
-    FASHION_FILES,
-    FASHION_VARIABLE,
-    fashion_folders,
-    has_fashion,
-    holds_fashion,
-)
+from surrogate_nas.training.places import DEBIAN, FASHION_FILES, FASHION_VARIABLE, fashion_folder, has_fashion
 from surrogate_nas.training.tasks.base import Schedule, Split, Task, as_split, split_images, standardise
 
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -37,9 +31,9 @@ def find() -> Callable[[str], bytes]:
     Raises:
         UserError: They are in none of the places and can't be fetched; all three ways are named.
     """
-    for folder in fashion_folders():
-        if holds_fashion(folder):
-            return lambda name, folder=folder: _read(folder, name)  # type: ignore[misc]
+    folder = fashion_folder()
+    if folder is not None:
+        return partial(_read, folder)
     try:
         return _fetch()
     except Exception as error:  # noqa: BLE001 - requests, urllib3 and pooch each raise their own
