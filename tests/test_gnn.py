@@ -12,7 +12,7 @@ from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.errors import UserError
-from surrogate_nas.space import NB201, Cell, Space
+from surrogate_nas.space import NB201, Cell, EnumerableChoiceSpace
 from surrogate_nas.space.nb201.terms import Terms, terms_of
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.gnn import GraphNetwork, _loss
@@ -149,22 +149,9 @@ def test_a_cost_counts_dead_operations(space: NB201) -> None:
 
 
 def test_only_cells_of_the_field_s_space_are_read() -> None:
-    class Pair(Space):
-        """A space of two positions."""
-
-        name, positions, options = "pair", ("a", "b"), (("x", "y"), ("x", "y"))
-
-        def _order(self) -> list[tuple[int, ...]]:
-            return list(itertools.product(range(2), repeat=2))
-
-        def _print(self, choices: tuple[int, ...]) -> str:
-            return "".join("xy"[choice] for choice in choices)
-
-        def parse(self, text: str) -> Cell:
-            return self.cell(["xy".index(letter) for letter in text])
-
+    pair = EnumerableChoiceSpace("pair", {"a": "xy", "b": "xy"})
     with pytest.raises(UserError, match="reads cells of nb201, not of pair"):
-        GraphNetwork().fit(Pair(), [1.0, 2.0, 3.0, 4.0])
+        GraphNetwork().fit(pair, [1.0, 2.0, 3.0, 4.0])
 
 
 @pytest.mark.data

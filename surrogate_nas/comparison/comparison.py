@@ -151,7 +151,7 @@ class Comparison:
         return {"cell": str(best.cell), "score": best.score, "final": final_metrics(self.objective, best.cell)}
 
 
-def final_metrics(objective: Objective, cell: Cell) -> dict[str, float]:
+def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     """The final (test) metrics of a found cell, each after its longest run; read for reports, never for a search.
 
     Args:
