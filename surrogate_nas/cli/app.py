@@ -85,7 +85,7 @@ def main() -> NoReturn:
 def _run() -> int:
     """Run a command and give its exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="snas", standalone_mode=False)
     except UserError as error:
         return _refuse(str(error))
     except _UsageError as error:

@@ -22,7 +22,13 @@ def measure(
     watts: Annotated[float | None, typer.Option(help="Power to estimate energy with, if no counter is here.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure latency, peak memory and energy of cells on this machine."""
+    """Measure latency, peak memory and energy of cells on this machine.
+
+    \b
+    Examples:
+      snas measure --cells 200 --out local.h5
+      snas measure --cells 50 --device cuda --batch 32 --out gpu.h5
+    """
     if out.is_dir():
         raise UserError(f"{out} is a folder; name the file to write.")
     from surrogate_nas.hardware import Protocol, draw_cells

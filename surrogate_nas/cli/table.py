@@ -21,7 +21,13 @@ def table(
     workers: Annotated[int, typer.Option(help="Processes, each on one core.")] = 1,
     json: JsonOption = False,
 ) -> None:
-    """Train every functional class of the space on a task and make a benchmark of it; interrupted, it goes on."""
+    """Train every functional class of the space on a task and make a benchmark of it; interrupted, it goes on.
+
+    \b
+    Examples:
+      snas table digits --workers 2
+      snas table squares.py:Squares --epochs 2 --out squares.h5
+    """
     from surrogate_nas.making.assemble import make_table
 
     started = time.perf_counter()
