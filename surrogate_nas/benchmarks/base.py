@@ -15,6 +15,7 @@ from surrogate_nas.benchmarks.free import Formula, Free, Measured
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
+from surrogate_nas.notebook import html_table
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.table import Seed
 
@@ -343,6 +344,12 @@ class Benchmark(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}: {self.title}>"
+
+    def _repr_html_(self) -> str:
+        """The benchmark in a notebook: what it can be asked."""
+        rows = [(m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description) for m in self.metrics]
+        heads = ("metric", "unit", "kind", "epochs", "with")
+        return html_table(f"{self.name}: {self.title}", heads, rows, f"{self.space!r} {self.banner}".strip())
 
     def describe(self) -> dict[str, Any]:
         """The benchmark's entry in ``snas benchmarks --json``."""

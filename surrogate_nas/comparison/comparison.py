@@ -17,6 +17,7 @@ from surrogate_nas.experiment.experiment import FIRST_CELLS, Budget, Experiment,
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS
 from surrogate_nas.experiment.run import execute_run
 from surrogate_nas.experiment.store import Run, Store, provenance
+from surrogate_nas.notebook import html_table
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.strategies import StrategyLike
@@ -113,6 +114,26 @@ class Comparison:
             for name in self.strategies
         }
         return paired_tests(scores) if shared else []
+
+    def __repr__(self) -> str:
+        runs = f"{len(self.runs)} runs of {', '.join(self.description['strategies'])}"
+        return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
+
+    def _repr_html_(self) -> str:
+        """The comparison in a notebook: the scores of every strategy."""
+        told = [self._strategy_json(name) for name in self.strategies]
+        rows = [
+            (
+                s["name"],
+                f"{s['feasible_runs']} of {s['runs']}",
+                *(s["score"][part] for part in ("mean", "std", "iqm")),
+                s["regret"]["mean"],
+            )
+            for s in told
+        ]
+        heads = ("strategy", "runs with an answer", "mean score", "std", "IQM", "mean regret")
+        note = " ".join([f"minimise {self.objective}; lower is better.", *self.failures])
+        return html_table(f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note)
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as ``snas compare --json`` prints it."""

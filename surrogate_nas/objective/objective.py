@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.free import Free
 from surrogate_nas.errors import UserError
+from surrogate_nas.notebook import html_table
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact
 from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.parser import parse, parse_several
@@ -193,6 +194,14 @@ class Objective:
 
     def __repr__(self) -> str:
         return f"<Objective {str(self)!r} on {self.benchmark.name}>"
+
+    def _repr_html_(self) -> str:
+        """The objective in a notebook: its terms with their constants."""
+        rows = [
+            (t.name, "L" if t.is_loss else "R", t.weight, f"{t.divisor:,.6g}", t.divisor_meaning) for t in self.terms
+        ]
+        heads = ("term", "part of", "weight", "divisor", "divisor is")
+        return html_table(f"minimise {self}", heads, rows, f"on {self.benchmark.name}, fingerprint {self.fingerprint}")
 
     def part_text(self, part: int) -> str:
         """One of several objectives as an expression, without limits.
