@@ -248,8 +248,9 @@ def test_a_strategy_name_is_only_text(tmp_path):
 
 def _run(number: int, scores: list[float], costs: list[float]) -> Run:
     cell = sn.nb201()[number]
-    rows = enumerate(zip(scores, costs, strict=True))
-    return Run("s", number, [Trial(i, cell, s, s, 0.0, True, None, c) for i, (s, c) in rows], 1.0, 0.5)
+    rows = enumerate(zip(scores, costs, np.cumsum(costs), strict=True))
+    trials = [Trial(i, cell, s, s, 0.0, True, None, c, {}, end - c, end) for i, (s, c, end) in rows]
+    return Run("s", number, trials, 1.0, 0.5)
 
 
 def test_curves_are_right_continuous_means():
@@ -379,3 +380,15 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
                 done = [t for t, end in zip(run.trials, ends, strict=True) if end <= at * (1 + 1e-12)]
                 by_hand.append(test[min(done, key=lambda trial: trial.score).cell.index])
             assert mean == pytest.approx(np.mean(by_hand))
+
+
+def test_several_objectives_show_their_front(tmp_path):
+    made = compare("analog-cifar10", ["random", "evolution"], "digital_error, params", runs=2, budget=25)
+    page = report(made, tmp_path)
+    assert (
+        "hypervolume that is missed" in page.text
+        and "exact front" in page.text
+        and "pareto-front" in pictures(tmp_path)
+    )
+    scores = made.scores("random")
+    assert ((0 < scores) & (scores < 1)).all()

@@ -15,10 +15,13 @@ from surrogate_nas.cli.options import (
     BudgetOption,
     BudgetSecondsOption,
     CallLimitOption,
+    HiddenOption,
     ObjectiveOption,
     OptionalBenchmarkArgument,
+    SimulatedWorkersOption,
     StrategiesOption,
     SubjectToOption,
+    TargetOption,
     WithOption,
     names,
 )
@@ -36,6 +39,9 @@ def compare(
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
     call_limit: CallLimitOption = CALL_LIMIT_SECONDS,
+    simulated_workers: SimulatedWorkersOption = 1,
+    hidden: HiddenOption = False,
+    target: TargetOption = None,
     workers: Annotated[int, typer.Option(help="Processes; results do not depend on it.")] = 1,
     out: Annotated[Path, typer.Option(help="Where results and the report go, and are resumed from.")] = Path(
         "results/compare"
@@ -68,19 +74,24 @@ def compare(
             budget_seconds=budget_seconds,
             seed=seed,
             call_limit_seconds=call_limit,
+            simulated_workers=simulated_workers,
+            hidden=hidden,
+            target=target,
             workers=workers,
             folder=out,
             progress=progress,
         )
     failures = comparison.failures
     if comparison.strategies:
-        _finish(out, json)
+        _finish(out, json, bench)
     if failures:
         raise UserError(failures[0] + (f" ({len(failures) - 1} more failures.)" if failures[1:] else ""))
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Where compare stored its results.")], json: JsonOption = False
+    folder: Annotated[Path, typer.Argument(help="Where compare stored its results.")],
+    bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
+    json: JsonOption = False,
 ) -> None:
     """Write the report of a stored comparison again.
 
@@ -88,16 +99,16 @@ def report(
     Examples:
       snas report results/compare
     """
-    _finish(folder, json)
+    _finish(folder, json, bench)
 
 
-def _finish(folder: Path, json: bool) -> None:
+def _finish(folder: Path, json: bool, bench: str | None) -> None:
     """Read a comparison back from its store, write summary and report, and print it."""
     from surrogate_nas.comparison import read_comparison
     from surrogate_nas.experiment.store import Store
     from surrogate_nas.report import write_report
 
-    comparison = read_comparison(folder)
+    comparison = read_comparison(folder, benchmark=bench)
     content = comparison.to_json()
     Store(folder).write_json("summary.json", content)
     page = write_report(comparison, folder, command=_command())

@@ -59,6 +59,9 @@ WithOption = Annotated[
     list[Path] | None, typer.Option("--with", help="A table whose metrics are joined, as snas measure writes it.")
 ]
 CallLimitOption = Annotated[float, typer.Option(help="The most seconds that a strategy may take to answer once.")]
+SimulatedWorkersOption = Annotated[int, typer.Option(help="Cells evaluated side by side on the simulated clock.")]
+HiddenOption = Annotated[bool, typer.Option("--hidden", help="Deny strategies what is known for free.")]
+TargetOption = Annotated[float | None, typer.Option(help="A run ends when a feasible cell scores this or less.")]
 
 
 def names(given: Iterable[str] | None) -> list[str]:

@@ -13,9 +13,12 @@ from surrogate_nas.cli.options import (
     BudgetOption,
     BudgetSecondsOption,
     CallLimitOption,
+    HiddenOption,
     ObjectiveOption,
+    SimulatedWorkersOption,
     StrategyOption,
     SubjectToOption,
+    TargetOption,
     WithOption,
 )
 from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, seconds, show_table
@@ -34,6 +37,9 @@ def search(
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
     call_limit: CallLimitOption = CALL_LIMIT_SECONDS,
+    simulated_workers: SimulatedWorkersOption = 1,
+    hidden: HiddenOption = False,
+    target: TargetOption = None,
     with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -54,7 +60,7 @@ def search(
         budget = DEFAULT_BUDGET
     run = run_search(
         bound.benchmark, strategy, bound, budget=budget, budget_seconds=budget_seconds, seed=seed,
-        call_limit_seconds=call_limit,
+        call_limit_seconds=call_limit, simulated_workers=simulated_workers, hidden=hidden, target=target,
     )  # fmt: skip
     content = _content(run, bound)
     rows = _rows(run, bound, content)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from surrogate_nas.files import replacing
 from surrogate_nas.notebook import html_table
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas
 
 VERSION = 1
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py", "joblib")
@@ -89,6 +92,16 @@ class Run:
                 improving.append((trial.index + 1, trial.cell, trial.score, trial.loss, trial.penalty))
         heads = ("trial", "cell", "score", "L", "λR")
         return html_table(f"{self.strategy}, run {self.run}", heads, improving[::-1], self._outcome)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Every trial as a row: strategy, run, the trial's fields, and its metrics by name."""
+        import pandas
+
+        rows = []
+        for trial in self.trials:
+            row = {"strategy": self.strategy, "run": self.run, **_to_json(trial)}
+            rows.append({**{name: value for name, value in row.items() if name != "values"}, **trial.values})
+        return pandas.DataFrame(rows)
 
     @property
     def simulated_seconds(self) -> float:

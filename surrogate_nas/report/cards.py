@@ -69,12 +69,13 @@ def card(comparison: Comparison, found: FoundCell, looks: dict[str, Look], graph
     if final := _final(comparison, trial):
         parts.append(Part(final, "final, never searched on"))
     parts.append(Part(_finders(comparison, found, looks)))
-    title = f"score {fixed(trial.score, 5)}" if trial.feasible else NO_CELL
+    score = ", ".join(fixed(part, 5) for part in trial.scores or (trial.score,))
+    title = f"score {score}" if trial.feasible else NO_CELL
     return Card(found.rank, title, _marks(comparison, trial), graph, str(trial.cell), parts, _twins(found))
 
 
 def _marks(comparison: Comparison, trial: Trial) -> list[str]:
-    optimum = comparison.optimum
+    optimum = _optimum(comparison)
     if optimum is not None and np.isclose(trial.score, optimum, rtol=0, atol=1e-12):
         return ["the optimum"]
     return [] if trial.feasible else ["infeasible"]
@@ -82,9 +83,15 @@ def _marks(comparison: Comparison, trial: Trial) -> list[str]:
 
 def _scores(comparison: Comparison, trial: Trial) -> list[tuple[Content, str]]:
     pairs: list[tuple[Content, str]] = [("L", fixed(trial.loss, 5)), ("λR", fixed(trial.penalty, 5))]
-    if comparison.optimum is not None and trial.feasible:
-        pairs.append(("regret", fixed(trial.score - comparison.optimum, 5)))
+    optimum = _optimum(comparison)
+    if optimum is not None and trial.feasible:
+        pairs.append(("regret", fixed(trial.score - optimum, 5)))
     return pairs
+
+
+def _optimum(comparison: Comparison) -> float | None:
+    """What a cell's score is held against; of several objectives there is no such thing."""
+    return comparison.optimum if comparison.objective.parts == 1 else None
 
 
 def _metrics(comparison: Comparison, trial: Trial) -> list[tuple[Content, str]]:

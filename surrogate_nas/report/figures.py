@@ -10,7 +10,8 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Question
 from surrogate_nas.comparison import Comparison
-from surrogate_nas.comparison.statistics import Anytime, Values, anytime
+from surrogate_nas.comparison.front import vectors_of
+from surrogate_nas.comparison.statistics import Anytime, Values
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.report.curves import (
     Curve,
@@ -25,7 +26,8 @@ from surrogate_nas.report.distribution import draw_distribution
 from surrogate_nas.report.findings import final_questions, shared_cells, values_of
 from surrogate_nas.report.front import draw_front, front_of
 from surrogate_nas.report.look import Look, plain
-from surrogate_nas.report.numbers import clock, plural
+from surrogate_nas.report.numbers import MISSED, clock, plural
+from surrogate_nas.report.objectives import draw_objectives
 from surrogate_nas.report.picture import Picture, picture
 from surrogate_nas.space import Cell, listed
 
@@ -50,7 +52,9 @@ class Figures:
         self.benchmark = comparison.objective.benchmark
         self.runs = {name: comparison.runs_of(name) for name in comparison.strategies}
         self._feasible = {name: comparison.feasible_runs_of(name) for name in comparison.strategies}
-        self._histories = {name: [anytime(run) for run in runs] for name, runs in self._feasible.items() if runs}
+        self._histories = {
+            name: [comparison.anytime(run) for run in runs] for name, runs in self._feasible.items() if runs
+        }
 
     @property
     def _mean_of(self) -> str:
@@ -73,14 +77,14 @@ class Figures:
         return rule
 
     def _with(self, shown: Callable[[Run, Anytime], Values]) -> _Histories:
-        """Every history with the value shown after each of its trials: NaN until it holds a feasible cell."""
-        return {
-            name: [
-                (history, np.where([run.trials[i].feasible for i in history.best], shown(run, history), np.nan))
-                for run, history in zip(self._feasible[name], histories, strict=True)
-            ]
-            for name, histories in self._histories.items()
-        }
+        """Every history with the value shown after each of its trials: NaN until it holds a feasible answer."""
+        values: _Histories = {}
+        for name, histories in self._histories.items():
+            values[name] = []
+            for run, history in zip(self._feasible[name], histories, strict=True):
+                held = np.isfinite(history.score) & np.array([run.trials[i].feasible for i in history.best])
+                values[name].append((history, np.where(held, shown(run, history), np.nan)))
+        return values
 
     def score(self) -> list[Picture] | str:
         """The incumbent's regret, or score where regret is undefined, over both clocks."""
@@ -89,6 +93,9 @@ class Figures:
         optimum = self.comparison.optimum
         offset = optimum or 0.0
         values = self._with(lambda _, history: history.score - offset)
+        if self.comparison.objective.parts > 1:
+            panel = Panel("", "share of the hypervolume missed (log scale)", logarithmic=True)
+            return self._two_clocks("score", f"{MISSED} by what was found", self._until_feasible, values, panel)
         if optimum is None:
             what, y_label = "Score of the incumbent", "score of the incumbent"
         else:
@@ -110,7 +117,8 @@ class Figures:
             f"score so far, never the best {metric.name} so far"
         )
         rule = f"No strategy saw it; a better score can bring a worse test. {self._until_feasible}"
-        reference, over_space = None, self.comparison.objective.over_space()
+        objective = self.comparison.objective
+        reference, over_space = None, objective.over_space() if objective.parts == 1 else None
         if over_space is not None and self.comparison.optimum is not None:
             best = listed(self.benchmark.space)[int(over_space.score.argmin())]
             reference = float(values_of(self.benchmark, question, [best])[0])
@@ -161,7 +169,9 @@ class Figures:
         if any(not run.incumbent.feasible for runs in self.runs.values() for run in runs):
             caption += " Runs that found no feasible cell are counted, not drawn, and are not part of this mean."
         optimum = self.comparison.optimum
-        draw = partial(draw_distribution, runs=self.runs, looks=self.looks, optimum=optimum)
+        scores = {name: self.comparison.scores(name) for name in self.runs}
+        counts = {name: len(runs) for name, runs in self.runs.items()}
+        draw = partial(draw_distribution, scores=scores, counts=counts, looks=self.looks, optimum=optimum)
         return [picture("final-scores", caption, draw, (_WIDTH, 1.1 + 0.55 * len(self.runs)))]
 
     def front(self) -> list[Picture] | str:
@@ -169,6 +179,8 @@ class Figures:
         objective = self.comparison.objective
         if objective.has_history:
             return "No Pareto front: diversity makes scores depend on a run's history, so no exact front exists."
+        if objective.parts > 1:
+            return self._objectives()
         if all(term.is_loss for term in objective.terms):
             return "No Pareto front: the objective has no regulariser, so there is nothing to trade L against."
         front = front_of(objective, [run for runs in self.runs.values() for run in runs])
@@ -192,6 +204,24 @@ class Figures:
             picture("pareto-front", caption, partial(draw, frame=front.whole), size),
             picture("pareto-front-near", near, partial(draw, frame=front.around_found, hollow=True), size),
         ]
+
+    def _objectives(self) -> list[Picture] | str:
+        """The first two of several objectives: all cells, the exact front, and what the runs found."""
+        objective = self.comparison.objective
+        found = {name: vectors_of([t for run in runs for t in run.answers]) for name, runs in self._feasible.items()}
+        points = objective.over_space()
+        if not self._histories:
+            return f"No Pareto front: {_NONE}"
+        caption = (
+            f"{objective.part_text(0)} against {objective.part_text(1)}. Coloured: what no other cell of a strategy's "
+            "runs beats in every objective."
+        )
+        if points is not None:
+            caption += " Grey: all feasible cells of the table; black: their exact front."
+        every = None if points is None else points.vector[points.feasible]
+        labels = plain(objective.part_text(0), _LONGEST_LABEL), plain(objective.part_text(1), _LONGEST_LABEL)
+        draw = partial(draw_objectives, every=every, found=found, looks=self.looks, labels=labels)
+        return [picture("pareto-front", caption, draw, (_WIDTH, 5.0))]
 
     def cell(self, cell: Cell, rank: int) -> Picture:
         """The graph of one of the best cells.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.comparison.statistics import Summary
 from surrogate_nas.report.findings import best_cells, final_questions, values_of
-from surrogate_nas.report.numbers import NO_CELL, decimals_for, fixed, natural, p_value, plural
+from surrogate_nas.report.numbers import MISSED, NO_CELL, decimals_for, fixed, natural, p_value, plural
 
 _LEVEL = 0.05
 
@@ -71,6 +71,8 @@ def _join(names: list[str]) -> str:
 def _best(comparison: Comparison) -> str:
     """The best cell of all runs, with its error where L is one, and its main final metric."""
     objective = comparison.objective
+    if objective.parts > 1:
+        return f"{MISSED} is the score of a run: 0 where it found a whole front."
     found = best_cells(comparison, 1)[0]
     losses = [term for term in objective.terms if term.is_loss]
     shown = []

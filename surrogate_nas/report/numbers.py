@@ -10,6 +10,8 @@ NOTHING = "–"
 
 NO_CELL = "no feasible cell"
 """What stands where a score would, if nothing met the constraints."""
+MISSED = "The share of the front's hypervolume that is missed"
+"""What the score of a run is under several objectives."""
 
 _ROUNDING = 1e-12
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

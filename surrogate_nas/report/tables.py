@@ -12,7 +12,17 @@ from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import Content, Head, Shown, Table, strategy
-from surrogate_nas.report.numbers import NO_CELL, NOTHING, decimals_for, fixed, p_value, plural, quantity, scientific
+from surrogate_nas.report.numbers import (
+    MISSED,
+    NO_CELL,
+    NOTHING,
+    decimals_for,
+    fixed,
+    p_value,
+    plural,
+    quantity,
+    scientific,
+)
 
 _LEVEL = 0.05
 
@@ -86,12 +96,19 @@ def summary_notes(comparison: Comparison) -> list[str]:
         comparison: The comparison.
     """
     objective = comparison.objective
+    score = (
+        "The score is L + λR and has no dimension"
+        if objective.parts == 1
+        else f"The score: {MISSED[0].lower()}{MISSED[1:]}"
+    )
     notes = [
-        "The score is L + λR and has no dimension; lower is better. Cells and times are means per run: time that the "
-        "strategy took to ask and to learn, and in all, on the machine that ran it."
+        f"{score}; lower is better. Cells and times are means per run: time that the strategy took to ask and to "
+        "learn, and in all, on the machine that ran it."
     ]
     runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
-    if comparison.optimum is not None:
+    if objective.parts > 1:
+        notes.append("Objectives are scaled between the best and the worst of the exact front, or of all runs' front.")
+    elif comparison.optimum is not None:
         notes.append(f"Regret is the score minus the optimum of the space, {fixed(comparison.optimum, 6)}.")
     elif objective.has_history:
         notes.append("Regret is undefined: scores depend on history.")

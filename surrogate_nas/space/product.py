@@ -128,7 +128,7 @@ class ChoiceSpace(Space):
             raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}.")
         for (position, _, option), options in zip(pairs, self.options, strict=True):
             if option not in options:
-                raise UserError(f"{position} of the space {self.name} is {', '.join(options)}, not {option!r:.80}.")
+                raise UserError(f"{position} of the space {self.name} is {', '.join(options)}, not {option:.80}.")
         return self.at([options.index(option) for (*_, option), options in zip(pairs, self.options, strict=True)])
 
     def cell(self, given: Cell | str | Sequence[int]) -> Cell:
