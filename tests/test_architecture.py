@@ -16,6 +16,7 @@ import surrogate_nas
 PACKAGE = Path(surrogate_nas.__file__).parent
 ROOMS = [
     "errors",
+    "arguments",
     "notebook",
     "plugin",
     "files",

@@ -297,7 +297,7 @@ def test_verify_fails_when_a_table_is_wrong(
         (["train", CELL, "--device", "quantum"], "no device 'quantum'"),
         (["train", CELL, "--epochs", "0"], "at least 1"),
         (["train", "|x|"], "Malformed cell"),
-        (["train", "conv_stack(layers=5, channels=8)"], "not '5'"),
+        (["train", "conv_stack(layers=5, channels=8)"], "not 5"),
         (["train", CELL, "--task", "tests/tiny_task.py:RAISES"], "the disk is on the moon"),
     ],
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -252,7 +252,7 @@ class Benchmark(ABC):
         Raises:
             UserError: The benchmark has no such metric.
         """
-        found = self._by_name.get(name)
+        found = self._by_name.get(name) if isinstance(name, str) else None
         if found is None:
             raise unknown(f"metric of {self.name}", name, self._by_name)
         return found
@@ -304,8 +304,12 @@ class Benchmark(ABC):
             UserError: A cell, metric, epochs or seed that is not held.
         """
         seed = self.default_seed if seed is None else seed
+        if not isinstance(seed, int | str):
+            raise UserError(f"A seed is a whole number or 'mean', not {seed!r:.80}.")
         if isinstance(cells, str | Cell):
             return self._query([self.space.cell(cells)], metric, epochs, seed)[0]
+        if not isinstance(cells, Iterable):
+            raise UserError(f"cells is a cell, its text, or a list of them, not {cells!r:.80}.")
         return self._query([self.space.cell(cell) for cell in cells], metric, epochs, seed)
 
     def _query(self, cells: list[Cell], metric: str | None, epochs: int | None, seed: Seed) -> list[Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, load, reopen
 from surrogate_nas.comparison.front import Frame, frame_of, vectors_of
 from surrogate_nas.comparison.statistics import Anytime, PairedTest, Summary, Values, anytime, paired_tests, summarise
@@ -264,6 +265,7 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     return objective.benchmark.final(cell)
 
 
+@checked
 def bind(benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str | None) -> Objective:
     """Tie what the user gave to a benchmark.
 
@@ -283,6 +285,7 @@ def bind(benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str |
     return Objective(opened.objective if objective is None else objective, opened, subject_to=subject_to)
 
 
+@checked
 def search(
     benchmark: str | Benchmark,
     strategy: StrategyLike = "bo",
@@ -333,6 +336,7 @@ def search(
     return run
 
 
+@checked
 def compare(
     benchmark: str | Benchmark,
     strategies: Sequence[StrategyLike],
@@ -385,6 +389,7 @@ def compare(
     return Comparison(bound, experiment.describe() | {"provenance": provenance()}, made)
 
 
+@checked
 def read_comparison(folder: str | Path, *, benchmark: str | None = None) -> Comparison:
     """Read a stored comparison, finished or not.
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.free import Free
 from surrogate_nas.errors import UserError
@@ -91,6 +92,7 @@ class Objective:
         [100.0, 344346.0]
     """
 
+    @checked
     def __init__(
         self,
         expression: str | Expression | Sequence[Expression],
