@@ -116,7 +116,7 @@ class Ledger:
             epochs = asked[0].epochs
             questions = self.objective.questions(epochs, asked[0].read)
             names = [str(question) for question in questions]
-        values, _, cost = self.objective.look_up(cells, questions)
+        values, cost = self.objective.measure(cells, questions)
         yield from self._outcomes(cells, epochs, names, values, cost)
 
     def given(self, cell: Cell, values: Mapping[str, float], cost: float) -> Outcome:

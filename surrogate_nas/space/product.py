@@ -290,6 +290,21 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         """
         return self._cells[int(rng.integers(len(self._cells)))]
 
+    def cell(self, given: Cell | str | Sequence[int]) -> Cell:
+        """This space's own cell for a cell, its string, or one option index per position.
+
+        Args:
+            given: Any of them.
+
+        Raises:
+            UserError: It names no cell of this space.
+        """
+        if type(given) is Cell:  # the search loop comes here three times a cell
+            found = self._by_text.get(given.text)
+            if found is not None:
+                return found
+        return super().cell(given)
+
     @cached_property
     def _around(self) -> list[list[Cell] | None]:
         return [None] * len(self._cells)
