@@ -16,7 +16,7 @@ from surrogate_nas.comparison import read_comparison
 from surrogate_nas.experiment.experiment import Budget
 
 WRONG: list[Any] = [
-    None, 5, -3, 2.5, float("nan"), True, "text", b"bytes", [], [1], {}, {"a": 1}, object(), int, 1j, "x" * 5000,
+    None, 5, -3, 2.5, float("nan"), True, "text", b"bytes", [], [1], {}, {"a": 1}, object(), ..., 1j, "x" * 5000,
     "a\0b", "\udcff",
 ]  # fmt: skip
 """Of each kind one; some are right for some arguments."""

@@ -278,6 +278,8 @@ def bind(benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str |
         UserError: See `Objective`; or the objective is tied to another benchmark.
     """
     opened = load(benchmark) if isinstance(benchmark, str) else benchmark
+    if not isinstance(opened, Benchmark):
+        raise UserError(f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}.")
     if isinstance(objective, Objective):
         if objective.benchmark.fingerprint != opened.fingerprint or subject_to:
             raise UserError(f"This objective is tied to {objective.benchmark.name} and complete; give its expression.")
