@@ -139,7 +139,7 @@ def test_fetching_again_repairs_an_altered_file(copied: Path, fresh_home: Path) 
 def test_a_home_that_is_a_file_is_a_user_error(copied: Path, fresh_home: Path) -> None:
     assert copied.is_dir()
     fresh_home.write_text("")
-    with pytest.raises(UserError, match="Cannot write"):
+    with pytest.raises(UserError, match="Cannot lock the fetched files"):
         source.fetch()
 
 

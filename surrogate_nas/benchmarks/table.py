@@ -12,6 +12,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.errors import UserError
+from surrogate_nas.files.paths import is_file
 from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
 
@@ -33,7 +34,7 @@ def open_table(path: Path) -> TableBenchmark:
     Raises:
         UserError: The file is missing, damaged or of another format.
     """
-    return _opened(path, path.stat().st_mtime_ns if path.is_file() else 0)
+    return _opened(path, path.stat().st_mtime_ns if is_file(path) else 0)
 
 
 @lru_cache(maxsize=8)

@@ -15,6 +15,10 @@ from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_
 app = typer.Typer(no_args_is_help=True, help="Fetch, import and verify benchmark data.")
 
 
+_DEFAULT_SPACE = "nb201"
+"""Of an imported CSV file whose space is not named."""
+
+
 class Fetchable(StrEnum):
     """What `snas data fetch` knows."""
 
@@ -83,6 +87,9 @@ def import_(
     kind: Annotated[Importable, typer.Argument(help="The format.")],
     source: Annotated[Path, typer.Argument(help="The official folder or file, or one's own CSV or Parquet file.")],
     name: Annotated[str | None, typer.Option(help="For csv: the benchmark's name; the file's if left out.")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="For csv: the space of its cells, FILE.py:SPACE or a registered name [nb201].")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Import an official NATS-Bench folder, NAS-Bench-201 file, or a file of one's own with cells and metrics.
@@ -96,14 +103,16 @@ def import_(
     from surrogate_nas.benchmarks import reserved
     from surrogate_nas.errors import UserError
     from surrogate_nas.sources import nats, nb201_pth, spreadsheet
+    from surrogate_nas.space import listed, register
 
     started = time.perf_counter()
     if kind is Importable.csv:
-        tables = [spreadsheet.read(source, name or source.stem, reserved())]
+        cells = listed(register(space or _DEFAULT_SPACE))
+        tables = [spreadsheet.read(source, name or source.stem, reserved(), cells)]
         _store(kind.value, tables, [source], started, json)
         return
-    if name is not None:
-        raise UserError(f"--name is for csv; the tables of {kind.value} have their own names.")
+    if name is not None or space is not None:
+        raise UserError(f"--name and --space are for csv; the tables of {kind.value} have their own.")
     read: Callable[..., Any] = nats.read
     if kind is Importable.nb201_pth:
         read = nb201_pth.read
