@@ -177,6 +177,8 @@ def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
     from surrogate_nas.space.registry import register
 
     made = snas("new", "space", "Mlp", "--folder", tmp_path, "--json").json
+    checks = snas("check", made["space"], "--json")
+    assert checks.code == 0 and all(check["passed"] for check in checks.json), checks.err
     space = register(made["space"])
     assert len(space) == 18 and space.cell("Mlp(layers=1, width=16, activation=relu)") == space[0]
 

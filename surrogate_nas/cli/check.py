@@ -11,21 +11,22 @@ from surrogate_nas.errors import UserError
 
 
 def check(
-    strategy: Annotated[str, typer.Argument(help="A strategy's name, or file.py:Class.")], json: JsonOption = False
+    what: Annotated[str, typer.Argument(help="A strategy, a space or a surrogate: its name, or file.py:NAME.")],
+    json: JsonOption = False,
 ) -> None:
-    """Run the contract suite on a strategy.
+    """Check that a strategy, a space or a surrogate keeps its contract.
 
     \b
     Examples:
       snas check evolution
       snas check mysearch.py:MySearch
+      snas check mlp.py:Mlp
     """
     from dataclasses import asdict
 
-    from surrogate_nas.contract.strategies import check_strategy
+    from surrogate_nas import contract
 
-    checks = check_strategy(strategy)
-    rows = [("ok" if c.passed else "BROKEN", c.name, c.detail) for c in checks]
-    emit([asdict(c) for c in checks], json, lambda: show_table(("", "promise", "found"), rows))
-    if broken := [c.name for c in checks if not c.passed]:
-        raise UserError(f"{strategy} breaks {len(broken)} of {len(checks)} promises: {'; '.join(broken)}.")
+    checks = contract.check(what)
+    emit([asdict(c) for c in checks], json, lambda: show_table(("", "promise", "found"), contract.rows(checks)))
+    if verdict := contract.verdict(what, checks):
+        raise UserError(verdict)

@@ -14,11 +14,11 @@ from typing import Any
 
 from surrogate_nas.arguments import check_fields
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS
+from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, check_call_limit, introduce
 from surrogate_nas.experiment.run import execute_run
 from surrogate_nas.experiment.store import Run, Store
 from surrogate_nas.objective import Objective
-from surrogate_nas.strategies import StrategyLike, label, resolve
+from surrogate_nas.strategies import StrategyLike, label
 
 FIRST_CELLS = 10
 
@@ -92,8 +92,9 @@ class Experiment:
             raise UserError(f"A target is a finite score, not {self.target}.")
         if self.seed < 0:
             raise UserError(f"A seed must be at least 0, not {self.seed}.")
+        check_call_limit(self.call_limit_seconds)
         for strategy in self.strategies:
-            resolve(strategy)
+            introduce(strategy)
 
     @property
     def labels(self) -> list[str]:
