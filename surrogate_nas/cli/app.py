@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -65,21 +70,53 @@ def snas(
 
 
 def main() -> NoReturn:
-    """Run a command; bad input ends with one line on standard error and exit code 2."""
+    """Run a command; bad input ends with one line on standard error and exit code 2.
+
+    SIGTERM and SIGHUP end it as Ctrl-C does: workers are gone before it is, and what was finished is kept. Its exit
+    code is then 128 and the signal's number.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
-    try:
-        code = _run()
-        if code == INTERRUPTED:  # what some versions of typer make of Ctrl-C
-            raise KeyboardInterrupt
-    except (KeyboardInterrupt, typer.Abort):
-        note("snas: interrupted. What was finished is kept; the same command goes on from there.")
-        code = INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 1
+    with _ending_signals() as received:
+        try:
+            code = _run()
+            if code == INTERRUPTED:  # what some versions of typer make of Ctrl-C
+                raise KeyboardInterrupt
+        except (KeyboardInterrupt, typer.Abort):
+            how = f"ended by {signal.Signals(received[0]).name}" if received else "interrupted"
+            note(f"snas: {how}. What was finished is kept; the same command goes on from there.")
+            code = 128 + received[0] if received else INTERRUPTED
+        except BrokenPipeError:
+            sys.stderr.close()
+            code = 1
     sys.exit(code)
+
+
+@contextmanager
+def _ending_signals() -> Iterator[list[int]]:
+    """Let SIGTERM and SIGHUP raise `KeyboardInterrupt`, unless they are ignored, as nohup has it.
+
+    Yields:
+        The numbers of those that came.
+    """
+    received: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a handler
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+                before[number] = signal.signal(number, end)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run() -> int:

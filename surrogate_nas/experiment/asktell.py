@@ -10,7 +10,8 @@ from typing import Self
 
 from surrogate_nas.arguments import checked
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, hosted, own_cells
+from surrogate_nas.experiment.answers import own_cells
+from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, hosted
 from surrogate_nas.experiment.ledger import Ledger
 from surrogate_nas.experiment.run import first_cells, strategy_seed
 from surrogate_nas.experiment.several import scalarised
