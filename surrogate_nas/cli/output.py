@@ -141,7 +141,7 @@ class Progress(Protocol):
 
         Args:
             done: So many are finished.
-            total: In all.
+            total: In all; 0 where that is not known.
             detail: How far the one at work is, or empty.
         """
 
@@ -184,7 +184,7 @@ def _bar(what: str) -> Iterator[Progress]:
         task = bar.add_task(what, total=None, detail="")
 
         def progress(done: int, total: int, detail: str = "") -> None:
-            bar.update(task, completed=done, total=total, detail=detail)
+            bar.update(task, completed=done, total=total or None, detail=detail)
 
         yield progress
 
@@ -196,7 +196,7 @@ class _Lines:
         self._what, self._state, self._began = what, "", monotonic()
 
     def __call__(self, done: int, total: int, detail: str = "") -> None:
-        self._state = f"{done} of {total}" + (f" ({detail})" if detail else "")
+        self._state = (f"{done} of {total}" if total else str(done)) + (f" ({detail})" if detail else "")
 
     def tell_until(self, ended: Event, every: float) -> None:
         while not ended.wait(every):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,11 +22,12 @@ from surrogate_nas.cli.options import (
     TargetOption,
     WithOption,
 )
-from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, seconds, show_table
+from surrogate_nas.cli.output import NO_CELL, JsonOption, Progress, emit, progress_bar, seconds, show_table
 
 if TYPE_CHECKING:
     from surrogate_nas.experiment.store import Run
     from surrogate_nas.objective import Objective
+    from surrogate_nas.trial import Trial
 
 
 def search(
@@ -58,13 +60,27 @@ def search(
     bound = bind(load(bench, with_=with_ or ()), objective, subject_to)
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
-    run = run_search(
-        bound.benchmark, strategy, bound, budget=budget, budget_seconds=budget_seconds, seed=seed,
-        call_limit_seconds=call_limit, simulated_workers=simulated_workers, hidden=hidden, target=target,
-    )  # fmt: skip
+    with progress_bar("cells") as progress:
+        counted = _Counted(progress, budget or 0)
+        run = run_search(
+            bound.benchmark, strategy, bound, budget=budget, budget_seconds=budget_seconds, seed=seed,
+            call_limit_seconds=call_limit, simulated_workers=simulated_workers, hidden=hidden, target=target,
+            callback=counted,
+        )  # fmt: skip
     content = _content(run, bound)
     rows = _rows(run, bound, content)
     emit(content, json, lambda: show_table(("", strategy), rows, title=f"{bench}: {bound}"))
+
+
+class _Counted:
+    """Tells how many cells a run has evaluated."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def __call__(self, trials: Sequence[Trial]) -> None:
+        self._done += len(trials)
+        self._progress(self._done, self._total)
 
 
 def _content(run: Run, bound: Objective) -> dict[str, Any]:
