@@ -78,7 +78,8 @@ def swollen(file: h5py.File, name: str) -> None:
     """A column in one packed chunk, which goes on for two billion zeros."""
     column = replaced(file, name, (64,), chunks=(64,), compression="gzip")
     packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(2000)) + packer.flush()
+    head = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    packed = head + 2000 * (packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH))
     column.id.write_direct_chunk((0,), packed)
 
 
@@ -119,8 +120,7 @@ def make_tables(folder: Path) -> None:
     table = Table("huge", huge.definition, "t", "s", "l", "c", "a", Network(), cost="queries")
     table.add(Metric("a_error", "%", "search", "error"), 1, np.zeros(64))
     write_table(table, folder / "table-a space of 10^12 cells.h5")
-    write_table(tiny_table(), folder / "table-behind a user block.h5")
-    with h5py.File(folder / "table-after 512 bytes.h5", "w", userblock_size=512) as file:
+    with h5py.File(folder / "table-behind a user block.h5", "w", userblock_size=512) as file:
         file.attrs["format"] = "surrogate_nas table"
 
 
@@ -165,16 +165,11 @@ def make_pickles(folder: Path) -> None:
 
 
 def make_packed(folder: Path) -> None:
-    packer = bz2.BZ2Compressor()
-    zeros = bytes(1 << 20)
-    packed = b"".join(packer.compress(zeros) for _ in range(600)) + packer.flush()
-    (folder / "record-600 MB of zeros.pickle.pbz2").write_bytes(packed)
+    (folder / "record-100 MB of zeros.pickle.pbz2").write_bytes(bz2.compress(bytes(100_000_000)))
     whole = bz2.compress(pickle.dumps(list(range(1000))))
     (folder / "record-cut off.pickle.pbz2").write_bytes(whole[:-20])
-    with zipfile.ZipFile(folder / "zip-a gigabyte of zeros.pt", "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("x/data.pkl", "w", force_zip64=True) as file:
-            for _ in range(1024):
-                file.write(zeros)
+    with zipfile.ZipFile(folder / "zip-100 MB of zeros.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", bytes(100_000_000))
     cell = str(nb201()[0])
     (folder / "rows-many.csv").write_text("cell,valid_error\n" + f"{cell},1\n" * 400_000)
     (folder / "rows-wide.csv").write_text("cell," + ",".join(f"m{i}" for i in range(200_000)) + "\n")
@@ -199,8 +194,27 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_each_is_refused_in_one_line(said: dict[str, Any]) -> None:
     read = {name: text for name, text in said.items() if name != "peak"}
     assert len(read) > 30
-    assert {name for name, text in read.items() if text == "answered"} == {"table-behind a user block.h5"}
+    assert not [name for name, text in read.items() if text == "answered"]
     assert not [name for name, text in read.items() if "\n" in text or len(text) > 1000]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("table-a chunk that swells.h5", "unpacks to another size"),
+        ("table-billions of values.h5", "of shape (1000000000000,)"),
+        ("table-raw data elsewhere.h5", "not stored whole in this file"),
+        ("table-another file.h5", "a link to elsewhere"),
+        ("table-a space of 10^12 cells.h5", "a space of 1,000,000,000,000 cells"),
+        ("record-100 MB of zeros.pickle.pbz2", "unpacks to more than 64 MB"),
+        ("record-cut off.pickle.pbz2", "cut off"),
+        ("zip-100 MB of zeros.pt", "unpacks to more than 64 MB"),
+        ("rows-many.csv", "more rows than the space"),
+        ("pickle-tuples in tuples as a key", "1,000,000 tuples"),
+    ],
+)
+def test_the_line_says_what_is_wrong(said: dict[str, Any], name: str, says: str) -> None:
+    assert says in said[name]
 
 
 def test_they_take_no_memory(said: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ ERRORS = (
 LIBVER = ("v110", "v110")
 """The version of the format to write: from here on HDF5 itself checksums its structure."""
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_FILTERS = ([], [h5py.h5z.FILTER_DEFLATE], [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE])
+_FILTERS: tuple[list[int], ...] = ([], [h5py.h5z.FILTER_DEFLATE], [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE])
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def _scalar(item: h5py.Group, name: str) -> Any:
     return item.attrs[name]
 
 
-def array(dataset: h5py.Dataset, shape: tuple[int, ...] | None = None, dtype: DTypeLike = None) -> NDArray[Any]:
+def array(dataset: h5py.Dataset, shape: tuple[int, ...] | None = None, dtype: DTypeLike | None = None) -> NDArray[Any]:
     """The values of a dataset that is stored whole, or in chunks of one dimension packed with gzip.
 
     Args:

@@ -69,7 +69,7 @@ def _records(folder: Path) -> list[Path]:
             raise UserError(f"it holds no records (NNNNNN.pickle.pbz2).{hint}")
     except (UserError, OSError) as error:
         raise UserError(f"{folder} cannot be imported: {getattr(error, 'strerror', None) or error}") from error
-    except (LookupError, TypeError) as error:
+    except (LookupError, TypeError, RecursionError) as error:
         raise UserError(f"{meta} is not NATS-Bench's list of architectures.") from error
     return files
 

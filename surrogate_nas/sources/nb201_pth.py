@@ -34,7 +34,9 @@ def memory_needed(path: Path) -> int:
         UserError: There is no such file.
     """
     if not is_file(path):
-        raise UserError(f"There is no file {printable(path)}; the official one is called NAS-Bench-201-v1_1-096897.pth.")
+        raise UserError(
+            f"There is no file {printable(path)}; the official one is called NAS-Bench-201-v1_1-096897.pth."
+        )
     return MEMORY_PER_BYTE * path.stat().st_size
 
 

@@ -99,14 +99,16 @@ _PREFIXES = {
     pickletools.TAKEN_FROM_ARGUMENT4U: 4,
     pickletools.TAKEN_FROM_ARGUMENT8U: 8,
 }
-_FIXED = [-2] * 256
-"""By opcode the bytes of its argument; -1 where these depend on it, -2 where there is no such opcode."""
+_FIXED = [-1] * 256
+"""By opcode the bytes of its argument; -1 where these depend on it or have to be looked at."""
 for _code in pickletools.opcodes:
     _FIXED[ord(_code.code)] = max(-1, _code.arg.n) if _code.arg else 0
 _LENGTHS = {ord(code.code): _PREFIXES[code.arg.n] for code in pickletools.opcodes if code.arg and code.arg.n < -1}
 """For opcodes whose argument says its own length: the bytes of that length."""
-_TWO_LINES = frozenset(b"ci")
-_STOP, _PUT, _LONG_PUT, _FRAME = b".prr"[0], b"p"[0], b"r"[0], 0x95
+_LINES = {ord(code.code): 1 for code in pickletools.opcodes if code.arg and code.arg.n == -1} | {b"c"[0]: 2, b"i"[0]: 2}
+"""For opcodes whose argument is written out: its lines."""
+_STOP, _PUT, _LONG_PUT, _FRAME = b"."[0], b"p"[0], b"r"[0], 0x95
+_FIXED[_LONG_PUT] = _FIXED[_FRAME] = -1
 _TUPLES = frozenset(b"t\x85\x86\x87")
 
 
@@ -117,34 +119,42 @@ def _walk(content: bytes | mmap.mmap, place: int, size: int) -> int:
     while place < size:
         code = content[place]
         place += 1
-        length = fixed[code]
-        if length >= 0:
-            if code == _LONG_PUT:
-                _check_memo(int.from_bytes(content[place : place + 4], "little"), place - begun)
-            elif code == _FRAME:
-                _check_room(int.from_bytes(content[place : place + 8], "little"), place + 8, size)
-            elif code in tuple_codes:
+        if fixed[code] >= 0:
+            place += fixed[code]
+            if code in tuple_codes:
                 tuples += 1
             elif code == _STOP:
                 if tuples > _MOST_TUPLES and place - begun <= SMALL:
                     raise ValueError(f"it holds {tuples:,} tuples, more than data of this kind")
                 return place
-            place += length
         elif code in lengths:
             prefix = lengths[code]
             length = int.from_bytes(content[place : place + prefix], "little")
-            place += prefix
-            _check_room(length, place, size)
-            place += length
-        elif length == -1:
-            line, place = _line(content, place)
-            if code == _PUT:
-                _check_memo(int(line), place - begun)
-            elif code in _TWO_LINES:
-                _, place = _line(content, place)
+            place += prefix + length
+            _check_room(length, place - length, size)
         else:
-            raise ValueError(f"byte {code} is no opcode")
+            place = _looked_at(content, code, place, begun)
     raise ValueError("it has no end")
+
+
+def _looked_at(content: bytes | mmap.mmap, code: int, place: int, begun: int) -> int:
+    """The place behind the argument of an opcode that is rare, or that must be checked."""
+    if code == _LONG_PUT:
+        _check_memo(int.from_bytes(content[place : place + 4], "little"), place - begun)
+        return place + 4
+    if code == _FRAME:
+        _check_room(int.from_bytes(content[place : place + 8], "little"), place + 8, len(content))
+        return place + 8
+    if code not in _LINES:
+        raise ValueError(f"byte {code} is no opcode")
+    for _ in range(_LINES[code]):
+        end = content.find(b"\n", place, place + _LONGEST_LINE)
+        if end < 0:
+            raise ValueError("a line of it has no end")
+        line, place = content[place:end], end + 1
+    if code == _PUT:
+        _check_memo(int(line), place - begun)
+    return place
 
 
 def _check_memo(index: int, walked: int) -> None:
@@ -156,13 +166,6 @@ def _check_memo(index: int, walked: int) -> None:
 def _check_room(length: int, place: int, size: int) -> None:
     if length > size - place:
         raise ValueError(f"it claims {length:,} bytes and has {max(size - place, 0):,}")
-
-
-def _line(content: bytes | mmap.mmap, place: int) -> tuple[bytes, int]:
-    end = content.find(b"\n", place, place + _LONGEST_LINE)
-    if end < 0:
-        raise ValueError("a line of it has no end")
-    return content[place:end], end + 1
 
 
 def numpy_scalars() -> dict[str, object]:

@@ -1,10 +1,10 @@
 """One's own measurements: a CSV or Parquet file with a column of cells and columns of metrics becomes a table.
 
-A column's name is the metric's: ``valid_error``, ``valid_loss[12]`` (after a run of 12 epochs), ``latency@mine``, each
-with a unit behind it where that must be said: ``valid_loss[12] (nats)``. What it is follows from the name: errors are in
-%, ``latency@…`` in ms, ``energy@…`` in mJ, ``memory@…`` in MB; a loss has no unit unless it is given, as nobody else
-knows whether it is a cross-entropy or a squared error; ``test_…`` is only reported and never searched; every other
-number counts as a cost without unit. A cell may appear once; a metric's empty entries are cells without a value.
+A column's name is the metric's: ``valid_error``, ``valid_loss[12]`` (after a run of 12 epochs), ``latency@mine``, with
+a unit behind it where that must be said: ``valid_loss[12] (nats)``. What it is follows from the name: errors are in %,
+``latency@…`` in ms, ``energy@…`` in mJ, ``memory@…`` in MB; a loss has no unit unless it is given, as nobody else knows
+whether it is a cross-entropy or a squared error; ``test_…`` is only reported and never searched; every other number
+counts as a cost without unit. A cell may appear once; a metric's empty entries are cells without a value.
 """
 
 from __future__ import annotations
@@ -196,6 +196,4 @@ class _Found:
         """Say what is wrong, the first few in full."""
         if self._n_wrong:
             more = f" (and {self._n_wrong - _SHOWN} more)" if self._n_wrong > _SHOWN else ""
-            raise UserError(
-                f"{printable(path)} has {self._n_wrong} wrong entries: {'; '.join(self._wrong)}{more}."
-            )
+            raise UserError(f"{printable(path)} has {self._n_wrong} wrong entries: {'; '.join(self._wrong)}{more}.")

@@ -6,8 +6,8 @@ number, or ``mean`` over the seeds that the source holds. Beside the columns of 
 shape ``(len(space),)``, 0 for a missing cell and -1 where the source does not say. A metric's group carries unit,
 kind, quantity, split, description and source as attributes; the file carries the rest of `Table`.
 
-``/index`` holds all of that again, and a sha256 of every column (`surrogate_nas.table.index`); the attribute ``seal`` is
-the sha256 of the index and ``digest`` that of the columns and their meaning. Opening checks the index and the file's
+``/index`` holds all of that again, and a sha256 of every column (`surrogate_nas.table.index`); the attribute ``seal``
+is the sha256 of the index and ``digest`` that of the columns and their meaning. Opening checks the index and the file's
 attributes; a column, and the attributes beside it, are checked when it is read.
 """
 

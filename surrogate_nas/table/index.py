@@ -66,7 +66,9 @@ class Index:
 
     def digest(self) -> str:
         """A sha256 over all numbers and what they mean; titles, sources and other remarks play no part."""
-        values = {f"{m} {epochs_text(e)} {seed}": d for (m, e), held in self.digests.items() for seed, d in held.items()}
+        values = {
+            f"{m} {epochs_text(e)} {seed}": d for (m, e), held in self.digests.items() for seed, d in held.items()
+        }
         meaning = {name: [getattr(metric, key) for key in _MEANING] for name, metric in self.metrics.items()}
         what = [*(self.texts[key] for key in ("name", "space", "cost")), asdict(self.network), meaning, values]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
