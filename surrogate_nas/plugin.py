@@ -24,7 +24,7 @@ def import_file(path: Path, what: str) -> ModuleType:
     """
     if not _is_file(path):
         raise UserError(f"There is no {what} file {str(path):.200}.")
-    spec = importlib.util.spec_from_file_location(f"_{what}_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(module_name(path, what), path)
     if spec is None or spec.loader is None:
         raise UserError(f"{path} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
@@ -39,6 +39,16 @@ def import_file(path: Path, what: str) -> ModuleType:
         said = " ".join(str(error).split())
         raise UserError(f"{path} cannot be imported: {type(error).__name__}: {said:.300}.") from error
     return module
+
+
+def module_name(path: Path, what: str) -> str:
+    """The name that `import_file` gives a file's module.
+
+    Args:
+        path: The file.
+        what: The noun.
+    """
+    return f"_{what}_{path.stem}"
 
 
 def origin(module: str) -> tuple[Path, str] | None:

@@ -14,7 +14,7 @@ from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.contract.trying import draw
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.failure import shown
-from surrogate_nas.experiment.parcel import Parcel, unpack
+from surrogate_nas.experiment.parcel import pack, unpack
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 
 _CELLS, _CENTRES = 40, 8
@@ -28,11 +28,9 @@ class Spaces:
 
     Attributes:
         space: The space.
-        parcel: The same as another process finds it.
     """
 
     space: Space
-    parcel: Parcel
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -40,14 +38,13 @@ class Spaces:
         return draw(self.space, _CELLS)
 
 
-def subjects(space: Space, parcel: Parcel, _: Space | None) -> list[Spaces]:
+def subjects(space: Space, *_: object) -> list[Spaces]:
     """The space as its own only subject.
 
     Args:
         space: The space.
-        parcel: The same as another process finds it.
     """
-    return [Spaces(space, parcel)]
+    return [Spaces(space)]
 
 
 def _prints_and_parses_back(subject: Spaces) -> str:
@@ -136,8 +133,7 @@ def _leaves_global_randomness_alone(subject: Spaces) -> str:
 
 def _pickles_to_an_equal_space(subject: Spaces) -> str:
     """Pickled, it is an equal space with an equal hash, which holds the same cells."""
-    (again,) = unpack(subject.parcel)
-    again = again() if isinstance(again, type) else again
+    (again,) = unpack(pack(subject.space))
     if again != subject.space or hash(again) != hash(subject.space):
         raise BrokenContractError(f"it comes back as {shown(again)}, which is not equal to it")
     for cell in subject.cells:

@@ -15,7 +15,6 @@ from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.contract.trying import draw, synthetic
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.failure import shown
-from surrogate_nas.experiment.parcel import Parcel
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.surrogates import Prediction, Surrogate
 
@@ -50,7 +49,7 @@ class Surrogates:
         return self.model("cost", seed=3)
 
 
-def subjects(model: type[Surrogate], _: Parcel, space: Space | None) -> list[Surrogates]:
+def subjects(model: type[Surrogate], _: object, space: Space | None) -> list[Surrogates]:
     """The surrogate on the one space that it is checked on.
 
     Args:

@@ -17,6 +17,7 @@ FIRST = 10
 """How many cells a strategy is told first."""
 INFEASIBLE = 1e6
 """From here on, a made-up score is that of an infeasible cell."""
+_MOST_DRAWS = 100
 Score = Callable[[Cell], float]
 
 
@@ -132,7 +133,7 @@ def trials_of(cells: Sequence[Cell], score: Score | None = None, start: int = 0)
 
 
 def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
-    """Some cells of a space, all different while it has as many.
+    """Some cells of a space, all different; fewer where the space hardly gives as many.
 
     Args:
         space: Any space.
@@ -141,7 +142,9 @@ def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
     """
     rng = np.random.default_rng(seed)
     found: dict[Cell, None] = {}
-    while len(found) < min(n, space.size):
+    for _ in range(_MOST_DRAWS * n):
+        if len(found) >= min(n, space.size):
+            break
         found[space.sample(rng)] = None
     return list(found)
 

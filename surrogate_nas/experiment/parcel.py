@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from surrogate_nas.experiment.failure import StrategyError, one_line
-from surrogate_nas.plugin import import_file, origin
+from surrogate_nas.plugin import import_file, module_name, origin
 
 _NOTHING = object()
 
@@ -92,7 +92,8 @@ def unpack(parcel: Parcel, shared: object = _NOTHING) -> tuple[Any, ...]:
         shared: What this process has already.
     """
     for file, what in parcel.files:
-        import_file(file, what)
+        if origin(module_name(file, what)) != (file, what):
+            import_file(file, what)
     content: tuple[Any, ...] = _Unpickler(io.BytesIO(parcel.content), shared).load()
     return content
 
