@@ -153,9 +153,7 @@ def test_without_a_terminal_progress_is_a_line_now_and_then(monkeypatch: pytest.
         progress(1, 3, "20 of 150 cells")
         heard.line.clear()
         assert heard.line.wait(60)
-    assert "runs: 1 of 3 (20 of 150 cells), after 0 s\n" in heard.getvalue()
-    ended = heard.getvalue()
-    assert threading.active_count() == 1 or heard.getvalue() == ended
+    assert "runs 1/3, 20 of 150 cells, " in heard.getvalue()
 
 
 def test_short_work_tells_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:

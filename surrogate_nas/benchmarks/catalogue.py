@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from surrogate_nas.metrics import Metric
-from surrogate_nas.space import SPACES, Space, space_named
+from surrogate_nas.space import DEFAULT_SPACE, SPACES, Space, space_named
 from surrogate_nas.training.catalogue import CATALOGUE, Entry
 
 _PREFIX = "live:"
-_DEFAULT_SPACE = "nb201"
 _SPLITS = ("train", "valid", "test")
 _QUANTITIES: tuple[Literal["error", "loss"], ...] = ("loss", "error")
 
@@ -30,7 +29,7 @@ def _describe(entry: Entry, space: Space) -> dict[str, Any]:
     trained = [_trained(entry, split, quantity) for split in _SPLITS for quantity in _QUANTITIES]
     metrics = [*trained, *(metric for metric, _ in space.analytic.values())]
     return {
-        "name": _PREFIX + (entry.name if space.name == _DEFAULT_SPACE else f"{entry.name}/{space.name}"),
+        "name": _PREFIX + (entry.name if space.name == DEFAULT_SPACE else f"{entry.name}/{space.name}"),
         "title": f"live training: {entry.title}",
         "space": space.name,
         "cells": int(space.size) if math.isfinite(space.size) else None,

@@ -19,7 +19,6 @@ from surrogate_nas.cli import (
     compare,
     data,
     hardware,
-    lab,
     new,
     paper,
     query,
@@ -27,6 +26,7 @@ from surrogate_nas.cli import (
     strategies,
     surrogates,
     table,
+    training,
 )
 from surrogate_nas.cli.output import note
 from surrogate_nas.errors import UserError
@@ -42,7 +42,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks, strategies.strategies, data.path, query.query, search.search, compare.compare, compare.report,
-    check.check, paper.paper, lab.train, hardware.measure, surrogates.fit, surrogates.predict, table.table,
+    check.check, paper.paper, training.train, hardware.measure, surrogates.fit, surrogates.predict, table.table,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -7,11 +7,11 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event, Thread
-from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
+
+from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,8 +24,7 @@ _LONGEST_NAME = 40
 """A first column of longer texts, such as cells, may be folded."""
 _LONGEST_WORDS = 24
 """A further column of longer texts may be folded."""
-_BETWEEN_LINES = 30.0
-"""Seconds between two lines of progress, where there is no terminal to draw a bar on."""
+
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
@@ -147,7 +146,7 @@ class Progress(Protocol):
 
 
 @contextmanager
-def progress_bar(what: str, every: float = _BETWEEN_LINES) -> Iterator[Progress]:
+def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[Progress]:
     """Show progress on standard error: a bar where that is a terminal, else a line every 30 seconds.
 
     Args:
@@ -161,14 +160,8 @@ def progress_bar(what: str, every: float = _BETWEEN_LINES) -> Iterator[Progress]
         with _bar(what) as progress:
             yield progress
         return
-    lines, ended = _Lines(what), Event()
-    thread = Thread(target=lines.tell_until, args=(ended, every), daemon=True)
-    thread.start()
-    try:
+    with ProgressLines(what, every=every, write=note) as lines:
         yield lines
-    finally:
-        ended.set()
-        thread.join()
 
 
 @contextmanager
@@ -187,17 +180,3 @@ def _bar(what: str) -> Iterator[Progress]:
             bar.update(task, completed=done, total=total or None, detail=detail)
 
         yield progress
-
-
-class _Lines:
-    """Progress as lines, which a thread of their own writes."""
-
-    def __init__(self, what: str) -> None:
-        self._what, self._state, self._began = what, "", monotonic()
-
-    def __call__(self, done: int, total: int, detail: str = "") -> None:
-        self._state = (f"{done} of {total}" if total else str(done)) + (f" ({detail})" if detail else "")
-
-    def tell_until(self, ended: Event, every: float) -> None:
-        while not ended.wait(every):
-            note(f"{self._what}: {self._state or 'begun'}, after {monotonic() - self._began:.0f} s")

@@ -13,7 +13,8 @@ import numpy as np
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.training.places import CIFAR_VARIABLE, has_cifar
-from surrogate_nas.training.tasks.base import Schedule, Split, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
 
 
 def load(name: str) -> dict[str, Split]:

@@ -19,7 +19,8 @@ import numpy as np
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.training.places import DEBIAN, FASHION_FILES, FASHION_VARIABLE, fashion_folder, has_fashion
-from surrogate_nas.training.tasks.base import Schedule, Split, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
 
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _SIZES = (4000, 5000)

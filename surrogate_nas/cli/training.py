@@ -1,4 +1,4 @@
-"""The command that trains one cell."""
+"""The command that trains a single cell."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from surrogate_nas.cli.options import cell_named
 from surrogate_nas.cli.output import JsonOption, emit, note, show_table
-from surrogate_nas.errors import UserError
+
+_CURVES = ("train_loss", "train_error", "valid_loss", "valid_error")
 
 
 def train(
-    cell: Annotated[str, typer.Argument(help="A cell as the field prints it, or its index.")],
+    cell: Annotated[str, typer.Argument(help="A cell as the field prints it, of any registered space, or its index.")],
     task: Annotated[str, typer.Option(help="A task's name, or file.py:TASK.")] = "digits",
     epochs: Annotated[int | None, typer.Option(help="The length of the run; the task's default if left out.")] = None,
     device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
@@ -24,21 +24,21 @@ def train(
     \b
     Examples:
       snas train 11 --task digits
-      snas train 11 --task squares.py:Squares --epochs 5 --seed 1
+      snas train "conv_stack(layers=2, channels=8)" --task rotation
     """
-    from surrogate_nas.space import macro, nb201
+    from surrogate_nas.space import cell_named
     from surrogate_nas.training import task_named
     from surrogate_nas.training import train as run_train
 
-    if seed < 0:
-        raise UserError(f"A seed must be at least 0, not {seed}.")
-    space = macro() if cell.strip().startswith("conv_stack") else nb201()
-    (curve,) = run_train([cell_named(space, cell)], task_named(task), epochs=epochs, seed=seed, device=device)
-    curves = {name: getattr(curve, name) for name in ("train_loss", "train_error", "valid_loss", "valid_error")}
+    space, found = cell_named(cell)
+    (curve,) = run_train([found], task_named(task), epochs=epochs, seed=seed, device=device, space=space)
+    curves = {name: getattr(curve, name) for name in _CURVES}
     content = {
         "cell": str(curve.cell),
+        "space": space.name,
         "task": curve.task,
         "metrics": curve.metrics,
+        "units": {name: "%" if name.endswith("error") else curve.loss_unit for name in curve.metrics},
         "curves": curves,
         "params": curve.parameters,
         "macs": curve.multiply_accumulates / 1e6,
@@ -46,8 +46,12 @@ def train(
         "device": curve.device,
         "note": curve.note,
     }
+    heads = [f"{name} ({content['units'][name]})" for name in _CURVES]  # type: ignore[index]
     rows = [(epoch, *values) for epoch, values in enumerate(zip(*curves.values(), strict=True), 1)]
-    title = f"{task}: test loss {curve.test_loss:.4g}, test error {curve.test_error:.4g} %, {curve.seconds:.1f} s"
-    emit(content, json, lambda: show_table(("epoch", *curves), rows, title=title))
+    title = (
+        f"{task}: test loss {curve.test_loss:.4g} {curve.loss_unit}, test error {curve.test_error:.4g} %, "
+        f"{curve.seconds:.1f} s"
+    )
+    emit(content, json, lambda: show_table(("epoch", *heads), rows, title=title))
     if curve.note:
         note(curve.note)
