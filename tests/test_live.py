@@ -18,7 +18,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.errors import UserError
-from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.files import HOME_VARIABLE, locked
 from surrogate_nas.strategies import STRATEGIES
 
 FILE = Path(__file__).with_name("tiny_task.py")
@@ -269,6 +269,16 @@ def test_processes_that_answer_at_once_agree_and_lose_nothing(tmp_path: Path) ->
     assert [process.returncode for process in made] == [0, 0, 0]
     assert said[0] == said[1] == said[2] and len(said[0]) == 40
     assert [entry[2] for entry in kept(tmp_path)] == list(range(40))
+
+
+def test_of_two_lines_for_one_question_the_first_stands_and_adding_takes_the_lock(tmp_path: Path) -> None:
+    files = [tmp_path / "live" / f"{name}.jsonl" for name in "ab"]
+    for number, file in enumerate(files):
+        Kept(file).add(("cell", 1, 0), Trained({"x": float(number)}, 1.0), {})
+    files[0].write_bytes(files[0].read_bytes() + files[1].read_bytes())
+    assert Kept(files[0]).find(("cell", 1, 0)) == Trained({"x": 0.0}, 1.0)
+    with locked(files[0]), pytest.raises(UserError, match="writing .* already"):
+        Kept(files[0]).add(("cell", 1, 1), Trained({"x": 2.0}, 1.0), {})
 
 
 def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
