@@ -34,7 +34,13 @@ class Importable(StrEnum):
 
 
 def benchmarks(json: JsonOption = False) -> None:
-    """List the benchmarks that are here or can be fetched."""
+    """List the benchmarks that are here or can be fetched.
+
+    \b
+    Examples:
+      snas benchmarks
+      snas benchmarks --json
+    """
     from surrogate_nas.benchmarks import available
 
     listed = available()
@@ -42,11 +48,17 @@ def benchmarks(json: JsonOption = False) -> None:
         (b["name"], "yes" if b["available"] else "no", b["cells"], len(b["metrics"]), b["licence"], b["title"])
         for b in listed
     ]
-    emit(listed, json, lambda: show_table(("benchmark", "here", "cells", "metrics", "licence", "holds"), rows))
+    heads = ("benchmark", "here", "cells", "metrics", "licence", "holds")
+    emit(listed, json, lambda: show_table(heads, rows, spare=("licence", "metrics")))
 
 
 def path(json: JsonOption = False) -> None:
-    """Print the folder of fetched and imported data."""
+    """Print the folder of fetched and imported data.
+
+    \b
+    Examples:
+      snas path
+    """
     from surrogate_nas.files import home
 
     emit({"path": str(home())}, json, lambda: typer.echo(home()))
@@ -56,7 +68,12 @@ def path(json: JsonOption = False) -> None:
 def fetch(
     name: Annotated[Fetchable, typer.Argument(help="What to fetch.")] = Fetchable.nb201, json: JsonOption = False
 ) -> None:
-    """Fetch NAS-Bench-201's public extracts (17 MB, checked by sha256) and assemble its tables."""
+    """Fetch NAS-Bench-201's public extracts (17 MB, checked by sha256) and assemble its tables.
+
+    \b
+    Examples:
+      snas data fetch nb201
+    """
     from surrogate_nas.sources import nb201
 
     started = time.perf_counter()
@@ -75,7 +92,14 @@ def import_(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Import an official NATS-Bench folder, NAS-Bench-201 file, or a file of one's own with cells and metrics."""
+    """Import an official NATS-Bench folder, NAS-Bench-201 file, or a file of one's own with cells and metrics.
+
+    \b
+    Examples:
+      snas data import nats NATS-tss-v1_0-3ffb9-simple
+      snas data import nb201-pth NAS-Bench-201-v1_1-096897.pth
+      snas data import csv mine.csv --name mine
+    """
     from surrogate_nas.benchmarks import reserved
     from surrogate_nas.errors import UserError
     from surrogate_nas.sources import nats, nb201_pth, spreadsheet
@@ -118,7 +142,12 @@ def _store(name: str, tables: list[Any], files: list[Path], started: float, json
 
 @app.command()
 def verify(json: JsonOption = False) -> None:
-    """Check the fetched tables against published constants and the three official records."""
+    """Check the fetched tables against published constants and the three official records.
+
+    \b
+    Examples:
+      snas data verify
+    """
     from surrogate_nas.errors import UserError
     from surrogate_nas.sources import nb201
     from surrogate_nas.sources.verify import verify as run

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from surrogate_nas.cli.options import CellsArgument, cells_named
 from surrogate_nas.cli.output import JsonOption, emit, note, show_table
 from surrogate_nas.errors import UserError
 
@@ -30,7 +31,13 @@ def fit(
     seed: Annotated[int, typer.Option(help="Of the split and the model.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Learn a metric from some cells, test it on the others, and store the model."""
+    """Learn a metric from some cells, test it on the others, and store the model.
+
+    \b
+    Examples:
+      snas fit fashion --target valid_loss --train 300 --out model.bin
+      snas fit nb201-cifar10 --target valid_error --epochs 12 --train 500 --model gp --out model.bin
+    """
     from surrogate_nas.benchmarks import TABLE_SUFFIX, load
     from surrogate_nas.space import listed
     from surrogate_nas.surrogates import make_model
@@ -79,16 +86,21 @@ def _known(benchmark: Any, devices: str, target: str) -> dict[str, Any]:
 
 def predict(
     file: Annotated[Path, typer.Argument(help="A model that snas fit stored.")],
-    cells: Annotated[list[str], typer.Argument(help="Cells as the field prints them.")],
+    cells: CellsArgument,
     json: JsonOption = False,
 ) -> None:
-    """Predict cells with a stored model."""
+    """Predict cells with a stored model.
+
+    \b
+    Examples:
+      snas predict model.bin 11 12
+    """
     from surrogate_nas.space import space_named
     from surrogate_nas.surrogates.storage import load
 
     fitted = load(file)
     space = space_named(fitted.card.space)
-    asked = [space.cell(cell) for cell in cells]
+    asked = cells_named(space, cells)
     mean, std = fitted.model.predict(asked)
     content = [
         {"cell": str(cell), "mean": float(m), "std": float(s), "unit": fitted.card.metric.unit}

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from surrogate_nas.arguments import check_fields
 from surrogate_nas.engine import check_engine, run_jobs
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, check_call_limit, introduce
@@ -42,6 +43,7 @@ class Budget:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.cells is None and self.seconds is None:
             raise UserError("A run needs a budget: a number of cells, or simulated seconds.")
         if self.cells is not None and self.cells < 1:
@@ -79,6 +81,9 @@ class Experiment:
     target: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        if isinstance(self.strategies, str) or not isinstance(self.strategies, Sequence):
+            raise UserError(f"strategies is a list of names or classes, not {self.strategies!r:.80}.")
         if self.runs < 1:
             raise UserError(f"A comparison needs at least 1 run, not {self.runs}.")
         if not self.strategies:

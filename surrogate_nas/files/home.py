@@ -16,15 +16,25 @@ def home() -> Path:
     """The folder of fetched and imported data: ``SURROGATE_NAS_HOME``, or the user's data folder.
 
     Raises:
-        UserError: The variable names a user (``~NAME``) that does not exist.
+        UserError: It names the home of a user that there is not.
     """
     chosen = os.environ.get(HOME_VARIABLE)
-    if not chosen:
-        return Path(platformdirs.user_data_dir("surrogate_nas"))
+    return expanded(chosen) if chosen else Path(platformdirs.user_data_dir("surrogate_nas"))
+
+
+def expanded(path: str) -> Path:
+    """A path as a user writes it, with ``~`` for a home folder.
+
+    Args:
+        path: Such as ``~/data``.
+
+    Raises:
+        UserError: There is no such user.
+    """
     try:
-        return Path(chosen).expanduser()
+        return Path(path).expanduser()
     except RuntimeError as error:
-        raise UserError(f"{HOME_VARIABLE}={chosen}: there is no such user; give the folder's whole path.") from error
+        raise UserError(f"{path} names the home of a user that there is not; write the path out.") from error
 
 
 def table_path(name: str) -> Path:

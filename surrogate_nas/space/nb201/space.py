@@ -82,9 +82,11 @@ class NB201(EnumerableChoiceSpace):
         Raises:
             UserError: The string has another shape, or an operation is unknown.
         """
+        if not isinstance(text, str):
+            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
         match = _FORMAT.fullmatch(text.strip())
         if match is None:
-            raise UserError(f"Malformed cell {text!r}: a NAS-Bench-201 cell reads {_SHAPE}.")
+            raise UserError(f"Malformed cell {text!r:.200}: a NAS-Bench-201 cell reads {_SHAPE}.")
         for operation in match.groups():
             if operation not in OPERATIONS:
                 known = ", ".join(OPERATIONS)
