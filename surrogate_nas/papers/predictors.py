@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.stats import kendalltau
 
 from surrogate_nas import __version__
 from surrogate_nas.benchmarks import Benchmark, load
+from surrogate_nas.engine import raise_lost, run_jobs
 from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.files import Journal
 from surrogate_nas.papers.pictures import draw_predictors
@@ -92,13 +92,16 @@ def predictors(*, runs: int | None, workers: int, folder: Path, progress: Progre
     with Journal(folder / "fits.jsonl", settings) as journal:
         done = {Fit(*fit): Score(*score) for fit, score in journal.entries}
         missing = [fit for fit in fits if fit not in done]
-        made = Parallel(n_jobs=workers, return_as="generator")(delayed(_score)(*fit) for fit in missing)
-        before = len(fits) - len(missing)
-        for count, (fit, score) in enumerate(zip(missing, made, strict=True), before + 1):
-            journal.append((fit, score))
-            done[fit] = score
+        lost = []
+        for outcome in run_jobs(_score, missing, workers=workers):
+            if outcome.failure:
+                lost.append(outcome)
+                continue
+            journal.append((outcome.job, outcome.result))
+            done[outcome.job] = outcome.result
             if progress:
-                progress(count, len(fits))
+                progress(len(done), len(fits))
+    raise_lost(lost)
     scores: dict[tuple[str, str, int], list[Score]] = {}
     for fit in fits:
         scores.setdefault((fit.dataset, fit.model, fit.n), []).append(done[fit])
@@ -117,7 +120,8 @@ def predictors(*, runs: int | None, workers: int, folder: Path, progress: Progre
     return PaperResult(title, rows, time.perf_counter() - started, notes)
 
 
-def _score(dataset: str, seed: int, n: int, model: str) -> Score:
+def _score(fit: Fit) -> Score:
+    dataset, seed, n, model = fit
     bench = load(DATA_SETS[dataset])
     cells, learned, test = listed(bench.space), bench.column(_learned(bench), 200), bench.column("test_error", 200)
     split = split_cells(cells, learned, n, seed=seed)
