@@ -1,11 +1,26 @@
-"""A trial: what one evaluation of a cell told, and all that a strategy may know of it."""
+"""What a strategy asks for, and the trial that it is told: what one evaluation said, and all that it may know of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from surrogate_nas.space import Cell
+
+
+class Request(NamedTuple):
+    """An evaluation that a strategy which chooses epochs asks for.
+
+    Attributes:
+        cell: The cell.
+        epochs: The length of the training run, one of the strategy's `epochs`.
+        read: Further search metrics after that run that `Trial.values` shall hold, such as ``train_loss``.
+    """
+
+    cell: Cell
+    epochs: int
+    read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,15 +28,20 @@ class Trial:
     """The outcome of one evaluation under an objective.
 
     Attributes:
-        index: The trial's place in its run, from 0.
+        index: The trial's place in its run, from 0, in the order of finishing.
         cell: The evaluated cell.
-        score: What is minimised; finite. An infeasible cell's score lies above that of every feasible one.
-        loss: The L of the objective (dimensionless: errors as fractions, losses in nats).
+        score: What is minimised; finite. An infeasible cell's score lies above that of every feasible one. Of several
+            objectives it is their sum.
+        loss: The L of the objective (dimensionless for errors, as fractions; a loss in its own unit).
         penalty: The λ·R of the objective (dimensionless).
         feasible: Whether every constraint holds.
         epochs: The training run that the loss was read from; None where training plays no part.
-        cost_seconds: The simulated or measured seconds that the evaluation was charged.
+        cost_seconds: The simulated or measured seconds that the evaluation was charged, or queries where the benchmark
+            counts those.
         values: The search metrics that the objective looked up, in their own units.
+        started: When it began, on the simulated clock of the run, in the unit of `cost_seconds`.
+        finished: When it ended.
+        scores: Of several objectives, each one's score; empty where there is one.
     """
 
     index: int
@@ -33,3 +53,6 @@ class Trial:
     epochs: int | None
     cost_seconds: float
     values: Mapping[str, float] = field(default_factory=dict)
+    started: float = 0.0
+    finished: float = 0.0
+    scores: tuple[float, ...] = ()

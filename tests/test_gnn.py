@@ -157,10 +157,10 @@ def test_a_space_without_terms_is_refused_by_name() -> None:
 
 
 def test_another_space_of_graphs_is_read(space: NB201) -> None:
-    """Nothing of the network knows the field's space: one that lists fewer cells under another name is learned too."""
+    """Nothing of the network knows the field's space: its graphs under another name are learned too."""
 
     class Renamed(NB201):
-        """The same graphs under another name, with what is known for free left out."""
+        """The same graphs, with nothing known for free."""
 
         name, analytic = "renamed", {}
 

@@ -14,7 +14,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.comparison.diagnosis import diagnose
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.ledger import Evaluator
+from surrogate_nas.experiment.ledger import Ledger
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.objective import Objective, parse
@@ -159,7 +159,7 @@ def test_a_weight_is_finite_and_not_negative() -> None:
 
 
 def test_an_error_message_points_at_the_place() -> None:
-    with pytest.raises(UserError, match=r"expected '\+' or 'subject to', found 'macs' at column 8: params ⟨here⟩macs"):
+    with pytest.raises(UserError, match=r"expected .*'subject to', found 'macs' at column 8: params ⟨here⟩macs"):
         parse("params macs")
 
 
@@ -245,12 +245,12 @@ def test_what_cannot_be_an_objective_is_refused_with_the_reason(small: TableBenc
 
 
 def test_the_evaluator_charges_every_look_up_and_stops_before_the_limit(small: TableBenchmark, space: NB201) -> None:
-    evaluator = Evaluator(Objective("valid_error[12] + 0.1*params", small))
-    first = evaluator.evaluate(space[:3], cost_limit=13 * 5)
+    evaluator = Ledger(Objective("valid_error[12] + 0.1*params", small))
+    first = list(evaluator.evaluate(space[:3], cost_limit=13 * 5))
     assert [t.index for t in first] == [0, 1, 2]
     assert {t.cost_seconds for t in first} == {13.0}
     assert first[0].values == {"valid_error[12]": 90.0, "params": small.column("params")[0]}
-    again = evaluator.evaluate([space[0]] * 4, cost_limit=13 * 5)
+    again = list(evaluator.evaluate([space[0]] * 4, cost_limit=13 * 5))
     assert len(again) == 2, "a known cell is charged again, and a budget that is just met is kept"
     assert again[0].score == first[0].score
     assert (evaluator.evaluations, evaluator.cost) == (5, 65.0)
@@ -258,11 +258,11 @@ def test_the_evaluator_charges_every_look_up_and_stops_before_the_limit(small: T
 
 def test_diversity_is_the_similarity_to_the_best_found_before(analog: TableBenchmark, space: NB201) -> None:
     objective = Objective("digital_error + 0.5*diversity", analog)
-    evaluator = Evaluator(objective)
+    evaluator = Ledger(objective)
     one = space[0]
     near = space.neighbours(one)[0]
-    trials = evaluator.evaluate([one, near, one])
-    plain = Evaluator(Objective("digital_error", analog)).evaluate([one, near])
+    trials = list(evaluator.evaluate([one, near, one]))
+    plain = list(Ledger(Objective("digital_error", analog)).evaluate([one, near]))
     assert trials[0].score == plain[0].score, "nothing was found before"
     shares_class = space.classes[one.index] == space.classes[near.index]
     similarity = 1.0 if shares_class else 5 / 6
@@ -273,9 +273,9 @@ def test_diversity_is_the_similarity_to_the_best_found_before(analog: TableBench
 def test_only_the_ten_best_cells_count_for_diversity(analog: TableBenchmark, space: NB201) -> None:
     order = analog.column("digital_error").argsort()
     good, bad = [space[int(i)] for i in order[:10]], space[int(order[-1])]
-    evaluator = Evaluator(Objective("digital_error + diversity", analog))
-    evaluator.evaluate([bad, *good])
-    (last,) = evaluator.evaluate([space.neighbours(bad)[3]])
+    evaluator = Ledger(Objective("digital_error + diversity", analog))
+    list(evaluator.evaluate([bad, *good]))
+    (last,) = list(evaluator.evaluate([space.neighbours(bad)[3]]))
 
     def similarity(one: sn.Cell, other: sn.Cell) -> float:
         if space.classes[one.index] == space.classes[other.index]:

@@ -17,7 +17,7 @@ from surrogate_nas.comparison import compare
 from surrogate_nas.contract.strategies import TinySpace, reachable, synthetic, trajectory, trials_of
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Budget, Experiment
-from surrogate_nas.experiment.ledger import Evaluator
+from surrogate_nas.experiment.ledger import Ledger
 from surrogate_nas.objective import Objective
 from surrogate_nas.sources import nb201 as source
 from surrogate_nas.space import NB201, Cell
@@ -59,7 +59,7 @@ def witnessed(small: TableBenchmark) -> tuple[TableBenchmark, list[Any]]:
 def test_split_trap_a_strategy_cannot_reach_a_final_metric(witnessed: tuple[TableBenchmark, list[Any]]) -> None:
     bench, seen = witnessed
     everything = list(reachable(seen))
-    assert not [x for x in everything if isinstance(x, (Benchmark, Objective, Evaluator, TableFile))]
+    assert not [x for x in everything if isinstance(x, (Benchmark, Objective, Ledger, TableFile))]
     trials = [x for x in everything if isinstance(x, Trial)]
     assert len(trials) == 20
     final = set(bench.column("test_error").tolist())
@@ -371,7 +371,7 @@ def test_lambda_trap_constants_come_from_the_space_and_not_from_the_run(analog: 
     text = "digital_error + 0.1*params + 0.1*macs"
     before = Objective(text, analog)
     used = Objective(text, analog)
-    Evaluator(used).evaluate(space[:500])
+    list(Ledger(used).evaluate(space[:500]))
     assert used.describe() == before.describe()
     assert used.describe()["terms"][1]["divisor"] == float(np.median(analog.column("params")))
 

@@ -11,10 +11,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.benchmarks.free import Formula, Free, Measured
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space import Cell, Space
+from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.table import Seed
 
 Values: TypeAlias = NDArray[np.float64]
@@ -88,7 +89,7 @@ class Answer(float):
 class Benchmark(ABC):
     """Answers questions about the cells of a space.
 
-    Subclasses set the attributes and give `measure`, `n_seeds`, `scale` and `fingerprint`.
+    Subclasses set the attributes and give `measure`, `n_seeds` and `fingerprint`.
 
     Attributes:
         name: The name that `surrogate_nas.load` knows it by.
@@ -106,6 +107,10 @@ class Benchmark(ABC):
         default_seed: What is read where no seed is named: the mean over seeds, or the seed that is trained.
         has_columns: Whether `column` works, since every answer is known before it is asked.
         joined: Files whose metrics were joined to it, absolute.
+        address: What `surrogate_nas.load` opens it by again; a file's is absolute.
+        one_by_one: Whether every answer is made when it is asked for, so that no more should be asked than is paid for.
+        one_curve: Whether all epochs are points of one run, so that continuing a cell costs only the difference;
+            elsewhere every number of epochs is a run of its own.
     """
 
     name: str
@@ -123,6 +128,9 @@ class Benchmark(ABC):
     default_seed: Seed = "mean"
     has_columns: bool = False
     joined: tuple[Path, ...] = ()
+    address: str = ""
+    one_by_one: bool = False
+    one_curve: bool = False
     _by_name: Mapping[str, Metric]
 
     @abstractmethod
@@ -169,9 +177,10 @@ class Benchmark(ABC):
         """
         return self._by_name[question.metric].source
 
-    @abstractmethod
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
         """Median and maximum of a metric over the space, which freeze the constants of an objective.
+
+        Over the whole space where its cells can be listed, else over its fixed `Space.survey`.
 
         Args:
             question: A resolved question.
@@ -180,14 +189,53 @@ class Benchmark(ABC):
         Raises:
             UserError: The metric is not held for every cell.
         """
+        values = self.measure(self.space.survey, (question,), seed).values
+        return float(np.median(values)), float(values.max())
 
-    def final(self, cell: Cell) -> dict[str, float]:
+    def continued(self, cell: Cell, since: int, epochs: int) -> float:  # noqa: ARG002 - one curve is the exception
+        """What it costs to train a cell on, from one number of epochs to another, one validation pass included.
+
+        Args:
+            cell: A cell of `space`.
+            since: The epochs that it was trained for.
+            epochs: The epochs after which it is asked for, more than those.
+
+        Raises:
+            UserError: Epochs are no points of one run here (`one_curve`).
+        """
+        raise UserError(f"Every number of epochs of {self.name} is a run of its own; none continues another.")
+
+    def free(self, question: Question, seed: Seed) -> Free | None:
+        """A metric that needs no training, as a plain function of cells that holds no benchmark; None for others.
+
+        Args:
+            question: A resolved question.
+            seed: A training seed, or ``"mean"``.
+        """
+        if question.epochs is not None:
+            return None
+        if self._by_name[question.metric].source == "analytic" and question.metric in self.space.analytic:
+            return Formula(self.space, question.metric, self.network)
+        if self.has_columns and isinstance(self.space, Enumerable):
+            return Measured(self.space, self.column(*question, seed))
+        return None
+
+    def final(self, cell: Cell) -> dict[str, float | None]:
         """What is reported of a found cell and was never searched on: its final metrics, after their longest runs.
 
         Args:
             cell: A cell of `space`.
+
+        Returns:
+            By name; None for a metric that is not held for this cell.
         """
-        return {metric.name: float(self.query(cell, metric.name)) for metric in self.metrics if metric.kind == "final"}
+        return {metric.name: self._final(cell, metric.name) for metric in self.metrics if metric.kind == "final"}
+
+    def _final(self, cell: Cell, metric: str) -> float | None:
+        if not self.has_columns:
+            return float(self.query(cell, metric))
+        value = float(self.column(metric)[listed(self.space).index(cell)])
+        return value if math.isfinite(value) else None
 
     @property
     @abstractmethod
@@ -292,6 +340,9 @@ class Benchmark(ABC):
         answer.source = self.source_of(question)
         answer.n_seeds = self.n_seeds(cell, question, seed)
         return answer
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}: {self.title}>"
 
     def describe(self) -> dict[str, Any]:
         """The benchmark's entry in ``snas benchmarks --json``."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.free import Free
 from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.errors import UserError
@@ -59,7 +60,8 @@ class JoinedBenchmark(Benchmark):
         self.joined = (*base.joined, *(file.absolute() for file in files))
         self.name, self.space, self.cost = base.name, base.space, base.cost
         self.objective, self.licence, self.citation = base.objective, base.licence, base.citation
-        self.default_seed = base.default_seed
+        self.default_seed, self.address = base.default_seed, base.address
+        self.one_by_one, self.one_curve = base.one_by_one, base.one_curve
         self._owners: dict[str, Benchmark] = {}
         extras = [open_extra(file.absolute()) for file in files]
         added = [metric for extra, file in zip(extras, files, strict=True) for metric in self._own(extra, file)]
@@ -156,6 +158,37 @@ class JoinedBenchmark(Benchmark):
         """
         owner = self._owner(self.metric(metric).name)
         return owner.column(metric, epochs, seed if owner is self.base else None)
+
+    def free(self, question: Question, seed: Seed) -> Free | None:
+        """A metric that needs no training, as its owner gives it; None for others.
+
+        Args:
+            question: A resolved question.
+            seed: A training seed, or ``"mean"``.
+        """
+        owner = self._owner(question.metric)
+        return owner.free(question, self._seed(owner, seed))
+
+    def continued(self, cell: Cell, since: int, epochs: int) -> float:
+        """What the base charges to train a cell on (see `Benchmark.continued`).
+
+        Args:
+            cell: A cell of `space`.
+            since: The epochs that it was trained for.
+            epochs: The epochs after which it is asked for.
+        """
+        return self.base.continued(cell, since, epochs)
+
+    def final(self, cell: Cell) -> dict[str, float | None]:
+        """What the base and the files report of a found cell, a surrogate among them what its truth says.
+
+        Args:
+            cell: A cell of `space`.
+        """
+        found: dict[str, float | None] = {}
+        for owner in (*self._extras, self.base):
+            found |= owner.final(cell)
+        return found
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
         """Over how many seeds an answer is the mean; None where the source does not say.

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Metric
 from surrogate_nas.space import Cell, Enumerable, listed, space_named
@@ -25,6 +26,41 @@ from surrogate_nas.table import Seed
 
 PREFIX = "surrogate:"
 _SEED_MARK = "#"
+
+
+class Learned(Opener):
+    """``surrogate:FILE``: files with commas between, or a folder of them; ``#SEED`` at the end adds noise."""
+
+    shape = f"{PREFIX}FILE"
+
+    def claims(self, name: str) -> bool:
+        """Whether a name begins with ``surrogate:``.
+
+        Args:
+            name: What the user wrote.
+        """
+        return name.startswith(PREFIX)
+
+    def address(self, name: str) -> str:
+        """The same with whole paths.
+
+        Args:
+            name: A name that this opener claims.
+        """
+        names, mark, seed = name.removeprefix(PREFIX).partition(_SEED_MARK)
+        whole = ",".join(str(Path(part.strip()).absolute()) for part in names.split(",") if part.strip())
+        return f"{PREFIX}{whole}{mark}{seed}"
+
+    def open(self, name: str) -> LearnedBenchmark:
+        """Open fitted surrogates as one benchmark.
+
+        Args:
+            name: A name that this opener claims.
+
+        Raises:
+            UserError: A file is missing, damaged or does not go with the others, or the seed is no number.
+        """
+        return open_learned(name.removeprefix(PREFIX))
 
 
 def open_learned(text: str) -> LearnedBenchmark:
@@ -206,41 +242,35 @@ class LearnedBenchmark(Benchmark):
         """
         return None
 
-    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and maximum of a predicted metric over the space.
-
-        Args:
-            question: A resolved question.
-            seed: Of the noise, or ``"mean"``.
-        """
-        values = self._column(question, seed)
-        return float(np.median(values)), float(values.max())
-
     @cached_property
     def truth(self) -> Benchmark | None:
-        """The benchmark that every file learned from; None where it is not here, has changed, or there are several."""
-        from surrogate_nas.benchmarks import load
+        """The benchmark that every file learned from; None where it is not here, has changed, or there are several.
+
+        A card's name for it was read from a file, so it opens nothing that would run code.
+        """
+        from surrogate_nas.benchmarks import reopen
 
         sources = {(fitted.card.benchmark, fitted.card.fingerprint) for fitted in self._models.values()}
         if len(sources) > 1:
             return None
         name, fingerprint = sources.pop()
         try:
-            found = load(name)
+            found = reopen(name)
         except UserError:
             return None
         return found if found.fingerprint == fingerprint else None
 
-    def final(self, cell: Cell) -> dict[str, float]:
+    def final(self, cell: Cell) -> dict[str, float | None]:
         """What the truth says of a found cell: every predicted metric as ``true METRIC``, and the final metrics.
 
         Args:
             cell: A cell of `space`.
 
         Returns:
-            Nothing where the truth is not here; a metric that it lacks for this cell is left out.
+            Nothing where the truth is not here; None for what it lacks for this cell.
         """
         if self.truth is None:
             return {}
-        values = {f"true {q}": float(self.truth.column(*q)[cell.index]) for q in self._models}
-        return {name: value for name, value in values.items() if np.isfinite(value)} | self.truth.final(cell)
+        place = self.space.index(cell)
+        values = {f"true {q}": float(self.truth.column(*q)[place]) for q in self._models}
+        return {name: value if np.isfinite(value) else None for name, value in values.items()} | self.truth.final(cell)

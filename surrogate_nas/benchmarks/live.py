@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -19,11 +19,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
+from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.space import SPACES, Cell, space_named
+from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.table import Seed
 
 PREFIX = "live:"
@@ -55,6 +57,7 @@ class LiveBenchmark(Benchmark):
     """
 
     default_seed: Seed = 0
+    one_by_one = True
 
     def __init__(self, task: str, *, device: str = "cpu", space: str = DEFAULT_SPACE) -> None:
         """Name the task; its data is read when first needed.
@@ -104,7 +107,7 @@ class LiveBenchmark(Benchmark):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open, (self._named, self.device, self.space.name)
+        return _open, (self._named, self.space.name, self.device)
 
     @cached_property
     def network(self) -> Network:  # type: ignore[override]
@@ -223,35 +226,77 @@ class LiveBenchmark(Benchmark):
         """
         return None if question.epochs is None else 1
 
-    def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:  # noqa: ARG002 - the interface
+    def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
         """Median and maximum over the space of an analytic metric; of a trained one, the bound on it, twice.
 
         Args:
             question: A resolved question.
-            seed: Without meaning here.
+            seed: A training seed.
         """
         if question.epochs is None:
-            values = self.space.analytic[question.metric][1](self.space.surveyed_choices, self.network)
-            return float(np.median(values)), float(values.max())
+            return super().scale(question, seed)
         bound = 100.0 if self.metric(question.metric).quantity == "error" else self.task.worst_loss
         return bound, bound
 
 
-def open_live(task: str, device: str = "cpu") -> LiveBenchmark:
-    """Open a task, or return the benchmark that this process has open.
+class Live(Opener):
+    """``live:TASK``, or ``live:TASK/SPACE`` for another space than the default one."""
 
-    Args:
-        task: A task's name, or ``file.py:TASK``; ``/macro`` after it names another space than NAS-Bench-201's.
-        device: As PyTorch names it.
+    shape = f"{PREFIX}TASK, {PREFIX}TASK/SPACE"
 
-    Raises:
-        UserError: There is no such task or device.
-    """
-    named, separator, space = task.rpartition("/")
-    return _open(named, device, space) if separator and space in SPACES else _open(task, device, DEFAULT_SPACE)
+    def claims(self, name: str) -> bool:
+        """Whether a name begins with ``live:``.
+
+        Args:
+            name: What the user wrote.
+        """
+        return name.startswith(PREFIX)
+
+    def address(self, name: str) -> str:
+        """The same, with the whole path of a user's task.
+
+        Args:
+            name: A name that this opener claims.
+        """
+        task, space = _task_and_space(name)
+        path, separator, attribute = task.rpartition(":")
+        task = f"{Path(path).absolute()}:{attribute}" if separator else task
+        return PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
+
+    def runs_code(self, name: str) -> bool:
+        """Whether the task is in a user's file.
+
+        Args:
+            name: A name that this opener claims.
+        """
+        return ":" in _task_and_space(name)[0]
+
+    def open(self, name: str) -> LiveBenchmark:
+        """Open a task, or return the benchmark that this process has open.
+
+        Args:
+            name: A name that this opener claims.
+
+        Raises:
+            UserError: There is no such task.
+        """
+        return _open(*_task_and_space(name))
+
+    def describe(self) -> Iterator[dict[str, Any]]:
+        """Every registered task on every registered space."""
+        from surrogate_nas.training import TASKS
+
+        for space in SPACES:
+            for task in TASKS.values():
+                yield _open(task.name, space).describe() | {"available": task.is_here()}
 
 
-def _open(task: str, device: str, space: str) -> LiveBenchmark:
+def _task_and_space(name: str) -> tuple[str, str]:
+    task, separator, space = name.removeprefix(PREFIX).rpartition("/")
+    return (task, space) if separator and space in known_spaces() else (name.removeprefix(PREFIX), DEFAULT_SPACE)
+
+
+def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
     return _opened(task, device, space, home())
 
 

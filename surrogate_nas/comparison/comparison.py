@@ -128,7 +128,7 @@ class Comparison:
         }
 
 
-def final_metrics(objective: Objective, cell: Cell) -> dict[str, float]:
+def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     """The final (test) metrics of a found cell, each after its longest run; read for reports, never for a search.
 
     Args:

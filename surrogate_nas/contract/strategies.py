@@ -23,12 +23,12 @@ import numpy as np
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.guard import Alarm, TimeLimitError, shown
-from surrogate_nas.experiment.ledger import Evaluator
+from surrogate_nas.experiment.ledger import Ledger
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, Enumerable, EnumerableChoiceSpace, Space, nb201
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.table import TableFile
-from surrogate_nas.trial import Trial
+from surrogate_nas.trial import Request, Trial
 
 LIMIT_SECONDS = 120.0
 """The longest that one check may take."""
@@ -36,7 +36,7 @@ _FIRST, _SHORT, _WHOLE = 10, 30, 60
 """How many cells are told first; cells of the runs that are compared; cells of the whole run."""
 _LARGEST_SEED = 2**63 - 1
 _INFEASIBLE = 1e6
-_FORBIDDEN = (Benchmark, Objective, Evaluator, TableFile)
+_FORBIDDEN = (Benchmark, Objective, Ledger, TableFile)
 Score = Callable[[Cell], float]
 
 
@@ -189,10 +189,10 @@ def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
     asked = strategy.ask(n)
     if not isinstance(asked, Sequence) or isinstance(asked, str) or not 1 <= len(asked) <= n:
         raise BrokenContractError(f"ask({n}) returned {shown(asked)}, not a list of 1 to {n} cells")
-    for cell in asked:
+    for cell in (one.cell if isinstance(one, Request) else one for one in asked):
         if cell not in space:
             raise BrokenContractError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}")
-    return list(asked)
+    return [one.cell if isinstance(one, Request) else one for one in asked]
 
 
 def synthetic(cell: Cell) -> float:

@@ -6,6 +6,7 @@ determine. A strategy is asked, validated, charged and told here; it never holds
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,9 @@ class Experiment:
         seed: The root of all randomness.
         first_cells: How many random cells every strategy of a run is told first.
         call_limit_seconds: The longest that one `ask` or `tell` may take.
+        simulated_workers: How many cells are evaluated side by side on the simulated clock.
+        hidden: Whether strategies are denied what is known for free (`Objective.known`).
+        target: A run ends when a feasible trial scores this or less; None for never.
     """
 
     objective: Objective
@@ -66,6 +70,9 @@ class Experiment:
     seed: int = 0
     first_cells: int = FIRST_CELLS
     call_limit_seconds: float = CALL_LIMIT_SECONDS
+    simulated_workers: int = 1
+    hidden: bool = False
+    target: float | None = None
 
     def __post_init__(self) -> None:
         if self.runs < 1:
@@ -74,6 +81,10 @@ class Experiment:
             raise UserError("A comparison needs at least one strategy.")
         if len(set(self.labels)) < len(self.labels):
             raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
+        if self.simulated_workers < 1:
+            raise UserError(f"There must be at least 1 simulated worker, not {self.simulated_workers}.")
+        if self.target is not None and not math.isfinite(self.target):
+            raise UserError(f"A target is a finite score, not {self.target}.")
         if self.seed < 0:
             raise UserError(f"A seed must be at least 0, not {self.seed}.")
         for strategy in self.strategies:
@@ -89,6 +100,7 @@ class Experiment:
         return {
             "fingerprint": self.objective.fingerprint,
             "benchmark": self.objective.benchmark.name,
+            "address": self.objective.benchmark.address,
             "with": [str(file) for file in self.objective.benchmark.joined],
             "objective": self.objective.describe(),
             "strategies": self.labels,
@@ -96,6 +108,9 @@ class Experiment:
             "budget": {"cells": self.budget.cells, "seconds": self.budget.seconds},
             "seed": self.seed,
             "first_cells": self.first_cells,
+            "simulated_workers": self.simulated_workers,
+            "hidden": self.hidden,
+            "target": self.target,
         }
 
     def execute(self, *, folder: Path | None = None, workers: int = 1, progress: Progress | None = None) -> list[Run]:

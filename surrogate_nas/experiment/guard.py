@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -16,9 +16,11 @@ from typing import Any
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies import Strategy
-from surrogate_nas.trial import Trial
+from surrogate_nas.trial import Request, Trial
 
 CALL_LIMIT_SECONDS = 600.0
+DECLARED = {"known": "uses_known", "epochs": "chooses_epochs", "objectives": "many_objectives"}
+"""What a strategy may be given beside the space, and the flag by which its class declares that it reads it."""
 
 
 class StrategyError(UserError):
@@ -75,9 +77,20 @@ class Hosted:
     Attributes:
         seconds: Spent in the strategy so far.
         batch_size: How many cells it likes to be asked for at once.
+        chooses_epochs: Whether it may ask for other epochs than the objective's.
+        many_objectives: Whether it reads the scores of several objectives.
     """
 
-    def __init__(self, factory: type[Strategy], space: Space, *, seed: int, limit: float, alarm: Alarm) -> None:
+    def __init__(
+        self,
+        factory: type[Strategy],
+        space: Space,
+        *,
+        seed: int,
+        limit: float,
+        alarm: Alarm,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         """Make the strategy.
 
         Args:
@@ -86,6 +99,7 @@ class Hosted:
             seed: The root of its randomness.
             limit: The longest that one call may take, in seconds.
             alarm: Interrupts calls.
+            settings: Attributes that a strategy is given where its class declares that it reads them (`DECLARED`).
 
         Raises:
             StrategyError: It could not be made.
@@ -94,6 +108,11 @@ class Hosted:
         self._limit, self._alarm = limit, alarm
         self._strategy: Strategy = self._call(lambda: factory(space, seed=seed), "was made")
         self.batch_size: int = self._call(lambda: max(int(self._strategy.batch_size), 1), "gave its batch size")
+        self.chooses_epochs = bool(factory.chooses_epochs)
+        self.many_objectives = bool(factory.many_objectives)
+        for name, value in (settings or {}).items():
+            if getattr(factory, DECLARED[name]):
+                setattr(self._strategy, name, value)
 
     def ask(self, n: int) -> Any:
         """What the strategy answers; nothing of it has been checked.
@@ -128,7 +147,9 @@ class Hosted:
 
 
 @contextmanager
-def hosted(factory: type[Strategy], space: Space, *, seed: int, limit: float) -> Iterator[Hosted]:
+def hosted(
+    factory: type[Strategy], space: Space, *, seed: int, limit: float, settings: Mapping[str, Any] | None = None
+) -> Iterator[Hosted]:
     """Make a strategy and let it go at the end.
 
     Args:
@@ -136,32 +157,43 @@ def hosted(factory: type[Strategy], space: Space, *, seed: int, limit: float) ->
         space: The space that cells come from.
         seed: The root of its randomness.
         limit: The longest that one call may take, in seconds.
+        settings: What it is given where it declares that it reads it.
 
     Raises:
         StrategyError: It could not be made.
     """
     with Alarm() as alarm:
-        yield Hosted(factory, space, seed=seed, limit=limit, alarm=alarm)
+        yield Hosted(factory, space, seed=seed, limit=limit, alarm=alarm, settings=settings)
 
 
-def own_cells(asked: Any, n: int, space: Space) -> list[Cell]:
-    """The space's own cells for what a strategy returned.
+def own_cells(asked: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
+    """The space's own cells for what a strategy returned, in requests where it may choose epochs.
 
     Args:
         asked: What `ask` returned.
         n: The most that it might.
         space: The space, where every cell is looked up by its string.
+        epochs: What a request may ask for; none where the strategy does not choose.
 
     Raises:
-        StrategyError: It is no list of 1 to `n` cells of the space.
+        StrategyError: It is no list of 1 to `n` cells of the space, or a request is not for these epochs.
     """
     if not isinstance(asked, Sequence) or isinstance(asked, str) or not asked:
         raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
     if len(asked) > n:
         raise StrategyError(f"ask({n}) returned {len(asked)} cells.")
-    cells = []
-    for cell in asked:
-        if not isinstance(cell, Cell) or cell not in space:
-            raise StrategyError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}.")
-        cells.append(space.cell(cell))
-    return cells
+    return [_own(one, n, space, epochs) for one in asked]
+
+
+def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Request:
+    cell = asked.cell if isinstance(asked, Request) else asked
+    if not isinstance(cell, Cell) or cell not in space:
+        raise StrategyError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}.")
+    if not isinstance(asked, Request):
+        return space.cell(cell)
+    if not epochs:
+        raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs: declare chooses_epochs.")
+    if asked.epochs not in epochs:
+        held = ", ".join(map(str, epochs))
+        raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {held}.")
+    return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))

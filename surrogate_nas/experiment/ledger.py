@@ -1,22 +1,52 @@
 """One run's dealings with an objective: every look-up is counted and charged here, and becomes a trial.
 
 Asking for a known cell again gives the same answer and is charged again, for every strategy alike, as training it
-again would be.
+again would be. Only training a cell on, where the benchmark holds all epochs of one run, costs just the difference.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from surrogate_nas.objective.objective import Objective
+from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.trial import Trial
+from surrogate_nas.trial import Request, Trial
 
 _ARCHIVE_SIZE = 10
+Asked = Cell | Request
 
 
-class Evaluator:
+class Outcome(NamedTuple):
+    """What one evaluation gave, before it has its place and time in the run.
+
+    Attributes:
+        cell: The cell.
+        epochs: The training run that was read.
+        names: What `values` are, as an expression writes it.
+        values: In natural units.
+        score: Without diversity, as all that follow.
+        loss: L.
+        penalty: λ·R.
+        feasible: Whether all constraints hold.
+        scores: Of several objectives, each one's.
+        cost: What it is charged.
+    """
+
+    cell: Cell
+    epochs: int | None
+    names: Sequence[str]
+    values: list[float]
+    score: float
+    loss: float
+    penalty: float
+    feasible: bool
+    scores: tuple[float, ...]
+    cost: float
+
+
+class Ledger:
     """Evaluates cells for one run.
 
     Attributes:
@@ -33,68 +63,116 @@ class Evaluator:
         self.objective = objective
         self.evaluations = 0
         self.cost = 0.0
-        self._names = objective.question_names()
+        self._names = [str(question) for question in objective.questions()]
+        self._several = objective.parts > 1
         self._archive = _Archive(objective.benchmark.space) if objective.has_history else None
+        self._trained: dict[Cell, int] = {}
 
-    def evaluate(self, cells: Sequence[Cell], cost_limit: float = float("inf")) -> list[Trial]:
-        """Evaluate cells in order, as far as the cost allows.
+    def look_up(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
+        """Evaluate cells in order; where answers are made when asked for, no sooner than each is taken.
 
         Args:
-            cells: Cells of the space.
-            cost_limit: The most that the run may cost; a cell that would pass it is not evaluated, nor any after it.
+            asked: Cells of the space, or requests for them after other epochs than the objective's.
 
-        Returns:
-            The trials, fewer than `cells` when the limit was reached.
+        Raises:
+            UserError: The benchmark does not hold what is asked for.
         """
-        values, scores, cost = self.objective.look_up(cells)
+        if self.objective.benchmark.one_by_one:
+            for one in asked:
+                yield from self._group([one])
+        elif any(isinstance(one, Request) for one in asked):
+            for one in asked:
+                yield from self._group([one])
+        else:
+            yield from self._group(asked)
+
+    def evaluate(self, asked: Sequence[Asked], cost_limit: float = float("inf")) -> Iterator[Trial]:
+        """Evaluate cells one after another, as far as the cost allows; each trial is made when it is taken.
+
+        Args:
+            asked: As for `look_up`.
+            cost_limit: The most that the run may cost; a cell that would pass it is no trial, nor any after it.
+
+        Yields:
+            The trials, fewer than `asked` when the limit was reached.
+        """
+        for outcome in self.look_up(asked) if self.cost < cost_limit else ():
+            if self.cost + outcome.cost > cost_limit:
+                return
+            yield self.trial(outcome, self.cost)
+            if self.cost >= cost_limit:
+                return
+
+    def _group(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
+        """Evaluate cells with one look-up; of requests, one at a time."""
+        epochs, names, questions = self.objective.epochs, self._names, None
+        cells = [one.cell if isinstance(one, Request) else one for one in asked]
+        if isinstance(asked[0], Request):
+            epochs = asked[0].epochs
+            questions = self.objective.questions(epochs, asked[0].read)
+            names = [str(question) for question in questions]
+        values, scores, cost = self.objective.look_up(cells, questions)
+        vectors = map(tuple, scores.vector.tolist()) if self._several else [()] * len(cells)
         rows = zip(
             cells, values.tolist(), scores.score.tolist(), scores.loss.tolist(), scores.penalty.tolist(),
-            scores.feasible.tolist(), cost.tolist(), strict=True,
+            scores.feasible.tolist(), vectors, cost.tolist(), strict=True,
         )  # fmt: skip
-        trials = []
-        for cell, row, score, loss, penalty, feasible, seconds in rows:
-            if self.cost + seconds > cost_limit:
-                break
-            extra = 0.0
-            if self._archive is not None and feasible:
-                extra = self.objective.diversity_weight * self._archive.visit(cell, loss)
-            trials.append(
-                Trial(
-                    index=self.evaluations,
-                    cell=cell,
-                    score=score + extra,
-                    loss=loss,
-                    penalty=penalty + extra,
-                    feasible=feasible,
-                    epochs=self.objective.epochs,
-                    cost_seconds=seconds,
-                    values=dict(zip(self._names, row, strict=True)),
-                )
-            )
-            self.evaluations += 1
-            self.cost += seconds
-        return trials
+        for cell, row, score, loss, penalty, feasible, vector, spent in rows:
+            charged = self._continued(cell, epochs, spent) if self.objective.benchmark.one_curve else spent
+            yield Outcome(cell, epochs, names, row, score, loss, penalty, feasible, vector, charged)
+
+    def _continued(self, cell: Cell, epochs: int | None, cost: float) -> float:
+        """The charge where epochs are points of one curve: training on costs the difference."""
+        since = self._trained.get(cell)
+        if epochs is None or since is None or epochs <= since:
+            return cost
+        return self.objective.benchmark.continued(cell, since, epochs)
+
+    def trial(self, outcome: Outcome, started: float) -> Trial:
+        """Count and charge an evaluation that has finished, and give it its place in the run.
+
+        Args:
+            outcome: What it gave.
+            started: When it began, on the simulated clock.
+        """
+        extra = 0.0
+        if self._archive is not None and outcome.feasible:
+            extra = self.objective.diversity_weight * self._archive.visit(outcome.cell, outcome.loss)
+        trial = Trial(
+            index=self.evaluations,
+            cell=outcome.cell,
+            score=outcome.score + extra,
+            loss=outcome.loss,
+            penalty=outcome.penalty + extra,
+            feasible=outcome.feasible,
+            epochs=outcome.epochs,
+            cost_seconds=outcome.cost,
+            values=dict(zip(outcome.names, outcome.values, strict=True)),
+            started=started,
+            finished=started + outcome.cost,
+            scores=outcome.scores,
+        )
+        if outcome.epochs is not None and self.objective.benchmark.one_curve:
+            self._trained[outcome.cell] = max(outcome.epochs, self._trained.get(outcome.cell, 0))
+        self.evaluations += 1
+        self.cost += outcome.cost
+        return trial
 
 
 class _Archive:
     """The ten feasible cells of lowest loss that a run has found, against which a new one's similarity is taken."""
 
     def __init__(self, space: Space) -> None:
-        self._classes = getattr(space, "classes", None)
+        self._space = space
         self._best: list[tuple[float, int, Cell]] = []
         self._known: dict[Cell, float] = {}
 
     def visit(self, cell: Cell, loss: float) -> float:
         """The largest similarity of a cell to those archived before it, as it was when the cell first came."""
         if cell not in self._known:
-            self._known[cell] = max((self._similarity(cell, other) for *_, other in self._best), default=0.0)
-            heapq.heappush(self._best, (-loss, -cell.index, cell))
+            alike = (self._space.similarity(cell, other) for *_, other in self._best)
+            self._known[cell] = max(alike, default=0.0)
+            heapq.heappush(self._best, (-loss, -len(self._known), cell))
             if len(self._best) > _ARCHIVE_SIZE:
                 heapq.heappop(self._best)
         return self._known[cell]
-
-    def _similarity(self, first: Cell, second: Cell) -> float:
-        if self._classes is not None and self._classes[first.index] == self._classes[second.index]:
-            return 1.0
-        equal = sum(a == b for a, b in zip(first.choices, second.choices, strict=True))
-        return equal / len(first.choices)

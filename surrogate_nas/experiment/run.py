@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
 import time
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from surrogate_nas.experiment.guard import Hosted, StrategyError, hosted, own_cells
-from surrogate_nas.experiment.ledger import Evaluator
+from surrogate_nas.experiment.ledger import Asked, Ledger, Outcome
+from surrogate_nas.experiment.several import Scalarised, scalarised
 from surrogate_nas.experiment.store import Run, RunLog, Store
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies import Strategy, StrategyLike, label, resolve
@@ -21,6 +25,11 @@ if TYPE_CHECKING:
     from surrogate_nas.experiment.experiment import Experiment
 
 _FIRST_CELLS_STREAM, _STRATEGY_STREAM = 0, 1
+_UNLIMITED = 2**31
+_MOST_DRAWS = 1000
+"""Draws for each first cell: a space may hold fewer cells than its size tells."""
+
+Watch = Callable[[Sequence[Trial]], bool | None]
 
 
 def _generator(seed: int, run: int, stream: int) -> np.random.Generator:
@@ -38,7 +47,9 @@ def first_cells(space: Space, n: int, seed: int, run: int) -> list[Cell]:
     """
     generator = _generator(seed, run, _FIRST_CELLS_STREAM)
     cells: dict[Cell, None] = {}
-    while len(cells) < min(n, space.size):
+    for _ in range(_MOST_DRAWS * n):
+        if len(cells) >= min(n, space.size):
+            break
         cells[space.sample(generator)] = None
     return list(cells)
 
@@ -53,7 +64,9 @@ def strategy_seed(seed: int, run: int) -> int:
     return int(_generator(seed, run, _STRATEGY_STREAM).integers(2**63))
 
 
-def execute_run(experiment: Experiment, strategy: StrategyLike, run: int, store: Store | None = None) -> Run:
+def execute_run(
+    experiment: Experiment, strategy: StrategyLike, run: int, store: Store | None = None, watch: Watch | None = None
+) -> Run:
     """Make one run, from the start or from where a crash left it.
 
     Args:
@@ -61,6 +74,7 @@ def execute_run(experiment: Experiment, strategy: StrategyLike, run: int, store:
         strategy: The strategy of this run.
         run: Its number.
         store: Where trials are appended, or None.
+        watch: Called with the new trials after each evaluation; ends the run by returning True.
 
     Returns:
         The run; if the strategy failed, with the trials until then and the failure.
@@ -68,7 +82,7 @@ def execute_run(experiment: Experiment, strategy: StrategyLike, run: int, store:
     name = label(strategy)
     one_thread = threadpool_limits(1)  # sums round by the number of threads, and processes must not share cores
     with one_thread, store.log(name, run) if store else nullcontext() as log:
-        search = _Search(experiment, log)
+        search = _Search(experiment, log, watch)
         started = time.perf_counter()
         failure = ""
         try:
@@ -76,56 +90,117 @@ def execute_run(experiment: Experiment, strategy: StrategyLike, run: int, store:
         except StrategyError as error:
             failure = f"Strategy {name} failed in run {run}: {error}"
         seconds = time.perf_counter() - started
-        result = Run(name, run, search.trials, seconds, search.strategy_seconds, failure)
+        epochs = experiment.objective.epochs
+        result = Run(name, run, search.trials, seconds, search.strategy_seconds, failure, epochs)
+        if not failure and search.trials and not result.answers:
+            missing = f"it asked for no cell after the objective's {epochs} epochs, so it has no answer."
+            result = replace(result, failure=f"Strategy {name} failed in run {run}: {missing}")
         if log is not None:
             log.finish(result)
     return result
 
 
 class _Search:
-    """One run in progress: its trials, its evaluator and its clocks."""
+    """One run in progress: its trials, its ledger, its simulated clock and workers."""
 
-    def __init__(self, experiment: Experiment, log: RunLog | None) -> None:
+    def __init__(self, experiment: Experiment, log: RunLog | None, watch: Watch | None) -> None:
         self.experiment = experiment
         self.log = log
+        self.watch = watch
         self.trials: list[Trial] = []
         self.strategy_seconds = 0.0
-        self.evaluator = Evaluator(experiment.objective)
+        self.ledger = Ledger(experiment.objective)
         self.space = experiment.objective.benchmark.space
+        self.ended = False
 
     def go(self, factory: type[Strategy], run: int) -> None:
         experiment = self.experiment
-        seed, limit = strategy_seed(experiment.seed, run), experiment.call_limit_seconds
-        with hosted(factory, self.space, seed=seed, limit=limit) as strategy:
+        make = partial(
+            hosted, factory, self.space, limit=experiment.call_limit_seconds, settings=self._settings(experiment.hidden)
+        )
+        seed = strategy_seed(experiment.seed, run)
+        cells = first_cells(self.space, min(experiment.first_cells, self.left(0)), experiment.seed, run)
+        with make(seed=seed) as plain, scalarised(plain, make, experiment.objective.parts, seed) as strategy:
             try:
-                self._search(strategy, run)
+                (self._in_turn if experiment.simulated_workers == 1 else self._side_by_side)(strategy, cells)
             finally:
                 self.strategy_seconds = strategy.seconds
 
-    def _search(self, strategy: Hosted, run: int) -> None:
-        experiment = self.experiment
-        cells = first_cells(self.space, min(experiment.first_cells, self.left()), experiment.seed, run)
-        cells = cells or self._ask(strategy)
-        while True:
-            trials = self._evaluate(cells)
-            if trials:
-                strategy.tell([replace(trial, values=dict(trial.values)) for trial in trials])
-            if len(trials) < len(cells) or self.left() < 1:
-                return
-            cells = self._ask(strategy)
+    def _settings(self, hidden: bool) -> dict[str, Any]:
+        """What a strategy that declares it is given beside the space."""
+        objective = self.experiment.objective
+        known = None if hidden else objective.known
+        return {"known": known, "epochs": objective.fidelities, "objectives": objective.parts}
 
-    def left(self) -> int:
+    def left(self, running: int) -> int:
+        """How many evaluations may still be begun."""
         cells = self.experiment.budget.cells
-        return 2**31 if cells is None else cells - len(self.trials)
+        return _UNLIMITED if cells is None else cells - len(self.trials) - running
 
-    def _ask(self, strategy: Hosted) -> list[Cell]:
-        n = min(strategy.batch_size, self.left())
-        return own_cells(strategy.ask(n), n, self.space)
+    def _in_turn(self, strategy: Hosted | Scalarised, asked: Sequence[Asked]) -> None:
+        """One worker: what was asked for together is evaluated one after another and told together."""
+        at_once = not self.ledger.objective.benchmark.one_by_one
+        while not self.ended and self.left(0) > 0:
+            asked = asked or self._ask(strategy, min(strategy.batch_size, self.left(0)))
+            trials: list[Trial] = []
+            for trial in self.ledger.evaluate(asked, self._limit):
+                trials.append(trial)
+                if not at_once:
+                    self._keep([trial])
+            self.ended = len(trials) < len(asked)
+            if at_once:
+                self._keep(trials)
+            self._told(strategy, trials)
+            asked = ()
 
-    def _evaluate(self, cells: list[Cell]) -> list[Trial]:
+    def _side_by_side(self, strategy: Hosted | Scalarised, queue: Sequence[Asked]) -> None:
+        """Several workers: asks while others run, and tells in the order of finishing, together what ends together."""
+        running: list[tuple[float, int, float, Outcome]] = []
+        clock, begun, workers = 0.0, 0, self.experiment.simulated_workers
+        while True:
+            while not self.ended and len(running) < workers and self.left(len(running)) > 0:
+                free = min(workers - len(running), self.left(len(running)))
+                queue = queue or self._ask(strategy, free)
+                now, queue = queue[:free], queue[free:]
+                for outcome in self.ledger.look_up(now):
+                    if clock + outcome.cost > self._limit:
+                        self.ended = True
+                        break
+                    heapq.heappush(running, (clock + outcome.cost, begun, clock, outcome))
+                    begun += 1
+            if not running:
+                return
+            clock = running[0][0]
+            trials = []
+            while running and running[0][0] == clock:
+                *_, started, outcome = heapq.heappop(running)
+                trials.append(self.ledger.trial(outcome, started))
+            self._keep(trials)
+            self._told(strategy, trials)
+
+    @property
+    def _limit(self) -> float:
         seconds = self.experiment.budget.seconds
-        trials = self.evaluator.evaluate(cells, float("inf") if seconds is None else seconds)
+        return float("inf") if seconds is None else seconds
+
+    def _ask(self, strategy: Hosted | Scalarised, n: int) -> list[Asked]:
+        epochs = self.experiment.objective.fidelities if strategy.chooses_epochs else ()
+        return own_cells(strategy.ask(n), n, self.space, epochs)
+
+    def _told(self, strategy: Hosted | Scalarised, trials: list[Trial]) -> None:
+        if not trials:
+            return
+        strategy.tell([replace(trial, values=dict(trial.values)) for trial in trials])
+        target = self.experiment.target
+        if target is not None and any(t.feasible and t.score <= target and self._answers(t) for t in trials):
+            self.ended = True
+        if self.watch is not None and self.watch(trials):
+            self.ended = True
+
+    def _answers(self, trial: Trial) -> bool:
+        return trial.epochs == self.experiment.objective.epochs
+
+    def _keep(self, trials: Sequence[Trial]) -> None:
         self.trials.extend(trials)
         if self.log is not None:
             self.log.append(trials)
-        return trials

@@ -40,6 +40,7 @@ class Run:
         real_seconds: Wall-clock seconds of strategy and evaluation together.
         strategy_seconds: Those spent in `ask` and `tell`.
         failure: What went wrong, or empty.
+        epochs: The objective's own; only trials after these can be the answer. None where training plays no part.
     """
 
     strategy: str
@@ -48,6 +49,12 @@ class Run:
     real_seconds: float
     strategy_seconds: float
     failure: str = ""
+    epochs: int | None = None
+
+    @property
+    def answers(self) -> list[Trial]:
+        """The trials after the objective's own epochs."""
+        return [trial for trial in self.trials if trial.epochs == self.epochs]
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -56,8 +63,8 @@ class Run:
 
     @property
     def incumbent(self) -> Trial:
-        """The best trial of the whole history, the earliest among equals."""
-        return min(self.trials, key=lambda trial: trial.score)
+        """The best trial of the whole history after the objective's own epochs, the earliest among equals."""
+        return min(self.answers, key=lambda trial: trial.score)
 
     @property
     def simulated_seconds(self) -> float:
@@ -122,6 +129,7 @@ class RunLog:
                 "real_seconds": run.real_seconds,
                 "strategy_seconds": run.strategy_seconds,
                 "failure": run.failure,
+                "epochs": run.epochs,
             }
         )
 
@@ -277,7 +285,7 @@ class Store:
             raise UserError(
                 f"{path} is damaged: it holds {len(trials)} of {end['end']} trials. Delete it and run again."
             )
-        return Run(strategy, run, trials, end["real_seconds"], end["strategy_seconds"], end["failure"])
+        return Run(strategy, run, trials, end["real_seconds"], end["strategy_seconds"], end["failure"], end["epochs"])
 
 
 def provenance() -> dict[str, Any]:
@@ -329,12 +337,15 @@ def _to_json(trial: Trial) -> dict[str, Any]:
         "epochs": trial.epochs,
         "cost_seconds": trial.cost_seconds,
         "values": trial.values,
+        "started": trial.started,
+        "finished": trial.finished,
+        "scores": trial.scores,
     }
 
 
 def _from_json(entry: dict[str, Any], parse: Any) -> Trial:
     cell: Cell = parse(entry["cell"])
-    return Trial(**(entry | {"cell": cell}))
+    return Trial(**(entry | {"cell": cell, "scores": tuple(entry["scores"])}))
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:

@@ -10,13 +10,15 @@ from surrogate_nas.objective.expression import (
     macs,
     metric,
     params,
-    parse,
 )
+from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.objective import Objective, Scores
+from surrogate_nas.objective.parser import parse
 
 __all__ = [
     "Constraint",
     "Expression",
+    "Known",
     "Objective",
     "Scores",
     "diversity",

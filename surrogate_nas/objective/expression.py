@@ -1,31 +1,22 @@
 """The language of objectives: ``valid_error + 0.1*params + 0.05*latency@raspi4 subject to latency@raspi4 <= 20``.
 
 An expression is a sum of weighted metrics and, after ``subject to``, limits in natural units. ``[12]`` names the
-epochs of a metric, ``@`` a device, ``diversity`` the similarity to what a run has found. Text goes through a small
-parser of its own; nothing is ever evaluated as code.
+epochs of a metric, ``@`` a device, ``diversity`` the similarity to what a run has found.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 
 DIVERSITY = "diversity"
 """The name of the term that depends on what a run has found before."""
-
-_MAX_LENGTH = 2000
-_MAX_DEPTH = 20
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<name>[A-Za-z_]\w*(?:@\w[\w.-]*)?)"
-    r"|(?P<symbol><=|>=|[-+*/()\[\],<>=]))",
-    re.ASCII,
-)
 
 
 def exact(number: float) -> str:
@@ -36,6 +27,13 @@ def exact(number: float) -> str:
     """
     short = f"{number:g}"
     return short if float(short) == number else repr(float(number))
+
+
+def _check_name(name: object, epochs: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise UserError(f"A metric is named by text such as 'valid_error', not {name!r:.80}.")
+    if epochs is not None and (not isinstance(epochs, int) or isinstance(epochs, bool)):
+        raise UserError(f"The epochs of {name:.80} are a whole number, not {epochs!r:.80}.")
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,8 @@ class Term:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.weight) and self.weight >= 0):
+        _check_name(self.metric, self.epochs)
+        if not isinstance(self.weight, int | float) or not (math.isfinite(self.weight) and self.weight >= 0):
             raise UserError(f"A weight must be a finite number of at least 0, not {self.weight}.")
         if self.metric == DIVERSITY and self.epochs is not None:
             raise UserError("diversity is of a run, not of a training, so it takes no epochs.")
@@ -82,6 +81,15 @@ class Constraint:
     epochs: int | None
     relation: Literal["<=", ">="]
     limit: float
+
+    def excess(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By how much values break the limit, in their own unit, 0 where they keep it.
+
+        Args:
+            values: Shape ``(n,)``.
+        """
+        beyond = values - self.limit if self.relation == "<=" else self.limit - values
+        return np.asarray(np.maximum(beyond, 0.0))
 
     def __str__(self) -> str:
         return f"{Term(self.metric, self.epochs).name} {self.relation} {exact(self.limit)}"
@@ -133,6 +141,8 @@ class Expression:
             raise UserError(f"A constraint limits one plain metric, not {self}.")
         if self.terms[0].metric == DIVERSITY:
             raise UserError("diversity depends on the run's history, so it cannot be constrained.")
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or not math.isfinite(limit):
+            raise UserError(f"The limit on {self} is a finite number, not {limit!r:.80}.")
         return Constraint(self.terms[0].metric, self.terms[0].epochs, relation, float(limit))
 
     def subject_to(self, *constraints: Constraint) -> Expression:
@@ -141,6 +151,8 @@ class Expression:
         Args:
             constraints: Such as ``latency("raspi4") <= 20``.
         """
+        if wrong := [limit for limit in constraints if not isinstance(limit, Constraint)]:
+            raise UserError(f"A limit is written as latency('raspi4') <= 20, not {wrong[0]!r:.80}.")
         return replace(self, constraints=(*self.constraints, *constraints))
 
     def __str__(self) -> str:
@@ -163,7 +175,7 @@ def loss(name: str, epochs: int | None = None) -> Expression:
     """The loss term L, such as ``loss("valid_error", epochs=12)``.
 
     Args:
-        name: An error (%) or a loss (nats).
+        name: An error (%) or a loss, in its own unit.
         epochs: The length of the training run; None for the metric's longest.
     """
     return metric(name, epochs)
@@ -200,157 +212,3 @@ def energy(device: str) -> Expression:
 def diversity() -> Expression:
     """Similarity, from 0 to 1, to the best cells that the run has found so far."""
     return metric(DIVERSITY)
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    start: int
-
-
-def parse(text: str, subject_to: str | None = None) -> Expression:
-    """Read an objective from text.
-
-    Args:
-        text: Such as ``valid_error[12] + 0.1*params``, optionally with ``subject to LIMITS``.
-        subject_to: Further limits, such as ``latency@raspi4 <= 20 and params <= 500000``.
-
-    Raises:
-        UserError: The text is malformed; the message points at the place.
-    """
-    expression = _Parser(text).objective()
-    if subject_to:
-        expression = expression.subject_to(*_Parser(subject_to).constraints())
-    return expression
-
-
-class _Parser:
-    """Recursive descent over the tokens of one text."""
-
-    def __init__(self, text: str) -> None:
-        if len(text) > _MAX_LENGTH:
-            raise UserError(f"An expression has at most {_MAX_LENGTH} characters, not {len(text)}.")
-        self.text = text
-        self.tokens = list(self._tokenise())
-        self.position = 0
-        self.depth = 0
-
-    def _tokenise(self) -> Iterable[_Token]:
-        position = 0
-        while position < len(self.text.rstrip()):
-            match = _TOKEN.match(self.text, position)
-            if match is None:
-                start = position + len(self.text[position:]) - len(self.text[position:].lstrip())
-                raise self.error(f"unexpected character {self.text[start]!r}", start)
-            kind = str(match.lastgroup)
-            yield _Token(kind, match[kind], match.start(kind))
-            position = match.end()
-        yield _Token("end", "the end", len(self.text.rstrip()))
-
-    def error(self, message: str, start: int) -> UserError:
-        """A one-line message with the place marked."""
-        shown = f"{self.text[:start]}⟨here⟩{self.text[start:]}".replace("\n", " ")
-        return UserError(f"Malformed expression: {message} at column {start + 1}: {shown}")
-
-    @property
-    def token(self) -> _Token:
-        return self.tokens[self.position]
-
-    def expected(self, what: str) -> UserError:
-        return self.error(f"expected {what}, found {self.token.text!r}", self.token.start)
-
-    def take(self, *texts: str) -> str | None:
-        """Consume the next token if it is one of `texts`."""
-        if self.token.kind != "number" and self.token.text in texts and self.token.kind != "end":
-            self.position += 1
-            return self.tokens[self.position - 1].text
-        return None
-
-    def objective(self) -> Expression:
-        total = self.sum()
-        if self.take("subject"):
-            if not self.take("to"):
-                raise self.expected("'to' after 'subject'")
-            total = total.subject_to(*self.constraints())
-        if self.token.kind != "end":
-            raise self.expected("'+' or 'subject to'")
-        return total
-
-    def sum(self) -> Expression:
-        total = self.product()
-        while self.take("+"):
-            total = total + self.product()
-        return total
-
-    def product(self) -> Expression:
-        """Numbers times exactly one metric or parenthesis."""
-        start = self.token.start
-        weight, inner = 1.0, None
-        while True:
-            if self.token.kind == "number":
-                weight *= self.number()
-            elif inner is not None:
-                raise self.error("a product holds one metric", self.token.start)
-            elif self.take("("):
-                inner = self.parenthesis()
-            else:
-                inner = self.metric("a number, a metric or '('")
-            if not self.take("*"):
-                break
-        if inner is None:
-            raise self.error("a number needs a metric to weigh, as in 0.1*params", start)
-        return inner * weight
-
-    def parenthesis(self) -> Expression:
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise self.error(f"more than {_MAX_DEPTH} parentheses", self.token.start)
-        inner = self.sum()
-        if not self.take(")"):
-            raise self.expected("')'")
-        self.depth -= 1
-        return inner
-
-    def number(self) -> float:
-        token = self.token
-        sign = -1.0 if self.take("-") else 1.0
-        if self.token.kind != "number":
-            raise self.expected("a number")
-        value = sign * float(self.token.text)
-        if not math.isfinite(value):
-            raise self.error("a number must be finite", token.start)
-        self.position += 1
-        return value
-
-    def metric(self, wanted: str) -> Expression:
-        if self.token.kind != "name" or self.token.text in ("subject", "to", "and"):
-            raise self.expected(wanted)
-        name = self.token.text
-        self.position += 1
-        epochs = None
-        if name == DIVERSITY and self.token.text == "[":
-            raise self.error("diversity is of a run, not of a training, so it takes no epochs", self.token.start)
-        if self.take("["):
-            if self.token.kind != "number" or not self.token.text.isdigit():
-                raise self.expected("a whole number of epochs")
-            epochs = int(self.token.text)
-            self.position += 1
-            if not self.take("]"):
-                raise self.expected("']'")
-        return metric(name, epochs)
-
-    def constraints(self) -> list[Constraint]:
-        found = [self.constraint()]
-        while self.take("and", ","):
-            found.append(self.constraint())
-        if self.token.kind != "end":
-            raise self.expected("'and' or the end")
-        return found
-
-    def constraint(self) -> Constraint:
-        left = self.metric("a metric")
-        relation = self.take("<=", ">=", "<", ">")
-        if relation is None:
-            raise self.expected("'<=' or '>='")
-        limit = self.number()
-        return left <= limit if relation.startswith("<") else left >= limit

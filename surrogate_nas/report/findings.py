@@ -11,7 +11,6 @@ from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.space import Cell
-from surrogate_nas.space.nb201.identity import functional_class
 from surrogate_nas.trial import Trial
 
 
@@ -53,15 +52,10 @@ def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
     first_of: dict[str, int] = {}
     cells = []
     for rank, trial in enumerate(top, 1):
-        function = _function(comparison, trial.cell)
+        function = comparison.objective.benchmark.space.identity(trial.cell)
         same = first_of.setdefault(function, rank)
         cells.append(FoundCell(rank, trial, found_by[trial.cell], same if same < rank else None))
     return cells
-
-
-def _function(comparison: Comparison, cell: Cell) -> str:
-    known = hasattr(comparison.objective.benchmark.space, "classes")
-    return functional_class(cell.choices) if known else str(cell)
 
 
 def final_questions(benchmark: Benchmark) -> list[Question]:

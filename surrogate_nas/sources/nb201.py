@@ -320,3 +320,23 @@ def _read_latencies() -> dict[str, Values]:
     if order != {str(cell): cell.index for cell in nb201()}:
         raise UserError(f"HELP's {path.name} numbers the architectures otherwise than the official order.")
     return latencies
+
+
+def describe(name: str) -> dict[str, Any]:
+    """The entry of a benchmark that is not fetched yet, as ``snas benchmarks --json`` lists it.
+
+    Args:
+        name: One of `NAMES`.
+    """
+    return {
+        "name": name,
+        "title": "not here yet: snas data fetch nb201",
+        "space": nb201().name,
+        "cells": len(nb201()),
+        "available": False,
+        "metrics": [],
+        "source": "public extracts at pinned commits",
+        "licence": "see data/manifest.json",
+        "citation": manifest()["citation"],
+        "banner": "",
+    }

@@ -142,7 +142,12 @@ class Space(ABC):
         """
         if not isinstance(given, Cell | str) or (isinstance(given, Cell) and not isinstance(given.text, str)):
             raise UserError(f"A cell of the space {self.name} is a Cell or its string, not {given!r:.80}.")
-        return self.parse(str(given))
+        if isinstance(given, str):
+            return self.parse(given)
+        try:
+            return self.parse(given.text)
+        except UserError as error:
+            raise UserError(f"{given!r:.200} is not a cell of the space {self.name}.") from error
 
     def __contains__(self, cell: object) -> bool:
         if not isinstance(cell, Cell):

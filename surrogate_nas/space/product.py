@@ -143,9 +143,10 @@ class ChoiceSpace(Space):
         if isinstance(given, Cell | str):
             return super().cell(given)
         try:
-            return self.at(given)
+            choices = [int(choice) for choice in given]
         except (TypeError, ValueError) as error:
             raise UserError(f"A cell of {self.name} is a Cell, a string or indices, not {given!r:.60}.") from error
+        return self.at(choices)
 
     def at(self, choices: Sequence[int]) -> Cell:
         """The cell of some choices.
@@ -165,7 +166,7 @@ class ChoiceSpace(Space):
             0 <= choice < len(options) for choice, options in zip(chosen, self.options, strict=True)
         )
         if not fits or not self.allows(chosen):
-            raise UserError(f"{list(chosen)!r:.200} are no choices of a cell of the space {self.name}.")
+            raise UserError(f"{list(chosen)!r:.200} is not a cell of the space {self.name}.")
         return chosen
 
     def sample(self, rng: np.random.Generator) -> Cell:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.trial import Trial
+from surrogate_nas.trial import Request, Trial
 
 
 class Strategy(ABC):
@@ -22,8 +22,19 @@ class Strategy(ABC):
     The same seed and the same told trials give the same questions. A cell may be asked again: it answers the
     same and is charged again.
 
+    It may be asked again before it is told what it asked for before, and is told in the order of finishing.
+
     Attributes:
         batch_size: How many cells the strategy likes to be asked for at once.
+        chooses_epochs: Declares that it reads `epochs` and returns `Request` for other epochs than the objective's.
+            Only trials after the objective's own, the last of `epochs`, can be the answer.
+        many_objectives: Declares that it reads `objectives` and `Trial.scores`; others are run on several objectives
+            by random scalarisation.
+        uses_known: Declares that it reads `known`.
+        epochs: What a request may ask for, rising.
+        objectives: How many objectives there are.
+        known: λR and feasibility of any cell for free, as far as no training is needed to tell; None where it is
+            withheld (``penalty(cells)``, ``feasible(cells)``; see `surrogate_nas.objective.Known`).
         space: The space that cells come from.
         rng: The strategy's own generator, made from the seed.
 
@@ -38,6 +49,12 @@ class Strategy(ABC):
     """
 
     batch_size: ClassVar[int] = 1
+    chooses_epochs: ClassVar[bool] = False
+    many_objectives: ClassVar[bool] = False
+    uses_known: ClassVar[bool] = False
+    epochs: Sequence[int] = ()
+    objectives: int = 1
+    known: Any = None
 
     def __init__(self, space: Space, *, seed: int) -> None:
         """Store the space and make the generator.
@@ -50,14 +67,14 @@ class Strategy(ABC):
         self.rng = np.random.default_rng(seed)
 
     @abstractmethod
-    def ask(self, n: int) -> Sequence[Cell]:
+    def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose cells.
 
         Args:
             n: The most that may be returned, at least 1.
 
         Returns:
-            Between 1 and `n` cells of the space.
+            Between 1 and `n` cells of the space, or requests where the class declares `chooses_epochs`.
         """
 
     def tell(self, trials: Sequence[Trial]) -> None:  # noqa: B027 - learning is optional

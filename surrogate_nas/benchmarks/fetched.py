@@ -1,0 +1,47 @@
+"""Benchmarks in the home folder: fetched from public files, or imported from files of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from surrogate_nas.benchmarks.openers import Opener
+from surrogate_nas.benchmarks.table import TableBenchmark, open_table
+from surrogate_nas.errors import UserError
+from surrogate_nas.files import home, table_path
+from surrogate_nas.sources import nb201
+
+
+class Fetched(Opener):
+    """The tables of the home folder, and those that can be fetched into it."""
+
+    def names(self) -> Iterable[str]:
+        """What is there, and what can be fetched."""
+        return sorted({*nb201.NAMES, *(path.stem for path in (home() / "tables").glob("*.h5"))})
+
+    def claims(self, name: str) -> bool:
+        """Whether a table of that name is here or can be fetched.
+
+        Args:
+            name: What the user wrote.
+        """
+        return name in self.names()
+
+    def open(self, name: str) -> TableBenchmark:
+        """Open the table.
+
+        Args:
+            name: One of `names`.
+
+        Raises:
+            UserError: It has to be fetched first, or is damaged.
+        """
+        path = table_path(name)
+        if not path.is_file():
+            raise UserError(f"{name} is not here yet: run snas data fetch nb201 (17 MB).")
+        return open_table(path)
+
+    def describe(self) -> Iterator[dict[str, Any]]:
+        """The tables that are here, and what is known of those that are not."""
+        for name in self.names():
+            yield self.open(name).describe() if table_path(name).is_file() else nb201.describe(name)

@@ -1,0 +1,65 @@
+"""Benchmarks of a user's own: a table at a path, or an object in a Python file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from surrogate_nas.benchmarks.base import Benchmark
+from surrogate_nas.benchmarks.openers import Opener
+from surrogate_nas.benchmarks.table import open_table
+from surrogate_nas.errors import UserError
+from surrogate_nas.plugin import import_file
+
+TABLE_SUFFIX = ".h5"
+"""A name that ends so is the path of a table."""
+
+
+class File(Opener):
+    """A table (``PATH.h5``), or a `Benchmark` in a Python file (``PATH.py:NAME``)."""
+
+    shape = "TABLE.h5, FILE.py:BENCHMARK"
+
+    def claims(self, name: str) -> bool:
+        """Whether a name is the path of a table or names an object in a Python file.
+
+        Args:
+            name: What the user wrote.
+        """
+        path, _, attribute = name.rpartition(":")
+        return name.endswith(TABLE_SUFFIX) or (path.endswith(".py") and attribute.isidentifier())
+
+    def address(self, name: str) -> str:
+        """The same with the whole path.
+
+        Args:
+            name: A name that this opener claims.
+        """
+        if name.endswith(TABLE_SUFFIX):
+            return str(Path(name).absolute())
+        path, _, attribute = name.rpartition(":")
+        return f"{Path(path).absolute()}:{attribute}"
+
+    def runs_code(self, name: str) -> bool:
+        """Whether it is a Python file; a table holds no code.
+
+        Args:
+            name: A name that this opener claims.
+        """
+        return not name.endswith(TABLE_SUFFIX)
+
+    def open(self, name: str) -> Benchmark:
+        """Open the table, or take the object from the file.
+
+        Args:
+            name: A name that this opener claims.
+
+        Raises:
+            UserError: There is no such file or object, or it is no benchmark.
+        """
+        if name.endswith(TABLE_SUFFIX):
+            return open_table(Path(name))
+        path, _, attribute = name.rpartition(":")
+        found = getattr(import_file(Path(path), "benchmark"), attribute, None)
+        if not isinstance(found, Benchmark):
+            raise UserError(f"{path} holds no benchmark {attribute}: make one with surrogate_nas.Computed.")
+        return found

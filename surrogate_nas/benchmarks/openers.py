@@ -1,0 +1,66 @@
+"""What an opener is: one kind of benchmark, the names that it knows, and how it opens one.
+
+`surrogate_nas.benchmarks.OPENERS` is asked in turn. A further kind of benchmark is one more opener beside that kind.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from surrogate_nas.benchmarks.base import Benchmark
+
+
+class Opener(ABC):
+    """Opens one kind of benchmark by name.
+
+    Attributes:
+        shape: How its names read, such as ``live:TASK``; empty where `names` lists them all.
+    """
+
+    shape: ClassVar[str] = ""
+
+    @abstractmethod
+    def claims(self, name: str) -> bool:
+        """Whether a name is of this kind, here or not.
+
+        Args:
+            name: What the user wrote.
+        """
+
+    @abstractmethod
+    def open(self, name: str) -> Benchmark:
+        """Open a benchmark that this opener claims.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            UserError: It is not here, or damaged; the message says what to do.
+        """
+
+    def address(self, name: str) -> str:
+        """The name that opens the same benchmark from any folder.
+
+        Args:
+            name: A name that this opener claims.
+        """
+        return name
+
+    def runs_code(self, name: str) -> bool:  # noqa: ARG002 - most kinds never do
+        """Whether opening runs a file that the name points at, so that only a user may say it.
+
+        Args:
+            name: A name that this opener claims.
+        """
+        return False
+
+    def names(self) -> Iterable[str]:
+        """The names that can be listed."""
+        return ()
+
+    def describe(self) -> Iterator[dict[str, Any]]:
+        """The entries of its names for ``snas benchmarks --json``; opens what is cheap to open."""
+        for name in self.names():
+            yield self.open(name).describe()

@@ -1,0 +1,76 @@
+"""What is known of any cell for free: λR and feasibility, as far as no training is needed to tell.
+
+A strategy that models L alone can take the rest from here. Every strategy gets the same, and it holds no benchmark:
+only formulas over the cell, and whole columns that were measured before (`surrogate_nas.benchmarks.free`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.benchmarks.free import Free, Values
+from surrogate_nas.objective.expression import Constraint
+from surrogate_nas.space import Cell
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """λR and feasibility of any cells, for the terms that need no training.
+
+    Attributes:
+        terms: The known terms of R and the known limits, as an expression writes them.
+        missing: Those of R and the limits that only an evaluation tells.
+        penalties: For each objective its known terms: a coefficient, and the metric it multiplies.
+        limits: The known limits, each with its metric and what a violation is divided by.
+    """
+
+    terms: tuple[str, ...]
+    missing: tuple[str, ...]
+    penalties: tuple[tuple[tuple[float, Free], ...], ...]
+    limits: tuple[tuple[Constraint, Free, float], ...]
+
+    def penalty(self, cells: Sequence[Cell]) -> Values:
+        """The known λR of cells, summed over objectives, shape ``(n,)``.
+
+        Args:
+            cells: Cells of the objective's space.
+        """
+        return np.asarray(self.vector(cells).sum(axis=1))
+
+    def vector(self, cells: Sequence[Cell]) -> Values:
+        """The known λR of each objective, shape ``(n, objectives)``.
+
+        Args:
+            cells: Cells of the objective's space.
+        """
+        found = np.zeros((len(cells), len(self.penalties)))
+        for part, terms in enumerate(self.penalties):
+            for coefficient, metric in terms:
+                found[:, part] += coefficient * metric(cells)
+        return found
+
+    def violation(self, cells: Sequence[Cell]) -> Values:
+        """By how much cells break the known limits, in shares of the limit, shape ``(n,)``; 0 where they keep them.
+
+        Args:
+            cells: Cells of the objective's space.
+        """
+        total = np.zeros(len(cells))
+        for limit, metric, scale in self.limits:
+            total += limit.excess(metric(cells)) / scale
+        return total
+
+    def feasible(self, cells: Sequence[Cell]) -> NDArray[np.bool_]:
+        """Whether cells keep all known limits, shape ``(n,)``.
+
+        Args:
+            cells: Cells of the objective's space.
+        """
+        return np.asarray(self.violation(cells) == 0.0)
+
+    def __repr__(self) -> str:
+        return f"<Known {', '.join(self.terms) or 'nothing'}>"
