@@ -12,16 +12,22 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import load
+    from surrogate_nas.benchmarks.computed import Computed
     from surrogate_nas.comparison import compare, search
     from surrogate_nas.errors import UserError
     from surrogate_nas.objective import Objective, diversity, energy, latency, loss, macs, metric, params
-    from surrogate_nas.space import Cell, nb201
+    from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, nb201
     from surrogate_nas.strategies import Strategy
-    from surrogate_nas.trial import Trial
+    from surrogate_nas.trial import Request, Trial
 
 _ROOMS = {
+    "AskTell": "experiment.asktell",
     "Cell": "space",
+    "ChoiceSpace": "space",
+    "Computed": "benchmarks.computed",
+    "EnumerableChoiceSpace": "space",
     "Objective": "objective",
+    "Request": "trial",
     "Strategy": "strategies",
     "Trial": "trial",
     "UserError": "errors",
@@ -39,8 +45,13 @@ _ROOMS = {
 }
 
 __all__ = [
+    "AskTell",
     "Cell",
+    "ChoiceSpace",
+    "Computed",
+    "EnumerableChoiceSpace",
     "Objective",
+    "Request",
     "Strategy",
     "Trial",
     "UserError",

@@ -35,3 +35,23 @@ class Metric:
     description: str = ""
     source: str = "analytic"
     n_cells: int = -1
+
+
+_COST_UNITS = {"latency": "ms", "energy": "mJ", "memory": "MB"}
+
+
+def metric_named(name: str, *, description: str = "", source: str = "") -> Metric:
+    """What a metric of a user's own is, by its name.
+
+    ``…_error`` is in %, ``…_loss`` a loss in a unit of its own; ``test_…`` is only reported and never searched on;
+    ``latency@…`` is in ms, ``energy@…`` in mJ, ``memory@…`` in MB; everything else is a cost without unit.
+
+    Args:
+        name: Such as ``valid_error`` or ``latency@mine``.
+        description: One line, with what a reader must know.
+        source: Where the numbers come from.
+    """
+    kind: Kind = "final" if name.startswith("test_") else "search"
+    quantity: Quantity = "error" if name.endswith("_error") else "loss" if name.endswith("_loss") else "cost"
+    unit = "%" if quantity == "error" else "" if quantity == "loss" else _COST_UNITS.get(name.partition("@")[0], "")
+    return Metric(name, unit, kind, quantity, description=description, source=source)

@@ -58,3 +58,22 @@ class Measured:
             cells: Cells of the space.
         """
         return self.column[[self.space.index(cell) for cell in cells]]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A user's function of one cell as a function of cells.
+
+    Attributes:
+        function: From a cell to a number.
+    """
+
+    function: Callable[[Cell], float]
+
+    def __call__(self, cells: Sequence[Cell]) -> Values:
+        """Compute the metric, shape ``(n,)``.
+
+        Args:
+            cells: Cells of the space.
+        """
+        return np.array([self.function(cell) for cell in cells], dtype=np.float64)

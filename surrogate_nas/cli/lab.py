@@ -23,6 +23,9 @@ WithOption = Annotated[
     list[Path] | None, typer.Option("--with", help="A table whose metrics are joined, as snas measure writes it.")
 ]
 CallLimitOption = Annotated[float, typer.Option(help="The most seconds that a strategy may take to answer once.")]
+SimulatedWorkersOption = Annotated[int, typer.Option(help="Cells evaluated side by side on the simulated clock.")]
+HiddenOption = Annotated[bool, typer.Option("--hidden", help="Deny strategies what is known for free.")]
+TargetOption = Annotated[float | None, typer.Option(help="A run ends when a feasible cell scores this or less.")]
 CALL_LIMIT_SECONDS = 600.0
 _DEFAULT_BUDGET = 150
 
@@ -57,6 +60,9 @@ def search(
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
     call_limit: CallLimitOption = CALL_LIMIT_SECONDS,
+    simulated_workers: SimulatedWorkersOption = 1,
+    hidden: HiddenOption = False,
+    target: TargetOption = None,
     with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -70,7 +76,7 @@ def search(
         budget = _DEFAULT_BUDGET
     run = run_search(
         bound.benchmark, strategy, bound, budget=budget, budget_seconds=budget_seconds, seed=seed,
-        call_limit_seconds=call_limit,
+        call_limit_seconds=call_limit, simulated_workers=simulated_workers, hidden=hidden, target=target,
     )  # fmt: skip
     best, optimum = run.incumbent, bound.optimum()
     regret = None if optimum is None else best.score - optimum
@@ -121,6 +127,9 @@ def compare(
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
     call_limit: CallLimitOption = CALL_LIMIT_SECONDS,
+    simulated_workers: SimulatedWorkersOption = 1,
+    hidden: HiddenOption = False,
+    target: TargetOption = None,
     workers: Annotated[int, typer.Option(help="Processes; results do not depend on it.")] = 1,
     out: Annotated[Path, typer.Option(help="Where results and the report go, and are resumed from.")] = Path(
         "results/compare"
@@ -147,31 +156,36 @@ def compare(
             budget_seconds=budget_seconds,
             seed=seed,
             call_limit_seconds=call_limit,
+            simulated_workers=simulated_workers,
+            hidden=hidden,
+            target=target,
             workers=workers,
             folder=out,
             progress=progress,
         )
     failures = comparison.failures
     if comparison.strategies:
-        _finish(out, json)
+        _finish(out, json, bench)
     if failures:
         raise UserError(failures[0] + (f" ({len(failures) - 1} more failures.)" if failures[1:] else ""))
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Where compare stored its results.")], json: JsonOption = False
+    folder: Annotated[Path, typer.Argument(help="Where compare stored its results.")],
+    bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
+    json: JsonOption = False,
 ) -> None:
     """Write the report of a stored comparison again."""
-    _finish(folder, json)
+    _finish(folder, json, bench)
 
 
-def _finish(folder: Path, json: bool) -> None:
+def _finish(folder: Path, json: bool, bench: str | None) -> None:
     """Read a comparison back from its store, write summary and report, and print it."""
     from surrogate_nas.comparison import read_comparison
     from surrogate_nas.experiment.store import Store
     from surrogate_nas.report import write_report
 
-    comparison = read_comparison(folder)
+    comparison = read_comparison(folder, benchmark=bench)
     content = comparison.to_json()
     Store(folder).write_json("summary.json", content)
     page = write_report(comparison, folder, command=_command())

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from html import escape
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.comparison.statistics import PairedTest, Summary, Values, paired_tests, summarise
+from surrogate_nas.benchmarks import Benchmark, load, reopen
+from surrogate_nas.comparison.front import Frame, frame_of, vectors_of
+from surrogate_nas.comparison.statistics import Anytime, PairedTest, Summary, Values, anytime, paired_tests, summarise
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import FIRST_CELLS, Budget, Experiment, Progress
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS
-from surrogate_nas.experiment.run import execute_run
+from surrogate_nas.experiment.run import Watch, execute_run
 from surrogate_nas.experiment.store import Run, Store, provenance
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.strategies import StrategyLike
+
+if TYPE_CHECKING:
+    import pandas
 
 ObjectiveLike = str | Expression | Objective | None
 
@@ -58,16 +64,93 @@ class Comparison:
 
     @cached_property
     def optimum(self) -> float | None:
-        """The best score of the space; None where it is undefined."""
+        """The best score of the space; None where it is undefined. Of several objectives 0: nothing missed."""
+        if self.objective.parts > 1:
+            return 0.0 if self.frame is not None and self.frame.exact else None
         return self.objective.optimum()
 
+    @cached_property
+    def frame(self) -> Frame | None:
+        """Of several objectives, what hypervolumes are taken in."""
+        if self.objective.parts == 1:
+            return None
+        return frame_of(self.objective, [trial for run in self.runs for trial in run.trials])
+
+    def score(self, run: Run) -> float:
+        """What a run achieved: its best score; of several objectives the share of the front's hypervolume it misses.
+
+        Args:
+            run: A finished run.
+        """
+        if self.frame is not None:
+            return self.frame.missed(vectors_of(run.answers))
+        return run.incumbent.score
+
     def scores(self, strategy: str) -> Values:
-        """The final score of every finished run of a strategy, shape ``(runs,)``.
+        """What every finished run of a strategy achieved, shape ``(runs,)`` (see `score`).
 
         Args:
             strategy: Its name.
         """
-        return np.array([run.incumbent.score for run in self.runs_of(strategy)])
+        return np.array([self.score(run) for run in self.runs_of(strategy)])
+
+    def anytime(self, run: Run) -> Anytime:
+        """What a run had achieved after each of its trials.
+
+        Args:
+            run: A finished run.
+        """
+        found = anytime(run)
+        if self.frame is None:
+            return found
+        steps = [self.frame.missed(vectors_of(run.trials[: i + 1])) for i in range(len(run.trials))]
+        return replace(found, score=np.minimum.accumulate(steps))
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Every trial of every finished run as a row, with strategy and run."""
+        import pandas
+
+        frames = [run.to_frame() for name in self.strategies for run in self.runs_of(name)]
+        return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
+
+    def summary_frame(self) -> pandas.DataFrame:
+        """One row a strategy: runs, mean, deviation, interquartile mean and interval of the score, mean regret."""
+        import pandas
+
+        rows = []
+        for entry in self.to_json()["strategies"]:
+            score = entry["score"] or {}
+            low, high = score.get("ci95") or (None, None)
+            numbers = {name: score.get(name) for name in ("mean", "std", "iqm")}
+            ends = {"ci95_low": low, "ci95_high": high, "regret": entry["regret"]["mean"]}
+            counts = {"runs": entry["runs"], "evaluations": entry["evaluations"]}
+            rows.append({"strategy": entry["name"], **numbers, **ends, **counts})
+        return pandas.DataFrame(rows)
+
+    def report(self, folder: str | Path) -> Path:
+        """Write ``report.html`` and its figures.
+
+        Args:
+            folder: Where to write; made if it is missing.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            UserError: The folder cannot be written, or no run has finished.
+        """
+        if not self.strategies:
+            raise UserError("There is nothing to report: no run has finished.")
+        pages = import_module("surrogate_nas.report")  # a room after this one, asked for only when a page is wanted
+        page: Path = pages.write_report(self, Path(folder))
+        return page
+
+    def _repr_html_(self) -> str:
+        """The summary as a table, for notebooks."""
+        return f"<p>{escape(str(self.objective))}</p>{self.summary_frame().to_html(index=False)}"
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {', '.join(self.strategies)} under {str(self.objective)!r}: {len(self.runs)} runs>"
 
     def regrets(self, strategy: str) -> Values | None:
         """Final score minus the optimum, shape ``(runs,)``; None where it is undefined.
@@ -91,7 +174,7 @@ class Comparison:
         finished = [{run.run for run in self.runs_of(name)} for name in self.strategies]
         shared = set.intersection(*finished) if finished else set()
         scores = {
-            name: np.array([run.incumbent.score for run in self.runs_of(name) if run.run in shared])
+            name: np.array([self.score(run) for run in self.runs_of(name) if run.run in shared])
             for name in self.strategies
         }
         return paired_tests(scores) if shared else []
@@ -102,11 +185,18 @@ class Comparison:
             "fingerprint": self.objective.fingerprint,
             "benchmark": self.objective.benchmark.name,
             "objective": self.objective.describe(),
+            "known": self._known_json(),
             "optimum": self.optimum,
             "strategies": [self._strategy_json(name) for name in self.strategies],
             "tests": [asdict(test) for test in self.tests],
             "failures": self.failures,
         }
+
+    def _known_json(self) -> dict[str, Any]:
+        """What strategies were told for free."""
+        known = self.objective.known
+        hidden = bool(self.description.get("hidden"))
+        return {"hidden": hidden, "terms": list(known.terms), "missing": list(known.missing)}
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
         runs = self.runs_of(name)
@@ -167,6 +257,10 @@ def search(
     budget_seconds: float | None = None,
     seed: int = 0,
     call_limit_seconds: float = CALL_LIMIT_SECONDS,
+    simulated_workers: int = 1,
+    hidden: bool = False,
+    target: float | None = None,
+    callback: Watch | None = None,
 ) -> Run:
     """Run one strategy once; the same as run number `seed` of a comparison with the root seed 0.
 
@@ -179,6 +273,10 @@ def search(
         budget_seconds: The most simulated seconds.
         seed: The number of the run.
         call_limit_seconds: The longest that one `ask` or `tell` may take.
+        simulated_workers: How many cells are evaluated side by side on the simulated clock.
+        hidden: Whether the strategy is denied what is known for free.
+        target: The run ends when a feasible trial scores this or less.
+        callback: Called with the new trials after each evaluation; ends the run by returning True.
 
     Raises:
         UserError: The input is wrong, the strategy failed, or the budget pays for nothing.
@@ -187,8 +285,11 @@ def search(
         raise UserError(f"A seed must be at least 0, not {seed}.")
     bound = bind(benchmark, objective, subject_to)
     limits = Budget(budget, budget_seconds)
-    experiment = Experiment(bound, [strategy], 1, limits, call_limit_seconds=call_limit_seconds)
-    run = execute_run(experiment, strategy, seed)
+    experiment = Experiment(
+        bound, [strategy], 1, limits, call_limit_seconds=call_limit_seconds, simulated_workers=simulated_workers,
+        hidden=hidden, target=target,
+    )  # fmt: skip
+    run = execute_run(experiment, strategy, seed, watch=callback)
     if run.failure:
         raise UserError(run.failure)
     if not run.trials:
@@ -208,8 +309,11 @@ def compare(
     seed: int = 0,
     first_cells: int = FIRST_CELLS,
     call_limit_seconds: float = CALL_LIMIT_SECONDS,
+    simulated_workers: int = 1,
+    hidden: bool = False,
+    target: float | None = None,
     workers: int = 1,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compare strategies under one objective, resuming what a folder already holds.
@@ -225,8 +329,12 @@ def compare(
         seed: The root of all randomness.
         first_cells: How many random cells every strategy of a run is told first.
         call_limit_seconds: The longest that one `ask` or `tell` may take.
+        simulated_workers: How many cells are evaluated side by side on the simulated clock.
+        hidden: Whether strategies are denied what is known for free (`Objective.known`).
+        target: A run ends when a feasible trial scores this or less.
         workers: Processes; the results do not depend on it.
-        folder: Where results are stored; None keeps them in memory.
+        folder: Where results are stored; None keeps them in memory. Given again with more strategies, runs or a larger
+            budget, only what is missing is made.
         progress: Called with (runs done, runs in all).
 
     Raises:
@@ -234,32 +342,37 @@ def compare(
     """
     bound = bind(benchmark, objective, subject_to)
     experiment = Experiment(
-        bound, strategies, runs, Budget(budget, budget_seconds), seed, first_cells, call_limit_seconds
-    )
-    made = experiment.execute(folder=folder, workers=workers, progress=progress)
+        bound, strategies, runs, Budget(budget, budget_seconds), seed, first_cells, call_limit_seconds,
+        simulated_workers, hidden, target,
+    )  # fmt: skip
+    made = experiment.execute(folder=None if folder is None else Path(folder), workers=workers, progress=progress)
     return Comparison(bound, experiment.describe() | {"provenance": provenance()}, made)
 
 
-def read_comparison(folder: Path) -> Comparison:
+def read_comparison(folder: str | Path, *, benchmark: str | None = None) -> Comparison:
     """Read a stored comparison, finished or not.
 
     Args:
         folder: Where `compare` stored it.
+        benchmark: The benchmark's name again, where opening it runs a file of the user's: a name that is read from the
+            folder never loads code.
 
     Raises:
         UserError: There is none, it is damaged, or its benchmark now holds other data.
     """
+    folder = Path(folder)
     store = Store(folder)
     description = store.read()
-    benchmark = load(description["benchmark"], with_=description.get("with", ()))
-    objective = Objective(description["objective"]["expression"], benchmark, seed=description["objective"]["seed"])
+    named = () if benchmark is None else (benchmark,)
+    opened = reopen(description["address"], with_=description.get("with", ()), named=named)
+    objective = Objective(description["objective"]["expression"], opened, seed=description["objective"]["seed"])
     if objective.fingerprint != description["fingerprint"]:
         raise UserError(
             f"{folder} was made with other data or conventions (fingerprint {description['fingerprint']}, "
             f"now {objective.fingerprint}); results of two are never mixed. Run the comparison again."
         )
     pairs = [(name, run) for name in description["strategies"] for run in range(description["runs"])]
-    found = [store.load(name, run, benchmark.space) for name, run in pairs]
+    found = [store.load(name, run, opened.space) for name, run in pairs]
     runs = [run for run in found if run is not None]
     if not any(run.trials and not run.failure for run in runs):
         raise UserError(f"{folder} holds no finished run yet.")

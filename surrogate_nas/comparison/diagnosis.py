@@ -63,9 +63,10 @@ def diagnose(objective: Objective) -> Diagnosis | None:
         objective: The objective.
 
     Returns:
-        None where scores depend on history, the benchmark is no table, or no cell is feasible.
+        None where scores depend on history, there are several objectives, the benchmark is no table, or no cell is
+        feasible.
     """
-    scores = objective.over_space()
+    scores = objective.over_space() if objective.parts == 1 else None
     if scores is None or not scores.feasible.any():
         return None
     feasible = np.flatnonzero(scores.feasible)

@@ -173,13 +173,14 @@ class Anytime:
 
 
 def anytime(run: Run) -> Anytime:
-    """The incumbent after every trial of a run; among equal scores the earliest stays.
+    """The incumbent after every trial of a run; the earliest among equals, infinite before the first answer.
 
     Args:
         run: A run with at least one trial.
     """
-    scores = run.scores
+    answers = np.array([trial.epochs == run.epochs for trial in run.trials])
+    scores = np.where(answers, run.scores, np.inf)
     score = np.minimum.accumulate(scores)
     improved = np.r_[True, scores[1:] < score[:-1]]
     best = np.maximum.accumulate(np.where(improved, np.arange(len(scores)), 0))
-    return Anytime(np.cumsum([trial.cost_seconds for trial in run.trials]), best, score)
+    return Anytime(np.array([trial.finished for trial in run.trials]), best, score)

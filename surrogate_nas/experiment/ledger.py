@@ -7,9 +7,14 @@ again would be. Only training a cell on, where the benchmark holds all epochs of
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from surrogate_nas.benchmarks.base import Values
+from surrogate_nas.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.trial import Request, Trial
@@ -111,7 +116,38 @@ class Ledger:
             epochs = asked[0].epochs
             questions = self.objective.questions(epochs, asked[0].read)
             names = [str(question) for question in questions]
-        values, scores, cost = self.objective.look_up(cells, questions)
+        values, cost = self.objective.measure(cells, questions)
+        yield from self._outcomes(cells, epochs, names, values, cost)
+
+    def given(self, cell: Cell, values: Mapping[str, float], cost: float) -> Outcome:
+        """An evaluation that somebody else made.
+
+        Args:
+            cell: A cell of the space.
+            values: The objective's metrics, in natural units; those that are known for free may be left out.
+            cost: What it is charged.
+
+        Raises:
+            UserError: A metric is missing that needs training, or is no finite number.
+        """
+        benchmark, row = self.objective.benchmark, []
+        for question in self.objective.questions():
+            value = values.get(str(question), values.get(question.metric))
+            if value is None:
+                free = benchmark.free(question, self.objective.seed)
+                if free is None:
+                    raise UserError(f"{question} of {cell} is missing: it takes a training to know it.")
+                value = free([cell])[0]
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise UserError(f"{question} of {cell} is a finite number, not {value!r:.80}.")
+            row.append(float(value))
+        (outcome,) = self._outcomes([cell], self.objective.epochs, self._names, np.array([row]), np.array([cost]))
+        return outcome
+
+    def _outcomes(
+        self, cells: Sequence[Cell], epochs: int | None, names: Sequence[str], values: Values, cost: Values
+    ) -> Iterator[Outcome]:
+        scores = self.objective.combine(values)
         vectors = map(tuple, scores.vector.tolist()) if self._several else [()] * len(cells)
         rows = zip(
             cells, values.tolist(), scores.score.tolist(), scores.loss.tolist(), scores.penalty.tolist(),

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.files import replacing
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas
 
 VERSION = 1
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py", "joblib")
@@ -65,6 +68,16 @@ class Run:
     def incumbent(self) -> Trial:
         """The best trial of the whole history after the objective's own epochs, the earliest among equals."""
         return min(self.answers, key=lambda trial: trial.score)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Every trial as a row: strategy, run, the trial's fields, and its metrics by name."""
+        import pandas
+
+        rows = []
+        for trial in self.trials:
+            row = {"strategy": self.strategy, "run": self.run, **_to_json(trial)}
+            rows.append({**{name: value for name, value in row.items() if name != "values"}, **trial.values})
+        return pandas.DataFrame(rows)
 
     @property
     def simulated_seconds(self) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question
+from surrogate_nas.benchmarks.base import Measurement
 from surrogate_nas.benchmarks.free import Free
 from surrogate_nas.errors import UserError
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact
@@ -287,9 +288,18 @@ class Objective:
         Returns:
             Values ``(n, questions)`` in natural units, their `Scores` without diversity, and the cost ``(n,)``.
         """
-        own = [self.benchmark.space.cell(cell) for cell in cells]
-        values, cost = self.benchmark.measure(own, self._questions if questions is None else questions, self.seed)
+        values, cost = self.measure(cells, questions)
         return values, self.combine(values), cost
+
+    def measure(self, cells: Sequence[Cell], questions: Sequence[Question] | None = None) -> Measurement:
+        """Ask the benchmark once.
+
+        Args:
+            cells: Cells of the benchmark's space, each looked up by its string.
+            questions: What `questions` gave; None for the objective's own.
+        """
+        own = [self.benchmark.space.cell(cell) for cell in cells]
+        return self.benchmark.measure(own, self._questions if questions is None else questions, self.seed)
 
     def combine(self, values: NDArray[np.float64]) -> Scores:
         """The scores of cells from their metrics.
@@ -298,13 +308,11 @@ class Objective:
             values: Shape ``(n, questions)``, in natural units and the order of `questions`.
         """
         loss, penalty = np.zeros(len(values)), np.zeros(len(values))
-        vector = np.zeros((len(values), self.parts))
         for term, column in zip(self.terms, values.T, strict=False):  # a matrix product would round by the batch's size
-            share = term.coefficient * column
             total = loss if term.is_loss else penalty
-            total += share
-            vector[:, term.part] += share
+            total += term.coefficient * column
         score = loss + penalty
+        vector = score[:, None] if self.parts == 1 else self._vector(values)
         feasible = np.ones(len(values), dtype=bool)
         if self.constraints:
             violation = np.zeros(len(values))
@@ -313,7 +321,14 @@ class Objective:
             feasible = violation == 0.0
             score = np.where(feasible, score, self.bound + violation)
             vector = np.where(feasible[:, None], vector, np.array(self.bounds) + violation[:, None])
-        return Scores(score, loss, penalty, feasible, score[:, None] if self.parts == 1 else vector)
+        return Scores(score, loss, penalty, feasible, vector)
+
+    def _vector(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Each objective's sum, shape ``(n, objectives)``."""
+        vector = np.zeros((len(values), self.parts))
+        for term, column in zip(self.terms, values.T, strict=False):
+            vector[:, term.part] += term.coefficient * column
+        return vector
 
     @cached_property
     def known(self) -> Known:

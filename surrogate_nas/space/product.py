@@ -128,7 +128,7 @@ class ChoiceSpace(Space):
             raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}.")
         for (position, _, option), options in zip(pairs, self.options, strict=True):
             if option not in options:
-                raise UserError(f"{position} of the space {self.name} is {', '.join(options)}, not {option!r:.80}.")
+                raise UserError(f"{position} of the space {self.name} is {', '.join(options)}, not {option:.80}.")
         return self.at([options.index(option) for (*_, option), options in zip(pairs, self.options, strict=True)])
 
     def cell(self, given: Cell | str | Sequence[int]) -> Cell:
@@ -285,6 +285,21 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
             rng: The generator that the draw advances.
         """
         return self._cells[int(rng.integers(len(self._cells)))]
+
+    def cell(self, given: Cell | str | Sequence[int]) -> Cell:
+        """This space's own cell for a cell, its string, or one option index per position.
+
+        Args:
+            given: Any of them.
+
+        Raises:
+            UserError: It names no cell of this space.
+        """
+        if type(given) is Cell:  # the search loop comes here three times a cell
+            found = self._by_text.get(given.text)
+            if found is not None:
+                return found
+        return super().cell(given)
 
     @cached_property
     def _around(self) -> list[list[Cell] | None]:

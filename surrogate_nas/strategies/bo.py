@@ -2,21 +2,23 @@
 
 Sources: expected improvement, Jones et al., "Efficient Global Optimization", JOGO 1998; path features, White et
 al., "BANANAS", AAAI 2021. Departures: BANANAS trains neural networks and samples from them (Thompson sampling);
-here a Gaussian process with a Matérn-5/2 kernel predicts every cell of the space, so that nothing is mutated;
-the score is sharpened by a logarithm, because only the order among the best cells matters; and the improvement
-is one of the table's value, not of its mean, so a share of the noise counts as a cell's own luck.
+here a Gaussian process with a Matérn-5/2 kernel predicts every cell of a space that can be listed, and only elsewhere
+a pool of random cells and mutations; the score is sharpened by a logarithm, because only the order among the best cells
+matters; and the improvement is one of the table's value, not of its mean, so a share of the noise counts as a cell's
+own luck.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space import Cell, Enumerable, EnumerableChoiceSpace, Space
+from surrogate_nas.space import Cell, Enumerable, Space, choices_of
+from surrogate_nas.space.base import Choices, Encoding
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.trial import Trial
 
@@ -24,7 +26,10 @@ Floats = NDArray[np.floating[Any]]
 
 _LENGTHS = (0.5, 1.0, 2.0, 4.0)  # two random cells are about 1 apart
 _NOISES = (0.01, 0.05, 0.2)  # variances relative to that of the process
-_COUNTS_WEIGHT = 0.3  # operation counts, which fix the parameters, against 1 for paths and graph
+_BLOCKS = {"path_and_graph": 1.0, "operation_counts": 0.3}
+"""Weights in the squared distance: operation counts fix the parameters, paths and graph the accuracy."""
+_PARENTS, _CHILDREN, _DRAWN = 10, 30, 500
+"""The pool of a space that cannot be listed: mutations of the best told, and random cells."""
 
 
 class BayesianOptimisation(Strategy):
@@ -61,12 +66,11 @@ class BayesianOptimisation(Strategy):
             most_fitted: The model sees at most so many cells, the best ones; bounds the time of long runs.
         """
         super().__init__(space, seed=seed)
-        self.space: EnumerableChoiceSpace
         self.first_cells = first_cells
         self.sharpness = sharpness
         self.luck = luck
         self.most_fitted = most_fitted
-        self._trials: dict[int, Trial] = {}
+        self._trials: dict[Cell, Trial] = {}
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember the trials; a cell told again replaces its earlier trial.
@@ -74,7 +78,7 @@ class BayesianOptimisation(Strategy):
         Args:
             trials: The new trials.
         """
-        self._trials.update({trial.cell.index: trial for trial in trials})
+        self._trials.update({trial.cell: trial for trial in trials})
 
     def ask(self, n: int) -> Sequence[Cell]:
         """Propose cells that were not evaluated yet, or random ones once every cell was.
@@ -85,27 +89,48 @@ class BayesianOptimisation(Strategy):
         Returns:
             Different cells; fewer than `n` where the first random cells or the space run out.
         """
-        unknown = np.ones(len(self.space), dtype=bool)
-        unknown[list(self._trials)] = False
-        if not unknown.any():
+        if len(self._trials) >= self.space.size:
             return [self.space.sample(self.rng) for _ in range(n)]
         missing = self.first_cells - len(self._trials)
-        if missing > 0:
-            drawn = self.rng.permutation(np.flatnonzero(unknown))[: min(n, missing)]
-            return [self.space[int(index)] for index in drawn]
-        points, point_of_cell = _points(self.space)
-        cells, target = self._data()
+        if isinstance(self.space, Enumerable):
+            unknown = np.ones(len(self.space), dtype=bool)
+            unknown[[self.space.index(cell) for cell in self._trials]] = False
+            if missing > 0:
+                drawn = self.rng.permutation(np.flatnonzero(unknown))[: min(n, missing)]
+                return [self.space[int(index)] for index in drawn]
+            pool: Sequence[Cell] = self.space
+            view = _whole(self.space)
+        else:
+            if missing > 0:
+                return [self.space.sample(self.rng) for _ in range(min(n, missing))]
+            pool = self._drawn_pool()
+            view = _distinct(_View.of(self.space)(choices_of(pool)))
+            unknown = np.array([cell not in self._trials for cell in pool])
+        return self._best_of(pool, view, unknown, n)
+
+    def _drawn_pool(self) -> list[Cell]:
+        """Where cells cannot be listed: the told ones, random ones, and the neighbours of the best told."""
+        best = sorted(self._trials.values(), key=lambda trial: trial.score)[:_PARENTS]
+        near = [self.space.mutate(trial.cell, self.rng) for trial in best for _ in range(_CHILDREN)]
+        drawn = [self.space.sample(self.rng) for _ in range(_DRAWN)]
+        return list(dict.fromkeys([*self._trials, *near, *drawn]))
+
+    def _best_of(self, pool: Sequence[Cell], view: _Points, unknown: NDArray[np.bool_], n: int) -> list[Cell]:
+        """Up to `n` unknown cells of the pool, one after another, each believed to score as predicted."""
+        place = {cell: i for i, cell in enumerate(pool)} if not isinstance(pool, Enumerable) else None
+        told, target = self._data()
+        cells = np.array([place[cell] if place else self.space.index(cell) for cell in told], dtype=np.intp)  # type: ignore[attr-defined]
         picked: list[Cell] = []
         for _ in range(min(n, int(unknown.sum()))):
-            improvement, mean = _expected_improvement(points, point_of_cell[cells], target, self.luck)
+            improvement, mean = _expected_improvement(view.points, view.of_cell[cells], target, self.luck)
             ties = self.rng.permutation(np.flatnonzero(unknown))
-            index = int(ties[np.argmax(improvement[point_of_cell[ties]])])
-            picked.append(self.space[index])
+            index = int(ties[np.argmax(improvement[view.of_cell[ties]])])
+            picked.append(pool[index])
             unknown[index] = False
-            cells, target = np.append(cells, index), np.append(target, mean[point_of_cell[index]])
+            cells, target = np.append(cells, index), np.append(target, mean[view.of_cell[index]])
         return picked
 
-    def _data(self) -> tuple[NDArray[np.intp], Floats]:
+    def _data(self) -> tuple[list[Cell], Floats]:
         """The best known cells and log(score - best + delta), standardised; infeasible scores are clipped."""
         scores = np.array([trial.score for trial in self._trials.values()])
         feasible = [trial.score for trial in self._trials.values() if trial.feasible]
@@ -114,30 +139,55 @@ class BayesianOptimisation(Strategy):
         above = scores[fitted] - scores.min()
         delta = self.sharpness * (np.median(above) or above.max() or 1.0)
         target = np.log(above + delta)
-        return np.array(list(self._trials), dtype=np.intp)[fitted], (target - target.mean()) / (target.std() or 1.0)
+        told = list(self._trials)
+        return [told[i] for i in fitted], (target - target.mean()) / (target.std() or 1.0)
 
 
-def _features(space: Enumerable) -> list[tuple[float, Floats]]:
-    """Blocks of columns for all cells, each with its weight in the squared distance."""
-    if "path_and_graph" in space.encodings:
-        return [(1.0, space.encode(space, "path_and_graph")), (_COUNTS_WEIGHT, space.encode(space, "operation_counts"))]
-    return [(1.0, space.encode(space, "one_hot"))]
+class _View(NamedTuple):
+    """How the kernel sees cells: blocks of columns, scaled so that two random cells are 1 apart (root mean square).
+
+    Attributes:
+        blocks: Each one's encoding, the columns that vary, their means, and what each is multiplied by.
+    """
+
+    blocks: tuple[tuple[Encoding, NDArray[np.intp], Floats, Floats], ...]
+
+    @classmethod
+    @lru_cache(maxsize=4)
+    def of(cls, space: Space) -> _View:
+        """Take the constants from the survey of a space."""
+        weights = _BLOCKS if set(_BLOCKS) <= set(space.encodings) else {"one_hot": 1.0}
+        blocks = []
+        for name, weight in weights.items():
+            columns = space.encodings[name](space.surveyed_choices).astype(np.float64)
+            varying = np.flatnonzero(np.ptp(columns, axis=0) > 0)
+            span = np.ptp(columns[:, varying], axis=0)
+            mean = columns[:, varying].mean(axis=0)
+            spread = ((columns[:, varying] - mean) / span).var(axis=0).sum()
+            total = np.sqrt(weight / (2 * spread or 1.0)) / np.sqrt(sum(weights.values()))
+            blocks.append((space.encodings[name], varying, mean, total / span))
+        return cls(tuple(blocks))
+
+    def __call__(self, choices: Choices) -> Floats:
+        """The points of cells, shape ``(n, d)``."""
+        return np.column_stack([(e(choices)[:, kept] - mean) * scale for e, kept, mean, scale in self.blocks])
+
+
+class _Points(NamedTuple):
+    """The distinct points of a pool, ``(m, d)``, and the point of each of its cells, ``(n,)``."""
+
+    points: Floats
+    of_cell: NDArray[np.intp]
+
+
+def _distinct(points: Floats) -> _Points:
+    distinct, of_cell = np.unique(points, axis=0, return_inverse=True)
+    return _Points(distinct, of_cell.reshape(-1))
 
 
 @lru_cache(maxsize=4)
-def _points(space: Enumerable) -> tuple[Floats, NDArray[np.intp]]:
-    """The distinct points of the kernel's space, ``(m, d)``, and the point of each cell, ``(len(space),)``.
-
-    Columns are scaled to their range, and the whole so that two random cells are 1 apart (root mean square).
-    """
-    blocks, features = [], _features(space)
-    for weight, block in features:
-        columns = block[:, np.ptp(block, axis=0) > 0].astype(np.float64)
-        columns = (columns - columns.mean(axis=0)) / np.ptp(columns, axis=0)
-        blocks.append(columns * np.sqrt(weight / (2 * columns.var(axis=0).sum() or 1.0)))
-    joined = np.column_stack(blocks) / np.sqrt(sum(weight for weight, _ in features))
-    points, point_of_cell = np.unique(joined, axis=0, return_inverse=True)
-    return points, point_of_cell.reshape(-1)
+def _whole(space: Enumerable) -> _Points:
+    return _distinct(_View.of(space)(space.choices))
 
 
 def _expected_improvement(

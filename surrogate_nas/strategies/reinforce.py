@@ -2,8 +2,9 @@
 
 Williams, "Simple Statistical Gradient-Following Algorithms", 1992, as used by Dong & Yang (ICLR 2020): Adam, one
 sample a step, an exponential moving average of the reward (0.9) as baseline. The reward is the negative score.
-Departures: the baseline is updated after the advantage, so that it does not contain the current reward, and the
-learning rate is 0.1, since 0.5 (a documented command of theirs) converges before it has learned.
+Departure: the learning rate is 0.1, since 0.5 (a documented command of theirs) converges before it has learned. A
+convention, not a gain: the baseline is updated after the advantage, so that it does not contain the current reward;
+with one sample a step the other order only scales the gradient by 0.9, which Adam cancels.
 """
 
 from __future__ import annotations
