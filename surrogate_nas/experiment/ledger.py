@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -70,6 +70,7 @@ class Ledger:
         self.cost = 0.0
         self._names = [str(question) for question in objective.questions()]
         self._several = objective.parts > 1
+        self._one_by_one, self._one_curve = objective.benchmark.one_by_one, objective.benchmark.one_curve
         self._archive = _Archive(objective.benchmark.space) if objective.has_history else None
         self._trained: dict[Cell, int] = {}
 
@@ -82,14 +83,9 @@ class Ledger:
         Raises:
             UserError: The benchmark does not hold what is asked for.
         """
-        if self.objective.benchmark.one_by_one:
-            for one in asked:
-                yield from self._group([one])
-        elif any(isinstance(one, Request) for one in asked):
-            for one in asked:
-                yield from self._group([one])
-        else:
-            yield from self._group(asked)
+        if self._one_by_one or any(type(one) is Request for one in asked):
+            return (outcome for one in asked for outcome in self._group([one]))
+        return self._group(asked)
 
     def evaluate(self, asked: Sequence[Asked], cost_limit: float = float("inf")) -> Iterator[Trial]:
         """Evaluate cells one after another, as far as the cost allows; each trial is made when it is taken.
@@ -111,13 +107,15 @@ class Ledger:
     def _group(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
         """Evaluate cells with one look-up; of requests, one at a time."""
         epochs, names, questions = self.objective.epochs, self._names, None
-        cells = [one.cell if isinstance(one, Request) else one for one in asked]
-        if isinstance(asked[0], Request):
-            epochs = asked[0].epochs
-            questions = self.objective.questions(epochs, asked[0].read)
+        first = asked[0]
+        if isinstance(first, Request):
+            cells, epochs = [first.cell], first.epochs
+            questions = self.objective.questions(epochs, first.read)
             names = [str(question) for question in questions]
+        else:
+            cells = cast(list[Cell], asked)
         values, cost = self.objective.measure(cells, questions)
-        yield from self._outcomes(cells, epochs, names, values, cost)
+        return self._outcomes(cells, epochs, names, values, cost)
 
     def given(self, cell: Cell, values: Mapping[str, float], cost: float) -> Outcome:
         """An evaluation that somebody else made.
@@ -154,7 +152,7 @@ class Ledger:
             scores.feasible.tolist(), vectors, cost.tolist(), strict=True,
         )  # fmt: skip
         for cell, row, score, loss, penalty, feasible, vector, spent in rows:
-            charged = self._continued(cell, epochs, spent) if self.objective.benchmark.one_curve else spent
+            charged = self._continued(cell, epochs, spent) if self._one_curve else spent
             yield Outcome(cell, epochs, names, row, score, loss, penalty, feasible, vector, charged)
 
     def _continued(self, cell: Cell, epochs: int | None, cost: float) -> float:
@@ -188,7 +186,7 @@ class Ledger:
             finished=started + outcome.cost,
             scores=outcome.scores,
         )
-        if outcome.epochs is not None and self.objective.benchmark.one_curve:
+        if self._one_curve and outcome.epochs is not None:
             self._trained[outcome.cell] = max(outcome.epochs, self._trained.get(outcome.cell, 0))
         self.evaluations += 1
         self.cost += outcome.cost

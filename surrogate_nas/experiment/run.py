@@ -190,7 +190,7 @@ class _Search:
     def _told(self, strategy: Hosted | Scalarised, trials: list[Trial]) -> None:
         if not trials:
             return
-        strategy.tell([replace(trial, values=dict(trial.values)) for trial in trials])
+        strategy.tell(trials)
         target = self.experiment.target
         if target is not None and any(t.feasible and t.score <= target and self._answers(t) for t in trials):
             self.ended = True

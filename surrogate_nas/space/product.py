@@ -311,12 +311,18 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         Args:
             cell: The centre.
         """
-        place = self.cell(cell).index
+        place = self._place(cell)
         around = self._around[place]
         if around is None:
             around = [self._by_choices[c] for c in self._steps(self._cells[place].choices) if c in self._by_choices]
             self._around[place] = around
         return around
+
+    def _place(self, cell: Cell) -> int:
+        """The cell's index, looked up by its string where it is not the space's own object."""
+        place = cell.index
+        own = 0 <= place < len(self._cells) and self._cells[place] is cell
+        return place if own else self.cell(cell).index
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Re-draw one option, uniformly among `neighbours`.
@@ -328,7 +334,7 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         Raises:
             UserError: The cell has no neighbour.
         """
-        around = self.neighbours(cell)
+        around = self._around[self._place(cell)] or self.neighbours(cell)
         if not around:
             raise UserError(f"{cell} has no neighbour in the space {self.name}.")
         return around[int(rng.integers(len(around)))]
