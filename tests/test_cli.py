@@ -187,7 +187,7 @@ def test_an_interrupted_measure_goes_on(snas: Snas, tmp_path: Path, monkeypatch:
     assert stopped.code == 130 and "goes on" in stopped.err and not out.exists()
     assert len(kept.read_text().splitlines()) == 1 + 7
     assert_one_clear_line(snas(*MEASURE, "--out", out, "--batch", 2), "other settings (protocol)")
-    first = json.loads(kept.read_text().splitlines()[1])["seconds"]
+    first = json.loads(kept.read_text().splitlines()[1])["entry"]["seconds"]
     made = snas(*MEASURE, "--out", out, "--json").json
     assert made["seconds"] > first and out.exists() and not kept.exists()
 

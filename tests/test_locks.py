@@ -104,5 +104,5 @@ def test_threads_of_one_process_exclude_each_other_and_themselves(tmp_path: Path
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="Cannot lock"), locked(tmp_path / "file" / "work"):
+    with pytest.raises(UserError, match="Cannot write"), locked(tmp_path / "file" / "work"):
         pass

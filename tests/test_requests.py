@@ -13,7 +13,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import Benchmark, TableBenchmark
 from surrogate_nas.comparison.front import frame_of, hypervolume, nondominated, vectors_of
-from surrogate_nas.contract.strategies import reachable
+from surrogate_nas.contract.holding import reachable
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Budget, Experiment
 from surrogate_nas.experiment.ledger import Ledger

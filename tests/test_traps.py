@@ -14,7 +14,8 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import Benchmark, TableBenchmark, load
 from surrogate_nas.comparison import compare
-from surrogate_nas.contract.strategies import TinySpace, reachable, synthetic, trajectory, trials_of
+from surrogate_nas.contract.holding import reachable
+from surrogate_nas.contract.trying import TinySpace, synthetic, trajectory, trials_of
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Budget, Experiment
 from surrogate_nas.experiment.ledger import Ledger

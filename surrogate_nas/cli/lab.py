@@ -210,18 +210,18 @@ def _command() -> str:
 
 
 def check(
-    strategy: Annotated[str, typer.Argument(help="A strategy's name, or file.py:Class.")], json: JsonOption = False
+    what: Annotated[str, typer.Argument(help="A strategy, a space or a surrogate: its name, or file.py:NAME.")],
+    json: JsonOption = False,
 ) -> None:
-    """Run the contract suite on a strategy."""
+    """Check that a strategy, a space or a surrogate keeps its contract."""
     from dataclasses import asdict
 
-    from surrogate_nas.contract.strategies import check_strategy
+    from surrogate_nas import contract
 
-    checks = check_strategy(strategy)
-    rows = [("ok" if c.passed else "BROKEN", c.name, c.detail) for c in checks]
-    emit([asdict(c) for c in checks], json, lambda: show_table(("", "promise", "found"), rows))
-    if broken := [c.name for c in checks if not c.passed]:
-        raise UserError(f"{strategy} breaks {len(broken)} of {len(checks)} promises: {'; '.join(broken)}.")
+    checks = contract.check(what)
+    emit([asdict(c) for c in checks], json, lambda: show_table(("", "promise", "found"), contract.rows(checks)))
+    if verdict := contract.verdict(what, checks):
+        raise UserError(verdict)
 
 
 def paper(
@@ -246,42 +246,6 @@ def paper(
     for line in result.notes:
         note(line)
     note(f"Table and picture: {folder}")
-
-
-def train(
-    cell: Annotated[str, typer.Argument(help="A cell as the field prints it.")],
-    task: Annotated[str, typer.Option(help="A task's name, or file.py:TASK.")] = "digits",
-    epochs: Annotated[int | None, typer.Option(help="The length of the run; the task's default if left out.")] = None,
-    device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
-    seed: Annotated[int, typer.Option(help="Seeds initial weights and batches.")] = 0,
-    json: JsonOption = False,
-) -> None:
-    """Train one cell on a task and print its learning curve."""
-    from surrogate_nas.space import macro, nb201
-    from surrogate_nas.training import task_named
-    from surrogate_nas.training import train as run_train
-
-    if seed < 0:
-        raise UserError(f"A seed must be at least 0, not {seed}.")
-    space = macro() if cell.strip().startswith("conv_stack") else nb201()
-    (curve,) = run_train([space.parse(cell)], task_named(task), epochs=epochs, seed=seed, device=device)
-    curves = {name: getattr(curve, name) for name in ("train_loss", "train_error", "valid_loss", "valid_error")}
-    content = {
-        "cell": str(curve.cell),
-        "task": curve.task,
-        "metrics": curve.metrics,
-        "curves": curves,
-        "params": curve.parameters,
-        "macs": curve.multiply_accumulates / 1e6,
-        "seconds": curve.seconds,
-        "device": curve.device,
-        "note": curve.note,
-    }
-    rows = [(epoch, *values) for epoch, values in enumerate(zip(*curves.values(), strict=True), 1)]
-    title = f"{task}: test loss {curve.test_loss:.4g}, test error {curve.test_error:.4g} %, {curve.seconds:.1f} s"
-    emit(content, json, lambda: show_table(("epoch", *curves), rows, title=title))
-    if curve.note:
-        note(curve.note)
 
 
 _TEMPLATE = '''"""{name}: a search strategy for surrogate_nas. Try it: snas check {file}:{name}"""

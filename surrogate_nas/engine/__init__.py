@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from surrogate_nas.engine.outcome import Outcome
+from surrogate_nas.engine.outcome import Outcome, raise_lost
 from surrogate_nas.errors import UserError, unknown
 
 if TYPE_CHECKING:
     Engine = Callable[[Callable[[Any], Any], Sequence[Any], int], Iterator[Outcome[Any, Any]]]
 
-__all__ = ["ENGINES", "Outcome", "check_engine", "run_jobs"]
+__all__ = ["ENGINES", "Outcome", "check_engine", "raise_lost", "run_jobs"]
 
 J = TypeVar("J")
 R = TypeVar("R")

@@ -44,7 +44,7 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
         file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _acquire(file, what, wait)
     except OSError as error:
-        raise UserError(f"Cannot lock {what}: {error.strerror or error}.") from error
+        raise UserError(f"Cannot write {what}: {error.strerror or error}.") from error
     try:
         yield
     finally:
@@ -123,8 +123,9 @@ def _is_at(descriptor: int, file: Path) -> bool:
 def _sign(descriptor: int) -> None:
     now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     signed = json.dumps({"pid": os.getpid(), "host": platform.node(), "since": now})
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, signed.encode(), 0)
+    with suppress(OSError):  # on a full disk it stays unsigned
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, signed.encode(), 0)
 
 
 def _holder(descriptor: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from surrogate_nas.engine import run_jobs
+from surrogate_nas.engine import raise_lost, run_jobs
 from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.files import Journal
 
@@ -46,13 +46,18 @@ def results_of(
         missing = [(name, job) for name, job in jobs.items() if name not in done]
         if progress:
             progress(len(jobs) - len(missing), len(jobs))
-        outcomes = run_jobs(_Named(function), missing, workers=workers)
-        for count, outcome in enumerate(outcomes, len(jobs) - len(missing) + 1):
+        count, lost = len(jobs) - len(missing), []
+        for outcome in run_jobs(_Named(function), missing, workers=workers):
+            if outcome.failure:
+                lost.append(outcome)
+                continue
             name, result = outcome.result
             journal.append((name, result))
             done[name] = result
+            count += 1
             if progress:
                 progress(count, len(jobs))
+    raise_lost(lost)
     return {name: done[name] for name in jobs}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks import load
+from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Budget, Experiment, Progress
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective import Objective
@@ -161,7 +162,10 @@ def _execute(
             if progress:
                 progress(before + done, total)
 
-        yield _Search(strategy, dataset, experiment.execute(workers=workers, progress=report))
+        made = experiment.execute(workers=workers, progress=report)
+        if failures := [run.failure for run in made if run.failure]:
+            raise UserError(failures[0])
+        yield _Search(strategy, dataset, made)
         before += n
 
 

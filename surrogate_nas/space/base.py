@@ -168,6 +168,11 @@ class Space(ABC):
         """The choices of the `survey`, shape ``(n, positions)``."""
         return choices_of(self.survey)
 
+    @cached_property
+    def reference(self) -> Cell:
+        """The cell that a measurement comes back to, against drift; by default the first of a fixed draw."""
+        return self.sample(np.random.default_rng(_SURVEY_SEED))
+
     @property
     def definition(self) -> str:
         """What a file writes to name this space: its name, where that is enough to find it again."""

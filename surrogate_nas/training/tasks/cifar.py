@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Split, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
 
 DATA_VARIABLE = "SURROGATE_NAS_CIFAR"
 """Names the folder that torchvision keeps the data set in; ``data`` where unset."""

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Split, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
 
 DATA_VARIABLE = "SURROGATE_NAS_FASHION"
 """Names a folder with the four files, before the other places are tried."""
