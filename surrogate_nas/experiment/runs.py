@@ -38,6 +38,8 @@ class Run:
         strategy_seconds: Those spent in `ask` and `tell`.
         failure: What went wrong, or empty.
         epochs: The objective's own; only trials after these can be the answer. None where training plays no part.
+        budget_cells: The most evaluations that it might make, or None.
+        budget_seconds: The most simulated seconds that it might take, or None.
     """
 
     strategy: str
@@ -47,6 +49,8 @@ class Run:
     strategy_seconds: float
     failure: str = ""
     epochs: int | None = None
+    budget_cells: int | None = None
+    budget_seconds: float | None = None
 
     @property
     def answers(self) -> list[Trial]:
@@ -83,6 +87,10 @@ _TRIALS = Lines(Trial, at_least={"index": 0, "epochs": 1, "cost_seconds": 0, "st
 _RUNS = Lines(
     Run, without=("strategy", "run", "trials"), at_least={"real_seconds": 0, "strategy_seconds": 0, "epochs": 1}
 )
+
+
+class OtherHistoryError(UserError):
+    """A run that was replayed went another way than its file tells."""
 
 
 class RunLog:
@@ -151,7 +159,9 @@ class RunLog:
             raise _cannot_write(self.path, error) from error
 
     def _other_history(self) -> UserError:
-        return UserError(f"{self.path} holds another history, made by another version. Delete it and run again.")
+        return OtherHistoryError(
+            f"{self.path} holds another history, made by another version. Delete it and run again."
+        )
 
     def close(self) -> None:
         """Let the file go.
