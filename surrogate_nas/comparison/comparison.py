@@ -217,6 +217,7 @@ class Comparison:
             "fingerprint": self.objective.fingerprint,
             "benchmark": self.objective.benchmark.name,
             "objective": self.objective.describe(),
+            "cost_unit": self.objective.benchmark.cost,
             "known": self._known_json(),
             "optimum": self.optimum,
             "strategies": [self._strategy_json(name) for name in self.strategies],
