@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import NoReturn
 
 import typer
 
 from surrogate_nas.cli import data, hardware, lab, surrogates, table, training
 from surrogate_nas.cli.output import note
+from surrogate_nas.cli.signals import ending_signals, farewell
 from surrogate_nas.errors import UserError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -43,15 +39,15 @@ def main() -> NoReturn:
     SIGTERM and SIGHUP end it as Ctrl-C does: workers are gone before it is, and what was finished is kept. Its exit
     code is then 128 and the signal's number.
     """
-    with _ending_signals() as received:
-        code = _run(received)
-    sys.exit(code)
+    sys.exit(_run())
 
 
-def _run(received: list[int]) -> int:
+def _run() -> int:
     """Run a command and make one line and an exit code of whatever ends it."""
+    received: list[int] = []
     try:
-        code = app(standalone_mode=False)
+        with ending_signals(received):
+            code = app(standalone_mode=False)
         if code == INTERRUPTED:  # what some versions of typer make of Ctrl-C
             raise KeyboardInterrupt
     except UserError as error:
@@ -62,39 +58,12 @@ def _run(received: list[int]) -> int:
         note(f"snas: {_one_line(message).rstrip('.')}. Try snas --help.")
         code = BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
-        how = f"ended by {signal.Signals(received[0]).name}" if received else "interrupted"
-        note(f"snas: {how}. What was finished is kept; the same command goes on from there.")
-        code = 128 + received[0] if received else INTERRUPTED
+        line, code = farewell(received)
+        note(line)
     except BrokenPipeError:
         sys.stderr.close()
         code = 1
     return code if isinstance(code, int) else 0
-
-
-@contextmanager
-def _ending_signals() -> Iterator[list[int]]:
-    """Let SIGTERM and SIGHUP raise `KeyboardInterrupt`, unless they are ignored, as nohup has it.
-
-    Yields:
-        The numbers of those that came.
-    """
-    received: list[int] = []
-
-    def end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a handler
-        received.append(number)
-        raise KeyboardInterrupt
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-                before[number] = signal.signal(number, end)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _one_line(message: str) -> str:
