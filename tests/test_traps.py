@@ -50,10 +50,12 @@ class Witness(Strategy):
 
 
 @pytest.fixture
-def witnessed(small: TableBenchmark) -> tuple[TableBenchmark, list[Any]]:
+def witnessed(small: TableBenchmark, monkeypatch: pytest.MonkeyPatch) -> tuple[TableBenchmark, list[Any]]:
+    """Registered among ours, as a stranger would run, and see even less, in another process."""
+    monkeypatch.setitem(STRATEGIES, "witness", f"{Witness.__module__}:Witness")
     Witness.seen = []
     objective = Objective("valid_error[12] + 0.1*params", small, subject_to="latency@thing <= 5")
-    Experiment(objective, [Witness], 1, Budget(20)).execute()
+    Experiment(objective, ["witness"], 1, Budget(20)).execute()
     return small, Witness.seen
 
 

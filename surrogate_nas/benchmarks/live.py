@@ -23,13 +23,14 @@ import numpy as np
 
 from surrogate_nas import __version__
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
+from surrogate_nas.benchmarks.catalogue import describe_live
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space import DEFAULT_SPACE, SPACES, Cell, space_named
+from surrogate_nas.space import DEFAULT_SPACE, Cell, space_named
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.table import Seed
 
@@ -254,12 +255,8 @@ class Live(Opener):
         return _open(*_task_and_space(name))
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """Every registered task on every registered space."""
-        from surrogate_nas.training import TASKS
-
-        for space in SPACES:
-            for task in TASKS.values():
-                yield _open(task.name, space).describe() | {"available": task.is_here()}
+        """Every task on every space of the project's own, without opening one."""
+        return describe_live()
 
 
 def _task_and_space(name: str) -> tuple[str, str]:

@@ -86,7 +86,7 @@ class _Inspection:
             told = self._child.call("check", subject, number, limit=self._limit, when="was checked")
         except StrategyError as error:
             if not self._child.alive:
-                self._ends, self._last = self._ends + 1, str(error).rstrip(".")
+                self._ends, self._last = self._ends + 1, f"not checked after that: {str(error).rstrip('.')}"
             return Check(name, False, str(error).rstrip("."))
         return _read(name, told)
 

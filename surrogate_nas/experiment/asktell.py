@@ -8,6 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from surrogate_nas.arguments import checked
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, check_call_limit, hosted, introduce
 from surrogate_nas.experiment.ledger import Ledger
@@ -39,6 +40,7 @@ class AskTell:
         trials: Everything told so far.
     """
 
+    @checked
     def __init__(
         self,
         objective: Objective,
@@ -64,6 +66,8 @@ class AskTell:
         """
         if not isinstance(objective, Objective):
             raise UserError(f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}.")
+        if seed < 0 or first < 0:
+            raise UserError(f"seed and first are whole numbers of at least 0, not {seed} and {first}.")
         self.objective, self.trials = objective, list[Trial]()
         self._space, self._ledger = objective.benchmark.space, Ledger(objective)
         self._first: list[Cell] = first_cells(self._space, first, 0, seed)

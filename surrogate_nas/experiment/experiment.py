@@ -14,11 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from surrogate_nas.arguments import check_fields
 from surrogate_nas.engine import check_engine, run_jobs
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, check_call_limit, introduce
 from surrogate_nas.experiment.run import execute_run
-from surrogate_nas.experiment.store import Run, Store
+from surrogate_nas.experiment.runs import OtherHistoryError, Run
+from surrogate_nas.experiment.store import Store
 from surrogate_nas.objective import Objective
 from surrogate_nas.strategies import StrategyLike, label
 
@@ -41,6 +43,7 @@ class Budget:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.cells is None and self.seconds is None:
             raise UserError("A run needs a budget: a number of cells, or simulated seconds.")
         if self.cells is not None and self.cells < 1:
@@ -78,6 +81,9 @@ class Experiment:
     target: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        if isinstance(self.strategies, str) or not isinstance(self.strategies, Sequence):
+            raise UserError(f"strategies is a list of names or classes, not {self.strategies!r:.80}.")
         if self.runs < 1:
             raise UserError(f"A comparison needs at least 1 run, not {self.runs}.")
         if not self.strategies:
@@ -144,9 +150,14 @@ class Experiment:
         with store.locked() if store else nullcontext():
             if store is not None:
                 store.begin(self.describe())
-            done = self._held(store)
+            held = self._held(store)
+            done = {key: run for key, run in held.items() if self._is_whole(run)}
             jobs = [(strategy, run) for run in range(self.runs) for strategy in self.strategies]
-            todo = [(strategy, run) for strategy, run in jobs if (label(strategy), run) not in done]
+            todo = [
+                (strategy, run, (label(strategy), run) in held)
+                for strategy, run in jobs
+                if (label(strategy), run) not in done
+            ]
             if progress:
                 progress(len(done), len(jobs))
             for outcome in run_jobs(partial(_execute, self, store), todo, workers=workers, engine=engine):
@@ -158,7 +169,7 @@ class Experiment:
         return [done[name, run] for name in self.labels for run in range(self.runs)]
 
     def _held(self, store: Store | None) -> dict[tuple[str, int], Run]:
-        """The runs that a folder holds whole; those that failed are forgotten."""
+        """The runs of a folder that have ended; those that failed are forgotten."""
         held: dict[tuple[str, int], Run] = {}
         for name in self.labels if store else ():
             for number in range(self.runs):
@@ -170,6 +181,20 @@ class Experiment:
                     held[name, number] = run
         return held
 
+    def _is_whole(self, run: Run) -> bool:
+        """Whether a run that has ended need not go on, as it must where the budget was raised."""
+        if self.target is not None and any(t.feasible and t.score <= self.target for t in run.answers):
+            return True
+        return (run.budget_cells, run.budget_seconds) == (self.budget.cells, self.budget.seconds)
 
-def _execute(experiment: Experiment, store: Store | None, job: tuple[StrategyLike, int]) -> Run:
-    return execute_run(experiment, *job, store)
+
+def _execute(experiment: Experiment, store: Store | None, job: tuple[StrategyLike, int, bool]) -> Run:
+    """Make a run; one whose budget was raised goes on, or starts anew where it now goes another way."""
+    strategy, run, was_ended = job
+    try:
+        return execute_run(experiment, strategy, run, store)
+    except OtherHistoryError:
+        if store is None or not was_ended:
+            raise
+        store.discard(label(strategy), run)
+        return execute_run(experiment, strategy, run, store)

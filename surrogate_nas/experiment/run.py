@@ -92,7 +92,10 @@ def execute_run(
             failure, trace = f"Strategy {name} failed in run {run}: {error}", error.trace
         seconds = time.perf_counter() - started
         epochs = experiment.objective.epochs
-        result = Run(name, run, search.trials, seconds, search.strategy_seconds, failure, epochs)
+        budget = experiment.budget
+        result = Run(
+            name, run, search.trials, seconds, search.strategy_seconds, failure, epochs, budget.cells, budget.seconds
+        )
         if not failure and search.trials and not result.answers:
             missing = f"it asked for no cell after the objective's {epochs} epochs, so it has no answer."
             result = replace(result, failure=f"Strategy {name} failed in run {run}: {missing}")

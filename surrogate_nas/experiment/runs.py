@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.lines import Lines
 from surrogate_nas.files.chain import Chain, DamagedError, read_chain
+from surrogate_nas.notebook import html_table
 from surrogate_nas.space import Space
 from surrogate_nas.trial import Trial
 
@@ -38,6 +39,8 @@ class Run:
         strategy_seconds: Those spent in `ask` and `tell`.
         failure: What went wrong, or empty.
         epochs: The objective's own; only trials after these can be the answer. None where training plays no part.
+        budget_cells: The most evaluations that it might make, or None.
+        budget_seconds: The most simulated seconds that it might take, or None.
     """
 
     strategy: str
@@ -47,6 +50,8 @@ class Run:
     strategy_seconds: float
     failure: str = ""
     epochs: int | None = None
+    budget_cells: int | None = None
+    budget_seconds: float | None = None
 
     @property
     def answers(self) -> list[Trial]:
@@ -62,6 +67,29 @@ class Run:
     def incumbent(self) -> Trial:
         """The best trial of the whole history after the objective's own epochs, the earliest among equals."""
         return min(self.answers, key=lambda trial: trial.score)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.run} of {self.strategy}: {self._outcome}>"
+
+    @property
+    def _outcome(self) -> str:
+        if self.failure:
+            return f"failed: {self.failure}"
+        if not self.answers:
+            return f"{len(self.trials)} trials, no answer"
+        best = self.incumbent
+        found = f"best score {best.score:.6g}" if best.feasible else "no feasible cell"
+        return f"{len(self.trials)} trials, {found}"
+
+    def _repr_html_(self) -> str:
+        """The run in a notebook: what it found, and after how many trials."""
+        improving, best = [], float("inf")
+        for trial in self.answers:
+            if trial.score < best and trial.feasible:
+                best = trial.score
+                improving.append((trial.index + 1, trial.cell, trial.score, trial.loss, trial.penalty))
+        heads = ("trial", "cell", "score", "L", "λR")
+        return html_table(f"{self.strategy}, run {self.run}", heads, improving[::-1], self._outcome)
 
     def to_frame(self) -> pandas.DataFrame:
         """Every trial as a row: strategy, run, the trial's fields, and its metrics by name."""
@@ -83,6 +111,10 @@ _TRIALS = Lines(Trial, at_least={"index": 0, "epochs": 1, "cost_seconds": 0, "st
 _RUNS = Lines(
     Run, without=("strategy", "run", "trials"), at_least={"real_seconds": 0, "strategy_seconds": 0, "epochs": 1}
 )
+
+
+class OtherHistoryError(UserError):
+    """A run that was replayed went another way than its file tells."""
 
 
 class RunLog:
@@ -151,7 +183,9 @@ class RunLog:
             raise _cannot_write(self.path, error) from error
 
     def _other_history(self) -> UserError:
-        return UserError(f"{self.path} holds another history, made by another version. Delete it and run again.")
+        return OtherHistoryError(
+            f"{self.path} holds another history, made by another version. Delete it and run again."
+        )
 
     def close(self) -> None:
         """Let the file go.

@@ -26,7 +26,7 @@ __all__ = ["VERSION", "Run", "RunLog", "Store", "provenance"]
 
 VERSION = 2
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
-_GROWING = {"strategies", "runs"}
+_GROWING = {"strategies", "runs", "budget"}
 _MOVING = {"objective", "with"}
 """What the fingerprint covers already; files may move."""
 
@@ -63,8 +63,8 @@ class Store:
     def begin(self, experiment: dict[str, Any]) -> None:
         """Write what is compared, or check that the folder holds the same comparison.
 
-        A folder may be extended by further strategies and runs; everything else must agree. What it was begun with
-        stays; each extension is noted with the versions that made it.
+        A folder may be extended by further strategies and runs and a larger budget; everything else must agree. What it
+        was begun with stays; each extension is noted with the versions that made it.
 
         Args:
             experiment: The description, with ``fingerprint``, ``strategies`` and ``runs``.
@@ -233,7 +233,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     "objective": lambda value: isinstance(value, dict) and isinstance(value.get("expression"), str),
     "strategies": _are_labels,
     "runs": lambda value: _is_count(value) and value > 0,
-    "budget": lambda value: isinstance(value, dict),
+    "budget": lambda value: isinstance(value, dict) and {*value} == {"cells", "seconds"},
     "seed": _is_count,
     "first_cells": _is_count,
     "provenance": lambda value: isinstance(value, dict),
@@ -251,6 +251,13 @@ def _damaged(path: Path, reason: str) -> UserError:
 
 
 def _check_same(held: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+    for unit, limit in wanted["budget"].items():
+        before = held["budget"][unit]
+        if (limit is None) != (before is None) or (limit is not None and limit < before):
+            raise UserError(
+                f"{folder} holds a comparison with a budget of {before} {unit}, now {limit}; it can only be raised. "
+                "Choose another folder."
+            )
     for key in wanted.keys() - _GROWING - _MOVING:
         if held.get(key) != wanted[key]:
             raise UserError(

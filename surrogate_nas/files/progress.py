@@ -52,14 +52,17 @@ class ProgressLines:
 
         Args:
             done: How many are finished.
-            total: How many there are.
+            total: How many there are; 0 where that is not known.
             detail: What else is to be said.
         """
         self._state = done, total, detail
 
     def say(self) -> None:
         """Write a line now."""
-        counted = f"{self._what} {self._state[0]}/{self._state[1]}" if self._state else self._what
+        counted = self._what
+        if self._state:
+            done, total, _ = self._state
+            counted += f" {done}/{total}" if total else f" {done}"
         detail = f", {self._state[2]}" if self._state and self._state[2] else ""
         self._write(f"{counted}{detail}, {_duration(self._clock() - self._began)}")
 

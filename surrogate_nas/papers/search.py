@@ -23,7 +23,6 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.papers.pictures import draw_test_curves
 from surrogate_nas.papers.rows import PaperResult, Row
 from surrogate_nas.space import Cell
-from surrogate_nas.space import nb201 as space_nb201
 
 DATA_SETS = {"CIFAR-10": "nb201-cifar10", "CIFAR-100": "nb201-cifar100", "ImageNet16-120": "nb201-imagenet16"}
 _TOLERANCE = {"CIFAR-10": 0.15, "CIFAR-100": 0.4, "ImageNet16-120": 0.6}
@@ -201,7 +200,7 @@ def _cell_rows() -> Iterator[Row]:
     for method, (mark, text, published) in _CELLS.items():
         for dataset, name in DATA_SETS.items():
             column = 100.0 - load(name).column("test_error", 200)
-            cell: Cell | None = None if text is None else space_nb201().parse(text)
+            cell: Cell | None = None if text is None else load(name).space.parse(text)
             ours = float(column.max() if cell is None else column[cell.index])
             known = published[dataset][0]
             verdict = _verdict(ours, known, dataset)

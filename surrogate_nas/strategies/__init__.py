@@ -44,6 +44,8 @@ def label(strategy: str | type[Strategy]) -> str:
     """
     if isinstance(strategy, str):
         return strategy.rpartition(":")[2]
+    if not isinstance(strategy, type):
+        raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
     return strategy.__name__
 
 
@@ -71,6 +73,8 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
     """
     if isinstance(strategy, type):
         return _checked(strategy, strategy.__name__)
+    if not isinstance(strategy, str):
+        raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
     if strategy in STRATEGIES:
         module, _, name = STRATEGIES[strategy].partition(":")
         return _checked(getattr(importlib.import_module(module), name), strategy)
