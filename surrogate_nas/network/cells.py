@@ -91,7 +91,7 @@ class CellNetwork(nn.Module):
     Example:
         >>> network = CellNetwork(Graph(((0, 1),), (CONV3,)), Network(), seed=0)
         >>> sum(p.numel() for p in network.parameters())
-        344346
+        316346
     """
 
     def __init__(self, graph: Graph, network: Network, *, seed: int) -> None:
