@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import surrogate_nas as sn
@@ -176,13 +177,24 @@ def smooth(cell: Cell) -> float:
     return float(sum(table[place, choice] for place, choice in enumerate(cell.choices)))
 
 
+def twins_and_others() -> tuple[NDArray[np.intp], list[Cell]]:
+    """The cells of the largest functional class; one of them, and cells of other classes."""
+    space = nb201()
+    twins = np.flatnonzero(space.classes == np.bincount(space.classes).argmax())
+    return twins, [space[int(twins[0])], *(cell for cell in drawn(40, 3) if cell.index not in twins)]
+
+
 def test_bo_believes_each_cell_of_a_batch_so_that_the_next_lies_elsewhere() -> None:
     """Equal cells tie for the largest improvement; once one is believed, only others promise more."""
-    space = nb201()
-    made = bo_told(smooth, drawn(30, 1))
-    asked = made.ask(8)
-    paths = space.encodings["path_and_graph"](np.array([cell.choices for cell in asked]))
-    assert len(np.unique(paths, axis=0)) >= 6
+    _, cells = twins_and_others()
+    made = bo_told(lambda cell: 0.0 if cell == cells[0] else 1.0 + smooth(cell), cells)
+    asked = np.array([cell.choices for cell in made.ask(6)])
+    assert len(np.unique(nb201().encodings["path_and_graph"](asked), axis=0)) >= 5
+
+
+def test_bo_believes_no_worse_than_it_predicts_so_that_a_batch_stays_among_the_promising() -> None:
+    asked = bo_told(smooth, drawn(30, 1)).ask(8)
+    assert np.mean([smooth(cell) for cell in asked]) < 2.5 < np.mean([smooth(cell) for cell in drawn(500, 9)]) - 0.3
 
 
 def test_bo_does_not_care_by_how_much_a_cell_is_infeasible() -> None:
@@ -198,12 +210,9 @@ def test_bo_does_not_care_by_how_much_a_cell_is_infeasible() -> None:
 
 def test_bo_s_luck_sends_it_to_the_twins_of_the_best_cell() -> None:
     """Cells that the model cannot tell apart may still score differently in a table: luck says how much."""
-    space = nb201()
-    twins = np.flatnonzero(space.classes == np.bincount(space.classes).argmax())
-    best = space[int(twins[0])]
-    cells = [best, *(cell for cell in drawn(40, 3) if cell.index not in twins)]
+    twins, cells = twins_and_others()
     found = {}
     for luck in (0.0, 20.0):
-        made = bo_told(lambda cell: 0.0 if cell == best else 1.0 + smooth(cell), cells, luck=luck)
+        made = bo_told(lambda cell: 0.0 if cell == cells[0] else 1.0 + smooth(cell), cells, luck=luck)
         found[luck] = sum(cell.index in twins for cell in made.ask(6))
     assert found[20.0] > found[0.0]
