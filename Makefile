@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency optimum bench bench-surrogates
+.PHONY: help setup check test compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency optimum bench bench-surrogates torture
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,7 +52,7 @@ paper-latency: data  ## predictors of latency on unseen devices, published and o
 	$(BIN)/snas paper latency --workers $(WORKERS)
 
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --out data/fashion.h5 --workers $(WORKERS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
 
 optimum: data  ## cells evaluated until the optimum is found, beside Optuna's samplers
 	$(BIN)/python analysis/optimum.py --workers $(WORKERS)
@@ -64,6 +64,9 @@ bench: data  ## the speed of queries, of the search loop and of training
 
 bench-surrogates: data  ## models against training cells and seconds (long)
 	$(BIN)/python analysis/bench_surrogates.py
+
+torture: data  ## kill long work at random moments, 100 times in each way, and compare what it makes then (hours; goes on)
+	$(BIN)/python analysis/torture.py --kills 100
 
 golden: $(SETUP)  ## rewrite the golden trajectories (after a change that is meant to change them)
 	$(BIN)/python -m tests.golden

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from joblib import Parallel, delayed
 from torch import nn
 
-from surrogate_nas.making.assemble import Plan
+from surrogate_nas.making.plan import Plan
 from surrogate_nas.network.cells import CellModule, CellNetwork, Reduction
 from surrogate_nas.network.pooling import AveragePool
 from surrogate_nas.space import Cell, nb201

@@ -73,3 +73,7 @@ def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         raise AttributeError(f"module 'surrogate_nas' has no attribute {name!r}")
     return getattr(importlib.import_module(f"surrogate_nas.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space import nb201
+from surrogate_nas.network import Network
+from surrogate_nas.space import Cell, ChoiceSpace, macro, nb201
 from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.training import TASKS, Curve, Task, train
 from surrogate_nas.training.engine import _Run
@@ -125,10 +126,53 @@ def test_an_unknown_device_is_told(device: str) -> None:
         train(CELLS, TINY, device=device)
 
 
-@pytest.mark.parametrize("bad", [{"epochs": 0}, {"at_once": 0}, {"threads": 0}])
-def test_numbers_below_one_are_told(bad: dict[str, int]) -> None:
-    with pytest.raises(UserError, match="at least 1"):
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"at_once": 0}, "at once must be at least 1"),
+        ({"threads": 0}, "threads must be at least 1"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"epochs": 10**30}, "at most 100,000 epochs"),
+        ({"epochs": "2"}, "epochs must be a whole number"),
+        ({"seed": float("nan")}, "seed must be a whole number"),
+    ],
+)
+def test_numbers_that_are_wrong_are_told(bad: dict[str, int], says: str) -> None:
+    with pytest.raises(UserError, match=says):
         train(CELLS, TINY, **bad)  # type: ignore[arg-type]
+
+
+class Pairs(ChoiceSpace):
+    """A user's space that nobody registered and that has no formulas for sizes."""
+
+    name, positions, options = "pairs", ("wide",), (("1", "2"),)
+
+    def build(self, cell: Cell, network: Network, **_: object) -> torch.nn.Module:  # type: ignore[override]
+        flat = network.input_channels * network.image_size**2
+        return torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Linear(flat, network.classes, bias=bool(cell.choices[0]))
+        )
+
+
+def test_cells_of_a_space_that_is_given_need_no_registration() -> None:
+    space = Pairs()
+    cells = [space.at([0]), space.at([1])]
+    curves = train(cells, TINY, epochs=1, space=space)
+    assert [curve.parameters for curve in curves] == [640, 650]
+    assert all(math.isnan(curve.multiply_accumulates) and 0 < curve.test_loss < 10 for curve in curves)
+    with pytest.raises(UserError, match="no registered space"):
+        train(cells, TINY, epochs=1)
+    with pytest.raises(UserError, match="cannot be built and trained here"):
+        bare = ChoiceSpace("bare", {"a": range(3)})
+        train([bare.at([0])], TINY, epochs=1, space=bare)
+
+
+def test_cells_of_several_spaces_are_trained_together() -> None:
+    cells = [SPACE[11], macro()[0]]
+    together = train(cells, TINY, epochs=1)
+    for cell, curve in zip(cells, together, strict=True):
+        assert np.array_equal(numbers(curve), numbers(train([cell], TINY, epochs=1)[0]))
 
 
 def test_threads_are_set_and_restored() -> None:

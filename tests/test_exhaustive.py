@@ -8,20 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import surrogate_nas.making.assemble as exhaustive
 from surrogate_nas.benchmarks import load
 from surrogate_nas.errors import UserError
-from surrogate_nas.making.assemble import (
-    Job,
-    Plan,
-    assemble,
-    finish_table,
-    journal_path,
-    representatives,
-    train_classes,
-)
-from surrogate_nas.space import nb201
-from surrogate_nas.table import CLASS_METRIC
+from surrogate_nas.files import HOME_VARIABLE, table_path
+from surrogate_nas.making.assemble import assemble
+from surrogate_nas.making.card import beside
+from surrogate_nas.making.make import finish_table, make_table
+from surrogate_nas.making.plan import Job, Plan, journal_path, representatives
+from surrogate_nas.making.train import train_classes
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
+from surrogate_nas.space import macro, nb201
+from surrogate_nas.table import CLASS_METRIC, Table, write_table
 from surrogate_nas.training import task_named, train
 from tests.conftest import Snas
 
@@ -37,17 +35,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_cell_stands_for_every_class() -> None:
-    first = representatives()
+    first = representatives(nb201())
     classes = nb201().classes
     assert len(first) == 5044 == len(set(classes[first]))
     assert all(first[number] == np.flatnonzero(classes == classes[first[number]])[0] for number in (0, 17, 5043))
+    assert representatives(macro()).tolist() == list(range(36))
 
 
 def test_the_plan_trains_every_class_with_one_seed_and_some_with_all() -> None:
     jobs = Plan("digits", 3).jobs()
     assert len(jobs) == len(set(jobs)) == 5044 + 2 * 500
     by_seed = [{job.cell for job in jobs if job.seed == seed} for seed in range(3)]
-    assert by_seed[0] == set(representatives().tolist())
+    assert by_seed[0] == set(representatives(nb201()).tolist())
     assert by_seed[1] == by_seed[2] < by_seed[0]
 
 
@@ -79,7 +78,7 @@ def test_interrupted_work_goes_on_and_trains_nothing_twice(trained: Path, tmp_pa
     train_classes(PLAN, path, progress=lambda *done: told.append(done))
     assert told[-1] == (5, 5) and told[0][0] > 2
     assert path.read_text().splitlines()[:3] == [line.strip() for line in lines[:3]]
-    jobs = [Job(*json.loads(line)["job"]) for line in path.read_text().splitlines()[1:]]
+    jobs = [Job(*json.loads(line)["entry"]["job"]) for line in path.read_text().splitlines()[1:]]
     assert sorted(jobs) == sorted(PLAN.jobs())
 
 
@@ -114,14 +113,68 @@ def test_the_finished_file_opens_and_says_how_it_was_made(trained: Path, tmp_pat
     assert bench.query(cell, "valid_loss", epochs=1).n_seeds == 1
 
 
-def test_the_command_makes_a_benchmark(snas: Snas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    few = representatives()[:2]
-    monkeypatch.setattr(exhaustive, "representatives", lambda: few)
-    asked = ["table", TASK, "--seeds", 2, "--noisy-classes", 2, "--latencies", 0]
+ASKED = ["table", TASK, "--space", "macro", "--seeds", 2, "--noisy-classes", 2]
+
+
+@pytest.fixture(scope="module")
+def stacks(own_home: Path) -> Path:
+    """A table of the macro space, made once."""
+    assert own_home.is_dir()
+    return make_table(TASK, seeds=2, noisy_classes=2, latencies=0, space="macro")[0]
+
+
+def test_the_command_makes_a_benchmark_of_any_space(snas: Snas, stacks: Path, tmp_path: Path) -> None:
+    asked = [*ASKED, "--latencies", 0]
     made = snas(*asked, "--json").json
-    assert made["table"].endswith("trained-tiny.h5") and made["trainings"] == 4 and made["bytes"] > 0
-    assert load("trained-tiny").question("valid_loss").epochs == 1
+    assert made["table"] == str(stacks) and made["trainings"] == 38 and made["bytes"] > 0
+    bench = load("trained-tiny-macro")
+    assert bench.space is macro() and bench.question("valid_loss").epochs == 1
+    assert np.isfinite(bench.column("valid_loss")).all()
     assert "trainings" in snas(*asked, "--out", tmp_path / "own.h5").out
-    for wrong in (["--seeds", 0], ["--epochs", 0], ["--workers", 0], ["--latencies", -1]):
-        refused = snas("table", TASK, *wrong)
-        assert refused.code == 2 and "at least" in refused.err and len(refused.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (["--seeds", 0], "at least 1"),
+        (["--seeds", 10**30], "at most 1,000 seeds"),
+        (["--epochs", 0], "at least 1"),
+        (["--epochs", 10**30], "at most 100,000 epochs"),
+        (["--workers", 0], "at least 1"),
+        (["--noisy-classes", -1], "at least 0"),
+        (["--latencies", -1], "0 or at least 10"),
+        (["--latencies", 3], "0 or at least 10"),
+        (["--space", "macros"], "Did you mean 'macro'"),
+    ],
+)
+def test_absurd_numbers_get_one_line_before_anything_is_trained(snas: Snas, wrong: list[object], says: str) -> None:
+    refused = snas(*ASKED, *wrong)
+    assert refused.code == 2 and says in refused.err and len(refused.err.strip().splitlines()) == 1
+
+
+def test_the_losses_of_a_regression_are_squared_errors(tmp_path: Path) -> None:
+    plan = Plan("rotation", epochs=1, seeds=1, noisy_classes=0, classes=1, space="macro")
+    train_classes(plan, tmp_path / "journal.jsonl")
+    table, _ = assemble(plan, tmp_path / "journal.jsonl")
+    assert {m.unit for m in table.metrics.values() if m.quantity == "loss"} == {"squared error"}
+
+
+def test_the_card_compares_with_another_table_of_the_space(
+    stacks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, _ = assemble(Plan(TASK, 1, 2, 2, space="macro"), journal_path(Plan(TASK, 1, 2, 2, space="macro")))
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    assert stacks.is_file() and beside(table, 1, "not-here") == {}
+    other = Table("other", "macro", "t", "s", "l", "c", "valid_error", Network())
+    own = table.columns["valid_loss", 1, 0]  # type: ignore[index]
+    other.add(Metric("valid_error", "%", "search", "error"), 200, 3 * own + 1)
+    other.add(Metric("valid_error", "%", "search", "error"), 12, -own)
+    write_table(other, table_path("other"))
+    said = beside(table, 1, "other")["kendall_with"]
+    assert said["metric"] == "valid_error[200]" and said["of"]["valid_loss"] == pytest.approx(1)
+    assert said["of"]["its own valid_error[12]"] == pytest.approx(-1)
+    foreign = Table("foreign", "nb201", "t", "s", "l", "c", "valid_error", Network())
+    foreign.add(Metric("valid_error", "%", "search", "error"), 200, np.zeros(15625))
+    write_table(foreign, table_path("foreign"))
+    with pytest.raises(UserError, match="cannot stand beside tiny: it needs the same space"):
+        beside(table, 1, "foreign")

@@ -21,10 +21,10 @@ from surrogate_nas.experiment.run import first_cells
 from surrogate_nas.experiment.store import Run, Store
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import NB201
-from tests import broken_strategies
+from tests import broken_strategies, hostile_strategies
 from tests.broken_strategies import BROKEN
 
-FILE = broken_strategies.__file__
+FILE, HOSTILE = broken_strategies.__file__, hostile_strategies.__file__
 SWIFT = ["random", "local_search", "evolution", "reinforce"]
 
 
@@ -134,7 +134,7 @@ def test_the_root_seed_is_heeded(analog: TableBenchmark) -> None:
 
 
 def test_two_workers_give_what_one_gives(analog: TableBenchmark, tmp_path: Path) -> None:
-    strategies = [*SWIFT, "bo", f"{FILE}:Fine", f"{FILE}:RaisesLater"]
+    strategies = [*SWIFT, "bo", f"{FILE}:Fine", f"{FILE}:RaisesLater", f"{HOSTILE}:Crashes"]
     one = compare(analog, strategies, runs=2, budget=40)
     two = compare(analog, strategies, runs=2, budget=40, workers=2, folder=tmp_path / "two")
     assert bare(one) == bare(two)

@@ -12,10 +12,11 @@ from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.errors import UserError
-from surrogate_nas.space import NB201, Cell, EnumerableChoiceSpace
+from surrogate_nas.space import NB201, Cell, macro
 from surrogate_nas.space.nb201.terms import Terms, terms_of
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.surrogates.gnn import GraphNetwork, _loss
+from surrogate_nas.surrogates.gnn import GraphNetwork
+from surrogate_nas.surrogates.gnn_network import loss_of
 
 Values = NDArray[np.float64]
 QUICK = 60
@@ -133,7 +134,7 @@ def test_the_ranking_loss_falls_with_order_and_skips_what_a_member_does_not_see(
 
     def added(*guess: float) -> float:
         values = torch.tensor([guess])
-        return float(_loss(values, goal, seen, 1.0) - _loss(values, goal, seen, 0.0))
+        return float(loss_of(values, goal, seen, 1.0) - loss_of(values, goal, seen, 0.0))
 
     assert added(0.0, 1.0, 0.0) < added(1.0, 1.0, 0.0) < added(1.0, 0.0, 0.0)
     assert added(0.0, 1.0, 0.0) == added(0.0, 1.0, -9.0)
@@ -148,10 +149,28 @@ def test_a_cost_counts_dead_operations(space: NB201) -> None:
     assert more > 1.5 * less
 
 
-def test_only_cells_of_the_field_s_space_are_read() -> None:
-    pair = EnumerableChoiceSpace("pair", {"a": "xy", "b": "xy"})
-    with pytest.raises(UserError, match="reads cells of nb201, not of pair"):
-        GraphNetwork().fit(pair, [1.0, 2.0, 3.0, 4.0])
+def test_a_space_without_terms_is_refused_by_name() -> None:
+    cells = macro()[:4]
+    with pytest.raises(UserError, match=r"needs a space of graphs \(Space.terms\); macro has none"):
+        GraphNetwork().fit(cells, [1.0, 2.0, 3.0, 4.0])
+    assert not GraphNetwork.reads(macro())
+
+
+def test_another_space_of_graphs_is_read(space: NB201) -> None:
+    """Nothing of the network knows the field's space: its graphs under another name are learned too."""
+
+    class Renamed(NB201):
+        """The same graphs, with nothing known for free."""
+
+        name, analytic = "renamed", {}
+
+    other = Renamed()
+    cells = some(other, 60)
+    model = GraphNetwork(steps=QUICK, pretrain=False).fit(cells, errors_of(cells), other)
+    found = model.predict(other)
+    assert kendalltau(found.mean, errors_of(list(other))).statistic > 0.4
+    with pytest.raises(UserError, match="cells are those of the space nb201, not of renamed"):
+        model.predict(space)
 
 
 @pytest.mark.data

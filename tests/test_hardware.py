@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,11 @@ from surrogate_nas.hardware import Measured, Protocol, device_card, draw_cells, 
 from surrogate_nas.hardware.card import device_model, usable_cores
 from surrogate_nas.hardware.energy import Rapl, energy_mj, find_meter
 from surrogate_nas.hardware.latency import time_inference
-from surrogate_nas.hardware.measure import REFERENCE, REFERENCE_EVERY
+from surrogate_nas.hardware.measure import REFERENCE_EVERY
+from surrogate_nas.hardware.measured import drift_in_words
 from surrogate_nas.hardware.memory import peak_memory_mb
 from surrogate_nas.network import Network
-from surrogate_nas.space import nb201
+from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, macro, nb201
 from surrogate_nas.table import TableFile, write_table
 
 SMALL = Network(channels=2, cells_per_stage=1, image_size=4, input_channels=1)
@@ -63,7 +63,7 @@ def test_a_visit_warms_up_and_times_each_inference(threads: int, clock: str) -> 
 def test_the_warm_up_lasts_a_minimum_time() -> None:
     model = Counted().eval()
     time_inference(model, torch.zeros(1), Protocol(warm_up_seconds=0.02))
-    assert model.calls > 20
+    assert model.calls > 15
 
 
 def test_every_cell_is_visited_in_every_round_in_random_order() -> None:
@@ -86,7 +86,59 @@ def test_the_drift_is_the_references_largest_deviation(measured: Measured) -> No
     assert len(measured.reference) == 6
     middle = np.median(measured.reference)
     assert measured.drift == pytest.approx(max(abs(value / middle - 1) for value in measured.reference))
-    assert set(REFERENCE.replace("|", " ").replace("+", " ").split()) >= {"none~0", "nor_conv_3x3~0"}
+    assert measured.summary()["reference"]["cell"] == str(nb201().reference)
+    assert len(set(nb201().reference.choices)) == len(nb201().options[0])
+
+
+def test_a_drift_is_told_in_words() -> None:
+    assert drift_in_words(0.008) == "steady (0.8 %)"
+    assert drift_in_words(0.05) == "steady (5.0 %)"
+    assert drift_in_words(0.12) == "drifted by 12 %: other load changed; measure again"
+    assert "drifted" in drift_in_words(float("nan"))
+
+
+def test_drift_and_load_are_warned_of(measured: Measured) -> None:
+    quiet = replace(measured, card=measured.card | {"cores": 2, "load_average": 0.5, "load_average_end": 1.0})
+    doubled = [replace(visit, processor=[], wall=[2.0]) if not visit.cell else visit for visit in quiet.visits]
+    places = [i for i, visit in enumerate(doubled) if not visit.cell]
+    assert not replace(quiet, visits=doubled).warnings
+    doubled[places[-1]] = replace(doubled[places[-1]], wall=[3.0])
+    drifted = replace(quiet, visits=doubled)
+    assert drifted.warnings == ["the reference cell drifted by 50 %: other load changed; measure again."]
+    busy = replace(drifted, card=quiet.card | {"load_average_end": 2.6})
+    assert busy.warnings[1] == "2.6 processes wanted 2 cores at a time; measure again when it is quiet."
+
+
+class Pairs(EnumerableChoiceSpace):
+    """A user's space whose networks are of one layer."""
+
+    name, positions, options = "pairs", ("wide", "bias"), (("1", "2", "3"), ("no", "yes"))
+
+    def build(self, cell: Cell, network: Network, **_: object) -> nn.Module:  # type: ignore[override]
+        return nn.Conv2d(network.input_channels, 1 + cell.choices[0], 1, bias=bool(cell.choices[1]))
+
+
+@pytest.mark.parametrize("space", [macro(), Pairs()], ids=["macro", "a user's"])
+def test_cells_of_any_space_with_networks_are_measured(space: EnumerableChoiceSpace, tmp_path: Path) -> None:
+    cells = draw_cells(3, 1, space)
+    assert draw_cells(2, 1, space) == cells[:2] and draw_cells(len(space), 0, space) != list(space)
+    made = measure(cells, SMALL, PROTOCOL, space=space, journal=tmp_path / "t.jsonl")
+    table = made.table()
+    assert table.space == space.definition == space.name
+    values = table.columns["latency@local", None, "mean"]  # type: ignore[index]
+    assert np.flatnonzero(np.isfinite(values)).tolist() == sorted(cell.index for cell in cells)
+    assert made.summary()["reference"]["cell"] == str(space.reference)
+
+
+def test_cells_that_cannot_be_measured_are_told(tmp_path: Path) -> None:
+    bare = EnumerableChoiceSpace("bare", {"a": range(3)})
+    with pytest.raises(UserError, match="cannot be built"):
+        measure(draw_cells(2, 0, bare), SMALL, PROTOCOL, space=bare, journal=tmp_path / "t.jsonl")
+    with pytest.raises(UserError, match="is no cell of the space macro"):
+        measure([macro()[0], nb201()[0]], SMALL, PROTOCOL)
+    with pytest.raises(UserError, match="cannot be listed"):
+        draw_cells(2, 0, ChoiceSpace("endless", {"a": range(3)}))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_metrics_are_statistics_of_the_timings(measured: Measured, tmp_path: Path) -> None:
@@ -135,7 +187,7 @@ def test_peak_memory_counts_what_is_alive_at_once() -> None:
 
 def test_peak_memory_is_exact_and_grows_with_the_batch() -> None:
     space = nb201()
-    full = nb201().build(space.parse(REFERENCE), SMALL, seed=0).eval()
+    full = nb201().build(space.reference, SMALL, seed=0).eval()
     sizes = [peak_memory_mb(full, torch.zeros(batch, 1, 4, 4)) for batch in (1, 1, 2, 3)]
     assert sizes[0] == sizes[1]
     assert sizes[3] - sizes[2] == pytest.approx(sizes[2] - sizes[0])
@@ -200,6 +252,8 @@ def test_more_cells_of_a_seed_begin_with_the_fewer() -> None:
         ({"threads": 0}, "threads here, not 0"),
         ({"threads": 10_000}, "threads here, not 10000"),
         ({"batch": 0}, "at least 1 example"),
+        ({"batch": 10**30}, "at most 1,000,000,000,000"),
+        ({"batch": 1.5}, "whole numbers"),
         ({"rounds": 4}, "50 timed repeats"),
         ({"warm_ups": 9}, "10 warm-ups"),
         ({"device": "quantum"}, "no device 'quantum'"),
@@ -257,26 +311,35 @@ def test_a_journal_of_another_measurement_is_refused(tmp_path: Path) -> None:
 
 MEASURE = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from surrogate_nas.hardware import Protocol, draw_cells, measure
 from surrogate_nas.network import Network
 small = Network(channels=2, cells_per_stage=1, image_size=4, input_channels=1)
-measure(draw_cells(40), small, Protocol(rounds=5), journal=Path(sys.argv[1]))
+
+def tell(done, total):
+    print(done, flush=True)
+    if done == int(sys.argv[2]):
+        sys.stdin.read()
+
+measure(draw_cells(8), small, Protocol(rounds=5), journal=Path(sys.argv[1]), progress=tell)
 """
+"""Tells of every visit; after some it waits to be killed."""
 
 
 def test_a_killed_measurement_goes_on(tmp_path: Path) -> None:
     journal = tmp_path / "t.jsonl"
-    for enough in (5, 20):
-        process = subprocess.Popen([sys.executable, "-c", MEASURE, str(journal)], env=dict(os.environ))
-        limit = time.monotonic() + 300
-        while process.poll() is None and time.monotonic() < limit:
-            if journal.exists() and journal.read_bytes().count(b"\n") >= enough:
-                process.send_signal(signal.SIGKILL)
-            time.sleep(0.005)
-        assert process.wait() == -signal.SIGKILL
+    for enough in (5, 15):
+        command = [sys.executable, "-c", MEASURE, str(journal), str(enough + 10)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        for done in range(1, enough + 1):
+            assert int(process.stdout.readline()) == done
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
     kept = journal.read_bytes()
     kept = kept[: kept.rfind(b"\n") + 1]
-    made = measure(draw_cells(40), SMALL, Protocol(rounds=5), journal=journal)
+    made = measure(draw_cells(8), SMALL, Protocol(rounds=5), journal=journal)
     assert journal.read_bytes().startswith(kept)
-    assert made.timings().shape == (40, 50)
+    assert made.timings().shape == (8, 50)

@@ -13,11 +13,11 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.papers import reproduce
+from surrogate_nas.papers import PaperResult, reproduce
+from surrogate_nas.papers import latency as paper
 from surrogate_nas.papers.latency import HELP_POOL, PUBLISHED, UNSEEN, Setting, chip, known_devices, score, split
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space.nb201.encodings import edge_live, operation_counts
-from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evidence import Prior, measure, most_evident, noise_shape
 from surrogate_nas.surrogates.latency import KnownDevices, Latency
 from surrogate_nas.surrogates.storage import Card, load, save
@@ -204,11 +204,62 @@ def test_helps_protocol_trims_both_ends_and_keeps_test_cells_apart() -> None:
 @pytest.mark.data
 @pytest.mark.parametrize(("device", "least"), list(zip(UNSEEN, (0.98, 0.97, 0.87, 0.92, 0.97, 0.98), strict=True)))
 def test_ten_cells_of_a_real_unseen_device(real: TableBenchmark, device: str, least: float) -> None:
-    pool = {name: real.column(f"latency@{name}") for name in HELP_POOL}
-    model = make_model("latency", "cost", known=known_devices(real, pool, HELP_POOL))
-    latencies = real.column(f"latency@{device}")
-    assert score(real, latencies, Setting("ten", model, 10, whole=True), 3)[:, 0].mean() > least
-    assert score(real, latencies, Setting("156", model, 156, whole=True), 2)[:, 2].mean() > 0.85
+    assert len(known_devices(real, HELP_POOL)) == 7
+    assert score(Setting("ten", 10, whole=True, known=HELP_POOL), device, 3)[:, 0].mean() > least
+    assert score(Setting("156", 156, whole=True, known=HELP_POOL), device, 2)[:, 2].mean() > 0.85
+
+
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three jobs of the paper on each of the six devices, and none on the others."""
+    kept = ("ours, 10 cells", "ridge on operation counts, 10 cells, whole space")
+    monkeypatch.setattr(paper, "SETTINGS", tuple(s for s in paper.SETTINGS if s.title in kept))
+    monkeypatch.setattr(paper, "_OTHER_SIZES", (10,))
+    monkeypatch.setattr(paper, "_devices", lambda: [*HELP_POOL[:2], *UNSEEN])
+    monkeypatch.setattr(paper, "draw_latency", lambda *_: None)
+
+
+def numbers(result: PaperResult) -> dict[tuple[str, str, str], float | None]:
+    return {(r.method, r.dataset, r.metric): r.ours for r in result.rows if r.metric != "seconds"}
+
+
+@pytest.mark.data
+def test_numbers_are_the_same_for_any_workers_and_after_an_interruption(
+    real: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(real.space) == 15625
+    few(monkeypatch)
+    told: list[tuple[int, int]] = []
+
+    def interrupt(done: int, total: int) -> None:
+        told.append((done, total))
+        if done == 5:
+            raise KeyboardInterrupt
+
+    alone = numbers(reproduce("latency", folder=tmp_path / "alone", runs=1))
+    assert len(alone) > 60
+    assert numbers(reproduce("latency", folder=tmp_path / "two", runs=1, workers=2)) == alone
+    with pytest.raises(KeyboardInterrupt):
+        reproduce("latency", folder=tmp_path / "stopped", runs=1, progress=interrupt)
+    kept = (tmp_path / "stopped" / "scores.jsonl").read_text().splitlines()
+    assert len(kept) == 1 + 5 and told == [(done, 20) for done in range(6)]
+    told.clear()
+    again = reproduce("latency", folder=tmp_path / "stopped", runs=1, progress=lambda *at: told.append(at))
+    assert numbers(again) == alone and told[0] == (5, 20) and told[-1] == (20, 20)
+    seconds = [row.ours for row in reproduce("latency", folder=tmp_path / "stopped", runs=1).rows]
+    assert seconds == [row.ours for row in again.rows], "nothing is measured twice"
+
+
+@pytest.mark.data
+def test_a_damaged_file_of_scores_is_one_line(
+    real: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(real.space) == 15625
+    few(monkeypatch)
+    reproduce("latency", folder=tmp_path, runs=1)
+    kept = (tmp_path / "scores.jsonl").read_text().splitlines()
+    (tmp_path / "scores.jsonl").write_text("\n".join([*kept, "[1, 2, 3]"]) + "\n")
+    with pytest.raises(UserError, match=r"scores.jsonl is damaged .* Delete it to begin anew"):
+        reproduce("latency", folder=tmp_path, runs=1)
 
 
 @pytest.mark.data

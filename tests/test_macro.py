@@ -15,7 +15,8 @@ from scipy.stats import chisquare
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.live import LiveBenchmark
-from surrogate_nas.contract.strategies import TinySpace, check_strategy
+from surrogate_nas.contract import check
+from surrogate_nas.contract.trying import TinySpace
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.network import Network
@@ -156,7 +157,7 @@ def test_its_name_follows_the_task() -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_keeps_the_contract_on_it(strategy: str) -> None:
-    assert not [check for check in check_strategy(strategy, SPACE) if not check.passed]
+    assert not [check for check in check(strategy, SPACE) if not check.passed]
 
 
 def test_every_strategy_is_compared_on_it(bench: sn.Benchmark, tmp_path: Path) -> None:

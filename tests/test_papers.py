@@ -83,16 +83,16 @@ def test_finished_fits_are_kept(fetched: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(predictors, "MODELS", ("ridge",))
     score, fitted = predictors._score, []
 
-    def interrupted(*fit: Any) -> Any:
+    def interrupted(fit: Any) -> Any:
         if len(fitted) == 4:
             raise KeyboardInterrupt
         fitted.append(fit)
-        return score(*fit)
+        return score(fit)
 
     monkeypatch.setattr(predictors, "_score", interrupted)
     with pytest.raises(KeyboardInterrupt):
         reproduce("predictors", folder=tmp_path, runs=2)
-    monkeypatch.setattr(predictors, "_score", lambda *fit: fitted.append(fit) or score(*fit))
+    monkeypatch.setattr(predictors, "_score", lambda fit: fitted.append(fit) or score(fit))
     again = reproduce("predictors", folder=tmp_path, runs=2)
     assert len(fitted) == len(set(fitted)) == 6
     assert again.rows == reproduce("predictors", folder=tmp_path, runs=2).rows

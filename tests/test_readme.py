@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.contract.strategies import check_strategy
+from surrogate_nas.contract import check
 from surrogate_nas.strategies import known, resolve
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -20,7 +20,7 @@ def test_the_strategy_in_the_readme_is_ten_lines_and_keeps_the_contract(tmp_path
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     file = tmp_path / "greedy.py"
     file.write_text(code)
-    assert [check for check in check_strategy(f"{file}:Greedy") if not check.passed] == []
+    assert [check for check in check(f"{file}:Greedy") if not check.passed] == []
 
 
 def test_an_installed_package_offers_strategies_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

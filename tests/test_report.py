@@ -15,6 +15,8 @@ import surrogate_nas as sn
 from surrogate_nas.comparison import Comparison, compare, read_comparison
 from surrogate_nas.comparison.statistics import anytime
 from surrogate_nas.experiment.store import Run
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
 from surrogate_nas.report import write_report
 from surrogate_nas.report.curves import curve_over_cells, curve_over_cost
 from surrogate_nas.report.figures import Figures
@@ -25,6 +27,7 @@ from surrogate_nas.report.look import looks, plain
 from surrogate_nas.report.numbers import decimals_for, fixed, natural, p_value
 from surrogate_nas.report.tables import summary_table
 from surrogate_nas.strategies.random import RandomSearch
+from surrogate_nas.table import Table, write_table
 from surrogate_nas.trial import Trial
 
 EVIL = "_evil$x_{<script>alert(1)</script>"
@@ -149,8 +152,8 @@ def test_diversity_leaves_regret_undefined(tmp_path):
     page = report(made, tmp_path)
     assert "undefined: scores depend on history" in page.text
     assert "No Pareto front: diversity" in page.text
-    row = re.findall(r"<tr>.*?</tr>", summary_table(made, looks(made.strategies)))[1]
-    assert row.count("<td>–</td>") == 2
+    row = summary_table(made, looks(made.strategies)).rows[0]
+    assert row.count("–") == 2
     assert "pareto-front" not in pictures(tmp_path)
 
 
@@ -170,6 +173,12 @@ def test_constraints_that_few_cells_meet(tmp_path):
     page = report(made, tmp_path)
     assert f"{infeasible} of 8 runs found no feasible cell" in page.text
     assert "of the cells meet the constraints" in page.text
+    assert f"{infeasible} run" in page.text and "left out" in page.text
+    bound = made.objective.bound
+    assert all(score < bound for name in made.strategies for score in made.scores(name))
+    assert sum(len(made.scores(name)) for name in made.strategies) == 8 - infeasible
+    told = {s["name"]: s for s in made.to_json()["strategies"]}
+    assert all(told[name]["feasible_runs"] == len(made.scores(name)) for name in told)
     scores = made.objective.over_space()
     assert scores is not None
     front = front_of(made.objective, made.runs)
@@ -180,7 +189,36 @@ def test_constraints_that_no_cell_meets(tmp_path):
     made = compare("analog-cifar10", ["random"], subject_to="params <= 10", runs=2, budget=12)
     page = report(made, tmp_path)
     assert "No feasible cell was found" in page.text
-    assert "2 of 2 runs found no feasible cell" in page.text
+    assert "2 of 2 runs found no feasible cell" in page.text and "no cell of the space is feasible" in page.text
+    assert pictures(tmp_path) == {f"cell-{rank}" for rank in range(1, 6)}
+    assert page.text.count("no feasible cell") >= 8 and not re.search(r"score [0-9]", page.text)
+    (told,) = made.to_json()["strategies"]
+    assert set(told["score"].values()) == {None} == set(told["regret"].values()) and made.optimum is None
+    assert told["best"] == {"cell": None, "score": None, "final": {}} and told["feasible_runs"] == 0
+
+
+HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>$x_{$"""
+
+
+def test_what_a_table_says_is_only_text(tmp_path):
+    table = Table("hostile", "nb201", HOSTILE, HOSTILE, HOSTILE, HOSTILE, "valid_error", Network(), "queries", HOSTILE)
+    fall = np.linspace(90.0, 10.0, 15625)
+    table.add(Metric("valid_error", HOSTILE, "search", "error", description=HOSTILE, source=HOSTILE), 12, fall)
+    table.add(Metric("test_error", HOSTILE, "final", "error", split=HOSTILE), 12, fall + 1)
+    table.add(Metric("odd", HOSTILE, "search", "structure", description=HOSTILE), None, fall + 2)
+    write_table(table, tmp_path / "hostile.h5")
+    bench = sn.load(str(tmp_path / "hostile.h5"))
+    made = compare(bench, ["random", "evolution", Failing, Evil], "valid_error + 0.1*odd", runs=2, budget=15)
+    path = write_report(made, tmp_path, command=f"snas compare {HOSTILE}\udcff")
+    html = path.read_text(encoding="utf-8")
+    assert "<script" not in html and "<img src=x" not in html and html.count("&lt;script&gt;") > 10
+    assert set(Resources(html).tags) <= TAGS
+
+
+TAGS = set(
+    "html head meta title style body main header section h1 h2 h3 p code strong div span svg line table thead tbody tr "
+    "th td small figure figcaption img article dl dt dd ul li pre".split()
+)  # fmt: skip
 
 
 def test_failures_are_prominent_and_escaped(tmp_path):
@@ -210,8 +248,9 @@ def test_a_strategy_name_is_only_text(tmp_path):
 
 def _run(number: int, scores: list[float], costs: list[float]) -> Run:
     cell = sn.nb201()[number]
-    rows = enumerate(zip(scores, costs, strict=True))
-    return Run("s", number, [Trial(i, cell, s, s, 0.0, True, None, c) for i, (s, c) in rows], 1.0, 0.5)
+    rows = enumerate(zip(scores, costs, np.cumsum(costs), strict=True))
+    trials = [Trial(i, cell, s, s, 0.0, True, None, c, {}, end - c, end) for i, (s, c, end) in rows]
+    return Run("s", number, trials, 1.0, 0.5)
 
 
 def test_curves_are_right_continuous_means():
@@ -228,22 +267,32 @@ def test_curves_are_right_continuous_means():
 def test_best_cells_are_distinct_and_counted_by_run(small):
     found = best_cells(small, 5)
     everything = [trial for run in small.runs for trial in run.trials]
-    distinct = sorted({(trial.score, trial.cell.index) for trial in everything})[:5]
-    assert [(cell.trial.score, cell.trial.cell.index) for cell in found] == distinct
+    identity = small.objective.benchmark.space.identity
+    best = {}
+    for trial in sorted(everything, key=lambda trial: (trial.score, trial.cell.index)):
+        best.setdefault(identity(trial.cell), (trial.score, trial.cell.index))
+    assert [(cell.trial.score, cell.trial.cell.index) for cell in found] == list(best.values())[:5]
     for cell in found:
         for name in small.strategies:
             runs = [run for run in small.runs_of(name) if cell.trial.cell in {trial.cell for trial in run.trials}]
             assert cell.found_by.get(name, 0) == len(runs)
 
 
-def test_functional_twins_are_marked():
+def test_functional_twins_share_a_card(tmp_path):
     space = sn.nb201()
     strings = ("none", "skip_connect")  # a dead edge into node 2 that nothing leaves
     twins = [f"|nor_conv_3x3~0|+|{op}~0|none~1|+|none~0|nor_conv_1x1~1|none~2|" for op in strings]
-    trials = [Trial(i, space.parse(text), 0.1 + i, 0.1, 0.0, True, None, 1.0) for i, text in enumerate(twins)]
+    trials = [
+        Trial(i, space.parse(text), 0.1 + i, 0.1, 0.0, True, None, 1.0, {"digital_error": 10.0})
+        for i, text in enumerate(twins)
+    ]
     objective = sn.Objective("digital_error", sn.load("analog-cifar10"))
-    made = Comparison(objective, {"strategies": ["s"], "runs": 1, "first_cells": 0}, [Run("s", 0, trials, 1.0, 0.5)])
-    assert [cell.twin_of for cell in best_cells(made, 5)] == [None, 1]
+    description = {"strategies": ["s"], "runs": 1, "first_cells": 0, "seed": 0, "budget": {"cells": 2, "seconds": None}}
+    made = Comparison(objective, description, [Run("s", 0, trials, 1.0, 0.5)])
+    (found,) = best_cells(made, 5)
+    assert str(found.trial.cell) == twins[0] and [str(twin.cell) for twin in found.twins] == twins[1:]
+    page = report(made, tmp_path)
+    assert page.tags.count("article") == 1 and f"{twins[1]} (1.10000)" in page.text
 
 
 def test_the_front_is_exact(small):
@@ -289,7 +338,7 @@ def test_looks_differ_and_depend_on_position_alone():
     names = [f"s{i}" for i in range(20)]
     assert len(set(looks(names).values())) == 20
     assert looks(names)["s3"] == looks(names[:4])["s3"]
-    assert plain("_a$b") == r" _a\$b" and len(plain("x" * 99)) < 30
+    assert plain("_a$b") == " _a$b" and len(plain("x" * 99)) < 30 and plain("a\nb\udcff\x00") == "a·b··"
 
 
 @pytest.mark.data
@@ -331,3 +380,15 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
                 done = [t for t, end in zip(run.trials, ends, strict=True) if end <= at * (1 + 1e-12)]
                 by_hand.append(test[min(done, key=lambda trial: trial.score).cell.index])
             assert mean == pytest.approx(np.mean(by_hand))
+
+
+def test_several_objectives_show_their_front(tmp_path):
+    made = compare("analog-cifar10", ["random", "evolution"], "digital_error, params", runs=2, budget=25)
+    page = report(made, tmp_path)
+    assert (
+        "hypervolume that is missed" in page.text
+        and "exact front" in page.text
+        and "pareto-front" in pictures(tmp_path)
+    )
+    scores = made.scores("random")
+    assert ((0 < scores) & (scores < 1)).all()

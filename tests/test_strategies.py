@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas import Strategy
-from surrogate_nas.contract.strategies import CHECKS, Check, TinySpace, check_strategy, trajectory, trials_of
+from surrogate_nas.contract import Check, check
+from surrogate_nas.contract.strategies import CHECKS
+from surrogate_nas.contract.trying import LargeSpace, TinySpace, trajectory, trials_of
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import NB201, Cell, Space
 from surrogate_nas.strategies import STRATEGIES, label, resolve
@@ -21,22 +23,28 @@ def failures(checks: list[Check]) -> list[str]:
     return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
 
 
+@pytest.mark.parametrize("space", [NB201(), TinySpace(), LargeSpace()], ids=lambda space: space.name)
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_every_strategy_keeps_the_contract(name: str) -> None:
-    checks = check_strategy(name)
+def test_every_strategy_keeps_the_contract(name: str, space: Space) -> None:
+    checks = check(name, space)
     assert not failures(checks)
-    assert len(checks) == 2 * len(CHECKS)
+    assert len(checks) == len(CHECKS)
+
+
+def test_a_strategy_is_checked_on_a_space_to_exhaust_and_one_to_sample() -> None:
+    names = {made.name.rpartition("[")[2] for made in check("random")}
+    assert names == {"nb201]", "tiny]", "large]"}
 
 
 def test_a_strategy_from_a_file_keeps_the_contract() -> None:
-    assert not failures(check_strategy(f"{FILE}:Fine"))
-    assert not failures(check_strategy(resolve(f"{FILE}:Fine"))), "also as the class that came from the file"
+    assert not failures(check(f"{FILE}:Fine"))
+    assert not failures(check(resolve(f"{FILE}:Fine"))), "also as the class that came from the file"
 
 
 @pytest.mark.parametrize("broken", CAUGHT_BY, ids=lambda broken: broken.__name__)
 def test_the_contract_catches(broken: type[Strategy]) -> None:
-    found = failures(check_strategy(broken, TinySpace()))
-    found += failures(check_strategy(broken)) if not found else []
+    found = failures(check(broken, TinySpace()))
+    found += failures(check(broken)) if not found else []
     assert any(CAUGHT_BY[broken] in failure for failure in found), found
     assert all("\n" not in failure for failure in found)
 
@@ -49,7 +57,7 @@ def test_the_example_of_ten_lines_keeps_the_contract(tmp_path: Path) -> None:
     code = "\n".join(line[4:] for line in lines)
     file = tmp_path / "mine.py"
     file.write_text(f"from surrogate_nas import Strategy\n{code}\n")
-    assert not failures(check_strategy(f"{file}:Greedy"))
+    assert not failures(check(f"{file}:Greedy"))
 
 
 def test_every_check_says_what_it_promises() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import nb201
-from surrogate_nas.training import TASKS, Task, task_named, train
-from surrogate_nas.training.tasks import fashion, text
-from surrogate_nas.training.tasks.base import SPLITS, as_split
+from surrogate_nas.training import TASKS, Task, places, task_named, train
+from surrogate_nas.training.tasks import Schedule, fashion, text
+from surrogate_nas.training.tasks.base import as_split
+from surrogate_nas.training.tasks.checking import SPLITS
 
 CELL = nb201().parse("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|")
 INSTANT = ["digits", "rotation", "mnist1d", "text"]
@@ -85,7 +87,7 @@ def test_text_targets_are_the_next_characters() -> None:
 
 
 def test_fashion_learns_from_files_of_its_form(clothes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(fashion.DATA_VARIABLE, str(clothes))
+    monkeypatch.setenv(places.FASHION_VARIABLE, str(clothes))
     task = Task("clothes", "", fashion.load, 10)
     assert {name: tuple(split.inputs.shape) for name, split in task.data.items()} == {
         "train": (4000, 1, 7, 7), "valid": (5000, 1, 7, 7), "test": (10000, 1, 7, 7),
@@ -96,9 +98,9 @@ def test_fashion_learns_from_files_of_its_form(clothes: Path, monkeypatch: pytes
 def test_fashion_is_here_when_a_folder_holds_its_files(
     clothes: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(fashion, "folders", lambda: [tmp_path])
+    monkeypatch.setattr(places, "fashion_folders", lambda: [tmp_path])
     assert not fashion.TASK.is_here()
-    monkeypatch.setattr(fashion, "folders", lambda: [tmp_path, clothes])
+    monkeypatch.setattr(places, "fashion_folders", lambda: [tmp_path, clothes])
     assert fashion.TASK.is_here()
 
 
@@ -108,7 +110,7 @@ def test_pooling_pixels_averages_blocks() -> None:
 
 
 def test_missing_fashion_names_three_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(fashion, "folders", lambda: [tmp_path])
+    monkeypatch.setattr(places, "fashion_folders", lambda: [tmp_path])
 
     def unreachable() -> None:
         raise OSError("no network")
@@ -150,6 +152,87 @@ def test_tasks_from_a_users_file(tmp_path: Path) -> None:
         _ = task_named(f"{tmp_path}/late.py:TASK").data
     with pytest.raises(UserError, match="must give the splits"):
         _ = task_named(f"{tmp_path}/good.py:TASK").data
+
+
+def images(n: int = 4, **changes: object) -> tuple[object, object]:
+    return changes.get("inputs", np.zeros((n, 1, 2, 3))), changes.get("targets", np.arange(n) % 2)
+
+
+def task_of(train_split: object, kind: str = "classification", classes: int = 2) -> Task:
+    other = (np.zeros((4, 1, 1, 3)), np.zeros((4, 3), int)) if kind == "language" else images()
+    splits = {"train": train_split, "valid": other, "test": other}
+    return Task("mine", "", lambda: splits, 1 if kind == "regression" else classes, kind=kind)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "pair", [images(), [*images()], ([[[[0.0] * 3] * 2]] * 4, [0, 1, 1, 0]), (images()[0], [0.0] * 4)]
+)
+def test_pairs_of_arrays_become_splits(pair: object) -> None:
+    inputs, targets = task_of(pair).data["train"]
+    assert inputs.dtype == torch.float32 and targets.dtype == torch.long and inputs.shape == (4, 1, 2, 3)
+    assert task_of((images()[0], [0, 1, 2, 3]), "regression").data["train"].targets.dtype == torch.float32
+
+
+NAN = np.full((4, 1, 2, 3), np.nan)
+
+
+@pytest.mark.parametrize(
+    ("split", "kind", "says"),
+    [
+        (3, "classification", "its train split must be a Split or a pair of inputs and targets, not int"),
+        ((1, 2, 3), "classification", "pair of inputs and targets"),
+        (("ab", [0, 1]), "classification", "no array of numbers"),
+        (([[1], [1, 2]], [0, 1]), "classification", "no array of numbers"),
+        (images(inputs=np.zeros((4, 6))), "classification", r"shape \(n, channels, height, width\), not \(4, 6\)"),
+        (images(0), "classification", r"not \(0, 1, 2, 3\)"),
+        (images(targets=np.zeros(3, int)), "classification", "has 4 inputs but 3 targets"),
+        (images(inputs=NAN), "classification", "not finite"),
+        (images(targets=np.array([0, 1, 2, 0])), "classification", "go from 0 to 2, but its 2 classes from 0 to 1"),
+        (images(targets=np.array([0, -1, 1, 0])), "classification", "go from -1 to 1"),
+        (images(targets=np.array([0, 0.5, 1, 0])), "classification", "whole numbers"),
+        (images(targets=np.array([0, np.nan, 1, 0])), "classification", "whole numbers"),
+        (images(targets=np.zeros((4, 1), int)), "classification", r"shape \(4,\), not \(4, 1\)"),
+        (images(targets=np.zeros((4, 1))), "regression", "one value each"),
+        (images(targets=np.array([0, np.inf, 1, 0])), "regression", "not finite"),
+        (images(targets=np.zeros((4, 3), int)), "language", "inputs of height 1"),
+        (images(inputs=np.zeros((4, 1, 9, 9))), "classification", "different shapes"),
+    ],
+)
+def test_data_that_is_wrong_is_told_in_one_line(split: object, kind: str, says: str) -> None:
+    with pytest.raises(UserError, match=f"The task mine is wrong: .*{says}") as raised:
+        _ = task_of(split, kind).data
+    assert "\n" not in str(raised.value)
+
+
+def test_settings_that_are_wrong_are_told() -> None:
+    for settings, says in [
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
+        ({"batch": 2.5}, "batch must be a whole number"),
+        ({"learning_rate": float("nan")}, "learning_rate of a schedule is a finite number"),
+    ]:
+        with pytest.raises(UserError, match=says):
+            Schedule(**settings)  # type: ignore[arg-type]
+    for changes, says in [
+        ({"classes": 1}, "classes of the task x must be a whole number of at least 2"),
+        ({"kind": "regresion"}, "Did you mean 'regression'"),
+        ({"kind": "regression"}, "has one output"),
+        ({"channels": "4"}, "channels of the task x"),
+    ]:
+        with pytest.raises(UserError, match=says):
+            Task(**({"name": "x", "title": "", "load": dict, "classes": 3} | changes))  # type: ignore[arg-type]
+
+
+def test_the_digest_is_of_data_and_settings() -> None:
+    one, two = images(), images(targets=np.array([1, 0, 1, 0]))
+    assert task_of(one).digest == task_of(one).digest != task_of(two).digest
+    changed = [replace(task_of(one), tolerance=0.5), replace(task_of(one), channels=5),
+               replace(task_of(one), schedule=Schedule(batch=3)), replace(task_of(one), classes=3)]  # fmt: skip
+    assert len({task.digest for task in (task_of(one), *changed)}) == 5
+
+
+def test_the_unit_of_a_loss() -> None:
+    assert TASKS["rotation"].loss_unit == "squared error"
+    assert {TASKS[name].loss_unit for name in ("digits", "text")} == {"nats"}
 
 
 def test_losses_and_errors_by_hand() -> None:

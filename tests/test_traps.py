@@ -15,7 +15,8 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import Benchmark, TableBenchmark, load
 from surrogate_nas.comparison import compare
-from surrogate_nas.contract.strategies import TinySpace, reachable, synthetic, trajectory, trials_of
+from surrogate_nas.contract.holding import reachable
+from surrogate_nas.contract.trying import TinySpace, synthetic, trajectory, trials_of
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Budget, Experiment
 from surrogate_nas.experiment.ledger import Ledger
@@ -50,10 +51,12 @@ class Witness(Strategy):
 
 
 @pytest.fixture
-def witnessed(small: TableBenchmark) -> tuple[TableBenchmark, list[Any]]:
+def witnessed(small: TableBenchmark, monkeypatch: pytest.MonkeyPatch) -> tuple[TableBenchmark, list[Any]]:
+    """Registered among ours, as a stranger would run, and see even less, in another process."""
+    monkeypatch.setitem(STRATEGIES, "witness", f"{Witness.__module__}:Witness")
     Witness.seen = []
     objective = Objective("valid_error[12] + 0.1*params", small, subject_to="latency@thing <= 5")
-    Experiment(objective, [Witness], 1, Budget(20)).execute()
+    Experiment(objective, ["witness"], 1, Budget(20)).execute()
     return small, Witness.seen
 
 

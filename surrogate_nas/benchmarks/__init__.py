@@ -46,6 +46,8 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
         raise UserError(f"A benchmark is opened by its name, such as 'fashion', not by {name!r:.80}.")
     if isinstance(with_, str | Path):
         with_ = [with_]
+    if not isinstance(with_, Sequence) or not all(isinstance(file, str | Path) for file in with_):
+        raise UserError(f"with_ is a file or a list of files to join, not {with_!r:.80}.")
     opener = _opener(name)
     base = opener.open(name)
     base.address = base.address or opener.address(name)

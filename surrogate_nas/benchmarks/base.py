@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -15,6 +15,7 @@ from surrogate_nas.benchmarks.free import Formula, Free, Measured
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
+from surrogate_nas.notebook import html_table
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.table import Seed
 
@@ -251,7 +252,7 @@ class Benchmark(ABC):
         Raises:
             UserError: The benchmark has no such metric.
         """
-        found = self._by_name.get(name)
+        found = self._by_name.get(name) if isinstance(name, str) else None
         if found is None:
             raise unknown(f"metric of {self.name}", name, self._by_name)
         return found
@@ -303,8 +304,12 @@ class Benchmark(ABC):
             UserError: A cell, metric, epochs or seed that is not held.
         """
         seed = self.default_seed if seed is None else seed
+        if not isinstance(seed, int | str):
+            raise UserError(f"A seed is a whole number or 'mean', not {seed!r:.80}.")
         if isinstance(cells, str | Cell):
             return self._query([self.space.cell(cells)], metric, epochs, seed)[0]
+        if not isinstance(cells, Iterable):
+            raise UserError(f"cells is a cell, its text, or a list of them, not {cells!r:.80}.")
         return self._query([self.space.cell(cell) for cell in cells], metric, epochs, seed)
 
     def _query(self, cells: list[Cell], metric: str | None, epochs: int | None, seed: Seed) -> list[Any]:
@@ -343,6 +348,12 @@ class Benchmark(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}: {self.title}>"
+
+    def _repr_html_(self) -> str:
+        """The benchmark in a notebook: what it can be asked."""
+        rows = [(m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description) for m in self.metrics]
+        heads = ("metric", "unit", "kind", "epochs", "with")
+        return html_table(f"{self.name}: {self.title}", heads, rows, f"{self.space!r} {self.banner}".strip())
 
     def describe(self) -> dict[str, Any]:
         """The benchmark's entry in ``snas benchmarks --json``."""

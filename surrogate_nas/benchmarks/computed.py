@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.free import Applied, Free
 from surrogate_nas.errors import UserError
@@ -41,6 +42,7 @@ class Computed(Benchmark):
     charge = "An evaluation is charged one query."
     banner = ""
 
+    @checked
     def __init__(
         self,
         space: Space,

@@ -44,4 +44,12 @@ class Fetched(Opener):
     def describe(self) -> Iterator[dict[str, Any]]:
         """The tables that are here, and what is known of those that are not."""
         for name in self.names():
-            yield self.open(name).describe() if table_path(name).is_file() else nb201.describe(name)
+            yield self._describe(name) if table_path(name).is_file() else nb201.describe(name)
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        """The entry of a table; where it cannot be opened, why not."""
+        try:
+            return self.open(name).describe()
+        except UserError as error:
+            unknown = dict.fromkeys(("space", "source", "licence", "citation", "banner"), "")
+            return {"name": name, "title": str(error), "cells": 0, "available": False, "metrics": [], **unknown}

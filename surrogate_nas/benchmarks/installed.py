@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError
-from surrogate_nas.files import shipped, table_path
+from surrogate_nas.files import locked, shipped, table_path
 from surrogate_nas.sources import analog
 from surrogate_nas.table import write_table
 
@@ -46,22 +46,28 @@ class Installed(Opener):
         if name == FASHION:
             return open_table(shipped(f"{FASHION}.h5"))
         path = table_path(name)
-        try:
-            return open_table(path)
-        except UserError:  # missing, damaged or of another version
-            return open_table(_make_analog(path))
+        return open_table(path if _opens(path) else _make_analog(path))
 
 
 def _make_analog(path: Path) -> Path:
     """Assemble AnalogNAS-Bench's table; where the folder cannot be written, in a temporary one."""
-    table = analog.read()
     try:
-        write_table(table, path)
+        with locked(path, what=f"the table {path.stem}"):
+            if not _opens(path):  # else another process made it while this one waited
+                write_table(analog.read(), path)
     except UserError as error:
         path = Path(_temporary_folder().name) / path.name
+        write_table(analog.read(), path)
         warnings.warn(f"{error} Using {path} instead.", stacklevel=2)
-        write_table(table, path)
     return path
+
+
+def _opens(path: Path) -> bool:
+    try:
+        open_table(path)
+    except UserError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1)

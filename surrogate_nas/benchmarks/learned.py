@@ -7,6 +7,7 @@ the benchmark that it learned from is here, a found cell is read again there (`L
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -82,11 +83,11 @@ def open_learned(text: str) -> LearnedBenchmark:
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(path.glob("*.h5")) if path.is_dir() else [path]
+    return sorted(path.glob("*.h5")) if os.path.isdir(path) else [path]
 
 
 def _modified(path: Path) -> int:
-    return path.stat().st_mtime_ns if path.is_file() else 0
+    return path.stat().st_mtime_ns if os.path.isfile(path) else 0
 
 
 @lru_cache(maxsize=4)

@@ -1,45 +1,42 @@
 """A benchmark that trains: where there is no table, the cell is trained here and the answer is kept.
 
 Every cell is trained alone, so its answer does not depend on what it was asked together with. Results are kept in
-``live/`` of the home folder by task, settings, device, cell, epochs and seed, so nothing is trained twice, whatever is
-interrupted. A query costs the wall-clock seconds of the training that answered it, evaluation included.
+``live/`` of the home folder by everything that they depend on: the task's data, settings and code, network, space,
+device, cell, epochs and seed. Nothing is trained twice, whatever is interrupted, and an edited task is trained anew.
+The version of PyTorch is noted beside an answer, but an answer of another version stands: it differs in the order of
+sums, which is noise as a seed's is. A query costs the wall-clock seconds of the training that answered it, evaluation
+included.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
+from surrogate_nas import __version__
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
+from surrogate_nas.benchmarks.catalogue import describe_live
+from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space import SPACES, Cell, space_named
+from surrogate_nas.space import DEFAULT_SPACE, Cell, space_named
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.table import Seed
 
 PREFIX = "live:"
-DEFAULT_SPACE = "nb201"
-"""Any other follows the task, as in ``live:digits/macro``."""
 _SPLITS = ("train", "valid", "test")
 _QUANTITIES: tuple[Literal["error", "loss"], ...] = ("loss", "error")
-
-
-class Trained(NamedTuple):
-    """What is kept of one training: the metrics at its end, and the seconds it took."""
-
-    metrics: dict[str, float]
-    seconds: float
 
 
 class LiveBenchmark(Benchmark):
@@ -58,6 +55,7 @@ class LiveBenchmark(Benchmark):
 
     default_seed: Seed = 0
     one_by_one = True
+    """Whoever may run out of budget asks for one cell at a time: each answer is paid for when it is made."""
 
     def __init__(self, task: str, *, device: str = "cpu", space: str = DEFAULT_SPACE) -> None:
         """Name the task; its data is read when first needed.
@@ -70,12 +68,12 @@ class LiveBenchmark(Benchmark):
         Raises:
             UserError: There is no such task, device or space.
         """
-        from surrogate_nas.training import task_named
-        from surrogate_nas.training.machine import device_named
+        from surrogate_nas.training.tasks import code_of, task_named
 
+        self._code = code_of(task)
         self.task = task_named(task)
         self._named, self.device = task, device
-        device_named(device)
+        _check(device)
         self.space = space_named(space)
         self.name = PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
         self.title = f"live training: {self.task.title}"
@@ -86,18 +84,16 @@ class LiveBenchmark(Benchmark):
             "An evaluation is charged the wall-clock seconds of the training that answered it, evaluation included, "
             "also where the answer was kept from before; metrics that need no training are free."
         )
-        self.objective = "valid_error + 0.02*params"
+        self.objective = "valid_error + 0.02*params" if "params" in self.space.analytic else "valid_error"
         trained = (self._metric(split, kind) for split in _SPLITS for kind in _QUANTITIES)
         self.metrics = (*trained, *(metric for metric, _ in self.space.analytic.values()))
         self._by_name = {metric.name: metric for metric in self.metrics}
-        self._answers: dict[tuple[str, int, int], Trained] = {}
 
     def _metric(self, split: str, quantity: Literal["error", "loss"]) -> Metric:
         """The metric of one split at the end of a run."""
-        loss_unit = "squared error" if self.task.kind == "regression" else "nats"
         return Metric(
             name=f"{split}_{quantity}",
-            unit="%" if quantity == "error" else loss_unit,
+            unit="%" if quantity == "error" else self.task.loss_unit,
             kind="final" if split == "test" else "search",
             quantity=quantity,
             epochs=(self.task.schedule.epochs,),
@@ -116,17 +112,21 @@ class LiveBenchmark(Benchmark):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the task's settings, the network, the device and the space."""
+        """A digest of the task's data, settings and code, the network, the space and the device."""
         settings = {
-            "task": self._named,
-            "kind": self.task.kind,
-            "schedule": asdict(self.task.schedule),
+            "task": self.task.digest,
+            "code": self._code,
             "network": asdict(self.network),
             "device": self.device,
+            "space": [self.space.definition, _code_of_class(type(self.space))],
         }
-        if self.space.name != DEFAULT_SPACE:
-            settings["space"] = self.space.name
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def kept(self) -> Kept:
+        """The answers of all trainings under these settings."""
+        name = "".join(c if c.isalnum() else "-" for c in self.task.name)[:60]
+        return Kept(home() / "live" / f"{name}-{self.fingerprint[:16]}.jsonl")
 
     def question(self, name: str, epochs: int | None = None) -> Question:
         """Resolve a metric and the length of the training run, which may be any.
@@ -174,47 +174,19 @@ class LiveBenchmark(Benchmark):
 
     def _trained(self, cell: Cell, epochs: int, seed: int) -> Trained:
         key = cell.text, epochs, seed
-        if key not in self._answers:
-            self._answers |= self._kept()
-        if key not in self._answers:
-            from surrogate_nas.training import train
+        found = self.kept.find(key)
+        if found is not None:
+            return found
+        import torch
 
-            (curve,) = train([cell], self.task, epochs=epochs, seed=seed, device=self.device, at_once=1)
-            self._keep(key, Trained(curve.metrics, curve.seconds))
-            self._answers |= self._kept()  # another process may have been first: then its answer stands for all
-        return self._answers[key]
+        from surrogate_nas.training import train
 
-    @property
-    def _file(self) -> Path:
-        name = "".join(c if c.isalnum() else "-" for c in self.task.name)
-        return home() / "live" / f"{name}-{self.fingerprint[:16]}.jsonl"
-
-    def _kept(self) -> dict[tuple[str, int, int], Trained]:
-        """Everything that was trained under these settings; of two answers to one question the first stands."""
-        if not self._file.is_file():
-            return {}
-        content = self._file.read_bytes()
-        kept: dict[tuple[str, int, int], Trained] = {}
-        for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
-            try:
-                cell, epochs, seed, metrics, seconds = json.loads(line)
-                kept.setdefault((cell, epochs, seed), Trained(metrics, seconds))
-            except (ValueError, TypeError) as error:
-                raise UserError(f"Line {number} of {self._file} is damaged; delete that line or the file.") from error
-        return kept
-
-    def _keep(self, key: tuple[str, int, int], trained: Trained) -> None:
-        """Append one line in a single write, after dropping a torn last one."""
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            if self._file.is_file():
-                content = self._file.read_bytes()
-                if not content.endswith(b"\n"):
-                    os.truncate(self._file, content.rfind(b"\n") + 1)
-            with self._file.open("ab") as file:
-                file.write(json.dumps([*key, trained.metrics, trained.seconds]).encode() + b"\n")
-        except OSError as error:
-            raise UserError(f"Cannot write {self._file}: {error.strerror}.") from error
+        (curve,) = train(
+            [cell], self.task, epochs=epochs, seed=seed, device=self.device, network=self.network, at_once=1,
+            space=self.space,
+        )  # fmt: skip
+        made_with = {"surrogate_nas": __version__, "torch": torch.__version__}
+        return self.kept.add(key, Trained(curve.metrics, curve.seconds), made_with)
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - the interface
         """One, where training plays a part.
@@ -283,12 +255,8 @@ class Live(Opener):
         return _open(*_task_and_space(name))
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """Every registered task on every registered space."""
-        from surrogate_nas.training import TASKS
-
-        for space in SPACES:
-            for task in TASKS.values():
-                yield _open(task.name, space).describe() | {"available": task.is_here()}
+        """Every task on every space of the project's own, without opening one."""
+        return describe_live()
 
 
 def _task_and_space(name: str) -> tuple[str, str]:
@@ -297,9 +265,25 @@ def _task_and_space(name: str) -> tuple[str, str]:
 
 
 def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
-    return _opened(task, device, space, home())
+    from surrogate_nas.training.tasks import code_of
+
+    return _opened(task, device, space, home(), code_of(task))
 
 
 @lru_cache(maxsize=16)
-def _opened(task: str, device: str, space: str, folder: Path) -> LiveBenchmark:  # noqa: ARG001 - part of the key
+def _opened(task: str, device: str, space: str, folder: Path, code: str) -> LiveBenchmark:  # noqa: ARG001 - the key
     return LiveBenchmark(task, device=device, space=space)
+
+
+def _check(device: str) -> None:
+    if device != "cpu":  # which is always here, and saves a list of benchmarks from loading PyTorch
+        from surrogate_nas.training.machine import device_named
+
+        device_named(device)
+
+
+def _code_of_class(kind: type) -> str:
+    """A digest of the file that defines a class of a user's; empty for one of this project."""
+    own = kind.__module__.startswith("surrogate_nas.")
+    file = None if own else getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""

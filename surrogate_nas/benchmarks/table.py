@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -33,7 +34,7 @@ def open_table(path: Path) -> TableBenchmark:
     Raises:
         UserError: The file is missing, damaged or of another format.
     """
-    return _opened(path, path.stat().st_mtime_ns if path.is_file() else 0)
+    return _opened(path, path.stat().st_mtime_ns if os.path.isfile(path) else 0)
 
 
 @lru_cache(maxsize=8)

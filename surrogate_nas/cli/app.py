@@ -2,57 +2,157 @@
 
 from __future__ import annotations
 
+import io
+import signal
 import sys
-from typing import NoReturn
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
-from surrogate_nas.cli import data, hardware, lab, surrogates, table
+from surrogate_nas import __version__
+from surrogate_nas.cli import (
+    check,
+    compare,
+    data,
+    hardware,
+    new,
+    paper,
+    query,
+    search,
+    strategies,
+    surrogates,
+    table,
+    training,
+)
 from surrogate_nas.cli.output import note
 from surrogate_nas.errors import UserError
 
 BAD_INPUT, INTERRUPTED = 2, 130
+_LONGEST_LINE = 2000
+_LONGEST_PATH = 80
 
 _UsageError: type[Exception] = next(b for b in typer.BadParameter.__mro__ if b.__name__ == "ClickException")
 
-app = typer.Typer(
-    name="snas",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Compare neural-architecture-search strategies on identical regularised objectives.",
-)
+app = typer.Typer(name="snas", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
-app.add_typer(lab.new_app, name="new")
+app.add_typer(new.app, name="new")
 for _command in (
-    data.benchmarks, data.path, lab.query, lab.search, lab.compare, lab.report, lab.check, lab.paper, lab.train,
-    hardware.measure, surrogates.fit, surrogates.predict, table.table,
+    data.benchmarks, strategies.strategies, data.path, query.query, search.search, compare.compare, compare.report,
+    check.check, paper.paper, training.train, hardware.measure, surrogates.fit, surrogates.predict, table.table,
 ):  # fmt: skip
     app.command()(_command)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"snas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def snas(
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Compare neural-architecture-search strategies on identical regularised objectives.
+
+    \b
+    Examples:
+      snas benchmarks
+      snas search fashion --strategy evolution
+      snas compare fashion --strategies random,bo --runs 10
+    """
+
+
 def main() -> NoReturn:
-    """Run a command; bad input ends with one line on standard error and exit code 2."""
+    """Run a command; bad input ends with one line on standard error and exit code 2.
+
+    SIGTERM and SIGHUP end it as Ctrl-C does: workers are gone before it is, and what was finished is kept. Its exit
+    code is then 128 and the signal's number.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path can hold bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
+    with _ending_signals() as received:
+        try:
+            code = _run()
+            if code == INTERRUPTED:  # what some versions of typer make of Ctrl-C
+                raise KeyboardInterrupt
+        except (KeyboardInterrupt, typer.Abort):
+            how = f"ended by {signal.Signals(received[0]).name}" if received else "interrupted"
+            note(f"snas: {how}. What was finished is kept; the same command goes on from there.")
+            code = 128 + received[0] if received else INTERRUPTED
+        except BrokenPipeError:
+            sys.stderr.close()
+            code = 1
+    sys.exit(code)
+
+
+@contextmanager
+def _ending_signals() -> Iterator[list[int]]:
+    """Let SIGTERM and SIGHUP raise `KeyboardInterrupt`, unless they are ignored, as nohup has it.
+
+    Yields:
+        The numbers of those that came.
+    """
+    received: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a handler
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+                before[number] = signal.signal(number, end)
     try:
-        code = app(standalone_mode=False)
-        if code == INTERRUPTED:  # what some versions of typer make of Ctrl-C
-            raise KeyboardInterrupt
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run() -> int:
+    """Run a command and give its exit code."""
+    try:
+        code = app(prog_name="snas", standalone_mode=False)
     except UserError as error:
-        note(f"snas: {_one_line(str(error))}")
-        code = BAD_INPUT
+        return _refuse(str(error))
     except _UsageError as error:
         message: str = getattr(error, "format_message", error.__str__)()
-        note(f"snas: {_one_line(message).rstrip('.')}. Try snas --help.")
-        code = BAD_INPUT
-    except (KeyboardInterrupt, typer.Abort):
-        note("snas: interrupted. What was finished is kept; the same command goes on from there.")
-        code = INTERRUPTED
+        if type(error).__name__ == "NoArgsIsHelpError":
+            note(message)
+            return BAD_INPUT
+        return _refuse(f"{_one_line(message).rstrip('.')}. Try snas --help.")
     except BrokenPipeError:
-        sys.stderr.close()
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+        raise
+    except OSError as error:
+        return _refuse(f"{error.strerror or error}{_where(error)}.")
+    except UnicodeError as error:
+        return _refuse(f"A text cannot be written: {error}.")
+    return code if isinstance(code, int) else 0
+
+
+def _refuse(message: str) -> int:
+    note(f"snas: {_one_line(message)}")
+    return BAD_INPUT
 
 
 def _one_line(message: str) -> str:
-    return " ".join(message.split())
+    line = " ".join(message.split())
+    line = line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def _where(error: OSError) -> str:
+    if error.filename is None:
+        return ""
+    name = str(error.filename)
+    return f": {name if len(name) <= _LONGEST_PATH else name[:_LONGEST_PATH] + '…'}"

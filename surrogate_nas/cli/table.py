@@ -18,17 +18,26 @@ def table(
     seeds: Annotated[int, typer.Option(help="How many seeds tell the noise.")] = 3,
     noisy_classes: Annotated[int, typer.Option(help="How many classes all seeds train; the others seed 0 only.")] = 500,
     latencies: Annotated[int, typer.Option(help="Cells whose latency is measured here; 0 for none.")] = 500,
-    workers: Annotated[int, typer.Option(help="Processes, each on one core.")] = 1,
+    workers: Annotated[int, typer.Option(help="How many trainings at once, each on one core.")] = 1,
+    space: Annotated[str | None, typer.Option(help="Whose cells: a space's name, or file.py:SPACE.")] = None,
+    beside: Annotated[str | None, typer.Option(help="A table of the same space whose order to compare.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Train every functional class of the space on a task and make a benchmark of it; interrupted, it goes on."""
-    from surrogate_nas.making.assemble import make_table
+    """Train every functional class of a space on a task and make a benchmark of it; interrupted, it goes on.
+
+    \b
+    Examples:
+      snas table digits --workers 2
+      snas table digits --space macro
+    """
+    from surrogate_nas.making.make import make_table
+    from surrogate_nas.space import register
 
     started = time.perf_counter()
     with progress_bar("trainings") as progress:
         path, card = make_table(
             task, out=out, epochs=epochs, seeds=seeds, noisy_classes=noisy_classes, latencies=latencies,
-            workers=workers, progress=progress,
+            workers=workers, space=register(space).definition if space else None, other=beside, progress=progress,
         )  # fmt: skip
     content = {"table": str(path), "bytes": path.stat().st_size, "seconds": time.perf_counter() - started, **card}
     emit(content, json, lambda: show_table(("", str(path)), list(content.items())))

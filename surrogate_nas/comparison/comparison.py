@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, load, reopen
 from surrogate_nas.comparison.front import Frame, frame_of, vectors_of
 from surrogate_nas.comparison.statistics import Anytime, PairedTest, Summary, Values, anytime, paired_tests, summarise
@@ -20,9 +20,11 @@ from surrogate_nas.experiment.experiment import FIRST_CELLS, Budget, Experiment,
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS
 from surrogate_nas.experiment.run import Watch, execute_run
 from surrogate_nas.experiment.store import Run, Store, provenance
+from surrogate_nas.notebook import html_table
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.trial import Trial
 
 if TYPE_CHECKING:
     import pandas
@@ -69,6 +71,19 @@ class Comparison:
             return 0.0 if self.frame is not None and self.frame.exact else None
         return self.objective.optimum()
 
+    def feasible_runs_of(self, strategy: str) -> list[Run]:
+        """The finished runs of a strategy that found a feasible cell; only these have a score.
+
+        Args:
+            strategy: Its name.
+        """
+        return [run for run in self.runs_of(strategy) if run.incumbent.feasible]
+
+    @property
+    def found_feasible(self) -> bool:
+        """Whether some finished run found a feasible cell."""
+        return any(self.feasible_runs_of(name) for name in self.strategies)
+
     @cached_property
     def frame(self) -> Frame | None:
         """Of several objectives, what hypervolumes are taken in."""
@@ -87,12 +102,12 @@ class Comparison:
         return run.incumbent.score
 
     def scores(self, strategy: str) -> Values:
-        """What every finished run of a strategy achieved, shape ``(runs,)`` (see `score`).
+        """What every finished run of a strategy that found a feasible cell achieved, shape ``(runs,)`` (see `score`).
 
         Args:
             strategy: Its name.
         """
-        return np.array([self.score(run) for run in self.runs_of(strategy)])
+        return np.array([self.score(run) for run in self.feasible_runs_of(strategy)])
 
     def anytime(self, run: Run) -> Anytime:
         """What a run had achieved after each of its trials.
@@ -145,32 +160,29 @@ class Comparison:
         page: Path = pages.write_report(self, Path(folder))
         return page
 
-    def _repr_html_(self) -> str:
-        """The summary as a table, for notebooks."""
-        return f"<p>{escape(str(self.objective))}</p>{self.summary_frame().to_html(index=False)}"
-
-    def __repr__(self) -> str:
-        return f"<Comparison of {', '.join(self.strategies)} under {str(self.objective)!r}: {len(self.runs)} runs>"
-
     def regrets(self, strategy: str) -> Values | None:
-        """Final score minus the optimum, shape ``(runs,)``; None where it is undefined.
+        """Final score minus the optimum, shape ``(runs,)`` as `scores`; None where it is undefined.
 
         Args:
             strategy: Its name.
         """
-        return None if self.optimum is None else self.scores(strategy) - self.optimum
+        scores = self.scores(strategy)
+        return None if self.optimum is None or not len(scores) else scores - self.optimum
 
-    def summary(self, strategy: str) -> Summary:
-        """The final scores in a few numbers.
+    def summary(self, strategy: str) -> Summary | None:
+        """The final scores in a few numbers; None where no run found a feasible cell.
 
         Args:
             strategy: Its name.
         """
-        return summarise(self.scores(strategy))
+        scores = self.scores(strategy)
+        return summarise(scores) if len(scores) else None
 
     @cached_property
     def tests(self) -> list[PairedTest]:
-        """Every pair of strategies over the runs that all of them finished."""
+        """Every pair of strategies over the runs that all finished; a run without a feasible cell loses to one with."""
+        if not self.found_feasible:
+            return []
         finished = [{run.run for run in self.runs_of(name)} for name in self.strategies]
         shared = set.intersection(*finished) if finished else set()
         scores = {
@@ -178,6 +190,26 @@ class Comparison:
             for name in self.strategies
         }
         return paired_tests(scores) if shared else []
+
+    def __repr__(self) -> str:
+        runs = f"{len(self.runs)} runs of {', '.join(self.description['strategies'])}"
+        return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
+
+    def _repr_html_(self) -> str:
+        """The comparison in a notebook: the scores of every strategy."""
+        told = [self._strategy_json(name) for name in self.strategies]
+        rows = [
+            (
+                s["name"],
+                f"{s['feasible_runs']} of {s['runs']}",
+                *(s["score"][part] for part in ("mean", "std", "iqm")),
+                s["regret"]["mean"],
+            )
+            for s in told
+        ]
+        heads = ("strategy", "runs with an answer", "mean score", "std", "IQM", "mean regret")
+        note = " ".join([f"minimise {self.objective}; lower is better.", *self.failures])
+        return html_table(f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note)
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as ``snas compare --json`` prints it."""
@@ -199,23 +231,28 @@ class Comparison:
         return {"hidden": hidden, "terms": list(known.terms), "missing": list(known.missing)}
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
-        runs = self.runs_of(name)
+        runs, summary = self.runs_of(name), self.summary(name)
         regrets = self.regrets(name)
-        best = min((run.incumbent for run in runs), key=lambda trial: trial.score)
         return {
             "name": name,
             "runs": len(runs),
-            "score": self.summary(name).to_json(),
+            "feasible_runs": len(self.feasible_runs_of(name)),
+            "score": Summary.nothing() if summary is None else summary.to_json(),
             "regret": {
                 "mean": None if regrets is None else float(regrets.mean()),
                 "median": None if regrets is None else float(np.median(regrets)),
             },
-            "best": {"cell": str(best.cell), "score": best.score, "final": final_metrics(self.objective, best.cell)},
+            "best": self._best_json(min((run.incumbent for run in runs), key=lambda trial: trial.score)),
             "evaluations": sum(len(run.trials) for run in runs),
             "distinct_cells": sum(len({trial.cell for trial in run.trials}) for run in runs),
             "simulated_seconds": sum(run.simulated_seconds for run in runs),
             "real_seconds": sum(run.real_seconds for run in runs),
         }
+
+    def _best_json(self, best: Trial) -> dict[str, Any]:
+        if not best.feasible:
+            return {"cell": None, "score": None, "final": {}}
+        return {"cell": str(best.cell), "score": best.score, "final": final_metrics(self.objective, best.cell)}
 
 
 def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
@@ -228,6 +265,7 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     return objective.benchmark.final(cell)
 
 
+@checked
 def bind(benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str | None) -> Objective:
     """Tie what the user gave to a benchmark.
 
@@ -240,6 +278,8 @@ def bind(benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str |
         UserError: See `Objective`; or the objective is tied to another benchmark.
     """
     opened = load(benchmark) if isinstance(benchmark, str) else benchmark
+    if not isinstance(opened, Benchmark):
+        raise UserError(f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}.")
     if isinstance(objective, Objective):
         if objective.benchmark.fingerprint != opened.fingerprint or subject_to:
             raise UserError(f"This objective is tied to {objective.benchmark.name} and complete; give its expression.")
@@ -247,6 +287,7 @@ def bind(benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str |
     return Objective(opened.objective if objective is None else objective, opened, subject_to=subject_to)
 
 
+@checked
 def search(
     benchmark: str | Benchmark,
     strategy: StrategyLike = "bo",
@@ -297,6 +338,7 @@ def search(
     return run
 
 
+@checked
 def compare(
     benchmark: str | Benchmark,
     strategies: Sequence[StrategyLike],
@@ -349,6 +391,7 @@ def compare(
     return Comparison(bound, experiment.describe() | {"provenance": provenance()}, made)
 
 
+@checked
 def read_comparison(folder: str | Path, *, benchmark: str | None = None) -> Comparison:
     """Read a stored comparison, finished or not.
 

@@ -43,6 +43,11 @@ class Summary:
         """The summary as a JSON object."""
         return asdict(self) | {"ci95": list(self.ci95)}
 
+    @staticmethod
+    def nothing() -> dict[str, None]:
+        """What stands in its place in JSON where there is no sample."""
+        return dict.fromkeys(("mean", "std", "iqm", "ci95"))
+
 
 def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
     """Summarise a sample; the same seed gives the same interval.

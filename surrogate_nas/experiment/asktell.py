@@ -8,14 +8,15 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from surrogate_nas.arguments import checked
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, hosted, own_cells
+from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, check_call_limit, hosted, introduce
 from surrogate_nas.experiment.ledger import Ledger
 from surrogate_nas.experiment.run import first_cells, strategy_seed
 from surrogate_nas.experiment.several import scalarised
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
-from surrogate_nas.strategies import StrategyLike, resolve
+from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.trial import Request, Trial
 
 
@@ -39,6 +40,7 @@ class AskTell:
         trials: Everything told so far.
     """
 
+    @checked
     def __init__(
         self,
         objective: Objective,
@@ -64,6 +66,8 @@ class AskTell:
         """
         if not isinstance(objective, Objective):
             raise UserError(f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}.")
+        if seed < 0 or first < 0:
+            raise UserError(f"seed and first are whole numbers of at least 0, not {seed} and {first}.")
         self.objective, self.trials = objective, list[Trial]()
         self._space, self._ledger = objective.benchmark.space, Ledger(objective)
         self._first: list[Cell] = first_cells(self._space, first, 0, seed)
@@ -72,7 +76,9 @@ class AskTell:
             "epochs": objective.fidelities,
             "objectives": objective.parts,
         }
-        make = partial(hosted, resolve(strategy), self._space, limit=call_limit_seconds, settings=settings)
+        check_call_limit(call_limit_seconds)
+        introduce(strategy)
+        make = partial(hosted, strategy, self._space, limit=call_limit_seconds, settings=settings)
         root = strategy_seed(0, seed)
         self._stack = ExitStack()
         plain = self._stack.enter_context(make(seed=root))
@@ -95,8 +101,7 @@ class AskTell:
         if self._first:
             asked, self._first = self._first[:n], self._first[n:]
             return asked
-        epochs = self.objective.fidelities if self._strategy.chooses_epochs else ()
-        return own_cells(self._strategy.ask(n), n, self._space, epochs)
+        return self._strategy.ask(n)
 
     def tell(
         self, cell: Cell | str | Request, values: Mapping[str, float] | None = None, *, cost: float = 0.0

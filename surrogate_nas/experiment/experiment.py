@@ -7,17 +7,22 @@ determine. A strategy is asked, validated, charged and told here; it never holds
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from surrogate_nas.arguments import check_fields
+from surrogate_nas.engine import check_engine, run_jobs
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS
+from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, check_call_limit, introduce
 from surrogate_nas.experiment.run import execute_run
-from surrogate_nas.experiment.store import Run, Store
+from surrogate_nas.experiment.runs import OtherHistoryError, Run
+from surrogate_nas.experiment.store import Store
 from surrogate_nas.objective import Objective
-from surrogate_nas.strategies import StrategyLike, label, resolve
+from surrogate_nas.strategies import StrategyLike, label
 
 FIRST_CELLS = 10
 
@@ -38,6 +43,7 @@ class Budget:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.cells is None and self.seconds is None:
             raise UserError("A run needs a budget: a number of cells, or simulated seconds.")
         if self.cells is not None and self.cells < 1:
@@ -75,6 +81,9 @@ class Experiment:
     target: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        if isinstance(self.strategies, str) or not isinstance(self.strategies, Sequence):
+            raise UserError(f"strategies is a list of names or classes, not {self.strategies!r:.80}.")
         if self.runs < 1:
             raise UserError(f"A comparison needs at least 1 run, not {self.runs}.")
         if not self.strategies:
@@ -87,8 +96,9 @@ class Experiment:
             raise UserError(f"A target is a finite score, not {self.target}.")
         if self.seed < 0:
             raise UserError(f"A seed must be at least 0, not {self.seed}.")
+        check_call_limit(self.call_limit_seconds)
         for strategy in self.strategies:
-            resolve(strategy)
+            introduce(strategy)
 
     @property
     def labels(self) -> list[str]:
@@ -113,50 +123,78 @@ class Experiment:
             "target": self.target,
         }
 
-    def execute(self, *, folder: Path | None = None, workers: int = 1, progress: Progress | None = None) -> list[Run]:
+    def execute(
+        self,
+        *,
+        folder: Path | None = None,
+        workers: int = 1,
+        engine: str = "processes",
+        progress: Progress | None = None,
+    ) -> list[Run]:
         """Make every run that the folder does not hold yet, and return all of them.
 
         Args:
             folder: Where results are stored and resumed from; None keeps them in memory.
-            workers: Processes; the results do not depend on it.
+            workers: How many runs at once; the results do not depend on it.
+            engine: Where they are made: a key of `surrogate_nas.engine.ENGINES`.
             progress: Called with (runs done, runs in all).
 
         Returns:
-            By strategy, then by run. A run whose strategy failed carries `Run.failure`.
+            By strategy, then by run. A run whose strategy failed, or whose worker was killed, carries `Run.failure`.
 
         Raises:
             UserError: The folder holds another comparison, or cannot be written.
         """
-        if workers < 1:
-            raise UserError(f"There must be at least 1 worker, not {workers}.")
+        check_engine(engine, workers)
         store = None if folder is None else Store(folder)
-        if store is not None:
-            store.begin(self.describe())
-        jobs = [(strategy, run) for run in range(self.runs) for strategy in self.strategies]
-        done: dict[tuple[str, int], Run] = {}
-        todo = []
-        for strategy, run in jobs:
-            held = store.load(label(strategy), run, self.objective.benchmark.space) if store else None
-            if held is not None and not held.failure:
-                done[label(strategy), run] = held
-                continue
-            if store is not None and held is not None:
-                store.discard(label(strategy), run)
-            todo.append((strategy, run))
-        if progress:
-            progress(len(done), len(jobs))
-        for result in self._results(todo, store, workers):
-            done[result.strategy, result.run] = result
+        with store.locked() if store else nullcontext():
+            if store is not None:
+                store.begin(self.describe())
+            held = self._held(store)
+            done = {key: run for key, run in held.items() if self._is_whole(run)}
+            jobs = [(strategy, run) for run in range(self.runs) for strategy in self.strategies]
+            todo = [
+                (strategy, run, (label(strategy), run) in held)
+                for strategy, run in jobs
+                if (label(strategy), run) not in done
+            ]
             if progress:
                 progress(len(done), len(jobs))
+            for outcome in run_jobs(partial(_execute, self, store), todo, workers=workers, engine=engine):
+                name, run = label(outcome.job[0]), outcome.job[1]
+                lost = f"Strategy {name} failed in run {run}: {outcome.failure}."
+                done[name, run] = Run(name, run, [], 0.0, 0.0, lost) if outcome.failure else outcome.result
+                if progress:
+                    progress(len(done), len(jobs))
         return [done[name, run] for name in self.labels for run in range(self.runs)]
 
-    def _results(self, todo: list[tuple[StrategyLike, int]], store: Store | None, workers: int) -> Iterator[Run]:
-        if workers == 1 or len(todo) < 2:
-            for strategy, run in todo:
-                yield execute_run(self, strategy, run, store)
-            return
-        from joblib import Parallel, delayed
+    def _held(self, store: Store | None) -> dict[tuple[str, int], Run]:
+        """The runs of a folder that have ended; those that failed are forgotten."""
+        held: dict[tuple[str, int], Run] = {}
+        for name in self.labels if store else ():
+            for number in range(self.runs):
+                assert store is not None
+                run = store.load(name, number, self.objective.benchmark.space)
+                if run is not None and run.failure:
+                    store.discard(name, number)
+                elif run is not None:
+                    held[name, number] = run
+        return held
 
-        parallel = Parallel(n_jobs=min(workers, len(todo)), return_as="generator_unordered")
-        yield from parallel(delayed(execute_run)(self, strategy, run, store) for strategy, run in todo)
+    def _is_whole(self, run: Run) -> bool:
+        """Whether a run that has ended need not go on, as it must where the budget was raised."""
+        if self.target is not None and any(t.feasible and t.score <= self.target for t in run.answers):
+            return True
+        return (run.budget_cells, run.budget_seconds) == (self.budget.cells, self.budget.seconds)
+
+
+def _execute(experiment: Experiment, store: Store | None, job: tuple[StrategyLike, int, bool]) -> Run:
+    """Make a run; one whose budget was raised goes on, or starts anew where it now goes another way."""
+    strategy, run, was_ended = job
+    try:
+        return execute_run(experiment, strategy, run, store)
+    except OtherHistoryError:
+        if store is None or not was_ended:
+            raise
+        store.discard(label(strategy), run)
+        return execute_run(experiment, strategy, run, store)

@@ -1,47 +1,66 @@
-"""Strategies that are not to be trusted: their errors and endless loops become one clear failure of their own.
+"""Strategies as a run sees them: whatever goes wrong in one is a `StrategyError` of its own, and every call is limited.
 
-This protects against accidents, not against attack.
+Those that come with the project run here. A stranger's (a file, an entry point, a class from elsewhere) runs in a
+process of its own, where it can exit, hang, print and patch as it likes; only `ask` and `tell` cross, and evaluation
+stays here. This protects against accidents, not against attack.
 """
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.experiment.answers import (
+    DECLARED,
+    Flags,
+    cells_from_json,
+    flags_from_json,
+    flags_of,
+    flags_of_class,
+    own_cells,
+)
+from surrogate_nas.experiment.failure import StrategyError, as_strategy_error, as_text
+from surrogate_nas.experiment.nursery import START_SECONDS
+from surrogate_nas.experiment.parcel import pack
+from surrogate_nas.experiment.process import Child
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.strategies import Strategy
+from surrogate_nas.strategies import ENTRY_POINT_GROUP, Strategy, StrategyLike, is_builtin, known, label, resolve
 from surrogate_nas.trial import Request, Trial
 
 CALL_LIMIT_SECONDS = 600.0
-DECLARED = {"known": "uses_known", "epochs": "chooses_epochs", "objectives": "many_objectives"}
-"""What a strategy may be given beside the space, and the flag by which its class declares that it reads it."""
+_ENTRY = "surrogate_nas.experiment.host:main"
+_LONGEST_ALARM = 1e6
 
 
-class StrategyError(UserError):
-    """A strategy broke its contract, raised, or took too long."""
-
-
-def shown(value: object) -> str:
-    """A stranger's value as a message can quote it, cut to length.
+def check_call_limit(seconds: object) -> None:
+    """Refuse a limit that is none.
 
     Args:
-        value: Anything with a repr.
+        seconds: The longest that one call of a strategy may take.
+
+    Raises:
+        UserError: It is no finite number above 0.
     """
-    try:
-        text = repr(value)
-    except Exception as error:  # noqa: BLE001 - a stranger's repr can raise anything
-        text = f"<a {type(value).__name__} that cannot be printed: {type(error).__name__}>"
-    return text if len(text) < 80 else f"{text[:77]}..."
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise UserError(
+            f"The limit of one call (--call-limit, call_limit_seconds) is a finite number of seconds above 0, "
+            f"not {seconds!r:.80}."
+        )
 
 
 class TimeLimitError(BaseException):
-    """A call took longer than its limit; no plain Exception, so that a stranger's `except Exception` lets it pass."""
+    """A call took longer than its limit; no plain Exception, so that `except Exception` lets it pass."""
 
 
 class Alarm:
@@ -68,132 +87,207 @@ class Alarm:
             seconds: How long from now; 0 for never.
         """
         if self._works:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+            signal.setitimer(signal.ITIMER_REAL, min(seconds, _LONGEST_ALARM))
 
 
-class Hosted:
-    """A strategy as a run sees it: every call is limited in time, and whatever goes wrong is a `StrategyError`.
+class Hosted(ABC):
+    """A strategy, wherever it runs.
 
     Attributes:
+        flags: What it declares.
         seconds: Spent in the strategy so far.
-        batch_size: How many cells it likes to be asked for at once.
-        chooses_epochs: Whether it may ask for other epochs than the objective's.
-        many_objectives: Whether it reads the scores of several objectives.
     """
 
-    def __init__(
-        self,
-        factory: type[Strategy],
-        space: Space,
-        *,
-        seed: int,
-        limit: float,
-        alarm: Alarm,
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Make the strategy.
+    flags: Flags
+    seconds: float = 0.0
+    _epochs: Sequence[int] = ()
+
+    @property
+    def batch_size(self) -> int:
+        """How many cells it likes to be asked for at once."""
+        return self.flags.batch_size
+
+    @property
+    def chooses_epochs(self) -> bool:
+        """Whether it may ask for other epochs than the objective's."""
+        return self.flags.chooses_epochs
+
+    @property
+    def many_objectives(self) -> bool:
+        """Whether it reads the scores of several objectives."""
+        return self.flags.many_objectives
+
+    def give(self, settings: Mapping[str, Any] | None) -> None:
+        """Give it what it declares that it reads (`DECLARED`), before it is asked.
 
         Args:
-            factory: Its class.
-            space: The space that cells come from.
-            seed: The root of its randomness.
-            limit: The longest that one call may take, in seconds.
-            alarm: Interrupts calls.
-            settings: Attributes that a strategy is given where its class declares that it reads them (`DECLARED`).
-
-        Raises:
-            StrategyError: It could not be made.
+            settings: By attribute; those that it does not declare are left out.
         """
-        self.seconds = 0.0
-        self._limit, self._alarm = limit, alarm
-        self._strategy: Strategy = self._call(lambda: factory(space, seed=seed), "was made")
-        self.batch_size: int = self._call(lambda: max(int(self._strategy.batch_size), 1), "gave its batch size")
-        self.chooses_epochs = bool(factory.chooses_epochs)
-        self.many_objectives = bool(factory.many_objectives)
-        for name, value in (settings or {}).items():
-            if getattr(factory, DECLARED[name]):
-                setattr(self._strategy, name, value)
+        wanted = {name: value for name, value in (settings or {}).items() if getattr(self.flags, DECLARED[name])}
+        self._epochs = wanted.get("epochs", ())
+        if wanted:
+            self._set(wanted)
 
-    def ask(self, n: int) -> Any:
-        """What the strategy answers; nothing of it has been checked.
+    @abstractmethod
+    def _set(self, settings: Mapping[str, Any]) -> None: ...
+
+    @abstractmethod
+    def ask(self, n: int) -> list[Cell | Request]:
+        """What it asks for: 1 to `n` of the space's own cells, or requests of them where it chooses epochs.
 
         Args:
             n: The most that it may return.
-        """
-        return self._call(lambda: self._strategy.ask(n), "was asked")
 
+        Raises:
+            StrategyError: It returned something else, raised, took too long, or ended.
+        """
+
+    @abstractmethod
     def tell(self, trials: Sequence[Trial]) -> None:
         """Tell it trials of its own, which it may change.
 
         Args:
             trials: The new ones.
+
+        Raises:
+            StrategyError: It raised, took too long, or ended.
         """
+
+    def _timed(self, function: Callable[[], Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            return function()
+        finally:
+            self.seconds += time.perf_counter() - started
+
+
+class _Inside(Hosted):
+    """A strategy of ours, in this process."""
+
+    def __init__(self, factory: type[Strategy], space: Space, seed: int, limit: float, alarm: Alarm) -> None:
+        self._space, self._limit, self._alarm = space, limit, alarm
+        self._strategy: Strategy = self._call(lambda: factory(space, seed=seed), "was made")
+        self.flags = flags_of(self._strategy)
+
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        for name, value in settings.items():
+            setattr(self._strategy, name, value)
+
+    def ask(self, n: int) -> list[Cell | Request]:
+        asked = self._call(lambda: self._strategy.ask(n), "was asked")
+        return own_cells(asked, n, self._space, self._epochs)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
         self._call(lambda: self._strategy.tell(trials), "was told")
 
     def _call(self, function: Callable[[], Any], when: str) -> Any:
-        started = time.perf_counter()
         try:
             self._alarm.set(self._limit)
-            return function()
+            return self._timed(function)
         except TimeLimitError as error:
             raise StrategyError(f"it took more than {self._limit:g} s when it {when}.") from error
-        except StrategyError:
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code can raise anything
-            raise StrategyError(f"{type(error).__name__} when it {when}: {error}") from error
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one clear line for errors of ours too
+            raise as_strategy_error(error, when, "") from error
         finally:
             self._alarm.set(0)
-            self.seconds += time.perf_counter() - started
+
+
+class _Outside(Hosted):
+    """A stranger's strategy, in a process of its own."""
+
+    def __init__(self, strategy: StrategyLike, space: Space, seed: int, limit: float) -> None:
+        self._space, self._limit = space, limit
+        parcel = pack(space)
+        ours = type(space).__module__.startswith("surrogate_nas.")
+        self.child = Child(_ENTRY, parcel.content if ours else None)
+        try:
+            sent = pack(strategy), None if ours else parcel
+            loaded = self.child.call("load", *sent, limit=max(limit, START_SECONDS), when="was loaded")
+            self.child.file = as_text(loaded.get("file") if isinstance(loaded, dict) else None, 4096)
+            self.flags = flags_from_json(self._call("make", seed, when="was made"))
+        except BaseException:
+            self.child.kill()
+            raise
+
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        parcel = pack(dict(settings), shared=self._space)
+        self.child.call("give", parcel, limit=max(self._limit, START_SECONDS), when="was given what it reads")
+
+    def ask(self, n: int) -> list[Cell | Request]:
+        return cells_from_json(self._call("ask", n, when="was asked"), n, self._space, self._epochs)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        self._call("tell", list(trials), when="was told")
+
+    def _call(self, command: str, *arguments: object, when: str) -> Any:
+        return self._timed(lambda: self.child.call(command, *arguments, limit=self._limit, when=when))
 
 
 @contextmanager
 def hosted(
-    factory: type[Strategy], space: Space, *, seed: int, limit: float, settings: Mapping[str, Any] | None = None
+    strategy: StrategyLike, space: Space, *, seed: int, limit: float, settings: Mapping[str, Any] | None = None
 ) -> Iterator[Hosted]:
     """Make a strategy and let it go at the end.
 
     Args:
-        factory: Its class.
+        strategy: A name, ``file.py:Class``, or a class.
         space: The space that cells come from.
-        seed: The root of its randomness.
+        seed: The root of the strategy's randomness.
         limit: The longest that one call may take, in seconds.
         settings: What it is given where it declares that it reads it.
 
     Raises:
         StrategyError: It could not be made.
     """
-    with Alarm() as alarm:
-        yield Hosted(factory, space, seed=seed, limit=limit, alarm=alarm, settings=settings)
+    if is_builtin(strategy):
+        with Alarm() as alarm:
+            inside = _Inside(resolve(strategy), space, seed, limit, alarm)
+            inside.give(settings)
+            yield inside
+        return
+    outside = _Outside(strategy, space, seed, limit)
+    try:
+        outside.give(settings)
+        yield outside
+        outside.child.end()
+    finally:
+        outside.child.kill()
 
 
-def own_cells(asked: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
-    """The space's own cells for what a strategy returned, in requests where it may choose epochs.
+def introduce(strategy: StrategyLike) -> Flags:
+    """Check that there is such a strategy, without running a stranger's code here, and say what it declares.
 
     Args:
-        asked: What `ask` returned.
-        n: The most that it might.
-        space: The space, where every cell is looked up by its string.
-        epochs: What a request may ask for; none where the strategy does not choose.
+        strategy: A registered name, ``file.py:Class``, or a class.
 
     Raises:
-        StrategyError: It is no list of 1 to `n` cells of the space, or a request is not for these epochs.
+        UserError: There is no such name, file or class, the file fails to import, or it is no strategy.
     """
-    if not isinstance(asked, Sequence) or isinstance(asked, str) or not asked:
-        raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
-    if len(asked) > n:
-        raise StrategyError(f"ask({n}) returned {len(asked)} cells.")
-    return [_own(one, n, space, epochs) for one in asked]
+    if is_builtin(strategy) or not isinstance(strategy, str):
+        return flags_of_class(resolve(strategy))
+    path, separator, _ = strategy.rpartition(":")
+    if not separator and strategy not in {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}:
+        raise unknown("strategy", strategy, known())
+    return _introduced(strategy, _stamp(Path(path)) if separator else ())
 
 
-def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Request:
-    cell = asked.cell if isinstance(asked, Request) else asked
-    if not isinstance(cell, Cell) or cell not in space:
-        raise StrategyError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}.")
-    if not isinstance(asked, Request):
-        return space.cell(cell)
-    if not epochs:
-        raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs: declare chooses_epochs.")
-    if asked.epochs not in epochs:
-        held = ", ".join(map(str, epochs))
-        raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {held}.")
-    return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))
+def _stamp(path: Path) -> tuple[object, ...]:
+    """What changes when a file does."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return ()
+    return str(path.absolute()), status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=64)
+def _introduced(strategy: str, stamp: tuple[object, ...]) -> Flags:  # noqa: ARG001 - a file that changed is read anew
+    child = Child(_ENTRY)
+    try:
+        loaded = child.call("load", pack(strategy), None, limit=START_SECONDS, when="was loaded")
+        return flags_from_json(loaded.get("flags") if isinstance(loaded, dict) else None)
+    except StrategyError as error:
+        told = str(error)
+        raise UserError(told if strategy in told else f"{label(strategy)} cannot be used: {told}") from error
+    finally:
+        child.kill()

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from surrogate_nas.experiment.guard import Hosted, StrategyError, hosted, own_cells
+from surrogate_nas.experiment.failure import StrategyError
+from surrogate_nas.experiment.guard import Hosted, hosted
 from surrogate_nas.experiment.ledger import Asked, Ledger, Outcome
 from surrogate_nas.experiment.several import Scalarised, scalarised
 from surrogate_nas.experiment.store import Run, RunLog, Store
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.strategies import Strategy, StrategyLike, label, resolve
+from surrogate_nas.strategies import StrategyLike, label
 from surrogate_nas.trial import Trial
 
 if TYPE_CHECKING:
@@ -84,20 +85,34 @@ def execute_run(
     with one_thread, store.log(name, run) if store else nullcontext() as log:
         search = _Search(experiment, log, watch)
         started = time.perf_counter()
-        failure = ""
+        failure = trace = ""
         try:
-            search.go(resolve(strategy), run)
+            search.go(strategy, run)
         except StrategyError as error:
-            failure = f"Strategy {name} failed in run {run}: {error}"
+            failure, trace = f"Strategy {name} failed in run {run}: {error}", error.trace
         seconds = time.perf_counter() - started
         epochs = experiment.objective.epochs
-        result = Run(name, run, search.trials, seconds, search.strategy_seconds, failure, epochs)
+        budget = experiment.budget
+        result = Run(
+            name, run, search.trials, seconds, search.strategy_seconds, failure, epochs, budget.cells, budget.seconds
+        )
         if not failure and search.trials and not result.answers:
             missing = f"it asked for no cell after the objective's {epochs} epochs, so it has no answer."
             result = replace(result, failure=f"Strategy {name} failed in run {run}: {missing}")
         if log is not None:
             log.finish(result)
+    if store is not None:
+        _keep(store, name, run, trace)
     return result
+
+
+def _keep(store: Store, name: str, run: int, trace: str) -> None:
+    """Keep the whole traceback of a failure, and none where a run was made anew and went well."""
+    file = f"failures/{name}-{run}.txt"
+    if trace:
+        store.write_text(file, trace)
+    else:
+        (store.folder / file).unlink(missing_ok=True)
 
 
 class _Search:
@@ -113,18 +128,22 @@ class _Search:
         self.space = experiment.objective.benchmark.space
         self.ended = False
 
-    def go(self, factory: type[Strategy], run: int) -> None:
+    def go(self, strategy: StrategyLike, run: int) -> None:
         experiment = self.experiment
         make = partial(
-            hosted, factory, self.space, limit=experiment.call_limit_seconds, settings=self._settings(experiment.hidden)
+            hosted,
+            strategy,
+            self.space,
+            limit=experiment.call_limit_seconds,
+            settings=self._settings(experiment.hidden),
         )
         seed = strategy_seed(experiment.seed, run)
         cells = first_cells(self.space, min(experiment.first_cells, self.left(0)), experiment.seed, run)
-        with make(seed=seed) as plain, scalarised(plain, make, experiment.objective.parts, seed) as strategy:
+        with make(seed=seed) as plain, scalarised(plain, make, experiment.objective.parts, seed) as made:
             try:
-                (self._in_turn if experiment.simulated_workers == 1 else self._side_by_side)(strategy, cells)
+                (self._in_turn if experiment.simulated_workers == 1 else self._side_by_side)(made, cells)
             finally:
-                self.strategy_seconds = strategy.seconds
+                self.strategy_seconds = made.seconds
 
     def _settings(self, hidden: bool) -> dict[str, Any]:
         """What a strategy that declares it is given beside the space."""
@@ -141,7 +160,7 @@ class _Search:
         """One worker: what was asked for together is evaluated one after another and told together."""
         at_once = not self.ledger.objective.benchmark.one_by_one
         while not self.ended and self.left(0) > 0:
-            asked = asked or self._ask(strategy, min(strategy.batch_size, self.left(0)))
+            asked = asked or strategy.ask(min(strategy.batch_size, self.left(0)))
             trials: list[Trial] = []
             for trial in self.ledger.evaluate(asked, self._limit):
                 trials.append(trial)
@@ -160,7 +179,7 @@ class _Search:
         while True:
             while not self.ended and len(running) < workers and self.left(len(running)) > 0:
                 free = min(workers - len(running), self.left(len(running)))
-                queue = queue or self._ask(strategy, free)
+                queue = queue or strategy.ask(free)
                 now, queue = queue[:free], queue[free:]
                 for outcome in self.ledger.look_up(now):
                     if clock + outcome.cost > self._limit:
@@ -182,10 +201,6 @@ class _Search:
     def _limit(self) -> float:
         seconds = self.experiment.budget.seconds
         return float("inf") if seconds is None else seconds
-
-    def _ask(self, strategy: Hosted | Scalarised, n: int) -> list[Asked]:
-        epochs = self.experiment.objective.fidelities if strategy.chooses_epochs else ()
-        return own_cells(strategy.ask(n), n, self.space, epochs)
 
     def _told(self, strategy: Hosted | Scalarised, trials: list[Trial]) -> None:
         if not trials:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from surrogate_nas.experiment.guard import Hosted
-from surrogate_nas.trial import Trial
+from surrogate_nas.space import Cell
+from surrogate_nas.trial import Request, Trial
 
 STRETCH = 10
 """Trials under one set of weights."""
@@ -56,8 +56,8 @@ class Scalarised:
         """Spent in the strategies so far."""
         return self._spent + self._strategy.seconds
 
-    def ask(self, n: int) -> Any:
-        """What the strategy answers, after a change of weights where one is due.
+    def ask(self, n: int) -> list[Cell | Request]:
+        """What the strategy asks for, after a change of weights where one is due.
 
         Args:
             n: The most that it may return.

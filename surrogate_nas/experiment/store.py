@@ -1,161 +1,34 @@
-"""Results: an append-only, crash-safe store of trials, from which everything that is reported can be recomputed.
+"""Results: an append-only, locked, sealed, crash-safe store, from which everything that is reported can be recomputed.
 
 A folder holds ``experiment.json`` (what was compared, under which fingerprint, with which versions) and
-``runs/STRATEGY-RUN.jsonl``: one line a trial, in the order of evaluation, and a last line when the run has ended.
-A line that a crash tore is dropped; an unfinished run is replayed by its strategy and continued.
+``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.experiment.runs`). A line that a crash tore is dropped; an unfinished
+run is replayed by its strategy and continued; anything else that is not as it was written is refused.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import platform
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.files import replacing
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.trial import Trial
+from surrogate_nas.experiment.runs import Run, RunLog, read_run
+from surrogate_nas.files import locked, replacing
+from surrogate_nas.space import Space
 
-if TYPE_CHECKING:
-    import pandas
+__all__ = ["VERSION", "Run", "RunLog", "Store", "provenance"]
 
-VERSION = 1
-_VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py", "joblib")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One strategy's search with one seed.
-
-    Attributes:
-        strategy: The label of the strategy.
-        run: The number of the run, which seeds it and pairs it with the same run of other strategies.
-        trials: In the order of evaluation.
-        real_seconds: Wall-clock seconds of strategy and evaluation together.
-        strategy_seconds: Those spent in `ask` and `tell`.
-        failure: What went wrong, or empty.
-        epochs: The objective's own; only trials after these can be the answer. None where training plays no part.
-    """
-
-    strategy: str
-    run: int
-    trials: Sequence[Trial] = field(repr=False)
-    real_seconds: float
-    strategy_seconds: float
-    failure: str = ""
-    epochs: int | None = None
-
-    @property
-    def answers(self) -> list[Trial]:
-        """The trials after the objective's own epochs."""
-        return [trial for trial in self.trials if trial.epochs == self.epochs]
-
-    @property
-    def scores(self) -> NDArray[np.float64]:
-        """Score of every trial."""
-        return np.array([trial.score for trial in self.trials])
-
-    @property
-    def incumbent(self) -> Trial:
-        """The best trial of the whole history after the objective's own epochs, the earliest among equals."""
-        return min(self.answers, key=lambda trial: trial.score)
-
-    def to_frame(self) -> pandas.DataFrame:
-        """Every trial as a row: strategy, run, the trial's fields, and its metrics by name."""
-        import pandas
-
-        rows = []
-        for trial in self.trials:
-            row = {"strategy": self.strategy, "run": self.run, **_to_json(trial)}
-            rows.append({**{name: value for name, value in row.items() if name != "values"}, **trial.values})
-        return pandas.DataFrame(rows)
-
-    @property
-    def simulated_seconds(self) -> float:
-        """What all trials cost, in seconds, or in queries where the benchmark counts those."""
-        return sum(trial.cost_seconds for trial in self.trials)
-
-
-class RunLog:
-    """The file of one run, open for appending.
-
-    Attributes:
-        known: How many trials the file held when it was opened; they are not written again.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Open or make the file, dropping a torn last line.
-
-        Args:
-            path: The file.
-
-        Raises:
-            UserError: It cannot be written.
-        """
-        self.path = path
-        lines, length = _whole_lines(path)
-        self._known = [json.loads(line) for line in lines]
-        self.known = len(self._known)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: TextIO = path.open("a", encoding="utf-8")
-            os.truncate(path, length)
-        except OSError as error:
-            raise _cannot_write(path, error) from error
-
-    def append(self, trials: Sequence[Trial]) -> None:
-        """Write trials that the file does not hold yet, and hold those that it does against them.
-
-        Args:
-            trials: The next trials of the run.
-
-        Raises:
-            UserError: The disk is full, or the file holds another history.
-        """
-        for trial in trials:
-            if trial.index < self.known:
-                if self._known[trial.index] != json.loads(json.dumps(_to_json(trial))):
-                    raise UserError(
-                        f"{self.path} holds another history, made by another version. Delete it and run again."
-                    )
-            else:
-                self._write(_to_json(trial))
-
-    def finish(self, run: Run) -> None:
-        """Write the last line, which marks the run as ended.
-
-        Args:
-            run: The ended run.
-        """
-        self._write(
-            {
-                "end": len(run.trials),
-                "real_seconds": run.real_seconds,
-                "strategy_seconds": run.strategy_seconds,
-                "failure": run.failure,
-                "epochs": run.epochs,
-            }
-        )
-
-    def _write(self, content: dict[str, Any]) -> None:
-        try:
-            self._file.write(json.dumps(content) + "\n")
-            self._file.flush()
-        except OSError as error:
-            raise _cannot_write(self.path, error) from error
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+VERSION = 2
+_VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
+_GROWING = {"strategies", "runs", "budget"}
+_MOVING = {"objective", "with"}
+"""What the fingerprint covers already; files may move."""
 
 
 class Store:
@@ -173,10 +46,25 @@ class Store:
     def _description(self) -> Path:
         return self.folder / "experiment.json"
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder, which is made if need be, for this process alone; waits for another one.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"Cannot write {self.folder}: {error.strerror or error}.") from error
+        with locked(self.folder):
+            yield
+
     def begin(self, experiment: dict[str, Any]) -> None:
         """Write what is compared, or check that the folder holds the same comparison.
 
-        A folder may be extended by further strategies and runs; everything else must agree.
+        A folder may be extended by further strategies and runs and a larger budget; everything else must agree. What it
+        was begun with stays; each extension is noted with the versions that made it.
 
         Args:
             experiment: The description, with ``fingerprint``, ``strategies`` and ``runs``.
@@ -184,16 +72,25 @@ class Store:
         Raises:
             UserError: The folder holds another comparison, or cannot be written.
         """
-        merged = dict(experiment)
+        now = provenance()
+        merged = experiment | {"version": VERSION, "provenance": now, "extensions": []}
         if self._description.is_file():
             held = self.read()
             _check_same(held, experiment, self.folder)
-            merged["strategies"] = [*held["strategies"]] + [
-                s for s in experiment["strategies"] if s not in held["strategies"]
-            ]
-            merged["runs"] = max(held["runs"], experiment["runs"])
-        merged |= {"version": VERSION, "provenance": provenance()}
-        self.write_json("experiment.json", merged)
+            added = [name for name in experiment["strategies"] if name not in held["strategies"]]
+            merged |= {
+                "strategies": [*held["strategies"], *added],
+                "runs": max(held["runs"], experiment["runs"]),
+                "provenance": held["provenance"],
+                "extensions": held["extensions"],
+            }
+            before = [{"provenance": held["provenance"]}, *held["extensions"]][-1]["provenance"]
+            if any(merged[key] != held[key] for key in _GROWING) or now != before:
+                grown = {key: merged[key] for key in _GROWING}
+                merged["extensions"] = [*held["extensions"], {**grown, "provenance": now}]
+        merged = json.loads(json.dumps(merged))
+        self.write_json("experiment.json", {**merged, "check": _check(merged)})
+        self.__dict__.pop("_root", None)
 
     def read(self) -> dict[str, Any]:
         """What is compared.
@@ -201,17 +98,25 @@ class Store:
         Raises:
             UserError: The folder holds no comparison, or a damaged one.
         """
+        path = self._description
         try:
-            content: dict[str, Any] = json.loads(self._description.read_text(encoding="utf-8"))
+            content = json.loads(path.read_bytes())
         except OSError as error:
             raise UserError(f"{self.folder} holds no comparison: {error.strerror}.") from error
-        except ValueError as error:
-            raise UserError(f"{self._description} is damaged: {error}.") from error
-        found = content.get("version") if isinstance(content, dict) else None
-        if found != VERSION:
-            raise UserError(f"{self._description} is of version {found}, not {VERSION}.")
-        if missing := sorted({"fingerprint", "benchmark", "objective", "strategies", "runs"} - content.keys()):
-            raise UserError(f"{self._description} is damaged: it says nothing of {', '.join(missing)}.")
+        except (ValueError, RecursionError) as error:
+            raise _damaged(path, "it is no JSON") from error
+        if not isinstance(content, dict):
+            raise _damaged(path, "it holds no names")
+        if content.get("version") != VERSION:
+            raise UserError(
+                f"{path} is of version {str(content.get('version'))[:20]}, not {VERSION}. Run the comparison again in "
+                "another folder."
+            )
+        check = content.pop("check", None)
+        if check != _check(content):
+            raise _damaged(path, "it is not as it was written")
+        if wrong := sorted(name for name, is_right in _RIGHT.items() if not is_right(content.get(name))):
+            raise _damaged(path, f"it says nothing sensible of {', '.join(wrong)}")
         return content
 
     def write_json(self, name: str, content: Any) -> None:
@@ -248,6 +153,12 @@ class Store:
         """
         return self.folder / "runs" / f"{strategy}-{run}.jsonl"
 
+    @cached_property
+    def _root(self) -> str:
+        """What every seal of this comparison begins with, so that no other's file is taken for one of its own."""
+        held = self.read()
+        return " ".join(str(held.get(name)) for name in ("version", "fingerprint", "seed", "first_cells"))
+
     @contextmanager
     def log(self, strategy: str, run: int) -> Iterator[RunLog]:
         """Open a run's file for appending.
@@ -256,11 +167,14 @@ class Store:
             strategy: The strategy's label.
             run: The number of the run.
         """
-        log = RunLog(self.path(strategy, run))
+        log = RunLog(self.path(strategy, run), f"{self._root} {strategy} {run}")
         try:
             yield log
-        finally:
-            log.close()
+        except BaseException:
+            with suppress(UserError):  # a full disk is told once
+                log.close()
+            raise
+        log.close()
 
     def discard(self, strategy: str, run: int) -> None:
         """Forget a run, so that it starts anew.
@@ -282,23 +196,7 @@ class Store:
         Raises:
             UserError: The file is damaged.
         """
-        path = self.path(strategy, run)
-        lines, _ = _whole_lines(path, with_end=True)
-        if not lines:
-            return None
-        try:
-            content = [json.loads(line) for line in lines]
-            end = content.pop()
-            if "end" not in end:
-                return None
-            trials = [_from_json(entry, space.parse) for entry in content]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged ({error}). Delete it and run again.") from error
-        if len(trials) != end["end"]:
-            raise UserError(
-                f"{path} is damaged: it holds {len(trials)} of {end['end']} trials. Delete it and run again."
-            )
-        return Run(strategy, run, trials, end["real_seconds"], end["strategy_seconds"], end["failure"], end["epochs"])
+        return read_run(self.path(strategy, run), f"{self._root} {strategy} {run}", strategy, run, space)
 
 
 def provenance() -> dict[str, Any]:
@@ -313,53 +211,56 @@ def provenance() -> dict[str, Any]:
     }
 
 
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _are_labels(value: Any) -> bool:
+    """Whether these are different names that can stand in a file's name, and there is one."""
+    if not _are_names(value) or not value or len(set(value)) < len(value):
+        return False
+    return all(name and not set(name) & {"/", "\\", "\0"} for name in value)
+
+
+_RIGHT: dict[str, Callable[[Any], bool]] = {
+    "fingerprint": lambda value: isinstance(value, str),
+    "benchmark": lambda value: isinstance(value, str),
+    "with": _are_names,
+    "objective": lambda value: isinstance(value, dict) and isinstance(value.get("expression"), str),
+    "strategies": _are_labels,
+    "runs": lambda value: _is_count(value) and value > 0,
+    "budget": lambda value: isinstance(value, dict) and {*value} == {"cells", "seconds"},
+    "seed": _is_count,
+    "first_cells": _is_count,
+    "provenance": lambda value: isinstance(value, dict),
+    "extensions": lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value),
+}
+
+
+def _check(content: dict[str, Any]) -> str:
+    """A digest of everything in a description."""
+    return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _damaged(path: Path, reason: str) -> UserError:
+    return UserError(f"{path} is damaged: {reason}. Run the comparison again in another folder.")
+
+
 def _check_same(held: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
-    for key in wanted.keys() - {
-        "strategies",
-        "runs",
-        "objective",
-        "with",
-    }:  # files may move
+    for unit, limit in wanted["budget"].items():
+        before = held["budget"][unit]
+        if (limit is None) != (before is None) or (limit is not None and limit < before):
+            raise UserError(
+                f"{folder} holds a comparison with a budget of {before} {unit}, now {limit}; it can only be raised. "
+                "Choose another folder."
+            )
+    for key in wanted.keys() - _GROWING - _MOVING:
         if held.get(key) != wanted[key]:
             raise UserError(
                 f"{folder} holds another comparison ({key} {held.get(key)}, now {wanted[key]}); "
                 "results of two are never mixed. Choose another folder."
             )
-
-
-def _whole_lines(path: Path, *, with_end: bool = False) -> tuple[list[str], int]:
-    """The whole lines of a file, and their length in bytes; the ending line only on request."""
-    if not path.is_file():
-        return [], 0
-    content = path.read_bytes()
-    content = content[: content.rfind(b"\n") + 1]
-    lines = content.decode("utf-8", errors="replace").splitlines()
-    if lines and lines[-1].startswith('{"end"') and not with_end:
-        content = content[: len(content) - len(lines.pop()) - 1]
-    return lines, len(content)
-
-
-def _to_json(trial: Trial) -> dict[str, Any]:
-    return {
-        "index": trial.index,
-        "cell": trial.cell.text,
-        "score": trial.score,
-        "loss": trial.loss,
-        "penalty": trial.penalty,
-        "feasible": trial.feasible,
-        "epochs": trial.epochs,
-        "cost_seconds": trial.cost_seconds,
-        "values": trial.values,
-        "started": trial.started,
-        "finished": trial.finished,
-        "scores": trial.scores,
-    }
-
-
-def _from_json(entry: dict[str, Any], parse: Any) -> Trial:
-    cell: Cell = parse(entry["cell"])
-    return Trial(**(entry | {"cell": cell, "scores": tuple(entry["scores"])}))
-
-
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(f"Cannot write {path}: {error.strerror or error}. What was finished is kept; run again to go on.")

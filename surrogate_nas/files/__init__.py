@@ -1,7 +1,9 @@
-"""Files: where they live, how one is replaced whole, and the journal of long work."""
+"""Files: where they live, how one is replaced whole, locks, the journal of long work, and how its progress is told."""
 
 from surrogate_nas.files.home import HOME_VARIABLE, home, shipped, table_path
 from surrogate_nas.files.journal import Journal
+from surrogate_nas.files.locks import locked
+from surrogate_nas.files.progress import ProgressLines
 from surrogate_nas.files.replacing import replacing
 
-__all__ = ["HOME_VARIABLE", "Journal", "home", "replacing", "shipped", "table_path"]
+__all__ = ["HOME_VARIABLE", "Journal", "ProgressLines", "home", "locked", "replacing", "shipped", "table_path"]

@@ -7,13 +7,34 @@ from pathlib import Path
 
 import platformdirs
 
+from surrogate_nas.errors import UserError
+
 HOME_VARIABLE = "SURROGATE_NAS_HOME"
 
 
 def home() -> Path:
-    """The folder of fetched and imported data: ``SURROGATE_NAS_HOME``, or the user's data folder."""
+    """The folder of fetched and imported data: ``SURROGATE_NAS_HOME``, or the user's data folder.
+
+    Raises:
+        UserError: It names the home of a user that there is not.
+    """
     chosen = os.environ.get(HOME_VARIABLE)
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("surrogate_nas"))
+    return expanded(chosen) if chosen else Path(platformdirs.user_data_dir("surrogate_nas"))
+
+
+def expanded(path: str) -> Path:
+    """A path as a user writes it, with ``~`` for a home folder.
+
+    Args:
+        path: Such as ``~/data``.
+
+    Raises:
+        UserError: There is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path} names the home of a user that there is not; write the path out.") from error
 
 
 def table_path(name: str) -> Path:

@@ -1,17 +1,20 @@
-"""A file of JSON lines that grows while long work goes on and survives any crash.
+"""A file of sealed lines that grows while long work goes on and survives any crash.
 
-The first line says what the work is; another work's file is never continued. A line that a crash tore is dropped.
+The first line says what the work is; another work's file is never continued, nor a damaged one. A line that a crash
+tore is dropped. One process writes at a time; a second one waits.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files.chain import Chain, DamagedError
+
+_ROOT = "journal 1"
 
 
 class Journal:
@@ -37,26 +40,25 @@ class Journal:
         self.path = path
         self.header: dict[str, Any] = json.loads(json.dumps({"settings": settings, **(notes or {})}))
         self.entries: list[Any] = []
-        self._file: BinaryIO | None = None
+        self._chain: Chain | None = None
         if path is None:
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            content = path.read_bytes() if path.exists() else b""
-            whole = content[: content.rfind(b"\n") + 1]
-            if whole:
-                self._read(whole)
-            self._file = path.open("ab")
-            os.truncate(path, len(whole))
+            self._chain = Chain(path, _ROOT, self._accept)
+            if not self._chain.entries:
+                self._chain.append(self.header)
+        except DamagedError as error:
+            raise self.damaged(error) from error
         except OSError as error:
             raise self._cannot_write(error) from error
-        if not whole:
-            self._write(self.header)
 
-    def _read(self, whole: bytes) -> None:
+    def _accept(self, lines: list[dict[str, Any]]) -> int:
+        if not lines:
+            return 0
         wanted = self.header["settings"]
         try:
-            self.header, *self.entries = [json.loads(line) for line in whole.splitlines()]
+            self.header = lines[0]
+            self.entries = [line["entry"] for line in lines[1:]]
             held = dict(self.header["settings"])
         except (ValueError, KeyError, TypeError) as error:
             raise self.damaged(error) from error
@@ -66,6 +68,7 @@ class Journal:
                 f"{self.path} holds interrupted work with other settings ({differing}). "
                 "Finish that, delete it, or choose another place."
             )
+        return len(lines)
 
     def damaged(self, error: Exception) -> UserError:
         """What to raise where a line is not what it should be.
@@ -76,7 +79,7 @@ class Journal:
         return UserError(f"{self.path} is damaged ({error}). Delete it to begin anew.")
 
     def append(self, entry: Any) -> None:
-        """Add a line.
+        """Add a line, which is safe on the disk a fifth of a second later or when the journal is closed.
 
         Args:
             entry: Anything that JSON can hold.
@@ -84,27 +87,31 @@ class Journal:
         Raises:
             UserError: The disk is full.
         """
-        self._write(entry)
+        if self._chain is not None:
+            try:
+                self._chain.append({"entry": entry})
+            except OSError as error:
+                raise self._cannot_write(error) from error
         self.entries.append(entry)
-
-    def _write(self, content: Any) -> None:
-        if self._file is None:
-            return
-        try:
-            self._file.write(json.dumps(content).encode() + b"\n")
-            self._file.flush()
-        except OSError as error:
-            raise self._cannot_write(error) from error
 
     def _cannot_write(self, error: OSError) -> UserError:
         return UserError(f"Cannot write {self.path}: {error.strerror or error}. What was finished is kept.")
 
     def close(self) -> None:
-        """Close the file; where nothing was added to its first line, remove it."""
-        if self.path is not None and self._file is not None:
-            self._file.close()
+        """Close the file; where nothing was added to its first line, remove it.
+
+        Raises:
+            UserError: The disk is full.
+        """
+        if self._chain is None or self.path is None:
+            return
+        chain, self._chain = self._chain, None
+        try:
             if not self.entries:
                 self.path.unlink(missing_ok=True)
+            chain.close()
+        except OSError as error:
+            raise self._cannot_write(error) from error
 
     def __enter__(self) -> Self:
         return self

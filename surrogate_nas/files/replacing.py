@@ -1,4 +1,4 @@
-"""A file that is either whole or as it was before, whatever happens in between."""
+"""A file that is either whole or as it was before, whatever happens in between, a power cut included."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files.durable import sync_path
 
 
 @contextmanager
@@ -28,7 +29,9 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary = Path(file.name)
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        sync_path(temporary)
         os.replace(temporary, path)
+        sync_path(path.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"Cannot write {path}: {reason}. Nothing was changed there.") from error

@@ -2,6 +2,7 @@
 
 from surrogate_nas.hardware.card import device_card
 from surrogate_nas.hardware.latency import Protocol
-from surrogate_nas.hardware.measure import Measured, draw_cells, measure
+from surrogate_nas.hardware.measure import draw_cells, measure
+from surrogate_nas.hardware.measured import Measured
 
 __all__ = ["Measured", "Protocol", "device_card", "draw_cells", "measure"]

@@ -26,6 +26,7 @@ from surrogate_nas.network import Network
 from surrogate_nas.training.machine import device_named
 
 FEWEST_WARM_UPS, FEWEST_REPEATS = 10, 50
+MOST_EXAMPLES = 10**12
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,13 @@ class Protocol:
     warm_up_seconds: float = 0.005
 
     def __post_init__(self) -> None:
+        numbers = (self.threads, self.batch, self.rounds, self.repeats, self.warm_ups)
+        if not all(isinstance(number, int) for number in numbers):
+            raise UserError(f"Threads, batch, rounds, repeats and warm-ups are whole numbers, not {numbers!r:.200}.")
         if not 1 <= self.threads <= usable_cores():
             raise UserError(f"There can be 1 to {usable_cores()} threads here, not {self.threads}.")
-        if self.batch < 1:
-            raise UserError(f"A batch holds at least 1 example, not {self.batch}.")
+        if not 1 <= self.batch <= MOST_EXAMPLES:
+            raise UserError(f"A batch holds at least 1 example, and at most {MOST_EXAMPLES:,}, not {self.batch}.")
         if self.warm_ups < FEWEST_WARM_UPS or self.rounds * self.repeats < FEWEST_REPEATS:
             raise UserError(
                 f"A latency needs at least {FEWEST_WARM_UPS} warm-ups and {FEWEST_REPEATS} timed repeats, "

@@ -11,7 +11,7 @@ class Network:
 
     Attributes:
         classes: Outputs of the linear layer.
-        channels: Channels of the first stage, C; without meaning for the macro space, as is N.
+        channels: Channels of the first stage, C; without meaning where a cell is the whole network, as is N.
         cells_per_stage: Cells in each of the three stages, N.
         image_size: Height and width of the input, or the length of a one-dimensional one.
         input_channels: Channels of the input.

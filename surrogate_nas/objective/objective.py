@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.base import Measurement
 from surrogate_nas.benchmarks.free import Free
 from surrogate_nas.errors import UserError
+from surrogate_nas.notebook import html_table
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact
 from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.parser import parse, parse_several
@@ -91,6 +93,7 @@ class Objective:
         [100.0, 344346.0]
     """
 
+    @checked
     def __init__(
         self,
         expression: str | Expression | Sequence[Expression],
@@ -194,6 +197,14 @@ class Objective:
 
     def __repr__(self) -> str:
         return f"<Objective {str(self)!r} on {self.benchmark.name}>"
+
+    def _repr_html_(self) -> str:
+        """The objective in a notebook: its terms with their constants."""
+        rows = [
+            (t.name, "L" if t.is_loss else "R", t.weight, f"{t.divisor:,.6g}", t.divisor_meaning) for t in self.terms
+        ]
+        heads = ("term", "part of", "weight", "divisor", "divisor is")
+        return html_table(f"minimise {self}", heads, rows, f"on {self.benchmark.name}, fingerprint {self.fingerprint}")
 
     def part_text(self, part: int) -> str:
         """One of several objectives as an expression, without limits.
@@ -360,9 +371,9 @@ class Objective:
         return self.look_up(listed(self.benchmark.space))[1]
 
     def optimum(self) -> float | None:
-        """The best score of the space; None where it is undefined."""
+        """The best score of the space; None where it is undefined, as where no cell is feasible."""
         scores = self.over_space()
-        return None if scores is None else float(scores.score.min())
+        return None if scores is None or not scores.feasible.any() else float(scores.score.min())
 
 
 def _parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]:

@@ -8,20 +8,27 @@ Two sets of test cells, never mixed. HELP's public code draws the measured cells
 order and tests on the 1,000 after them, both without the fastest and the slowest tenth on that device: fewer
 extremes, so lower ρ. And the whole space: any cells measured, all others foreseen. There, the 23 devices that are
 held are each foreseen too, from those that share no chip with it.
+
+A setting on a device is one job; finished ones are kept in ``scores.jsonl``, so that an interrupted run goes on where
+it was. All numbers but the seconds are the same for any number of workers.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas import __version__
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.pictures import draw_latency
 from surrogate_nas.papers.rows import PaperResult, Row
 from surrogate_nas.space import listed
@@ -31,9 +38,8 @@ from surrogate_nas.surrogates.latency import KnownDevices, Latency
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
-Columns = dict[str, Floats]
-"""Latencies of the whole space by device."""
 
+_BENCH, _PREFIX = "nb201-cifar10", "latency@"
 UNSEEN = ("titan_rtx_256", "gold_6226", "pixel2", "raspi4", "eyeriss", "fpga")
 HELP_POOL = ("1080ti_1", "1080ti_32", "1080ti_256", "silver_4114", "samsung_a50", "pixel3", "essential_ph_1")
 """HELP's meta-training devices but two, ``silver_4210r`` and ``samsung_s7``, which the public data lacks."""
@@ -69,12 +75,22 @@ _NO_TIME_MS = 1.0
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to foresee: a model, and the cells that are measured on the new device and tested."""
+    """One way to foresee: a model with the devices that it knows, and the cells that are measured and tested.
+
+    Attributes:
+        title: The method in the table.
+        cells: How many are measured on the new device.
+        whole: Test on all other cells of the space; otherwise HELP's protocol.
+        known: The devices that were measured before.
+        model: Its name.
+        chosen: Whether the model chooses the cells.
+    """
 
     title: str
-    model: Surrogate
     cells: int
-    whole: bool
+    whole: bool = False
+    known: tuple[str, ...] = ()
+    model: str = "latency"
     chosen: bool = False
 
     @property
@@ -83,35 +99,67 @@ class Setting:
         return self.chosen or not self.whole and self.cells >= _MOST_TRIMMED
 
 
-def latency(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:  # noqa: ARG001
-    """Table 3 of HELP, and all devices that are held.
+SETTINGS = (
+    *(Setting(f"ours, {size} cells", size, known=HELP_POOL) for size in SIZES),
+    Setting("ours without known devices, 10 cells", 10),
+    Setting("ridge on operation counts, 10 cells", 10, model="ridge"),
+    *(Setting(f"ours, {size} cells{WHOLE}", size, whole=True, known=HELP_POOL) for size in (*SIZES, 156)),
+    Setting(f"ours, 10 chosen cells{WHOLE}", 10, whole=True, known=HELP_POOL, chosen=True),
+    Setting(f"ours without known devices, 10 cells{WHOLE}", 10, whole=True),
+    Setting(f"ridge on operation counts, 10 cells{WHOLE}", 10, whole=True, model="ridge"),
+)
+"""On the six unseen devices."""
+_OTHER_SIZES = (10, 900)
+
+
+class Job(NamedTuple):
+    """A setting on a device, with draws of the measured cells."""
+
+    setting: Setting
+    device: str
+    runs: int
+
+    @property
+    def name(self) -> str:
+        """What the result depends on, in words."""
+        return f"{self.setting.title} | {self.device} | {self.runs}"
+
+
+def latency(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
+    """Table 3 of HELP, and all devices that are held; may be interrupted and called again.
 
     Args:
         runs: Draws of measured cells a device and size, 10 if None.
-        workers: Without meaning here: one process takes a minute or two.
-        folder: Where the picture goes.
-        progress: Called with (parts done, parts in all).
+        workers: Processes.
+        folder: Where the picture and the finished scores go.
+        progress: Called with (jobs done, jobs in all).
     """
     started = time.perf_counter()
+    bench, devices = load(_BENCH), _devices()
     wanted = _RUNS if runs is None else runs
-    bench = load("nb201-cifar10")
-    columns = {m.name[8:]: bench.column(m.name) for m in bench.metrics if m.name.startswith("latency@")}
-    settings, pools = _settings(bench, columns), sorted({chip(device) for device in columns})
-    total = len(settings) + len(pools)
-    rows = list(_published_rows(bench, columns))
-    for done, setting in enumerate(settings):
-        _tell(progress, done, total)
-        rows += _six_rows(bench, columns, setting, wanted)
-    other: list[Row] = []
-    for done, pool in enumerate(pools):
-        _tell(progress, len(settings) + done, total)
-        other += _chip_rows(bench, columns, pool, wanted)
-    rows += [*sorted(other, key=lambda row: (row.method, row.dataset)), *_overall_rows(other)]
-    _tell(progress, total, total)
+    six = [Job(setting, device, wanted) for setting in SETTINGS for device in UNSEEN]
+    others = [Job(setting, device, wanted) for device in sorted(devices, key=chip) for setting in _of_others(device)]
+    settings = {
+        "version": __version__, "benchmark": bench.fingerprint,
+        "models": {name: make_model(name, "cost").settings() for name in ("latency", "ridge")},
+    }  # fmt: skip
+    jobs = {job.name: job for job in (*six, *others)}
+    found = results_of(_scores, jobs, folder / "scores.jsonl", settings, workers=workers, progress=progress)
+    scores = {jobs[name]: np.array(result) for name, result in found.items()}
+    rows = list(_published_rows(bench))
+    for setting in SETTINGS:
+        rows += _six_rows(setting, {job.device: scores[job] for job in six if job.setting == setting})
+    each = [row for job in others for row in _other_rows(job, scores[job])]
+    rows += [*sorted(each, key=lambda row: (row.method, row.dataset)), *_overall_rows(each)]
     draw_latency(rows, folder / "latency.png", UNSEEN, _MEAN)
     return PaperResult(
-        "Latency on unseen devices: HELP (NeurIPS 2021), table 3", rows, time.perf_counter() - started, _notes(columns)
+        "Latency on unseen devices: HELP (NeurIPS 2021), table 3", rows, time.perf_counter() - started, _notes(bench)
     )
+
+
+def _devices() -> list[str]:
+    """All devices that are held."""
+    return [m.name.removeprefix(_PREFIX) for m in load(_BENCH).metrics if m.name.startswith(_PREFIX)]
 
 
 def chip(device: str) -> str:
@@ -124,15 +172,31 @@ def chip(device: str) -> str:
     return _CHIPS.get(family, device)
 
 
-def known_devices(bench: Benchmark, columns: Columns, devices: Sequence[str]) -> KnownDevices:
+def known_devices(bench: Benchmark, devices: Sequence[str]) -> KnownDevices:
     """Measurements of the first 900 cells on each of some devices.
 
     Args:
-        bench: Whose space the columns follow.
-        columns: Latencies of the whole space by device.
+        bench: Which has them.
         devices: Which to know.
     """
-    return {device: (listed(bench.space)[:_KNOWN_CELLS], columns[device][:_KNOWN_CELLS]) for device in devices}
+    cells = listed(bench.space)[:_KNOWN_CELLS]
+    return {device: (cells, _latencies(bench, device)[:_KNOWN_CELLS]) for device in devices}
+
+
+def _latencies(bench: Benchmark, device: str) -> Floats:
+    """Of the whole space, in ms."""
+    return bench.column(f"{_PREFIX}{device}")
+
+
+@lru_cache(maxsize=4)
+def _model(name: str, known: tuple[str, ...]) -> Surrogate:
+    """A model that has learned from the known devices, once a process."""
+    if not known:
+        return make_model(name, "cost")
+    bench = load(_BENCH)
+    model = Latency("cost", known=known_devices(bench, known))
+    model.prior(bench.space)
+    return model
 
 
 def split(latencies: Floats, cells: int, run: int, *, whole: bool) -> tuple[Indices, Indices]:
@@ -158,14 +222,19 @@ def _middle(latencies: Floats, start: int, stop: int) -> Indices:
     return order[int(_TRIMMED * len(order)) : int((1 - _TRIMMED) * len(order))]
 
 
-def score(bench: Benchmark, latencies: Floats, setting: Setting, runs: int) -> Floats:
+def _scores(job: Job) -> list[list[float]]:
+    """What `score` finds, as JSON holds it."""
+    found: list[list[float]] = score(job.setting, job.device, job.runs).tolist()
+    return found
+
+
+def score(setting: Setting, device: str, runs: int) -> Floats:
     """Foresee one device from some of its cells.
 
     Args:
-        bench: Whose space the latencies follow.
-        latencies: Of the whole space, in ms.
         setting: The model, fitted anew in every run, and its cells.
-        runs: Draws of them; 1 where the cells are always the same.
+        device: The new device.
+        runs: Draws of the measured cells; 1 where they are always the same.
 
     Returns:
         Shape ``(runs, 4)``: Spearman's ρ, the share within ±10 % of the measured latency, the share inside the
@@ -173,15 +242,16 @@ def score(bench: Benchmark, latencies: Floats, setting: Setting, runs: int) -> F
     """
     from scipy.stats import spearmanr
 
-    space, found = listed(bench.space), []
+    bench, model, found = load(_BENCH), _model(setting.model, setting.known), []
+    space, latencies = listed(bench.space), _latencies(bench, device)
     for run in range(1 if setting.fixed else runs):
         measured, tested = split(latencies, setting.cells, run, whole=setting.whole)
-        if setting.chosen and isinstance(setting.model, Latency):
-            measured = np.array([cell.index for cell in setting.model.choose(space, setting.cells)])
+        if setting.chosen and isinstance(model, Latency):
+            measured = np.array([cell.index for cell in model.choose(space, setting.cells)])
             tested = np.setdiff1d(np.arange(len(space)), measured)
         started = time.perf_counter()
-        setting.model.fit([space[int(i)] for i in measured], latencies[measured])
-        mean, std = (values[tested] for values in setting.model.predict(space))
+        model.fit([space[int(i)] for i in measured], latencies[measured], space)
+        mean, std = (values[tested] for values in model.predict(space))
         seconds = time.perf_counter() - started
         error, truth = np.abs(mean - latencies[tested]), latencies[tested]
         rho = float(spearmanr(mean, truth).statistic)
@@ -189,28 +259,23 @@ def score(bench: Benchmark, latencies: Floats, setting: Setting, runs: int) -> F
     return np.array(found)
 
 
-def _settings(bench: Benchmark, columns: Columns) -> list[Setting]:
-    taught = make_model("latency", "cost", known=known_devices(bench, columns, HELP_POOL))
-    untaught, ridge = make_model("latency", "cost"), make_model("ridge", "cost")
+def _of_others(device: str) -> list[Setting]:
+    """A device foreseen from those of all other chips."""
+    known = tuple(other for other in _devices() if chip(other) != chip(device))
     return [
-        *(Setting(f"ours, {size} cells", taught, size, whole=False) for size in SIZES),
-        Setting("ours without known devices, 10 cells", untaught, 10, whole=False),
-        Setting("ridge on operation counts, 10 cells", ridge, 10, whole=False),
-        *(Setting(f"ours, {size} cells{WHOLE}", taught, size, whole=True) for size in (*SIZES, 156)),
-        Setting(f"ours, 10 chosen cells{WHOLE}", taught, 10, whole=True, chosen=True),
-        Setting(f"ours without known devices, 10 cells{WHOLE}", untaught, 10, whole=True),
-        Setting(f"ridge on operation counts, 10 cells{WHOLE}", ridge, 10, whole=True),
+        Setting(f"all other chips known, {size} cells{WHOLE}", size, whole=True, known=known) for size in _OTHER_SIZES
     ]
 
 
-def _published_rows(bench: Benchmark, columns: Columns) -> Iterator[Row]:
+def _published_rows(bench: Benchmark) -> Iterator[Row]:
     from scipy.stats import spearmanr
 
     macs = bench.column("macs")
 
     def flops(device: str, whole: bool) -> float:
-        tested = split(columns[device], 1, 0, whole=whole)[1]
-        return float(spearmanr(macs[tested], columns[device][tested]).statistic)
+        latencies = _latencies(bench, device)
+        tested = split(latencies, 1, 0, whole=whole)[1]
+        return float(spearmanr(macs[tested], latencies[tested]).statistic)
 
     helps, whole = ([flops(device, everywhere) for device in UNSEEN] for everywhere in (False, True))
     for method, values in PUBLISHED.items():
@@ -222,24 +287,16 @@ def _published_rows(bench: Benchmark, columns: Columns) -> Iterator[Row]:
         yield Row(f"FLOPs{WHOLE}", device, "spearman", ours=own, verdict=_OTHER_CELLS)
 
 
-def _six_rows(bench: Benchmark, columns: Columns, setting: Setting, runs: int) -> Iterator[Row]:
-    made = [score(bench, columns[device], setting, runs) for device in UNSEEN]
+def _six_rows(setting: Setting, made: Mapping[str, Floats]) -> Iterator[Row]:
     helps = [*PUBLISHED["HELP, 10 cells"], _MEANS["HELP, 10 cells"]]
-    for device, scores, known in zip([*UNSEEN, _MEAN], [*made, np.mean(made, axis=0)], helps, strict=True):
+    each = [*((device, made[device]) for device in UNSEEN), (_MEAN, np.mean(list(made.values()), axis=0))]
+    for (device, scores), known in zip(each, helps, strict=True):
         against = f"HELP with 10 cells {known:.3f}: {scores[:, 0].mean() - known:+.3f}"
         yield from _rows(setting, device, scores, _OTHER_CELLS if setting.whole else against)
 
 
-def _chip_rows(bench: Benchmark, columns: Columns, excluded: str, runs: int) -> Iterator[Row]:
-    """All devices of one chip, foreseen from the devices of all other chips."""
-    pool = [device for device in columns if chip(device) != excluded]
-    model = make_model("latency", "cost", known=known_devices(bench, columns, pool))
-    for device in columns:
-        if chip(device) == excluded:
-            for size in (10, 900):
-                setting = Setting(f"all other chips known, {size} cells{WHOLE}", model, size, whole=True)
-                scores = score(bench, columns[device], setting, runs)
-                yield from _rows(setting, device, scores, f"{len(pool)} known devices")
+def _other_rows(job: Job, scores: Floats) -> Iterator[Row]:
+    return _rows(job.setting, job.device, scores, f"{len(job.setting.known)} known devices")
 
 
 def _overall_rows(other: Sequence[Row]) -> Iterator[Row]:
@@ -264,7 +321,8 @@ def _rows(setting: Setting, device: str, scores: Floats, verdict: str) -> Iterat
         )  # fmt: skip
 
 
-def _notes(columns: Columns) -> list[str]:
+def _notes(bench: Benchmark) -> list[str]:
+    columns = {device: _latencies(bench, device) for device in _devices()}
     ticks = {device: len(np.unique(values)) for device, values in columns.items()}
     few = ", ".join(f"{device} {n}" for device, n in ticks.items() if n < _FEW_VALUES)
     none = {device: int((values < _NO_TIME_MS).sum()) for device, values in columns.items()}
@@ -284,8 +342,3 @@ def _notes(columns: Columns) -> list[str]:
         f"Cells read below {_NO_TIME_MS:g} ms: {nothing}; these devices compile dead graphs away. They are kept, on "
         "the plain scale, and count in ±10 %, where hardly any of them can be right.",
     ]
-
-
-def _tell(progress: Callable[[int, int], None] | None, done: int, total: int) -> None:
-    if progress:
-        progress(done, total)

@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.stats import kendalltau
 
 from surrogate_nas import __version__
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.experiment.experiment import Progress
-from surrogate_nas.files import Journal
+from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.pictures import draw_predictors
 from surrogate_nas.papers.rows import PaperResult, Row
 from surrogate_nas.papers.search import DATA_SETS
-from surrogate_nas.space import listed, nb201
+from surrogate_nas.space import listed
 from surrogate_nas.surrogates import Prediction, make_model
 from surrogate_nas.surrogates.evaluation import bands, scores_of, split_cells
 
@@ -88,17 +87,14 @@ def predictors(*, runs: int | None, workers: int, folder: Path, progress: Progre
     started = time.perf_counter()
     seeds = range(_RUNS if runs is None else runs)
     fits = [Fit(d, seed, n, model) for seed in seeds for d in DATA_SETS for n in SIZES for model in MODELS]
-    settings = {"version": __version__, "models": {model: make_model(model, "error").settings() for model in MODELS}}
-    with Journal(folder / "fits.jsonl", settings) as journal:
-        done = {Fit(*fit): Score(*score) for fit, score in journal.entries}
-        missing = [fit for fit in fits if fit not in done]
-        made = Parallel(n_jobs=workers, return_as="generator")(delayed(_score)(*fit) for fit in missing)
-        before = len(fits) - len(missing)
-        for count, (fit, score) in enumerate(zip(missing, made, strict=True), before + 1):
-            journal.append((fit, score))
-            done[fit] = score
-            if progress:
-                progress(count, len(fits))
+    settings = {
+        "version": __version__,
+        "models": {model: make_model(model, "error").settings() for model in MODELS},
+        "benchmarks": {name: load(name).fingerprint for name in DATA_SETS.values()},
+    }
+    jobs = {", ".join(map(str, fit)): fit for fit in fits}
+    made = results_of(_score, jobs, folder / "fits.jsonl", settings, workers=workers, progress=progress)
+    done = {jobs[name]: Score(*score) for name, score in made.items()}
     scores: dict[tuple[str, str, int], list[Score]] = {}
     for fit in fits:
         scores.setdefault((fit.dataset, fit.model, fit.n), []).append(done[fit])
@@ -117,7 +113,8 @@ def predictors(*, runs: int | None, workers: int, folder: Path, progress: Progre
     return PaperResult(title, rows, time.perf_counter() - started, notes)
 
 
-def _score(dataset: str, seed: int, n: int, model: str) -> Score:
+def _score(fit: Fit) -> Score:
+    dataset, seed, n, model = fit
     bench = load(DATA_SETS[dataset])
     cells, learned, test = listed(bench.space), bench.column(_learned(bench), 200), bench.column("test_error", 200)
     split = split_cells(cells, learned, n, seed=seed)
@@ -169,7 +166,8 @@ def _ceiling_rows() -> Iterator[Row]:
     for dataset, name in DATA_SETS.items():
         bench = load(name)
         learned, test = bench.column(_learned(bench), 200), bench.column("test_error", 200)
-        classes = nb201().classes
+        classes = listed(bench.space).classes
+        assert classes is not None
         means = (np.bincount(classes, weights=learned) / np.bincount(classes))[classes]
         for what, column in (("itself", learned), ("as the mean of functional twins", means)):
             tau = float(kendalltau(column, test).statistic)

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks import load
+from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Budget, Experiment, Progress
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.pictures import draw_test_curves
 from surrogate_nas.papers.rows import PaperResult, Row
 from surrogate_nas.space import Cell
-from surrogate_nas.space import nb201 as space_nb201
 
 DATA_SETS = {"CIFAR-10": "nb201-cifar10", "CIFAR-100": "nb201-cifar100", "ImageNet16-120": "nb201-imagenet16"}
 _TOLERANCE = {"CIFAR-10": 0.15, "CIFAR-100": 0.4, "ImageNet16-120": 0.6}
@@ -162,7 +162,10 @@ def _execute(
             if progress:
                 progress(before + done, total)
 
-        yield _Search(strategy, dataset, experiment.execute(workers=workers, progress=report))
+        made = experiment.execute(workers=workers, progress=report)
+        if failures := [run.failure for run in made if run.failure]:
+            raise UserError(failures[0])
+        yield _Search(strategy, dataset, made)
         before += n
 
 
@@ -197,7 +200,7 @@ def _cell_rows() -> Iterator[Row]:
     for method, (mark, text, published) in _CELLS.items():
         for dataset, name in DATA_SETS.items():
             column = 100.0 - load(name).column("test_error", 200)
-            cell: Cell | None = None if text is None else space_nb201().parse(text)
+            cell: Cell | None = None if text is None else load(name).space.parse(text)
             ours = float(column.max() if cell is None else column[cell.index])
             known = published[dataset][0]
             verdict = _verdict(ours, known, dataset)

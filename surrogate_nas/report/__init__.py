@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from surrogate_nas.comparison import Comparison
 from surrogate_nas.files import replacing
-from surrogate_nas.report.page import Page
+
+if TYPE_CHECKING:
+    from surrogate_nas.comparison import Comparison
 
 __all__ = ["write_report"]
 
@@ -25,6 +27,8 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
     Raises:
         UserError: The folder cannot be written.
     """
+    from surrogate_nas.report.page import Page  # it draws: whoever wants a number only does not wait for that
+
     page = Page(comparison, command)
     html = page.html()
     for picture in page.pictures:
@@ -32,5 +36,5 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
             temporary.write_bytes(picture.png)
     path = folder / "report.html"
     with replacing(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
     return path

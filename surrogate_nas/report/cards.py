@@ -2,97 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.report.findings import FoundCell, final_questions, values_of
 from surrogate_nas.report.look import Look
-from surrogate_nas.report.numbers import fixed, natural
-from surrogate_nas.report.tables import strategy
+from surrogate_nas.report.markup import Content, strategy
+from surrogate_nas.report.numbers import NO_CELL, fixed, natural, plural
+from surrogate_nas.report.picture import Picture
+from surrogate_nas.trial import Trial
 
 _ALWAYS = ("params", "macs")
-_RULE = '<div class="rule"></div>'
-_FINAL = '<div class="rule">final, never searched on</div>'
+_MOST_TWINS = 3
 
 
-def card(comparison: Comparison, found: FoundCell, looks: dict[str, Look], graph: str) -> str:
+@dataclass(frozen=True)
+class Part:
+    """Some numbers of a card, ruled off from those above.
+
+    Attributes:
+        entries: Names and values.
+        title: What they have in common, or empty.
+    """
+
+    entries: Sequence[tuple[Content, str]]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
     """One cell.
+
+    Attributes:
+        rank: From 1.
+        title: Its score.
+        marks: What is special about it.
+        graph: Its picture; None where the space draws none.
+        cell: As the field prints it.
+        parts: Its numbers.
+        twins: Which other cells of its functional class were found, in a sentence, or empty.
+    """
+
+    rank: int
+    title: str
+    marks: Sequence[str]
+    graph: Picture | None
+    cell: str
+    parts: Sequence[Part]
+    twins: str
+
+
+def card(comparison: Comparison, found: FoundCell, looks: dict[str, Look], graph: Picture | None) -> Card:
+    """One cell and its twins.
 
     Args:
         comparison: The comparison.
         found: The cell.
         looks: How each strategy is drawn.
-        graph: The HTML of its graph, or empty where the space has none.
+        graph: Its picture; None where the space draws none.
     """
-    final = _final(comparison, found)
-    return (
-        f'<article class="card"><h3>{found.rank}. {_title(comparison, found)}</h3>{graph}'
-        f"<code>{escape(str(found.trial.cell))}</code>\n<dl>"
-        + _entries(_scores(comparison, found))
-        + _RULE
-        + _entries(_metrics(comparison, found))
-        + (_FINAL + _entries(final) if final else "")
-        + _RULE
-        + _entries(_finders(comparison, found, looks))
-        + "</dl></article>"
-    )
+    trial = found.trial
+    parts = [Part(_scores(comparison, trial)), Part(_metrics(comparison, trial))]
+    if final := _final(comparison, trial):
+        parts.append(Part(final, "final, never searched on"))
+    parts.append(Part(_finders(comparison, found, looks)))
+    score = ", ".join(fixed(part, 5) for part in trial.scores or (trial.score,))
+    title = f"score {score}" if trial.feasible else NO_CELL
+    return Card(found.rank, title, _marks(comparison, trial), graph, str(trial.cell), parts, _twins(found))
 
 
-def _entries(pairs: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"<dt>{name}</dt><dd>{value}</dd>\n" for name, value in pairs)
-
-
-def _title(comparison: Comparison, found: FoundCell) -> str:
-    trial, marks = found.trial, []
-    optimum = comparison.optimum
+def _marks(comparison: Comparison, trial: Trial) -> list[str]:
+    optimum = _optimum(comparison)
     if optimum is not None and np.isclose(trial.score, optimum, rtol=0, atol=1e-12):
-        marks.append("the optimum")
-    if not trial.feasible:
-        marks.append("infeasible")
-    if found.twin_of is not None:
-        marks.append(f"same function as no. {found.twin_of}")
-    return f"score {fixed(trial.score, 5)}" + "".join(f' <span class="mark">{mark}</span>' for mark in marks)
+        return ["the optimum"]
+    return [] if trial.feasible else ["infeasible"]
 
 
-def _scores(comparison: Comparison, found: FoundCell) -> list[tuple[str, str]]:
-    pairs = [("L", fixed(found.trial.loss, 5)), ("λR", fixed(found.trial.penalty, 5))]
-    if comparison.optimum is not None:
-        pairs.append(("regret", fixed(found.trial.score - comparison.optimum, 5)))
+def _scores(comparison: Comparison, trial: Trial) -> list[tuple[Content, str]]:
+    pairs: list[tuple[Content, str]] = [("L", fixed(trial.loss, 5)), ("λR", fixed(trial.penalty, 5))]
+    optimum = _optimum(comparison)
+    if optimum is not None and trial.feasible:
+        pairs.append(("regret", fixed(trial.score - optimum, 5)))
     return pairs
 
 
-def _metrics(comparison: Comparison, found: FoundCell) -> list[tuple[str, str]]:
+def _optimum(comparison: Comparison) -> float | None:
+    """What a cell's score is held against; of several objectives there is no such thing."""
+    return comparison.optimum if comparison.objective.parts == 1 else None
+
+
+def _metrics(comparison: Comparison, trial: Trial) -> list[tuple[Content, str]]:
     """What the objective looked up, and the cell's size."""
-    benchmark, cell = comparison.objective.benchmark, found.trial.cell
-    pairs = []
-    for name, value in found.trial.values.items():
-        pairs.append((escape(name), natural(value, benchmark.metric(name.partition("[")[0]).unit)))
+    benchmark = comparison.objective.benchmark
+    pairs: list[tuple[Content, str]] = []
+    for name, value in trial.values.items():
+        pairs.append((name, natural(value, benchmark.metric(name.partition("[")[0]).unit)))
     held = {metric.name for metric in benchmark.metrics}
     for name in _ALWAYS:
-        if name in held and name not in found.trial.values:
-            value = values_of(benchmark, benchmark.question(name), [cell])[0]
+        if name in held and name not in trial.values:
+            value = values_of(benchmark, benchmark.question(name), [trial.cell])[0]
             pairs.append((name, natural(float(value), benchmark.metric(name).unit)))
     return pairs
 
 
-def _final(comparison: Comparison, found: FoundCell) -> list[tuple[str, str]]:
+def _final(comparison: Comparison, trial: Trial) -> list[tuple[Content, str]]:
     benchmark = comparison.objective.benchmark
-    return [
-        (
-            escape(str(question)),
-            natural(
-                float(values_of(benchmark, question, [found.trial.cell])[0]), benchmark.metric(question.metric).unit
-            ),
-        )
-        for question in final_questions(benchmark)
-    ]
+    pairs: list[tuple[Content, str]] = []
+    for question in final_questions(benchmark):
+        value = float(values_of(benchmark, question, [trial.cell])[0])
+        pairs.append((str(question), natural(value, benchmark.metric(question.metric).unit)))
+    return pairs
 
 
-def _finders(comparison: Comparison, found: FoundCell, looks: dict[str, Look]) -> list[tuple[str, str]]:
+def _finders(comparison: Comparison, found: FoundCell, looks: dict[str, Look]) -> list[tuple[Content, str]]:
     return [
-        (strategy(name, looks[name]), f"{n} of {len(comparison.runs_of(name))} runs")
+        (strategy(name, looks[name]), f"{n} of {plural(len(comparison.runs_of(name)), 'run')}")
         for name, n in found.found_by.items()
     ]
+
+
+def _twins(found: FoundCell) -> str:
+    """The twins in a sentence: how many, and the best of them."""
+    if not found.twins:
+        return ""
+    shown = [f"{t.cell} ({fixed(t.score, 5) if t.feasible else 'infeasible'})" for t in found.twins[:_MOST_TWINS]]
+    more = len(found.twins) - len(shown)
+    rest = f" and {more} more" if more else ""
+    return f"Same function, built differently: {', '.join(shown)}{rest}."

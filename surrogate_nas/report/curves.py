@@ -92,7 +92,8 @@ def curve_over_cost(runs: Sequence[tuple[Anytime, Values]], divisor: float = 1.0
 
 def _changes(values: Values) -> NDArray[np.int64]:
     """The trials after which a value is another than before, the first included."""
-    return np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+    same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+    return np.flatnonzero(np.r_[True, ~same])
 
 
 def _thinned(points: _Points) -> _Points:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from surrogate_nas.comparison.statistics import Values, summarise
-from surrogate_nas.experiment.store import Run
 from surrogate_nas.report.look import INK, MIDDLE, PAPER, Look, plain
 
 _SPREAD = 0.26
@@ -16,27 +15,31 @@ _SPREAD = 0.26
 
 
 def draw_distribution(
-    figure: Figure, runs: Mapping[str, Sequence[Run]], looks: dict[str, Look], optimum: float | None
+    figure: Figure,
+    scores: Mapping[str, Values],
+    counts: Mapping[str, int],
+    looks: dict[str, Look],
+    optimum: float | None,
 ) -> None:
     """Draw final scores as points, with mean and interval; runs that found no feasible cell are counted in words.
 
     Args:
         figure: An empty figure.
-        runs: By strategy, each with at least one trial.
+        scores: By strategy, of the runs that have one.
+        counts: By strategy, how many runs there are.
         looks: By strategy.
         optimum: The best score of the space, or None.
     """
     axes = figure.add_subplot()
     labels = []
-    for row, (name, made) in enumerate(runs.items()):
-        scores = np.array([run.incumbent.score for run in made if run.incumbent.feasible])
-        missing = len(made) - len(scores)
-        labels.append(plain(name) + (f"\n({missing} of {len(made)} infeasible)" if missing else ""))
+    for row, (name, found) in enumerate(scores.items()):
+        missing = counts[name] - len(found)
+        labels.append(plain(name) + (f"\n({missing} of {counts[name]}: no feasible cell)" if missing else ""))
         look = looks[name]
-        heights = row + _spread(len(scores))
-        axes.scatter(scores, heights, s=30, color=look.colour, marker=look.marker, alpha=0.6, linewidth=0)
-        if len(scores) > 1:
-            summary = summarise(scores)
+        heights = row + _spread(len(found))
+        axes.scatter(found, heights, s=30, color=look.colour, marker=look.marker, alpha=0.6, linewidth=0)
+        if len(found) > 1:
+            summary = summarise(found)
             axes.plot(summary.ci95, [row, row], color=INK, linewidth=2.2, solid_capstyle="round", zorder=4)
             axes.scatter([summary.mean], [row], s=62, color=INK, marker="d", edgecolor=PAPER, linewidth=0.9, zorder=5)
     if optimum is not None:

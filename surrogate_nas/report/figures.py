@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from surrogate_nas.benchmarks import Question
 from surrogate_nas.comparison import Comparison
-from surrogate_nas.comparison.statistics import Anytime, Values, anytime
+from surrogate_nas.comparison.front import vectors_of
+from surrogate_nas.comparison.statistics import Anytime, Values
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.report.curves import (
     Curve,
@@ -21,12 +25,15 @@ from surrogate_nas.report.curves import (
 from surrogate_nas.report.distribution import draw_distribution
 from surrogate_nas.report.findings import final_questions, shared_cells, values_of
 from surrogate_nas.report.front import draw_front, front_of
-from surrogate_nas.report.look import Look
-from surrogate_nas.report.numbers import clock, plural
+from surrogate_nas.report.look import Look, plain
+from surrogate_nas.report.numbers import MISSED, clock, plural
+from surrogate_nas.report.objectives import draw_objectives
 from surrogate_nas.report.picture import Picture, picture
 from surrogate_nas.space import Cell, listed
 
 _WIDTH = 5.8
+_LONGEST_LABEL = 60
+_NONE = "no run found a feasible cell."
 _Histories = dict[str, list[tuple[Anytime, Values]]]
 
 
@@ -44,57 +51,80 @@ class Figures:
         self.looks = looks
         self.benchmark = comparison.objective.benchmark
         self.runs = {name: comparison.runs_of(name) for name in comparison.strategies}
-        self._histories = {name: [anytime(run) for run in runs] for name, runs in self.runs.items()}
+        self._feasible = {name: comparison.feasible_runs_of(name) for name in comparison.strategies}
+        self._histories = {
+            name: [comparison.anytime(run) for run in runs] for name, runs in self._feasible.items() if runs
+        }
 
     @property
     def _mean_of(self) -> str:
         """What a curve's value and band are, in words."""
-        counts = sorted({len(runs) for runs in self.runs.values()})
+        counts = sorted({len(histories) for histories in self._histories.values()})
         if counts == [1]:
             return "One run per strategy, so there is no band and chance is not averaged out."
         n = plural(counts[0], "run") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
         return f"Line: mean over {n}; band: bootstrap 95 % interval of that mean."
 
-    def score(self) -> list[Picture]:
+    @property
+    def _until_feasible(self) -> str:
+        """What curves show of runs before they hold a feasible cell, in words."""
+        if not self.comparison.objective.constraints:
+            return ""
+        rule = "A line starts when every run holds a feasible cell."
+        none = sum(len(runs) - len(self._feasible[name]) for name, runs in self.runs.items())
+        if none:
+            rule += f" {plural(none, 'run')} that found none {'is' if none == 1 else 'are'} left out."
+        return rule
+
+    def _with(self, shown: Callable[[Run, Anytime], Values]) -> _Histories:
+        """Every history with the value shown after each of its trials: NaN until it holds a feasible answer."""
+        values: _Histories = {}
+        for name, histories in self._histories.items():
+            values[name] = []
+            for run, history in zip(self._feasible[name], histories, strict=True):
+                held = np.isfinite(history.score) & np.array([run.trials[i].feasible for i in history.best])
+                values[name].append((history, np.where(held, shown(run, history), np.nan)))
+        return values
+
+    def score(self) -> list[Picture] | str:
         """The incumbent's regret, or score where regret is undefined, over both clocks."""
+        if not self._histories:
+            return f"No curve of scores: {_NONE}"
         optimum = self.comparison.optimum
         offset = optimum or 0.0
-        values: _Histories = {
-            name: [(history, history.score - offset) for history in histories]
-            for name, histories in self._histories.items()
-        }
+        values = self._with(lambda _, history: history.score - offset)
+        if self.comparison.objective.parts > 1:
+            panel = Panel("", "share of the hypervolume missed (log scale)", logarithmic=True)
+            return self._two_clocks("score", f"{MISSED} by what was found", self._until_feasible, values, panel)
         if optimum is None:
             what, y_label = "Score of the incumbent", "score of the incumbent"
         else:
             what, y_label = "Regret of the incumbent: its score minus the optimum of the space", "regret (log scale)"
-        rule = ""
-        if self.comparison.objective.constraints:
-            rule = "Until a run holds a feasible cell, its score lies above that of every feasible one."
-        return self._two_clocks("score", what, rule, values, Panel("", y_label, logarithmic=optimum is not None))
+        panel = Panel("", y_label, logarithmic=optimum is not None)
+        return self._two_clocks("score", what, self._until_feasible, values, panel)
 
     def test(self) -> list[Picture] | str:
         """The main final metric of the incumbent, which is chosen by score, over both clocks."""
         questions = final_questions(self.benchmark)
         if not questions:
             return f"{self.benchmark.name} holds no final (test) metric, so nothing can be shown that was held out."
+        if not self._histories:
+            return f"No curve of a final metric: {_NONE}"
         question, metric = questions[0], self.benchmark.metric(questions[0].metric)
-        values: _Histories = {
-            name: [(history, self._final(question, run, history)) for run, history in zip(runs, histories, strict=True)]
-            for (name, runs), histories in zip(self.runs.items(), self._histories.values(), strict=True)
-        }
+        values = self._with(partial(self._final, question))
         what = (
             f"{question}{f' (split {metric.split})' if metric.split else ''} of the incumbent, the cell with the best "
             f"score so far, never the best {metric.name} so far"
         )
-        rule = "No strategy saw it; a better score can bring a worse test."
-        if self.comparison.objective.constraints:
-            rule += " Until a run holds a feasible cell, its incumbent is an infeasible one."
-        reference, over_space = None, self.comparison.objective.over_space()
-        if over_space is not None:
+        rule = f"No strategy saw it; a better score can bring a worse test. {self._until_feasible}"
+        objective = self.comparison.objective
+        reference, over_space = None, objective.over_space() if objective.parts == 1 else None
+        if over_space is not None and self.comparison.optimum is not None:
             best = listed(self.benchmark.space)[int(over_space.score.argmin())]
             reference = float(values_of(self.benchmark, question, [best])[0])
             rule += " Dashed grey: the cell of the optimal score."
-        panel = Panel("", f"{question} of the incumbent ({metric.unit})", False, 0.0, reference, "optimum of the score")
+        y_label = plain(f"{question} of the incumbent ({metric.unit})", _LONGEST_LABEL)
+        panel = Panel("", y_label, False, 0.0, reference, "optimum of the score")
         return self._two_clocks("test", what, rule, values, panel)
 
     def _final(self, question: Question, run: Run, history: Anytime) -> Values:
@@ -128,8 +158,10 @@ class Figures:
         draw = partial(draw_curves, curves=curves, looks=self.looks, panel=panel)
         return picture(name, caption, draw, (_WIDTH, 4.0))
 
-    def distribution(self) -> Picture:
+    def distribution(self) -> list[Picture] | str:
         """The final score of every run."""
+        if not self._histories:
+            return f"No final score: {_NONE}"
         caption = (
             "Final score of every run (coloured points, moved apart vertically); where there are several, their mean "
             "(diamond) and its bootstrap 95 % interval (bar)."
@@ -137,14 +169,18 @@ class Figures:
         if any(not run.incumbent.feasible for runs in self.runs.values() for run in runs):
             caption += " Runs that found no feasible cell are counted, not drawn, and are not part of this mean."
         optimum = self.comparison.optimum
-        draw = partial(draw_distribution, runs=self.runs, looks=self.looks, optimum=optimum)
-        return picture("final-scores", caption, draw, (_WIDTH, 1.1 + 0.55 * len(self.runs)))
+        scores = {name: self.comparison.scores(name) for name in self.runs}
+        counts = {name: len(runs) for name, runs in self.runs.items()}
+        draw = partial(draw_distribution, scores=scores, counts=counts, looks=self.looks, optimum=optimum)
+        return [picture("final-scores", caption, draw, (_WIDTH, 1.1 + 0.55 * len(self.runs)))]
 
     def front(self) -> list[Picture] | str:
         """L against λR: the whole trade-off, and the part where the runs ended."""
         objective = self.comparison.objective
         if objective.has_history:
             return "No Pareto front: diversity makes scores depend on a run's history, so no exact front exists."
+        if objective.parts > 1:
+            return self._objectives()
         if all(term.is_loss for term in objective.terms):
             return "No Pareto front: the objective has no regulariser, so there is nothing to trade L against."
         front = front_of(objective, [run for runs in self.runs.values() for run in runs])
@@ -168,6 +204,24 @@ class Figures:
             picture("pareto-front", caption, partial(draw, frame=front.whole), size),
             picture("pareto-front-near", near, partial(draw, frame=front.around_found, hollow=True), size),
         ]
+
+    def _objectives(self) -> list[Picture] | str:
+        """The first two of several objectives: all cells, the exact front, and what the runs found."""
+        objective = self.comparison.objective
+        found = {name: vectors_of([t for run in runs for t in run.answers]) for name, runs in self._feasible.items()}
+        points = objective.over_space()
+        if not self._histories:
+            return f"No Pareto front: {_NONE}"
+        caption = (
+            f"{objective.part_text(0)} against {objective.part_text(1)}. Coloured: what no other cell of a strategy's "
+            "runs beats in every objective."
+        )
+        if points is not None:
+            caption += " Grey: all feasible cells of the table; black: their exact front."
+        every = None if points is None else points.vector[points.feasible]
+        labels = plain(objective.part_text(0), _LONGEST_LABEL), plain(objective.part_text(1), _LONGEST_LABEL)
+        draw = partial(draw_objectives, every=every, found=found, looks=self.looks, labels=labels)
+        return [picture("pareto-front", caption, draw, (_WIDTH, 5.0))]
 
     def cell(self, cell: Cell, rank: int) -> Picture:
         """The graph of one of the best cells.

@@ -13,49 +13,61 @@ from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.space import Cell
 from surrogate_nas.trial import Trial
 
+_MOST_CONSIDERED = 1000
+"""So many of the best cells are sorted into functional classes; a twin that is worse than all of them is not told."""
+
 
 @dataclass(frozen=True)
 class FoundCell:
-    """One of the best cells.
+    """One of the best cells, which stands for its functional class.
 
     Attributes:
         rank: From 1.
-        trial: The evaluation with its lowest score.
+        trial: The evaluation with the lowest score of its class.
         found_by: By strategy, in how many of its runs the cell was evaluated; those with none are left out.
-        twin_of: The rank of a better cell that computes the same function, or None.
+        twins: The other evaluated cells that compute the same function, best first.
     """
 
     rank: int
     trial: Trial
     found_by: dict[str, int]
-    twin_of: int | None
+    twins: Sequence[Trial] = ()
 
 
 def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
-    """The distinct cells of lowest score that any strategy evaluated, best first.
+    """The best cell of each of the best functional classes that any strategy evaluated, best first.
 
     Args:
         comparison: The comparison.
         n: The most that are returned.
     """
+    identity = comparison.objective.benchmark.space.identity
+    classes: dict[str, list[Trial]] = {}
+    for trial in _best_trials(comparison)[:_MOST_CONSIDERED]:
+        classes.setdefault(identity(trial.cell), []).append(trial)
+    top = list(classes.values())[:n]
+    return [
+        FoundCell(rank, best, _found_by(comparison, best.cell), twins) for rank, (best, *twins) in enumerate(top, 1)
+    ]
+
+
+def _best_trials(comparison: Comparison) -> list[Trial]:
+    """The evaluation of lowest score of every cell, best first."""
     best: dict[Cell, Trial] = {}
-    found_by: dict[Cell, dict[str, int]] = {}
     for name in comparison.strategies:
         for run in comparison.runs_of(name):
-            for trial in run.trials:
+            for trial in run.answers:
                 if trial.cell not in best or trial.score < best[trial.cell].score:
                     best[trial.cell] = trial
-            for cell in {trial.cell for trial in run.trials}:
-                by_name = found_by.setdefault(cell, {})
-                by_name[name] = by_name.get(name, 0) + 1
-    top = sorted(best.values(), key=lambda trial: (trial.score, trial.cell.index))[:n]
-    first_of: dict[str, int] = {}
-    cells = []
-    for rank, trial in enumerate(top, 1):
-        function = comparison.objective.benchmark.space.identity(trial.cell)
-        same = first_of.setdefault(function, rank)
-        cells.append(FoundCell(rank, trial, found_by[trial.cell], same if same < rank else None))
-    return cells
+    return sorted(best.values(), key=lambda trial: (trial.score, trial.cell.index, trial.cell.text))
+
+
+def _found_by(comparison: Comparison, cell: Cell) -> dict[str, int]:
+    counts = {
+        name: sum(any(trial.cell == cell for trial in run.trials) for run in comparison.runs_of(name))
+        for name in comparison.strategies
+    }
+    return {name: n for name, n in counts.items() if n}
 
 
 def final_questions(benchmark: Benchmark) -> list[Question]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from surrogate_nas.comparison import Comparison
+from surrogate_nas.comparison.statistics import Summary
 from surrogate_nas.report.findings import best_cells, final_questions, values_of
-from surrogate_nas.report.numbers import decimals_for, fixed, natural, p_value, plural
+from surrogate_nas.report.numbers import MISSED, NO_CELL, decimals_for, fixed, natural, p_value, plural
 
 _LEVEL = 0.05
 
@@ -12,38 +13,55 @@ _LEVEL = 0.05
 def headline(comparison: Comparison) -> list[str]:
     """Which strategy is best, by how much, and whether that is more than chance; plain text.
 
+    A strategy whose runs found feasible cells more often stands before one whose scores are lower.
+
     Args:
         comparison: The comparison.
     """
     names = comparison.strategies
     if not names:
         return ["No run has finished, so there is nothing to report."]
-    summaries = {name: comparison.summary(name) for name in names}
-    ranked = sorted(names, key=lambda name: summaries[name].mean)
+    summaries = {name: summary for name in names if (summary := comparison.summary(name)) is not None}
+    if not summaries:
+        runs = sum(len(comparison.runs_of(name)) for name in names)
+        return [f"No feasible cell was found: {plural(runs, 'run')}, {NO_CELL}, so no strategy has a score."]
+    share = {name: len(comparison.feasible_runs_of(name)) / len(comparison.runs_of(name)) for name in summaries}
+    ranked = sorted(summaries, key=lambda name: (-share[name], summaries[name].mean))
+    ranked += [name for name in names if name not in summaries]
     best = ranked[0]
-    decimals = decimals_for([end for name in names for end in summaries[name].ci95] + [summaries[best].mean])
-    runs = len(comparison.runs_of(best))
-    summary = summaries[best]
-    low, high = (fixed(end, decimals) for end in summary.ci95)
-    mean = fixed(summary.mean, decimals)
-    if runs == 1:
-        figures = f"final score: {mean}, a figure from one run"
-    else:
-        iqm = fixed(summary.iqm, decimals)
-        figures = f"mean final score: {mean} (95 % interval {low} to {high}, IQM {iqm}, {runs} runs)"
+    figures, decimals = _figures(comparison, best, summaries)
     if len(names) == 1:
         return [
             f"{best} is the only strategy, so there is nothing to compare it with. Its {figures}.",
             _best(comparison),
         ]
-    leaders = [name for name in ranked if summaries[name].mean == summary.mean]
+    leading = [name for name in ranked if name in summaries and share[name] == share[best]]
+    leaders = [name for name in leading if summaries[name].mean == summaries[best].mean]
     if len(leaders) > 1:
         return [f"{_join(leaders)} share the lowest {figures}.", _best(comparison)]
-    said = [f"{best} has the lowest {figures}."]
-    by_iqm = min(names, key=lambda name: summaries[name].iqm)
-    if summaries[by_iqm].iqm < summary.iqm:
+    if len(leading) == 1:
+        said = [f"{best} found a feasible cell more often than any other strategy. Its {figures}."]
+    else:
+        said = [f"{best} has the lowest {figures}."]
+    by_iqm = min(leading, key=lambda name: summaries[name].iqm)
+    if summaries[by_iqm].iqm < summaries[best].iqm:
         said.append(f"By IQM {by_iqm} is ahead ({fixed(summaries[by_iqm].iqm, decimals)}).")
     return [*said, _against(comparison, best, ranked[1]), _best(comparison)]
+
+
+def _figures(comparison: Comparison, best: str, summaries: dict[str, Summary]) -> tuple[str, int]:
+    """The scores of the best strategy in words, and how many decimals scores deserve."""
+    summary = summaries[best]
+    decimals = decimals_for([end for each in summaries.values() for end in each.ci95] + [summary.mean])
+    low, high = (fixed(end, decimals) for end in summary.ci95)
+    mean, iqm = fixed(summary.mean, decimals), fixed(summary.iqm, decimals)
+    runs, feasible = len(comparison.runs_of(best)), len(comparison.feasible_runs_of(best))
+    if runs == 1:
+        return f"final score: {mean}, a figure from one run", decimals
+    counted = f"{runs} runs" if feasible == runs else f"the {feasible} of {runs} runs that found a feasible cell"
+    if feasible == 1:
+        return f"final score: {mean}, from {counted}", decimals
+    return f"mean final score: {mean} (95 % interval {low} to {high}, IQM {iqm}, {counted})", decimals
 
 
 def _join(names: list[str]) -> str:
@@ -53,6 +71,8 @@ def _join(names: list[str]) -> str:
 def _best(comparison: Comparison) -> str:
     """The best cell of all runs, with its error where L is one, and its main final metric."""
     objective = comparison.objective
+    if objective.parts > 1:
+        return f"{MISSED} is the score of a run: 0 where it found a whole front."
     found = best_cells(comparison, 1)[0]
     losses = [term for term in objective.terms if term.is_loss]
     shown = []
@@ -65,8 +85,7 @@ def _best(comparison: Comparison) -> str:
     optimum = comparison.optimum
     place = ", the optimum of the space" if optimum is not None and found.trial.score - optimum < 1e-12 else ""
     numbers = f" ({', '.join(shown)})" if shown else ""
-    state = "" if found.trial.feasible else " No feasible cell was found."
-    return f"The best cell of all scores {fixed(found.trial.score, 5)}{numbers}{place}; evaluated by {by}.{state}"
+    return f"The best cell of all scores {fixed(found.trial.score, 5)}{numbers}{place}; evaluated by {by}."
 
 
 def _against(comparison: Comparison, best: str, second: str) -> str:

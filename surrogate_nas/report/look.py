@@ -47,6 +47,7 @@ RC: Any = {
     "lines.linewidth": 1.9,
     "svg.hashsalt": "surrogate_nas",
     "svg.fonttype": "path",
+    "text.parse_math": False,
 }
 """The settings under which every figure is drawn and saved."""
 
@@ -70,6 +71,11 @@ class Look:
         """The line style as matplotlib takes it."""
         return (0, self.dash) if self.dash else "solid"
 
+    @property
+    def svg_dashes(self) -> str:
+        """The line style as SVG takes it, at twice the width."""
+        return " ".join(f"{2 * length:g}" for length in self.dash) or "none"
+
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
     """A look for every strategy, by its position alone.
@@ -83,14 +89,16 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     }
 
 
-def plain(name: str) -> str:
-    """A user's text as a figure can show it: cut to length, never read as a formula, never hidden.
+def plain(name: str, longest: int = _LONGEST_NAME) -> str:
+    """A user's text as a figure can show it: cut to length, on one line, never hidden.
 
     Args:
         name: Such as a strategy's name.
+        longest: The most characters.
     """
-    short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-    return (" " if short.startswith("_") else "") + short.replace("$", r"\$")
+    short = name if len(name) <= longest else f"{name[: longest - 1]}…"
+    shown = "".join(c if c.isprintable() else "·" for c in short)
+    return (" " if shown.startswith("_") else "") + shown
 
 
 def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:

@@ -8,7 +8,13 @@ from collections.abc import Iterable
 NOTHING = "–"
 """What stands where a number is undefined."""
 
+NO_CELL = "no feasible cell"
+"""What stands where a score would, if nothing met the constraints."""
+MISSED = "The share of the front's hypervolume that is missed"
+"""What the score of a run is under several objectives."""
+
 _ROUNDING = 1e-12
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def decimals_for(values: Iterable[float]) -> int:
@@ -65,13 +71,14 @@ def quantity(value: float) -> str:
 
 
 def scientific(value: float) -> str:
-    """A number with four significant digits; where it is tiny or huge, as HTML with a power of ten.
+    """A number with four significant digits; where it is tiny or huge, with a power of ten.
 
     Args:
         value: The number.
     """
     mantissa, _, exponent = f"{value:.4g}".partition("e")
-    return f"{mantissa} × 10<sup>{int(exponent)}</sup>".replace("-", "−") if exponent else mantissa
+    power = f" × 10{str(int(exponent)).translate(_RAISED)}" if exponent else ""
+    return mantissa.replace("-", "−") + power
 
 
 def p_value(p: float) -> str:

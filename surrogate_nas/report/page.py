@@ -1,32 +1,34 @@
-"""The report as one HTML page that carries its style and its figures inside."""
+"""The report as one HTML page that carries its style and its figures inside: what stands in it, as data."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable
-from html import escape
 from typing import Any
 
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.comparison.diagnosis import diagnose
-from surrogate_nas.report.cards import card
+from surrogate_nas.report.cards import Card, card
 from surrogate_nas.report.conventions import conventions, provenance_rows
 from surrogate_nas.report.figures import Figures
 from surrogate_nas.report.findings import best_cells
 from surrogate_nas.report.headline import headline
 from surrogate_nas.report.look import Look, looks
+from surrogate_nas.report.markup import Content, Head, Shown, Table, render
 from surrogate_nas.report.numbers import fixed, plural
 from surrogate_nas.report.picture import Picture
-from surrogate_nas.report.stylesheet import CSS
-from surrogate_nas.report.tables import constants_table, summary_notes, summary_table, table, tests_table
+from surrogate_nas.report.tables import constants_table, summary_notes, summary_table, tests_table
 from surrogate_nas.space import Cell
 
 _BEST_CELLS = 5
 _MOST_FAILURES = 20
+_TESTS_NOTE = (
+    "Runs are paired by number: run k of every strategy starts from the same cells. Effect: matched-pairs "
+    "rank-biserial correlation, +1 where the first is always better, −1 where the second is. p: Wilcoxon's "
+    "signed-rank test, two-sided, then corrected by Holm over all pairs; bold below 0.05."
+)
 
 
 class Page:
-    """Builds a page section by section and keeps the pictures that it shows.
+    """Gathers what a page shows and keeps its pictures.
 
     Attributes:
         pictures: Every figure of the page, in its order.
@@ -46,74 +48,63 @@ class Page:
 
     def html(self) -> str:
         """The whole document."""
-        benchmark = self.comparison.objective.benchmark
-        sections = [self._head(), self._warnings(), self._headline()]
-        if self.comparison.strategies:
-            sections += [self._summary(), *self._results()]
-        sections += [self._constants(), self._conventions(), self._provenance()]
-        return (
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>Strategies on {escape(benchmark.name)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
-            + "\n".join(sections)
-            + "\n</main>\n</body>\n</html>\n"
-        )
-
-    def _head(self) -> str:
         objective, description = self.comparison.objective, self.comparison.description
-        names = description["strategies"]
-        budget = " and ".join(_budget(description, objective.benchmark.cost))
-        return (
-            f"<header><h1>{len(names)} search strateg{'y' if len(names) == 1 else 'ies'} on "
-            f'{escape(objective.benchmark.name)}</h1>\n<p class="quiet">{escape(objective.benchmark.title)}</p>\n'
-            f'<p class="objective">minimise <code>{escape(str(objective))}</code></p>\n'
-            f'<p class="quiet">{plural(description["runs"], "run")} of each strategy, at most {budget} a run, '
-            f"root seed {description['seed']}, fingerprint <code>{objective.fingerprint}</code></p></header>"
+        names, benchmark = description["strategies"], objective.benchmark
+        missing = len(names) * description["runs"] - len(self.comparison.runs)
+        provenance: list[list[Content]] = [
+            [name, Shown(value, "code")] for name, value in provenance_rows(self.comparison)
+        ]
+        return render(
+            "page.html",
+            benchmark=benchmark,
+            n_strategies=len(names),
+            objective=str(objective),
+            runs=plural(description["runs"], "run"),
+            budget=" and ".join(_budget(description, benchmark.cost)),
+            seed=description["seed"],
+            fingerprint=objective.fingerprint,
+            failures=self._failures(),
+            missing=plural(missing, "run") if missing > 0 else "",
+            headline=headline(self.comparison),
+            results=self._results() if self.comparison.strategies else None,
+            constants=constants_table(self.comparison),
+            limits=objective.describe()["constraints"],
+            conventions=conventions(self.comparison),
+            provenance=Table([Head(""), Head("")], provenance, texts=2, facts=True),
+            command=self.command,
         )
 
-    def _warnings(self) -> str:
-        boxes = []
-        banner = self.comparison.objective.benchmark.banner
-        if banner:
-            boxes.append(f'<div class="box" role="note"><p><strong>Mind the data.</strong> {escape(banner)}</p></div>')
+    def _failures(self) -> dict[str, Any] | None:
         failures = self.comparison.failures
-        if failures:
-            shown = [f"<li>{escape(failure)}</li>" for failure in failures[:_MOST_FAILURES]]
-            if len(failures) > _MOST_FAILURES:
-                shown.append(f"<li>and {len(failures) - _MOST_FAILURES} more</li>")
-            verb = "run" if len(failures) == 1 else "runs"
-            boxes.append(
-                f'<div class="box bad" role="alert"><p><strong>{len(failures)} {verb} failed</strong> and are in no '
-                f"number below.</p><ul>{''.join(shown)}</ul></div>"
-            )
-        description = self.comparison.description
-        missing = len(description["strategies"]) * description["runs"] - len(self.comparison.runs)
-        if missing > 0:
-            boxes.append(
-                f'<div class="box bad" role="alert"><p><strong>Unfinished:</strong> {plural(missing, "run")} of the '
-                "comparison have not ended yet; run the command again to go on.</p></div>"
-            )
-        return "\n".join(boxes)
+        if not failures:
+            return None
+        return {
+            "count": len(failures),
+            "shown": failures[:_MOST_FAILURES],
+            "more": max(len(failures) - _MOST_FAILURES, 0),
+        }
 
-    def _headline(self) -> str:
-        return f'<section class="headline">{_paragraphs(headline(self.comparison))}</section>'
-
-    def _summary(self) -> str:
-        notes = " ".join(summary_notes(self.comparison))
-        return (
-            f"<section><h2>Summary</h2>{summary_table(self.comparison, self._looks)}"
-            f'<p class="note">{escape(notes)}</p></section>'
-        )
-
-    def _results(self) -> Iterable[str]:
+    def _results(self) -> dict[str, Any]:
         figures = Figures(self.comparison, self._looks)
-        yield _section("Anytime performance", self._shown(figures.score()))
-        yield _section("Test of the best-scoring cell", self._shown(figures.test()))
-        yield _section("Final scores", self._shown([figures.distribution()]))
-        yield _section("L against R", self._shown(figures.front()))
-        yield _section("What λ does", _paragraphs(self._diagnosis()))
-        yield self._tests()
-        yield self._cells(figures)
+        has_tests = bool(self.comparison.tests)
+        return {
+            "summary": summary_table(self.comparison, self._looks),
+            "summary_notes": " ".join(summary_notes(self.comparison)),
+            "score": self._kept(figures.score()),
+            "test": self._kept(figures.test()),
+            "distribution": self._kept(figures.distribution()),
+            "front": self._kept(figures.front()),
+            "diagnosis": self._diagnosis(),
+            "tests": tests_table(self.comparison, self._looks) if has_tests else None,
+            "tests_note": _TESTS_NOTE if has_tests else self._untested(),
+            "cells": self._cells(figures),
+            "cells_note": self._cells_note(),
+        }
+
+    def _kept(self, drawn: list[Picture] | str) -> list[Picture] | str:
+        if not isinstance(drawn, str):
+            self.pictures += drawn
+        return drawn
 
     def _diagnosis(self) -> list[str]:
         objective = self.comparison.objective
@@ -130,69 +121,35 @@ class Page:
         scores = self.comparison.objective.look_up([cell])[1]
         return f"L = {fixed(float(scores.loss[0]), 5)} and λR = {fixed(float(scores.penalty[0]), 5)}"
 
-    def _tests(self) -> str:
-        if not self.comparison.tests:
-            return _section("Pairwise tests", _paragraphs(["No two strategies finished the same runs."]))
-        note = (
-            "Runs are paired by number: run k of every strategy starts from the same cells. Effect: matched-pairs "
-            "rank-biserial correlation, +1 where the first is always better, −1 where the second is. p: Wilcoxon's "
-            "signed-rank test, two-sided, then corrected by Holm over all pairs; bold below 0.05."
-        )
-        return _section(
-            "Pairwise tests", f'{tests_table(self.comparison, self._looks)}<p class="note">{escape(note)}</p>'
-        )
+    def _untested(self) -> str:
+        if not self.comparison.found_feasible:
+            return "No run found a feasible cell, so there is nothing to test."
+        return "No two strategies finished the same runs."
 
-    def _cells(self, figures: Figures) -> str:
+    def _cells(self, figures: Figures) -> list[Card]:
         drawn = self.comparison.objective.benchmark.space.drawing_size is not None
         cards = []
         for found in best_cells(self.comparison, _BEST_CELLS):
-            graph = ""
-            if drawn:
-                made = figures.cell(found.trial.cell, found.rank)
-                self.pictures.append(made)
-                graph = _image(made)
+            graph = figures.cell(found.trial.cell, found.rank) if drawn else None
+            if graph:
+                self.pictures.append(graph)
             cards.append(card(self.comparison, found, self._looks, graph))
-        note = "The distinct cells of lowest score that any strategy evaluated, and in how many runs each did so."
-        if drawn:
+        return cards
+
+    def _cells_note(self) -> str:
+        """What the cards show; a space whose cells cannot be drawn has no graphs to explain."""
+        note = (
+            "The cells of lowest score that any strategy evaluated, one for each function that cells compute, and in "
+            "how many runs each did so."
+        )
+        if self.comparison.objective.benchmark.space.drawing_size is not None:
             note += (
                 " An edge carries an operation, a node sums what enters it. Dotted: none; grey and dashed: dead, on no "
                 "path from input to output, yet built and counted."
             )
         if self.comparison.objective.has_history:
             note += " A cell's score depends on the run's history; its lowest is shown."
-        return _section("Best cells", f'<p class="note">{escape(note)}</p><div class="cells">{"".join(cards)}</div>')
-
-    def _constants(self) -> str:
-        objective = self.comparison.objective
-        limits = "; ".join(f"<code>{escape(str(limit))}</code>" for limit in objective.describe()["constraints"])
-        return _section(
-            "Constants of the objective",
-            constants_table(self.comparison)
-            + (f"<p>Subject to {limits}.</p>" if limits else "")
-            + '<p class="note">Frozen from the space before any run, never from the runs. Results of two fingerprints '
-            f"are never mixed; this one is <code>{objective.fingerprint}</code>.</p>",
-        )
-
-    def _conventions(self) -> str:
-        items = "".join(f"<li>{escape(item)}</li>" for item in conventions(self.comparison))
-        return _section("Conventions", f"<ul>{items}</ul>")
-
-    def _provenance(self) -> str:
-        rows = [[escape(name), f"<code>{escape(value)}</code>"] for name, value in provenance_rows(self.comparison)]
-        content = f'<div class="facts">{table(["", ""], rows, texts=2)}</div>'
-        if self.command:
-            content += f"<p>Made by</p><pre>{escape(self.command)}</pre>"
-        return _section("Provenance", content)
-
-    def _shown(self, pictures: list[Picture] | str) -> str:
-        if isinstance(pictures, str):
-            return _paragraphs([pictures])
-        self.pictures += pictures
-        kind = "narrow" if len(pictures) == 1 else "pair"
-        figures = "".join(
-            f"<figure>{_image(shown)}<figcaption>{escape(shown.caption)}</figcaption></figure>\n" for shown in pictures
-        )
-        return f'<div class="{kind}">{figures}</div>'
+        return note
 
 
 def _budget(description: dict[str, Any], cost: str) -> list[str]:
@@ -203,16 +160,3 @@ def _budget(description: dict[str, Any], cost: str) -> list[str]:
     if budget["seconds"] is not None:
         parts.append(f"{budget['seconds']:,g} {'queries' if cost == 'queries' else 'simulated seconds'}")
     return parts
-
-
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{content}</section>"
-
-
-def _paragraphs(sentences: Iterable[str]) -> str:
-    return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
-
-
-def _image(shown: Picture) -> str:
-    data = base64.b64encode(shown.svg).decode()
-    return f'<img alt="{escape(shown.caption)}" src="data:image/svg+xml;base64,{data}">'

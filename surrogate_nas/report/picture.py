@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,11 @@ class Picture:
     caption: str
     svg: bytes
     png: bytes
+
+    @property
+    def base64(self) -> str:
+        """The vector graphics as the address of an image holds it."""
+        return base64.b64encode(self.svg).decode()
 
 
 def picture(

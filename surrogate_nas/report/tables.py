@@ -1,54 +1,33 @@
-"""The tables of a report as HTML; every text that a user could have chosen is escaped here."""
+"""The tables of a report as data: how good, how sure, at what cost, and under which constants."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.comparison.statistics import Values
+from surrogate_nas.experiment.store import Run
 from surrogate_nas.report.look import Look
-from surrogate_nas.report.numbers import NOTHING, decimals_for, fixed, p_value, quantity, scientific
+from surrogate_nas.report.markup import Content, Head, Shown, Table, strategy
+from surrogate_nas.report.numbers import (
+    MISSED,
+    NO_CELL,
+    NOTHING,
+    decimals_for,
+    fixed,
+    p_value,
+    plural,
+    quantity,
+    scientific,
+)
+
+_LEVEL = 0.05
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
-    """A table that scrolls by itself where the page is narrow.
-
-    Args:
-        heads: The HTML of the head cells.
-        rows: The HTML of the cells.
-        texts: How many leading columns are text, and so are set to the left.
-    """
-    head = "".join(_cell("th", content, column < texts) for column, content in enumerate(heads))
-    body = "".join(
-        "<tr>" + "".join(_cell("td", content, column < texts) for column, content in enumerate(row)) + "</tr>\n"
-        for row in rows
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>'
-
-
-def _cell(tag: str, content: str, is_text: bool) -> str:
-    return f'<{tag} class="text">{content}</{tag}>' if is_text else f"<{tag}>{content}</{tag}>"
-
-
-def strategy(name: str, look: Look) -> str:
-    """A strategy's name with the line that it has in figures.
-
-    Args:
-        name: The name.
-        look: How it is drawn.
-    """
-    dashes = " ".join(f"{2 * length:g}" for length in look.dash)
-    return (
-        f'<span class="strategy"><svg viewBox="0 0 34 12" aria-hidden="true"><line x1="1" y1="6" x2="33" y2="6" '
-        f'stroke="{look.colour}" stroke-width="3" stroke-dasharray="{dashes or "none"}"/></svg>{escape(name)}</span>'
-    )
-
-
-def summary_table(comparison: Comparison, looks: dict[str, Look]) -> str:
+def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
     """One row per strategy: how good, how sure, at what cost.
 
     Args:
@@ -56,44 +35,54 @@ def summary_table(comparison: Comparison, looks: dict[str, Look]) -> str:
         looks: How each strategy is drawn.
     """
     names = comparison.strategies
-    summaries = {name: comparison.summary(name) for name in names}
     decimals = decimals_for([value for name in names for value in comparison.scores(name)])
     queries = comparison.objective.benchmark.cost == "queries"
     heads = [
-        "strategy", "runs", "score <small>mean ± std</small>", "score <small>IQM</small>",
-        "mean’s <small>95 % interval</small>", "regret <small>mean</small>", "regret <small>median</small>",
-        "cells <small>evaluated</small>", "cells <small>distinct</small>",
-        "queries" if queries else "time <small>simulated, s</small>", "time <small>strategy, s</small>",
-        "time <small>in all, s</small>",
+        Head("strategy"), Head("runs"), Head("score", "mean ± std"), Head("score", "IQM"),
+        Head("mean’s", "95 % interval"), Head("regret", "mean"), Head("regret", "median"), Head("cells", "evaluated"),
+        Head("cells", "distinct"), Head("queries") if queries else Head("time", "simulated, s"),
+        Head("time", "strategy, s"), Head("time", "in all, s"),
     ]  # fmt: skip
-    rows = []
+    rows: list[list[Content]] = []
     for name in names:
-        runs, summary = comparison.runs_of(name), summaries[name]
-        one = len(runs) == 1
-        low, high = (fixed(end, decimals) for end in summary.ci95)
-        regrets = comparison.regrets(name)
-        costs: list[Sequence[float]] = [
-            [len(run.trials) for run in runs],
-            [len({trial.cell for trial in run.trials}) for run in runs],
-            [run.simulated_seconds for run in runs],
-            [run.strategy_seconds for run in runs],
-            [run.real_seconds for run in runs],
-        ]
-        rows.append(
-            [
-                strategy(name, looks[name]),
-                str(len(runs)),
-                f"{fixed(summary.mean, decimals)}{'' if one else f' ± {fixed(summary.std, decimals)}'}",
-                NOTHING if one else fixed(summary.iqm, decimals),
-                NOTHING if one else f"{low} – {high}",
-                fixed(_mean(regrets), decimals),
-                NOTHING if regrets is None else fixed(float(np.median(regrets)), decimals),
-                *(quantity(float(np.mean(cost))) for cost in costs),
-            ]
-        )
+        runs = comparison.runs_of(name)
+        row: list[Content] = [strategy(name, looks[name]), _counted(comparison, name)]
+        rows.append(row + _scores(comparison, name, decimals) + _costs(runs))
     failed = [name for name in comparison.description["strategies"] if name not in names]
     rows += [[strategy(name, looks[name]), "0", *[NOTHING] * (len(heads) - 2)] for name in failed]
-    return table(heads, rows)
+    return Table(heads, rows)
+
+
+def _counted(comparison: Comparison, name: str) -> str:
+    """How many runs there are, and how many of them have a score where that is not all."""
+    runs, feasible = len(comparison.runs_of(name)), len(comparison.feasible_runs_of(name))
+    return str(runs) if runs == feasible else f"{feasible} of {runs}"
+
+
+def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
+    summary, regrets = comparison.summary(name), comparison.regrets(name)
+    if summary is None:
+        return [NO_CELL, *[NOTHING] * 4]
+    one = len(comparison.feasible_runs_of(name)) == 1
+    low, high = (fixed(end, decimals) for end in summary.ci95)
+    return [
+        f"{fixed(summary.mean, decimals)}{'' if one else f' ± {fixed(summary.std, decimals)}'}",
+        NOTHING if one else fixed(summary.iqm, decimals),
+        NOTHING if one else f"{low} – {high}",
+        fixed(_mean(regrets), decimals),
+        NOTHING if regrets is None else fixed(float(np.median(regrets)), decimals),
+    ]
+
+
+def _costs(runs: Sequence[Run]) -> list[Content]:
+    costs: list[Sequence[float]] = [
+        [len(run.trials) for run in runs],
+        [len({trial.cell for trial in run.trials}) for run in runs],
+        [run.simulated_seconds for run in runs],
+        [run.strategy_seconds for run in runs],
+        [run.real_seconds for run in runs],
+    ]
+    return [quantity(float(np.mean(cost))) for cost in costs]
 
 
 def _mean(values: Values | None) -> float | None:
@@ -107,15 +96,24 @@ def summary_notes(comparison: Comparison) -> list[str]:
         comparison: The comparison.
     """
     objective = comparison.objective
+    score = (
+        "The score is L + λR and has no dimension"
+        if objective.parts == 1
+        else f"The score: {MISSED[0].lower()}{MISSED[1:]}"
+    )
     notes = [
-        "The score is L + λR and has no dimension; lower is better. Cells and times are means per run: time that the "
-        "strategy took to ask and to learn, and in all, on the machine that ran it."
+        f"{score}; lower is better. Cells and times are means per run: time that the strategy took to ask and to "
+        "learn, and in all, on the machine that ran it."
     ]
     runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
-    if comparison.optimum is not None:
+    if objective.parts > 1:
+        notes.append("Objectives are scaled between the best and the worst of the exact front, or of all runs' front.")
+    elif comparison.optimum is not None:
         notes.append(f"Regret is the score minus the optimum of the space, {fixed(comparison.optimum, 6)}.")
     elif objective.has_history:
         notes.append("Regret is undefined: scores depend on history.")
+    elif objective.over_space() is not None:
+        notes.append("Regret is undefined: no cell of the space is feasible.")
     else:
         notes.append("Regret is undefined: the benchmark is no table, so its optimum is not known.")
     if len(runs) == len(comparison.strategies):
@@ -123,44 +121,44 @@ def summary_notes(comparison: Comparison) -> list[str]:
     infeasible = sum(not run.incumbent.feasible for run in runs)
     if infeasible:
         notes.append(
-            f"{infeasible} of {len(runs)} runs found no feasible cell; such a score lies above that of every feasible "
-            "cell and dominates the mean, so read the IQM, the median and the points below."
+            f"{infeasible} of {plural(len(runs), 'run')} found {NO_CELL} and have no score: scores and regrets are "
+            "over the others, and the count of runs says of how many."
         )
     if objective.benchmark.cost == "queries":
         notes.append("The benchmark holds no training times: a query costs one unit.")
     return notes
 
 
-def constants_table(comparison: Comparison) -> str:
+def constants_table(comparison: Comparison) -> Table:
     """The terms of the objective with their frozen constants.
 
     Args:
         comparison: The comparison.
     """
     objective = comparison.objective
-    rows = [
+    rows: list[list[Content]] = [
         [
-            f"<code>{escape(term.name)}</code>",
+            Shown(term.name, "code"),
             "L" if term.is_loss else "R",
-            escape(term.divisor_meaning),
+            term.divisor_meaning,
             f"{term.weight:g}",
             f"{term.divisor:,.6g}",
-            escape(term.unit) or NOTHING,
+            term.unit or NOTHING,
             scientific(term.coefficient),
         ]
         for term in objective.terms
     ]
     if objective.has_history:
-        meaning = "similarity to the run's ten best cells by L"
-        rows.append(["<code>diversity</code>", "R", meaning, f"{objective.diversity_weight:g}", "1", NOTHING, NOTHING])
+        meaning, weight = "similarity to the run's ten best cells by L", f"{objective.diversity_weight:g}"
+        rows.append([Shown("diversity", "code"), "R", meaning, weight, "1", NOTHING, NOTHING])
     heads = [
-        "term", "part of", "divisor is", "weight <small>λ of a regulariser</small>", "divisor", "unit",
-        "score per unit <small>weight / divisor</small>",
+        Head("term"), Head("part of"), Head("divisor is"), Head("weight", "λ of a regulariser"), Head("divisor"),
+        Head("unit"), Head("score per unit", "weight / divisor"),
     ]  # fmt: skip
-    return table(heads, rows, texts=3)
+    return Table(heads, rows, texts=3)
 
 
-def tests_table(comparison: Comparison, looks: dict[str, Look]) -> str:
+def tests_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
     """Every pair of strategies.
 
     Args:
@@ -168,20 +166,22 @@ def tests_table(comparison: Comparison, looks: dict[str, Look]) -> str:
         looks: How each strategy is drawn.
     """
     heads = [
-        "first", "second", "first better", "equal", "second better", "effect <small>rank-biserial</small>",
-        "p <small>Wilcoxon</small>", "p <small>after Holm</small>",
+        Head("first"), Head("second"), Head("first better"), Head("equal"), Head("second better"),
+        Head("effect", "rank-biserial"), Head("p", "Wilcoxon"), Head("p", "after Holm"),
     ]  # fmt: skip
-    rows = [
-        [
-            strategy(test.first, looks[test.first]),
-            strategy(test.second, looks[test.second]),
-            str(test.wins),
-            str(test.ties),
-            str(test.losses),
-            NOTHING if math.isnan(test.effect) else f"{test.effect:+.2f}".replace("-", "−"),
-            escape(p_value(test.p)),
-            f"<strong>{escape(p_value(test.p_holm))}</strong>" if test.p_holm < 0.05 else escape(p_value(test.p_holm)),
-        ]
-        for test in comparison.tests
-    ]
-    return table(heads, rows, texts=2)
+    rows: list[list[Content]] = []
+    for test in comparison.tests:
+        corrected = p_value(test.p_holm)
+        rows.append(
+            [
+                strategy(test.first, looks[test.first]),
+                strategy(test.second, looks[test.second]),
+                str(test.wins),
+                str(test.ties),
+                str(test.losses),
+                NOTHING if math.isnan(test.effect) else f"{test.effect:+.2f}".replace("-", "−"),
+                p_value(test.p),
+                Shown(corrected, "strong") if test.p_holm < _LEVEL else corrected,
+            ]
+        )
+    return Table(heads, rows, texts=2)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.sources.pickles import read_pickle
@@ -107,6 +108,6 @@ def read_file(path: Path) -> Table:
                 source=table.source,
             )
             table.add(metric, None, errors)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not an AnalogNAS-Bench file: {error}.") from error
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not an AnalogNAS-Bench file: {printable(error):.300}.") from error
     return table

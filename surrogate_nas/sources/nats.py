@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import bz2
 import io
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files.paths import printable
 from surrogate_nas.sources.official import Progress, RecordTables, refuse_size_space
-from surrogate_nas.sources.pickles import numpy_scalars, read_pickle
+from surrogate_nas.sources.pickles import SMALL, numpy_scalars, read_pickle
 from surrogate_nas.table import Table
 
 PREFIX = "nats"
@@ -52,9 +54,9 @@ def read(folder: Path, progress: Progress | None = None) -> list[Table]:
 
 def _records(folder: Path) -> list[Path]:
     """The record files of a topology folder, in order."""
-    if not folder.exists():
-        raise UserError(f"There is no folder {folder}.")
-    if not folder.is_dir():
+    if not os.path.exists(folder):
+        raise UserError(f"There is no folder {printable(folder)}.")
+    if not os.path.isdir(folder):
         raise UserError(f"{folder} is a file: unpack the NATS-Bench archive and give the folder that it makes.")
     try:
         refuse_size_space(folder.resolve().name)
@@ -68,19 +70,25 @@ def _records(folder: Path) -> list[Path]:
             raise UserError(f"it holds no records (NNNNNN.pickle.pbz2).{hint}")
     except (UserError, OSError) as error:
         raise UserError(f"{folder} cannot be imported: {getattr(error, 'strerror', None) or error}") from error
-    except (LookupError, TypeError) as error:
+    except (LookupError, TypeError, RecursionError) as error:
         raise UserError(f"{meta} is not NATS-Bench's list of architectures.") from error
     return files
 
 
 def _load(path: Path, allowed: dict[str, object]) -> Any:
-    """Unpack and read one file."""
+    """Unpack and read one file, which is small also when unpacked."""
+    shown = printable(path)
     try:
-        packed = path.read_bytes()
+        with path.open("rb") as file:
+            packed = file.read(SMALL + 1)
     except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+        raise UserError(f"Cannot read {shown}: {error.strerror}.") from error
+    unpacker = bz2.BZ2Decompressor()
     try:
-        raw = bz2.decompress(packed)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged: {error}.") from error
+        raw = unpacker.decompress(packed, SMALL)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{shown} is damaged: {error}.") from error
+    if not unpacker.eof:
+        wrong = f"unpacks to more than {SMALL / 1e6:.0f} MB" if len(raw) >= SMALL else "is cut off"
+        raise UserError(f"{shown} is damaged: it {wrong}.")
     return read_pickle(io.BytesIO(raw), allowed, path)

@@ -9,21 +9,25 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from urllib.parse import urlsplit
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.files import home, shipped
+from surrogate_nas.files import home, locked, shipped
+from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Kind, Metric
 from surrogate_nas.network import Network
-from surrogate_nas.sources.pickles import read_pickle
+from surrogate_nas.sources.pickles import SMALL, read_pickle
 from surrogate_nas.space import nb201
 from surrogate_nas.table import Table, Values
 
@@ -116,31 +120,58 @@ def fetch(progress: Progress | None = None) -> list[Path]:
     import requests
 
     pooch.get_logger().setLevel("ERROR")
-    mirror = os.environ.get(MIRROR_VARIABLE, "")
-    is_folder = bool(mirror) and "://" not in mirror
-    base = mirror or manifest()["base_url"]
-    if is_folder and not Path(base).is_dir():
-        raise UserError(f"{MIRROR_VARIABLE}={base} is not a folder.")
+    base, is_folder = _base()
     files = registry()
     retries = 0 if is_folder else 3
-    downloads = pooch.create(folder(), base_url=base.rstrip("/") + "/", registry=files, retry_if_failed=retries)
+    downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
+    downloads = pooch.create(folder(), base_url=base + "/", registry=files, retry_if_failed=retries)
     paths = []
-    for done, name in enumerate(files):
-        try:
-            downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
-            paths.append(Path(downloads.fetch(name, downloader=downloader)))
-        except ValueError as error:
-            raise UserError(f"{base.rstrip('/')}/{name} was altered: its sha256 is not {files[name]}.") from error
-        except (requests.RequestException, FileNotFoundError) as error:
-            raise UserError(
-                f"Cannot fetch {base.rstrip('/')}/{name}: {error}. Without network, set {MIRROR_VARIABLE} to a folder "
-                "that holds the files as OWNER/REPO/COMMIT/PATH."
-            ) from error
-        except OSError as error:
-            raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
-        if progress:
-            progress(done + 1, len(files))
+    with locked(home() / "fetching", what=f"the fetched files in {home()}"):
+        _remove_torn(files)
+        for done, name in enumerate(files):
+            try:
+                paths.append(Path(downloads.fetch(name, downloader=downloader)))
+            except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
+                raise UserError(
+                    f"Cannot fetch {base}/{name}: {error}. Without network, set {MIRROR_VARIABLE} to a folder "
+                    "that holds the files as OWNER/REPO/COMMIT/PATH."
+                ) from error
+            except ValueError as error:
+                raise UserError(f"{base}/{name} was altered: its sha256 is not {files[name]}.") from error
+            except OSError as error:
+                raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
+            if progress:
+                progress(done + 1, len(files))
     return paths
+
+
+def _base() -> tuple[str, bool]:
+    """Where the files come from, and whether that is a folder."""
+    mirror = os.environ.get(MIRROR_VARIABLE, "")
+    base = mirror or str(manifest()["base_url"])
+    if mirror and "://" not in mirror:
+        if not os.path.isdir(mirror):
+            raise UserError(f"{MIRROR_VARIABLE}={printable(mirror)} is not a folder.")
+        return base.rstrip("/"), True
+    try:
+        address = urlsplit(base)
+        is_web = address.scheme in ("http", "https") and bool(address.hostname) and base == printable(base)
+        _ = address.port
+    except ValueError:
+        is_web = False
+    if not is_web:
+        raise UserError(
+            f"{MIRROR_VARIABLE}={printable(mirror)} is no folder, and no address such as https://example.org/files."
+        )
+    return base.rstrip("/"), False
+
+
+def _remove_torn(files: Iterable[str]) -> None:
+    """Remove what a download left that was killed; nobody else is downloading while the lock is held."""
+    for place in {(folder() / name).parent for name in files}:
+        for torn in place.glob(f"{tempfile.gettempprefix()}*"):
+            with suppress(OSError):
+                torn.unlink()
 
 
 def _copy(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
@@ -278,7 +309,7 @@ def _add_seconds(table: Table, data: _DataSet, losses: Any, source: str) -> None
 def _read_mini(path: Path) -> Any:
     """The 12-epoch accuracies: a pandas pickle, read through an allow-list."""
     import pandas as pd
-    from numpy._core import multiarray, numeric
+    from numpy._core import numeric
     from pandas.core.indexes.base import _new_Index
     from pandas.core.internals.managers import BlockManager
 
@@ -288,7 +319,7 @@ def _read_mini(path: Path) -> Any:
         "pandas.core.indexes.base._new_Index": _new_Index,
         "pandas.core.indexes.base.Index": pd.Index,
         "pandas.core.indexes.range.RangeIndex": pd.RangeIndex,
-        "numpy.core.multiarray._reconstruct": multiarray._reconstruct,
+        "numpy.core.multiarray._reconstruct": _empty_array,
         "numpy.core.numeric._frombuffer": numeric._frombuffer,  # type: ignore[attr-defined]
         "numpy.ndarray": np.ndarray,
         "numpy.dtype": np.dtype,
@@ -301,11 +332,24 @@ def _read_mini(path: Path) -> Any:
     return frame
 
 
+def _empty_array(kind: Any, shape: Any, code: bytes) -> Any:
+    """The array that a pickle fills afterwards; NumPy's own function makes one of any size."""
+    from numpy._core import multiarray
+
+    if kind is not np.ndarray or shape != (0,):
+        raise ValueError(f"an array of shape {shape} stands where an empty one should")
+    return multiarray._reconstruct(kind, shape, code)
+
+
 def _read_pt(path: Path) -> Any:
     """A list or dict of plain numbers and strings in PyTorch's zip format, which needs neither PyTorch nor a class."""
     with ZipFile(path) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-        return read_pickle(io.BytesIO(archive.read(name)), {}, path)
+        (member,) = (member for member in archive.infolist() if member.filename.endswith("/data.pkl"))
+        with archive.open(member) as packed:
+            content = packed.read(SMALL + 1)
+    if len(content) > SMALL:
+        raise UserError(f"{path} is damaged: it unpacks to more than {SMALL / 1e6:.0f} MB.")
+    return read_pickle(io.BytesIO(content), {}, path)
 
 
 def _read_latencies() -> dict[str, Values]:

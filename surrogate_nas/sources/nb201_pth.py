@@ -7,10 +7,12 @@ the published file keeps no weights). They are read through an allow-list, never
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import IO, Any
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files.paths import printable
 from surrogate_nas.sources.official import Progress, RecordTables
 from surrogate_nas.sources.pickles import numpy_scalars, read_pickle
 from surrogate_nas.table import Table
@@ -32,8 +34,10 @@ def memory_needed(path: Path) -> int:
     Raises:
         UserError: There is no such file.
     """
-    if not path.is_file():
-        raise UserError(f"There is no file {path}; the official one is called NAS-Bench-201-v1_1-096897.pth.")
+    if not os.path.isfile(path):
+        raise UserError(
+            f"There is no file {printable(path)}; the official one is called NAS-Bench-201-v1_1-096897.pth."
+        )
     return MEMORY_PER_BYTE * path.stat().st_size
 
 

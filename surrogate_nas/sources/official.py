@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Kind, Metric
 from surrogate_nas.network import Network
 from surrogate_nas.space import nb201
@@ -116,8 +117,17 @@ class RecordTables:
                 self._add(name, data, index, runs)
         except UserError as error:
             raise UserError(f"{origin} cannot be imported: {error}") from error
-        except (AssertionError, AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
-            raise UserError(f"{origin} is no official record ({type(error).__name__}: {error}).") from error
+        except (
+            AssertionError,
+            AttributeError,
+            LookupError,
+            ArithmeticError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
+            reason = " ".join(printable(error).split())
+            raise UserError(f"{origin} is no official record ({type(error).__name__}: {reason:.300}).") from error
 
     def _add(self, name: str, data: _DataSet, index: int, runs: Mapping[int, Any]) -> None:
         for epochs, results in runs.items():

@@ -1,151 +1,199 @@
 """One's own measurements: a CSV or Parquet file with a column of cells and columns of metrics becomes a table.
 
-A column's name is the metric's: ``valid_error``, ``valid_loss[12]`` (after a run of 12 epochs), ``latency@mine``. What
-it is follows from the name: errors are in %, losses in nats, ``latency@…`` in ms, ``energy@…`` in mJ; ``test_…`` is
-only reported and never searched; every other number counts as a cost without unit. A cell may appear once; a metric's
-empty entries are cells without a value.
+A column's name is the metric's: ``valid_error``, ``valid_loss[12]`` (after a run of 12 epochs), ``latency@mine``, with
+a unit behind it where that must be said: ``valid_loss[12] (nats)``. What it is follows from the name: errors are in %,
+``latency@…`` in ms, ``energy@…`` in mJ, ``memory@…`` in MB; a loss has no unit unless it is given, as nobody else knows
+whether it is a cross-entropy or a squared error; ``test_…`` is only reported and never searched; every other number
+counts as a cost without unit. A cell may appear once; a metric's empty entries are cells without a value.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Kind, Metric, Quantity
 from surrogate_nas.network import Network
-from surrogate_nas.space import Space, nb201
-from surrogate_nas.space.nb201.sizes import ANALYTIC
+from surrogate_nas.sources.rows import read_rows
+from surrogate_nas.space import Enumerable
 from surrogate_nas.table import Table
 
 CELL_COLUMN = "cell"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
-_COLUMN = re.compile(r"(?P<metric>[A-Za-z][A-Za-z0-9_.@-]*)(\[(?P<epochs>[1-9][0-9]*)\])?")
+_COLUMN = re.compile(
+    r"(?P<metric>[A-Za-z][A-Za-z0-9_.@-]*)(\[(?P<epochs>[1-9][0-9]{0,8})\])?( *\((?P<unit>[\w%·/^* .-]{1,40})\))?"
+)
 _COST_UNITS = {"latency": "ms", "energy": "mJ", "memory": "MB"}
+_LONGEST_NAME = 100
+_MOST_VALUES = 50_000_000
+"""Of all columns; 400 MB."""
 _SHOWN = 5
+_MISSING = ("", "nan", "<na>")
 
 
-def read(path: Path, name: str, taken: frozenset[str] = frozenset()) -> Table:
+class _Column(NamedTuple):
+    """A column's metric, the length of its training run, and its numbers by cell."""
+
+    metric: Metric
+    epochs: int | None
+    values: NDArray[np.float64]
+
+
+def read(path: Path, name: str, taken: frozenset[str], space: Enumerable) -> Table:
     """Read a file into a table.
 
     Args:
         path: The file; ``.parquet`` or ``.pq`` is Parquet, everything else CSV.
         name: The benchmark's name.
         taken: Names that are other benchmarks'.
+        space: The space that the cells are of.
 
     Raises:
         UserError: The name is taken or malformed, or the file is missing or wrong; the first wrong rows are listed.
     """
-    if not _NAME.fullmatch(name):
-        raise UserError(f"A benchmark's name is letters, digits, '_', '-', '.' or '@', not {name!r}.")
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise UserError(
+            f"A benchmark's name is at most {_LONGEST_NAME} letters, digits, '_', '-', '.' or '@', "
+            f"not {printable(repr(name)):.120}."
+        )
     if name in taken:
         raise UserError(f"{name} is another benchmark's name; choose a further one with --name.")
-    frame = _frame(path)
-    space = nb201()
-    columns = [_metric(str(column), path) for column in frame.columns if column != CELL_COLUMN]
-    if CELL_COLUMN not in frame.columns or not columns:
-        raise UserError(f"{path} needs a column {CELL_COLUMN!r} and at least one of a metric, such as valid_error.")
-    index, wrong = _cells(frame[CELL_COLUMN], space)
+    rows = read_rows(path)
+    header = [entry.strip() for entry in next(rows)]
+    if header.count(CELL_COLUMN) != 1 or len(header) < 2:  # noqa: PLR2004 - a cell and a metric
+        raise UserError(
+            f"{printable(path)} needs a column {CELL_COLUMN!r} and at least one of a metric, such as valid_error."
+        )
+    place = header.index(CELL_COLUMN)
+    columns = _columns([entry for entry in header if entry != CELL_COLUMN], path, space)
+    n_rows = 0
+    found = _Found(space)
+    for n_rows, row in enumerate(rows, 1):
+        if n_rows > len(space):
+            raise UserError(
+                f"{printable(path)} has more rows than the space {space.name} has cells ({len(space):,}); each may "
+                "appear once."
+            )
+        found.add(n_rows, row.pop(place), row, columns)
+    found.check(path)
+    return _table(path, name, space, columns, n_rows)
+
+
+def _table(path: Path, name: str, space: Enumerable, columns: list[_Column], n_rows: int) -> Table:
+    losses = [c.metric.name for c in columns if c.metric.kind == "search" and c.metric.quantity in ("error", "loss")]
     table = Table(
         name=name,
-        space=space.name,
-        title=f"{len(frame)} cells of {path.name}",
-        source=str(path),
+        space=space.definition,
+        title=f"{n_rows} cells of {printable(path.name)}",
+        source=printable(path),
         licence="the user's own",
         citation="",
-        objective="",
+        objective=losses[0] if losses else "",
         network=Network(),
         cost="queries",
     )
-    for (metric, epochs), (_, values) in zip(columns, frame.drop(columns=CELL_COLUMN).items(), strict=True):
-        numbers, bad = _numbers(values, str(metric.name))
-        wrong += bad
-        if not bad and len(index) == len(numbers):
-            column = np.full(len(space), np.nan)
-            column[index] = numbers
-            table.add(metric, epochs, column)
-    if wrong:
-        more = f" (and {len(wrong) - _SHOWN} more)" if len(wrong) > _SHOWN else ""
-        raise UserError(f"{path} has {len(wrong)} wrong entries: {'; '.join(wrong[:_SHOWN])}{more}.")
-    losses = [metric.name for metric, _ in columns if metric.kind == "search" and metric.quantity in ("error", "loss")]
-    table.objective = losses[0] if losses else ""
+    for column in columns:
+        table.add(*column)
     return table
 
 
-def _frame(path: Path) -> Any:
-    """The file as a data frame, every entry of a CSV as text."""
-    import pandas as pd
-
-    if not path.is_file():
-        raise UserError(f"There is no file {path}.")
-    try:
-        if path.suffix in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except ImportError as error:
-        raise UserError(
-            f"Reading {path} needs the package pyarrow: pip install pyarrow; or give a CSV file."
-        ) from error
-    except Exception as error:  # noqa: BLE001 - pandas and pyarrow raise their own
-        raise UserError(f"Cannot read {path}: {' '.join(str(error).split()) or type(error).__name__}.") from error
+def _columns(header: list[str], path: Path, space: Enumerable) -> list[_Column]:
+    """The columns that a header names, without values."""
+    if len(header) * len(space) > _MOST_VALUES:
+        raise UserError(f"{printable(path)} has {len(header):,} columns, too many for {len(space):,} cells.")
+    columns: list[_Column] = []
+    for entry in header:
+        metric, epochs = _metric(entry, path, space)
+        for other in columns:
+            if (other.metric.name, other.epochs) == (metric.name, epochs):
+                raise UserError(f"{printable(path)} has the column {entry} twice.")
+            if other.metric.name == metric.name and other.metric.unit != metric.unit:
+                raise UserError(f"{printable(path)} gives {metric.name} in two units.")
+        columns.append(_Column(metric, epochs, np.full(len(space), np.nan)))
+    return columns
 
 
-def _metric(column: str, path: Path) -> tuple[Metric, int | None]:
+def _metric(column: str, path: Path, space: Enumerable) -> tuple[Metric, int | None]:
     """The metric that a column's name means, and its epochs."""
-    found = _COLUMN.fullmatch(column.strip())
+    found = _COLUMN.fullmatch(column)
     if found is None:
         raise UserError(
-            f"{path} has a column {column!r}, which names no metric; right are valid_error, valid_loss[12] or "
-            "latency@mine."
+            f"{printable(path)} has a column {printable(repr(column)):.100}, which names no metric; right are "
+            "valid_error, valid_loss[12], valid_loss[12] (nats) or latency@mine."
         )
     name = found["metric"]
-    if name in ANALYTIC:
-        raise UserError(f"{path} has a column {name}, which follows from the cell alone; leave it out or rename it.")
+    if name in space.analytic:
+        raise UserError(
+            f"{printable(path)} has a column {name}, which follows from the cell alone; leave it out or rename it."
+        )
     kind: Kind = "final" if name.startswith("test_") else "search"
-    quantity: Quantity = "cost"
-    unit = _COST_UNITS.get(name.partition("@")[0], "")
-    for suffix, measured, measured_unit in (("_error", "error", "%"), ("_loss", "loss", "nats")):
-        if name.endswith(suffix):
-            quantity, unit = measured, measured_unit  # type: ignore[assignment]
+    quantity: Quantity = "error" if name.endswith("_error") else "loss" if name.endswith("_loss") else "cost"
+    unit = "%" if quantity == "error" else _COST_UNITS.get(name.partition("@")[0], "") if quantity == "cost" else ""
+    if found["unit"]:
+        given = printable(found["unit"].strip())
+        if quantity == "error" and given != unit:
+            raise UserError(f"{printable(path)} gives {name} in {given}; errors are in %, from 0 to 100.")
+        unit = given
+    described = f"column {printable(column)} of {printable(path.name)}"
+    if quantity == "loss" and not unit:
+        described += ", in a unit that is not given"
     epochs = int(found["epochs"]) if found["epochs"] else None
-    return Metric(name, unit, kind, quantity, description=f"column {column} of {path.name}", source=str(path)), epochs
+    return Metric(name, unit, kind, quantity, description=described, source=printable(path)), epochs
 
 
-def _cells(texts: Any, space: Space) -> tuple[list[int], list[str]]:
-    """The index of every row's cell, and what is wrong; the first row of data is row 1."""
-    index: list[int] = []
-    wrong: list[str] = []
-    first_row: dict[int, int] = {}
-    for row, text in enumerate(texts, 1):
+class _Found:
+    """What the rows hold, and what is wrong with them; the first row of data is row 1."""
+
+    def __init__(self, space: Enumerable) -> None:
+        self._space = space
+        self._first_row: dict[int, int] = {}
+        self._wrong: list[str] = []
+        self._n_wrong = 0
+
+    def add(self, row: int, text: str, entries: list[str], columns: list[_Column]) -> None:
+        """Put a row's numbers where they belong."""
+        index = self._index(row, text)
+        for column, entry in zip(columns, entries, strict=True):
+            number = self._number(row, column.metric.name, entry.strip())
+            if index is not None:
+                column.values[index] = number
+
+    def _index(self, row: int, text: str) -> int | None:
         try:
-            cell = space.parse(str(text).strip())
+            cell = self._space.cell(text.strip())
         except UserError as error:
-            wrong.append(f"row {row}: {str(error).rstrip('.')}")
-            continue
-        if cell.index in first_row:
-            wrong.append(f"row {row}: the cell of row {first_row[cell.index]} again")
-        first_row.setdefault(cell.index, row)
-        index.append(cell.index)
-    return index, wrong
+            self._note(f"row {row}: {printable(str(error).rstrip('.'))}")
+            return None
+        first = self._first_row.setdefault(cell.index, row)
+        if first != row:
+            self._note(f"row {row}: the cell of row {first} again")
+        return cell.index
 
-
-def _numbers(entries: Any, metric: str) -> tuple[NDArray[np.float64], list[str]]:
-    """A column's numbers, NaN for empty entries, and what is wrong."""
-    numbers = np.full(len(entries), np.nan)
-    wrong: list[str] = []
-    for i, entry in enumerate(entries):
-        text = "" if entry is None else str(entry).strip()
-        if text.lower() in ("", "nan", "<na>"):
-            continue
+    def _number(self, row: int, metric: str, entry: str) -> float:
+        if entry.lower() in _MISSING:
+            return np.nan
         try:
-            numbers[i] = float(text)
+            number = float(entry if entry.isascii() and "_" not in entry else "")
         except ValueError:
-            wrong.append(f"row {i + 1}: {metric} is {text!r}, no number")
-            continue
-        if not np.isfinite(numbers[i]):
-            wrong.append(f"row {i + 1}: {metric} is {text}, not finite")
-    return numbers, wrong
+            self._note(f"row {row}: {metric} is {printable(repr(entry)):.80}, no number")
+            return np.nan
+        if not np.isfinite(number):
+            self._note(f"row {row}: {metric} is {entry}, not finite")
+        return number
+
+    def _note(self, wrong: str) -> None:
+        self._n_wrong += 1
+        if len(self._wrong) < _SHOWN:
+            self._wrong.append(wrong)
+
+    def check(self, path: Path) -> None:
+        """Say what is wrong, the first few in full."""
+        if self._n_wrong:
+            more = f" (and {self._n_wrong - _SHOWN} more)" if self._n_wrong > _SHOWN else ""
+            raise UserError(f"{printable(path)} has {self._n_wrong} wrong entries: {'; '.join(self._wrong)}{more}.")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
+    from surrogate_nas.space.terms import Terms
+
 Choices: TypeAlias = NDArray[np.int8]
 """Cells as a model or a formula reads them: the index of the chosen option, shape ``(n, positions)``."""
 Column: TypeAlias = NDArray[np.float64]
@@ -166,6 +168,11 @@ class Space(ABC):
         """The choices of the `survey`, shape ``(n, positions)``."""
         return choices_of(self.survey)
 
+    @cached_property
+    def reference(self) -> Cell:
+        """The cell that a measurement comes back to, against drift; by default the first of a fixed draw."""
+        return self.sample(np.random.default_rng(_SURVEY_SEED))
+
     @property
     def definition(self) -> str:
         """What a file writes to name this space: its name, where that is enough to find it again."""
@@ -201,6 +208,29 @@ class Space(ABC):
         if encoding not in self.encodings:
             raise unknown(f"encoding of {self.name}", encoding, self.encodings)
         return self.encodings[encoding](choices_of(cells))
+
+    def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
+        """Columns that a cost is about linear in, in groups whose weights vary alike between devices.
+
+        By default a constant, and the columns of ``one_hot``.
+
+        Args:
+            choices: Of any cells, shape ``(n, positions)``.
+
+        Returns:
+            Matrices of shape ``(n, d)``, the first of them constant.
+
+        Raises:
+            UserError: The space has no encoding ``one_hot``.
+        """
+        if "one_hot" not in self.encodings:
+            raise unknown(f"encoding of {self.name}", "one_hot", self.encodings)
+        return [np.ones((len(choices), 1), dtype=np.float32), self.encodings["one_hot"](choices)]
+
+    @property
+    def terms(self) -> Terms | None:
+        """What cells are sums of, for models that compute along a graph; None where they are no such graphs."""
+        return None
 
     def graph(self, cell: Cell, *, live_only: bool = False) -> Graph | None:
         """The cell as a graph of operations that the network's layers know; None where it is no such graph.

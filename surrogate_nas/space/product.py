@@ -60,6 +60,8 @@ class ChoiceSpace(Space):
             if not isinstance(options, Mapping):
                 raise UserError(f"The options of a space are a mapping of positions to options, not {options!r:.80}.")
             self.positions = tuple(map(str, options))
+            if bad := [each for each in options.values() if isinstance(each, str) or not isinstance(each, Iterable)]:
+                raise UserError(f"The options of a position are a list, such as (16, 32), not {bad[0]!r:.80}.")
             self.options = tuple(tuple(map(str, each)) for each in options.values())
         self._check()
 
@@ -121,6 +123,8 @@ class ChoiceSpace(Space):
         Raises:
             UserError: The string has another shape, or an option is unknown.
         """
+        if not isinstance(text, str):
+            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
         head, _, inside = text.strip().removesuffix(")").partition("(")
         pairs = [pair.strip().partition("=") for pair in inside.split(",")]
         if head != self.cell_name or not text.strip().endswith(")") or [p for p, *_ in pairs] != list(self.positions):

@@ -10,15 +10,17 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from functools import lru_cache
 from importlib.metadata import entry_points
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.files import home, replacing
 from surrogate_nas.plugin import import_file
-from surrogate_nas.space.base import Cell, Space
+from surrogate_nas.space.base import Cell, Space, listed
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 
 ENTRY_POINT_GROUP = "surrogate_nas.spaces"
@@ -27,6 +29,9 @@ SPACES: dict[str, str] = {
     "macro": "surrogate_nas.space.macro:macro",
 }
 """The spaces that come with the project: name → ``module:function`` that gives the shared instance."""
+DEFAULT_SPACE = next(iter(SPACES))
+"""Where no space is named."""
+_MOST_DIGITS = 18
 _opened: dict[str, Space] = {}
 
 
@@ -111,6 +116,34 @@ def space_of(cell: Cell) -> Space:
         if cell in space:
             return space
     raise UserError(f"{cell} is a cell of no registered space. Known: {', '.join(known())}.")
+
+
+def cell_named(text: str) -> tuple[Space, Cell]:
+    """Find the registered space that a printed cell is of.
+
+    Args:
+        text: The string as the field prints it; a number is an index into the space that is meant where none is named.
+
+    Raises:
+        UserError: No space can read it; the message is that of the space whose cells look most like it.
+    """
+    if text.strip().isdecimal():
+        usual, digits = listed(space_named(DEFAULT_SPACE)), text.strip()
+        if len(digits) > _MOST_DIGITS or int(digits) >= len(usual):
+            raise UserError(f"The space {usual.name} has the cells 0 to {len(usual) - 1}, not {digits:.80}.")
+        return usual, usual[int(digits)]
+    refusals: list[tuple[float, UserError]] = []
+    for space in _candidates():
+        try:
+            return space, space.parse(text)
+        except UserError as error:
+            refusals.append((_likeness(text.strip(), space.reference.text), error))
+    raise max(refusals, key=lambda refusal: refusal[0])[1]
+
+
+def _likeness(text: str, example: str) -> float:
+    """How much a text looks like an example: its beginning counts most."""
+    return len(commonprefix([text, example])) + SequenceMatcher(None, text[:200], example[:200]).ratio()
 
 
 def _candidates() -> Iterator[Space]:

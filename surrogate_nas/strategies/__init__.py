@@ -6,14 +6,15 @@ Names are resolved when used, so that listing them imports none.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import entry_points
+import sys
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
 from surrogate_nas.strategies.base import Strategy
 
-__all__ = ["STRATEGIES", "Strategy", "StrategyLike", "label", "resolve"]
+__all__ = ["STRATEGIES", "Strategy", "StrategyLike", "is_builtin", "label", "resolve"]
 
 StrategyLike = str | type[Strategy]
 """A registered name, ``file.py:Class``, or a class."""
@@ -43,7 +44,22 @@ def label(strategy: str | type[Strategy]) -> str:
     """
     if isinstance(strategy, str):
         return strategy.rpartition(":")[2]
+    if not isinstance(strategy, type):
+        raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
     return strategy.__name__
+
+
+def is_builtin(strategy: str | type[Strategy]) -> bool:
+    """Whether a strategy comes with the project, so that its code is trusted.
+
+    Args:
+        strategy: A name, ``file.py:Class``, or a class.
+    """
+    if isinstance(strategy, str):
+        return strategy in STRATEGIES
+    module = getattr(strategy, "__module__", "")
+    held = getattr(sys.modules.get(module), getattr(strategy, "__name__", ""), None)
+    return str(module).startswith(f"{__name__}.") and held is strategy
 
 
 def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
@@ -57,12 +73,14 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
     """
     if isinstance(strategy, type):
         return _checked(strategy, strategy.__name__)
+    if not isinstance(strategy, str):
+        raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
     if strategy in STRATEGIES:
         module, _, name = STRATEGIES[strategy].partition(":")
         return _checked(getattr(importlib.import_module(module), name), strategy)
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == strategy:
-            return _checked(point.load(), strategy)
+            return _checked(_loaded(point), strategy)
     if ":" not in strategy:
         raise unknown("strategy", strategy, known())
     path, _, name = strategy.rpartition(":")
@@ -70,6 +88,14 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
     if not hasattr(module_of_file, name):
         raise UserError(f"{path} defines no {name}.")
     return _checked(getattr(module_of_file, name), strategy)
+
+
+def _loaded(point: EntryPoint) -> object:
+    try:
+        return point.load()
+    except Exception as error:  # noqa: BLE001 - a stranger's package can raise anything
+        said = " ".join(str(error).split())
+        raise UserError(f"{point.value} cannot be imported: {type(error).__name__}: {said:.300}.") from error
 
 
 def _checked(found: object, name: str) -> type[Strategy]:

@@ -66,6 +66,9 @@ class Strategy(ABC):
         self.space = space
         self.rng = np.random.default_rng(seed)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self.space!r}>"
+
     @abstractmethod
     def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose cells.

@@ -7,6 +7,7 @@ them is loaded before it is used.
 from __future__ import annotations
 
 import importlib
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ def model_class(name: str) -> type[Surrogate]:
     Raises:
         UserError: There is no such model.
     """
+    if not isinstance(name, str):
+        raise UserError(f"A model is named by a text, not {name!r:.80}. Known: {', '.join(sorted(MODELS))}.")
     file, _, class_name = name.rpartition(":")
     if file.endswith(".py"):
         found = getattr(import_file(Path(file), "surrogate"), class_name, None)
@@ -61,6 +64,11 @@ def make_model(name: str, quantity: Quantity = "error", *, seed: int = 0, **sett
         **settings: The model's own.
 
     Raises:
-        UserError: There is no such model.
+        UserError: There is no such model, or it has no such setting.
     """
-    return model_class(name)(quantity, seed=seed, **settings)
+    found = model_class(name)
+    known = inspect.signature(found).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        for setting in settings.keys() - known.keys():
+            raise unknown(f"setting of the model {name}", setting, known)
+    return found(quantity, seed=seed, **settings)

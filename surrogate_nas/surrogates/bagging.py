@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import Prediction, Surrogate, folds
+from surrogate_nas.surrogates.checks import check_name, check_names, check_whole
 from surrogate_nas.surrogates.columns import Matrix, columns
 from surrogate_nas.surrogates.target import Floats
 
@@ -49,14 +49,12 @@ class Bagging(Surrogate):
             extra: Free metrics to add as columns.
 
         Raises:
-            UserError: There are no parts.
+            UserError: There are no parts, or a knob is of the wrong kind.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
-        if parts < 1:
-            raise UserError(f"The {self.name} surrogate averages at least 1 part, not {parts}.")
-        self.parts = parts
-        self.encoding = encoding or default_encoding(quantity)
-        self.extra = tuple(extra)
+        self.parts = check_whole(f"The number of parts of {self.name}", parts, 1)
+        self.encoding = check_name("An encoding", encoding or default_encoding(quantity))
+        self.extra = check_names("The extra columns", extra)
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Quantity
-from surrogate_nas.space import Cell, Enumerable, listed, space_named
-from surrogate_nas.space import space_of as space_of_cell
+from surrogate_nas.space import Cell, Space, space_named
+from surrogate_nas.surrogates.checks import check_flag, check_whole, is_sequence, own_cells
 from surrogate_nas.surrogates.target import Floats, Target, fit_target
+from surrogate_nas.threads import one_thread
 
 Arrays = Mapping[str, NDArray[Any]]
 """Numbers by name, as they are written to a file; bytes go in as ``uint8``."""
@@ -65,7 +66,7 @@ class Surrogate(ABC):
     """
 
     name: ClassVar[str]
-    _space: Enumerable
+    _space: Space
     _target: Target
     _widening: float
     _of_training: Prediction
@@ -77,35 +78,55 @@ class Surrogate(ABC):
             quantity: Of the metric (see `surrogate_nas.metrics.Metric`); decides the target's transform.
             seed: The root of the model's randomness.
             calibrate: Whether the standard deviation is calibrated; False where only the mean matters.
+
+        Raises:
+            UserError: There is no such quantity, or the seed is no whole number.
         """
+        if quantity not in get_args(Quantity):
+            raise UserError(f"A quantity is {', '.join(get_args(Quantity))}, not {quantity!r:.80}.")
         self.quantity: Quantity = quantity
-        self.seed = seed
-        self.calibrate = calibrate
+        self.seed = check_whole("A seed", seed)
+        self.calibrate = check_flag("calibrate", calibrate)
 
     def settings(self) -> dict[str, Any]:
         """The arguments that make this model again, unfitted; plain JSON values."""
         return {"quantity": self.quantity, "seed": self.seed, "calibrate": self.calibrate}
 
-    def fit(self, cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]) -> Self:
+    @classmethod
+    def reads(cls, space: Space) -> bool:  # noqa: ARG003 - a subclass looks at it
+        """Whether this model can learn cells of a space; most read any.
+
+        Args:
+            space: The space.
+        """
+        return True
+
+    def fit(self, cells: Sequence[Cell], values: Sequence[float] | NDArray[Any], space: Space | None = None) -> Self:
         """Learn from measured cells, forgetting what was learned before; returns itself.
 
         Args:
             cells: Cells of one space, at least 2 different ones; the values of a repeated cell are averaged.
             values: Shape ``(n,)``, finite, not all equal, in the metric's unit.
+            space: That of the cells; None to look for it among the registered ones.
 
         Raises:
-            UserError: The values are not finite, all equal, not as many as the cells, or too few.
+            UserError: The values are not finite, all equal, not as many as the cells, or too few; a cell is of another
+                space; or the model cannot read this one.
         """
-        self._space = space_of(cells)
+        space, cells = own_cells(cells, space)
         cells, values = check_data(cells, values)
+        for learned in ("_widening", "_of_training"):
+            self.__dict__.pop(learned, None)
+        self._space = space
         self._target = self._scale_of(values)
-        target = self._target.forward(values)
-        self._learn(cells, target)
-        self._widening = 1.0
-        if self.calibrate:
-            mean, std = self._target.backward(*self._held_out(cells, target))
-            self._widening = _calibrated(values, Prediction(mean, std))
-            self._of_training = Prediction(mean, std * self._widening)
+        with one_thread():
+            target = self._target.forward(values)
+            self._learn(cells, target)
+            self._widening = 1.0
+            if self.calibrate:
+                mean, std = self._target.backward(*self._held_out(cells, target))
+                self._widening = _calibrated(values, Prediction(mean, std))
+                self._of_training = Prediction(mean, std * self._widening)
         return self
 
     @property
@@ -132,11 +153,11 @@ class Surrogate(ABC):
         """
         if not hasattr(self, "_widening"):
             raise UserError(f"The {self.name} surrogate has learned nothing yet: call fit first.")
-        if not len(cells):
+        if is_sequence(cells) and not len(cells):
             return Prediction(np.empty(0), np.empty(0))
-        if space_of(cells) != self._space:
-            raise UserError(f"This surrogate learned cells of {self._space.name}; {cells[0]} is none.")
-        mean, std = self._target.backward(*self._foresee(cells))
+        _, cells = own_cells(cells, self._space)
+        with one_thread():
+            mean, std = self._target.backward(*self._foresee(cells))
         return Prediction(mean, std * self._widening)
 
     def _scale_of(self, values: Floats) -> Target:
@@ -203,7 +224,7 @@ class Surrogate(ABC):
         common = {
             "target": np.array(self._target.numbers),
             "widening": np.array(self._widening),
-            "space": np.frombuffer(self._space.name.encode(), dtype=np.uint8),
+            "space": np.frombuffer(self._space.definition.encode(), dtype=np.uint8),
         }
         return common | {f"model/{name}": values for name, values in self._arrays().items()}
 
@@ -219,9 +240,10 @@ class Surrogate(ABC):
             LookupError: An array is missing.
         """
         model = cls(**settings)
-        model._space = listed(space_named(bytes(state["space"]).decode()))
+        model._space = space_named(bytes(state["space"]).decode())
         model._target = Target(*(float(number) for number in state["target"]))
-        model._restore({name.removeprefix("model/"): array for name, array in state.items() if name[:6] == "model/"})
+        with one_thread():
+            model._restore({name.removeprefix("model/"): a for name, a in state.items() if name[:6] == "model/"})
         model._widening = float(state["widening"])
         return model
 
@@ -245,26 +267,6 @@ def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:
     return [np.sort(order[i :: min(k, n)]) for i in range(min(k, n))]
 
 
-def space_of(cells: Sequence[Cell]) -> Enumerable:
-    """The registered space that all cells belong to.
-
-    Args:
-        cells: Cells.
-
-    Raises:
-        UserError: There are none, or they belong to no registered space or to several.
-    """
-    if isinstance(cells, Enumerable):
-        return cells
-    if not len(cells):
-        raise UserError("A surrogate needs cells; none was given.")
-    space = listed(space_of_cell(cells[0]))
-    for cell in cells:
-        if cell not in space:
-            raise UserError(f"{cell!r} is no cell of {space.name}, as the first one is; a surrogate learns one space.")
-    return space
-
-
 def check_data(cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]) -> tuple[list[Cell], Floats]:
     """Check what a surrogate is to learn from, and average the values of repeated cells.
 
@@ -280,7 +282,7 @@ def check_data(cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]) ->
     """
     try:
         numbers = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"The values to learn are not all numbers: {error}.") from error
     if numbers.shape != (len(cells),):
         raise UserError(f"{len(cells)} cells need {len(cells)} values, not an array of shape {numbers.shape}.")

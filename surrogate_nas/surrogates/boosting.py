@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 from surrogate_nas.metrics import Quantity
 from surrogate_nas.surrogates.bagging import Bagging
 from surrogate_nas.surrogates.base import Arrays
+from surrogate_nas.surrogates.checks import check_number, check_whole
 from surrogate_nas.surrogates.columns import Matrix
 from surrogate_nas.surrogates.target import Floats
+
+_SMALLEST = 1e-6
+"""A share of cells or columns is more than nothing."""
 
 
 class Boosting(Bagging):
@@ -53,8 +57,11 @@ class Boosting(Bagging):
             threads: Of XGBoost.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding, extra=extra)
-        self.trees, self.depth, self.rate = trees, depth, rate
-        self.subsample, self.column_sample, self.threads = subsample, column_sample, threads
+        self.trees, self.depth = check_whole("The number of trees", trees, 1), check_whole("The depth", depth, 1)
+        self.rate = check_number("The learning rate", rate)
+        self.subsample = check_number("The share of cells", subsample, _SMALLEST, 1.0)
+        self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)
+        self.threads = check_whole("The number of threads", threads, 1)
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments."""

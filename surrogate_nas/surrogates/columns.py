@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import unknown
+from surrogate_nas.gaussian import Scaling
 from surrogate_nas.network import Network
-from surrogate_nas.space import Cell, Enumerable
+from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 
 Matrix = NDArray[np.float32]
 
 
-def columns(space: Enumerable, cells: Sequence[Cell], encoding: str, extra: Sequence[str] = ()) -> Matrix:
+def columns(space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[str] = ()) -> Matrix:
     """Encode cells, shape ``(n, d)``.
 
     Args:
@@ -28,25 +29,38 @@ def columns(space: Enumerable, cells: Sequence[Cell], encoding: str, extra: Sequ
     Raises:
         UserError: There is no such encoding or free metric.
     """
-    return whole_space(space, encoding, tuple(extra))[[cell.index for cell in cells]]
+    if isinstance(space, Enumerable):
+        return surveyed(space, encoding, tuple(extra))[[cell.index for cell in cells]]
+    return _encoded(space, cells, encoding, extra)
 
 
 @lru_cache(maxsize=16)
-def whole_space(space: Enumerable, encoding: str, extra: tuple[str, ...] = ()) -> Matrix:
-    """Encode every cell of a space once a process, shape ``(len(space), d)``.
+def surveyed(space: Space, encoding: str, extra: tuple[str, ...] = ()) -> Matrix:
+    """Encode the cells of `Space.survey`, once a process: every cell of an enumerable space, in its order.
 
     Args:
         space: The space.
         encoding: See `columns`.
         extra: See `columns`.
     """
-    parts: list[NDArray[Any]] = [_encoded(space, encoding)]
+    return _encoded(space, space.survey, encoding, extra)
+
+
+@lru_cache(maxsize=16)
+def scaling(space: Space, encoding: str) -> Scaling:
+    """How the columns of an encoding are brought to one scale, from the survey of the space.
+
+    Args:
+        space: The space.
+        encoding: See `columns`.
+    """
+    return Scaling.of(surveyed(space, encoding).astype(np.float64))
+
+
+def _encoded(space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[str]) -> Matrix:
+    parts: list[NDArray[Any]] = [space.encode(cells, encoding if encoding in space.encodings else "one_hot")]
     for name in extra:
         if name not in space.analytic:
             raise unknown("free metric", name, space.analytic)
-        parts.append(space.analytic[name][1](space.choices, Network())[:, None])
+        parts.append(space.analytic[name][1](choices_of(cells), Network())[:, None])
     return np.column_stack(parts).astype(np.float32)
-
-
-def _encoded(space: Enumerable, encoding: str) -> Matrix:
-    return space.encode(space, encoding if encoding in space.encodings else "one_hot")

@@ -1,4 +1,8 @@
-"""An ensemble of unlike models: a graph network, trees and Gaussian processes err on different cells.
+"""An ensemble of unlike models, which err on different cells.
+
+For errors and losses a graph network, boosted and extra trees, and two Gaussian processes; for costs and structure
+boosted trees, a Gaussian process and ridge regression. A member that cannot read a space (a graph network, where cells
+are no graphs) stays out.
 
 Weights come from what the members predicted for training cells that they had not seen (stacking: Wolpert, Neural
 Networks 1992; non-negative, as Breiman, Machine Learning 1996), drawn towards the prior ones, which few cells cannot
@@ -13,10 +17,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates import make_model, model_class
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
+from surrogate_nas.surrogates.checks import check_number, is_sequence
 from surrogate_nas.surrogates.target import Floats
 
 Member = tuple[str, Mapping[str, Any], float]
@@ -56,20 +62,33 @@ class Ensemble(Surrogate):
             seed: The root of the members' randomness.
             calibrate: Whether the standard deviation is calibrated.
             members: Names, settings and prior weights; empty for what suits the quantity.
+
+        Raises:
+            UserError: A member is malformed.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         chosen = members or MEMBERS["accuracy" if quantity in ("error", "loss") else "cost"]
-        self.members = [(name, dict(settings), float(weight)) for name, settings, weight in chosen]
+        if not is_sequence(chosen):
+            raise UserError(f"The members of an ensemble are a list, not {chosen!r:.80}.")
+        self.members = [_member(entry) for entry in chosen]
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().settings() | {"members": self.members}
 
+    @property
+    def _reading(self) -> list[Member]:
+        """The members that can read the space."""
+        reading = [member for member in self.members if model_class(member[0]).reads(self._space)]
+        if not reading:
+            raise UserError(f"No member of the ensemble can read the space {self._space.name}.")
+        return reading
+
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         values, _ = self._target.backward(target, target)
         self._models = [
-            make_model(name, self.quantity, seed=self.seed, **settings).fit(cells, values)
-            for name, settings, _ in self.members
+            make_model(name, self.quantity, seed=self.seed, **settings).fit(cells, values, self._space)
+            for name, settings, _ in self._reading
         ]
         means, stds = self._in_target([model.held_out for model in self._models])
         self._weights = self._stacked(means, target)
@@ -85,7 +104,7 @@ class Ensemble(Surrogate):
         """Non-negative weights, summing to 1, of the least held-out error plus a pull to the prior weights."""
         from scipy.optimize import nnls
 
-        prior = np.array([weight for *_, weight in self.members])
+        prior = np.array([weight for *_, weight in self._reading])
         prior /= prior.sum()
         spread = float(np.sqrt(((means - target) ** 2).mean()))
         pull = np.sqrt(_PRIOR_CELLS) * spread * np.eye(len(prior))
@@ -113,7 +132,16 @@ class Ensemble(Surrogate):
     def _restore(self, arrays: Arrays) -> None:
         self._weights = arrays["weights"]
         self._models = []
-        for i, (name, settings, _) in enumerate(self.members):
+        for i, (name, settings, _) in enumerate(self._reading):
             own = {key[3:]: array for key, array in arrays.items() if key[:3] == f"{i:02}/"}
             arguments = make_model(name, self.quantity, seed=self.seed, **settings).settings()
             self._models.append(model_class(name).from_state(arguments, own))
+
+
+def _member(entry: Any) -> Member:
+    """A member as it was given, looked at."""
+    if not is_sequence(entry) or len(entry) != 3 or not isinstance(entry[1], Mapping):
+        raise UserError(f"A member of an ensemble is its name, its settings and its weight, not {entry!r:.80}.")
+    name, settings, weight = entry
+    model_class(name)
+    return name, dict(settings), check_number(f"The weight of {name}", weight)

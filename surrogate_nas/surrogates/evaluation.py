@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space import Enumerable
+from surrogate_nas.space import Cell, Enumerable, listed
 from surrogate_nas.surrogates.base import Z90, Prediction, Surrogate
+from surrogate_nas.surrogates.checks import check_whole
 from surrogate_nas.surrogates.target import Floats
 
 Indices = NDArray[np.int64]
@@ -53,10 +54,12 @@ def split_cells(space: Enumerable, values: Floats, n_train: int, kind: SplitKind
     Raises:
         UserError: The kind is unknown, the space has no functional classes, or there are not so many cells.
     """
+    space, values = listed(space), _column_of(space, values)
     if kind not in ("random", "grouped"):
-        raise UserError(f"A split is random or grouped, not {kind!r}.")
+        raise UserError(f"A split is random or grouped, not {kind!r:.80}.")
+    check_whole("A seed", seed)
     measured = np.flatnonzero(np.isfinite(values))
-    if not 2 <= n_train <= len(measured):
+    if not 2 <= check_whole("The number of cells to learn from", n_train) <= len(measured):
         raise UserError(
             f"Cannot learn from {n_train} cells: {len(measured)} have a value, and at least 2 are needed to learn."
         )
@@ -68,6 +71,17 @@ def split_cells(space: Enumerable, values: Floats, n_train: int, kind: SplitKind
     classes = space.classes
     train, others = order[:n_train], order[n_train:]
     return Split(train, others[~np.isin(classes[others], classes[train])])
+
+
+def _column_of(space: Enumerable, values: Any) -> Floats:
+    """One number a cell of the space; NaN where there is none."""
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"The values of the cells are not all numbers: {error}.") from error
+    if numbers.shape != (len(space),):
+        raise UserError(f"The space {space.name} needs {len(space)} values, not an array of shape {numbers.shape}.")
+    return numbers
 
 
 def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, float]:
@@ -130,6 +144,7 @@ def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
     Returns:
         τ by the names of `BANDS`, over the cells of each band that have twins.
     """
+    space, values = listed(space), _column_of(space, values)
     measured = np.flatnonzero(np.isfinite(values))
     if space.classes is None:
         raise UserError(f"The space {space.name} has no functional classes, so no cell has a twin.")
@@ -143,6 +158,15 @@ def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
         part = has_twin & (truth <= np.quantile(truth, share))
         found[name] = bands(truth[part], twins[part])["kendall"]
     return found
+
+
+def _cells_of(space: Enumerable, split: Split) -> tuple[list[Cell], list[Cell]]:
+    """The cells of both parts of a split."""
+    try:
+        train, test = split
+        return [space[int(i)] for i in train], [space[int(i)] for i in test]
+    except (TypeError, ValueError, IndexError) as error:
+        raise UserError(f"A split is two lists of indices into the space {space.name} ({error}).") from error
 
 
 @dataclass(frozen=True)
@@ -184,12 +208,16 @@ def evaluate(model: Surrogate, space: Enumerable, values: Floats, split: Split) 
         split: Indices into the space.
 
     Raises:
-        UserError: See `Surrogate.fit`.
+        UserError: The values do not fit the space, the split is none of it; or see `Surrogate.fit`.
     """
+    if not isinstance(model, Surrogate):
+        raise UserError(f"A surrogate is needed, not {model!r:.80}; make_model makes one.")
+    space, values = listed(space), _column_of(space, values)
+    train, test = _cells_of(space, split)
     started = time.perf_counter()
-    model.fit([space[int(i)] for i in split.train], values[split.train])
+    model.fit(train, values[split.train], space)
     fitted = time.perf_counter()
-    found = model.predict([space[int(i)] for i in split.test])
+    found = model.predict(test)
     done = time.perf_counter()
     return Evaluation(model, split, scores_of(values[split.test], found), fitted - started, done - fitted)
 

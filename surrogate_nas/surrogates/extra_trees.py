@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from surrogate_nas.metrics import Quantity
 from surrogate_nas.surrogates.bagging import Bagging
 from surrogate_nas.surrogates.base import Arrays
+from surrogate_nas.surrogates.checks import check_number, check_whole
 from surrogate_nas.surrogates.columns import Matrix
 from surrogate_nas.surrogates.target import Floats
 
 _CHUNK = 4096
 """Cells that walk down all trees at once; bounds the memory."""
+_SMALLEST = 1e-6
+"""A share of columns is more than nothing."""
 
 
 class Forest(NamedTuple):
@@ -89,7 +92,8 @@ class ExtraTrees(Bagging):
             column_sample: The share of the columns that a split chooses from.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding, extra=extra)
-        self.trees, self.column_sample = trees, column_sample
+        self.trees = check_whole("The number of trees", trees, 1)
+        self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments."""

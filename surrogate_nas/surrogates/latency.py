@@ -3,9 +3,9 @@
 The setting is HELP's (Lee et al., NeurIPS 2021): devices measured before are known, a new one gives ten samples. Where
 HELP meta-trains a network, this is linear regression in the operations of a cell with a prior learned from the known
 devices: their weights give the mean and the directions in which devices differ, and each of them in turn, hidden,
-tells how far to trust both. Columns count an operation twice: as it is built, and as it is live, because some
-devices compile dead graphs away. Everything is on the plain scale in shares of the mean measured latency, so cells
-that take no time at all are nothing special.
+tells how far to trust both. Which columns a cell has, and which of them vary alike, is the space's to say
+(`Space.cost_groups`). Everything is on the plain scale in shares of the mean measured latency, so cells that take no
+time at all are nothing special.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Quantity
-from surrogate_nas.space import NB201, Cell, Enumerable
-from surrogate_nas.space.nb201.encodings import depth_and_live, edge_live, one_hot, operation_counts, path_live
+from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, check_data, folds
+from surrogate_nas.surrogates.checks import check_whole, own_cells
 from surrogate_nas.surrogates.evidence import Posterior, Prior, measure, most_evident, noise_shape
 from surrogate_nas.surrogates.target import Floats, Target
+from surrogate_nas.threads import one_thread
 
 KnownDevices = Mapping[str, tuple[Sequence[Cell], Sequence[float] | NDArray[Any]]]
 """By device the cells measured on it and their latencies, in any unit."""
@@ -45,7 +46,7 @@ _MOST_REFITTED, _FOLDS = 100, 10
 
 
 class Latency(Surrogate):
-    """Linear in operations, built and live, with a prior from devices already measured.
+    """Linear in the columns of `Space.cost_groups`, with a prior from devices already measured.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -77,10 +78,12 @@ class Latency(Surrogate):
             known: Devices measured before, 100 cells each or more; without any the prior is vague.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
+        if known is not None and not isinstance(known, Mapping):
+            raise UserError(f"Known devices are a mapping of names to cells and latencies, not {known!r:.80}.")
         self.known = known
-        self._prior: Prior | None = None
+        self._prior: tuple[Space, Prior] | None = None
 
-    def prior(self, space: Enumerable) -> Prior:
+    def prior(self, space: Space) -> Prior:
         """What the known devices say of a new one; learned once.
 
         Args:
@@ -89,34 +92,25 @@ class Latency(Surrogate):
         Raises:
             UserError: A known device has too few cells, cells of another space, or values that are no numbers.
         """
-        if self._prior is None or len(self._prior.centre) != _columns(space).shape[1]:
-            self._prior = _learn_prior(space, self.known or {}, self.seed)
-        return self._prior
+        if self._prior is None or self._prior[0] != space:
+            with one_thread():
+                self._prior = space, _learn_prior(space, self.known or {}, self.seed)
+        return self._prior[1]
 
-    def choose(self, space: Enumerable, n: int) -> list[Cell]:
+    def choose(self, space: Space, n: int) -> list[Cell]:
         """The cells to measure first on a new device: each leaves the least uncertainty over the whole space.
 
         Args:
-            space: Where to choose.
+            space: Where to choose; one that cannot be listed is surveyed.
             n: How many.
 
         Raises:
-            UserError: `n` is not between 1 and the size of the space.
+            UserError: `n` is not between 1 and the number of surveyed cells.
         """
-        if not 1 <= n <= len(space):
-            raise UserError(f"Between 1 and {len(space)} cells can be chosen, not {n}.")
-        prior, matrix = self.prior(space), _columns(space)
-        covariance = prior.covariance(prior.log_variances) + np.outer(prior.centre, prior.centre)
-        noise, moments = float(np.exp(prior.log_variances[-1])), matrix.T @ matrix
-        chosen: list[int] = []
-        for _ in range(n):
-            moved = matrix @ covariance
-            gain = ((moved @ moments) * moved).sum(axis=1) / ((moved * matrix).sum(axis=1) + noise)
-            gain[chosen] = -np.inf
-            best = int(gain.argmax())
-            chosen.append(best)
-            covariance -= np.outer(moved[best], moved[best]) / (moved[best] @ matrix[best] + noise)
-        return [space[i] for i in chosen]
+        if not 1 <= check_whole("The number of cells to choose", n) <= len(space.survey):
+            raise UserError(f"Between 1 and {len(space.survey)} cells can be chosen, not {n}.")
+        with one_thread():
+            return [space.survey[i] for i in _most_telling(self.prior(space), _surveyed(space), n)]
 
     def _scale_of(self, values: Floats) -> Target:
         size = float(values.mean())
@@ -150,7 +144,8 @@ class Latency(Surrogate):
         return beliefs | found | {"size": np.array(self._learned.size)}
 
     def _restore(self, arrays: Arrays) -> None:
-        self._prior = Prior(**{name[6:]: array for name, array in arrays.items() if name.startswith("prior/")})
+        beliefs = {name[6:]: array for name, array in arrays.items() if name.startswith("prior/")}
+        self._prior = self._space, Prior(**beliefs)
         found = Posterior(arrays["weights"], arrays["root"], float(arrays["noise"]), arrays["leverage"])
         self._learned = _Learned(found, float(arrays["size"]))
 
@@ -185,39 +180,47 @@ def _above_zero(mean: Floats) -> Floats:
     return np.where(mean > _NEAR_ZERO, mean, _NEAR_ZERO * np.exp(np.minimum(mean / _NEAR_ZERO, 1.0) - 1.0))
 
 
-def _rows(space: Enumerable, cells: Sequence[Cell]) -> Floats:
-    return _columns(space)[[cell.index for cell in cells]]
+def _rows(space: Space, cells: Sequence[Cell]) -> Floats:
+    if isinstance(space, Enumerable):
+        return _surveyed(space)[[cell.index for cell in cells]]
+    return _joined(space.cost_groups(choices_of(cells)))
 
 
-def _groups(space: Enumerable) -> list[Floats]:
-    """Columns of the whole space that vary alike: a constant, counts built, counts live, structure, edges."""
-    choices = space.choices
-    if not isinstance(space, NB201):
-        return [np.ones((len(choices), 1)), space.encode(space, "one_hot").astype(np.float64)]
-    held = one_hot(choices).astype(np.float64)
-    edges = edge_live(choices)
-    live = (held.reshape(-1, 6, 5) * edges[:, :, None])[:, :, 1:]
-    paths = path_live(choices)
-    structure = np.column_stack([paths.any(axis=1), paths, edges.sum(axis=1), depth_and_live(choices)[:, 0]])
-    constant, counts = np.ones((len(choices), 1)), operation_counts(choices).astype(np.float64)
-    return [constant, counts, live.sum(axis=1), structure.astype(np.float64), held, live.reshape(len(choices), -1)]
+def _joined(groups: Sequence[NDArray[Any]]) -> Floats:
+    return np.hstack(groups).astype(np.float64)
 
 
 @lru_cache(maxsize=4)
-def _columns(space: Enumerable) -> Floats:
-    return np.hstack(_groups(space))
+def _surveyed(space: Space) -> Floats:
+    """The columns of the cells of the survey; where that is the space, in its order."""
+    return _joined(space.cost_groups(space.surveyed_choices))
 
 
 @lru_cache(maxsize=4)
-def _group_of_columns(space: Enumerable) -> NDArray[np.int64]:
-    sizes = [group.shape[1] for group in _groups(space)]
+def _group_of_columns(space: Space) -> NDArray[np.int64]:
+    sizes = [group.shape[1] for group in space.cost_groups(space.surveyed_choices[:1])]
     return np.repeat(np.arange(len(sizes)), sizes)
 
 
-def _learn_prior(space: Enumerable, known: KnownDevices, seed: int) -> Prior:
+def _most_telling(prior: Prior, matrix: Floats, n: int) -> list[int]:
+    """The rows that, measured one after the other, each leave the least variance summed over all of them."""
+    covariance = prior.covariance(prior.log_variances) + np.outer(prior.centre, prior.centre)
+    noise, moments = float(np.exp(prior.log_variances[-1])), matrix.T @ matrix
+    chosen: list[int] = []
+    for _ in range(n):
+        moved = matrix @ covariance
+        gain = ((moved @ moments) * moved).sum(axis=1) / ((moved * matrix).sum(axis=1) + noise)
+        gain[chosen] = -np.inf
+        best = int(gain.argmax())
+        chosen.append(best)
+        covariance -= np.outer(moved[best], moved[best]) / (moved[best] @ matrix[best] + noise)
+    return chosen
+
+
+def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
     """Weights of every known device, and the variances under which each is best foreseen from the others."""
     rng = np.random.default_rng(seed)
-    measured = [_check_known(space, device, *known[device]) for device in sorted(known)]
+    measured = [_check_known(space, device, known[device]) for device in sorted(known)]
     weights = np.array([_weights(matrix, values) for matrix, values in measured])
     found = []
     for i, (matrix, values) in enumerate(measured):
@@ -234,7 +237,7 @@ def _learn_prior(space: Enumerable, known: KnownDevices, seed: int) -> Prior:
     return Prior(vague.centre, vague.directions, vague.group, np.mean(found, axis=0), spread)
 
 
-def _vague(space: Enumerable, weights: Floats) -> Prior:
+def _vague(space: Space, weights: Floats) -> Prior:
     """A prior that knows some devices' weights, shape ``(k, d)``, but not how much to trust them."""
     group = _group_of_columns(space)
     logs = np.full(int(group.max()) + 3, _FIRST_GUESS)
@@ -251,13 +254,15 @@ def _weights(matrix: Floats, values: Floats) -> Floats:
     return np.asarray(np.linalg.solve(gram, matrix.T @ (values / values.mean())), dtype=np.float64)
 
 
-def _check_known(
-    space: Enumerable, device: str, cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]
-) -> tuple[Floats, Floats]:
-    if not all(cell in space for cell in cells):
-        raise UserError(f"The known device {device} has cells that are not of the space {space.name}.")
+def _check_known(space: Space, device: str, given: object) -> tuple[Floats, Floats]:
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise UserError(f"The known device {device} needs cells and their latencies, not {given!r:.80}.")
     try:
-        kept, numbers = check_data(cells, values)
+        _, cells = own_cells(given[0], space)
+    except UserError as error:
+        raise UserError(f"The known device {device} has cells that are not of the space {space.name}.") from error
+    try:
+        kept, numbers = check_data(cells, given[1])
     except UserError as error:
         raise UserError(f"The known device {device}: {error}") from error
     if len(kept) < _FEWEST_KNOWN or numbers.mean() <= 0:

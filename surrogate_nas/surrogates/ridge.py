@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from surrogate_nas.metrics import Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
+from surrogate_nas.surrogates.checks import check_name, check_names
 from surrogate_nas.surrogates.columns import columns
 from surrogate_nas.surrogates.target import Floats, Target, fit_target
 
@@ -45,8 +46,9 @@ class Ridge(Surrogate):
             extra: Free metrics to add as columns.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
-        self.encoding = encoding or ("operation_counts" if quantity == "cost" else "path_and_graph")
-        self.extra = tuple(extra)
+        fitting = "operation_counts" if quantity == "cost" else "path_and_graph"
+        self.encoding = check_name("An encoding", encoding or fitting)
+        self.extra = check_names("The extra columns", extra)
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments."""

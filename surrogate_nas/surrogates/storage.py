@@ -1,7 +1,8 @@
 """Fitted models on disk: one HDF5 file with the model's arrays and a card that says what they are. No pickle.
 
 Layout: ``/state/NAME`` holds the arrays of `Surrogate.state`, ``/train_cells`` the indices of the training cells in
-their space; the card and the model's settings are JSON in the file's attributes, with a digest over all of it.
+their space; the card and the model's settings are JSON in ``/card`` and ``/settings``, and the attribute ``digest`` is
+a sha256 over all of it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,13 +24,18 @@ from numpy.typing import NDArray
 from surrogate_nas import __version__
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import replacing
+from surrogate_nas.files.content import made
+from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
+from surrogate_nas.space import listed, space_named
 from surrogate_nas.surrogates import MODELS, model_class
 from surrogate_nas.surrogates.base import Surrogate
 
 FORMAT = "surrogate_nas surrogate"
-VERSION = 1
+VERSION = 2
+_DEPTH, _MOST_ITEMS = 10, 10_000
+"""Groups within groups, and arrays and groups in all; a model's parts have no more."""
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "xgboost", "torch")
 
 
@@ -110,16 +117,20 @@ def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) ->
     """
     import h5py
 
+    from surrogate_nas.files import hdf5
+
     if card.model not in MODELS:
         raise UserError(
             f"Only the project's own models can be saved, and {card.model} is none: a file must not name code."
         )
     arrays = {f"state/{name}": np.asarray(array) for name, array in model.state().items()}
     arrays["train_cells"] = np.asarray(train_cells, dtype=np.int64)
-    texts = {"card": json.dumps(asdict(card)), "settings": json.dumps(model.settings())}
+    for name, content in (("card", asdict(card)), ("settings", model.settings())):
+        arrays[name] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
     image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        file.attrs.update({"format": FORMAT, "version": VERSION, "digest": _digest(arrays, texts), **texts})
+    with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
+        file.attrs["version"] = VERSION
+        hdf5.set_texts(file, {"format": FORMAT, "digest": _digest(arrays)})
         for name, array in arrays.items():
             file[name] = array
     with replacing(path) as temporary:
@@ -132,12 +143,12 @@ def is_surrogate(path: Path) -> bool:
     Args:
         path: Any file.
     """
-    import h5py
+    from surrogate_nas.files import hdf5
 
     try:
-        with h5py.File(path, "r") as file:
-            return bool(file.attrs.get("format") == FORMAT)
-    except OSError:
+        with hdf5.opened(path) as file:
+            return hdf5.says(file, "format", FORMAT)
+    except hdf5.ERRORS:
         return False
 
 
@@ -150,51 +161,112 @@ def load(path: Path) -> Fitted:
     Raises:
         UserError: The file is missing, damaged, no surrogate, or of another version.
     """
-    import h5py
+    from surrogate_nas.files import hdf5
 
-    if not path.is_file():
-        raise UserError(f"There is no surrogate file {path}; snas fit makes one.")
+    if not os.path.isfile(path):
+        raise UserError(f"There is no surrogate file {printable(path)}; snas fit makes one.")
     try:
-        with h5py.File(path, "r") as file:
-            attributes = dict(file.attrs)
-            _check_kind(path, attributes)
-            names: list[str] = []
-            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-            arrays = {name: np.asarray(file[name]) for name in names}
-        texts = {key: str(attributes[key]) for key in ("card", "settings")}
-        if _digest(arrays, texts) != attributes["digest"]:
+        with hdf5.opened(path) as file:
+            _check_kind(path, file)
+            arrays = _read_arrays(file)
+            digest = hdf5.text(file, "digest")
+        if _digest(arrays) != digest:
             raise ValueError("its digest is wrong")
-        card = _card(json.loads(texts["card"]))
-        if card.model not in MODELS:
-            raise ValueError(f"no model is named {card.model}")
-        state = {name.removeprefix("state/"): a for name, a in arrays.items() if name.startswith("state/")}
-        model = model_class(card.model).from_state(json.loads(texts["settings"]), state)
-        return Fitted(model, card, arrays["train_cells"], str(attributes["digest"]))
+        fitted = _fitted(arrays, digest)
+        _try_out(fitted)
+        return fitted
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - HDF5 and the libraries raise anything on damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"The surrogate file {path} is damaged ({reason}). Make it anew with snas fit.") from error
-
-
-def _check_kind(path: Path, attributes: Mapping[str, Any]) -> None:
-    if attributes.get("format") != FORMAT:
-        raise UserError(f"{path} is no fitted surrogate; snas fit makes one.")
-    if attributes.get("version") != VERSION:
         raise UserError(
-            f"{path} has surrogate version {attributes.get('version')}; this program reads version {VERSION}. "
-            "Make it anew with snas fit."
+            f"The surrogate file {printable(path)} is damaged ({reason:.300}). Make it anew with snas fit."
+        ) from error
+
+
+def _check_kind(path: Path, file: Any) -> None:
+    """Refuse what is no model, and a model of another version; the first one wrote its texts in another way."""
+    from surrogate_nas.files import hdf5
+
+    version = hdf5.number(file, "version") if "format" in file.attrs else None
+    if version is None or (version != 1 and not hdf5.says(file, "format", FORMAT)):
+        raise UserError(f"{path} is no fitted surrogate; snas fit makes one.")
+    if version != VERSION:
+        raise UserError(
+            f"{path} has surrogate version {version}; this program reads version {VERSION}. Make it anew with snas fit."
         )
 
 
+def _read_arrays(file: Any) -> dict[str, NDArray[Any]]:
+    """Every array of the file, all together no larger than the file itself."""
+    import h5py
+
+    from surrogate_nas.files import hdf5
+
+    arrays: dict[str, NDArray[Any]] = {}
+    room, items = file.id.get_filesize(), 0
+    groups = [("", file, 0)]
+    while groups:
+        prefix, group, depth = groups.pop()
+        for name in group:
+            item = hdf5.child(group, name)
+            items += 1
+            room -= 0 if isinstance(item, h5py.Group) else getattr(item, "nbytes", 0)
+            if room < 0 or items > _MOST_ITEMS:
+                raise ValueError("it claims to hold more than its size allows")
+            if isinstance(item, h5py.Group) and depth < _DEPTH:
+                groups.append((f"{prefix}{name}/", item, depth + 1))
+            else:
+                arrays[f"{prefix}{name}"] = hdf5.array(item)
+    return arrays
+
+
+def _fitted(arrays: Mapping[str, NDArray[Any]], digest: str) -> Fitted:
+    card = _card(json.loads(arrays["card"].tobytes()))
+    if card.model not in MODELS:
+        raise ValueError(f"no model is named {card.model}")
+    state = {name.removeprefix("state/"): a for name, a in arrays.items() if name.startswith("state/")}
+    model = model_class(card.model).from_state(json.loads(arrays["settings"].tobytes()), state)
+    train_cells = arrays["train_cells"]
+    if train_cells.ndim != 1 or train_cells.dtype != np.int64:
+        raise ValueError("its training cells are no list of indices")
+    return Fitted(model, card, train_cells, digest)
+
+
+def _try_out(fitted: Fitted) -> None:
+    """Predict a cell: arrays that do not fit each other fail here, not in the middle of somebody's work."""
+    space = listed(space_named(fitted.card.space))
+    held = fitted.train_cells
+    if len(held) and not 0 <= held.min() <= held.max() < len(space):
+        raise ValueError("its training cells are not of its space")
+    for values in fitted.model.predict(space[:2]):
+        if values.shape != (2,) or not np.isfinite(values).all():
+            raise ValueError("its model predicts no numbers")
+
+
 def _card(content: dict[str, Any]) -> Card:
-    metric = content.pop("metric")
-    metric["epochs"] = tuple(metric["epochs"])
-    return Card(metric=Metric(**metric), network=Network(**content.pop("network")), **content)
+    metric, network = dict(content.pop("metric")), content.pop("network")
+    epochs, n_epochs = tuple(metric.pop("epochs")), content.pop("epochs")
+    scores, versions = content.pop("scores"), content.pop("versions")
+    if not all(type(each) is int for each in (*epochs, *(() if n_epochs is None else (n_epochs,)))):
+        raise ValueError("its epochs are no whole numbers")
+    if not all(isinstance(each, float | int) for each in scores.values()):
+        raise ValueError("its scores are no numbers")
+    if not all(isinstance(each, str) for each in versions.values()):
+        raise ValueError("its versions are no texts")
+    return made(
+        Card,
+        content,
+        metric=made(Metric, metric, epochs=epochs),
+        network=made(Network, network),
+        epochs=n_epochs,
+        scores=scores,
+        versions=versions,
+    )
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> str:
-    total = hashlib.sha256(json.dumps(sorted(texts.items())).encode())
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    total = hashlib.sha256()
     for name in sorted(arrays):
         total.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
         total.update(np.ascontiguousarray(arrays[name]).tobytes())

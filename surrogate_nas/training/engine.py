@@ -1,7 +1,7 @@
 """Training cells on a task: one by one on a CPU, many at once on a GPU, with the same result.
 
 On a CPU compiled kernels (`LaneNetwork`) train one cell faster than PyTorch trains it in a stack; on a GPU a stack
-fills the device (`Stack`); networks of the macro space, no two of which have the same shape, are trained one by one by
+fills the device (`Stack`); networks of a space without cell graphs, which differ in shape, are trained one by one by
 PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in the same order, so the
 ways differ only in the order of sums (float32; `tests/test_engine.py` holds the tolerance). The loss and error of an
 epoch's training split are means over its batches while the network trains, as NAS-Bench-201 records.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,22 +20,23 @@ from torch import Tensor, nn
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Network
-from surrogate_nas.space import Cell, space_of
+from surrogate_nas.space import Cell, Space, space_of
 from surrogate_nas.training.fast import LaneNetwork, Stack, faster
-from surrogate_nas.training.machine import cores, device_named
+from surrogate_nas.training.machine import check_numbers, cores, device_named
 from surrogate_nas.training.tasks import Split, Task
 
 EVALUATION_BATCH = {"cpu": 64}
 """By kind of device: on a CPU a batch's activations should stay in the cache."""
 STACKED_ON_GPU = 64
 WORST_ERROR = 100.0
+SIZES = ("params", "macs")
 
 
 @dataclass
 class Curve:
     """What training one cell gave.
 
-    Losses are in nats, or mean squared errors for regression; errors in %. A loss that is not finite, or beyond
+    Losses are in `loss_unit`, errors in %. A loss that is not finite, or beyond
     `Task.worst_loss`, is recorded as that worst loss, with a note.
 
     Attributes:
@@ -53,8 +54,9 @@ class Curve:
         train_seconds: Of all epochs of training, without evaluation; processor time on a CPU, wall-clock elsewhere.
         valid_seconds: Of one evaluation of the validation split, likewise.
         parameters: Of the whole network, dead operations included.
-        multiply_accumulates: By the paper's convention, dead operations included.
+        multiply_accumulates: By the paper's convention, dead operations included; NaN where the space has no formula.
         device: What it was trained on.
+        loss_unit: ``nats``, or ``squared error`` for regression.
         note: What went wrong, or empty.
     """
 
@@ -63,7 +65,7 @@ class Curve:
     epochs: int
     seed: int
     parameters: int
-    multiply_accumulates: int
+    multiply_accumulates: float
     device: str
     train_loss: list[float] = field(default_factory=list)
     train_error: list[float] = field(default_factory=list)
@@ -74,6 +76,7 @@ class Curve:
     seconds: float = math.nan
     train_seconds: float = 0.0
     valid_seconds: float = math.nan
+    loss_unit: str = "nats"
     note: str = ""
 
     @property
@@ -97,6 +100,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     network: Network | None = None,
+    space: Space | None = None,
     at_once: int | None = None,
     threads: int = 1,
     live_only: bool = True,
@@ -106,31 +110,32 @@ def train(
     """Train cells and return their curves in the order given.
 
     Args:
-        cells: Cells of NAS-Bench-201's space or of the macro space.
+        cells: Cells of a registered space, or of `space`.
         task: The task.
         epochs: The length of the run, which is also that of the cosine; None for the task's default.
         seed: The root of initial weights and of the order of batches; the same for every cell.
         device: As PyTorch names it.
         network: The macro architecture; None for the task's default.
-        at_once: How many cells to stack; 1 trains one by one, as the macro space always is; None means 1 on a CPU and
-            64 elsewhere. Where memory runs out the number is halved.
+        space: The space of the cells; None to look it up, for each cell once.
+        at_once: How many cells to stack; 1 trains one by one, as spaces without a graph always are; None means 1 on a
+            CPU and 64 elsewhere. Where memory runs out the number is halved.
         threads: Cores to use on a CPU.
         live_only: Whether to leave out dead operations, which changes no result.
         test: Whether to evaluate the test split at the end; its metrics are NaN otherwise.
         progress: Called with (cells done, cells in all) after every stack.
 
     Raises:
-        UserError: The device or the task's data is not here, a number is below 1, a cell is from no registered space,
-            or one cell alone is too large.
+        UserError: The device or the task's data is not here, a number is too small or too large, a cell is from no
+            registered space or cannot be built, or one cell alone is too large.
     """
     epochs = task.schedule.epochs if epochs is None else epochs
     place = device_named(device)
     if at_once is None:
         at_once = 1 if place.type == "cpu" else STACKED_ON_GPU
-    if min(epochs, at_once, threads) < 1:
-        raise UserError("Epochs, cells at once and threads must be at least 1.")
-    run = _Run(task, network or task.network(), epochs, seed, place, live_only, test)
-    graphs = [space_of(cell).graph(cell, live_only=True) for cell in cells]
+    check_numbers(epochs=epochs, at_once=at_once, threads=threads, seed=seed)
+    spaces = {cell: space or space_of(cell) for cell in cells}
+    run = _Run(task, network or task.network(), spaces, epochs, seed, place, live_only, test)
+    graphs = [spaces[cell].graph(cell, live_only=True) for cell in cells]
     order = sorted(range(len(cells)), key=lambda i: (graphs[i] or (), i))
     if not all(graphs):
         at_once = 1
@@ -171,13 +176,14 @@ class _Run:
         self,
         task: Task,
         network: Network,
+        spaces: Mapping[Cell, Space],
         epochs: int,
         seed: int,
         device: torch.device,
         live_only: bool,
         test: bool,
     ) -> None:
-        self.task, self.network, self.epochs, self.seed = task, network, epochs, seed
+        self.task, self.network, self.spaces, self.epochs, self.seed = task, network, spaces, epochs, seed
         self.device, self.live_only, self.test = device, live_only, test
         self.data = {name: Split(*(part.to(device) for part in split)) for name, split in task.data.items()}
 
@@ -206,7 +212,7 @@ class _Run:
     def _model(self, cells: Sequence[Cell]) -> nn.Module:
         """One module that trains the cells: compiled kernels or a stack where they fit, else PyTorch's own layers."""
         networks = [
-            space_of(cell).build(cell, self.network, seed=self.seed, live_only=self.live_only) for cell in cells
+            self.spaces[cell].build(cell, self.network, seed=self.seed, live_only=self.live_only) for cell in cells
         ]
         model = faster(networks, self.device)
         if model is None:
@@ -216,11 +222,19 @@ class _Run:
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
     def _curve(self, cell: Cell) -> Curve:
-        choices = np.array([cell.choices], dtype=np.int8)
-        metrics = space_of(cell).analytic
-        params, macs = (metrics[name][1](choices, self.network)[0] for name in ("params", "macs"))
-        size = round(params), round(1e6 * macs)
-        return Curve(cell, self.task.name, self.epochs, self.seed, *size, device=str(self.device))
+        return Curve(
+            cell, self.task.name, self.epochs, self.seed, *self._sizes(cell),
+            device=str(self.device), loss_unit=self.task.loss_unit,
+        )  # fmt: skip
+
+    def _sizes(self, cell: Cell) -> tuple[int, float]:
+        """Parameters, counted where the space has no formula, and multiply-accumulates, NaN where it has none."""
+        space, choices = self.spaces[cell], np.array([cell.choices], dtype=np.int8)
+        known = {name: space.analytic[name][1](choices, self.network)[0] for name in {*SIZES} & {*space.analytic}}
+        if "params" not in known:
+            built = space.build(cell, self.network, seed=self.seed)
+            known["params"] = sum(parameter.numel() for parameter in built.parameters())
+        return round(known["params"]), round(1e6 * known["macs"]) if "macs" in known else math.nan
 
     def _optimiser(self, model: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
         schedule = self.task.schedule

@@ -16,6 +16,7 @@ import torch
 
 from surrogate_nas.errors import UserError
 
+MOST_EPOCHS = 100_000
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """glibc's numbers for two parameters of mallopt(3)."""
 
@@ -38,6 +39,25 @@ def device_named(name: str) -> torch.device:
     if device.type == "meta":
         raise UserError("The device 'meta' computes nothing.")
     return device
+
+
+def check_numbers(**numbers: int) -> None:
+    """Check counts that a user gives; only a seed may be 0.
+
+    Args:
+        **numbers: By name, `epochs` among them.
+
+    Raises:
+        UserError: One is no whole number, too small, or a run of more epochs than anybody waits for.
+    """
+    for name, number in numbers.items():
+        least, what = (0 if name == "seed" else 1), name.replace("_", " ")
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise UserError(f"The {what} must be a whole number, not {number!r:.80}.")
+        if number < least:
+            raise UserError(f"The {what} must be at least {least}, not {number}.")
+        if name == "epochs" and number > MOST_EPOCHS:
+            raise UserError(f"A run has at most {MOST_EPOCHS:,} epochs, not {number}.")
 
 
 @contextmanager

@@ -242,6 +242,21 @@ def functional(choices: Choices) -> Matrix:
     return np.column_stack([alive(choices), signal(choices)])
 
 
+def cost_groups(choices: Choices) -> list[Matrix]:
+    """Columns that a cost is about linear in: constant, counts built, counts live, structure, edges built and live.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+    """
+    held, edges, through = one_hot(choices), edge_live(choices), path_live(choices)
+    live = (held.reshape(-1, 6, 5) * edges[:, :, None])[:, :, 1:]
+    structure = np.column_stack([through.any(axis=1), through, edges.sum(axis=1), depth_and_live(choices)[:, 0]])
+    return [
+        np.ones((len(choices), 1), dtype=np.float32), operation_counts(choices), live.sum(axis=1),
+        structure.astype(np.float32), held, live.reshape(len(choices), -1),
+    ]  # fmt: skip
+
+
 ENCODINGS: dict[str, Callable[[Choices], Matrix]] = {
     "one_hot": one_hot,
     "operation_counts": operation_counts,

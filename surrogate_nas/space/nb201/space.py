@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Graph, Network
-from surrogate_nas.space.base import Analytic, Cell, Encoding
-from surrogate_nas.space.nb201.encodings import ENCODINGS
+from surrogate_nas.space.base import Analytic, Cell, Choices, Encoding
+from surrogate_nas.space.nb201.encodings import ENCODINGS, cost_groups
 from surrogate_nas.space.nb201.graph import EDGES, OPERATIONS
 from surrogate_nas.space.nb201.identity import functional_class, official_string
 from surrogate_nas.space.nb201.sizes import ANALYTIC
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
-    from surrogate_nas.space.nb201.terms import Terms
+    from surrogate_nas.space.terms import Terms
 
 NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
@@ -82,14 +82,21 @@ class NB201(EnumerableChoiceSpace):
         Raises:
             UserError: The string has another shape, or an operation is unknown.
         """
+        if not isinstance(text, str):
+            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
         match = _FORMAT.fullmatch(text.strip())
         if match is None:
-            raise UserError(f"Malformed cell {text!r}: a NAS-Bench-201 cell reads {_SHAPE}.")
+            raise UserError(f"Malformed cell {text!r:.200}: a NAS-Bench-201 cell reads {_SHAPE}.")
         for operation in match.groups():
             if operation not in OPERATIONS:
                 known = ", ".join(OPERATIONS)
                 raise UserError(f"Unknown operation {operation!r} in cell {text!r}. Known: {known}.")
         return self._by_choices[tuple(OPERATIONS.index(operation) for operation in match.groups())]
+
+    @cached_property
+    def reference(self) -> Cell:
+        """A cell that holds every operation."""
+        return self.parse("|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|")
 
     def identity(self, cell: Cell) -> str:
         """The canonical form of what a cell computes (see `functional_class`).
@@ -109,6 +116,17 @@ class NB201(EnumerableChoiceSpace):
         if self.classes[first.index] == self.classes[second.index]:
             return 1.0
         return sum(a == b for a, b in zip(first.choices, second.choices, strict=True)) / len(EDGES)
+
+    def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
+        """Operations counted as they are built and as they are live, because some devices compile dead graphs away.
+
+        Args:
+            choices: Of any cells, shape ``(n, 6)``.
+
+        Returns:
+            A constant, counts built, counts live, structure, edges built, edges live: shape ``(n, d)`` each.
+        """
+        return cost_groups(choices)
 
     @property
     def terms(self) -> Terms:

@@ -15,47 +15,17 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.network.graph import CONV1, NONE, POOL, SKIP
 from surrogate_nas.space.nb201 import EDGES, NB201
+from surrogate_nas.space.terms import Counts, Level, Terms
 
-Counts = NDArray[np.float32]
 Term: TypeAlias = tuple[Any, int]
 """``(base, poolings)``; the base is ``()``, the input, or ``(operation, sum)``."""
 Sum: TypeAlias = tuple[tuple[Term, int, int], ...]
 """The different terms of a sum, each with how often it is added and for how many convolutions of that form."""
 
 _NODES = tuple(tuple((e, source) for e, (source, target) in enumerate(EDGES) if target == node) for node in range(4))
-
-
-class Level(NamedTuple):
-    """The terms that hold one more convolution in a row than those before them, in the order of computing.
-
-    Attributes:
-        sums: What each convolution reads, over the terms before: uses, then different ones, shape ``(n, 2 before)``.
-        ones: How many of these convolutions are 1×1; they come first, the 3×3 ones follow.
-        pooled: For one, two … poolings: the positions of the terms to pool once more.
-    """
-
-    sums: Counts
-    ones: int
-    pooled: tuple[list[int], ...]
-
-
-class Terms(NamedTuple):
-    """All terms of the space, and the functional classes as counts of them.
-
-    Attributes:
-        poolings: How many terms are the input, pooled 0, 1, … times; they come first.
-        levels: The other terms.
-        classes: For each functional class, over all terms: uses in the output's sum, different ones in it, and
-            different live convolutions in the whole cell, shape ``(classes, 3 terms)``.
-    """
-
-    poolings: int
-    levels: tuple[Level, ...]
-    classes: Counts
 
 
 class _Use(NamedTuple):

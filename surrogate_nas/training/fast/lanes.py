@@ -281,10 +281,9 @@ class LaneNetwork(nn.Module):
     A backward pass belongs to the forward pass before it: the arrays between the layers are kept once.
 
     Example:
-        >>> from surrogate_nas.network import Network
-        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.network import Graph, Network
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
-        >>> LaneNetwork(nb201().build(nb201()[0], small, seed=0))(torch.zeros(2, 3, 8, 8)).shape
+        >>> LaneNetwork(CellNetwork(Graph(((0, 1),), (3,)), small, seed=0))(torch.zeros(2, 3, 8, 8)).shape
         torch.Size([2, 10])
     """
 

@@ -189,10 +189,9 @@ class Stack(nn.Module):
     """Several `CellNetwork` of one macro architecture, trained as one; the weights are copied from them.
 
     Example:
-        >>> from surrogate_nas.network import Network
-        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.network import Graph, Network
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
-        >>> stack = Stack([nb201().build(cell, small, seed=0) for cell in nb201()[:3]])
+        >>> stack = Stack([CellNetwork(Graph(((0, 1),), (o,)), small, seed=0) for o in (1, 2, 3)])
         >>> stack(torch.zeros(2, 3, 8, 8)).shape
         torch.Size([3, 2, 10])
     """

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+from surrogate_nas import __version__
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
 from surrogate_nas.training.tasks import cifar, digits, fashion, mnist1d, rotation, text
-from surrogate_nas.training.tasks.base import Schedule, Split, Task
+from surrogate_nas.training.tasks.base import Schedule, Task
+from surrogate_nas.training.tasks.checking import Split
 
-__all__ = ["TASKS", "Schedule", "Split", "Task", "task_named"]
+__all__ = ["TASKS", "Schedule", "Split", "Task", "code_of", "task_named"]
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -37,3 +40,17 @@ def task_named(name: str) -> Task:
     if not isinstance(task, Task):
         raise UserError(f"{path} holds no task {attribute}.")
     return task
+
+
+def code_of(name: str) -> str:
+    """What stands for the code of a task: the project's version, and a digest of the user's file.
+
+    What a user's file imports is not looked at; the data that it makes is (`Task.digest`).
+
+    Args:
+        name: As `task_named` takes it; where it names nothing, that function says so.
+    """
+    path = Path(name.rpartition(":")[0])
+    if name in TASKS or not path.is_file():
+        return __version__
+    return f"{__version__} {hashlib.sha256(path.read_bytes()).hexdigest()}"

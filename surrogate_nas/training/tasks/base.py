@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.network import Network
+from surrogate_nas.training.tasks.checking import KINDS, SPLITS, Kind, Split, checked
 
-Kind = Literal["classification", "regression", "language"]
-SPLITS = ("train", "valid", "test")
+if TYPE_CHECKING:  # a list of tasks needs no PyTorch
+    from torch import Tensor
+
 SPLIT_SEED = 0
 """The seed of every shuffled split: splits are part of a task, not of a run."""
-
-
-class Split(NamedTuple):
-    """One part of a task's data.
-
-    Attributes:
-        inputs: Shape ``(n, channels, height, width)`` float32; height 1 for signals and text.
-        targets: Shape ``(n,)`` class numbers or values; ``(n, length)`` class numbers for language.
-    """
-
-    inputs: Tensor
-    targets: Tensor
 
 
 @dataclass(frozen=True)
@@ -51,6 +41,14 @@ class Schedule:
     momentum: float = 0.9
     weight_decay: float = 5e-4
 
+    def __post_init__(self) -> None:
+        _need(self.epochs, "epochs", 1)
+        _need(self.batch, "batch", 1)
+        for name in ("learning_rate", "momentum", "weight_decay"):
+            value = getattr(self, name)
+            if not isinstance(value, float | int) or not (0 <= value and math.isfinite(value)):
+                raise UserError(f"{name} of a schedule is a finite number of at least 0, not {value!r:.80}.")
+
 
 @dataclass(frozen=True)
 class Task:
@@ -59,7 +57,7 @@ class Task:
     Attributes:
         name: The key in `TASKS`.
         title: One line saying what is learned.
-        load: Makes or reads the splits, by name; called once.
+        load: Makes or reads the splits, by name, each a `Split` or a pair of arrays; called once.
         classes: Outputs of the head; 1 for regression.
         kind: Cross-entropy over classes, mean squared error, or cross-entropy at every position.
         channels: Default channels of the first stage.
@@ -84,12 +82,23 @@ class Task:
     source: str = ""
     is_here: Callable[[], bool] = lambda: True
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise UserError(f"The name of a task is a text, not {self.name!r:.80}.")
+        if self.kind not in KINDS:
+            raise unknown("kind of task", self.kind, KINDS)
+        _need(self.classes, f"classes of the task {self.name}", 1 if self.kind == "regression" else 2)
+        if self.kind == "regression" and self.classes != 1:
+            raise UserError(f"The regression {self.name} has one output: its classes are 1, not {self.classes}.")
+        _need(self.channels, f"channels of the task {self.name}", 1)
+        _need(self.cells_per_stage, f"cells_per_stage of the task {self.name}", 1)
+
     @cached_property
     def data(self) -> dict[str, Split]:
         """The splits ``train``, ``valid`` and ``test``.
 
         Raises:
-            UserError: The data is not here, or the task's own code failed.
+            UserError: The data is not here or not what it should be, or the task's own code failed.
         """
         try:
             splits = self.load()
@@ -97,9 +106,31 @@ class Task:
             raise
         except Exception as error:  # noqa: BLE001 - a stranger's task can raise anything
             raise UserError(f"The task {self.name} cannot load its data: {type(error).__name__}: {error}.") from error
-        if set(splits) != set(SPLITS):
-            raise UserError(f"The task {self.name} must give the splits {', '.join(SPLITS)}, not {sorted(splits)}.")
-        return splits
+        try:
+            return checked(splits, self.kind, self.classes)
+        except UserError as error:
+            raise UserError(f"The task {self.name} is wrong: {error}.") from None
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of the data and of all settings that a training's result depends on, but for the task's own code.
+
+        Raises:
+            UserError: See `data`.
+        """
+        names = ("kind", "classes", "channels", "cells_per_stage", "residual", "tolerance")
+        settings = {name: getattr(self, name) for name in names} | {"schedule": asdict(self.schedule)}
+        total = hashlib.sha256(json.dumps(settings).encode())
+        for name in SPLITS:
+            for part in self.data[name]:
+                total.update(f"{name} {tuple(part.shape)} {part.dtype}".encode())
+                total.update(part.contiguous().numpy())  # type: ignore[arg-type]
+        return total.hexdigest()
+
+    @property
+    def loss_unit(self) -> str:
+        """The unit of its losses."""
+        return "squared error" if self.kind == "regression" else "nats"
 
     def network(self, channels: int | None = None, cells_per_stage: int | None = None) -> Network:
         """The macro architecture for this task's inputs.
@@ -132,6 +163,8 @@ class Task:
             outputs: Shape ``(K, batch, classes)``, or ``(K, batch, classes, length)`` for language.
             targets: As in `Split`, one batch of them.
         """
+        import torch.nn.functional as F
+
         count = outputs.shape[0]
         if self.kind == "regression":
             return (outputs.squeeze(2) - targets).square().mean(1)
@@ -139,7 +172,6 @@ class Task:
         each = F.cross_entropy(outputs.flatten(0, 1), repeated, reduction="none")
         return each.view(count, -1).mean(1)
 
-    @torch.no_grad()
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The error (%) of each network on a batch, shape ``(K,)``.
 
@@ -147,11 +179,17 @@ class Task:
             outputs: As in `losses`.
             targets: As in `losses`.
         """
+        outputs = outputs.detach()
         if self.kind == "regression":
             wrong = (outputs.squeeze(2) - targets).abs() > self.tolerance
         else:
             wrong = outputs.argmax(2) != targets
         return 100 * wrong.flatten(1).double().mean(1)
+
+
+def _need(value: Any, what: str, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UserError(f"The {what} must be a whole number of at least {least}, not {value!r:.80}.")
 
 
 def split_images(
@@ -180,6 +218,8 @@ def as_split(inputs: np.ndarray, targets: np.ndarray) -> Split:
         inputs: Shape ``(n, channels, height, width)``.
         targets: Shape ``(n,)`` or ``(n, length)``; whole numbers become class numbers.
     """
+    import torch
+
     kind = torch.long if np.issubdtype(targets.dtype, np.integer) else torch.float32
     return Split(torch.tensor(inputs, dtype=torch.float32), torch.tensor(targets, dtype=kind))
 

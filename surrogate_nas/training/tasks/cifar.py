@@ -6,18 +6,15 @@ shuffle of our own, not its published one).
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Split, Task, as_split, split_images, standardise
-
-DATA_VARIABLE = "SURROGATE_NAS_CIFAR"
-"""Names the folder that torchvision keeps the data set in; ``data`` where unset."""
+from surrogate_nas.training.places import CIFAR_VARIABLE, has_cifar
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
 
 
 def load(name: str) -> dict[str, Split]:
@@ -33,22 +30,16 @@ def load(name: str) -> dict[str, Split]:
         from torchvision import datasets
     except ImportError as error:
         raise UserError(f"{name} needs torchvision: pip install torchvision.") from error
-    root = os.environ.get(DATA_VARIABLE, "data")
+    root = os.environ.get(CIFAR_VARIABLE, "data")
     try:
         train, test = (getattr(datasets, name)(root, train=part) for part in (True, False))
     except RuntimeError as error:
         raise UserError(
             f"{name} is not in {root}: torchvision.datasets.{name}({root!r}, download=True) brings it; "
-            f"{DATA_VARIABLE} may name another folder."
+            f"{CIFAR_VARIABLE} may name another folder."
         ) from error
     splits = split_images(_images(train.data), np.array(train.targets), (25000, 25000, 0))
     return standardise({**splits, "test": as_split(_images(test.data), np.array(test.targets))})
-
-
-def _is_here(folder: str) -> bool:
-    """Whether torchvision and the folder that it unpacks are here."""
-    has_files = (Path(os.environ.get(DATA_VARIABLE, "data")) / folder).is_dir()
-    return has_files and importlib.util.find_spec("torchvision") is not None
 
 
 def _images(pixels: np.ndarray) -> np.ndarray:
@@ -65,7 +56,7 @@ def _task(name: str, title: str, folder: str, classes: int) -> Task:
         cells_per_stage=5,
         schedule=Schedule(epochs=12, batch=256),
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
-        is_here=partial(_is_here, folder),
+        is_here=partial(has_cifar, folder),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sklearn.datasets import load_digits
-
-from surrogate_nas.training.tasks.base import Schedule, Split, Task, split_images, standardise
+from surrogate_nas.training.tasks.base import Schedule, Task, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
 
 
 def load() -> dict[str, Split]:
     """Read the scans: 1,000 to train, 400 to validate, 397 to test."""
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     return standardise(split_images(digits.images[:, None], digits.target, (1000, 400, 397)))
 

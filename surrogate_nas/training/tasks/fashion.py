@@ -11,40 +11,19 @@ The idx files are read from torchvision's folder, from the folder of Debian's pa
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Split, Task, as_split, split_images, standardise
+from surrogate_nas.training.places import DEBIAN, FASHION_FILES, FASHION_VARIABLE, fashion_folder, has_fashion
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
 
-DATA_VARIABLE = "SURROGATE_NAS_FASHION"
-"""Names a folder with the four files, before the other places are tried."""
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
-MD5 = {
-    "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-    "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
-    "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
-    "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
-}
-"""The published checksums of the compressed files."""
 _SIZES = (4000, 5000)
-_TORCHVISION = Path("FashionMNIST") / "raw"
-
-
-def folders() -> list[Path]:
-    """Where the files may be, in order of preference."""
-    named = os.environ.get(DATA_VARIABLE)
-    own = [Path(named).expanduser()] if named else []
-    return [*own, Path("data") / _TORCHVISION, Path.home() / "data" / _TORCHVISION, DEBIAN]
-
-
-def _holds(folder: Path) -> bool:
-    """Whether a folder holds the four files, compressed or not."""
-    return all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in MD5)
 
 
 def find() -> Callable[[str], bytes]:
@@ -53,16 +32,16 @@ def find() -> Callable[[str], bytes]:
     Raises:
         UserError: They are in none of the places and can't be fetched; all three ways are named.
     """
-    for folder in folders():
-        if _holds(folder):
-            return lambda name, folder=folder: _read(folder, name)  # type: ignore[misc]
+    folder = fashion_folder()
+    if folder is not None:
+        return partial(_read, folder)
     try:
         return _fetch()
     except Exception as error:  # noqa: BLE001 - requests, urllib3 and pooch each raise their own
         raise UserError(
             "Fashion-MNIST is not here. Any of three ways brings it: torchvision.datasets.FashionMNIST('data', "
             f"download=True); apt-get install dataset-fashion-mnist (into {DEBIAN}); or a network that reaches "
-            f"{ADDRESS} ({type(error).__name__}). {DATA_VARIABLE} may name a folder with its four files."
+            f"{ADDRESS} ({type(error).__name__}). {FASHION_VARIABLE} may name a folder with its four files."
         ) from error
 
 
@@ -71,7 +50,7 @@ def _fetch() -> Callable[[str], bytes]:
 
     paths = {
         name: Path(pooch.retrieve(f"{ADDRESS}{name}.gz", f"md5:{md5}", fname=f"{name}.gz", progressbar=False))
-        for name, md5 in MD5.items()
+        for name, md5 in FASHION_FILES.items()
     }
     return lambda name: gzip.decompress(paths[name].read_bytes())
 
@@ -122,7 +101,7 @@ def load(size: int = 7) -> dict[str, Split]:
         UserError: The files are missing or damaged.
     """
     content = find()
-    arrays = {name: parse_idx(content(name), name) for name in MD5}
+    arrays = {name: parse_idx(content(name), name) for name in FASHION_FILES}
     splits = split_images(
         pool(arrays["train-images-idx3-ubyte"], size), arrays["train-labels-idx1-ubyte"], (*_SIZES, 0)
     )
@@ -138,6 +117,6 @@ TASK = Task(
     channels=8,
     residual=False,
     schedule=Schedule(epochs=5),
-    is_here=lambda: any(map(_holds, folders())),
+    is_here=has_fashion,
     source="Fashion-MNIST, MIT licence, https://github.com/zalandoresearch/fashion-mnist",
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Split, Task, as_split, standardise
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.checking import Split
 
 _N_VALID = 1000
 

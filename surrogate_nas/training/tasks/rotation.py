@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import rotate
-from sklearn.datasets import load_digits
 
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Split, Task, split_images, standardise
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
 
 _LARGEST_DEGREES = 60.0
 _ERROR_DEGREES = 15.0
@@ -14,6 +13,9 @@ _ERROR_DEGREES = 15.0
 
 def load() -> dict[str, Split]:
     """Turn each of scikit-learn's scans once, by an angle uniform in ±60°: 1,000 / 400 / 397."""
+    from scipy.ndimage import rotate
+    from sklearn.datasets import load_digits
+
     images = load_digits().images
     angles = np.random.default_rng(SPLIT_SEED).uniform(-1, 1, len(images))
     turned = [rotate(i, _LARGEST_DEGREES * a, reshape=False, order=1) for i, a in zip(images, angles, strict=True)]

@@ -11,7 +11,8 @@ import string
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Split, Task, as_split
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split
+from surrogate_nas.training.tasks.checking import Split
 
 ALPHABET = "\n " + string.ascii_lowercase + "0.,:;'\"()[]{}=-_*`/<>?"
 """The characters told apart: letters lower-cased, digits as 0, anything else as ``?``."""

@@ -1,41 +1,15 @@
-"""Layers of small networks on a CPU, compiled by Numba: the examples of a batch lie side by side in the vector lanes.
-
-Images of a few channels leave most of a vector register empty when channels are innermost, and PyTorch spends more on
-starting such a small operation than on its arithmetic. Here a tensor has the shape ``(channels, height, width·batch)``:
-a row of an image is contiguous over the whole batch, a neighbouring pixel is `batch` numbers further on, and every
-inner loop runs over a whole row. (Loops index slices from their start: a shifted index could be negative for all that
-the compiler knows, and then it does not vectorise.) All arrays are float32 and C-contiguous; ``batch`` is the number
-of examples.
-
-Padded arrays have a border of zeros that nobody writes to. Sums may be reordered (``fastmath``), always alike on one
-machine.
-"""
+"""Convolutions at stride 1 and 2, and their gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-EPSILON, MOMENTUM = 1e-5, 0.1
-"""Of batch normalisation: PyTorch's defaults."""
+from surrogate_nas.training.fast.kernels.compiled import Array, compiled, inlined
 
 
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    compiled: Any = njit(fastmath=True, cache=True, nogil=True, error_model="numpy")(function)
-    return cast(Callable[..., None], compiled)
-
-
-def _inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    compiled: Any = njit(fastmath=True, nogil=True, error_model="numpy", inline="always")(function)
-    return cast(Callable[..., Any], compiled)
-
-
-@_compiled
+@compiled
 def pad(x: Array, padded: Array, batch: int, top: int, left: int, relu: bool) -> None:
     """Copy into the inside of a padded array.
 
@@ -59,7 +33,7 @@ def pad(x: Array, padded: Array, batch: int, top: int, left: int, relu: bool) ->
                     target[i] = source[i]
 
 
-@_compiled
+@compiled
 def convolve(padded: Array, weight: Array, out: Array, batch: int) -> None:
     """Convolve at stride 1; kernels are 1 or 3 wide and any number of rows high.
 
@@ -132,7 +106,7 @@ def convolve(padded: Array, weight: Array, out: Array, batch: int) -> None:
                             o[i] += factor * x[i]
 
 
-@_compiled
+@compiled
 def convolve_halving(padded: Array, weight: Array, out: Array, batch: int) -> None:
     """Convolve at stride 2 along the width, and along the height where there is one.
 
@@ -157,7 +131,7 @@ def convolve_halving(padded: Array, weight: Array, out: Array, batch: int) -> No
                                 o[i] += factor * x[i]
 
 
-@_inlined
+@inlined
 def _products(g: Array, h: Array, x: Array, n: int, batch: int) -> tuple[Any, ...]:
     """The inner products of two rows with a row and its two neighbours to the right."""
     a = b = c = d = e = f = np.float32(0)
@@ -173,7 +147,7 @@ def _products(g: Array, h: Array, x: Array, n: int, batch: int) -> tuple[Any, ..
     return a, b, c, d, e, f
 
 
-@_inlined
+@inlined
 def _more_products(g: Array, h: Array, p: Array, q: Array, x: Array, n: int, batch: int) -> tuple[Any, ...]:
     """As `_products`, of four rows: the more products for each number that is read, the better."""
     a0 = a1 = a2 = b0 = b1 = b2 = c0 = c1 = c2 = d0 = d1 = d2 = np.float32(0)
@@ -195,7 +169,7 @@ def _more_products(g: Array, h: Array, p: Array, q: Array, x: Array, n: int, bat
     return a0, a1, a2, b0, b1, b2, c0, c1, c2, d0, d1, d2
 
 
-@_inlined
+@inlined
 def _product(g: Array, x: Array, n: int) -> Any:
     """The inner product of two rows."""
     total = np.float32(0)
@@ -204,7 +178,7 @@ def _product(g: Array, x: Array, n: int) -> Any:
     return total
 
 
-@_compiled
+@compiled
 def weight_gradient(padded: Array, gradient: Array, out: Array, batch: int, top: int, left: int) -> None:
     """The gradient of the weights of `convolve`.
 
@@ -253,7 +227,7 @@ def weight_gradient(padded: Array, gradient: Array, out: Array, batch: int, top:
                         out[k, j, r, t] += _product(g, padded[j, y + r][t * batch :], n)
 
 
-@_compiled
+@compiled
 def weight_gradient_halving(padded: Array, gradient: Array, out: Array, batch: int, top: int, left: int) -> None:
     """The gradient of the weights of `convolve_halving`.
 
@@ -279,7 +253,7 @@ def weight_gradient_halving(padded: Array, gradient: Array, out: Array, batch: i
                             out[k, j, r, t] += _product(row, x[(2 * pixel + t) * batch :], batch)
 
 
-@_compiled
+@compiled
 def spread(gradient: Array, weight: Array, padded: Array, batch: int, top: int, left: int) -> None:
     """The gradient of the padded input of `convolve_halving`.
 
@@ -307,7 +281,7 @@ def spread(gradient: Array, weight: Array, padded: Array, batch: int, top: int, 
                                 x[i] += factor * g[i]
 
 
-@_compiled
+@compiled
 def add_gradient(
     come: Array, padded: Array, total: Array, batch: int, cut: bool, relu: bool, top: int, left: int
 ) -> None:
@@ -335,182 +309,3 @@ def add_gradient(
             else:
                 for i in range(n):
                     t[i] += g[i]
-
-
-@_compiled
-def normalise(
-    x: Array,
-    scale: Array,
-    shift: Array,
-    mean: Array,
-    deviation: Array,
-    running: Array,
-    out: Array,
-    training: bool,
-    add: bool,
-) -> None:
-    """Batch normalisation.
-
-    Args:
-        x: Shape ``(channels, height, width·batch)``.
-        scale: Shape ``(channels,)``.
-        shift: Shape ``(channels,)``.
-        mean: Shape ``(channels,)``; written where training, for the backward pass.
-        deviation: Shape ``(channels,)``; one over it is written where training.
-        running: Shape ``(2, channels)``: means and variances, updated where training, used otherwise.
-        out: Of `x`'s shape.
-        training: Whether the batch's own statistics are used.
-        add: Whether to add to `out`.
-    """
-    channels, height, n = x.shape
-    count = height * n
-    for c in range(channels):
-        if training:
-            total = np.float32(0)
-            for y in range(height):
-                row = x[c, y]
-                for i in range(n):
-                    total += row[i]
-            centre = np.float32(total / count)
-            squares = np.float32(0)
-            for y in range(height):
-                row = x[c, y]
-                for i in range(n):
-                    squares += (row[i] - centre) * (row[i] - centre)
-            variance = squares / count
-            mean[c] = centre
-            deviation[c] = 1 / np.sqrt(variance + EPSILON)
-            running[0, c] += MOMENTUM * (centre - running[0, c])
-            running[1, c] += MOMENTUM * (squares / max(count - 1, 1) - running[1, c])
-            factor = scale[c] * deviation[c]
-        else:
-            centre = running[0, c]
-            factor = np.float32(scale[c] / np.sqrt(running[1, c] + EPSILON))
-        constant = np.float32(shift[c] - factor * centre)
-        for y in range(height):
-            row, o = x[c, y], out[c, y]
-            if add:
-                for i in range(n):
-                    o[i] += factor * row[i] + constant
-            else:
-                for i in range(n):
-                    o[i] = factor * row[i] + constant
-
-
-@_compiled
-def normalise_gradient(
-    gradient: Array,
-    x: Array,
-    scale: Array,
-    mean: Array,
-    deviation: Array,
-    scale_gradient: Array,
-    shift_gradient: Array,
-    padded: Array,
-    batch: int,
-    top: int,
-    left: int,
-) -> None:
-    """The gradients of batch normalisation while training.
-
-    Args:
-        gradient: Of its output, shape ``(channels, height, width·batch)``.
-        x: Its input.
-        scale: Shape ``(channels,)``.
-        mean: As `normalise` left it.
-        deviation: As `normalise` left it: one over the standard deviation.
-        scale_gradient: Shape ``(channels,)``; overwritten.
-        shift_gradient: Shape ``(channels,)``; overwritten.
-        padded: The gradient of `x` is written to its inside.
-        batch: Examples.
-        top: Rows of border above.
-        left: Pixels of border on the left.
-    """
-    channels, height, n = x.shape
-    count = np.float32(height * n)
-    for c in range(channels):
-        total, product = np.float32(0), np.float32(0)
-        centre = mean[c]
-        for y in range(height):
-            g, row = gradient[c, y], x[c, y]
-            for i in range(n):
-                total += g[i]
-                product += g[i] * (row[i] - centre)
-        product *= deviation[c]
-        scale_gradient[c], shift_gradient[c] = product, total
-        factor = scale[c] * deviation[c]
-        slope = np.float32(factor * deviation[c] * product / count)
-        constant = np.float32(factor * total / count - slope * centre)
-        for y in range(height):
-            g, row, o = gradient[c, y], x[c, y], padded[c, y + top][left * batch :]
-            for i in range(n):
-                o[i] = factor * g[i] - slope * row[i] - constant
-
-
-@_compiled
-def average(
-    x: Array, out: Array, scratch: Array, share: Array, batch: int, causal: bool, backward: bool, add: bool
-) -> None:
-    """Average over windows of 3×3 (or 3), padding not counted, or the gradient of that.
-
-    Args:
-        x: Shape ``(channels, height, width·batch)``: the input, or the gradient of the output.
-        out: Of `x`'s shape.
-        scratch: Shape ``(height, width·batch)``.
-        share: One over the number of real pixels in each window, shape ``(height, width)``.
-        batch: Examples.
-        causal: Whether a window holds a position and the two before it.
-        backward: Whether this is the gradient.
-        add: Whether to add to `out`.
-    """
-    channels, height, n = x.shape
-    width = n // batch
-    first, last = (-1, 1)
-    if causal:
-        first, last = (0, 2) if backward else (-2, 0)
-    for c in range(channels):
-        scratch[:] = 0
-        for y in range(height):
-            for pixel in range(width):
-                line = scratch[y][pixel * batch :]
-                for other in range(max(pixel + first, 0), min(pixel + last + 1, width)):
-                    factor, row = share[y, other] if backward else np.float32(1), x[c, y][other * batch :]
-                    for i in range(batch):
-                        line[i] += factor * row[i]
-        for y in range(height):
-            if not add:
-                out[c, y, :] = 0
-            for other in range(max(y - 1, 0), min(y + 2, height)):
-                for pixel in range(width):
-                    o, line = out[c, y][pixel * batch :], scratch[other][pixel * batch :]
-                    factor = np.float32(1) if backward else share[y, pixel]
-                    for i in range(batch):
-                        o[i] += factor * line[i]
-
-
-@_compiled
-def halve(x: Array, out: Array, batch: int, backward: bool) -> None:
-    """Average over windows of 2×2 (or 2) at stride 2, an odd last row or column alone, or the gradient of that.
-
-    Args:
-        x: The input, shape ``(channels, height, width·batch)``; where backward its gradient, added to.
-        out: The output, height and width halved and rounded up; where backward its gradient.
-        batch: Examples.
-        backward: Whether this is the gradient.
-    """
-    channels, height, n = x.shape
-    width = n // batch
-    if not backward:
-        out[:] = 0
-    for c in range(channels):
-        for y in range(height):
-            rows = min(2, height - y // 2 * 2)
-            for pixel in range(width):
-                factor = np.float32(1) / np.float32(rows * min(2, width - pixel // 2 * 2))
-                line, o = x[c, y][pixel * batch :], out[c, y // 2][pixel // 2 * batch :]
-                if backward:
-                    for i in range(batch):
-                        line[i] += factor * o[i]
-                else:
-                    for i in range(batch):
-                        o[i] += factor * line[i]

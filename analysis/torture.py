@@ -1,0 +1,314 @@
+"""Kill long work at random moments, let the same command go on, and hold the result against an undisturbed one.
+
+make torture, or .venv/bin/python analysis/torture.py --kills 100. Interrupted, it goes on where it was. Linux only:
+it looks for orphans in /proc. What is killed: the process group, the parent alone with SIGKILL and SIGTERM, one worker.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.files import Journal
+
+ROOT = Path(__file__).resolve().parents[1]
+KINDS = ("group", "parent -9", "parent -15", "worker")
+PATIENCE = 5.0
+"""Seconds after which whatever is left of a killed command is an orphan."""
+MARK = "SURROGATE_NAS_TORTURE"
+COMMAND = [sys.executable, "-c", "from surrogate_nas.cli import main; main()"]
+TABLE = """
+import sys
+from pathlib import Path
+from surrogate_nas.cli import app, table
+from surrogate_nas.making import assemble
+few = assemble.representatives()[:24]
+assemble.representatives = lambda: few
+app.main()
+"""
+PREDICTORS = """
+from surrogate_nas.cli import app
+from surrogate_nas.papers import predictors
+predictors.SIZES, predictors.MODELS = (46, 78), ("ridge", "gp")
+app.main()
+"""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A command that takes a while.
+
+    Attributes:
+        command: Its words, given the folder that it works in.
+        result: What it made there, without what no two machines share.
+        kinds: How it is killed.
+    """
+
+    command: Callable[[Path], list[str]]
+    result: Callable[[Path], Any]
+    kinds: tuple[str, ...] = KINDS
+
+
+def compared(folder: Path) -> Any:
+    """Every trial of every run, and the summary without its seconds."""
+    summary = json.loads((folder / "out" / "summary.json").read_text())
+    for strategy in summary["strategies"]:
+        del strategy["real_seconds"]
+    runs = sorted((folder / "out" / "runs").glob("*.jsonl"))
+    return summary, {run.name: run.read_text().splitlines()[:-1] for run in runs}
+
+
+def digests(file: Path) -> dict[str, str]:
+    """A digest of every data set of an HDF5 file, those of seconds left out.
+
+    Args:
+        file: The file.
+    """
+    import h5py
+
+    found: dict[str, str] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and "seconds" not in name:
+            found[name] = hashlib.sha256(np.asarray(item[()]).tobytes()).hexdigest()
+
+    with h5py.File(file) as opened:
+        opened.visititems(visit)
+    return found
+
+
+def tabled(folder: Path) -> Any:
+    """Every column of the table without its seconds."""
+    return digests(folder / "tiny.h5")
+
+
+def reproduced(folder: Path) -> Any:
+    """Every row of the paper's table without what holds seconds."""
+    rows = json.loads((folder / "out" / "rows.json").read_text())["rows"]
+    return [{name: value for name, value in row.items() if name != "verdict"} for row in rows]
+
+
+def measured(folder: Path) -> Any:
+    """Which metrics were measured of which cells: times are never the same twice."""
+    import surrogate_nas as sn
+
+    bench = sn.load(str(folder / "local.h5"))
+    return {m.name: np.flatnonzero(np.isfinite(bench.column(m.name))).tolist() for m in bench.metrics}
+
+
+def fetched(folder: Path) -> Any:
+    """Every column of the fetched tables."""
+    return {path.name: digests(path) for path in sorted((folder / "home" / "tables").glob("*.h5"))}
+
+
+COMPARE = [
+    "compare", "analog-cifar10", "--strategies", "random,local_search,evolution,reinforce", "--runs", "2", "--budget",
+    "2000", "--workers", "2", "--json",
+]  # fmt: skip
+MEASURE = ["measure", "--cells", "12", "--task", f"{ROOT / 'tests' / 'tiny_task.py'}:TINY"]
+WORKS = {
+    "compare": Work(lambda folder: [*COMMAND, *COMPARE, "--out", str(folder / "out")], compared),
+    "table": Work(
+        lambda folder: [
+            sys.executable, "-c", TABLE, "table", f"{ROOT / 'tests' / 'tiny_task.py'}:TINY", "--seeds", "1",
+            "--latencies", "0", "--workers", "2", "--out", str(folder / "tiny.h5"),
+        ],
+        tabled,
+    ),
+    "predictors": Work(
+        lambda folder: [
+            sys.executable, "-c", PREDICTORS, "paper", "predictors", "--runs", "1", "--workers", "2", "--out",
+            str(folder / "out"),
+        ],
+        reproduced,
+    ),
+    "measure": Work(lambda folder: [*COMMAND, *MEASURE, "--out", str(folder / "local.h5")], measured, KINDS[:3]),
+    "fetch": Work(lambda _: [*COMMAND, "data", "fetch", "nb201"], fetched, KINDS[:3]),
+}  # fmt: skip
+
+
+def start(command: list[str], home: Path, mark: str) -> subprocess.Popen[str]:
+    """Start a command in a process group of its own; it and its children carry a mark in their environment.
+
+    Args:
+        command: Its words.
+        home: Where it keeps data.
+        mark: Any text.
+    """
+    environment = os.environ | {
+        MARK: mark, "SURROGATE_NAS_HOME": str(home), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }  # fmt: skip
+    return subprocess.Popen(
+        command, env=environment, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def marked(mark: str) -> set[int]:
+    """The living processes that carry a mark.
+
+    Args:
+        mark: The text.
+    """
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                environment = (entry / "environ").read_bytes().split(b"\0")
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if f"{MARK}={mark}".encode() in environment and state not in "ZX":
+                found.add(int(entry.name))
+    return found
+
+
+def workers(mark: str) -> set[int]:
+    """The living worker processes that carry a mark.
+
+    Args:
+        mark: The text.
+    """
+    found = set()
+    for process in marked(mark):
+        try:
+            if b"engine.worker" in Path(f"/proc/{process}/cmdline").read_bytes():
+                found.add(process)
+        except OSError:
+            continue
+    return found
+
+
+def hit(process: subprocess.Popen[str], kind: str, mark: str) -> bool:
+    """Kill what a kind says; False where there is nothing of it to kill.
+
+    Args:
+        process: The parent.
+        kind: One of `KINDS`.
+        mark: What its children carry.
+    """
+    if process.poll() is not None:
+        return False
+    if kind == "group":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif kind == "worker":
+        alive = workers(mark)
+        if not alive:
+            return False
+        os.kill(min(alive), signal.SIGKILL)
+    else:
+        process.send_signal(int(kind.rpartition("-")[2]))
+    return True
+
+
+def orphans(mark: str) -> int:
+    """How many marked processes are left after a patient while.
+
+    Args:
+        mark: The text.
+    """
+    limit = time.monotonic() + PATIENCE
+    while (left := marked(mark)) and time.monotonic() < limit:
+        time.sleep(0.05)
+    return len(left)
+
+
+def torment(work: Work, kind: str, delay: float, folder: Path, home: Path, expected: Any) -> str:
+    """Kill a command after some seconds and let it go on; what came of it in a word.
+
+    Args:
+        work: What to kill.
+        kind: How.
+        delay: When, in seconds after its start.
+        folder: An empty folder to work in.
+        home: Where data is kept.
+        expected: The undisturbed result.
+    """
+    process = start(work.command(folder), home, mark := f"{os.getpid()}-{time.monotonic_ns()}")
+    try:
+        process.communicate(timeout=delay)
+    except subprocess.TimeoutExpired:
+        pass
+    if not hit(process, kind, mark):
+        process.kill()
+        process.communicate()
+        return "missed"
+    _, errors = process.communicate()
+    if "Traceback" in errors:
+        return f"traceback: {errors.strip().splitlines()[-1]}"
+    if orphans(mark):
+        return "orphans"
+    again = start(work.command(folder), home, mark)
+    _, errors = again.communicate()
+    if again.returncode:
+        return f"refused: {errors.strip()[-200:]}"
+    return "identical" if work.result(folder) == expected else "different"
+
+
+def main() -> None:
+    """Torture every work and print a table of counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100, help="of each kind for each work")
+    parser.add_argument("--works", default=",".join(WORKS), help="with commas between")
+    parser.add_argument("--out", type=Path, default=Path("results/torture"))
+    options = parser.parse_args()
+    names = options.works.split(",")
+    shared = options.out.absolute() / "home"
+    start([*COMMAND, "data", "fetch", "nb201"], shared, "fetch").communicate()
+    for name in names:
+        with Journal(options.out / f"{name}.jsonl", {"work": name}) as journal:
+            counts = suffer(name, options.kills, options.out.absolute(), shared, journal)
+        for kind, count in counts.items():
+            said = ", ".join(f"{n} {what}" for what, n in sorted(count.items()))
+            print(f"{name:<12}{kind:<12}{said}", flush=True)
+
+
+def suffer(name: str, kills: int, out: Path, shared: Path, journal: Journal) -> dict[str, Counter[str]]:
+    """Kill one work as often as wished in each kind, those of earlier calls included; the outcomes by kind.
+
+    Args:
+        name: The work.
+        kills: How often in each kind.
+        out: Where to work.
+        shared: A home with the public tables.
+        journal: Keeps the outcomes.
+    """
+    work = WORKS[name]
+    folder, rng = out / name, np.random.default_rng([len(journal.entries), *name.encode()])
+
+    def fresh() -> Path:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        if name in ("table", "fetch"):
+            return folder / "home"
+        return shared
+
+    home, began = fresh(), time.monotonic()
+    _, errors = (undisturbed := start(work.command(folder), home, "undisturbed")).communicate()
+    assert undisturbed.returncode == 0, errors
+    duration, expected = time.monotonic() - began, work.result(folder)
+    counts = {kind: Counter(what for k, what in journal.entries if k == kind) for kind in work.kinds}
+    for kind in work.kinds:
+        while counts[kind].total() < kills:
+            outcome = torment(work, kind, float(rng.uniform(0.05, 1)) * duration, folder, fresh(), expected)
+            if outcome != "missed":
+                journal.append([kind, outcome])
+                counts[kind][outcome] += 1
+    shutil.rmtree(folder, ignore_errors=True)
+    return counts
+
+
+if __name__ == "__main__":
+    main()

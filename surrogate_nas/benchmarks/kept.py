@@ -1,0 +1,123 @@
+"""What live training has answered: lines of a file that several processes add to; nothing is trained twice.
+
+A line carries a checksum, and is on the disk before anybody is told the answer. A torn last line, which a crash leaves,
+is dropped; of two answers to one question the first stands, for whoever asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.files import locked
+
+Key: TypeAlias = tuple[str, int, int]
+"""Cell, epochs and seed."""
+
+
+class Trained(NamedTuple):
+    """What is kept of one training: the metrics at its end, and the seconds it took."""
+
+    metrics: dict[str, float]
+    seconds: float
+
+
+class Kept:
+    """The answers of one file.
+
+    Attributes:
+        path: The file, which need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name the file.
+
+        Args:
+            path: The file.
+        """
+        self.path = path
+        self._answers: dict[Key, Trained] = {}
+        self._read_to = self._lines = 0
+
+    def find(self, key: Key) -> Trained | None:
+        """The answer to a question, from this process or any other.
+
+        Args:
+            key: The question.
+
+        Raises:
+            UserError: The file is damaged or cannot be read.
+        """
+        if key not in self._answers:
+            self._read()
+        return self._answers.get(key)
+
+    def add(self, key: Key, trained: Trained, made_with: Mapping[str, str]) -> Trained:
+        """Keep an answer, and give the one that stands: another process's, where that was first.
+
+        Args:
+            key: The question.
+            trained: The answer.
+            made_with: The software's versions, for whoever reads the file.
+
+        Raises:
+            UserError: The file is damaged or cannot be written.
+        """
+        with locked(self.path):
+            first = self.find(key)
+            if first is not None:
+                return first
+            line = _sealed(json.dumps([*key, trained.metrics, trained.seconds, dict(made_with)]))
+            try:
+                with self.path.open("ab") as file:
+                    os.truncate(self.path, self._read_to)
+                    file.write(line)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from error
+        self._read()
+        return self._answers[key]
+
+    def _read(self) -> None:
+        """Read the lines that were added since the last time."""
+        try:
+            size = self.path.stat().st_size if self.path.exists() else 0
+            if size < self._read_to:  # another file has taken its place
+                self._read_to = self._lines = 0
+            if size == self._read_to:
+                return
+            with self.path.open("rb") as file:
+                file.seek(self._read_to)
+                added = file.read()
+        except OSError as error:
+            raise UserError(f"Cannot read {self.path}: {error.strerror or error}.") from error
+        for line in added[: added.rfind(b"\n") + 1].splitlines(keepends=True):
+            try:
+                cell, epochs, seed, metrics, seconds, _ = json.loads(_unsealed(line))
+            except (ValueError, TypeError) as error:
+                raise UserError(
+                    f"Line {self._lines + 1} of {self.path} is damaged; delete that line or the file."
+                ) from error
+            self._answers.setdefault((cell, epochs, seed), Trained(metrics, seconds))
+            self._read_to, self._lines = self._read_to + len(line), self._lines + 1
+
+
+def _sealed(text: str) -> bytes:
+    return f"{_checksum(text.encode())} {text}\n".encode()
+
+
+def _unsealed(line: bytes) -> bytes:
+    checksum, _, text = line.rstrip(b"\n").partition(b" ")
+    if checksum != _checksum(text).encode():
+        raise ValueError("the checksum is another")
+    return text
+
+
+def _checksum(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:16]

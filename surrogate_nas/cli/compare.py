@@ -1,0 +1,150 @@
+"""The commands that compare strategies, and that report a comparison again."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from surrogate_nas.cli.options import (
+    CALL_LIMIT_SECONDS,
+    DEFAULT_BUDGET,
+    BudgetOption,
+    BudgetSecondsOption,
+    CallLimitOption,
+    HiddenOption,
+    ObjectiveOption,
+    OptionalBenchmarkArgument,
+    SimulatedWorkersOption,
+    StrategiesOption,
+    SubjectToOption,
+    TargetOption,
+    WithOption,
+    names,
+)
+from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, note, progress_bar, seconds, show_table
+from surrogate_nas.errors import UserError
+
+
+def compare(
+    bench: OptionalBenchmarkArgument = None,
+    strategies: StrategiesOption = None,
+    objective: ObjectiveOption = None,
+    subject_to: SubjectToOption = None,
+    runs: Annotated[int, typer.Option(help="Seeds per strategy.")] = 10,
+    budget: BudgetOption = None,
+    budget_seconds: BudgetSecondsOption = None,
+    seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
+    call_limit: CallLimitOption = CALL_LIMIT_SECONDS,
+    simulated_workers: SimulatedWorkersOption = 1,
+    hidden: HiddenOption = False,
+    target: TargetOption = None,
+    workers: Annotated[int, typer.Option(help="Processes; results do not depend on it.")] = 1,
+    out: Annotated[Path, typer.Option(help="Where results and the report go, and are resumed from.")] = Path(
+        "results/compare"
+    ),
+    with_: WithOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare strategies under one objective and write a report.
+
+    \b
+    Examples:
+      snas compare
+      snas compare nb201-cifar10 --strategies random,bo --runs 20 --workers 4
+      snas compare fashion --strategies evolution --strategies mine.py:Mine --out results/mine
+    """
+    from surrogate_nas.benchmarks import default, load
+    from surrogate_nas.comparison import compare as run_compare
+    from surrogate_nas.strategies import STRATEGIES
+
+    if budget is None and budget_seconds is None:
+        budget = DEFAULT_BUDGET
+    with progress_bar("runs") as progress:
+        comparison = run_compare(
+            load(bench or default(), with_=with_ or ()),
+            names(strategies) or list(STRATEGIES),
+            objective,
+            subject_to=subject_to,
+            runs=runs,
+            budget=budget,
+            budget_seconds=budget_seconds,
+            seed=seed,
+            call_limit_seconds=call_limit,
+            simulated_workers=simulated_workers,
+            hidden=hidden,
+            target=target,
+            workers=workers,
+            folder=out,
+            progress=progress,
+        )
+    failures = comparison.failures
+    if comparison.strategies:
+        _finish(out, json, bench)
+    if failures:
+        raise UserError(failures[0] + (f" ({len(failures) - 1} more failures.)" if failures[1:] else ""))
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Where compare stored its results.")],
+    bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Write the report of a stored comparison again.
+
+    \b
+    Examples:
+      snas report results/compare
+    """
+    _finish(folder, json, bench)
+
+
+def _finish(folder: Path, json: bool, bench: str | None) -> None:
+    """Read a comparison back from its store, write summary and report, and print it."""
+    from surrogate_nas.comparison import read_comparison
+    from surrogate_nas.experiment.store import Store
+    from surrogate_nas.report import write_report
+
+    comparison = read_comparison(folder, benchmark=bench)
+    content = comparison.to_json()
+    Store(folder).write_json("summary.json", content)
+    page = write_report(comparison, folder, command=_command())
+    title = f"{content['benchmark']}: {comparison.objective} (lower is better)"
+    heads = ("strategy", "runs", "mean score", "std", "iqm", "mean regret", "evaluations", "real seconds")
+    spare = ("real seconds", "evaluations", "std")
+    emit(content, json, lambda: show_table(heads, _rows(content["strategies"]), title=title, spare=spare))
+    if banner := comparison.objective.benchmark.banner:
+        note(banner)
+    note(f"Report: {page}")
+
+
+def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
+    """One row per strategy, its scores with as many decimals as tell them apart."""
+    from surrogate_nas.report.numbers import decimals_for, fixed
+
+    means = [s["score"]["mean"] for s in strategies if s["score"]["mean"] is not None]
+    spreads = [s["score"]["std"] for s in strategies if s["score"]["std"]]
+    decimals = decimals_for([*means, *(mean + spread for mean in means for spread in spreads)])
+    rows: list[list[object]] = []
+    for s in strategies:
+        runs, feasible, score = s["runs"], s["feasible_runs"], s["score"]
+        shown = [fixed(score[name], decimals) for name in ("mean", "std", "iqm")]
+        rows.append(
+            [
+                s["name"],
+                runs if feasible == runs else f"{feasible} of {runs}",
+                *(shown if feasible else [NO_CELL, "–", "–"]),
+                fixed(s["regret"]["mean"], decimals),
+                s["evaluations"],
+                seconds(s["real_seconds"]),
+            ]
+        )
+    return rows
+
+
+def _command() -> str:
+    """The command line that was given, to be quoted in the report."""
+    return shlex.join(["snas", *sys.argv[1:]])

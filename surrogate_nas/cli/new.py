@@ -1,0 +1,141 @@
+"""The commands that write a starting point: a strategy, a task, a space."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate_nas.cli.output import JsonOption, emit
+from surrogate_nas.errors import UserError
+
+_STRATEGY = '''"""{name}: a search strategy for surrogate_nas. Try it: snas check {file}:{name}"""
+
+import surrogate_nas as sn
+
+
+class {name}(sn.Strategy):
+    best = None
+
+    def ask(self, n):
+        parent = self.best.cell if self.best else self.space.sample(self.rng)
+        return [self.space.mutate(parent, self.rng) for _ in range(n)]
+
+    def tell(self, trials):
+        known = [*trials, self.best] if self.best else trials
+        self.best = min(known, key=lambda trial: trial.score)
+'''
+_TASK = '''"""{name}: a task for surrogate_nas. Try it: snas train 11 --task {file}:{name}"""
+
+import numpy as np
+
+from surrogate_nas.training.tasks import Schedule, Task
+from surrogate_nas.training.tasks.base import split_images
+
+
+def load():
+    """Images of 8×8 noise, half of them with a bright square; 320 to train, 80 to validate, 80 to test."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=480)
+    images = rng.normal(size=(480, 1, 8, 8))
+    images[labels == 1, :, 2:6, 2:6] += 1
+    return split_images(images, labels, (320, 80, 80))
+
+
+{name} = Task(
+    name="{name}",
+    title="is there a bright square?",
+    load=load,
+    classes=2,
+    schedule=Schedule(epochs=3, batch=32),
+    source="made here",
+)
+'''
+_SPACE = '''"""{name}: a space for surrogate_nas. Try it: snas check {file}:{name}"""
+
+from surrogate_nas.space import EnumerableChoiceSpace  # ChoiceSpace, where there are too many cells to list
+
+{name} = EnumerableChoiceSpace(
+    "{name}",
+    {{
+        "layers": (1, 2, 4),
+        "width": (16, 32, 64),
+        "activation": ("relu", "tanh"),
+    }},
+)
+'''
+_LONGEST_NAME = 64
+_WORD = re.compile("[A-Za-z][A-Za-z0-9_]*")
+_IMPORTED = {"numpy", "torch", "surrogate_nas"}
+
+app = typer.Typer(no_args_is_help=True, help="Write a starting point.")
+NameArgument = Annotated[str, typer.Argument(help="Its name; the file is named like it, in small letters.")]
+FolderOption = Annotated[Path, typer.Option(help="Where to write the file.")]
+
+
+@app.command("strategy")
+def strategy(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = False) -> None:
+    """Write a strategy of ten lines to start from.
+
+    \b
+    Examples:
+      snas new strategy MySearch
+      snas check mysearch.py:MySearch
+    """
+    _write("strategy", _STRATEGY, name, folder, "snas check {}", json)
+
+
+@app.command("task")
+def task(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = False) -> None:
+    """Write a task with a few images, which any cell can be trained on at once.
+
+    \b
+    Examples:
+      snas new task Squares
+      snas train 11 --task squares.py:Squares
+    """
+    _write("task", _TASK, name, folder, "snas train 11 --task {}", json)
+
+
+@app.command("space")
+def space(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = False) -> None:
+    """Write a space of 18 cells, by the options at each position.
+
+    \b
+    Examples:
+      snas new space Mlp
+      snas check mlp.py:Mlp
+    """
+    _write("space", _SPACE, name, folder, "snas check {}", json)
+
+
+def _write(kind: str, template: str, name: str, folder: Path, then: str, json: bool) -> None:
+    from surrogate_nas.files import replacing
+
+    _check(name, kind)
+    file = folder / f"{name.lower()}.py"
+    if file.exists():
+        raise UserError(f"{file} exists already; choose another name.")
+    with replacing(file) as temporary:
+        temporary.write_text(template.format(name=name, file=file.name), encoding="utf-8")
+    spec = f"{file}:{name}"
+    emit({"file": str(file), kind: spec}, json, lambda: typer.echo(f"Wrote {file}. Next: {then.format(spec)}"))
+
+
+def _check(name: str, kind: str) -> None:
+    """Refuse a name that Python cannot use, or that would hide something else."""
+    if not _WORD.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise UserError(
+            f"{name!r:.80} is no name for a {kind}: use up to {_LONGEST_NAME} letters, digits and underscores, "
+            "as in MySearch."
+        )
+    if keyword.iskeyword(name) or hasattr(builtins, name):
+        raise UserError(f"{name!r} is a word of Python's own; choose another name, such as My{name.capitalize()}.")
+    module = name.lower()
+    if module in sys.stdlib_module_names or module in _IMPORTED or keyword.iskeyword(module):
+        raise UserError(f"{module}.py would hide Python's module {module}; choose another name, such as My{name}.")

@@ -1,0 +1,109 @@
+"""Arguments and options that several commands share, and how their texts become names and cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from surrogate_nas.errors import UserError
+
+if TYPE_CHECKING:
+    from surrogate_nas.space import Cell, Space
+
+CALL_LIMIT_SECONDS = 600.0
+DEFAULT_BUDGET = 150
+_MOST_DIGITS = 18
+
+
+def _benchmarks(incomplete: str) -> list[str]:
+    from surrogate_nas.benchmarks import known
+
+    return [name for name in known() if name.startswith(incomplete)]
+
+
+def _strategies(incomplete: str) -> list[str]:
+    from surrogate_nas.strategies import known
+
+    return [name for name in known() if name.startswith(incomplete)]
+
+
+BenchmarkArgument = Annotated[
+    str, typer.Argument(help="A benchmark's name; snas benchmarks lists them.", autocompletion=_benchmarks)
+]
+OptionalBenchmarkArgument = Annotated[
+    str | None,
+    typer.Argument(help="A benchmark's name; the embedded one if left out.", autocompletion=_benchmarks),
+]
+CellsArgument = Annotated[list[str], typer.Argument(help="Cells as the field prints them, or their indices.")]
+StrategyOption = Annotated[
+    str,
+    typer.Option(help="A strategy's name (snas strategies lists them), or file.py:Class.", autocompletion=_strategies),
+]
+StrategiesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Names or file.py:Class, with commas between or the option again; all if left out.",
+        autocompletion=_strategies,
+    ),
+]
+ObjectiveOption = Annotated[
+    str | None, typer.Option(help='Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.')
+]
+SubjectToOption = Annotated[str | None, typer.Option(help='Limits, such as "latency@raspi4 <= 20".')]
+BudgetOption = Annotated[int | None, typer.Option(help="The most evaluated cells of a run.")]
+BudgetSecondsOption = Annotated[float | None, typer.Option(help="The most simulated seconds of a run.")]
+WithOption = Annotated[
+    list[Path] | None, typer.Option("--with", help="A table whose metrics are joined, as snas measure writes it.")
+]
+CallLimitOption = Annotated[float, typer.Option(help="The most seconds that a strategy may take to answer once.")]
+SimulatedWorkersOption = Annotated[int, typer.Option(help="Cells evaluated side by side on the simulated clock.")]
+HiddenOption = Annotated[bool, typer.Option("--hidden", help="Deny strategies what is known for free.")]
+TargetOption = Annotated[float | None, typer.Option(help="A run ends when a feasible cell scores this or less.")]
+
+
+def names(given: Iterable[str] | None) -> list[str]:
+    """The names of an option that may be given several times, each time with commas between.
+
+    Args:
+        given: The option's values.
+    """
+    return [name.strip() for part in given or () for name in part.split(",") if name.strip()]
+
+
+def cell_named(space: Space, text: str) -> Cell:
+    """The cell that a text names: as the field prints it, or its index in the order of the space.
+
+    Args:
+        space: The space.
+        text: What the user wrote.
+
+    Raises:
+        UserError: The text names no cell, or the index is out of range.
+    """
+    from surrogate_nas.space import Enumerable
+
+    written = text.strip()
+    if not (written.isascii() and written.isdigit()):
+        return space.cell(text)
+    if not isinstance(space, Enumerable):
+        raise UserError(f"Cells of the space {space.name} cannot be listed, so they have no index; write the cell out.")
+    if len(written) > _MOST_DIGITS or int(written) >= len(space):
+        raise UserError(f"The space {space.name} has cells 0 to {len(space) - 1}, not {written:.20}.")
+    cell: Cell = space[int(written)]
+    return cell
+
+
+def cells_named(space: Space, texts: Sequence[str]) -> list[Cell]:
+    """The cells that texts name, each as `cell_named` reads it.
+
+    Args:
+        space: The space.
+        texts: What the user wrote.
+
+    Raises:
+        UserError: A text names no cell.
+    """
+    return [cell_named(space, text) for text in texts]

@@ -1,0 +1,40 @@
+"""The command that redoes a published comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+
+
+def paper(
+    name: Annotated[str, typer.Argument(help="Which paper's comparison: nb201, nats, losses, predictors, latency.")],
+    runs: Annotated[int | None, typer.Option(help="Runs per strategy; the paper's number if left out.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    out: Annotated[Path | None, typer.Option(help="Folder; results/paper-NAME if left out.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Redo a published comparison and put our numbers beside the published ones.
+
+    \b
+    Examples:
+      snas paper nb201
+      snas paper latency --runs 3 --workers 4
+    """
+    from surrogate_nas.papers import reproduce
+
+    folder = out or Path("results") / f"paper-{name}"
+    with progress_bar("runs") as progress:
+        result = reproduce(name, runs=runs, workers=workers, folder=folder, progress=progress)
+    rows = [
+        (r.method, r.dataset, r.metric, r.published_text, r.ours_text, r.evaluations, r.runs, r.verdict)
+        for r in result.rows
+    ]
+    heads = ("method", "data set", "metric", "published", "ours", "cells", "runs", "verdict")
+    emit(result.to_json(), json, lambda: show_table(heads, rows, title=result.title, spare=("cells", "runs")))
+    for line in result.notes:
+        note(line)
+    note(f"Table and picture: {folder}")

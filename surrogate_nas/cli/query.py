@@ -1,0 +1,38 @@
+"""The command that looks cells up."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from surrogate_nas.cli.options import BenchmarkArgument, CellsArgument, WithOption, cells_named
+from surrogate_nas.cli.output import JsonOption, emit, show_table
+
+
+def query(
+    bench: BenchmarkArgument,
+    cells: CellsArgument,
+    metric: Annotated[str | None, typer.Option(help="The metric; every search metric if left out.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="The length of the training run; the longest if left out.")] = None,
+    seed: Annotated[int | None, typer.Option(help="A training seed; the mean if left out.")] = None,
+    with_: WithOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Look up metrics of cells.
+
+    \b
+    Examples:
+      snas query fashion 11
+      snas query nb201-cifar10 0 1 2 --metric valid_error --epochs 12
+      snas query fashion 11 --with local.h5 --metric latency@local
+    """
+    from surrogate_nas.benchmarks import load
+
+    bench_ = load(bench, with_=with_ or ())
+    found: list[Any] = bench_.query(cells_named(bench_.space, cells), metric, epochs=epochs, seed=seed)
+    answers = found if metric else [answer for by_name in found for answer in by_name.values()]
+    content = [answer.to_json() for answer in answers]
+    heads = ("cell", "metric", "epochs", "seed", "value", "unit", "source")
+    rows = [[entry[head] for head in heads] for entry in content]
+    emit(content, json, lambda: show_table(heads, rows, spare=("source", "seed")))

@@ -1,0 +1,132 @@
+"""The command that runs one strategy once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from surrogate_nas.cli.options import (
+    CALL_LIMIT_SECONDS,
+    DEFAULT_BUDGET,
+    BenchmarkArgument,
+    BudgetOption,
+    BudgetSecondsOption,
+    CallLimitOption,
+    HiddenOption,
+    ObjectiveOption,
+    SimulatedWorkersOption,
+    StrategyOption,
+    SubjectToOption,
+    TargetOption,
+    WithOption,
+)
+from surrogate_nas.cli.output import NO_CELL, JsonOption, Progress, emit, progress_bar, seconds, show_table
+
+if TYPE_CHECKING:
+    from surrogate_nas.experiment.store import Run
+    from surrogate_nas.objective import Objective
+    from surrogate_nas.trial import Trial
+
+
+def search(
+    bench: BenchmarkArgument,
+    strategy: StrategyOption = "bo",
+    objective: ObjectiveOption = None,
+    subject_to: SubjectToOption = None,
+    budget: BudgetOption = None,
+    budget_seconds: BudgetSecondsOption = None,
+    seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
+    call_limit: CallLimitOption = CALL_LIMIT_SECONDS,
+    simulated_workers: SimulatedWorkersOption = 1,
+    hidden: HiddenOption = False,
+    target: TargetOption = None,
+    with_: WithOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Run one strategy once.
+
+    \b
+    Examples:
+      snas search fashion
+      snas search fashion --strategy evolution --budget 300 --seed 1
+      snas search nb201-cifar10 --objective "valid_error[12] + 0.1*params" --subject-to "latency@raspi4 <= 20"
+    """
+    from surrogate_nas.benchmarks import load
+    from surrogate_nas.comparison import bind
+    from surrogate_nas.comparison import search as run_search
+
+    bound = bind(load(bench, with_=with_ or ()), objective, subject_to)
+    if budget is None and budget_seconds is None:
+        budget = DEFAULT_BUDGET
+    with progress_bar("cells") as progress:
+        counted = _Counted(progress, budget or 0)
+        run = run_search(
+            bound.benchmark, strategy, bound, budget=budget, budget_seconds=budget_seconds, seed=seed,
+            call_limit_seconds=call_limit, simulated_workers=simulated_workers, hidden=hidden, target=target,
+            callback=counted,
+        )  # fmt: skip
+    content = _content(run, bound)
+    rows = _rows(run, bound, content)
+    emit(content, json, lambda: show_table(("", strategy), rows, title=f"{bench}: {bound}"))
+
+
+class _Counted:
+    """Tells how many cells a run has evaluated."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def __call__(self, trials: Sequence[Trial]) -> None:
+        self._done += len(trials)
+        self._progress(self._done, self._total)
+
+
+def _content(run: Run, bound: Objective) -> dict[str, Any]:
+    from surrogate_nas.comparison import final_metrics
+
+    best, optimum = run.incumbent, bound.optimum()
+    found: dict[str, Any] = {"cell": None, "score": None, "feasible": False, "metrics": {}, "final": {}}
+    if best.feasible:
+        found = {
+            "cell": str(best.cell),
+            "score": best.score,
+            "feasible": True,
+            "metrics": dict(best.values),
+            "final": final_metrics(bound, best.cell),
+        }
+    return {
+        "best": found,
+        "trials": [
+            {
+                "index": trial.index,
+                "cell": str(trial.cell),
+                "epochs": trial.epochs,
+                "score": trial.score,
+                "feasible": trial.feasible,
+                "cost_seconds": trial.cost_seconds,
+            }
+            for trial in run.trials
+        ],
+        "simulated_seconds": run.simulated_seconds,
+        "real_seconds": run.real_seconds,
+        "regret": None if optimum is None or not best.feasible else best.score - optimum,
+        "objective": bound.describe(),
+    }
+
+
+def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str, object]]:
+    best, found = run.incumbent, content["best"]
+    answer: list[tuple[str, object]] = [("best cell", found["cell"]), ("score", found["score"])]
+    if not best.feasible:
+        answer = [("best cell", NO_CELL), ("least over the limits", str(best.cell))]
+    return [
+        *answer,
+        ("regret", content["regret"]),
+        *best.values.items(),
+        *((f"{name} (final)", value) for name, value in found["final"].items()),
+        ("evaluations", len(run.trials)),
+        (f"simulated {bound.benchmark.cost}", seconds(run.simulated_seconds)),
+        ("real seconds", seconds(run.real_seconds)),
+    ]

@@ -1,0 +1,109 @@
+"""The process of a thing under check, from inside: finds out what it is and makes the checks."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.contract.checks import BrokenContractError
+from surrogate_nas.contract.inspection import KINDS
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.experiment.failure import shown
+from surrogate_nas.experiment.host import leave_quietly, serve, settle
+from surrogate_nas.experiment.parcel import Parcel, pack, unpack
+from surrogate_nas.plugin import import_file
+from surrogate_nas.space import Space, space_named
+from surrogate_nas.space.registry import known as known_spaces
+from surrogate_nas.strategies import Strategy, resolve
+from surrogate_nas.strategies import known as known_strategies
+from surrogate_nas.surrogates import MODELS, Surrogate, model_class
+
+
+def main(connection: int, log: int, space: Space | None) -> None:  # noqa: ARG001 - checks make their own spaces
+    """Check one thing until the parent process closes the connection.
+
+    Args:
+        connection: The file descriptor of the socket.
+        log: That of the file for stacks of a crash.
+        space: Not used.
+    """
+    settle(log)
+    thing = _Thing()
+    serve(connection, {"load": (thing.load, "was loaded"), "check": (thing.check, "was checked")}, lambda: thing.file)
+    leave_quietly()
+
+
+def found(spec: str) -> object:
+    """What a name, or ``file.py:NAME``, stands for.
+
+    Args:
+        spec: The name.
+
+    Raises:
+        UserError: There is no such thing.
+    """
+    if spec in known_strategies():
+        return resolve(spec)
+    if spec in known_spaces():
+        return space_named(spec)
+    if spec in MODELS:
+        return model_class(spec)
+    path, separator, name = spec.rpartition(":")
+    if not separator:
+        raise unknown("strategy, space or surrogate", spec, [*known_strategies(), *known_spaces(), *MODELS])
+    module = import_file(Path(path), "strategy")
+    if not hasattr(module, name):
+        raise UserError(f"{path} defines no {name}.")
+    return getattr(module, name)
+
+
+def kind_of(thing: object) -> str:
+    """Which contract a thing is under: a key of `KINDS`.
+
+    Args:
+        thing: Anything.
+
+    Raises:
+        UserError: None.
+    """
+    if isinstance(thing, Space) or (isinstance(thing, type) and issubclass(thing, Space)):
+        return "space"
+    for kind, base in (("strategy", Strategy), ("surrogate", Surrogate)):
+        if isinstance(thing, type) and issubclass(thing, base):
+            return kind
+    raise UserError(f"{shown(thing)} is not a subclass of surrogate_nas.Strategy, nor a Space or a Surrogate.")
+
+
+class _Thing:
+    """What is checked."""
+
+    def __init__(self) -> None:
+        self.file = ""
+
+    def load(self, what: str | Parcel, where: Parcel | None) -> dict[str, Any]:
+        """Find it; the answer is its kind, its file, and the subjects that checks are made on."""
+        thing = found(what) if isinstance(what, str) else unpack(what)[0]
+        kind = kind_of(thing)
+        if kind == "space" and isinstance(thing, type):
+            thing = thing()
+        self.file = _file_of(thing if isinstance(thing, type) else type(thing))
+        self._module = import_module(KINDS[kind])
+        parcel = what if isinstance(what, Parcel) else pack(thing)
+        self._subjects = self._module.subjects(thing, parcel, None if where is None else unpack(where)[0])
+        return {"kind": kind, "file": self.file, "subjects": [subject.space.name for subject in self._subjects]}
+
+    def check(self, subject: int, number: int) -> dict[str, Any]:
+        """Make one check."""
+        try:
+            return {"passed": True, "detail": self._module.CHECKS[number](self._subjects[subject])}
+        except BrokenContractError as error:
+            return {"passed": False, "detail": str(error)}
+
+
+def _file_of(kind: type) -> str:
+    try:
+        return inspect.getfile(kind)
+    except (TypeError, OSError):
+        return ""

@@ -1,0 +1,100 @@
+"""Checks anybody's strategy, space or surrogate in a process of its own, which may end, hang and print as it likes."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from importlib import import_module
+from typing import Any
+
+from surrogate_nas.contract.checks import LIMIT_SECONDS, Check, CheckFunction, promise
+from surrogate_nas.errors import UserError
+from surrogate_nas.experiment.failure import StrategyError, as_text
+from surrogate_nas.experiment.nursery import START_SECONDS
+from surrogate_nas.experiment.parcel import Parcel, pack
+from surrogate_nas.experiment.process import Child
+from surrogate_nas.space import Space
+
+KINDS = {
+    "strategy": "surrogate_nas.contract.strategies",
+    "space": "surrogate_nas.contract.spaces",
+    "surrogate": "surrogate_nas.contract.surrogates",
+}
+"""What can be checked: by noun the module with its `CHECKS` and `subjects`."""
+_ENTRY = "surrogate_nas.contract.inspected:main"
+_LONGEST_DETAIL = 2_000
+_MOST_ENDS = 5
+
+
+def check(spec: object, space: Space | None = None, *, limit: float = LIMIT_SECONDS) -> list[Check]:
+    """Check a strategy, a space or a surrogate against its contract.
+
+    Args:
+        spec: A registered name, ``file.py:NAME``, a class, or a space.
+        space: The only space to check a strategy on; None for NAS-Bench-201's, a tiny and a large one.
+        limit: The longest that one check may take, in seconds.
+
+    Returns:
+        One `Check` for every promise and subject.
+
+    Raises:
+        UserError: There is no such thing, or it is none of the three.
+    """
+    with closing(_Inspection(spec, space, limit)) as inspection:
+        return [
+            inspection.made(subject, number)
+            for subject in range(len(inspection.subjects))
+            for number in range(len(inspection.checks))
+        ]
+
+
+class _Inspection:
+    """The checks of one thing, in a process that is started again when a check has ended it."""
+
+    def __init__(self, spec: object, space: Space | None, limit: float) -> None:
+        self._limit, self._ends, self._last = limit, 0, ""
+        try:
+            self._what: object = spec if isinstance(spec, str) else pack(spec)
+            self._where: Parcel | None = None if space is None else pack(space)
+            self._start()
+        except StrategyError as error:
+            raise UserError(str(error)) from error
+
+    def _start(self) -> None:
+        self._child = Child(_ENTRY)
+        try:
+            loaded = self._child.call("load", self._what, self._where, limit=START_SECONDS, when="was loaded")
+        except BaseException:
+            self._child.kill()
+            raise
+        told = loaded if isinstance(loaded, dict) else {}
+        self._child.file = as_text(told.get("file"), _LONGEST_DETAIL)
+        kind, subjects = told.get("kind"), told.get("subjects")
+        if kind not in KINDS or not isinstance(subjects, list):
+            self._child.kill()
+            raise StrategyError("its process did not say what it is.")
+        self.checks: tuple[CheckFunction, ...] = import_module(KINDS[kind]).CHECKS
+        self.subjects = [as_text(name, _LONGEST_DETAIL) for name in subjects]
+
+    def made(self, subject: int, number: int) -> Check:
+        """The outcome of one check on one subject."""
+        name = f"{promise(self.checks[number])} [{self.subjects[subject]}]"
+        if self._ends >= _MOST_ENDS:
+            return Check(name, False, self._last)
+        try:
+            if not self._child.alive:
+                self._start()
+            told = self._child.call("check", subject, number, limit=self._limit, when="was checked")
+        except StrategyError as error:
+            if not self._child.alive:
+                self._ends, self._last = self._ends + 1, f"not checked after that: {str(error).rstrip('.')}"
+            return Check(name, False, str(error).rstrip("."))
+        return _read(name, told)
+
+    def close(self) -> None:
+        self._child.kill()
+
+
+def _read(name: str, told: Any) -> Check:
+    if not isinstance(told, dict) or type(told.get("passed")) is not bool:
+        return Check(name, False, "its process did not say what it found")
+    return Check(name, told["passed"], as_text(told.get("detail"), _LONGEST_DETAIL))

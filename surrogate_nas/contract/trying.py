@@ -1,0 +1,160 @@
+"""Runs of a strategy on made-up scores, and the spaces that they are made on, so that no benchmark is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from surrogate_nas.contract.checks import BrokenContractError
+from surrogate_nas.errors import UserError
+from surrogate_nas.experiment.failure import shown
+from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space
+from surrogate_nas.strategies import Strategy
+from surrogate_nas.trial import Request, Trial
+
+FIRST = 10
+"""How many cells a strategy is told first."""
+INFEASIBLE = 1e6
+"""From here on, a made-up score is that of an infeasible cell."""
+_MOST_DRAWS = 100
+Score = Callable[[Cell], float]
+
+
+class TinySpace(EnumerableChoiceSpace):
+    """Three positions of two, three and four options: 24 cells, printed as ``left-blue-2``."""
+
+    name = "tiny"
+    positions = ("side", "colour", "number")
+    options = (("left", "right"), ("red", "green", "blue"), ("0", "1", "2", "3"))
+
+    def write(self, choices: tuple[int, ...]) -> str:
+        """Print a cell as ``left-blue-2``.
+
+        Args:
+            choices: One option index per position.
+        """
+        return "-".join(options[choice] for options, choice in zip(self.options, choices, strict=True))
+
+    def parse(self, text: str) -> Cell:
+        """Read a string such as ``left-blue-2``.
+
+        Args:
+            text: The string.
+
+        Raises:
+            UserError: It names no cell.
+        """
+        for cell in self:
+            if cell.text == text:
+                return cell
+        raise UserError(f"{text!r} is not a cell of the space {self.name}.")
+
+
+class LargeSpace(ChoiceSpace):
+    """Eighteen positions of ten options: 10^18 cells, which can only be sampled."""
+
+    name = "large"
+    positions = tuple(f"p{place}" for place in range(18))
+    options = (tuple(map(str, range(10))),) * 18
+
+
+def trajectory(
+    strategy: type[Strategy], space: Space, *, seed: int, n: int, first: int = FIRST, score: Score | None = None
+) -> list[Cell]:
+    """Run a strategy as an experiment does, on made-up scores, and return the cells in order, the first included.
+
+    Args:
+        strategy: The strategy's class.
+        space: The space.
+        seed: The strategy's seed; the first cells do not depend on it.
+        n: How many cells the run has.
+        first: How many cells it is told before it is asked.
+        score: What a cell scores; `synthetic` if left out. From a million on, a score is that of an infeasible cell.
+
+    Raises:
+        BrokenContractError: `ask` returned something else than 1 to n cells of the space.
+    """
+    made = strategy(space, seed=seed)
+    rng = np.random.default_rng(1)
+    cells = [space.sample(rng) for _ in range(first)]
+    if cells:
+        made.tell(trials_of(cells, score))
+    while len(cells) < n:
+        asked = ask(made, space, min(max(made.batch_size, 1), n - len(cells)))
+        made.tell(trials_of(asked, score, start=len(cells)))
+        cells.extend(asked)
+    return cells
+
+
+def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
+    """Ask and hold the answer against the contract.
+
+    Args:
+        strategy: The strategy.
+        space: Its space.
+        n: The most that it may return.
+
+    Raises:
+        BrokenContractError: It returned something else than 1 to n cells of the space.
+    """
+    asked = strategy.ask(n)
+    if not isinstance(asked, Sequence) or isinstance(asked, str) or not 1 <= len(asked) <= n:
+        raise BrokenContractError(f"ask({n}) returned {shown(asked)}, not a list of 1 to {n} cells")
+    for cell in (one.cell if isinstance(one, Request) else one for one in asked):
+        if cell not in space:
+            raise BrokenContractError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}")
+    return [one.cell if isinstance(one, Request) else one for one in asked]
+
+
+def synthetic(cell: Cell) -> float:
+    """A made-up score between 0 and 1 that neighbours mostly share.
+
+    Args:
+        cell: Any cell of any space.
+    """
+    return sum((3 * choice + 2 * place) % 5 for place, choice in enumerate(cell.choices)) / (4 * len(cell.choices))
+
+
+def trials_of(cells: Sequence[Cell], score: Score | None = None, start: int = 0) -> list[Trial]:
+    """Trials with made-up scores.
+
+    Args:
+        cells: The cells.
+        score: What a cell scores; `synthetic` if left out.
+        start: The index of the first trial.
+    """
+    trials = []
+    for index, cell in enumerate(cells, start):
+        value = (score or synthetic)(cell)
+        feasible = value < INFEASIBLE
+        trials.append(Trial(index, cell, value, value, 0.0, feasible, None, 1.0, {"made_up": value}))
+    return trials
+
+
+def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
+    """Some cells of a space, all different; fewer where the space hardly gives as many.
+
+    Args:
+        space: Any space.
+        n: How many.
+        seed: Seeds the draw.
+    """
+    rng = np.random.default_rng(seed)
+    found: dict[Cell, None] = {}
+    for _ in range(_MOST_DRAWS * n):
+        if len(found) >= min(n, space.size):
+            break
+        found[space.sample(rng)] = None
+    return list(found)
+
+
+def differing(one: Sequence[object], other: Sequence[object]) -> str:
+    """Where two runs part.
+
+    Args:
+        one: A run.
+        other: Another.
+    """
+    place = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return f"they part at cell {place}: {shown(one[place : place + 1])} and {shown(other[place : place + 1])}"

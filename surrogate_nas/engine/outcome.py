@@ -1,0 +1,52 @@
+"""What became of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from surrogate_nas.errors import UserError
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[J, R]):
+    """What became of a job.
+
+    Attributes:
+        job: The job.
+        answer: What its function returned; None where its worker was lost.
+        failure: Empty, or how its worker ended, in one line without a full stop.
+    """
+
+    job: J
+    answer: R | None = None
+    failure: str = ""
+
+    @property
+    def result(self) -> R:
+        """What the function returned.
+
+        Raises:
+            UserError: The worker was lost.
+        """
+        if self.failure:
+            raise UserError(f"{self.failure[:1].upper()}{self.failure[1:]}. Run the same command again to go on.")
+        return self.answer  # type: ignore[return-value]
+
+
+def raise_lost(lost: Sequence[Outcome[Any, Any]]) -> None:
+    """Say, when all else is done, that workers were lost, if any were.
+
+    Args:
+        lost: The outcomes of their jobs.
+
+    Raises:
+        UserError: There is at least one.
+    """
+    if lost:
+        jobs = "1 job was" if len(lost) == 1 else f"{len(lost)} jobs were"
+        raise UserError(f"{jobs} lost: {lost[0].failure}. Run the same command again to go on.")

@@ -1,0 +1,122 @@
+"""The nursery from inside: forks the processes of strangers' strategies, and ends with all of them when we do.
+
+See `surrogate_nas.experiment.nursery`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import random
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.experiment.nursery import RUNNING, THREADS, WAIT
+from surrogate_nas.experiment.wire import HEAD, Birth, receive
+from surrogate_nas.space import Enumerable, Space
+
+Job = Callable[[], None]
+_CHECK_SECONDS = 1.0
+_spaces: dict[bytes, Space] = {}
+
+
+def main(connection: int, parent: int) -> None:
+    """Fork processes until the connection is closed; in one of those, do its work and leave.
+
+    Args:
+        connection: The file descriptor of the socket.
+        parent: The process that started this one.
+    """
+    born: set[int] = set()
+    with socket.socket(fileno=connection) as link:
+        job = _tend(link, parent, born)
+    if job is not None:
+        job()
+        return
+    for pid in born:
+        with suppress(OSError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _tend(link: socket.socket, parent: int, born: set[int]) -> Job | None:
+    """Answer until the end; returns work in a process that was forked, and None in the nursery itself."""
+    while os.getppid() == parent:
+        if not select.select([link], [], [], _CHECK_SECONDS)[0]:
+            continue
+        message, fds, *_ = socket.recv_fds(link, 1, 3)
+        if not message:
+            return None
+        order = pickle.loads(receive(link))
+        if message == WAIT:
+            answer = _waited(order[0], order[1], born)
+        else:
+            answer = _fork(order)
+            if answer == 0:
+                return _job(order, fds)
+            if answer > 0:
+                born.add(answer)
+            for fd in fds:
+                os.close(fd)
+        link.sendall(HEAD.pack(answer))
+    return None
+
+
+def _waited(pid: int, patience: float, born: set[int]) -> int:
+    """How a process ended: its exit code, minus the signal that killed it, or that it still runs."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return RUNNING
+        if ended:
+            born.discard(pid)
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= until:
+            return RUNNING
+        time.sleep(0.002)
+
+
+def _fork(birth: Birth) -> int:
+    """Fork, after what the new process needs of ours is there."""
+    try:
+        if birth.entry.startswith("surrogate_nas."):
+            import_module(birth.entry.partition(":")[0])
+        if birth.space and birth.space not in _spaces:
+            (space,) = pickle.loads(birth.space)
+            if isinstance(space, Enumerable):
+                space.cell(space[0])  # lists the cells
+            _spaces[birth.space] = space
+        gc.freeze()  # else the first collection in a fork copies all of our memory
+        return os.fork()
+    except OSError as error:
+        return -(error.errno or 1)
+
+
+def _job(birth: Birth, fds: list[int]) -> Job:
+    """Make the forked process look as if it had been started afresh; returns its work."""
+    connection, log, output = fds
+    os.setsid()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    with suppress(OSError):
+        os.chdir(birth.folder)
+    os.environ.clear()
+    os.environ.update(birth.environment | {name: "1" for name in THREADS})
+    sys.path[:] = birth.path
+    random.seed()
+    np.random.seed()  # noqa: NPY002 - else every process would draw alike
+    module, _, name = birth.entry.partition(":")
+    work: Callable[[int, int, Any], None] = getattr(import_module(module), name)
+    return lambda: work(connection, log, _spaces.get(birth.space or b""))

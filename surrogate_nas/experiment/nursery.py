@@ -1,0 +1,133 @@
+"""The nursery: a process that holds our modules and forks one for each stranger's strategy.
+
+A fresh interpreter takes a third of a second to import what a strategy needs; a fork of one that has done so takes
+milliseconds. The nursery runs no stranger's code, has one thread, and ends, with all that it forked, when the process
+that started it does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from surrogate_nas.experiment.wire import HEAD, Birth, read, send
+
+START_SECONDS = 60.0
+"""The longest that a process may take to start, and a stranger's file to be imported."""
+FORK, WAIT = b"f", b"w"
+RUNNING = -1_000
+_BOOT = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from surrogate_nas.experiment.nurse import main
+main(*map(int, sys.argv[2:]))
+"""
+THREADS = ("OMP_NUMTHREADS", "OPENBLAS_NUMTHREADS", "MKL_NUMTHREADS", "NUMEXPR_NUMTHREADS")
+
+
+class Nursery:
+    """Our end of it.
+
+    Attributes:
+        owner: The process that started it.
+    """
+
+    def __init__(self) -> None:
+        """Start it.
+
+        Raises:
+            OSError: The system does not.
+        """
+        self.owner = os.getpid()
+        self._lock = threading.Lock()
+        self._link, theirs = socket.socketpair()
+        arguments = [json.dumps(sys.path), str(theirs.fileno()), str(self.owner)]
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _BOOT, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONUNBUFFERED": "1"},
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+
+    def fork(self, birth: Birth, fds: list[int]) -> int:
+        """Make a process and give its number.
+
+        Args:
+            birth: What it is told.
+            fds: The descriptors of its socket, its log and its output.
+
+        Raises:
+            OSError: The system makes none.
+        """
+        with self._lock:
+            socket.send_fds(self._link, [FORK], fds)
+            pid = self._answer(birth)
+        if pid < 0:
+            raise OSError(-pid, os.strerror(-pid))
+        return pid
+
+    def wait(self, pid: int, patience: float) -> int | None:
+        """The exit code of a process, or minus the signal that ended it; None while it runs.
+
+        Args:
+            pid: Its number.
+            patience: How long to wait for its end, in seconds.
+        """
+        with self._lock:
+            self._link.sendall(WAIT)
+            code = self._answer((pid, patience))
+        return None if code == RUNNING else code
+
+    def _answer(self, order: object) -> int:
+        deadline = time.monotonic() + START_SECONDS
+        try:
+            send(self._link, pickle.dumps(order), deadline)
+            return int(HEAD.unpack(read(self._link, HEAD.size, deadline))[0])
+        except BaseException:  # an answer that nobody waited for would be taken for the next
+            self._link.close()
+            raise
+
+    def close(self) -> None:
+        """End it."""
+        self._link.close()
+        self._process.kill()
+        self._process.wait()
+
+
+_nursery: Nursery | None = None
+_nursery_lock = threading.Lock()
+
+
+def the_nursery() -> Nursery:
+    """The nursery of this process, started when it is first needed.
+
+    Raises:
+        OSError: The system does not start it.
+    """
+    global _nursery
+    with _nursery_lock:
+        if _nursery is None or _nursery.owner != os.getpid():
+            _nursery = Nursery()
+        return _nursery
+
+
+def forget(nursery: Nursery) -> None:
+    """Let a nursery go that does not answer; the next process comes from another.
+
+    Args:
+        nursery: That one.
+    """
+    global _nursery
+    with _nursery_lock:
+        if _nursery is nursery:
+            _nursery = None
+    nursery.close()

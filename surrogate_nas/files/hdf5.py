@@ -1,0 +1,188 @@
+"""HDF5 files that anybody may have made: only plain values that lie in the file itself are read.
+
+HDF5 follows links to other files, reads raw data from anywhere, and unpacks a chunk to whatever size it likes. Here a
+link is followed only where it is a hard one, a dataset is read only if its shape, type and storage are as expected and
+no larger than the file, and chunks are unpacked by zlib up to the size that they must have.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+ERRORS = (
+    OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, zlib.error,
+)  # fmt: skip
+"""What HDF5, and the functions here, raise on a file that is damaged or something else."""
+LIBVER = ("v110", "v110")
+"""The version of the format to write: from here on HDF5 itself checksums its structure."""
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_FILTERS: tuple[list[int], ...] = ([], [h5py.h5z.FILTER_DEFLATE], [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE])
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open a file for reading; one of `ERRORS` is raised where it is none.
+
+    Args:
+        path: The file.
+    """
+    with path.open("rb") as raw:
+        if raw.read(len(_SIGNATURE)) != _SIGNATURE:
+            raise ValueError("it does not begin as an HDF5 file")
+    with h5py.File(path, "r") as file:
+        yield file
+
+
+def child(group: h5py.Group, name: str) -> Any:
+    """A group or dataset of a group, in the same file.
+
+    Args:
+        group: The group.
+        name: The name in it.
+
+    Raises:
+        LookupError: There is none, or it is a link to elsewhere.
+    """
+    if not isinstance(group, h5py.Group) or "/" in name:
+        raise LookupError(f"nothing here can hold {name}")
+    link = group.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        raise LookupError(f"it has no {name}" if link is None else f"{name} is a link to elsewhere")
+    return group[name]
+
+
+def set_texts(item: h5py.Group, texts: Mapping[str, str]) -> None:
+    """Write attributes that are texts, of fixed length: those of any length lie in a heap without checksums.
+
+    Args:
+        item: A group or dataset.
+        texts: By name, without null characters.
+    """
+    for name, value in texts.items():
+        content = value.encode()
+        kind = h5py.string_dtype("utf-8", max(1, len(content)))
+        item.attrs.create(name, np.array(content, dtype=kind), dtype=kind)
+
+
+def text(item: h5py.Group, name: str) -> str:
+    """An attribute that is one text as `set_texts` writes it.
+
+    Args:
+        item: A group or dataset.
+        name: The attribute's name.
+
+    Raises:
+        ValueError: It is missing or something else.
+    """
+    value = _scalar(item, name)
+    if not isinstance(value, bytes):
+        raise ValueError(f"the attribute {name} is no text of fixed length")
+    return value.decode()
+
+
+def says(item: h5py.Group, name: str, wanted: str) -> bool:
+    """Whether an attribute is a text and this one.
+
+    Args:
+        item: A group or dataset.
+        name: The attribute's name.
+        wanted: The text.
+    """
+    try:
+        return text(item, name) == wanted
+    except ValueError:
+        return False
+
+
+def number(item: h5py.Group, name: str) -> int:
+    """An attribute that is one whole number.
+
+    Args:
+        item: A group or dataset.
+        name: The attribute's name.
+
+    Raises:
+        ValueError: It is missing or something else.
+    """
+    value = _scalar(item, name)
+    if not isinstance(value, np.integer):
+        raise ValueError(f"the attribute {name} is no whole number")
+    return int(value)
+
+
+def _scalar(item: h5py.Group, name: str) -> Any:
+    if name not in item.attrs:
+        raise ValueError(f"it has no attribute {name}")
+    held = item.attrs.get_id(name)
+    if held.shape != () or held.dtype.kind not in "iuS" or held.get_storage_size() > _size(item):
+        raise ValueError(f"the attribute {name} is no single number or text")
+    return item.attrs[name]
+
+
+def array(dataset: h5py.Dataset, shape: tuple[int, ...] | None = None, dtype: DTypeLike | None = None) -> NDArray[Any]:
+    """The values of a dataset that is stored whole, or in chunks of one dimension packed with gzip.
+
+    Args:
+        dataset: The dataset.
+        shape: The shape that it must have; None for any that its file has room for.
+        dtype: The type that its values must have; None for any number.
+
+    Raises:
+        ValueError: It is no dataset, or not as it must be.
+    """
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
+        raise ValueError(f"{getattr(dataset, 'name', 'something')} is no dataset of values")
+    if (shape is not None and dataset.shape != shape) or (dtype is not None and dataset.dtype != np.dtype(dtype)):
+        raise ValueError(f"{dataset.name} holds {dataset.dtype} of shape {dataset.shape}, which it should not")
+    if dataset.dtype.kind not in "iufb":
+        raise ValueError(f"{dataset.name} holds {dataset.dtype}, no numbers")
+    settings = dataset.id.get_create_plist()
+    if settings.get_layout() == h5py.h5d.CHUNKED and shape is not None and len(shape) == 1:
+        return _unpacked(dataset, settings)
+    if settings.get_layout() != h5py.h5d.CONTIGUOUS or settings.get_external_count():
+        raise ValueError(f"{dataset.name} is not stored whole in this file")
+    if dataset.size and (dataset.id.get_storage_size() != dataset.nbytes or dataset.nbytes > _size(dataset)):
+        raise ValueError(f"{dataset.name} is larger than what the file holds of it")
+    return np.asarray(dataset[()])
+
+
+def _unpacked(dataset: h5py.Dataset, settings: Any) -> NDArray[Any]:
+    """Unpack chunk by chunk; HDF5 itself would let a chunk grow to any size."""
+    (n,), (length,), item = dataset.shape, settings.get_chunk(), dataset.dtype.itemsize
+    filters = [settings.get_filter(i)[0] for i in range(settings.get_nfilters())]
+    if filters not in _FILTERS or not 1 <= length <= n:
+        raise ValueError(f"{dataset.name} is packed in an unknown way")
+    values = np.empty(-(-n // length) * length, dtype=dataset.dtype)
+    for start in range(0, n, length):
+        held = dataset.id.get_chunk_info_by_coord((start,))
+        if held.byte_offset is None or held.size > _size(dataset) or held.filter_mask:
+            raise ValueError(f"{dataset.name} lacks a chunk")
+        raw = bytes(dataset.id.read_direct_chunk((start,))[1])
+        raw = _inflated(raw, length * item) if h5py.h5z.FILTER_DEFLATE in filters else raw
+        if len(raw) != length * item:
+            raise ValueError(f"{dataset.name} has a chunk of another size")
+        if h5py.h5z.FILTER_SHUFFLE in filters:
+            raw = np.frombuffer(raw, dtype=np.uint8).reshape(item, length).T.tobytes()
+        values[start : start + length] = np.frombuffer(raw, dtype=dataset.dtype)
+    return values[:n].copy() if len(values) > n else values
+
+
+def _inflated(packed: bytes, size: int) -> bytes:
+    """What zlib unpacks to, which must be of a size known beforehand."""
+    inflate = zlib.decompressobj()
+    content = inflate.decompress(packed, size)
+    if inflate.decompress(inflate.unconsumed_tail, 1) or not inflate.eof:
+        raise ValueError("a chunk unpacks to another size")
+    return content
+
+
+def _size(item: h5py.HLObject) -> int:
+    return int(item.file.id.get_filesize())

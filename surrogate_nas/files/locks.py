@@ -1,0 +1,158 @@
+"""Locks between processes that die with their holder, however it ends.
+
+The operating system keeps the lock, so nothing that a crash leaves behind has to be cleaned up. A forked child does not
+inherit it. The lock's file says who holds it and is removed at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from surrogate_nas.errors import UserError
+
+_POLL_SECONDS = 0.1
+_owners: dict[tuple[int, Path], int] = {}
+"""The thread of this process that holds a lock or tries to: the system's locks do not tell threads apart."""
+_guard = threading.Lock()
+
+
+@contextmanager
+def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
+    """Hold a file or folder for this process alone while the block runs.
+
+    Args:
+        path: An existing folder, or a file, which need not exist; all who write it must lock the same path.
+        what: How messages name it; its path if left out.
+        wait: Whether to wait for another holder, saying once on standard error who that is.
+
+    Raises:
+        UserError: Another holds it and `wait` is false, this thread holds it already, or its folder cannot be written.
+    """
+    what = what or str(path)
+    try:
+        whole = path.resolve()
+        file = whole / ".lock" if whole.is_dir() else whole.with_name(f".{whole.name}.lock")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _acquire(file, what, wait)
+    except OSError as error:
+        raise UserError(f"Cannot write {what}: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            file.unlink()
+        os.close(descriptor)
+        _disown(file)
+
+
+def _acquire(file: Path, what: str, wait: bool) -> int:
+    """The descriptor of the locked file."""
+    said = False
+    while True:
+        found = _try(file, what)
+        if isinstance(found, int):
+            return found
+        if not wait:
+            raise UserError(f"{found} is writing {what}. Wait for its end, or choose another place.")
+        if not said:
+            sys.stderr.write(f"Waiting for {found}, which is writing {what}.\n")
+            said = True
+        time.sleep(_POLL_SECONDS)
+
+
+def _try(file: Path, what: str) -> int | str:
+    """The descriptor of the locked file, or who holds it."""
+    if not _own(file, what):
+        return "another thread of this process"
+    found: int | str = ""
+    try:
+        found = _open_locked(file)
+    finally:
+        if isinstance(found, str):
+            _disown(file)
+    return found
+
+
+def _open_locked(file: Path) -> int | str:
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if not _lock(descriptor):
+                return _holder(descriptor)
+            if _is_at(descriptor, file):  # else its last holder removed it after we opened it
+                _sign(descriptor)
+                kept, descriptor = descriptor, -1
+                return kept
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def _own(file: Path, what: str) -> bool:
+    """Enter this thread as owner, unless another of this process is."""
+    with _guard:
+        owner = _owners.setdefault((os.getpid(), file), -1)
+        if owner == threading.get_ident():
+            raise UserError(f"This process is writing {what} already.")
+        if owner == -1:
+            _owners[os.getpid(), file] = threading.get_ident()
+        return owner == -1
+
+
+def _disown(file: Path) -> None:
+    with _guard:
+        _owners.pop((os.getpid(), file), None)
+
+
+def _is_at(descriptor: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _sign(descriptor: int) -> None:
+    now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    signed = json.dumps({"pid": os.getpid(), "host": platform.node(), "since": now})
+    with suppress(OSError):  # on a full disk it stays unsigned
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, signed.encode(), 0)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        signed = json.loads(os.pread(descriptor, 1000, 0))
+        return f"process {signed['pid']} on {signed['host']} (since {signed['since']})"
+    except (ValueError, KeyError, TypeError):  # it is just signing
+        return "another process"
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # far from what is written
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True

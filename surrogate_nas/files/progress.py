@@ -1,0 +1,88 @@
+"""Progress where there is no terminal: a line now and then, so that a log shows that work goes on."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+LINE_SECONDS = 30.0
+
+
+class ProgressLines:
+    """Says on standard error how far work has come, every half minute, whether or not anything was finished.
+
+    Used as a context manager; inside, call it with (done, in all) and, if there is more to say, a text.
+
+    Example:
+        >>> with ProgressLines("runs", write=print) as progress:
+        ...     progress(12, 50)
+        ...     progress.say()
+        runs 12/50, 0 s
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        every: float = LINE_SECONDS,
+        write: Callable[[str], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin to count; nothing is said before the block begins.
+
+        Args:
+            what: What is counted.
+            every: Seconds from line to line.
+            write: Given each line without its end; None for standard error.
+            clock: Seconds that only grow.
+        """
+        self._what, self._every, self._clock = what, every, clock
+        self._write = write or (lambda line: sys.stderr.write(f"{line}\n"))
+        self._began = clock()
+        self._state: tuple[int, int, str] | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._speak, daemon=True)
+
+    def __call__(self, done: int, total: int, detail: str = "") -> None:
+        """Note how far the work is.
+
+        Args:
+            done: How many are finished.
+            total: How many there are; 0 where that is not known.
+            detail: What else is to be said.
+        """
+        self._state = done, total, detail
+
+    def say(self) -> None:
+        """Write a line now."""
+        counted = self._what
+        if self._state:
+            done, total, _ = self._state
+            counted += f" {done}/{total}" if total else f" {done}"
+        detail = f", {self._state[2]}" if self._state and self._state[2] else ""
+        self._write(f"{counted}{detail}, {_duration(self._clock() - self._began)}")
+
+    def _speak(self) -> None:
+        while not self._over.wait(self._every):
+            self.say()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

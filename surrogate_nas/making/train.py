@@ -1,0 +1,63 @@
+"""Training what a plan holds: finished trainings are kept line by line, and interrupted work goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.engine import raise_lost, run_jobs
+from surrogate_nas.files import Journal
+from surrogate_nas.making.plan import Job, Plan, describe
+from surrogate_nas.training import task_named, train
+
+CURVES = ("train_loss", "train_error", "valid_loss", "valid_error")
+FINALS = ("test_loss", "test_error")
+_KEPT = (*CURVES, *FINALS, "train_seconds", "valid_seconds", "note")
+_CELLS_A_BATCH = 2
+"""Trainings between two looks at the journal: few, so that little is lost."""
+Progress = Callable[[int, int], None]
+
+
+def train_classes(
+    plan: Plan, path: Path, *, workers: int = 1, engine: str = "processes", progress: Progress | None = None
+) -> None:
+    """Train what the journal does not hold yet; may be interrupted and called again.
+
+    Args:
+        plan: What to train.
+        path: The journal's file.
+        workers: How many trainings at once, each on one core.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`.
+        progress: Called with (trainings done, trainings in all).
+
+    Raises:
+        UserError: There is no such task, its data is not here, the journal is of another plan or damaged, or a worker
+            was killed (when all others have done their part).
+    """
+    with Journal(path, describe(plan)) as journal:
+        done = {Job(*entry["job"]) for entry in journal.entries}
+        jobs = plan.jobs()
+        missing = [job for job in jobs if job not in done]
+        batches = [missing[i : i + _CELLS_A_BATCH] for i in range(0, len(missing), _CELLS_A_BATCH)]
+        finished, lost = len(jobs) - len(missing), []
+        for outcome in run_jobs(partial(_train, plan), batches, workers=workers, engine=engine):
+            if outcome.failure:
+                lost.append(outcome)
+                continue
+            for entry in outcome.result:
+                journal.append(entry)
+            finished += len(outcome.job)
+            if progress:
+                progress(finished, len(jobs))
+    raise_lost(lost)
+
+
+def _train(plan: Plan, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """Train some cells in this process; everything that is kept of each."""
+    space, task, entries = plan.cells, task_named(plan.task), []
+    for job in jobs:
+        (curve,) = train([space[job.cell]], task, epochs=plan.epochs, seed=job.seed, space=space)
+        entries.append({"job": list(job), **{name: getattr(curve, name) for name in _KEPT}})
+    return entries

@@ -1,0 +1,56 @@
+"""Two of several objectives against each other: all cells, their exact front, and what each strategy found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from surrogate_nas.comparison.front import nondominated
+from surrogate_nas.comparison.statistics import Values
+from surrogate_nas.report.look import INK, MIDDLE, Look, legend, plain
+
+_SHOWN_SHARE = 0.6
+"""The share of cells, best first, that the axes have room for."""
+
+
+def draw_objectives(
+    figure: Figure, every: Values | None, found: Mapping[str, Values], looks: dict[str, Look], labels: tuple[str, str]
+) -> None:
+    """Draw the first two objectives.
+
+    Args:
+        figure: An empty figure.
+        every: The scores of all feasible cells, shape ``(n, m)``; None where there is no table.
+        found: By strategy, of the feasible cells that its runs evaluated.
+        looks: By strategy.
+        labels: Of the horizontal and of the vertical axis.
+    """
+    axes = figure.add_subplot()
+    handles: list[Any] = []
+    texts = []
+    if every is not None:
+        dots = axes.scatter(every[:, 0], every[:, 1], s=3.5, color=MIDDLE, alpha=0.32, linewidth=0, rasterized=True)
+        handles += [dots, *_steps(axes, every, INK, ".", 4)]
+        texts += [f"all {len(every):,} cells", "exact front"]
+        low, high = every.min(axis=0), np.quantile(every, _SHOWN_SHARE, axis=0)
+        margin = 0.05 * (high - low)
+        axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
+        axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
+    for name, points in found.items():
+        if len(points):
+            handles += _steps(axes, points, looks[name].colour, looks[name].marker, 6)
+            texts.append(plain(name))
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    legend(figure, handles, texts)
+
+
+def _steps(axes: Any, points: Values, colour: str, marker: str, size: float) -> list[Any]:
+    front = nondominated(points)
+    x, y = front[np.argsort(front[:, 0])].T[:2]
+    lines: list[Any] = axes.plot(
+        x, y, color=colour, linewidth=1.3, drawstyle="steps-post", marker=marker, markersize=size
+    )
+    return lines

@@ -1,0 +1,143 @@
+"""What a caller gave, looked at before it is used: a wrong kind of thing is one clear line, never a traceback."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, SupportsIndex, TypeGuard
+
+import numpy as np
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.space import Cell, Enumerable, Space
+from surrogate_nas.space import space_of as space_of_cell
+
+_LARGEST = 2**63 - 1
+
+
+def check_whole(what: str, value: object, least: int = 0) -> int:
+    """A whole number that is large enough.
+
+    Args:
+        what: The noun for the message.
+        value: What was given.
+        least: The smallest that will do.
+
+    Raises:
+        UserError: It is no whole number, or too small or large.
+    """
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool) and least <= operator.index(value) <= _LARGEST:
+        return operator.index(value)
+    raise UserError(f"{what} must be a whole number of at least {least}, not {value!r:.80}.")
+
+
+def check_number(what: str, value: object, least: float = 0.0, most: float = float("inf")) -> float:
+    """A finite number in a range.
+
+    Args:
+        what: The noun for the message.
+        value: What was given.
+        least: The smallest that will do.
+        most: The largest.
+
+    Raises:
+        UserError: It is no number, or outside.
+    """
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and np.isfinite(value):
+        number = float(value)
+        if least <= number <= most:
+            return number
+    between = f"from {least:g}" + (f" to {most:g}" if np.isfinite(most) else " on")
+    raise UserError(f"{what} must be a number {between}, not {value!r:.80}.")
+
+
+def check_flag(what: str, value: object) -> bool:
+    """True or False.
+
+    Args:
+        what: The noun for the message.
+        value: What was given.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise UserError(f"{what} must be True or False, not {value!r:.80}.")
+
+
+def check_name(what: str, value: object) -> str:
+    """A text.
+
+    Args:
+        what: The noun for the message.
+        value: What was given.
+
+    Raises:
+        UserError: It is none.
+    """
+    if isinstance(value, str):
+        return value
+    raise UserError(f"{what} must be a name, not {value!r:.80}.")
+
+
+def check_names(what: str, value: object) -> tuple[str, ...]:
+    """Several texts; one alone is not meant letter by letter.
+
+    Args:
+        what: The noun for the message.
+        value: What was given.
+
+    Raises:
+        UserError: It is no sequence of texts.
+    """
+    if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
+        names = tuple(value)
+        if all(isinstance(name, str) for name in names):
+            return names
+    raise UserError(f"{what} must be a list of names, not {value!r:.80}.")
+
+
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether something has a length and is numbered from 0: a sequence that is no text, or an array.
+
+    Args:
+        value: Anything.
+    """
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def own_cells(cells: Sequence[Cell], space: Space | None = None) -> tuple[Space, Sequence[Cell]]:
+    """The space of cells, and its own cells by their strings: of what is handed in nothing else is believed.
+
+    Args:
+        cells: Cells of one space, or an enumerable space itself.
+        space: Theirs; None to look for it among the registered ones.
+
+    Raises:
+        UserError: There are no cells, or they belong to no registered space, or not all to the same.
+    """
+    if space is not None and not isinstance(space, Space):
+        raise UserError(f"A space is needed, not {space!r:.80}.")
+    if isinstance(cells, Enumerable):
+        if space not in (None, cells):
+            raise UserError(f"The cells are those of the space {cells.name}, not of {space.name}.")
+        return cells, cells
+    if not is_sequence(cells):
+        raise UserError(f"A surrogate needs a list of cells, not {cells!r:.80}.")
+    if not len(cells):
+        raise UserError("A surrogate needs cells; none was given.")
+    if space is None:
+        if not isinstance(cells[0], Cell):
+            raise UserError(f"A surrogate needs cells, not {cells[0]!r:.80}; Space.parse reads a cell's string.")
+        space = space_of_cell(cells[0])
+    return space, [_own(space, cell) for cell in cells]
+
+
+def _own(space: Space, cell: Cell) -> Cell:
+    try:
+        return space.cell(cell)
+    except UserError as error:
+        raise UserError(f"{cell!r:.200} is no cell of {space.name}; a surrogate learns one space.") from error

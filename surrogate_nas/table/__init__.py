@@ -1,0 +1,18 @@
+"""Tables: a benchmark's answers in memory (`Table`) and in a file (`TableFile`, `write_table`)."""
+
+from surrogate_nas.table.file import FORMAT, VERSION, TableFile, write_table
+from surrogate_nas.table.index import ColumnKey, Seed
+from surrogate_nas.table.table import CLASS_METRIC, UNKNOWN_SEEDS, Table, Values
+
+__all__ = [
+    "CLASS_METRIC",
+    "FORMAT",
+    "UNKNOWN_SEEDS",
+    "VERSION",
+    "ColumnKey",
+    "Seed",
+    "Table",
+    "TableFile",
+    "Values",
+    "write_table",
+]

@@ -1,0 +1,43 @@
+"""One thread for small matrices: several threads of a BLAS spend more time meeting each other than they save.
+
+Sums round by the number of threads too, so one thread makes results the same on every machine of a kind.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+_WITH_POOLS = ("numpy", "scipy.linalg", "sklearn", "xgboost", "torch", "numba")
+"""Modules that bring a pool of threads when they are first imported."""
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let BLAS, OpenMP and PyTorch use one thread each until the block ends; quick to enter again and again.
+
+    A library that is first imported inside the block keeps its threads: import it before. SciPy's BLAS is loaded here.
+    """
+    import scipy.linalg  # noqa: F401
+
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 0
+    with _controller(tuple(name in sys.modules for name in _WITH_POOLS)).limit(limits=1):
+        if torch is not None and before != 1:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if torch is not None and before != 1:
+                torch.set_num_threads(before)
+
+
+@lru_cache(maxsize=1)
+def _controller(loaded: tuple[bool, ...]) -> Any:  # noqa: ARG001 - another set of libraries, another search for pools
+    """The pools of the libraries that are loaded; finding them takes milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -1,0 +1,53 @@
+"""Where the data of tasks may lie on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+from surrogate_nas.files.home import expanded
+
+FASHION_VARIABLE = "SURROGATE_NAS_FASHION"
+"""Names a folder with Fashion-MNIST's four files, before the other places are tried."""
+FASHION_FILES = {
+    "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+}
+"""The published checksums (MD5) of the compressed files."""
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+CIFAR_VARIABLE = "SURROGATE_NAS_CIFAR"
+"""Names the folder that torchvision keeps the data set in; ``data`` where unset."""
+_TORCHVISION = Path("FashionMNIST") / "raw"
+
+
+def fashion_folders() -> list[Path]:
+    """Where Fashion-MNIST's files may be, in order of preference."""
+    named = os.environ.get(FASHION_VARIABLE)
+    own = [expanded(named)] if named else []
+    return [*own, Path("data") / _TORCHVISION, Path.home() / "data" / _TORCHVISION, DEBIAN]
+
+
+def fashion_folder() -> Path | None:
+    """The first folder that holds Fashion-MNIST's four files, compressed or not; None where there is none."""
+    for folder in fashion_folders():
+        if all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in FASHION_FILES):
+            return folder
+    return None
+
+
+def has_fashion() -> bool:
+    """Whether Fashion-MNIST can be read without a network."""
+    return fashion_folder() is not None
+
+
+def has_cifar(folder: str) -> bool:
+    """Whether torchvision and the folder that it unpacks are here.
+
+    Args:
+        folder: The folder's name, such as ``cifar-10-batches-py``.
+    """
+    has_files = (Path(os.environ.get(CIFAR_VARIABLE, "data")) / folder).is_dir()
+    return has_files and importlib.util.find_spec("torchvision") is not None

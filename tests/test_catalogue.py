@@ -1,0 +1,41 @@
+"""The lists that are made without opening anything say what would be seen if it were opened."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from surrogate_nas.benchmarks import load
+from surrogate_nas.benchmarks.catalogue import describe_live
+from surrogate_nas.space import SPACES
+from surrogate_nas.strategies import STRATEGIES, resolve
+from surrogate_nas.strategies.listing import described
+from surrogate_nas.training import TASKS
+from surrogate_nas.training.catalogue import CATALOGUE
+
+
+def test_every_task_is_in_the_catalogue_as_it_is() -> None:
+    assert [entry.name for entry in CATALOGUE] == list(TASKS)
+    for entry in CATALOGUE:
+        task = TASKS[entry.name]
+        told = (task.title, task.source, task.schedule.epochs, task.is_here())
+        assert (entry.title, entry.source, entry.epochs, entry.is_here()) == told
+
+
+def test_a_live_benchmark_says_the_same_once_it_is_open() -> None:
+    listed = list(describe_live())
+    assert len(listed) == len(SPACES) * len(TASKS)
+    for entry in listed:
+        opened = load(entry["name"])
+        assert entry == opened.describe() | {"available": entry["available"]}
+        assert [m["unit"] for m in entry["metrics"]] == [asdict(m)["unit"] for m in opened.metrics]
+
+
+def test_every_strategy_is_listed_with_its_paper_and_options() -> None:
+    listed = {entry["name"]: entry for entry in described()}
+    assert list(listed)[: len(STRATEGIES)] == list(STRATEGIES)
+    for name in STRATEGIES:
+        assert len(listed[name]["description"]) > 10 and listed[name]["paper"], name
+        keywords = resolve(name).__init__.__kwdefaults__ or {}
+        assert listed[name]["options"] == {key: str(value) for key, value in keywords.items()}
+    assert listed["evolution"]["paper"].startswith("Real et al.")
+    assert listed["evolution"]["options"] == {"population": "10", "tournament": "3"}

@@ -1,0 +1,22 @@
+"""A short run of analysis/fuzz.py: every input is answered right or refused in one line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from analysis import fuzz
+
+CASES = {"cells": 300, "rows": 300, "tables": 200, "models": 200}
+
+
+def test_every_fuzzer_is_run_here_too() -> None:
+    assert set(CASES) == set(fuzz.FUZZERS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_answer_or_one_line(name: str, tmp_path: Path) -> None:
+    found = Counter(fuzz.outcome(fuzz.FUZZERS[name], [201, case], tmp_path) for case in range(CASES[name]))
+    assert set(found) == {"answered", "refused"}, found

@@ -1,0 +1,74 @@
+"""What public objects show of themselves: a line in a terminal, an escaped table in a notebook."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.comparison import Comparison
+from surrogate_nas.experiment.experiment import Budget, Experiment
+from surrogate_nas.experiment.store import Run
+from surrogate_nas.notebook import html_table
+from surrogate_nas.strategies import resolve
+
+TAGS = {"div", "p", "strong", "br", "small", "table", "thead", "tbody", "tr", "th", "td"}
+
+
+class Tags(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - the interface
+        self.found.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def made() -> Comparison:
+    return sn.compare("analog-cifar10", ["random"], "digital_error + 0.1*params", runs=2, budget=15)
+
+
+def test_reprs_say_what_it_is(made: Comparison) -> None:
+    objective, run = made.objective, made.runs[0]
+    shown = {
+        repr(made): "<Comparison of 'digital_error + 0.1*params' on analog-cifar10: 2 runs of random>",
+        repr(run): f"<Run 0 of random: 15 trials, best score {run.incumbent.score:.6g}>",
+        repr(objective): "<Objective 'digital_error + 0.1*params' on analog-cifar10>",
+        repr(Budget(cells=5)): "Budget(cells=5, seconds=None)",
+        repr(objective.benchmark.space): "<NB201 'nb201': 15,625 cells>",
+    }
+    assert list(shown) == list(shown.values())
+    assert "analog-cifar10" in repr(objective.benchmark)
+    assert (
+        repr(resolve("random")(objective.benchmark.space, seed=0)) == "<RandomSearch on <NB201 'nb201': 15,625 cells>>"
+    )
+    assert repr(Run("s", 3, [], 1.0, 1.0, "it broke")) == "<Run 3 of s: failed: it broke>"
+    assert "random" in repr(Experiment(objective, ["random"], 1, Budget(cells=5)))
+
+
+def test_notebooks_show_tables(made: Comparison) -> None:
+    objective, run = made.objective, made.runs[0]
+    for shown, says in (
+        (made, "random"), (run, str(run.incumbent.cell)), (objective, "0.1"), (objective.benchmark, "digital_error"),
+    ):  # fmt: skip
+        tags = Tags(shown._repr_html_())
+        assert tags.found <= TAGS and says in tags.text
+
+
+def test_a_run_without_a_feasible_cell_shows_no_score() -> None:
+    run = sn.search("fashion", "random", "valid_loss", subject_to="params <= 1", budget=3)
+    assert repr(run) == "<Run 0 of random: 3 trials, no feasible cell>"
+    assert "no feasible cell" in run._repr_html_() and "<td" not in run._repr_html_()
+
+
+def test_nothing_shown_is_markup() -> None:
+    evil = '<script>"><img>'
+    assert Tags(html_table(evil, [evil], [[evil], [None], [0.1234567]], evil)).found <= TAGS
+    assert "0.123457" in html_table("t", ["h"], [[0.1234567]])

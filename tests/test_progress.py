@@ -1,0 +1,49 @@
+"""Progress where there is no terminal."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from surrogate_nas.files import ProgressLines
+
+
+def test_a_line_says_how_far_and_how_long() -> None:
+    lines: list[str] = []
+    seconds = iter([0.0, 40.4, 119.0, 600.0, 9000.0])
+    progress = ProgressLines("runs", write=lines.append, clock=lambda: next(seconds))
+    progress.say()
+    progress(12, 50)
+    progress.say()
+    progress(12, 50, "evolution 3: 80/150")
+    progress.say()
+    progress(50, 50)
+    progress.say()
+    assert lines == [
+        "runs, 40 s",
+        "runs 12/50, 119 s",
+        "runs 12/50, evolution 3: 80/150, 10 min",
+        "runs 50/50, 2 h 30 min",
+    ]
+
+
+def test_it_speaks_unasked_while_nothing_is_finished_and_is_silent_afterwards() -> None:
+    heard, lines = threading.Event(), []
+
+    def write(line: str) -> None:
+        lines.append(line)
+        heard.set()
+
+    with ProgressLines("runs", every=0.001, write=write) as progress:
+        progress(0, 3)
+        heard.wait()
+    said = len(lines)
+    assert lines[-1].startswith("runs") and said >= 1
+    assert len(lines) == said
+
+
+def test_short_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressLines("runs") as progress:
+        progress(1, 1)
+    assert capsys.readouterr().err == ""
