@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -89,6 +90,59 @@ def test_the_fingerprint_changes_with_the_conventions(monkeypatch: pytest.Monkey
     before = Objective("valid_error", computed()).fingerprint
     monkeypatch.setattr("surrogate_nas.objective.objective._CONVENTIONS", -1)
     assert Objective("valid_error", computed()).fingerprint != before
+
+
+def test_bounds_by_hand_are_the_largest_loss_and_penalty_of_each_objective() -> None:
+    """Errors go to 16 %, weights to 3, which is 1.5 times their median."""
+    objective = Objective("valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2")
+    assert objective.bounds == pytest.approx([0.16 + 0.5 * 1.5, 2 * 1.5])
+    assert objective.bound == pytest.approx(0.16 + 2.5 * 1.5)
+    _, scores, _ = objective.look_up([TINY.parse("left-blue-0")])
+    assert scores.vector[0] == pytest.approx([objective.bounds[0] + 0.5, objective.bounds[1] + 0.5])
+    assert scores.score[0] == pytest.approx(objective.bound + 0.5), "3 is over the limit by half of it"
+
+
+def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_limit() -> None:
+    known = Objective("valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2").known
+    cells = [TINY.parse("left-blue-0"), TINY.parse("right-red-3")]
+    assert known.vector(cells) == pytest.approx(np.array([[0.75, 3.0], [0.25, 1.0]]))
+    assert known.penalty(cells) == pytest.approx([3.75, 1.25])
+    assert known.violation(cells).tolist() == [0.5, 0.0]
+    assert known.feasible(cells).tolist() == [False, True]
+
+
+def test_a_term_of_fewer_epochs_keeps_its_own_when_others_are_read_early(tmp_path: Path) -> None:
+    table = Table("three", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries")
+    for epochs in (4, 12, 200):
+        table.add(Metric("valid_error", "%", "search", "error"), epochs, np.full(N, float(epochs)))
+    write_table(table, tmp_path / "three.h5")
+    objective = Objective("valid_error[4] + valid_error[200]", TableBenchmark(tmp_path / "three.h5"))
+    asked = {epochs: [q.epochs for q in objective.questions(epochs)] for epochs in objective.fidelities}
+    assert asked == {4: [4, 4], 12: [4, 12], 200: [4, 200]}
+
+
+def test_an_objective_travels_without_what_can_be_computed_again(analog: TableBenchmark) -> None:
+    objective = Objective("digital_error + 0.1*params", analog)
+    before = len(pickle.dumps(objective))
+    assert objective.over_space() is not None and objective.known.terms == ("params",)
+    assert len(pickle.dumps(objective)) == before
+
+
+class OneCurve(TableBenchmark):
+    """The small table as if its epochs were points of one run."""
+
+    one_curve = True
+
+    def continued(self, cell: Cell, since: int, epochs: int) -> float:  # noqa: ARG002
+        return epochs - since + 1.0
+
+
+def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(small: TableBenchmark) -> None:
+    ledger = Ledger(Objective("valid_error", OneCurve(small.path)))
+    cell, other = small.space[3], small.space[4]
+    asked = [(cell, 12), (other, 200), (cell, 200), (cell, 200), (cell, 12), (cell, 200)]
+    costs = [trial.cost_seconds for one in asked for trial in ledger.evaluate([sn.Request(*one)])]
+    assert costs == [13.0, 201.0, 189.0, 201.0, 13.0, 201.0]
 
 
 # Runs and their store
