@@ -1,11 +1,11 @@
-"""What all tests share: a home of their own, and the real data where SURROGATE_NAS_MIRROR names its folder."""
+"""What all tests share: small tables, and the real data where SURROGATE_NAS_MIRROR names its folder."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import pytest
 
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.cli import main
-from surrogate_nas.files import HOME_VARIABLE, home, table_path
+from surrogate_nas.files import home, table_path
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.sources import nb201
@@ -32,19 +32,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.data)
         if item.get_closest_marker("data") and not os.environ.get(nb201.MIRROR_VARIABLE):
             item.add_marker(pytest.mark.skip(reason=f"set {nb201.MIRROR_VARIABLE} to a folder with the public files"))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A fresh home for the session (under xdist, for the worker): the user's is never touched."""
-    before = os.environ.get(HOME_VARIABLE)
-    folder = tmp_path_factory.mktemp("home")
-    os.environ[HOME_VARIABLE] = str(folder)
-    yield folder
-    if before is None:
-        del os.environ[HOME_VARIABLE]
-    else:
-        os.environ[HOME_VARIABLE] = before
 
 
 @pytest.fixture(scope="session")

@@ -87,6 +87,10 @@ def test_every_room_has_its_place() -> None:
     assert {room(path) for path in FILES} == set(ROOMS)
 
 
+def test_every_folder_of_code_is_a_package() -> None:
+    assert not [path.parent for path in FILES if not (path.parent / "__init__.py").is_file()]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_imports_only_from_rooms_above_it(path: Path) -> None:
     above = ROOMS[: ROOMS.index(room(path)) + 1]

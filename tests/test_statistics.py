@@ -18,8 +18,11 @@ SAMPLES = st.lists(st.floats(-100, 100), min_size=1, max_size=30)
 
 def run_of(scores: list[float], costs: list[float] | None = None) -> Run:
     costs = costs or [1.0] * len(scores)
-    rows = zip(scores, costs, strict=True)
-    trials = [Trial(i, nb201()[i], score, score, 0.0, True, None, cost) for i, (score, cost) in enumerate(rows)]
+    ends = np.cumsum(costs)
+    trials = [
+        Trial(i, nb201()[i], score, score, 0.0, True, None, cost, started=end - cost, finished=end)
+        for i, (score, cost, end) in enumerate(zip(scores, costs, ends.tolist(), strict=True))
+    ]
     return Run("mine", 0, trials, 1.0, 0.5)
 
 

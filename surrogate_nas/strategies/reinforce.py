@@ -26,13 +26,12 @@ _EPSILON = 1e-8
 class Reinforce(Strategy):
     """Samples cells from the policy and follows the policy gradient after every trial.
 
-        The first cells of a run are uniform, as the untrained policy is, and are learned from like the policy's own.
+    The first cells of a run are uniform, as the untrained policy is, and are learned from like the policy's own.
 
-        Example:
-            >>> from surrogate_nas.errors import UserError
-    from surrogate_nas.space import nb201
-            >>> len(Reinforce(nb201(), seed=0).ask(2))
-            2
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(Reinforce(nb201(), seed=0).ask(2))
+        2
     """
 
     def __init__(self, space: Space, *, seed: int, learning_rate: float = 0.1, momentum: float = 0.9) -> None:

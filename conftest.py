@@ -1,0 +1,24 @@
+"""What tests and the examples in docstrings share: a home of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas.files import HOME_VARIABLE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh home for the session (under xdist, for the worker): the user's is never touched."""
+    before = os.environ.get(HOME_VARIABLE)
+    folder = tmp_path_factory.mktemp("home")
+    os.environ[HOME_VARIABLE] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ[HOME_VARIABLE]
+    else:
+        os.environ[HOME_VARIABLE] = before
