@@ -18,10 +18,10 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.comparison import compare
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.answers import Flags, cells_from_json, cells_to_json, own_cells
 from surrogate_nas.experiment.experiment import Budget, Experiment
-from surrogate_nas.experiment.failure import StrategyError
 from surrogate_nas.experiment.guard import hosted, introduce
+from surrogate_nas.experiment.guard.answers import Flags, cells_from_json, cells_to_json, own_cells
+from surrogate_nas.experiment.guard.failure import StrategyError
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import NB201, Cell, ChoiceSpace

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrogate_nas.experiment.failure import StrategyError
 from surrogate_nas.experiment.guard import Hosted, hosted
+from surrogate_nas.experiment.guard.failure import StrategyError
 from surrogate_nas.experiment.ledger import Asked, Ledger, Outcome
 from surrogate_nas.experiment.several import Scalarised, scalarised
 from surrogate_nas.experiment.store import Run, RunLog, Store
