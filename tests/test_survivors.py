@@ -15,13 +15,15 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.comparison.front import frame_of, hypervolume
+from surrogate_nas.comparison.statistics import anytime
 from surrogate_nas.contract.strategies import TinySpace, trials_of
 from surrogate_nas.experiment.answers import flags_of_class
 from surrogate_nas.experiment.experiment import Budget, Experiment
 from surrogate_nas.experiment.guard import Hosted
 from surrogate_nas.experiment.ledger import Ledger
 from surrogate_nas.experiment.several import Scalarised, scalarised
-from surrogate_nas.experiment.store import Store
+from surrogate_nas.experiment.store import Run, Store
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.objective import Objective
@@ -276,7 +278,7 @@ def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(w
 
 def test_an_infeasible_vector_scales_nothing_and_ranks_after_all(weighted: Weighted) -> None:
     strategy, (recorder,) = weighted
-    strategy.tell([*vectors([(1.0, 2.0), (3.0, 0.0)]), *vectors([(90.0, 90.0), (80.0, 70.0)], feasible=False)])
+    strategy.tell([*vectors([(1.0, 2.0), (3.0, 0.0)]), *vectors([(90.0, 90.0), (2.0, 1.0)], feasible=False)])
     fine, other, worst, bad = (trial.score for trial in recorder.told[0])
     assert max(fine, other) > 0.2, "scaled to the feasible ones"
     assert worst > bad > max(fine, other)
@@ -292,8 +294,10 @@ def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(weighted:
     assert len(made) == 2 and made[1].seed != made[0].seed
     (again,) = made[1].told
     assert len(again) == 10
-    before = [t.score for told in made[0].told for t in told]
-    assert np.argsort([t.score for t in again]).tolist() != np.argsort(before).tolist()
+    rng = np.random.default_rng([5, 2])
+    rng.dirichlet(np.ones(2))
+    scaled = np.array([(i / 9, 1 - i / 9) for i in range(10)]) * rng.dirichlet(np.ones(2))
+    assert [t.score for t in again] == pytest.approx(scaled.max(axis=1) + 0.05 * scaled.sum(axis=1))
     assert strategy.seconds == 2.0
     strategy.ask(1)
     assert len(made) == 2
@@ -304,6 +308,44 @@ def test_what_knows_several_objectives_is_left_alone() -> None:
     recorder.flags = recorder.flags._replace(many_objectives=True)
     with scalarised(recorder, Recorder, 2, 0) as strategy:  # type: ignore[arg-type]
         assert strategy is recorder
+
+
+# Fronts
+
+
+def test_the_frame_spans_the_feasible_front_and_nothing_else() -> None:
+    """Errors of 20, 15 and 10 % at weights of 1, 2 and 3, whose median is 2; the last is forbidden."""
+    bench = computed(lambda cell: 20.0 - 5 * cell.choices[1] + 3 * cell.choices[0] + cell.choices[2])
+    frame = frame_of(Objective("valid_error, weights", bench, subject_to="weights <= 2.9"), [])
+    assert frame is not None and frame.exact
+    assert frame.utopia == pytest.approx([0.15, 0.5]) and frame.span == pytest.approx([0.05, 0.5])
+    assert frame.volume == pytest.approx(1.1 * 0.1 + 0.1 * 1.0)
+
+
+def test_a_front_of_one_point_has_a_frame() -> None:
+    frame = frame_of(Objective("valid_error, weights", computed()), [])
+    assert frame is not None and frame.span.tolist() == [1.0, 1.0]
+    assert frame.missed(frame.utopia[None] + 0.5) == pytest.approx(1 - 0.6**2 / 1.1**2)
+
+
+def test_where_nothing_is_listed_the_front_is_that_of_the_feasible_trials() -> None:
+    space = sn.ChoiceSpace("wide", {"a": (1, 2, 3), "b": (1, 2, 3)})
+    metrics = {"valid_error": lambda cell: 10.0 + cell.choices[0], "weights": lambda cell: 1.0 + cell.choices[1]}
+    objective = Objective("valid_error, weights", sn.Computed(space, metrics))
+    frame = frame_of(objective, [*vectors([(1.0, 2.0), (2.0, 1.0)]), *vectors([(0.0, 0.0)], feasible=False)])
+    assert frame is not None and not frame.exact and frame.utopia.tolist() == [1.0, 1.0]
+
+
+def test_points_between_the_nadir_and_the_reference_count() -> None:
+    assert hypervolume(np.array([[1.05, 0.0]])) == pytest.approx(0.05 * 1.1)
+
+
+def test_a_curve_knows_no_incumbent_before_the_first_answer() -> None:
+    rows = [(12, 1.0), (200, 5.0), (12, 0.0), (200, 4.0)]
+    trials = [Trial(i, TINY[i], score, score, 0.0, True, epochs, 1.0) for i, (epochs, score) in enumerate(rows)]
+    curve = anytime(Run("mine", 0, trials, 1.0, 1.0, epochs=200))
+    assert curve.score.tolist() == [np.inf, 5.0, 5.0, 4.0]
+    assert curve.best.tolist() == [0, 1, 1, 3]
 
 
 # Tables
