@@ -30,12 +30,10 @@ PATIENCE = 5.0
 MARK = "SURROGATE_NAS_TORTURE"
 COMMAND = [sys.executable, "-c", "from surrogate_nas.cli import main; main()"]
 TABLE = """
-import sys
-from pathlib import Path
-from surrogate_nas.cli import app, table
-from surrogate_nas.making import assemble
-few = assemble.representatives()[:24]
-assemble.representatives = lambda: few
+from surrogate_nas.cli import app
+from surrogate_nas.making import card, plan
+few = plan.representatives(plan.space_named(plan.DEFAULT_SPACE))[:24]
+plan.representatives = card.representatives = lambda space: few
 app.main()
 """
 PREDICTORS = """

@@ -21,6 +21,7 @@ def read_version_1(path: Path) -> Table:
     """The table of an old file."""
     with h5py.File(path, "r") as file:
         texts: dict[str, Any] = {key: str(file.attrs.get(key, "")) for key in TEXTS}
+        texts["epochs"] = "curve" if "a point on its curve" in str(dict(file["columns/valid_loss"].attrs)) else "runs"
         table = Table(**texts, network=Network(**json.loads(file.attrs["network"])))
         for name, group in file["columns"].items():
             runs = {text: None if text == "any" else int(text) for text in group}

@@ -18,7 +18,8 @@ class Metric:
         unit: Such as ``%``, ``nats``, ``ms``, ``s``, ``M`` (million), or empty for a count.
         kind: ``search`` metrics may enter an objective; ``final`` ones (test results) are only reported;
             ``record`` ones (training and evaluation seconds) say what an answer costs.
-        quantity: ``error`` (%) and ``loss`` (nats) are losses of the task, ``cost`` and ``structure`` regularise.
+        quantity: ``error`` (%) and ``loss`` (in its own unit) are losses of the task, ``cost`` and ``structure``
+            regularise.
         epochs: The training runs that it is held for; empty where training does not matter.
         split: The data it was measured on, or empty.
         description: One line, with what a reader must know.

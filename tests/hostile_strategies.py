@@ -18,7 +18,7 @@ import time
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.experiment import host
+from surrogate_nas.experiment.guard import host
 
 
 class Quiet(sn.Strategy):

@@ -92,7 +92,7 @@ def test_a_registered_space_is_found_by_name_and_none_takes_its_name(tmp_path: P
         "class Odd(sn.EnumerableChoiceSpace):\n"
         "    name, positions, options = 'odd', ('a', 'b'), (('1', '2'), ('1', '2'))\n"
         "    def allows(self, choices):\n        return choices != (1, 1)\n"
-        "SPACE = Odd()\nOTHER = sn.ChoiceSpace('nb201', {'a': 'xy'})\n"
+        "SPACE = Odd()\nOTHER = sn.ChoiceSpace('nb201', {'a': ('x', 'y')})\n"
     )
     space = register(f"{file}:SPACE")
     assert len(space) == 3 and space_named("odd") is space  # type: ignore[arg-type]

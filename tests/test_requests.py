@@ -292,3 +292,34 @@ def test_a_raised_budget_goes_on_where_the_folder_ended(small: TableBenchmark, t
         made("grown", 20)
     with pytest.raises(UserError, match="can only be raised"):
         sn.compare(small, [strategy], "valid_error", runs=2, budget_seconds=1e6, folder=tmp_path / "grown")
+
+
+def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run() -> None:
+    bench = sn.load("fashion")
+    objective = Objective("valid_loss", bench)
+    ledger, cell, other = Ledger(objective), bench.space[11], bench.space[12]  # type: ignore[index]
+
+    def charged(*asked: Request) -> list[float]:
+        return [ledger.trial(outcome, 0.0).cost_seconds for outcome in ledger.look_up(asked)]
+
+    def whole(cell: Cell, epochs: int) -> float:
+        return float(bench.measure([cell], [bench.question("valid_loss", epochs)]).cost[0])
+
+    seconds = [float(bench.query(cell, "train_seconds", epochs=epochs)) for epochs in (1, 3, 5)]
+    once = float(bench.query(cell, "valid_seconds", epochs=5))
+    assert charged(Request(cell, 1)) == [whole(cell, 1)]
+    assert charged(Request(cell, 3)) == [pytest.approx(seconds[1] - seconds[0] + once)]
+    assert charged(Request(cell, 3)) == [whole(cell, 3)], "asking again is training again"
+    assert charged(Request(cell, 5), Request(other, 5)) == [
+        pytest.approx(seconds[2] - seconds[1] + once),
+        whole(other, 5),
+    ]
+
+
+def test_a_run_of_its_own_is_never_continued(small: TableBenchmark) -> None:
+    assert not small.one_curve
+    ledger = Ledger(Objective("valid_error", small))
+    costs = [ledger.trial(o, 0.0).cost_seconds for o in ledger.look_up([Request(SPACE[3], 12), Request(SPACE[3], 200)])]
+    assert costs == [13.0, 201.0]
+    with pytest.raises(UserError, match="none continues another"):
+        small.continued(SPACE[3], 12, 200)

@@ -28,7 +28,7 @@ N = 15625
 
 def tiny_table() -> Table:
     """Few cells of a space that the file itself defines."""
-    space = EnumerableChoiceSpace("tiny", {"a": "0123", "b": "0123", "c": "0123"})
+    space = EnumerableChoiceSpace("tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")})
     table = Table("small", space.definition, "A title", "a source", "MIT", "a paper", "valid_error", Network(classes=7))
     rng = np.random.default_rng(0)
     valid = Metric("valid_error", "%", "search", "error", description="é", source="one file")
@@ -305,7 +305,7 @@ def test_a_column_that_is_another_tables_by_now_is_refused(path: Path) -> None:
 
 def test_a_table_for_another_number_of_cells_is_refused(tmp_path: Path) -> None:
     table = tiny_table()
-    table.space = EnumerableChoiceSpace("tiny", {"a": "0123", "b": "0123"}).definition
+    table.space = EnumerableChoiceSpace("tiny", {"a": tuple("0123"), "b": tuple("0123")}).definition
     write_table(table, tmp_path / "t.h5")
     with pytest.raises(UserError, match=r"for 64 cells, but its space tiny has 16"):
         TableFile(tmp_path / "t.h5")
@@ -323,7 +323,7 @@ def test_a_table_of_an_unknown_space_is_refused(tmp_path: Path, space: str) -> N
 
 def test_a_table_of_a_space_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
     table = tiny_table()
-    table.space = ChoiceSpace("tiny", {"a": "0123", "b": "0123", "c": "0123"}).definition
+    table.space = ChoiceSpace("tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")}).definition
     write_table(table, tmp_path / "t.h5")
     with pytest.raises(UserError, match="cannot be listed"):
         TableFile(tmp_path / "t.h5")

@@ -73,6 +73,9 @@ class TableBenchmark(Benchmark):
         self.objective, self.card = self._table.objective, self._table.card
         self.cost = "queries" if self._table.cost == "queries" else "seconds"
         self.charge = _CHARGES[self.cost]
+        self.one_curve = self._table.epochs == "curve" and self.cost == "seconds"
+        if self.one_curve:
+            self.charge += " Training a cell on costs the difference, and another validation pass."
         self.space = self._table.cells
         self.network = self._table.network
         self.metrics = (*self._table.metrics.values(), *(metric for metric, _ in self.space.analytic.values()))
@@ -165,6 +168,23 @@ class TableBenchmark(Benchmark):
                     cost = cost + self._seconds("train_seconds", epochs) + self._seconds("valid_seconds", epochs)
             self._costs[runs, seed] = cost
         return cost
+
+    def continued(self, cell: Cell, since: int, epochs: int) -> float:
+        """The seconds of the epochs in between, and of one validation pass.
+
+        Args:
+            cell: A cell of `space`.
+            since: The epochs that it was trained for.
+            epochs: The epochs after which it is asked for, more than those.
+
+        Raises:
+            UserError: Epochs are no points of one run here, or are not held.
+        """
+        if not self.one_curve:
+            return super().continued(cell, since, epochs)
+        place = self.space.index(cell)
+        trained = self._seconds("train_seconds", epochs)[place] - self._seconds("train_seconds", since)[place]
+        return float(trained + self._seconds("valid_seconds", epochs)[place])
 
     def _seconds(self, name: str, epochs: int) -> Values:
         return self._column(self.question(name, epochs), "mean")

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -29,6 +24,7 @@ from surrogate_nas.cli import (
     training,
 )
 from surrogate_nas.cli.output import note
+from surrogate_nas.cli.signals import ending_signals, farewell
 from surrogate_nas.errors import UserError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -78,45 +74,19 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path can hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
-    with _ending_signals() as received:
-        try:
-            code = _run()
-            if code == INTERRUPTED:  # what some versions of typer make of Ctrl-C
-                raise KeyboardInterrupt
-        except (KeyboardInterrupt, typer.Abort):
-            how = f"ended by {signal.Signals(received[0]).name}" if received else "interrupted"
-            note(f"snas: {how}. What was finished is kept; the same command goes on from there.")
-            code = 128 + received[0] if received else INTERRUPTED
-        except BrokenPipeError:
-            sys.stderr.close()
-            code = 1
-    sys.exit(code)
-
-
-@contextmanager
-def _ending_signals() -> Iterator[list[int]]:
-    """Let SIGTERM and SIGHUP raise `KeyboardInterrupt`, unless they are ignored, as nohup has it.
-
-    Yields:
-        The numbers of those that came.
-    """
     received: list[int] = []
-
-    def end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a handler
-        received.append(number)
-        raise KeyboardInterrupt
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-                before[number] = signal.signal(number, end)
     try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        with ending_signals(received):
+            code = _run()
+        if code == INTERRUPTED:  # what some versions of typer make of Ctrl-C
+            raise KeyboardInterrupt
+    except (KeyboardInterrupt, typer.Abort):
+        line, code = farewell(received)
+        note(line)
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 1
+    sys.exit(code)
 
 
 def _run() -> int:

@@ -109,6 +109,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
             }
             for trial in run.trials
         ],
+        "cost_unit": bound.benchmark.cost,
         "simulated_seconds": run.simulated_seconds,
         "real_seconds": run.real_seconds,
         "regret": None if optimum is None or not best.feasible else best.score - optimum,

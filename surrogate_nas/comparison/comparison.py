@@ -11,25 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrogate_nas.arguments import checked
-from surrogate_nas.benchmarks import Benchmark, load, reopen
 from surrogate_nas.comparison.front import Frame, frame_of, vectors_of
 from surrogate_nas.comparison.statistics import Anytime, PairedTest, Summary, Values, anytime, paired_tests, summarise
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import FIRST_CELLS, Budget, Experiment, Progress
-from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS
-from surrogate_nas.experiment.run import Watch, execute_run
-from surrogate_nas.experiment.store import Run, Store, provenance
+from surrogate_nas.experiment.store import Run
 from surrogate_nas.notebook import html_table
-from surrogate_nas.objective import Expression, Objective
+from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
-from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.trial import Trial
 
 if TYPE_CHECKING:
     import pandas
-
-ObjectiveLike = str | Expression | Objective | None
 
 
 @dataclass(frozen=True)
@@ -217,6 +209,7 @@ class Comparison:
             "fingerprint": self.objective.fingerprint,
             "benchmark": self.objective.benchmark.name,
             "objective": self.objective.describe(),
+            "cost_unit": self.objective.benchmark.cost,
             "known": self._known_json(),
             "optimum": self.optimum,
             "strategies": [self._strategy_json(name) for name in self.strategies],
@@ -263,160 +256,3 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
         cell: The cell.
     """
     return objective.benchmark.final(cell)
-
-
-@checked
-def bind(benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str | None) -> Objective:
-    """Tie what the user gave to a benchmark.
-
-    Args:
-        benchmark: A name or an opened benchmark.
-        objective: Text, an expression or an `Objective`; None for the benchmark's default.
-        subject_to: Limits as text.
-
-    Raises:
-        UserError: See `Objective`; or the objective is tied to another benchmark.
-    """
-    opened = load(benchmark) if isinstance(benchmark, str) else benchmark
-    if not isinstance(opened, Benchmark):
-        raise UserError(f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}.")
-    if isinstance(objective, Objective):
-        if objective.benchmark.fingerprint != opened.fingerprint or subject_to:
-            raise UserError(f"This objective is tied to {objective.benchmark.name} and complete; give its expression.")
-        return objective
-    return Objective(opened.objective if objective is None else objective, opened, subject_to=subject_to)
-
-
-@checked
-def search(
-    benchmark: str | Benchmark,
-    strategy: StrategyLike = "bo",
-    objective: ObjectiveLike = None,
-    *,
-    subject_to: str | None = None,
-    budget: int | None = None,
-    budget_seconds: float | None = None,
-    seed: int = 0,
-    call_limit_seconds: float = CALL_LIMIT_SECONDS,
-    simulated_workers: int = 1,
-    hidden: bool = False,
-    target: float | None = None,
-    callback: Watch | None = None,
-) -> Run:
-    """Run one strategy once; the same as run number `seed` of a comparison with the root seed 0.
-
-    Args:
-        benchmark: A name or an opened benchmark.
-        strategy: A name, ``file.py:Class``, or a class.
-        objective: Text, an expression or an `Objective`; None for the benchmark's default.
-        subject_to: Limits as text.
-        budget: The most evaluations.
-        budget_seconds: The most simulated seconds.
-        seed: The number of the run.
-        call_limit_seconds: The longest that one `ask` or `tell` may take.
-        simulated_workers: How many cells are evaluated side by side on the simulated clock.
-        hidden: Whether the strategy is denied what is known for free.
-        target: The run ends when a feasible trial scores this or less.
-        callback: Called with the new trials after each evaluation; ends the run by returning True.
-
-    Raises:
-        UserError: The input is wrong, the strategy failed, or the budget pays for nothing.
-    """
-    if seed < 0:
-        raise UserError(f"A seed must be at least 0, not {seed}.")
-    bound = bind(benchmark, objective, subject_to)
-    limits = Budget(budget, budget_seconds)
-    experiment = Experiment(
-        bound, [strategy], 1, limits, call_limit_seconds=call_limit_seconds, simulated_workers=simulated_workers,
-        hidden=hidden, target=target,
-    )  # fmt: skip
-    run = execute_run(experiment, strategy, seed, watch=callback)
-    if run.failure:
-        raise UserError(run.failure)
-    if not run.trials:
-        raise UserError("The budget does not pay for a single evaluation.")
-    return run
-
-
-@checked
-def compare(
-    benchmark: str | Benchmark,
-    strategies: Sequence[StrategyLike],
-    objective: ObjectiveLike = None,
-    *,
-    subject_to: str | None = None,
-    runs: int = 10,
-    budget: int | None = None,
-    budget_seconds: float | None = None,
-    seed: int = 0,
-    first_cells: int = FIRST_CELLS,
-    call_limit_seconds: float = CALL_LIMIT_SECONDS,
-    simulated_workers: int = 1,
-    hidden: bool = False,
-    target: float | None = None,
-    workers: int = 1,
-    folder: str | Path | None = None,
-    progress: Progress | None = None,
-) -> Comparison:
-    """Compare strategies under one objective, resuming what a folder already holds.
-
-    Args:
-        benchmark: A name or an opened benchmark.
-        strategies: Names, ``file.py:Class``, or classes.
-        objective: Text, an expression or an `Objective`; None for the benchmark's default.
-        subject_to: Limits as text.
-        runs: How many seeds.
-        budget: The most evaluations of a run.
-        budget_seconds: The most simulated seconds of a run.
-        seed: The root of all randomness.
-        first_cells: How many random cells every strategy of a run is told first.
-        call_limit_seconds: The longest that one `ask` or `tell` may take.
-        simulated_workers: How many cells are evaluated side by side on the simulated clock.
-        hidden: Whether strategies are denied what is known for free (`Objective.known`).
-        target: A run ends when a feasible trial scores this or less.
-        workers: Processes; the results do not depend on it.
-        folder: Where results are stored; None keeps them in memory. Given again with more strategies, runs or a larger
-            budget, only what is missing is made.
-        progress: Called with (runs done, runs in all).
-
-    Raises:
-        UserError: Anything about the input is wrong; the message says what would be right.
-    """
-    bound = bind(benchmark, objective, subject_to)
-    experiment = Experiment(
-        bound, strategies, runs, Budget(budget, budget_seconds), seed, first_cells, call_limit_seconds,
-        simulated_workers, hidden, target,
-    )  # fmt: skip
-    made = experiment.execute(folder=None if folder is None else Path(folder), workers=workers, progress=progress)
-    return Comparison(bound, experiment.describe() | {"provenance": provenance()}, made)
-
-
-@checked
-def read_comparison(folder: str | Path, *, benchmark: str | None = None) -> Comparison:
-    """Read a stored comparison, finished or not.
-
-    Args:
-        folder: Where `compare` stored it.
-        benchmark: The benchmark's name again, where opening it runs a file of the user's: a name that is read from the
-            folder never loads code.
-
-    Raises:
-        UserError: There is none, it is damaged, or its benchmark now holds other data.
-    """
-    folder = Path(folder)
-    store = Store(folder)
-    description = store.read()
-    named = () if benchmark is None else (benchmark,)
-    opened = reopen(description["address"], with_=description.get("with", ()), named=named)
-    objective = Objective(description["objective"]["expression"], opened, seed=description["objective"]["seed"])
-    if objective.fingerprint != description["fingerprint"]:
-        raise UserError(
-            f"{folder} was made with other data or conventions (fingerprint {description['fingerprint']}, "
-            f"now {objective.fingerprint}); results of two are never mixed. Run the comparison again."
-        )
-    pairs = [(name, run) for name in description["strategies"] for run in range(description["runs"])]
-    found = [store.load(name, run, opened.space) for name, run in pairs]
-    runs = [run for run in found if run is not None]
-    if not any(run.trials and not run.failure for run in runs):
-        raise UserError(f"{folder} holds no finished run yet.")
-    return Comparison(objective, description, runs)

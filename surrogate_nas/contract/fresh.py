@@ -10,7 +10,7 @@ import sys
 
 from surrogate_nas.contract.checks import LIMIT_SECONDS, BrokenContractError
 from surrogate_nas.contract.trying import trajectory
-from surrogate_nas.experiment.parcel import Parcel, unpack
+from surrogate_nas.experiment.guard.parcel import Parcel, unpack
 from surrogate_nas.strategies import resolve
 
 

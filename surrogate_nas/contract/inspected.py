@@ -10,9 +10,9 @@ from typing import Any
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.contract.inspection import KINDS
 from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.experiment.failure import shown
-from surrogate_nas.experiment.host import leave_quietly, serve, settle
-from surrogate_nas.experiment.parcel import Parcel, pack, unpack
+from surrogate_nas.experiment.guard.failure import shown
+from surrogate_nas.experiment.guard.host import leave_quietly, serve, settle
+from surrogate_nas.experiment.guard.parcel import Parcel, pack, unpack
 from surrogate_nas.plugin import import_file
 from surrogate_nas.space import Space, space_named
 from surrogate_nas.space.registry import known as known_spaces

@@ -8,10 +8,10 @@ from typing import Any
 
 from surrogate_nas.contract.checks import LIMIT_SECONDS, Check, CheckFunction, promise
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.failure import StrategyError, as_text
-from surrogate_nas.experiment.nursery import START_SECONDS
-from surrogate_nas.experiment.parcel import Parcel, pack
-from surrogate_nas.experiment.process import Child
+from surrogate_nas.experiment.guard.failure import StrategyError, as_text
+from surrogate_nas.experiment.guard.nursery import START_SECONDS
+from surrogate_nas.experiment.guard.parcel import Parcel, pack
+from surrogate_nas.experiment.guard.process import Child
 from surrogate_nas.space import Space
 
 KINDS = {

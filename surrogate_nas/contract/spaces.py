@@ -13,8 +13,8 @@ import numpy as np
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.contract.trying import draw
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.failure import shown
-from surrogate_nas.experiment.parcel import pack, unpack
+from surrogate_nas.experiment.guard.failure import shown
+from surrogate_nas.experiment.guard.parcel import pack, unpack
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 
 _CELLS, _CENTRES = 40, 8

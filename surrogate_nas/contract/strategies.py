@@ -31,7 +31,7 @@ from surrogate_nas.contract.trying import (
     trajectory,
     trials_of,
 )
-from surrogate_nas.experiment.parcel import Parcel, pack
+from surrogate_nas.experiment.guard.parcel import Parcel, pack
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.strategies import Strategy
 

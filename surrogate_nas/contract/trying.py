@@ -8,7 +8,7 @@ import numpy as np
 
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.failure import shown
+from surrogate_nas.experiment.guard.failure import shown
 from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space
 from surrogate_nas.strategies import Strategy
 from surrogate_nas.trial import Request, Trial

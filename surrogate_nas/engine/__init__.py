@@ -71,9 +71,9 @@ def run_jobs(
     if workers > 1 and len(jobs) > 1:
         yield from ENGINES[engine](function, jobs, min(workers, len(jobs)))
         return
-    from threadpoolctl import threadpool_limits
+    from surrogate_nas.threads import one_thread
 
     for job in jobs:
-        with threadpool_limits(1):
+        with one_thread():
             answer = function(job)
         yield Outcome(job, answer)

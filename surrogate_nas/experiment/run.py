@@ -11,15 +11,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from surrogate_nas.experiment.failure import StrategyError
 from surrogate_nas.experiment.guard import Hosted, hosted
+from surrogate_nas.experiment.guard.failure import StrategyError
 from surrogate_nas.experiment.ledger import Asked, Ledger, Outcome
 from surrogate_nas.experiment.several import Scalarised, scalarised
 from surrogate_nas.experiment.store import Run, RunLog, Store
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies import StrategyLike, label
+from surrogate_nas.threads import one_thread
 from surrogate_nas.trial import Trial
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def execute_run(
         The run; if the strategy failed, with the trials until then and the failure.
     """
     name = label(strategy)
-    one_thread = threadpool_limits(1)  # sums round by the number of threads, and processes must not share cores
-    with one_thread, store.log(name, run) if store else nullcontext() as log:
+    held = one_thread()  # sums round by the number of threads, and processes must not share cores
+    with held, store.log(name, run) if store else nullcontext() as log:
         search = _Search(experiment, log, watch)
         started = time.perf_counter()
         failure = trace = ""

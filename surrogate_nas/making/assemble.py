@@ -45,6 +45,7 @@ def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
         citation="",
         objective="valid_loss + 0.1*params" if "params" in plan.cells.analytic else "valid_loss",
         network=task.network(),
+        epochs="curve",
     )
     results = _Results(plan.cells, {job: found[job] for job in jobs})
     for metric, epochs, values in _columns(task, plan, results):

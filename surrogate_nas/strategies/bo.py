@@ -12,17 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.gaussian import Floats, Process, Scaling, matern, most_likely_on_grid, squared_distances
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 from surrogate_nas.space.base import Choices, Encoding
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.trial import Trial
-
-Floats = NDArray[np.floating[Any]]
 
 _LENGTHS = (0.5, 1.0, 2.0, 4.0)  # two random cells are about 1 apart
 _NOISES = (0.01, 0.05, 0.2)  # variances relative to that of the process
@@ -147,10 +146,10 @@ class _View(NamedTuple):
     """How the kernel sees cells: blocks of columns, scaled so that two random cells are 1 apart (root mean square).
 
     Attributes:
-        blocks: Each one's encoding, the columns that vary, their means, and what each is multiplied by.
+        blocks: Each one's encoding, how its columns are scaled, and what they are then multiplied by.
     """
 
-    blocks: tuple[tuple[Encoding, NDArray[np.intp], Floats, Floats], ...]
+    blocks: tuple[tuple[Encoding, Scaling, float], ...]
 
     @classmethod
     @lru_cache(maxsize=4)
@@ -159,18 +158,14 @@ class _View(NamedTuple):
         weights = _BLOCKS if set(_BLOCKS) <= set(space.encodings) else {"one_hot": 1.0}
         blocks = []
         for name, weight in weights.items():
-            columns = space.encodings[name](space.surveyed_choices).astype(np.float64)
-            varying = np.flatnonzero(np.ptp(columns, axis=0) > 0)
-            span = np.ptp(columns[:, varying], axis=0)
-            mean = columns[:, varying].mean(axis=0)
-            spread = ((columns[:, varying] - mean) / span).var(axis=0).sum()
-            total = np.sqrt(weight / (2 * spread or 1.0)) / np.sqrt(sum(weights.values()))
-            blocks.append((space.encodings[name], varying, mean, total / span))
+            scaling = Scaling.of(space.encodings[name](space.surveyed_choices))
+            share = np.sqrt(weight / (scaling.distance * sum(weights.values())))
+            blocks.append((space.encodings[name], scaling, float(share)))
         return cls(tuple(blocks))
 
     def __call__(self, choices: Choices) -> Floats:
         """The points of cells, shape ``(n, d)``."""
-        return np.column_stack([(e(choices)[:, kept] - mean) * scale for e, kept, mean, scale in self.blocks])
+        return np.column_stack([scaling.ranged(encode(choices)) * share for encode, scaling, share in self.blocks])
 
 
 class _Points(NamedTuple):
@@ -194,35 +189,11 @@ def _expected_improvement(
     points: Floats, known: NDArray[np.intp], target: Floats, luck: float
 ) -> tuple[Floats, Floats]:
     """Expected improvement on the least target and predicted mean at every point, each of shape ``(m,)``."""
-    from scipy.linalg import solve_triangular
     from scipy.special import ndtr
 
-    squares = (points**2).sum(axis=1)
-    distances = np.sqrt(np.maximum(squares[known, None] + squares - 2 * points[known] @ points.T, 0))
-    length, noise, variance = _most_likely(distances[:, known], target)
-    to_all = _matern(distances / length)
-    root = np.linalg.cholesky(to_all[:, known] + noise * np.eye(len(known)))
-    whitened = solve_triangular(root, to_all, lower=True)
-    mean = whitened.T @ solve_triangular(root, target, lower=True)
-    deviation = np.sqrt(variance * (np.maximum(1 - (whitened**2).sum(axis=0), 1e-9) + luck * noise))
+    distances = np.sqrt(squared_distances(points[known], points))
+    length, noise, _ = most_likely_on_grid(distances[:, known], target, _LENGTHS, _NOISES)
+    to_all = matern(distances / length)
+    mean, deviation = Process.seeing(to_all[:, known], target, noise).foresee(to_all, luck)
     z = (target.min() - mean) / deviation
     return deviation * (z * ndtr(z) + np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)), mean
-
-
-def _most_likely(distances: Floats, target: Floats) -> tuple[float, float, float]:
-    """The length scale, relative noise and process variance of the largest marginal likelihood."""
-    found = []
-    for length in _LENGTHS:
-        values, vectors = np.linalg.eigh(_matern(distances / length))
-        projected = (vectors.T @ target) ** 2
-        for noise in _NOISES:
-            spectrum = np.maximum(values, 0) + noise
-            variance = max(float((projected / spectrum).mean()), 1e-12)  # a constant target has none
-            found.append((-len(target) * np.log(variance) - np.log(spectrum).sum(), length, noise, variance))
-    return max(found)[1:]
-
-
-def _matern(scaled: Floats) -> Floats:
-    """The Matérn-5/2 kernel of distances over the length scale."""
-    r = np.sqrt(5) * scaled
-    return np.asarray((1 + r + r**2 / 3) * np.exp(-r))

@@ -109,6 +109,7 @@ class TableFile:
     objective: str
     cost: str
     banner: str
+    epochs: str
     card: str
 
     def __init__(self, path: Path) -> None:

@@ -18,11 +18,11 @@ from surrogate_nas.files.content import made
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 
-TEXTS = ("name", "space", "title", "source", "licence", "citation", "objective", "cost", "banner", "card")
+TEXTS = ("name", "space", "title", "source", "licence", "citation", "objective", "cost", "epochs", "banner", "card")
 """What a table says in plain text."""
 N_SEEDS = "n_seeds"
 _ANY = "any"
-_COSTS = ("seconds", "queries")
+_COSTS, _EPOCHS = ("seconds", "queries"), ("runs", "curve")
 _MEANING = ("unit", "kind", "quantity")
 
 Seed = int | Literal["mean"]
@@ -70,7 +70,12 @@ class Index:
             f"{m} {epochs_text(e)} {seed}": d for (m, e), held in self.digests.items() for seed, d in held.items()
         }
         meaning = {name: [getattr(metric, key) for key in _MEANING] for name, metric in self.metrics.items()}
-        what = [*(self.texts[key] for key in ("name", "space", "cost")), asdict(self.network), meaning, values]
+        what = [
+            *(self.texts[key] for key in ("name", "space", "cost", "epochs")),
+            asdict(self.network),
+            meaning,
+            values,
+        ]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     def dump(self) -> bytes:
@@ -94,8 +99,10 @@ class Index:
         """
         read = json.loads(content)
         texts = {key: _text(read["texts"][key]) for key in TEXTS}
-        if texts["cost"] not in _COSTS or type(read["cells"]) is not int or read["cells"] < 1:
-            raise ValueError("its index gives no number of cells, or a cost that is neither seconds nor queries")
+        if texts["cost"] not in _COSTS or texts["epochs"] not in _EPOCHS:
+            raise ValueError(f"its cost is none of {', '.join(_COSTS)}, or its epochs none of {', '.join(_EPOCHS)}")
+        if type(read["cells"]) is not int or read["cells"] < 1:
+            raise ValueError("its index gives no number of cells")
         index = cls(texts, made(Network, read["network"]), read["cells"])
         for name, metric in read["metrics"].items():
             for spelled, run in metric["runs"].items():

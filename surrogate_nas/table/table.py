@@ -34,6 +34,7 @@ class Table:
         objective: The default objective over it, such as ``valid_error``.
         network: The macro architecture behind `params` and `macs`.
         cost: ``seconds`` where training times are held, ``queries`` where every query costs one unit.
+        epochs: ``curve`` where all epochs are points of one run, ``runs`` where each is a run of its own.
         banner: A warning that every report of it must carry, or empty.
         card: How it was measured, as a JSON object (machine, protocol, duration), or empty.
         metrics: Every metric by name; `Metric.epochs` and `Metric.n_cells` are filled in by `add`.
@@ -51,6 +52,7 @@ class Table:
     objective: str
     network: Network
     cost: Literal["seconds", "queries"] = "seconds"
+    epochs: Literal["runs", "curve"] = "runs"
     banner: str = ""
     card: str = ""
     metrics: dict[str, Metric] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.experiment.answers import (
+from surrogate_nas.experiment.guard.answers import (
     DECLARED,
     Flags,
     cells_from_json,
@@ -30,16 +30,16 @@ from surrogate_nas.experiment.answers import (
     flags_of_class,
     own_cells,
 )
-from surrogate_nas.experiment.failure import StrategyError, as_strategy_error, as_text
-from surrogate_nas.experiment.nursery import START_SECONDS
-from surrogate_nas.experiment.parcel import pack
-from surrogate_nas.experiment.process import Child
+from surrogate_nas.experiment.guard.failure import StrategyError, as_strategy_error, as_text
+from surrogate_nas.experiment.guard.nursery import START_SECONDS
+from surrogate_nas.experiment.guard.parcel import pack
+from surrogate_nas.experiment.guard.process import Child
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies import ENTRY_POINT_GROUP, Strategy, StrategyLike, is_builtin, known, label, resolve
 from surrogate_nas.trial import Request, Trial
 
 CALL_LIMIT_SECONDS = 600.0
-_ENTRY = "surrogate_nas.experiment.host:main"
+_ENTRY = "surrogate_nas.experiment.guard.host:main"
 _LONGEST_ALARM = 1e6
 
 

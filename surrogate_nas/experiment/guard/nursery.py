@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from surrogate_nas.experiment.wire import HEAD, Birth, read, send
+from surrogate_nas.experiment.guard.wire import HEAD, Birth, read, send
 
 START_SECONDS = 60.0
 """The longest that a process may take to start, and a stranger's file to be imported."""
@@ -25,7 +25,7 @@ RUNNING = -1_000
 _BOOT = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from surrogate_nas.experiment.nurse import main
+from surrogate_nas.experiment.guard.nurse import main
 main(*map(int, sys.argv[2:]))
 """
 THREADS = ("OMP_NUMTHREADS", "OPENBLAS_NUMTHREADS", "MKL_NUMTHREADS", "NUMEXPR_NUMTHREADS")

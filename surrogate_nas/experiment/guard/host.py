@@ -1,7 +1,7 @@
 """The process of a stranger's strategy, from inside: it makes the strategy, asks and tells it, and answers as JSON.
 
-Started by `surrogate_nas.experiment.process.Child`. What is used after the stranger's code runs is taken beforehand, so
-that a patched module spoils no more than the strategy's own answers.
+Started by `surrogate_nas.experiment.guard.process.Child`. What is used after the stranger's code runs is taken
+beforehand, so that a patched module spoils no more than the strategy's own answers.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from os import _exit as leave
 from os import getpid, read, write
 from typing import Any
 
-from surrogate_nas.experiment.answers import cells_to_json, flags_of, flags_of_class, own_cells
-from surrogate_nas.experiment.failure import StrategyError, as_strategy_error
-from surrogate_nas.experiment.parcel import Parcel, unpack
-from surrogate_nas.experiment.wire import HEAD, LARGEST_ANSWER
+from surrogate_nas.experiment.guard.answers import cells_to_json, flags_of, flags_of_class, own_cells
+from surrogate_nas.experiment.guard.failure import StrategyError, as_strategy_error
+from surrogate_nas.experiment.guard.parcel import Parcel, unpack
+from surrogate_nas.experiment.guard.wire import HEAD, LARGEST_ANSWER
 from surrogate_nas.space import Enumerable, Space
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.trial import Trial

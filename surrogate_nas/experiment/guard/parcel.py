@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from surrogate_nas.experiment.failure import StrategyError, one_line
+from surrogate_nas.experiment.guard.failure import StrategyError, one_line
 from surrogate_nas.plugin import import_file, module_name, origin
 
 _NOTHING = object()

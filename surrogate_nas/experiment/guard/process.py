@@ -17,9 +17,9 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from surrogate_nas.experiment.failure import StrategyError, as_text, one_line, place_in_dump
-from surrogate_nas.experiment.nursery import forget, the_nursery
-from surrogate_nas.experiment.wire import HEAD, LARGEST_ANSWER, Birth, read, send
+from surrogate_nas.experiment.guard.failure import StrategyError, as_text, one_line, place_in_dump
+from surrogate_nas.experiment.guard.nursery import forget, the_nursery
+from surrogate_nas.experiment.guard.wire import HEAD, LARGEST_ANSWER, Birth, read, send
 
 _PATIENCE_SECONDS = 1.0
 _DUMP_SECONDS = 0.3

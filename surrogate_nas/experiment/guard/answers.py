@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.failure import StrategyError, shown
+from surrogate_nas.experiment.guard.failure import StrategyError, shown
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies import Strategy
 from surrogate_nas.trial import Request

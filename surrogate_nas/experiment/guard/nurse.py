@@ -1,6 +1,6 @@
 """The nursery from inside: forks the processes of strangers' strategies, and ends with all of them when we do.
 
-See `surrogate_nas.experiment.nursery`.
+See `surrogate_nas.experiment.guard.nursery`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.experiment.nursery import RUNNING, THREADS, WAIT
-from surrogate_nas.experiment.wire import HEAD, Birth, receive
+from surrogate_nas.experiment.guard.nursery import RUNNING, THREADS, WAIT
+from surrogate_nas.experiment.guard.wire import HEAD, Birth, receive
 from surrogate_nas.space import Enumerable, Space
 
 Job = Callable[[], None]
