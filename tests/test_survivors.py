@@ -18,9 +18,9 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.comparison.front import frame_of, hypervolume
 from surrogate_nas.comparison.statistics import anytime
 from surrogate_nas.contract.strategies import TinySpace, trials_of
-from surrogate_nas.experiment.answers import flags_of_class
 from surrogate_nas.experiment.experiment import Budget, Experiment
 from surrogate_nas.experiment.guard import Hosted
+from surrogate_nas.experiment.guard.answers import flags_of_class
 from surrogate_nas.experiment.ledger import Ledger
 from surrogate_nas.experiment.several import Scalarised, scalarised
 from surrogate_nas.experiment.store import Run, Store
@@ -151,7 +151,9 @@ def test_an_objective_travels_without_what_can_be_computed_again(analog: TableBe
 class OneCurve(TableBenchmark):
     """The small table as if its epochs were points of one run."""
 
-    one_curve = True
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.one_curve = True
 
     def continued(self, cell: Cell, since: int, epochs: int) -> float:  # noqa: ARG002
         return epochs - since + 1.0
