@@ -107,7 +107,7 @@ def test_a_registered_space_is_found_by_name_and_none_takes_its_name(tmp_path: P
     ("name", "options", "says"),
     [
         (None, None, "name"),
-        ("x y", {"a": "12"}, "name"),
+        ("x y", {"a": ("1", "2")}, "name"),
         ("x", {}, "at least one position"),
         ("x", {"a": ()}, "1 to 127 options"),
         ("x", {"a": ("1", "1")}, "twice"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +15,15 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.comparison.front import frame_of, hypervolume
+from surrogate_nas.comparison.statistics import anytime
 from surrogate_nas.contract.strategies import TinySpace, trials_of
+from surrogate_nas.experiment.experiment import Budget, Experiment
+from surrogate_nas.experiment.guard import Hosted
+from surrogate_nas.experiment.guard.answers import flags_of_class
 from surrogate_nas.experiment.ledger import Ledger
-from surrogate_nas.experiment.store import Store
+from surrogate_nas.experiment.several import Scalarised, scalarised
+from surrogate_nas.experiment.store import Run, Store
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.objective import Objective
@@ -24,6 +32,8 @@ from surrogate_nas.strategies.bo import BayesianOptimisation
 from surrogate_nas.strategies.evolution import RegularisedEvolution
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.table import Table, write_table
+from surrogate_nas.trial import Trial
+from tests.test_requests import Halving
 
 N = 15625
 TINY = TinySpace()
@@ -49,6 +59,7 @@ def test_diversity_is_part_of_the_bound_that_no_feasible_cell_exceeds() -> None:
     trials = list(Ledger(objective).evaluate(list(TINY)))
     worst = max(trial.score for trial in trials if trial.feasible)
     assert worst > 2, "diversity counts"
+    assert all(trial.score == pytest.approx(trial.loss + trial.penalty) for trial in trials if trial.feasible)
     assert min(trial.score for trial in trials if not trial.feasible) > worst
 
 
@@ -58,6 +69,15 @@ def test_only_feasible_cells_are_archived_for_diversity() -> None:
     first, second = Ledger(objective).evaluate([broken, kept])
     assert (first.feasible, second.feasible) == (False, True)
     assert second.penalty == 0.0, "nothing feasible was found before, however alike the infeasible cell is"
+
+
+@pytest.mark.parametrize(("others", "share"), [(9, 2 / 3), (10, 1 / 3)])
+def test_ten_cells_are_archived_and_the_eleventh_drives_the_worst_out(others: int, share: float) -> None:
+    new, worst = TINY.parse("left-red-0"), TINY.parse("left-red-1")
+    unlike = [cell for cell in TINY if sum(a == b for a, b in zip(cell.choices, new.choices, strict=True)) == 1]
+    bench = computed(lambda cell: 50.0 if cell == worst else error(cell))
+    *_, last = Ledger(Objective("valid_error + diversity", bench)).evaluate([worst, *unlike[:others], new])
+    assert last.penalty == pytest.approx(share)
 
 
 def test_the_fingerprint_changes_with_the_seed_even_where_its_constants_do_not(tmp_path: Path) -> None:
@@ -131,7 +151,9 @@ def test_an_objective_travels_without_what_can_be_computed_again(analog: TableBe
 class OneCurve(TableBenchmark):
     """The small table as if its epochs were points of one run."""
 
-    one_curve = True
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.one_curve = True
 
     def continued(self, cell: Cell, since: int, epochs: int) -> float:  # noqa: ARG002
         return epochs - since + 1.0
@@ -167,10 +189,168 @@ def test_a_run_computes_with_one_thread_whatever_was_allowed_before(monkeypatch:
     assert seen == [{1}] * 2
 
 
+def test_equal_workers_finish_in_the_order_of_asking_are_told_together_and_make_no_trial_too_many() -> None:
+    told: list[int] = []
+
+    def watch(trials: Sequence[Trial]) -> None:
+        told.append(len(trials))
+
+    alone, four = (
+        sn.search(computed(), "random", "valid_error", budget=15, simulated_workers=n, callback=watch) for n in (1, 4)
+    )
+    assert [t.cell for t in four.trials] == [t.cell for t in alone.trials] and len(four.trials) == 15
+    assert told[-4:] == [4, 4, 4, 3]
+
+
+def test_a_target_is_reached_by_feasible_trials_only() -> None:
+    """Every score is below the target, so that the first feasible trial ends the run."""
+    objective = Objective("valid_error", computed(), subject_to="weights <= 1.5")
+    ends = [
+        [t.feasible for t in run.trials]
+        for run in Experiment(objective, ["random"], 6, Budget(20), first_cells=0, target=1e6).execute()
+    ]
+    assert all(feasible[-1] and not any(feasible[:-1]) for feasible in ends)
+    assert max(map(len, ends)) > 2
+
+
+def test_a_target_is_reached_after_the_objective_s_own_epochs_only(small: TableBenchmark) -> None:
+    objective = Objective("valid_error", small)
+    (run,) = Experiment(objective, [Halving], 1, Budget(30), first_cells=0, target=1e6).execute()
+    assert [t.epochs for t in run.trials] == [12, 12, 12, 12, 200]
+
+
+def test_measurements_told_by_hand_are_found_by_the_name_that_an_expression_writes(small: TableBenchmark) -> None:
+    loop = sn.AskTell(Objective("valid_error[12] + valid_error[200]", small), "random")
+    assert loop.tell(small.space[3], {"valid_error[12]": 30.0, "valid_error[200]": 10.0}).score == pytest.approx(0.4)
+
+
 def test_a_folder_that_holds_more_runs_keeps_their_number(tmp_path: Path) -> None:
     for runs in (3, 1):
         sn.compare(computed(), ["random"], "valid_error", runs=runs, budget=11, folder=tmp_path)
     assert Store(tmp_path).read()["runs"] == 3
+
+
+# Several objectives by random weights
+
+
+class Recorder(Hosted):
+    """Notes what it is told."""
+
+    def __init__(self, seed: int) -> None:
+        self.flags = flags_of_class(RandomSearch)
+        self.seed, self.told, self.seconds = seed, list[list[Trial]](), 1.0
+
+    def _set(self, settings: Any) -> None: ...
+
+    def ask(self, n: int) -> list[Cell]:
+        return [TINY[0]] * n
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        self.told.append(list(trials))
+
+
+def vectors(rows: Sequence[Sequence[float]], feasible: bool = True) -> list[Trial]:
+    return [Trial(i, TINY[i], sum(row), 0.0, 0.0, feasible, None, 1.0, scores=tuple(row)) for i, row in enumerate(rows)]
+
+
+@pytest.fixture
+def weighted() -> Iterator[tuple[Scalarised, list[Recorder]]]:
+    made = [Recorder(0)]
+
+    @contextmanager
+    def make(seed: int) -> Iterator[Recorder]:
+        made.append(Recorder(seed))
+        yield made[-1]
+
+    with scalarised(made[0], make, 2, 5) as strategy:
+        assert isinstance(strategy, Scalarised)
+        yield strategy, made
+
+
+Weighted = tuple[Scalarised, list[Recorder]]
+
+
+def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(weighted: Weighted) -> None:
+    strategy, (recorder,) = weighted
+    strategy.tell(vectors([(1.0, 40.0), (3.0, 20.0), (2.0, 20.0)]))
+    weights = np.random.default_rng([5, 2]).dirichlet(np.ones(2))
+    scaled = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.0]]) * weights
+    assert [t.score for t in recorder.told[0]] == pytest.approx(scaled.max(axis=1) + 0.05 * scaled.sum(axis=1))
+
+
+def test_an_infeasible_vector_scales_nothing_and_ranks_after_all(weighted: Weighted) -> None:
+    strategy, (recorder,) = weighted
+    strategy.tell([*vectors([(1.0, 2.0), (3.0, 0.0)]), *vectors([(90.0, 90.0), (2.0, 1.0)], feasible=False)])
+    fine, other, worst, bad = (trial.score for trial in recorder.told[0])
+    assert max(fine, other) > 0.2, "scaled to the feasible ones"
+    assert worst > bad > max(fine, other)
+
+
+def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(weighted: Weighted) -> None:
+    strategy, made = weighted
+    strategy.tell(vectors([(i, 9 - i) for i in range(9)]))
+    strategy.ask(1)
+    assert len(made) == 1
+    strategy.tell(vectors([(9, 0)]))
+    strategy.ask(1)
+    assert len(made) == 2 and made[1].seed != made[0].seed
+    (again,) = made[1].told
+    assert len(again) == 10
+    rng = np.random.default_rng([5, 2])
+    rng.dirichlet(np.ones(2))
+    scaled = np.array([(i / 9, 1 - i / 9) for i in range(10)]) * rng.dirichlet(np.ones(2))
+    assert [t.score for t in again] == pytest.approx(scaled.max(axis=1) + 0.05 * scaled.sum(axis=1))
+    assert strategy.seconds == 2.0
+    strategy.ask(1)
+    assert len(made) == 2
+
+
+def test_what_knows_several_objectives_is_left_alone() -> None:
+    recorder = Recorder(0)
+    recorder.flags = recorder.flags._replace(many_objectives=True)
+    with scalarised(recorder, Recorder, 2, 0) as strategy:  # type: ignore[arg-type]
+        assert strategy is recorder
+
+
+# Fronts
+
+
+def test_the_frame_spans_the_feasible_front_and_nothing_else() -> None:
+    """Errors of 20, 15 and 10 % at weights of 1, 2 and 3, whose median is 2; the last is forbidden."""
+    bench = computed(lambda cell: 20.0 - 5 * cell.choices[1] + 3 * cell.choices[0] + cell.choices[2])
+    frame = frame_of(Objective("valid_error, weights", bench, subject_to="weights <= 2.9"), [])
+    assert frame is not None and frame.exact
+    assert frame.utopia == pytest.approx([0.15, 0.5]) and frame.span == pytest.approx([0.05, 0.5])
+    assert frame.volume == pytest.approx(1.1 * 0.1 + 0.1 * 1.0)
+
+
+def test_a_front_of_one_point_has_a_frame() -> None:
+    frame = frame_of(Objective("valid_error, weights", computed()), [])
+    assert frame is not None and frame.span.tolist() == [1.0, 1.0]
+    assert frame.missed(frame.utopia[None] + 0.5) == pytest.approx(1 - 0.6**2 / 1.1**2)
+
+
+def test_where_nothing_is_listed_the_front_is_that_of_the_feasible_trials() -> None:
+    space = sn.ChoiceSpace("wide", {"a": (1, 2, 3), "b": (1, 2, 3)})
+    metrics = {"valid_error": lambda cell: 10.0 + cell.choices[0], "weights": lambda cell: 1.0 + cell.choices[1]}
+    objective = Objective("valid_error, weights", sn.Computed(space, metrics))
+    frame = frame_of(objective, [*vectors([(1.0, 2.0), (2.0, 1.0)]), *vectors([(0.0, 0.0)], feasible=False)])
+    assert frame is not None and not frame.exact and frame.utopia.tolist() == [1.0, 1.0]
+
+
+def test_points_between_the_nadir_and_the_reference_count() -> None:
+    assert hypervolume(np.array([[1.05, 0.0]])) == pytest.approx(0.05 * 1.1)
+
+
+def test_a_curve_knows_no_incumbent_before_the_first_answer() -> None:
+    rows = [(12, 1.0), (200, 5.0), (12, 0.0), (200, 4.0)]
+    trials = [Trial(i, TINY[i], score, score, 0.0, True, epochs, 1.0) for i, (epochs, score) in enumerate(rows)]
+    curve = anytime(Run("mine", 0, trials, 1.0, 1.0, epochs=200))
+    assert curve.score.tolist() == [np.inf, 5.0, 5.0, 4.0]
+    assert curve.best.tolist() == [0, 1, 1, 3]
+
+
+# Tables
 
 
 def test_the_cells_of_a_metric_are_those_that_it_holds_at_all_epochs() -> None:
