@@ -29,7 +29,7 @@ from surrogate_nas.surrogates.storage import Card, load, save
 from surrogate_nas.table import Table, TableFile, write_table
 
 SECONDS = 30
-SPACE = EnumerableChoiceSpace("tiny", {"a": "0123", "b": "0123", "c": "0123"})
+SPACE = EnumerableChoiceSpace("tiny", dict.fromkeys("abc", tuple("0123")))
 Fuzzer = Callable[[np.random.Generator, Path], None]
 """Makes one input in a folder and reads it. A `UserError` refuses it; AssertionError: the answer is wrong."""
 

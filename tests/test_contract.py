@@ -222,7 +222,7 @@ def test_a_file_is_checked_as_what_it_holds(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
         "from surrogate_nas.space import ChoiceSpace\nfrom surrogate_nas.surrogates.ridge import Ridge\n"
-        "SPACE = ChoiceSpace('mine', {'a': '12', 'b': '345'})\nclass Model(Ridge):\n    pass\nnumber = 3\n"
+        "SPACE = ChoiceSpace('mine', {'a': (1, 2), 'b': (3, 4, 5)})\nclass Model(Ridge):\n    pass\nnumber = 3\n"
     )
     assert [len(contract.check(f"{file}:{name}")) for name in ("SPACE", "Model")] == [
         len(spaces.CHECKS), len(surrogates.CHECKS)

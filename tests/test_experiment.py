@@ -215,12 +215,13 @@ def test_the_store_refuses_another_comparison(analog: TableBenchmark, tmp_path: 
         {"objective": "digital_error + 0.03*params"},
         {"objective": "analog_error"},
         {"subject_to": "depth <= 2"},
-        {"budget": 13},
-        {"budget_seconds": 12},
         {"seed": 1},
         {"first_cells": 9},
     ):
         with pytest.raises(UserError, match="results of two are never mixed"):
+            compare(analog, **{**settled, **change})
+    for change in ({"budget": 11}, {"budget_seconds": 12}):
+        with pytest.raises(UserError, match="it can only be raised"):
             compare(analog, **{**settled, **change})
     assert bare(compare(analog, **settled)) == before
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -44,13 +43,15 @@ def learned(bench: TableBenchmark, metric: str, path: Path, *, name: str, finger
     return f"surrogate:{path}"
 
 
-def test_every_name_has_one_opener_and_an_address_that_opens_it_again(small: TableBenchmark, tmp_path: Path) -> None:
+def test_every_name_has_one_opener_and_an_address_that_opens_it_again(
+    small: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = ["fashion", "analog-cifar10", "live:digits", "live:digits/macro", str(small.path)]
     for name in names:
         assert [opener.claims(name) for opener in OPENERS].count(True) == 1
         bench = load(name)
         assert load(bench.address).fingerprint == bench.fingerprint
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert Path(load("small.h5").address).is_absolute()
 
 
@@ -95,10 +96,12 @@ def test_code_that_the_user_names_again_is_opened(snas: Snas, tmp_path: Path) ->
     assert read_comparison(tmp_path / "o", benchmark=bench).strategies == ["random"]
 
 
-def test_a_table_at_a_path_is_compared_and_reported(snas: Snas, tmp_path: Path, small: TableBenchmark) -> None:
+def test_a_table_at_a_path_is_compared_and_reported(
+    snas: Snas, tmp_path: Path, small: TableBenchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = snas("compare", small.path, "--strategies", "random", "--runs", 2, "--budget", 12, "--out", tmp_path / "out")
     assert made.code == 0, made.err
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert snas("report", tmp_path / "out").code == 0
 
 

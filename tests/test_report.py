@@ -201,7 +201,9 @@ HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>$x_{$"""
 
 
 def test_what_a_table_says_is_only_text(tmp_path):
-    table = Table("hostile", "nb201", HOSTILE, HOSTILE, HOSTILE, HOSTILE, "valid_error", Network(), "queries", HOSTILE)
+    table = Table(
+        "hostile", "nb201", HOSTILE, HOSTILE, HOSTILE, HOSTILE, "valid_error", Network(), "queries", banner=HOSTILE
+    )
     fall = np.linspace(90.0, 10.0, 15625)
     table.add(Metric("valid_error", HOSTILE, "search", "error", description=HOSTILE, source=HOSTILE), 12, fall)
     table.add(Metric("test_error", HOSTILE, "final", "error", split=HOSTILE), 12, fall + 1)

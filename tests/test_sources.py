@@ -143,7 +143,7 @@ def test_a_home_of_no_user(monkeypatch: pytest.MonkeyPatch, snas: Snas) -> None:
     monkeypatch.setenv(HOME_VARIABLE, "~nobody-of-this-name/x")
     for command in (("path",), ("benchmarks",), ("data", "fetch", "nb201"), ("query", "nb201-cifar10", "x")):
         ended = snas(*command)
-        assert ended.code == 2 and "there is no such user" in ended.err
+        assert ended.code == 2 and "a user that there is not" in ended.err
         assert len(ended.err.strip().splitlines()) == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from surrogate_nas.benchmarks.installed import Installed
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError
@@ -16,8 +17,9 @@ class Fetched(Opener):
     """The tables of the home folder, and those that can be fetched into it."""
 
     def names(self) -> Iterable[str]:
-        """What is there, and what can be fetched."""
-        return sorted({*nb201.NAMES, *(path.stem for path in (home() / "tables").glob("*.h5"))})
+        """What is there, and what can be fetched; what is installed only keeps its table there."""
+        here = {path.stem for path in (home() / "tables").glob("*.h5")}
+        return sorted({*nb201.NAMES, *here} - {*Installed().names()})
 
     def claims(self, name: str) -> bool:
         """Whether a table of that name is here or can be fetched.
