@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency optimum bench bench-surrogates torture
+.PHONY: help setup check test compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency optimum bench bench-surrogates torture fuzz
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ bench-surrogates: data  ## models against training cells and seconds (long)
 
 torture: data  ## kill long work at random moments, 100 times in each way, and compare what it makes then (hours; goes on)
 	$(BIN)/python analysis/torture.py --kills 100
+
+fuzz: $(SETUP)  ## 20,000 random and damaged inputs for every reader
+	$(BIN)/python analysis/fuzz.py
 
 golden: $(SETUP)  ## rewrite the golden trajectories (after a change that is meant to change them)
 	$(BIN)/python -m tests.golden
