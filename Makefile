@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency optimum bench bench-surrogates torture fuzz
+.PHONY: help setup check test test-slow compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency optimum bench bench-surrogates torture fuzz
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,8 +23,11 @@ check: $(SETUP)  ## style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: $(SETUP)  ## all tests; with SURROGATE_NAS_MIRROR also those on real NAS-Bench-201 data
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --cov --cov-report=term:skip-covered
+test: $(SETUP)  ## all tests but the slow ones; with SURROGATE_NAS_MIRROR also those on real NAS-Bench-201 data
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term:skip-covered
+
+test-slow: $(SETUP)  ## the tests that take long, with SURROGATE_NAS_MIRROR
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m slow
 
 compare: $(SETUP)  ## compare five strategies on the embedded table and write results/compare/report.html
 	$(BIN)/snas compare --runs 10 --budget 150 --workers $(WORKERS) --out results/compare

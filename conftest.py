@@ -9,6 +9,13 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.space import registry
+
+
+@pytest.fixture(autouse=True)
+def own_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spaces that a test opens are forgotten after it."""
+    monkeypatch.setattr(registry, "_opened", dict(registry._opened))
 
 
 @pytest.fixture(scope="session", autouse=True)

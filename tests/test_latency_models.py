@@ -262,6 +262,7 @@ def test_a_damaged_file_of_scores_is_one_line(
         reproduce("latency", folder=tmp_path, runs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_paper_is_redone(real: TableBenchmark, tmp_path: Path) -> None:
     assert len(real.space) == 15625

@@ -16,21 +16,22 @@ from surrogate_nas.papers import predictors, reproduce
 
 def test_the_nas_bench_201_table_stands_beside_the_published_one(fetched: Path, tmp_path: Path) -> None:
     assert fetched
-    result = reproduce("nb201", folder=tmp_path, runs=40)
+    result = reproduce("nb201", folder=tmp_path, runs=10)
     rows = {(row.method, row.dataset): row for row in result.rows}
     random = rows["random search", "CIFAR-10"]
-    assert (random.published, random.published_std, random.runs) == (93.70, 0.36, 40)
+    assert (random.published, random.published_std, random.runs) == (93.70, 0.36, 10)
     assert random.evaluations == pytest.approx(106, abs=3)
-    assert random.ours == pytest.approx(93.75, abs=0.25)
+    assert random.ours == pytest.approx(93.75, abs=0.3)
     assert rows["DARTS V1/V2, ENAS (all-skip cell)", "CIFAR-100"].ours == pytest.approx(15.61, abs=0.01)
     assert rows["optimum", "ImageNet16-120"].ours == pytest.approx(47.3111, abs=1e-4)
-    assert rows["BO (ours)", "CIFAR-10"].runs == 20
+    assert rows["BO (ours)", "CIFAR-10"].runs == 10
     assert rows["BOHB", "CIFAR-10"].ours is None and "not made" in rows["BOHB", "CIFAR-10"].verdict
     assert json.loads((tmp_path / "rows.json").read_text())["rows"][0]["metric"] == "test_accuracy"
     assert "| random search | CIFAR-10 |" in (tmp_path / "table.md").read_text()
     assert (tmp_path / "curves.png").stat().st_size > 20_000
 
 
+@pytest.mark.slow
 def test_the_nats_bench_protocol_searches_on_each_data_set(fetched: Path, tmp_path: Path) -> None:
     assert fetched
     result = reproduce("nats", folder=tmp_path, runs=1)

@@ -394,3 +394,13 @@ def test_several_objectives_show_their_front(tmp_path):
     )
     scores = made.scores("random")
     assert ((0 < scores) & (scores < 1)).all()
+
+
+def test_the_conventions_say_what_strategies_were_given_and_how_they_were_run(tmp_path):
+    made = compare("fashion", ["random"], "valid_loss + 0.1*params, latency@cpu", runs=1, budget=15,
+                   simulated_workers=3)  # fmt: skip
+    text = report(made, tmp_path).text
+    assert "random: made for one objective, run on several by random scalarisation" in text
+    assert "that it reads it: params, latency@cpu" in text and "3 cells are evaluated side by side" in text
+    hidden = compare("fashion", ["random"], "valid_loss + 0.1*params", runs=1, budget=15, hidden=True)
+    assert "for free (params) was withheld from all strategies" in report(hidden, tmp_path).text

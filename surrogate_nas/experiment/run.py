@@ -94,8 +94,9 @@ def execute_run(
         epochs = experiment.objective.epochs
         budget = experiment.budget
         result = Run(
-            name, run, search.trials, seconds, search.strategy_seconds, failure, epochs, budget.cells, budget.seconds
-        )
+            name, run, search.trials, seconds, search.strategy_seconds, failure, epochs, budget.cells, budget.seconds,
+            search.scalarised,
+        )  # fmt: skip
         if not failure and search.trials and not result.answers:
             missing = f"it asked for no cell after the objective's {epochs} epochs, so it has no answer."
             result = replace(result, failure=f"Strategy {name} failed in run {run}: {missing}")
@@ -126,7 +127,7 @@ class _Search:
         self.strategy_seconds = 0.0
         self.ledger = Ledger(experiment.objective)
         self.space = experiment.objective.benchmark.space
-        self.ended = False
+        self.ended = self.scalarised = False
 
     def go(self, strategy: StrategyLike, run: int) -> None:
         experiment = self.experiment
@@ -140,6 +141,7 @@ class _Search:
         seed = strategy_seed(experiment.seed, run)
         cells = first_cells(self.space, min(experiment.first_cells, self.left(0)), experiment.seed, run)
         with make(seed=seed) as plain, scalarised(plain, make, experiment.objective.parts, seed) as made:
+            self.scalarised = isinstance(made, Scalarised)
             try:
                 (self._in_turn if experiment.simulated_workers == 1 else self._side_by_side)(made, cells)
             finally:

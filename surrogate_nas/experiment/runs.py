@@ -41,6 +41,7 @@ class Run:
         epochs: The objective's own; only trials after these can be the answer. None where training plays no part.
         budget_cells: The most evaluations that it might make, or None.
         budget_seconds: The most simulated seconds that it might take, or None.
+        scalarised: Whether the strategy knew one objective only and was run on several by random weights.
     """
 
     strategy: str
@@ -52,6 +53,7 @@ class Run:
     epochs: int | None = None
     budget_cells: int | None = None
     budget_seconds: float | None = None
+    scalarised: bool = False
 
     @property
     def answers(self) -> list[Trial]:

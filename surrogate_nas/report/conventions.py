@@ -31,12 +31,36 @@ def conventions(comparison: Comparison) -> list[str]:
         "they repeat. IQM is the mean of the middle half of the runs.",
         "Final (test) metrics are read for this report alone; no strategy could ask for one.",
     ]
+    items += _told(comparison)
     if objective.constraints:
         items.append("A cell that violates a constraint scores above every feasible one, by how much it violates it.")
     if objective.has_history:
         items.append(
             "Diversity is a cell's largest similarity (0 to 1) to the ten cells of lowest L that the run held when it "
             "first met the cell: the order of evaluation is part of the score."
+        )
+    return items
+
+
+def _told(comparison: Comparison) -> list[str]:
+    """What strategies were given beside trials, and how they were run."""
+    known, hidden = comparison.objective.known, comparison.description["hidden"]
+    items = []
+    if known.terms and hidden:
+        items.append(f"What is known of any cell for free ({', '.join(known.terms)}) was withheld from all strategies.")
+    elif known.terms:
+        items.append(
+            f"Known of any cell for free, to every strategy that declares that it reads it: {', '.join(known.terms)}."
+        )
+    if (workers := comparison.description["simulated_workers"]) > 1:
+        items.append(
+            f"{workers} cells are evaluated side by side on the simulated clock: strategies are asked while others run "
+            "and told in the order of finishing; a budget in seconds is wall time of that clock."
+        )
+    if weighted := [s for s in comparison.strategies if any(run.scalarised for run in comparison.runs_of(s))]:
+        items.append(
+            f"{', '.join(weighted)}: made for one objective, run on several by random scalarisation (the augmented "
+            "Chebyshev norm of ParEGO, with weights drawn anew every ten trials and the history told again)."
         )
     return items
 
