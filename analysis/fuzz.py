@@ -13,20 +13,26 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 
+from surrogate_nas.benchmarks.computed import Computed
+from surrogate_nas.comparison import compare
 from surrogate_nas.errors import UserError
+from surrogate_nas.experiment.store import Store
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
+from surrogate_nas.objective.parser import parse_several
 from surrogate_nas.sources import spreadsheet
 from surrogate_nas.space import EnumerableChoiceSpace, nb201
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, load, save
 from surrogate_nas.table import Table, TableFile, write_table
+from surrogate_nas.trial import Trial
 
 SECONDS = 30
 SPACE = EnumerableChoiceSpace("tiny", dict.fromkeys("abc", tuple("0123")))
@@ -126,7 +132,52 @@ def models(rng: np.random.Generator, folder: Path) -> None:
     assert (load(path).model.predict(nb201()[60:70]).mean == wanted).all()
 
 
-FUZZERS: dict[str, Fuzzer] = {"cells": cells, "rows": rows, "tables": tables, "models": models}
+def expressions(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001 - as all fuzzers
+    """Objectives put together of right and wrong pieces; what is read reads again as what was printed."""
+    pieces = [
+        "valid_error", "valid_loss[3]", "params", "latency@thing", "diversity", "0.1", "1e999", "-2", "*", "*", "+",
+        "+", ",", "(", ")", "[", "]", "<=", ">=", "subject to", "and", " ", "\n", "é", "x" * 500, "@", "12",
+    ]  # fmt: skip
+    begun = ["valid_error", "valid_error + 0.1*params", "valid_error, params", "valid_error subject to params <= 9"]
+    text = str(rng.choice([*begun, ""])) + " ".join(rng.choice(pieces, size=rng.integers(0, 7)))
+    parts = parse_several(text)
+    limits = " and ".join(str(limit) for part in parts for limit in part.constraints)
+    sums = ", ".join(str(replace(part, constraints=())) for part in parts)
+    again = parse_several(sums, limits or None)
+    assert [part.terms for part in again] == [part.terms for part in parts]
+    assert again[0].constraints == tuple(limit for part in parts for limit in part.constraints)
+
+
+@lru_cache(maxsize=1)
+def finished() -> tuple[Path, bytes, list[Trial]]:
+    """The folder of a finished comparison, its one run's file and that run's trials."""
+    folder = Path(tempfile.mkdtemp())
+    bench = Computed(SPACE, {"valid_error": lambda cell: 20.0 + sum(cell.choices)})
+    made = compare(bench, ["evolution"], "valid_error", runs=1, budget=20, folder=folder)
+    return folder, (folder / "runs" / "evolution-0.jsonl").read_bytes(), list(made.runs[0].trials)
+
+
+def runs(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001 - as all fuzzers
+    """A damaged file of a finished run; or two of its lines exchanged, one dropped, one twice."""
+    home, whole, trials = finished()
+    lines, kind = whole.splitlines(keepends=True), rng.integers(6)
+    place, other = (int(i) for i in rng.integers(len(lines), size=2))
+    if kind == 0:
+        lines[place], lines[other] = lines[other], lines[place]
+    elif kind == 1:
+        del lines[place]
+    elif kind == 2:
+        lines.insert(place, lines[other])
+    content = b"".join(lines) if kind < 3 else damaged(whole, rng)
+    (home / "runs" / "evolution-0.jsonl").write_bytes(content)
+    run = Store(home).load("evolution", 0, SPACE)
+    assert run is None or list(run.trials) == trials, "another history was read"
+    assert run is not None or not content.startswith(whole), "a whole run is not read"
+
+
+FUZZERS: dict[str, Fuzzer] = {
+    "cells": cells, "expressions": expressions, "rows": rows, "runs": runs, "tables": tables, "models": models
+}  # fmt: skip
 
 
 def outcome(fuzzer: Fuzzer, seed: list[int], folder: Path) -> str:

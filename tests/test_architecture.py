@@ -193,3 +193,20 @@ def test_every_public_name_opens() -> None:
     assert set(surrogate_nas.__all__) <= set(dir(surrogate_nas))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         surrogate_nas.nothing  # noqa: B018
+
+
+def test_nothing_outside_a_space_s_folder_names_it() -> None:
+    """The front door, the sources and papers that are about it, and the contract's default spaces do."""
+    for path in FILES:
+        if room(path) in ("space", "sources", "papers", "contract"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("surrogate_nas.space"):
+                taken = {node.module, *(name.name for name in node.names)}
+                assert not taken & {"surrogate_nas.space.nb201", "surrogate_nas.space.macro", "nb201", "NB201"}, path
+
+
+def test_files_stay_small() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in FILES}
+    assert sorted(lengths.values())[len(lengths) // 2] <= 150
+    assert not [str(path) for path, length in lengths.items() if length > 400]

@@ -9,7 +9,7 @@ import pytest
 
 from analysis import fuzz
 
-CASES = {"cells": 300, "rows": 300, "tables": 200, "models": 200}
+CASES = {"cells": 300, "expressions": 300, "rows": 300, "runs": 300, "tables": 200, "models": 200}
 
 
 def test_every_fuzzer_is_run_here_too() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ from surrogate_nas.cli.options import (
     WithOption,
     names,
 )
-from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, note, progress_bar, seconds, show_table
+from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, note, note_absent, progress_bar, seconds, show_table
 from surrogate_nas.errors import UserError
 
 
@@ -63,7 +64,17 @@ def compare(
 
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
-    with progress_bar("runs") as progress:
+    with progress_bar("runs") as shown:
+        counts = (0, 0)
+
+        def progress(done: int, total: int) -> None:
+            nonlocal counts
+            counts = done, total
+            shown(done, total)
+
+        def within(strategy: str, run: int, trials: Sequence[Any]) -> None:
+            shown(*counts, f"{strategy}, run {run}: {trials[-1].index + 1} cells")
+
         comparison = run_compare(
             load(bench or default(), with_=with_ or ()),
             names(strategies) or list(STRATEGIES),
@@ -80,6 +91,7 @@ def compare(
             workers=workers,
             folder=out,
             progress=progress,
+            callback=within,
         )
     failures = comparison.failures
     if comparison.strategies:
@@ -116,6 +128,7 @@ def _finish(folder: Path, json: bool, bench: str | None) -> None:
     heads = ("strategy", "runs", "mean score", "std", "iqm", "mean regret", "evaluations", "real seconds")
     spare = ("real seconds", "evaluations", "std")
     emit(content, json, lambda: show_table(heads, _rows(content["strategies"]), title=title, spare=spare))
+    note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
     if banner := comparison.objective.benchmark.banner:
         note(banner)
     note(f"Report: {page}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -70,6 +70,17 @@ def seconds(value: float) -> str:
         value: The seconds.
     """
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def note_absent(benchmark: str, finals: Sequence[Mapping[str, float | None]]) -> None:
+    """Say once which final metrics a benchmark lacks for found cells; a dash or null stands in their place.
+
+    Args:
+        benchmark: Its name.
+        finals: Those of every found cell, by name.
+    """
+    if absent := sorted({name for final in finals for name, value in final.items() if value is None}):
+        note(f"{benchmark} does not hold {', '.join(absent)} for every found cell: a dash stands in place of it.")
 
 
 def show_table(

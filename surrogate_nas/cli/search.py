@@ -22,7 +22,7 @@ from surrogate_nas.cli.options import (
     TargetOption,
     WithOption,
 )
-from surrogate_nas.cli.output import NO_CELL, JsonOption, Progress, emit, progress_bar, seconds, show_table
+from surrogate_nas.cli.output import NO_CELL, JsonOption, Progress, emit, note_absent, progress_bar, seconds, show_table
 
 if TYPE_CHECKING:
     from surrogate_nas.experiment.store import Run
@@ -70,6 +70,7 @@ def search(
     content = _content(run, bound)
     rows = _rows(run, bound, content)
     emit(content, json, lambda: show_table(("", strategy), rows, title=f"{bench}: {bound}"))
+    note_absent(bench, [content["best"]["final"]])
 
 
 class _Counted:
@@ -112,7 +113,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
         "cost_unit": bound.benchmark.cost,
         "simulated_seconds": run.simulated_seconds,
         "real_seconds": run.real_seconds,
-        "regret": None if optimum is None or not best.feasible else best.score - optimum,
+        "regret": None if optimum is None or not best.feasible or bound.parts > 1 else best.score - optimum,
         "objective": bound.describe(),
     }
 

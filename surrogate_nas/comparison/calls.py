@@ -9,7 +9,7 @@ from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, load, reopen
 from surrogate_nas.comparison.comparison import Comparison
 from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import FIRST_CELLS, Budget, Experiment, Progress
+from surrogate_nas.experiment.experiment import FIRST_CELLS, Budget, Experiment, Progress, Within
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS
 from surrogate_nas.experiment.run import Watch, execute_run
 from surrogate_nas.experiment.store import Run, Store, provenance
@@ -111,6 +111,7 @@ def compare(
     workers: int = 1,
     folder: str | Path | None = None,
     progress: Progress | None = None,
+    callback: Within | None = None,
 ) -> Comparison:
     """Compare strategies under one objective, resuming what a folder already holds.
 
@@ -132,6 +133,7 @@ def compare(
         folder: Where results are stored; None keeps them in memory. Given again with more strategies, runs or a larger
             budget, only what is missing is made.
         progress: Called with (runs done, runs in all).
+        callback: Called with (strategy, run, new trials) after each evaluation, where there is one worker.
 
     Raises:
         UserError: Anything about the input is wrong; the message says what would be right.
@@ -141,7 +143,9 @@ def compare(
         bound, strategies, runs, Budget(budget, budget_seconds), seed, first_cells, call_limit_seconds,
         simulated_workers, hidden, target,
     )  # fmt: skip
-    made = experiment.execute(folder=None if folder is None else Path(folder), workers=workers, progress=progress)
+    made = experiment.execute(
+        folder=None if folder is None else Path(folder), workers=workers, progress=progress, within=callback
+    )
     return Comparison(bound, experiment.describe() | {"provenance": provenance()}, made)
 
 

@@ -23,10 +23,12 @@ from surrogate_nas.experiment.runs import OtherHistoryError, Run
 from surrogate_nas.experiment.store import Store
 from surrogate_nas.objective import Objective
 from surrogate_nas.strategies import StrategyLike, label
+from surrogate_nas.trial import Trial
 
 FIRST_CELLS = 10
 
 Progress = Callable[[int, int], None]
+Within = Callable[[str, int, Sequence[Trial]], None]
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ class Experiment:
         workers: int = 1,
         engine: str = "processes",
         progress: Progress | None = None,
+        within: Within | None = None,
     ) -> list[Run]:
         """Make every run that the folder does not hold yet, and return all of them.
 
@@ -138,6 +141,7 @@ class Experiment:
             workers: How many runs at once; the results do not depend on it.
             engine: Where they are made: a key of `surrogate_nas.engine.ENGINES`.
             progress: Called with (runs done, runs in all).
+            within: Called with (strategy, run, new trials) after each evaluation, where one worker makes the runs here.
 
         Returns:
             By strategy, then by run. A run whose strategy failed, or whose worker was killed, carries `Run.failure`.
@@ -160,7 +164,9 @@ class Experiment:
             ]
             if progress:
                 progress(len(done), len(jobs))
-            for outcome in run_jobs(partial(_execute, self, store), todo, workers=workers, engine=engine):
+            for outcome in run_jobs(
+                partial(_execute, self, store, within if workers == 1 else None), todo, workers=workers, engine=engine
+            ):
                 name, run = label(outcome.job[0]), outcome.job[1]
                 lost = f"Strategy {name} failed in run {run}: {outcome.failure}."
                 done[name, run] = Run(name, run, [], 0.0, 0.0, lost) if outcome.failure else outcome.result
@@ -188,13 +194,16 @@ class Experiment:
         return (run.budget_cells, run.budget_seconds) == (self.budget.cells, self.budget.seconds)
 
 
-def _execute(experiment: Experiment, store: Store | None, job: tuple[StrategyLike, int, bool]) -> Run:
+def _execute(
+    experiment: Experiment, store: Store | None, within: Within | None, job: tuple[StrategyLike, int, bool]
+) -> Run:
     """Make a run; one whose budget was raised goes on, or starts anew where it now goes another way."""
     strategy, run, was_ended = job
+    watch = None if within is None else partial(within, label(strategy), run)
     try:
-        return execute_run(experiment, strategy, run, store)
+        return execute_run(experiment, strategy, run, store, watch)
     except OtherHistoryError:
         if store is None or not was_ended:
             raise
         store.discard(label(strategy), run)
-        return execute_run(experiment, strategy, run, store)
+        return execute_run(experiment, strategy, run, store, watch)
