@@ -289,7 +289,10 @@ def test_functional_twins_share_a_card(tmp_path):
         for i, text in enumerate(twins)
     ]
     objective = sn.Objective("digital_error", sn.load("analog-cifar10"))
-    description = {"strategies": ["s"], "runs": 1, "first_cells": 0, "seed": 0, "budget": {"cells": 2, "seconds": None}}
+    description = {
+        "strategies": ["s"], "runs": 1, "first_cells": 0, "seed": 0, "budget": {"cells": 2, "seconds": None},
+        "hidden": False, "simulated_workers": 1,
+    }  # fmt: skip
     made = Comparison(objective, description, [Run("s", 0, trials, 1.0, 0.5)])
     (found,) = best_cells(made, 5)
     assert str(found.trial.cell) == twins[0] and [str(twin.cell) for twin in found.twins] == twins[1:]
