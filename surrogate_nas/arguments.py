@@ -62,6 +62,7 @@ _RULES: dict[str, tuple[Callable[[object], object], str]] = {
     "Path": (_exactly(PathLike, str), "a path"),
     "Progress": (_function, "a function"),
     "Watch": (_function, "a function"),
+    "Within": (_function, "a function"),
 }
 _ALIASES = {"Seed": ("int", "mean")}
 _RULES["mean"] = (_mean, "'mean'")

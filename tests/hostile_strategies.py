@@ -167,7 +167,7 @@ class PatchesItsHost(Quiet):
     """Sends what no host sends."""
 
     def ask(self, n):
-        host._send = lambda connection, content: os.write(connection, b"\x05" + bytes(7) + b"[nul]")
+        host._sent = lambda connection, content: os.write(connection, b"\x05" + bytes(7) + b"[nul]")
         return super().ask(n)
 
 
@@ -180,7 +180,7 @@ class SendsAForeignText(Quiet):
 class SendsADeepText(Quiet):
     def ask(self, n):
         deep = b'{"answer":' + b"[" * 100_000
-        host._send = lambda connection, content: os.write(connection, len(deep).to_bytes(8, "little") + deep)
+        host._sent = lambda connection, content: os.write(connection, len(deep).to_bytes(8, "little") + deep)
         return super().ask(n)
 
 

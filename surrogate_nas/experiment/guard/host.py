@@ -107,10 +107,12 @@ def serve(connection: int, commands: Commands, file: Callable[[], str]) -> None:
             body = encode({"failure": str(failure), "trace": failure.trace}).encode()
         if getpid() != owner:
             leave(0)  # a copy that the stranger forked came back here
-        _send(connection, HEAD.pack(len(body)) + body)
+        if not _sent(connection, HEAD.pack(len(body)) + body):
+            return
 
 
 def _received(connection: int) -> bytes | None:
+    """The next message; None where nobody sends any more."""
     head = _read(connection, HEAD.size)
     return None if head is None else _read(connection, HEAD.unpack(head)[0])
 
@@ -118,17 +120,25 @@ def _received(connection: int) -> bytes | None:
 def _read(connection: int, length: int) -> bytes | None:
     parts = bytearray()
     while len(parts) < length:
-        part = read(connection, length - len(parts))
+        try:
+            part = read(connection, length - len(parts))
+        except ConnectionError:
+            return None
         if not part:
             return None
         parts += part
     return bytes(parts)
 
 
-def _send(connection: int, content: bytes) -> None:
+def _sent(connection: int, content: bytes) -> bool:
+    """Send an answer; False where nobody reads any more."""
     view = memoryview(content)
-    while view:
-        view = view[write(connection, view) :]
+    try:
+        while view:
+            view = view[write(connection, view) :]
+    except ConnectionError:
+        return False
+    return True
 
 
 class _Guest:
