@@ -29,12 +29,9 @@ def paper(
     folder = out or Path("results") / f"paper-{name}"
     with progress_bar("runs") as progress:
         result = reproduce(name, runs=runs, workers=workers, folder=folder, progress=progress)
-    rows = [
-        (r.method, r.dataset, r.metric, r.published_text, r.ours_text, r.evaluations, r.runs, r.verdict)
-        for r in result.rows
-    ]
-    heads = ("method", "data set", "metric", "published", "ours", "cells", "runs", "verdict")
-    emit(result.to_json(), json, lambda: show_table(heads, rows, title=result.title, spare=("cells", "runs")))
+    heads, rows = (result.summary.heads, result.summary.rows) if result.summary else result.shown
+    spare = ("cells", "runs", "seconds", "ceiling")
+    emit(result.to_json(), json, lambda: show_table(heads, rows, title=result.title, spare=spare))
     for line in result.notes:
         note(line)
     note(f"Table and picture: {folder}")

@@ -24,6 +24,8 @@ class Row:
         verdict: Agreement and what differs, in words.
         mark: How sure the published number is: C read in print, I read off an image, D computed from the data,
             ? quoted without confirmation.
+        ceiling: What one training seed reaches against another in the same cells, or None where seeds are not held.
+        seconds: What it costs to know of one cell, on average, in the benchmark's seconds, or None.
     """
 
     method: str
@@ -37,6 +39,8 @@ class Row:
     runs: int | None = None
     verdict: str = ""
     mark: str = ""
+    ceiling: float | None = None
+    seconds: float | None = None
 
     @property
     def published_text(self) -> str:
@@ -50,11 +54,32 @@ class Row:
         return _with_std(self.ours, self.ours_std)
 
 
+_NOTHING = "–"
+_OPTIONAL = ("ceiling", "seconds")
+
+
 def _with_std(mean: float | None, std: float | None) -> str:
     if mean is None:
-        return "–"
+        return _NOTHING
     digits = 3 if abs(mean) <= 1 else 2
     return f"{mean:.{digits}f}" + (f" ± {std:.{digits}f}" if std is not None else "")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A short table that stands before the rows, and in their place where there are too many to read.
+
+    Attributes:
+        heads: The headings.
+        rows: The cells, as texts.
+    """
+
+    heads: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+    def to_json(self) -> list[dict[str, str]]:
+        """A JSON object a row."""
+        return [dict(zip(self.heads, row, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -66,12 +91,14 @@ class PaperResult:
         rows: The table.
         seconds: How long it took.
         notes: What a reader must know.
+        summary: What a terminal shows in place of the rows, or None to show them.
     """
 
     title: str
     rows: Sequence[Row]
     seconds: float
     notes: Sequence[str] = field(default_factory=list)
+    summary: Summary | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The table as ``snas paper --json`` prints it."""
@@ -80,17 +107,37 @@ class PaperResult:
             "rows": [asdict(row) for row in self.rows],
             "seconds": self.seconds,
             "notes": list(self.notes),
+            **({"summary": self.summary.to_json()} if self.summary else {}),
         }
 
+    @property
+    def shown(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+        """Headings and cells of the whole table; what no row has is left out."""
+        columns: list[tuple[str, list[object]]] = [
+            ("method", [r.method for r in self.rows]),
+            ("data set", [r.dataset for r in self.rows]),
+            ("metric", [r.metric for r in self.rows]),
+            ("published", [r.published_text for r in self.rows]),
+            ("ours", [r.ours_text for r in self.rows]),
+            ("ceiling", [_with_std(r.ceiling, None) for r in self.rows]),
+            ("cells", [None if r.evaluations is None else round(r.evaluations, 1) for r in self.rows]),
+            ("runs", [r.runs for r in self.rows]),
+            ("seconds", [None if r.seconds is None else round(r.seconds, 1) for r in self.rows]),
+            ("verdict", [r.verdict for r in self.rows]),
+        ]
+        held = [column for column in columns if column[0] not in _OPTIONAL or {*column[1]} - {None, _NOTHING}]
+        heads, cells = zip(*held, strict=True)
+        return heads, list(zip(*cells, strict=True))
+
     def to_markdown(self) -> str:
-        """The table for a README."""
-        heads = ("method", "data set", "metric", "published", "ours", "cells", "runs", "verdict")
-        lines = [f"# {self.title}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-        for r in self.rows:
-            cells = "–" if r.evaluations is None else f"{r.evaluations:.1f}"
-            runs = "–" if r.runs is None else str(r.runs)
-            parts = (r.method, r.dataset, r.metric, r.published_text, r.ours_text, cells, runs, r.verdict)
-            lines.append(f"| {' | '.join(parts)} |")
-        return (
-            "\n".join([*lines, "", *(f"- {note}" for note in self.notes), "", f"{self.seconds:.0f} s in all."]) + "\n"
-        )
+        """The tables for a README, and the notes."""
+        lines = [f"# {self.title}", ""]
+        if self.summary is not None:
+            lines += [*_markdown(self.summary.heads, self.summary.rows), ""]
+        lines += [*_markdown(*self.shown), "", *(f"- {note}" for note in self.notes), ""]
+        return "\n".join([*lines, f"{self.seconds:.0f} s in all."]) + "\n"
+
+
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    return lines + [f"| {' | '.join(_NOTHING if cell is None else str(cell) for cell in row)} |" for row in rows]

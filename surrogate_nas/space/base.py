@@ -88,12 +88,15 @@ class Space(ABC):
         size: How many cells there are; infinite where that is not known.
         encodings: How a model may see cells, by name; every column follows from the cell alone.
         analytic: Metrics that need no measurement: sizes, structure.
+        complexity: The one of them that counts a cell's operations with weights, within equal values of which rankings
+            are compared; empty where there is none.
     """
 
     name: str
     size: float = math.inf
     encodings: ClassVar[Mapping[str, Encoding]] = {}
     analytic: ClassVar[Analytic] = {}
+    complexity: ClassVar[str] = ""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Cell:

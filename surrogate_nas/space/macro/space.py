@@ -33,6 +33,7 @@ class Macro(EnumerableChoiceSpace):
     options = (LAYERS, CHANNELS)
     cell_name = "conv_stack"
     analytic: ClassVar[Analytic] = ANALYTIC
+    complexity = "layers"
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002
         """The network of a stack, with fresh weights.

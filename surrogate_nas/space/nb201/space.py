@@ -57,6 +57,7 @@ class NB201(EnumerableChoiceSpace):
     options = (OPERATIONS,) * len(EDGES)
     further_encodings: ClassVar[Mapping[str, Encoding]] = ENCODINGS
     analytic: ClassVar[Analytic] = ANALYTIC
+    complexity = "convolutions"
     drawing_size = (4.0, 2.0)
 
     def _order(self) -> list[tuple[int, ...]]:
