@@ -20,7 +20,7 @@ from surrogate_nas.sources.catalogue import SOURCES, source_named
 
 __all__ = [
     "OPENERS", "TABLE_SUFFIX", "Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available",
-    "default", "load", "reopen", "reserved",
+    "default", "load", "reopen", "reserved", "tables",
 ]  # fmt: skip
 
 OPENERS: tuple[Opener, ...] = (Installed(), Live(), Learned(), File(), Fetched())
@@ -93,3 +93,9 @@ def known() -> list[str]:
 def available() -> list[dict[str, Any]]:
     """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to get it."""
     return [entry for opener in OPENERS for entry in opener.describe()]
+
+
+def tables() -> list[dict[str, Any]]:
+    """Of `available` those that have whole columns, each name once; what is not here says how to get it."""
+    entries = [entry for opener in OPENERS if opener.has_tables for entry in opener.describe()]
+    return list({entry["name"]: entry for entry in entries}.values())

@@ -17,6 +17,8 @@ from surrogate_nas.sources.catalogue import SOURCES, how_to_get, source_named, s
 class Fetched(Opener):
     """The tables of the home folder, and those that can be fetched into it."""
 
+    has_tables = True
+
     def names(self) -> Iterable[str]:
         """What is there, and what can be fetched; what is installed only keeps its table there."""
         here = {path.stem for path in (home() / "tables").glob("*.h5")}

@@ -24,6 +24,8 @@ FASHION = "fashion"
 class Installed(Opener):
     """The shipped table, and those of installed packages, each assembled on first use."""
 
+    has_tables = True
+
     def names(self) -> Iterable[str]:
         """All of them."""
         sources = [source for source in map(source_named, SOURCES) if source.PACKAGE]

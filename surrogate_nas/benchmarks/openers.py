@@ -17,9 +17,11 @@ class Opener(ABC):
 
     Attributes:
         shape: How its names read, such as ``live:TASK``; empty where `names` lists them all.
+        has_tables: Whether what it lists has whole columns.
     """
 
     shape: ClassVar[str] = ""
+    has_tables: ClassVar[bool] = False
 
     @abstractmethod
     def claims(self, name: str) -> bool:

@@ -1,66 +1,183 @@
-"""Which loss should drive a search? For every table and candidate L, how well L ranks what one finally wants.
+"""Which loss should drive a search? For every table that is here and every candidate L, how well L ranks what one wants.
 
-For each loss or error that a search may see, after each run held: Kendall's τ with the final test error over the space,
-over its better half and over its best quarter (by test error), and the test accuracy of the cell that it likes best.
+A candidate's τ with the goal (`surrogate_nas.papers.candidates`) over the space, its better half, its best quarter, and
+among cells with equally many operations with weights; what the cell that it likes best finally has; what it costs to
+know; and beside every τ its ceiling, how well one training seed ranks the same cells as another does.
 """
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import kendalltau
 
-from surrogate_nas.benchmarks import Benchmark, load
+from surrogate_nas.benchmarks import Benchmark, load, tables
+from surrogate_nas.engine import raise_lost, run_jobs
+from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Progress
-from surrogate_nas.papers.pictures import draw_losses
+from surrogate_nas.papers.advice import Finding, advice, summary
+from surrogate_nas.papers.candidates import Candidate, Goal, candidates_of, goal_of
+from surrogate_nas.papers.maps import draw_losses
+from surrogate_nas.papers.ranks import MEASURES, Values, agreement, ceiling
 from surrogate_nas.papers.rows import PaperResult, Row
-from surrogate_nas.papers.search import DATA_SETS
 
-_SHARES = {"kendall": 1.0, "kendall_best_half": 0.5, "kendall_best_quarter": 0.25}
+_FINAL = "a final metric: a search may see it only where a study declares so"
+_SEED = ", one seed"
 
 
 def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:  # noqa: ARG001
-    """Rank every candidate loss of every table by how well it orders the final test error.
+    """Rank every candidate loss of every table by how well it orders what one finally wants.
 
     Args:
-        runs: Without meaning here: the whole table is read once.
-        workers: Without meaning here.
+        runs: Without meaning here: whole tables are read once.
+        workers: Processes.
         folder: Where the picture goes.
         progress: Called with (tables done, tables in all).
+
+    Raises:
+        UserError: No table is here, or the folder cannot be written.
     """
     started = time.perf_counter()
-    rows: list[Row] = []
-    for done, (dataset, name) in enumerate(DATA_SETS.items()):
-        rows += _rows(dataset, load(name))
+    entries = tables()
+    here = [entry["name"] for entry in entries if entry["available"]]
+    studied: dict[str, Study] = {}
+    lost = []
+    for outcome in run_jobs(study, here, workers=workers):
+        if outcome.failure:
+            lost.append(outcome)
+        else:
+            studied[outcome.job] = outcome.result
         if progress:
-            progress(done + 1, len(DATA_SETS))
-    draw_losses(rows, folder / "losses.png")
-    notes = [
-        "τ is Kendall's, with the test error after 200 epochs (mean of seeds); 1 means the same order.",
-        "Halves and quarters are the best by test error. Over-confident networks spoil the validation loss.",
-        "The public extracts hold losses after 200 epochs for CIFAR-10 only.",
+            progress(len(studied) + len(lost), len(here))
+    raise_lost(lost)
+    studies = [studied[name] for name in here if studied[name].findings]
+    rows = [row for made in studies for finding in made.findings for row in _rows(finding)]
+    findings = [finding for made in studies for finding in made.findings]
+    draw_losses(findings, folder / "losses.png")
+    notes = [*advice(findings), *_notes(), *(made.problem for made in studied.values() if made.problem)]
+    notes += [f"Not here: {entry['name']} ({entry['title']})." for entry in entries if not entry["available"]]
+    return PaperResult(
+        "Which loss should drive a search?", rows, time.perf_counter() - started, notes, summary(findings)
+    )
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was found on one table.
+
+    Attributes:
+        findings: One a candidate.
+        problem: Why there are none, or empty.
+    """
+
+    findings: tuple[Finding, ...]
+    problem: str = ""
+
+
+def study(name: str) -> Study:
+    """Try every candidate loss of a table.
+
+    Args:
+        name: The benchmark.
+    """
+    try:
+        bench = load(name)
+        goal = goal_of(bench)
+        found = tuple(_findings(bench, goal))
+    except UserError as error:
+        return Study((), f"{name}: {error}")
+    return Study(found, "" if found else f"{name} holds one measure only, so there is nothing to compare.")
+
+
+def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
+    groups = bench.column(bench.space.complexity) if bench.space.complexity else None
+    candidates = list(candidates_of(bench, goal))
+    usual = _usual_ceiling(bench, goal, candidates, groups)
+    for candidate in candidates:
+        own = ceiling(candidate.seeds, goal.values, groups)
+        yield _finding(bench, goal, candidate, "", [candidate.values], own or usual, groups)
+        if candidate.seeds:
+            yield _finding(bench, goal, candidate, _SEED, list(candidate.seeds), own, groups)
+
+
+def _usual_ceiling(
+    bench: Benchmark, goal: Goal, candidates: list[Candidate], groups: Values | None
+) -> dict[str, float]:
+    """That of the goal, else of the costliest candidate of the goal's own measure, for losses without seeds."""
+    seeds = [bench.column(*goal.question, seed) for seed in bench.seeds(goal.question)]
+    if len(seeds) < 2:
+        alike = [c for c in candidates if len(c.seeds) > 1 and c.family.endswith(goal.measure)]
+        seeds = list(max(alike, key=lambda c: c.share).seeds) if alike else []
+    return ceiling(seeds, goal.values, groups)
+
+
+def _finding(
+    bench: Benchmark, goal: Goal, candidate: Candidate, end: str, columns: list[Values], limit: dict[str, float],
+    groups: Values | None,
+) -> Finding:  # fmt: skip
+    each = [agreement(values, goal.values, goal.values, groups) for values in columns]
+    chosen = np.array([_of_best(values, goal.values) for values in columns])
+    ranked = goal.values[np.isfinite(goal.values)]
+    return Finding(
+        table=bench.name,
+        goal=goal.title,
+        measure=goal.measure,
+        candidate=f"{candidate.name}{end}",
+        family=f"{candidate.family}{end}",
+        final=candidate.final,
+        seeds=len(columns) if end else None,
+        taus={measure: float(np.mean([one[measure] for one in each])) for measure in MEASURES},
+        spread={measure: _spread([one[measure] for one in each]) for measure in MEASURES},
+        ceiling=limit,
+        of_best=goal.shown(float(chosen.mean())),
+        of_best_spread=_spread(chosen.tolist()),
+        optimum=goal.shown(float(ranked.min())),
+        better=float(np.mean([(ranked < value).mean() for value in chosen])),
+        seconds=candidate.seconds,
+        share=candidate.share,
+    )
+
+
+def _spread(values: list[float]) -> float | None:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def _of_best(values: Values, goal: Values) -> float:
+    """What the cell with the smallest value has; the mean over cells that share it."""
+    held = np.isfinite(values) & np.isfinite(goal)
+    return float(goal[held & (values == values[held].min())].mean())
+
+
+def _rows(finding: Finding) -> Iterator[Row]:
+    declared = _FINAL if finding.final else ""
+    for measure in MEASURES:
+        tau = finding.taus[measure]
+        if math.isfinite(tau):
+            yield Row(
+                finding.candidate, finding.table, measure, ours=tau, ours_std=finding.spread[measure],
+                runs=finding.seeds, mark="D", verdict=declared or f"with {finding.goal}",
+                ceiling=finding.ceiling.get(measure), seconds=finding.seconds,
+            )  # fmt: skip
+    short = finding.of_best - finding.optimum
+    yield Row(
+        finding.candidate, finding.table, f"{finding.goal}_of_best", ours=finding.of_best,
+        ours_std=finding.of_best_spread, runs=finding.seeds, mark="D", seconds=finding.seconds,
+        verdict=f"{short:+.3g} from the best, {finding.optimum:.4g}; {finding.better:.2%} of cells are better",
+    )  # fmt: skip
+
+
+def _notes() -> list[str]:
+    return [
+        "τ is Kendall's, with the goal; 1 means the same order. Halves and quarters are the best by the goal. Equal "
+        "complexity: the mean τ among cells with equally many operations with weights, weighted by pairs of cells.",
+        "The ceiling is the τ of one training seed with another, in the same cells: that of the loss itself where its "
+        "seeds are held, else that of the goal's measure; none where no seeds are held.",
+        "What its best cell has is the mean over all cells that share the smallest value. Seconds: the training run "
+        "and, but for what training itself tells, one validation pass; the mean over cells.",
+        "TSE sums training losses over epochs, TSE-E those of the last two, TSE-EMA is their moving average (0.1 of "
+        "it and 0.9 of the new one).",
     ]
-    return PaperResult("Which loss should drive a search?", rows, time.perf_counter() - started, notes)
-
-
-def _rows(dataset: str, bench: Benchmark) -> list[Row]:
-    test = bench.column("test_error", 200)
-    order = np.argsort(test, kind="stable")
-    rows = []
-    for metric in bench.metrics:
-        if metric.kind != "search" or metric.quantity not in ("error", "loss"):
-            continue
-        for epochs in metric.epochs:
-            values = bench.column(metric.name, epochs)
-            method = f"{metric.name}[{epochs}]"
-            for label, share in _SHARES.items():
-                best = order[: round(len(order) * share)]
-                tau = float(kendalltau(values[best], test[best]).statistic)
-                rows.append(Row(method, dataset, label, ours=tau, verdict="over the table", mark="D"))
-            found = 100.0 - float(test[int(values.argmin())])
-            optimum = 100.0 - float(test.min())
-            verdict = f"{found - optimum:+.2f} from the best test accuracy {optimum:.2f}"
-            rows.append(Row(method, dataset, "test_accuracy_of_best", ours=found, verdict=verdict, mark="D"))
-    return rows

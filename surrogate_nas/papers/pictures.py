@@ -14,7 +14,8 @@ from surrogate_nas.experiment.store import Run
 from surrogate_nas.files import replacing
 from surrogate_nas.papers.rows import Row
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Of Okabe & Ito, without the yellow."""
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 
 
@@ -30,7 +31,7 @@ def draw_test_curves(runs: Mapping[str, Sequence[Run]], path: Path, seconds: flo
     grid = np.linspace(seconds / 100, seconds, 200)
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for (name, made), colour, style in zip(runs.items(), _COLOURS, _STYLES, strict=False):
+    for (name, made), colour, style in zip(runs.items(), COLOURS, _STYLES, strict=False):
         curves = []
         for run in made:
             history = anytime(run)
@@ -48,32 +49,7 @@ def draw_test_curves(runs: Mapping[str, Sequence[Run]], path: Path, seconds: flo
     axes.annotate("optimum of the table", (seconds, float(test.max())), ha="right", va="bottom", fontsize=8)
     axes.legend(loc="lower right")
     axes.grid(alpha=0.3)
-    _save(figure, path)
-
-
-def draw_losses(rows: Sequence[Row], path: Path) -> None:
-    """Kendall's τ of every candidate loss with the final test error, by data set.
-
-    Args:
-        rows: The rows of the paper on losses.
-        path: The PNG.
-    """
-    names = list(dict.fromkeys((row.dataset, row.method) for row in rows))
-    shares = [metric for metric in dict.fromkeys(row.metric for row in rows) if metric.startswith("kendall")]
-    value = {(row.dataset, row.method, row.metric): row.ours or 0.0 for row in rows}
-    places = np.arange(len(names))[::-1]
-    figure = Figure(figsize=(8, 0.75 * len(names) + 1.5), layout="constrained")
-    axes = figure.add_subplot()
-    for i, (share, colour) in enumerate(zip(shares, _COLOURS, strict=False)):
-        taus = [value[dataset, method, share] for dataset, method in names]
-        bars = axes.barh(places + (1 - i) * 0.27, taus, height=0.25, color=colour, label=_share_text(share))
-        axes.bar_label(bars, fmt="%.3f", fontsize=7, padding=2)
-    axes.set_yticks(places, [f"{method}\n{dataset}" for dataset, method in names])
-    axes.set(xlim=(0, 1), xlabel="Kendall's τ with the test error after 200 epochs",
-             title="Which loss ranks cells as the final test does?")  # fmt: skip
-    axes.legend(loc="lower right", fontsize=8)
-    axes.grid(axis="x", alpha=0.3)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_predictors(rows: Sequence[Row], path: Path) -> None:
@@ -109,7 +85,7 @@ def draw_predictors(rows: Sequence[Row], path: Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right", fontsize=7)
     figure.supylabel("Kendall's τ with the test error of all cells")
-    _save(figure, path)
+    save(figure, path)
 
 
 _LARGEST_SIZE = 2000
@@ -134,7 +110,7 @@ def draw_latency(rows: Sequence[Row], path: Path, devices: Sequence[str], mean: 
     names = [*devices, mean]
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.7, 1))
-    for i, (method, colour) in enumerate(zip(shown, _COLOURS, strict=False)):
+    for i, (method, colour) in enumerate(zip(shown, COLOURS, strict=False)):
         heights = [value[method, device] or 0.0 for device in names]
         left.bar(np.arange(len(names)) + (i - 2) * 0.16, heights, width=0.15, color=colour, label=method)
     left.set_xticks(np.arange(len(names)), [name.replace("mean of", "mean of\n") for name in names], fontsize=8)
@@ -142,22 +118,24 @@ def draw_latency(rows: Sequence[Row], path: Path, devices: Sequence[str], mean: 
     left.legend(loc="upper center", ncols=5, fontsize=8)
     left.grid(axis="y", alpha=0.3)
     sizes = [10, 20, 50, 100, 300, 900]
-    for end, colour in (("", _COLOURS[3]), (", whole space", _COLOURS[5])):
+    for end, colour in (("", COLOURS[3]), (", whole space", COLOURS[5])):
         found = [value[f"ours, {size} cells{end}", mean] or 0.0 for size in sizes]
         right.plot(sizes, found, "o-", color=colour, label=f"ours{end or ', HELP’s test cells'}")
-    right.plot(10, value["HELP, 10 cells", mean], "s", color=_COLOURS[2], label="HELP")
-    right.plot(900, value["BRP-NAS, 900 cells", mean], "D", color=_COLOURS[1], label="BRP-NAS")
-    right.axhline(value["FLOPs", mean] or 0.0, color=_COLOURS[0], linestyle="--", label="FLOPs")
+    right.plot(10, value["HELP, 10 cells", mean], "s", color=COLOURS[2], label="HELP")
+    right.plot(900, value["BRP-NAS, 900 cells", mean], "D", color=COLOURS[1], label="BRP-NAS")
+    right.axhline(value["FLOPs", mean] or 0.0, color=COLOURS[0], linestyle="--", label="FLOPs")
     right.set(xscale="log", xlabel="cells measured on the new device", title=f"{mean[0].upper()}{mean[1:]}")
     right.legend(loc="center right", fontsize=8)
     right.grid(alpha=0.3)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _share_text(metric: str) -> str:
-    return {"kendall": "all cells", "kendall_best_half": "best half"}.get(metric, "best quarter")
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all.
 
-
-def _save(figure: Figure, path: Path) -> None:
+    Args:
+        figure: The figure.
+        path: The PNG.
+    """
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

@@ -1,0 +1,185 @@
+"""What a table lets one search on, and what one finally wants of it: found by what its metrics are, not by their names.
+
+The goal is the test measure that belongs to the table's default objective; where only a loss belongs to it and an error
+or a quality is there, that. A candidate is every other loss, error and quality, after every run that is held; its
+mean over seeds and, where they are held, single seeds; and of a training loss with a curve three sums (Ru et al.,
+"Speedy Performance Estimation for Neural Architecture Search", NeurIPS 2021): TSE over all epochs so far, TSE-E over the
+last two of them, and TSE-EMA, the moving average of their published code, 0.1 of it and 0.9 of the new loss.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from surrogate_nas.benchmarks import Benchmark, Question
+from surrogate_nas.metrics import Metric
+from surrogate_nas.objective import Objective
+from surrogate_nas.papers.ranks import Values
+
+_LAST_EPOCHS = 2
+_OF_NEW = 0.9
+_SPLIT = re.compile(r"^(train|valid|test)_")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What one finally wants.
+
+    Attributes:
+        metric: The metric.
+        question: With its epochs.
+        values: Smaller is better, shape ``(n,)``.
+    """
+
+    metric: Metric
+    question: Question
+    values: Values
+
+    @property
+    def measure(self) -> str:
+        """What is measured, whatever the split: ``error``, ``ssim`` …"""
+        return measure_of(self.metric.name)
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether it is an error in %, which is shown as an accuracy."""
+        return self.metric.quantity == "error" and self.metric.unit == "%"
+
+    @property
+    def title(self) -> str:
+        """The metric as rows show it."""
+        return self.metric.name.replace("error", "accuracy") if self.is_accuracy else self.metric.name
+
+    def shown(self, value: float) -> float:
+        """A value as rows show it: an accuracy, a quality, or a loss.
+
+        Args:
+            value: One of `values`.
+        """
+        if self.is_accuracy:
+            return 100.0 - value
+        return -value if self.metric.larger_is_better else value
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One thing to search on.
+
+    Attributes:
+        name: As rows show it, such as ``valid_error[200]``.
+        family: What is measured on which split, such as ``train loss``; rows of different tables meet in it.
+        values: Smaller is better, shape ``(n,)``.
+        seeds: The same of single seeds, if held.
+        seconds: What a cell costs on average, or None where the table does not say.
+        share: Of the cost of the table's longest run, or of its epochs; 1 for a run to the end.
+        final: Whether the metric is a final one, which a search may not see unless a study declares it.
+    """
+
+    name: str
+    family: str
+    values: Values
+    seeds: tuple[Values, ...]
+    seconds: float | None
+    share: float
+    final: bool
+
+
+def measure_of(name: str) -> str:
+    """What a metric measures, without its split and its device or attack.
+
+    Args:
+        name: Such as ``valid_error`` or ``robust_error@pgd-1``.
+    """
+    return _SPLIT.sub("", name).partition("@")[0]
+
+
+def goal_of(bench: Benchmark) -> Goal:
+    """What one finally wants of a table.
+
+    Args:
+        bench: One with columns.
+    """
+    own = _own_loss(bench)
+    finals = [m for m in bench.metrics if m.kind == "final" and m.is_loss]
+    like = own.name.replace("valid", "test").replace("train", "test")
+    finals.sort(key=lambda m: (m.quantity == "loss", m.name != like, len(m.name), m.name))
+    metric = finals[0] if finals else own
+    question = bench.question(metric.name)
+    return Goal(metric, question, metric.minimised(bench.column(*question)))
+
+
+def _own_loss(bench: Benchmark) -> Metric:
+    """The metric of the first loss in the default objective."""
+    term = next(term for term in Objective(bench.objective, bench).terms if term.is_loss)
+    return bench.metric(term.name.partition("[")[0])
+
+
+def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
+    """Everything that could be searched on, but the goal itself.
+
+    Args:
+        bench: One with columns.
+        goal: Of it.
+    """
+    longest = _longest(bench)
+    for metric in bench.metrics:
+        if not metric.is_loss or metric.name == goal.metric.name:
+            continue
+        for epochs in metric.epochs or (None,):
+            question = Question(metric.name, epochs)
+            values = metric.minimised(bench.column(*question))
+            seeds = tuple(metric.minimised(bench.column(*question, seed)) for seed in bench.seeds(question))
+            yield _candidate(bench, metric, str(question), "", epochs, values, seeds, longest)
+        if bench.one_curve and metric.split == "train" and metric.quantity == "loss":
+            yield from _sums(bench, metric, longest)
+
+
+def _sums(bench: Benchmark, metric: Metric, longest: int) -> Iterator[Candidate]:
+    losses = np.array([bench.column(metric.name, epochs) for epochs in metric.epochs])
+    average = losses[0]
+    for i, epochs in enumerate(metric.epochs[1:], 1):
+        average = (1 - _OF_NEW) * average + _OF_NEW * losses[i]
+        kinds = {
+            "TSE": losses[: i + 1].sum(axis=0),
+            "TSE-E": losses[max(i + 1 - _LAST_EPOCHS, 0) : i + 1].sum(axis=0),
+            "TSE-EMA": average,
+        }
+        for kind, values in kinds.items():
+            if kind == "TSE-E" and i + 1 <= _LAST_EPOCHS:
+                continue  # the same sum as TSE
+            yield _candidate(bench, metric, f"{kind}[{epochs}]", f", {kind}", epochs, values, (), longest)
+
+
+def _candidate(
+    bench: Benchmark, metric: Metric, name: str, end: str, epochs: int | None, values: Values,
+    seeds: tuple[Values, ...], longest: int,
+) -> Candidate:  # fmt: skip
+    split = (_SPLIT.match(metric.name) or [None, metric.split])[1]
+    family = f"{split} {measure_of(metric.name).replace('_', ' ')}{end}".strip()
+    seconds, whole = _seconds(bench, metric, epochs), _seconds(bench, metric, longest)
+    share = 1.0 if epochs is None else epochs / longest
+    if seconds is not None and whole:
+        share = seconds / whole
+    return Candidate(name, family, values, seeds, seconds, share, metric.kind == "final")
+
+
+def _longest(bench: Benchmark) -> int:
+    """The epochs of the longest run."""
+    return max((epochs for metric in bench.metrics if metric.is_loss for epochs in metric.epochs), default=1)
+
+
+def _seconds(bench: Benchmark, metric: Metric, epochs: int | None) -> float | None:
+    """Of a training run and, but for what training itself tells, one validation pass; the mean over cells."""
+    held = {m.name: m for m in bench.metrics}
+    if bench.cost != "seconds" or epochs not in getattr(held.get("train_seconds"), "epochs", ()):
+        return None
+    parts = [bench.column("train_seconds", epochs)]
+    if metric.split != "train":
+        evaluated = held["valid_seconds"].epochs if "valid_seconds" in held else ()
+        if "valid_seconds" in held and (not evaluated or epochs in evaluated):
+            parts.append(bench.column("valid_seconds", epochs if evaluated else None))
+    return float(np.nanmean(np.sum(parts, axis=0)))

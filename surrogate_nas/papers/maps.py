@@ -1,0 +1,108 @@
+"""Pictures of τ as coloured tables: by table and loss, and by task and task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from surrogate_nas.papers.advice import DECIDES, Finding, families
+from surrogate_nas.papers.pictures import COLOURS, save
+
+_MAP = "RdYlBu"
+_CELL = 0.52
+_SEEDS = "two seeds\nagree"
+_MOST_CURVES = 6
+
+
+def draw_losses(findings: Sequence[Finding], path: Path) -> None:
+    """τ in the best quarter of every table and loss after whole runs, and by cost where runs may end early.
+
+    Args:
+        findings: Of the paper on losses.
+        path: The PNG.
+    """
+    made = [family for family in families(findings) if not family.early]
+    by_table = {(f.table, family.name): f.taus[DECIDES] for family in made for f in family.findings}
+    limits = {f.table: f.ceiling[DECIDES] for f in findings if f.ceiling}
+    tables = list(dict.fromkeys(finding.table for family in made for finding in family.findings))
+    names = _by_count([family.name for family in made for _ in family.findings])
+    values = np.array([[by_table.get((t, n), math.nan) for n in names] + [limits.get(t, math.nan)] for t in tables])
+    early = {f.table: f.measure for f in findings if f.early and not f.final}
+    width, height = 2.4 + _CELL * (len(names) + 1), 2.6 + 0.3 * len(tables)
+    figure = Figure(figsize=(width + 5.5 * bool(early), max(height, 4.5)), layout="constrained")
+    axes = figure.subplots(1, 1 + bool(early), squeeze=False, width_ratios=(width, 5.0)[: 1 + bool(early)])[0]
+    _colour(axes[0], values, tables, [*names, _SEEDS])
+    axes[0].set_title("τ with what is finally wanted, best quarter, whole runs\n(framed: the best L of a table)")
+    for i, row in enumerate(values[:, :-1]):
+        if np.isfinite(row).any():
+            _frame(axes[0], int(np.nanargmax(row)), i)
+    if early:
+        _draw_costs(axes[1], [f for f in findings if f.table in early and not f.final and f.seeds is None])
+    save(figure, path)
+
+
+def _by_count(names: Sequence[str]) -> list[str]:
+    """Each name once, the most frequent first."""
+    return sorted(dict.fromkeys(names), key=lambda name: -names.count(name))
+
+
+def _draw_costs(axes: Axes, findings: Sequence[Finding]) -> None:
+    """τ in the best quarter over what a loss costs, a line a table and family."""
+    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for finding in findings:
+        curves.setdefault((finding.table, finding.family), []).append((finding.share, finding.taus[DECIDES]))
+    names = _by_count([family for _, family in curves])[:_MOST_CURVES]
+    tables = list(dict.fromkeys(table for table, _ in curves))
+    for (table, family), points in curves.items():
+        if family not in names or len(points) < 2:
+            continue
+        shares, taus = np.array(sorted(points)).T
+        style = ("-", "--", ":", "-.")[tables.index(table) % 4]
+        axes.plot(shares, taus, style, marker="o", markersize=4, color=COLOURS[names.index(family)],
+                  label=f"{family}, {table}")  # fmt: skip
+    axes.set(xscale="log", xlabel="cost of knowing it, as a share of a whole run", ylabel="τ, best quarter",
+             title="What is known early")  # fmt: skip
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+
+
+def draw_transfer(matrices: Mapping[str, Any], path: Path) -> None:
+    """τ between the tasks of every space, over all cells below the diagonal and over the best quarter above it.
+
+    Args:
+        matrices: By space the tasks' names and the two matrices, shape ``(tasks, tasks)`` each.
+        path: The PNG.
+    """
+    sizes = [max(len(tasks), 3) for tasks, *_ in matrices.values()]
+    figure = Figure(figsize=(2.0 * len(sizes) + _CELL * sum(sizes), 2.4 + _CELL * max(sizes)), layout="constrained")
+    places = figure.subplots(1, len(sizes), squeeze=False, width_ratios=sizes)[0]
+    for axes, (space, (tasks, whole, quarter)) in zip(places, matrices.items(), strict=True):
+        shown = np.where(np.tri(len(tasks), k=-1, dtype=bool), whole, quarter)
+        np.fill_diagonal(shown, math.nan)
+        _colour(axes, shown, tasks, tasks)
+        axes.set_title(f"{space}\nbelow: all cells; above: best quarter of the row")
+    save(figure, path)
+
+
+def _colour(axes: Axes, values: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str]) -> None:
+    axes.imshow(values, cmap=_MAP, vmin=-1, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8, rotation_mode="anchor")
+    axes.set_yticks(range(len(rows)), rows, fontsize=8)
+    for (i, j), value in np.ndenumerate(values):
+        if math.isfinite(value):
+            axes.text(j, i, f"{value:.2f}".replace("0.", ".", 1), ha="center", va="center", fontsize=7,
+                      color="white" if abs(value) > 0.8 else "black")  # fmt: skip
+
+
+def _frame(axes: Axes, column: int, row: int) -> None:
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=1.8, edgecolor="black"))
