@@ -19,7 +19,7 @@ _QUANTITIES: tuple[Literal["error", "loss"], ...] = ("loss", "error")
 
 
 def describe_live() -> Iterator[dict[str, Any]]:
-    """Every task of the catalogue on every space of the project's own whose cells can be trained, as a list shows it."""
+    """Every task of the catalogue on every space of the project's own whose cells can be trained, as lists show it."""
     for space in map(space_named, SPACES):
         if space.builds:
             yield from (_describe(entry, space) for entry in CATALOGUE)
