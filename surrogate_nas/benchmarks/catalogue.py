@@ -19,10 +19,10 @@ _QUANTITIES: tuple[Literal["error", "loss"], ...] = ("loss", "error")
 
 
 def describe_live() -> Iterator[dict[str, Any]]:
-    """Every task of the catalogue on every space of the project's own, as ``snas benchmarks --json`` lists it."""
-    for name in SPACES:
-        space = space_named(name)
-        yield from (_describe(entry, space) for entry in CATALOGUE)
+    """Every task of the catalogue on every space of the project's own whose cells can be trained, as lists show it."""
+    for space in map(space_named, SPACES):
+        if space.builds:
+            yield from (_describe(entry, space) for entry in CATALOGUE)
 
 
 def _describe(entry: Entry, space: Space) -> dict[str, Any]:

@@ -258,6 +258,11 @@ class Space(ABC):
         """
         raise UserError(f"Cells of the space {self.name} cannot be built and trained here: it has no network.")
 
+    @property
+    def builds(self) -> bool:
+        """Whether `build` makes networks of its cells, so that they can be trained here."""
+        return type(self).build is not Space.build
+
     def draw(self, figure: Figure, cell: Cell) -> None:
         """Draw a cell into an empty figure of the size `drawing_size`.
 
