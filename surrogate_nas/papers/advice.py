@@ -67,19 +67,23 @@ class Finding:
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of loss on all tables of one kind of task, each table's latest run of it.
+    """One kind of loss on all tables of one kind of task, each table's longest run of it.
 
     Attributes:
         measure: The kind of task.
         name: The family.
         early: Whether these are runs that end early.
         findings: One a table.
+        behind: The mean over tables of how far its τ in the best quarter lies below that of the table's best loss.
+        leads: On how many tables it is the best loss.
     """
 
     measure: str
     name: str
     early: bool
     findings: Sequence[Finding]
+    behind: float
+    leads: int
 
     def tau(self, measure: str = DECIDES) -> float:
         """The mean τ over tables.
@@ -87,45 +91,59 @@ class Family:
         Args:
             measure: One of `MEASURES`.
         """
-        return _mean(finding.taus[measure] for finding in self.findings)
+        return mean(finding.taus[measure] for finding in self.findings)
 
     @property
     def ceiling(self) -> float:
         """The mean ceiling in the best quarter, over the tables that have one."""
-        return _mean(finding.ceiling.get(DECIDES, math.nan) for finding in self.findings)
+        return mean(finding.ceiling[DECIDES] for finding in self.findings if finding.ceiling)
 
     @property
     def better(self) -> float:
         """The mean share of cells that are better than the one that it likes best."""
-        return _mean(finding.better for finding in self.findings)
+        return mean(finding.better for finding in self.findings)
 
     @property
     def share(self) -> float:
         """The mean share of a whole training run that it costs."""
-        return _mean(finding.share for finding in self.findings)
+        return mean(finding.share for finding in self.findings)
 
 
-def _mean(values: Iterable[float]) -> float:
+def mean(values: Iterable[float]) -> float:
+    """The mean of the finite ones; NaN where there is none.
+
+    Args:
+        values: Any numbers.
+    """
     finite = [value for value in values if math.isfinite(value)]
     return float(np.mean(finite)) if finite else math.nan
 
 
 def families(findings: Sequence[Finding]) -> list[Family]:
-    """What a search may see, by kind of task and of loss, whole runs before early ones, the best first.
+    """What a search may see, by kind of task and of loss; whole runs before early ones, the least behind first.
 
     Args:
         findings: Of all tables.
     """
     grouped: dict[tuple[str, bool, str], dict[str, Finding]] = {}
     for finding in findings:
-        if finding.final:
+        if finding.final or not math.isfinite(finding.taus[DECIDES]):
             continue
         tables = grouped.setdefault((finding.measure, finding.early, finding.family), {})
         held = tables.get(finding.table)
         if held is None or held.share < finding.share:
             tables[finding.table] = finding
-    made = [Family(measure, name, early, list(by.values())) for (measure, early, name), by in grouped.items()]
-    return sorted(made, key=lambda f: (f.measure, f.early, -f.tau() if math.isfinite(f.tau()) else math.inf))
+    best: dict[tuple[str, bool], float] = {}
+    for (_, early, _), tables in grouped.items():
+        for table, finding in tables.items():
+            if finding.seeds is None:
+                best[table, early] = max(best.get((table, early), -1.0), finding.taus[DECIDES])
+    made = []
+    for (measure, early, name), tables in grouped.items():
+        gaps = [best[table, early] - finding.taus[DECIDES] for table, finding in tables.items()]
+        leads = sum(gap <= 0 for gap in gaps)
+        made.append(Family(measure, name, early, list(tables.values()), mean(gaps), leads))
+    return sorted(made, key=lambda f: (f.measure, f.early, f.behind))
 
 
 def summary(findings: Sequence[Finding]) -> Summary:
@@ -135,12 +153,12 @@ def summary(findings: Sequence[Finding]) -> Summary:
         findings: Of all tables.
     """
     heads = (
-        "wanted", "L", "tables", "of a run", *(f"τ {TITLES[measure]}" for measure in MEASURES), "two seeds",
-        "better cells",
+        "wanted", "L", "tables", "best on", "cost", "behind", *(f"τ {TITLES[measure]}" for measure in MEASURES),
+        "two seeds", "better cells",
     )  # fmt: skip
     rows = [
         (
-            f.measure, f.name, str(len(f.findings)), f"{f.share:.0%}",
+            f.measure, f.name, str(len(f.findings)), str(f.leads), f"{f.share:.0%}", _number(f.behind),
             *(_number(f.tau(measure)) for measure in MEASURES), _number(f.ceiling), f"{f.better:.2%}",
         )
         for f in families(findings)
@@ -158,41 +176,39 @@ def advice(findings: Sequence[Finding]) -> list[str]:
     Args:
         findings: Of all tables.
     """
-    made = families(findings)
-    return [" ".join(_paragraph([f for f in made if f.measure == m])) for m in dict.fromkeys(f.measure for f in made)]
+    made = [family for family in families(findings) if family.findings[0].seeds is None]
+    kinds = dict.fromkeys(family.measure for family in made)
+    return [" ".join(_paragraph([family for family in made if family.measure == kind])) for kind in kinds]
 
 
 def _paragraph(made: Sequence[Family]) -> Iterator[str]:
-    whole = [f for f in made if not f.early]
-    tables = {finding.table for f in made for finding in f.findings}
-    common = [f for f in whole if len(f.findings) * 2 >= len(tables)] or whole
-    yield f"Where {made[0].measure.replace('_', ' ')} is wanted ({_count(len(tables), 'table')}):"
-    if common:
-        first, *others = common
-        yield f"{first.name} orders the best quarter best after whole runs, τ {_with_ceiling(first)}"
+    tables = {finding.table for family in made for finding in family.findings}
+    yield f"For the best {made[0].measure.replace('_', ' ')} ({_count(len(tables), 'table')}):"
+    for early, when in ((False, "after whole runs"), (True, f"for at most {_EARLY:.0%} of the cost of a run")):
+        held = [family for family in made if family.early == early]
+        if not held:
+            continue
+        on = len({finding.table for family in held for finding in family.findings})
+        common = [family for family in held if 2 * len(family.findings) >= on]
+        first, others = common[0], common[1:]
+        held_by = _count(len(first.findings), "table")
+        yield f"{when}, search on the {first.name} (held by {held_by}, best on {first.leads}):"
+        yield f"τ {first.tau():.3f} in the best quarter{_ceiling_of(first)}, {first.tau('kendall'):.3f} over all cells;"
+        yield f"{first.better:.2%} of cells are better than the one that it likes best."
         if others:
-            alike = [f.name for f in others if first.tau() - f.tau() < _CLOSE]
-            last = others[-1]
-            yield f"(as good: {', '.join(alike)})," if alike else f"then {others[0].name} with {others[0].tau():.3f},"
-            yield f"and {last.name} worst, {_number(last.tau())}" if last.name not in alike else "none much worse"
-        yield f"; {first.better:.2%} of cells are better than the one that it likes best."
-    early = [f for f in made if f.early and math.isfinite(f.tau())]
-    if early:
-        yield (
-            f"Of what is known after {early[0].share:.0%} of a run, {early[0].name} is best with τ "
-            f"{_with_ceiling(early[0])}"
-            + (f", {early[-1].name} worst with {early[-1].tau():.3f}." if len(early) > 1 else ".")
-        )
-    fooled = [f for f in common if f.tau("kendall") - f.tau() > 2 * _EARLY * 0.5]
-    if fooled:
-        worst = max(fooled, key=lambda f: f.tau("kendall") - f.tau())
-        yield f"A τ over all cells flatters: that of {worst.name} is {worst.tau('kendall'):.3f}."
+            near = [family.name for family in others if family.behind - first.behind <= _CLOSE]
+            yield f"About as good: {', '.join(near)}." if near else f"Next: {_behind(others[0])}."
+            if others[-1].name not in near and len(others) > 1:
+                yield f"Last: {_behind(others[-1])}."
 
 
-def _with_ceiling(family: Family) -> str:
-    limit = family.ceiling
-    ends = f" (two seeds agree with {limit:.3f})" if math.isfinite(limit) else " (no seeds held, so no ceiling)"
-    return f"{family.tau():.3f}{ends}"
+def _behind(family: Family) -> str:
+    return f"{family.name}, {family.behind:.3f} behind the best L of a table"
+
+
+def _ceiling_of(family: Family) -> str:
+    n = sum(bool(finding.ceiling) for finding in family.findings)
+    return f" (two seeds agree with {family.ceiling:.3f} there, {_count(n, 'table')})" if n else " (no ceiling known)"
 
 
 def _count(n: int, noun: str) -> str:

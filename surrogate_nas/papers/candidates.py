@@ -3,8 +3,8 @@
 The goal is the test measure that belongs to the table's default objective; where only a loss belongs to it and an error
 or a quality is there, that. A candidate is every other loss, error and quality, after every run that is held; its
 mean over seeds and, where they are held, single seeds; and of a training loss with a curve three sums (Ru et al.,
-"Speedy Performance Estimation for Neural Architecture Search", NeurIPS 2021): TSE over all epochs so far, TSE-E over the
-last two of them, and TSE-EMA, the moving average of their published code, 0.1 of it and 0.9 of the new loss.
+"Speedy Performance Estimation for Neural Architecture Search", NeurIPS 2021): TSE over all epochs so far, TSE-E over
+the last two of them, and TSE-EMA, the moving average of their published code, 0.1 of it and 0.9 of the new loss.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from surrogate_nas.papers.ranks import Values
 
 _LAST_EPOCHS = 2
 _OF_NEW = 0.9
+_LAST, _WAYS = "last", {"best": "best epoch"}
 _SPLIT = re.compile(r"^(train|valid|test)_")
 
 
@@ -76,7 +77,7 @@ class Candidate:
         seeds: The same of single seeds, if held.
         seconds: What a cell costs on average, or None where the table does not say.
         share: Of the cost of the table's longest run, or of its epochs; 1 for a run to the end.
-        final: Whether the metric is a final one, which a search may not see unless a study declares it.
+        final: Whether it was measured on test data, which a search may not see unless a study declares it.
     """
 
     name: str
@@ -132,10 +133,21 @@ def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
         for epochs in metric.epochs or (None,):
             question = Question(metric.name, epochs)
             values = metric.minimised(bench.column(*question))
-            seeds = tuple(metric.minimised(bench.column(*question, seed)) for seed in bench.seeds(question))
+            seeds = tuple(seeds_of(bench, metric, question))
             yield _candidate(bench, metric, str(question), "", epochs, values, seeds, longest)
         if bench.one_curve and metric.split == "train" and metric.quantity == "loss":
             yield from _sums(bench, metric, longest)
+
+
+def seeds_of(bench: Benchmark, metric: Metric, question: Question) -> list[Values]:
+    """The columns of single seeds, smaller is better; NaN where a cell lacks one.
+
+    Args:
+        bench: One with columns.
+        metric: One of its metrics.
+        question: With its epochs.
+    """
+    return [metric.minimised(bench.column(*question, seed)) for seed in bench.seeds(question)]
 
 
 def _sums(bench: Benchmark, metric: Metric, longest: int) -> Iterator[Candidate]:
@@ -158,13 +170,20 @@ def _candidate(
     bench: Benchmark, metric: Metric, name: str, end: str, epochs: int | None, values: Values,
     seeds: tuple[Values, ...], longest: int,
 ) -> Candidate:  # fmt: skip
-    split = (_SPLIT.match(metric.name) or [None, metric.split])[1]
-    family = f"{split} {measure_of(metric.name).replace('_', ' ')}{end}".strip()
+    family = f"{_family(metric)}{end}"
     seconds, whole = _seconds(bench, metric, epochs), _seconds(bench, metric, longest)
     share = 1.0 if epochs is None else epochs / longest
     if seconds is not None and whole:
         share = seconds / whole
-    return Candidate(name, family, values, seeds, seconds, share, metric.kind == "final")
+    return Candidate(name, family, values, seeds, seconds, share, metric.kind == "final" or metric.split == "test")
+
+
+def _family(metric: Metric) -> str:
+    """What is measured on which split, and in which way if not after the last epoch."""
+    measure, _, way = _SPLIT.sub("", metric.name).partition("@")
+    split = _SPLIT.match(metric.name)
+    words = f"{split[1] if split else metric.split} {measure.replace('_', ' ')}".strip()
+    return words if way in ("", _LAST) else f"{words}, {_WAYS.get(way, way)}"
 
 
 def _longest(bench: Benchmark) -> int:

@@ -1,4 +1,4 @@
-"""Which loss should drive a search? For every table that is here and every candidate L, how well L ranks what one wants.
+"""Which loss should drive a search? For every table that is here and every candidate L, how well L ranks cells.
 
 A candidate's τ with the goal (`surrogate_nas.papers.candidates`) over the space, its better half, its best quarter, and
 among cells with equally many operations with weights; what the cell that it likes best finally has; what it costs to
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,14 @@ from surrogate_nas.engine import raise_lost, run_jobs
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.advice import Finding, advice, summary
-from surrogate_nas.papers.candidates import Candidate, Goal, candidates_of, goal_of
+from surrogate_nas.papers.candidates import Candidate, Goal, candidates_of, goal_of, measure_of, seeds_of
 from surrogate_nas.papers.maps import draw_losses
 from surrogate_nas.papers.ranks import MEASURES, Values, agreement, ceiling
 from surrogate_nas.papers.rows import PaperResult, Row
 
-_FINAL = "a final metric: a search may see it only where a study declares so"
-_SEED = ", one seed"
+_FINAL = "measured on test data: a search may see it only where a study declares so"
+SINGLE, ACROSS = ", one seed", ", one seed for another's goal"
+_NEARLY_ALL, _MOST_CROSSED = 0.9, 3
 
 
 def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:  # noqa: ARG001
@@ -96,31 +97,40 @@ def study(name: str) -> Study:
 def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
     groups = bench.column(bench.space.complexity) if bench.space.complexity else None
     candidates = list(candidates_of(bench, goal))
-    usual = _usual_ceiling(bench, goal, candidates, groups)
+    wanted = seeds_of(bench, goal.metric, goal.question)
+    usual = _usual_ceiling(goal, wanted, candidates, groups)
     for candidate in candidates:
-        own = ceiling(candidate.seeds, goal.values, groups)
-        yield _finding(bench, goal, candidate, "", [candidate.values], own or usual, groups)
-        if candidate.seeds:
-            yield _finding(bench, goal, candidate, _SEED, list(candidate.seeds), own, groups)
+        own = ceiling(candidate.seeds, goal.values, groups) or usual
+        yield _finding(bench, goal, candidate, "", [(candidate.values, goal.values)], own, groups)
+        single = [seed for seed in candidate.seeds if _covers(seed, goal)]
+        if len(single) > 1:
+            yield _finding(bench, goal, candidate, SINGLE, [(seed, goal.values) for seed in single], own, groups)
+        if len(candidate.seeds) > 1 and len(candidate.seeds) == len(wanted):
+            crossed = [(a, b) for i, a in enumerate(candidate.seeds) for j, b in enumerate(wanted) if i != j]
+            yield _finding(bench, goal, candidate, ACROSS, crossed[:_MOST_CROSSED], own, groups)
+
+
+def _covers(seed: Values, goal: Goal) -> bool:
+    """Whether a seed is held for nearly all cells, so that its τ are over the same cells as those of the mean."""
+    return bool(np.isfinite(seed).sum() >= _NEARLY_ALL * np.isfinite(goal.values).sum())
 
 
 def _usual_ceiling(
-    bench: Benchmark, goal: Goal, candidates: list[Candidate], groups: Values | None
+    goal: Goal, wanted: Sequence[Values], candidates: Sequence[Candidate], groups: Values | None
 ) -> dict[str, float]:
     """That of the goal, else of the costliest candidate of the goal's own measure, for losses without seeds."""
-    seeds = [bench.column(*goal.question, seed) for seed in bench.seeds(goal.question)]
-    if len(seeds) < 2:
-        alike = [c for c in candidates if len(c.seeds) > 1 and c.family.endswith(goal.measure)]
-        seeds = list(max(alike, key=lambda c: c.share).seeds) if alike else []
-    return ceiling(seeds, goal.values, groups)
+    if len(wanted) < 2:
+        alike = [c for c in candidates if len(c.seeds) > 1 and measure_of(c.name.partition("[")[0]) == goal.measure]
+        wanted = max(alike, key=lambda c: c.share).seeds if alike else ()
+    return ceiling(wanted, goal.values, groups)
 
 
 def _finding(
-    bench: Benchmark, goal: Goal, candidate: Candidate, end: str, columns: list[Values], limit: dict[str, float],
-    groups: Values | None,
+    bench: Benchmark, goal: Goal, candidate: Candidate, end: str, pairs: Sequence[tuple[Values, Values]],
+    limit: dict[str, float], groups: Values | None,
 ) -> Finding:  # fmt: skip
-    each = [agreement(values, goal.values, goal.values, groups) for values in columns]
-    chosen = np.array([_of_best(values, goal.values) for values in columns])
+    each = [agreement(values, wanted, goal.values, groups) for values, wanted in pairs]
+    chosen = np.array([_of_best(values, goal.values) for values, _ in pairs])
     ranked = goal.values[np.isfinite(goal.values)]
     return Finding(
         table=bench.name,
@@ -129,7 +139,7 @@ def _finding(
         candidate=f"{candidate.name}{end}",
         family=f"{candidate.family}{end}",
         final=candidate.final,
-        seeds=len(columns) if end else None,
+        seeds=len(pairs) if end else None,
         taus={measure: float(np.mean([one[measure] for one in each])) for measure in MEASURES},
         spread={measure: _spread([one[measure] for one in each]) for measure in MEASURES},
         ceiling=limit,

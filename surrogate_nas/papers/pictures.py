@@ -7,12 +7,16 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.comparison.statistics import anytime, interval
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.files import replacing
 from surrogate_nas.papers.rows import Row
+
+Values = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Of Okabe & Ito, without the yellow."""
@@ -139,3 +143,36 @@ def save(figure: Figure, path: Path) -> None:
     """
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)
+
+
+def draw_landscape(surfaces: Sequence[tuple[str, Values, Values, Indices, Sequence[Values]]], path: Path) -> None:
+    """Accuracy over the distance to the best cell, local optima marked, and one seed against another; a column a set.
+
+    Args:
+        surfaces: Of each data set its name, the validation errors (%), the distances, the local optima, and two seeds.
+        path: The PNG.
+    """
+    figure = Figure(figsize=(4.2 * len(surfaces), 7.2), layout="constrained")
+    for (dataset, errors, distances, optima, seeds), (top, bottom) in zip(
+        surfaces, figure.subplots(2, len(surfaces), squeeze=False).T, strict=True
+    ):
+        accuracy = 100.0 - errors
+        shown = np.percentile(accuracy, 25), float(accuracy.max())
+        margin = 0.06 * (shown[1] - shown[0])
+        by_distance = [accuracy[distances == d] for d in np.unique(distances)[1:]]
+        parts = top.violinplot([values[values > shown[0]] for values in by_distance], np.unique(distances)[1:],
+                               showextrema=False, widths=0.8)  # fmt: skip
+        for body in parts["bodies"]:
+            body.set_facecolor(COLOURS[0])
+        top.plot(distances[optima], accuracy[optima], "o", color=COLOURS[1], markersize=5, markeredgecolor="white",
+                 label=f"{len(optima)} local optima")  # fmt: skip
+        top.set(title=dataset, xlabel="edges on which a cell differs from the best", ylim=(shown[0], shown[1] + margin))
+        top.legend(loc="lower left", fontsize=8)
+        good = errors <= np.percentile(errors, 25)
+        bottom.plot(*(100.0 - seed[good] for seed in seeds), ".", markersize=2, color=COLOURS[2], alpha=0.5)
+        bottom.set(xlabel="validation accuracy (%), one seed", title="best quarter: one seed against another")
+        for axes in (top, bottom):
+            axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("validation accuracy (%), three best quarters")
+    figure.axes[len(surfaces)].set_ylabel("another seed")
+    save(figure, path)

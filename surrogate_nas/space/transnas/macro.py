@@ -43,6 +43,7 @@ class TransNASMacro(EnumerableChoiceSpace):
     positions = tuple(f"module{i}" for i in range(1, 1 + MOST_MODULES))
     options = (tuple("01234"),) * MOST_MODULES
     analytic: ClassVar[Analytic] = MACRO_SIZES
+    complexity = "modules"
     drawing_size = (4.0, 1.6)
 
     def _order(self) -> Iterable[tuple[int, ...]]:

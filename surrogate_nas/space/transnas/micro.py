@@ -44,6 +44,7 @@ class TransNASMicro(EnumerableChoiceSpace):
     options = (OPERATIONS,) * len(EDGES)
     further_encodings: ClassVar[Mapping[str, Encoding]] = ENCODINGS
     analytic: ClassVar[Analytic] = {**MICRO_SIZES, **STRUCTURE}
+    complexity = "convolutions"
     drawing_size = (4.0, 2.0)
 
     def write(self, choices: tuple[int, ...]) -> str:
