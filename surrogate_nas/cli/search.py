@@ -16,6 +16,7 @@ from surrogate_nas.cli.options import (
     CallLimitOption,
     HiddenOption,
     ObjectiveOption,
+    SeedPolicyOption,
     SimulatedWorkersOption,
     StrategyOption,
     SubjectToOption,
@@ -35,6 +36,7 @@ def search(
     strategy: StrategyOption = "bo",
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
+    seed_policy: SeedPolicyOption = None,
     budget: BudgetOption = None,
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
@@ -57,7 +59,7 @@ def search(
     from surrogate_nas.comparison import bind
     from surrogate_nas.comparison import search as run_search
 
-    bound = bind(load(bench, with_=with_ or ()), objective, subject_to)
+    bound = bind(load(bench, with_=with_ or ()), objective, subject_to, seed_policy=seed_policy)
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
     with progress_bar("cells") as progress:
@@ -87,12 +89,20 @@ class _Counted:
 def _content(run: Run, bound: Objective) -> dict[str, Any]:
     from surrogate_nas.comparison import final_metrics
 
-    best, optimum = run.incumbent, bound.optimum()
-    found: dict[str, Any] = {"cell": None, "score": None, "feasible": False, "metrics": {}, "final": {}}
+    (best,), optimum = bound.reported([run.incumbent]), bound.optimum()
+    found: dict[str, Any] = {
+        "cell": None,
+        "score": None,
+        "seen_score": None,
+        "feasible": False,
+        "metrics": {},
+        "final": {},
+    }
     if best.feasible:
         found = {
             "cell": str(best.cell),
             "score": best.score,
+            "seen_score": run.incumbent.score,
             "feasible": True,
             "metrics": dict(best.values),
             "final": final_metrics(bound, best.cell),
@@ -119,8 +129,10 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
 
 
 def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str, object]]:
-    best, found = run.incumbent, content["best"]
+    (best,), found = bound.reported([run.incumbent]), content["best"]
     answer: list[tuple[str, object]] = [("best cell", found["cell"]), ("score", found["score"])]
+    if bound.draws:
+        answer.append(("score that the search saw", found["seen_score"]))
     if not best.feasible:
         answer = [("best cell", NO_CELL), ("least over the limits", str(best.cell))]
     return [

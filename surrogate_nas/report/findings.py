@@ -56,7 +56,9 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
     best: dict[Cell, Trial] = {}
     for name in comparison.strategies:
         for run in comparison.runs_of(name):
-            for trial in run.answers:
+            for trial in comparison.reported(run):
+                if trial.epochs != run.epochs:
+                    continue
                 if trial.cell not in best or trial.score < best[trial.cell].score:
                     best[trial.cell] = trial
     return sorted(best.values(), key=lambda trial: (trial.score, trial.cell.index, trial.cell.text))

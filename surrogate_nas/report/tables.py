@@ -39,7 +39,8 @@ def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
     queries = comparison.objective.benchmark.cost == "queries"
     heads = [
         Head("strategy"), Head("runs"), Head("score", "mean ± std"), Head("score", "IQM"),
-        Head("mean’s", "95 % interval"), Head("regret", "mean"), Head("regret", "median"), Head("cells", "evaluated"),
+        Head("mean’s", "95 % interval"), Head("regret", "mean"), Head("regret", "median"),
+        *([Head("optimism", "seen − mean")] if comparison.objective.draws else []), Head("cells", "evaluated"),
         Head("cells", "distinct"), Head("queries") if queries else Head("time", "simulated, s"),
         Head("time", "strategy, s"), Head("time", "in all, s"),
     ]  # fmt: skip
@@ -61,8 +62,9 @@ def _counted(comparison: Comparison, name: str) -> str:
 
 def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
     summary, regrets = comparison.summary(name), comparison.regrets(name)
+    optimism = comparison.optimism(name)
     if summary is None:
-        return [NO_CELL, *[NOTHING] * 4]
+        return [NO_CELL, *[NOTHING] * (4 if optimism is None else 5)]
     one = len(comparison.feasible_runs_of(name)) == 1
     low, high = (fixed(end, decimals) for end in summary.ci95)
     return [
@@ -71,6 +73,7 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
         NOTHING if one else f"{low} – {high}",
         fixed(_mean(regrets), decimals),
         NOTHING if regrets is None else fixed(float(np.median(regrets)), decimals),
+        *([] if optimism is None else [fixed(float(optimism.mean()), decimals)]),
     ]
 
 
@@ -118,11 +121,16 @@ def summary_notes(comparison: Comparison) -> list[str]:
         notes.append("Regret is undefined: the benchmark is no table, so its optimum is not known.")
     if len(runs) == len(comparison.strategies):
         notes.append("Every figure is from one run.")
-    infeasible = sum(not run.incumbent.feasible for run in runs)
+    infeasible = sum(not comparison.answer(run).feasible for run in runs)
     if infeasible:
         notes.append(
             f"{infeasible} of {plural(len(runs), 'run')} found {NO_CELL} and have no score: scores and regrets are "
             "over the others, and the count of runs says of how many."
+        )
+    if objective.draws:
+        notes.append(
+            "Optimism: the score that a search saw of its answer, minus that of the mean over seeds, which every other "
+            "number here is by; below 0 the answer looked better than it is."
         )
     if objective.benchmark.cost == "queries":
         notes.append("The benchmark holds no training times: a query costs one unit.")
