@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+_MANY = 30
 
 
 class UserError(ValueError):
@@ -24,4 +27,13 @@ def unknown(what: str, given: object, known: Iterable[str]) -> UserError:
     names = sorted(known)
     near = get_close_matches(str(given), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return UserError(f"Unknown {what} {str(given)!r}.{hint} Known: {', '.join(names) or 'none'}.")
+    return UserError(f"Unknown {what} {str(given)!r}.{hint} Known: {', '.join(_folded(names)) or 'none'}.")
+
+
+def _folded(names: list[str]) -> list[str]:
+    """Names as a message lists them: of many, those that differ only behind an @ stand as one."""
+    if len(names) <= _MANY:
+        return names
+    counts = Counter(name.partition("@")[0] for name in names if "@" in name)
+    shown = (f"{stem}@… ({counts[stem]})" if at else stem for stem, at, _ in (name.partition("@") for name in names))
+    return list(dict.fromkeys(shown))

@@ -112,6 +112,7 @@ class Benchmark(ABC):
         one_by_one: Whether every answer is made when it is asked for, so that no more should be asked than is paid for.
         one_curve: Whether all epochs are points of one run, so that continuing a cell costs only the difference;
             elsewhere every number of epochs is a run of its own.
+        more: How to get metrics that it does not hold yet, as a sentence, or empty.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Benchmark(ABC):
     address: str = ""
     one_by_one: bool = False
     one_curve: bool = False
+    more: str = ""
     _by_name: Mapping[str, Metric]
 
     @abstractmethod
@@ -263,7 +265,8 @@ class Benchmark(ABC):
         """
         found = self._by_name.get(name) if isinstance(name, str) else None
         if found is None:
-            raise unknown(f"metric of {self.name}", name, self._by_name)
+            error = unknown(f"metric of {self.name}", name, self._by_name)
+            raise UserError(f"{error} {self.more}") if self.more else error
         return found
 
     def question(self, name: str, epochs: int | None = None) -> Question:

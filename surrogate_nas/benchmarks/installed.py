@@ -1,4 +1,7 @@
-"""Benchmarks that come with the project or with an installed package; they need no network."""
+"""Benchmarks that come with the project or with an installed package; they need no network.
+
+What a source can also fetch belongs to the same benchmarks; `Benchmark.more` says how to get it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import locked, shipped, table_path
-from surrogate_nas.sources.catalogue import SOURCES, source_named, source_of
+from surrogate_nas.sources.catalogue import SOURCES, is_current, lacks, source_named, source_of
 from surrogate_nas.table import write_table
 
 FASHION = "fashion"
@@ -51,12 +54,15 @@ class Installed(Opener):
         if name == FASHION:
             return open_table(shipped(f"{FASHION}.h5"))
         path = table_path(name)
-        return open_table(path if _opens(path) else _assemble(name, path))
+        bench = open_table(path if _is_here(name) else _assemble(name, path))
+        source = source_of(name) or ""
+        bench.more = f"More of it is to be had: run snas data fetch {source}." if lacks(source) else ""
+        return bench
 
     def describe(self) -> Iterator[dict[str, Any]]:
         """The tables that are assembled, and what is known of those that will be."""
         for name in self.names():
-            here = name == FASHION or _opens(table_path(name))
+            here = name == FASHION or _is_here(name)
             yield self.open(name).describe() if here else described(name)
 
 
@@ -65,7 +71,7 @@ def _assemble(name: str, path: Path) -> Path:
     source = source_named(source_of(name) or "")
     try:
         with locked(path, what=f"the table {path.stem}"):
-            if not _opens(path):  # else another process made it while this one waited
+            if not _is_here(name):  # else another process made it while this one waited
                 write_table(source.read(name), path)
     except UserError as error:
         table = source.read(name)
@@ -75,12 +81,12 @@ def _assemble(name: str, path: Path) -> Path:
     return path
 
 
-def _opens(path: Path) -> bool:
+def _is_here(name: str) -> bool:
+    """Whether a package's table is here, whole, and as this version makes it."""
     try:
-        open_table(path)
+        return is_current(name, open_table(table_path(name)).columns)
     except UserError:
         return False
-    return True
 
 
 @lru_cache(maxsize=1)

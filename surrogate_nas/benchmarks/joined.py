@@ -60,7 +60,7 @@ class JoinedBenchmark(Benchmark):
         self.joined = (*base.joined, *(file.absolute() for file in files))
         self.name, self.space, self.cost = base.name, base.space, base.cost
         self.objective, self.licence, self.citation = base.objective, base.licence, base.citation
-        self.default_seed, self.address = base.default_seed, base.address
+        self.default_seed, self.address, self.more = base.default_seed, base.address, base.more
         self.one_by_one, self.one_curve = base.one_by_one, base.one_curve
         self._owners: dict[str, Benchmark] = {}
         extras = [open_extra(file.absolute()) for file in files]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,11 @@ _CHARGES = {
         "the benchmark records them; metrics that need no training are free."
     ),
 }
+_NO_PASSES = (
+    "An evaluation is charged the seconds of the training runs that it reads, as the benchmark records them; it holds "
+    "none of validation passes, so these are free, as are metrics that need no training."
+)
+_TRAINING, _PASS = "train_seconds", "valid_seconds"
 
 
 def open_table(path: Path) -> TableBenchmark:
@@ -46,7 +51,8 @@ class TableBenchmark(Benchmark):
     """Answers from an HDF5 table (`surrogate_nas.table`), and analytic metrics from the cells themselves.
 
     A query costs the training run it reads plus one validation pass, in the seconds that the table records, or one
-    unit where it records none. Questions that need no training cost nothing.
+    unit where it records none; a pass is free where only training is recorded. Questions that need no training cost
+    nothing.
 
     Example:
         >>> bench = TableBenchmark(path)  # doctest: +SKIP
@@ -73,6 +79,9 @@ class TableBenchmark(Benchmark):
         self.objective, self.card = self._table.objective, self._table.card
         self.cost = "queries" if self._table.cost == "queries" else "seconds"
         self.charge = _CHARGES[self.cost]
+        self._charged = [_TRAINING, *({_PASS} & self._table.metrics.keys())]
+        if self.cost == "seconds" and _PASS not in self._charged:
+            self.charge = _NO_PASSES
         self.one_curve = self._table.epochs == "curve" and self.cost == "seconds"
         if self.one_curve:
             self.charge += " Training a cell on costs the difference, and another validation pass."
@@ -91,6 +100,11 @@ class TableBenchmark(Benchmark):
     def fingerprint(self) -> str:
         """A digest of the table's columns, as written in the file."""
         return hashlib.sha256(f"table {self._table.digest}".encode()).hexdigest()
+
+    @property
+    def columns(self) -> Set[ColumnKey]:
+        """The columns that it holds, by metric, epochs and seed."""
+        return self._table.keys
 
     def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
         """A whole column in the order of `space`, for analysis; shape ``(len(space),)``, NaN where missing.
@@ -165,7 +179,7 @@ class TableBenchmark(Benchmark):
             else:
                 cost = np.zeros(len(self.space))
                 for epochs in runs:
-                    cost = cost + self._seconds("train_seconds", epochs) + self._seconds("valid_seconds", epochs)
+                    cost = cost + sum(self._seconds(part, epochs) for part in self._charged)
             self._costs[runs, seed] = cost
         return cost
 
@@ -183,8 +197,8 @@ class TableBenchmark(Benchmark):
         if not self.one_curve:
             return super().continued(cell, since, epochs)
         place = self.space.index(cell)
-        trained = self._seconds("train_seconds", epochs)[place] - self._seconds("train_seconds", since)[place]
-        return float(trained + self._seconds("valid_seconds", epochs)[place])
+        since_then = sum(self._seconds(part, epochs)[place] for part in self._charged)
+        return float(since_then - self._seconds(_TRAINING, since)[place])
 
     def _seconds(self, name: str, epochs: int) -> Values:
         return self._column(self.question(name, epochs), "mean")

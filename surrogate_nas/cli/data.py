@@ -74,6 +74,7 @@ def fetch(
       snas data fetch all
     """
     from surrogate_nas.errors import unknown
+    from surrogate_nas.files import locked, table_path
     from surrogate_nas.sources import fetching
     from surrogate_nas.sources.catalogue import source_named
 
@@ -89,7 +90,8 @@ def fetch(
         with progress_bar(f"tables of {source}") as progress:
             names = source_named(source).NAMES
             for done, benchmark in enumerate(names, 1):
-                tables.append(_written(source_named(source).read(benchmark)))
+                with locked(table_path(benchmark), what=f"the table {benchmark}"):
+                    tables.append(_written(source_named(source).read(benchmark)))
                 progress(done, len(names))
     _report(name, tables, files, started, json)
 
@@ -155,7 +157,8 @@ def import_(
     """
     from surrogate_nas.benchmarks import reserved
     from surrogate_nas.errors import UserError
-    from surrogate_nas.sources import nats, nb201_pth, spreadsheet
+    from surrogate_nas.sources import nats, spreadsheet
+    from surrogate_nas.sources.nb201 import pth
     from surrogate_nas.space import listed, register
 
     started = time.perf_counter()
@@ -168,8 +171,8 @@ def import_(
         raise UserError(f"--name and --space are for csv; the tables of {kind.value} have their own.")
     read: Callable[..., Any] = nats.read
     if kind is Importable.nb201_pth:
-        read = nb201_pth.read
-        note(f"Reading {source} needs about {nb201_pth.memory_needed(source) / 1e9:.1f} GB of memory.")
+        read = pth.read
+        note(f"Reading {source} needs about {pth.memory_needed(source) / 1e9:.1f} GB of memory.")
     with progress_bar("architectures") as progress:
         tables = read(source, progress)
     files = sorted(source.iterdir()) if source.is_dir() else [source]

@@ -75,6 +75,10 @@ def search(
     note_absent(bench, [content["best"]["final"]])
 
 
+_MOST_FINAL = 8
+"""Final metrics that are printed for people."""
+
+
 class _Counted:
     """Tells how many cells a run has evaluated."""
 
@@ -130,6 +134,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
 
 def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str, object]]:
     (best,), found = bound.reported([run.incumbent]), content["best"]
+    final = sorted(found["final"].items(), key=lambda item: "@" in item[0])
     answer: list[tuple[str, object]] = [("best cell", found["cell"]), ("score", found["score"])]
     if bound.draws:
         answer.append(("score that the search saw", found["seen_score"]))
@@ -139,7 +144,8 @@ def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str
         *answer,
         ("regret", content["regret"]),
         *best.values.items(),
-        *((f"{name} (final)", value) for name, value in found["final"].items()),
+        *((f"{name} (final)", value) for name, value in final[:_MOST_FINAL]),
+        *([("further final metrics", f"{len(final) - _MOST_FINAL}, with --json")] if len(final) > _MOST_FINAL else []),
         ("evaluations", len(run.trials)),
         (f"simulated {bound.benchmark.cost}", seconds(run.simulated_seconds)),
         ("real seconds", seconds(run.real_seconds)),

@@ -31,6 +31,7 @@ from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.pictures import draw_latency
 from surrogate_nas.papers.rows import PaperResult, Row
+from surrogate_nas.sources.nb201.latencies import devices as held
 from surrogate_nas.space import listed
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.base import Z90
@@ -135,7 +136,7 @@ def latency(*, runs: int | None, workers: int, folder: Path, progress: Progress 
         progress: Called with (jobs done, jobs in all).
     """
     started = time.perf_counter()
-    bench, devices = load(_BENCH), _devices()
+    bench, devices = load(_BENCH), held()
     wanted = _RUNS if runs is None else runs
     six = [Job(setting, device, wanted) for setting in SETTINGS for device in UNSEEN]
     others = [Job(setting, device, wanted) for device in sorted(devices, key=chip) for setting in _of_others(device)]
@@ -155,11 +156,6 @@ def latency(*, runs: int | None, workers: int, folder: Path, progress: Progress 
     return PaperResult(
         "Latency on unseen devices: HELP (NeurIPS 2021), table 3", rows, time.perf_counter() - started, _notes(bench)
     )
-
-
-def _devices() -> list[str]:
-    """All devices that are held."""
-    return [m.name.removeprefix(_PREFIX) for m in load(_BENCH).metrics if m.name.startswith(_PREFIX)]
 
 
 def chip(device: str) -> str:
@@ -261,7 +257,7 @@ def score(setting: Setting, device: str, runs: int) -> Floats:
 
 def _of_others(device: str) -> list[Setting]:
     """A device foreseen from those of all other chips."""
-    known = tuple(other for other in _devices() if chip(other) != chip(device))
+    known = tuple(other for other in held() if chip(other) != chip(device))
     return [
         Setting(f"all other chips known, {size} cells{WHOLE}", size, whole=True, known=known) for size in _OTHER_SIZES
     ]
@@ -322,7 +318,7 @@ def _rows(setting: Setting, device: str, scores: Floats, verdict: str) -> Iterat
 
 
 def _notes(bench: Benchmark) -> list[str]:
-    columns = {device: _latencies(bench, device) for device in _devices()}
+    columns = {device: _latencies(bench, device) for device in held()}
     ticks = {device: len(np.unique(values)) for device, values in columns.items()}
     few = ", ".join(f"{device} {n}" for device, n in ticks.items() if n < _FEW_VALUES)
     none = {device: int((values < _NO_TIME_MS).sum()) for device, values in columns.items()}

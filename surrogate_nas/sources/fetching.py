@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -43,25 +43,29 @@ def repositories(source: str) -> list[dict[str, Any]]:
     return list(_manifest()["sources"][source]["repositories"])
 
 
-def citation(source: str) -> str:
+def citation(source: str, of: Collection[str] | None = None) -> str:
     """The papers to cite for a source, each once.
 
     Args:
         source: One of `fetchable`.
+        of: The repositories that are used; None for all.
     """
-    cited = [_manifest()["sources"][source]["citation"], *(entry.get("citation", "") for entry in repositories(source))]
+    used = [entry for entry in repositories(source) if of is None or entry["repository"] in of]
+    cited = [_manifest()["sources"][source]["citation"], *(entry.get("citation", "") for entry in used)]
     return "; ".join(dict.fromkeys(filter(None, cited)))
 
 
-def licences(source: str) -> str:
+def licences(source: str, of: Collection[str] | None = None) -> str:
     """The licences that a source's repositories state.
 
     Args:
         source: One of `fetchable`.
+        of: The repositories that are used; None for all.
     """
     stated: dict[str, list[str]] = {}
     for entry in repositories(source):
-        stated.setdefault(entry["licence"], []).append(entry["repository"])
+        if of is None or entry["repository"] in of:
+            stated.setdefault(entry["licence"], []).append(entry["repository"])
     if len(stated) == 1:
         return next(iter(stated))
     return "; ".join(f"{licence} ({', '.join(dict.fromkeys(held))})" for licence, held in stated.items())

@@ -73,7 +73,7 @@ _DATA_SETS = {
     "imagenet16": _plain("ImageNet16-120", "ImageNet16-120", Network(classes=120, image_size=16)),
 }
 _LATENCY_NOTE = "read by the authors without synchronising, batch 256; never to be mixed with a device's latency"
-_LATENCY = Metric("latency@record", "ms", "search", "cost", description=_LATENCY_NOTE)
+RECORD_LATENCY = Metric("latency@record", "ms", "search", "cost", description=_LATENCY_NOTE)
 _TRAIN_SECONDS = Metric("train_seconds", "s", "record", "cost", description="the whole training run")
 _VALID_SECONDS = Metric("valid_seconds", "s", "record", "cost", description="one validation pass")
 
@@ -165,7 +165,11 @@ class RecordTables:
             network=data.network,
         )
         metrics = [*(_metric(r, what) for r in data.readings for what in _UNITS), _TRAIN_SECONDS]
-        for metric, epochs in [*product(metrics, sorted({*RUNS.values()})), (_VALID_SECONDS, None), (_LATENCY, None)]:
+        for metric, epochs in [
+            *product(metrics, sorted({*RUNS.values()})),
+            (_VALID_SECONDS, None),
+            (RECORD_LATENCY, None),
+        ]:
             if seeds := self._columns.get((name, metric.name, epochs)):
                 stacked = np.stack([seeds[seed] for seed in sorted(seeds)])
                 counts = np.isfinite(stacked).sum(axis=0)
@@ -251,7 +255,7 @@ def _fixed(trial: Any, epochs: int) -> dict[str, float]:
     latencies = [float(seconds) for seconds in trial.latency or () if seconds > 0]
     return {
         _VALID_SECONDS.name: _number(trial.eval_times, f"x-valid@{epochs - 1}"),
-        _LATENCY.name: 1000.0 * sum(latencies) / len(latencies) if latencies else np.nan,
+        RECORD_LATENCY.name: 1000.0 * sum(latencies) / len(latencies) if latencies else np.nan,
     }
 
 
