@@ -119,6 +119,17 @@ def _own_loss(bench: Benchmark) -> Metric:
     return bench.metric(term.name.partition("[")[0])
 
 
+def itself(bench: Benchmark, goal: Goal) -> Candidate:
+    """The goal as something to search on, of which single seeds can be compared with the others.
+
+    Args:
+        bench: One with columns.
+        goal: Of it.
+    """
+    epochs = goal.question.epochs
+    return _candidate(bench, goal.metric, str(goal.question), "", epochs, goal.values, (), _longest(bench))
+
+
 def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
     """Everything that could be searched on, but the goal itself.
 

@@ -3,8 +3,8 @@
 Ochoa & Veerapen, "Neural Architecture Search: A Visual Analysis", PPSN 2022 (local optima; fitness–distance
 correlation); White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", arXiv 2005.02960
 (cells until local search finds the optimum). Cells are neighbours if they differ on one edge; a local optimum is
-strictly better than all its neighbours. Everything is on the validation error after 200 epochs, the mean over seeds, and
-for one seed the first one that is held.
+strictly better than all its neighbours. Everything is on the validation error after 200 epochs, the mean over seeds,
+and for one seed the first one that is held.
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ def _noise(surface: Surface) -> Iterator[Row]:
 def _notes() -> list[str]:
     return [
         "On the validation error after 200 epochs. One seed: the first that is held. A local optimum is strictly "
-        "better than all of its 24 neighbours. Fitness–distance correlation: Spearman's ρ of the accuracy with the number of "
-        "edges on which a cell differs from the best.",
+        "better than all of its 24 neighbours. Fitness–distance correlation: Spearman's ρ of the accuracy with the number "
+        "of edges on which a cell differs from the best.",
         "Local search starts at random cells, restarts where no neighbour is better, and stops when the optimum is "
         "looked at; every different cell counts once. Steepest looks at all neighbours, in random order, before it "
         "moves; first improvement moves at once.",

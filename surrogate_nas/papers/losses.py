@@ -20,7 +20,7 @@ from surrogate_nas.engine import raise_lost, run_jobs
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.advice import Finding, advice, summary
-from surrogate_nas.papers.candidates import Candidate, Goal, candidates_of, goal_of, measure_of, seeds_of
+from surrogate_nas.papers.candidates import Candidate, Goal, candidates_of, goal_of, itself, measure_of, seeds_of
 from surrogate_nas.papers.maps import draw_losses
 from surrogate_nas.papers.ranks import MEASURES, Values, agreement, ceiling
 from surrogate_nas.papers.rows import PaperResult, Row
@@ -99,6 +99,9 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
     candidates = list(candidates_of(bench, goal))
     wanted = seeds_of(bench, goal.metric, goal.question)
     usual = _usual_ceiling(goal, wanted, candidates, groups)
+    if goal.metric.kind == "search" and len(wanted) > 1:  # no test is held, so one seed is asked for all the others
+        rests = [(seed, _mean_of(wanted[:i] + wanted[i + 1 :])) for i, seed in enumerate(wanted)]
+        yield _finding(bench, goal, itself(bench, goal), SINGLE, rests, usual, groups)
     for candidate in candidates:
         own = ceiling(candidate.seeds, goal.values, groups) or usual
         yield _finding(bench, goal, candidate, "", [(candidate.values, goal.values)], own, groups)
@@ -108,6 +111,12 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
         if len(candidate.seeds) > 1 and len(candidate.seeds) == len(wanted):
             crossed = [(a, b) for i, a in enumerate(candidate.seeds) for j, b in enumerate(wanted) if i != j]
             yield _finding(bench, goal, candidate, ACROSS, crossed[:_MOST_CROSSED], own, groups)
+
+
+def _mean_of(columns: Sequence[Values]) -> Values:
+    held = np.isfinite(columns)
+    total = np.where(held, columns, 0.0).sum(axis=0)
+    return np.divide(total, held.sum(axis=0), out=np.full(len(total), math.nan), where=held.any(axis=0))
 
 
 def _covers(seed: Values, goal: Goal) -> bool:
