@@ -140,10 +140,10 @@ def families(findings: Sequence[Finding]) -> list[Family]:
                 best[table, early] = max(best.get((table, early), -1.0), finding.taus[DECIDES])
     made = []
     for (measure, early, name), tables in grouped.items():
-        gaps = [best[table, early] - finding.taus[DECIDES] for table, finding in tables.items()]
-        leads = sum(gap <= 0 for gap in gaps)
+        gaps = [best.get((table, early), math.nan) - finding.taus[DECIDES] for table, finding in tables.items()]
+        leads = sum(gap <= 0 and f.seeds is None for gap, f in zip(gaps, tables.values(), strict=True))
         made.append(Family(measure, name, early, list(tables.values()), mean(gaps), leads))
-    return sorted(made, key=lambda f: (f.measure, f.early, f.behind))
+    return sorted(made, key=lambda f: (f.measure, f.early, not math.isfinite(f.behind), f.behind))
 
 
 def summary(findings: Sequence[Finding]) -> Summary:

@@ -72,7 +72,8 @@ class Surface:
         Args:
             values: The loss, shape ``(n,)``.
         """
-        return (self.choices != self.choices[int(np.argmin(values))]).sum(axis=1).astype(np.float64)
+        differs: Values = (self.choices != self.choices[int(np.argmin(values))]).sum(axis=1).astype(np.float64)
+        return differs
 
 
 def landscape(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:  # noqa: ARG001
@@ -196,8 +197,8 @@ def _noise(surface: Surface) -> Iterator[Row]:
 def _notes() -> list[str]:
     return [
         "On the validation error after 200 epochs. One seed: the first that is held. A local optimum is strictly "
-        "better than all of its 24 neighbours. Fitness–distance correlation: Spearman's ρ of the accuracy with the number "
-        "of edges on which a cell differs from the best.",
+        "better than all of its 24 neighbours. Fitness–distance correlation: Spearman's ρ of the accuracy with the "
+        "number of edges on which a cell differs from the best.",
         "Local search starts at random cells, restarts where no neighbour is better, and stops when the optimum is "
         "looked at; every different cell counts once. Steepest looks at all neighbours, in random order, before it "
         "moves; first improvement moves at once.",

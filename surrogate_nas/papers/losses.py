@@ -116,7 +116,8 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
 def _mean_of(columns: Sequence[Values]) -> Values:
     held = np.isfinite(columns)
     total = np.where(held, columns, 0.0).sum(axis=0)
-    return np.divide(total, held.sum(axis=0), out=np.full(len(total), math.nan), where=held.any(axis=0))
+    means: Values = np.divide(total, held.sum(axis=0), out=np.full(len(total), math.nan), where=held.any(axis=0))
+    return means
 
 
 def _covers(seed: Values, goal: Goal) -> bool:
