@@ -13,6 +13,8 @@ from surrogate_nas.papers.rows import Summary
 
 DECIDES = "kendall_best_quarter"
 """Where a search ends, and so what losses are compared by."""
+SINGLE = ", one seed"
+"""Ends the names of what one seed tells."""
 _EARLY = 0.5
 """A candidate that costs at most so much of a whole training run is an early one."""
 _CLOSE = 0.02
@@ -29,7 +31,9 @@ class Finding:
         measure: What that measures, whatever the split: the kind of task.
         candidate: The loss, with its epochs.
         family: What is measured on which split, over all tables.
+        role: The same beside what is wanted (`surrogate_nas.papers.candidates.ROLES`), or empty.
         final: Whether a search may not see it.
+        tested: Whether the goal was measured on test data, and not on validation data for want of a test.
         seeds: Over how many seeds the numbers are means; None for the mean of seeds itself.
         taus: τ with the goal, by `MEASURES`.
         spread: The standard deviations of these over seeds.
@@ -47,7 +51,9 @@ class Finding:
     measure: str
     candidate: str
     family: str
+    role: str
     final: bool
+    tested: bool
     seeds: int | None
     taus: dict[str, float]
     spread: dict[str, float | None]
@@ -182,28 +188,25 @@ def advice(findings: Sequence[Finding]) -> list[str]:
 
 
 def _paragraph(made: Sequence[Family]) -> Iterator[str]:
-    tables = {finding.table for family in made for finding in family.findings}
-    yield f"For the best {made[0].measure.replace('_', ' ')} ({_count(len(tables), 'table')}):"
-    for early, when in ((False, "after whole runs"), (True, f"for at most {_EARLY:.0%} of the cost of a run")):
+    tested = {finding.table: finding.tested for family in made for finding in family.findings}
+    untested = "" if any(tested.values()) else ", none with a test, so validation stands for it"
+    yield f"For the best {made[0].measure.replace('_', ' ')} ({_count(len(tested), 'table')}{untested})."
+    for early, when in ((False, "After whole runs"), (True, f"For at most {_EARLY:.0%} of the cost of a run")):
         held = [family for family in made if family.early == early]
         if not held:
             continue
         on = len({finding.table for family in held for finding in family.findings})
-        common = [family for family in held if 2 * len(family.findings) >= on]
-        first, others = common[0], common[1:]
-        held_by = _count(len(first.findings), "table")
-        yield f"{when}, search on the {first.name} (held by {held_by}, best on {first.leads}):"
+        first = next((family for family in held if 2 * len(family.findings) >= on), held[0])
+        yield f"{when} search on {first.name} (held by {len(first.findings)} of {on}, the best L on {first.leads}):"
         yield f"τ {first.tau():.3f} in the best quarter{_ceiling_of(first)}, {first.tau('kendall'):.3f} over all cells;"
         yield f"{first.better:.2%} of cells are better than the one that it likes best."
-        if others:
-            near = [family.name for family in others if family.behind - first.behind <= _CLOSE]
-            yield f"About as good: {', '.join(near)}." if near else f"Next: {_behind(others[0])}."
-            if others[-1].name not in near and len(others) > 1:
-                yield f"Last: {_behind(others[-1])}."
-
-
-def _behind(family: Family) -> str:
-    return f"{family.name}, {family.behind:.3f} behind the best L of a table"
+        others = [family for family in held if family is not first]
+        near = [family.name for family in others if family.behind - first.behind <= _CLOSE]
+        if near:
+            yield f"About as good: {', '.join(near)}."
+        far = [f"{f.name} {f.behind:.3f}" for f in others if f.name not in near]
+        if far:
+            yield f"Behind the best L of their tables by a mean τ of: {', '.join(far)}."
 
 
 def _ceiling_of(family: Family) -> str:

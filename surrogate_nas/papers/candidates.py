@@ -22,6 +22,12 @@ from surrogate_nas.papers.ranks import Values
 
 _LAST_EPOCHS = 2
 _OF_NEW = 0.9
+_SAME, _LOSS, _OTHER, _SUM = "the measure that is wanted", "loss", "another measure", "sums of losses"
+ROLES = (
+    *(f"train: {what}" for what in (_LOSS, _SUM, _SAME, _OTHER)),
+    *(f"valid: {what}" for what in (_LOSS, _SAME, _OTHER)),
+)
+"""What a candidate can be: its split, and what it measures beside the goal."""
 _LAST, _WAYS = "last", {"best": "best epoch"}
 _SPLIT = re.compile(r"^(train|valid|test)_")
 
@@ -73,6 +79,7 @@ class Candidate:
     Attributes:
         name: As rows show it, such as ``valid_error[200]``.
         family: What is measured on which split, such as ``train loss``; rows of different tables meet in it.
+        role: The same beside what is wanted: one of `ROLES`, or empty.
         values: Smaller is better, shape ``(n,)``.
         seeds: The same of single seeds, if held.
         seconds: What a cell costs on average, or None where the table does not say.
@@ -82,6 +89,7 @@ class Candidate:
 
     name: str
     family: str
+    role: str
     values: Values
     seeds: tuple[Values, ...]
     seconds: float | None
@@ -127,7 +135,7 @@ def itself(bench: Benchmark, goal: Goal) -> Candidate:
         goal: Of it.
     """
     epochs = goal.question.epochs
-    return _candidate(bench, goal.metric, str(goal.question), "", epochs, goal.values, (), _longest(bench))
+    return _candidate(bench, goal, goal.metric, str(goal.question), "", epochs, goal.values, (), _longest(bench))
 
 
 def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
@@ -145,9 +153,9 @@ def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
             question = Question(metric.name, epochs)
             values = metric.minimised(bench.column(*question))
             seeds = tuple(seeds_of(bench, metric, question))
-            yield _candidate(bench, metric, str(question), "", epochs, values, seeds, longest)
+            yield _candidate(bench, goal, metric, str(question), "", epochs, values, seeds, longest)
         if bench.one_curve and metric.split == "train" and metric.quantity == "loss":
-            yield from _sums(bench, metric, longest)
+            yield from _sums(bench, goal, metric, longest)
 
 
 def seeds_of(bench: Benchmark, metric: Metric, question: Question) -> list[Values]:
@@ -161,7 +169,7 @@ def seeds_of(bench: Benchmark, metric: Metric, question: Question) -> list[Value
     return [metric.minimised(bench.column(*question, seed)) for seed in bench.seeds(question)]
 
 
-def _sums(bench: Benchmark, metric: Metric, longest: int) -> Iterator[Candidate]:
+def _sums(bench: Benchmark, goal: Goal, metric: Metric, longest: int) -> Iterator[Candidate]:
     losses = np.array([bench.column(metric.name, epochs) for epochs in metric.epochs])
     average = losses[0]
     for i, epochs in enumerate(metric.epochs[1:], 1):
@@ -174,11 +182,11 @@ def _sums(bench: Benchmark, metric: Metric, longest: int) -> Iterator[Candidate]
         for kind, values in kinds.items():
             if kind == "TSE-E" and i + 1 <= _LAST_EPOCHS:
                 continue  # the same sum as TSE
-            yield _candidate(bench, metric, f"{kind}[{epochs}]", f", {kind}", epochs, values, (), longest)
+            yield _candidate(bench, goal, metric, f"{kind}[{epochs}]", f", {kind}", epochs, values, (), longest)
 
 
 def _candidate(
-    bench: Benchmark, metric: Metric, name: str, end: str, epochs: int | None, values: Values,
+    bench: Benchmark, goal: Goal, metric: Metric, name: str, end: str, epochs: int | None, values: Values,
     seeds: tuple[Values, ...], longest: int,
 ) -> Candidate:  # fmt: skip
     family = f"{_family(metric)}{end}"
@@ -186,7 +194,23 @@ def _candidate(
     share = 1.0 if epochs is None else epochs / longest
     if seconds is not None and whole:
         share = seconds / whole
-    return Candidate(name, family, values, seeds, seconds, share, metric.kind == "final" or metric.split == "test")
+    return Candidate(
+        name,
+        family,
+        _role(metric, goal, end),
+        values,
+        seeds,
+        seconds,
+        share,
+        metric.kind == "final" or metric.split == "test",
+    )
+
+
+def _role(metric: Metric, goal: Goal, end: str) -> str:
+    same = measure_of(metric.name) == goal.measure
+    what = _SUM if end else _SAME if same else _LOSS if metric.quantity == "loss" else _OTHER
+    role = f"{metric.name.partition('_')[0]}: {what}"
+    return role if role in ROLES else ""
 
 
 def _family(metric: Metric) -> str:

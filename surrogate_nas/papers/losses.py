@@ -19,14 +19,15 @@ from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.engine import raise_lost, run_jobs
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Progress
-from surrogate_nas.papers.advice import Finding, advice, summary
+from surrogate_nas.papers.advice import SINGLE, Finding, advice, summary
 from surrogate_nas.papers.candidates import Candidate, Goal, candidates_of, goal_of, itself, measure_of, seeds_of
 from surrogate_nas.papers.maps import draw_losses
 from surrogate_nas.papers.ranks import MEASURES, Values, agreement, ceiling
 from surrogate_nas.papers.rows import PaperResult, Row
 
 _FINAL = "measured on test data: a search may see it only where a study declares so"
-SINGLE, ACROSS = ", one seed", ", one seed for another's goal"
+_ACROSS = ", one seed for another's goal"
+_BEST = "@best"
 _NEARLY_ALL, _MOST_CROSSED = 0.9, 3
 
 
@@ -60,6 +61,8 @@ def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress |
     findings = [finding for made in studies for finding in made.findings]
     draw_losses(findings, folder / "losses.png")
     notes = [*advice(findings), *_notes(), *(made.problem for made in studied.values() if made.problem)]
+    if any(_BEST in finding.goal for finding in findings):
+        notes.append(f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses named so.")
     notes += [f"Not here: {entry['name']} ({entry['title']})." for entry in entries if not entry["available"]]
     return PaperResult(
         "Which loss should drive a search?", rows, time.perf_counter() - started, notes, summary(findings)
@@ -110,7 +113,7 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
             yield _finding(bench, goal, candidate, SINGLE, [(seed, goal.values) for seed in single], own, groups)
         if len(candidate.seeds) > 1 and len(candidate.seeds) == len(wanted):
             crossed = [(a, b) for i, a in enumerate(candidate.seeds) for j, b in enumerate(wanted) if i != j]
-            yield _finding(bench, goal, candidate, ACROSS, crossed[:_MOST_CROSSED], own, groups)
+            yield _finding(bench, goal, candidate, _ACROSS, crossed[:_MOST_CROSSED], own, groups)
 
 
 def _mean_of(columns: Sequence[Values]) -> Values:
@@ -148,7 +151,9 @@ def _finding(
         measure=goal.measure,
         candidate=f"{candidate.name}{end}",
         family=f"{candidate.family}{end}",
+        role="" if end == _ACROSS else f"{candidate.role}{end}" * bool(candidate.role),
         final=candidate.final,
+        tested=goal.metric.kind == "final",
         seeds=len(pairs) if end else None,
         taus={measure: float(np.mean([one[measure] for one in each])) for measure in MEASURES},
         spread={measure: _spread([one[measure] for one in each]) for measure in MEASURES},

@@ -12,13 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from surrogate_nas.papers.advice import DECIDES, Finding, families
+from surrogate_nas.papers.advice import DECIDES, SINGLE, Finding
+from surrogate_nas.papers.candidates import ROLES
 from surrogate_nas.papers.pictures import COLOURS, save
 
 _MAP = "RdYlBu"
 _CELL = 0.52
 _SEEDS = "two seeds\nagree"
 _MOST_CURVES = 6
+_COLUMNS = (*ROLES, f"{ROLES[-2]}{SINGLE}")
 
 
 def draw_losses(findings: Sequence[Finding], path: Path) -> None:
@@ -28,23 +30,31 @@ def draw_losses(findings: Sequence[Finding], path: Path) -> None:
         findings: Of the paper on losses.
         path: The PNG.
     """
-    made = [family for family in families(findings) if not family.early]
-    by_table = {(f.table, family.name): f.taus[DECIDES] for family in made for f in family.findings}
+    held = [f for f in findings if not f.early and f.role and math.isfinite(f.taus[DECIDES])]
+    found: dict[tuple[str, str], float] = {}
+    for f in held:
+        found[f.table, f.role] = max(f.taus[DECIDES], found.get((f.table, f.role), -1.0))
     limits = {f.table: f.ceiling[DECIDES] for f in findings if f.ceiling}
-    tables = list(dict.fromkeys(finding.table for family in made for finding in family.findings))
-    names = _by_count([family.name for family in made for _ in family.findings])
-    values = np.array([[by_table.get((t, n), math.nan) for n in names] + [limits.get(t, math.nan)] for t in tables])
-    early = {f.table: f.measure for f in findings if f.early and not f.final}
-    width, height = 2.4 + _CELL * (len(names) + 1), 2.6 + 0.3 * len(tables)
-    figure = Figure(figsize=(width + 5.5 * bool(early), max(height, 4.5)), layout="constrained")
-    axes = figure.subplots(1, 1 + bool(early), squeeze=False, width_ratios=(width, 5.0)[: 1 + bool(early)])[0]
-    _colour(axes[0], values, tables, [*names, _SEEDS])
-    axes[0].set_title("τ with what is finally wanted, best quarter, whole runs\n(framed: the best L of a table)")
-    for i, row in enumerate(values[:, :-1]):
+    goals = {f.table: f.goal for f in sorted(held, key=lambda f: f.measure)}
+    roles = [role for role in _COLUMNS if any(role == named for _, named in found)]
+    values = np.array([[*(found.get((t, r), math.nan) for r in roles), limits.get(t, math.nan)] for t in goals])
+    early = {f.table for f in findings if f.early and not f.final}
+    figure = Figure(figsize=(5.5 + 0.75 * len(roles) + 5.0 * bool(early), max(3.5 + 0.24 * len(goals), 5.0)),
+                    layout="constrained")  # fmt: skip
+    places = figure.subplot_mosaic(
+        [["map", "costs"], ["map", "."]] if early else [["map"]],
+        width_ratios=(4.0 + 0.75 * len(roles), 5.0)[: 1 + bool(early)],
+    )
+    axes = places["map"]
+    _colour(axes, values, [f"{table}: {goal}" for table, goal in goals.items()], [*roles, _SEEDS])
+    axes.set_title("τ with what is finally wanted, in the best quarter, after whole runs\n"
+                   "(the best L of each kind; framed: the best of a table)", fontsize=10)  # fmt: skip
+    usual = [role for role in roles if not role.endswith(SINGLE)]
+    for i, row in enumerate(values[:, : len(usual)]):
         if np.isfinite(row).any():
-            _frame(axes[0], int(np.nanargmax(row)), i)
+            _frame(axes, int(np.nanargmax(row)), i)
     if early:
-        _draw_costs(axes[1], [f for f in findings if f.table in early and not f.final and f.seeds is None])
+        _draw_costs(places["costs"], [f for f in findings if f.table in early and not f.final and f.seeds is None])
     save(figure, path)
 
 
