@@ -201,12 +201,16 @@ def _paragraph(made: Sequence[Family]) -> Iterator[str]:
         yield f"τ {first.tau():.3f} in the best quarter{_ceiling_of(first)}, {first.tau('kendall'):.3f} over all cells;"
         yield f"{first.better:.2%} of cells are better than the one that it likes best."
         others = [family for family in held if family is not first]
-        near = [family.name for family in others if family.behind - first.behind <= _CLOSE]
+        ahead = [f"{f.name} ({f.behind:.3f})" for f in others if f.behind < first.behind - _CLOSE]
+        near = [f.name for f in others if abs(f.behind - first.behind) <= _CLOSE]
+        far = [f"{f.name} ({f.behind:.3f})" for f in others if f.behind > first.behind + _CLOSE]
+        yield f"It lies {first.behind:.3f} behind the best L of a table."
+        if ahead:
+            yield f"Less behind where they are held: {'; '.join(ahead)}."
         if near:
-            yield f"About as good: {', '.join(near)}."
-        far = [f"{f.name} {f.behind:.3f}" for f in others if f.name not in near]
+            yield f"About as good: {'; '.join(near)}."
         if far:
-            yield f"Behind the best L of their tables by a mean τ of: {', '.join(far)}."
+            yield f"Further behind: {'; '.join(far)}."
 
 
 def _ceiling_of(family: Family) -> str:

@@ -112,7 +112,7 @@ def goal_of(bench: Benchmark) -> Goal:
     Args:
         bench: One with columns.
     """
-    own = _own_loss(bench)
+    own = own_loss(bench)
     finals = [m for m in bench.metrics if m.kind == "final" and m.is_loss]
     like = own.name.replace("valid", "test").replace("train", "test")
     finals.sort(key=lambda m: (m.quantity == "loss", m.name != like, len(m.name), m.name))
@@ -121,8 +121,12 @@ def goal_of(bench: Benchmark) -> Goal:
     return Goal(metric, question, metric.minimised(bench.column(*question)))
 
 
-def _own_loss(bench: Benchmark) -> Metric:
-    """The metric of the first loss in the default objective."""
+def own_loss(bench: Benchmark) -> Metric:
+    """The metric of the first loss in a table's default objective.
+
+    Args:
+        bench: The table.
+    """
     term = next(term for term in Objective(bench.objective, bench).terms if term.is_loss)
     return bench.metric(term.name.partition("[")[0])
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from surrogate_nas.papers.advice import DECIDES, SINGLE, Finding
 from surrogate_nas.papers.candidates import ROLES
 from surrogate_nas.papers.pictures import COLOURS, save
+from surrogate_nas.papers.ranks import Values
 
 _MAP = "RdYlBu"
 _CELL = 0.52
 _SEEDS = "two seeds\nagree"
 _MOST_CURVES = 6
-_COLUMNS = (*ROLES, f"{ROLES[-2]}{SINGLE}")
+_WANTED = ROLES[-2]
+_COLUMNS = (*ROLES, f"{_WANTED}{SINGLE}")
 
 
 def draw_losses(findings: Sequence[Finding], path: Path) -> None:
@@ -34,7 +34,8 @@ def draw_losses(findings: Sequence[Finding], path: Path) -> None:
     found: dict[tuple[str, str], float] = {}
     for f in held:
         found[f.table, f.role] = max(f.taus[DECIDES], found.get((f.table, f.role), -1.0))
-    limits = {f.table: f.ceiling[DECIDES] for f in findings if f.ceiling}
+    by_role = sorted((f for f in findings if f.ceiling), key=lambda f: f.role == _WANTED)
+    limits = {f.table: f.ceiling[DECIDES] for f in by_role}
     goals = {f.table: f.goal for f in sorted(held, key=lambda f: f.measure)}
     roles = [role for role in _COLUMNS if any(role == named for _, named in found)]
     values = np.array([[*(found.get((t, r), math.nan) for r in roles), limits.get(t, math.nan)] for t in goals])
@@ -84,25 +85,27 @@ def _draw_costs(axes: Axes, findings: Sequence[Finding]) -> None:
     axes.legend(fontsize=7)
 
 
-def draw_transfer(matrices: Mapping[str, Any], path: Path) -> None:
-    """τ between the tasks of every space, over all cells below the diagonal and over the best quarter above it.
+def draw_transfer(matrices: Sequence[tuple[str, Sequence[str], Values, Values]], path: Path) -> None:
+    """τ between the tasks of every space: over all cells below the diagonal, in the best quarter above and on it.
 
     Args:
-        matrices: By space the tasks' names and the two matrices, shape ``(tasks, tasks)`` each.
+        matrices: Of every space its name, the tasks, and both matrices, shape ``(tasks, tasks)``.
         path: The PNG.
     """
-    sizes = [max(len(tasks), 3) for tasks, *_ in matrices.values()]
-    figure = Figure(figsize=(2.0 * len(sizes) + _CELL * sum(sizes), 2.4 + _CELL * max(sizes)), layout="constrained")
-    places = figure.subplots(1, len(sizes), squeeze=False, width_ratios=sizes)[0]
-    for axes, (space, (tasks, whole, quarter)) in zip(places, matrices.items(), strict=True):
-        shown = np.where(np.tri(len(tasks), k=-1, dtype=bool), whole, quarter)
-        np.fill_diagonal(shown, math.nan)
-        _colour(axes, shown, tasks, tasks)
-        axes.set_title(f"{space}\nbelow: all cells; above: best quarter of the row")
+    columns = min(len(matrices), 3)
+    rows = math.ceil(len(matrices) / columns)
+    figure = Figure(figsize=(5.2 * columns, 0.6 + 4.9 * rows), layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (space, tasks, whole, quarter) in zip(places, matrices, strict=False):
+        _colour(axes, np.where(np.tri(len(tasks), k=-1, dtype=bool), whole, quarter), tasks, tasks)
+        axes.set_title(space)
+    for axes in places[len(matrices) :]:
+        axes.set_visible(False)
+    figure.suptitle("τ between tasks: all cells below the diagonal, best quarter above it, two seeds on it")
     save(figure, path)
 
 
-def _colour(axes: Axes, values: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str]) -> None:
+def _colour(axes: Axes, values: Values, rows: Sequence[str], columns: Sequence[str]) -> None:
     axes.imshow(values, cmap=_MAP, vmin=-1, vmax=1, aspect="auto")
     axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8, rotation_mode="anchor")
     axes.set_yticks(range(len(rows)), rows, fontsize=8)

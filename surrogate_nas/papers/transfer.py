@@ -1,0 +1,233 @@
+"""Do cells, losses and rankings carry over between tasks? Every two tables of one space that are here are compared.
+
+Of a task that one has and another that one wants: τ of what is finally wanted on both, over all cells and the wanted
+task's best quarter; what the best cell of the one reaches on the other; and how well the loss that one searches on for
+the one ranks what is wanted on the other, beside that task's own loss. The ceiling is how well one training seed of
+the wanted task ranks as another does, where its seeds are held.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os.path import commonprefix
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.benchmarks import load, tables
+from surrogate_nas.engine import raise_lost, run_jobs
+from surrogate_nas.errors import UserError
+from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.papers.candidates import Goal, goal_of, own_loss, seeds_of
+from surrogate_nas.papers.maps import draw_transfer
+from surrogate_nas.papers.ranks import Values, best, ceiling, kendall
+from surrogate_nas.papers.rows import PaperResult, Row, Summary
+
+WHOLE, QUARTER, LOSS = "kendall", "kendall_best_quarter", "kendall_of_loss"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is known of one task, wanted on another of the same space.
+
+    Attributes:
+        known: The task that one has.
+        wanted: The other, or the same.
+        taus: τ by `WHOLE`, `QUARTER` and `LOSS`.
+        reached: What the best cell of the one has on the other, as rows show it.
+        optimum: What the best cell of the other has.
+        better: The share of cells that are better there.
+        goal: What is wanted, as rows show it.
+    """
+
+    known: str
+    wanted: str
+    taus: dict[str, float]
+    reached: float
+    optimum: float
+    better: float
+    goal: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """The tasks of one space.
+
+    Attributes:
+        space: Its name.
+        tasks: The benchmarks.
+        pairs: All ordered pairs, every task with itself included.
+        ceilings: τ of two seeds by task, in its best quarter, where they are held.
+    """
+
+    space: str
+    tasks: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    ceilings: dict[str, float]
+
+    @property
+    def others(self) -> list[Pair]:
+        """The pairs of different tasks."""
+        return [pair for pair in self.pairs if pair.known != pair.wanted]
+
+    def matrix(self, measure: str) -> NDArray[np.float64]:
+        """τ with the known task a row and the wanted one a column, shape ``(tasks, tasks)``.
+
+        Args:
+            measure: A key of `Pair.taus`.
+        """
+        return np.array([pair.taus[measure] for pair in self.pairs]).reshape(len(self.tasks), -1)
+
+
+def transfer(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:  # noqa: ARG001
+    """Compare every two tables of one space.
+
+    Args:
+        runs: Without meaning here: whole tables are read once.
+        workers: Processes.
+        folder: Where the picture goes.
+        progress: Called with (spaces done, spaces in all).
+
+    Raises:
+        UserError: No two tables of one space are here.
+    """
+    started = time.perf_counter()
+    entries = tables()
+    spaces: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry["available"]:
+            spaces.setdefault(load(entry["name"]).space.definition, []).append(entry["name"])
+    jobs = [tuple(names) for names in spaces.values() if len(names) > 1]
+    if not jobs:
+        raise UserError("No two tables of one space are here: see snas data list.")
+    outcomes = []
+    for outcome in run_jobs(compare, jobs, workers=workers):
+        outcomes.append(outcome)
+        if progress:
+            progress(len(outcomes), len(jobs))
+    raise_lost([outcome for outcome in outcomes if outcome.failure])
+    found = sorted((outcome.result for outcome in outcomes), key=lambda group: jobs.index(group.tasks))
+    draw_transfer([(g.space, _short(g.tasks), g.matrix(WHOLE), _drawn(g)) for g in found], folder / "transfer.png")
+    notes = [words(group) for group in found]
+    notes.append(
+        "τ is Kendall's, of what is finally wanted on both tasks; the best quarter is that of the wanted task. "
+        "kendall_of_loss: of the known task's search loss with what is wanted. On the picture's diagonal: two seeds."
+    )
+    notes += [f"Not here: {entry['name']} ({entry['title']})." for entry in entries if not entry["available"]]
+    rows = [row for group in found for row in _rows(group)]
+    return PaperResult(
+        "Do cells, losses and rankings carry over between tasks?", rows, time.perf_counter() - started, notes,
+        _summary(found),
+    )  # fmt: skip
+
+
+def compare(names: Sequence[str]) -> Group:
+    """Compare tasks of one space.
+
+    Args:
+        names: The benchmarks.
+    """
+    goals: dict[str, Goal] = {}
+    losses: dict[str, Values] = {}
+    ceilings = {}
+    for name in names:
+        bench = load(name)
+        goals[name], own = goal_of(bench), own_loss(bench)
+        losses[name] = own.minimised(bench.column(own.name))
+        seeds = seeds_of(bench, own, bench.question(own.name))
+        if len(seeds) > 1:
+            ceilings[name] = ceiling(seeds, goals[name].values, None)[QUARTER]
+    space = load(names[0]).space
+    pairs = tuple(_pair(known, wanted, goals, losses) for known in names for wanted in names)
+    return Group(space.name, tuple(names), pairs, ceilings)
+
+
+def _pair(known: str, wanted: str, goals: dict[str, Goal], losses: dict[str, Values]) -> Pair:
+    goal, have = goals[wanted], goals[known].values
+    quarter = best(goal.values, 0.25)
+    taus = {
+        WHOLE: kendall(have, goal.values),
+        QUARTER: kendall(have[quarter], goal.values[quarter]),
+        LOSS: kendall(losses[known], goal.values),
+    }
+    held = np.isfinite(have) & np.isfinite(goal.values)
+    ranked = goal.values[held]
+    reached = float(ranked[have[held] == have[held].min()].mean())
+    return Pair(
+        known, wanted, taus, goal.shown(reached), goal.shown(float(ranked.min())), float((ranked < reached).mean()),
+        goal.title,
+    )  # fmt: skip
+
+
+def _rows(group: Group) -> Iterator[Row]:
+    own = {pair.wanted: pair.taus[LOSS] for pair in group.pairs if pair.known == pair.wanted}
+    for pair in group.others:
+        for measure, tau in pair.taus.items():
+            says = f"the wanted task's own loss: {own[pair.wanted]:.3f}" if measure == LOSS else f"with {pair.goal}"
+            limit = group.ceilings.get(pair.wanted) if measure == QUARTER else None
+            yield Row(f"from {pair.known}", pair.wanted, measure, ours=tau, mark="D", verdict=says, ceiling=limit)
+        yield Row(
+            f"from {pair.known}", pair.wanted, f"{pair.goal}_of_best", ours=pair.reached, mark="D",
+            verdict=f"{pair.reached - pair.optimum:+.3g} from the best, {pair.optimum:.4g}; "
+            f"{pair.better:.2%} of cells are better",
+        )  # fmt: skip
+
+
+def _summary(groups: Sequence[Group]) -> Summary:
+    """One line a task: from which other task it is known best and worst."""
+    heads = ("space", "wanted", "best from", "τ all", "τ best quarter", "worst from", "τ all ", "two seeds",
+             "better cells", "from the worst")  # fmt: skip
+    lines = []
+    for group in groups:
+        for task in group.tasks:
+            near, far = _ends([pair for pair in group.others if pair.wanted == task])
+            limit = f"{group.ceilings[task]:.3f}" if task in group.ceilings else "–"
+            lines.append((
+                group.space, task, near.known, f"{near.taus[WHOLE]:.3f}", f"{near.taus[QUARTER]:.3f}", far.known,
+                f"{far.taus[WHOLE]:.3f}", limit, f"{near.better:.2%}", f"{far.better:.2%}",
+            ))  # fmt: skip
+    return Summary(heads, lines)
+
+
+def _ends(pairs: Sequence[Pair]) -> tuple[Pair, Pair]:
+    """The pairs with the highest and the lowest τ over all cells."""
+    return max(pairs, key=lambda pair: pair.taus[WHOLE]), min(pairs, key=lambda pair: pair.taus[WHOLE])
+
+
+def words(group: Group) -> str:
+    """What carries over in one space, in plain words.
+
+    Args:
+        group: Its tasks.
+    """
+    others = group.others
+    near, far = _ends(others)
+    means = {measure: float(np.nanmean([pair.taus[measure] for pair in others])) for measure in (WHOLE, QUARTER, LOSS)}
+    own = float(np.nanmean([pair.taus[LOSS] for pair in group.pairs if pair.known == pair.wanted]))
+    good = sum(pair.better <= 0.01 for pair in others)
+    seeds = f", two seeds of one task {np.mean(list(group.ceilings.values())):.3f}" if group.ceilings else ""
+    return (
+        f"{group.space} ({len(group.tasks)} tasks): rankings of two tasks agree with a mean τ of {means[WHOLE]:.3f} over "
+        f"all cells and {means[QUARTER]:.3f} in the best quarter{seeds}; most alike are {near.known} and {near.wanted} "
+        f"({near.taus[WHOLE]:.3f}), least {far.known} and {far.wanted} ({far.taus[WHOLE]:.3f}). The best cell of a task "
+        f"is among the best 1 % of another in {good} of {len(others)} cases, and on average "
+        f"{np.mean([pair.better for pair in others]):.1%} of cells are better there. Another task's loss ranks what is "
+        f"wanted with {means[LOSS]:.3f}, a task's own loss with {own:.3f}."
+    )
+
+
+def _short(tasks: Sequence[str]) -> list[str]:
+    """Names without the beginning that all of them share."""
+    shared = commonprefix(list(tasks)).rpartition("-")[0]
+    return [task[len(shared) + bool(shared) :] for task in tasks]
+
+
+def _drawn(group: Group) -> NDArray[np.float64]:
+    """The best quarter's τ, the mean of both directions, and on the diagonal those of two seeds."""
+    quarter = group.matrix(QUARTER)
+    shown = (quarter + quarter.T) / 2
+    np.fill_diagonal(shown, [group.ceilings.get(task, np.nan) for task in group.tasks])
+    return shown
