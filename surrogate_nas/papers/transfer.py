@@ -61,12 +61,14 @@ class Group:
         tasks: The benchmarks.
         pairs: All ordered pairs, every task with itself included.
         ceilings: τ of two seeds by task, in its best quarter, where they are held.
+        tested: Whether what is wanted was measured on test data, and is not the search loss itself.
     """
 
     space: str
     tasks: tuple[str, ...]
     pairs: tuple[Pair, ...]
     ceilings: dict[str, float]
+    tested: bool
 
     @property
     def others(self) -> list[Pair]:
@@ -142,7 +144,7 @@ def compare(names: Sequence[str]) -> Group:
             ceilings[name] = ceiling(seeds, goals[name].values, None)[QUARTER]
     space = load(names[0]).space
     pairs = tuple(_pair(known, wanted, goals, losses) for known in names for wanted in names)
-    return Group(space.name, tuple(names), pairs, ceilings)
+    return Group(space.name, tuple(names), pairs, ceilings, any(goal.metric.kind == "final" for goal in goals.values()))
 
 
 def _pair(known: str, wanted: str, goals: dict[str, Goal], losses: dict[str, Values]) -> Pair:
@@ -209,13 +211,14 @@ def words(group: Group) -> str:
     own = float(np.nanmean([pair.taus[LOSS] for pair in group.pairs if pair.known == pair.wanted]))
     good = sum(pair.better <= 0.01 for pair in others)
     seeds = f", two seeds of one task {np.mean(list(group.ceilings.values())):.3f}" if group.ceilings else ""
+    itself = f", a task's own loss with {own:.3f}" if group.tested else " (no test is held: the loss stands for it)"
     return (
-        f"{group.space} ({len(group.tasks)} tasks): rankings of two tasks agree with a mean τ of {means[WHOLE]:.3f} over "
-        f"all cells and {means[QUARTER]:.3f} in the best quarter{seeds}; most alike are {near.known} and {near.wanted} "
-        f"({near.taus[WHOLE]:.3f}), least {far.known} and {far.wanted} ({far.taus[WHOLE]:.3f}). The best cell of a task "
-        f"is among the best 1 % of another in {good} of {len(others)} cases, and on average "
+        f"{group.space} ({len(group.tasks)} tasks): rankings of two tasks agree with a mean τ of {means[WHOLE]:.3f} "
+        f"over all cells and {means[QUARTER]:.3f} in the best quarter{seeds}; most alike are {near.known} and "
+        f"{near.wanted} ({near.taus[WHOLE]:.3f}), least {far.known} and {far.wanted} ({far.taus[WHOLE]:.3f}). The best "
+        f"cell of a task is among the best 1 % of another in {good} of {len(others)} cases, and on average "
         f"{np.mean([pair.better for pair in others]):.1%} of cells are better there. Another task's loss ranks what is "
-        f"wanted with {means[LOSS]:.3f}, a task's own loss with {own:.3f}."
+        f"wanted with {means[LOSS]:.3f}{itself}."
     )
 
 
