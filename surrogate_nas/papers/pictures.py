@@ -176,3 +176,42 @@ def draw_landscape(surfaces: Sequence[tuple[str, Values, Values, Indices, Sequen
     figure.axes[0].set_ylabel("validation accuracy (%), three best quarters")
     figure.axes[len(surfaces)].set_ylabel("another seed")
     save(figure, path)
+
+
+def draw_caps(rows: Sequence[Row], limits: Sequence[str], path: Path) -> None:
+    """Test accuracy under every limit: exact, published and ours, violations marked.
+
+    Args:
+        rows: The rows of the paper on limits.
+        limits: Their names, in order.
+        path: The PNG.
+    """
+    by_method: dict[str, dict[str, Row]] = {}
+    broken = {(row.method, row.dataset): row.ours or 0.0 for row in rows if row.metric == "violations"}
+    for row in rows:
+        if row.metric == "test_accuracy" and row.dataset in limits:
+            by_method.setdefault(row.method, {})[row.dataset] = row
+    ours = [method for method in by_method if method.startswith("ours")]
+    shown = [method for method in by_method if method not in ours] + ours[-4:-2]
+    figure = Figure(figsize=(1.5 + 0.75 * len(limits), 5.0), layout="constrained")
+    axes = figure.add_subplot()
+    for place, (method, marker) in enumerate(zip(shown, ("D", "_", "1", "o", "s"), strict=False)):
+        xs = np.arange(len(limits)) + (0.0 if place in (1, 2) else 0.16 * (place - 2))
+        held = [by_method[method].get(limit) for limit in limits]
+        ys = [np.nan if row is None else (row.published if row.ours is None else row.ours) for row in held]
+        spread = [0.0 if row is None else row.ours_std or 0.0 for row in held]
+        axes.errorbar(xs, np.array(ys, dtype=float), spread, fmt=marker, color=COLOURS[place], label=method,
+                      markersize=13 if place in (1, 2) else 6, capsize=2, markeredgewidth=1.6)  # fmt: skip
+        for x, y, limit, one in zip(xs, ys, limits, held, strict=True):
+            share = broken.get((method, limit), float(one is not None and "exceeds" in one.verdict))
+            if share:
+                text = "!" if one is not None and one.ours is None else f"{share:.0%} !"
+                axes.annotate(text, (x, float(y or 0.0)), xytext=(0, 7), textcoords="offset points", ha="center",
+                              fontsize=7, color="red")  # fmt: skip
+    axes.set_xticks(range(len(limits)), limits, rotation=40, ha="right", fontsize=8)
+    axes.set(
+        ylabel="CIFAR-100 test accuracy (%)", title="Best cell under a latency limit (!: exceeds it, share of runs)"
+    )
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(loc="lower right", fontsize=8)
+    save(figure, path)
