@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test coverage test-slow compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency optimum bench bench-surrogates torture fuzz catalogue
+.PHONY: help setup check test coverage test-slow compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency paper-landscape paper-caps paper-transfer optimum bench bench-surrogates torture fuzz catalogue
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,14 +48,23 @@ paper-nb201: data  ## table 5 of the NAS-Bench-201 paper, our numbers beside it
 paper-nats: data  ## the NATS-Bench paper's search on each data set
 	$(BIN)/snas paper nats --workers $(WORKERS)
 
-paper-losses: data  ## which loss should drive a search?
-	$(BIN)/snas paper losses
+paper-landscape: data  ## local optima, distances, local search and seed noise of NAS-Bench-201
+	$(BIN)/snas paper landscape
+
+paper-losses: data  ## which loss should drive a search, over all tables that are here?
+	$(BIN)/snas paper losses --workers $(WORKERS)
+
+paper-transfer: data  ## do cells, losses and rankings carry over between the tasks of a space?
+	$(BIN)/snas paper transfer --workers $(WORKERS)
 
 paper-predictors: data  ## predictors of accuracy: Kendall's tau by training cells, published and ours
 	$(BIN)/snas paper predictors --workers $(WORKERS)
 
 paper-latency: data  ## predictors of latency on unseen devices, published and ours
 	$(BIN)/snas paper latency --workers $(WORKERS)
+
+paper-caps: data  ## the best cell under HELP's 15 latency limits, published, exact and ours
+	$(BIN)/snas paper caps --workers $(WORKERS)
 
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)

@@ -9,9 +9,12 @@ import typer
 
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 
+_NAMES = ("nb201", "nats", "landscape", "losses", "transfer", "predictors", "latency", "caps")
+"""Those of `surrogate_nas.papers.PAPERS`, which takes long to import."""
+
 
 def paper(
-    name: Annotated[str, typer.Argument(help="Which paper's comparison: nb201, nats, losses, predictors, latency.")],
+    name: Annotated[str, typer.Argument(help=f"Which comparison: {', '.join(_NAMES)}.")],
     runs: Annotated[int | None, typer.Option(help="Runs per strategy; the paper's number if left out.")] = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
     out: Annotated[Path | None, typer.Option(help="Folder; results/paper-NAME if left out.")] = None,
@@ -23,6 +26,7 @@ def paper(
     Examples:
       snas paper nb201
       snas paper latency --runs 3 --workers 4
+      snas paper losses
     """
     from surrogate_nas.papers import reproduce
 

@@ -41,7 +41,7 @@ def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress |
         progress: Called with (tables done, tables in all).
 
     Raises:
-        UserError: No table is here, or the folder cannot be written.
+        UserError: No table is here that holds a loss to compare, or the folder cannot be written.
     """
     started = time.perf_counter()
     entries = tables()
@@ -59,6 +59,8 @@ def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress |
     studies = [studied[name] for name in here if studied[name].findings]
     rows = [row for made in studies for finding in made.findings for row in _rows(finding)]
     findings = [finding for made in studies for finding in made.findings]
+    if all(finding.final for finding in findings):
+        raise UserError("No table that is here holds a loss besides what is wanted of it: see snas data list.")
     draw_losses(findings, folder / "losses.png")
     notes = [*advice(findings), *_notes(), *(made.problem for made in studied.values() if made.problem)]
     if any(_BEST in finding.goal for finding in findings):
