@@ -20,6 +20,7 @@ from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.objective import Objective
 from surrogate_nas.sources import fetching, transnas
 from surrogate_nas.space.transnas import TransNASMicro, transnas_macro, transnas_micro
+from surrogate_nas.strategies import resolve
 from surrogate_nas.table import Table, write_table
 from tests.conftest import Snas
 
@@ -91,6 +92,11 @@ def test_cells_that_compute_the_same_have_one_identity(one: str, other: str, sam
     assert (space.identity(cells[0]) == space.identity(cells[1])) == same
     assert (space.classes[cells[0].index] == space.classes[cells[1].index]) == same
     assert (space.similarity(*cells) == 1) == same
+
+
+def test_a_policy_gives_macro_cells_only() -> None:
+    space = transnas_macro()
+    assert all(cell in space for cell in resolve("reinforce")(space, seed=0).ask(50))
 
 
 def test_every_cell_can_be_drawn() -> None:
