@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SOURCES: dict[str, str] = {
     "nb201": "surrogate_nas.sources.nb201",
     "analog": "surrogate_nas.sources.analog",
+    "transnas": "surrogate_nas.sources.transnas",
 }
 """By the name that ``snas data fetch`` knows: the module."""
 

@@ -241,6 +241,11 @@ class Space(ABC):
         """
         return None
 
+    @property
+    def is_buildable(self) -> bool:
+        """Whether cells can be built and trained here (see `build`)."""
+        return type(self).build is not Space.build
+
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
         """The network of a cell, with fresh weights, as a PyTorch module.
 

@@ -27,6 +27,8 @@ ENTRY_POINT_GROUP = "surrogate_nas.spaces"
 SPACES: dict[str, str] = {
     "nb201": "surrogate_nas.space.nb201:nb201",
     "macro": "surrogate_nas.space.macro:macro",
+    "transnas-micro": "surrogate_nas.space.transnas:transnas_micro",
+    "transnas-macro": "surrogate_nas.space.transnas:transnas_macro",
 }
 """The spaces that come with the project: name → ``module:function`` that gives the shared instance."""
 DEFAULT_SPACE = next(iter(SPACES))
