@@ -14,6 +14,7 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
+from surrogate_nas.sources import nb201
 from surrogate_nas.space import NB201
 from surrogate_nas.space.nb201.sizes import ANALYTIC
 from surrogate_nas.table import Table, write_table
@@ -165,10 +166,12 @@ def test_a_benchmark_travels_to_another_process_by_its_path(seeded: TableBenchma
 
 def test_load_says_how_to_get_what_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    with pytest.raises(UserError, match="run snas data fetch nb201"):
-        load("nb201-cifar10")
     with pytest.raises(UserError, match="Did you mean 'nb201-cifar10'"):
         load("nb201-cifar")
+    assert {b["name"]: b["available"] for b in available()}["nb201-cifar100"] is True
+    monkeypatch.setattr(nb201, "PACKAGE", ())
+    with pytest.raises(UserError, match="run snas data fetch nb201"):
+        load("nb201-cifar10")
     listed = {b["name"]: b["available"] for b in available()}
     assert listed["nb201-cifar100"] is False
     assert listed["analog-cifar10"] is True

@@ -35,7 +35,8 @@ READ_ALL = """
 import json, resource, sys, time
 from pathlib import Path
 from surrogate_nas.errors import UserError
-from surrogate_nas.sources import analog, nats, nb201
+from surrogate_nas.sources import analog, nats
+from surrogate_nas.sources.nb201.latencies import read_pt
 from surrogate_nas.sources.spreadsheet import read as read_rows
 from surrogate_nas.space import nb201 as space
 from surrogate_nas.surrogates.storage import is_surrogate, load
@@ -47,7 +48,7 @@ def read_table(path):
 
 readers = {
     "table": read_table, "model": lambda path: is_surrogate(path) and load(path), "pickle": analog.read_file,
-    "record": lambda path: nats._load(path, {}), "zip": nb201._read_pt,
+    "record": lambda path: nats._load(path, {}), "zip": read_pt,
     "rows": lambda path: read_rows(path, "mine", frozenset(), space()),
 }
 said, seconds = {}, {}

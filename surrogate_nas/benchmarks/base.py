@@ -304,7 +304,7 @@ class Benchmark(ABC):
 
         Args:
             cells: A cell or its string, or a sequence of them.
-            metric: The metric's name; None for every search metric held at `epochs`.
+            metric: The metric's name; None for every search metric that is held of the cell at `epochs`.
             epochs: The length of the training run; None for each metric's longest.
             seed: A training seed; None for `default_seed`.
 
@@ -330,11 +330,25 @@ class Benchmark(ABC):
             values = self.measure(cells, (question,), seed).values
             return [self._answer(cell, question, seed, values[i, 0]) for i, cell in enumerate(cells)]
         questions = self._search_questions(epochs)
-        values = self.measure(cells, questions, seed).values
+        values = self._told(cells, questions, seed)
         return [
-            {q.metric: self._answer(cell, q, seed, values[i, j]) for j, q in enumerate(questions)}
-            for i, cell in enumerate(cells)
+            {
+                q.metric: self._answer(cell, q, seed, value)
+                for q, value in zip(questions, row, strict=True)
+                if value == value
+            }
+            for cell, row in zip(cells, values, strict=True)
         ]
+
+    def _told(self, cells: list[Cell], questions: list[Question], seed: Seed) -> Values:
+        """As `measure` answers; but NaN for what no training tells and a cell has not, such as a device that fails."""
+        values = np.full((len(cells), len(questions)), np.nan)
+        free = {j: free for j, question in enumerate(questions) if (free := self.free(question, seed))}
+        for j, function in free.items():
+            values[:, j] = function(cells)
+        if asked := [j for j in range(len(questions)) if j not in free]:
+            values[:, asked] = self.measure(cells, [questions[j] for j in asked], seed).values
+        return values
 
     def _search_questions(self, epochs: int | None) -> list[Question]:
         search = [metric for metric in self.metrics if metric.kind == "search"]

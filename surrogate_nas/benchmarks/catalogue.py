@@ -19,10 +19,9 @@ _QUANTITIES: tuple[Literal["error", "loss"], ...] = ("loss", "error")
 
 
 def describe_live() -> Iterator[dict[str, Any]]:
-    """Every task of the catalogue on every space of the project's own whose cells can be trained, as lists show it."""
-    for space in map(space_named, SPACES):
-        if space.builds:
-            yield from (_describe(entry, space) for entry in CATALOGUE)
+    """Every task of the catalogue on every space of the project's own whose cells can be trained, as a list has it."""
+    for space in filter(lambda space: space.is_buildable, map(space_named, SPACES)):
+        yield from (_describe(entry, space) for entry in CATALOGUE)
 
 
 def _describe(entry: Entry, space: Space) -> dict[str, Any]:

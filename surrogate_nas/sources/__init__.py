@@ -1,1 +1,1 @@
-"""Where tables come from: one file per data source, each read into the one table format."""
+"""Where tables come from: a file or folder per data source, each read into the one table format."""

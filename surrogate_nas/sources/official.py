@@ -72,7 +72,10 @@ _DATA_SETS = {
     "cifar100": _plain("CIFAR-100", "cifar100", Network(classes=100)),
     "imagenet16": _plain("ImageNet16-120", "ImageNet16-120", Network(classes=120, image_size=16)),
 }
-_LATENCY_NOTE = "read by the authors without synchronising, batch 256; never to be mixed with a device's latency"
+_LATENCY_NOTE = (
+    "read by the authors on a GPU that the records do not name, without synchronising, batch 256; never to be mixed "
+    "with a device's latency"
+)
 RECORD_LATENCY = Metric("latency@record", "ms", "search", "cost", description=_LATENCY_NOTE)
 _TRAIN_SECONDS = Metric("train_seconds", "s", "record", "cost", description="the whole training run")
 _VALID_SECONDS = Metric("valid_seconds", "s", "record", "cost", description="one validation pass")

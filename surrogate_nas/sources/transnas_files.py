@@ -8,9 +8,9 @@ of its cell, so that a wrong order would be seen.
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile, ZipInfo
@@ -30,7 +30,6 @@ BEST, LAST = "Zhenhan-Huang/NASGraph-Public", "automl/NASLib"
 """The repository of the maxima over epochs, and that of the final epochs."""
 SPACES: dict[str, Callable[[], EnumerableChoiceSpace]] = {"micro": transnas_micro, "macro": transnas_macro}
 _ARCHIVES = {"micro": "all_benchmarks_zen.zip", "macro": "tnb101_macro_zen.zip"}
-_ARCHITECTURE = re.compile(r"\([0-4](, [0-4]){3,5}\)")
 _NUMBER = "file_id"
 """The column that numbers the architectures."""
 _LARGEST_MEMBER = 2_000_000
@@ -80,16 +79,18 @@ def read_last(kind: str, task: str) -> NDArray[np.float64]:
     Raises:
         UserError: The archive is missing or damaged, or lists other architectures than the other source.
     """
-    path, space = _fetched(LAST, _ARCHIVES[kind]), SPACES[kind]()
-    values: dict[int, float] = {}
+    path, space, places = _fetched(LAST, _ARCHIVES[kind]), SPACES[kind](), _places(kind)
     try:
-        records = list(_records(path, kind, task))
-        for record in records:
-            values[_index(record["arch"], space)] = float(record["val_accuracy"])
-    except UserError as error:
-        raise UserError(f"{printable(path)} lists another space's cell for {task}: {error}") from error
+        records = [(record["arch"], float(record["val_accuracy"])) for record in _records(path, kind, task)]
+        strangers = [architecture for architecture, _ in records if architecture not in places]
     except _DAMAGED as error:
         raise _damaged(path, error) from error
+    if strangers:
+        raise UserError(
+            f"{printable(path)} lists {printable(repr(strangers[0])):.80} for {task}, which is no cell of the space "
+            f"{space.name}: {_AGAIN}."
+        )
+    values = {places[architecture]: value for architecture, value in records}
     if not len(records) == len(values) == len(space):
         raise UserError(
             f"The two sources disagree on the architectures of {task}: {printable(path)} lists {len(values):,} of the "
@@ -142,12 +143,11 @@ def _unpacked(archive: ZipFile, member: ZipInfo) -> bytes:
     return content
 
 
-def _index(architecture: str, space: EnumerableChoiceSpace) -> int:
-    """The place of an architecture that is written as a tuple: of operations, or of modules without the absent ones."""
-    if not _ARCHITECTURE.fullmatch(architecture):
-        raise ValueError(f"{printable(architecture):.60} is no architecture")
-    digits = [int(digit) for digit in architecture[1:-1].split(", ")]
-    return space.at([*digits, *(0,) * (len(space.positions) - len(digits))]).index
+@lru_cache(maxsize=len(SPACES))
+def _places(kind: str) -> dict[str, int]:
+    """The places of a space's cells by how the archives write them: all operations, or the modules that are there."""
+    digits = ((digit for digit in cell.choices if digit or kind == "micro") for cell in SPACES[kind]())
+    return {f"({', '.join(map(str, written))})": place for place, written in enumerate(digits)}
 
 
 def _damaged(path: Path, error: BaseException) -> UserError:

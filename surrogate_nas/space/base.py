@@ -244,6 +244,11 @@ class Space(ABC):
         """
         return None
 
+    @property
+    def is_buildable(self) -> bool:
+        """Whether cells can be built and trained here (see `build`)."""
+        return type(self).build is not Space.build
+
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
         """The network of a cell, with fresh weights, as a PyTorch module.
 
@@ -257,11 +262,6 @@ class Space(ABC):
             UserError: Cells of this space cannot be built.
         """
         raise UserError(f"Cells of the space {self.name} cannot be built and trained here: it has no network.")
-
-    @property
-    def builds(self) -> bool:
-        """Whether `build` makes networks of its cells, so that they can be trained here."""
-        return type(self).build is not Space.build
 
     def draw(self, figure: Figure, cell: Cell) -> None:
         """Draw a cell into an empty figure of the size `drawing_size`.

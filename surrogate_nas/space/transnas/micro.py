@@ -74,7 +74,7 @@ class TransNASMicro(EnumerableChoiceSpace):
                 f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads 64-41414-a_bc_def, each letter "
                 f"a digit ({known})."
             )
-        return self._by_choices[tuple(int(digit) for digit in "".join(match.groups()))]
+        return self.at([int(digit) for digit in "".join(match.groups())])
 
     @cached_property
     def reference(self) -> Cell:
