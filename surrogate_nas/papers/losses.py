@@ -202,7 +202,8 @@ def _notes() -> list[str]:
         "τ is Kendall's, with the goal; 1 means the same order. Halves and quarters are the best by the goal. Equal "
         "complexity: the mean τ among cells with equally many operations with weights, weighted by pairs of cells.",
         "The ceiling is the τ of one training seed with another, in the same cells: that of the loss itself where its "
-        "seeds are held, else that of the goal's measure; none where no seeds are held.",
+        "seeds are held, else that of the goal's measure; none where no seeds are held. A mean over seeds can exceed it, and "
+        "so can a loss that shares the goal's training run and thus its luck; one seed for another's goal does not.",
         "What its best cell has is the mean over all cells that share the smallest value. Seconds: the training run "
         "and, but for what training itself tells, one validation pass; the mean over cells.",
         "TSE sums training losses over epochs, TSE-E those of the last two, TSE-EMA is their moving average (0.1 of "
