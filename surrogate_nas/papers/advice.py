@@ -41,7 +41,8 @@ class Finding:
         of_best: What the cell that it likes best finally has, as rows show it.
         of_best_spread: Its standard deviation over seeds.
         optimum: What the best cell has.
-        better: The share of cells that are better than the one that it likes best.
+        tied: How many cells share its smallest value, at most.
+        better: The share of cells that are better than those.
         seconds: What it costs to know of a cell, on average, or None.
         share: Of a whole training run.
     """
@@ -61,6 +62,7 @@ class Finding:
     of_best: float
     of_best_spread: float | None
     optimum: float
+    tied: int
     better: float
     seconds: float | None
     share: float

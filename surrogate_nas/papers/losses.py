@@ -145,8 +145,9 @@ def _finding(
     limit: dict[str, float], groups: Values | None,
 ) -> Finding:  # fmt: skip
     each = [agreement(values, wanted, goal.values, groups) for values, wanted in pairs]
-    chosen = np.array([_of_best(values, goal.values) for values, _ in pairs])
-    ranked = goal.values[np.isfinite(goal.values)]
+    liked = [_liked_best(values, goal.values) for values, _ in pairs]
+    chosen = np.array([cells[0] for cells in liked])
+    ranked = np.sort(goal.values[np.isfinite(goal.values)])
     return Finding(
         table=bench.name,
         goal=goal.title,
@@ -162,8 +163,9 @@ def _finding(
         ceiling=limit,
         of_best=goal.shown(float(chosen.mean())),
         of_best_spread=_spread(chosen.tolist()),
-        optimum=goal.shown(float(ranked.min())),
-        better=float(np.mean([(ranked < value).mean() for value in chosen])),
+        optimum=goal.shown(float(ranked[0])),
+        tied=max(map(len, liked)),
+        better=float(np.mean([np.searchsorted(ranked, cells).mean() / len(ranked) for cells in liked])),
         seconds=candidate.seconds,
         share=candidate.share,
     )
@@ -173,10 +175,11 @@ def _spread(values: list[float]) -> float | None:
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def _of_best(values: Values, goal: Values) -> float:
-    """What the cell with the smallest value has; the mean over cells that share it."""
+def _liked_best(values: Values, goal: Values) -> Values:
+    """What the cells with the smallest value have, in the order of the space."""
     held = np.isfinite(values) & np.isfinite(goal)
-    return float(goal[held & (values == values[held].min())].mean())
+    liked: Values = goal[held & (values == values[held].min())]
+    return liked
 
 
 def _rows(finding: Finding) -> Iterator[Row]:
@@ -190,10 +193,11 @@ def _rows(finding: Finding) -> Iterator[Row]:
                 ceiling=finding.ceiling.get(measure), seconds=finding.seconds,
             )  # fmt: skip
     short = finding.of_best - finding.optimum
+    tied = f"; up to {finding.tied} cells share its value" if finding.tied > 1 else ""
     yield Row(
         finding.candidate, finding.table, f"{finding.goal}_of_best", ours=finding.of_best,
         ours_std=finding.of_best_spread, runs=finding.seeds, mark="D", seconds=finding.seconds,
-        verdict=f"{short:+.3g} from the best, {finding.optimum:.4g}; {finding.better:.2%} of cells are better",
+        verdict=f"{short:+.3g} from the best, {finding.optimum:.4g}; {finding.better:.2%} of cells are better{tied}",
     )  # fmt: skip
 
 
@@ -202,10 +206,12 @@ def _notes() -> list[str]:
         "τ is Kendall's, with the goal; 1 means the same order. Halves and quarters are the best by the goal. Equal "
         "complexity: the mean τ among cells with equally many operations with weights, weighted by pairs of cells.",
         "The ceiling is the τ of one training seed with another, in the same cells: that of the loss itself where its "
-        "seeds are held, else that of the goal's measure; none where no seeds are held. A mean over seeds can exceed it, and "
-        "so can a loss that shares the goal's training run and thus its luck; one seed for another's goal does not.",
-        "What its best cell has is the mean over all cells that share the smallest value. Seconds: the training run "
-        "and, but for what training itself tells, one validation pass; the mean over cells.",
+        "seeds are held, else that of the goal's measure; none where no seeds are held. A mean over seeds can exceed "
+        "it, and so can a loss of the very training run that is wanted, whose luck it shares (one seed for another's "
+        "goal does not).",
+        "What its best cell has is that of the first cell with the smallest value; the share of better cells is the "
+        "mean over all cells that share this value. Seconds: the training run and, "
+        "but for what training itself tells, one validation pass; the mean over cells.",
         "TSE sums training losses over epochs, TSE-E those of the last two, TSE-EMA is their moving average (0.1 of "
         "it and 0.9 of the new one).",
     ]
