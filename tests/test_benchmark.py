@@ -89,8 +89,13 @@ def test_no_seed_is_ever_imputed(seeded: TableBenchmark, space: NB201) -> None:
         seeded.query(space[0], "valid_error", seed=999)
     with pytest.raises(UserError, match="latency@thing"):
         seeded.query(space[7], "latency@thing")
-    with pytest.raises(UserError):
-        seeded.query([space[0], space[7]])
+    with pytest.raises(UserError, match=r"no valid_error\[200\] for .*seed 888"):
+        seeded.query([space[0], space[N - 1]], seed=888)
+
+
+def test_a_cost_that_a_cell_lacks_is_left_out_where_no_metric_is_named(seeded: TableBenchmark, space: NB201) -> None:
+    whole, lacking = seeded.query([space[0], space[7]])
+    assert whole.keys() - lacking.keys() == {"latency@thing"} and lacking["valid_error"] == 8.0
 
 
 def test_no_training_run_stands_in_for_another(seeded: TableBenchmark, space: NB201) -> None:
