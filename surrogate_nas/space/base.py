@@ -290,11 +290,11 @@ class Enumerable(Space, Sequence[Cell]):
     """
 
     @abstractmethod
-    def _listed(self) -> list[Cell]:
+    def _listed(self) -> Sequence[Cell]:
         """Every cell, in the space's own order, its index its place there."""
 
     @cached_property
-    def _cells(self) -> list[Cell]:
+    def _cells(self) -> Sequence[Cell]:
         return self._listed()
 
     @cached_property
@@ -323,6 +323,11 @@ class Enumerable(Space, Sequence[Cell]):
     def survey(self) -> Sequence[Cell]:
         """All cells."""
         return self._cells
+
+    @property
+    def surveyed_choices(self) -> Choices:
+        """The choices of all cells."""
+        return self.choices
 
     def __len__(self) -> int:
         return len(self._cells)
