@@ -27,6 +27,10 @@ ENTRY_POINT_GROUP = "surrogate_nas.spaces"
 SPACES: dict[str, str] = {
     "nb201": "surrogate_nas.space.nb201:nb201",
     "macro": "surrogate_nas.space.macro:macro",
+    "nbgraph": "surrogate_nas.space.nbgraph:nbgraph",
+    "nbgraph-proteins": "surrogate_nas.space.nbgraph:nbgraph_proteins",
+    "fcnet": "surrogate_nas.space.fcnet:fcnet",
+    "hpobench": "surrogate_nas.space.hpobench:hpobench",
 }
 """The spaces that come with the project: name → ``module:function`` that gives the shared instance."""
 DEFAULT_SPACE = next(iter(SPACES))
