@@ -2,7 +2,7 @@
 
 Eggensperger et al., "HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems for HPO", NeurIPS 2021
 Datasets and Benchmarks. Every hidden layer has the same width. The numbers print as the table writes them (evenly
-spaced in the logarithm, rounded); cells are listed in the order of its keys: positions by name, the last varies fastest.
+spaced in the logarithm, rounded); cells are listed in the order of its keys: positions by name, the last fastest.
 Parameters are no formula here: how many features a network reads depends on how the data's categories were encoded,
 which the table does not say.
 """

@@ -1,7 +1,7 @@
 """The NAS-Bench-Graph space: trees of four graph operations, 26,206 architectures; 2,021 of them for ogbn-proteins.
 
 Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", NeurIPS 2022 Datasets and Benchmarks.
-A cell prints as the benchmark's own constructor, ``Arch([0, 1, 2, 2], ['fc', 'gat', 'fc', 'gin'])``: what each node
+A cell prints as the benchmark's own constructor, ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``: what each node
 reads (0 is the input), and what it does; what no node reads goes to the output. Only canonical forms are cells, derived
 here from the rules (`surrogate_nas.space.nbgraph.trees`); another way to write an architecture is read as its canonical
 form. Cells are listed by their link list, then by their operations, in the benchmark's order of both.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OPERATIONS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
-"""Attention (two heads), graph convolution, isomorphism network, Chebyshev, GraphSAGE, ARMA, k-GNN, linear, identity."""
+"""Attention with two heads, convolution, isomorphism network, Chebyshev, GraphSAGE, ARMA, k-GNN, linear, identity."""
 PROTEINS_OPERATIONS = ("gcn", "sage", "arma", "fc", "skip")
 """Those that the benchmark trained on ogbn-proteins."""
 _SHAPE = "Arch([0, 1, 2, 3], ['gcn', 'gcn', 'fc', 'skip'])"
@@ -85,7 +85,7 @@ class NBGraph(EnumerableChoiceSpace):
         return f"Arch({list(LINKS[shape])}, {[self.operations[operation] for operation in operations]})"
 
     def parse(self, text: str) -> Cell:
-        """Read a constructor such as ``Arch([0, 1, 2, 2], ['fc', 'gat', 'fc', 'gin'])``, canonical or not.
+        """Read a constructor such as ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``, canonical or not.
 
         Args:
             text: The text; surrounding white space is ignored.
