@@ -22,6 +22,10 @@ _CHARGES = {
         "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as "
         "the benchmark records them; metrics that need no training are free."
     ),
+    "training seconds": (
+        "An evaluation is charged the seconds of the training runs that it reads, as the benchmark records them, which "
+        "tells no validation pass apart; metrics that need no training are free."
+    ),
 }
 
 
@@ -45,8 +49,8 @@ def _opened(path: Path, modified: int) -> TableBenchmark:  # noqa: ARG001 - part
 class TableBenchmark(Benchmark):
     """Answers from an HDF5 table (`surrogate_nas.table`), and analytic metrics from the cells themselves.
 
-    A query costs the training run it reads plus one validation pass, in the seconds that the table records, or one
-    unit where it records none. Questions that need no training cost nothing.
+    A query costs the training run it reads plus one validation pass, in the seconds that the table records (the run
+    alone where it tells no pass apart), or one unit where it records none. Questions without training cost nothing.
 
     Example:
         >>> bench = TableBenchmark(path)  # doctest: +SKIP
@@ -72,7 +76,8 @@ class TableBenchmark(Benchmark):
         self.source, self.licence, self.citation = self._table.source, self._table.licence, self._table.citation
         self.objective, self.card = self._table.objective, self._table.card
         self.cost = "queries" if self._table.cost == "queries" else "seconds"
-        self.charge = _CHARGES[self.cost]
+        has_passes = "valid_seconds" in self._table.metrics
+        self.charge = _CHARGES[self.cost if has_passes or self.cost == "queries" else "training seconds"]
         self.one_curve = self._table.epochs == "curve" and self.cost == "seconds"
         if self.one_curve:
             self.charge += " Training a cell on costs the difference, and another validation pass."
@@ -165,7 +170,7 @@ class TableBenchmark(Benchmark):
             else:
                 cost = np.zeros(len(self.space))
                 for epochs in runs:
-                    cost = cost + self._seconds("train_seconds", epochs) + self._seconds("valid_seconds", epochs)
+                    cost = cost + self._seconds("train_seconds", epochs) + self._validation_pass(epochs)
             self._costs[runs, seed] = cost
         return cost
 
@@ -184,7 +189,12 @@ class TableBenchmark(Benchmark):
             return super().continued(cell, since, epochs)
         place = self.space.index(cell)
         trained = self._seconds("train_seconds", epochs)[place] - self._seconds("train_seconds", since)[place]
-        return float(trained + self._seconds("valid_seconds", epochs)[place])
+        return float(trained + self._validation_pass(epochs)[place])
+
+    def _validation_pass(self, epochs: int) -> Values:
+        """The seconds of one validation pass; 0 where the table does not tell it apart."""
+        held = "valid_seconds" in self._table.metrics
+        return self._seconds("valid_seconds", epochs) if held else np.zeros(len(self.space))
 
     def _seconds(self, name: str, epochs: int) -> Values:
         return self._column(self.question(name, epochs), "mean")

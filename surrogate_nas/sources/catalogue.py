@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SOURCES: dict[str, str] = {
     "nb201": "surrogate_nas.sources.nb201",
     "analog": "surrogate_nas.sources.analog",
+    "nbgraph": "surrogate_nas.sources.nbgraph",
+    "fcnet": "surrogate_nas.sources.fcnet",
+    "mlp": "surrogate_nas.sources.mlp",
 }
 """By the name that ``snas data fetch`` knows: the module."""
 

@@ -241,6 +241,11 @@ class Space(ABC):
         """
         return None
 
+    @property
+    def is_buildable(self) -> bool:
+        """Whether cells can be built and trained here (see `build`)."""
+        return type(self).build is not Space.build
+
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
         """The network of a cell, with fresh weights, as a PyTorch module.
 
@@ -323,11 +328,6 @@ class Enumerable(Space, Sequence[Cell]):
     def survey(self) -> Sequence[Cell]:
         """All cells."""
         return self._cells
-
-    @property
-    def surveyed_choices(self) -> Choices:
-        """The choices of all cells."""
-        return self.choices
 
     def __len__(self) -> int:
         return len(self._cells)

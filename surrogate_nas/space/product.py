@@ -293,6 +293,11 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         """The choices of all cells in the order of the space, shape ``(len(space), positions)``."""
         return self._cells.choices if isinstance(self._cells, LazyCells) else choices_of(self._cells)
 
+    @property
+    def surveyed_choices(self) -> Choices:
+        """The choices of all cells."""
+        return self.choices
+
     @cached_property
     def _by_text(self) -> dict[str, Cell]:
         return self._cells.by_text if isinstance(self._cells, LazyCells) else super()._by_text
