@@ -19,12 +19,8 @@ from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
 _CHARGES = {
     "queries": "An evaluation is charged one query; the benchmark holds no training times.",
     "seconds": (
-        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as "
-        "the benchmark records them; metrics that need no training are free."
-    ),
-    "training seconds": (
-        "An evaluation is charged the seconds of the training runs that it reads, as the benchmark records them, which "
-        "tells no validation pass apart; metrics that need no training are free."
+        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as far "
+        "as the benchmark records them; metrics that need no training are free."
     ),
 }
 
@@ -49,8 +45,8 @@ def _opened(path: Path, modified: int) -> TableBenchmark:  # noqa: ARG001 - part
 class TableBenchmark(Benchmark):
     """Answers from an HDF5 table (`surrogate_nas.table`), and analytic metrics from the cells themselves.
 
-    A query costs the training run it reads plus one validation pass, in the seconds that the table records (the run
-    alone where it tells no pass apart), or one unit where it records none. Questions without training cost nothing.
+    A query costs the training run it reads plus one validation pass, in the seconds that the table records, or one
+    unit where it records none. Questions that need no training cost nothing.
 
     Example:
         >>> bench = TableBenchmark(path)  # doctest: +SKIP
@@ -76,8 +72,7 @@ class TableBenchmark(Benchmark):
         self.source, self.licence, self.citation = self._table.source, self._table.licence, self._table.citation
         self.objective, self.card = self._table.objective, self._table.card
         self.cost = "queries" if self._table.cost == "queries" else "seconds"
-        has_passes = "valid_seconds" in self._table.metrics
-        self.charge = _CHARGES[self.cost if has_passes or self.cost == "queries" else "training seconds"]
+        self.charge = _CHARGES[self.cost]
         self.one_curve = self._table.epochs == "curve" and self.cost == "seconds"
         if self.one_curve:
             self.charge += " Training a cell on costs the difference, and another validation pass."
@@ -170,7 +165,9 @@ class TableBenchmark(Benchmark):
             else:
                 cost = np.zeros(len(self.space))
                 for epochs in runs:
-                    cost = cost + self._seconds("train_seconds", epochs) + self._validation_pass(epochs)
+                    cost = cost + self._seconds("train_seconds", epochs)
+                    if "valid_seconds" in self._by_name:
+                        cost = cost + self._seconds("valid_seconds", epochs)
             self._costs[runs, seed] = cost
         return cost
 
@@ -189,12 +186,7 @@ class TableBenchmark(Benchmark):
             return super().continued(cell, since, epochs)
         place = self.space.index(cell)
         trained = self._seconds("train_seconds", epochs)[place] - self._seconds("train_seconds", since)[place]
-        return float(trained + self._validation_pass(epochs)[place])
-
-    def _validation_pass(self, epochs: int) -> Values:
-        """The seconds of one validation pass; 0 where the table does not tell it apart."""
-        held = "valid_seconds" in self._table.metrics
-        return self._seconds("valid_seconds", epochs) if held else np.zeros(len(self.space))
+        return float(trained + self._seconds("valid_seconds", epochs)[place])
 
     def _seconds(self, name: str, epochs: int) -> Values:
         return self._column(self.question(name, epochs), "mean")

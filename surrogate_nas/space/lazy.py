@@ -66,6 +66,6 @@ class LazyCells(Sequence[Cell]):
         if cell is None:
             choices = tuple(self.choices[index].tolist())
             text = self._write(choices)
-            cell = self.by_text.setdefault(text, Cell(choices, text, range(len(self._made))[index]))
-            self._made[index] = cell
+            cell = self._made[index] = Cell(choices, text, range(len(self._made))[index])
+            self.by_text.setdefault(text, cell)
         return cell
