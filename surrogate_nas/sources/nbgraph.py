@@ -98,7 +98,7 @@ def read(name: str) -> Table:
         table.add(metric, None, 100.0 * performance if name == _PROTEINS else 100.0 - 100.0 * performance, SEEDS)
     of_latency = Metric(
         "latency@gpu", "ms", "search", "cost", source=_SOURCE,
-        description="on the authors' GPU, which the package does not name; one pass over the whole graph",
+        description="on the authors' GPU, which the package does not name; recorded without unit, read as seconds",
     )  # fmt: skip
     table.add(of_latency, None, 1e3 * latency)
     of_params = Metric("params", "M", "search", "cost", description="trainable, as recorded", source=_SOURCE)
