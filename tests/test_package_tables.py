@@ -297,6 +297,10 @@ def texts_for_numbers(content: bytes) -> bytes:
 SPOILT = {
     "half": (lambda content: content[: len(content) // 2], "is damaged"),
     "empty": (lambda _: b"", "is damaged"),
+    "tuples in tuples": (
+        lambda _: b"\x80\x02}N" + b"\x85" * 1_000_000 + b"Ns.",
+        "is damaged: it holds 1,000,000 tuples",
+    ),
     "a global": (lambda _: pickle.dumps(Malicious()), r"is refused: its pickle asks for (posix|nt)\.mkdir"),
     "another thing": (lambda _: pickle.dumps([1, 2]), "is not a file of"),
     "one missing": (without_one, "is not a file of .* lists"),

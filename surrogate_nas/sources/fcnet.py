@@ -89,7 +89,8 @@ def read(name: str) -> Table:
     )
     loss = Metric(
         "valid_loss", "MSE", "search", "loss", split="valid", source=hpo.SOURCE,
-        description="mean squared error of the normalised target after the run; seeds by their order in the file",
+        description="mean squared error of the normalised target after the run, up to 1e8 where training diverged, which "
+        "then makes the mean; seeds by their order in the file",
     )  # fmt: skip
     seconds = Metric(
         "train_seconds", "s", "record", "cost", source=hpo.SOURCE,
