@@ -89,12 +89,12 @@ def read(name: str) -> Table:
     )
     loss = Metric(
         "valid_loss", "MSE", "search", "loss", split="valid", source=hpo.SOURCE,
-        description="mean squared error of the normalised target after the run, up to 1e8 where training diverged, which "
-        "then makes the mean; seeds by their order in the file",
+        description="mean squared error of the normalised target after the run, up to 1e8 where a seed diverged, which "
+        "makes the mean; seeds by their order in the file",
     )  # fmt: skip
     seconds = Metric(
         "train_seconds", "s", "record", "cost", source=hpo.SOURCE,
-        description="the whole run as recorded, validation included",
+        description="the whole run as recorded",
     )  # fmt: skip
     hpo.add(table, loss, EPOCHS, results["val_loss"])
     hpo.add(table, seconds, EPOCHS, results["train_time"])
