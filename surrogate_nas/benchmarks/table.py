@@ -19,8 +19,8 @@ from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
 _CHARGES = {
     "queries": "An evaluation is charged one query; the benchmark holds no training times.",
     "seconds": (
-        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as "
-        "the benchmark records them; metrics that need no training are free."
+        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as far "
+        "as the benchmark records them; metrics that need no training are free."
     ),
 }
 
@@ -165,7 +165,9 @@ class TableBenchmark(Benchmark):
             else:
                 cost = np.zeros(len(self.space))
                 for epochs in runs:
-                    cost = cost + self._seconds("train_seconds", epochs) + self._seconds("valid_seconds", epochs)
+                    cost = cost + self._seconds("train_seconds", epochs)
+                    if "valid_seconds" in self._by_name:
+                        cost = cost + self._seconds("valid_seconds", epochs)
             self._costs[runs, seed] = cost
         return cost
 

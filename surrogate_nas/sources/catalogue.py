@@ -21,6 +21,9 @@ SOURCES: dict[str, str] = {
     "nb201": "surrogate_nas.sources.nb201",
     "analog": "surrogate_nas.sources.analog",
     "transnas": "surrogate_nas.sources.transnas",
+    "nbgraph": "surrogate_nas.sources.nbgraph",
+    "fcnet": "surrogate_nas.sources.fcnet",
+    "mlp": "surrogate_nas.sources.mlp",
 }
 """By the name that ``snas data fetch`` knows: the module."""
 
