@@ -235,7 +235,7 @@ class Objective:
             questions = self.questions(epochs)
         except UserError:
             return False
-        return not self.draws or self._single_seeds(questions) is not None
+        return not self.draws or self.single_seeds(questions) is not None
 
     def questions(self, epochs: int | None = None, read: Sequence[str] = ()) -> list[Question]:
         """What a look-up asks for: the terms, the limits, and what else is to be read.
@@ -299,15 +299,20 @@ class Objective:
         values, cost = self.measure(cells, questions)
         if not self.draws:
             return Measurement(values, cost)
-        asked = self._questions if questions is None else questions
-        seeds = self._single_seeds(asked)
+        seeds = self.single_seeds(questions)
         if seeds is None:
-            raise UserError(f"{self.benchmark.name} holds no single seeds of {', '.join(map(str, asked))} together.")
+            asked = ", ".join(map(str, questions or self._questions))
+            raise UserError(f"{self.benchmark.name} holds no single seeds of {asked} together.")
         own = [self.benchmark.space.cell(cell) for cell in cells]
         return Measurement(draw.seen(seeds, own, values), cost)
 
-    def _single_seeds(self, questions: Sequence[Question]) -> SingleSeeds | None:
-        key = tuple(questions)
+    def single_seeds(self, questions: Sequence[Question] | None = None) -> SingleSeeds | None:
+        """What the benchmark holds of single training seeds; None where that is nothing.
+
+        Args:
+            questions: What `questions` gave; None for the objective's own.
+        """
+        key = tuple(self._questions if questions is None else questions)
         if key not in self._seeds:
             self._seeds[key] = SingleSeeds.of(self.benchmark, key)
         return self._seeds[key]
