@@ -274,6 +274,7 @@ class Comparison:
             "objective": self.objective.describe(),
             "cost_unit": self.objective.benchmark.cost,
             "known": self._known_json(),
+            "warning": self.objective.warning,
             "optimum": self.optimum,
             "noise": None if self.noise is None else asdict(self.noise),
             "strategies": [self._strategy_json(name) for name in self.strategies],
@@ -317,7 +318,8 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     """The final (test) metrics of a found cell, each after its longest run; read for reports, never for a search.
 
     Args:
-        objective: The objective, for its benchmark.
+        objective: The objective; a final metric that its study searches on is none here.
         cell: The cell.
     """
-    return objective.benchmark.final(cell)
+    final = objective.benchmark.final(cell)
+    return {name: value for name, value in final.items() if name not in objective.search_on_final}

@@ -113,9 +113,9 @@ class Figures:
 
     def test(self) -> list[Picture] | str:
         """The main final metric of the incumbent, which is chosen by score, over both clocks."""
-        questions = final_questions(self.benchmark)
+        questions = final_questions(self.comparison.objective)
         if not questions:
-            return f"{self.benchmark.name} holds no final (test) metric, so nothing can be shown that was held out."
+            return f"{self.benchmark.name} holds no final (test) metric that no search saw, so nothing was held out."
         if not self._histories:
             return f"No curve of a final metric: {_NONE}"
         question, metric = questions[0], self.benchmark.metric(questions[0].metric)
