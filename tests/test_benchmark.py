@@ -14,7 +14,6 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.sources import nb201
 from surrogate_nas.space import NB201
 from surrogate_nas.space.nb201.sizes import ANALYTIC
 from surrogate_nas.table import Table, write_table
@@ -173,13 +172,11 @@ def test_load_says_how_to_get_what_is_not_here(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     with pytest.raises(UserError, match="Did you mean 'nb201-cifar10'"):
         load("nb201-cifar")
-    assert {b["name"]: b["available"] for b in available()}["nb201-cifar100"] is True
-    monkeypatch.setattr(nb201, "PACKAGE", ())
-    with pytest.raises(UserError, match="run snas data fetch nb201"):
-        load("nb201-cifar10")
+    with pytest.raises(UserError, match="run snas data fetch transnas"):
+        load("transnas-micro-jigsaw")
     listed = {b["name"]: b["available"] for b in available()}
-    assert listed["nb201-cifar100"] is False
-    assert listed["analog-cifar10"] is True
+    assert listed["transnas-micro-jigsaw"] is False
+    assert listed["analog-cifar10"] is True and listed["nb201-cifar100"] is True
 
 
 def test_the_embedded_table_is_made_again_when_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

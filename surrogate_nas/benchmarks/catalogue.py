@@ -34,6 +34,7 @@ def _describe(entry: Entry, space: Space) -> dict[str, Any]:
         "cells": int(space.size) if math.isfinite(space.size) else None,
         "available": entry.is_here(),
         "metrics": [metric.describe() for metric in metrics],
+        "seeds": [],
         "source": f"trained here on cpu: {entry.source}",
         "licence": "see the task's source",
         "citation": "",

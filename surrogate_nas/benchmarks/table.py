@@ -19,8 +19,8 @@ from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
 _CHARGES = {
     "queries": "An evaluation is charged one query; the benchmark holds no training times.",
     "seconds": (
-        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as "
-        "the benchmark records them; metrics that need no training are free."
+        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as far "
+        "as the benchmark records them; metrics that need no training are free."
     ),
 }
 _NO_PASSES = (
@@ -220,6 +220,14 @@ class TableBenchmark(Benchmark):
             counts = self._counts[question] = self._table.n_seeds(*question).tolist()
         count: int = counts[cell.index]
         return None if count == UNKNOWN_SEEDS else count
+
+    def seeds(self, question: Question) -> tuple[int, ...]:
+        """The training seeds that a column of single answers is held for, rising; a cell may lack some of them.
+
+        Args:
+            question: A resolved question.
+        """
+        return tuple(sorted(key.seed for key in self._table.keys if key[:2] == question and key.seed != "mean"))
 
     def source_of(self, question: Question) -> str:
         """Where the numbers of a question come from.
