@@ -14,7 +14,6 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.sources import nb201
 from surrogate_nas.space import NB201
 from surrogate_nas.space.nb201.sizes import ANALYTIC
 from surrogate_nas.table import Table, write_table
@@ -89,8 +88,13 @@ def test_no_seed_is_ever_imputed(seeded: TableBenchmark, space: NB201) -> None:
         seeded.query(space[0], "valid_error", seed=999)
     with pytest.raises(UserError, match="latency@thing"):
         seeded.query(space[7], "latency@thing")
-    with pytest.raises(UserError):
-        seeded.query([space[0], space[7]])
+    with pytest.raises(UserError, match=r"no valid_error\[200\] for .*seed 888"):
+        seeded.query([space[0], space[N - 1]], seed=888)
+
+
+def test_a_cost_that_a_cell_lacks_is_left_out_where_no_metric_is_named(seeded: TableBenchmark, space: NB201) -> None:
+    whole, lacking = seeded.query([space[0], space[7]])
+    assert whole.keys() - lacking.keys() == {"latency@thing"} and lacking["valid_error"] == 8.0
 
 
 def test_no_training_run_stands_in_for_another(seeded: TableBenchmark, space: NB201) -> None:
@@ -168,13 +172,11 @@ def test_load_says_how_to_get_what_is_not_here(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     with pytest.raises(UserError, match="Did you mean 'nb201-cifar10'"):
         load("nb201-cifar")
-    assert {b["name"]: b["available"] for b in available()}["nb201-cifar100"] is True
-    monkeypatch.setattr(nb201, "PACKAGE", ())
-    with pytest.raises(UserError, match="run snas data fetch nb201"):
-        load("nb201-cifar10")
+    with pytest.raises(UserError, match="run snas data fetch transnas"):
+        load("transnas-micro-jigsaw")
     listed = {b["name"]: b["available"] for b in available()}
-    assert listed["nb201-cifar100"] is False
-    assert listed["analog-cifar10"] is True
+    assert listed["transnas-micro-jigsaw"] is False
+    assert listed["analog-cifar10"] is True and listed["nb201-cifar100"] is True
 
 
 def test_the_embedded_table_is_made_again_when_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,9 @@ from surrogate_nas.experiment.ledger import Ledger
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.objective import Draw
+from surrogate_nas.report.figures import Figures
+from surrogate_nas.report.look import looks
+from surrogate_nas.report.tables import summary_notes
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.table import Table, write_table
 from surrogate_nas.trial import Request
@@ -181,3 +184,67 @@ def test_the_command_line_tells_what_was_seen_and_what_it_is(path: Path, snas: S
     assert made["fingerprint"] != plain.fingerprint and made["strategies"][0]["optimism"] is not None
     page = (tmp_path / "report.html").read_text()
     assert "Searches saw one training of each cell" in page and "optimism" in page
+
+
+def test_the_noise_is_that_of_the_best_cells(path: Path) -> None:
+    made = sn.compare(str(path), ["random"], "valid_error + 0.1*latency@mine", runs=1, budget=5)
+    columns = np.array(list(ERROR[200].values())) / 100
+    scores = made.objective.over_space()
+    assert scores is not None and made.noise is not None and made.noise.cells == 10
+    best = np.argsort(scores.score, kind="stable")[:10]
+    spread, count = np.nanstd(columns[:, best], axis=0, ddof=1), np.isfinite(columns[:, best]).sum(axis=0)
+    assert made.noise.one_seed == pytest.approx(spread.mean())
+    assert made.noise.mean_of_seeds == pytest.approx((spread / np.sqrt(count)).mean())
+    assert made.to_json()["noise"]["cells"] == 10
+    for without in ("valid_loss", "valid_error + 0.1*diversity", "valid_error, latency@mine"):
+        assert sn.compare(str(path), ["random"], without, runs=1, budget=5).noise is None
+
+
+def test_the_report_draws_the_noise_or_says_that_there_is_none(path: Path) -> None:
+    for objective, there in (("valid_error", True), ("valid_loss", False)):
+        made = sn.compare(str(path), ["random"], objective, runs=2, budget=12)
+        figures = Figures(made, looks(["random"]))
+        (by_cells, _) = figures.score()
+        assert ("the noise of training" in by_cells.caption) == there  # type: ignore[union-attr]
+        assert (b"noise: mean of seeds" in by_cells.svg) == there  # type: ignore[union-attr]
+        notes = " ".join(summary_notes(made))
+        assert ("Noise of training" in notes) == there == ("There is no noise band" not in notes)
+
+
+ROBUST = "robust_error@pgd-1"
+
+
+def test_a_study_may_declare_a_final_metric_and_says_so(path: Path, snas: Snas, tmp_path: Path) -> None:
+    compare = ("compare", path, "--strategies", "random", "--runs", 1, "--budget", 12, "--objective", ROBUST)
+    refused = snas(*compare, "--out", tmp_path / "none")
+    assert refused.code == 2 and f"--search-on-final {ROBUST}" in refused.err and not (tmp_path / "none").exists()
+    told = snas(*compare, "--search-on-final", ROBUST, "--out", tmp_path, "--json")
+    warning = f"This study searches on {ROBUST}, a final metric"
+    assert told.code == 0 and warning in told.err and warning in told.json["warning"]
+    assert warning in (tmp_path / "report.html").read_text()
+    assert told.json["objective"]["search_on_final"] == [ROBUST]
+    assert set(told.json["strategies"][0]["best"]["final"]) == {"test_error"}
+    again = snas("report", tmp_path, "--json")
+    assert again.json["fingerprint"] == told.json["fingerprint"] and warning in again.err
+    search = snas("search", path, "--strategy", "random", "--objective", f"valid_error + {ROBUST}", "--budget", 5,
+                  "--search-on-final", ROBUST, "--json")  # fmt: skip
+    assert warning in search.err and warning in search.json["warning"]
+    assert snas("search", path, "--strategy", "random", "--budget", 5, "--json").json["warning"] == ""
+
+
+def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(noisy: TableBenchmark) -> None:
+    objective = sn.Objective(f"0.5*{ROBUST} + valid_error", noisy, search_on_final=ROBUST)
+    assert objective.fingerprint != sn.Objective("valid_error", noisy).fingerprint
+    ledger = Ledger(objective)
+    assert next(ledger.look_up([Request(SPACE[0], 200, (ROBUST,))])).values
+    for refused, words, settings in (
+        (f"{ROBUST} + test_error", "test_error is a final metric", {"search_on_final": ROBUST}),
+        ("valid_error", "does not use", {"search_on_final": [ROBUST]}),
+        ("valid_error", "no final metric", {"search_on_final": ["valid_error"]}),
+        ("valid_error", "Unknown metric", {"search_on_final": ["robust"]}),
+        ("valid_error", "is a list of metrics", {"search_on_final": 3}),
+    ):
+        with pytest.raises(UserError, match=words):
+            sn.Objective(refused, noisy, **settings)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="test_error is a final metric"):
+        next(ledger.look_up([Request(SPACE[0], 200, ("test_error",))]))

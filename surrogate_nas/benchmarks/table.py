@@ -19,8 +19,8 @@ from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
 _CHARGES = {
     "queries": "An evaluation is charged one query; the benchmark holds no training times.",
     "seconds": (
-        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as "
-        "the benchmark records them; metrics that need no training are free."
+        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as far "
+        "as the benchmark records them; metrics that need no training are free."
     ),
 }
 _NO_PASSES = (

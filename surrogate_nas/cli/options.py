@@ -57,6 +57,10 @@ SeedPolicyOption = Annotated[
     str | None,
     typer.Option(help="What searches see: mean (of the training seeds), or draw (one of them; reports use the mean)."),
 ]
+SearchOnFinalOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Final metrics that this study searches on; commas between, or the option again."),
+]
 BudgetOption = Annotated[int | None, typer.Option(help="The most evaluated cells of a run.")]
 BudgetSecondsOption = Annotated[float | None, typer.Option(help="The most simulated seconds of a run.")]
 WithOption = Annotated[

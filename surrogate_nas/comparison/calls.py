@@ -21,7 +21,12 @@ ObjectiveLike = str | Expression | Objective | None
 
 @checked
 def bind(
-    benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str | None, *, seed_policy: str | None = None
+    benchmark: str | Benchmark,
+    objective: ObjectiveLike,
+    subject_to: str | None,
+    *,
+    seed_policy: str | None = None,
+    search_on_final: str | Sequence[str] = (),
 ) -> Objective:
     """Tie what the user gave to a benchmark.
 
@@ -30,6 +35,7 @@ def bind(
         objective: Text, an expression or an `Objective`; None for the benchmark's default.
         subject_to: Limits as text.
         seed_policy: ``mean`` or ``draw``; None for what the objective says, which is ``mean`` where nobody says it.
+        search_on_final: Final metrics that a search may see.
 
     Raises:
         UserError: See `Objective`; or the objective is tied to another benchmark.
@@ -38,11 +44,13 @@ def bind(
     if not isinstance(opened, Benchmark):
         raise UserError(f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}.")
     if isinstance(objective, Objective):
-        if objective.benchmark.fingerprint != opened.fingerprint or subject_to or seed_policy:
+        if objective.benchmark.fingerprint != opened.fingerprint or subject_to or seed_policy or search_on_final:
             raise UserError(f"This objective is tied to {objective.benchmark.name} and complete; give its expression.")
         return objective
     expression = opened.objective if objective is None else objective
-    return Objective(expression, opened, subject_to=subject_to, seed_policy=seed_policy or "mean")
+    return Objective(
+        expression, opened, subject_to=subject_to, seed_policy=seed_policy or "mean", search_on_final=search_on_final
+    )
 
 
 @checked
@@ -53,6 +61,7 @@ def search(
     *,
     subject_to: str | None = None,
     seed_policy: str | None = None,
+    search_on_final: str | Sequence[str] = (),
     budget: int | None = None,
     budget_seconds: float | None = None,
     seed: int = 0,
@@ -71,6 +80,7 @@ def search(
         subject_to: Limits as text.
         seed_policy: ``draw`` lets the search see one drawn training seed of each cell; `Objective.reported` reads what
             it found by the mean. None for what the objective says.
+        search_on_final: Final metrics, such as a robust error, that this study searches on.
         budget: The most evaluations.
         budget_seconds: The most simulated seconds.
         seed: The number of the run.
@@ -85,7 +95,7 @@ def search(
     """
     if seed < 0:
         raise UserError(f"A seed must be at least 0, not {seed}.")
-    bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy)
+    bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
     limits = Budget(budget, budget_seconds)
     experiment = Experiment(
         bound, [strategy], 1, limits, call_limit_seconds=call_limit_seconds, simulated_workers=simulated_workers,
@@ -107,6 +117,7 @@ def compare(
     *,
     subject_to: str | None = None,
     seed_policy: str | None = None,
+    search_on_final: str | Sequence[str] = (),
     runs: int = 10,
     budget: int | None = None,
     budget_seconds: float | None = None,
@@ -130,6 +141,7 @@ def compare(
         subject_to: Limits as text.
         seed_policy: ``draw`` lets searches see one drawn training seed of each cell, while everything that is reported
             is by the mean over seeds; None for what the objective says.
+        search_on_final: Final metrics, such as a robust error, that this study searches on; the report says so first.
         runs: How many seeds.
         budget: The most evaluations of a run.
         budget_seconds: The most simulated seconds of a run.
@@ -148,7 +160,7 @@ def compare(
     Raises:
         UserError: Anything about the input is wrong; the message says what would be right.
     """
-    bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy)
+    bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
     experiment = Experiment(
         bound, strategies, runs, Budget(budget, budget_seconds), seed, first_cells, call_limit_seconds,
         simulated_workers, hidden, target,
@@ -177,7 +189,13 @@ def read_comparison(folder: str | Path, *, benchmark: str | None = None) -> Comp
     named = () if benchmark is None else (benchmark,)
     opened = reopen(description["address"], with_=description.get("with", ()), named=named)
     told = description["objective"]
-    objective = Objective(told["expression"], opened, seed=told["seed"], seed_policy=told.get("seed_policy", "mean"))
+    objective = Objective(
+        told["expression"],
+        opened,
+        seed=told["seed"],
+        seed_policy=told.get("seed_policy", "mean"),
+        search_on_final=told.get("search_on_final", ()),
+    )
     if objective.fingerprint != description["fingerprint"]:
         raise UserError(
             f"{folder} was made with other data or conventions (fingerprint {description['fingerprint']}, "

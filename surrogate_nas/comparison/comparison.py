@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surrogate_nas.comparison.front import Frame, frame_of, undominated, vectors_of
+from surrogate_nas.comparison.noise import Noise, noise_of
 from surrogate_nas.comparison.statistics import Anytime, PairedTest, Summary, Values, anytime, paired_tests, summarise
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.store import Run
@@ -62,6 +63,11 @@ class Comparison:
         if self.objective.parts > 1:
             return 0.0 if self.frame is not None and self.frame.exact else None
         return self.objective.optimum()
+
+    @cached_property
+    def noise(self) -> Noise | None:
+        """How much the scores of good cells change with the training seed; None where the benchmark does not tell."""
+        return noise_of(self.objective)
 
     def feasible_runs_of(self, strategy: str) -> list[Run]:
         """The finished runs of a strategy that found a feasible cell; only these have a score.
@@ -268,7 +274,9 @@ class Comparison:
             "objective": self.objective.describe(),
             "cost_unit": self.objective.benchmark.cost,
             "known": self._known_json(),
+            "warning": self.objective.warning,
             "optimum": self.optimum,
+            "noise": None if self.noise is None else asdict(self.noise),
             "strategies": [self._strategy_json(name) for name in self.strategies],
             "tests": [asdict(test) for test in self.tests],
             "failures": self.failures,
@@ -310,7 +318,8 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     """The final (test) metrics of a found cell, each after its longest run; read for reports, never for a search.
 
     Args:
-        objective: The objective, for its benchmark.
+        objective: The objective; a final metric that its study searches on is none here.
         cell: The cell.
     """
-    return objective.benchmark.final(cell)
+    final = objective.benchmark.final(cell)
+    return {name: value for name, value in final.items() if name not in objective.search_on_final}

@@ -24,6 +24,7 @@ from surrogate_nas.benchmarks.base import Measurement
 from surrogate_nas.errors import UserError
 from surrogate_nas.notebook import html_table
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact
+from surrogate_nas.objective.finals import check_used, check_visible, declared, warning
 from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.parser import parsed
 from surrogate_nas.objective.seeds import Draw, SingleSeeds, as_reported, check_drawable, checked_policy, worst_of_seeds
@@ -55,6 +56,7 @@ class Objective:
         subject_to: str | None = None,
         seed: Seed | None = None,
         seed_policy: str = "mean",
+        search_on_final: str | Sequence[str] = (),
     ) -> None:
         """Resolve an expression against a benchmark and freeze its constants.
 
@@ -66,16 +68,18 @@ class Objective:
             seed: The training seed that answers are read for, or ``"mean"``; None for the benchmark's default.
             seed_policy: ``mean`` for a search that sees what is reported, ``draw`` for one that sees a single training
                 of each cell, drawn by run and cell, while reports and regret use the mean.
+            search_on_final: Final metrics that a search may see all the same, which every report then says.
 
         Raises:
             UserError: The expression is malformed, names what the benchmark lacks, holds no loss, or would let a
-                search see a final metric; or seeds are to be drawn where none are held.
+                search see a final metric that is not declared; or seeds are to be drawn where none are held.
         """
         if not isinstance(benchmark, Benchmark):
             raise UserError(f"An objective is tied to an opened benchmark (surrogate_nas.load), not {benchmark!r:.80}.")
         parts = parsed(expression, subject_to)
         self.benchmark = benchmark
         self.seed: Seed = benchmark.default_seed if seed is None else seed
+        self.search_on_final = declared(search_on_final, benchmark)
         self.seed_policy = checked_policy(seed_policy, seed)
         self._questions: list[Question] = []
         self._seeds: dict[tuple[Question, ...], SingleSeeds | None] = {}
@@ -97,6 +101,7 @@ class Objective:
                 f"An objective needs a loss term of {benchmark.name}, one of: {', '.join(losses) or 'none is there'}."
             )
         self.constraints = [self._constrain(constraint) for part in parts for constraint in part.constraints]
+        check_used(self.search_on_final, (question.metric for question in self._questions))
         if self.draws:
             check_drawable(benchmark, self._questions)
             pairs = zip(self.terms, self._questions, strict=False)
@@ -111,6 +116,11 @@ class Objective:
 
     def _bound(self, part: int) -> float:
         return float(sum(t.score(t.largest) for t in self.terms if t.part == part)) + self.diversity_weight
+
+    @property
+    def warning(self) -> str:
+        """What every report must say of a study that searches on final metrics; empty for all others."""
+        return warning(self.search_on_final)
 
     @property
     def draws(self) -> bool:
@@ -137,12 +147,7 @@ class Objective:
 
     def _ask(self, name: str, epochs: int | None) -> Question:
         """Resolve a metric that a search may see, and note that it is looked up."""
-        metric = self.benchmark.metric(name)
-        if metric.kind == "final":
-            raise UserError(
-                f"{name} is a final metric of {self.benchmark.name}: it is reported, never searched on. "
-                "Search on a training or validation metric."
-            )
+        check_visible(self.benchmark, name, self.search_on_final)
         question = self.benchmark.question(name, epochs)
         self._questions.append(question)
         return question
@@ -194,7 +199,7 @@ class Objective:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of benchmark, expression, constants and conventions; results of two are never mixed."""
-        content = {
+        content: dict[str, Any] = {
             "benchmark": self.benchmark.name,
             "data": self.benchmark.fingerprint,
             "expression": str(self),
@@ -205,6 +210,8 @@ class Objective:
         }
         if self.draws:
             content["seed_policy"] = self.seed_policy
+        if self.search_on_final:
+            content["search_on_final"] = sorted(self.search_on_final)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
@@ -218,6 +225,7 @@ class Objective:
             "constraints": [str(constraint) for constraint, *_ in self.constraints],
             "seed": self.seed,
             "seed_policy": self.seed_policy,
+            "search_on_final": list(self.search_on_final),
             "cost": self.benchmark.cost,
             "fingerprint": self.fingerprint,
         }
@@ -235,7 +243,7 @@ class Objective:
             questions = self.questions(epochs)
         except UserError:
             return False
-        return not self.draws or self._single_seeds(questions) is not None
+        return not self.draws or self.single_seeds(questions) is not None
 
     def questions(self, epochs: int | None = None, read: Sequence[str] = ()) -> list[Question]:
         """What a look-up asks for: the terms, the limits, and what else is to be read.
@@ -251,10 +259,7 @@ class Objective:
         if epochs is not None and epochs != self.epochs:
             asked = [q if q.epochs is None else self.benchmark.question(q.metric, min(q.epochs, epochs)) for q in asked]
         for name in read:
-            if self.benchmark.metric(name).kind == "final":
-                raise UserError(
-                    f"{name} is a final metric of {self.benchmark.name}: it is reported, never searched on."
-                )
+            check_visible(self.benchmark, name, self.search_on_final)
         at = self.epochs if epochs is None else epochs
         return [*asked, *(self.benchmark.question(name, at) for name in read)]
 
@@ -299,15 +304,20 @@ class Objective:
         values, cost = self.measure(cells, questions)
         if not self.draws:
             return Measurement(values, cost)
-        asked = self._questions if questions is None else questions
-        seeds = self._single_seeds(asked)
+        seeds = self.single_seeds(questions)
         if seeds is None:
-            raise UserError(f"{self.benchmark.name} holds no single seeds of {', '.join(map(str, asked))} together.")
+            asked = ", ".join(map(str, questions or self._questions))
+            raise UserError(f"{self.benchmark.name} holds no single seeds of {asked} together.")
         own = [self.benchmark.space.cell(cell) for cell in cells]
         return Measurement(draw.seen(seeds, own, values), cost)
 
-    def _single_seeds(self, questions: Sequence[Question]) -> SingleSeeds | None:
-        key = tuple(questions)
+    def single_seeds(self, questions: Sequence[Question] | None = None) -> SingleSeeds | None:
+        """What the benchmark holds of single training seeds; None where that is nothing.
+
+        Args:
+            questions: What `questions` gave; None for the objective's own.
+        """
+        key = tuple(self._questions if questions is None else questions)
         if key not in self._seeds:
             self._seeds[key] = SingleSeeds.of(self.benchmark, key)
         return self._seeds[key]

@@ -112,7 +112,7 @@ def _metrics(comparison: Comparison, trial: Trial) -> list[tuple[Content, str]]:
 def _final(comparison: Comparison, trial: Trial) -> list[tuple[Content, str]]:
     benchmark = comparison.objective.benchmark
     pairs: list[tuple[Content, str]] = []
-    questions = final_questions(benchmark)
+    questions = final_questions(comparison.objective)
     for question in questions[:_MOST_FINAL]:
         value = float(values_of(benchmark, question, [trial.cell])[0])
         pairs.append((str(question), natural(value, benchmark.metric(question.metric).unit)))

@@ -31,7 +31,7 @@ def conventions(comparison: Comparison) -> list[str]:
         "a trial counts once it has finished.",
         "Intervals are percentile bootstrap intervals of the mean over runs (95 %, 10,000 resamples, fixed seed), so "
         "they repeat. IQM is the mean of the middle half of the runs.",
-        "Final (test) metrics are read for this report alone; no strategy could ask for one.",
+        objective.warning or "Final (test) metrics are read for this report alone; no strategy could ask for one.",
     ]
     items += _told(comparison)
     if objective.constraints:

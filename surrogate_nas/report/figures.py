@@ -100,14 +100,22 @@ class Figures:
             what, y_label = "Score of the incumbent", "score of the incumbent"
         else:
             what, y_label = "Regret of the incumbent: its score minus the optimum of the space", "regret (log scale)"
-        panel = Panel("", y_label, logarithmic=optimum is not None)
-        return self._two_clocks("score", what, self._until_feasible, values, panel)
+        noise = None if optimum is None else self.comparison.noise
+        panel = Panel("", y_label, logarithmic=optimum is not None, noise=noise)
+        rule = self._until_feasible
+        if noise is not None:
+            rule += (
+                " Grey: a regret that the noise of training could make, as two cells that differ by less may be equal; "
+                "the band ends at the standard deviation of the mean over a cell's seeds, the dotted line is that of "
+                f"one seed (on average over the {plural(noise.cells, 'best cell')} with several seeds)."
+            )
+        return self._two_clocks("score", what, rule, values, panel)
 
     def test(self) -> list[Picture] | str:
         """The main final metric of the incumbent, which is chosen by score, over both clocks."""
-        questions = final_questions(self.benchmark)
+        questions = final_questions(self.comparison.objective)
         if not questions:
-            return f"{self.benchmark.name} holds no final (test) metric, so nothing can be shown that was held out."
+            return f"{self.benchmark.name} holds no final (test) metric that no search saw, so nothing was held out."
         if not self._histories:
             return f"No curve of a final metric: {_NONE}"
         question, metric = questions[0], self.benchmark.metric(questions[0].metric)

@@ -119,6 +119,8 @@ def summary_notes(comparison: Comparison) -> list[str]:
         notes.append("Regret is undefined: no cell of the space is feasible.")
     else:
         notes.append("Regret is undefined: the benchmark is no table, so its optimum is not known.")
+    if comparison.optimum is not None and objective.parts == 1:
+        notes.append(_noise_note(comparison))
     if len(runs) == len(comparison.strategies):
         notes.append("Every figure is from one run.")
     infeasible = sum(not comparison.answer(run).feasible for run in runs)
@@ -135,6 +137,19 @@ def summary_notes(comparison: Comparison) -> list[str]:
     if objective.benchmark.cost == "queries":
         notes.append("The benchmark holds no training times: a query costs one unit.")
     return notes
+
+
+def _noise_note(comparison: Comparison) -> str:
+    """What a regret is to be held against."""
+    noise = comparison.noise
+    if noise is None:
+        return "There is no noise band: the benchmark does not hold two training seeds of a cell for this objective."
+    return (
+        f"Noise of training, in the same unit: {fixed(noise.mean_of_seeds, 6)} for the mean over a cell's seeds, "
+        f"{fixed(noise.one_seed, 6)} for one seed (standard deviation over seeds, on average over the "
+        f"{plural(noise.cells, 'best cell')} with several seeds: the best 1 %, at least ten); regrets that differ by "
+        "less say little."
+    )
 
 
 def constants_table(comparison: Comparison) -> Table:

@@ -298,11 +298,11 @@ class Enumerable(Space, Sequence[Cell]):
     """
 
     @abstractmethod
-    def _listed(self) -> list[Cell]:
+    def _listed(self) -> Sequence[Cell]:
         """Every cell, in the space's own order, its index its place there."""
 
     @cached_property
-    def _cells(self) -> list[Cell]:
+    def _cells(self) -> Sequence[Cell]:
         return self._listed()
 
     @cached_property

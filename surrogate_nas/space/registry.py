@@ -29,6 +29,10 @@ SPACES: dict[str, str] = {
     "macro": "surrogate_nas.space.macro:macro",
     "transnas-micro": "surrogate_nas.space.transnas:transnas_micro",
     "transnas-macro": "surrogate_nas.space.transnas:transnas_macro",
+    "nbgraph": "surrogate_nas.space.nbgraph:nbgraph",
+    "nbgraph-proteins": "surrogate_nas.space.nbgraph:nbgraph_proteins",
+    "fcnet": "surrogate_nas.space.fcnet:fcnet",
+    "hpobench": "surrogate_nas.space.hpobench:hpobench",
 }
 """The spaces that come with the project: name → ``module:function`` that gives the shared instance."""
 DEFAULT_SPACE = next(iter(SPACES))
