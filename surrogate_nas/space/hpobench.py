@@ -47,6 +47,7 @@ class MLP(EnumerableChoiceSpace):
 
     name = "hpobench"
     cell_name = "mlp"
+    complexity = "depth"
     positions = ("alpha", "batch_size", "depth", "learning_rate_init", "width")
     options = (
         (
