@@ -180,7 +180,7 @@ def _rows(group: Group) -> Iterator[Row]:
 
 def _summary(groups: Sequence[Group]) -> Summary:
     """One line a task: from which other task it is known best and worst."""
-    heads = ("space", "wanted", "best from", "τ all", "τ best quarter", "worst from", "τ all ", "two seeds",
+    heads = ("space", "wanted", "best from", "τ all", "τ best quarter", "worst from", "its τ all", "two seeds",
              "better cells", "from the worst")  # fmt: skip
     lines = []
     for group in groups:
