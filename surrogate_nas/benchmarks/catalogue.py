@@ -19,10 +19,22 @@ _QUANTITIES: tuple[Literal["error", "loss"], ...] = ("loss", "error")
 
 
 def describe_live() -> Iterator[dict[str, Any]]:
-    """Every task of the catalogue on every space of the project's own, as ``snas benchmarks --json`` lists it."""
-    for name in SPACES:
-        space = space_named(name)
-        yield from (_describe(entry, space) for entry in CATALOGUE)
+    """Every task of the catalogue on every space of the project's own, as ``snas benchmarks --json`` lists it.
+
+    Spaces whose cells have no network here are left out.
+    """
+    for space in map(space_named, SPACES):
+        if has_network(space):
+            yield from (_describe(entry, space) for entry in CATALOGUE)
+
+
+def has_network(space: Space) -> bool:
+    """Whether the cells of a space can be built and trained here.
+
+    Args:
+        space: The space.
+    """
+    return type(space).build is not Space.build
 
 
 def _describe(entry: Entry, space: Space) -> dict[str, Any]:

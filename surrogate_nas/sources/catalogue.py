@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SOURCES: dict[str, str] = {
     "nb201": "surrogate_nas.sources.nb201",
     "analog": "surrogate_nas.sources.analog",
+    "nbmr": "surrogate_nas.sources.nbmr",
+    "accel": "surrogate_nas.sources.accel",
 }
 """By the name that ``snas data fetch`` knows: the module."""
 

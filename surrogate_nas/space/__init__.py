@@ -8,6 +8,6 @@ from surrogate_nas.space.registry import DEFAULT_SPACE, SPACES, cell_named, regi
 from surrogate_nas.space.sampled import Sampled
 
 __all__ = [
-    "DEFAULT_SPACE", "NB201", "SPACES", "Cell", "ChoiceSpace", "Enumerable", "EnumerableChoiceSpace", "Macro", "Sampled",
-    "Space", "cell_named", "choices_of", "listed", "macro", "nb201", "register", "space_named", "space_of",
+    "DEFAULT_SPACE", "NB201", "SPACES", "Cell", "ChoiceSpace", "Enumerable", "EnumerableChoiceSpace", "Macro",
+    "Sampled", "Space", "cell_named", "choices_of", "listed", "macro", "nb201", "register", "space_named", "space_of",
 ]  # fmt: skip

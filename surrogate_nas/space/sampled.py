@@ -65,9 +65,11 @@ class Sampled(EnumerableChoiceSpace):
         widths = [len(options) for options in base.options]
         if self._held.ndim != 2 or self._held.shape[1] != len(widths) or not len(self._held):  # noqa: PLR2004
             raise UserError(f"Cells of the space {base.name} have {len(widths)} positions; at least one is needed.")
-        if not ((self._held >= 0) & (self._held < widths)).all() or not all(map(base.allows, self._rows)):
+        inside = bool(((self._held >= 0) & (self._held < widths)).all())
+        if not inside or (type(base).allows is not ChoiceSpace.allows and not all(map(base.allows, self._rows))):
             raise UserError(f"A cell that should be held is none of the space {base.name}.")
-        if len(set(self._rows)) < len(self._rows):
+        content = self._held.tobytes()
+        if len({content[at : at + len(widths)] for at in range(0, len(content), len(widths))}) < len(self._held):
             raise UserError(f"A cell of the space {base.name} is held twice.")
         self.name = f"{base.name}-{len(self._held)}"
         self.positions, self.options = base.positions, base.options
@@ -87,6 +89,14 @@ class Sampled(EnumerableChoiceSpace):
         """The larger space and the held cells, so that a file can hold both without code."""
         return self._definition
 
+    @property
+    def notice(self) -> str:
+        """What every report of a search among the held cells must say."""
+        return (
+            f"A sampled space: a search here chooses among the {len(self):,} architectures that were trained, of about "
+            f"{self.base.size:.2g} in the space {self.base.name}."
+        )
+
     def __len__(self) -> int:
         return len(self._held)
 
@@ -96,7 +106,7 @@ class Sampled(EnumerableChoiceSpace):
         return len(self._held)
 
     @property
-    def choices(self) -> Choices:  # type: ignore[override]
+    def choices(self) -> Choices:
         """The choices of the held cells in their order, shape ``(len(space), positions)``."""
         return self._held
 
@@ -154,26 +164,32 @@ class Sampled(EnumerableChoiceSpace):
     def _graph(self) -> list[NDArray[np.intp]]:
         """For every cell the places of its neighbours, in their order."""
         n, k = len(self._held), min(NEAREST, len(self._held) - 1)
+        if not k:
+            return [np.empty(0, dtype=np.intp)]
         near = [self._nearest(np.arange(start, min(start + _BLOCK, n)), k) for start in range(0, n, _BLOCK)]
         ends = np.concatenate(near).ravel()
         starts = np.repeat(np.arange(n), k)
-        pairs = np.unique(np.concatenate([starts * n + ends, ends * n + starts]))
+        pairs = np.sort(np.concatenate([starts * n + ends, ends * n + starts]))
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
         return np.split(pairs % n, np.searchsorted(pairs // n, np.arange(1, n)))
 
     def _nearest(self, places: NDArray[np.intp], k: int) -> NDArray[np.intp]:
         """The places of the k cells nearest to each of some, shape ``(len(places), k)``."""
-        n = len(self._held)
-        equal, steps = self._columns
-        differing = len(self.positions) - equal[places] @ equal.T
-        apart = steps[places].sum(axis=1)[:, None] + steps.sum(axis=1) - 2 * steps[places] @ steps.T
-        order = (np.arange(n) - places[:, None]) % n
-        rank = (differing.astype(np.int64) * (int(apart.max()) + 1) + apart.astype(np.int64)) * n + order
-        rank[np.arange(len(places)), places] = np.iinfo(np.int64).max
-        return np.argpartition(rank, k - 1, axis=1)[:, :k] if k else np.empty((len(places), 0), dtype=np.intp)
+        n, (equal, steps) = len(self._held), self._columns
+        most = sum(map(len, self.options))  # more than the steps that two cells can be apart
+        products = np.hstack([most * equal[places], 2 * steps[places]]) @ np.hstack([equal, steps]).T
+        apart = most * len(self.positions) + steps[places].sum(axis=1)[:, None] + steps.sum(axis=1) - products
+        apart[np.arange(len(places)), places] = np.inf
+        furthest = np.partition(apart, k - 1, axis=1)[:, [k - 1]]
+        rows, others = np.nonzero(apart <= furthest)
+        order = np.lexsort([(others - places[rows]) % n, apart[rows, others], rows])
+        starts = np.searchsorted(rows, np.arange(len(places)))
+        nearest: NDArray[np.intp] = others[order[starts[:, None] + np.arange(k)]]
+        return nearest
 
     @cached_property
     def _columns(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What products of count: options that two cells share, and steps of options that both are beyond."""
+        """What products of count: options that two cells share, and steps of options that both have taken."""
         chosen = [(self._held[:, [p]], np.arange(len(options))) for p, options in enumerate(self.options)]
         equal = np.concatenate([held == numbers for held, numbers in chosen], axis=1)
         steps = np.concatenate([held >= numbers[1:] for held, numbers in chosen], axis=1)

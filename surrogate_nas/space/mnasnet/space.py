@@ -7,18 +7,40 @@ and the ratio of squeeze-and-excitation where there is any; a cell is its seven 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import ClassVar
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Analytic, Cell, Encoding
-from surrogate_nas.space.mnasnet.sizes import ANALYTIC, DECISIONS, EXCITED, EXPANSIONS, KERNELS, SQUEEZE, STAGES, numbers
+from surrogate_nas.space.mnasnet.sizes import (
+    ANALYTIC,
+    DECISIONS,
+    EXCITED,
+    EXPANSIONS,
+    KERNELS,
+    SQUEEZE,
+    STAGES,
+    Stage,
+    numbers,
+)
 from surrogate_nas.space.product import ChoiceSpace
 
-_STAGE = re.compile(r"r(\d)_k(\d)_s(\d)\3_e(\d)_i(\d{1,3})_o(\d{1,3})(_se\d\.\d{1,4})?")
-_EXCITED = f"_se{SQUEEZE}"
+
+def _printed(stage: Stage) -> dict[tuple[int, ...], str]:
+    """Every combination of a stage's decisions, as it prints."""
+    fixed = f"i{stage.inputs}_o{stage.outputs}"
+    return {
+        (n, k, e, x): f"r{layers}_k{kernel}_s{stage.stride}{stage.stride}_e{expansion}_{fixed}{ratio}"
+        for n, layers in enumerate(stage.layers)
+        for k, kernel in enumerate(KERNELS)
+        for e, expansion in enumerate(EXPANSIONS)
+        for x, ratio in enumerate(("", f"_se{SQUEEZE}"))
+    }
+
+
+_PRINTED = tuple(map(_printed, STAGES))
+_READ = tuple({text: choices for choices, text in printed.items()} for printed in _PRINTED)
 
 
 class MnasNet(ChoiceSpace):
@@ -44,13 +66,8 @@ class MnasNet(ChoiceSpace):
         Args:
             choices: One option index per position.
         """
-        return "|".join(
-            f"r{layers + 1}_k{KERNELS[kernel]}_s{stage.stride}{stage.stride}_e{EXPANSIONS[expansion]}"
-            f"_i{stage.inputs}_o{stage.outputs}{_EXCITED if excited else ''}"
-            for stage, layers, kernel, expansion, excited in zip(
-                STAGES, *(choices[what::DECISIONS] for what in range(DECISIONS)), strict=True
-            )
-        )
+        each = (choices[at : at + DECISIONS] for at in range(0, len(choices), DECISIONS))
+        return "|".join([printed[decisions] for printed, decisions in zip(_PRINTED, each, strict=True)])
 
     def parse(self, text: str) -> Cell:
         """Read seven stages, joined by ``|``.
@@ -66,30 +83,17 @@ class MnasNet(ChoiceSpace):
         stages = text.strip().split("|")
         if len(stages) != len(STAGES):
             raise UserError(
-                f"Malformed cell {text!r:.200}: a cell of the space {self.name} is {len(STAGES)} stages such as "
-                f"r2_k5_s22_e6_i16_o24{_EXCITED}, joined by |."
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} is {len(STAGES)} stages joined by |, "
+                f"the second such as {_PRINTED[1][1, 1, 2, 1]}."
             )
-        return self.at([choice for number, stage in enumerate(stages) for choice in self._decisions(number, stage)])
-
-    def _decisions(self, number: int, text: str) -> list[int]:
-        """The choices that one stage prints."""
-        stage, found = STAGES[number], _STAGE.fullmatch(text) if text.isascii() else None
-        if found is None:
-            raise UserError(f"Stage {number + 1} of a {self.name} cell reads r2_k5_s22_e6_i16_o24, not {text!r:.80}.")
-        layers, kernel, stride, expansion, inputs, outputs, excited = found.groups()
-        if (int(stride), int(inputs), int(outputs)) != (stage.stride, stage.inputs, stage.outputs):
-            fixed = f"s{stage.stride}{stage.stride}, i{stage.inputs} and o{stage.outputs}"
-            raise UserError(f"Stage {number + 1} of a {self.name} cell has {fixed}, unlike {text!r:.80}.")
-        given = (layers, kernel, expansion, EXCITED[bool(excited)])
-        for what, option, options in zip(
-            self.positions[DECISIONS * number :], given, self.options[DECISIONS * number :], strict=False
-        ):
-            if option not in options:
-                raise UserError(f"{what} of the space {self.name} is {', '.join(options)}, not {option}.")
-        if excited not in (None, _EXCITED):
-            raise UserError(f"Stage {number + 1} of a {self.name} cell ends in {_EXCITED} or nothing, not {excited}.")
-        each = zip(self.options[DECISIONS * number :], given, strict=False)
-        return [options.index(option) for options, option in each]
+        for number, (stage, known) in enumerate(zip(stages, _READ, strict=True), 1):
+            if stage not in known:
+                raise UserError(
+                    f"Stage {number} of a cell of the space {self.name} reads {next(iter(known))}, with r up to "
+                    f"{STAGES[number - 1].layers[-1]}, k 3 or 5, e 1, 4 or 6, and _se{SQUEEZE} or nothing behind; "
+                    f"not {stage!r:.80}."
+                )
+        return self.at([choice for stage, known in zip(stages, _READ, strict=True) for choice in known[stage]])
 
     @cached_property
     def reference(self) -> Cell:

@@ -1,9 +1,9 @@
 """Sizes of the networks of NATS-Bench's size space, which need no measurement.
 
-The five layers are a cell, a residual block of stride 2, a cell, such a block, and a cell; before them stands a 3×3 stem
-with batch normalisation as wide as the first layer, behind them batch normalisation, pooling and a linear layer. Every
-cell is the same one of NAS-Bench-201 (`CELL`). Where a cell's input has another width than the cell, the operations on
-it change the width, and the skip among them becomes a 1×1 convolution with batch normalisation.
+The five layers are a cell, a residual block of stride 2, a cell, such a block, and a cell; before them stands a 3×3
+stem with batch normalisation as wide as the first layer, behind them batch normalisation, pooling and a linear layer.
+Every cell is the same one of NAS-Bench-201 (`CELL`). Where a cell's input has another width than the cell, the
+operations on it change the width, and the skip among them becomes a 1×1 convolution with batch normalisation.
 """
 
 from __future__ import annotations

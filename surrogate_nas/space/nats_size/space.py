@@ -1,7 +1,7 @@
 """NATS-Bench's size space: the channels of five layers, 8 to 64 in steps of eight, 32,768 cells.
 
 Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI 2021. A cell prints as
-the benchmark prints it, ``8:8:40:32:40``; the space lists its cells in the official index order, the last layer fastest.
+the benchmark prints it, ``8:8:40:32:40``; the space lists its cells in the official index order, last layer fastest.
 """
 
 from __future__ import annotations

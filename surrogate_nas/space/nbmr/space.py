@@ -18,16 +18,18 @@ from surrogate_nas.space.base import Analytic, Cell, Encoding
 from surrogate_nas.space.nbmr.sizes import ANALYTIC, BLOCKS, BRANCHES, CHANNELS, STAGES, numbers_in_steps
 from surrogate_nas.space.product import ChoiceSpace
 
-_WHERE = {
-    0: "input1",
-    1: "input2",
-    26: "last",
-    **{stage.modules: f"modules{k}" for k, stage in zip(BRANCHES, STAGES, strict=True)},
-    **{place: f"blocks{k}.{b + 1}" for k, stage in zip(BRANCHES, STAGES, strict=True) for b, place in enumerate(stage[1])},
-    **{place: f"channels{k}.{b + 1}" for k, stage in zip(BRANCHES, STAGES, strict=True) for b, place in enumerate(stage[2])},
-}
-_POSITIONS = tuple(_WHERE[place] for place in range(len(_WHERE)))
-_SHAPE = re.compile(r"\d{1,3}_\d{1,3}" + "".join(rf"-\d{{1,3}}_{k}(_\d{{1,3}}){{{2 * k}}}" for k in BRANCHES) + r"-\d{1,3}")
+
+def _positions() -> list[str]:
+    names = ["input1", "input2"]
+    for k in BRANCHES:
+        branches = range(1, k + 1)
+        names += [f"modules{k}", *(f"blocks{k}.{b}" for b in branches), *(f"channels{k}.{b}" for b in branches)]
+    return [*names, "last"]
+
+
+_POSITIONS = tuple(_positions())
+_STAGE = r"-\d{{1,3}}_{0}(_\d{{1,3}}){{{1}}}"
+_SHAPE = re.compile(r"\d{1,3}_\d{1,3}" + "".join(_STAGE.format(k, 2 * k) for k in BRANCHES) + r"-\d{1,3}")
 _EXAMPLE = "64_64-2_1_2_64-2_2_2_2_64_64-2_3_2_2_2_64_64_64-2_4_2_2_2_2_64_64_64_64-64"
 
 
@@ -43,7 +45,7 @@ class NBMR(ChoiceSpace):
 
     name = "nbmr"
     positions = _POSITIONS
-    options = tuple(BLOCKS if position[:6] in ("module", "blocks") else CHANNELS for position in _POSITIONS)
+    options = tuple(BLOCKS if position.startswith(("modules", "blocks")) else CHANNELS for position in _POSITIONS)
     further_encodings: ClassVar[Mapping[str, Encoding]] = {"numbers": numbers_in_steps}
     analytic: ClassVar[Analytic] = ANALYTIC
 
