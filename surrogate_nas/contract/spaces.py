@@ -57,7 +57,7 @@ def _prints_and_parses_back(subject: Spaces) -> str:
 
 
 def _refuses_nonsense(subject: Spaces) -> str:
-    """A string that no cell prints is a `UserError`, of one line."""
+    """A string that names no cell is a `UserError`, of one line."""
     cell = subject.cells[0].text
     for text in ("", "nonsense", cell[:-1], f"{cell}{cell}", f"{cell}\0", "(" * 1000):
         try:
