@@ -112,6 +112,7 @@ def read_file(path: Path, task: str) -> Table:
         }
         choices = choices_of(cells)
         _check_sizes(choices, numbers)
+        values = {name: _values(name, numbers[field]) for name, (field, _) in what.metrics.items()}
         space = Sampled(nbmr(), choices)
     except (UserError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         reason = " ".join(printable(error).split())
@@ -129,8 +130,8 @@ def read_file(path: Path, task: str) -> Table:
         banner=f"{space.notice} There is one evaluation of each, and nothing was held out: what is searched on is all "
         "that can be reported.",
     )
-    for metric, (field, meaning) in what.metrics.items():
-        table.add(_metric(metric, meaning, what, table.source), None, _values(metric, numbers[field]), 1)
+    for metric, (_, meaning) in what.metrics.items():
+        table.add(_metric(metric, meaning, what, table.source), None, values[metric], 1)
     recorded = Metric(
         "recorded_macs", "M", "search", "cost", source=table.source,
         description="as recorded for every task alike: of the network with 50 classes at 128×128 pixels, normalisation "
@@ -149,7 +150,7 @@ def _metric(name: str, meaning: str, task: _Task, source: str) -> Metric:
 
 def _values(metric: str, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     if not ((numbers >= 0) & (numbers <= _HUNDRED)).all():
-        raise UserError(f"{metric} is no share in %: it runs from {numbers.min():g} to {numbers.max():g}.")
+        raise ValueError(f"{metric} is no share in %: it runs from {numbers.min():g} to {numbers.max():g}.")
     return numbers if metric == "valid_miou" else _HUNDRED - numbers
 
 

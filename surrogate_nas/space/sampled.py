@@ -93,7 +93,7 @@ class Sampled(EnumerableChoiceSpace):
     def notice(self) -> str:
         """What every report of a search among the held cells must say."""
         return (
-            f"A sampled space: a search here chooses among the {len(self):,} architectures that were trained, of about "
+            f"A sampled space: a search here chooses among the {len(self):,} architectures that are held, of about "
             f"{self.base.size:.2g} in the space {self.base.name}."
         )
 
@@ -139,6 +139,19 @@ class Sampled(EnumerableChoiceSpace):
             UserError: It names no cell of the larger space, or one that is not held; the message says which.
         """
         return self._own(self.base.parse(text))
+
+    def cell(self, given: Cell | str | Sequence[int]) -> Cell:
+        """This space's own cell for a cell, its string, or one option index per position.
+
+        Args:
+            given: Any of them.
+
+        Raises:
+            UserError: It names no cell of the larger space, or one that is not held; the message says which.
+        """
+        if type(given) is Cell and isinstance(given.text, str):
+            return self._by_text.get(given.text) or self.parse(given.text)
+        return super().cell(given)
 
     def at(self, choices: Sequence[int]) -> Cell:
         """The held cell of some choices.
