@@ -112,6 +112,7 @@ def test_what_is_not_held_is_told_from_what_is_no_cell() -> None:
 
 
 def held(rows: Any) -> str:
+    """Rows of choices as a definition lists them."""
     return base64.b64encode(np.asarray(rows, dtype=np.int8).tobytes()).decode()
 
 
@@ -121,6 +122,7 @@ def held(rows: Any) -> str:
         ({"of": WIDE.definition, "held": "?"}, "describes no space"),
         ({"of": WIDE.definition, "held": held([0] * 7)}, "describes no space"),
         ({"of": WIDE.definition, "held": ""}, "at least one is needed"),
+        ({"of": WIDE.definition, "held": held(np.zeros((1_000_001, 8)))}, "1,000,000 are the most"),
         ({"of": WIDE.definition, "held": held([4] * 8)}, "none of the space wide"),
         ({"of": WIDE.definition, "held": held([-1] * 8)}, "none of the space wide"),
         ({"of": WIDE.definition, "held": held([[1] * 8, [1] * 8])}, "held twice"),
@@ -190,6 +192,20 @@ def test_other_cells_in_a_file_are_noticed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is for 60 cells, but its space wide-59 has 59"):
         TableFile(path)
     assert a_table(sampled(seed=1)).digest() != a_table().digest()
+
+
+def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(snas: Snas, tmp_path: Path) -> None:
+    cells = [str(multi_resolution().sample(np.random.default_rng(seed))) for seed in range(30)]
+    path = tmp_path / "mine.csv"
+    path.write_text("cell,valid_error\n" + "".join(f"{cell},{40 + i / 7}\n" for i, cell in enumerate(cells)))
+    made = snas("data", "import", "csv", path, "--name", "mine-mr", "--space", "nbmr", "--json")
+    assert made.code == 0, made.err
+    bench = TableBenchmark(table_path("mine-mr"))
+    assert [str(cell) for cell in bench.space] == cells and "among the 30 architectures" in bench.banner
+    assert bench.column("valid_error").tolist() == [40 + i / 7 for i in range(30)]
+    path.write_text(path.read_text() + f"{cells[3]},1\n8_8,2\n")
+    refused = snas("data", "import", "csv", path, "--name", "mine-mr", "--space", "nbmr")
+    assert refused.code == 2 and "2 wrong entries: row 31: the cell of row 4 again; row 32: Malformed" in refused.err
 
 
 # NAS-Bench-MR

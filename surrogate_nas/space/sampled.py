@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""
+MOST_HELD = 1_000_000
+"""The most cells that a sample may have."""
 _BLOCK = 256
 """Rows of distances that are in memory at a time."""
 
@@ -65,6 +67,8 @@ class Sampled(EnumerableChoiceSpace):
         widths = [len(options) for options in base.options]
         if self._held.ndim != 2 or self._held.shape[1] != len(widths) or not len(self._held):  # noqa: PLR2004
             raise UserError(f"Cells of the space {base.name} have {len(widths)} positions; at least one is needed.")
+        if len(self._held) > MOST_HELD:
+            raise UserError(f"{len(self._held):,} cells of the space {base.name} are held; {MOST_HELD:,} are the most.")
         inside = bool(((self._held >= 0) & (self._held < widths)).all())
         if not inside or (type(base).allows is not ChoiceSpace.allows and not all(map(base.allows, self._rows))):
             raise UserError(f"A cell that should be held is none of the space {base.name}.")
