@@ -203,6 +203,14 @@ class JoinedBenchmark(Benchmark):
         owner = self._owner(question.metric)
         return owner.n_seeds(cell, question, self._seed(owner, seed))
 
+    def seeds(self, question: Question) -> tuple[int, ...]:
+        """The training seeds that the base holds whole columns for; files answer for one seed only.
+
+        Args:
+            question: A resolved question.
+        """
+        return self.base.seeds(question) if self._owner(question.metric) is self.base else ()
+
     def source_of(self, question: Question) -> str:
         """Where the numbers of a question come from.
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from surrogate_nas import __version__
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
-from surrogate_nas.benchmarks.catalogue import describe_live, has_network
+from surrogate_nas.benchmarks.catalogue import describe_live
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.errors import UserError
@@ -75,7 +75,7 @@ class LiveBenchmark(Benchmark):
         self._named, self.device = task, device
         _check(device)
         self.space = space_named(space)
-        if not has_network(self.space):
+        if not self.space.is_buildable:
             raise UserError(f"Cells of the space {space} cannot be built and trained here: it has no network.")
         self.name = PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
         self.title = f"live training: {self.task.title}"

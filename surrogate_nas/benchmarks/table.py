@@ -212,6 +212,14 @@ class TableBenchmark(Benchmark):
         count: int = counts[cell.index]
         return None if count == UNKNOWN_SEEDS else count
 
+    def seeds(self, question: Question) -> tuple[int, ...]:
+        """The training seeds that a column of single answers is held for, rising; a cell may lack some of them.
+
+        Args:
+            question: A resolved question.
+        """
+        return tuple(sorted(key.seed for key in self._table.keys if key[:2] == question and key.seed != "mean"))
+
     def source_of(self, question: Question) -> str:
         """Where the numbers of a question come from.
 

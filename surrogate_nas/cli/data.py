@@ -215,7 +215,7 @@ def verify(
     from surrogate_nas.sources import catalogue, fetching
 
     started = time.perf_counter()
-    whole = [s for s in catalogue.SOURCES if all(table_path(b).is_file() for b in catalogue.source_named(s).NAMES)]
+    whole = [s for s, e in catalogue.SOURCES.items() if all(table_path(b).is_file() for b in e.names)]
     wanted = whole if name == "all" else [name]
     checks = [check for source in wanted for check in catalogue.source_named(source).verify()]
     files = [file for source in wanted if source in fetching.fetchable() for file in fetching.files(source)]

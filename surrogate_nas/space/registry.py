@@ -28,6 +28,12 @@ ENTRY_POINT_GROUP = "surrogate_nas.spaces"
 SPACES: dict[str, str] = {
     "nb201": "surrogate_nas.space.nb201:nb201",
     "macro": "surrogate_nas.space.macro:macro",
+    "transnas-micro": "surrogate_nas.space.transnas:transnas_micro",
+    "transnas-macro": "surrogate_nas.space.transnas:transnas_macro",
+    "nbgraph": "surrogate_nas.space.nbgraph:nbgraph",
+    "nbgraph-proteins": "surrogate_nas.space.nbgraph:nbgraph_proteins",
+    "fcnet": "surrogate_nas.space.fcnet:fcnet",
+    "hpobench": "surrogate_nas.space.hpobench:hpobench",
     "nats-size": "surrogate_nas.space.nats_size:nats_size",
     "nbmr": "surrogate_nas.space.nbmr:nbmr",
     "mnasnet": "surrogate_nas.space.mnasnet:mnasnet",

@@ -273,6 +273,11 @@ class Sampled(EnumerableChoiceSpace):
         """
         return self.base.graph(cell, live_only=live_only)
 
+    @property
+    def is_buildable(self) -> bool:
+        """Whether cells can be built and trained here."""
+        return self.base.is_buildable
+
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
         """The network of a cell, with fresh weights.
 

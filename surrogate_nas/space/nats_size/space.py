@@ -43,11 +43,6 @@ class NatsSize(EnumerableChoiceSpace):
     further_encodings: ClassVar[Mapping[str, Encoding]] = {"widths": _widths}
     analytic: ClassVar[Analytic] = ANALYTIC
 
-    @property
-    def size(self) -> float:  # type: ignore[override]
-        """How many cells there are; for a list of benchmarks none has to be made."""
-        return float(len(CHANNELS) ** len(STAGE_OF_LAYER))
-
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's string of a combination.
 
