@@ -27,6 +27,8 @@ ENTRY_POINT_GROUP = "surrogate_nas.spaces"
 SPACES: dict[str, str] = {
     "nb201": "surrogate_nas.space.nb201:nb201",
     "macro": "surrogate_nas.space.macro:macro",
+    "darts": "surrogate_nas.space.darts:darts",
+    "nasnet": "surrogate_nas.space.darts:nasnet",
 }
 """The spaces that come with the project: name → ``module:function`` that gives the shared instance."""
 DEFAULT_SPACE = next(iter(SPACES))
@@ -137,7 +139,8 @@ def cell_named(text: str) -> tuple[Space, Cell]:
         try:
             return space, space.parse(text)
         except UserError as error:
-            refusals.append((_likeness(text.strip(), space.reference.text), error))
+            examples = (space.reference.text, *space.named)
+            refusals.append((max(_likeness(text.strip(), example) for example in examples), error))
     raise max(refusals, key=lambda refusal: refusal[0])[1]
 
 
