@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test coverage test-slow compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency optimum bench bench-surrogates torture fuzz
+.PHONY: help setup check test coverage test-slow compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency optimum bench bench-surrogates torture fuzz catalogue
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,7 +38,7 @@ compare: $(SETUP)  ## compare five strategies on the embedded table and write re
 report: $(SETUP)  ## write the report of results/compare again
 	$(BIN)/snas report results/compare
 
-data: $(SETUP)  ## fetch NAS-Bench-201 (17 MB) and verify it
+data: $(SETUP)  ## fetch NAS-Bench-201 (36 MB) and verify it
 	$(BIN)/snas data fetch nb201
 	$(BIN)/snas data verify
 
@@ -70,6 +70,9 @@ bench: data  ## the speed of queries, of the search loop and of training
 
 bench-surrogates: data  ## models against training cells and seconds (long)
 	$(BIN)/python analysis/bench_surrogates.py
+
+catalogue: $(SETUP)  ## describe the tables of all sources in data/catalogue.json (after a source changed)
+	$(BIN)/python analysis/catalogue.py
 
 torture: data  ## kill long work at random moments, 100 times in each way, and compare what it makes then (hours; goes on)
 	$(BIN)/python analysis/torture.py --kills 100

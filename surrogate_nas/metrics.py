@@ -1,24 +1,31 @@
-"""What can be asked of a cell: named, unit-carrying numbers, each with its kind."""
+"""What can be asked of a cell: named, unit-carrying numbers, each with its kind and its direction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Kind = Literal["search", "final", "record"]
-Quantity = Literal["error", "loss", "cost", "structure"]
+Quantity = Literal["error", "loss", "quality", "cost", "structure"]
+LOSSES: tuple[Quantity, ...] = ("error", "loss", "quality")
+"""The quantities that tell how well a network does its task, so that L can be made of them."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A named, unit-carrying number of a cell; smaller is better throughout.
+    """A named, unit-carrying number of a cell; smaller is better, but for a quality.
 
     Attributes:
         name: Such as ``valid_error`` or ``latency@raspi4``.
-        unit: Such as ``%``, ``nats``, ``ms``, ``s``, ``M`` (million), or empty for a count.
+        unit: Such as ``%``, ``nats``, ``ms``, ``s``, ``M`` (million), or empty for a count and for a fraction.
         kind: ``search`` metrics may enter an objective; ``final`` ones (test results) are only reported;
             ``record`` ones (training and evaluation seconds) say what an answer costs.
-        quantity: ``error`` (%) and ``loss`` (in its own unit) are losses of the task, ``cost`` and ``structure``
+        quantity: ``error`` (%), ``loss`` (in its own unit) and ``quality`` (accuracy and mIoU in %, SSIM as a fraction,
+            which may be negative; larger is better) tell how well the task is done, ``cost`` and ``structure``
             regularise.
         epochs: The training runs that it is held for; empty where training does not matter.
         split: The data it was measured on, or empty.
@@ -37,15 +44,55 @@ class Metric:
     source: str = "analytic"
     n_cells: int = -1
 
+    @property
+    def is_loss(self) -> bool:
+        """Whether it can be the L of an objective, which takes of a quality what it lacks to 1."""
+        return self.quantity in LOSSES
 
+    @property
+    def larger_is_better(self) -> bool:
+        """The direction: of a quality larger values are better, of everything else smaller ones."""
+        return self.quantity == "quality"
+
+    def minimised(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values of this metric such that smaller is better: those of a quality negated, all others as they are.
+
+        Args:
+            values: Any shape, in the metric's unit.
+        """
+        return -values if self.larger_is_better else values
+
+    def worst(self, values: NDArray[np.float64]) -> float:
+        """The worst of some values: the largest, of a quality the smallest.
+
+        Args:
+            values: Any shape, not empty, in the metric's unit.
+        """
+        return float(values.min() if self.larger_is_better else values.max())
+
+    def describe(self) -> dict[str, Any]:
+        """The metric's entry in ``snas benchmarks --json``; ``direction`` says whether smaller or larger is better."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "direction": "larger" if self.larger_is_better else "smaller",
+            "epochs": list(self.epochs),
+            "kind": self.kind,
+            "split": self.split,
+            "description": self.description,
+        }
+
+
+_QUANTITIES: dict[str, Quantity] = {"error": "error", "loss": "loss", "accuracy": "quality"}
 _COST_UNITS = {"latency": "ms", "energy": "mJ", "memory": "MB"}
 
 
 def metric_named(name: str, *, description: str = "", source: str = "") -> Metric:
     """What a metric of a user's own is, by its name.
 
-    ``…_error`` is in %, ``…_loss`` a loss in a unit of its own; ``test_…`` is only reported and never searched on;
-    ``latency@…`` is in ms, ``energy@…`` in mJ, ``memory@…`` in MB; everything else is a cost without unit.
+    ``…_error`` is in %, and so is ``…_accuracy``, a quality: larger is better; ``…_loss`` is a loss in a unit of its
+    own; ``test_…`` is only reported and never searched on; ``latency@…`` is in ms, ``energy@…`` in mJ, ``memory@…`` in
+    MB; everything else is a cost without unit.
 
     Args:
         name: Such as ``valid_error`` or ``latency@mine``.
@@ -53,6 +100,7 @@ def metric_named(name: str, *, description: str = "", source: str = "") -> Metri
         source: Where the numbers come from.
     """
     kind: Kind = "final" if name.startswith("test_") else "search"
-    quantity: Quantity = "error" if name.endswith("_error") else "loss" if name.endswith("_loss") else "cost"
-    unit = "%" if quantity == "error" else "" if quantity == "loss" else _COST_UNITS.get(name.partition("@")[0], "")
+    what, _, _ = name.partition("@")
+    quantity = _QUANTITIES.get(what.rpartition("_")[2], "cost")
+    unit = "%" if quantity in ("error", "quality") else _COST_UNITS.get(what, "")
     return Metric(name, unit, kind, quantity, description=description, source=source)

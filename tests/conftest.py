@@ -18,6 +18,7 @@ from surrogate_nas.files import home, table_path
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.sources import nb201
+from surrogate_nas.sources.fetching import MIRROR_VARIABLE, fetch
 from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
 from surrogate_nas.table import Table, write_table
@@ -30,15 +31,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if NEED_DATA & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.data)
-        if item.get_closest_marker("data") and not os.environ.get(nb201.MIRROR_VARIABLE):
-            item.add_marker(pytest.mark.skip(reason=f"set {nb201.MIRROR_VARIABLE} to a folder with the public files"))
+        if item.get_closest_marker("data") and not os.environ.get(MIRROR_VARIABLE):
+            item.add_marker(pytest.mark.skip(reason=f"set {MIRROR_VARIABLE} to a folder with the public files"))
 
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:
     """The folder of public files, as their authors published them."""
-    folder = Path(os.environ[nb201.MIRROR_VARIABLE])
-    assert folder.is_dir(), f"{nb201.MIRROR_VARIABLE}={folder} is not a folder"
+    folder = Path(os.environ[MIRROR_VARIABLE])
+    assert folder.is_dir(), f"{MIRROR_VARIABLE}={folder} is not a folder"
     return folder
 
 
@@ -46,9 +47,9 @@ def mirror() -> Path:
 def fetched(mirror: Path, own_home: Path) -> Path:
     """The session's home with the three NAS-Bench-201 tables, fetched from the mirror."""
     assert mirror.is_dir()
-    nb201.fetch()
-    for table in nb201.read():
-        write_table(table, table_path(table.name))
+    fetch("nb201")
+    for name in nb201.NAMES:
+        write_table(nb201.read(name), table_path(name))
     assert home() == own_home
     return own_home
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas.files import HOME_VARIABLE
-from surrogate_nas.sources.nb201 import MIRROR_VARIABLE
+from surrogate_nas.sources.fetching import MIRROR_VARIABLE, registry
 from tests.conftest import Outcome, Snas
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"
@@ -232,7 +232,7 @@ def test_fetch_and_verify_and_import(snas: Snas, mirror: Path, tmp_path: Path, m
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     assert_one_clear_line(snas("query", "nb201-cifar10", CELL), "snas data fetch nb201")
     fetched = snas("data", "fetch", "nb201", "--json").json
-    assert (fetched["name"], fetched["files"]) == ("nb201", 32)
+    assert (fetched["name"], fetched["files"]) == ("nb201", len(registry("nb201")))
     assert fetched["bytes"] > 16e6 and fetched["seconds"] > 0
     verified = snas("data", "verify", "--json")
     assert verified.code == 0

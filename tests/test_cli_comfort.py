@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas import __version__
+from surrogate_nas.benchmarks import load
 from surrogate_nas.cli.app import app
 from surrogate_nas.cli.output import progress_bar, seconds, show_table
+from surrogate_nas.files.home import HOME_VARIABLE
 from tests.conftest import Snas
 from tests.test_cli import CELL, assert_one_clear_line
 
 COMMANDS = [
     ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
     ["train"], ["measure"], ["fit"], ["predict"], ["table"], ["data", "fetch"], ["data", "import"], ["data", "verify"],
+    ["data", "list"],
     ["new", "strategy"], ["new", "task"], ["new", "space"],
 ]  # fmt: skip
 
@@ -174,11 +177,26 @@ def test_a_new_task_trains_at_once(snas: Snas, tmp_path: Path) -> None:
 def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
     from surrogate_nas.space.registry import register
 
-    made = snas("new", "space", "Mlp", "--folder", tmp_path, "--json").json
+    made = snas("new", "space", "Small", "--folder", tmp_path, "--json").json
     checks = snas("check", made["space"], "--json")
     assert checks.code == 0 and all(check["passed"] for check in checks.json), checks.err
     space = register(made["space"])
-    assert len(space) == 18 and space.cell("Mlp(layers=1, width=16, activation=relu)") == space[0]
+    assert len(space) == 36 and space.cell("Small(layers=1, width=4, activation=relu)") == space[0]
+
+
+def test_a_new_space_s_file_makes_a_table_of_it(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    made = snas("new", "space", "Perceptron", "--folder", tmp_path, "--json").json
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "perceptron.py"
+    file.write_text(file.read_text().replace("(1, 2, 3)", "(1, 2)").replace("(4, 8, 16, 32)", "(4, 32)"))
+    subprocess.run([sys.executable, str(file)], check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    arguments = ("csv", "perceptron.csv", "--name", "perceptron", "--space", made["space"], "--json")
+    assert snas("data", "import", *arguments).json["benchmarks"] == ["perceptron"]
+    told = snas("compare", "perceptron", "--objective", "valid_error + 0.1*weights", "--budget", 12, "--runs", 1,
+                "--strategies", "random", "--out", "out", "--json")  # fmt: skip
+    assert told.code == 0 and told.json["strategies"][0]["regret"]["mean"] == 0, told.err
+    assert load("perceptron").query("Perceptron(layers=2, width=32, activation=relu)", "test_error") < 40
 
 
 @pytest.mark.parametrize("kind", ["strategy", "task", "space"])

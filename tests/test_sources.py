@@ -23,7 +23,7 @@ import surrogate_nas.sources.nb201 as source
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, home, table_path
-from surrogate_nas.sources import analog
+from surrogate_nas.sources import analog, fetching
 from surrogate_nas.sources.pickles import read_pickle
 from surrogate_nas.space import nb201
 from surrogate_nas.table import ColumnKey, TableFile
@@ -48,7 +48,7 @@ def copied(mirror: Path, tmp_path: Path, fresh_home: Path, monkeypatch: pytest.M
     assert not fresh_home.exists()
     folder = tmp_path / "mirror"
     shutil.copytree(mirror, folder)
-    monkeypatch.setenv(source.MIRROR_VARIABLE, str(folder))
+    monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(folder))
     return folder
 
 
@@ -65,21 +65,21 @@ def test_home_is_what_the_variable_says(fresh_home: Path) -> None:
 @pytest.mark.data
 def test_fetched_files_are_the_manifests(copied: Path, fresh_home: Path) -> None:
     seen: list[tuple[int, int]] = []
-    paths = source.fetch(lambda done, total: seen.append((done, total)))
-    names = source.registry()
+    paths = fetching.fetch("nb201", lambda done, total: seen.append((done, total)))
+    names = fetching.registry("nb201")
     assert seen == [(i + 1, len(names)) for i in range(len(names))]
     for path, (name, digest) in zip(paths, names.items(), strict=True):
         assert path == fresh_home / "fetched" / name
         assert sha256(path) == digest == sha256(copied / name)
     shutil.rmtree(copied)
     copied.mkdir()
-    assert source.fetch() == paths, "what is there and right is not fetched again"
+    assert fetching.fetch("nb201") == paths, "what is there and right is not fetched again"
 
 
 @pytest.mark.data
 def test_the_manifest_names_the_mirrors_own_checksums(mirror: Path) -> None:
     listed = dict(reversed(line.split()) for line in (mirror.parent / "SHA256SUMS").read_text().splitlines())
-    assert source.registry().items() <= listed.items()
+    assert fetching.registry("nb201").items() <= listed.items()
 
 
 def truncate(path: Path) -> None:
@@ -101,7 +101,7 @@ def empty(path: Path) -> None:
 def test_a_spoilt_file_is_refused_and_none_is_left(copied: Path, fresh_home: Path, spoil) -> None:  # type: ignore[no-untyped-def]
     spoil(copied / CSV)
     with pytest.raises(UserError, match=r"cifar10_avg\.csv was altered: its sha256 is not"):
-        source.fetch()
+        fetching.fetch("nb201")
     assert not (fresh_home / "fetched" / CSV).exists()
 
 
@@ -109,7 +109,7 @@ def test_a_spoilt_file_is_refused_and_none_is_left(copied: Path, fresh_home: Pat
 def test_an_absent_file_is_named(copied: Path) -> None:
     (copied / LATENCY).unlink()
     with pytest.raises(UserError, match=r"Cannot fetch .*raspi4\.pt"):
-        source.fetch()
+        fetching.fetch("nb201")
 
 
 @pytest.mark.data
@@ -117,15 +117,15 @@ def test_a_file_that_cannot_be_read_is_named(copied: Path) -> None:
     (copied / LATENCY).unlink()
     (copied / LATENCY).mkdir()
     with pytest.raises(UserError, match="raspi4"):
-        source.fetch()
+        fetching.fetch("nb201")
 
 
 def test_a_mirror_that_is_no_folder(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     for wrong in (tmp_path / "none", tmp_path / "file"):
-        monkeypatch.setenv(source.MIRROR_VARIABLE, str(wrong))
+        monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(wrong))
         with pytest.raises(UserError, match="is not a folder"):
-            source.fetch()
+            fetching.fetch("nb201")
     assert not fresh_home.exists()
 
 
@@ -133,9 +133,9 @@ def test_a_mirror_that_is_no_folder(fresh_home: Path, tmp_path: Path, monkeypatc
     "wrong", ["http://[", "http://", "http://[::1]:port", "ftp://example.org/x", "file:///etc", "://", "ht tp://x"]
 )
 def test_a_mirror_that_is_no_address(fresh_home: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
-    monkeypatch.setenv(source.MIRROR_VARIABLE, wrong)
+    monkeypatch.setenv(fetching.MIRROR_VARIABLE, wrong)
     with pytest.raises(UserError, match="is no folder, and no address such as https"):
-        source.fetch()
+        fetching.fetch("nb201")
     assert not fresh_home.exists()
 
 
@@ -167,7 +167,7 @@ def test_two_at_once_into_a_fresh_home(copied: Path, fresh_home: Path) -> None:
         assert json.loads(out)["benchmarks"] == list(source.NAMES)
     assert len(TableFile(table_path("nb201-cifar10")).column(ColumnKey("valid_error", 200, "mean"))) == 15625
     left = {path.name for path in fresh_home.rglob("*") if path.is_file()}
-    assert left == {Path(name).name for name in source.registry()} | {f"{name}.h5" for name in source.NAMES}
+    assert left == {Path(name).name for name in fetching.registry("nb201")} | {f"{name}.h5" for name in source.NAMES}
 
 
 def test_two_at_once_make_the_embedded_table(fresh_home: Path) -> None:
@@ -181,23 +181,23 @@ def test_two_at_once_make_the_embedded_table(fresh_home: Path) -> None:
 
 @pytest.mark.data
 def test_what_a_killed_fetch_left_is_removed_and_the_rest_kept(copied: Path, fresh_home: Path) -> None:
-    source.fetch()
+    fetching.fetch("nb201")
     place = fresh_home / "fetched" / CSV
     (place.parent / "tmp12345").write_bytes(b"half")
     place.unlink()
     shutil.rmtree(copied / "v-tao")
-    source.fetch()
-    assert sha256(place) == source.registry()[CSV] and not (place.parent / "tmp12345").exists()
+    fetching.fetch("nb201")
+    assert sha256(place) == fetching.registry("nb201")[CSV] and not (place.parent / "tmp12345").exists()
 
 
 @pytest.mark.data
 def test_fetching_again_repairs_an_altered_file(copied: Path, fresh_home: Path) -> None:
     assert copied.is_dir()
-    source.fetch()
+    fetching.fetch("nb201")
     for name, spoil in ((CSV, alter), (MINI, truncate), (LATENCY, Path.unlink)):
         spoil(fresh_home / "fetched" / name)
-    source.fetch()
-    for name, digest in source.registry().items():
+    fetching.fetch("nb201")
+    for name, digest in fetching.registry("nb201").items():
         assert sha256(fresh_home / "fetched" / name) == digest
 
 
@@ -206,17 +206,17 @@ def test_a_home_that_is_a_file_is_a_user_error(copied: Path, fresh_home: Path) -
     assert copied.is_dir()
     fresh_home.write_text("")
     with pytest.raises(UserError, match="Cannot write the fetched files"):
-        source.fetch()
+        fetching.fetch("nb201")
 
 
 @pytest.mark.data
 def test_reading_without_a_file_says_to_fetch(copied: Path, fresh_home: Path) -> None:
     with pytest.raises(UserError, match="run snas data fetch nb201"):
-        source.read()
+        source.read("nb201-cifar10")
     shutil.copytree(copied, fresh_home / "fetched")
     (fresh_home / "fetched" / LATENCY).unlink()
     with pytest.raises(UserError, match="run snas data fetch nb201"):
-        source.read()
+        source.read("nb201-cifar10")
 
 
 @pytest.mark.data
@@ -226,7 +226,7 @@ def test_reading_a_spoilt_file_is_a_user_error(copied: Path, fresh_home: Path, n
     shutil.copytree(copied, fresh_home / "fetched")
     spoil(fresh_home / "fetched" / name)
     with pytest.raises(UserError):
-        source.read()
+        source.read("nb201-cifar10")
 
 
 @pytest.mark.data
@@ -237,7 +237,7 @@ def test_rows_in_another_order_are_refused(copied: Path, fresh_home: Path) -> No
     lines[5], lines[6] = lines[6], lines[5]
     path.write_text("".join(lines))
     with pytest.raises(UserError, match="official order"):
-        source.read()
+        source.read("nb201-cifar10")
 
 
 class Hostile:
@@ -288,7 +288,7 @@ def test_a_hostile_pickle_in_the_place_of_the_fetched_one_is_not_executed(
     shutil.copytree(copied, fresh_home / "fetched")
     (fresh_home / "fetched" / MINI).write_bytes(hostile_pickles(tmp_path / "harm")["os.system"])
     with pytest.raises(UserError, match=r"asks for (posix|nt)\.system.*Nothing of it was executed"):
-        source.read()
+        source.read("nb201-cifar10")
     assert not (tmp_path / "harm").exists()
 
 
@@ -362,9 +362,9 @@ def test_a_mirror_can_be_a_base_address(mirror: Path, tmp_path: Path, monkeypatc
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(mirror))) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-        monkeypatch.setenv(source.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}/")
-        fetched = source.fetch()
+        monkeypatch.setenv(fetching.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}/")
+        fetched = fetching.fetch("nb201")
         server.shutdown()
-    assert len(fetched) == 32
-    name = next(iter(source.registry()))
-    assert (source.folder() / name).read_bytes() == (mirror / name).read_bytes()
+    assert len(fetched) == len(fetching.registry("nb201"))
+    name = next(iter(fetching.registry("nb201")))
+    assert (fetching.folder() / name).read_bytes() == (mirror / name).read_bytes()

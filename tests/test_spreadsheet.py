@@ -29,8 +29,8 @@ def read(path: Path, name: str, space: Enumerable = SPACE) -> Table:
 
 
 def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
-    text = "cell,valid_error,valid_loss[12],latency@mine,test_error,channels\n"
-    text += f"{CELLS[0]},10.5,.4,3,11,16\n {CELLS[2]} ,9,,4.5,nan,32\n"
+    text = "cell,valid_error,valid_loss[12],latency@mine,test_error,channels,valid_accuracy\n"
+    text += f"{CELLS[0]},10.5,.4,3,11,16,\n {CELLS[2]} ,9,,4.5,nan,32,91\n"
     table = read(written(tmp_path, text), "mine")
     found = {name: (m.unit, m.kind, m.quantity, m.epochs, m.n_cells) for name, m in table.metrics.items()}
     assert found == {
@@ -39,6 +39,7 @@ def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
         "latency@mine": ("ms", "search", "cost", (), 2),
         "test_error": ("%", "final", "error", (), 1),
         "channels": ("", "search", "cost", (), 2),
+        "valid_accuracy": ("%", "search", "quality", (), 1),
     }
     assert table.objective == "valid_error" and table.cost == "queries"
     column = table.columns["valid_error", None, "mean"]  # type: ignore[index]

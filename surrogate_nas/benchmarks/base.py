@@ -179,9 +179,10 @@ class Benchmark(ABC):
         return self._by_name[question.metric].source
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and maximum of a metric over the space, which freeze the constants of an objective.
+        """Median and worst value of a metric over the space, which freeze the constants of an objective.
 
-        Over the whole space where its cells can be listed, else over its fixed `Space.survey`.
+        The worst is the largest, of a quality the smallest. Over the whole space where its cells can be listed, else
+        over its fixed `Space.survey`.
 
         Args:
             question: A resolved question.
@@ -191,7 +192,7 @@ class Benchmark(ABC):
             UserError: The metric is not held for every cell.
         """
         values = self.measure(self.space.survey, (question,), seed).values
-        return float(np.median(values)), float(values.max())
+        return float(np.median(values)), self.metric(question.metric).worst(values)
 
     def continued(self, cell: Cell, since: int, epochs: int) -> float:  # noqa: ARG002 - one curve is the exception
         """What it costs to train a cell on, from one number of epochs to another, one validation pass included.
@@ -363,17 +364,7 @@ class Benchmark(ABC):
             "space": self.space.name,
             "cells": int(self.space.size) if math.isfinite(self.space.size) else None,
             "available": True,
-            "metrics": [
-                {
-                    "name": m.name,
-                    "unit": m.unit,
-                    "epochs": list(m.epochs),
-                    "kind": m.kind,
-                    "split": m.split,
-                    "description": m.description,
-                }
-                for m in self.metrics
-            ],
+            "metrics": [metric.describe() for metric in self.metrics],
             "source": self.source,
             "licence": self.licence,
             "citation": self.citation,

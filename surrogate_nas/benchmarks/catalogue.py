@@ -34,17 +34,7 @@ def _describe(entry: Entry, space: Space) -> dict[str, Any]:
         "space": space.name,
         "cells": int(space.size) if math.isfinite(space.size) else None,
         "available": entry.is_here(),
-        "metrics": [
-            {
-                "name": m.name,
-                "unit": m.unit,
-                "epochs": list(m.epochs),
-                "kind": m.kind,
-                "split": m.split,
-                "description": m.description,
-            }
-            for m in metrics
-        ],
+        "metrics": [metric.describe() for metric in metrics],
         "source": f"trained here on cpu: {entry.source}",
         "licence": "see the task's source",
         "citation": "",

@@ -27,8 +27,9 @@ Function = Callable[[Cell], float]
 class Computed(Benchmark):
     """Answers with what functions say of a cell; a query costs one unit.
 
-    What a metric is follows from its name: ``…_error`` is in %, ``…_loss`` a loss, ``latency@…`` in ms; ``test_…`` is
-    only reported and never searched on; everything else is a cost. Functions must be deterministic.
+    What a metric is follows from its name: ``…_error`` and ``…_accuracy`` are in %, ``…_loss`` is a loss, ``latency@…``
+    in ms; ``test_…`` is only reported and never searched on; everything else is a cost. Functions must be
+    deterministic.
 
     Example:
         >>> from surrogate_nas.space import EnumerableChoiceSpace
@@ -77,7 +78,7 @@ class Computed(Benchmark):
         sizes = (metric for metric, _ in space.analytic.values() if metric.name not in metrics)
         self.metrics = (*own, *sizes)
         self._by_name = {metric.name: metric for metric in self.metrics}
-        losses = [m.name for m in self.metrics if m.kind == "search" and m.quantity in ("error", "loss")]
+        losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
         self.objective = losses[0] if losses else ""
         self.has_columns = isinstance(space, Enumerable)
         self._columns: dict[str, Values] = {}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from surrogate_nas.benchmarks.described import described
 from surrogate_nas.benchmarks.installed import Installed
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import home, table_path
-from surrogate_nas.sources import nb201
+from surrogate_nas.sources.catalogue import SOURCES, how_to_get, source_named, source_of
 
 
 class Fetched(Opener):
@@ -19,7 +20,8 @@ class Fetched(Opener):
     def names(self) -> Iterable[str]:
         """What is there, and what can be fetched; what is installed only keeps its table there."""
         here = {path.stem for path in (home() / "tables").glob("*.h5")}
-        return sorted({*nb201.NAMES, *here} - {*Installed().names()})
+        made = {name for source in map(source_named, SOURCES) for name in source.NAMES}
+        return sorted({*made, *here} - {*Installed().names()})
 
     def claims(self, name: str) -> bool:
         """Whether a table of that name is here or can be fetched.
@@ -40,13 +42,13 @@ class Fetched(Opener):
         """
         path = table_path(name)
         if not path.is_file():
-            raise UserError(f"{name} is not here yet: run snas data fetch nb201 (17 MB).")
+            raise UserError(f"{name} is not here yet: {how_to_get(source_of(name) or '')}.")
         return open_table(path)
 
     def describe(self) -> Iterator[dict[str, Any]]:
         """The tables that are here, and what is known of those that are not."""
         for name in self.names():
-            yield self._describe(name) if table_path(name).is_file() else nb201.describe(name)
+            yield self._describe(name) if table_path(name).is_file() else described(name)
 
     def _describe(self, name: str) -> dict[str, Any]:
         """The entry of a table; where it cannot be opened, why not."""

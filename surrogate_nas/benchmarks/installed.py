@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from surrogate_nas.benchmarks.described import described
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import locked, shipped, table_path
-from surrogate_nas.sources import analog
+from surrogate_nas.sources.catalogue import SOURCES, source_named, source_of
 from surrogate_nas.table import write_table
 
 FASHION = "fashion"
@@ -20,14 +22,15 @@ FASHION = "fashion"
 
 
 class Installed(Opener):
-    """The shipped table, and AnalogNAS-Bench's package, whose table is assembled on first use."""
+    """The shipped table, and those of installed packages, each assembled on first use."""
 
     def names(self) -> Iterable[str]:
-        """Both of them."""
-        return analog.NAME, FASHION
+        """All of them."""
+        sources = [source for source in map(source_named, SOURCES) if source.PACKAGE]
+        return FASHION, *(name for source in sources for name in source.NAMES)
 
     def claims(self, name: str) -> bool:
-        """Whether it is one of the two.
+        """Whether it is one of them.
 
         Args:
             name: What the user wrote.
@@ -41,23 +44,31 @@ class Installed(Opener):
             name: One of `names`.
 
         Raises:
-            UserError: It is damaged.
+            UserError: It is damaged, or its package is not installed.
         """
         if name == FASHION:
             return open_table(shipped(f"{FASHION}.h5"))
         path = table_path(name)
-        return open_table(path if _opens(path) else _make_analog(path))
+        return open_table(path if _opens(path) else _assemble(name, path))
+
+    def describe(self) -> Iterator[dict[str, Any]]:
+        """The tables that are assembled, and what is known of those that will be."""
+        for name in self.names():
+            here = name == FASHION or _opens(table_path(name))
+            yield self.open(name).describe() if here else described(name)
 
 
-def _make_analog(path: Path) -> Path:
-    """Assemble AnalogNAS-Bench's table; where the folder cannot be written, in a temporary one."""
+def _assemble(name: str, path: Path) -> Path:
+    """Make a package's table; where the folder cannot be written, in a temporary one."""
+    source = source_named(source_of(name) or "")
     try:
         with locked(path, what=f"the table {path.stem}"):
             if not _opens(path):  # else another process made it while this one waited
-                write_table(analog.read(), path)
+                write_table(source.read(name), path)
     except UserError as error:
+        table = source.read(name)
         path = Path(_temporary_folder().name) / path.name
-        write_table(analog.read(), path)
+        write_table(table, path)
         warnings.warn(f"{error} Using {path} instead.", stacklevel=2)
     return path
 

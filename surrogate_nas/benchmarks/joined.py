@@ -210,7 +210,7 @@ class JoinedBenchmark(Benchmark):
         return self._owner(question.metric).source_of(question)
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and maximum of a metric over the space.
+        """Median and worst value of a metric over the space.
 
         Args:
             question: A resolved question.

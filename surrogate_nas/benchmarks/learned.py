@@ -147,7 +147,7 @@ class LearnedBenchmark(Benchmark):
             )
         self.metrics = (*by_name.values(), *(m for m, _ in self.space.analytic.values() if m.name not in by_name))
         self._by_name = {metric.name: metric for metric in self.metrics}
-        self.objective = next((m.name for m in self.metrics if m.quantity in ("error", "loss")), "")
+        self.objective = next((m.name for m in self.metrics if m.is_loss), "")
         self._predicted: dict[Question, Prediction] = {}
         self._columns: dict[tuple[Question, Seed], Values] = {}
 

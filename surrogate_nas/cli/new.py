@@ -56,18 +56,57 @@ def load():
     source="made here",
 )
 '''
-_SPACE = '''"""{name}: a space for surrogate_nas. Try it: snas check {file}:{name}"""
+_SPACE = '''"""{name}: a space for surrogate_nas, and a table of it: small networks on 8×8 scans of digits.
+
+snas check {file}:{name}                                   holds the space against its contract
+python {file}                                              trains every cell and writes {table}.csv
+snas data import csv {table}.csv --name {table} --space {file}:{name}
+snas compare {table} --budget 25                           compares strategies on it
+"""
+
+import csv
 
 from surrogate_nas.space import EnumerableChoiceSpace  # ChoiceSpace, where there are too many cells to list
 
 {name} = EnumerableChoiceSpace(
     "{name}",
     {{
-        "layers": (1, 2, 4),
-        "width": (16, 32, 64),
-        "activation": ("relu", "tanh"),
+        "layers": (1, 2, 3),
+        "width": (4, 8, 16, 32),
+        "activation": ("relu", "tanh", "logistic"),
     }},
 )
+
+
+def measure(cell):
+    """Train a cell's network; its errors in %, its loss, and how many weights it has."""
+    import warnings
+
+    from sklearn.datasets import load_digits
+    from sklearn.metrics import log_loss
+    from sklearn.neural_network import MLPClassifier
+
+    layers, width, activation = (options[c] for options, c in zip({name}.options, cell.choices))
+    x, y = load_digits(return_X_y=True)
+    x = x / 16
+    network = MLPClassifier((int(width),) * int(layers), activation=activation, max_iter=30, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # thirty epochs are few
+        network.fit(x[:1000], y[:1000])
+    return {{
+        "valid_error (%)": 100 * (1 - network.score(x[1000:1400], y[1000:1400])),
+        "valid_loss (nats)": log_loss(y[1000:1400], network.predict_proba(x[1000:1400])),
+        "test_error (%)": 100 * (1 - network.score(x[1400:], y[1400:])),
+        "weights": sum(w.size for w in network.coefs_),
+    }}
+
+
+if __name__ == "__main__":
+    rows = [{{"cell": str(cell)}} | measure(cell) for cell in {name}]
+    with open("{table}.csv", "w", newline="") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows(rows)
 '''
 _LONGEST_NAME = 64
 _WORD = re.compile("[A-Za-z][A-Za-z0-9_]*")
@@ -104,14 +143,17 @@ def task(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = F
 
 @app.command("space")
 def space(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = False) -> None:
-    """Write a space of 18 cells, by the options at each position.
+    """Write a space of 36 small networks, and the loop that trains them all into a table of it.
 
     \b
     Examples:
       snas new space Mlp
       snas check mlp.py:Mlp
+      python mlp.py
+      snas data import csv mlp.csv --name mlp --space mlp.py:Mlp
+      snas compare mlp --budget 25
     """
-    _write("space", _SPACE, name, folder, "snas check {}", json)
+    _write("space", _SPACE, name, folder, "snas check {}; what else it can do stands in it", json)
 
 
 def _write(kind: str, template: str, name: str, folder: Path, then: str, json: bool) -> None:
@@ -122,7 +164,7 @@ def _write(kind: str, template: str, name: str, folder: Path, then: str, json: b
     if file.exists():
         raise UserError(f"{file} exists already; choose another name.")
     with replacing(file) as temporary:
-        temporary.write_text(template.format(name=name, file=file.name), encoding="utf-8")
+        temporary.write_text(template.format(name=name, file=file.name, table=file.stem), encoding="utf-8")
     spec = f"{file}:{name}"
     emit({"file": str(file), kind: spec}, json, lambda: typer.echo(f"Wrote {file}. Next: {then.format(spec)}"))
 

@@ -85,7 +85,7 @@ def _comparison(benchmark: Benchmark, metric: Metric, file: Path) -> str:
     """How to compare strategies with what was learned: alone, or joined to a loss."""
     from surrogate_nas.benchmarks import default, load
 
-    if metric.quantity in ("error", "loss"):
+    if metric.is_loss:
         return f"snas compare surrogate:{file}"
     other = load(default())
     if other.space == benchmark.space and metric.name not in {known.name for known in other.metrics}:

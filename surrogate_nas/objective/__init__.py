@@ -12,8 +12,9 @@ from surrogate_nas.objective.expression import (
     params,
 )
 from surrogate_nas.objective.known import Known
-from surrogate_nas.objective.objective import Objective, Scores
+from surrogate_nas.objective.objective import Objective
 from surrogate_nas.objective.parser import parse
+from surrogate_nas.objective.terms import Scores
 
 __all__ = [
     "Constraint",

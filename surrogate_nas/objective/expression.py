@@ -175,7 +175,7 @@ def loss(name: str, epochs: int | None = None) -> Expression:
     """The loss term L, such as ``loss("valid_error", epochs=12)``.
 
     Args:
-        name: An error (%) or a loss, in its own unit.
+        name: An error (%), a loss in its own unit, or a quality, which enters as 1 − its fraction.
         epochs: The length of the training run; None for the metric's longest.
     """
     return metric(name, epochs)

@@ -1,8 +1,9 @@
 """The objective L(θ, α) + λ·R(α) over a benchmark: the only place where λ exists.
 
-Errors enter as fractions and losses in their own unit; every regulariser is divided by its median over the space (over
-a fixed sample where that cannot be listed), a constant that is frozen before any run and printed. Cells that violate a
-constraint rank after all others, by how much. Several objectives, with commas between them, make a front.
+Errors enter as fractions, losses in their own unit, qualities as what they lack to 1; every regulariser is divided by
+its median over the space (over a fixed sample where that cannot be listed), a constant that is frozen before any run
+and printed. Cells that violate a constraint rank after all others, by how much. Several objectives, with commas
+between them, make a front.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -26,61 +26,12 @@ from surrogate_nas.notebook import html_table
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact
 from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.parser import parse, parse_several
+from surrogate_nas.objective.terms import BoundTerm, Scores, loss_divisor
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.table import Seed
 
-_PERCENT = 100.0
 _CONVENTIONS = 2
 """Raised whenever the same expression would score otherwise than before."""
-
-
-@dataclass(frozen=True)
-class BoundTerm:
-    """A term tied to a benchmark.
-
-    Attributes:
-        name: The metric as an expression writes it, epochs resolved.
-        weight: The factor, λ for a regulariser.
-        divisor: What a value is divided by: 100 for an error in %, 1 for a loss, else the median over the space.
-        divisor_meaning: The divisor in words.
-        unit: The metric's unit.
-        is_loss: Whether the term belongs to L.
-        largest: The largest value over the space.
-        part: The number of the objective that it belongs to.
-    """
-
-    name: str
-    weight: float
-    divisor: float
-    divisor_meaning: str
-    unit: str
-    is_loss: bool
-    largest: float
-    part: int = 0
-
-    @property
-    def coefficient(self) -> float:
-        """What a value in its natural unit is multiplied by."""
-        return self.weight / self.divisor
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Scores of many cells, each array of shape ``(n,)``.
-
-    Attributes:
-        score: What is minimised; of several objectives the sum.
-        loss: L.
-        penalty: λ·R, without diversity.
-        feasible: Whether all constraints hold.
-        vector: Of several objectives, each one's score, shape ``(n, objectives)``; of one, its score as a column.
-    """
-
-    score: NDArray[np.float64]
-    loss: NDArray[np.float64]
-    penalty: NDArray[np.float64]
-    feasible: NDArray[np.bool_]
-    vector: NDArray[np.float64] = field(repr=False)
 
 
 class Objective:
@@ -132,7 +83,7 @@ class Objective:
             if term.metric != DIVERSITY
         ]
         if not any(term.is_loss for term in self.terms):
-            losses = sorted(m.name for m in benchmark.metrics if m.kind == "search" and m.quantity in ("error", "loss"))
+            losses = sorted(m.name for m in benchmark.metrics if m.kind == "search" and m.is_loss)
             raise UserError(
                 f"An objective needs a loss term of {benchmark.name}, one of: {', '.join(losses) or 'none is there'}."
             )
@@ -146,22 +97,19 @@ class Objective:
         return sum(self.bounds)
 
     def _bound(self, part: int) -> float:
-        return sum(t.coefficient * t.largest for t in self.terms if t.part == part) + self.diversity_weight
+        return float(sum(t.score(t.largest) for t in self.terms if t.part == part)) + self.diversity_weight
 
     def _bind(self, term: Term, part: int) -> BoundTerm:
         question = self._ask(term.metric, term.epochs)
         metric = self.benchmark.metric(term.metric)
-        median, largest = self.benchmark.scale(question, self.seed)
-        if metric.quantity == "error":
-            divisor, meaning = _PERCENT, "% to a fraction"
-        elif metric.quantity == "loss":
-            divisor, meaning = 1.0, f"in {metric.unit}" if metric.unit else "as it is"
-        else:
-            divisor, meaning = median, self._median_of
+        median, worst = self.benchmark.scale(question, self.seed)
+        divisor, meaning = loss_divisor(metric) if metric.is_loss else (median, self._median_of)
         if not divisor > 0:
             raise UserError(f"The median of {question} over the space is {median:g}, so it cannot regularise.")
-        is_loss = metric.quantity in ("error", "loss")
-        return BoundTerm(str(question), term.weight, divisor, meaning, metric.unit, is_loss, largest, part)
+        return BoundTerm(
+            str(question), term.weight, divisor, meaning, metric.unit, metric.is_loss, worst, part,
+            metric.larger_is_better,
+        )  # fmt: skip
 
     @property
     def _median_of(self) -> str:
@@ -230,7 +178,7 @@ class Objective:
             "benchmark": self.benchmark.name,
             "data": self.benchmark.fingerprint,
             "expression": str(self),
-            "constants": [asdict(term) for term in self.terms],
+            "constants": [term.constants() for term in self.terms],
             "seed": self.seed,
             "cost": self.benchmark.cost,
             "conventions": _CONVENTIONS,
@@ -243,7 +191,7 @@ class Objective:
             "benchmark": self.benchmark.name,
             "expression": str(self),
             "objectives": [self.part_text(part) for part in range(self.parts)],
-            "terms": [asdict(term) for term in self.terms],
+            "terms": [term.constants() for term in self.terms],
             "diversity_weight": self.diversity_weight,
             "constraints": [str(constraint) for constraint, *_ in self.constraints],
             "seed": self.seed,
@@ -321,7 +269,7 @@ class Objective:
         loss, penalty = np.zeros(len(values)), np.zeros(len(values))
         for term, column in zip(self.terms, values.T, strict=False):  # a matrix product would round by the batch's size
             total = loss if term.is_loss else penalty
-            total += term.coefficient * column
+            total += term.score(column)
         score = loss + penalty
         vector = score[:, None] if self.parts == 1 else self._vector(values)
         feasible = np.ones(len(values), dtype=bool)
@@ -338,7 +286,7 @@ class Objective:
         """Each objective's sum, shape ``(n, objectives)``."""
         vector = np.zeros((len(values), self.parts))
         for term, column in zip(self.terms, values.T, strict=False):
-            vector[:, term.part] += term.coefficient * column
+            vector[:, term.part] += term.score(column)
         return vector
 
     @cached_property
@@ -357,7 +305,7 @@ class Objective:
         return Known(told, missing, penalties, known_limits)
 
     def _free(self, question: Question) -> Free | None:
-        is_loss = self.benchmark.metric(question.metric).quantity in ("error", "loss")
+        is_loss = self.benchmark.metric(question.metric).is_loss
         return None if is_loss or question.epochs is not None else self.benchmark.free(question, self.seed)
 
     def over_space(self) -> Scores | None:

@@ -5,7 +5,7 @@ Curves are right-continuous steps: only a trial that has finished counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -52,6 +52,7 @@ class Panel:
         shared_until: Up to where all strategies saw the same cells; 0 where that is no single place.
         reference: A horizontal line, or None.
         reference_label: What the line is.
+        rising: Whether curves rise as searches get better.
     """
 
     x_label: str
@@ -60,6 +61,7 @@ class Panel:
     shared_until: float = 0.0
     reference: float | None = None
     reference_label: str = ""
+    rising: bool = False
 
 
 def curve_over_cells(runs: Sequence[tuple[Anytime, Values]]) -> Curve:
@@ -164,12 +166,23 @@ def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
         curves: The curves.
         panel: The axes.
     """
-    tops, bottoms = [], [] if panel.reference is None else [panel.reference]
+    shown = [] if panel.reference is None else [panel.reference]
     for curve in curves:
         start = panel.shared_until or curve.x[0] + (curve.x[-1] - curve.x[0]) / 20
         after = max(int(np.searchsorted(curve.x, start, side="right")) - 1, 0)
-        tops.append(float(curve.high[after:].max()))
-        bottoms.append(float(curve.low.min()))
-    top, bottom = max(tops), min(bottoms)
+        best = curve.high.max() if panel.rising else curve.low.min()
+        shown += [float(best), float(curve.low[after:].min()), float(curve.high[after:].max())]
+    top, bottom = max(shown), min(shown)
     margin = 0.05 * (top - bottom) or 0.01 * abs(top) or 0.01
     return bottom - margin, top + margin
+
+
+def is_cut_off(curves: Collection[Curve], panel: Panel) -> bool:
+    """Whether a linear vertical axis leaves out a part of some curve's band.
+
+    Args:
+        curves: The curves.
+        panel: The axes.
+    """
+    bottom, top = limits(curves, panel)
+    return any(float(curve.high.max()) > top or float(curve.low.min()) < bottom for curve in curves)

@@ -19,7 +19,7 @@ from surrogate_nas.report.curves import (
     curve_over_cells,
     curve_over_cost,
     draw_curves,
-    limits,
+    is_cut_off,
     reaches_zero,
 )
 from surrogate_nas.report.distribution import draw_distribution
@@ -123,8 +123,10 @@ class Figures:
             best = listed(self.benchmark.space)[int(over_space.score.argmin())]
             reference = float(values_of(self.benchmark, question, [best])[0])
             rule += " Dashed grey: the cell of the optimal score."
-        y_label = plain(f"{question} of the incumbent ({metric.unit})", _LONGEST_LABEL)
-        panel = Panel("", y_label, False, 0.0, reference, "optimum of the score")
+        direction = "larger is better" if metric.larger_is_better else ""
+        in_words = ", ".join(filter(None, [metric.unit, direction]))
+        y_label = plain(f"{question} of the incumbent ({in_words})", _LONGEST_LABEL)
+        panel = Panel("", y_label, False, 0.0, reference, "optimum of the score", metric.larger_is_better)
         return self._two_clocks("test", what, rule, values, panel)
 
     def _final(self, question: Question, run: Run, history: Anytime) -> Values:
@@ -153,7 +155,7 @@ class Figures:
     def _curves(self, name: str, caption: str, curves: dict[str, Curve], panel: Panel) -> Picture:
         if panel.logarithmic and reaches_zero(curves.values()):
             caption += " A line at the lower edge has found the optimum in every run."
-        elif not panel.logarithmic and _top(curves) > limits(curves.values(), panel)[1]:
+        elif not panel.logarithmic and is_cut_off(curves.values(), panel):
             caption += " The steep start is cut off."
         draw = partial(draw_curves, curves=curves, looks=self.looks, panel=panel)
         return picture(name, caption, draw, (_WIDTH, 4.0))
@@ -233,7 +235,3 @@ class Figures:
         space = self.comparison.objective.benchmark.space
         size = space.drawing_size or (1.0, 1.0)
         return picture(f"cell-{rank}", f"Graph of the cell {cell}.", partial(space.draw, cell=cell), size, None)
-
-
-def _top(curves: dict[str, Curve]) -> float:
-    return max(float(curve.high.max()) for curve in curves.values())

@@ -71,13 +71,15 @@ def _found_by(comparison: Comparison, cell: Cell) -> dict[str, int]:
 
 
 def final_questions(benchmark: Benchmark) -> list[Question]:
-    """Every final metric after its longest run, the main one first: `test_error`, else the first error.
+    """Every final metric after its longest run, the main one first: `test_error`, else an error, else a quality.
 
     Args:
         benchmark: The benchmark.
     """
     final = [metric for metric in benchmark.metrics if metric.kind == "final"]
-    final.sort(key=lambda metric: (metric.name != "test_error", metric.quantity != "error"))
+    final.sort(
+        key=lambda metric: (metric.name != "test_error", metric.quantity != "error", not metric.larger_is_better)
+    )
     return [benchmark.question(metric.name) for metric in final]
 
 

@@ -6,20 +6,28 @@ training times, and it states no licence. Its pickle is read through an allow-li
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
+from surrogate_nas.sources.packages import package_folder
 from surrogate_nas.sources.pickles import read_pickle
+from surrogate_nas.sources.verify import Verified
 from surrogate_nas.space import nb201
-from surrogate_nas.table import Table
+from surrogate_nas.table import ColumnKey, Table, TableFile
 
+TITLE = "AnalogNAS-Bench: CIFAR-10, digital and on simulated analogue hardware"
 NAME = "analog-cifar10"
+NAMES = (NAME,)
+PACKAGE = ("analog-nasbench", "analognasbench")
+LICENCE = "none stated"
+CITATION = "AnalogNAS-Bench: A NAS Benchmark for Analog In-Memory Computing, arXiv:2506.18495, 2025"
 BANNER = (
     "This table holds test accuracies only. Searching on it is searching on a test split with nothing held out: "
     "use it to compare strategies, not to claim that an architecture generalises. Every query costs one unit; "
@@ -50,16 +58,27 @@ class _Record:
     """Stands for the package's own classes, which are never imported."""
 
 
-def read() -> Table:
+def read(name: str = NAME) -> Table:  # noqa: ARG001 - there is one
     """Read the installed package's file into a table.
+
+    Args:
+        name: `NAME`.
 
     Raises:
         UserError: The package is not installed, or its file is damaged or not what it should be.
     """
-    spec = importlib.util.find_spec("analognasbench")
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError("The package analog-nasbench is not installed: pip install analog-nasbench.")
-    return read_file(Path(spec.submodule_search_locations[0]) / "data.anb")
+    return read_file(package_folder(PACKAGE) / "data.anb")
+
+
+def verify() -> Iterator[Verified]:
+    """Hold the table against what the package's own description says.
+
+    Raises:
+        UserError: The table is not here or damaged.
+    """
+    column = TableFile(table_path(NAME)).column(ColumnKey("digital_error", None, "mean"))
+    held = int(np.isfinite(column).sum())
+    yield Verified(f"cells of {NAME}", held == len(nb201()), f"{held:,}, {len(nb201()):,} published")
 
 
 def read_file(path: Path) -> Table:
@@ -83,8 +102,8 @@ def read_file(path: Path) -> Table:
         space=space.name,
         title="AnalogNAS-Bench: CIFAR-10 test errors, digital and under analogue noise and drift",
         source="Python package analog-nasbench",
-        licence="none stated",
-        citation="AnalogNAS-Bench: A NAS Benchmark for Analog In-Memory Computing, arXiv:2506.18495, 2025",
+        licence=LICENCE,
+        citation=CITATION,
         objective="digital_error + 0.02*params",
         network=Network(classes=10),
         cost="queries",

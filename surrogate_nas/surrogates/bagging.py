@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.metrics import Quantity
+from surrogate_nas.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import Prediction, Surrogate, folds
 from surrogate_nas.surrogates.checks import check_name, check_names, check_whole
@@ -127,4 +127,4 @@ def default_encoding(quantity: Quantity) -> str:
     Args:
         quantity: Of the metric.
     """
-    return "functional" if quantity in ("error", "loss") else "path_and_graph"
+    return "functional" if quantity in LOSSES else "path_and_graph"

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Quantity
+from surrogate_nas.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates import make_model, model_class
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
@@ -67,7 +67,7 @@ class Ensemble(Surrogate):
             UserError: A member is malformed.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
-        chosen = members or MEMBERS["accuracy" if quantity in ("error", "loss") else "cost"]
+        chosen = members or MEMBERS["accuracy" if quantity in LOSSES else "cost"]
         if not is_sequence(chosen):
             raise UserError(f"The members of an ensemble are a list, not {chosen!r:.80}.")
         self.members = [_member(entry) for entry in chosen]

@@ -139,7 +139,7 @@ def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
 
     Args:
         space: The space.
-        values: Shape ``(len(space),)``, NaN where a cell has none.
+        values: Shape ``(len(space),)``, NaN where a cell has none; smaller is better (`Metric.minimised`).
 
     Returns:
         τ by the names of `BANDS`, over the cells of each band that have twins.
@@ -219,7 +219,10 @@ def evaluate(model: Surrogate, space: Enumerable, values: Floats, split: Split) 
     fitted = time.perf_counter()
     found = model.predict(test)
     done = time.perf_counter()
-    return Evaluation(model, split, scores_of(values[split.test], found), fitted - started, done - fitted)
+    truth = values[split.test]
+    if model.quantity == "quality":  # the top of what is larger the better
+        truth, found = -truth, Prediction(-found.mean, found.std)
+    return Evaluation(model, split, scores_of(truth, found), fitted - started, done - fitted)
 
 
 def learning_curve(

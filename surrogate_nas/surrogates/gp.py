@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.gaussian import Process, matern_of_squares, most_likely_weights, squared_distances, weighted
-from surrogate_nas.metrics import Quantity
+from surrogate_nas.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
 from surrogate_nas.surrogates.checks import check_flag, check_names
@@ -99,4 +99,4 @@ class GaussianProcess(Surrogate):
 
 
 def _default_blocks(quantity: Quantity) -> tuple[str, ...]:
-    return ("alive", "signal") if quantity in ("error", "loss") else ("path_and_graph", "operation_counts")
+    return ("alive", "signal") if quantity in LOSSES else ("path_and_graph", "operation_counts")

@@ -1,8 +1,8 @@
 """What a model really learns: the metric on a scale where equal steps matter equally, standardised.
 
-Errors, losses and costs are positive and skewed, so their logarithm is learned; counts stay as they are. A few values
-near zero (a device that drops dead graphs reads microseconds) would fill the whole logarithmic scale, so a share of the
-median is added first where there are any. All of it keeps the order.
+Errors, losses and costs are positive and skewed, so their logarithm is learned; counts, and qualities, which may be
+negative, stay as they are. A few values near zero (a device that drops dead graphs reads microseconds) would fill the
+whole logarithmic scale, so a share of the median is added first where there are any. All of it keeps the order.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def fit_target(values: Floats, quantity: Quantity) -> Target:
         values: Shape ``(n,)``, finite, not all equal.
         quantity: What kind of number it is.
     """
-    if quantity == "structure":
+    if quantity in ("quality", "structure"):
         return Target(0.0, 0.0, float(values.mean()), float(values.std()))
     lowest, middle = float(values.min()), float(np.median(values))
     shift = 0.0

@@ -9,7 +9,6 @@ import io
 import pickle
 import sys
 from collections.abc import Iterable
-from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -105,7 +104,7 @@ def _kinds(item: object) -> Iterable[type]:
 def _can_be_imported(module: str) -> bool:
     """Whether a fresh process with the same path finds a module by its name."""
     top = module.partition(".")[0]
-    return top != "__main__" and (top in sys.builtin_module_names or PathFinder.find_spec(top) is not None)
+    return top != "__main__" and any(finder.find_spec(top, None) is not None for finder in sys.meta_path)
 
 
 def _by_value(objects: tuple[object, ...], modules: set[str]) -> bytes:

@@ -1,0 +1,55 @@
+"""Write data/catalogue.json: what the tables of all sources hold, so that a list need not read or assemble any.
+
+SURROGATE_NAS_MIRROR=… .venv/bin/python analysis/catalogue.py; takes minutes. A source that an installed package makes
+is described as the package alone makes it, before anything is fetched.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ENTRIES = ("title", "space", "cells", "metrics", "source", "banner")
+
+
+def entry(name: str) -> dict[str, object]:
+    """What a table says of itself.
+
+    Args:
+        name: A benchmark whose data is here.
+    """
+    from surrogate_nas.benchmarks.table import TableBenchmark
+    from surrogate_nas.files import table_path
+    from surrogate_nas.sources.catalogue import source_named, source_of
+    from surrogate_nas.table import write_table
+
+    path = table_path(name)
+    write_table(source_named(source_of(name) or "").read(name), path)
+    held = TableBenchmark(path).describe()
+    path.unlink()
+    return {key: held[key] for key in ENTRIES}
+
+
+def main() -> None:
+    """Describe every benchmark of every source."""
+    from surrogate_nas.files.home import HOME_VARIABLE
+    from surrogate_nas.sources import fetching
+    from surrogate_nas.sources.catalogue import SOURCES, source_named
+
+    found: dict[str, object] = {}
+    with TemporaryDirectory() as home:
+        os.environ[HOME_VARIABLE] = home
+        for name in SOURCES:
+            source = source_named(name)
+            if not source.PACKAGE:
+                fetching.fetch(name)
+            for benchmark in source.NAMES:
+                found[benchmark] = entry(benchmark)
+                print(benchmark, file=sys.stderr, flush=True)
+    place = Path(__file__).parents[1] / "data" / "catalogue.json"
+    place.write_text(json.dumps(found, separators=(",", ":"), sort_keys=True).replace('},"', '},\n"') + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The terms of an objective, tied to a benchmark with their constants, and the scores that come of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.metrics import Metric
+
+_PERCENT = 100.0
+
+_Values = TypeVar("_Values", float, NDArray[np.float64])
+
+
+@dataclass(frozen=True)
+class BoundTerm:
+    """A term tied to a benchmark.
+
+    Attributes:
+        name: The metric as an expression writes it, epochs resolved.
+        weight: The factor, λ for a regulariser.
+        divisor: What a value is divided by: 100 for what is in % of L, 1 for the rest of L, else the median over the
+            space.
+        divisor_meaning: The divisor in words.
+        unit: The metric's unit.
+        is_loss: Whether the term belongs to L.
+        largest: The largest value over the space; of a quality the smallest, which scores worst.
+        part: The number of the objective that it belongs to.
+        larger_is_better: Whether the metric is a quality, which enters as 1 − value / divisor.
+    """
+
+    name: str
+    weight: float
+    divisor: float
+    divisor_meaning: str
+    unit: str
+    is_loss: bool
+    largest: float
+    part: int = 0
+    larger_is_better: bool = False
+
+    @property
+    def coefficient(self) -> float:
+        """What one unit of the metric adds to the score; below 0 where larger is better."""
+        return (-self.weight if self.larger_is_better else self.weight) / self.divisor
+
+    def score(self, values: _Values) -> _Values:
+        """What values add to the score: ``weight * value / divisor``, of a quality ``weight * (1 - value / divisor)``.
+
+        Args:
+            values: In the metric's unit, any shape.
+        """
+        added = self.coefficient * values
+        return self.weight + added if self.larger_is_better else added
+
+    def constants(self) -> dict[str, Any]:
+        """All of it as a JSON object; a direction that is the usual one is not told."""
+        told = asdict(self)
+        if not self.larger_is_better:
+            del told["larger_is_better"]
+        return told
+
+
+def loss_divisor(metric: Metric) -> tuple[float, str]:
+    """What a metric of L is divided by, and that in words.
+
+    Args:
+        metric: An error (%), a loss, or a quality (% or a fraction).
+    """
+    if metric.larger_is_better:
+        return (_PERCENT, "1 − fraction, from %") if metric.unit == "%" else (1.0, "1 − fraction")
+    if metric.quantity == "error":
+        return _PERCENT, "% to a fraction"
+    return 1.0, f"in {metric.unit}" if metric.unit else "as it is"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of many cells, each array of shape ``(n,)``.
+
+    Attributes:
+        score: What is minimised; of several objectives the sum.
+        loss: L.
+        penalty: λ·R, without diversity.
+        feasible: Whether all constraints hold.
+        vector: Of several objectives, each one's score, shape ``(n, objectives)``; of one, its score as a column.
+    """
+
+    score: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    penalty: NDArray[np.float64]
+    feasible: NDArray[np.bool_]
+    vector: NDArray[np.float64] = field(repr=False)
