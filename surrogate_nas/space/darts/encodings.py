@@ -1,6 +1,6 @@
 """Encodings of genotypes: named choices of columns that a model sees, for many cells at once.
 
-Paths are those of White, Neiswanger & Savani, "BANANAS", AAAI 2021, cut off as there, since long ones are many and rare.
+Paths are those of White, Neiswanger & Savani, "BANANAS", AAAI 2021, cut off as there: long ones are many and rare.
 """
 
 from __future__ import annotations

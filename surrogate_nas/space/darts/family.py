@@ -252,4 +252,3 @@ class GenotypeSpace(ChoiceSpace):
 def _parsed(space: GenotypeSpace, text: str) -> Cell:
     """What the search loop asks several times a cell."""
     return space._read(text)
-

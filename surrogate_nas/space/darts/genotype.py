@@ -46,6 +46,14 @@ class Genotype(NamedTuple):
     reduce: tuple[Edge, ...]
     reduce_concat: tuple[int, ...]
 
+    def part(self, which: int) -> tuple[tuple[Edge, ...], tuple[int, ...]]:
+        """The edges and the joined nodes of one cell.
+
+        Args:
+            which: 0 for the normal, 1 for the reduction cell.
+        """
+        return (self.reduce, self.reduce_concat) if which else (self.normal, self.normal_concat)
+
     def __str__(self) -> str:
         """As the DARTS repository prints it."""
         return (

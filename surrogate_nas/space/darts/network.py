@@ -1,11 +1,11 @@
 """DARTS's network of a genotype (Liu et al., ICLR 2019, `NetworkCIFAR`), without auxiliary head and drop path.
 
-A stem 3×3 of three times the channels; three stages of N normal cells, a reduction cell of twice the channels before the
-second and the third; global average pooling; a linear layer. Every cell reads the outputs of the two before it, each
-brought to its channels by ReLU, a 1×1 convolution and batch normalisation. Departure: the last output is normalised
-before it is pooled, without parameters, since tasks train with up to four times DARTS's learning rate and clip no
-gradient; many cells diverged without. Beyond the published network: signals, odd sizes (a stride of 2 rounds up), and a
-causal variant, in which nothing is strided and a reduction cell only widens.
+A stem 3×3 of three times the channels; three stages of N normal cells, a reduction cell of twice the channels before
+the second and the third; global average pooling; a linear layer. Every cell reads the outputs of the two before it,
+each brought to its channels by ReLU, a 1×1 convolution and batch normalisation. Departure: the last output is
+normalised before it is pooled, without parameters, since tasks train with up to four times DARTS's learning rate and
+clip no gradient; many cells diverged without. Beyond the published network: signals, odd sizes (a stride of 2 rounds
+up), and a causal variant, in which nothing is strided and a reduction cell only widens.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from surrogate_nas.network import Network
 from surrogate_nas.network.layers import ConvolutionBN, answers, initialise
-from surrogate_nas.space.darts.genotype import INPUTS, Edge, Genotype
+from surrogate_nas.space.darts.genotype import INPUTS, Genotype
 from surrogate_nas.space.darts.operations import FactorizedReduce, operation
 from surrogate_nas.space.darts.sizes import STEM, plan
 
@@ -24,28 +24,28 @@ class GenotypeCell(nn.Module):
     """One cell: every node the sum of two operations, the output the channels of the joined nodes."""
 
     def __init__(
-        self, edges: tuple[Edge, ...], concat: tuple[int, ...], inputs: tuple[int, int], channels: int,
-        network: Network, *, reduction: bool, after_reduction: bool,
+        self, genotype: Genotype, which: int, inputs: tuple[int, int], channels: int, network: Network, *,
+        after_reduction: bool,
     ) -> None:  # fmt: skip
         """Build the operation of every edge.
 
         Args:
-            edges: Two a node.
-            concat: The nodes that are joined.
+            genotype: Both cells.
+            which: 0 for the normal cell; 1 for the reduction cell, where operations on the inputs are strided.
             inputs: Channels of the outputs of the cell before the last and of the last.
             channels: Of every node.
             network: The macro architecture.
-            reduction: Whether operations on the inputs are strided.
             after_reduction: Whether the last cell was a reduction, so that the input before it is larger.
         """
         super().__init__()
-        self.sources, self.concat = [source for _, source in edges], concat
+        edges, self.concat = genotype.part(which)
+        self.sources = [source for _, source in edges]
         halves = after_reduction and not network.causal
         self.earlier = (
             FactorizedReduce(inputs[0], channels, network) if halves else ConvolutionBN(inputs[0], channels, 1, network)
         )
         self.last = ConvolutionBN(inputs[1], channels, 1, network)
-        strides = (2 if reduction and source < INPUTS and not network.causal else 1 for source in self.sources)
+        strides = (2 if which and source < INPUTS and not network.causal else 1 for source in self.sources)
         self.edges = nn.ModuleList(
             operation(name, channels, stride, network) for (name, _), stride in zip(edges, strides, strict=True)
         )
@@ -90,12 +90,9 @@ class GenotypeNetwork(nn.Module):
         self.cells = nn.ModuleList()
         after_reduction = False
         for which, width, _, _ in plan(network):
-            edges, concat = genotype[2 * which : 2 * which + 2]
-            cell = GenotypeCell(
-                edges, concat, (earlier, last), width, network, reduction=which == 1, after_reduction=after_reduction
-            )
+            cell = GenotypeCell(genotype, which, (earlier, last), width, network, after_reduction=after_reduction)
             self.cells.append(cell)
-            earlier, last, after_reduction = last, len(concat) * width, which == 1
+            earlier, last, after_reduction = last, len(cell.concat) * width, which == 1
         self.normed = nn.BatchNorm2d(last, affine=False)
         self.head = nn.Linear(last, network.classes)
         initialise(self, seed)

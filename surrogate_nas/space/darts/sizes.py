@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Choices, Column
+from surrogate_nas.space.base import Analytic, Choices, Column, millions
 from surrogate_nas.space.darts.encodings import Wire, depth, operation_counts
 from surrogate_nas.space.darts.wiring import Wiring
 
@@ -39,23 +39,21 @@ def of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
             cells = wire(choices)
             edges, rest = _tables(network, operations, cells.sources.shape[2])[part]
             normal, reduce = cells.joined.sum(axis=2).T
-            return operation_counts(cells, len(operations)) @ edges + rest[normal, reduce]
+            return np.asarray(operation_counts(cells, len(operations)) @ edges + rest[normal, reduce])
 
         return column
 
     def counted(held: NDArray[np.bool_]) -> Callable[[Choices, Network], Column]:
-        return lambda choices, _: held[wire(choices).operations].sum(axis=(1, 2, 3)).astype(np.float64)
+        return lambda choices, _: np.sum(held[wire(choices).operations], axis=(1, 2, 3), dtype=np.float64)
 
     def deepest(which: int) -> Callable[[Choices, Network], Column]:
         return lambda choices, _: _deepest(wire(choices), works, which)
 
-    million = 1e-6
-    macs = sized(1)
     found: list[tuple[Metric, Callable[[Choices, Network], Column]]] = [
         (_metric("params", "parameters", "cost", "trainable, no auxiliary head"), sized(0)),
         (
             _metric("macs", "M", "cost", "multiply-accumulates of convolutions and linear layer"),
-            lambda choices, network: macs(choices, network) * million,
+            millions(sized(1)),
         ),
         (_metric("convolutions", "", "structure", "edges of both cells that hold one"), counted(convolves)),
         (_metric("pools", "", "structure", "edges of both cells that hold a pooling"), counted(pools)),
@@ -71,7 +69,7 @@ def _metric(name: str, unit: str, quantity: str, description: str) -> Metric:
 
 
 def _deepest(cells: Wiring, works: NDArray[np.bool_], which: int) -> Column:
-    return depth(cells, works)[:, which].max(axis=1).astype(np.float64)
+    return np.asarray(depth(cells, works)[:, which].max(axis=1), dtype=np.float64)
 
 
 @lru_cache(maxsize=64)

@@ -99,7 +99,9 @@ class Darts(GenotypeSpace):
         for name, half in zip(CELLS, halves, strict=True):
             for place, ((low, first), (high, second)) in enumerate(half):
                 if low == high:
-                    said = f"Node {place + INPUTS} of the {name} cell of the space {self.name} has two different sources"
+                    said = (
+                        f"Node {place + INPUTS} of the {name} cell of the space {self.name} has two different sources"
+                    )
                     raise UserError(f"{said}, not {low} twice.")
                 found += [first, second] if not place else [_PAIRS[place].index((low, high)), first, second]
         return tuple(found)

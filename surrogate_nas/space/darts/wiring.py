@@ -38,7 +38,8 @@ def loose_ends(sources: NDArray[np.int8]) -> NDArray[np.bool_]:
         sources: As in `Wiring`.
     """
     nodes = np.arange(INPUTS, INPUTS + sources.shape[2])
-    return ~(sources[:, :, None] == nodes[:, None, None]).any(axis=(3, 4))
+    left: NDArray[np.bool_] = (sources[:, :, None] == nodes[:, None, None]).any(axis=(3, 4))
+    return np.logical_not(left)
 
 
 @lru_cache(maxsize=1 << 14)
