@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
+_MOST_REMEMBERED = 1 << 13
 _Step: TypeAlias = tuple[int, int, int, tuple[int, int]]
 """Which cell, which node, which of its edges, and what that becomes: source and operation."""
 
@@ -106,7 +107,7 @@ class GenotypeSpace(ChoiceSpace):
         """
         if not isinstance(text, str):
             raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
-        return _parsed(self, text)
+        return self._made.get(text) or self._read(text)
 
     def _read(self, text: str) -> Cell:
         name = text.strip()
@@ -130,7 +131,29 @@ class GenotypeSpace(ChoiceSpace):
         return self._cell((halves[0], halves[1]))
 
     def _cell(self, halves: tuple[Half, Half]) -> Cell:
-        return Cell(self.chosen(halves), str(self._genotype(halves)))
+        return self._remembered(Cell(self.chosen(halves), str(self._genotype(halves))))
+
+    @cached_property
+    def _made(self) -> dict[str, Cell]:
+        """Cells of late by their texts: a search looks each up several times."""
+        return {}
+
+    def _remembered(self, cell: Cell) -> Cell:
+        if len(self._made) >= _MOST_REMEMBERED:
+            self._made.clear()
+        self._made[cell.text] = cell
+        return cell
+
+    def at(self, choices: Sequence[int]) -> Cell:
+        """The cell of some choices.
+
+        Args:
+            choices: One option index per position.
+
+        Raises:
+            UserError: They are no cell of this space.
+        """
+        return self._cell(self.halves(self._checked(choices)))
 
     def _numbered(self, operation: str, source: int) -> tuple[int, int]:
         return source, self.operations.index(operation)
@@ -246,9 +269,3 @@ class GenotypeSpace(ChoiceSpace):
         from surrogate_nas.space.darts.drawing import draw_genotype
 
         draw_genotype(figure, self.genotype(cell))
-
-
-@lru_cache(maxsize=1 << 13)
-def _parsed(space: GenotypeSpace, text: str) -> Cell:
-    """What the search loop asks several times a cell."""
-    return space._read(text)

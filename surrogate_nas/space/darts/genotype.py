@@ -23,7 +23,7 @@ SHAPE = "Genotype(normal=[('OPERATION', SOURCE), …], normal_concat=…, reduce
 
 _SPACING = re.compile(r"\s*([\[\](),=])\s*")
 _EDGES = r"\[((?:\((?:'\w+'|\"\w+\"), ?\d{1,3}\)(?:, ?)?)*)\]"
-_CONCAT = r"(range\(\d{1,3}, ?\d{1,3}\)|\[[\d, ]*\])"
+_CONCAT = r"(range\(\d{1,3}, ?\d{1,3}\)|\[(?:\d{1,3}(?:, ?|(?=\])))*\])"
 _GENOTYPE = re.compile(
     rf"Genotype\(normal={_EDGES}, ?normal_concat={_CONCAT}, ?reduce={_EDGES}, ?reduce_concat={_CONCAT},?\)", re.ASCII
 )
@@ -77,6 +77,7 @@ def read(text: str) -> Genotype | None:
     Args:
         text: With any white space around brackets, commas and equals signs; concats as ranges or lists.
     """
+    text = text.strip()
     found = _GENOTYPE.fullmatch(text) or _GENOTYPE.fullmatch(_SPACING.sub(r"\1", text))
     if found is None:
         return None

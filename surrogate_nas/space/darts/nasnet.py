@@ -79,17 +79,6 @@ class NASNet(GenotypeSpace):
         nodes = [pairs[i] for pairs, i in zip(_NODES * 2, drawn, strict=True)]
         return self._cell((tuple(nodes[:NODES]), tuple(nodes[NODES:])))
 
-    def at(self, choices: Sequence[int]) -> Cell:
-        """The cell of some choices.
-
-        Args:
-            choices: One option index per position, the edges of a node in any order.
-
-        Raises:
-            UserError: They are no cell of this space.
-        """
-        return self._cell(self.halves(self._checked(choices)))
-
     def halves(self, choices: tuple[int, ...]) -> tuple[Half, Half]:
         """The normal and the reduction cell of some choices.
 

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space.base import Analytic, Choices, Encoding
+from surrogate_nas.space.base import Analytic, Cell, Choices, Encoding
 from surrogate_nas.space.darts import encodings, sizes
 from surrogate_nas.space.darts.family import GenotypeSpace
 from surrogate_nas.space.darts.genotype import CELLS, INPUTS
@@ -77,6 +77,19 @@ class Darts(GenotypeSpace):
     named: ClassVar[Mapping[str, str]] = DARTS_CELLS
     further_encodings: ClassVar[Mapping[str, Encoding]] = encodings.of(_wiring, len(OPERATIONS))
     analytic: ClassVar[Analytic] = sizes.of(_wiring, OPERATIONS)
+
+    def sample(self, rng: np.random.Generator) -> Cell:
+        """Draw a cell uniformly.
+
+        Args:
+            rng: The generator that the draw advances.
+        """
+        choices: list[int] = []
+        for rest in rng.integers(self.half_size, size=2).tolist():
+            for options in self.options[:_WIDTH]:
+                rest, choice = divmod(rest, len(options))
+                choices.append(choice)
+        return self._cell(self.halves(tuple(choices)))
 
     def halves(self, choices: tuple[int, ...]) -> tuple[Half, Half]:
         """The normal and the reduction cell of some choices.
