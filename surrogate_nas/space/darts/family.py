@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _MOST_REMEMBERED = 1 << 13
-_Step: TypeAlias = tuple[int, int, int, tuple[int, int]]
-"""Which cell, which node, which of its edges, and what that becomes: source and operation."""
+_Place: TypeAlias = tuple[int, int, int]
+"""Which cell, which of its nodes, inputs not counted, and which of the node's edges."""
 
 
 class GenotypeSpace(ChoiceSpace):
@@ -34,12 +34,14 @@ class GenotypeSpace(ChoiceSpace):
     Attributes:
         nodes: How many nodes a cell has besides its two inputs.
         operations: What an edge may hold.
+        same_source: Whether both edges of a node may come from one node.
         half_size: How many normal cells there are, and reduction cells.
     """
 
     cell_name = "Genotype"
     nodes: ClassVar[int]
     operations: ClassVar[tuple[str, ...]]
+    same_source: ClassVar[bool]
     half_size: ClassVar[int]
     drawing_size = (8.0, 5.2)
 
@@ -168,7 +170,11 @@ class GenotypeSpace(ChoiceSpace):
             cell: The centre.
         """
         halves = self.halves(cell.choices)
-        return [self._stepped(halves, step) for step in self._steps_from(halves)]
+        return [
+            self._changed(halves, place, edge)
+            for place in self._places(halves)
+            for edge in self._others(halves, place)
+        ]  # fmt: skip
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Draw uniformly among `neighbours`.
@@ -178,36 +184,35 @@ class GenotypeSpace(ChoiceSpace):
             rng: The generator that the draw advances.
         """
         halves = self.halves(cell.choices)
-        steps = self._steps_from(halves)
-        return self._stepped(halves, steps[int(rng.integers(len(steps)))])
+        places = self._places(halves)
+        ends = np.cumsum([len(self.operations) - 1 + node + self.same_source for _, node, _ in places])
+        number = int(rng.integers(ends[-1]))
+        which = int(np.searchsorted(ends, number, side="right"))
+        return self._changed(halves, places[which], self._others(halves, places[which])[number - int(ends[which])])
 
-    def _steps_from(self, halves: tuple[Half, Half]) -> list[_Step]:
-        steps: list[_Step] = []
-        everything = range(len(self.operations))
-        for which, half in enumerate(halves):
-            for place, node in enumerate(half):
-                for slot in (0, 1) if node[0] != node[1] else (0,):
-                    source, held = node[slot]
-                    sources = self._sources(place, node[1 - slot][0])
-                    steps += [(which, place, slot, (source, other)) for other in everything if other != held]
-                    steps += [(which, place, slot, (other, held)) for other in sources if other != source]
-        return steps
+    def _places(self, halves: tuple[Half, Half]) -> list[_Place]:
+        """The edges that can be changed."""
+        return [
+            (which, place, slot)
+            for which, half in enumerate(halves)
+            for place, node in enumerate(half)
+            for slot in ((0, 1) if node[0] != node[1] else (0,))
+        ]
 
-    def _stepped(self, halves: tuple[Half, Half], step: _Step) -> Cell:
-        which, place, slot, edge = step
+    def _others(self, halves: tuple[Half, Half], place: _Place) -> list[tuple[int, int]]:
+        """What an edge can become: as many, whatever it is, as `mutate` counts."""
+        which, node, slot = place
+        source, operation = halves[which][node][slot]
+        taken = source if self.same_source else halves[which][node][1 - slot][0]
+        edges = [(source, other) for other in range(len(self.operations)) if other != operation]
+        return edges + [(other, operation) for other in range(node + INPUTS) if other not in (source, taken)]
+
+    def _changed(self, halves: tuple[Half, Half], place: _Place, edge: tuple[int, int]) -> Cell:
+        which, node, slot = place
         half = halves[which]
-        kept = half[place][1 - slot]
-        changed = (*half[:place], (edge, kept) if edge < kept else (kept, edge), *half[place + 1 :])
+        kept = half[node][1 - slot]
+        changed = (*half[:node], (edge, kept) if edge < kept else (kept, edge), *half[node + 1 :])
         return self._cell((changed, halves[1]) if which == 0 else (halves[0], changed))
-
-    def _sources(self, place: int, other: int) -> Sequence[int]:  # noqa: ARG002 - a subclass heeds the other edge
-        """From where an edge of a node may come.
-
-        Args:
-            place: The node, counted without the inputs.
-            other: The source of the node's other edge.
-        """
-        return range(place + INPUTS)
 
     def identity(self, cell: Cell) -> str:
         """The first of the genotypes that differ from it only in the order of their nodes, printed.

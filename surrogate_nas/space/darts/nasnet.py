@@ -64,6 +64,7 @@ class NASNet(GenotypeSpace):
     options = tuple(_OPTIONS.values())
     nodes = NODES
     operations = OPERATIONS
+    same_source = True
     half_size = math.prod(map(len, _NODES))
     named: ClassVar[Mapping[str, str]] = NASNET_CELLS
     further_encodings: ClassVar[Mapping[str, Encoding]] = encodings.of(_wiring, len(OPERATIONS))

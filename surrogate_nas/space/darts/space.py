@@ -73,6 +73,7 @@ class Darts(GenotypeSpace):
     options = tuple(_OPTIONS.values())
     nodes = NODES
     operations = OPERATIONS
+    same_source = False
     half_size = math.prod(map(len, _PAIRS)) * len(OPERATIONS) ** (2 * NODES)
     named: ClassVar[Mapping[str, str]] = DARTS_CELLS
     further_encodings: ClassVar[Mapping[str, Encoding]] = encodings.of(_wiring, len(OPERATIONS))
@@ -85,9 +86,10 @@ class Darts(GenotypeSpace):
             rng: The generator that the draw advances.
         """
         choices: list[int] = []
-        for rest in rng.integers(self.half_size, size=2).tolist():
+        for left in rng.integers(self.half_size, size=2).tolist():
+            number = left
             for options in self.options[:_WIDTH]:
-                rest, choice = divmod(rest, len(options))
+                number, choice = divmod(number, len(options))
                 choices.append(choice)
         return self._cell(self.halves(tuple(choices)))
 
@@ -126,9 +128,6 @@ class Darts(GenotypeSpace):
             half: A normal or a reduction cell.
         """
         return _JOINED
-
-    def _sources(self, place: int, other: int) -> Sequence[int]:
-        return [source for source in range(place + INPUTS) if source != other]
 
 
 @lru_cache(maxsize=1 << 12)
