@@ -239,7 +239,7 @@ def test_cells_and_space_survive_pickling() -> None:
 
 
 def test_a_cell_trains() -> None:
-    (curve,) = train([darts().parse("DARTS_V1")], TINY, epochs=3)
+    (curve,) = train([darts().parse("DARTS_V1")], TINY, epochs=2)
     assert curve.train_loss[-1] < curve.train_loss[0] and not curve.note
     assert curve.parameters == size(darts().build(curve.cell, TINY.network(), seed=0))
 
@@ -255,7 +255,7 @@ def free() -> sn.Computed:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "budget"), [("local_search", 700), ("evolution", 300), ("reinforce", 400), ("bo", 45)]
+    ("strategy", "budget"), [("local_search", 700), ("evolution", 300), ("reinforce", 400), ("bo", 30)]
 )
 def test_strategies_find_better_cells_than_random_ones(free: sn.Computed, strategy: str, budget: int) -> None:
     objective = sn.Objective("valid_error + 0.01*params", free)
@@ -263,7 +263,7 @@ def test_strategies_find_better_cells_than_random_ones(free: sn.Computed, strate
     assert best[0] < best[1]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", [s if s != "bo" else pytest.param(s, marks=pytest.mark.slow) for s in STRATEGIES])
 def test_every_strategy_keeps_the_contract_on_it(strategy: str) -> None:
     assert not [check for check in contract.check(strategy, darts()) if not check.passed]
 
@@ -299,3 +299,6 @@ def test_a_surrogate_of_drawn_cells_becomes_a_benchmark(
         bench.column("valid_loss")
     found = sn.search(bench, "evolution", sn.Objective("valid_loss + 0.1*params", bench), budget=30, seed=0)
     assert len(found.trials) == 30 and found.incumbent.cell in darts()
+    true = bench.final(found.incumbent.cell)
+    assert true["true valid_loss[1]"] == sn.load(f"live:{SPEC}").query(found.incumbent.cell, "valid_loss", epochs=1)
+    assert true["test_error"] is not None

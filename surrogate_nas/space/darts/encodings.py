@@ -1,6 +1,8 @@
 """Encodings of genotypes: named choices of columns that a model sees, for many cells at once.
 
-Paths are those of White, Neiswanger & Savani, "BANANAS", AAAI 2021, cut off as there: long ones are many and rare.
+Every operation of a genotype is live, so ``functional`` and ``path_and_graph``, which models of errors and of costs
+read where nothing else is said, are the same columns: all that is here together. ``alive`` is what of it is no single
+edge. Paths are those of White, Neiswanger & Savani, "BANANAS", AAAI 2021, cut off as there: long ones are rare.
 """
 
 from __future__ import annotations
@@ -27,17 +29,23 @@ def of(wire: Wire, operations: int) -> Mapping[str, Encoding]:
         operations: How many operations it has.
     """
 
-    def together(choices: Choices) -> Matrix:
-        """`adjacency`, `operation_counts`, `paths` and `shape`."""
-        cells = wire(choices)
-        parts = [function(cells, operations) for function in (adjacency, operation_counts, paths, shape)]
-        return np.column_stack(parts)
+    def joined(*functions: Callable[[Wiring, int], Matrix]) -> Encoding:
+        def encode(choices: Choices) -> Matrix:
+            cells = wire(choices)
+            return np.column_stack([function(cells, operations) for function in functions])
 
-    def one(function: Callable[[Wiring, int], Matrix]) -> Encoding:
-        return lambda choices: function(wire(choices), operations)
+        return encode
 
-    single = {"adjacency": adjacency, "operation_counts": operation_counts, "paths": paths, "shape": shape}
-    return {name: one(function) for name, function in single.items()} | {"path_and_graph": together}
+    everything = joined(adjacency, operation_counts, paths, shape)
+    return {
+        "adjacency": joined(adjacency),
+        "operation_counts": joined(operation_counts),
+        "paths": joined(paths),
+        "shape": joined(shape),
+        "alive": joined(paths, shape),
+        "functional": everything,
+        "path_and_graph": everything,
+    }
 
 
 def adjacency(cells: Wiring, operations: int) -> Matrix:
