@@ -1,9 +1,9 @@
 """NASNet's space: five nodes, whose two sources may be the same, eight operations; about 4.3·10²⁶ cells.
 
-Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018, with the operations that
-Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019, searched, which hold those of
-NASNet-A and AmoebaNet-A. What is joined is no choice: all nodes that no edge leaves. Each operation is built as DARTS's
-code builds it, so these are the published cells as DARTS compares itself with them, not the authors' own networks.
+Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018, and Real et al.,
+"Regularized Evolution for Image Classifier Architecture Search", AAAI 2019. Of their operations those that NASNet-A and
+AmoebaNet-A hold, and a dilated convolution. What is joined is no choice: all nodes that no edge leaves. Cells are read
+as DARTS's repository writes them and built of DARTS's operations, so these are not the authors' own networks.
 """
 
 from __future__ import annotations
