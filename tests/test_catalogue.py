@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.catalogue import describe_live
-from surrogate_nas.space import SPACES
+from surrogate_nas.space import SPACES, space_named
 from surrogate_nas.strategies import STRATEGIES, resolve
 from surrogate_nas.strategies.listing import described
 from surrogate_nas.training import TASKS
@@ -23,7 +23,7 @@ def test_every_task_is_in_the_catalogue_as_it_is() -> None:
 
 def test_a_live_benchmark_says_the_same_once_it_is_open() -> None:
     listed = list(describe_live())
-    assert len(listed) == len(SPACES) * len(TASKS)
+    assert len(listed) == sum(space_named(name).is_buildable for name in SPACES) * len(TASKS)
     for entry in listed:
         opened = load(entry["name"])
         assert entry == opened.describe() | {"available": entry["available"]}

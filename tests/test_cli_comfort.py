@@ -109,7 +109,14 @@ def test_where_nothing_is_feasible_no_score_stands(snas: Snas, tmp_path: Path) -
     told = snas(*search)
     assert told.code == 0 and "no feasible cell" in told.out and "score" not in told.out
     made = snas(*search, "--json").json
-    assert made["best"] == {"cell": None, "score": None, "feasible": False, "metrics": {}, "final": {}}
+    assert made["best"] == {
+        "cell": None,
+        "score": None,
+        "seen_score": None,
+        "feasible": False,
+        "metrics": {},
+        "final": {},
+    }
     assert made["regret"] is None and not any(trial["feasible"] for trial in made["trials"])
     compare = ["compare", "fashion", "--strategies", "random", "--runs", 2, "--budget", 5, *IMPOSSIBLE]
     told = snas(*compare, "--out", tmp_path)

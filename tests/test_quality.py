@@ -85,7 +85,10 @@ def test_a_search_finds_the_largest_and_the_report_says_so(path: Path, snas: Sna
 
 
 def test_the_main_final_metric_is_a_quality_before_a_loss(dense: TableBenchmark) -> None:
-    assert [str(question) for question in final_questions(dense)] == ["test_miou[10]", "test_loss[10]"]
+    assert [str(question) for question in final_questions(sn.Objective("valid_miou", dense))] == [
+        "test_miou[10]",
+        "test_loss[10]",
+    ]
 
 
 def test_a_rising_curve_leaves_its_steep_start_out_below() -> None:

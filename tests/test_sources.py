@@ -24,6 +24,7 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, home, table_path
 from surrogate_nas.sources import analog, fetching
+from surrogate_nas.sources.catalogue import SOURCES, source_named
 from surrogate_nas.sources.pickles import read_pickle
 from surrogate_nas.space import nb201
 from surrogate_nas.table import ColumnKey, TableFile
@@ -368,3 +369,10 @@ def test_a_mirror_can_be_a_base_address(mirror: Path, tmp_path: Path, monkeypatc
     assert len(fetched) == len(fetching.registry("nb201"))
     name = next(iter(fetching.registry("nb201")))
     assert (fetching.folder() / name).read_bytes() == (mirror / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_is_known_of_a_source_beforehand_is_what_its_module_says(name: str) -> None:
+    module = source_named(name)
+    assert (module.NAMES, module.PACKAGE) == (SOURCES[name].names, SOURCES[name].package)
+    assert module.TITLE and (module.LICENCE or name in fetching.fetchable())

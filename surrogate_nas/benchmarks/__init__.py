@@ -16,7 +16,7 @@ from surrogate_nas.benchmarks.live import Live
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.sources.catalogue import SOURCES, source_named
+from surrogate_nas.sources.catalogue import made
 
 __all__ = [
     "OPENERS", "TABLE_SUFFIX", "Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available",
@@ -82,7 +82,7 @@ def _opener(name: str) -> Opener:
 
 def reserved() -> frozenset[str]:
     """The names that no imported table may take."""
-    return frozenset({FASHION, *(name for source in map(source_named, SOURCES) for name in source.NAMES)})
+    return frozenset({FASHION, *made()})
 
 
 def known() -> list[str]:

@@ -170,6 +170,14 @@ class Benchmark(ABC):
             seed: A training seed, or ``"mean"``.
         """
 
+    def seeds(self, question: Question) -> tuple[int, ...]:  # noqa: ARG002 - tables hold some
+        """The training seeds that a whole column of single answers is held for, rising; empty where there is none.
+
+        Args:
+            question: A resolved question.
+        """
+        return ()
+
     def source_of(self, question: Question) -> str:
         """Where the numbers of a question come from.
 
@@ -365,6 +373,9 @@ class Benchmark(ABC):
             "cells": int(self.space.size) if math.isfinite(self.space.size) else None,
             "available": True,
             "metrics": [metric.describe() for metric in self.metrics],
+            "seeds": sorted(
+                {s for m in self.metrics for epochs in m.epochs for s in self.seeds(Question(m.name, epochs))}
+            ),
             "source": self.source,
             "licence": self.licence,
             "citation": self.citation,

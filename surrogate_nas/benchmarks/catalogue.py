@@ -19,9 +19,8 @@ _QUANTITIES: tuple[Literal["error", "loss"], ...] = ("loss", "error")
 
 
 def describe_live() -> Iterator[dict[str, Any]]:
-    """Every task of the catalogue on every space of the project's own, as ``snas benchmarks --json`` lists it."""
-    for name in SPACES:
-        space = space_named(name)
+    """Every task of the catalogue on every space of the project's own whose cells can be trained, as a list has it."""
+    for space in filter(lambda space: space.is_buildable, map(space_named, SPACES)):
         yield from (_describe(entry, space) for entry in CATALOGUE)
 
 
@@ -35,6 +34,7 @@ def _describe(entry: Entry, space: Space) -> dict[str, Any]:
         "cells": int(space.size) if math.isfinite(space.size) else None,
         "available": entry.is_here(),
         "metrics": [metric.describe() for metric in metrics],
+        "seeds": [],
         "source": f"trained here on cpu: {entry.source}",
         "licence": "see the task's source",
         "citation": "",

@@ -11,7 +11,7 @@ from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import home, table_path
-from surrogate_nas.sources.catalogue import SOURCES, how_to_get, source_named, source_of
+from surrogate_nas.sources.catalogue import how_to_get, made, source_of
 
 
 class Fetched(Opener):
@@ -20,8 +20,7 @@ class Fetched(Opener):
     def names(self) -> Iterable[str]:
         """What is there, and what can be fetched; what is installed only keeps its table there."""
         here = {path.stem for path in (home() / "tables").glob("*.h5")}
-        made = {name for source in map(source_named, SOURCES) for name in source.NAMES}
-        return sorted({*made, *here} - {*Installed().names()})
+        return sorted({*made(), *here} - {*Installed().names()})
 
     def claims(self, name: str) -> bool:
         """Whether a table of that name is here or can be fetched.

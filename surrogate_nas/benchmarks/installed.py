@@ -26,8 +26,7 @@ class Installed(Opener):
 
     def names(self) -> Iterable[str]:
         """All of them."""
-        sources = [source for source in map(source_named, SOURCES) if source.PACKAGE]
-        return FASHION, *(name for source in sources for name in source.NAMES)
+        return FASHION, *(name for source in SOURCES.values() if source.package for name in source.names)
 
     def claims(self, name: str) -> bool:
         """Whether it is one of them.

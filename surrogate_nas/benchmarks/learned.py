@@ -159,7 +159,8 @@ class LearnedBenchmark(Benchmark):
             raise UserError(f"{path} predicts {question}, and so does another file; give one a metric.")
         spaces = {card.space, *(other.card.space for other in self._models.values())}
         if len(spaces) > 1:
-            raise UserError(f"{path} predicts cells of another space than the files before it: {', '.join(spaces)}.")
+            names = ", ".join(sorted(space_named(space).name for space in spaces))
+            raise UserError(f"{path} predicts cells of another space than the files before it: {names}.")
         self._models[question] = fitted
 
     def __reduce__(self) -> tuple[Callable[[str], LearnedBenchmark], tuple[str]]:

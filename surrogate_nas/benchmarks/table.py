@@ -19,8 +19,8 @@ from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
 _CHARGES = {
     "queries": "An evaluation is charged one query; the benchmark holds no training times.",
     "seconds": (
-        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as "
-        "the benchmark records them; metrics that need no training are free."
+        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as far "
+        "as the benchmark records them; metrics that need no training are free."
     ),
 }
 
@@ -81,7 +81,8 @@ class TableBenchmark(Benchmark):
         self.metrics = (*self._table.metrics.values(), *(metric for metric, _ in self.space.analytic.values()))
         self._by_name = {metric.name: metric for metric in self.metrics}
         self._columns: dict[ColumnKey, Values] = {}
-        self._costs: dict[tuple[tuple[int, ...], Seed], Values] = {}
+        self._costs: dict[tuple[tuple[int | None, ...], Seed], Values] = {}
+        self._unsaid = ColumnKey("train_seconds", None, "mean") in self._table.keys
         self._counts: dict[Question, Any] = {}
 
     def __reduce__(self) -> tuple[Callable[[Path], TableBenchmark], tuple[Path]]:
@@ -147,8 +148,9 @@ class TableBenchmark(Benchmark):
         if np.isnan(values).any():
             row, column = np.argwhere(np.isnan(values))[0]
             raise self._missing(cells[row], questions[column], seed)
-        runs = tuple(sorted({q.epochs for q in questions if q.epochs is not None}))
-        return Measurement(values, self._cost(runs, seed)[index])
+        told = sorted({q.epochs for q in questions if q.epochs is not None})
+        untold = self._unsaid and any(q.epochs is None and self._by_name[q.metric].is_loss for q in questions)
+        return Measurement(values, self._cost((*told, None) if untold else tuple(told), seed)[index])
 
     def _missing(self, cell: Cell, question: Question, seed: Seed) -> UserError:
         present = int(np.isfinite(self._column(question, seed)).sum())
@@ -157,7 +159,8 @@ class TableBenchmark(Benchmark):
             f"it holds {present} of {len(self.space)} cells there."
         )
 
-    def _cost(self, runs: tuple[int, ...], seed: Seed) -> Values:
+    def _cost(self, runs: tuple[int | None, ...], seed: Seed) -> Values:
+        """What every cell's runs cost; None is a run whose epochs the source does not say."""
         cost = self._costs.get((runs, seed))
         if cost is None:
             if self.cost == "queries":
@@ -165,7 +168,9 @@ class TableBenchmark(Benchmark):
             else:
                 cost = np.zeros(len(self.space))
                 for epochs in runs:
-                    cost = cost + self._seconds("train_seconds", epochs) + self._seconds("valid_seconds", epochs)
+                    cost = cost + self._seconds("train_seconds", epochs)
+                    if "valid_seconds" in self._by_name:
+                        cost = cost + self._seconds("valid_seconds", epochs)
             self._costs[runs, seed] = cost
         return cost
 
@@ -186,7 +191,7 @@ class TableBenchmark(Benchmark):
         trained = self._seconds("train_seconds", epochs)[place] - self._seconds("train_seconds", since)[place]
         return float(trained + self._seconds("valid_seconds", epochs)[place])
 
-    def _seconds(self, name: str, epochs: int) -> Values:
+    def _seconds(self, name: str, epochs: int | None) -> Values:
         return self._column(self.question(name, epochs), "mean")
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
@@ -206,6 +211,14 @@ class TableBenchmark(Benchmark):
             counts = self._counts[question] = self._table.n_seeds(*question).tolist()
         count: int = counts[cell.index]
         return None if count == UNKNOWN_SEEDS else count
+
+    def seeds(self, question: Question) -> tuple[int, ...]:
+        """The training seeds that a column of single answers is held for, rising; a cell may lack some of them.
+
+        Args:
+            question: A resolved question.
+        """
+        return tuple(sorted(key.seed for key in self._table.keys if key[:2] == question and key.seed != "mean"))
 
     def source_of(self, question: Question) -> str:
         """Where the numbers of a question come from.

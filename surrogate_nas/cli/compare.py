@@ -19,6 +19,8 @@ from surrogate_nas.cli.options import (
     HiddenOption,
     ObjectiveOption,
     OptionalBenchmarkArgument,
+    SearchOnFinalOption,
+    SeedPolicyOption,
     SimulatedWorkersOption,
     StrategiesOption,
     SubjectToOption,
@@ -35,6 +37,8 @@ def compare(
     strategies: StrategiesOption = None,
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
+    seed_policy: SeedPolicyOption = None,
+    search_on_final: SearchOnFinalOption = None,
     runs: Annotated[int, typer.Option(help="Seeds per strategy.")] = 10,
     budget: BudgetOption = None,
     budget_seconds: BudgetSecondsOption = None,
@@ -80,6 +84,8 @@ def compare(
             names(strategies) or list(STRATEGIES),
             objective,
             subject_to=subject_to,
+            seed_policy=seed_policy,
+            search_on_final=names(search_on_final),
             runs=runs,
             budget=budget,
             budget_seconds=budget_seconds,
@@ -129,7 +135,7 @@ def _finish(folder: Path, json: bool, bench: str | None) -> None:
     spare = ("real seconds", "evaluations", "std")
     emit(content, json, lambda: show_table(heads, _rows(content["strategies"]), title=title, spare=spare))
     note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
-    if banner := comparison.objective.benchmark.banner:
+    for banner in filter(None, (comparison.objective.warning, comparison.objective.benchmark.banner)):
         note(banner)
     note(f"Report: {page}")
 

@@ -150,18 +150,18 @@ def import_(
     \b
     Examples:
       snas data import nats NATS-tss-v1_0-3ffb9-simple
+      snas data import nats NATS-sss-v1_0-50262-simple
       snas data import nb201-pth NAS-Bench-201-v1_1-096897.pth
       snas data import csv mine.csv --name mine
     """
     from surrogate_nas.benchmarks import reserved
     from surrogate_nas.errors import UserError
     from surrogate_nas.sources import nats, nb201_pth, spreadsheet
-    from surrogate_nas.space import listed, register
+    from surrogate_nas.space import register
 
     started = time.perf_counter()
     if kind is Importable.csv:
-        cells = listed(register(space or _DEFAULT_SPACE))
-        tables = [spreadsheet.read(source, name or source.stem, reserved(), cells)]
+        tables = [spreadsheet.read(source, name or source.stem, reserved(), register(space or _DEFAULT_SPACE))]
         _report(kind.value, list(map(_written, tables)), [source], started, json)
         return
     if name is not None or space is not None:
@@ -215,7 +215,7 @@ def verify(
     from surrogate_nas.sources import catalogue, fetching
 
     started = time.perf_counter()
-    whole = [s for s in catalogue.SOURCES if all(table_path(b).is_file() for b in catalogue.source_named(s).NAMES)]
+    whole = [s for s, e in catalogue.SOURCES.items() if all(table_path(b).is_file() for b in e.names)]
     wanted = whole if name == "all" else [name]
     checks = [check for source in wanted for check in catalogue.source_named(source).verify()]
     files = [file for source in wanted if source in fetching.fetchable() for file in fetching.files(source)]

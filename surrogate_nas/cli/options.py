@@ -55,6 +55,14 @@ ObjectiveOption = Annotated[
     str | None, typer.Option(help='Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.')
 ]
 SubjectToOption = Annotated[str | None, typer.Option(help='Limits, such as "latency@raspi4 <= 20".')]
+SeedPolicyOption = Annotated[
+    str | None,
+    typer.Option(help="What searches see: mean (of the training seeds), or draw (one of them; reports use the mean)."),
+]
+SearchOnFinalOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Final metrics that this study searches on; commas between, or the option again."),
+]
 BudgetOption = Annotated[int | None, typer.Option(help="The most evaluated cells of a run.")]
 BudgetSecondsOption = Annotated[float | None, typer.Option(help="The most simulated seconds of a run.")]
 WithOption = Annotated[

@@ -16,13 +16,26 @@ from surrogate_nas.cli.options import (
     CallLimitOption,
     HiddenOption,
     ObjectiveOption,
+    SearchOnFinalOption,
+    SeedPolicyOption,
     SimulatedWorkersOption,
     StrategyOption,
     SubjectToOption,
     TargetOption,
     WithOption,
+    names,
 )
-from surrogate_nas.cli.output import NO_CELL, JsonOption, Progress, emit, note_absent, progress_bar, seconds, show_table
+from surrogate_nas.cli.output import (
+    NO_CELL,
+    JsonOption,
+    Progress,
+    emit,
+    note,
+    note_absent,
+    progress_bar,
+    seconds,
+    show_table,
+)
 
 if TYPE_CHECKING:
     from surrogate_nas.experiment.store import Run
@@ -35,6 +48,8 @@ def search(
     strategy: StrategyOption = "bo",
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
+    seed_policy: SeedPolicyOption = None,
+    search_on_final: SearchOnFinalOption = None,
     budget: BudgetOption = None,
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
@@ -57,7 +72,13 @@ def search(
     from surrogate_nas.comparison import bind
     from surrogate_nas.comparison import search as run_search
 
-    bound = bind(load(bench, with_=with_ or ()), objective, subject_to)
+    bound = bind(
+        load(bench, with_=with_ or ()),
+        objective,
+        subject_to,
+        seed_policy=seed_policy,
+        search_on_final=names(search_on_final),
+    )
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
     with progress_bar("cells") as progress:
@@ -70,6 +91,8 @@ def search(
     content = _content(run, bound)
     rows = _rows(run, bound, content)
     emit(content, json, lambda: show_table(("", strategy), rows, title=f"{bench}: {bound}"))
+    if bound.warning:
+        note(bound.warning)
     note_absent(bench, [content["best"]["final"]])
 
 
@@ -87,12 +110,20 @@ class _Counted:
 def _content(run: Run, bound: Objective) -> dict[str, Any]:
     from surrogate_nas.comparison import final_metrics
 
-    best, optimum = run.incumbent, bound.optimum()
-    found: dict[str, Any] = {"cell": None, "score": None, "feasible": False, "metrics": {}, "final": {}}
+    (best,), optimum = bound.reported([run.incumbent]), bound.optimum()
+    found: dict[str, Any] = {
+        "cell": None,
+        "score": None,
+        "seen_score": None,
+        "feasible": False,
+        "metrics": {},
+        "final": {},
+    }
     if best.feasible:
         found = {
             "cell": str(best.cell),
             "score": best.score,
+            "seen_score": run.incumbent.score,
             "feasible": True,
             "metrics": dict(best.values),
             "final": final_metrics(bound, best.cell),
@@ -115,12 +146,15 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
         "real_seconds": run.real_seconds,
         "regret": None if optimum is None or not best.feasible or bound.parts > 1 else best.score - optimum,
         "objective": bound.describe(),
+        "warning": bound.warning,
     }
 
 
 def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str, object]]:
-    best, found = run.incumbent, content["best"]
+    (best,), found = bound.reported([run.incumbent]), content["best"]
     answer: list[tuple[str, object]] = [("best cell", found["cell"]), ("score", found["score"])]
+    if bound.draws and best.feasible:
+        answer.append(("score that the search saw", found["seen_score"]))
     if not best.feasible:
         answer = [("best cell", NO_CELL), ("least over the limits", str(best.cell))]
     return [

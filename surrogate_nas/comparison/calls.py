@@ -20,13 +20,22 @@ ObjectiveLike = str | Expression | Objective | None
 
 
 @checked
-def bind(benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str | None) -> Objective:
+def bind(
+    benchmark: str | Benchmark,
+    objective: ObjectiveLike,
+    subject_to: str | None,
+    *,
+    seed_policy: str | None = None,
+    search_on_final: str | Sequence[str] = (),
+) -> Objective:
     """Tie what the user gave to a benchmark.
 
     Args:
         benchmark: A name or an opened benchmark.
         objective: Text, an expression or an `Objective`; None for the benchmark's default.
         subject_to: Limits as text.
+        seed_policy: ``mean`` or ``draw``; None for what the objective says, which is ``mean`` where nobody says it.
+        search_on_final: Final metrics that a search may see.
 
     Raises:
         UserError: See `Objective`; or the objective is tied to another benchmark.
@@ -35,10 +44,13 @@ def bind(benchmark: str | Benchmark, objective: ObjectiveLike, subject_to: str |
     if not isinstance(opened, Benchmark):
         raise UserError(f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}.")
     if isinstance(objective, Objective):
-        if objective.benchmark.fingerprint != opened.fingerprint or subject_to:
+        if objective.benchmark.fingerprint != opened.fingerprint or subject_to or seed_policy or search_on_final:
             raise UserError(f"This objective is tied to {objective.benchmark.name} and complete; give its expression.")
         return objective
-    return Objective(opened.objective if objective is None else objective, opened, subject_to=subject_to)
+    expression = opened.objective if objective is None else objective
+    return Objective(
+        expression, opened, subject_to=subject_to, seed_policy=seed_policy or "mean", search_on_final=search_on_final
+    )
 
 
 @checked
@@ -48,6 +60,8 @@ def search(
     objective: ObjectiveLike = None,
     *,
     subject_to: str | None = None,
+    seed_policy: str | None = None,
+    search_on_final: str | Sequence[str] = (),
     budget: int | None = None,
     budget_seconds: float | None = None,
     seed: int = 0,
@@ -64,6 +78,9 @@ def search(
         strategy: A name, ``file.py:Class``, or a class.
         objective: Text, an expression or an `Objective`; None for the benchmark's default.
         subject_to: Limits as text.
+        seed_policy: ``draw`` lets the search see one drawn training seed of each cell; `Objective.reported` reads what
+            it found by the mean. None for what the objective says.
+        search_on_final: Final metrics, such as a robust error, that this study searches on.
         budget: The most evaluations.
         budget_seconds: The most simulated seconds.
         seed: The number of the run.
@@ -78,7 +95,7 @@ def search(
     """
     if seed < 0:
         raise UserError(f"A seed must be at least 0, not {seed}.")
-    bound = bind(benchmark, objective, subject_to)
+    bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
     limits = Budget(budget, budget_seconds)
     experiment = Experiment(
         bound, [strategy], 1, limits, call_limit_seconds=call_limit_seconds, simulated_workers=simulated_workers,
@@ -99,6 +116,8 @@ def compare(
     objective: ObjectiveLike = None,
     *,
     subject_to: str | None = None,
+    seed_policy: str | None = None,
+    search_on_final: str | Sequence[str] = (),
     runs: int = 10,
     budget: int | None = None,
     budget_seconds: float | None = None,
@@ -120,6 +139,9 @@ def compare(
         strategies: Names, ``file.py:Class``, or classes.
         objective: Text, an expression or an `Objective`; None for the benchmark's default.
         subject_to: Limits as text.
+        seed_policy: ``draw`` lets searches see one drawn training seed of each cell, while everything that is reported
+            is by the mean over seeds; None for what the objective says.
+        search_on_final: Final metrics, such as a robust error, that this study searches on; the report says so first.
         runs: How many seeds.
         budget: The most evaluations of a run.
         budget_seconds: The most simulated seconds of a run.
@@ -138,7 +160,7 @@ def compare(
     Raises:
         UserError: Anything about the input is wrong; the message says what would be right.
     """
-    bound = bind(benchmark, objective, subject_to)
+    bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
     experiment = Experiment(
         bound, strategies, runs, Budget(budget, budget_seconds), seed, first_cells, call_limit_seconds,
         simulated_workers, hidden, target,
@@ -166,7 +188,14 @@ def read_comparison(folder: str | Path, *, benchmark: str | None = None) -> Comp
     description = store.read()
     named = () if benchmark is None else (benchmark,)
     opened = reopen(description["address"], with_=description.get("with", ()), named=named)
-    objective = Objective(description["objective"]["expression"], opened, seed=description["objective"]["seed"])
+    told = description["objective"]
+    objective = Objective(
+        told["expression"],
+        opened,
+        seed=told["seed"],
+        seed_policy=told.get("seed_policy", "mean"),
+        search_on_final=told.get("search_on_final", ()),
+    )
     if objective.fingerprint != description["fingerprint"]:
         raise UserError(
             f"{folder} was made with other data or conventions (fingerprint {description['fingerprint']}, "

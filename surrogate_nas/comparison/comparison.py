@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrogate_nas.comparison.front import Frame, frame_of, vectors_of
+from surrogate_nas.comparison.front import Frame, frame_of, undominated, vectors_of
+from surrogate_nas.comparison.noise import Noise, noise_of
 from surrogate_nas.comparison.statistics import Anytime, PairedTest, Summary, Values, anytime, paired_tests, summarise
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.store import Run
@@ -63,13 +64,58 @@ class Comparison:
             return 0.0 if self.frame is not None and self.frame.exact else None
         return self.objective.optimum()
 
+    @cached_property
+    def noise(self) -> Noise | None:
+        """How much the scores of good cells change with the training seed; None where the benchmark does not tell."""
+        return noise_of(self.objective)
+
     def feasible_runs_of(self, strategy: str) -> list[Run]:
         """The finished runs of a strategy that found a feasible cell; only these have a score.
 
         Args:
             strategy: Its name.
         """
-        return [run for run in self.runs_of(strategy) if run.incumbent.feasible]
+        return [run for run in self.runs_of(strategy) if self.answer(run).feasible]
+
+    @cached_property
+    def _reported(self) -> dict[tuple[str, int], Sequence[Trial]]:
+        return {}
+
+    def reported(self, run: Run) -> Sequence[Trial]:
+        """A run's trials as this comparison reports them: where its search saw drawn seeds, by the mean over seeds.
+
+        Args:
+            run: A run of this comparison.
+        """
+        if not self.objective.draws:
+            return run.trials
+        key = run.strategy, run.run
+        if key not in self._reported:
+            self._reported[key] = self.objective.reported(run.trials)
+        return self._reported[key]
+
+    def answer(self, run: Run) -> Trial:
+        """What a run found: the best trial by what its search saw, as it is reported.
+
+        Args:
+            run: A finished run.
+        """
+        return self.reported(run)[run.incumbent.index]
+
+    def vectors(self, run: Run, n: int | None = None) -> Values:
+        """The objectives' scores of what a run found, shape ``(k, objectives)``.
+
+        Where its search saw drawn seeds, that is what it saw no other cell beat, by the mean over seeds.
+
+        Args:
+            run: A finished run under several objectives.
+            n: In its first so many trials; None for all.
+        """
+        answers = [trial for trial in run.trials[:n] if trial.epochs == run.epochs and trial.feasible]
+        if self.objective.draws and answers:
+            told, best = self.reported(run), undominated(vectors_of(answers))
+            answers = [told[trial.index] for trial, is_best in zip(answers, best, strict=True) if is_best]
+        return vectors_of(answers) if answers else np.empty((0, self.objective.parts))
 
     @property
     def found_feasible(self) -> bool:
@@ -89,9 +135,25 @@ class Comparison:
         Args:
             run: A finished run.
         """
-        if self.frame is not None:
-            return self.frame.missed(vectors_of(run.answers))
-        return run.incumbent.score
+        return self.answer(run).score if self.frame is None else self.frame.missed(self.vectors(run))
+
+    def optimism(self, strategy: str) -> Values | None:
+        """What the searches saw of their answers minus what these are by the mean over seeds; below 0 flatters.
+
+        Args:
+            strategy: Its name.
+
+        Returns:
+            One for each feasible run, shape ``(runs,)`` as `scores`; None where searches see what is reported.
+        """
+        if not self.objective.draws:
+            return None
+        runs = self.feasible_runs_of(strategy)
+        if self.frame is None:
+            seen = [run.incumbent.score for run in runs]
+        else:
+            seen = [self.frame.missed(vectors_of(run.answers)) for run in runs]
+        return np.array(seen) - self.scores(strategy)
 
     def scores(self, strategy: str) -> Values:
         """What every finished run of a strategy that found a feasible cell achieved, shape ``(runs,)`` (see `score`).
@@ -108,10 +170,11 @@ class Comparison:
             run: A finished run.
         """
         found = anytime(run)
-        if self.frame is None:
-            return found
-        steps = [self.frame.missed(vectors_of(run.trials[: i + 1])) for i in range(len(run.trials))]
-        return replace(found, score=np.minimum.accumulate(steps))
+        if self.frame is not None:
+            steps = [self.frame.missed(self.vectors(run, i + 1)) for i in range(len(run.trials))]
+            return replace(found, score=np.array(steps))
+        told = self.reported(run)
+        return replace(found, score=np.where(np.isinf(found.score), np.inf, [told[i].score for i in found.best]))
 
     def to_frame(self) -> pandas.DataFrame:
         """Every trial of every finished run as a row, with strategy and run."""
@@ -211,7 +274,9 @@ class Comparison:
             "objective": self.objective.describe(),
             "cost_unit": self.objective.benchmark.cost,
             "known": self._known_json(),
+            "warning": self.objective.warning,
             "optimum": self.optimum,
+            "noise": None if self.noise is None else asdict(self.noise),
             "strategies": [self._strategy_json(name) for name in self.strategies],
             "tests": [asdict(test) for test in self.tests],
             "failures": self.failures,
@@ -225,7 +290,7 @@ class Comparison:
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
         runs, summary = self.runs_of(name), self.summary(name)
-        regrets = self.regrets(name)
+        regrets, optimism = self.regrets(name), self.optimism(name)
         return {
             "name": name,
             "runs": len(runs),
@@ -235,7 +300,8 @@ class Comparison:
                 "mean": None if regrets is None else float(regrets.mean()),
                 "median": None if regrets is None else float(np.median(regrets)),
             },
-            "best": self._best_json(min((run.incumbent for run in runs), key=lambda trial: trial.score)),
+            "optimism": None if optimism is None or not len(optimism) else float(optimism.mean()),
+            "best": self._best_json(min(map(self.answer, runs), key=lambda trial: trial.score)),
             "evaluations": sum(len(run.trials) for run in runs),
             "distinct_cells": sum(len({trial.cell for trial in run.trials}) for run in runs),
             "simulated_seconds": sum(run.simulated_seconds for run in runs),
@@ -252,7 +318,8 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     """The final (test) metrics of a found cell, each after its longest run; read for reports, never for a search.
 
     Args:
-        objective: The objective, for its benchmark.
+        objective: The objective; a final metric that its study searches on is none here.
         cell: The cell.
     """
-    return objective.benchmark.final(cell)
+    final = objective.benchmark.final(cell)
+    return {name: value for name, value in final.items() if name not in objective.search_on_final}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.objective import Objective
@@ -62,9 +63,18 @@ def nondominated(vectors: Values) -> Values:
     Args:
         vectors: Shape ``(n, m)``, smaller is better.
     """
+    return np.asarray(vectors[undominated(vectors)])
+
+
+def undominated(vectors: Values) -> NDArray[np.bool_]:
+    """Whether no other point beats a point in every objective, shape ``(n,)``; of equal ones the first counts.
+
+    Args:
+        vectors: Shape ``(n, m)``, smaller is better.
+    """
     import moocore
 
-    return np.asarray(vectors[moocore.is_nondominated(vectors)])
+    return np.asarray(moocore.is_nondominated(vectors), dtype=np.bool_)
 
 
 def frame_of(objective: Objective, trials: Sequence[Trial]) -> Frame | None:

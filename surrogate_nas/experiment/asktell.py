@@ -69,7 +69,7 @@ class AskTell:
         if seed < 0 or first < 0:
             raise UserError(f"seed and first are whole numbers of at least 0, not {seed} and {first}.")
         self.objective, self.trials = objective, list[Trial]()
-        self._space, self._ledger = objective.benchmark.space, Ledger(objective)
+        self._space, self._ledger = objective.benchmark.space, Ledger(objective, run=seed)
         self._first: list[Cell] = first_cells(self._space, first, 0, seed)
         settings = {
             "known": None if hidden else objective.known,
@@ -134,7 +134,9 @@ class AskTell:
 
     @property
     def best(self) -> Trial:
-        """The best trial after the objective's own epochs, the earliest among equals.
+        """The best trial after the objective's own epochs, as it was seen, the earliest among equals.
+
+        Where seeds are drawn, `Objective.reported` reads it again by the mean over seeds.
 
         Raises:
             UserError: None was told yet.

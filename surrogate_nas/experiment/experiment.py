@@ -68,7 +68,7 @@ class Experiment:
         call_limit_seconds: The longest that one `ask` or `tell` may take.
         simulated_workers: How many cells are evaluated side by side on the simulated clock.
         hidden: Whether strategies are denied what is known for free (`Objective.known`).
-        target: A run ends when a feasible trial scores this or less; None for never.
+        target: A run ends when a feasible trial scores this or less, as its search sees it; None for never.
     """
 
     objective: Objective

@@ -15,7 +15,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Values
 from surrogate_nas.errors import UserError
-from surrogate_nas.objective import Objective
+from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.trial import Request, Trial
 
@@ -59,15 +59,18 @@ class Ledger:
         cost: What they cost together, in seconds or queries.
     """
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, *, root: int = 0, run: int = 0) -> None:
         """Start a run with nothing found and nothing spent.
 
         Args:
             objective: What is minimised.
+            root: The root seed of the experiment; with `run` it decides which seeds are seen where these are drawn.
+            run: The number of the run.
         """
         self.objective = objective
         self.evaluations = 0
         self.cost = 0.0
+        self._draw = Draw(root, run)
         self._names = [str(question) for question in objective.questions()]
         self._several = objective.parts > 1
         self._one_by_one, self._one_curve = objective.benchmark.one_by_one, objective.benchmark.one_curve
@@ -114,7 +117,7 @@ class Ledger:
             names = [str(question) for question in questions]
         else:
             cells = cast(list[Cell], asked)
-        values, cost = self.objective.measure(cells, questions)
+        values, cost = self.objective.seen(self._draw, cells, questions)
         return self._outcomes(cells, epochs, names, values, cost)
 
     def given(self, cell: Cell, values: Mapping[str, float], cost: float) -> Outcome:

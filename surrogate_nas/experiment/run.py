@@ -83,11 +83,11 @@ def execute_run(
     name = label(strategy)
     held = one_thread()  # sums round by the number of threads, and processes must not share cores
     with held, store.log(name, run) if store else nullcontext() as log:
-        search = _Search(experiment, log, watch)
+        search = _Search(experiment, run, log, watch)
         started = time.perf_counter()
         failure = trace = ""
         try:
-            search.go(strategy, run)
+            search.go(strategy)
         except StrategyError as error:
             failure, trace = f"Strategy {name} failed in run {run}: {error}", error.trace
         seconds = time.perf_counter() - started
@@ -119,18 +119,19 @@ def _keep(store: Store, name: str, run: int, trace: str) -> None:
 class _Search:
     """One run in progress: its trials, its ledger, its simulated clock and workers."""
 
-    def __init__(self, experiment: Experiment, log: RunLog | None, watch: Watch | None) -> None:
+    def __init__(self, experiment: Experiment, run: int, log: RunLog | None, watch: Watch | None) -> None:
         self.experiment = experiment
+        self.run = run
         self.log = log
         self.watch = watch
         self.trials: list[Trial] = []
         self.strategy_seconds = 0.0
-        self.ledger = Ledger(experiment.objective)
+        self.ledger = Ledger(experiment.objective, root=experiment.seed, run=run)
         self.space = experiment.objective.benchmark.space
         self.ended = self.scalarised = False
 
-    def go(self, strategy: StrategyLike, run: int) -> None:
-        experiment = self.experiment
+    def go(self, strategy: StrategyLike) -> None:
+        experiment, run = self.experiment, self.run
         make = partial(
             hosted,
             strategy,

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.free import Free, Values
 from surrogate_nas.objective.expression import Constraint
+from surrogate_nas.objective.terms import BoundTerm
 from surrogate_nas.space import Cell
+from surrogate_nas.table import Seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,41 @@ class Known:
     missing: tuple[str, ...]
     penalties: tuple[tuple[tuple[float, Free], ...], ...]
     limits: tuple[tuple[Constraint, Free, float], ...]
+
+    @classmethod
+    def of(
+        cls,
+        benchmark: Benchmark,
+        questions: Sequence[Question],
+        terms: Sequence[BoundTerm],
+        constraints: Sequence[tuple[Constraint, int, float]],
+        parts: int,
+        seed: Seed,
+    ) -> Self:
+        """What is known of an objective.
+
+        Args:
+            benchmark: What answers.
+            questions: What is looked up, first that of each term.
+            terms: Of the objective.
+            constraints: Each with its question's place and what a violation is divided by.
+            parts: How many objectives there are.
+            seed: The training seed that answers are read for, or ``"mean"``.
+        """
+        free = [
+            None if benchmark.metric(q.metric).is_loss or q.epochs is not None else benchmark.free(q, seed)
+            for q in questions
+        ]
+        regularisers = [(t, f) for t, f in zip(terms, free, strict=False) if not t.is_loss]
+        limits = [(constraint, free[place], scale) for constraint, place, scale in constraints]
+        known_limits = tuple((constraint, f, scale) for constraint, f, scale in limits if f is not None)
+        penalties = tuple(
+            tuple((t.coefficient, f) for t, f in regularisers if f is not None and t.part == part)
+            for part in range(parts)
+        )
+        named = [(t.name, f) for t, f in regularisers] + [(str(c), f) for c, f, _ in limits]
+        told, missing = (tuple(name for name, f in named if (f is None) == absent) for absent in (False, True))
+        return cls(told, missing, penalties, known_limits)
 
     def penalty(self, cells: Sequence[Cell]) -> Values:
         """The known λR of cells, summed over objectives, shape ``(n,)``.

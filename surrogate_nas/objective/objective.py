@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -20,15 +21,17 @@ from numpy.typing import NDArray
 from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.base import Measurement
-from surrogate_nas.benchmarks.free import Free
 from surrogate_nas.errors import UserError
 from surrogate_nas.notebook import html_table
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact
+from surrogate_nas.objective.finals import check_used, check_visible, declared, warning
 from surrogate_nas.objective.known import Known
-from surrogate_nas.objective.parser import parse, parse_several
+from surrogate_nas.objective.parser import parsed
+from surrogate_nas.objective.seeds import Draw, SingleSeeds, as_reported, check_drawable, checked_policy, worst_of_seeds
 from surrogate_nas.objective.terms import BoundTerm, Scores, loss_divisor
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.table import Seed
+from surrogate_nas.trial import Trial
 
 _CONVENTIONS = 2
 """Raised whenever the same expression would score otherwise than before."""
@@ -52,6 +55,8 @@ class Objective:
         *,
         subject_to: str | None = None,
         seed: Seed | None = None,
+        seed_policy: str = "mean",
+        search_on_final: str | Sequence[str] = (),
     ) -> None:
         """Resolve an expression against a benchmark and freeze its constants.
 
@@ -61,20 +66,28 @@ class Objective:
             benchmark: What answers.
             subject_to: Further limits as text.
             seed: The training seed that answers are read for, or ``"mean"``; None for the benchmark's default.
+            seed_policy: ``mean`` for a search that sees what is reported, ``draw`` for one that sees a single training
+                of each cell, drawn by run and cell, while reports and regret use the mean.
+            search_on_final: Final metrics that a search may see all the same, which every report then says.
 
         Raises:
             UserError: The expression is malformed, names what the benchmark lacks, holds no loss, or would let a
-                search see a final metric.
+                search see a final metric that is not declared; or seeds are to be drawn where none are held.
         """
         if not isinstance(benchmark, Benchmark):
             raise UserError(f"An objective is tied to an opened benchmark (surrogate_nas.load), not {benchmark!r:.80}.")
-        parts = _parsed(expression, subject_to)
+        parts = parsed(expression, subject_to)
         self.benchmark = benchmark
         self.seed: Seed = benchmark.default_seed if seed is None else seed
+        self.search_on_final = declared(search_on_final, benchmark)
+        self.seed_policy = checked_policy(seed_policy, seed)
         self._questions: list[Question] = []
+        self._seeds: dict[tuple[Question, ...], SingleSeeds | None] = {}
         self.diversity_weight = sum(t.weight for part in parts for t in part.terms if t.metric == DIVERSITY)
         if self.diversity_weight and len(parts) > 1:
             raise UserError("diversity depends on a run's history, so it cannot be one of several objectives.")
+        if self.diversity_weight and self.draws:
+            raise UserError("diversity depends on what a run has seen, so it needs --seed-policy mean.")
         self.parts = len(parts)
         self.terms = [
             self._bind(term, number)
@@ -88,6 +101,11 @@ class Objective:
                 f"An objective needs a loss term of {benchmark.name}, one of: {', '.join(losses) or 'none is there'}."
             )
         self.constraints = [self._constrain(constraint) for part in parts for constraint in part.constraints]
+        check_used(self.search_on_final, (question.metric for question in self._questions))
+        if self.draws:
+            check_drawable(benchmark, self._questions)
+            pairs = zip(self.terms, self._questions, strict=False)
+            self.terms = [replace(t, largest=worst_of_seeds(benchmark, q, t.largest)) for t, q in pairs]
         self.epochs = max((q.epochs for q in self._questions if q.epochs is not None), default=None)
         self.bounds = [self._bound(number) for number in range(self.parts)]
 
@@ -98,6 +116,16 @@ class Objective:
 
     def _bound(self, part: int) -> float:
         return float(sum(t.score(t.largest) for t in self.terms if t.part == part)) + self.diversity_weight
+
+    @property
+    def warning(self) -> str:
+        """What every report must say of a study that searches on final metrics; empty for all others."""
+        return warning(self.search_on_final)
+
+    @property
+    def draws(self) -> bool:
+        """Whether a search sees one drawn seed of each cell, and not what is reported."""
+        return self.seed_policy == "draw"
 
     def _bind(self, term: Term, part: int) -> BoundTerm:
         question = self._ask(term.metric, term.epochs)
@@ -119,12 +147,7 @@ class Objective:
 
     def _ask(self, name: str, epochs: int | None) -> Question:
         """Resolve a metric that a search may see, and note that it is looked up."""
-        metric = self.benchmark.metric(name)
-        if metric.kind == "final":
-            raise UserError(
-                f"{name} is a final metric of {self.benchmark.name}: it is reported, never searched on. "
-                "Search on a training or validation metric."
-            )
+        check_visible(self.benchmark, name, self.search_on_final)
         question = self.benchmark.question(name, epochs)
         self._questions.append(question)
         return question
@@ -137,7 +160,9 @@ class Objective:
         return resolved, len(self._questions) - 1, abs(constraint.limit) or abs(median) or 1.0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_space_scores", "known")}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_space_scores", "known")} | {
+            "_seeds": {}
+        }
 
     def __str__(self) -> str:
         limits = " and ".join(str(constraint) for constraint, *_ in self.constraints)
@@ -174,7 +199,7 @@ class Objective:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of benchmark, expression, constants and conventions; results of two are never mixed."""
-        content = {
+        content: dict[str, Any] = {
             "benchmark": self.benchmark.name,
             "data": self.benchmark.fingerprint,
             "expression": str(self),
@@ -183,6 +208,10 @@ class Objective:
             "cost": self.benchmark.cost,
             "conventions": _CONVENTIONS,
         }
+        if self.draws:
+            content["seed_policy"] = self.seed_policy
+        if self.search_on_final:
+            content["search_on_final"] = sorted(self.search_on_final)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
@@ -195,6 +224,8 @@ class Objective:
             "diversity_weight": self.diversity_weight,
             "constraints": [str(constraint) for constraint, *_ in self.constraints],
             "seed": self.seed,
+            "seed_policy": self.seed_policy,
+            "search_on_final": list(self.search_on_final),
             "cost": self.benchmark.cost,
             "fingerprint": self.fingerprint,
         }
@@ -209,10 +240,10 @@ class Objective:
 
     def _holds(self, epochs: int) -> bool:
         try:
-            self.questions(epochs)
+            questions = self.questions(epochs)
         except UserError:
             return False
-        return True
+        return not self.draws or self.single_seeds(questions) is not None
 
     def questions(self, epochs: int | None = None, read: Sequence[str] = ()) -> list[Question]:
         """What a look-up asks for: the terms, the limits, and what else is to be read.
@@ -228,10 +259,7 @@ class Objective:
         if epochs is not None and epochs != self.epochs:
             asked = [q if q.epochs is None else self.benchmark.question(q.metric, min(q.epochs, epochs)) for q in asked]
         for name in read:
-            if self.benchmark.metric(name).kind == "final":
-                raise UserError(
-                    f"{name} is a final metric of {self.benchmark.name}: it is reported, never searched on."
-                )
+            check_visible(self.benchmark, name, self.search_on_final)
         at = self.epochs if epochs is None else epochs
         return [*asked, *(self.benchmark.question(name, at) for name in read)]
 
@@ -259,6 +287,57 @@ class Objective:
         """
         own = [self.benchmark.space.cell(cell) for cell in cells]
         return self.benchmark.measure(own, self._questions if questions is None else questions, self.seed)
+
+    def seen(self, draw: Draw, cells: Sequence[Cell], questions: Sequence[Question] | None = None) -> Measurement:
+        """Ask the benchmark once, as a search does: where seeds are drawn, for one training of each cell.
+
+        The charge is that of one training either way.
+
+        Args:
+            draw: Of which run.
+            cells: Cells of the benchmark's space, each looked up by its string.
+            questions: What `questions` gave; None for the objective's own.
+
+        Raises:
+            UserError: The benchmark does not hold what is asked for.
+        """
+        values, cost = self.measure(cells, questions)
+        if not self.draws:
+            return Measurement(values, cost)
+        seeds = self.single_seeds(questions)
+        if seeds is None:
+            asked = ", ".join(map(str, questions or self._questions))
+            raise UserError(f"{self.benchmark.name} holds no single seeds of {asked} together.")
+        own = [self.benchmark.space.cell(cell) for cell in cells]
+        return Measurement(draw.seen(seeds, own, values), cost)
+
+    def single_seeds(self, questions: Sequence[Question] | None = None) -> SingleSeeds | None:
+        """What the benchmark holds of single training seeds; None where that is nothing.
+
+        Args:
+            questions: What `questions` gave; None for the objective's own.
+        """
+        key = tuple(self._questions if questions is None else questions)
+        if key not in self._seeds:
+            self._seeds[key] = SingleSeeds.of(self.benchmark, key)
+        return self._seeds[key]
+
+    def reported(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Trials as reports give them: where a search saw drawn seeds, read again by the mean over seeds.
+
+        A cell is feasible then if it was seen to be and is so by the mean. Trials after other epochs than the
+        objective's stay as they were seen, as they cannot be an answer.
+
+        Args:
+            trials: Of this objective.
+        """
+        if not self.draws:
+            return list(trials)
+        answers = [trial for trial in trials if trial.epochs == self.epochs]
+        values, scores, _ = self.look_up([trial.cell for trial in answers])
+        names = [str(question) for question in self._questions]
+        read = as_reported(answers, names, values, scores)
+        return [next(read) if trial.epochs == self.epochs else trial for trial in trials]
 
     def combine(self, values: NDArray[np.float64]) -> Scores:
         """The scores of cells from their metrics.
@@ -292,21 +371,7 @@ class Objective:
     @cached_property
     def known(self) -> Known:
         """λR and feasibility of any cell, for the terms and limits that need no training; it holds no benchmark."""
-        free = [self._free(question) for question in self._questions]
-        terms = [(t, f) for t, f in zip(self.terms, free, strict=False) if not t.is_loss]
-        limits = [(constraint, free[place], scale) for constraint, place, scale in self.constraints]
-        known_limits = tuple((constraint, f, scale) for constraint, f, scale in limits if f is not None)
-        penalties = tuple(
-            tuple((t.coefficient, f) for t, f in terms if f is not None and t.part == part)
-            for part in range(self.parts)
-        )
-        named = [(t.name, f) for t, f in terms] + [(str(c), f) for c, f, _ in limits]
-        told, missing = (tuple(name for name, f in named if (f is None) == absent) for absent in (False, True))
-        return Known(told, missing, penalties, known_limits)
-
-    def _free(self, question: Question) -> Free | None:
-        is_loss = self.benchmark.metric(question.metric).is_loss
-        return None if is_loss or question.epochs is not None else self.benchmark.free(question, self.seed)
+        return Known.of(self.benchmark, self._questions, self.terms, self.constraints, self.parts, self.seed)
 
     def over_space(self) -> Scores | None:
         """Scores of every cell, for analysis; None where they depend on history or the benchmark is no table."""
@@ -322,14 +387,3 @@ class Objective:
         """The best score of the space; None where it is undefined, as where no cell is feasible."""
         scores = self.over_space()
         return None if scores is None or not scores.feasible.any() else float(scores.score.min())
-
-
-def _parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]:
-    """The objectives that a user gave, each as an expression; the first holds the limits."""
-    if isinstance(expression, str):
-        return parse_several(expression, subject_to)
-    parts = (expression,) if isinstance(expression, Expression) else expression
-    if not isinstance(parts, Sequence) or not parts or not all(isinstance(part, Expression) for part in parts):
-        raise UserError(f"An objective is text or an expression such as loss('valid_error'), not {expression!r:.80}.")
-    first, *others = parts
-    return (parse(str(first), subject_to) if subject_to else first), *others

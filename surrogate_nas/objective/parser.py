@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from surrogate_nas.errors import UserError
@@ -56,6 +56,25 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
     if others:
         raise UserError(f"One objective is wanted here, not {1 + len(others)} with commas between them: {text}")
     return expression
+
+
+def parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]:
+    """The objectives that a user gave, each as an expression; the first holds the limits.
+
+    Args:
+        expression: Text, an expression, or a sequence of these.
+        subject_to: Further limits as text.
+
+    Raises:
+        UserError: The text is malformed, or it is something else.
+    """
+    if isinstance(expression, str):
+        return parse_several(expression, subject_to)
+    parts = (expression,) if isinstance(expression, Expression) else expression
+    if not isinstance(parts, Sequence) or not parts or not all(isinstance(part, Expression) for part in parts):
+        raise UserError(f"An objective is text or an expression such as loss('valid_error'), not {expression!r:.80}.")
+    first, *others = parts
+    return (parse(str(first), subject_to) if subject_to else first), *others
 
 
 class _Parser:

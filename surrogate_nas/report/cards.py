@@ -111,7 +111,7 @@ def _metrics(comparison: Comparison, trial: Trial) -> list[tuple[Content, str]]:
 def _final(comparison: Comparison, trial: Trial) -> list[tuple[Content, str]]:
     benchmark = comparison.objective.benchmark
     pairs: list[tuple[Content, str]] = []
-    for question in final_questions(benchmark):
+    for question in final_questions(comparison.objective):
         value = float(values_of(benchmark, question, [trial.cell])[0])
         pairs.append((str(question), natural(value, benchmark.metric(question.metric).unit)))
     return pairs

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from surrogate_nas.comparison import Comparison
+from surrogate_nas.objective import Objective
+
+_DRAWN = (
+    "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the cell among those "
+    "that the benchmark holds for it, the same for all strategies of a run. A run's answer is chosen by what its "
+    "search saw; every score, curve, regret and the optimum is by the mean over seeds, and a cell is feasible if it "
+    "was seen to be and is so by the mean."
+)
 
 
 def conventions(comparison: Comparison) -> list[str]:
@@ -12,24 +20,18 @@ def conventions(comparison: Comparison) -> list[str]:
         comparison: The comparison.
     """
     objective, first = comparison.objective, comparison.description["first_cells"]
-    seed = (
-        "Every value is the mean over the training seeds that the benchmark holds for the cell; the optimum and regret "
-        "follow the same convention."
-        if objective.seed == "mean"
-        else f"Every value is that of training seed {objective.seed}; the optimum and regret follow that convention."
-    )
     items = [
         objective.benchmark.charge,
         "Asking for a known cell again gives the same answer and is charged again, for every strategy alike.",
         f"Run k of every strategy is first told the same {first} random cells, drawn from the root seed and k alone."
         if first
         else "Strategies start without shared first cells.",
-        seed,
+        _seeds(objective),
         "A run's answer is the best cell of its whole history, the earliest among equals. Curves are right-continuous: "
         "a trial counts once it has finished.",
         "Intervals are percentile bootstrap intervals of the mean over runs (95 %, 10,000 resamples, fixed seed), so "
         "they repeat. IQM is the mean of the middle half of the runs.",
-        "Final (test) metrics are read for this report alone; no strategy could ask for one.",
+        objective.warning or "Final (test) metrics are read for this report alone; no strategy could ask for one.",
     ]
     items += _told(comparison)
     if objective.constraints:
@@ -40,6 +42,18 @@ def conventions(comparison: Comparison) -> list[str]:
             "first met the cell: the order of evaluation is part of the score."
         )
     return items
+
+
+def _seeds(objective: Objective) -> str:
+    """Which training seeds values are of."""
+    if objective.draws:
+        return _DRAWN
+    if objective.seed == "mean":
+        return (
+            "Every value is the mean over the training seeds that the benchmark holds for the cell; the optimum and "
+            "regret follow the same convention."
+        )
+    return f"Every value is that of training seed {objective.seed}; the optimum and regret follow that convention."
 
 
 def _told(comparison: Comparison) -> list[str]:

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from surrogate_nas.comparison.noise import Noise
 from surrogate_nas.comparison.statistics import Anytime, Values, interval
 from surrogate_nas.report.look import MIDDLE, Look, label_log_axis, legend, line_handles, plain
 
@@ -53,6 +56,7 @@ class Panel:
         reference: A horizontal line, or None.
         reference_label: What the line is.
         rising: Whether curves rise as searches get better.
+        noise: What training seeds do to a regret, or None.
     """
 
     x_label: str
@@ -62,6 +66,7 @@ class Panel:
     reference: float | None = None
     reference_label: str = ""
     rising: bool = False
+    noise: Noise | None = None
 
 
 def curve_over_cells(runs: Sequence[tuple[Anytime, Values]]) -> Curve:
@@ -121,7 +126,7 @@ def draw_curves(figure: Figure, curves: Mapping[str, Curve], looks: dict[str, Lo
         panel: The axes.
     """
     axes = figure.add_subplot()
-    floor = _floor(curves.values()) if panel.logarithmic else -np.inf
+    floor = _floor(curves.values(), panel.noise) if panel.logarithmic else -np.inf
     for name, curve in curves.items():
         look = looks[name]
         mean, low, high = (np.maximum(part, floor) for part in (curve.mean, curve.low, curve.high))
@@ -135,6 +140,9 @@ def draw_curves(figure: Figure, curves: Mapping[str, Curve], looks: dict[str, Lo
     if panel.shared_until > 1:
         axes.axvspan(0, panel.shared_until, color=MIDDLE, alpha=0.13, linewidth=0)
     handles, labels = line_handles(list(curves), looks), [plain(name) for name in curves]
+    if panel.noise is not None:
+        handles += _draw_noise(axes, panel.noise)
+        labels += ["noise: mean of seeds", "one seed"]
     if panel.reference is not None:
         handles.append(axes.axhline(panel.reference, color=MIDDLE, linewidth=1.2, linestyle=(0, (2, 2))))
         labels.append(panel.reference_label)
@@ -143,11 +151,24 @@ def draw_curves(figure: Figure, curves: Mapping[str, Curve], looks: dict[str, Lo
     legend(figure, handles, labels)
 
 
-def _floor(curves: Iterable[Curve]) -> float:
-    """Half of the smallest regret above zero: where a logarithmic axis ends; 0 where every regret is zero."""
+def _draw_noise(axes: Axes, noise: Noise) -> list[Artist]:
+    """The band of the mean over seeds and the line of one seed; returns the legend's entries."""
+    band = axes.axhspan(0, noise.mean_of_seeds, color=MIDDLE, alpha=0.3, linewidth=0, zorder=0.5)
+    line = axes.axhline(noise.one_seed, color=MIDDLE, linewidth=1.2, linestyle=(0, (1, 2)), zorder=0.5)
+    return [band, line]
+
+
+def _floor(curves: Iterable[Curve], noise: Noise | None) -> float:
+    """Half of the smallest regret above zero: where a logarithmic axis ends; 0 where every regret is zero.
+
+    The axis goes on until half of the noise band can be seen.
+    """
     means = np.concatenate([curve.mean for curve in curves])
     positive = means[means > _ZERO]
-    return float(positive.min()) / 2 if len(positive) else 0.0
+    if not len(positive):
+        return 0.0
+    lowest = float(positive.min())
+    return min(lowest, noise.mean_of_seeds if noise is not None and noise.mean_of_seeds > _ZERO else lowest) / 2
 
 
 def reaches_zero(curves: Iterable[Curve]) -> bool:

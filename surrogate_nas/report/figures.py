@@ -10,7 +10,6 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Question
 from surrogate_nas.comparison import Comparison
-from surrogate_nas.comparison.front import vectors_of
 from surrogate_nas.comparison.statistics import Anytime, Values
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.report.curves import (
@@ -82,7 +81,8 @@ class Figures:
         for name, histories in self._histories.items():
             values[name] = []
             for run, history in zip(self._feasible[name], histories, strict=True):
-                held = np.isfinite(history.score) & np.array([run.trials[i].feasible for i in history.best])
+                told = self.comparison.reported(run)
+                held = np.isfinite(history.score) & np.array([told[i].feasible for i in history.best])
                 values[name].append((history, np.where(held, shown(run, history), np.nan)))
         return values
 
@@ -100,14 +100,22 @@ class Figures:
             what, y_label = "Score of the incumbent", "score of the incumbent"
         else:
             what, y_label = "Regret of the incumbent: its score minus the optimum of the space", "regret (log scale)"
-        panel = Panel("", y_label, logarithmic=optimum is not None)
-        return self._two_clocks("score", what, self._until_feasible, values, panel)
+        noise = None if optimum is None else self.comparison.noise
+        panel = Panel("", y_label, logarithmic=optimum is not None, noise=noise)
+        rule = self._until_feasible
+        if noise is not None:
+            rule += (
+                " Grey: a regret that the noise of training could make, as two cells that differ by less may be equal; "
+                "the band ends at the standard deviation of the mean over a cell's seeds, the dotted line is that of "
+                f"one seed (on average over the {plural(noise.cells, 'best cell')} with several seeds)."
+            )
+        return self._two_clocks("score", what, rule, values, panel)
 
     def test(self) -> list[Picture] | str:
         """The main final metric of the incumbent, which is chosen by score, over both clocks."""
-        questions = final_questions(self.benchmark)
+        questions = final_questions(self.comparison.objective)
         if not questions:
-            return f"{self.benchmark.name} holds no final (test) metric, so nothing can be shown that was held out."
+            return f"{self.benchmark.name} holds no final (test) metric that no search saw, so nothing was held out."
         if not self._histories:
             return f"No curve of a final metric: {_NONE}"
         question, metric = questions[0], self.benchmark.metric(questions[0].metric)
@@ -168,7 +176,7 @@ class Figures:
             "Final score of every run (coloured points, moved apart vertically); where there are several, their mean "
             "(diamond) and its bootstrap 95 % interval (bar)."
         )
-        if any(not run.incumbent.feasible for runs in self.runs.values() for run in runs):
+        if any(len(runs) > len(self._feasible[name]) for name, runs in self.runs.items()):
             caption += " Runs that found no feasible cell are counted, not drawn, and are not part of this mean."
         optimum = self.comparison.optimum
         scores = {name: self.comparison.scores(name) for name in self.runs}
@@ -185,7 +193,7 @@ class Figures:
             return self._objectives()
         if all(term.is_loss for term in objective.terms):
             return "No Pareto front: the objective has no regulariser, so there is nothing to trade L against."
-        front = front_of(objective, [run for runs in self.runs.values() for run in runs])
+        front = front_of(objective, [run for runs in self._feasible.values() for run in runs])
         if front is None:
             return f"No Pareto front: {self.benchmark.name} is no table with feasible cells, so it is not known."
         caption = (
@@ -200,7 +208,7 @@ class Figures:
             "The same, enlarged around the optimum (star) and the best cell of each run, drawn as outlines, so that "
             "those in one place show through one another."
         )
-        draw = partial(draw_front, front=front, runs=self.runs, looks=self.looks)
+        draw = partial(draw_front, front=front, runs=self._feasible, looks=self.looks)
         size = (_WIDTH, 5.0)
         return [
             picture("pareto-front", caption, partial(draw, frame=front.whole), size),
@@ -210,7 +218,10 @@ class Figures:
     def _objectives(self) -> list[Picture] | str:
         """The first two of several objectives: all cells, the exact front, and what the runs found."""
         objective = self.comparison.objective
-        found = {name: vectors_of([t for run in runs for t in run.answers]) for name, runs in self._feasible.items()}
+        found = {
+            name: np.concatenate([self.comparison.vectors(run) for run in runs] or [np.empty((0, objective.parts))])
+            for name, runs in self._feasible.items()
+        }
         points = objective.over_space()
         if not self._histories:
             return f"No Pareto front: {_NONE}"

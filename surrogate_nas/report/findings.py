@@ -10,6 +10,7 @@ import numpy as np
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.comparison.statistics import Values
+from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.trial import Trial
 
@@ -56,7 +57,9 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
     best: dict[Cell, Trial] = {}
     for name in comparison.strategies:
         for run in comparison.runs_of(name):
-            for trial in run.answers:
+            for trial in comparison.reported(run):
+                if trial.epochs != run.epochs:
+                    continue
                 if trial.cell not in best or trial.score < best[trial.cell].score:
                     best[trial.cell] = trial
     return sorted(best.values(), key=lambda trial: (trial.score, trial.cell.index, trial.cell.text))
@@ -70,13 +73,14 @@ def _found_by(comparison: Comparison, cell: Cell) -> dict[str, int]:
     return {name: n for name, n in counts.items() if n}
 
 
-def final_questions(benchmark: Benchmark) -> list[Question]:
+def final_questions(objective: Objective) -> list[Question]:
     """Every final metric after its longest run, the main one first: `test_error`, else an error, else a quality.
 
     Args:
-        benchmark: The benchmark.
+        objective: The objective; a final metric that its study searches on is left out.
     """
-    final = [metric for metric in benchmark.metrics if metric.kind == "final"]
+    benchmark, seen = objective.benchmark, objective.search_on_final
+    final = [metric for metric in benchmark.metrics if metric.kind == "final" and metric.name not in seen]
     final.sort(
         key=lambda metric: (metric.name != "test_error", metric.quantity != "error", not metric.larger_is_better)
     )

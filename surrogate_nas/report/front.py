@@ -78,7 +78,7 @@ def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
 
     Args:
         objective: The objective.
-        runs: Whose incumbents are drawn.
+        runs: Whose incumbents are drawn; each found a feasible one.
 
     Returns:
         None where there is no regulariser, no table, a history, or no feasible cell.
@@ -90,7 +90,7 @@ def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
     feasible = np.flatnonzero(scores.feasible)
     points = np.column_stack([scores.loss, scores.penalty])[feasible]
     on_front[feasible[moocore.is_nondominated(points)]] = True
-    found = [run.incumbent.cell.index for run in runs if run.incumbent.feasible]
+    found = [run.incumbent.cell.index for run in runs]
     return Front(scores, on_front, int(scores.score.argmin()), found)
 
 
@@ -108,7 +108,7 @@ def draw_front(
         figure: An empty figure.
         front: The front.
         frame: Left, right, bottom and top of the axes.
-        runs: By strategy.
+        runs: By strategy, those that found a feasible cell.
         looks: By strategy.
         hollow: Draw incumbents as outlines, so that those in one place show through one another.
     """
@@ -125,7 +125,7 @@ def draw_front(
     if not scores.feasible.all():
         labels.insert(1, "infeasible cells")
     for name, made in runs.items():
-        found = Counter(run.incumbent.cell.index for run in made if run.incumbent.feasible)
+        found = Counter(run.incumbent.cell.index for run in made)
         index, counts = list(found), np.array(list(found.values()))
         look = looks[name]
         face = "none" if hollow else look.colour

@@ -78,7 +78,7 @@ def _best(comparison: Comparison) -> str:
     shown = []
     if len(losses) == 1:
         shown.append(f"{losses[0].name} {natural(found.trial.values[losses[0].name], losses[0].unit)}")
-    for question in final_questions(objective.benchmark)[:1]:
+    for question in final_questions(objective)[:1]:
         value = float(values_of(objective.benchmark, question, [found.trial.cell])[0])
         shown.append(f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}")
     by = _join(list(found.found_by))

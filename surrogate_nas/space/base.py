@@ -243,6 +243,11 @@ class Space(ABC):
         """
         return None
 
+    @property
+    def is_buildable(self) -> bool:
+        """Whether cells can be built and trained here (see `build`)."""
+        return type(self).build is not Space.build
+
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
         """The network of a cell, with fresh weights, as a PyTorch module.
 
@@ -292,11 +297,11 @@ class Enumerable(Space, Sequence[Cell]):
     """
 
     @abstractmethod
-    def _listed(self) -> list[Cell]:
+    def _listed(self) -> Sequence[Cell]:
         """Every cell, in the space's own order, its index its place there."""
 
     @cached_property
-    def _cells(self) -> list[Cell]:
+    def _cells(self) -> Sequence[Cell]:
         return self._listed()
 
     @cached_property

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space.base import Cell, Choices, Encoding, Enumerable, Space
+from surrogate_nas.space.base import Cell, Choices, Encoding, Enumerable, Space, choices_of
+from surrogate_nas.space.lazy import LazyCells
 
 _WORD = re.compile(r"[A-Za-z0-9_.+-]+")
 _MOST_OPTIONS = 127
@@ -111,8 +112,14 @@ class ChoiceSpace(Space):
         Args:
             choices: One option index per position.
         """
-        chosen = (options[c] for options, c in zip(self.options, choices, strict=True))
-        return f"{self.cell_name}({', '.join(f'{p}={o}' for p, o in zip(self.positions, chosen, strict=True))})"
+        chosen = [written[choice] for written, choice in zip(self._written, choices, strict=True)]
+        return f"{self.cell_name}({', '.join(chosen)})"
+
+    @cached_property
+    def _written(self) -> list[list[str]]:
+        """How each option of each position prints."""
+        named = zip(self.positions, self.options, strict=True)
+        return [[f"{position}={option}" for option in options] for position, options in named]
 
     def parse(self, text: str) -> Cell:
         """Read a string as `write` writes it.
@@ -263,13 +270,45 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         """Every combination of choices, in the space's own order."""
         return itertools.product(*(range(len(options)) for options in self.options))
 
-    def _listed(self) -> list[Cell]:
+    def _matrix(self) -> Choices | None:
+        """The choices of all cells, shape ``(n, positions)``, where these are quickly told; None elsewhere.
+
+        Cells are then made when they are first asked for. By default where every combination is a cell.
+        """
+        kind = type(self)
+        if kind.allows is not ChoiceSpace.allows or kind._order is not EnumerableChoiceSpace._order:
+            return None
+        counts = [len(options) for options in self.options]
+        return np.indices(counts, dtype=np.int8).reshape(len(counts), -1).T
+
+    def _listed(self) -> Sequence[Cell]:
+        matrix = self._matrix()
+        if matrix is not None:
+            return LazyCells(matrix, [len(options) for options in self.options], self.write)
         allowed = filter(self.allows, self._order())
         return [Cell(choices, self.write(choices), i) for i, choices in enumerate(allowed)]
 
     @cached_property
+    def choices(self) -> Choices:
+        """The choices of all cells in the order of the space, shape ``(len(space), positions)``."""
+        return self._cells.choices if isinstance(self._cells, LazyCells) else choices_of(self._cells)
+
+    @property
+    def surveyed_choices(self) -> Choices:
+        """The choices of all cells."""
+        return self.choices
+
+    @cached_property
+    def _by_text(self) -> dict[str, Cell]:
+        return self._cells.by_text if isinstance(self._cells, LazyCells) else super()._by_text
+
+    @cached_property
     def _by_choices(self) -> dict[tuple[int, ...], Cell]:
         return {cell.choices: cell for cell in self._cells}
+
+    def _found(self, choices: tuple[int, ...]) -> Cell | None:
+        """The cell of some choices, each in its range; None where they are no cell."""
+        return self._cells.find(choices) if isinstance(self._cells, LazyCells) else self._by_choices.get(choices)
 
     def at(self, choices: Sequence[int]) -> Cell:
         """The space's own cell of some choices.
@@ -280,7 +319,10 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         Raises:
             UserError: They are no cell of this space.
         """
-        return self._by_choices[self._checked(choices)]
+        found = self._found(self._checked(choices))
+        if found is None:
+            raise UserError(f"{list(choices)!r:.200} is not a cell of the space {self.name}.")
+        return found
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly over the raw cells.
@@ -318,7 +360,8 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         place = self._place(cell)
         around = self._around[place]
         if around is None:
-            around = [self._by_choices[c] for c in self._steps(self._cells[place].choices) if c in self._by_choices]
+            near = map(self._found, self._steps(self._cells[place].choices))
+            around = [cell for cell in near if cell is not None]
             self._around[place] = around
         return around
 

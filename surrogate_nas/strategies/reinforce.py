@@ -4,18 +4,21 @@ Williams, "Simple Statistical Gradient-Following Algorithms", 1992, as used by D
 sample a step, an exponential moving average of the reward (0.9) as baseline. The reward is the negative score.
 Departure: the learning rate is 0.1, since 0.5 (a documented command of theirs) converges before it has learned. A
 convention, not a gain: the baseline is updated after the advantage, so that it does not contain the current reward;
-with one sample a step the other order only scales the gradient by 0.9, which Adam cancels.
+with one sample a step the other order only scales the gradient by 0.9, which Adam cancels. Where a space lists fewer
+cells than its options combine to, the policy is the same product restricted to those cells, with its exact gradient.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space import Cell, ChoiceSpace, Space
+from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space
+from surrogate_nas.space.base import Choices
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.trial import Trial
 
@@ -55,6 +58,7 @@ class Reinforce(Strategy):
         self._second_moment = np.zeros(exists.shape)
         self._steps = 0
         self._baseline: float | None = None
+        self._listed = _listed(space)
 
     def ask(self, n: int) -> Sequence[Cell]:
         """Sample cells from the policy.
@@ -62,14 +66,29 @@ class Reinforce(Strategy):
         Args:
             n: How many to return.
         """
+        if self._listed is not None:
+            places = np.searchsorted(self._weights(self._listed).cumsum(), self.rng.random(n), side="right")
+            return [self.space.cell(self._listed[min(place, len(self._listed) - 1)].tolist()) for place in places]
         cumulative = self._policy().cumsum(axis=1)
         draws = self.rng.random((n, len(cumulative), 1)) * cumulative[None, :, -1:]
         return [self.space.cell(choices) for choices in (draws >= cumulative).sum(axis=2).tolist()]
 
     def _policy(self) -> NDArray[np.float64]:
         """The probability of every option at every position."""
+        if self._listed is not None:
+            flat = np.arange(len(self._logits)) * self._logits.shape[1] + self._listed
+            shares = np.repeat(self._weights(self._listed), len(self._logits))
+            total = np.bincount(flat.ravel(), shares, self._logits.size)
+            return np.asarray(total, dtype=np.float64).reshape(self._logits.shape)
         weights: NDArray[np.float64] = np.exp(self._logits - self._logits.max(axis=1, keepdims=True))
         weights /= weights.sum(axis=1, keepdims=True)
+        return weights
+
+    def _weights(self, cells: Choices) -> NDArray[np.float64]:
+        """The probability of each of the listed cells."""
+        total = self._logits[np.arange(len(self._logits)), cells].sum(axis=1)
+        weights: NDArray[np.float64] = np.exp(total - total.max())
+        weights /= weights.sum()
         return weights
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -96,3 +115,10 @@ class Reinforce(Strategy):
         mean = self._first_moment / (1 - first**self._steps)
         spread = np.sqrt(self._second_moment / (1 - second**self._steps))
         self._logits = self._logits + self.learning_rate * mean / (spread + _EPSILON)
+
+
+def _listed(space: ChoiceSpace) -> Choices | None:
+    """The choices of all cells of a space that lists them, where they are not simply all combinations."""
+    if isinstance(space, Enumerable) and len(space) < math.prod(map(len, space.options)):
+        return space.choices
+    return None

@@ -1,0 +1,202 @@
+"""Single training seeds: what a benchmark holds of them, and which one a search sees of a cell.
+
+The field's protocol: a search sees one training of a cell, and what it found is reported by the mean over seeds, since
+a winner that one seed chose is optimistic. Which seed is drawn follows from the root seed, the run and the cell alone,
+so that all strategies of a run see the same training of a cell, however often and in whatever order they ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.benchmarks import Benchmark, Question, available
+from surrogate_nas.errors import UserError
+from surrogate_nas.objective.terms import Scores
+from surrogate_nas.space import Cell
+from surrogate_nas.table import Seed
+from surrogate_nas.trial import Trial
+
+SeedPolicy = Literal["mean", "draw"]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SingleSeeds:
+    """The answers of single seeds that a table holds for some questions.
+
+    Attributes:
+        numbers: The seeds, rising, shape ``(s,)``.
+        trained: The places of the questions that need a training, shape ``(t,)``; the others know no seed.
+        values: Shape ``(cells, s, t)``, in the order of the space, NaN where a cell lacks a seed.
+        held: Whether all trained questions are answered, shape ``(cells, s)``.
+    """
+
+    numbers: NDArray[np.int64]
+    trained: NDArray[np.intp]
+    values: Values
+    held: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, benchmark: Benchmark, questions: Sequence[Question]) -> SingleSeeds | None:
+        """Read them; None where no question needs a training, or where one is not held for single seeds.
+
+        Args:
+            benchmark: A table.
+            questions: Resolved questions.
+        """
+        trained = [place for place, question in enumerate(questions) if question.epochs is not None]
+        if not trained:
+            return None
+        numbers = sorted(set.intersection(*(set(benchmark.seeds(questions[place])) for place in trained)))
+        if not numbers:
+            return None
+        columns = [[benchmark.column(*questions[place], seed) for place in trained] for seed in numbers]
+        values = np.moveaxis(np.array(columns), 2, 0)
+        return cls(np.array(numbers), np.array(trained), values, np.isfinite(values).all(axis=2))
+
+    def rows(self, index: NDArray[np.intp], means: Values) -> Values:
+        """All questions' values for every seed, shape ``(n, s, questions)``; NaN where a cell lacks one.
+
+        Args:
+            index: Cells by their place in the space, shape ``(n,)``.
+            means: Their values by the mean over seeds, shape ``(n, questions)``.
+        """
+        rows = np.repeat(means[:, None, :], len(self.numbers), axis=1)
+        rows[:, :, self.trained] = self.values[index]
+        return rows
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The seeds that one run sees.
+
+    Attributes:
+        root: The root seed of the experiment.
+        run: The number of the run.
+    """
+
+    root: int
+    run: int
+
+    def places(self, seeds: SingleSeeds, cells: Sequence[Cell]) -> NDArray[np.intp]:
+        """The place of each cell's seed among the numbers, shape ``(n,)``, uniform over those that the cell has.
+
+        Each seed of a cell has a random rank, and the first one that is held is taken: where runs of other lengths hold
+        the same seeds, they show the same training.
+
+        Args:
+            seeds: What is held.
+            cells: Cells of the space, each with one seed at least.
+        """
+        ranks = np.array([[self._rank(cell, int(seed)) for seed in seeds.numbers] for cell in cells], dtype=np.uint64)
+        held = seeds.held[[cell.index for cell in cells]]
+        return np.asarray(np.where(held, ranks, np.iinfo(np.uint64).max).argmin(axis=1))
+
+    def _rank(self, cell: Cell, seed: int) -> int:
+        key = f"{self.root} {self.run} {seed} {cell.text}".encode()
+        return int.from_bytes(blake2b(key, digest_size=8).digest())
+
+    def seen(self, seeds: SingleSeeds, cells: Sequence[Cell], means: Values) -> Values:
+        """What the run sees of cells, shape ``(n, questions)``.
+
+        Args:
+            seeds: What is held.
+            cells: Cells of the space.
+            means: Their values by the mean over seeds, shape ``(n, questions)``.
+
+        Raises:
+            UserError: A cell has no single seed for all questions.
+        """
+        index = np.array([cell.index for cell in cells], dtype=np.intp)
+        if not seeds.held[index].any(axis=1).all():
+            lacking = cells[int(np.flatnonzero(~seeds.held[index].any(axis=1))[0])]
+            raise UserError(f"No single seed is held for {lacking}, so none can be drawn.")
+        return np.asarray(seeds.rows(index, means)[np.arange(len(cells)), self.places(seeds, cells)])
+
+
+def checked_policy(policy: str, seed: Seed | None) -> SeedPolicy:
+    """A seed policy, if it is one and goes with the seed that was named.
+
+    Args:
+        policy: What the user gave.
+        seed: The training seed that was named besides, or None.
+
+    Raises:
+        UserError: It is another word, or seeds are to be drawn and one is named.
+    """
+    if policy not in get_args(SeedPolicy):
+        raise UserError(f"A seed policy is {' or '.join(get_args(SeedPolicy))}, not {policy!r:.80}.")
+    if policy == "draw" and seed not in (None, "mean"):
+        raise UserError(f"Seeds are drawn or named, not both: leave out the training seed {seed}.")
+    return cast(SeedPolicy, policy)
+
+
+def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
+    """Refuse a draw of seeds where a table does not hold them for every cell that it holds.
+
+    Args:
+        benchmark: What is searched.
+        questions: What a search looks up.
+
+    Raises:
+        UserError: It holds none; the message says which benchmarks do.
+    """
+    trained = [str(question) for question in questions if question.epochs is not None]
+    asked = ", ".join(trained or map(str, questions))
+    seeds = SingleSeeds.of(benchmark, questions)
+    if seeds is None:
+        there = ", ".join(entry["name"] for entry in available() if entry.get("seeds")) or "none of those that are here"
+        raise UserError(
+            f"{benchmark.name} holds no single seeds of {asked}, so none can be drawn "
+            f"(--seed-policy mean reads the mean); benchmarks with single seeds: {there}."
+        )
+    means = [benchmark.column(*questions[place]) for place in seeds.trained]
+    lacking = int((np.isfinite(means).all(axis=0) & ~seeds.held.any(axis=1)).sum())
+    if lacking:
+        raise UserError(
+            f"{benchmark.name} holds no single seed of {asked} for {lacking:,} of the cells whose mean it holds; none "
+            "is made up. Use --seed-policy mean."
+        )
+
+
+def worst_of_seeds(benchmark: Benchmark, question: Question, worst: float) -> float:
+    """The worst value that a search may see of a metric.
+
+    Args:
+        benchmark: A table.
+        question: A resolved question.
+        worst: The worst by the mean over seeds.
+    """
+    columns = [benchmark.column(*question, seed) for seed in benchmark.seeds(question)]
+    values = np.concatenate([np.array([worst]), *columns])
+    return benchmark.metric(question.metric).worst(values[np.isfinite(values)])
+
+
+def as_reported(trials: Sequence[Trial], names: Sequence[str], values: Values, scores: Scores) -> Iterator[Trial]:
+    """Trials with what the mean over seeds says in place of what was seen.
+
+    Args:
+        trials: As they were seen.
+        names: Of the objective's questions.
+        values: By the mean, shape ``(n, questions)``.
+        scores: By the mean, of the same cells.
+
+    Yields:
+        Each trial, feasible where it was seen to be and is so by the mean.
+    """
+    for i, trial in enumerate(trials):
+        yield replace(
+            trial,
+            score=float(scores.score[i]),
+            loss=float(scores.loss[i]),
+            penalty=float(scores.penalty[i]),
+            feasible=trial.feasible and bool(scores.feasible[i]),
+            values=dict(zip(names, values[i].tolist(), strict=True)),
+            scores=tuple(scores.vector[i].tolist()) if trial.scores else (),
+        )

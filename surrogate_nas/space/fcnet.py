@@ -1,0 +1,72 @@
+"""The FCNet space: networks of two hidden layers and how they are trained, 62,208 configurations.
+
+Klein & Hutter, "Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization", arXiv:1905.04970, 2019.
+Architecture (units, activation and dropout of each layer) and training (initial learning rate, its schedule, batch
+size) are one product, listed in the order of the benchmark's keys: positions by name, the last varies fastest.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
+from surrogate_nas.space.base import Analytic, Choices, Column, millions
+from surrogate_nas.space.product import EnumerableChoiceSpace
+
+_ACTIVATIONS = ("relu", "tanh")
+_DROPOUTS = ("0.0", "0.3", "0.6")
+_UNITS = ("16", "32", "64", "128", "256", "512")
+
+
+def _widths(choices: Choices) -> tuple[Column, Column]:
+    units = np.array(_UNITS, dtype=np.float64)
+    return units[choices[:, -2]], units[choices[:, -1]]
+
+
+def _parameters(choices: Choices, network: Network) -> Column:
+    first, second = _widths(choices)
+    hidden = (network.input_channels + 1) * first + (first + 1) * second
+    return np.asarray(hidden + (second + 1) * network.classes)
+
+
+def _multiply_accumulates(choices: Choices, network: Network) -> Column:
+    first, second = _widths(choices)
+    return np.asarray(network.input_channels * first + first * second + second * network.classes)
+
+
+class FCNet(EnumerableChoiceSpace):
+    """The space; use the shared instance `fcnet`.
+
+    `Network.input_channels` are the features of the data, and `Network.classes` the predicted numbers.
+
+    Example:
+        >>> str(FCNet()[0])[:60]
+        'fcnet(activation_fn_1=relu, activation_fn_2=relu, batch_size'
+    """
+
+    name = "fcnet"
+    positions = (
+        "activation_fn_1", "activation_fn_2", "batch_size", "dropout_1", "dropout_2", "init_lr", "lr_schedule",
+        "n_units_1", "n_units_2",
+    )  # fmt: skip
+    options = (
+        _ACTIVATIONS, _ACTIVATIONS, ("8", "16", "32", "64"), _DROPOUTS, _DROPOUTS,
+        ("0.0005", "0.001", "0.005", "0.01", "0.05", "0.1"), ("cosine", "const"), _UNITS, _UNITS,
+    )  # fmt: skip
+    analytic: ClassVar[Analytic] = {
+        "params": (Metric("params", "parameters", "search", "cost", description="trainable"), _parameters),
+        "macs": (
+            Metric("macs", "M", "search", "cost", description="multiply-accumulates of the three linear layers"),
+            millions(_multiply_accumulates),
+        ),
+    }
+
+
+@lru_cache(maxsize=1)
+def fcnet() -> FCNet:
+    """The space, one shared instance a process."""
+    return FCNet()

@@ -1,0 +1,74 @@
+"""The MLP space of HPOBench's tables: depth and width of a network and how it is trained, 30,000 configurations.
+
+Eggensperger et al., "HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems for HPO", NeurIPS 2021
+Datasets and Benchmarks. Every hidden layer has the same width. The numbers print as the table writes them (evenly
+spaced in the logarithm, rounded); cells are listed in the order of its keys: positions by name, the last fastest.
+Parameters are no formula here: how many features a network reads depends on how the data's categories were encoded,
+which the table does not say.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
+from surrogate_nas.space.base import Analytic, Choices, Column
+from surrogate_nas.space.product import EnumerableChoiceSpace
+
+_DEPTHS = ("1", "2", "3")
+_WIDTHS = ("16", "25", "40", "64", "101", "161", "256", "406", "645", "1024")
+_DEPTH, _WIDTH = 2, 4
+"""Their positions."""
+
+
+def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.array(_DEPTHS, dtype=np.float64)[choices[:, _DEPTH]]
+
+
+def _width(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.array(_WIDTHS, dtype=np.float64)[choices[:, _WIDTH]]
+
+
+def _units(choices: Choices, network: Network) -> Column:
+    return _depth(choices, network) * _width(choices, network)
+
+
+class MLP(EnumerableChoiceSpace):
+    """The space; use the shared instance `hpobench`.
+
+    Example:
+        >>> str(MLP()[0])
+        'mlp(alpha=1e-8, batch_size=4, depth=1, learning_rate_init=1e-5, width=16)'
+    """
+
+    name = "hpobench"
+    cell_name = "mlp"
+    positions = ("alpha", "batch_size", "depth", "learning_rate_init", "width")
+    options = (
+        (
+            "1e-8", "7.742637e-8", "5.994842e-7", "4.641589e-6", "3.5938137e-5", "2.7825593e-4", "2.1544348e-3",
+            "1.6681006e-2", "1.2915497e-1", "1",
+        ),
+        ("4", "6", "10", "16", "25", "40", "64", "101", "161", "256"),
+        _DEPTHS,
+        (
+            "1e-5", "3.5938137e-5", "1.2915497e-4", "4.641589e-4", "1.6681006e-3", "5.9948424e-3", "2.1544347e-2",
+            "7.742637e-2", "2.7825594e-1", "1",
+        ),
+        _WIDTHS,
+    )  # fmt: skip
+    analytic: ClassVar[Analytic] = {
+        "depth": (Metric("depth", "", "search", "structure", description="hidden layers"), _depth),
+        "width": (Metric("width", "", "search", "structure", description="units of every hidden layer"), _width),
+        "units": (Metric("units", "", "search", "structure", description="of all hidden layers together"), _units),
+    }
+
+
+@lru_cache(maxsize=1)
+def hpobench() -> MLP:
+    """The space, one shared instance a process."""
+    return MLP()

@@ -1,0 +1,128 @@
+"""The shapes of NAS-Bench-Graph's architectures: each of four nodes reads one node before it, or the input.
+
+A link list gives for every node what it reads, 0 the input and 1 to 4 the nodes. What no node reads goes to the
+output. Up to the numbering of nodes there are nine such trees.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from typing import TypeAlias
+
+Links: TypeAlias = tuple[int, ...]
+"""For each node, from 1 on, the node that it reads; 0 is the input."""
+Order: TypeAlias = tuple[int, ...]
+"""For each place of a shape the node, from 0 on, that takes it."""
+
+NODES = 4
+LINKS: tuple[Links, ...] = (
+    (0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 1), (0, 0, 1, 2), (0, 0, 1, 3),
+    (0, 1, 1, 1), (0, 1, 1, 2), (0, 1, 2, 2), (0, 1, 2, 3),
+)  # fmt: skip
+"""The nine shapes, in the benchmark's own order and numbering."""
+
+
+def renumbered(links: Links, order: Order) -> Links:
+    """The link list after nodes have changed their numbers.
+
+    Args:
+        links: A link list.
+        order: For each new place the node that takes it.
+    """
+    new = {0: 0} | {node + 1: place for place, node in enumerate(order, 1)}
+    return tuple(new[links[node]] for node in order)
+
+
+@lru_cache(maxsize=1)
+def _shapes() -> dict[Links, tuple[int, Order]]:
+    """For every link list whose nodes read only nodes before them: its shape, and the node for each place of that."""
+    found: dict[Links, tuple[int, Order]] = {}
+    for shape, links in enumerate(LINKS):
+        for order in itertools.permutations(range(NODES)):
+            other = renumbered(links, order)
+            if all(source < node for node, source in enumerate(other, 1)):
+                found.setdefault(other, (shape, tuple(order.index(place) for place in range(NODES))))
+    return found
+
+
+def shape_of(links: Links) -> tuple[int, Order] | None:
+    """The number of a link list's shape, and the node that takes each of its places.
+
+    Args:
+        links: Each node reads the input or another node, in any order of numbers.
+
+    Returns:
+        None where the list is no tree over four nodes.
+    """
+    return _shaped(links) if len(links) == len(_from_input(links)) == NODES else None
+
+
+def _from_input(links: Links) -> list[int]:
+    """The nodes that the input reaches, from 0 on, each after the one that it reads."""
+    order: list[int] = []
+    while more := [n for n, s in enumerate(links) if n not in order and (s == 0 or s - 1 in order)]:
+        order += more
+    return order
+
+
+def _shaped(tree: Links) -> tuple[int, Order]:
+    order = _from_input(tree)
+    shape, places = _shapes()[renumbered(tree, tuple(order))]
+    return shape, tuple(order[place] for place in places)
+
+
+def symmetries(shape: int) -> list[Order]:
+    """The orders of a shape's nodes that leave its link list as it is.
+
+    Args:
+        shape: The shape's number.
+    """
+    return [o for o in itertools.permutations(range(NODES)) if renumbered(LINKS[shape], o) == LINKS[shape]]
+
+
+def moves(shape: int) -> list[tuple[int, Order]]:
+    """Every tree that one node's reading from elsewhere makes of a shape, with the node for each place of it.
+
+    Args:
+        shape: The shape's number.
+    """
+    links = LINKS[shape]
+    others = [
+        (*links[:node], source, *links[node + 1 :])
+        for node in range(NODES)
+        for source in range(NODES + 1)
+        if source != links[node]
+    ]
+    return [found for other in others if (found := shape_of(other)) is not None]
+
+
+def without_idle_skips(shape: int, skips: tuple[bool, ...]) -> tuple[int, Order]:
+    """The benchmark's canonical place of skips that may stand anywhere: first, one after another.
+
+    A skip passes on what it reads, so where it stands in a chain makes no difference: one that another node reads, or
+    that alone reads its node, moves to the front. So does one that brings the input straight to the output, which the
+    benchmark does not connect. A skip beside other readers of its node stays: it brings that node to the output.
+
+    Args:
+        shape: The shape's number.
+        skips: Which nodes are skips.
+
+    Returns:
+        The shape that this makes, and the node for each place of it.
+    """
+    reads = {node: source for node, source in enumerate(LINKS[shape], 1)}
+    front: list[int] = []
+    while (idle := next((n for n in reads if skips[n - 1] and _is_idle(n, reads)), None)) is not None:
+        source = reads.pop(idle)
+        reads = {node: source if read == idle else read for node, read in reads.items()}
+        front.append(idle)
+    after = front[-1] if front else 0
+    reads = {node: read or after for node, read in reads.items()} | dict(zip(front, [0, *front], strict=False))
+    return _shaped(tuple(reads[node] for node in range(1, NODES + 1)))
+
+
+def _is_idle(skip: int, reads: dict[int, int]) -> bool:
+    is_read = skip in reads.values()
+    alone = list(reads.values()).count(reads[skip]) == 1
+    return is_read or alone or reads[skip] == 0

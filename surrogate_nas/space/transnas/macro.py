@@ -1,0 +1,120 @@
+"""TransNAS-Bench-101's macro space: four to six modules of ResNet blocks, which double or halve where; 3,256 cells.
+
+Duan et al., CVPR 2021. A cell prints as ``64-1234-basic``: base width, one digit a module, and the block. A module of
+digit 2 or 4 doubles the channels, one of 3 or 4 halves the resolution; one to three double and one to four halve. The
+space lists its cells in the order of the published results: by the number of modules, of doublings, of halvings, then
+by the places of the doublings and those of the halvings.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.space.base import Analytic, Cell
+from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.transnas.sizes import MACRO_SIZES, MOST_MODULES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LENGTHS, DOUBLINGS, HALVINGS = (4, 5, 6), (1, 2, 3), (1, 2, 3, 4)
+"""How many modules there may be, and how many of them double the channels and halve the resolution."""
+_FORMAT = re.compile("64-([1-4]{4,6})-basic")
+
+
+class TransNASMacro(EnumerableChoiceSpace):
+    """The macro space; use the shared instance `surrogate_nas.space.transnas.transnas_macro()`.
+
+    Choices are a cell's digits, with 0 for modules 5 and 6 where these are not there. Neighbours differ in one digit,
+    so a cell also has a last module more or less.
+
+    Example:
+        >>> space = TransNASMacro()
+        >>> str(space[0]), str(space[3255])
+        ('64-4111-basic', '64-113444-basic')
+    """
+
+    name = "transnas-macro"
+    positions = tuple(f"module{i}" for i in range(1, 1 + MOST_MODULES))
+    options = (tuple("01234"),) * MOST_MODULES
+    analytic: ClassVar[Analytic] = MACRO_SIZES
+    drawing_size = (4.0, 1.6)
+
+    def _order(self) -> Iterable[tuple[int, ...]]:
+        for length, doublings, halvings in itertools.product(LENGTHS, DOUBLINGS, HALVINGS):
+            doubled = itertools.combinations(range(length), doublings)
+            halved = tuple(itertools.combinations(range(length), halvings))
+            for double, halve in itertools.product(doubled, halved):
+                digits = (1 + (i in double) + 2 * (i in halve) for i in range(length))
+                yield (*digits, *(0,) * (MOST_MODULES - length))
+
+    def allows(self, choices: tuple[int, ...]) -> bool:
+        """Whether there are four to six modules without a gap, and as many double and halve as may.
+
+        Args:
+            choices: The digit of every module.
+        """
+        length = choices.index(0) if 0 in choices else MOST_MODULES
+        doublings = sum(digit in (2, 4) for digit in choices)
+        halvings = sum(digit in (3, 4) for digit in choices)
+        return length in LENGTHS and not any(choices[length:]) and doublings in DOUBLINGS and halvings in HALVINGS
+
+    def write(self, choices: tuple[int, ...]) -> str:
+        """The benchmark's string of a combination.
+
+        Args:
+            choices: The digit of every module.
+        """
+        return f"64-{''.join(str(digit) for digit in choices if digit)}-basic"
+
+    def parse(self, text: str) -> Cell:
+        """Read the benchmark's string, such as ``64-1234-basic``.
+
+        Args:
+            text: The string; surrounding white space is ignored.
+
+        Raises:
+            UserError: The string has another shape, or too few or too many modules double or halve.
+        """
+        if not isinstance(text, str):
+            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
+        match = _FORMAT.fullmatch(text.strip())
+        if match is None:
+            raise UserError(
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads 64-1234-basic, with four to six "
+                "digits from 1 to 4."
+            )
+        choices = tuple(map(int, match[1].ljust(MOST_MODULES, "0")))
+        if not self.allows(choices):
+            raise UserError(
+                f"{text.strip()} is no cell of the space {self.name}: one to three modules double the channels (2, 4), "
+                "and one to four halve the resolution (3, 4)."
+            )
+        return self.at(choices)
+
+    @cached_property
+    def reference(self) -> Cell:
+        """A cell that holds every kind of module."""
+        return self.parse("64-1234-basic")
+
+    def draw(self, figure: Figure, cell: Cell) -> None:
+        """Draw a cell as a row of modules, the taller the larger the image, the wider the more channels.
+
+        Args:
+            figure: An empty figure of `drawing_size`.
+            cell: A cell of the space.
+        """
+        from surrogate_nas.space.transnas.drawing import draw_skeleton
+
+        draw_skeleton(figure, cell)
+
+
+@lru_cache(maxsize=1)
+def transnas_macro() -> TransNASMacro:
+    """The macro space, one shared instance a process."""
+    return TransNASMacro()

@@ -1,0 +1,156 @@
+"""Sizes of both spaces' backbones, from the definition that the benchmark's authors published (``net_macro.py``).
+
+A stem of two 3×3 convolutions of stride 2 (3 → 32 → 64 channels), then modules of two blocks each, the first of which
+doubles the channels or halves the resolution where the module's digit says so. The macro space's block is ResNet's
+basic one, with a 1×1 convolution beside it where width or resolution change. The micro space has the modules 41414 and
+its cell as the block; where that changes width and resolution, the edges from the input do it, and a skip among them
+becomes two 1×1 convolutions of half the width each. Every convolution is without bias and with batch normalisation.
+Dead operations are built, so they count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
+from surrogate_nas.space.base import Analytic, Choices, Column, millions
+from surrogate_nas.space.transnas.graph import EDGES
+
+MOST_MODULES = 6
+MICRO_MODULES = (4, 1, 4, 1, 4)
+_WIDTH, _BLOCKS = 64, 2
+
+
+class Backbone(NamedTuple):
+    """What a cell's network is before the task's head.
+
+    Attributes:
+        parameters: All trainable ones, shape ``(n,)``.
+        macs: Multiply-accumulates of the convolutions on one image, shape ``(n,)``; normalisation, ReLU and sums are
+            not counted.
+        channels: Of the output, shape ``(n,)``.
+        side: Height and width of the output, shape ``(n,)``.
+    """
+
+    parameters: Column
+    macs: Column
+    channels: Column
+    side: Column
+
+
+class _Total:
+    """Counts convolutions with their normalisation, for ``n`` networks at once."""
+
+    def __init__(self, n: int, image_size: int, input_channels: int) -> None:
+        self.parameters, self.macs = np.zeros(n), np.zeros(n)
+        self.channels, self.side = np.full(n, float(input_channels)), np.full(n, float(image_size))
+        for width in (_WIDTH // 2, _WIDTH):
+            self.go(np.full(n, float(width)), np.full(n, 2.0))
+
+    def go(self, channels: Column, stride: Column) -> None:
+        """Move on through a 3×3 convolution of a stride."""
+        self.side = np.ceil(self.side / stride)
+        self.add(9 * self.channels, channels)
+        self.channels = channels
+
+    def add(self, weights: Column, channels: Column, built: Column | bool = True) -> None:
+        """A convolution of so many weights an output channel, at the present resolution, where it is built."""
+        self.parameters += (weights + 2) * channels * built
+        self.macs += weights * channels * self.side**2 * built
+
+    @property
+    def backbone(self) -> Backbone:
+        return Backbone(self.parameters, self.macs, self.channels, self.side)
+
+
+def _changes(digits: Choices) -> tuple[Column, Column]:
+    """By how much modules multiply the channels and divide the resolution."""
+    return np.where(np.isin(digits, (2, 4)), 2.0, 1.0), np.where(np.isin(digits, (3, 4)), 2.0, 1.0)
+
+
+def macro_backbone(choices: Choices, network: Network) -> Backbone:
+    """The backbones of macro cells.
+
+    Args:
+        choices: Shape ``(n, 6)``, the digits of the modules.
+        network: The size and channels of the image; the rest follows from the cell.
+    """
+    total = _Total(len(choices), network.image_size, network.input_channels)
+    for digits in choices.T:
+        wider, stride = _changes(digits)
+        there = digits > 0
+        for block in range(_BLOCKS):
+            inputs = total.channels
+            outputs = inputs if block else inputs * wider
+            total.side = total.side if block else np.ceil(total.side / stride)
+            total.add(9 * inputs, outputs, there)
+            total.add(9 * outputs, outputs, there)
+            total.add(inputs, outputs, there & (digits > 1) & (block == 0))
+            total.channels = outputs
+    return total.backbone
+
+
+def micro_backbone(choices: Choices, network: Network) -> Backbone:
+    """The backbones of micro cells.
+
+    Args:
+        choices: Shape ``(n, 6)``, the operation of every edge.
+        network: The size and channels of the image; the rest follows from the cell.
+    """
+    total = _Total(len(choices), network.image_size, network.input_channels)
+    for digit in MICRO_MODULES:
+        wider, stride = _changes(np.full(len(choices), digit, dtype=np.int8))
+        for block in range(_BLOCKS):
+            changes = digit > 1 and block == 0
+            inputs = total.channels
+            outputs = inputs * wider if changes else inputs
+            total.side = np.ceil(total.side / stride) if changes else total.side
+            for (source, _), operations in zip(EDGES, choices.T, strict=True):
+                taps = np.array([0, 1 if changes and source == 0 else 0, 1, 9])[operations]
+                total.add(taps * (outputs if source else inputs), outputs, taps > 0)
+            total.channels = outputs
+    return total.backbone
+
+
+def _sizes(backbone: Callable[[Choices, Network], Backbone]) -> Analytic:
+    """Parameters and MACs of a space's backbones."""
+    computed = "of the backbone without the task's head, computed from the published definition"
+
+    def parameters(choices: Choices, network: Network) -> Column:
+        return backbone(choices, network).parameters
+
+    def macs(choices: Choices, network: Network) -> Column:
+        return backbone(choices, network).macs
+
+    return {
+        "params": (
+            Metric("params", "parameters", "search", "cost", description=f"trainable, {computed}"),
+            parameters,
+        ),
+        "macs": (
+            Metric("macs", "M", "search", "cost", description=f"multiply-accumulates of convolutions, {computed}"),
+            millions(macs),
+        ),
+    }
+
+
+def _count(metric: Metric, *digits: int) -> tuple[Metric, Callable[[Choices, Network], Column]]:
+    """A metric of a macro cell: how many of its modules have one of these digits."""
+    return metric, lambda choices, network: np.isin(choices, digits).sum(axis=1).astype(np.float64)  # noqa: ARG005
+
+
+MICRO_SIZES: Analytic = _sizes(micro_backbone)
+"""The sizes of micro cells, with functions from choices and network to shape ``(n,)``."""
+MACRO_SIZES: Analytic = {
+    **_sizes(macro_backbone),
+    "modules": _count(Metric("modules", "", "search", "structure", description="of two blocks each"), 1, 2, 3, 4),
+    "doublings": _count(Metric("doublings", "", "search", "structure", description="of the channels"), 2, 4),
+    "halvings": _count(
+        Metric("halvings", "", "search", "structure", description="of the resolution, after the stem"), 3, 4
+    ),
+}
+"""The sizes and structure of macro cells, with functions from choices and network to shape ``(n,)``."""
