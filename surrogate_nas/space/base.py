@@ -88,12 +88,14 @@ class Space(ABC):
         size: How many cells there are; infinite where that is not known.
         encodings: How a model may see cells, by name; every column follows from the cell alone.
         analytic: Metrics that need no measurement: sizes, structure.
+        named: Published cells, as their authors print them, by the names that `parse` reads too.
     """
 
     name: str
     size: float = math.inf
     encodings: ClassVar[Mapping[str, Encoding]] = {}
     analytic: ClassVar[Analytic] = {}
+    named: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Cell:
@@ -279,7 +281,7 @@ class Space(ABC):
         return hash(self.definition)
 
     def __repr__(self) -> str:
-        size = f"{self.size:,.0f}" if math.isfinite(self.size) else "uncounted"
+        size = f"{int(self.size):,}" if math.isfinite(self.size) else "uncounted"
         return f"<{type(self).__name__} {self.name!r}: {size} cells>"
 
     def __getstate__(self) -> dict[str, Any]:

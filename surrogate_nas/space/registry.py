@@ -28,6 +28,8 @@ ENTRY_POINT_GROUP = "surrogate_nas.spaces"
 SPACES: dict[str, str] = {
     "nb201": "surrogate_nas.space.nb201:nb201",
     "macro": "surrogate_nas.space.macro:macro",
+    "darts": "surrogate_nas.space.darts:darts",
+    "nasnet": "surrogate_nas.space.darts:nasnet",
     "transnas-micro": "surrogate_nas.space.transnas:transnas_micro",
     "transnas-macro": "surrogate_nas.space.transnas:transnas_macro",
     "nbgraph": "surrogate_nas.space.nbgraph:nbgraph",
@@ -156,7 +158,8 @@ def cell_named(text: str) -> tuple[Space, Cell]:
         try:
             return space, space.parse(text)
         except UserError as error:
-            refusals.append((_likeness(text.strip(), space.reference.text), error))
+            examples = (space.reference.text, *space.named)
+            refusals.append((max(_likeness(text.strip(), example) for example in examples), error))
     raise max(refusals, key=lambda refusal: refusal[0])[1]
 
 
