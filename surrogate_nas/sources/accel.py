@@ -33,7 +33,7 @@ from surrogate_nas.sources import fetching
 from surrogate_nas.sources.pickles import SMALL
 from surrogate_nas.sources.verify import Verified
 from surrogate_nas.space import Cell, Sampled, choices_of
-from surrogate_nas.space.base import Choices
+from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.mnasnet import mnasnet
 from surrogate_nas.space.mnasnet.sizes import STAGES, parameters
 from surrogate_nas.table import Table, TableFile

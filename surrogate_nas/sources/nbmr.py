@@ -23,7 +23,7 @@ from surrogate_nas.sources import fetching
 from surrogate_nas.sources.pickles import read_pickle
 from surrogate_nas.sources.verify import Verified
 from surrogate_nas.space import Sampled, choices_of
-from surrogate_nas.space.base import Choices
+from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.nbmr import nbmr
 from surrogate_nas.space.nbmr.sizes import parameters, recorded_flops
 from surrogate_nas.table import ColumnKey, Table, TableFile

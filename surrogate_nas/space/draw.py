@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space.base import Cell, Enumerable, Space
+from surrogate_nas.space.base import Space
+from surrogate_nas.space.cell import Cell
+from surrogate_nas.space.enumerable import Enumerable
 
 _MOST_TRIES = 100
 """Draws a cell, before a space that cannot be listed is taken to have no more."""

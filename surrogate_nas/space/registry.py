@@ -20,7 +20,9 @@ from typing import Any
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.files import home, replacing
 from surrogate_nas.plugin import import_file
-from surrogate_nas.space.base import Cell, Space, listed
+from surrogate_nas.space.base import Space
+from surrogate_nas.space.cell import Cell
+from surrogate_nas.space.enumerable import listed
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 from surrogate_nas.space.sampled import Sampled, held_of
 

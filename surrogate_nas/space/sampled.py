@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Graph, Network
-from surrogate_nas.space.base import Analytic, Cell, Choices, Encoding
+from surrogate_nas.space.base import Analytic, Encoding
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.base import Choices, Encoding
+from surrogate_nas.space.base import Encoding
+from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.darts.genotype import INPUTS
 from surrogate_nas.space.darts.wiring import Wiring
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Cell, Choices
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.darts.genotype import CELLS, INPUTS, SHAPE, Genotype, nodes_of, read
 from surrogate_nas.space.darts.wiring import Half, relabelled
 from surrogate_nas.space.product import ChoiceSpace

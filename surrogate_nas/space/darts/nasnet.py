@@ -16,7 +16,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.space.base import Analytic, Cell, Choices, Encoding
+from surrogate_nas.space.base import Analytic, Encoding
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.darts import encodings, sizes
 from surrogate_nas.space.darts.family import GenotypeSpace
 from surrogate_nas.space.darts.genotype import CELLS, INPUTS
@@ -60,6 +61,7 @@ class NASNet(GenotypeSpace):
     """
 
     name = "nasnet"
+    citation = "Zoph et al., Learning Transferable Architectures for Scalable Image Recognition, CVPR 2018"
     positions = tuple(_OPTIONS)
     options = tuple(_OPTIONS.values())
     nodes = NODES

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Choices, Column, millions
+from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.darts.encodings import Wire, depth, operation_counts
 from surrogate_nas.space.darts.wiring import Wiring
 

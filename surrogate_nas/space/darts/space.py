@@ -16,7 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space.base import Analytic, Cell, Choices, Encoding
+from surrogate_nas.space.base import Analytic, Encoding
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.darts import encodings, sizes
 from surrogate_nas.space.darts.family import GenotypeSpace
 from surrogate_nas.space.darts.genotype import CELLS, INPUTS
@@ -69,6 +70,7 @@ class Darts(GenotypeSpace):
     """
 
     name = "darts"
+    citation = "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019"
     positions = tuple(_OPTIONS)
     options = tuple(_OPTIONS.values())
     nodes = NODES

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Choices, Column, millions
+from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.cell import Choices
 
 EXPANSIONS, KERNELS, EXCITED = ("1", "4", "6"), ("3", "5"), ("no", "yes")
 DECISIONS = 4

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from surrogate_nas.network import Network
 from surrogate_nas.network.cells import CellModule, Reduction
 from surrogate_nas.network.layers import ConvolutionBN, answers, initialise
-from surrogate_nas.space.base import Cell
+from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.nats_size.sizes import CELL, REDUCTIONS
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Graph, Network
 from surrogate_nas.network.graph import CONV3, SKIP
-from surrogate_nas.space.base import Analytic, Choices, Column, millions
+from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.cell import Choices
 
 CHANNELS = tuple(str(8 * eighths) for eighths in range(1, 9))
 CELL = Graph(((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)), (CONV3, CONV3, CONV3, SKIP, CONV3, CONV3))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Cell, Choices, Encoding
+from surrogate_nas.space.base import Analytic, Encoding
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.nats_size.sizes import ANALYTIC, CHANNELS, STAGE_OF_LAYER
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
@@ -38,6 +39,7 @@ class NatsSize(EnumerableChoiceSpace):
     """
 
     name = "nats-size"
+    citation = "Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size, TPAMI 2021"
     positions = tuple(f"channels{layer + 1}" for layer in range(len(STAGE_OF_LAYER)))
     options = (CHANNELS,) * len(STAGE_OF_LAYER)
     further_encodings: ClassVar[Mapping[str, Encoding]] = {"widths": _widths}

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Choices, Column, millions
+from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.cell import Choices
 
 BRANCHES = (1, 2, 3, 4)
 """How many branches each stage has."""

@@ -14,7 +14,8 @@ from functools import cached_property, lru_cache
 from typing import ClassVar
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space.base import Analytic, Cell, Encoding
+from surrogate_nas.space.base import Analytic, Encoding
+from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.nbmr.sizes import ANALYTIC, BLOCKS, BRANCHES, CHANNELS, STAGES, numbers_in_steps
 from surrogate_nas.space.product import ChoiceSpace
 
