@@ -386,14 +386,19 @@ def test_a_truncated_pth_is_named(tmp_path: Path, keep: float) -> None:
 
 
 @pytest.mark.parametrize("shown_by", ["name", "meta", "record"])
-def test_the_size_space_is_refused(tmp_path: Path, shown_by: str) -> None:
+def test_a_folder_of_both_spaces_is_refused(tmp_path: Path, shown_by: str) -> None:
     folder = tmp_path / ("NATS-sss-v1_0-50262-simple" if shown_by == "name" else "unpacked")
     size = {"arch_index": 0, "arch_str": "64:64:64:64:64", "all_results": {}, "dataset_seed": {}}
-    save(folder, 0, {"01": size, "12": size, "90": size} if shown_by == "record" else record())
+    save(folder, 0, record())
+    if shown_by == "record":
+        save(folder, 1, {"01": size, "12": size, "90": size})
     if shown_by == "meta":
         meta = {"meta_archs": ["64:64:64:64:64"], "evaluated_indexes": set()}
         (folder / "meta.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(meta, protocol=4)))
-    with pytest.raises(UserError, match="size space"):
+    says = (
+        "000001.*is of NATS-Bench's size space" if shown_by == "record" else "first record that it is of the topology"
+    )
+    with pytest.raises(UserError, match=says):
         nats.read(folder, None)
 
 

@@ -18,6 +18,7 @@ from surrogate_nas.experiment.store import Run
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.report import write_report
+from surrogate_nas.report.conventions import citations
 from surrogate_nas.report.curves import curve_over_cells, curve_over_cost
 from surrogate_nas.report.figures import Figures
 from surrogate_nas.report.findings import best_cells
@@ -407,3 +408,10 @@ def test_the_conventions_say_what_strategies_were_given_and_how_they_were_run(tm
     assert "that it reads it: params, latency@cpu" in text and "3 cells are evaluated side by side" in text
     hidden = compare("fashion", ["random"], "valid_loss + 0.1*params", runs=1, budget=15, hidden=True)
     assert "for free (params) was withheld from all strategies" in report(hidden, tmp_path).text
+
+
+def test_everything_that_was_used_is_cited_once(small: Comparison) -> None:
+    cited = citations(small)
+    assert len(cited) == len(set(cited)) and all(cited)
+    assert any("NAS-Bench-201" in paper for paper in cited), "the space"
+    assert any("Real et al." in paper for paper in cited), "evolution"

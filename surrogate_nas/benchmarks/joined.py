@@ -78,9 +78,11 @@ class JoinedBenchmark(Benchmark):
 
     def _own(self, extra: Benchmark, file: Path) -> list[Metric]:
         """The metrics that a file adds; it is noted as their owner."""
-        if extra.space.name != self.space.name:
+        if extra.space.definition != self.space.definition:
+            others = ", whose cells are others" if extra.space.name == self.space.name else ""
             raise UserError(
-                f"{file} is of the space {extra.space.name}, {self.name} of {self.space.name}; only one space joins."
+                f"{file} is of the space {extra.space.name}, {self.name} of {self.space.name}{others}; only one space "
+                "joins."
             )
         unmeasured = self.space.analytic
         own = [metric for metric in extra.metrics if metric.name not in unmeasured or metric.source != "analytic"]

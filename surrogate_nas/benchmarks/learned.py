@@ -1,7 +1,8 @@
 """A benchmark that predicts: fitted surrogates, one a metric, answer for every cell of their space.
 
-Every prediction is made once, for the whole space. A surrogate stands in for a truth and is never the last word: where
-the benchmark that it learned from is here, a found cell is read again there (`LearnedBenchmark.final`).
+Every prediction is made once, for the whole space where its cells can be listed. A surrogate stands in for a truth and
+is never the last word: where the benchmark that it learned from is here, a found cell is read again there
+(`LearnedBenchmark.final`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Valu
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Metric
-from surrogate_nas.space import Cell, Enumerable, listed, space_named
+from surrogate_nas.space import Cell, Enumerable, choices_of, listed, space_named
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.storage import Fitted
 from surrogate_nas.surrogates.storage import load as load_model
@@ -107,9 +108,6 @@ class LearnedBenchmark(Benchmark):
         18.4
     """
 
-    has_columns = True
-    space: Enumerable
-
     def __init__(self, paths: Sequence[Path], *, noise: int | None = None) -> None:
         """Open the files; cells are predicted when a metric is first asked for.
 
@@ -126,7 +124,8 @@ class LearnedBenchmark(Benchmark):
             self._add(path, load_model(path))
         cards = [fitted.card for fitted in self._models.values()]
         self.name = PREFIX + ",".join(map(str, paths)) + ("" if noise is None else f"{_SEED_MARK}{noise}")
-        self.space, self.network = listed(space_named(cards[0].space)), cards[0].network
+        self.space, self.network = space_named(cards[0].space), cards[0].network
+        self.has_columns = isinstance(self.space, Enumerable)
         self.default_seed: Seed = "mean" if noise is None else noise
         learned_from = " and ".join(dict.fromkeys(card.benchmark for card in cards))
         self.title = f"{', '.join(map(str, self._models))} predicted from cells of {learned_from}"
@@ -142,14 +141,14 @@ class LearnedBenchmark(Benchmark):
         for question, fitted in self._models.items():
             before = by_name[question.metric].epochs if question.metric in by_name else ()
             epochs = () if question.epochs is None else tuple(sorted({*before, question.epochs}))
-            by_name[question.metric] = replace(
-                fitted.card.metric, epochs=epochs, source=self.source, n_cells=len(self.space)
-            )
+            n_cells = len(self.space) if isinstance(self.space, Enumerable) else -1
+            by_name[question.metric] = replace(fitted.card.metric, epochs=epochs, source=self.source, n_cells=n_cells)
         self.metrics = (*by_name.values(), *(m for m, _ in self.space.analytic.values() if m.name not in by_name))
         self._by_name = {metric.name: metric for metric in self.metrics}
         self.objective = next((m.name for m in self.metrics if m.is_loss), "")
         self._predicted: dict[Question, Prediction] = {}
         self._columns: dict[tuple[Question, Seed], Values] = {}
+        self._asked: dict[tuple[Question, Cell], tuple[float, float]] = {}
 
     def _add(self, path: Path, fitted: Fitted) -> None:
         card = fitted.card
@@ -160,7 +159,8 @@ class LearnedBenchmark(Benchmark):
             raise UserError(f"{path} predicts {question}, and so does another file; give one a metric.")
         spaces = {card.space, *(other.card.space for other in self._models.values())}
         if len(spaces) > 1:
-            raise UserError(f"{path} predicts cells of another space than the files before it: {', '.join(spaces)}.")
+            names = ", ".join(sorted(space_named(space).name for space in spaces))
+            raise UserError(f"{path} predicts cells of another space than the files before it: {names}.")
         self._models[question] = fitted
 
     def __reduce__(self) -> tuple[Callable[[str], LearnedBenchmark], tuple[str]]:
@@ -180,13 +180,13 @@ class LearnedBenchmark(Benchmark):
             epochs: The length of the training run; None for the longest.
 
         Raises:
-            UserError: No file predicts it.
+            UserError: No file predicts it, or the cells of the space cannot be listed.
         """
         question = self.question(metric, epochs)
         if question not in self._models:
             raise UserError(f"{metric} follows from the cell alone; no file of {self.name} predicts it.")
         if question not in self._predicted:
-            self._predicted[question] = self._models[question].model.predict(self.space)
+            self._predicted[question] = self._models[question].model.predict(listed(self.space))
         return self._predicted[question]
 
     def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
@@ -198,7 +198,7 @@ class LearnedBenchmark(Benchmark):
             seed: Of the noise, or ``"mean"`` for none; None for `default_seed`.
 
         Raises:
-            UserError: The metric or epochs are not predicted.
+            UserError: The metric or epochs are not predicted, or the cells of the space cannot be listed.
         """
         return self._column(self.question(metric, epochs), self.default_seed if seed is None else seed)
 
@@ -212,12 +212,11 @@ class LearnedBenchmark(Benchmark):
 
     def _answers(self, question: Question, seed: Seed) -> Values:
         if question not in self._models:
-            return self.space.analytic[question.metric][1](self.space.choices, self.network)
+            return self.space.analytic[question.metric][1](listed(self.space).choices, self.network)
         mean, std = self.prediction(*question)
         if seed == "mean":
             return mean
-        stream = int.from_bytes(hashlib.sha256(str(question).encode()).digest()[:4], "big")
-        return mean + std * np.random.default_rng([seed, stream]).standard_normal(len(mean))
+        return mean + std * _noise(seed, str(question)).standard_normal(len(mean))
 
     def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
         """Predict several metrics of several cells.
@@ -227,11 +226,25 @@ class LearnedBenchmark(Benchmark):
             questions: Each one resolved by `question`.
             seed: Of the noise, or ``"mean"`` for none.
         """
-        index = [cell.index for cell in cells]
-        values = np.empty((len(index), len(questions)))
+        values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
-            values[:, j] = self._column(question, seed)[index]
-        return Measurement(values, np.ones(len(index)))
+            if self.has_columns:
+                values[:, j] = self._column(question, seed)[[cell.index for cell in cells]]
+            else:
+                values[:, j] = self._of_cells(cells, question, seed)
+        return Measurement(values, np.ones(len(cells)))
+
+    def _of_cells(self, cells: Sequence[Cell], question: Question, seed: Seed) -> Values:
+        """The answers for some cells of a space that cannot be listed."""
+        if question not in self._models:
+            return self.space.analytic[question.metric][1](choices_of(cells), self.network)
+        new = [cell for cell in dict.fromkeys(cells) if (question, cell) not in self._asked]
+        if new:
+            found = self._models[question].model.predict(new)
+            self._asked.update(((question, c), (float(m), float(s))) for c, m, s in zip(new, *found, strict=True))
+        mean, std = np.array([self._asked[question, cell] for cell in cells]).reshape(-1, 2).T
+        noise = [0.0 if seed == "mean" else _noise(seed, f"{question} {cell}").standard_normal() for cell in cells]
+        return np.asarray(mean + std * noise)
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002
         """Nothing was trained, so there is no number.
@@ -272,6 +285,13 @@ class LearnedBenchmark(Benchmark):
         """
         if self.truth is None:
             return {}
-        place = self.space.index(cell)
-        values = {f"true {q}": float(self.truth.column(*q)[place]) for q in self._models}
+        if self.truth.has_columns:
+            place = listed(self.space).index(cell)
+            values = {f"true {q}": float(self.truth.column(*q)[place]) for q in self._models}
+        else:
+            values = {f"true {q}": float(self.truth.query(cell, q.metric, epochs=q.epochs)) for q in self._models}
         return {name: value if np.isfinite(value) else None for name, value in values.items()} | self.truth.final(cell)
+
+
+def _noise(seed: int, stream: str) -> np.random.Generator:
+    return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(stream.encode()).digest()[:4], "big")])

@@ -75,6 +75,8 @@ class LiveBenchmark(Benchmark):
         self._named, self.device = task, device
         _check(device)
         self.space = space_named(space)
+        if not self.space.is_buildable:
+            raise UserError(f"Cells of the space {space} cannot be built and trained here: it has no network.")
         self.name = PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
         self.title = f"live training: {self.task.title}"
         self.source = f"trained here on {device}: {self.task.source}"

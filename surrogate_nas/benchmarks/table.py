@@ -90,7 +90,8 @@ class TableBenchmark(Benchmark):
         self.metrics = (*self._table.metrics.values(), *(metric for metric, _ in self.space.analytic.values()))
         self._by_name = {metric.name: metric for metric in self.metrics}
         self._columns: dict[ColumnKey, Values] = {}
-        self._costs: dict[tuple[tuple[int, ...], Seed], Values] = {}
+        self._costs: dict[tuple[tuple[int | None, ...], Seed], Values] = {}
+        self._unsaid = ColumnKey("train_seconds", None, "mean") in self._table.keys
         self._counts: dict[Question, Any] = {}
 
     def __reduce__(self) -> tuple[Callable[[Path], TableBenchmark], tuple[Path]]:
@@ -161,8 +162,9 @@ class TableBenchmark(Benchmark):
         if np.isnan(values).any():
             row, column = np.argwhere(np.isnan(values))[0]
             raise self._missing(cells[row], questions[column], seed)
-        runs = tuple(sorted({q.epochs for q in questions if q.epochs is not None}))
-        return Measurement(values, self._cost(runs, seed)[index])
+        told = sorted({q.epochs for q in questions if q.epochs is not None})
+        untold = self._unsaid and any(q.epochs is None and self._by_name[q.metric].is_loss for q in questions)
+        return Measurement(values, self._cost((*told, None) if untold else tuple(told), seed)[index])
 
     def _missing(self, cell: Cell, question: Question, seed: Seed) -> UserError:
         present = int(np.isfinite(self._column(question, seed)).sum())
@@ -171,7 +173,8 @@ class TableBenchmark(Benchmark):
             f"it holds {present} of {len(self.space)} cells there."
         )
 
-    def _cost(self, runs: tuple[int, ...], seed: Seed) -> Values:
+    def _cost(self, runs: tuple[int | None, ...], seed: Seed) -> Values:
+        """What every cell's runs cost; None is a run whose epochs the source does not say."""
         cost = self._costs.get((runs, seed))
         if cost is None:
             if self.cost == "queries":
@@ -200,7 +203,7 @@ class TableBenchmark(Benchmark):
         since_then = sum(self._seconds(part, epochs)[place] for part in self._charged)
         return float(since_then - self._seconds(_TRAINING, since)[place])
 
-    def _seconds(self, name: str, epochs: int) -> Values:
+    def _seconds(self, name: str, epochs: int | None) -> Values:
         return self._column(self.question(name, epochs), "mean")
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:

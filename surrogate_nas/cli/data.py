@@ -152,6 +152,7 @@ def import_(
     \b
     Examples:
       snas data import nats NATS-tss-v1_0-3ffb9-simple
+      snas data import nats NATS-sss-v1_0-50262-simple
       snas data import nb201-pth NAS-Bench-201-v1_1-096897.pth
       snas data import csv mine.csv --name mine
     """
@@ -159,12 +160,11 @@ def import_(
     from surrogate_nas.errors import UserError
     from surrogate_nas.sources import nats, spreadsheet
     from surrogate_nas.sources.nb201 import pth
-    from surrogate_nas.space import listed, register
+    from surrogate_nas.space import register
 
     started = time.perf_counter()
     if kind is Importable.csv:
-        cells = listed(register(space or _DEFAULT_SPACE))
-        tables = [spreadsheet.read(source, name or source.stem, reserved(), cells)]
+        tables = [spreadsheet.read(source, name or source.stem, reserved(), register(space or _DEFAULT_SPACE))]
         _report(kind.value, list(map(_written, tables)), [source], started, json)
         return
     if name is not None or space is not None:

@@ -37,7 +37,9 @@ OptionalBenchmarkArgument = Annotated[
     str | None,
     typer.Argument(help="A benchmark's name; the embedded one if left out.", autocompletion=_benchmarks),
 ]
-CellsArgument = Annotated[list[str], typer.Argument(help="Cells as the field prints them, or their indices.")]
+CellsArgument = Annotated[
+    list[str], typer.Argument(help="Cells as the field prints them, their indices, or published names.")
+]
 StrategyOption = Annotated[
     str,
     typer.Option(help="A strategy's name (snas strategies lists them), or file.py:Class.", autocompletion=_strategies),

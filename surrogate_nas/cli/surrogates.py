@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from surrogate_nas.cli.options import CellsArgument, cells_named
-from surrogate_nas.cli.output import JsonOption, emit, note, show_table
+from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 from surrogate_nas.errors import UserError
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
+    from surrogate_nas.benchmarks.base import Question, Values
     from surrogate_nas.metrics import Metric
+    from surrogate_nas.space import Cell
+    from surrogate_nas.surrogates.evaluation import Split
 
 
 def fit(
     bench: Annotated[str, typer.Argument(help="A benchmark's name, or the .h5 file of a table.")],
     target: Annotated[str, typer.Option(help="The metric to learn.")],
-    train: Annotated[int, typer.Option(help="How many cells to learn from; the others test it.")],
+    train: Annotated[int, typer.Option(help="How many cells to learn from; a table's others test it.")],
     out: Annotated[Path, typer.Option(help="Where the model goes.")],
     epochs: Annotated[int | None, typer.Option(help="The length of the training run; the longest if left out.")] = None,
     model: Annotated[
@@ -32,6 +36,9 @@ def fit(
         str | None,
         typer.Option(help="random, or grouped by functional class: the default where twins share one training."),
     ] = None,
+    test: Annotated[
+        int | None, typer.Option(help="How many cells test it where they are trained for it: a quarter if left out.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the split and the model.")] = 0,
     json: JsonOption = False,
 ) -> None:
@@ -41,11 +48,13 @@ def fit(
     Examples:
       snas fit fashion --target valid_loss --train 300 --out model.bin
       snas fit nb201-cifar10 --target valid_error --epochs 12 --train 500 --model gp --out model.bin
+      snas fit live:digits/darts --target valid_error --train 100 --test 25 --out model.bin
     """
+    import numpy as np
+
     from surrogate_nas.benchmarks import TABLE_SUFFIX, load
-    from surrogate_nas.space import listed
     from surrogate_nas.surrogates import MODELS, make_model
-    from surrogate_nas.surrogates.evaluation import evaluate, split_cells
+    from surrogate_nas.surrogates.evaluation import evaluate
     from surrogate_nas.surrogates.storage import Card, save
     from surrogate_nas.table import CLASS_METRIC
 
@@ -54,12 +63,11 @@ def fit(
     benchmark = load(bench)
     metric = benchmark.metric(target)
     question = benchmark.question(target, epochs)
-    values = benchmark.column(target, epochs)
     split = split or ("grouped" if any(metric.name == CLASS_METRIC for metric in benchmark.metrics) else "random")
     settings = {"known": _known(benchmark, known, target)} if known else {}
-    space = listed(benchmark.space)
-    parts = split_cells(space, values, train, split, seed)  # type: ignore[arg-type]
-    found = evaluate(make_model(model, metric.quantity, seed=seed, **settings), space, values, parts)
+    made = make_model(model, metric.quantity, seed=seed, **settings)
+    cells, values, parts = (_held if benchmark.has_columns else _asked)(benchmark, question, train, test, split, seed)
+    found = evaluate(made, benchmark.space, values, parts, cells)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
     card = Card(
         model=model, benchmark=source, fingerprint=benchmark.fingerprint, space=benchmark.space.definition,
@@ -68,7 +76,8 @@ def fit(
     )  # fmt: skip
     stored = model in MODELS
     if stored:
-        save(found.model, card, parts.train, out)
+        places = np.array([cells[int(i)].index for i in parts.train])
+        save(found.model, card, places[places >= 0], out)
     content = found.to_json() | {
         "benchmark": card.benchmark, "metric": target, "epochs": question.epochs, "unit": metric.unit, "model": model,
         "split": split, "seed": seed, "file": str(out) if stored else None,
@@ -79,6 +88,44 @@ def fit(
         note(f"{model} was tested, not stored: a file must not name code.")
         return
     note(f"Model: {out}. Next: snas predict {out} CELL, or {_comparison(benchmark, metric, out)}")
+
+
+def _held(
+    benchmark: Benchmark, question: Question, train: int, test: int | None, split: str, seed: int
+) -> tuple[Sequence[Cell], Values, Split]:
+    """All cells of a table, their values, and which are learned from."""
+    from surrogate_nas.space import listed
+    from surrogate_nas.surrogates.evaluation import Split, split_cells
+
+    values = benchmark.column(*question)
+    learned, others = split_cells(listed(benchmark.space), values, train, split, seed)  # type: ignore[arg-type]
+    return listed(benchmark.space), values, Split(learned, others[: _number_of_tests(test)])
+
+
+def _asked(
+    benchmark: Benchmark, question: Question, train: int, test: int | None, split: str, seed: int
+) -> tuple[Sequence[Cell], Values, Split]:
+    """Cells drawn from the space of a benchmark without columns, what it says of each, and which are learned from."""
+    import numpy as np
+
+    from surrogate_nas.space import drawn_cells
+    from surrogate_nas.surrogates.evaluation import split_drawn
+
+    number = _number_of_tests(test)
+    cells = drawn_cells(benchmark.space, train + (-(-train // 4) if number is None else number), seed)
+    parts = split_drawn(benchmark.space, cells, train, split)  # type: ignore[arg-type]
+    values = np.empty(len(cells))
+    with progress_bar("cells") as progress:
+        for i, cell in enumerate(cells):
+            values[i] = benchmark.query(cell, question.metric, epochs=question.epochs)
+            progress(i + 1, len(cells))
+    return cells, values, parts
+
+
+def _number_of_tests(test: int | None) -> int | None:
+    if test is not None and test < 0:
+        raise UserError(f"The number of cells to test on (--test) is at least 0, not {test}.")
+    return test
 
 
 def _comparison(benchmark: Benchmark, metric: Metric, file: Path) -> str:

@@ -12,7 +12,10 @@ _CURVES = ("train_loss", "train_error", "valid_loss", "valid_error")
 
 
 def train(
-    cell: Annotated[str, typer.Argument(help="A cell as the field prints it, of any registered space, or its index.")],
+    cell: Annotated[
+        str,
+        typer.Argument(help="A cell of any registered space as the field prints it, its index, or a published name."),
+    ],
     task: Annotated[str, typer.Option(help="A task's name, or file.py:TASK.")] = "digits",
     epochs: Annotated[int | None, typer.Option(help="The length of the run; the task's default if left out.")] = None,
     device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
@@ -24,6 +27,7 @@ def train(
     \b
     Examples:
       snas train 11 --task digits
+      snas train DARTS_V2 --task digits
       snas train "conv_stack(layers=2, channels=8)" --task rotation
     """
     from surrogate_nas.space import cell_named

@@ -20,7 +20,7 @@ from surrogate_nas.hardware.latency import Protocol, synchronise, time_inference
 from surrogate_nas.hardware.measured import Measured, Visit
 from surrogate_nas.hardware.memory import peak_memory_mb
 from surrogate_nas.network import Network
-from surrogate_nas.space import DEFAULT_SPACE, Cell, Space, listed, space_named, space_of
+from surrogate_nas.space import DEFAULT_SPACE, Cell, Space, drawn_cells, listed, space_named, space_of
 from surrogate_nas.training.machine import cores
 
 REFERENCE_EVERY = 10
@@ -39,11 +39,7 @@ def draw_cells(n: int, seed: int = 0, space: Space | None = None) -> list[Cell]:
     Raises:
         UserError: There are not so many, the seed is negative, or the cells of the space cannot be listed.
     """
-    cells = listed(space or space_named(DEFAULT_SPACE))
-    if not isinstance(n, int) or not 1 <= n <= len(cells):
-        raise UserError(f"There can be 1 to {len(cells)} cells, not {n!r:.80}.")
-    _check_seed(seed)
-    return [cells[int(i)] for i in np.random.default_rng(seed).permutation(len(cells))[:n]]
+    return drawn_cells(listed(space or space_named(DEFAULT_SPACE)), n, seed)
 
 
 def _check_seed(seed: int) -> None:

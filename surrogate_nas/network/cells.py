@@ -17,25 +17,33 @@ from surrogate_nas.network.pooling import AveragePool, HalvingPool
 
 
 class CellModule(nn.Module):
-    """One cell: every node the sum of operations on those before it."""
+    """One cell: every node the sum of operations on those before it.
 
-    def __init__(self, graph: Graph, channels: int, network: Network) -> None:
+    Where the input has other channels than the cell, its operations change them, as NATS-Bench's size space has it.
+    """
+
+    def __init__(self, graph: Graph, channels: int, network: Network, inputs: int | None = None) -> None:
         """Build the operation of every edge.
 
         Args:
             graph: The cell.
-            channels: Channels in and out.
+            channels: Channels out.
             network: The macro architecture.
+            inputs: Channels in; as many as out if left out.
         """
         super().__init__()
         self.graph = graph
-        self.edges = nn.ModuleList(_operation(operation, channels, network) for operation in graph.operations)
+        first = channels if inputs is None else inputs
+        self.edges = nn.ModuleList(
+            _operation(operation, channels if source else first, channels, network)
+            for (source, _), operation in zip(graph.edges, graph.operations, strict=True)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the last node.
 
         Args:
-            x: Shape ``(batch, channels, height, width)``.
+            x: Shape ``(batch, inputs, height, width)``.
         """
         nodes = [x]
         for target in range(1, self.graph.nodes):
@@ -47,39 +55,43 @@ class CellModule(nn.Module):
         return nodes[-1]
 
 
-def _operation(operation: int, channels: int, network: Network) -> nn.Module:
+def _operation(operation: int, inputs: int, channels: int, network: Network) -> nn.Module:
     if operation in (CONV1, CONV3):
-        return ConvolutionBN(channels, channels, 3 if operation == CONV3 else 1, network)
+        return ConvolutionBN(inputs, channels, 3 if operation == CONV3 else 1, network)
+    if operation == SKIP and inputs != channels:
+        return ConvolutionBN(inputs, channels, 1, network, relu=False)
     return {NONE: Zero(), SKIP: nn.Identity(), POOL: AveragePool(network.causal)}[operation]
 
 
 class Reduction(nn.Module):
-    """The residual block between stages, doubling the channels and halving the size (ResNetBasicblock).
+    """The residual block between stages, which halves the size (ResNetBasicblock).
 
     Where `Network.residual` is false, only its shortcut.
     """
 
-    def __init__(self, channels: int, network: Network) -> None:
+    def __init__(self, channels: int, network: Network, inputs: int | None = None) -> None:
         """Build the block.
 
         Args:
-            channels: Channels out, twice those in.
+            channels: Channels out.
             network: The macro architecture; a causal one keeps the size.
+            inputs: Channels in; half of those out if left out.
         """
         super().__init__()
+        inputs = channels // 2 if inputs is None else inputs
         stride = 1 if network.causal else 2
         self.residual = network.residual
         if self.residual:
-            self.first = ConvolutionBN(channels // 2, channels, 3, network, stride=stride)
+            self.first = ConvolutionBN(inputs, channels, 3, network, stride=stride)
             self.second = ConvolutionBN(channels, channels, 3, network)
         self.pool = nn.Identity() if network.causal else HalvingPool()
-        self.shortcut = nn.Parameter(torch.empty(channels, channels // 2, 1, 1))
+        self.shortcut = nn.Parameter(torch.empty(channels, inputs, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block.
 
         Args:
-            x: Shape ``(batch, channels / 2, height, width)``.
+            x: Shape ``(batch, inputs, height, width)``.
         """
         shortcut = convolve(self.pool(x), self.shortcut)
         return shortcut + self.second(self.first(x)) if self.residual else shortcut

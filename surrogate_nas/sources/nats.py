@@ -1,4 +1,4 @@
-"""A NATS-Bench topology folder (``NATS-tss-v1_0-3ffb9-simple``), read one record at a time.
+"""A NATS-Bench folder (``NATS-tss-v1_0-3ffb9-simple`` or ``NATS-sss-v1_0-50262-simple``), read one record at a time.
 
 Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI 2021. The folder holds
 ``meta.pickle.pbz2`` and a file ``NNNNNN.pickle.pbz2`` per architecture; a part of them imports what it holds. The
@@ -16,11 +16,12 @@ from typing import Any
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.files.paths import printable
-from surrogate_nas.sources.official import Progress, RecordTables, refuse_size_space
+from surrogate_nas.sources.official import SIZE, TOPOLOGY, Progress, Records, RecordTables, kind_of
 from surrogate_nas.sources.pickles import SMALL, numpy_scalars, read_pickle
 from surrogate_nas.table import Table
 
-PREFIX = "nats"
+PREFIXES = {TOPOLOGY.space: "nats", SIZE.space: "nats-size"}
+"""What the names of the tables begin with, by the records' space."""
 _RECORD = re.compile(r"\d{6}\.pickle\.pbz2")
 _META = "meta.pickle.pbz2"
 
@@ -28,20 +29,21 @@ _META = "meta.pickle.pbz2"
 def read(folder: Path, progress: Progress | None = None) -> list[Table]:
     """Read a folder into the tables ``nats-cifar10``, ``nats-cifar100`` and ``nats-imagenet16``.
 
-    A data set that no record holds anything of has no table.
+    Those of the size space are ``nats-size-cifar10`` and so on. A data set that no record holds anything of has no
+    table.
 
     Args:
         folder: The unpacked folder.
         progress: Called with (records done, records in all).
 
     Raises:
-        UserError: It is not a topology folder, holds no records, or a record is damaged or refused.
+        UserError: It is no NATS-Bench folder, holds no records, or a record is damaged, refused, or of the other space.
     """
-    files = _records(folder)
-    tables = RecordTables(
-        PREFIX, "NATS-Bench, topology space", "NATS-Bench folder (github.com/D-X-Y/NATS-Bench), imported", "MIT"
-    )
     allowed = {**numpy_scalars(), "collections.OrderedDict": dict}
+    files, kind = _records(folder, allowed)
+    short = "size space" if kind is SIZE else "topology space"
+    source = "NATS-Bench folder (github.com/D-X-Y/NATS-Bench), imported"
+    tables = RecordTables(PREFIXES[kind.space], f"NATS-Bench, {short}", source, "MIT", kind)
     for done, path in enumerate(files, start=1):
         tables.add(_load(path, allowed), str(path))
         if progress:
@@ -52,27 +54,39 @@ def read(folder: Path, progress: Progress | None = None) -> list[Table]:
     return made
 
 
-def _records(folder: Path) -> list[Path]:
-    """The record files of a topology folder, in order."""
+def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Records]:
+    """The record files of a folder, in order, and what kind of records they are."""
     if not os.path.exists(folder):
         raise UserError(f"There is no folder {printable(folder)}.")
     if not os.path.isdir(folder):
         raise UserError(f"{folder} is a file: unpack the NATS-Bench archive and give the folder that it makes.")
     try:
-        refuse_size_space(folder.resolve().name)
         meta = folder / _META
         architectures = _load(meta, {})["meta_archs"] if meta.exists() else []
-        refuse_size_space(str(architectures[0]) if architectures else "")
+        listed = str(architectures[0]) if architectures else ""
         files = sorted(path for path in folder.iterdir() if _RECORD.fullmatch(path.name))
         if not files:
             inside = sorted(path.name for path in folder.glob("NATS-*") if path.is_dir())
             hint = f" Did you mean the folder {inside[0]} in it?" if inside else ""
             raise UserError(f"it holds no records (NNNNNN.pickle.pbz2).{hint}")
+        shown = {"its name": folder.resolve().name, "its list": listed, "its first record": _first(files[0], allowed)}
+        kinds = {where: kind for where, found in shown.items() if (kind := kind_of(found)) is not None}
+        for where, kind in kinds.items():
+            if kind is not next(iter(kinds.values())):
+                first, other = next(iter(kinds.items()))
+                raise UserError(f"{first} says that it is of {other.what}, but {where} that it is of {kind.what}.")
     except (UserError, OSError) as error:
         raise UserError(f"{folder} cannot be imported: {getattr(error, 'strerror', None) or error}") from error
     except (LookupError, TypeError, RecursionError) as error:
         raise UserError(f"{meta} is not NATS-Bench's list of architectures.") from error
-    return files
+    return files, next(iter(kinds.values()), TOPOLOGY)
+
+
+def _first(path: Path, allowed: dict[str, object]) -> str:
+    """The architecture of a record; empty where it is no record, which is said when it is added."""
+    record = _load(path, allowed)
+    state = next(iter(record.values()), None) if isinstance(record, dict) else None
+    return str(state.get("arch_str", "")) if isinstance(state, dict) else ""
 
 
 def _load(path: Path, allowed: dict[str, object]) -> Any:

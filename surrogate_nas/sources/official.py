@@ -1,8 +1,9 @@
-"""The official records of NAS-Bench-201 and NATS-Bench's topology space, gathered into one table a data set.
+"""The official records of NAS-Bench-201 and of NATS-Bench's two spaces, gathered into one table a data set.
 
-Dong & Yang, ICLR 2020; Dong et al., TPAMI 2021. A record holds, for one architecture, a run of 12 epochs and one of
-200, each on its own schedule, each with a trial per data set and seed. Only the last epoch of a run is read: before it,
-the 200-epoch runs on CIFAR-100 and ImageNet16-120 hold only ``ori-test``, which there is validation and test together.
+Dong & Yang, ICLR 2020; Dong et al., TPAMI 2021. A record holds, for one architecture, runs of 12 and 200 epochs (in the
+size space of 1, 12 and 90), each on its own schedule, each with a trial per data set and seed. Only the last epoch of a
+run is read: before it, the 200-epoch runs on CIFAR-100 and ImageNet16-120 hold only ``ori-test``, which there is
+validation and test together.
 """
 
 from __future__ import annotations
@@ -21,12 +22,28 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Kind, Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space import nb201
+from surrogate_nas.space import listed, space_named
 from surrogate_nas.table import ColumnKey, Table, Values
 
 Progress = Callable[[int, int], None]
-RUNS = {"12": 12, "less": 12, "200": 200, "full": 200}
-"""The runs of a record by the names that the files use, with their epochs."""
+
+
+class Records(NamedTuple):
+    """What kind of architectures records are of.
+
+    Attributes:
+        what: The kind, in words.
+        space: The name of their space.
+        runs: The runs of a record by the names that the files use, with their epochs.
+    """
+
+    what: str
+    space: str
+    runs: dict[str, int]
+
+
+TOPOLOGY = Records("the topology space", "nb201", {"12": 12, "less": 12, "200": 200, "full": 200})
+SIZE = Records("NATS-Bench's size space", "nats-size", {"01": 1, "12": 12, "90": 90})
 CITATION = "Dong & Yang, NAS-Bench-201, ICLR 2020; Dong et al., NATS-Bench, TPAMI 2021"
 _UNITS: dict[Literal["loss", "error"], str] = {"loss": "nats", "error": "%"}
 _NO_TIMES = "Training times are missing for some of its results, so every query costs one unit instead of seconds."
@@ -82,7 +99,7 @@ _VALID_SECONDS = Metric("valid_seconds", "s", "record", "cost", description="one
 
 
 class RecordTables:
-    """Gathers records one at a time; holds only the columns, about 20 MB for the whole space.
+    """Gathers records one at a time; holds only the columns, 20 to 80 MB for a whole space.
 
     Example:
         >>> tables = RecordTables("mine", "NATS-Bench, topology space", "my folder", "MIT")
@@ -90,7 +107,7 @@ class RecordTables:
         []
     """
 
-    def __init__(self, prefix: str, title: str, source: str, licence: str) -> None:
+    def __init__(self, prefix: str, title: str, source: str, licence: str, kind: Records = TOPOLOGY) -> None:
         """Start with no records.
 
         Args:
@@ -98,24 +115,26 @@ class RecordTables:
             title: What the records are; the data set and what is missing are added to it.
             source: Where the records come from.
             licence: The licence that the source states.
+            kind: What kind of architectures they are of.
         """
         self._prefix, self._title, self._source, self._licence = prefix, title, source, licence
-        by_seed = partial(defaultdict[int, Values], _nothing)
+        self._kind, self._space = kind, listed(space_named(kind.space))
+        by_seed = partial(defaultdict[int, Values], self._nothing)
         self._columns: dict[tuple[str, str, int | None], dict[int, Values]] = defaultdict(by_seed)
 
     def add(self, record: object, origin: str) -> None:
         """Add one architecture's record; of one added before, what both hold is replaced.
 
         Args:
-            record: For each of the `RUNS` that it holds, the state dict of an ``ArchResults``.
+            record: For each of the runs that it holds, the state dict of an ``ArchResults``.
             origin: The file, and the place in it, for messages.
 
         Raises:
-            UserError: It is not such a record, or of an architecture outside the topology space.
+            UserError: It is not such a record, or of an architecture outside the space.
         """
         try:
-            runs, architecture = _runs(record)
-            index = nb201().parse(architecture).index
+            runs, architecture = _runs(record, self._kind)
+            index = self._space.parse(architecture).index
             for name, data in _DATA_SETS.items():
                 self._add(name, data, index, runs)
         except UserError as error:
@@ -159,7 +178,7 @@ class RecordTables:
     def _table(self, name: str, data: _DataSet) -> Table:
         table = Table(
             name=f"{self._prefix}-{name}",
-            space=nb201().name,
+            space=self._space.definition,
             title=f"{self._title} on {data.title}",
             source=self._source,
             licence=self._licence,
@@ -169,7 +188,7 @@ class RecordTables:
         )
         metrics = [*(_metric(r, what) for r in data.readings for what in _UNITS), _TRAIN_SECONDS]
         for metric, epochs in [
-            *product(metrics, sorted({*RUNS.values()})),
+            *product(metrics, sorted({*self._kind.runs.values()})),
             (_VALID_SECONDS, None),
             (RECORD_LATENCY, None),
         ]:
@@ -181,39 +200,35 @@ class RecordTables:
                 table.add(replace(metric, source=self._source), epochs, mean, counts.astype(np.int16), per_seed)
         held = np.any([np.isfinite(column) for column in table.columns.values()], axis=0)
         table.title += "" if held.all() else f" ({held.sum():,} of the {len(held):,} architectures)"
-        if _lacks_times(table):
+        if self._lacks_times(table):
             table.cost, table.banner = "queries", _NO_TIMES
         return table
 
+    def _nothing(self) -> Values:
+        return np.full(len(self._space), np.nan)
 
-def _nothing() -> Values:
-    return np.full(len(nb201()), np.nan)
-
-
-def _lacks_times(table: Table) -> bool:
-    """Whether some result lacks the times that a query of it costs."""
-    valid = table.columns.get(ColumnKey(_VALID_SECONDS.name, None, "mean"), _nothing())
-    for key in (key for key in table.columns if key.epochs is not None):
-        train = table.columns.get(ColumnKey(_TRAIN_SECONDS.name, key.epochs, "mean"), _nothing())
-        if (np.isfinite(table.columns[key]) & np.isnan(train + valid)).any():
-            return True
-    return False
+    def _lacks_times(self, table: Table) -> bool:
+        """Whether some result lacks the times that a query of it costs."""
+        valid = table.columns.get(ColumnKey(_VALID_SECONDS.name, None, "mean"), self._nothing())
+        for key in (key for key in table.columns if key.epochs is not None):
+            train = table.columns.get(ColumnKey(_TRAIN_SECONDS.name, key.epochs, "mean"), self._nothing())
+            if (np.isfinite(table.columns[key]) & np.isnan(train + valid)).any():
+                return True
+        return False
 
 
-def refuse_size_space(found: str) -> None:
-    """Refuse NATS-Bench's size space.
+def kind_of(found: str) -> Records | None:
+    """The kind of records that a name or an architecture shows; None where it shows none.
 
     Args:
-        found: A folder's name, or an architecture such as ``64:64:64:64:64``.
-
-    Raises:
-        UserError: It shows that the data is of the size space.
+        found: A folder's name, such as ``NATS-sss-v1_0-50262-simple``, or an architecture, such as ``64:64:64:64:64``.
     """
     if re.search(r"NATS-sss|^\d+(:\d+)+$", found):
-        raise UserError(f"it is of NATS-Bench's size space ({found}), not the topology space (NATS-tss-…).")
+        return SIZE
+    return TOPOLOGY if re.search(r"NATS-tss|^\|", found) else None
 
 
-def _runs(record: object) -> tuple[dict[int, Any], str]:
+def _runs(record: object, kind: Records) -> tuple[dict[int, Any], str]:
     """The runs of a record by their epochs, and the one architecture that they are of."""
     from nas_201_api import ArchResults
 
@@ -223,10 +238,12 @@ def _runs(record: object) -> tuple[dict[int, Any], str]:
     if len(architectures) != 1:
         raise ValueError(f"its runs are of different architectures, {sorted(architectures)}")
     architecture = str(architectures.pop())
-    refuse_size_space(architecture)
-    if not set(record) <= set(RUNS):
-        raise ValueError(f"unknown runs {sorted(set(record) - set(RUNS))}; known are {', '.join(RUNS)}")
-    return {RUNS[run]: ArchResults.create_from_state_dict(state) for run, state in record.items()}, architecture
+    if kind_of(architecture) not in (kind, None):
+        other = SIZE if kind is TOPOLOGY else TOPOLOGY
+        raise UserError(f"it is of {other.what} ({printable(architecture):.80}), not of {kind.what}.")
+    if not set(record) <= set(kind.runs):
+        raise ValueError(f"unknown runs {sorted(set(record) - set(kind.runs))}; known are {', '.join(kind.runs)}")
+    return {kind.runs[run]: ArchResults.create_from_state_dict(state) for run, state in record.items()}, architecture
 
 
 def _trials(results: Any, dataset: str, epochs: int) -> Iterator[tuple[int, Any]]:

@@ -23,7 +23,8 @@ from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric, metric_named
 from surrogate_nas.network import Network
 from surrogate_nas.sources.rows import read_rows
-from surrogate_nas.space import Enumerable
+from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Sampled, Space, choices_of, listed
+from surrogate_nas.space.sampled import MOST_HELD
 from surrogate_nas.table import Table
 
 CELL_COLUMN = "cell"
@@ -47,8 +48,8 @@ class _Column(NamedTuple):
     values: NDArray[np.float64]
 
 
-def read(path: Path, name: str, taken: frozenset[str], space: Enumerable) -> Table:
-    """Read a file into a table.
+def read(path: Path, name: str, taken: frozenset[str], space: Space) -> Table:
+    """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that the file has.
 
     Args:
         path: The file; ``.parquet`` or ``.pq`` is Parquet, everything else CSV.
@@ -58,6 +59,7 @@ def read(path: Path, name: str, taken: frozenset[str], space: Enumerable) -> Tab
 
     Raises:
         UserError: The name is taken or malformed, or the file is missing or wrong; the first wrong rows are listed.
+            Also where the space's cells are neither listed nor choices.
     """
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise UserError(
@@ -73,18 +75,41 @@ def read(path: Path, name: str, taken: frozenset[str], space: Enumerable) -> Tab
             f"{printable(path)} needs a column {CELL_COLUMN!r} and at least one of a metric, such as valid_error."
         )
     place = header.index(CELL_COLUMN)
-    columns = _columns([entry for entry in header if entry != CELL_COLUMN], path, space)
+    cells = (
+        _held(path, place, space)
+        if isinstance(space, ChoiceSpace) and not isinstance(space, Enumerable)
+        else listed(space)
+    )
+    columns = _columns([entry for entry in header if entry != CELL_COLUMN], path, cells)
     n_rows = 0
-    found = _Found(space)
+    found = _Found(cells)
     for n_rows, row in enumerate(rows, 1):
-        if n_rows > len(space):
+        if n_rows > len(cells) and cells is space:
             raise UserError(
-                f"{printable(path)} has more rows than the space {space.name} has cells ({len(space):,}); each may "
+                f"{printable(path)} has more rows than the space {space.name} has cells ({len(cells):,}); each may "
                 "appear once."
             )
         found.add(n_rows, row.pop(place), row, columns)
     found.check(path)
-    return _table(path, name, space, columns, n_rows)
+    return _table(path, name, cells, columns, n_rows)
+
+
+def _held(path: Path, place: int, space: ChoiceSpace) -> Sampled:
+    """The cells that a file has of a space; rows that name none are told of when they are read again."""
+    rows = read_rows(path)
+    next(rows)
+    held: dict[Cell, None] = {}
+    wrong = ""
+    for row in rows:
+        try:
+            held[space.cell(row[place].strip())] = None
+        except UserError as error:
+            wrong = wrong or f": {printable(str(error).rstrip('.'))}"
+        if len(held) > MOST_HELD:
+            raise UserError(f"{printable(path)} has more than {MOST_HELD:,} cells of the space {space.name}.")
+    if not held:
+        raise UserError(f"{printable(path)} names no cell of the space {space.name}{wrong}.")
+    return Sampled(space, choices_of(list(held)))
 
 
 def _table(path: Path, name: str, space: Enumerable, columns: list[_Column], n_rows: int) -> Table:
@@ -99,6 +124,7 @@ def _table(path: Path, name: str, space: Enumerable, columns: list[_Column], n_r
         objective=losses[0] if losses else "",
         network=Network(),
         cost="queries",
+        banner=space.notice if isinstance(space, Sampled) else "",
     )
     for column in columns:
         table.add(*column)

@@ -1,12 +1,17 @@
 """Spaces: what a cell is, which cells there are, when two are the same, and how a model sees them."""
 
-from surrogate_nas.space.base import Cell, Enumerable, Space, choices_of, listed
+from surrogate_nas.space.base import Space
+from surrogate_nas.space.cell import Cell, choices_of
+from surrogate_nas.space.draw import drawn_cells
+from surrogate_nas.space.enumerable import Enumerable, listed
 from surrogate_nas.space.macro import Macro, macro
 from surrogate_nas.space.nb201 import NB201, nb201
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 from surrogate_nas.space.registry import DEFAULT_SPACE, SPACES, cell_named, register, space_named, space_of
+from surrogate_nas.space.sampled import Sampled
 
 __all__ = [
-    "DEFAULT_SPACE", "NB201", "SPACES", "Cell", "ChoiceSpace", "Enumerable", "EnumerableChoiceSpace", "Macro", "Space",
-    "cell_named", "choices_of", "listed", "macro", "nb201", "register", "space_named", "space_of",
+    "DEFAULT_SPACE", "NB201", "SPACES", "Cell", "ChoiceSpace", "Enumerable", "EnumerableChoiceSpace", "Macro",
+    "Sampled", "Space", "cell_named", "choices_of", "drawn_cells", "listed", "macro", "nb201", "register",
+    "space_named", "space_of",
 ]  # fmt: skip

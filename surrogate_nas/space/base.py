@@ -1,14 +1,14 @@
-"""Cells and spaces: what can be built, with one sampler and one mutator for every strategy.
+"""Spaces: what can be built, with one sampler and one mutator for every strategy.
 
-A `Space` samples, mutates, lists neighbours, parses and prints. An `Enumerable` space also lists its cells in a
-documented order. Everything else that depends on the space hangs on it: encodings, sizes, identity, drawing, network.
+A `Space` samples, mutates, lists neighbours, parses and prints. Everything else that depends on the space hangs on it:
+encodings, sizes, identity, drawing, network.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Graph, Network
+from surrogate_nas.space.cell import Cell, Choices, choices_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from surrogate_nas.space.terms import Terms
 
-Choices: TypeAlias = NDArray[np.int8]
-"""Cells as a model or a formula reads them: the index of the chosen option, shape ``(n, positions)``."""
 Column: TypeAlias = NDArray[np.float64]
 Encoding: TypeAlias = Callable[[Choices], NDArray[np.float32]]
 Analytic: TypeAlias = Mapping[str, tuple[Metric, Callable[[Choices, Network], Column]]]
@@ -35,47 +34,6 @@ Analytic: TypeAlias = Mapping[str, tuple[Metric, Callable[[Choices, Network], Co
 SURVEYED = 10_000
 """How many cells stand for a space that cannot be listed."""
 _SURVEY_SEED = 201
-
-
-class Cell:
-    """One architecture of a space: immutable, hashable, printed as the field prints it.
-
-    Attributes:
-        choices: The index of the chosen option at each position of the space.
-        text: The canonical string, which is the cell's identity.
-        index: The cell's place in the order of its space, -1 where that cannot be listed. Whoever is handed a cell by
-            a stranger looks it up by its text first (`Space.cell`) and reads the index of the space's own.
-    """
-
-    __slots__ = ("choices", "index", "text")
-
-    choices: tuple[int, ...]
-    index: int
-    text: str
-
-    def __init__(self, choices: tuple[int, ...], text: str, index: int = -1) -> None:
-        """Made by a `Space`; users call `Space.parse` or `Space.sample`."""
-        object.__setattr__(self, "choices", choices)
-        object.__setattr__(self, "text", text)
-        object.__setattr__(self, "index", index)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a Cell is immutable; cannot set {name!r}")
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Cell) and self.text == other.text)
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f"Cell({self.text!r})"
-
-    def __reduce__(self) -> tuple[type[Cell], tuple[tuple[int, ...], str, int]]:
-        return Cell, (self.choices, self.text, self.index)
 
 
 class Space(ABC):
@@ -90,6 +48,8 @@ class Space(ABC):
         analytic: Metrics that need no measurement: sizes, structure.
         complexity: The one of them that counts a cell's operations with weights, within equal values of which rankings
             are compared; empty where there is none.
+        named: Published cells, as their authors print them, by the names that `parse` reads too.
+        citation: The paper to cite, where the space is from one.
     """
 
     name: str
@@ -97,6 +57,8 @@ class Space(ABC):
     encodings: ClassVar[Mapping[str, Encoding]] = {}
     analytic: ClassVar[Analytic] = {}
     complexity: ClassVar[str] = ""
+    named: ClassVar[Mapping[str, str]] = {}
+    citation: ClassVar[str] = ""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Cell:
@@ -282,113 +244,13 @@ class Space(ABC):
         return hash(self.definition)
 
     def __repr__(self) -> str:
-        size = f"{self.size:,.0f}" if math.isfinite(self.size) else "uncounted"
+        size = f"{int(self.size):,}" if math.isfinite(self.size) else "uncounted"
         return f"<{type(self).__name__} {self.name!r}: {size} cells>"
 
     def __getstate__(self) -> dict[str, Any]:
         """Its settings, without what was computed from them."""
         computed = {n for kind in type(self).__mro__ for n, v in vars(kind).items() if isinstance(v, cached_property)}
         return {name: value for name, value in vars(self).items() if name not in computed}
-
-
-class Enumerable(Space, Sequence[Cell]):
-    """A finite space that lists its cells in a documented order: ``len(space)``, ``space[i]``, iteration.
-
-    Subclasses give `_listed` besides what a `Space` needs.
-    """
-
-    @abstractmethod
-    def _listed(self) -> Sequence[Cell]:
-        """Every cell, in the space's own order, its index its place there."""
-
-    @cached_property
-    def _cells(self) -> Sequence[Cell]:
-        return self._listed()
-
-    @cached_property
-    def _by_text(self) -> dict[str, Cell]:
-        return {cell.text: cell for cell in self._cells}
-
-    @property
-    def size(self) -> float:  # type: ignore[override]
-        """How many cells there are."""
-        return len(self._cells)
-
-    @cached_property
-    def choices(self) -> Choices:
-        """The choices of all cells in the order of the space, shape ``(len(space), positions)``."""
-        return choices_of(self._cells)
-
-    @property
-    def classes(self) -> NDArray[np.int32] | None:
-        """For every cell the number of its functional class, shape ``(len(space),)``; None where each is its own.
-
-        Cells of one class compute the same functions of their live weights; their sizes and latency can differ.
-        """
-        return None
-
-    @cached_property
-    def survey(self) -> Sequence[Cell]:
-        """All cells."""
-        return self._cells
-
-    def __len__(self) -> int:
-        return len(self._cells)
-
-    def __iter__(self) -> Iterator[Cell]:
-        return iter(self._cells)
-
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        return self._cells[index]
-
-    def index(self, cell: object, *_: Any) -> int:
-        """The place of a cell in the order of the space, looked up by its string.
-
-        Args:
-            cell: A cell, or its string.
-
-        Raises:
-            UserError: It is no cell of this space.
-        """
-        return self.cell(cell).index  # type: ignore[arg-type]
-
-    def cell(self, given: Cell | str) -> Cell:
-        """Return this space's own cell for a cell or its string; nothing else of a stranger's cell is believed.
-
-        Args:
-            given: A `Cell` or a canonical string.
-
-        Raises:
-            UserError: It names no cell of this space.
-        """
-        if isinstance(given, Cell) and isinstance(given.text, str):
-            found = self._by_text.get(given.text)
-            if found is not None:
-                return found
-        return super().cell(given)
-
-
-def listed(space: Space) -> Enumerable:
-    """The space itself, where its cells can be listed.
-
-    Args:
-        space: Any space.
-
-    Raises:
-        UserError: They cannot.
-    """
-    if not isinstance(space, Enumerable):
-        raise UserError(f"The cells of the space {space.name} cannot be listed, which this needs.")
-    return space
-
-
-def choices_of(cells: Sequence[Cell]) -> Choices:
-    """The choices of cells as one matrix, shape ``(n, positions)``.
-
-    Args:
-        cells: Cells of one space.
-    """
-    return np.array([cell.choices for cell in cells], dtype=np.int8)
 
 
 def millions(function: Callable[[Choices, Network], Column]) -> Callable[[Choices, Network], Column]:

@@ -16,7 +16,8 @@ import numpy as np
 
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Choices, Column
+from surrogate_nas.space.base import Analytic, Column
+from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
 _DEPTHS = ("1", "2", "3")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.space.base import Cell, Choices
+from surrogate_nas.space.cell import Cell, Choices
 
 
 class LazyCells(Sequence[Cell]):

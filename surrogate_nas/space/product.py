@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space.base import Cell, Choices, Encoding, Enumerable, Space, choices_of
+from surrogate_nas.space.base import Encoding, Space
+from surrogate_nas.space.cell import Cell, Choices, choices_of
+from surrogate_nas.space.enumerable import Enumerable
 from surrogate_nas.space.lazy import LazyCells
 
 _WORD = re.compile(r"[A-Za-z0-9_.+-]+")

@@ -2,7 +2,7 @@
 
 A name that is read from a file opens what is registered and nothing else. A user registers a space by naming its file
 on the command line, which notes it in ``spaces/`` of the home folder; a space that is no more than its options needs
-no code, and a file that uses it holds those.
+no code, and a file that uses it holds those; so does one whose cells are a sample of another space.
 """
 
 from __future__ import annotations
@@ -20,19 +20,27 @@ from typing import Any
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.files import home, replacing
 from surrogate_nas.plugin import import_file
-from surrogate_nas.space.base import Cell, Space, listed
+from surrogate_nas.space.base import Space
+from surrogate_nas.space.cell import Cell
+from surrogate_nas.space.enumerable import listed
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
+from surrogate_nas.space.sampled import Sampled, held_of
 
 ENTRY_POINT_GROUP = "surrogate_nas.spaces"
 SPACES: dict[str, str] = {
     "nb201": "surrogate_nas.space.nb201:nb201",
     "macro": "surrogate_nas.space.macro:macro",
+    "darts": "surrogate_nas.space.darts:darts",
+    "nasnet": "surrogate_nas.space.darts:nasnet",
     "transnas-micro": "surrogate_nas.space.transnas:transnas_micro",
     "transnas-macro": "surrogate_nas.space.transnas:transnas_macro",
     "nbgraph": "surrogate_nas.space.nbgraph:nbgraph",
     "nbgraph-proteins": "surrogate_nas.space.nbgraph:nbgraph_proteins",
     "fcnet": "surrogate_nas.space.fcnet:fcnet",
     "hpobench": "surrogate_nas.space.hpobench:hpobench",
+    "nats-size": "surrogate_nas.space.nats_size:nats_size",
+    "nbmr": "surrogate_nas.space.nbmr:nbmr",
+    "mnasnet": "surrogate_nas.space.mnasnet:mnasnet",
 }
 """The spaces that come with the project: name → ``module:function`` that gives the shared instance."""
 DEFAULT_SPACE = next(iter(SPACES))
@@ -80,10 +88,19 @@ def _open(name: str) -> Space:
 def _described(definition: str) -> Space:
     try:
         content: dict[str, Any] = json.loads(definition)
+        if "of" in content:
+            return held_of(_sampled_from(content["of"]), content["held"])
         kind = EnumerableChoiceSpace if content["listed"] else ChoiceSpace
         return kind(content["name"], content["options"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{definition!r:.80} describes no space ({error}).") from error
+
+
+def _sampled_from(definition: str) -> ChoiceSpace:
+    base = space_named(definition)
+    if not isinstance(base, ChoiceSpace) or isinstance(base, Sampled):
+        raise TypeError(f"{base.name} is no whole space of choices")
+    return base
 
 
 def register(spec: str) -> Space:
@@ -143,7 +160,8 @@ def cell_named(text: str) -> tuple[Space, Cell]:
         try:
             return space, space.parse(text)
         except UserError as error:
-            refusals.append((_likeness(text.strip(), space.reference.text), error))
+            examples = (space.reference.text, *space.named)
+            refusals.append((max(_likeness(text.strip(), example) for example in examples), error))
     raise max(refusals, key=lambda refusal: refusal[0])[1]
 
 

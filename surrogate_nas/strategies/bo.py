@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.gaussian import Floats, Process, Scaling, matern, most_likely_on_grid, squared_distances
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
-from surrogate_nas.space.base import Choices, Encoding
+from surrogate_nas.space.base import Encoding
+from surrogate_nas.space.cell import Choices
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.trial import Trial
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space
-from surrogate_nas.space.base import Choices
+from surrogate_nas.space.cell import Choices
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.trial import Trial
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space import Cell, Enumerable, listed
-from surrogate_nas.surrogates.base import Z90, Prediction, Surrogate
+from surrogate_nas.space import Cell, Enumerable, Space, listed
+from surrogate_nas.surrogates.base import FEWEST_CELLS, Z90, Prediction, Surrogate
 from surrogate_nas.surrogates.checks import check_whole
 from surrogate_nas.surrogates.target import Floats
 
@@ -54,9 +54,8 @@ def split_cells(space: Enumerable, values: Floats, n_train: int, kind: SplitKind
     Raises:
         UserError: The kind is unknown, the space has no functional classes, or there are not so many cells.
     """
-    space, values = listed(space), _column_of(space, values)
-    if kind not in ("random", "grouped"):
-        raise UserError(f"A split is random or grouped, not {kind!r:.80}.")
+    space, values = listed(space), _column_of(space, len(space), values)
+    _check_kind(kind)
     check_whole("A seed", seed)
     measured = np.flatnonzero(np.isfinite(values))
     if not 2 <= check_whole("The number of cells to learn from", n_train) <= len(measured):
@@ -73,14 +72,43 @@ def split_cells(space: Enumerable, values: Floats, n_train: int, kind: SplitKind
     return Split(train, others[~np.isin(classes[others], classes[train])])
 
 
-def _column_of(space: Enumerable, values: Any) -> Floats:
+def split_drawn(space: Space, cells: Sequence[Cell], n_train: int, kind: SplitKind = "random") -> Split:
+    """Split cells that were drawn at random: the first are learned from, the others tested.
+
+    Grouped, only those others are tested that compute other functions than every training cell (`Space.identity`).
+
+    Args:
+        space: Theirs.
+        cells: The cells.
+        n_train: How many to learn from.
+        kind: ``random`` or ``grouped``.
+
+    Raises:
+        UserError: The kind is unknown, or there are not so many cells.
+    """
+    _check_kind(kind)
+    if not FEWEST_CELLS <= check_whole("The number of cells to learn from", n_train) <= len(cells):
+        raise UserError(f"Cannot learn from {n_train} of {len(cells)} cells; at least {FEWEST_CELLS} are needed.")
+    train, test = np.arange(n_train), np.arange(n_train, len(cells))
+    if kind == "grouped":
+        learned = {space.identity(cell) for cell in cells[:n_train]}
+        test = np.array([i for i in test if space.identity(cells[int(i)]) not in learned], dtype=np.int64)
+    return Split(train, test)
+
+
+def _check_kind(kind: object) -> None:
+    if kind not in ("random", "grouped"):
+        raise UserError(f"A split is random or grouped, not {kind!r:.80}.")
+
+
+def _column_of(space: Space, n: int, values: Any) -> Floats:
     """One number a cell of the space; NaN where there is none."""
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"The values of the cells are not all numbers: {error}.") from error
-    if numbers.shape != (len(space),):
-        raise UserError(f"The space {space.name} needs {len(space)} values, not an array of shape {numbers.shape}.")
+    if numbers.shape != (n,):
+        raise UserError(f"The space {space.name} needs {n} values, not an array of shape {numbers.shape}.")
     return numbers
 
 
@@ -144,7 +172,7 @@ def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
     Returns:
         τ by the names of `BANDS`, over the cells of each band that have twins.
     """
-    space, values = listed(space), _column_of(space, values)
+    space, values = listed(space), _column_of(space, len(space), values)
     measured = np.flatnonzero(np.isfinite(values))
     if space.classes is None:
         raise UserError(f"The space {space.name} has no functional classes, so no cell has a twin.")
@@ -160,11 +188,11 @@ def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
     return found
 
 
-def _cells_of(space: Enumerable, split: Split) -> tuple[list[Cell], list[Cell]]:
+def _cells_of(space: Space, cells: Sequence[Cell], split: Split) -> tuple[list[Cell], list[Cell]]:
     """The cells of both parts of a split."""
     try:
         train, test = split
-        return [space[int(i)] for i in train], [space[int(i)] for i in test]
+        return [cells[int(i)] for i in train], [cells[int(i)] for i in test]
     except (TypeError, ValueError, IndexError) as error:
         raise UserError(f"A split is two lists of indices into the space {space.name} ({error}).") from error
 
@@ -198,22 +226,26 @@ class Evaluation:
         }
 
 
-def evaluate(model: Surrogate, space: Enumerable, values: Floats, split: Split) -> Evaluation:
+def evaluate(
+    model: Surrogate, space: Space, values: Floats, split: Split, cells: Sequence[Cell] | None = None
+) -> Evaluation:
     """Fit a model on the training cells and score it on the test cells.
 
     Args:
         model: What to fit.
         space: The space.
-        values: Shape ``(len(space),)``: what is learned and tested against.
-        split: Indices into the space.
+        values: One a cell: what is learned and tested against.
+        split: Indices into the cells.
+        cells: Cells of the space; None for all of them, in its order.
 
     Raises:
         UserError: The values do not fit the space, the split is none of it; or see `Surrogate.fit`.
     """
     if not isinstance(model, Surrogate):
         raise UserError(f"A surrogate is needed, not {model!r:.80}; make_model makes one.")
-    space, values = listed(space), _column_of(space, values)
-    train, test = _cells_of(space, split)
+    pool = listed(space) if cells is None else cells
+    values = _column_of(space, len(pool), values)
+    train, test = _cells_of(space, pool, split)
     started = time.perf_counter()
     model.fit(train, values[split.train], space)
     fitted = time.perf_counter()

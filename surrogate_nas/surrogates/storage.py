@@ -28,7 +28,7 @@ from surrogate_nas.files.content import made
 from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space import listed, space_named
+from surrogate_nas.space import Enumerable, space_named
 from surrogate_nas.surrogates import MODELS, model_class
 from surrogate_nas.surrogates.base import Surrogate
 
@@ -82,7 +82,7 @@ class Fitted(NamedTuple):
     Attributes:
         model: Ready to predict.
         card: What it is.
-        train_cells: The indices of its training cells in the space, shape ``(n_train,)``.
+        train_cells: The indices of its training cells in the space, shape ``(n_train,)``; none where it is not listed.
         digest: Of everything in the file.
     """
 
@@ -109,7 +109,7 @@ def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) ->
     Args:
         model: A fitted model.
         card: What it is.
-        train_cells: The indices of its training cells, shape ``(n_train,)``.
+        train_cells: The indices of its training cells, shape ``(n_train,)``; none where the space is not listed.
         path: The file; its folder is made if need be.
 
     Raises:
@@ -235,11 +235,11 @@ def _fitted(arrays: Mapping[str, NDArray[Any]], digest: str) -> Fitted:
 
 def _try_out(fitted: Fitted) -> None:
     """Predict a cell: arrays that do not fit each other fail here, not in the middle of somebody's work."""
-    space = listed(space_named(fitted.card.space))
-    held = fitted.train_cells
-    if len(held) and not 0 <= held.min() <= held.max() < len(space):
+    space, held = space_named(fitted.card.space), fitted.train_cells
+    if len(held) and not 0 <= held.min() <= held.max() < (len(space) if isinstance(space, Enumerable) else 0):
         raise ValueError("its training cells are not of its space")
-    for values in fitted.model.predict(space[:2]):
+    rng = np.random.default_rng(0)
+    for values in fitted.model.predict([space.sample(rng) for _ in range(2)]):
         if values.shape != (2,) or not np.isfinite(values).all():
             raise ValueError("its model predicts no numbers")
 

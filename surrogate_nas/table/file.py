@@ -33,7 +33,7 @@ from surrogate_nas.files import hdf5, replacing
 from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space import ChoiceSpace, Enumerable, listed, space_named
+from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, listed, space_named
 from surrogate_nas.table.index import N_SEEDS, TEXTS, ColumnKey, Index, column_digest, details, epochs_text
 from surrogate_nas.table.table import Table, Values
 
@@ -164,7 +164,9 @@ class TableFile:
     def _space(self) -> Enumerable:
         space = listed(space_named(self.space))
         n_cells = self._index.n_cells
-        combinations = math.prod(map(len, space.options)) if isinstance(space, ChoiceSpace) else 0
+        combinations = 0
+        if isinstance(space, ChoiceSpace) and not isinstance(space, Sampled):
+            combinations = math.prod(map(len, space.options))
         if self.space.startswith("{") and combinations > _MOST_LISTED:
             raise UserError(
                 f"{self.path} defines a space of {combinations:,} cells; a table has {_MOST_LISTED:,} at most."

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from surrogate_nas.network import Network
 from surrogate_nas.network.layers import ConvolutionBN, answers, initialise
 from surrogate_nas.network.pooling import HalvingPool
-from surrogate_nas.space.base import Cell
+from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.macro.choices import layers_and_channels
 from surrogate_nas.space.macro.sizes import stage_of_layer
 

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Cell
+from surrogate_nas.space.base import Analytic
+from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.macro.choices import CHANNELS, LAYERS
 from surrogate_nas.space.macro.sizes import ANALYTIC
 from surrogate_nas.space.product import EnumerableChoiceSpace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from surrogate_nas.space.base import Cell
+from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.drawing import CONV1, CONV3, NOTHING, POOL, SKIP, Arrow, draw_graph
 from surrogate_nas.space.nb201.encodings import edge_live
 from surrogate_nas.space.nb201.graph import EDGES

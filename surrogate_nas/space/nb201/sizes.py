@@ -12,7 +12,8 @@ import numpy as np
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.network.graph import CONV1, CONV3, POOL
-from surrogate_nas.space.base import Analytic, Choices, Column, millions
+from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.nb201.encodings import depth_and_live, edge_live, operation_counts, path_live
 
 

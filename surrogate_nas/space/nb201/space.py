@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Graph, Network
-from surrogate_nas.space.base import Analytic, Cell, Choices, Encoding
+from surrogate_nas.space.base import Analytic, Encoding
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.nb201.encodings import ENCODINGS, cost_groups
 from surrogate_nas.space.nb201.graph import EDGES, OPERATIONS
 from surrogate_nas.space.nb201.identity import functional_class, official_string
@@ -53,6 +54,7 @@ class NB201(EnumerableChoiceSpace):
     """
 
     name = "nb201"
+    citation = "Dong & Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020"
     positions = tuple(f"{source}-{target}" for source, target in EDGES)
     options = (OPERATIONS,) * len(EDGES)
     further_encodings: ClassVar[Mapping[str, Encoding]] = ENCODINGS

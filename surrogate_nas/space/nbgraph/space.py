@@ -18,7 +18,8 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space.base import Analytic, Cell, Choices, Encoding
+from surrogate_nas.space.base import Analytic, Encoding
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.nbgraph.canonical import Forms
 from surrogate_nas.space.nbgraph.structure import analytic, encodings
 from surrogate_nas.space.nbgraph.trees import LINKS, NODES, shape_of

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Choices, Column, Encoding
+from surrogate_nas.space.base import Analytic, Column, Encoding
+from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.nbgraph.trees import LINKS, NODES
 
 Matrix = NDArray[np.float32]

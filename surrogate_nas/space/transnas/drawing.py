@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from surrogate_nas.space.base import Cell
+from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.drawing import CONV1, CONV3, INK, NOTHING, PAPER, SKIP, Arrow, draw_graph
 from surrogate_nas.space.transnas.encodings import edge_live
 from surrogate_nas.space.transnas.graph import EDGES

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Choices, Column, Encoding
+from surrogate_nas.space.base import Analytic, Column, Encoding
+from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.transnas.graph import CONV1, CONV3, EDGES, NONE, OPERATIONS, PATHS, SKIP
 
 _INTO_OUTPUT, _FROM_INPUT = (3, 4, 5), (0, 1, 3)

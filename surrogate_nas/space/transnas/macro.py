@@ -15,7 +15,8 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space.base import Analytic, Cell
+from surrogate_nas.space.base import Analytic
+from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.transnas.sizes import MACRO_SIZES, MOST_MODULES
 

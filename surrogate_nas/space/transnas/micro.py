@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space.base import Analytic, Cell, Encoding
+from surrogate_nas.space.base import Analytic, Encoding
+from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.transnas.encodings import ENCODINGS, STRUCTURE
 from surrogate_nas.space.transnas.graph import EDGES, OPERATIONS

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from surrogate_nas.metrics import Kind, Metric
 from surrogate_nas.network import Network
 from surrogate_nas.sources.fetching import citation, licences, origin
-from surrogate_nas.sources.transnas_files import BEST, LAST, SOURCE, SPACES, check_agreement, read_best, read_last
-from surrogate_nas.sources.transnas_tasks import TASKS, Measure, Task
+from surrogate_nas.sources.transnas.files import BEST, LAST, SOURCE, SPACES, check_agreement, read_best, read_last
+from surrogate_nas.sources.transnas.tasks import TASKS, Measure, Task
 from surrogate_nas.sources.verify import Verified
 from surrogate_nas.space.transnas.heads import Head, model_sizes
 from surrogate_nas.space.transnas.sizes import macro_backbone, micro_backbone
@@ -84,7 +84,7 @@ def verify() -> Iterator[Verified]:
     Raises:
         UserError: A table is not here or damaged.
     """
-    from surrogate_nas.sources.transnas_checks import verify as checks
+    from surrogate_nas.sources.transnas.checks import verify as checks
 
     return checks()
 

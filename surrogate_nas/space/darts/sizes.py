@@ -1,0 +1,136 @@
+"""Sizes of genotypes' networks and their structure, which need no measurement; exact for the network built here.
+
+With 36 channels and six cells a stage it is the network of twenty cells that DARTS trains on CIFAR-10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
+from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.darts.encodings import Wire, depth, operation_counts
+from surrogate_nas.space.darts.wiring import Wiring
+
+STEM = 3
+"""The stem has three times the channels of the first stage."""
+_Table: TypeAlias = NDArray[np.float64]
+
+
+def of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
+    """Every metric of a space that needs no measurement, by name.
+
+    Args:
+        wire: How its choices are wired.
+        operations: Its operations.
+    """
+    works = np.array([name != "skip_connect" for name in operations])
+    convolves = np.array(["conv" in name for name in operations])
+    pools = np.array(["pool" in name for name in operations])
+
+    def sized(part: int) -> Callable[[Choices, Network], Column]:
+        def column(choices: Choices, network: Network) -> Column:
+            cells = wire(choices)
+            edges, rest = _tables(network, operations, cells.sources.shape[2])[part]
+            normal, reduce = cells.joined.sum(axis=2).T
+            return np.asarray(operation_counts(cells, len(operations)) @ edges + rest[normal, reduce])
+
+        return column
+
+    def counted(held: NDArray[np.bool_]) -> Callable[[Choices, Network], Column]:
+        return lambda choices, _: np.sum(held[wire(choices).operations], axis=(1, 2, 3), dtype=np.float64)
+
+    def deepest(which: int) -> Callable[[Choices, Network], Column]:
+        return lambda choices, _: _deepest(wire(choices), works, which)
+
+    found: list[tuple[Metric, Callable[[Choices, Network], Column]]] = [
+        (_metric("params", "parameters", "cost", "trainable, no auxiliary head"), sized(0)),
+        (
+            _metric("macs", "M", "cost", "multiply-accumulates of convolutions and linear layer"),
+            millions(sized(1)),
+        ),
+        (_metric("convolutions", "", "structure", "edges of both cells that hold one"), counted(convolves)),
+        (_metric("pools", "", "structure", "edges of both cells that hold a pooling"), counted(pools)),
+        (_metric("skips", "", "structure", "edges of both cells that hold skip_connect"), counted(~works)),
+        (_metric("depth", "", "structure", "longest way through the normal cell, skips not counted"), deepest(0)),
+        (_metric("reduction_depth", "", "structure", "the same of the reduction cell"), deepest(1)),
+    ]
+    return {metric.name: (metric, function) for metric, function in found}
+
+
+def _metric(name: str, unit: str, quantity: str, description: str) -> Metric:
+    return Metric(name, unit, "search", quantity, description=description)  # type: ignore[arg-type]
+
+
+def _deepest(cells: Wiring, works: NDArray[np.bool_], which: int) -> Column:
+    return np.asarray(depth(cells, works)[:, which].max(axis=1), dtype=np.float64)
+
+
+@lru_cache(maxsize=64)
+def _tables(network: Network, operations: tuple[str, ...], nodes: int) -> tuple[tuple[_Table, _Table], ...]:
+    """Parameters and multiply-accumulates: by column of `operation_counts`, and of the rest by joined nodes."""
+    edges = np.zeros((2, 3, len(operations)))
+    for which, width, before, after in plan(network):
+        for strided in range(1 + which):
+            for place, name in enumerate(operations):
+                halved = bool(strided) and not network.causal
+                edges[:, which + strided, place] += _of_edge(name, width, before if strided else after, after, halved,
+                                                             network)  # fmt: skip
+    rest = np.zeros((2, nodes + 1, nodes + 1))
+    for normal in range(1, nodes + 1):
+        for reduce in range(1, nodes + 1):
+            rest[:, normal, reduce] = _of_rest(network, (normal, reduce))
+    return tuple((edges[part].ravel(), rest[part]) for part in range(2))
+
+
+def plan(network: Network) -> Iterator[tuple[int, int, int, int]]:
+    """The cells one after another: 0 for normal or 1 for reduction, channels of a node, image size before and after.
+
+    Args:
+        network: The macro architecture.
+    """
+    before = network.image_size
+    for stage, (width, size) in enumerate(network.stages):
+        if stage:
+            yield 1, width, before, size
+        for _ in range(network.cells_per_stage):
+            yield 0, width, size, size
+        before = size
+
+
+def _of_edge(name: str, c: int, before: int, after: int, halved: bool, network: Network) -> tuple[int, int]:
+    """Parameters and multiply-accumulates of one edge."""
+    flat = network.dimensions == 1
+    area = after**network.dimensions
+    if name == "skip_connect":
+        return (c * c + 2 * c, area * c * c) if halved else (0, 0)
+    if "pool" in name:
+        return 0, 0
+    kernel = int(name[-1])
+    if name == "conv_7x1_1x7":
+        weights = kernel * c * c
+        return (weights + 2 * c, area * weights) if flat else (2 * weights + 2 * c, (before + after) * after * weights)
+    weights = kernel**network.dimensions * c + c * c
+    times = 2 if name.startswith("sep") else 1
+    return times * (weights + 2 * c), times * area * weights
+
+
+def _of_rest(network: Network, joined: tuple[int, int]) -> tuple[int, int]:
+    """The same of stem, preprocessing of the cells' inputs, and head, where so many nodes are joined."""
+    earlier = last = STEM * network.channels
+    stem = network.taps * network.input_channels * last
+    parameters, macs = stem + 2 * last, stem * network.image_size**network.dimensions
+    for which, width, before, _ in plan(network):
+        weights = (earlier + last) * width
+        parameters += weights + 4 * width
+        macs += weights * before**network.dimensions
+        earlier, last = last, joined[which] * width
+    head = (last + 1) * network.classes
+    return parameters + head, macs + head * (network.image_size if network.causal else 1)

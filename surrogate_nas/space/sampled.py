@@ -1,0 +1,314 @@
+"""Sampled spaces: the cells of a larger space that a table holds; to search one is to choose among those.
+
+Some benchmarks trained a few thousand architectures of a space of 10^10 and more, and a table of theirs knows nothing
+of the others. The held cells are the authors' data, so they lie in the table's file and never in code: a definition
+names the larger space and lists the option of every position of every held cell, one byte each, in base 64.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.network import Graph, Network
+from surrogate_nas.space.base import Analytic, Encoding
+from surrogate_nas.space.cell import Cell, Choices
+from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import nn
+
+NEAREST = 12
+"""How many of the nearest held cells are neighbours for certain."""
+MOST_HELD = 1_000_000
+"""The most cells that a sample may have."""
+_BLOCK = 256
+"""Rows of distances that are in memory at a time."""
+
+
+class Sampled(EnumerableChoiceSpace):
+    """The held cells of a larger space, in the order in which the table holds them.
+
+    Sampling is uniform over the held cells. Two of them are neighbours if either is among the `NEAREST` nearest of the
+    other, so every cell has at least as many and can be reached. Distance is the number of positions that differ;
+    of equally distant cells those come first whose options are fewer steps apart in all, then those that come next in
+    the order of the space, counted on from the cell. Everything else is as in the larger space.
+
+    Example:
+        >>> mlp = ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
+        >>> held = Sampled(mlp, np.array([[0, 2], [1, 0]], dtype=np.int8))
+        >>> held.name, len(held), str(held[1])
+        ('mlp-2', 2, 'mlp(width=64, depth=1)')
+
+    Attributes:
+        base: The larger space.
+    """
+
+    def __init__(self, base: ChoiceSpace, held: Choices) -> None:
+        """Choose the cells.
+
+        Args:
+            base: The larger space.
+            held: One option index a position, shape ``(n, positions)``.
+
+        Raises:
+            UserError: A row is no cell of the larger space, or is there twice.
+        """
+        self.base = base
+        self._held = np.array(held, dtype=np.int8)
+        self._held.flags.writeable = False
+        widths = [len(options) for options in base.options]
+        if self._held.ndim != 2 or self._held.shape[1] != len(widths) or not len(self._held):  # noqa: PLR2004
+            raise UserError(f"Cells of the space {base.name} have {len(widths)} positions; at least one is needed.")
+        if len(self._held) > MOST_HELD:
+            raise UserError(f"{len(self._held):,} cells of the space {base.name} are held; {MOST_HELD:,} are the most.")
+        inside = bool(((self._held >= 0) & (self._held < widths)).all())
+        if not inside or (type(base).allows is not ChoiceSpace.allows and not all(map(base.allows, self._rows))):
+            raise UserError(f"A cell that should be held is none of the space {base.name}.")
+        content = self._held.tobytes()
+        if len({content[at : at + len(widths)] for at in range(0, len(content), len(widths))}) < len(self._held):
+            raise UserError(f"A cell of the space {base.name} is held twice.")
+        self.name = f"{base.name}-{len(self._held)}"
+        self.positions, self.options = base.positions, base.options
+        super().__init__()
+
+    @cached_property
+    def _rows(self) -> list[tuple[int, ...]]:
+        return list(map(tuple, self._held.tolist()))
+
+    @cached_property
+    def _definition(self) -> str:
+        held = base64.b64encode(self._held.tobytes()).decode()
+        return json.dumps({"of": self.base.definition, "held": held})
+
+    @property
+    def definition(self) -> str:
+        """The larger space and the held cells, so that a file can hold both without code."""
+        return self._definition
+
+    @property
+    def notice(self) -> str:
+        """What every report of a search among the held cells must say."""
+        return (
+            f"A sampled space: a search here chooses among the {len(self):,} architectures that are held, of about "
+            f"{self.base.size:.2g} in the space {self.base.name}."
+        )
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def size(self) -> float:  # type: ignore[override]
+        """How many cells are held."""
+        return len(self._held)
+
+    @property
+    def choices(self) -> Choices:
+        """The choices of the held cells in their order, shape ``(len(space), positions)``."""
+        return self._held
+
+    def allows(self, choices: tuple[int, ...]) -> bool:
+        """Whether a combination is a held cell.
+
+        Args:
+            choices: One option index per position.
+        """
+        return choices in self._by_choices
+
+    def write(self, choices: tuple[int, ...]) -> str:
+        """The canonical string of a combination, as the larger space prints it.
+
+        Args:
+            choices: One option index per position.
+        """
+        return self.base.write(choices)
+
+    def _listed(self) -> list[Cell]:
+        return [Cell(row, self.base.write(row), place) for place, row in enumerate(self._rows)]
+
+    def parse(self, text: str) -> Cell:
+        """Read a string as the larger space prints it.
+
+        Args:
+            text: The string.
+
+        Raises:
+            UserError: It names no cell of the larger space, or one that is not held; the message says which.
+        """
+        return self._own(self.base.parse(text))
+
+    def cell(self, given: Cell | str | Sequence[int]) -> Cell:
+        """This space's own cell for a cell, its string, or one option index per position.
+
+        Args:
+            given: Any of them.
+
+        Raises:
+            UserError: It names no cell of the larger space, or one that is not held; the message says which.
+        """
+        if type(given) is Cell and isinstance(given.text, str):
+            return self._by_text.get(given.text) or self.parse(given.text)
+        return super().cell(given)
+
+    def at(self, choices: Sequence[int]) -> Cell:
+        """The held cell of some choices.
+
+        Args:
+            choices: One option index per position.
+
+        Raises:
+            UserError: They are no cell of the larger space, or of one that is not held; the message says which.
+        """
+        return self._own(self.base.at(choices))
+
+    def _own(self, cell: Cell) -> Cell:
+        found = self._by_choices.get(cell.choices)
+        if found is None:
+            raise UserError(
+                f"{cell} is a cell of the space {self.base.name}, but not held: {len(self):,} of its "
+                f"{self.base.size:.3g} cells are, and only those can be asked for here."
+            )
+        return found
+
+    @cached_property
+    def _graph(self) -> list[NDArray[np.intp]]:
+        """For every cell the places of its neighbours, in their order."""
+        n, k = len(self._held), min(NEAREST, len(self._held) - 1)
+        if not k:
+            return [np.empty(0, dtype=np.intp)]
+        near = [self._nearest(np.arange(start, min(start + _BLOCK, n)), k) for start in range(0, n, _BLOCK)]
+        ends = np.concatenate(near).ravel()
+        starts = np.repeat(np.arange(n), k)
+        pairs = np.sort(np.concatenate([starts * n + ends, ends * n + starts]))
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+        return np.split(pairs % n, np.searchsorted(pairs // n, np.arange(1, n)))
+
+    def _nearest(self, places: NDArray[np.intp], k: int) -> NDArray[np.intp]:
+        """The places of the k cells nearest to each of some, shape ``(len(places), k)``."""
+        n, (equal, steps) = len(self._held), self._columns
+        most = sum(map(len, self.options))  # more than the steps that two cells can be apart
+        products = np.hstack([most * equal[places], 2 * steps[places]]) @ np.hstack([equal, steps]).T
+        apart = most * len(self.positions) + steps[places].sum(axis=1)[:, None] + steps.sum(axis=1) - products
+        apart[np.arange(len(places)), places] = np.inf
+        furthest = np.partition(apart, k - 1, axis=1)[:, [k - 1]]
+        rows, others = np.nonzero(apart <= furthest)
+        order = np.lexsort([(others - places[rows]) % n, apart[rows, others], rows])
+        starts = np.searchsorted(rows, np.arange(len(places)))
+        nearest: NDArray[np.intp] = others[order[starts[:, None] + np.arange(k)]]
+        return nearest
+
+    @cached_property
+    def _columns(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What products of count: options that two cells share, and steps of options that both have taken."""
+        chosen = [(self._held[:, [p]], np.arange(len(options))) for p, options in enumerate(self.options)]
+        equal = np.concatenate([held == numbers for held, numbers in chosen], axis=1)
+        steps = np.concatenate([held >= numbers[1:] for held, numbers in chosen], axis=1)
+        return equal.astype(np.float32), steps.astype(np.float32)
+
+    def neighbours(self, cell: Cell) -> Sequence[Cell]:
+        """The held cells near a held cell (see the class), in the order of the space.
+
+        Args:
+            cell: The centre.
+        """
+        place = self._place(cell)
+        around = self._around[place]
+        if around is None:
+            around = self._around[place] = [self._cells[other] for other in self._graph[place].tolist()]
+        return around
+
+    @property
+    def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
+        """How a model may see cells."""
+        return self.base.encodings
+
+    @property
+    def analytic(self) -> Analytic:  # type: ignore[override]
+        """Metrics that need no measurement."""
+        return self.base.analytic
+
+    @property
+    def drawing_size(self) -> tuple[float, float] | None:  # type: ignore[override]
+        """Width and height in inches that `draw` is made for; None where cells cannot be drawn."""
+        return self.base.drawing_size
+
+    def identity(self, cell: Cell) -> str:
+        """What cells share that compute the same functions of their weights.
+
+        Args:
+            cell: A held cell.
+        """
+        return self.base.identity(cell)
+
+    def similarity(self, first: Cell, second: Cell) -> float:
+        """How alike two cells are, from 0 to 1.
+
+        Args:
+            first: A held cell.
+            second: Another, or the same.
+        """
+        return self.base.similarity(first, second)
+
+    def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
+        """Columns that a cost is about linear in, in groups whose weights vary alike between devices.
+
+        Args:
+            choices: Of any cells, shape ``(n, positions)``.
+        """
+        return self.base.cost_groups(choices)
+
+    def graph(self, cell: Cell, *, live_only: bool = False) -> Graph | None:
+        """The cell as a graph of operations; None where it is no such graph.
+
+        Args:
+            cell: A held cell.
+            live_only: Whether to leave out operations that the output does not depend on.
+        """
+        return self.base.graph(cell, live_only=live_only)
+
+    @property
+    def is_buildable(self) -> bool:
+        """Whether cells can be built and trained here."""
+        return self.base.is_buildable
+
+    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
+        """The network of a cell, with fresh weights.
+
+        Args:
+            cell: A held cell.
+            network: The macro architecture around it.
+            seed: The root of the initial weights.
+            live_only: Whether to leave out operations that the output does not depend on.
+        """
+        return self.base.build(cell, network, seed=seed, live_only=live_only)
+
+    def draw(self, figure: Figure, cell: Cell) -> None:
+        """Draw a cell into an empty figure of the size `drawing_size`.
+
+        Args:
+            figure: The figure.
+            cell: A held cell.
+        """
+        self.base.draw(figure, cell)
+
+
+def held_of(base: ChoiceSpace, held: str) -> Sampled:
+    """The sampled space that a definition lists.
+
+    Args:
+        base: The larger space.
+        held: What `Sampled.definition` wrote.
+
+    Raises:
+        ValueError: It lists no whole cells; also UserError, from `Sampled`.
+    """
+    content = np.frombuffer(base64.b64decode(held, validate=True), dtype=np.int8)
+    return Sampled(base, content.reshape(-1, len(base.positions)))
