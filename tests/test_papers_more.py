@@ -97,6 +97,8 @@ def test_the_advice_is_computed() -> None:
     (told,) = advice(findings)
     assert "After whole runs search on valid error (held by 2 of 2, the best L on 2): τ 0.650" in told
     assert "Further behind: train loss (0.300)" in told and "For at most 50% of the cost of a run search on" in told
+    untold = advice([replace(f, tested=f.table == "b") for f in findings])
+    assert "(2 tables, 1 without a test, so validation stands for it)" in untold[0] and "without a test" not in told
     swapped = [replace(f, family={"train loss": "valid error"}.get(f.family, "train loss")) for f in findings[:5]]
     assert "After whole runs search on train loss" in advice(swapped)[0]
     assert len(summary(findings).rows) == 4

@@ -191,7 +191,8 @@ def advice(findings: Sequence[Finding]) -> list[str]:
 
 def _paragraph(made: Sequence[Family]) -> Iterator[str]:
     tested = {finding.table: finding.tested for family in made for finding in family.findings}
-    untested = "" if any(tested.values()) else ", none with a test, so validation stands for it"
+    without = len(tested) - sum(tested.values())
+    untested = f", {without} without a test, so validation stands for it" if without else ""
     yield f"For the best {made[0].measure.replace('_', ' ')} ({_count(len(tested), 'table')}{untested})."
     for early, when in ((False, "After whole runs"), (True, f"For at most {_EARLY:.0%} of the cost of a run")):
         held = [family for family in made if family.early == early]
