@@ -75,6 +75,7 @@ optimum: data  ## cells evaluated until the optimum is found, beside Optuna's sa
 bench: data  ## the speed of queries, of the search loop and of training
 	$(BIN)/python analysis/bench_query.py
 	$(BIN)/python analysis/bench_loop.py
+	$(BIN)/python analysis/bench_darts.py
 	$(BIN)/python analysis/bench_training.py
 
 bench-surrogates: data  ## models against training cells and seconds (long)
