@@ -322,7 +322,8 @@ class Benchmark(ABC):
             return self._query([self.space.cell(cells)], metric, epochs, seed)[0]
         if not isinstance(cells, Iterable):
             raise UserError(f"cells is a cell, its text, or a list of them, not {cells!r:.80}.")
-        return self._query([self.space.cell(cell) for cell in cells], metric, epochs, seed)
+        found = [self.space.cell(cell) for cell in cells]
+        return self._query(found, metric, epochs, seed) if found else []
 
     def _query(self, cells: list[Cell], metric: str | None, epochs: int | None, seed: Seed) -> list[Any]:
         if metric is not None:
