@@ -322,8 +322,7 @@ class Benchmark(ABC):
             return self._query([self.space.cell(cells)], metric, epochs, seed)[0]
         if not isinstance(cells, Iterable):
             raise UserError(f"cells is a cell, its text, or a list of them, not {cells!r:.80}.")
-        found = [self.space.cell(cell) for cell in cells]
-        return self._query(found, metric, epochs, seed) if found else []
+        return self._query([self.space.cell(cell) for cell in cells], metric, epochs, seed)
 
     def _query(self, cells: list[Cell], metric: str | None, epochs: int | None, seed: Seed) -> list[Any]:
         if metric is not None:
@@ -331,14 +330,10 @@ class Benchmark(ABC):
             values = self.measure(cells, (question,), seed).values
             return [self._answer(cell, question, seed, values[i, 0]) for i, cell in enumerate(cells)]
         questions = self._search_questions(epochs)
-        values = self._told(cells, questions, seed)
+        rows = zip(cells, self._told(cells, questions, seed) if cells else (), strict=True)
         return [
-            {
-                q.metric: self._answer(cell, q, seed, value)
-                for q, value in zip(questions, row, strict=True)
-                if value == value
-            }
-            for cell, row in zip(cells, values, strict=True)
+            {q.metric: self._answer(cell, q, seed, v) for q, v in zip(questions, row, strict=True) if v == v}
+            for cell, row in rows
         ]
 
     def _told(self, cells: list[Cell], questions: list[Question], seed: Seed) -> Values:
