@@ -8,6 +8,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.errors import UserError
+
 Choices: TypeAlias = NDArray[np.int8]
 """Cells as a model or a formula reads them: the index of the chosen option, shape ``(n, positions)``."""
 
@@ -60,3 +62,17 @@ def choices_of(cells: Sequence[Cell]) -> Choices:
         cells: Cells of one space.
     """
     return np.array([cell.choices for cell in cells], dtype=np.int8)
+
+
+def cell_text(given: object) -> str:
+    """What a string says of a cell, without the white space around it.
+
+    Args:
+        given: What was to be parsed.
+
+    Raises:
+        UserError: It is no string.
+    """
+    if not isinstance(given, str):
+        raise UserError(f"A cell is parsed from its text, not from {given!r:.80}.")
+    return given.strip()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Encoding, Space
-from surrogate_nas.space.cell import Cell, Choices, choices_of
+from surrogate_nas.space.cell import Cell, Choices, cell_text, choices_of
 from surrogate_nas.space.enumerable import Enumerable
 from surrogate_nas.space.lazy import LazyCells
 
@@ -132,11 +132,10 @@ class ChoiceSpace(Space):
         Raises:
             UserError: The string has another shape, or an option is unknown.
         """
-        if not isinstance(text, str):
-            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
-        head, _, inside = text.strip().removesuffix(")").partition("(")
+        stripped = cell_text(text)
+        head, _, inside = stripped.removesuffix(")").partition("(")
         pairs = [pair.strip().partition("=") for pair in inside.split(",")]
-        if head != self.cell_name or not text.strip().endswith(")") or [p for p, *_ in pairs] != list(self.positions):
+        if head != self.cell_name or not stripped.endswith(")") or [p for p, *_ in pairs] != list(self.positions):
             shape = self.write((0,) * len(self.positions))
             raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}.")
         for (position, _, option), options in zip(pairs, self.options, strict=True):

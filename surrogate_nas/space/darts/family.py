@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.network import Network
-from surrogate_nas.space.cell import Cell, Choices
+from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.darts.genotype import CELLS, INPUTS, SHAPE, Genotype, nodes_of, read
 from surrogate_nas.space.darts.wiring import Half, relabelled
 from surrogate_nas.space.product import ChoiceSpace
@@ -107,12 +107,10 @@ class GenotypeSpace(ChoiceSpace):
         Raises:
             UserError: It is neither, or a genotype that is no cell of this space.
         """
-        if not isinstance(text, str):
-            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
-        return self._made.get(text) or self._read(text)
+        stripped = cell_text(text)
+        return self._made.get(text) or self._read(text, stripped)
 
-    def _read(self, text: str) -> Cell:
-        name = text.strip()
+    def _read(self, text: str, name: str) -> Cell:
         if name.isidentifier() and name not in self.named:
             raise unknown(f"published cell of {self.name}", name, self.named)
         genotype = read(self.named.get(name, text))

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
-from surrogate_nas.space.cell import Cell
+from surrogate_nas.space.cell import Cell, cell_text
 from surrogate_nas.space.mnasnet.sizes import (
     ANALYTIC,
     DECISIONS,
@@ -79,9 +79,8 @@ class MnasNet(ChoiceSpace):
         Raises:
             UserError: The string has another shape, or an option is unknown; the message names the stage.
         """
-        if not isinstance(text, str):
-            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
-        stages = text.strip().split("|")
+        stripped = cell_text(text)
+        stages = stripped.split("|")
         if len(stages) != len(STAGES):
             raise UserError(
                 f"Malformed cell {text!r:.200}: a cell of the space {self.name} is {len(STAGES)} stages joined by |, "

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Network
 from surrogate_nas.space.base import Analytic, Encoding
-from surrogate_nas.space.cell import Cell, Choices
+from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.nats_size.sizes import ANALYTIC, CHANNELS, STAGE_OF_LAYER
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
@@ -62,9 +62,8 @@ class NatsSize(EnumerableChoiceSpace):
         Raises:
             UserError: The string has another shape, or a layer has channels that the space does not have.
         """
-        if not isinstance(text, str):
-            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
-        widths = text.strip().split(":")
+        stripped = cell_text(text)
+        widths = stripped.split(":")
         if len(widths) != len(self.positions):
             raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads 64:64:64:64:64.")
         for position, width in zip(self.positions, widths, strict=True):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Graph, Network
 from surrogate_nas.space.base import Analytic, Encoding
-from surrogate_nas.space.cell import Cell, Choices
+from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.nb201.encodings import ENCODINGS, cost_groups
 from surrogate_nas.space.nb201.graph import EDGES, OPERATIONS
 from surrogate_nas.space.nb201.identity import functional_class, official_string
@@ -85,9 +85,8 @@ class NB201(EnumerableChoiceSpace):
         Raises:
             UserError: The string has another shape, or an operation is unknown.
         """
-        if not isinstance(text, str):
-            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
-        match = _FORMAT.fullmatch(text.strip())
+        stripped = cell_text(text)
+        match = _FORMAT.fullmatch(stripped)
         if match is None:
             raise UserError(f"Malformed cell {text!r:.200}: a NAS-Bench-201 cell reads {_SHAPE}.")
         for operation in match.groups():

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
-from surrogate_nas.space.cell import Cell, Choices
+from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.nbgraph.canonical import Forms
 from surrogate_nas.space.nbgraph.structure import analytic, encodings
 from surrogate_nas.space.nbgraph.trees import LINKS, NODES, shape_of
@@ -95,9 +95,8 @@ class NBGraph(EnumerableChoiceSpace):
         Raises:
             UserError: It has another shape, an operation is unknown, or it is no architecture of the benchmark.
         """
-        if not isinstance(text, str):
-            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
-        match = _FORMAT.fullmatch(text.strip())
+        stripped = cell_text(text)
+        match = _FORMAT.fullmatch(stripped)
         if match is None:
             raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {_SHAPE}.")
         operations = re.findall("[a-z]+", match[2])

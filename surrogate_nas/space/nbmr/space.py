@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
-from surrogate_nas.space.cell import Cell
+from surrogate_nas.space.cell import Cell, cell_text
 from surrogate_nas.space.nbmr.sizes import ANALYTIC, BLOCKS, BRANCHES, CHANNELS, STAGES, numbers_in_steps
 from surrogate_nas.space.product import ChoiceSpace
 
@@ -72,11 +72,10 @@ class NBMR(ChoiceSpace):
         Raises:
             UserError: The string has another shape, or a number that the space does not have.
         """
-        if not isinstance(text, str):
-            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
-        if not text.isascii() or not _SHAPE.fullmatch(text.strip()):
+        stripped = cell_text(text)
+        if not text.isascii() or not _SHAPE.fullmatch(stripped):
             raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {_EXAMPLE}.")
-        first, *stages, last = text.strip().split("-")
+        first, *stages, last = stripped.split("-")
         numbers = first.split("_")
         for stage in stages:
             modules, _, *rest = stage.split("_")

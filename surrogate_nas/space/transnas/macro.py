@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Analytic
-from surrogate_nas.space.cell import Cell
+from surrogate_nas.space.cell import Cell, cell_text
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.transnas.sizes import MACRO_SIZES, MOST_MODULES
 
@@ -83,9 +83,8 @@ class TransNASMacro(EnumerableChoiceSpace):
         Raises:
             UserError: The string has another shape, or too few or too many modules double or halve.
         """
-        if not isinstance(text, str):
-            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
-        match = _FORMAT.fullmatch(text.strip())
+        stripped = cell_text(text)
+        match = _FORMAT.fullmatch(stripped)
         if match is None:
             raise UserError(
                 f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads 64-1234-basic, with four to six "
@@ -94,7 +93,7 @@ class TransNASMacro(EnumerableChoiceSpace):
         choices = tuple(map(int, match[1].ljust(MOST_MODULES, "0")))
         if not self.allows(choices):
             raise UserError(
-                f"{text.strip()} is no cell of the space {self.name}: one to three modules double the channels (2, 4), "
+                f"{stripped} is no cell of the space {self.name}: one to three modules double the channels (2, 4), "
                 "and one to four halve the resolution (3, 4)."
             )
         return self.at(choices)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
-from surrogate_nas.space.cell import Cell
+from surrogate_nas.space.cell import Cell, cell_text
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.transnas.encodings import ENCODINGS, STRUCTURE
 from surrogate_nas.space.transnas.graph import EDGES, OPERATIONS
@@ -66,9 +66,8 @@ class TransNASMicro(EnumerableChoiceSpace):
         Raises:
             UserError: The string has another shape, or an operation is unknown.
         """
-        if not isinstance(text, str):
-            raise UserError(f"A cell is parsed from its text, not from {text!r:.80}.")
-        match = _FORMAT.fullmatch(text.strip())
+        stripped = cell_text(text)
+        match = _FORMAT.fullmatch(stripped)
         if match is None:
             known = ", ".join(f"{digit} {operation}" for digit, operation in enumerate(OPERATIONS))
             raise UserError(
