@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -104,3 +104,15 @@ def listed(space: Space) -> Enumerable:
     if not isinstance(space, Enumerable):
         raise UserError(f"The cells of the space {space.name} cannot be listed, which this needs.")
     return space
+
+
+def numbered(identities: Iterable[object], n: int) -> NDArray[np.int32]:
+    """Number identities by their first appearance, shape ``(n,)``.
+
+    Args:
+        identities: Hashable.
+        n: How many they are.
+    """
+    seen: dict[object, int] = {}
+    numbers: Iterable[int] = (seen.setdefault(identity, len(seen)) for identity in identities)
+    return np.fromiter(numbers, dtype=np.int32, count=n)

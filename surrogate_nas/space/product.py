@@ -236,8 +236,10 @@ class ChoiceSpace(Space):
             first: A cell of the space.
             second: Another, or the same.
         """
-        if self.identity(first) == self.identity(second):
-            return 1.0
+        return 1.0 if self.identity(first) == self.identity(second) else self._shared(first, second)
+
+    def _shared(self, first: Cell, second: Cell) -> float:
+        """The share of positions with equal options."""
         return sum(a == b for a, b in zip(first.choices, second.choices, strict=True)) / len(self.positions)
 
     @cached_property
@@ -361,10 +363,13 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         place = self._place(cell)
         around = self._around[place]
         if around is None:
-            near = map(self._found, self._steps(self._cells[place].choices))
-            around = [cell for cell in near if cell is not None]
-            self._around[place] = around
+            around = self._around[place] = self._near(place)
         return around
+
+    def _near(self, place: int) -> list[Cell]:
+        """The neighbours of the cell at a place."""
+        near = map(self._found, self._steps(self._cells[place].choices))
+        return [cell for cell in near if cell is not None]
 
     def _place(self, cell: Cell) -> int:
         """The cell's index, looked up by its string where it is not the space's own object."""

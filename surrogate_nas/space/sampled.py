@@ -213,17 +213,8 @@ class Sampled(EnumerableChoiceSpace):
         steps = np.concatenate([held >= numbers[1:] for held, numbers in chosen], axis=1)
         return equal.astype(np.float32), steps.astype(np.float32)
 
-    def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """The held cells near a held cell (see the class), in the order of the space.
-
-        Args:
-            cell: The centre.
-        """
-        place = self._place(cell)
-        around = self._around[place]
-        if around is None:
-            around = self._around[place] = [self._cells[other] for other in self._graph[place].tolist()]
-        return around
+    def _near(self, place: int) -> list[Cell]:
+        return [self._cells[other] for other in self._graph[place].tolist()]
 
     @property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]

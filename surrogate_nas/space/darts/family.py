@@ -220,15 +220,8 @@ class GenotypeSpace(ChoiceSpace):
         """
         return str(self._genotype([relabelled(half) for half in self.halves(cell.choices)]))
 
-    def similarity(self, first: Cell, second: Cell) -> float:
-        """1 for cells of one identity, else the share of edges that enter the same node from the same source alike.
-
-        Args:
-            first: A cell of the space.
-            second: Another, or the same.
-        """
-        if self.identity(first) == self.identity(second):
-            return 1.0
+    def _shared(self, first: Cell, second: Cell) -> float:
+        """The share of edges that enter the same node from the same source alike."""
         shared = 0
         for one, other in zip(self.halves(first.choices), self.halves(second.choices), strict=True):
             for node, same in zip(one, other, strict=True):

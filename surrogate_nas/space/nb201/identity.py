@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, TypeAlias
 
 _NONE, _SKIP, _POOL = 0, 1, 4
@@ -36,6 +37,7 @@ def official_string(choices: tuple[int, ...]) -> str:
     return names[-1]
 
 
+@cache
 def functional_class(choices: tuple[int, ...]) -> str:
     """A canonical form that two cells share exactly when they compute the same functions of their weights.
 

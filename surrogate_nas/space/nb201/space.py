@@ -21,6 +21,7 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.network import Graph, Network
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.enumerable import numbered
 from surrogate_nas.space.nb201.encodings import ENCODINGS, cost_groups
 from surrogate_nas.space.nb201.graph import EDGES, OPERATIONS
 from surrogate_nas.space.nb201.identity import functional_class, official_string
@@ -108,17 +109,6 @@ class NB201(EnumerableChoiceSpace):
         """
         return functional_class(cell.choices)
 
-    def similarity(self, first: Cell, second: Cell) -> float:
-        """1 for cells of one functional class, else the share of edges with equal operations.
-
-        Args:
-            first: A cell of the space.
-            second: Another, or the same.
-        """
-        if self.classes[first.index] == self.classes[second.index]:
-            return 1.0
-        return sum(a == b for a, b in zip(first.choices, second.choices, strict=True)) / len(EDGES)
-
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
         """Operations counted as they are built and as they are live, because some devices compile dead graphs away.
 
@@ -182,7 +172,7 @@ class NB201(EnumerableChoiceSpace):
     @cached_property
     def official_classes(self) -> NDArray[np.int32]:
         """For every cell the number of its official isomorphism class, shape ``(15625,)``, 6,466 classes."""
-        return _number(official_string(cell.choices) for cell in self)
+        return numbered(map(self.official_string, self), len(self))
 
     @cached_property
     def classes(self) -> NDArray[np.int32]:
@@ -191,7 +181,7 @@ class NB201(EnumerableChoiceSpace):
         Cells of one class compute the same family of functions of their live weights; their parameters,
         MACs and latency can still differ, because dead operations are built.
         """
-        return _number(functional_class(cell.choices) for cell in self)
+        return numbered(map(self.identity, self), len(self))
 
     def to_naslib(self, cell: Cell) -> tuple[int, ...]:
         """NASLib's tuple of six operation numbers (edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3; AnalogNAS-Bench's too).
@@ -221,9 +211,3 @@ class NB201(EnumerableChoiceSpace):
 def nb201() -> NB201:
     """The NAS-Bench-201 cell space, one shared instance a process."""
     return NB201()
-
-
-def _number(identities: Iterable[object]) -> NDArray[np.int32]:
-    """Number identities by first appearance."""
-    seen: dict[object, int] = {}
-    return np.array([seen.setdefault(identity, len(seen)) for identity in identities], dtype=np.int32)

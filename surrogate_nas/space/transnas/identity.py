@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 
 from surrogate_nas.space.transnas.graph import EDGES, NONE, SKIP
 
@@ -17,6 +18,7 @@ Sums = dict[int, tuple[int, ...]]
 """For every edge with weights what it reads: a sum of the input and of other such edges."""
 
 
+@cache
 def functional_class(choices: tuple[int, ...]) -> str:
     """A canonical form that two cells share exactly when they compute the same functions of their live weights.
 

@@ -9,7 +9,7 @@ which is the order of the published results.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, cell_text
+from surrogate_nas.space.enumerable import numbered
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.transnas.encodings import ENCODINGS, STRUCTURE
 from surrogate_nas.space.transnas.graph import EDGES, OPERATIONS
@@ -89,26 +90,13 @@ class TransNASMicro(EnumerableChoiceSpace):
         """
         return functional_class(cell.choices)
 
-    def similarity(self, first: Cell, second: Cell) -> float:
-        """1 for cells of one functional class, else the share of edges with equal operations.
-
-        Args:
-            first: A cell of the space.
-            second: Another, or the same.
-        """
-        if self.classes[self.index(first)] == self.classes[self.index(second)]:
-            return 1.0
-        return sum(a == b for a, b in zip(first.choices, second.choices, strict=True)) / len(EDGES)
-
     @cached_property
     def classes(self) -> NDArray[np.int32]:
         """For every cell the number of its functional class, shape ``(4096,)``, in order of first appearance.
 
         Cells of one class compute the same family of functions of their live weights; each was trained by itself.
         """
-        seen: dict[str, int] = {}
-        numbers: Iterable[int] = (seen.setdefault(functional_class(cell.choices), len(seen)) for cell in self)
-        return np.fromiter(numbers, dtype=np.int32, count=len(self))
+        return numbered(map(self.identity, self), len(self))
 
     def draw(self, figure: Figure, cell: Cell) -> None:
         """Draw a cell as a graph; what lies on no path from input to output is grey and dashed.
