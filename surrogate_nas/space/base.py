@@ -260,3 +260,28 @@ def millions(function: Callable[[Choices, Network], Column]) -> Callable[[Choice
         function: From choices and network to counts.
     """
     return lambda choices, network: function(choices, network) / 1e6
+
+
+def by_name(*metrics: tuple[Metric, Callable[[Choices, Network], Column]]) -> Analytic:
+    """Metrics that need no measurement, by name.
+
+    Args:
+        metrics: Each with its function from choices and network to shape ``(n,)``.
+    """
+    return {metric.name: (metric, function) for metric, function in metrics}
+
+
+def trained_sizes(
+    parameters: Callable[[Choices, Network], Column], multiply_accumulates: Callable[[Choices, Network], Column]
+) -> Analytic:
+    """``params`` and ``macs`` of networks of which all that is built is trained.
+
+    Args:
+        parameters: From choices and network to counts.
+        multiply_accumulates: Likewise, of convolutions and the linear layer.
+    """
+    macs = "multiply-accumulates of convolutions and linear layer"
+    return by_name(
+        (Metric("params", "parameters", "search", "cost", description="trainable"), parameters),
+        (Metric("macs", "M", "search", "cost", description=macs), millions(multiply_accumulates)),
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.base import Analytic, Column, by_name, trained_sizes
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.macro.choices import layers_and_channels
 
@@ -55,15 +55,10 @@ def _channels(choices: Choices, network: Network) -> Column:  # noqa: ARG001
 
 
 ANALYTIC: Analytic = {
-    metric.name: (metric, function)
-    for metric, function in [
-        (Metric("params", "parameters", "search", "cost", description="trainable"), _stack_parameters),
-        (
-            Metric("macs", "M", "search", "cost", description="multiply-accumulates of convolutions and linear layer"),
-            millions(_stack_multiply_accumulates),
-        ),
+    **trained_sizes(_stack_parameters, _stack_multiply_accumulates),
+    **by_name(
         (Metric("layers", "", "search", "structure", description="convolutions, one after another"), _layers),
         (Metric("channels", "", "search", "structure", description="of every convolution"), _channels),
-    ]
+    ),
 }
 """The metrics of the macro space's stacks that need no measurement, with functions from choices to shape ``(n,)``."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.base import Analytic, Column, by_name, trained_sizes
 from surrogate_nas.space.cell import Choices
 
 EXPANSIONS, KERNELS, EXCITED = ("1", "4", "6"), ("3", "5"), ("no", "yes")
@@ -140,15 +140,10 @@ def _excited(choices: Choices, network: Network) -> Column:  # noqa: ARG001
 
 
 ANALYTIC: Analytic = {
-    metric.name: (metric, function)
-    for metric, function in [
-        (Metric("params", "parameters", "search", "cost", description="trainable"), parameters),
-        (
-            Metric("macs", "M", "search", "cost", description="multiply-accumulates of convolutions and linear layer"),
-            millions(multiply_accumulates),
-        ),
+    **trained_sizes(parameters, multiply_accumulates),
+    **by_name(
         (Metric("layers", "", "search", "structure", description="inverted bottlenecks of all stages"), _layers),
         (Metric("excited", "", "search", "structure", description="stages with squeeze-and-excitation"), _excited),
-    ]
+    ),
 }
 """The metrics of MnasNet's networks that need no measurement, with functions from choices to shape ``(n,)``."""

@@ -13,7 +13,7 @@ import numpy as np
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Graph, Network
 from surrogate_nas.network.graph import CONV3, SKIP
-from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.base import Analytic, Column, by_name, millions
 from surrogate_nas.space.cell import Choices
 
 CHANNELS = tuple(str(8 * eighths) for eighths in range(1, 9))
@@ -84,15 +84,12 @@ def _widest(choices: Choices, network: Network) -> Column:  # noqa: ARG001
     return np.asarray(channels(choices).max(axis=1))
 
 
-ANALYTIC: Analytic = {
-    metric.name: (metric, function)
-    for metric, function in [
-        (Metric("params", "parameters", "search", "cost", description="trainable"), parameters),
-        (
-            Metric("macs", "M", "search", "cost", description="multiply-accumulates, the paper's convention"),
-            millions(multiply_accumulates),
-        ),
-        (Metric("widest", "", "search", "structure", description="channels of the widest layer"), _widest),
-    ]
-}
+ANALYTIC: Analytic = by_name(
+    (Metric("params", "parameters", "search", "cost", description="trainable"), parameters),
+    (
+        Metric("macs", "M", "search", "cost", description="multiply-accumulates, the paper's convention"),
+        millions(multiply_accumulates),
+    ),
+    (Metric("widest", "", "search", "structure", description="channels of the widest layer"), _widest),
+)
 """The metrics of the size space that need no measurement, with functions from choices to shape ``(n,)``."""

@@ -12,7 +12,7 @@ import numpy as np
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.network.graph import CONV1, CONV3, POOL
-from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.base import Analytic, Column, by_name, millions
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.nb201.encodings import depth_and_live, edge_live, operation_counts, path_live
 
@@ -90,37 +90,34 @@ def _paths(choices: Choices, network: Network) -> Column:  # noqa: ARG001
     return np.asarray(path_live(choices).sum(axis=1), dtype=np.float64)
 
 
-ANALYTIC: Analytic = {
-    metric.name: (metric, function)
-    for metric, function in [
-        (
-            Metric("params", "parameters", "search", "cost", description="trainable, dead operations included"),
-            parameters,
-        ),
-        (
-            Metric("macs", "M", "search", "cost", description="multiply-accumulates, the paper's convention"),
-            millions(multiply_accumulates),
-        ),
-        (
-            Metric("live_macs", "M", "search", "cost", description="multiply-accumulates on live paths only"),
-            millions(live_multiply_accumulates),
-        ),
-        (
-            Metric("depth", "", "search", "structure", description="longest live path, in operations"),
-            _depth,
-        ),
-        (
-            Metric("convolutions", "", "search", "structure", description="convolutions built in a cell"),
-            _convolutions,
-        ),
-        (
-            Metric("operations", "", "search", "structure", description="edges that are not none or skip"),
-            _operations,
-        ),
-        (
-            Metric("paths", "", "search", "structure", description="live paths from input to output"),
-            _paths,
-        ),
-    ]
-}
+ANALYTIC: Analytic = by_name(
+    (
+        Metric("params", "parameters", "search", "cost", description="trainable, dead operations included"),
+        parameters,
+    ),
+    (
+        Metric("macs", "M", "search", "cost", description="multiply-accumulates, the paper's convention"),
+        millions(multiply_accumulates),
+    ),
+    (
+        Metric("live_macs", "M", "search", "cost", description="multiply-accumulates on live paths only"),
+        millions(live_multiply_accumulates),
+    ),
+    (
+        Metric("depth", "", "search", "structure", description="longest live path, in operations"),
+        _depth,
+    ),
+    (
+        Metric("convolutions", "", "search", "structure", description="convolutions built in a cell"),
+        _convolutions,
+    ),
+    (
+        Metric("operations", "", "search", "structure", description="edges that are not none or skip"),
+        _operations,
+    ),
+    (
+        Metric("paths", "", "search", "structure", description="live paths from input to output"),
+        _paths,
+    ),
+)
 """The metrics of NAS-Bench-201's cells that need no measurement, with the function from choices to ``(n,)`` values."""

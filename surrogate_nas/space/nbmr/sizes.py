@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.base import Analytic, Column, by_name, trained_sizes
 from surrogate_nas.space.cell import Choices
 
 BRANCHES = (1, 2, 3, 4)
@@ -162,14 +162,9 @@ def _modules(choices: Choices, network: Network) -> Column:  # noqa: ARG001
 
 
 ANALYTIC: Analytic = {
-    metric.name: (metric, function)
-    for metric, function in [
-        (Metric("params", "parameters", "search", "cost", description="trainable"), parameters),
-        (
-            Metric("macs", "M", "search", "cost", description="multiply-accumulates of convolutions and linear layer"),
-            millions(multiply_accumulates),
-        ),
+    **trained_sizes(parameters, multiply_accumulates),
+    **by_name(
         (Metric("modules", "", "search", "structure", description="modules of all stages"), _modules),
-    ]
+    ),
 }
 """The metrics of NAS-Bench-MR's networks that need no measurement, with functions from choices to shape ``(n,)``."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
-from surrogate_nas.space.base import Analytic, Column, Encoding
+from surrogate_nas.space.base import Analytic, Column, Encoding, by_name
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.transnas.graph import CONV1, CONV3, EDGES, NONE, OPERATIONS, PATHS, SKIP
 
@@ -116,12 +116,9 @@ def _paths(choices: Choices, network: Network) -> Column:  # noqa: ARG001
     return np.asarray(path_live(choices).sum(axis=1), dtype=np.float64)
 
 
-STRUCTURE: Analytic = {
-    metric.name: (metric, function)
-    for metric, function in [
-        (Metric("depth", "", "search", "structure", description="convolutions on the longest live path"), _depth),
-        (Metric("convolutions", "", "search", "structure", description="built in a cell"), _convolutions),
-        (Metric("paths", "", "search", "structure", description="live paths from input to output"), _paths),
-    ]
-}
+STRUCTURE: Analytic = by_name(
+    (Metric("depth", "", "search", "structure", description="convolutions on the longest live path"), _depth),
+    (Metric("convolutions", "", "search", "structure", description="built in a cell"), _convolutions),
+    (Metric("paths", "", "search", "structure", description="live paths from input to output"), _paths),
+)
 """Metrics of a cell's structure, with functions from choices and network to shape ``(n,)``."""
