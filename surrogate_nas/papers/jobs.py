@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.files import Journal
 
 J = TypeVar("J")
+R = TypeVar("R")
 
 
 def results_of(
@@ -46,19 +47,37 @@ def results_of(
         missing = [(name, job) for name, job in jobs.items() if name not in done]
         if progress:
             progress(len(jobs) - len(missing), len(jobs))
-        count, lost = len(jobs) - len(missing), []
-        for outcome in run_jobs(_Named(function), missing, workers=workers):
-            if outcome.failure:
-                lost.append(outcome)
-                continue
-            name, result = outcome.result
+        said = progress and (lambda count, _: progress(len(jobs) - len(missing) + count, len(jobs)))
+        for _, (name, result) in finished(_Named(function), missing, workers=workers, progress=said):
             journal.append((name, result))
             done[name] = result
-            count += 1
-            if progress:
-                progress(count, len(jobs))
-    raise_lost(lost)
     return {name: done[name] for name in jobs}
+
+
+def finished(
+    function: Callable[[J], R], jobs: Sequence[J], *, workers: int, progress: Progress | None
+) -> Iterator[tuple[J, R]]:
+    """Call a function for every job; each job with its result, in the order of finishing.
+
+    Args:
+        function: Of one job; the same wherever it is called.
+        jobs: The jobs.
+        workers: Processes.
+        progress: Called with (jobs done, jobs in all), after each result was taken.
+
+    Raises:
+        UserError: A worker was lost; raised when all other jobs are done.
+    """
+    count, lost = 0, []
+    for outcome in run_jobs(function, jobs, workers=workers):
+        if outcome.failure:
+            lost.append(outcome)
+            continue
+        yield outcome.job, outcome.result
+        count += 1
+        if progress:
+            progress(count, len(jobs))
+    raise_lost(lost)
 
 
 class _Named:

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load, tables
-from surrogate_nas.engine import raise_lost, run_jobs
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.advice import SINGLE, Finding, advice, summary
 from surrogate_nas.papers.candidates import Candidate, Goal, candidates_of, goal_of, itself, measure_of, seeds_of
+from surrogate_nas.papers.jobs import finished
 from surrogate_nas.papers.maps import draw_losses
 from surrogate_nas.papers.ranks import MEASURES, Values, agreement, ceiling
 from surrogate_nas.papers.rows import PaperResult, Row
@@ -46,16 +46,7 @@ def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress |
     started = time.perf_counter()
     entries = tables()
     here = [entry["name"] for entry in entries if entry["available"]]
-    studied: dict[str, Study] = {}
-    lost = []
-    for outcome in run_jobs(study, here, workers=workers):
-        if outcome.failure:
-            lost.append(outcome)
-        else:
-            studied[outcome.job] = outcome.result
-        if progress:
-            progress(len(studied) + len(lost), len(here))
-    raise_lost(lost)
+    studied = dict(finished(study, here, workers=workers, progress=progress))
     studies = [studied[name] for name in here if studied[name].findings]
     rows = [row for made in studies for finding in made.findings for row in _rows(finding)]
     findings = [finding for made in studies for finding in made.findings]

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import load, tables
-from surrogate_nas.engine import raise_lost, run_jobs
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.candidates import Goal, goal_of, own_loss, seeds_of
+from surrogate_nas.papers.jobs import finished
 from surrogate_nas.papers.maps import draw_transfer
 from surrogate_nas.papers.ranks import Values, best, ceiling, kendall
 from surrogate_nas.papers.rows import PaperResult, Row, Summary
@@ -105,13 +105,8 @@ def transfer(*, runs: int | None, workers: int, folder: Path, progress: Progress
     jobs = [tuple(names) for names in spaces.values() if len(names) > 1]
     if not jobs:
         raise UserError("No two tables of one space are here: see snas data list.")
-    outcomes = []
-    for outcome in run_jobs(compare, jobs, workers=workers):
-        outcomes.append(outcome)
-        if progress:
-            progress(len(outcomes), len(jobs))
-    raise_lost([outcome for outcome in outcomes if outcome.failure])
-    found = sorted((outcome.result for outcome in outcomes), key=lambda group: jobs.index(group.tasks))
+    groups = dict(finished(compare, jobs, workers=workers, progress=progress))
+    found = [groups[names] for names in jobs]
     draw_transfer([(g.space, _short(g.tasks), g.matrix(WHOLE), _drawn(g)) for g in found], folder / "transfer.png")
     notes = [words(group) for group in found]
     notes.append(
