@@ -18,6 +18,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -113,7 +114,7 @@ def read_file(path: Path, name: str = _ALL) -> Table:
         UserError: The file is missing, damaged or not what it should be.
     """
     try:
-        return _table(_records(path), name)
+        return _table(_records(path, path.stat().st_mtime_ns), name)
     except OSError as error:
         raise UserError(f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
     except (UserError, tarfile.TarError, zlib.error, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -121,8 +122,9 @@ def read_file(path: Path, name: str = _ALL) -> Table:
         raise UserError(f"{printable(path)} is damaged, or no file of Accel-NASBench ({reason:.300}).") from error
 
 
-def _records(path: Path) -> dict[int, Any]:
-    """The records by their numbers, in that order."""
+@lru_cache(maxsize=1)
+def _records(path: Path, modified: int) -> dict[int, Any]:  # noqa: ARG001 - a file that changed is read anew
+    """The records by their numbers, in that order; both tables are made of them."""
     with path.open("rb") as file:
         packed = file.read(SMALL + 1)
     unpacker = zlib.decompressobj(_GZIP)

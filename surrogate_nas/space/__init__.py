@@ -2,7 +2,7 @@
 
 from surrogate_nas.space.base import Space
 from surrogate_nas.space.cell import Cell, choices_of
-from surrogate_nas.space.draw import drawn_cells
+from surrogate_nas.space.drawn import drawn_cells
 from surrogate_nas.space.enumerable import Enumerable, listed
 from surrogate_nas.space.macro import Macro, macro
 from surrogate_nas.space.nb201 import NB201, nb201
