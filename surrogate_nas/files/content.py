@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+
+
+@lru_cache(maxsize=32)
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def made(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
@@ -20,7 +26,7 @@ def made(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
     Raises:
         ValueError: A field is missing, unknown or of another type.
     """
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     wanted = {field.name for field in fields(kind)} - set(further)  # type: ignore[arg-type]
     if not isinstance(content, Mapping) or set(content) != wanted:
         raise ValueError(f"a {kind.__name__.lower()} needs {', '.join(sorted(wanted))}")

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations_with_replacement, product
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,11 +29,8 @@ OPERATIONS = (
     "conv_7x1_1x7",
 )  # fmt: skip
 NODES = 5
-_NODES = tuple(
-    tuple(combinations_with_replacement(product(range(INPUTS + node), range(len(OPERATIONS))), 2))
-    for node in range(NODES)
-)
-"""By node every pair of edges, the lesser first."""
+_EDGES = tuple((INPUTS + node) * len(OPERATIONS) for node in range(NODES))
+"""By node how many edges may enter it."""
 _WIDTH = 4 * NODES
 _OPTIONS = {
     f"{cell}.{node + INPUTS}.{edge}.{part}": tuple(map(str, range(INPUTS + node))) if part == "source" else OPERATIONS
@@ -67,7 +64,7 @@ class NASNet(GenotypeSpace):
     nodes = NODES
     operations = OPERATIONS
     same_source = True
-    half_size = math.prod(map(len, _NODES))
+    half_size = math.prod(edges * (edges + 1) // 2 for edges in _EDGES)
     named: ClassVar[Mapping[str, str]] = NASNET_CELLS
     further_encodings: ClassVar[Mapping[str, Encoding]] = encodings.of(_wiring, len(OPERATIONS))
     analytic: ClassVar[Analytic] = sizes.of(_wiring, OPERATIONS)
@@ -78,8 +75,9 @@ class NASNet(GenotypeSpace):
         Args:
             rng: The generator that the draw advances.
         """
-        drawn = rng.integers([len(pairs) for pairs in _NODES] * 2).tolist()
-        nodes = [pairs[i] for pairs, i in zip(_NODES * 2, drawn, strict=True)]
+        pairs = _pairs_of_edges() * 2
+        drawn = rng.integers([len(of_node) for of_node in pairs]).tolist()
+        nodes = [of_node[i] for of_node, i in zip(pairs, drawn, strict=True)]
         return self._cell((tuple(nodes[:NODES]), tuple(nodes[NODES:])))
 
     def halves(self, choices: tuple[int, ...]) -> tuple[Half, Half]:
@@ -106,6 +104,13 @@ class NASNet(GenotypeSpace):
         """
         left = {source for node in half for source, _ in node}
         return tuple(node for node in range(INPUTS, INPUTS + NODES) if node not in left)
+
+
+@lru_cache(maxsize=1)
+def _pairs_of_edges() -> tuple[tuple[Any, ...], ...]:
+    """By node every pair of edges, the lesser first; not made before a cell is drawn, since it takes a while."""
+    edges = (product(range(INPUTS + node), range(len(OPERATIONS))) for node in range(NODES))
+    return tuple(tuple(combinations_with_replacement(of_node, 2)) for of_node in edges)
 
 
 @lru_cache(maxsize=1 << 12)
