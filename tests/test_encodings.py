@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import Cell, nb201
+from surrogate_nas.space.four_nodes import edge_live, path_live
 from surrogate_nas.space.nb201 import EDGES, OPERATIONS
-from surrogate_nas.space.nb201.encodings import ENCODINGS, depth_and_live, edge_live, encode, path_live
+from surrogate_nas.space.nb201.encodings import ENCODINGS, depth_and_live, encode
 
 SPACE = nb201()
 CELLS = st.integers(0, 15624).map(SPACE.__getitem__)

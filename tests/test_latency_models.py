@@ -17,7 +17,8 @@ from surrogate_nas.papers import PaperResult, reproduce
 from surrogate_nas.papers import latency as paper
 from surrogate_nas.papers.latency import HELP_POOL, PUBLISHED, UNSEEN, Setting, chip, known_devices, score, split
 from surrogate_nas.space import NB201, Cell
-from surrogate_nas.space.nb201.encodings import edge_live, operation_counts
+from surrogate_nas.space.four_nodes import edge_live
+from surrogate_nas.space.nb201.encodings import operation_counts
 from surrogate_nas.surrogates.evidence import Prior, measure, most_evident, noise_shape
 from surrogate_nas.surrogates.latency import KnownDevices, Latency
 from surrogate_nas.surrogates.storage import Card, load, save

@@ -11,8 +11,8 @@ from surrogate_nas.files import table_path
 from surrogate_nas.sources.transnas import NAMES
 from surrogate_nas.sources.transnas.tasks import TASKS
 from surrogate_nas.sources.verify import Verified
+from surrogate_nas.space.four_nodes import path_live
 from surrogate_nas.space.transnas import transnas_micro
-from surrogate_nas.space.transnas.encodings import path_live
 from surrogate_nas.table import ColumnKey, TableFile
 
 _BEST = {

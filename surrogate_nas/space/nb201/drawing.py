@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.drawing import CONV1, CONV3, NOTHING, POOL, SKIP, Arrow, draw_graph
-from surrogate_nas.space.nb201.encodings import edge_live
-from surrogate_nas.space.nb201.graph import EDGES
+from surrogate_nas.space.four_nodes import EDGES, edge_live
 
 _SHOWN = (NOTHING, SKIP, CONV1, CONV3, POOL)
 """In the order of the operations."""

@@ -15,40 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import unknown
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, path_live
 
-Choices = NDArray[np.int8]
 Matrix = NDArray[np.float32]
 
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
 """The operations in the order of `surrogate_nas.space.nb201.OPERATIONS`."""
-PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
-"""The four input→output paths, as edges in the order of the string."""
 _LIVE_OPERATIONS = (SKIP, CONV1, CONV3, POOL)
 _SUBSETS = tuple(subset for size in (1, 2, 3, 4) for subset in itertools.combinations(_LIVE_OPERATIONS, size))
 _MISSING = -1.0
 """The length of a path that does not exist."""
-
-
-def path_live(choices: Choices) -> NDArray[np.bool_]:
-    """Whether each of the four paths carries the input to the output, shape ``(n, 4)``.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
-    return np.stack([(choices[:, list(path)] != NONE).all(axis=1) for path in PATHS], axis=1)
-
-
-def edge_live(choices: Choices) -> NDArray[np.bool_]:
-    """Whether each edge lies on a live path, shape ``(n, 6)``.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
-    paths = path_live(choices)
-    live = np.zeros(choices.shape, dtype=bool)
-    for p, path in enumerate(PATHS):
-        live[:, list(path)] |= paths[:, [p]]
-    return live
 
 
 def _holds(choices: Choices) -> NDArray[np.bool_]:
@@ -175,7 +152,7 @@ def signal(choices: Choices) -> Matrix:
     nodes = np.zeros((4, n, 7, 4))  # node, cell, source (the input, then edges), poolings passed since
     nodes[0, :, 0, 0] = 1.0
     sources = np.zeros((n, 7, 3))  # mean depth, mean depth in 3×3 convolutions, receptive field's growth
-    for edge, (start, end) in enumerate(_EDGES):
+    for edge, (start, end) in enumerate(EDGES):
         node, operation = nodes[start], choices[:, edge]
         nodes[end] += np.where((operation == SKIP)[:, None, None], node, 0)
         nodes[end, :, :, 1:] += np.where((operation == POOL)[:, None, None], node[:, :, :-1], 0)
@@ -188,7 +165,6 @@ def signal(choices: Choices) -> Matrix:
     return _make_up(nodes[3], sources, choices)
 
 
-_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _KEPT_BY_POOLING = 0.35
 """The share of variance that averaging 3×3 neighbours, which resemble each other, leaves."""
 

@@ -4,5 +4,3 @@ from __future__ import annotations
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """In the order of `surrogate_nas.network.graph`'s numbers."""
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-"""The edges (from, to) in the order of the string; `Cell.choices` follows it."""

@@ -22,8 +22,9 @@ from surrogate_nas.network import Graph, Network
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.enumerable import numbered
+from surrogate_nas.space.four_nodes import EDGES
 from surrogate_nas.space.nb201.encodings import ENCODINGS, cost_groups
-from surrogate_nas.space.nb201.graph import EDGES, OPERATIONS
+from surrogate_nas.space.nb201.graph import OPERATIONS
 from surrogate_nas.space.nb201.identity import functional_class, official_string
 from surrogate_nas.space.nb201.sizes import ANALYTIC
 from surrogate_nas.space.product import EnumerableChoiceSpace

@@ -8,8 +8,7 @@ from matplotlib.patches import Rectangle
 
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.drawing import CONV1, CONV3, INK, NOTHING, PAPER, SKIP, Arrow, draw_graph
-from surrogate_nas.space.transnas.encodings import edge_live
-from surrogate_nas.space.transnas.graph import EDGES
+from surrogate_nas.space.four_nodes import EDGES, edge_live
 
 _SHOWN = (NOTHING, SKIP, CONV1, CONV3)
 """In the order of the operations."""

@@ -16,30 +16,10 @@ from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.space.base import Analytic, Column, Encoding, by_name
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.transnas.graph import CONV1, CONV3, EDGES, NONE, OPERATIONS, PATHS, SKIP
+from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, path_live
+from surrogate_nas.space.transnas.graph import CONV1, CONV3, OPERATIONS, SKIP
 
 _INTO_OUTPUT, _FROM_INPUT = (3, 4, 5), (0, 1, 3)
-
-
-def path_live(choices: Choices) -> NDArray[np.bool_]:
-    """Whether each of the four paths carries the input to the output, shape ``(n, 4)``.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
-    return np.stack([(choices[:, list(path)] != NONE).all(axis=1) for path in PATHS], axis=1)
-
-
-def edge_live(choices: Choices) -> NDArray[np.bool_]:
-    """Whether each edge lies on a live path, shape ``(n, 6)``.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
-    live = np.zeros(choices.shape, dtype=bool)
-    for carried, path in zip(path_live(choices).T, PATHS, strict=True):
-        live[:, list(path)] |= carried[:, None]
-    return live
 
 
 def operation_counts(choices: Choices) -> NDArray[np.float32]:

@@ -11,7 +11,8 @@ import itertools
 from collections.abc import Iterator
 from functools import cache
 
-from surrogate_nas.space.transnas.graph import EDGES, NONE, SKIP
+from surrogate_nas.space.four_nodes import EDGES
+from surrogate_nas.space.transnas.graph import NONE, SKIP
 
 _INPUT = -1
 Sums = dict[int, tuple[int, ...]]

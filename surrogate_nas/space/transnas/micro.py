@@ -20,9 +20,10 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, cell_text
 from surrogate_nas.space.enumerable import numbered
+from surrogate_nas.space.four_nodes import EDGES
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.transnas.encodings import ENCODINGS, STRUCTURE
-from surrogate_nas.space.transnas.graph import EDGES, OPERATIONS
+from surrogate_nas.space.transnas.graph import OPERATIONS
 from surrogate_nas.space.transnas.identity import functional_class
 from surrogate_nas.space.transnas.sizes import MICRO_SIZES
 
