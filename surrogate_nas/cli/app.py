@@ -39,7 +39,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks, strategies.strategies, data.path, query.query, search.search, compare.compare, compare.report,
-    suite.suite, check.check, paper.paper, training.train, hardware.measure, surrogates.fit, surrogates.predict, table.table,
+    suite.suite, check.check, paper.paper, training.train, hardware.measure, surrogates.fit, surrogates.predict,
+    table.table,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from surrogate_nas.comparison.statistics import Values
+from surrogate_nas.suite.accounts import Account, accounts_of
+from surrogate_nas.suite.aggregate import Aggregate, Improvement, aggregates, improvements
+from surrogate_nas.suite.critical import Critical, critical_at
+from surrogate_nas.suite.pairs import Pair, pairs_of
 from surrogate_nas.suite.problems import Problem, Suite
+from surrogate_nas.suite.profile import Profile, profile_of
+from surrogate_nas.suite.ranks import Ranks, ranks_of
 from surrogate_nas.suite.reference import Reference
+from surrogate_nas.suite.stability import Stability, stability_of
+from surrogate_nas.suite.summary import summary_of
 from surrogate_nas.suite.trace import Trace
+from surrogate_nas.suite.verdict import Verdict, verdict_of
 
+BUDGETS = (0.25, 0.5, 1.0)
+"""The shares of the budget at which ranks are tested."""
 FOUND = 1e-9
 """Normalised regret up to which the optimum counts as found: scores are sums, which round."""
 
@@ -151,6 +163,56 @@ class SuiteResult:
             fraction: The share of the budget.
         """
         return np.array([[p.at(s, fraction).mean() for s in self.strategies] for p in self.problems])
+
+    @cached_property
+    def ranks(self) -> Ranks:
+        """Average ranks over the budget with their bands, and how probably each strategy is the best."""
+        return ranks_of(self)
+
+    @cached_property
+    def critical(self) -> list[Critical]:
+        """Friedman's and Nemenyi's tests at a quarter, at half and at the end of the budget."""
+        return [critical_at(self, fraction) for fraction in BUDGETS]
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Which share of problems and targets each strategy had solved when."""
+        return profile_of(self)
+
+    @cached_property
+    def aggregates(self) -> list[Aggregate]:
+        """Normalised regret over all problems, a strategy each, in the order of `strategies`."""
+        return aggregates(self)
+
+    @cached_property
+    def improvements(self) -> list[Improvement]:
+        """The probability of improvement of every pair, in the order of `pairs`."""
+        return improvements(self)
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Tests of every pair, and what they could have told apart."""
+        return pairs_of(self)
+
+    @cached_property
+    def accounts(self) -> list[Account]:
+        """What each strategy spent, in the order of `strategies`."""
+        return accounts_of(self)
+
+    @cached_property
+    def stability(self) -> Stability:
+        """What would change the winner."""
+        return stability_of(self)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Who leads and whether that is decided, in words."""
+        return verdict_of(self)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """All this as JSON."""
+        return summary_of(self)
 
     @property
     def failures(self) -> list[str]:

@@ -49,6 +49,11 @@ class Trace:
         """How often it asked for a cell that it had evaluated before."""
         return self.evaluations - self.distinct
 
+    @property
+    def found_nothing(self) -> bool:
+        """Whether it ended without a feasible cell."""
+        return not np.isfinite(self.score[-1])
+
 
 def checkpoints(budget: Budget) -> Values:
     """Where the curves of a problem are read, rising to the budget, in cells or else in seconds.
