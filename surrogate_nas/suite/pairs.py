@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from surrogate_nas.comparison.statistics import PairedTest, Values, paired_tests
+from surrogate_nas.comparison.statistics import PairedTest, Values, holm, paired_tests, signed_rank
 from surrogate_nas.suite.critical import ALPHA
 
 if TYPE_CHECKING:
@@ -85,12 +85,10 @@ def detectable(differences: Values) -> float | None:
 
 def _by_problem(result: SuiteResult, first: str, second: str) -> list[int]:
     """Per problem -1 where the first is significantly better over the shared runs, 1 where it is worse, else 0."""
-    from statsmodels.stats.multitest import multipletests
-
     tests = []
     for problem in result.problems:
         shared = min(len(problem.traces[first]), len(problem.traces[second]))
-        scores = {name: problem.at(name)[:shared].round(12) for name in (first, second)}
-        tests.append(paired_tests(scores)[0])
-    told_apart = multipletests([test.p for test in tests], alpha=ALPHA, method="holm")[0]
-    return [-int(np.sign(test.effect)) if told else 0 for test, told in zip(tests, told_apart, strict=True)]
+        a, b = (problem.at(name)[:shared].round(12) for name in (first, second))
+        tests.append(signed_rank(b - a))
+    told_apart = holm([p for p, _ in tests]) < ALPHA
+    return [-int(np.sign(effect)) if told else 0 for (_, effect), told in zip(tests, told_apart, strict=True)]

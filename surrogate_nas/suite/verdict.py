@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from surrogate_nas.suite.result import SuiteResult
 
 _SURE = 0.95
+_FEWEST_RUNS = 5
+"""With fewer, resampled runs tell nothing of other seeds."""
 _FEWEST_PROBLEMS = 6
 """With fewer, Wilcoxon's test stays above 5 % even where one strategy is better on all."""
 
@@ -55,13 +57,15 @@ def verdict_of(result: SuiteResult) -> Verdict:
     pair = next(p for p in result.pairs if {p.test.first, p.test.second} == {winner, second})
     apart = critical.distance is not None and gap > critical.distance
     decided = apart or (pair.test.p_holm < ALPHA and _mean_gap(pair, winner) < 0)
-    decided_here = sure >= _SURE
+    fewest = min(entrant.runs for entrant in result.suite.entrants)
+    decided_here = sure >= _SURE and fewest >= _FEWEST_RUNS
     n = len(result.problems)
     said = [
         f"{winner} has the best average rank over {n} problem{'s' * (n != 1)}, "
         f"{critical.ranks[order[0]]:.2f}; {second} follows with {critical.ranks[order[1]]:.2f}.",
-        _here(winner, second, sure, decided_here),
+        _here(winner, second, sure, fewest),
         _elsewhere(result, pair, winner, second, gap, decided),
+        *_noise(result, winner, second),
         *_changes(result.stability),
         *_incomplete(result),
     ]
@@ -72,8 +76,12 @@ def _mean_gap(pair: Pair, winner: str) -> float:
     return pair.difference if pair.test.first == winner else -pair.difference
 
 
-def _here(winner: str, second: str, sure: float, decided: bool) -> str:
-    if decided:
+def _here(winner: str, second: str, sure: float, runs: int) -> str:
+    if runs < _FEWEST_RUNS:
+        return (
+            f"{runs} run{'s' * (runs != 1)} of a strategy cannot tell what other seeds would show; {_FEWEST_RUNS} can."
+        )
+    if sure >= _SURE:
         return f"On these problems that is decided: with resampled seeds it leads in {sure:.0%} of the cases."
     return (
         f"On these problems the seeds do not decide between {winner} and the others: resampled, it leads in "
@@ -92,7 +100,7 @@ def _elsewhere(result: SuiteResult, pair: Pair, winner: str, second: str, gap: f
     if critical.distance is not None:
         tests += f", difference of ranks {gap:.2f} where {critical.distance:.2f} is critical"
     if decided:
-        return f"For problems of this kind it is decided as well: {winner} is told apart from {second} ({tests})."
+        return f"For problems of this kind it is decided: {winner} is told apart from {second} ({tests})."
     wins = pair.test.wins if pair.test.first == winner else pair.test.losses
     losses = pair.test.losses if pair.test.first == winner else pair.test.wins
     text = (
@@ -105,6 +113,17 @@ def _elsewhere(result: SuiteResult, pair: Pair, winner: str, second: str, gap: f
             f"{pair.detectable:.3f} with a probability of {POWER:.0%}."
         )
     return text
+
+
+def _noise(result: SuiteResult, winner: str, second: str) -> list[str]:
+    """Where the two differ by less than another training of the same cells would change."""
+    known = [(p, p.noise) for p in result.problems if p.noise is not None]
+    below = [p.name for p, noise in known if abs(p.at(winner).mean() - p.at(second).mean()) < noise]
+    if not known:
+        return []
+    return [
+        f"On {len(below)} of {len(known)} problems with several training seeds they differ by less than the seeds do."
+    ]
 
 
 def _changes(stability: Stability) -> list[str]:
