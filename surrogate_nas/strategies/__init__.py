@@ -28,7 +28,7 @@ STRATEGIES = {
     "local_search": "surrogate_nas.strategies.local_search:LocalSearch",
     "evolution": "surrogate_nas.strategies.evolution:RegularisedEvolution",
     "reinforce": "surrogate_nas.strategies.reinforce:Reinforce",
-    "bo": "surrogate_nas.strategies.bo:BayesianOptimisation",
+    "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
 }
 """The strategies that come with the project: name → ``module:class``."""
 
