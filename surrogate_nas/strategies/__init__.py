@@ -25,7 +25,10 @@ ENTRY_POINT_GROUP = "surrogate_nas.strategies"
 
 STRATEGIES = {
     "random": "surrogate_nas.strategies.random:RandomSearch",
+    "random_sampling": "surrogate_nas.strategies.random_sampling:RandomSampling",
     "local_search": "surrogate_nas.strategies.local_search:LocalSearch",
+    "first_improvement": "surrogate_nas.strategies.first_improvement:FirstImprovement",
+    "iterated_local_search": "surrogate_nas.strategies.iterated_local_search:IteratedLocalSearch",
     "evolution": "surrogate_nas.strategies.evolution:RegularisedEvolution",
     "reinforce": "surrogate_nas.strategies.reinforce:Reinforce",
     "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
