@@ -32,6 +32,7 @@ STRATEGIES = {
     "evolution": "surrogate_nas.strategies.evolution:RegularisedEvolution",
     "reinforce": "surrogate_nas.strategies.reinforce:Reinforce",
     "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
+    "nsga2": "surrogate_nas.strategies.nsga2:NSGA2",
 }
 """The strategies that come with the project: name → ``module:class``."""
 
