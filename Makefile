@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test coverage test-slow compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency paper-landscape paper-caps paper-transfer optimum bench bench-surrogates torture fuzz catalogue
+.PHONY: help setup check test coverage test-slow compare suite data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency paper-landscape paper-caps paper-transfer optimum bench bench-surrogates torture fuzz catalogue
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,11 +32,14 @@ coverage: $(SETUP)  ## the same tests with the lines that none of them runs
 test-slow: $(SETUP)  ## the tests that take long, with SURROGATE_NAS_MIRROR
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m slow
 
-compare: $(SETUP)  ## compare five strategies on the embedded table and write results/compare/report.html
-	$(BIN)/snas compare --runs 10 --budget 150 --workers $(WORKERS) --out results/compare
+compare: $(SETUP)  ## compare strategies on four embedded problems and write results/compare/report.html (goes on)
+	$(BIN)/snas suite starter --workers $(WORKERS) --out results/compare
 
-report: $(SETUP)  ## write the report of results/compare again
-	$(BIN)/snas report results/compare
+report: compare  ## write the report of results/compare again; only runs that are missing are made
+
+suite: $(SETUP)  ## compare strategies on 32 problems over ten spaces and write results/suite/report.html (goes on)
+	$(BIN)/snas data fetch all
+	$(BIN)/snas suite standard --workers $(WORKERS) --out results/suite
 
 data: $(SETUP)  ## fetch NAS-Bench-201 (36 MB) and verify it
 	$(BIN)/snas data fetch nb201

@@ -55,6 +55,8 @@ def suite(
     emit(content, json, lambda: show_table(heads, rows, title=f"{chosen.title} (regret: 0 the optimum, 1 random's)"))
     for skipped in result.skipped:
         note(f"Not run: {skipped.problem.name}: {skipped.reason}")
+    if failures := content["failures"]:
+        note(f"{failures[0]}" + (f" ({len(failures) - 1} more failures, in suite.json.)" if failures[1:] else ""))
     for sentence in content["verdict"]["sentences"]:
         note(sentence)
     note(f"Report: {page}")
