@@ -327,6 +327,9 @@ def test_a_verdict_says_what_is_decided_and_what_would_change_it() -> None:
     split = made({f"p{i}": noisy(rng, 0.1, 0.5) if i % 2 else noisy(rng, 0.5, 0.1) for i in range(12)})
     assert not split.verdict.decided
     assert "the data do not decide between" in " ".join(split.verdict.sentences)
+    here, elsewhere = split.pairs[0].detectable_here, split.pairs[0].detectable
+    assert here is not None and elsewhere is not None and here < 0.01 < elsewhere
+    assert len(split.pairs[0].better) == len(split.pairs[0].worse) == 6
     few = made({f"p{i}": noisy(rng, 0.1, 0.5) for i in range(3)})
     assert few.verdict.decided_here and not few.verdict.decided
     assert "3 problems cannot decide about others of their kind" in " ".join(few.verdict.sentences)
