@@ -238,13 +238,15 @@ def _gain(seen: Seen, of_candidate: Places, left: Floats, probability: bool) -> 
         left: How much L - pole may be for an improvement.
         probability: Whether to give the probability.
     """
-    from scipy.special import ndtr
+    from scipy.special import log_ndtr, ndtr
 
     possible = left > 0
     found = np.zeros(len(left))
     mean, variance = seen.mean[of_candidate[possible]], seen.variance[of_candidate[possible]]
     deviation, room = np.sqrt(variance), left[possible]
     q = (np.log(room) - mean) / deviation
-    below = ndtr(q)
-    found[possible] = below if probability else room * below - np.exp(mean + variance / 2) * ndtr(q - deviation)
-    return found
+    if probability:
+        found[possible] = ndtr(q)
+    else:
+        found[possible] = room * ndtr(q) - np.exp(mean + variance / 2 + log_ndtr(q - deviation))
+    return np.maximum(found, 0.0)
