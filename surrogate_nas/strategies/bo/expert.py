@@ -49,6 +49,14 @@ class Seen(NamedTuple):
     mean: Floats
     variance: Floats
 
+    def at(self, places: Places) -> Seen:
+        """What it says of some points only.
+
+        Args:
+            places: The points.
+        """
+        return Seen(self.mean[places], self.variance[places])
+
 
 class Expert:
     """A process over some points, conditioned on told cells, each at one of them.
