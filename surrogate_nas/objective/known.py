@@ -30,12 +30,14 @@ class Known:
         missing: Those of R and the limits that only an evaluation tells.
         penalties: For each objective its known terms: a coefficient, and the metric it multiplies.
         limits: The known limits, each with its metric and what a violation is divided by.
+        whole: For each objective, whether what is known is all of it.
     """
 
     terms: tuple[str, ...]
     missing: tuple[str, ...]
     penalties: tuple[tuple[tuple[float, Free], ...], ...]
     limits: tuple[tuple[Constraint, Free, float], ...]
+    whole: tuple[bool, ...]
 
     @classmethod
     def of(
@@ -69,8 +71,12 @@ class Known:
             for part in range(parts)
         )
         named = [(t.name, f) for t, f in regularisers] + [(str(c), f) for c, f, _ in limits]
+        whole = tuple(
+            all(not t.is_loss and f is not None for t, f in zip(terms, free, strict=False) if t.part == part)
+            for part in range(parts)
+        )
         told, missing = (tuple(name for name, f in named if (f is None) == absent) for absent in (False, True))
-        return cls(told, missing, penalties, known_limits)
+        return cls(told, missing, penalties, known_limits, whole)
 
     def penalty(self, cells: Sequence[Cell]) -> Values:
         """The known λR of cells, summed over objectives, shape ``(n,)``.
