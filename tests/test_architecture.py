@@ -39,6 +39,7 @@ ROOMS = [
     "strategies",
     "experiment",
     "comparison",
+    "suite",
     "contract",
     "report",
     "papers",
