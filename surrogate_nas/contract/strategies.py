@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from surrogate_nas.contract import epochs
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.contract.fresh import repeated
 from surrogate_nas.contract.holding import FORBIDDEN, reachable
@@ -245,5 +246,6 @@ CHECKS: tuple[Callable[[Strategies], str], ...] = (
     _survives_equal_scores,
     _survives_infeasible_cells,
     _survives_duplicates,
+    *epochs.CHECKS,
 )
 """Every check; the docstring is the promise."""

@@ -26,6 +26,10 @@ STRATEGIES = {
     "local_search": "surrogate_nas.strategies.local_search:LocalSearch",
     "evolution": "surrogate_nas.strategies.evolution:RegularisedEvolution",
     "reinforce": "surrogate_nas.strategies.reinforce:Reinforce",
+    "successive_halving": "surrogate_nas.strategies.epochs.successive_halving:SuccessiveHalving",
+    "hyperband": "surrogate_nas.strategies.epochs.hyperband:Hyperband",
+    "bohb": "surrogate_nas.strategies.epochs.bohb:Bohb",
+    "asha": "surrogate_nas.strategies.epochs.asha:Asha",
     "bo": "surrogate_nas.strategies.bo:BayesianOptimisation",
 }
 """The strategies that come with the project: name → ``module:class``."""
