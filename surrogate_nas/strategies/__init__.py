@@ -35,7 +35,6 @@ STRATEGIES = {
     "hyperband": "surrogate_nas.strategies.epochs.hyperband:Hyperband",
     "bohb": "surrogate_nas.strategies.epochs.bohb:Bohb",
     "asha": "surrogate_nas.strategies.epochs.asha:Asha",
-    "bo": "surrogate_nas.strategies.bo:BayesianOptimisation",
     "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
     "nsga2": "surrogate_nas.strategies.nsga2:NSGA2",
 }

@@ -46,8 +46,8 @@ class Asha(RandomSearch):
         self._asked: set[tuple[Cell, int | None]] = set()
 
     @cached_property
-    def rungs(self) -> Sequence[Rung]:
-        """Where cells are compared, rising."""
+    def ladder(self) -> Sequence[Rung]:
+        """The rungs, rising."""
         return rungs_of(self.epochs, self.eta)
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
@@ -59,13 +59,13 @@ class Asha(RandomSearch):
         return [self._next() for _ in range(n)]
 
     def _next(self) -> Cell | Request:
-        for here, above in reversed(list(pairwise(self.rungs))):
+        for here, above in reversed(list(pairwise(self.ladder))):
             scores = self._scores.get(here.epochs, {})
             for cell in sorted(scores, key=scores.__getitem__)[: promoted(len(scores), here, above)]:
                 if (cell, above.epochs) not in self._asked:
                     self._asked.add((cell, above.epochs))
                     return above.request(cell)
-        return self.rungs[0].request(self._draw())
+        return self.ladder[0].request(self._draw())
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember every score at its rung.

@@ -52,6 +52,7 @@ class Bohb(Hyperband):
         *,
         seed: int,
         eta: float = 3.0,
+        rungs: int | None = None,
         num_samples: int = 64,
         random_fraction: float = 1 / 3,
         bandwidth_factor: float = 3.0,
@@ -63,6 +64,8 @@ class Bohb(Hyperband):
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
             eta: η, the least factor between the epochs of two rungs, above 1.
+            rungs: How many rungs, the highest; None for as many as the epochs give. Where these give fewer, a cell goes
+                on by being trained again for the first of them.
             num_samples: How many cells are drawn to choose one from, N_s.
             random_fraction: The share of cells that are drawn uniformly, ρ.
             bandwidth_factor: What widths are multiplied by when cells are drawn, b_w.
@@ -71,7 +74,7 @@ class Bohb(Hyperband):
         Raises:
             UserError: The space is not one of choices.
         """
-        super().__init__(space, seed=seed, eta=eta)
+        super().__init__(space, seed=seed, eta=eta, rungs=rungs)
         if not isinstance(space, ChoiceSpace):
             raise UserError(f"bohb needs a space of choices (ChoiceSpace); {space.name} is none.")
         self.num_samples, self.random_fraction = num_samples, random_fraction
@@ -84,7 +87,7 @@ class Bohb(Hyperband):
 
     def _learn(self, trial: Trial, rung: Rung | None) -> None:
         if rung is None:
-            rung = next((held for held in reversed(self.rungs) if held.epochs == trial.epochs), None)
+            rung = next((held for held in reversed(self.ladder) if held.epochs == trial.epochs), None)
         if rung is not None:
             self._seen.setdefault(rung, []).append(trial)
             self._stale = True
@@ -117,7 +120,7 @@ class Bohb(Hyperband):
     def _fitted(self) -> _Model | None:
         """The densities of the highest rung that allows it."""
         least = len(self._counts) + 1
-        for rung in reversed(self.rungs):
+        for rung in reversed(self.ladder):
             trials = self._seen.get(rung, [])
             if len(trials) < least + _SPARE:
                 continue

@@ -36,23 +36,25 @@ class Hyperband(RandomSearch):
 
     chooses_epochs: ClassVar[bool] = True
 
-    def __init__(self, space: Space, *, seed: int, eta: float = 3.0) -> None:
+    def __init__(self, space: Space, *, seed: int, eta: float = 3.0, rungs: int | None = None) -> None:
         """Start with no bracket.
 
         Args:
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
             eta: η, the least factor between the epochs of two rungs, above 1.
+            rungs: How many rungs, the highest; None for as many as the epochs give. Where these give fewer, a cell goes
+                on by being trained again for the first of them.
         """
         super().__init__(space, seed=seed)
-        self.eta = eta
+        self.eta, self.rungs = eta, rungs
         self._brackets: list[Bracket] = []
         self._begun = 0
 
     @cached_property
-    def rungs(self) -> Sequence[Rung]:
-        """Where cells are compared, rising."""
-        return rungs_of(self.epochs, self.eta)
+    def ladder(self) -> Sequence[Rung]:
+        """The rungs, rising."""
+        return rungs_of(self.epochs, self.eta, self.rungs)
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose what the oldest bracket wants that does not wait, or begin another.
@@ -73,12 +75,12 @@ class Hyperband(RandomSearch):
 
     def _enters(self, number: int) -> int:
         """The rung at which the cells of a bracket enter."""
-        return number % len(self.rungs)
+        return number % len(self.ladder)
 
     def _bracket(self, start: int) -> Bracket:
         """A bracket that enters at a rung."""
-        rungs = self.rungs[start:]
-        share = len(self.rungs) / len(rungs)
+        rungs = self.ladder[start:]
+        share = len(self.ladder) / len(rungs)
         return Bracket(rungs, math.ceil(share * rungs[-1].resource / rungs[0].resource))
 
     def tell(self, trials: Sequence[Trial]) -> None:

@@ -17,7 +17,7 @@ class Rung(NamedTuple):
 
     Attributes:
         epochs: The training run that is asked for; None where training plays no part.
-        resource: What a run counts as when cells are shared out between rungs.
+        resource: What a run counts as when cells are shared out between rungs: its epochs, less where it is repeated.
     """
 
     epochs: int | None
@@ -32,20 +32,23 @@ class Rung(NamedTuple):
         return cell if self.epochs is None else Request(cell, self.epochs)
 
 
-def rungs_of(epochs: Sequence[int], eta: float) -> list[Rung]:
+def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Rung]:
     """The last of the epochs, and going down the largest that are at most an η-th of the next; rising.
 
     Args:
         epochs: What a request may ask for, rising; none where training plays no part.
         eta: η, above 1.
+        n: How many rungs, the highest; where the epochs give fewer, the first is repeated. None for all.
     """
     if not epochs:
         return [Rung(None, 1.0)]
-    chosen = [epochs[-1]]
+    rungs = [Rung(epochs[-1], float(epochs[-1]))]
     for e in reversed(epochs):
-        if e * eta <= chosen[0]:
-            chosen.insert(0, e)
-    return [Rung(e, float(e)) for e in chosen]
+        if e * eta <= rungs[0].resource:
+            rungs.insert(0, Rung(e, float(e)))
+    while n is not None and len(rungs) < n:
+        rungs.insert(0, Rung(rungs[0].epochs, rungs[0].resource / eta))
+    return rungs[-n:] if n else rungs
 
 
 def promoted(n: int, here: Rung, above: Rung) -> int:
