@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from surrogate_nas.contract import epochs
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.contract.fresh import repeated
 from surrogate_nas.contract.holding import FORBIDDEN, reachable
@@ -273,5 +274,6 @@ CHECKS: tuple[Callable[[Strategies], str], ...] = (
     _survives_duplicates,
     _covers_several_objectives,
     _survives_infeasible_vectors,
+    *epochs.CHECKS,
 )
 """Every check; the docstring is the promise."""

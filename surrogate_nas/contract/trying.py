@@ -97,6 +97,20 @@ def trajectory(
 
 
 def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
+    """The cells that `requested` gives.
+
+    Args:
+        strategy: The strategy.
+        space: Its space.
+        n: The most that it may return.
+
+    Raises:
+        BrokenContractError: It returned something else than 1 to n cells of the space.
+    """
+    return [one.cell if isinstance(one, Request) else one for one in requested(strategy, space, n)]
+
+
+def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Request]:
     """Ask and hold the answer against the contract.
 
     Args:
@@ -113,7 +127,7 @@ def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
     for cell in (one.cell if isinstance(one, Request) else one for one in asked):
         if cell not in space:
             raise BrokenContractError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}")
-    return [one.cell if isinstance(one, Request) else one for one in asked]
+    return asked
 
 
 def synthetic(cell: Cell) -> float:
