@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test coverage test-slow compare data report golden clean table proxies paper-nb201 paper-nats paper-losses paper-predictors paper-latency paper-landscape paper-caps paper-transfer optimum bench bench-surrogates torture fuzz catalogue
+.PHONY: help setup check test coverage test-slow compare data report golden clean table proxies paper-nb201 paper-nats paper-losses paper-predictors paper-proxies paper-latency paper-landscape paper-caps paper-transfer optimum bench bench-surrogates torture fuzz catalogue
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,9 @@ paper-transfer: data  ## do cells, losses and rankings carry over between the ta
 
 paper-predictors: data  ## predictors of accuracy: Kendall's tau by training cells, published and ours
 	$(BIN)/snas paper predictors --workers $(WORKERS)
+
+paper-proxies: data  ## what zero-cost proxies are worth, over all cells and within equal complexity
+	$(BIN)/snas paper proxies --workers $(WORKERS)
 
 paper-latency: data  ## predictors of latency on unseen devices, published and ours
 	$(BIN)/snas paper latency --workers $(WORKERS)
