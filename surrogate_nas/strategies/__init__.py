@@ -35,6 +35,7 @@ STRATEGIES = {
     "hyperband": "surrogate_nas.strategies.epochs.hyperband:Hyperband",
     "bohb": "surrogate_nas.strategies.epochs.bohb:Bohb",
     "asha": "surrogate_nas.strategies.epochs.asha:Asha",
+    "zero_cost": "surrogate_nas.strategies.zero_cost:ZeroCost",
     "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
     "nsga2": "surrogate_nas.strategies.nsga2:NSGA2",
 }
