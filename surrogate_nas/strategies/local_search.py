@@ -1,7 +1,8 @@
 """Local search: look at all neighbours, move to the best, restart where none is better.
 
 White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021. The first centre is the
-best of the cells told before the first question. Known neighbours are not asked again; their scores are used.
+best of the cells told before the first question. Known neighbours are not asked again; their scores are used. While
+the last neighbours are still being evaluated, further workers are given random cells, which may be centres later.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from surrogate_nas.trial import Trial
 
 class LocalSearch(Strategy):
     """Steepest descent over `Space.neighbours` with random restarts.
+
+    A subclass may override when it moves (`_ahead`, `_better`) and where it goes on from a local optimum (`_escape`).
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -31,8 +34,9 @@ class LocalSearch(Strategy):
         """
         super().__init__(space, seed=seed)
         self._scores: dict[Cell, float] = {}
+        self._asked: set[Cell] = set()
         self._centre: Cell | None = None
-        self._queue: list[Cell] = []
+        self._near: Sequence[Cell] | None = None
 
     def ask(self, n: int) -> Sequence[Cell]:
         """Propose unknown neighbours of the centre, in random order.
@@ -40,31 +44,52 @@ class LocalSearch(Strategy):
         Args:
             n: The most to return.
         """
-        while not self._queue:
-            self._queue = self._next_round()
-        asked, self._queue = self._queue[:n], self._queue[n:]
-        return asked
+        while True:
+            wanted = self._wanted()
+            if new := [cell for cell in wanted if cell not in self._asked][:n]:
+                self._asked.update(new)
+                return new
+            if wanted:
+                return [self._restart()]
+            self._centre, self._near = self._better() or self._escape(), None
 
-    def _next_round(self) -> list[Cell]:
-        """Move or restart, and list what must be asked around the new centre."""
+    def _wanted(self) -> Sequence[Cell]:
+        """The cells without a score that the next step waits for."""
         if self._centre is None:
             if not self._scores:
                 return [self.space.sample(self.rng)]
             self._centre = min(self._scores, key=self._scores.__getitem__)
-        elif self._centre not in self._scores:
+        if self._centre not in self._scores:
             return [self._centre]
-        unknown = [cell for cell in self.space.neighbours(self._centre) if cell not in self._scores]
-        if unknown:
-            return [unknown[i] for i in self.rng.permutation(len(unknown))]
+        if self._near is None:
+            self._near = self._lined_up(self._centre)
+        return [cell for cell in self._ahead() if cell not in self._scores]
+
+    def _lined_up(self, centre: Cell) -> Sequence[Cell]:
+        """The neighbours to look at, in random order."""
+        unknown = [cell for cell in self.space.neighbours(centre) if cell not in self._scores]
+        return [unknown[i] for i in self.rng.permutation(len(unknown))]
+
+    def _ahead(self) -> Sequence[Cell]:
+        """Those of the neighbours in line that must be known before a step is taken."""
+        return self._near or ()
+
+    def _better(self) -> Cell | None:
+        """Where to step from the centre, once all ahead are known; None at a local optimum."""
+        assert self._centre is not None
         best = min(self.space.neighbours(self._centre), key=self._scores.__getitem__)
-        self._centre = best if self._scores[best] < self._scores[self._centre] else self._restart()
-        return []
+        return best if self._scores[best] < self._scores[self._centre] else None
+
+    def _escape(self) -> Cell:
+        """The next centre after a local optimum."""
+        return self._restart()
 
     def _restart(self) -> Cell:
         """A random cell, unknown while there is one; in a space wholly known, any, which is asked again."""
         cell = self.space.sample(self.rng)
         if len(self._scores) == self.space.size:
             self._scores.pop(cell)
+            self._asked.discard(cell)
         while cell in self._scores:
             cell = self.space.sample(self.rng)
         return cell
@@ -76,3 +101,4 @@ class LocalSearch(Strategy):
             trials: New trials.
         """
         self._scores.update((trial.cell, trial.score) for trial in trials)
+        self._asked.difference_update(trial.cell for trial in trials)

@@ -1,0 +1,38 @@
+"""First improvement: local search that moves to the first neighbour that is better, without looking at the rest.
+
+White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021, who query until a better
+neighbour is found as one of their variants. Neighbours stand in a random order, drawn anew at every centre; those that
+are known already are passed, or moved to, for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+from surrogate_nas.space import Cell
+from surrogate_nas.strategies.local_search import LocalSearch
+
+
+class FirstImprovement(LocalSearch):
+    """First-improvement descent over `Space.neighbours` with random restarts.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(FirstImprovement(nb201(), seed=0).ask(1))
+        1
+    """
+
+    def _lined_up(self, centre: Cell) -> Sequence[Cell]:
+        near = self.space.neighbours(centre)
+        return [near[i] for i in self.rng.permutation(len(near))]
+
+    def _ahead(self) -> Sequence[Cell]:
+        return list(takewhile(lambda cell: not self._improves(cell), self._near or ()))
+
+    def _better(self) -> Cell | None:
+        return next((cell for cell in self._near or () if self._improves(cell)), None)
+
+    def _improves(self, cell: Cell) -> bool:
+        assert self._centre is not None
+        return cell in self._scores and self._scores[cell] < self._scores[self._centre]

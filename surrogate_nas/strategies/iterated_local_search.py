@@ -1,0 +1,48 @@
+"""Iterated local search: first-improvement descent that leaves a local optimum by a few random steps, not by a restart.
+
+Lourenço, Martin & Stützle, "Iterated Local Search", Handbook of Metaheuristics 2003. The next descent begins a few
+mutations away from the best local optimum so far (acceptance "better"); of equal ones, from the latest. A kick that
+leads to a known cell is drawn again one step longer, so that a search goes further out as it knows more.
+"""
+
+from __future__ import annotations
+
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.strategies.first_improvement import FirstImprovement
+
+_LONGEST = 50
+
+
+class IteratedLocalSearch(FirstImprovement):
+    """First-improvement descents, each from a perturbation of the best local optimum.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(IteratedLocalSearch(nb201(), seed=0).ask(1))
+        1
+    """
+
+    def __init__(self, space: Space, *, seed: int, steps: int = 2) -> None:
+        """Start without a centre.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            steps: How many mutations away from the best local optimum the next descent begins, at least 1.
+        """
+        super().__init__(space, seed=seed)
+        self.steps = steps
+        self._home: Cell | None = None
+
+    def _escape(self) -> Cell:
+        """A cell some mutations away from the best local optimum."""
+        assert self._centre is not None
+        if self._home is None or self._scores[self._centre] <= self._scores.get(self._home, float("inf")):
+            self._home = self._centre
+        for steps in range(self.steps, max(self.steps, _LONGEST)):
+            cell = self._home
+            for _ in range(steps):
+                cell = self.space.mutate(cell, self.rng)
+            if cell not in self._scores:
+                return cell
+        return self._restart()
