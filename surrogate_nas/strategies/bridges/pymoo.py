@@ -26,16 +26,20 @@ from surrogate_nas.trial import Trial
 _ONE = {"GA": "soo.nonconvex.ga", "NicheGA": "soo.nonconvex.ga_niching"}
 _MANY = {
     "AGEMOEA": "moo.age",
-    "AGEMOEA2": "moo.age2",
     "NSGA2": "moo.nsga2",
     "NSGA3": "moo.nsga3",
     "SMSEMOA": "moo.sms",
     "SPEA2": "moo.spea2",
     "UNSGA3": "moo.unsga3",
 }
-"""By name where pymoo has them: those for one objective, and those that also take several."""
+"""By name where pymoo has them: those for one objective, and those that also take several.
+
+AGEMOEA2 is left out: it divides by zero where a front is a single point.
+"""
 _DIRECTED = {"NSGA3", "UNSGA3"}
 """Those that need reference directions."""
+_TWICE = {"SMSEMOA"}
+"""Those that cannot do with one objective; they see it twice."""
 _POPULATION = 20
 
 
@@ -50,6 +54,7 @@ class PymooStrategy(Bridge):
 
     algorithm: ClassVar[Any]
     directed: ClassVar[bool]
+    twice: ClassVar[bool]
     _made: Any = None
 
     def _propose(self) -> Cell:
@@ -67,7 +72,7 @@ class PymooStrategy(Bridge):
         from pymoo.core.population import Population
 
         made = self._the_algorithm()
-        self._told.append(Individual(X=np.array(trial.cell.choices), F=np.array(self._losses(trial))))
+        self._told.append(Individual(X=np.array(trial.cell.choices), F=np.array(self._losses(trial) * self._copies)))
         if len(self._told) == (made.n_offsprings if made.is_initialized else made.pop_size):
             made.advance(infills=Population.create(*self._told))
             self._told, self._children = [], []
@@ -85,9 +90,14 @@ class PymooStrategy(Bridge):
             directions = {"ref_dirs": _directions(self.objectives, self.knobs["pop_size"])} if self.directed else {}
             made = type(self).algorithm(crossover=UX(), mutation=mutation, repair=repair, **directions, **self.knobs)
             last = np.array([len(options) - 1 for options in self.space.options])
-            problem = Problem(n_var=len(last), n_obj=self.objectives, xl=0 * last, xu=last, vtype=int)
+            problem = Problem(n_var=len(last), n_obj=self.objectives * self._copies, xl=0 * last, xu=last, vtype=int)
             self._made = made.setup(problem, seed=self.own_seed, termination=NoTermination())
         return self._made
+
+    @property
+    def _copies(self) -> int:
+        """How often the algorithm sees each objective."""
+        return 2 if self.twice and self.objectives == 1 else 1
 
     def mutated(self, choices: NDArray[Any]) -> tuple[int, ...]:
         """A neighbour of the cell that some choices stand for.
@@ -150,8 +160,8 @@ def bridge(name: str) -> type[PymooStrategy]:
         "pop_size": Parameter("pop_size", Parameter.KEYWORD_ONLY, default=_POPULATION, annotation="int"),
         "n_offsprings": Parameter("n_offsprings", Parameter.KEYWORD_ONLY, default=None, annotation="int | None"),
     }
-    attributes = {"origin": f"pymoo:{name}", "algorithm": algorithm, "directed": name in _DIRECTED}
-    return strategy_class(PymooStrategy, name, knobs, many_objectives=name in _MANY, **attributes)
+    flags = {"directed": name in _DIRECTED, "twice": name in _TWICE, "many_objectives": name in _MANY}
+    return strategy_class(PymooStrategy, name, knobs, origin=f"pymoo:{name}", algorithm=algorithm, **flags)
 
 
 def __getattr__(name: str) -> type[PymooStrategy]:
