@@ -16,6 +16,7 @@ from surrogate_nas.cli import (
     hardware,
     new,
     paper,
+    proxies,
     query,
     search,
     strategies,
@@ -40,7 +41,7 @@ app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks, strategies.strategies, data.path, query.query, search.search, compare.compare, compare.report,
     suite.suite, check.check, paper.paper, training.train, hardware.measure, surrogates.fit, surrogates.predict,
-    table.table,
+    table.table, proxies.proxies,
 ):  # fmt: skip
     app.command()(_command)
 
