@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test coverage test-slow compare data report golden clean table proxies paper-nb201 paper-nats paper-losses paper-predictors paper-proxies paper-latency paper-landscape paper-caps paper-transfer optimum bench bench-surrogates torture fuzz catalogue
+.PHONY: $(shell grep -oE '^[a-z0-9-]+:' Makefile | tr -d :)
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ paper-nb201: data  ## table 5 of the NAS-Bench-201 paper, our numbers beside it
 paper-nats: data  ## the NATS-Bench paper's search on each data set
 	$(BIN)/snas paper nats --workers $(WORKERS)
 
+paper-queries: data  ## cells evaluated until the optimum of NAS-Bench-201 is found, published and ours
+	$(BIN)/snas paper queries --workers $(WORKERS)
+
 paper-landscape: data  ## local optima, distances, local search and seed noise of NAS-Bench-201
 	$(BIN)/snas paper landscape
 
@@ -68,6 +71,9 @@ paper-latency: data  ## predictors of latency on unseen devices, published and o
 
 paper-caps: data  ## the best cell under HELP's 15 latency limits, published, exact and ours
 	$(BIN)/snas paper caps --workers $(WORKERS)
+
+paper-all: data  ## every comparison with a paper, one after the other (hours; goes on where it was interrupted)
+	$(BIN)/snas paper all --workers $(WORKERS)
 
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)

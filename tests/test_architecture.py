@@ -40,6 +40,7 @@ ROOMS = [
     "strategies",
     "experiment",
     "comparison",
+    "suite",
     "contract",
     "report",
     "papers",

@@ -20,6 +20,7 @@ from surrogate_nas.cli import (
     query,
     search,
     strategies,
+    suite,
     surrogates,
     table,
     training,
@@ -39,8 +40,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks, strategies.strategies, data.path, query.query, search.search, compare.compare, compare.report,
-    check.check, paper.paper, training.train, hardware.measure, surrogates.fit, surrogates.predict, table.table,
-    proxies.proxies,
+    suite.suite, check.check, paper.paper, training.train, hardware.measure, surrogates.fit, surrogates.predict,
+    table.table, proxies.proxies,
 ):  # fmt: skip
     app.command()(_command)
 

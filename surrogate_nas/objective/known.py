@@ -31,6 +31,7 @@ class Known:
         missing: Those of R and the limits that only an evaluation tells.
         penalties: For each objective its known terms: a coefficient, and the metric it multiplies.
         limits: The known limits, each with its metric and what a violation is divided by.
+        whole: For each objective, whether what is known is all of it.
         metrics: By name what any cell's sizes and zero-cost proxies are, whether the objective uses them or not.
         proxies: The proxies among them: scores without training, of which larger promises more. Empty where none are.
     """
@@ -39,6 +40,7 @@ class Known:
     missing: tuple[str, ...]
     penalties: tuple[tuple[tuple[float, Free], ...], ...]
     limits: tuple[tuple[Constraint, Free, float], ...]
+    whole: tuple[bool, ...]
     metrics: Mapping[str, Free] = field(default_factory=dict)
     proxies: tuple[str, ...] = ()
 
@@ -74,9 +76,13 @@ class Known:
             for part in range(parts)
         )
         named = [(t.name, f) for t, f in regularisers] + [(str(c), f) for c, f, _ in limits]
+        whole = tuple(
+            all(not t.is_loss and f is not None for t, f in zip(terms, free, strict=False) if t.part == part)
+            for part in range(parts)
+        )
         told, missing = (tuple(name for name, f in named if (f is None) == absent) for absent in (False, True))
         metrics, proxies = _readable(benchmark, seed)
-        return cls(told, missing, penalties, known_limits, metrics, proxies)
+        return cls(told, missing, penalties, known_limits, whole, metrics, proxies)
 
     @property
     def names(self) -> tuple[str, ...]:
