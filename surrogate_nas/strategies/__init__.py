@@ -31,6 +31,11 @@ STRATEGIES = {
     "iterated_local_search": "surrogate_nas.strategies.iterated_local_search:IteratedLocalSearch",
     "evolution": "surrogate_nas.strategies.evolution:RegularisedEvolution",
     "reinforce": "surrogate_nas.strategies.reinforce:Reinforce",
+    "successive_halving": "surrogate_nas.strategies.epochs.successive_halving:SuccessiveHalving",
+    "hyperband": "surrogate_nas.strategies.epochs.hyperband:Hyperband",
+    "bohb": "surrogate_nas.strategies.epochs.bohb:Bohb",
+    "asha": "surrogate_nas.strategies.epochs.asha:Asha",
+    "zero_cost": "surrogate_nas.strategies.zero_cost:ZeroCost",
     "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
     "nsga2": "surrogate_nas.strategies.nsga2:NSGA2",
 }
