@@ -2,8 +2,8 @@
 
 Bennet, Doerr, Moreau, Rapin, Teytaud & Teytaud, "Nevergrad: Black-Box Optimization Platform", SIGEVOlution 2021. Every
 position is an unordered choice, and a deterministic one: else what is told of a cell would be believed of a draw. An
-optimiser that does not learn from what it did not ask for is not told it. Several objectives are what Nevergrad makes of
-them: mostly one loss by the hypervolume.
+optimiser that does not learn from what it did not ask for is not told it. Several objectives are what Nevergrad makes
+of them: mostly one loss by the hypervolume.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class NevergradStrategy(Bridge):
         if self._made is None:
             from nevergrad import p as parametrization
 
-            choices = parametrization.Tuple(*(parametrization.Choice(range(len(o)), deterministic=True) for o in self.space.options))
+            options = self.space.options
+            each = [parametrization.Choice(range(len(names)), deterministic=True) for names in options]
+            choices = parametrization.Tuple(*each)
             choices.random_state = np.random.RandomState(self.own_seed)  # noqa: NPY002
             self._made = type(self).optimizer(choices, **self.knobs)
         return self._made
