@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test coverage test-slow compare data report golden clean table paper-nb201 paper-nats paper-queries paper-losses paper-predictors paper-latency paper-landscape paper-caps paper-transfer paper-all bench bench-surrogates torture fuzz catalogue
+.PHONY: help setup check test coverage test-slow compare data report golden clean table paper-nb201 paper-nats paper-queries paper-losses paper-predictors paper-latency paper-landscape paper-caps paper-transfer paper-all optimum bench bench-surrogates torture fuzz catalogue
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
