@@ -29,14 +29,6 @@ __all__ = ["Expert", "Hyper", "Places", "Seen"]
 Seen: TypeAlias = Foreseen
 _GROWTH, _GROWTH_OF_TWINS = 1.1, 1.5
 
-    def at(self, places: Places) -> Seen:
-        """What it says of some points only.
-
-        Args:
-            places: The points.
-        """
-        return Seen(self.mean[places], self.variance[places])
-
 
 class Expert:
     """A process over some points, conditioned on told cells, each at one of them.
