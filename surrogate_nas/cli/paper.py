@@ -9,7 +9,7 @@ import typer
 
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 
-_NAMES = ("nb201", "nats", "landscape", "losses", "transfer", "predictors", "latency", "caps")
+_NAMES = ("nb201", "nats", "landscape", "losses", "transfer", "predictors", "latency", "caps", "pareto")
 """Those of `surrogate_nas.papers.PAPERS`, which takes long to import."""
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.experiment.store import Store
-from surrogate_nas.papers import caps, landscape, latency, losses, predictors, search, transfer
+from surrogate_nas.papers import caps, landscape, latency, losses, pareto, predictors, search, transfer
 from surrogate_nas.papers.rows import PaperResult
 
 __all__ = ["PAPERS", "PaperResult", "reproduce"]
@@ -31,6 +31,7 @@ PAPERS: dict[str, Paper] = {
     "predictors": predictors.predictors,
     "latency": latency.latency,
     "caps": caps.caps,
+    "pareto": pareto.pareto,
     "transfer": transfer.transfer,
 }
 """Every paper by name."""
