@@ -5,7 +5,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test coverage test-slow compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency paper-landscape paper-caps paper-pareto paper-transfer optimum bench bench-surrogates torture fuzz catalogue
+.PHONY: help setup check test coverage test-slow compare data report golden clean table paper-nb201 paper-nats paper-losses paper-predictors paper-latency paper-landscape paper-caps paper-pareto paper-transfer optimum lambda-path bench bench-surrogates torture fuzz catalogue
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,9 @@ paper-caps: data  ## the best cell under HELP's 15 latency limits, published, ex
 
 paper-pareto: data  ## how fast strategies cover the exact fronts of error against latency and energy
 	$(BIN)/snas paper pareto --workers $(WORKERS)
+
+lambda-path: data  ## strategies over a grid of λ: where the winner changes, and the front traced
+	$(BIN)/snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4" --runs 20 --workers $(WORKERS) --out results/lambda-path
 
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
