@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -16,7 +15,6 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.experiment.store import Run
-from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.strategies import STRATEGIES, resolve
 from surrogate_nas.table import write_table
 from tests import examples_sampled, tiny_task
