@@ -78,6 +78,12 @@ paper-caps: data  ## the best cell under HELP's 15 latency limits, published, ex
 paper-all: data  ## every comparison with a paper, one after the other (hours; goes on where it was interrupted)
 	$(BIN)/snas paper all --workers $(WORKERS)
 
+paper-pareto: data  ## how fast strategies cover the exact fronts of error against latency and energy
+	$(BIN)/snas paper pareto --workers $(WORKERS)
+
+lambda-path: data  ## strategies over a grid of λ: where the winner changes, and the front traced
+	$(BIN)/snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4" --runs 20 --workers $(WORKERS) --out results/lambda-path
+
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
 
