@@ -32,6 +32,7 @@ ROOMS = [
     "sources",
     "surrogates",
     "training",
+    "proxies",
     "hardware",
     "benchmarks",
     "making",

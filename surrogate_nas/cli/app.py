@@ -17,6 +17,7 @@ from surrogate_nas.cli import (
     lambda_path,
     new,
     paper,
+    proxies,
     query,
     search,
     strategies,
@@ -41,7 +42,7 @@ app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks, strategies.strategies, data.path, query.query, search.search, compare.compare, compare.report,
     suite.suite, lambda_path.lambda_path, check.check, paper.paper, training.train, hardware.measure, surrogates.fit,
-    surrogates.predict, table.table,
+    surrogates.predict, table.table, proxies.proxies,
 ):  # fmt: skip
     app.command()(_command)
 

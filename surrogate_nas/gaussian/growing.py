@@ -29,6 +29,14 @@ class Foreseen(NamedTuple):
     mean: Floats
     variance: Floats
 
+    def at(self, places: Places) -> Foreseen:
+        """What it says of some places only.
+
+        Args:
+            places: Their numbers, shape ``(k,)``.
+        """
+        return Foreseen(self.mean[places], self.variance[places])
+
 
 class Growing:
     """A process over places, of which each seen cell is at one; its constant mean is that of generalised least squares.

@@ -217,27 +217,37 @@ def draw_caps(rows: Sequence[Row], limits: Sequence[str], path: Path) -> None:
     save(figure, path)
 
 
-def draw_fronts(curves: Mapping[str, Mapping[str, Values]], cells: Indices, path: Path) -> None:
-    """What strategies miss of fronts over the cells evaluated, a panel a front; mean and 95 % interval.
+def draw_queries(
+    counts: Mapping[tuple[str, str, str], Values], limits: Mapping[str, int],
+    published: Mapping[str, Mapping[str, float]], datasets: Sequence[str], path: Path,
+) -> None:  # fmt: skip
+    """The share of runs that have found the optimum over cells; a column a data set, means above, drawn seeds below.
 
     Args:
-        curves: By front and strategy log10 of the missing hypervolume, shape ``(runs, steps)``.
-        cells: Of every step, shape ``(steps,)``.
+        counts: Of (data set, seed policy, strategy) the cells that each run needed, infinite where it did not find it.
+        limits: The most cells of a run, by strategy.
+        published: Of each method its published count by data set.
+        datasets: In order.
         path: The PNG.
     """
-    columns = 4
-    figure = Figure(figsize=(3.2 * columns, 3.1 * -(-len(curves) // columns)), layout="constrained")
-    panels = figure.subplots(-(-len(curves) // columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes, (front, by_name) in zip(panels, curves.items(), strict=False):
-        for (name, samples), colour, style in zip(by_name.items(), COLOURS, _STYLES, strict=False):
-            low, high = interval(samples)
-            axes.plot(cells, samples.mean(axis=0), linestyle=style, color=colour, label=name)
-            axes.fill_between(cells, low, high, color=colour, alpha=0.2, linewidth=0)
-        axes.set_title(front, fontsize=10)
-        axes.grid(alpha=0.3)
-    for axes in panels[len(curves) :]:
-        axes.set_visible(False)
-    panels[0].legend(loc="lower left", fontsize=8)
-    figure.supxlabel("evaluated cells")
-    figure.supylabel("log10 of the missing share of hypervolume")
+    figure = Figure(figsize=(4.2 * len(datasets), 7.2), layout="constrained")
+    grid = figure.subplots(2, len(datasets), squeeze=False, sharex=True, sharey=True)
+    for line, (policy, seen) in zip(grid, {"mean": "mean of seeds", "draw": "one drawn seed"}.items(), strict=True):
+        for axes, dataset in zip(line, datasets, strict=True):
+            for i, (strategy, limit) in enumerate(limits.items()):
+                needed = np.sort(counts[dataset, policy, strategy])
+                shares = np.arange(len(needed) + 1) / len(needed)
+                axes.step(np.minimum([needed[0], *needed], limit), np.where(np.isinf([0, *needed]), np.nan, shares),
+                          where="post", color=COLOURS[i % len(COLOURS)], linestyle=_STYLES[i // len(COLOURS)],
+                          label=strategy)  # fmt: skip
+            axes.axhline(0.5, color="grey", linewidth=0.6)
+            told = {name: each[dataset] for name, each in published.items() if policy == "mean" and dataset in each}
+            for i, (name, count) in enumerate(sorted(told.items(), key=lambda item: item[1])):
+                axes.plot(count, 0.5, "D", color="black", markersize=4)
+                axes.annotate(name, (count, 0.48), rotation=90, ha="left" if i % 2 else "right", va="top", fontsize=7)
+            axes.set(xscale="log", xlim=(10, max(limits.values())), ylim=(0, 1.02), title=f"{dataset}, {seen}")
+            axes.grid(alpha=0.3)
+    figure.supxlabel("evaluated cells (◆ published counts, drawn at one half; their conventions differ)")
+    figure.supylabel("share of runs that have evaluated the optimum")
+    grid[-1, -1].legend(loc="upper left", fontsize=8)
     save(figure, path)
