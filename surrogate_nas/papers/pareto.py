@@ -150,7 +150,7 @@ def _draw(curves: Mapping[str, Mapping[str, Values]], path: Path) -> None:
     figure = Figure(figsize=(3.2 * columns, 3.1 * -(-len(curves) // columns)), layout="constrained")
     panels = figure.subplots(-(-len(curves) // columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, (front, by_name) in zip(panels, curves.items(), strict=False):
-        for (name, samples), colour, style in zip(by_name.items(), COLOURS, STYLES, strict=False):
+        for (name, samples), colour, style in zip(by_name.items(), COLOURS, _STYLES, strict=False):
             low, high = interval(samples)
             axes.plot(cells, samples.mean(axis=0), linestyle=style, color=colour, label=name)
             axes.fill_between(cells, low, high, color=colour, alpha=0.2, linewidth=0)
