@@ -19,7 +19,7 @@ from surrogate_nas.papers import (
     queries,
     search,
     transfer,
-)
+)  # fmt: skip
 from surrogate_nas.papers.rows import PaperResult
 
 __all__ = ["PAPERS", "PaperResult", "reproduce"]
