@@ -28,8 +28,13 @@ STRATEGIES = {
     "first_improvement": "surrogate_nas.strategies.first_improvement:FirstImprovement",
     "iterated_local_search": "surrogate_nas.strategies.iterated_local_search:IteratedLocalSearch",
     "evolution": "surrogate_nas.strategies.evolution:RegularisedEvolution",
+    "npenas": "surrogate_nas.strategies.npenas:Npenas",
     "reinforce": "surrogate_nas.strategies.reinforce:Reinforce",
     "bo": "surrogate_nas.strategies.bo:BayesianOptimisation",
+    "guided": "surrogate_nas.strategies.guided:Guided",
+    "bananas": "surrogate_nas.strategies.bananas:Bananas",
+    "gnn_guided": "surrogate_nas.strategies.gnn_guided:GnnGuided",
+    "forest": "surrogate_nas.strategies.forest:ForestSearch",
 }
 """The strategies that come with the project: name → ``module:class``."""
 
