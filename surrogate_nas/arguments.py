@@ -77,7 +77,20 @@ def _parts(annotation: str) -> tuple[str, ...]:
     return tuple(parts) if all(part in _RULES for part in parts) else ()
 
 
-def _checked(name: str, value: object, annotation: str) -> object:
+def check_argument(name: str, value: object, annotation: str) -> object:
+    """Check a value against a plain type.
+
+    Args:
+        name: What it is called in messages.
+        value: What was given.
+        annotation: The type, as a signature writes it; any other than a plain one allows everything.
+
+    Returns:
+        The value, as a number of Python's own where it was one of NumPy's.
+
+    Raises:
+        UserError: It is of another type.
+    """
     parts = _parts(annotation)
     for part in parts:
         try:
@@ -103,7 +116,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     def check(*args: P.args, **kwargs: P.kwargs) -> T:
         bound = signature.bind(*args, **kwargs)
         for name, value in bound.arguments.items():
-            bound.arguments[name] = _checked(name, value, annotations[name])
+            bound.arguments[name] = check_argument(name, value, annotations[name])
         return function(*bound.args, **bound.kwargs)
 
     return check
@@ -119,5 +132,5 @@ def check_fields(instance: Any) -> None:
         UserError: A field is of a wrong type.
     """
     for field in fields(instance):
-        value = _checked(field.name, getattr(instance, field.name), str(field.type))
+        value = check_argument(field.name, getattr(instance, field.name), str(field.type))
         object.__setattr__(instance, field.name, value)

@@ -28,7 +28,7 @@ from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import NB201, Cell, nb201
-from surrogate_nas.strategies.bo import BayesianOptimisation
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 from surrogate_nas.strategies.evolution import RegularisedEvolution
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.table import Table, write_table
@@ -442,11 +442,25 @@ def test_bo_does_not_care_by_how_much_a_cell_is_infeasible() -> None:
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_bo_s_luck_sends_it_to_the_twins_of_the_best_cell() -> None:
-    """Cells that the model cannot tell apart may still score differently in a table: luck says how much."""
+def test_bo_asks_for_the_cheapest_twin_of_the_best_cell_and_then_leaves_them() -> None:
+    """They share what was learned, so that only λR is left to gain, and of that the cheapest gains most."""
+    objective = Objective("valid_loss + 0.1*params", sn.load("fashion"))
     twins, cells = twins_and_others()
-    found = {}
-    for luck in (0.0, 20.0):
-        made = bo_told(lambda cell: 0.0 if cell == cells[0] else 1.0 + smooth(cell), cells, luck=luck)
-        found[luck] = sum(cell.index in twins for cell in made.ask(6))
-    assert found[20.0] > found[0.0]
+    cost = objective.known.penalty(nb201())
+    cells[0] = nb201()[int(twins[cost[twins].argmax()])]
+
+    def told(cell: Cell) -> Trial:
+        loss = 0.2 if cell.index in twins else 0.5 + 0.05 * smooth(cell)
+        penalty = float(cost[cell.index])
+        return Trial(0, cell, loss + penalty, loss, penalty, True, 5, 1.0)
+
+    made = BayesianOptimisation(nb201(), seed=0)
+    made.known = objective.known
+    made.tell([told(cell) for cell in cells])
+    asked: list[int] = []
+    for _ in range(8):
+        (cell,) = made.ask(1)
+        made.tell([told(cell)])
+        asked.append(cell.index)
+    among = [index for index in asked if index in twins]
+    assert cost[among].min() == cost[twins].min() and len(among) <= 3

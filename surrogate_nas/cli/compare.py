@@ -64,7 +64,7 @@ def compare(
     """
     from surrogate_nas.benchmarks import default, load
     from surrogate_nas.comparison import compare as run_compare
-    from surrogate_nas.strategies import STRATEGIES
+    from surrogate_nas.strategies import DEFAULTS
 
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
@@ -81,7 +81,7 @@ def compare(
 
         comparison = run_compare(
             load(bench or default(), with_=with_ or ()),
-            names(strategies) or list(STRATEGIES),
+            names(strategies) or DEFAULTS,
             objective,
             subject_to=subject_to,
             seed_policy=seed_policy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 CALL_LIMIT_SECONDS = 600.0
 DEFAULT_BUDGET = 150
 _MOST_DIGITS = 18
+_COMMA = re.compile(r",(?![^()]*\))")
+"""A comma outside parentheses."""
 
 
 def _benchmarks(incomplete: str) -> list[str]:
@@ -42,12 +45,15 @@ CellsArgument = Annotated[
 ]
 StrategyOption = Annotated[
     str,
-    typer.Option(help="A strategy's name (snas strategies lists them), or file.py:Class.", autocompletion=_strategies),
+    typer.Option(
+        help="A name (snas strategies lists them), file.py:Class, or either as in evolution(population=50).",
+        autocompletion=_strategies,
+    ),
 ]
 StrategiesOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="Names or file.py:Class, with commas between or the option again; all if left out.",
+        help="Names or file.py:Class, with commas between or the option again; five usual ones if left out.",
         autocompletion=_strategies,
     ),
 ]
@@ -77,10 +83,13 @@ TargetOption = Annotated[float | None, typer.Option(help="A run ends when a feas
 def names(given: Iterable[str] | None) -> list[str]:
     """The names of an option that may be given several times, each time with commas between.
 
+    A comma within parentheses belongs to the name, as in ``evolution(population=50,tournament=5)``.
+
     Args:
         given: The option's values.
     """
-    return [name.strip() for part in given or () for name in part.split(",") if name.strip()]
+    found = [name.strip() for part in given or () for name in _COMMA.split(part)]
+    return [name for name in found if name]
 
 
 def cell_named(space: Space, text: str) -> Cell:

@@ -16,8 +16,9 @@ from surrogate_nas.experiment.guard.parcel import Parcel, pack, unpack
 from surrogate_nas.plugin import import_file
 from surrogate_nas.space import Space, space_named
 from surrogate_nas.space.registry import known as known_spaces
-from surrogate_nas.strategies import Strategy, resolve
+from surrogate_nas.strategies import Strategy, is_named, resolve
 from surrogate_nas.strategies import known as known_strategies
+from surrogate_nas.strategies.reference import Reference
 from surrogate_nas.surrogates import MODELS, Surrogate, model_class
 
 
@@ -44,19 +45,20 @@ def found(spec: str) -> object:
     Raises:
         UserError: There is no such thing.
     """
-    if spec in known_strategies():
+    if is_named(spec):
         return resolve(spec)
     if spec in known_spaces():
         return space_named(spec)
     if spec in MODELS:
         return model_class(spec)
-    path, separator, name = spec.rpartition(":")
+    path, separator, name = Reference.parse(spec).head.rpartition(":")
     if not separator:
         raise unknown("strategy, space or surrogate", spec, [*known_strategies(), *known_spaces(), *MODELS])
     module = import_file(Path(path), "strategy")
     if not hasattr(module, name):
         raise UserError(f"{path} defines no {name}.")
-    return getattr(module, name)
+    thing = getattr(module, name)
+    return resolve(spec) if isinstance(thing, type) and issubclass(thing, Strategy) else thing
 
 
 def kind_of(thing: object) -> str:
@@ -90,7 +92,7 @@ class _Thing:
             thing = thing()
         self.file = _file_of(thing if isinstance(thing, type) else type(thing))
         self._module = import_module(KINDS[kind])
-        parcel = what if isinstance(what, Parcel) else pack(thing)
+        parcel = what if isinstance(what, Parcel) else pack(what if kind == "strategy" else thing)
         self._subjects = self._module.subjects(thing, parcel, None if where is None else unpack(where)[0])
         return {"kind": kind, "file": self.file, "subjects": [subject.space.name for subject in self._subjects]}
 

@@ -16,7 +16,7 @@ from surrogate_nas.experiment.guard import Hosted, hosted
 from surrogate_nas.experiment.guard.failure import StrategyError
 from surrogate_nas.experiment.ledger import Asked, Ledger, Outcome
 from surrogate_nas.experiment.several import Scalarised, scalarised
-from surrogate_nas.experiment.store import Run, RunLog, Store
+from surrogate_nas.experiment.store import Run, RunLog, Store, as_file_name
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies import StrategyLike, label
 from surrogate_nas.threads import one_thread
@@ -109,7 +109,7 @@ def execute_run(
 
 def _keep(store: Store, name: str, run: int, trace: str) -> None:
     """Keep the whole traceback of a failure, and none where a run was made anew and went well."""
-    file = f"failures/{name}-{run}.txt"
+    file = f"failures/{as_file_name(name)}-{run}.txt"
     if trace:
         store.write_text(file, trace)
     else:

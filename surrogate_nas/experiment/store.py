@@ -16,6 +16,7 @@ from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.runs import Run, RunLog, read_run
@@ -25,6 +26,7 @@ from surrogate_nas.space import Space
 __all__ = ["VERSION", "Run", "RunLog", "Store", "provenance"]
 
 VERSION = 2
+_SAFE = "()=,+@ "
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
 _GROWING = {"strategies", "runs", "budget"}
 _MOVING = {"objective", "with"}
@@ -151,7 +153,7 @@ class Store:
             strategy: The strategy's label.
             run: The number of the run.
         """
-        return self.folder / "runs" / f"{strategy}-{run}.jsonl"
+        return self.folder / "runs" / f"{as_file_name(strategy)}-{run}.jsonl"
 
     @cached_property
     def _root(self) -> str:
@@ -199,6 +201,15 @@ class Store:
         return read_run(self.path(strategy, run), f"{self._root} {strategy} {run}", strategy, run, space)
 
 
+def as_file_name(strategy: str) -> str:
+    """A strategy's label as it stands in a file's name.
+
+    Args:
+        strategy: The label.
+    """
+    return quote(strategy, safe=_SAFE)
+
+
 def provenance() -> dict[str, Any]:
     """What the results were made with."""
     from surrogate_nas import __version__
@@ -223,7 +234,7 @@ def _are_labels(value: Any) -> bool:
     """Whether these are different names that can stand in a file's name, and there is one."""
     if not _are_names(value) or not value or len(set(value)) < len(value):
         return False
-    return all(name and not set(name) & {"/", "\\", "\0"} for name in value)
+    return all(name and not set(name) & {"\\", "\0"} for name in value)
 
 
 _RIGHT: dict[str, Callable[[Any], bool]] = {

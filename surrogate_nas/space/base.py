@@ -45,6 +45,7 @@ class Space(ABC):
         name: The name that tables and surrogates know it by.
         size: How many cells there are; infinite where that is not known.
         encodings: How a model may see cells, by name; every column follows from the cell alone.
+        views: The encodings that a model of what cells compute looks through, one model each.
         analytic: Metrics that need no measurement: sizes, structure.
         complexity: The one of them that counts a cell's operations with weights, within equal values of which rankings
             are compared; empty where there is none.
@@ -55,6 +56,7 @@ class Space(ABC):
     name: str
     size: float = math.inf
     encodings: ClassVar[Mapping[str, Encoding]] = {}
+    views: ClassVar[tuple[str, ...]] = ("one_hot",)
     analytic: ClassVar[Analytic] = {}
     complexity: ClassVar[str] = ""
     named: ClassVar[Mapping[str, str]] = {}

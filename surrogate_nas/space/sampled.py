@@ -222,6 +222,11 @@ class Sampled(EnumerableChoiceSpace):
         return self.base.encodings
 
     @property
+    def views(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The encodings that a model of what cells compute looks through."""
+        return self.base.views
+
+    @property
     def analytic(self) -> Analytic:  # type: ignore[override]
         """Metrics that need no measurement."""
         return self.base.analytic

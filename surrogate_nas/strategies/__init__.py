@@ -9,15 +9,17 @@ import importlib
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
 from surrogate_nas.strategies.base import Strategy
+from surrogate_nas.strategies.reference import Reference, configured
 
-__all__ = ["STRATEGIES", "Strategy", "StrategyLike", "is_builtin", "label", "resolve"]
+__all__ = ["BRIDGES", "DEFAULTS", "STRATEGIES", "Strategy", "StrategyLike", "is_builtin", "label", "resolve"]
 
 StrategyLike = str | type[Strategy]
-"""A registered name, ``file.py:Class``, or a class."""
+"""A registered name, ``file.py:Class``, either with options as in ``evolution(population=50)``, or a class."""
 
 ENTRY_POINT_GROUP = "surrogate_nas.strategies"
 
@@ -35,8 +37,16 @@ STRATEGIES = {
     "bananas": "surrogate_nas.strategies.bananas:Bananas",
     "gnn_guided": "surrogate_nas.strategies.gnn_guided:GnnGuided",
     "forest": "surrogate_nas.strategies.forest:ForestSearch",
+    "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
+    "nsga2": "surrogate_nas.strategies.nsga2:NSGA2",
 }
 """The strategies that come with the project: name → ``module:class``."""
+
+DEFAULTS = ("random", "local_search", "evolution", "reinforce", "bo")
+"""Those that are compared where none is named."""
+
+BRIDGES: dict[str, str] = {}
+"""Other libraries: the name before the colon → ``module:function``, which makes a class of what stands behind it."""
 
 
 def known() -> list[str]:
@@ -49,9 +59,14 @@ def label(strategy: str | type[Strategy]) -> str:
 
     Args:
         strategy: A name, ``file.py:Class``, or a class.
+
+    Raises:
+        UserError: It is none of these.
     """
     if isinstance(strategy, str):
-        return strategy.rpartition(":")[2]
+        reference = Reference.parse(strategy)
+        name = reference.head if _bridge(reference.head) else reference.head.rpartition(":")[2]
+        return name + reference.suffix
     if not isinstance(strategy, type):
         raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
     return strategy.__name__
@@ -64,38 +79,67 @@ def is_builtin(strategy: str | type[Strategy]) -> bool:
         strategy: A name, ``file.py:Class``, or a class.
     """
     if isinstance(strategy, str):
-        return strategy in STRATEGIES
+        head = Reference.parse(strategy).head
+        return head in STRATEGIES or _bridge(head) is not None
     module = getattr(strategy, "__module__", "")
     held = getattr(sys.modules.get(module), getattr(strategy, "__name__", ""), None)
     return str(module).startswith(f"{__name__}.") and held is strategy
+
+
+def is_named(strategy: str) -> bool:
+    """Whether a text names a strategy that needs no file.
+
+    Args:
+        strategy: A name, with options or without.
+    """
+    head = Reference.parse(strategy).head
+    return head in known() or _bridge(head) is not None
 
 
 def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
     """Find a strategy's class.
 
     Args:
-        strategy: A registered name, ``path/to/file.py:Class``, or the class itself.
+        strategy: A registered name, ``path/to/file.py:Class``, a bridge as in ``optuna:TPESampler``, each with options
+            or without, or the class itself.
 
     Raises:
-        UserError: There is no such name, file or class, the file fails to import, or it is no strategy.
+        UserError: There is no such name, file, class or option, the file fails to import, or it is no strategy.
     """
     if isinstance(strategy, type):
         return _checked(strategy, strategy.__name__)
     if not isinstance(strategy, str):
         raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
-    if strategy in STRATEGIES:
-        module, _, name = STRATEGIES[strategy].partition(":")
-        return _checked(getattr(importlib.import_module(module), name), strategy)
+    reference = Reference.parse(strategy)
+    return configured(_found(reference.head), reference.options, label(reference.head))
+
+
+def _found(head: str) -> type[Strategy]:
+    if head in STRATEGIES:
+        return _checked(_attribute(STRATEGIES[head]), head)
+    if bridge := _bridge(head):
+        return _checked(_attribute(BRIDGES[bridge])(head.partition(":")[2]), head)
     for point in entry_points(group=ENTRY_POINT_GROUP):
-        if point.name == strategy:
-            return _checked(_loaded(point), strategy)
-    if ":" not in strategy:
-        raise unknown("strategy", strategy, known())
-    path, _, name = strategy.rpartition(":")
+        if point.name == head:
+            return _checked(_loaded(point), head)
+    if ":" not in head:
+        raise unknown("strategy", head, known())
+    path, _, name = head.rpartition(":")
     module_of_file = import_file(Path(path), "strategy")
     if not hasattr(module_of_file, name):
         raise UserError(f"{path} defines no {name}.")
-    return _checked(getattr(module_of_file, name), strategy)
+    return _checked(getattr(module_of_file, name), head)
+
+
+def _bridge(head: str) -> str | None:
+    """The bridge that a name crosses, or None."""
+    library, separator, _ = head.partition(":")
+    return library if separator and library in BRIDGES else None
+
+
+def _attribute(value: str) -> Any:
+    module, _, name = value.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _loaded(point: EntryPoint) -> object:

@@ -15,7 +15,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,7 +34,8 @@ from surrogate_nas.experiment.guard.nursery import START_SECONDS
 from surrogate_nas.experiment.guard.parcel import pack
 from surrogate_nas.experiment.guard.process import Child
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.strategies import ENTRY_POINT_GROUP, Strategy, StrategyLike, is_builtin, known, label, resolve
+from surrogate_nas.strategies import Strategy, StrategyLike, is_builtin, is_named, known, label, resolve
+from surrogate_nas.strategies.reference import Reference
 from surrogate_nas.trial import Request, Trial
 
 CALL_LIMIT_SECONDS = 600.0
@@ -265,9 +265,10 @@ def introduce(strategy: StrategyLike) -> Flags:
     """
     if is_builtin(strategy) or not isinstance(strategy, str):
         return flags_of_class(resolve(strategy))
-    path, separator, _ = strategy.rpartition(":")
-    if not separator and strategy not in {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}:
-        raise unknown("strategy", strategy, known())
+    head = Reference.parse(strategy).head
+    path, separator, _ = head.rpartition(":")
+    if not separator and not is_named(head):
+        raise unknown("strategy", head, known())
     return _introduced(strategy, _stamp(Path(path)) if separator else ())
 
 

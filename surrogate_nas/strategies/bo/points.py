@@ -1,0 +1,121 @@
+"""How the processes of `bo` see a space: points, which cells of one function share, and where each cell lies.
+
+A space says by `Space.views` which of its encodings tell what a cell computes; each is an expert's. Where classes of
+equal functions are known a point is a class, with the mean of its members' columns; elsewhere it is a cell. Columns
+are standardised, over the points of a space that is listed and else over its survey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.gaussian import Floats
+from surrogate_nas.space import Cell, Enumerable, Space, choices_of
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.strategies.bo.expert import Places
+
+_COSTS = "one_hot"
+_WEIGHT_OF_COSTS = 0.25
+"""Of what is built, in the squared distance, where R has to be learned too."""
+
+
+class Points(NamedTuple):
+    """Points, as each expert sees them.
+
+    Attributes:
+        views: A matrix each, shape ``(m, d)``, two random points about 1 apart.
+        of_cell: The point of every cell, shape ``(n,)``.
+    """
+
+    views: tuple[Floats, ...]
+    of_cell: Places
+
+
+class _Standard(NamedTuple):
+    """How columns are standardised: their means, and what they are divided by."""
+
+    centre: Floats
+    spread: Floats
+
+    @classmethod
+    def of(cls, columns: Floats, share: float) -> Self:
+        """From many points; `share` is the mean squared distance of two of them afterwards."""
+        deviation = columns.std(axis=0)
+        varying = deviation > 0
+        spread = np.where(varying, deviation, 1.0) * np.sqrt(2 * max(int(varying.sum()), 1) / share)
+        return cls(columns.mean(axis=0), spread)
+
+    def __call__(self, columns: Floats) -> Floats:
+        return np.asarray((columns - self.centre) / self.spread)
+
+
+def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]]:
+    """The encodings that a view is made of, each with its share of the squared distance."""
+    if not with_costs or view == _COSTS or _COSTS not in space.encodings:
+        return [(view, 1.0)]
+    return [(view, 1 - _WEIGHT_OF_COSTS), (_COSTS, _WEIGHT_OF_COSTS)]
+
+
+def _encoded(space: Space, name: str, choices: Choices) -> Floats:
+    return np.asarray(space.encodings[name](choices), dtype=np.float64)
+
+
+@lru_cache(maxsize=4)
+def whole(space: Enumerable, with_costs: bool) -> Points:
+    """The points of all cells of a space.
+
+    Args:
+        space: The space.
+        with_costs: Whether cells of one function must be told apart by what is built, since R has to be learned.
+    """
+    classes = None if with_costs else space.classes
+    of_cell: NDArray[np.intp] = (np.arange(len(space)) if classes is None else classes).astype(np.intp)
+    found = []
+    for view in space.views:
+        columns = []
+        for name, share in _blocks(space, view, with_costs):
+            block = _averaged(_encoded(space, name, space.choices), of_cell)
+            columns.append(_Standard.of(block, share)(block))
+        found.append(np.column_stack(columns))
+    return Points(tuple(found), of_cell)
+
+
+def _averaged(cells: Floats, of_cell: Places) -> Floats:
+    """The mean of every point's cells, shape ``(m, d)``."""
+    counts = np.bincount(of_cell)
+    if len(counts) == len(cells):
+        return cells
+    sums = np.zeros((len(counts), cells.shape[1]))
+    np.add.at(sums, of_cell, cells)
+    return np.asarray(sums / counts[:, None])
+
+
+@lru_cache(maxsize=16)
+def _surveyed(space: Space, name: str, share: float) -> _Standard:
+    return _Standard.of(_encoded(space, name, space.surveyed_choices), share)
+
+
+def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
+    """The points of some cells, one each.
+
+    Args:
+        space: Their space.
+        cells: Different cells.
+        with_costs: As for `whole`.
+    """
+    choices = choices_of(cells)
+    views = tuple(
+        np.column_stack(
+            [
+                _surveyed(space, name, share)(_encoded(space, name, choices))
+                for name, share in _blocks(space, view, with_costs)
+            ]
+        )
+        for view in space.views
+    )
+    return Points(views, np.arange(len(cells)))

@@ -1,0 +1,134 @@
+"""NSGA-II: evolution of a whole front, by ranks of domination and, within a rank, by the room around a point.
+
+Deb, Pratap, Agarwal & Meyarivan, "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", IEEE Transactions on
+Evolutionary Computation 2002. A child takes each choice from either parent (in a space that is not one of choices it
+copies the first) and is then mutated as every strategy mutates, once. Constrained domination is the objective's own:
+each score of an infeasible cell lies above those of all feasible ones, by how much limits are broken. Departures: a
+population of 10, as budgets here are of some hundred cells; a child that was told or asked for before is mutated on
+until it is new, as far as a few tries find one. On one objective the rank is the order of scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.space import Cell, ChoiceSpace, Space
+from surrogate_nas.strategies.base import Strategy
+from surrogate_nas.trial import Trial
+
+_MOST_TRIES = 20
+
+
+class NSGA2(Strategy):
+    """Children of binary tournaments; parents and children of a generation compete for the next population.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(NSGA2(nb201(), seed=0).ask(2))
+        2
+    """
+
+    many_objectives: ClassVar[bool] = True
+
+    def __init__(self, space: Space, *, seed: int, population: int = 10, crossover: float = 0.9) -> None:
+        """Start with an empty population, filled by the first trials told.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            population: How many trials are kept as parents, and how many children make a generation; at least 2.
+            crossover: The probability that a child has two parents.
+        """
+        super().__init__(space, seed=seed)
+        if population < 2:
+            raise UserError(f"nsga2 needs a population of at least 2, not {population}.")
+        if not 0 <= crossover <= 1:
+            raise UserError(f"The crossover of nsga2 is a probability from 0 to 1, not {crossover}.")
+        self.population = population
+        self.crossover = crossover
+        self._parents: list[Trial] = []
+        self._children: list[Trial] = []
+        self._seen: set[Cell] = set()
+
+    def ask(self, n: int) -> Sequence[Cell]:
+        """Propose children, or random cells until the first population is full.
+
+        Args:
+            n: How many to return.
+        """
+        return [self._new() for _ in range(n)]
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Let trials compete; a generation ends when it has as many children as the population has parents.
+
+        Args:
+            trials: New trials.
+        """
+        for trial in trials:
+            self._seen.add(trial.cell)
+            self._children.append(trial)
+            if len(self._children) >= self.population:
+                self._parents, self._children = survivors(self._parents + self._children, self.population), []
+
+    def _new(self) -> Cell:
+        cell = self._child() if self._parents else self.space.sample(self.rng)
+        for _ in range(_MOST_TRIES):
+            if cell not in self._seen:
+                break
+            cell = self.space.mutate(cell, self.rng) if self._parents else self.space.sample(self.rng)
+        self._seen.add(cell)
+        return cell
+
+    def _child(self) -> Cell:
+        first, second = self._winner(), self._winner()
+        cell = first.cell
+        if isinstance(self.space, ChoiceSpace) and self.rng.random() < self.crossover:
+            taken = self.rng.random(len(cell.choices)) < 0.5
+            mixed = [a if mine else b for a, b, mine in zip(cell.choices, second.cell.choices, taken, strict=True)]
+            try:
+                cell = self.space.at(mixed)
+            except UserError:  # the mixture is no cell
+                cell = first.cell
+        return self.space.mutate(cell, self.rng)
+
+    def _winner(self) -> Trial:
+        """The better of two parents drawn; parents are in order of rank and room."""
+        return self._parents[int(self.rng.integers(len(self._parents), size=2).min())]
+
+
+def survivors(trials: Sequence[Trial], n: int) -> list[Trial]:
+    """The best trials, in order of rank and, within a rank, of the room around them.
+
+    Args:
+        trials: Under the same objectives.
+        n: How many to keep.
+    """
+    import moocore
+
+    vectors = np.array([trial.scores or (trial.score,) for trial in trials])
+    ranks = np.asarray(moocore.pareto_rank(vectors))
+    room = np.zeros(len(vectors))
+    for rank in np.unique(ranks):
+        room[ranks == rank] = crowding(vectors[ranks == rank])
+    return [trials[i] for i in np.lexsort((-room, ranks))[:n]]
+
+
+def crowding(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far apart the neighbours of each point are, summed over objectives; infinite at the ends, shape ``(n,)``.
+
+    Args:
+        vectors: Points that do not dominate one another, shape ``(n, objectives)``.
+    """
+    room = np.zeros(len(vectors))
+    for column in vectors.T:
+        order = np.argsort(column, kind="stable")
+        ordered = column[order]
+        span = (ordered[-1] - ordered[0]) or 1.0
+        room[order[[0, -1]]] = np.inf
+        room[order[1:-1]] += (ordered[2:] - ordered[:-2]) / span
+    return room

@@ -1,0 +1,123 @@
+"""How a strategy is named: ``evolution(population=50)``, ``file.py:Class(knob=1)``, ``optuna:TPESampler``.
+
+What stands in the parentheses are keyword arguments of its constructor, written as Python writes them; a bare word is a
+text. They are part of the name that results carry, so that two settings are two strategies.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import Any, NamedTuple
+
+from surrogate_nas.arguments import check_argument
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.space import Space
+from surrogate_nas.strategies.base import Strategy
+
+_LONGEST = 200
+"""Characters of a label: it names files."""
+
+
+class Reference(NamedTuple):
+    """A strategy's name, taken apart.
+
+    Attributes:
+        head: What it is: a registered name, a bridge's, or ``file.py:Class``.
+        options: Its hyperparameters by name, sorted.
+    """
+
+    head: str
+    options: dict[str, Any]
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Take a name apart.
+
+        Args:
+            text: What the user wrote.
+
+        Raises:
+            UserError: The options are not written as ``key=value``.
+        """
+        text = text.strip()
+        place = _opening(text)
+        if place is None:
+            return cls(text, {})
+        head, tail = text[:place].strip(), text[place:]
+        try:
+            call = ast.parse(f"dict{tail}", mode="eval").body
+            if not isinstance(call, ast.Call) or call.args or any(word.arg is None for word in call.keywords):
+                raise ValueError
+            options = {str(word.arg): _value(word.value) for word in call.keywords}
+        except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+            raise UserError(
+                f"The options of a strategy are written as {head:.80}(key=value, …), not {tail!r:.120}."
+            ) from error
+        found = cls(head, dict(sorted(options.items())))
+        if len(found.suffix) > _LONGEST:
+            raise UserError(f"The options of {head:.80} take more than {_LONGEST} characters, and they name files.")
+        return found
+
+    @property
+    def suffix(self) -> str:
+        """The options as they stand in a label; empty where there are none."""
+        if not self.options:
+            return ""
+        return f"({','.join(f'{name}={_written(value)}' for name, value in self.options.items())})"
+
+
+def _opening(text: str) -> int | None:
+    """Where the parenthesis opens that the last character closes."""
+    if not text.endswith(")"):
+        return None
+    depth = 0
+    for place in range(len(text) - 1, -1, -1):
+        depth += (text[place] == ")") - (text[place] == "(")
+        if depth == 0:
+            return place
+    return None
+
+
+def _value(node: ast.expr) -> Any:
+    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) and value.isidentifier() else repr(value)
+
+
+def _annotation(knob: inspect.Parameter) -> str:
+    kind = knob.annotation
+    return kind.__name__ if isinstance(kind, type) else str(kind)
+
+
+def configured(strategy: type[Strategy], options: dict[str, Any], name: str) -> type[Strategy]:
+    """A strategy with hyperparameters of one's own, as a class that is made like any other.
+
+    Args:
+        strategy: Its class.
+        options: By name.
+        name: What it is called in messages.
+
+    Raises:
+        UserError: It has no such option, or a value is of a wrong type.
+    """
+    if not options:
+        return strategy
+    parameters = inspect.signature(strategy.__init__).parameters.values()
+    knobs = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "seed"}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for option, value in options.items():
+        if option in knobs:
+            options = options | {option: check_argument(f"{option} of {name}", value, _annotation(knobs[option]))}
+        elif not takes_any or option in ("space", "seed"):
+            raise unknown(f"option of {name}", option, list(knobs))
+
+    class Configured(strategy):  # type: ignore[misc, valid-type]
+        def __init__(self, space: Space, *, seed: int) -> None:
+            super().__init__(space, seed=seed, **options)
+
+    Configured.__name__, Configured.__qualname__ = strategy.__name__, f"{strategy.__qualname__}.configured"
+    Configured.__module__, Configured.__doc__ = strategy.__module__, strategy.__doc__
+    return Configured
