@@ -32,12 +32,11 @@ STRATEGIES = {
     "evolution": "surrogate_nas.strategies.evolution:RegularisedEvolution",
     "npenas": "surrogate_nas.strategies.npenas:Npenas",
     "reinforce": "surrogate_nas.strategies.reinforce:Reinforce",
-    "bo": "surrogate_nas.strategies.bo:BayesianOptimisation",
+    "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
     "guided": "surrogate_nas.strategies.guided:Guided",
     "bananas": "surrogate_nas.strategies.bananas:Bananas",
     "gnn_guided": "surrogate_nas.strategies.gnn_guided:GnnGuided",
     "forest": "surrogate_nas.strategies.forest:ForestSearch",
-    "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
     "nsga2": "surrogate_nas.strategies.nsga2:NSGA2",
 }
 """The strategies that come with the project: name → ``module:class``."""

@@ -1,9 +1,9 @@
-"""Guided by a graph network: an ensemble of graph networks foresees the space, the best by expected improvement is asked.
+"""Guided by a graph network: an ensemble of graph networks is the model, expected improvement chooses.
 
 Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, and White et al., "BANANAS", AAAI 2021, made
 one: a graph network as the model, uncertainty from an ensemble. Departures: the network is ours (`surrogates.gnn`),
 equal on functionally equal cells and taught the free metrics of the space first; it takes few steps and is fitted anew
-when the told cells grew by a tenth. Where cells are no graphs of shared terms, a Gaussian process takes its place.
+when the told cells grew by a fifth. Where cells are no graphs of shared terms, a Gaussian process takes its place.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class GnnGuided(Guided):
         *,
         seed: int,
         acquisition: str = "expected_improvement",
-        pool: str = "mixed",
+        pool: str = "mutations",
         steps: int = 30,
+        patience: float = 0.2,
         first_cells: int = 10,
     ) -> None:
         """Store the knobs.
@@ -41,11 +42,13 @@ class GnnGuided(Guided):
             acquisition: A key of `surrogate_nas.strategies.belief.ACQUISITIONS`.
             pool: A key of `surrogate_nas.strategies.candidates.POOLS`.
             steps: Of the networks' optimiser in each fit.
+            patience: The networks are fitted anew when so large a share of told cells is new to them.
             first_cells: How many cells are drawn at random before the model is used, at least 2.
         """
         super().__init__(
-            space, seed=seed, model="gnn", acquisition=acquisition, pool=pool, first_cells=first_cells
-        )
+            space, seed=seed, model="gnn", acquisition=acquisition, pool=pool, first_cells=first_cells,
+            patience=patience,
+        )  # fmt: skip
         self.steps = steps
 
     def settings(self) -> dict[str, Any]:

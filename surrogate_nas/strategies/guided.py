@@ -46,7 +46,7 @@ class Guided(Strategy):
         seed: int,
         model: str = "gp",
         acquisition: str = "expected_improvement",
-        pool: str = "mixed",
+        pool: str = "mutations",
         first_cells: int = 10,
         patience: float = 0.1,
     ) -> None:

@@ -25,7 +25,7 @@ class Npenas(Guided):
 
     batch_size: ClassVar[int] = 10
 
-    def __init__(self, space: Space, *, seed: int, model: str = "extra_trees", first_cells: int = 10) -> None:
+    def __init__(self, space: Space, *, seed: int, model: str = "mlp", first_cells: int = 10) -> None:
         """Store the knobs.
 
         Args:

@@ -45,7 +45,7 @@ class Perceptrons(Surrogate):
         encoding: str | None = None,
         members: int = 10,
         width: int = 32,
-        steps: int = 150,
+        steps: int = 80,
     ) -> None:
         """Store the knobs.
 
