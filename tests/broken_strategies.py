@@ -227,6 +227,28 @@ class BoundsScores(Fine):
         assert all(trial.score < 1000 for trial in trials)
 
 
+class AsksForOtherEpochs(Fine):
+    chooses_epochs = True
+
+    def ask(self, n):
+        return [sn.Request(self.space.sample(self.rng), 2)] if self.epochs else super().ask(n)
+
+
+class NeverTrainsToTheEnd(Fine):
+    chooses_epochs = True
+
+    def ask(self, n):
+        return [sn.Request(self.space.sample(self.rng), self.epochs[0])] if self.epochs else super().ask(n)
+
+
+class NeedsTwoRungs(Fine):
+    chooses_epochs = True
+
+    def ask(self, n):
+        cell, epochs = self.space.sample(self.rng), self.epochs or (1, 2)
+        return [sn.Request(cell, epochs[1 if self.rng.random() < 0.5 else 0])] if self.epochs else [cell]
+
+
 CAUGHT_BY = {
     RaisesWhenMade: "constructor",
     AsksForTooMany: "1 to n cells",
@@ -245,5 +267,8 @@ CAUGHT_BY = {
     NeedsFirstCells: "told no first cells",
     MindsDuplicates: "told many times",
     BoundsScores: "infeasible",
+    AsksForOtherEpochs: "asks for no others",
+    NeverTrainsToTheEnd: "for the last of them too",
+    NeedsTwoRungs: "one number of them only",
 }
 """Which check of the contract must catch each."""

@@ -12,7 +12,7 @@ from surrogate_nas.arguments import checked
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, check_call_limit, hosted, introduce
 from surrogate_nas.experiment.ledger import Ledger
-from surrogate_nas.experiment.run import first_cells, strategy_seed
+from surrogate_nas.experiment.run import first_cells, settings_of, strategy_seed
 from surrogate_nas.experiment.several import scalarised
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
@@ -71,14 +71,9 @@ class AskTell:
         self.objective, self.trials = objective, list[Trial]()
         self._space, self._ledger = objective.benchmark.space, Ledger(objective, run=seed)
         self._first: list[Cell] = first_cells(self._space, first, 0, seed)
-        settings = {
-            "known": None if hidden else objective.known,
-            "epochs": objective.fidelities,
-            "objectives": objective.parts,
-        }
         check_call_limit(call_limit_seconds)
         introduce(strategy)
-        make = partial(hosted, strategy, self._space, limit=call_limit_seconds, settings=settings)
+        make = partial(hosted, strategy, self._space, limit=call_limit_seconds, settings=settings_of(objective, hidden))
         root = strategy_seed(0, seed)
         self._stack = ExitStack()
         plain = self._stack.enter_context(make(seed=root))

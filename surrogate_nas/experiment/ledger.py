@@ -15,6 +15,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Values
 from surrogate_nas.errors import UserError
+from surrogate_nas.experiment.guard.failure import StrategyError
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.trial import Request, Trial
@@ -113,7 +114,10 @@ class Ledger:
         first = asked[0]
         if isinstance(first, Request):
             cells, epochs = [first.cell], first.epochs
-            questions = self.objective.questions(epochs, first.read)
+            try:
+                questions = self.objective.questions(epochs, first.read)
+            except UserError as error:
+                raise StrategyError(f"it requested what cannot be read: {error}") from error
             names = [str(question) for question in questions]
         else:
             cells = cast(list[Cell], asked)

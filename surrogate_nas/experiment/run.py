@@ -24,6 +24,7 @@ from surrogate_nas.trial import Trial
 
 if TYPE_CHECKING:
     from surrogate_nas.experiment.experiment import Experiment
+    from surrogate_nas.objective import Objective
 
 _FIRST_CELLS_STREAM, _STRATEGY_STREAM = 0, 1
 _UNLIMITED = 2**31
@@ -63,6 +64,21 @@ def strategy_seed(seed: int, run: int) -> int:
         run: The number of the run.
     """
     return int(_generator(seed, run, _STRATEGY_STREAM).integers(2**63))
+
+
+def settings_of(objective: Objective, hidden: bool) -> dict[str, Any]:
+    """What a strategy is given beside the space, where it declares that it reads it.
+
+    Args:
+        objective: What is minimised.
+        hidden: Whether what is known for free is withheld.
+    """
+    return {
+        "known": None if hidden else objective.known,
+        "epochs": objective.fidelities,
+        "readable": objective.readable,
+        "objectives": objective.parts,
+    }
 
 
 def execute_run(
@@ -137,7 +153,7 @@ class _Search:
             strategy,
             self.space,
             limit=experiment.call_limit_seconds,
-            settings=self._settings(experiment.hidden),
+            settings=settings_of(experiment.objective, experiment.hidden),
         )
         seed = strategy_seed(experiment.seed, run)
         cells = first_cells(self.space, min(experiment.first_cells, self.left(0)), experiment.seed, run)
@@ -147,12 +163,6 @@ class _Search:
                 (self._in_turn if experiment.simulated_workers == 1 else self._side_by_side)(made, cells)
             finally:
                 self.strategy_seconds = made.seconds
-
-    def _settings(self, hidden: bool) -> dict[str, Any]:
-        """What a strategy that declares it is given beside the space."""
-        objective = self.experiment.objective
-        known = None if hidden else objective.known
-        return {"known": known, "epochs": objective.fidelities, "objectives": objective.parts}
 
     def left(self, running: int) -> int:
         """How many evaluations may still be begun."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.base import Measurement
+from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.errors import UserError
 from surrogate_nas.notebook import html_table
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact
 from surrogate_nas.objective.finals import check_used, check_visible, declared, warning
 from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.parser import parsed
+from surrogate_nas.objective.requests import fidelities, readable
 from surrogate_nas.objective.seeds import Draw, SingleSeeds, as_reported, check_drawable, checked_policy, worst_of_seeds
 from surrogate_nas.objective.terms import BoundTerm, Scores, loss_divisor
 from surrogate_nas.space import Cell, listed
@@ -208,6 +210,9 @@ class Objective:
             "cost": self.benchmark.cost,
             "conventions": _CONVENTIONS,
         }
+        looked_up = {digest_of(self.benchmark.space, question.metric) for question in self._questions} - {""}
+        if looked_up:
+            content["proxies"] = sorted(looked_up)
         if self.draws:
             content["seed_policy"] = self.seed_policy
         if self.search_on_final:
@@ -233,17 +238,12 @@ class Objective:
     @cached_property
     def fidelities(self) -> tuple[int, ...]:
         """The epochs that a strategy may ask for: all up to `epochs` that every trained term is held for."""
-        if self.epochs is None:
-            return ()
-        held = {e for q in self._questions for e in self.benchmark.metric(q.metric).epochs if e <= self.epochs}
-        return tuple(sorted(e for e in held if self._holds(e)))
+        return fidelities(self)
 
-    def _holds(self, epochs: int) -> bool:
-        try:
-            questions = self.questions(epochs)
-        except UserError:
-            return False
-        return not self.draws or self.single_seeds(questions) is not None
+    @cached_property
+    def readable(self) -> Mapping[int, tuple[str, ...]]:
+        """What a request may read besides, by the epochs that it asks for: search metrics held for every cell."""
+        return readable(self)
 
     def questions(self, epochs: int | None = None, read: Sequence[str] = ()) -> list[Question]:
         """What a look-up asks for: the terms, the limits, and what else is to be read.

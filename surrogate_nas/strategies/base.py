@@ -7,7 +7,7 @@ every strategy of a seed the same first cells, so a strategy must learn from tri
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,14 +27,16 @@ class Strategy(ABC):
     Attributes:
         batch_size: How many cells the strategy likes to be asked for at once.
         chooses_epochs: Declares that it reads `epochs` and returns `Request` for other epochs than the objective's.
-            Only trials after the objective's own, the last of `epochs`, can be the answer.
+            Only trials after the objective's own, the last of `epochs`, can be the answer. It is given `readable` too.
         many_objectives: Declares that it reads `objectives` and `Trial.scores`; others are run on several objectives
             by random scalarisation.
         uses_known: Declares that it reads `known`.
-        epochs: What a request may ask for, rising.
+        epochs: What a request may ask for, rising; none where training plays no part, and cells are asked for plainly.
+        readable: The names that `Request.read` may hold, by epochs; in the values of a trial they are ``name[epochs]``.
         objectives: How many objectives there are.
         known: λR and feasibility of any cell for free, as far as no training is needed to tell; None where it is
-            withheld (``penalty(cells)``, ``feasible(cells)``; see `surrogate_nas.objective.Known`).
+            withheld (``penalty(cells)``, ``feasible(cells)``, ``metric(name, cells)``; see
+            `surrogate_nas.objective.Known`).
         space: The space that cells come from.
         rng: The strategy's own generator, made from the seed.
 
@@ -53,6 +55,7 @@ class Strategy(ABC):
     many_objectives: ClassVar[bool] = False
     uses_known: ClassVar[bool] = False
     epochs: Sequence[int] = ()
+    readable: Mapping[int, Sequence[str]] = {}
     objectives: int = 1
     known: Any = None
 

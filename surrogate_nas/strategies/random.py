@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.trial import Trial
+from surrogate_nas.trial import Request, Trial
 
 
 class RandomSearch(Strategy):
@@ -32,7 +32,7 @@ class RandomSearch(Strategy):
         super().__init__(space, seed=seed)
         self._known: set[Cell] = set()
 
-    def ask(self, n: int) -> Sequence[Cell]:
+    def ask(self, n: int) -> Sequence[Cell | Request]:
         """Draw cells.
 
         Args:

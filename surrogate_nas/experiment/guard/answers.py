@@ -20,7 +20,12 @@ from surrogate_nas.trial import Request
 _LARGEST_BATCH = 10**6
 
 
-DECLARED = {"known": "uses_known", "epochs": "chooses_epochs", "objectives": "many_objectives"}
+DECLARED = {
+    "known": "uses_known",
+    "epochs": "chooses_epochs",
+    "readable": "chooses_epochs",
+    "objectives": "many_objectives",
+}
 """What a strategy may be given beside the space, and the flag by which its class declares that it reads it."""
 
 

@@ -1,0 +1,79 @@
+"""ASHA: asynchronous successive halving, in which a cell goes on as soon as it is among the best of its rung so far.
+
+Li, Jamieson, Rostamizadeh, Gonina, Hardt, Recht & Talwalkar, "A System for Massively Parallel Hyperparameter Tuning",
+MLSys 2020. Departures: the rungs are those of `hyperband`, and so is the share that goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import ClassVar
+
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.strategies.epochs.rungs import Rung, promoted, rungs_of
+from surrogate_nas.strategies.random import RandomSearch
+from surrogate_nas.trial import Request, Trial
+
+
+class Asha(RandomSearch):
+    """Trains a cell on where one may go on, at the highest rung first; else looks at a new random cell.
+
+    Never waits, so that any number of workers are busy.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> search = Asha(nb201(), seed=0)
+        >>> search.epochs = (1, 3, 9)
+        >>> [request.epochs for request in search.ask(4)]
+        [1, 1, 1, 1]
+    """
+
+    chooses_epochs: ClassVar[bool] = True
+
+    def __init__(self, space: Space, *, seed: int, eta: float = 3.0) -> None:
+        """Start with nothing told.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            eta: η, the least factor between the epochs of two rungs, above 1.
+        """
+        super().__init__(space, seed=seed)
+        self.eta = eta
+        self._scores: dict[int | None, dict[Cell, float]] = {}
+        self._asked: set[tuple[Cell, int | None]] = set()
+
+    @cached_property
+    def ladder(self) -> Sequence[Rung]:
+        """The rungs, rising."""
+        return rungs_of(self.epochs, self.eta)
+
+    def ask(self, n: int) -> Sequence[Cell | Request]:
+        """Propose cells that go on, or new ones.
+
+        Args:
+            n: How many to return.
+        """
+        return [self._next() for _ in range(n)]
+
+    def _next(self) -> Cell | Request:
+        for here, above in reversed(list(pairwise(self.ladder))):
+            scores = self._scores.get(here.epochs, {})
+            for cell in sorted(scores, key=scores.__getitem__)[: promoted(len(scores), here, above)]:
+                if (cell, above.epochs) not in self._asked:
+                    self._asked.add((cell, above.epochs))
+                    return above.request(cell)
+        return self.ladder[0].request(self._draw())
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Remember every score at its rung.
+
+        Args:
+            trials: New trials.
+        """
+        super().tell(trials)
+        for trial in trials:
+            self._scores.setdefault(trial.epochs, {})[trial.cell] = trial.score
+            self._asked.add((trial.cell, trial.epochs))

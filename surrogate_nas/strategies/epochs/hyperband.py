@@ -1,0 +1,99 @@
+"""Hyperband: brackets of successive halving, from many cells seen early to few trained to the end, again and again.
+
+Li, Jamieson, DeSalvo, Rostamizadeh & Talwalkar, "Hyperband: A Novel Bandit-Based Approach to Hyperparameter
+Optimization", JMLR 2018. Departures: the rungs are those of the epochs that can be asked for which lie at least a
+factor η apart, so a share other than 1/η goes on where they lie further apart, such that each rung trains about as
+many epochs; while a bracket waits, the next begins; random cells are not repeated. Where there is only one rung, it is
+random search.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import ClassVar
+
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.strategies.epochs.rungs import Bracket, Rung, rungs_of
+from surrogate_nas.strategies.random import RandomSearch
+from surrogate_nas.trial import Request, Trial
+
+
+class Hyperband(RandomSearch):
+    """Cycles through brackets that enter at the first rung, the second, and so on to the last.
+
+    With k + 1 rungs up to R epochs, the bracket that enters at r epochs and has s rungs above holds
+    ⌈(k + 1) / (s + 1) · R / r⌉ cells.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> search = Hyperband(nb201(), seed=0)
+        >>> search.epochs = (1, 3, 9)
+        >>> [request.epochs for request in search.ask(9)]
+        [1, 1, 1, 1, 1, 1, 1, 1, 1]
+    """
+
+    chooses_epochs: ClassVar[bool] = True
+
+    def __init__(self, space: Space, *, seed: int, eta: float = 3.0, rungs: int | None = None) -> None:
+        """Start with no bracket.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            eta: η, the least factor between the epochs of two rungs, above 1.
+            rungs: How many rungs, the highest; None for as many as the epochs give. Where these give fewer, a cell goes
+                on by being trained again for the first of them.
+        """
+        super().__init__(space, seed=seed)
+        self.eta, self.rungs = eta, rungs
+        self._brackets: list[Bracket] = []
+        self._begun = 0
+
+    @cached_property
+    def ladder(self) -> Sequence[Rung]:
+        """The rungs, rising."""
+        return rungs_of(self.epochs, self.eta, self.rungs)
+
+    def ask(self, n: int) -> Sequence[Cell | Request]:
+        """Propose what the oldest bracket wants that does not wait, or begin another.
+
+        Args:
+            n: How many to return.
+        """
+        return [self._next() for _ in range(n)]
+
+    def _next(self) -> Cell | Request:
+        for bracket in self._brackets:
+            asked = bracket.ask(self._draw)
+            if asked is not None:
+                return asked
+        self._brackets.append(self._bracket(self._enters(self._begun)))
+        self._begun += 1
+        return self._next()
+
+    def _enters(self, number: int) -> int:
+        """The rung at which the cells of a bracket enter."""
+        return number % len(self.ladder)
+
+    def _bracket(self, start: int) -> Bracket:
+        """A bracket that enters at a rung."""
+        rungs = self.ladder[start:]
+        share = len(self.ladder) / len(rungs)
+        return Bracket(rungs, math.ceil(share * rungs[-1].resource / rungs[0].resource))
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Give every trial to the bracket that asked for it.
+
+        Args:
+            trials: New trials.
+        """
+        super().tell(trials)
+        for trial in trials:
+            found = (rung for bracket in self._brackets if (rung := bracket.tell(trial)) is not None)
+            self._learn(trial, next(found, None))
+        self._brackets = [bracket for bracket in self._brackets if bracket.rung is not None]
+
+    def _learn(self, trial: Trial, rung: Rung | None) -> None:
+        """What a subclass learns from a trial; its rung is None where no bracket asked for it."""

@@ -1,0 +1,130 @@
+"""The rungs of halving: which epochs cells are compared at, and a bracket of cells that climbs them.
+
+Every rung is given about the same number of epochs, so that of two rungs with e and E epochs a share e / E goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from surrogate_nas.space import Cell
+from surrogate_nas.trial import Request, Trial
+
+
+class Rung(NamedTuple):
+    """Where cells are compared.
+
+    Attributes:
+        epochs: The training run that is asked for; None where training plays no part.
+        resource: What a run counts as when cells are shared out between rungs: its epochs, less where it is repeated.
+    """
+
+    epochs: int | None
+    resource: float
+
+    def request(self, cell: Cell) -> Cell | Request:
+        """What to ask for to see a cell here.
+
+        Args:
+            cell: The cell.
+        """
+        return cell if self.epochs is None else Request(cell, self.epochs)
+
+
+def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Rung]:
+    """The last of the epochs, and going down the largest that are at most an η-th of the next; rising.
+
+    Args:
+        epochs: What a request may ask for, rising; none where training plays no part.
+        eta: η, above 1.
+        n: How many rungs, the highest; where the epochs give fewer, the first is repeated. None for all.
+    """
+    if not epochs:
+        return [Rung(None, 1.0)]
+    rungs = [Rung(epochs[-1], float(epochs[-1]))]
+    for e in reversed(epochs):
+        if e * eta <= rungs[0].resource:
+            rungs.insert(0, Rung(e, float(e)))
+    while n is not None and len(rungs) < n:
+        rungs.insert(0, Rung(rungs[0].epochs, rungs[0].resource / eta))
+    return rungs[-n:] if n else rungs
+
+
+def promoted(n: int, here: Rung, above: Rung) -> int:
+    """How many of some cells go on.
+
+    Args:
+        n: How many have been seen here.
+        here: The rung.
+        above: The next.
+    """
+    return int(n * here.resource / above.resource + _ROUNDING)
+
+
+_ROUNDING = 1e-9
+
+
+class Bracket:
+    """Cells that enter at a rung together; when all of a rung are told, the best of them go on.
+
+    Attributes:
+        rung: Where its cells are now; None when the last is told.
+    """
+
+    def __init__(self, rungs: Sequence[Rung], n: int) -> None:
+        """Start with no cell.
+
+        Args:
+            rungs: From where the cells enter to the last.
+            n: How many cells enter.
+        """
+        self._above = list(rungs[1:])
+        self.rung: Rung | None = rungs[0]
+        self._size = self._to_draw = n
+        self._queue: list[Cell] = []
+        self._waiting: list[Cell] = []
+        self._told: list[Trial] = []
+
+    def ask(self, draw: Callable[[], Cell]) -> Cell | Request | None:
+        """The next cell to be seen; None while others must be told first.
+
+        Args:
+            draw: Gives a cell that enters.
+        """
+        if self._to_draw:
+            self._to_draw -= 1
+            cell = draw()
+        elif self._queue:
+            cell = self._queue.pop(0)
+        else:
+            return None
+        assert self.rung is not None
+        self._waiting.append(cell)
+        return self.rung.request(cell)
+
+    def tell(self, trial: Trial) -> Rung | None:
+        """Take a trial in that was asked for here; None where it was not.
+
+        Args:
+            trial: Any trial.
+
+        Returns:
+            The rung that it was asked for.
+        """
+        here = self.rung
+        if here is None or trial.epochs != here.epochs or trial.cell not in self._waiting:
+            return None
+        self._waiting.remove(trial.cell)
+        self._told.append(trial)
+        if len(self._told) == self._size:
+            self._climb(here)
+        return here
+
+    def _climb(self, here: Rung) -> None:
+        self.rung = self._above.pop(0) if self._above else None
+        if self.rung is None:
+            return
+        best = sorted(self._told, key=lambda trial: trial.score)
+        self._size = max(promoted(len(best), here, self.rung), 1)
+        self._queue, self._told = [trial.cell for trial in best[: self._size]], []
