@@ -5,34 +5,33 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surrogate_nas.contract.trying import TinySpace, synthetic, trials_of
+from surrogate_nas.contract.trying import TinySpace, trials_of
 from surrogate_nas.papers.descent import DESCENTS
-from surrogate_nas.space import NB201, Cell
+from surrogate_nas.space import NB201, Cell, EnumerableChoiceSpace
 from surrogate_nas.strategies import resolve
 
+RUGGED = EnumerableChoiceSpace("rugged", {place: ["a", "b", "c", "d"] for place in "vwxyz"})
+AWAY = np.array([sum(c != 3 for c in cell.choices) for cell in RUGGED], dtype=np.float64)
+VALUES = AWAY + np.random.default_rng(1).normal(0, 0.8, len(RUGGED))
+"""A loss with a few local optima: a hill, and noise of its own on every cell."""
 
-def rugged(space: NB201) -> np.ndarray:
-    """A loss with a few local optima: a hill, and noise of its own on every cell."""
-    away = np.array([sum(c != 3 for c in cell.choices) for cell in space], dtype=np.float64)
-    return away + np.random.default_rng(1).normal(0, 0.8, len(space))
 
-
-def cells_to_optimum(name: str, space: NB201, values: np.ndarray, seed: int) -> int:
-    made, seen = resolve(name)(space, seed=seed), set()
-    while int(values.argmin()) not in seen:
+def cells_to_optimum(name: str, seed: int) -> int:
+    made, seen = resolve(name)(RUGGED, seed=seed), set[int]()
+    while int(VALUES.argmin()) not in seen:
         asked = made.ask(1)
         seen.update(cell.index for cell in asked)
-        made.tell(trials_of(asked, lambda cell: float(values[cell.index])))
+        made.tell(trials_of(asked, lambda cell: float(VALUES[cell.index])))
     return len(seen)
 
 
 @pytest.mark.parametrize(("name", "direct"), [("local_search", "steepest"), ("first_improvement", "first improvement")])
-def test_a_search_needs_as_many_cells_as_its_direct_version(name: str, direct: str, space: NB201) -> None:
-    values, rng = rugged(space), np.random.default_rng(0)
-    around = np.array([[cell.index for cell in space.neighbours(centre)] for centre in space])
-    ours = np.mean([cells_to_optimum(name, space, values, seed) for seed in range(60)])
-    theirs = np.mean([DESCENTS[direct](values, around, rng) for _ in range(300)])
-    assert ours == pytest.approx(theirs, rel=0.2)
+def test_a_search_needs_as_many_cells_as_its_direct_version(name: str, direct: str) -> None:
+    rng = np.random.default_rng(0)
+    around = np.array([[cell.index for cell in RUGGED.neighbours(centre)] for centre in RUGGED])
+    ours = np.mean([cells_to_optimum(name, seed) for seed in range(100)])
+    theirs = np.mean([DESCENTS[direct](VALUES, around, rng) for _ in range(300)])
+    assert ours == pytest.approx(theirs, rel=0.15)
 
 
 def test_first_improvement_moves_as_soon_as_it_is_told_of_something_better(space: NB201) -> None:
@@ -64,7 +63,6 @@ def test_what_is_under_way_is_not_asked_again(name: str) -> None:
     while len(asked) < 12:
         asked += made.ask(2)
     assert len(set(asked[:5])) == 5, "the neighbours of the best, each once"
-    assert synthetic(asked[0]) >= 0
 
 
 def test_random_sampling_draws_with_replacement() -> None:

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas import contract
-from surrogate_nas.benchmarks import TableBenchmark
-from surrogate_nas.contract.trying import INFEASIBLE, TinySpace, draw, synthetic, trials_of
+from surrogate_nas.contract.trying import INFEASIBLE, TinySpace, draw, synthetic, trajectory, trials_of
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.strategies import Strategy, resolve
@@ -19,7 +17,7 @@ from surrogate_nas.strategies.belief import ACQUISITIONS, Belief, floor_of
 from surrogate_nas.strategies.candidates import POOLS
 from surrogate_nas.strategies.guided import Guided
 
-ZOO = ("guided", "bananas", "npenas", "gnn_guided", "forest")
+SLOW = pytest.param("gnn_guided", marks=pytest.mark.slow)
 SWIFT = {"model": "ridge", "pool": "all"}
 
 
@@ -82,7 +80,7 @@ def test_what_is_known_for_free_is_not_learned_but_heeded() -> None:
     space = TinySpace()
     made = Guided(space, seed=0, acquisition="greedy", **SWIFT)
     made.known = Priced()
-    cells = space[:16:2] + space[9:12]
+    cells = space[:16:3]
     priced = Priced().penalty
 
     def score(cell: Cell) -> float:
@@ -111,12 +109,17 @@ def test_a_model_that_cannot_read_the_space_is_replaced() -> None:
     assert resolve("gnn_guided")(TinySpace(), seed=0).model == "gp"
 
 
-@pytest.mark.parametrize("name", ZOO)
-def test_the_zoo_beats_random_search_on_a_table(name: str, analog: TableBenchmark) -> None:
-    ours, random = (sn.search(analog, each, budget=60, seed=1).incumbent.score for each in (name, "random"))
+@pytest.mark.parametrize("name", ["guided", "forest", "npenas", "bananas", SLOW])
+def test_the_zoo_beats_random_search(name: str, space: NB201) -> None:
+    ours, random = (min(map(synthetic, trajectory(resolve(n), space, seed=0, n=60))) for n in (name, "random"))
     assert ours < random
 
 
-@pytest.mark.parametrize("name", [n if n == "guided" else pytest.param(n, marks=pytest.mark.slow) for n in ZOO])
-def test_the_zoo_keeps_the_contract(name: str) -> None:
-    assert not [made for made in contract.check(name) if not made.passed]
+def test_it_runs_under_a_cap_with_workers_and_several_objectives() -> None:
+    bench = sn.load("fashion")
+    objective = sn.Objective("valid_loss + 0.1*params", bench, subject_to="params <= 5000")
+    run = sn.search(bench, "guided", objective, budget=40, seed=0, simulated_workers=4)
+    assert len({trial.cell for trial in run.trials}) == 40
+    assert all(trial.feasible for trial in run.trials[20:])
+    several = sn.search(bench, "guided", sn.Objective("valid_loss, params", bench), budget=40, seed=0)
+    assert len({trial.cell for trial in several.trials}) == 40

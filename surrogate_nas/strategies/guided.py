@@ -8,7 +8,7 @@ model of `surrogate_nas.surrogates` will do, with what it says of its own uncert
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from surrogate_nas.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.belief import ACQUISITIONS, Belief, Floats, floor_of
-from surrogate_nas.strategies.candidates import POOLS
+from surrogate_nas.strategies.candidates import POOLS, sampled
 from surrogate_nas.surrogates import Surrogate, make_model, model_class
 from surrogate_nas.trial import Trial
 
@@ -123,10 +123,8 @@ class Guided(Strategy):
         if not self._told:
             return []
         ranked = sorted(self._told, key=lambda cell: self._told[cell].score)
-        pool = [cell for cell in dict.fromkeys(self.pool(self.space, ranked, self.rng)) if self._is_new(cell)]
-        if self.known is not None and pool:
-            feasible = self.known.feasible(pool)
-            pool = [cell for cell, keeps in zip(pool, feasible, strict=True) if keeps] or pool
+        pool = self._allowed(self.pool(self.space, ranked, self.rng))
+        pool = pool or self._allowed(sampled(self.space, ranked, self.rng))
         model, floor = self._model()
         if model is None or not pool:
             return []
@@ -138,6 +136,13 @@ class Guided(Strategy):
             if len(found) == n:
                 break
         return list(found.values())
+
+    def _allowed(self, pool: Iterable[Cell]) -> list[Cell]:
+        """The new cells of a pool that are not known to break a limit."""
+        new = [cell for cell in dict.fromkeys(pool) if self._is_new(cell)]
+        if self.known is None or not new:
+            return new
+        return [cell for cell, keeps in zip(new, self.known.feasible(new), strict=True) if keeps]
 
     def _belief(self, model: Surrogate, floor: float, pool: Sequence[Cell], best: float) -> Belief:
         mean, std = model.predict(pool)
@@ -177,5 +182,5 @@ class Guided(Strategy):
 
     @property
     def _adds_up(self) -> bool:
-        """Whether a score is L + λR of which something is known: a scalarisation of several objectives is no such sum."""
+        """Whether scores are sums of L and a λR of which something is known; those of several objectives are none."""
         return self.known is not None and len(self.known.penalties) == 1
