@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from surrogate_nas.errors import unknown
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
+
+_PATHS = "paths"
 
 
 class Bananas(Guided):
@@ -26,19 +29,24 @@ class Bananas(Guided):
 
     batch_size: ClassVar[int] = 10
 
-    def __init__(self, space: Space, *, seed: int, encoding: str = "paths", first_cells: int = 10) -> None:
+    def __init__(self, space: Space, *, seed: int, encoding: str | None = None, first_cells: int = 10) -> None:
         """Store the knobs.
 
         Args:
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
-            encoding: The columns that the networks read, where the space has them.
+            encoding: The columns that the networks read; None for ``paths``, where the space has them.
             first_cells: How many cells are drawn at random before the model is used, at least 2.
+
+        Raises:
+            UserError: The space has no such encoding.
         """
         super().__init__(
             space, seed=seed, model="mlp", acquisition="thompson", pool="mutations", first_cells=first_cells
         )
-        self.encoding = encoding if encoding in space.encodings else None
+        if encoding is not None and encoding not in space.encodings:
+            raise unknown(f"encoding of {space.name}", encoding, space.encodings)
+        self.encoding = encoding or (_PATHS if _PATHS in space.encodings else None)
 
     def settings(self) -> dict[str, Any]:
         """What the model is made with beside its seed."""

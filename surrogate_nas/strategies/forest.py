@@ -11,6 +11,7 @@ from typing import Any
 
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
+from surrogate_nas.surrogates.checks import check_whole
 
 _PARTS = 5
 
@@ -32,10 +33,13 @@ class ForestSearch(Guided):
             seed: The root of the strategy's randomness.
             trees: In the forest, at least 5.
             first_cells: How many cells are drawn at random before the model is used, at least 2.
+
+        Raises:
+            UserError: There are too few trees.
         """
         super().__init__(space, seed=seed, model="extra_trees", pool="mixed", first_cells=first_cells)
-        self.trees = trees
+        self.trees = check_whole("The number of trees", trees, _PARTS)
 
     def settings(self) -> dict[str, Any]:
         """What the model is made with beside its seed."""
-        return {"parts": _PARTS, "trees": max(1, self.trees // _PARTS)}
+        return {"parts": _PARTS, "trees": self.trees // _PARTS}

@@ -12,6 +12,7 @@ from typing import Any
 
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
+from surrogate_nas.surrogates.checks import check_whole
 
 
 class GnnGuided(Guided):
@@ -44,12 +45,15 @@ class GnnGuided(Guided):
             steps: Of the networks' optimiser in each fit.
             patience: The networks are fitted anew when so large a share of told cells is new to them.
             first_cells: How many cells are drawn at random before the model is used, at least 2.
+
+        Raises:
+            UserError: A name is unknown, or there are no steps.
         """
         super().__init__(
             space, seed=seed, model="gnn", acquisition=acquisition, pool=pool, first_cells=first_cells,
             patience=patience,
         )  # fmt: skip
-        self.steps = steps
+        self.steps = check_whole("The number of steps of gnn_guided", steps, 1)
 
     def settings(self) -> dict[str, Any]:
         """What the model is made with beside its seed."""
