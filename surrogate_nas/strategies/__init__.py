@@ -36,6 +36,7 @@ STRATEGIES = {
     "bohb": "surrogate_nas.strategies.epochs.bohb:Bohb",
     "asha": "surrogate_nas.strategies.epochs.asha:Asha",
     "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
+    "bo_epochs": "surrogate_nas.strategies.bo.epochs:EpochBayesianOptimisation",
     "nsga2": "surrogate_nas.strategies.nsga2:NSGA2",
 }
 """The strategies that come with the project: name → ``module:class``."""

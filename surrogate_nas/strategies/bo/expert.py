@@ -20,6 +20,8 @@ _LENGTHS = (0.5, 1.0, 2.0, 4.0)  # two random points are about 1 apart
 _SHARED = (0.0, 0.03, 0.1)
 _LUCK = (1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3)
 _GROWTH = 1.1
+_CONTRADICTED = 10.0
+"""By how much v grows where what is told since ℓ, a and b were found contradicts them, as unlike twins do."""
 _MOST_FOR_LIKELIHOOD = 400
 _LEAST = 1e-12
 
@@ -70,6 +72,7 @@ class Expert:
         self._points = points
         self._squares = np.einsum("ij,ij->i", points, points)
         self._seed = seed
+        self._variance = np.inf
         self._held = 0
         self._rows = np.empty((0, len(points)))  # L⁻¹ K(told, points)
         self._away = np.empty((0, len(points)), dtype=np.float32)  # squared distances of told cells and points
@@ -87,23 +90,31 @@ class Expert:
         """
         if len(told) >= _GROWTH * max(self._fitted, 1):
             self._fit(told, target)
-        self._measure(told)
-        if not self._held:
-            self._condition(told)
-        for place in told[self._held :]:
-            self._grow(int(place))
-        n = len(told)
-        root, rows = self._root[:n, :n], self._rows[:n]
-        white = _forward(root, np.column_stack([target, np.ones(n)]))
-        level = float(white[:, 0] @ white[:, 1] / (white[:, 1] @ white[:, 1]))
-        left = white[:, 0] - level * white[:, 1]
-        variance = max(float(left @ left) / n, _LEAST)
+        level, left, variance = self._taken_in(told, target)
+        if variance > _CONTRADICTED * self._variance:
+            self._fit(told, target)
+            level, left, variance = self._taken_in(told, target)
+        self._variance = min(variance, self._variance)
+        rows = self._rows[: len(told)]
         spent = self._spent
         if len(pending):
             spent = spent + self._foreseen(pending)
         mean = level + left @ rows
         whole = 1 + self.hyper.shared
         return Seen(mean, variance * (np.maximum(whole - spent, _LEAST) + self.hyper.luck))
+
+    def _taken_in(self, told: Places, target: Floats) -> tuple[float, Floats, float]:
+        """The mean, what is left of the target once whitened, and v, with all told cells."""
+        self._measure(told)
+        if not self._held:
+            self._condition(told)
+        for place in told[self._held :]:
+            self._grow(int(place))
+        n = len(told)
+        white = _forward(self._root[:n, :n], np.column_stack([target, np.ones(n)]))
+        level = float(white[:, 0] @ white[:, 1] / (white[:, 1] @ white[:, 1]))
+        left = white[:, 0] - level * white[:, 1]
+        return level, left, max(float(left @ left) / n, _LEAST)
 
     def _distances(self, place: int) -> Floats:
         """The squared distances of a point and all points, shape ``(m,)``."""
@@ -160,7 +171,7 @@ class Expert:
         if len(told) > _MOST_FOR_LIKELIHOOD:
             chosen = np.random.default_rng([self._seed, len(told)]).permutation(len(told))[:_MOST_FOR_LIKELIHOOD]
         self.hyper = most_likely(self._points[told[chosen]], told[chosen], target[chosen])
-        self._fitted, self._held = len(told), 0
+        self._fitted, self._held, self._variance = len(told), 0, np.inf
 
     def _condition(self, told: Places) -> None:
         """Take all told cells in at once."""

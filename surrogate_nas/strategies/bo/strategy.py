@@ -10,7 +10,7 @@ learned of them, so that after one of them is told only what they differ by is l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ _PARENTS, _CHILDREN, _DRAWN = 10, 30, 700
 _ROUND = ("improvement", "probability", "improvement", "near")
 
 
-class _Told(NamedTuple):
+class Told(NamedTuple):
     """What is told, in the order of telling.
 
     Attributes:
@@ -41,6 +41,20 @@ class _Told(NamedTuple):
     cells: list[Cell]
     values: Floats
     best: float
+
+
+class Where(NamedTuple):
+    """Places in the pool.
+
+    Attributes:
+        told: Of the told cells, in the order of telling.
+        pending: Of cells that are asked for and not told.
+        candidates: Of those to choose from.
+    """
+
+    told: Places
+    pending: Places
+    candidates: Places
 
 
 class BayesianOptimisation(Strategy):
@@ -131,7 +145,7 @@ class BayesianOptimisation(Strategy):
     def _all_known(self) -> bool:
         return self.known is not None and not self.known.missing
 
-    def _told(self) -> _Told:
+    def _told(self) -> Told:
         trials = list(self._trials.values())
         cells = [trial.cell for trial in trials]
         scores = np.array([trial.score for trial in trials])
@@ -143,7 +157,7 @@ class BayesianOptimisation(Strategy):
         else:
             scores = np.minimum(scores, worst)
         known = np.zeros(len(trials)) if self.known is None else self.known.penalty(cells)
-        return _Told(cells, scores - known, best)
+        return Told(cells, scores - known, best)
 
     def _pool(self) -> list[Cell]:
         """Where cells are not listed: the told and pending ones, then random ones, and mutations of the best told."""
@@ -152,7 +166,7 @@ class BayesianOptimisation(Strategy):
         drawn = [self.space.sample(self.rng) for _ in range(_DRAWN)]
         return list(dict.fromkeys([*self._trials, *self._pending, *near, *drawn]))
 
-    def _best_place(self, pool: Sequence[Cell], told: _Told) -> int | None:
+    def _best_place(self, pool: Sequence[Cell], told: Told) -> int | None:
         points, places, pending = self._looked_up(pool, told.cells)
         penalty, allowed = self._known_of(pool)
         taken = np.concatenate([places, pending])
@@ -173,14 +187,19 @@ class BayesianOptimisation(Strategy):
         target = np.log(told.values - pole)
         best = told.best if np.isfinite(told.best) else float((told.values + penalty[places]).min())
         candidates = self._cheapest(points, penalty, free)
-        of_candidate = points.of_cell[candidates]
         left = best - pole - penalty[candidates]
         gain = np.zeros(len(candidates))
-        for expert in self._experts:
-            seen = expert.see(points.of_cell[places], target, points.of_cell[pending])
-            gain += _gain(seen, of_candidate, left, rule == "probability")
+        for seen in self._foreseen(points, Where(places, pending, candidates), target):
+            gain += _gain(seen, left, rule == "probability")
         ties = np.flatnonzero(gain == gain.max())
         return int(candidates[ties[self.rng.integers(len(ties))]])
+
+    def _foreseen(self, points: Points, where: Where, target: Floats) -> Iterator[Seen]:
+        """What every expert says of the candidates, in the unit of the target."""
+        for expert in self._experts:
+            seen = expert.see(points.of_cell[where.told], target, points.of_cell[where.pending])
+            of_candidate = points.of_cell[where.candidates]
+            yield Seen(seen.mean[of_candidate], seen.variance[of_candidate])
 
     def _cheapest(self, points: Points, penalty: Floats, free: NDArray[np.bool_]) -> Places:
         """Of every point the free cell of least λR, since all of them have the same L; shape ``(k,)``."""
@@ -229,12 +248,11 @@ class BayesianOptimisation(Strategy):
         return free & around if (free & around).any() else free
 
 
-def _gain(seen: Seen, of_candidate: Places, left: Floats, probability: bool) -> Floats:
+def _gain(seen: Seen, left: Floats, probability: bool) -> Floats:
     """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape ``(k,)``.
 
     Args:
-        seen: Mean and variance of log(L - pole) at all points.
-        of_candidate: The candidates' points.
+        seen: Mean and variance of log(L - pole) of the candidates.
         left: How much L - pole may be for an improvement.
         probability: Whether to give the probability.
     """
@@ -242,7 +260,7 @@ def _gain(seen: Seen, of_candidate: Places, left: Floats, probability: bool) -> 
 
     possible = left > 0
     found = np.zeros(len(left))
-    mean, variance = seen.mean[of_candidate[possible]], seen.variance[of_candidate[possible]]
+    mean, variance = seen.mean[possible], seen.variance[possible]
     deviation, room = np.sqrt(variance), left[possible]
     q = (np.log(room) - mean) / deviation
     below = ndtr(q)
