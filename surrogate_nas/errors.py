@@ -13,6 +13,10 @@ class UserError(ValueError):
     """Bad input. The command line prints it without a traceback and exits with code 2."""
 
 
+class AbsentError(UserError):
+    """What was asked for is known, yet its data is not here; the line says how to get it."""
+
+
 def unknown(what: str, given: object, known: Iterable[str]) -> UserError:
     """Build the error for a name that is not in a registry.
 

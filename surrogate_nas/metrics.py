@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Kind = Literal["search", "final", "record"]
-Quantity = Literal["error", "loss", "quality", "cost", "structure"]
+Quantity = Literal["error", "loss", "quality", "cost", "structure", "proxy"]
 LOSSES: tuple[Quantity, ...] = ("error", "loss", "quality")
 """The quantities that tell how well a network does its task, so that L can be made of them."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A named, unit-carrying number of a cell; smaller is better, but for a quality.
+    """A named, unit-carrying number of a cell; smaller is better, but for a quality and a proxy.
 
     Attributes:
         name: Such as ``valid_error`` or ``latency@raspi4``.
@@ -26,7 +26,7 @@ class Metric:
             ``record`` ones (training and evaluation seconds) say what an answer costs.
         quantity: ``error`` (%), ``loss`` (in its own unit) and ``quality`` (accuracy and mIoU in %, SSIM as a fraction,
             which may be negative; larger is better) tell how well the task is done, ``cost`` and ``structure``
-            regularise.
+            regularise, ``proxy`` is a score without training, of which larger promises more.
         epochs: The training runs that it is held for; empty where training does not matter.
         split: The data it was measured on, or empty.
         description: One line, with what a reader must know.
@@ -51,11 +51,11 @@ class Metric:
 
     @property
     def larger_is_better(self) -> bool:
-        """The direction: of a quality larger values are better, of everything else smaller ones."""
-        return self.quantity == "quality"
+        """The direction: of a quality and a proxy larger values are better, of everything else smaller ones."""
+        return self.quantity in ("quality", "proxy")
 
     def minimised(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values of this metric such that smaller is better: those of a quality negated, all others as they are.
+        """Values of this metric such that smaller is better: a quality and a proxy negated, all others as they are.
 
         Args:
             values: Any shape, in the metric's unit.
@@ -63,7 +63,7 @@ class Metric:
         return -values if self.larger_is_better else values
 
     def worst(self, values: NDArray[np.float64]) -> float:
-        """The worst of some values: the largest, of a quality the smallest.
+        """The worst of some values: the largest; of a quality or a proxy the smallest.
 
         Args:
             values: Any shape, not empty, in the metric's unit.
@@ -83,7 +83,7 @@ class Metric:
         }
 
 
-_QUANTITIES: dict[str, Quantity] = {"error": "error", "loss": "loss", "accuracy": "quality"}
+_QUANTITIES: dict[str, Quantity] = {"error": "error", "loss": "loss", "accuracy": "quality", "proxy": "proxy"}
 _COST_UNITS = {"latency": "ms", "energy": "mJ", "memory": "MB"}
 
 
@@ -92,7 +92,7 @@ def metric_named(name: str, *, description: str = "", source: str = "") -> Metri
 
     ``…_error`` is in %, and so is ``…_accuracy``, a quality: larger is better; ``…_loss`` is a loss in a unit of its
     own; ``test_…`` is only reported and never searched on; ``latency@…`` is in ms, ``energy@…`` in mJ, ``memory@…`` in
-    MB; everything else is a cost without unit.
+    MB; ``…_proxy`` is a score without training: larger promises more; everything else is a cost without unit.
 
     Args:
         name: Such as ``valid_error`` or ``latency@mine``.

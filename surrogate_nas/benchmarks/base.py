@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.free import Formula, Free, Measured
+from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
@@ -226,7 +227,8 @@ class Benchmark(ABC):
         """
         if question.epochs is not None:
             return None
-        if self._by_name[question.metric].source == "analytic" and question.metric in self.space.analytic:
+        known = untrained(self.space).get(question.metric)
+        if known is not None and known[0] == self._by_name[question.metric]:
             return Formula(self.space, question.metric, self.network)
         if self.has_columns and isinstance(self.space, Enumerable):
             return Measured(self.space, self.column(*question, seed))
@@ -304,7 +306,8 @@ class Benchmark(ABC):
 
         Args:
             cells: A cell or its string, or a sequence of them.
-            metric: The metric's name; None for every search metric that is held of the cell at `epochs`.
+            metric: The metric's name; None for every search metric that is held of the cell at `epochs`, but for
+                proxies.
             epochs: The length of the training run; None for each metric's longest.
             seed: A training seed; None for `default_seed`.
 
@@ -347,7 +350,7 @@ class Benchmark(ABC):
         return values
 
     def _search_questions(self, epochs: int | None) -> list[Question]:
-        search = [metric for metric in self.metrics if metric.kind == "search"]
+        search = [metric for metric in self.metrics if metric.kind == "search" and metric.quantity != "proxy"]
         if epochs is not None:
             search = [metric for metric in search if not metric.epochs or epochs in metric.epochs]
             if not any(metric.epochs for metric in search):

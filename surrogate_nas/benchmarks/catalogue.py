@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.metrics import Metric
 from surrogate_nas.space import DEFAULT_SPACE, SPACES, Space, space_named
 from surrogate_nas.training.catalogue import CATALOGUE, Entry
@@ -26,7 +27,7 @@ def describe_live() -> Iterator[dict[str, Any]]:
 
 def _describe(entry: Entry, space: Space) -> dict[str, Any]:
     trained = [_trained(entry, split, quantity) for split in _SPLITS for quantity in _QUANTITIES]
-    metrics = [*trained, *(metric for metric, _ in space.analytic.values())]
+    metrics = [*trained, *(metric for metric, _ in untrained(space).values())]
     return {
         "name": _PREFIX + (entry.name if space.name == DEFAULT_SPACE else f"{entry.name}/{space.name}"),
         "title": f"live training: {entry.title}",

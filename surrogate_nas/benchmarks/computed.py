@@ -15,6 +15,7 @@ import numpy as np
 from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.free import Applied, Free
+from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import metric_named
 from surrogate_nas.network import Network
@@ -75,7 +76,7 @@ class Computed(Benchmark):
         self.licence = self.citation = "the user's own"
         self._functions = dict(metrics)
         own = (metric_named(metric, source=self.source) for metric in metrics)
-        sizes = (metric for metric, _ in space.analytic.values() if metric.name not in metrics)
+        sizes = (metric for metric, _ in untrained(space).values() if metric.name not in metrics)
         self.metrics = (*own, *sizes)
         self._by_name = {metric.name: metric for metric in self.metrics}
         losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
@@ -101,7 +102,7 @@ class Computed(Benchmark):
     def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
         function = self._functions.get(metric)
         if function is None:
-            return np.asarray(self.space.analytic[metric][1](choices_of(cells), self.network))
+            return np.asarray(untrained(self.space)[metric][1](choices_of(cells), self.network))
         values = []
         for cell in cells:
             try:

@@ -9,7 +9,7 @@ from surrogate_nas.benchmarks.described import described
 from surrogate_nas.benchmarks.installed import Installed
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
-from surrogate_nas.errors import UserError
+from surrogate_nas.errors import AbsentError, UserError
 from surrogate_nas.files import home, table_path
 from surrogate_nas.sources.catalogue import how_to_get, made, source_of
 
@@ -39,11 +39,12 @@ class Fetched(Opener):
             name: One of `names`.
 
         Raises:
-            UserError: It has to be fetched first, or is damaged.
+            AbsentError: It has to be fetched first.
+            UserError: It is damaged.
         """
         path = table_path(name)
         if not path.is_file():
-            raise UserError(f"{name} is not here yet: {how_to_get(source_of(name) or '')}.")
+            raise AbsentError(f"{name} is not here yet: {how_to_get(source_of(name) or '')}.")
         return open_table(path)
 
     def describe(self) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 
@@ -18,11 +19,11 @@ Free = Callable[[Sequence[Cell]], Values]
 
 @dataclass(frozen=True)
 class Formula:
-    """An analytic metric of a space as a function of cells.
+    """A metric that follows from the cell alone as a function of cells.
 
     Attributes:
         space: The space.
-        metric: A key of `Space.analytic`.
+        metric: A key of `untrained`.
         network: The macro architecture.
     """
 
@@ -36,7 +37,7 @@ class Formula:
         Args:
             cells: Cells of the space.
         """
-        return self.space.analytic[self.metric][1](choices_of(cells), self.network)
+        return untrained(self.space)[self.metric][1](choices_of(cells), self.network)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ import numpy as np
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.free import Free
 from surrogate_nas.benchmarks.learned import open_learned
+from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Metric
@@ -37,8 +38,8 @@ class JoinedBenchmark(Benchmark):
     """Delegates to a benchmark, and serves the metrics of files besides.
 
     A file's metrics are named by the file, so none may have the name of one that is there already; what follows from
-    the cell alone (`params`, `macs` …) stays the benchmark's own. What is charged does not change: joined metrics were
-    measured before and are free.
+    the cell alone (`params`, `macs` …), and the proxies of its space, stay the benchmark's own. What is charged does
+    not change: joined metrics were measured before and are free.
 
     Example:
         >>> bench = JoinedBenchmark(load("nb201-cifar10"), [Path("cpu.h5")])  # doctest: +SKIP
@@ -84,8 +85,8 @@ class JoinedBenchmark(Benchmark):
                 f"{file} is of the space {extra.space.name}, {self.name} of {self.space.name}{others}; only one space "
                 "joins."
             )
-        unmeasured = self.space.analytic
-        own = [metric for metric in extra.metrics if metric.name not in unmeasured or metric.source != "analytic"]
+        unmeasured = [metric for metric, _ in untrained(self.space).values()]
+        own = [metric for metric in extra.metrics if metric not in unmeasured]
         if not own:
             raise UserError(f"{file} holds no metric to join.")
         held = Counter([*(metric.name for metric in self.base.metrics), *self._owners])

@@ -18,6 +18,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.openers import Opener
+from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Metric
 from surrogate_nas.space import Cell, Enumerable, choices_of, listed, space_named
@@ -143,7 +144,7 @@ class LearnedBenchmark(Benchmark):
             epochs = () if question.epochs is None else tuple(sorted({*before, question.epochs}))
             n_cells = len(self.space) if isinstance(self.space, Enumerable) else -1
             by_name[question.metric] = replace(fitted.card.metric, epochs=epochs, source=self.source, n_cells=n_cells)
-        self.metrics = (*by_name.values(), *(m for m, _ in self.space.analytic.values() if m.name not in by_name))
+        self.metrics = (*by_name.values(), *(m for m, _ in untrained(self.space).values() if m.name not in by_name))
         self._by_name = {metric.name: metric for metric in self.metrics}
         self.objective = next((m.name for m in self.metrics if m.is_loss), "")
         self._predicted: dict[Question, Prediction] = {}
@@ -212,7 +213,7 @@ class LearnedBenchmark(Benchmark):
 
     def _answers(self, question: Question, seed: Seed) -> Values:
         if question not in self._models:
-            return self.space.analytic[question.metric][1](listed(self.space).choices, self.network)
+            return untrained(self.space)[question.metric][1](listed(self.space).choices, self.network)
         mean, std = self.prediction(*question)
         if seed == "mean":
             return mean
@@ -237,7 +238,7 @@ class LearnedBenchmark(Benchmark):
     def _of_cells(self, cells: Sequence[Cell], question: Question, seed: Seed) -> Values:
         """The answers for some cells of a space that cannot be listed."""
         if question not in self._models:
-            return self.space.analytic[question.metric][1](choices_of(cells), self.network)
+            return untrained(self.space)[question.metric][1](choices_of(cells), self.network)
         new = [cell for cell in dict.fromkeys(cells) if (question, cell) not in self._asked]
         if new:
             found = self._models[question].model.predict(new)

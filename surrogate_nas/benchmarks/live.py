@@ -26,6 +26,7 @@ from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
 from surrogate_nas.benchmarks.catalogue import describe_live
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.openers import Opener
+from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.metrics import Metric
@@ -88,7 +89,7 @@ class LiveBenchmark(Benchmark):
         )
         self.objective = "valid_error + 0.02*params" if "params" in self.space.analytic else "valid_error"
         trained = (self._metric(split, kind) for split in _SPLITS for kind in _QUANTITIES)
-        self.metrics = (*trained, *(metric for metric, _ in self.space.analytic.values()))
+        self.metrics = (*trained, *(metric for metric, _ in untrained(self.space).values()))
         self._by_name = {metric.name: metric for metric in self.metrics}
 
     def _metric(self, split: str, quantity: Literal["error", "loss"]) -> Metric:
@@ -166,7 +167,7 @@ class LiveBenchmark(Benchmark):
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
             if question.epochs is None:
-                values[:, j] = self.space.analytic[question.metric][1](choices, self.network)
+                values[:, j] = untrained(self.space)[question.metric][1](choices, self.network)
             else:
                 values[:, j] = [one.metrics[question.metric] for one in trained[question.epochs]]
         cost = np.zeros(len(cells))

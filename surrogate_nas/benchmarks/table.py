@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
@@ -87,7 +88,10 @@ class TableBenchmark(Benchmark):
             self.charge += " Training a cell on costs the difference, and another validation pass."
         self.space = self._table.cells
         self.network = self._table.network
-        self.metrics = (*self._table.metrics.values(), *(metric for metric, _ in self.space.analytic.values()))
+        held = self._table.metrics.keys() - self.space.analytic.keys()
+        self.metrics = (
+            *self._table.metrics.values(), *(m for name, (m, _) in untrained(self.space).items() if name not in held),
+        )  # fmt: skip
         self._by_name = {metric.name: metric for metric in self.metrics}
         self._columns: dict[ColumnKey, Values] = {}
         self._costs: dict[tuple[tuple[int | None, ...], Seed], Values] = {}
@@ -134,7 +138,7 @@ class TableBenchmark(Benchmark):
     def _read(self, key: ColumnKey) -> Values:
         if key in self._table.keys:
             return self._table.column(key)
-        unmeasured = self.space.analytic
+        unmeasured = untrained(self.space)
         if key.metric in unmeasured and key.metric not in self._table.metrics:
             return unmeasured[key.metric][1](self.space.choices, self.network)
         held = [str(k.seed) for k in self._table.keys if k[:2] == key[:2]]

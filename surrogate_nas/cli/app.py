@@ -16,9 +16,11 @@ from surrogate_nas.cli import (
     hardware,
     new,
     paper,
+    proxies,
     query,
     search,
     strategies,
+    suite,
     surrogates,
     table,
     training,
@@ -38,7 +40,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks, strategies.strategies, data.path, query.query, search.search, compare.compare, compare.report,
-    check.check, paper.paper, training.train, hardware.measure, surrogates.fit, surrogates.predict, table.table,
+    suite.suite, check.check, paper.paper, training.train, hardware.measure, surrogates.fit, surrogates.predict,
+    table.table, proxies.proxies,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -1,23 +1,30 @@
-"""The command that redoes a published comparison."""
+"""The command that redoes a published comparison, or all of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.errors import UserError
 
-_NAMES = ("nb201", "nats", "landscape", "losses", "transfer", "predictors", "latency", "caps")
+if TYPE_CHECKING:
+    from surrogate_nas.papers import PaperResult
+
+_NAMES = ("nb201", "nats", "queries", "landscape", "losses", "transfer", "predictors", "proxies", "latency", "caps")
 """Those of `surrogate_nas.papers.PAPERS`, which takes long to import."""
+_ALL = "all"
 
 
 def paper(
-    name: Annotated[str, typer.Argument(help=f"Which comparison: {', '.join(_NAMES)}.")],
+    name: Annotated[str, typer.Argument(help=f"Which comparison: {', '.join(_NAMES)}; or {_ALL}.")],
     runs: Annotated[int | None, typer.Option(help="Runs per strategy; the paper's number if left out.")] = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
-    out: Annotated[Path | None, typer.Option(help="Folder; results/paper-NAME if left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; results/paper-NAME if left out, with all: the folder of these.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Redo a published comparison and put our numbers beside the published ones.
@@ -26,16 +33,36 @@ def paper(
     Examples:
       snas paper nb201
       snas paper latency --runs 3 --workers 4
-      snas paper losses
+      snas paper all
     """
-    from surrogate_nas.papers import reproduce
-
+    if name == _ALL:
+        _redo_all(out or Path("results"), runs, workers, json)
+        return
     folder = out or Path("results") / f"paper-{name}"
-    with progress_bar("runs") as progress:
-        result = reproduce(name, runs=runs, workers=workers, folder=folder, progress=progress)
+    result = _redo(name, folder, runs, workers)
     heads, rows = (result.summary.heads, result.summary.rows) if result.summary else result.shown
     spare = ("cells", "runs", "seconds", "ceiling")
     emit(result.to_json(), json, lambda: show_table(heads, rows, title=result.title, spare=spare))
     for line in result.notes:
         note(line)
     note(f"Table and picture: {folder}")
+
+
+def _redo(name: str, folder: Path, runs: int | None, workers: int) -> PaperResult:
+    from surrogate_nas.papers import reproduce
+
+    with progress_bar("runs") as progress:
+        return reproduce(name, runs=runs, workers=workers, folder=folder, progress=progress)
+
+
+def _redo_all(folder: Path, runs: int | None, workers: int, json: bool) -> None:
+    """Every paper in order; those that cannot be made are told at the end, with exit code 2."""
+    from surrogate_nas.papers import PAPERS
+    from surrogate_nas.papers.overview import overview
+
+    made = overview(list(PAPERS), lambda name, into: _redo(name, into, runs, workers), folder, note)
+    emit(made.to_json(), json, lambda: show_table(*made.shown, spare=("rows", "no tolerance stated")))
+    note(f"Tables and pictures: {folder}/paper-NAME")
+    if made.failed:
+        first = made.failed[0]
+        raise UserError(f"{len(made.failed)} of {len(made.papers)} were not made; {first.name}: {first.failure}")

@@ -2,7 +2,9 @@
 
 Objectives are scaled between utopia and nadir of the exact front (of all runs' front where there is no table), and the
 hypervolume is taken to 1.1 in each: a reference fixed by the space, not by the run, so that loose bounds flatter
-nobody.
+nobody. Cells that cannot learn are on a front for costing nothing, and would stretch it over losses that nobody wants:
+a cell whose objective with a loss lies beyond Tukey's fence of all cells, three quartiles and 1.5 times the range
+between the first and the third, bounds no frame.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.trial import Trial
 
 _REFERENCE = 1.1
+_FENCE = 1.5
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Frame:
     Attributes:
         utopia: The best of each objective on the front, shape ``(m,)``.
         span: From there to the worst on the front, shape ``(m,)``.
-        volume: Of the front itself, in this frame.
+        front: In this frame, shape ``(k, m)``.
+        volume: Of all that the frame holds, in this frame.
         exact: Whether the front is the whole space's.
     """
 
     utopia: Values
     span: Values
+    front: Values
     volume: float
     exact: bool
 
@@ -43,6 +48,21 @@ class Frame:
             vectors: Scores of feasible cells, shape ``(n, m)``.
         """
         return 1.0 - hypervolume((vectors - self.utopia) / self.span) / self.volume if len(vectors) else 1.0
+
+    def distance(self, vectors: Values) -> float:
+        """IGD+: how far, on average, some cells fall short of a point of the front, in shares of the front's width.
+
+        Ishibuchi et al., "Modified Distance Calculation in Generational Distance and Inverted Generational Distance",
+        EMO 2015.
+
+        Args:
+            vectors: Scores of feasible cells, shape ``(n, m)``.
+        """
+        import moocore
+
+        if not len(vectors):
+            return float("inf")
+        return float(moocore.igd_plus((vectors - self.utopia) / self.span, ref=self.front))
 
 
 def hypervolume(scaled: Values) -> float:
@@ -91,10 +111,14 @@ def frame_of(objective: Objective, trials: Sequence[Trial]) -> Frame | None:
         points = scores.vector[scores.feasible]
     if not len(points):
         return None
-    front = nondominated(points)
+    learned = [part in {term.part for term in objective.terms if term.is_loss} for part in range(objective.parts)]
+    first, third = np.quantile(points, (0.25, 0.75), axis=0)
+    fence = np.where(learned, third + _FENCE * (third - first), np.inf)
+    front = nondominated(points[(points <= fence).all(axis=1)])
     utopia, span = front.min(axis=0), np.ptp(front, axis=0)
     span = np.where(span > 0, span, 1.0)
-    return Frame(utopia, span, hypervolume((front - utopia) / span), scores is not None)
+    volume = hypervolume((nondominated(points) - utopia) / span)
+    return Frame(utopia, span, (front - utopia) / span, volume, scores is not None)
 
 
 def vectors_of(trials: Sequence[Trial]) -> Values:

@@ -111,13 +111,9 @@ def paired_tests(scores: Mapping[str, Values]) -> list[PairedTest]:
     Args:
         scores: Per strategy the final score of each run, shape ``(runs,)``, runs in the same order.
     """
-    from statsmodels.stats.multitest import multipletests
-
     pairs = list(itertools.combinations(scores, 2))
-    raw = [_wilcoxon(scores[b] - scores[a]) for a, b in pairs]
-    if not pairs:
-        return []
-    corrected = multipletests([p for p, _ in raw], method="holm")[1]
+    raw = [signed_rank(scores[b] - scores[a]) for a, b in pairs]
+    corrected = holm([p for p, _ in raw])
     return [
         PairedTest(
             first=a,
@@ -133,8 +129,29 @@ def paired_tests(scores: Mapping[str, Values]) -> list[PairedTest]:
     ]
 
 
-def _wilcoxon(advantage: Values) -> tuple[float, float]:
-    """p-value and rank-biserial effect of paired differences, positive where the first is better."""
+def holm(p: Sequence[float]) -> Values:
+    """p-values after Holm's correction, in their order; statsmodels' collects garbage at every call.
+
+    Args:
+        p: As the tests gave them.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+        [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p)
+    steps = np.arange(len(p), 0, -1) * np.asarray(p, dtype=np.float64)[order]
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
+
+
+def signed_rank(advantage: Values) -> tuple[float, float]:
+    """Wilcoxon's p-value and the rank-biserial effect of paired differences.
+
+    Args:
+        advantage: Positive where the first is better.
+    """
     differing = advantage[advantage != 0]
     if not len(differing):
         return 1.0, 0.0

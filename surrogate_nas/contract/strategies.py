@@ -230,6 +230,32 @@ def _survives_duplicates(subject: Strategies) -> str:
     return f"told one cell {FIRST + (_SHORT - FIRST) // 2} times"
 
 
+def _covers_several_objectives(subject: Strategies) -> str:
+    """Where it declares `many_objectives`, it runs on 2 and on 3 objectives, twice in the same way."""
+    if not subject.strategy.many_objectives:
+        return "it does not declare them"
+    for several in (2, 3):
+        run, again = (
+            trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, objectives=several) for _ in range(2)
+        )
+        if run != again:
+            raise BrokenContractError(f"two runs on {several} objectives differ; {differing(run, again)}")
+    return f"runs of {_SHORT} cells on 2 and 3 objectives"
+
+
+def _survives_infeasible_vectors(subject: Strategies) -> str:
+    """Where it declares `many_objectives`, it goes on when vectors are infeasible, half or all, or all equal."""
+    if not subject.strategy.many_objectives:
+        return "it does not declare them"
+
+    def half(cell: Cell) -> float:
+        return synthetic(cell) + INFEASIBLE * (sum(cell.choices) % 2)
+
+    for score in (half, lambda cell: synthetic(cell) + INFEASIBLE, lambda _: 0.0):
+        trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, score=score, objectives=2)
+    return f"three runs of {_SHORT} cells"
+
+
 CHECKS: tuple[Callable[[Strategies], str], ...] = (
     _is_made_from_space_and_seed,
     _asks_for_one_to_n_cells,
@@ -246,6 +272,8 @@ CHECKS: tuple[Callable[[Strategies], str], ...] = (
     _survives_equal_scores,
     _survives_infeasible_cells,
     _survives_duplicates,
+    _covers_several_objectives,
+    _survives_infeasible_vectors,
     *epochs.CHECKS,
 )
 """Every check; the docstring is the promise."""

@@ -60,7 +60,14 @@ class LargeSpace(ChoiceSpace):
 
 
 def trajectory(
-    strategy: type[Strategy], space: Space, *, seed: int, n: int, first: int = FIRST, score: Score | None = None
+    strategy: type[Strategy],
+    space: Space,
+    *,
+    seed: int,
+    n: int,
+    first: int = FIRST,
+    score: Score | None = None,
+    objectives: int = 1,
 ) -> list[Cell]:
     """Run a strategy as an experiment does, on made-up scores, and return the cells in order, the first included.
 
@@ -71,18 +78,20 @@ def trajectory(
         n: How many cells the run has.
         first: How many cells it is told before it is asked.
         score: What a cell scores; `synthetic` if left out. From a million on, a score is that of an infeasible cell.
+        objectives: How many objectives there are.
 
     Raises:
         BrokenContractError: `ask` returned something else than 1 to n cells of the space.
     """
     made = strategy(space, seed=seed)
+    made.objectives = objectives
     rng = np.random.default_rng(1)
     cells = [space.sample(rng) for _ in range(first)]
     if cells:
-        made.tell(trials_of(cells, score))
+        made.tell(trials_of(cells, score, objectives=objectives))
     while len(cells) < n:
         asked = ask(made, space, min(max(made.batch_size, 1), n - len(cells)))
-        made.tell(trials_of(asked, score, start=len(cells)))
+        made.tell(trials_of(asked, score, start=len(cells), objectives=objectives))
         cells.extend(asked)
     return cells
 
@@ -130,20 +139,29 @@ def synthetic(cell: Cell) -> float:
     return sum((3 * choice + 2 * place) % 5 for place, choice in enumerate(cell.choices)) / (4 * len(cell.choices))
 
 
-def trials_of(cells: Sequence[Cell], score: Score | None = None, start: int = 0) -> list[Trial]:
+def trials_of(cells: Sequence[Cell], score: Score | None = None, start: int = 0, objectives: int = 1) -> list[Trial]:
     """Trials with made-up scores.
 
     Args:
         cells: The cells.
         score: What a cell scores; `synthetic` if left out.
         start: The index of the first trial.
+        objectives: How many there are: the first is the score, others fall where it rises, each in a way of its own.
     """
     trials = []
     for index, cell in enumerate(cells, start):
         value = (score or synthetic)(cell)
         feasible = value < INFEASIBLE
-        trials.append(Trial(index, cell, value, value, 0.0, feasible, None, 1.0, {"made_up": value}))
+        vector = () if objectives == 1 else (value, *_against(cell, value, objectives - 1))
+        total = sum(vector) if vector else value
+        trials.append(Trial(index, cell, total, total, 0.0, feasible, None, 1.0, {"made_up": value}, scores=vector))
     return trials
+
+
+def _against(cell: Cell, value: float, n: int) -> list[float]:
+    """Further scores, made up of one position each; of an infeasible cell as far above all others as the first."""
+    above = INFEASIBLE if value >= INFEASIBLE else 0.0
+    return [above + 1 / (1 + cell.choices[place % len(cell.choices)]) for place in range(n)]
 
 
 def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:

@@ -176,16 +176,32 @@ class Experiment:
 
     def _held(self, store: Store | None) -> dict[tuple[str, int], Run]:
         """The runs of a folder that have ended; those that failed are forgotten."""
-        held: dict[tuple[str, int], Run] = {}
-        for name in self.labels if store else ():
-            for number in range(self.runs):
-                assert store is not None
-                run = store.load(name, number, self.objective.benchmark.space)
-                if run is not None and run.failure:
-                    store.discard(name, number)
-                elif run is not None:
-                    held[name, number] = run
-        return held
+        pairs = [(name, number) for name in self.labels if store for number in range(self.runs)]
+        held = {(name, number): self._ended(store, name, number) for name, number in pairs}
+        return {pair: run for pair, run in held.items() if run is not None}
+
+    def _ended(self, store: Store | None, name: str, number: int) -> Run | None:
+        """A run of a folder that has ended; one that failed is forgotten."""
+        run = None if store is None else store.load(name, number, self.objective.benchmark.space)
+        if store is not None and run is not None and run.failure:
+            store.discard(name, number)
+            return None
+        return run
+
+    def one(self, strategy: StrategyLike, number: int, store: Store | None = None) -> Run:
+        """A single run, as the folder holds it whole, or made now.
+
+        Whoever calls it holds the folder's lock, and has begun the folder.
+
+        Args:
+            strategy: One of `strategies`.
+            number: The number of the run.
+            store: Where results are; None keeps them in memory.
+        """
+        held = self._ended(store, label(strategy), number)
+        if held is not None and self._is_whole(held):
+            return held
+        return _execute(self, store, None, (strategy, number, held is not None))
 
     def _is_whole(self, run: Run) -> bool:
         """Whether a run that has ended need not go on, as it must where the budget was raised."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.base import Measurement
+from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.errors import UserError
 from surrogate_nas.notebook import html_table
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact
@@ -209,6 +210,9 @@ class Objective:
             "cost": self.benchmark.cost,
             "conventions": _CONVENTIONS,
         }
+        looked_up = {digest_of(self.benchmark.space, question.metric) for question in self._questions} - {""}
+        if looked_up:
+            content["proxies"] = sorted(looked_up)
         if self.draws:
             content["seed_policy"] = self.seed_policy
         if self.search_on_final:

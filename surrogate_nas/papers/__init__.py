@@ -8,7 +8,7 @@ from typing import Protocol
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.experiment.store import Store
-from surrogate_nas.papers import caps, landscape, latency, losses, predictors, search, transfer
+from surrogate_nas.papers import caps, landscape, latency, losses, predictors, proxies, queries, search, transfer
 from surrogate_nas.papers.rows import PaperResult
 
 __all__ = ["PAPERS", "PaperResult", "reproduce"]
@@ -26,9 +26,11 @@ class Paper(Protocol):
 PAPERS: dict[str, Paper] = {
     "nb201": search.nb201,
     "nats": search.nats,
+    "queries": queries.queries,
     "landscape": landscape.landscape,
     "losses": losses.losses,
     "predictors": predictors.predictors,
+    "proxies": proxies.proxies,
     "latency": latency.latency,
     "caps": caps.caps,
     "transfer": transfer.transfer,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from surrogate_nas.papers.advice import DECIDES, SINGLE, Finding
 from surrogate_nas.papers.candidates import ROLES
 from surrogate_nas.papers.pictures import COLOURS, save
-from surrogate_nas.papers.ranks import Values
+from surrogate_nas.papers.ranks import TITLES, WITHIN, Values
 
 _MAP = "RdYlBu"
 _CELL = 0.52
@@ -102,6 +102,24 @@ def draw_transfer(matrices: Sequence[tuple[str, Sequence[str], Values, Values]],
     for axes in places[len(matrices) :]:
         axes.set_visible(False)
     figure.suptitle("τ between tasks: all cells below the diagonal, best quarter above it, two seeds on it")
+    save(figure, path)
+
+
+def draw_proxies(found: Sequence[tuple[str, str, Mapping[str, float]]], path: Path) -> None:
+    """τ of every table and proxy: over all cells, and among cells of equal complexity.
+
+    Args:
+        found: Table, proxy, and τ by measure.
+        path: The PNG.
+    """
+    by_pair = {(table, proxy): taus for table, proxy, taus in found}
+    named = list(dict.fromkeys(table for table, *_ in found))
+    columns = list(dict.fromkeys(proxy for _, proxy, _ in found))
+    figure = Figure(figsize=(4.5 + 0.9 * len(columns), max(3.0, 2.2 + 0.3 * len(named))), layout="constrained")
+    for axes, measure in zip(figure.subplots(1, 2), ("kendall", WITHIN), strict=True):
+        taus = [[by_pair.get((t, p), {}).get(measure, math.nan) for p in columns] for t in named]
+        _colour(axes, np.array(taus), named, columns)
+        axes.set_title(f"τ with what is finally wanted: {TITLES[measure]}", fontsize=10)
     save(figure, path)
 
 

@@ -215,3 +215,39 @@ def draw_caps(rows: Sequence[Row], limits: Sequence[str], path: Path) -> None:
     axes.grid(axis="y", alpha=0.3)
     axes.legend(loc="lower right", fontsize=8)
     save(figure, path)
+
+
+def draw_queries(
+    counts: Mapping[tuple[str, str, str], Values], limits: Mapping[str, int],
+    published: Mapping[str, Mapping[str, float]], datasets: Sequence[str], path: Path,
+) -> None:  # fmt: skip
+    """The share of runs that have found the optimum over cells; a column a data set, means above, drawn seeds below.
+
+    Args:
+        counts: Of (data set, seed policy, strategy) the cells that each run needed, infinite where it did not find it.
+        limits: The most cells of a run, by strategy.
+        published: Of each method its published count by data set.
+        datasets: In order.
+        path: The PNG.
+    """
+    figure = Figure(figsize=(4.2 * len(datasets), 7.2), layout="constrained")
+    grid = figure.subplots(2, len(datasets), squeeze=False, sharex=True, sharey=True)
+    for line, (policy, seen) in zip(grid, {"mean": "mean of seeds", "draw": "one drawn seed"}.items(), strict=True):
+        for axes, dataset in zip(line, datasets, strict=True):
+            for i, (strategy, limit) in enumerate(limits.items()):
+                needed = np.sort(counts[dataset, policy, strategy])
+                shares = np.arange(len(needed) + 1) / len(needed)
+                axes.step(np.minimum([needed[0], *needed], limit), np.where(np.isinf([0, *needed]), np.nan, shares),
+                          where="post", color=COLOURS[i % len(COLOURS)], linestyle=_STYLES[i // len(COLOURS)],
+                          label=strategy)  # fmt: skip
+            axes.axhline(0.5, color="grey", linewidth=0.6)
+            told = {name: each[dataset] for name, each in published.items() if policy == "mean" and dataset in each}
+            for i, (name, count) in enumerate(sorted(told.items(), key=lambda item: item[1])):
+                axes.plot(count, 0.5, "D", color="black", markersize=4)
+                axes.annotate(name, (count, 0.48), rotation=90, ha="left" if i % 2 else "right", va="top", fontsize=7)
+            axes.set(xscale="log", xlim=(10, max(limits.values())), ylim=(0, 1.02), title=f"{dataset}, {seen}")
+            axes.grid(alpha=0.3)
+    figure.supxlabel("evaluated cells (◆ published counts, drawn at one half; their conventions differ)")
+    figure.supylabel("share of runs that have evaluated the optimum")
+    grid[-1, -1].legend(loc="upper left", fontsize=8)
+    save(figure, path)

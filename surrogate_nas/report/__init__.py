@@ -1,4 +1,4 @@
-"""The report of a comparison: one self-contained page, and its figures as files beside it."""
+"""The reports of comparisons and suites: one self-contained page each, and its figures as files beside it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surrogate_nas.files import replacing
+from surrogate_nas.report.suite import write_suite_report
 
 if TYPE_CHECKING:
     from surrogate_nas.comparison import Comparison
 
-__all__ = ["write_report"]
+__all__ = ["write_report", "write_suite_report"]
 
 
 def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> Path:

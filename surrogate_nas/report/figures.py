@@ -218,16 +218,14 @@ class Figures:
     def _objectives(self) -> list[Picture] | str:
         """The first two of several objectives: all cells, the exact front, and what the runs found."""
         objective = self.comparison.objective
-        found = {
-            name: np.concatenate([self.comparison.vectors(run) for run in runs] or [np.empty((0, objective.parts))])
-            for name, runs in self._feasible.items()
-        }
+        found = {name: [self.comparison.vectors(run) for run in runs] for name, runs in self._feasible.items()}
         points = objective.over_space()
         if not self._histories:
             return f"No Pareto front: {_NONE}"
-        caption = (
-            f"{objective.part_text(0)} against {objective.part_text(1)}. Coloured: what no other cell of a strategy's "
-            "runs beats in every objective."
+        caption = f"{objective.part_text(0)} against {objective.part_text(1)}. Coloured: " + (
+            "the median attainment surface of each strategy, which half of its runs reach or dominate."
+            if objective.parts == 2
+            else "what no other cell of a strategy's runs beats in every objective."
         )
         if points is not None:
             caption += " Grey: all feasible cells of the table; black: their exact front."

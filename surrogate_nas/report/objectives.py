@@ -1,10 +1,16 @@
-"""Two of several objectives against each other: all cells, their exact front, and what each strategy found."""
+"""Two of several objectives against each other: all cells, their exact front, and what each strategy found.
+
+Of two objectives also the median attainment surface of each strategy: what half of its runs dominate. Grunert da
+Fonseca, Fonseca & Hall, "Inferential Performance Assessment of Stochastic Optimisers and the Attainment Function", EMO
+2001.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import moocore
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -17,14 +23,18 @@ _SHOWN_SHARE = 0.6
 
 
 def draw_objectives(
-    figure: Figure, every: Values | None, found: Mapping[str, Values], looks: dict[str, Look], labels: tuple[str, str]
+    figure: Figure,
+    every: Values | None,
+    found: Mapping[str, Sequence[Values]],
+    looks: dict[str, Look],
+    labels: tuple[str, str],
 ) -> None:
     """Draw the first two objectives.
 
     Args:
         figure: An empty figure.
         every: The scores of all feasible cells, shape ``(n, m)``; None where there is no table.
-        found: By strategy, of the feasible cells that its runs evaluated.
+        found: By strategy, of the feasible cells that each of its runs evaluated.
         looks: By strategy.
         labels: Of the horizontal and of the vertical axis.
     """
@@ -39,12 +49,23 @@ def draw_objectives(
         margin = 0.05 * (high - low)
         axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
         axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
-    for name, points in found.items():
-        if len(points):
-            handles += _steps(axes, points, looks[name].colour, looks[name].marker, 6)
+    for name, runs in found.items():
+        if runs:
+            shown = attained(runs) if runs[0].shape[1] == 2 else np.concatenate(runs)
+            handles += _steps(axes, shown, looks[name].colour, looks[name].marker, 6)
             texts.append(plain(name))
     axes.set(xlabel=labels[0], ylabel=labels[1])
     legend(figure, handles, texts)
+
+
+def attained(runs: Sequence[Values]) -> Values:
+    """The front of the points that at least half of some runs dominate or reach, shape ``(k, 2)``.
+
+    Args:
+        runs: What each found, shape ``(n, 2)``.
+    """
+    of_run = np.repeat(np.arange(1, len(runs) + 1), [len(points) for points in runs])
+    return np.asarray(moocore.eaf(np.concatenate(runs), sets=of_run, percentiles=[50])[:, :2])
 
 
 def _steps(axes: Any, points: Values, colour: str, marker: str, size: float) -> list[Any]:

@@ -35,6 +35,7 @@ STRATEGIES = {
     "hyperband": "surrogate_nas.strategies.epochs.hyperband:Hyperband",
     "bohb": "surrogate_nas.strategies.epochs.bohb:Bohb",
     "asha": "surrogate_nas.strategies.epochs.asha:Asha",
+    "zero_cost": "surrogate_nas.strategies.zero_cost:ZeroCost",
     "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
     "bo_epochs": "surrogate_nas.strategies.bo.epochs:EpochBayesianOptimisation",
     "nsga2": "surrogate_nas.strategies.nsga2:NSGA2",
@@ -44,13 +45,23 @@ STRATEGIES = {
 DEFAULTS = ("random", "local_search", "evolution", "reinforce", "bo")
 """Those that are compared where none is named."""
 
-BRIDGES: dict[str, str] = {}
+NEEDING_OPTIONS = {"external": "surrogate_nas.strategies.external.strategy:External"}
+"""Those that cannot be made without an option: name → ``module:class``."""
+
+OURS = STRATEGIES | NEEDING_OPTIONS
+"""All that come with the project by a name of their own."""
+
+BRIDGES = {
+    "nevergrad": "surrogate_nas.strategies.bridges.nevergrad:bridge",
+    "optuna": "surrogate_nas.strategies.bridges.optuna:bridge",
+    "pymoo": "surrogate_nas.strategies.bridges.pymoo:bridge",
+}
 """Other libraries: the name before the colon → ``module:function``, which makes a class of what stands behind it."""
 
 
 def known() -> list[str]:
     """The names of all strategies, those of installed packages included."""
-    return sorted({*STRATEGIES, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
+    return sorted({*STRATEGIES, *NEEDING_OPTIONS, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
 
 
 def label(strategy: str | type[Strategy]) -> str:
@@ -79,7 +90,7 @@ def is_builtin(strategy: str | type[Strategy]) -> bool:
     """
     if isinstance(strategy, str):
         head = Reference.parse(strategy).head
-        return head in STRATEGIES or _bridge(head) is not None
+        return head in OURS or _bridge(head) is not None
     module = getattr(strategy, "__module__", "")
     held = getattr(sys.modules.get(module), getattr(strategy, "__name__", ""), None)
     return str(module).startswith(f"{__name__}.") and held is strategy
@@ -114,8 +125,8 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
 
 
 def _found(head: str) -> type[Strategy]:
-    if head in STRATEGIES:
-        return _checked(_attribute(STRATEGIES[head]), head)
+    if head in OURS:
+        return _checked(_attribute(OURS[head]), head)
     if bridge := _bridge(head):
         return _checked(_attribute(BRIDGES[bridge])(head.partition(":")[2]), head)
     for point in entry_points(group=ENTRY_POINT_GROUP):

@@ -35,7 +35,8 @@ class Strategy(ABC):
         readable: The names that `Request.read` may hold, by epochs; in the values of a trial they are ``name[epochs]``.
         objectives: How many objectives there are.
         known: λR and feasibility of any cell for free, as far as no training is needed to tell; None where it is
-            withheld (``penalty(cells)``, ``feasible(cells)``; see `surrogate_nas.objective.Known`).
+            withheld (``penalty(cells)``, ``feasible(cells)``, ``metric(name, cells)``; see
+            `surrogate_nas.objective.Known`).
         space: The space that cells come from.
         rng: The strategy's own generator, made from the seed.
 

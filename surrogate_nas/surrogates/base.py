@@ -53,7 +53,7 @@ class Surrogate(ABC):
 
     Attributes:
         name: The key in `MODELS`.
-        quantity: ``error`` (%), ``loss``, ``quality``, ``cost`` or ``structure``: what kind of number is learned.
+        quantity: ``error`` (%), ``loss``, ``quality``, ``cost``, ``structure``, ``proxy``: what is learned.
         seed: The root of the model's randomness.
 
     Example:

@@ -252,7 +252,7 @@ def evaluate(
     found = model.predict(test)
     done = time.perf_counter()
     truth = values[split.test]
-    if model.quantity == "quality":  # the top of what is larger the better
+    if model.quantity in ("quality", "proxy"):  # the top of what is larger the better
         truth, found = -truth, Prediction(-found.mean, found.std)
     return Evaluation(model, split, scores_of(truth, found), fitted - started, done - fitted)
 

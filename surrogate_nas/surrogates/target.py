@@ -80,7 +80,7 @@ def fit_target(values: Floats, quantity: Quantity) -> Target:
         values: Shape ``(n,)``, finite, not all equal.
         quantity: What kind of number it is.
     """
-    if quantity in ("quality", "structure"):
+    if quantity in ("quality", "structure", "proxy"):
         return Target(0.0, 0.0, float(values.mean()), float(values.std()))
     lowest, middle = float(values.min()), float(np.median(values))
     shift = 0.0

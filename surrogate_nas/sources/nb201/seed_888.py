@@ -7,15 +7,17 @@ that on ``x-test``. It also tells which of the unnamed seeds of `package` is 888
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Metric
-from surrogate_nas.sources.nb201.data_sets import DataSet
-from surrogate_nas.sources.nb201.fetched import files_of, indices_of, origin
+from surrogate_nas.sources.nb201.data_sets import DATA_SETS, DataSet
+from surrogate_nas.sources.nb201.fetched import files_of, indices_of, is_here, origin
 from surrogate_nas.sources.pickles import SMALL
 from surrogate_nas.table import Table, Values
 
@@ -60,7 +62,27 @@ def accuracies(path: Path, data: DataSet) -> Values:
     Raises:
         UserError: It unpacks to too much, or lists other architectures.
     """
-    records: list[dict[str, str | float]] = []
+    return _column(path, data, lambda record: record["val_accuracy"])
+
+
+def zen_scores(benchmark: str) -> Values:
+    """NASLib's Zen-scores on a data set, from the same files, shape ``(len(space),)``.
+
+    Args:
+        benchmark: The name of one of the source's benchmarks.
+
+    Raises:
+        UserError: It is another benchmark, or the archive was not fetched or is not what it should be.
+    """
+    data = DATA_SETS.get(benchmark)
+    if data is None or not is_here(REPOSITORY):
+        raise UserError(f"No Zen-scores of {benchmark} are here.")
+    return _column(files_of(REPOSITORY)[0], data, lambda record: record["zen"]["score"])
+
+
+def _column(path: Path, data: DataSet, value: Callable[[dict[str, Any]], float]) -> Values:
+    """A value of every record of a data set."""
+    records: list[dict[str, Any]] = []
     with ZipFile(path) as archive:
         members = [member for member in archive.infolist() if f"--{data.official}--" in member.filename]
         if sum(member.file_size for member in members) > SMALL:
@@ -68,7 +90,5 @@ def accuracies(path: Path, data: DataSet) -> Values:
         for member in members:
             records += json.loads(archive.read(member))
     values = np.empty(len(records))
-    values[indices_of((str(record["arch"]) for record in records), path)] = [
-        record["val_accuracy"] for record in records
-    ]
+    values[indices_of((str(record["arch"]) for record in records), path)] = [value(record) for record in records]
     return values

@@ -90,8 +90,7 @@ def _averaged(cells: Floats, of_cell: Places) -> Floats:
     counts = np.bincount(of_cell)
     if len(counts) == len(cells):
         return cells
-    sums = np.zeros((len(counts), cells.shape[1]))
-    np.add.at(sums, of_cell, cells)
+    sums = np.add.reduceat(cells[np.argsort(of_cell, kind="stable")], np.cumsum(counts) - counts)
     return np.asarray(sums / counts[:, None])
 
 

@@ -5,12 +5,13 @@ sharpened towards its best end, because only the order among the best cells matt
 al., AAAI 2021), which trains neural networks and draws from them: Gaussian processes over all cells of a space that can
 be listed; elsewhere over random cells and mutations of the best. λR and feasibility of a cell come from
 `Strategy.known` where they need no training; what does not is learned with L. Cells of one function share what is
-learned of them, so that after one of them is told only what they differ by is left to gain.
+learned of them, so that after one of them is told only what they differ by is left to gain. Several objectives are
+learned each by itself, and the expected gain is that of hypervolume (`surrogate_nas.strategies.bo.front`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -20,7 +21,9 @@ from surrogate_nas.gaussian import Floats
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.bo.expert import Expert, Places, Seen
+from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_of, reference_of
 from surrogate_nas.strategies.bo.points import Points, some, whole
+from surrogate_nas.strategies.nsga2 import survivors
 from surrogate_nas.trial import Trial
 
 _LARGEST_LISTED = 20_000
@@ -29,7 +32,7 @@ _PARENTS, _CHILDREN, _DRAWN = 10, 30, 700
 _ROUND = ("improvement", "probability", "improvement", "near")
 
 
-class Told(NamedTuple):
+class _Told(NamedTuple):
     """What is told, in the order of telling.
 
     Attributes:
@@ -43,26 +46,13 @@ class Told(NamedTuple):
     best: float
 
 
-class Where(NamedTuple):
-    """Places in the pool.
-
-    Attributes:
-        told: Of the told cells, in the order of telling.
-        pending: Of cells that are asked for and not told.
-        candidates: Of those to choose from.
-    """
-
-    told: Places
-    pending: Places
-    candidates: Places
-
-
 class BayesianOptimisation(Strategy):
     """Ten random cells, then the cell whose expected improvement of L + λR is largest.
 
     Two Gaussian processes, each with a view of its own, are averaged. Of every four questions, in random order, two
     maximise the expected improvement, one its probability, and one the expected improvement among the neighbours of the
-    best cell. Cells that are asked for and not told yet are believed to score as predicted.
+    best cell. Cells that are asked for and not told yet are believed to score as predicted. On several objectives every
+    question maximises the expected improvement of hypervolume.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -72,8 +62,17 @@ class BayesianOptimisation(Strategy):
 
     batch_size: ClassVar[int] = 1
     uses_known: ClassVar[bool] = True
+    many_objectives: ClassVar[bool] = True
 
-    def __init__(self, space: Space, *, seed: int, first_cells: int = 10, sharpness: float = 0.15) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        first_cells: int = 10,
+        sharpness: float = 0.15,
+        front_sharpness: float = 1.0,
+    ) -> None:
         """Store the knobs.
 
         Args:
@@ -82,15 +81,17 @@ class BayesianOptimisation(Strategy):
             first_cells: How many cells are drawn at random before anything is learned, at least 2.
             sharpness: How far below the least L told the target's logarithm has its pole, as a share of the distance
                 from there to the median; smaller looks closer at the best cells.
+            front_sharpness: The same where there are several objectives, since a front is more than its end.
         """
         super().__init__(space, seed=seed)
         self.first_cells = max(first_cells, 2)
         self.sharpness = sharpness
+        self.front_sharpness = front_sharpness
         self._seed = seed
         self._trials: dict[Cell, Trial] = {}
         self._pending: dict[Cell, None] = {}
         self._listed = isinstance(space, Enumerable) and space.size <= _LARGEST_LISTED
-        self._experts: Sequence[Expert] = []
+        self._experts: dict[int, Sequence[Expert]] = {}
         self._rules: list[str] = []
         self._order: Places | None = None
         self._costs: tuple[Floats, NDArray[np.bool_]] | None = None
@@ -130,7 +131,7 @@ class BayesianOptimisation(Strategy):
         if taken < self.first_cells or len(self._trials) < 2:
             return self._drawn()
         pool = listed(self.space) if self._listed else self._pool()
-        place = self._best_place(pool, self._told())
+        place = self._best_place(pool, self._told()) if self.objectives == 1 else self._front_place(pool)
         return None if place is None else pool[place]
 
     def _drawn(self) -> Cell | None:
@@ -145,7 +146,7 @@ class BayesianOptimisation(Strategy):
     def _all_known(self) -> bool:
         return self.known is not None and not self.known.missing
 
-    def _told(self) -> Told:
+    def _told(self) -> _Told:
         trials = list(self._trials.values())
         cells = [trial.cell for trial in trials]
         scores = np.array([trial.score for trial in trials])
@@ -157,49 +158,78 @@ class BayesianOptimisation(Strategy):
         else:
             scores = np.minimum(scores, worst)
         known = np.zeros(len(trials)) if self.known is None else self.known.penalty(cells)
-        return Told(cells, scores - known, best)
+        return _Told(cells, scores - known, best)
 
     def _pool(self) -> list[Cell]:
         """Where cells are not listed: the told and pending ones, then random ones, and mutations of the best told."""
-        best = sorted(self._trials.values(), key=lambda trial: trial.score)[:_PARENTS]
+        trials = list(self._trials.values())
+        several = self.objectives > 1
+        best = survivors(trials, _PARENTS) if several else sorted(trials, key=lambda trial: trial.score)[:_PARENTS]
         near = [self.space.mutate(trial.cell, self.rng) for trial in best for _ in range(_CHILDREN)]
         drawn = [self.space.sample(self.rng) for _ in range(_DRAWN)]
         return list(dict.fromkeys([*self._trials, *self._pending, *near, *drawn]))
 
-    def _best_place(self, pool: Sequence[Cell], told: Told) -> int | None:
+    def _best_place(self, pool: Sequence[Cell], told: _Told) -> int | None:
         points, places, pending = self._looked_up(pool, told.cells)
-        penalty, allowed = self._known_of(pool)
-        taken = np.concatenate([places, pending])
-        free = allowed.copy()
-        free[taken] = False
+        vectors, allowed = self._known_of(pool)
+        penalty, free = vectors.sum(axis=1), _free(allowed, [*places, *pending])
         if not free.any():
-            free = np.ones(len(pool), dtype=bool)
-            free[taken] = False
-            if not free.any():
-                return None
+            return None
         if not self._rules:
             self._rules = [_ROUND[i] for i in self.rng.permutation(len(_ROUND))]
         rule = self._rules.pop()
         if rule == "near":
             free = self._near(pool, free)
-        least, median = told.values.min(), np.median(told.values)
-        pole = least - self.sharpness * ((median - least) or 1.0)
-        target = np.log(told.values - pole)
+        pole, target = sharpened(told.values, self.sharpness)
         best = told.best if np.isfinite(told.best) else float((told.values + penalty[places]).min())
         candidates = self._cheapest(points, penalty, free)
+        of_candidate = points.of_cell[candidates]
         left = best - pole - penalty[candidates]
         gain = np.zeros(len(candidates))
-        for seen in self._foreseen(points, Where(places, pending, candidates), target):
-            gain += _gain(seen, left, rule == "probability")
+        for seen in self._seen(0, points, places, pending, target):
+            gain += _gain(seen, of_candidate, left, rule == "probability")
+        return self._largest(candidates, gain)
+
+    def _front_place(self, pool: Sequence[Cell]) -> int | None:
+        """Several objectives: the free cell whose expected improvement of hypervolume is largest."""
+        trials = list(self._trials.values())
+        points, places, pending = self._looked_up(pool, [trial.cell for trial in trials])
+        known, allowed = self._known_of(pool)
+        free = _free(allowed, [*places, *pending])
+        if not free.any():
+            return None
+        whole = self.known.whole if self.known is not None else (False,) * self.objectives
+        scores, learned = learned_of(trials, known[places], whole, self._all_known)
+        one_price = np.count_nonzero(known.any(axis=0)) < 2
+        candidates = self._cheapest(points, known.sum(axis=1), free) if one_price else np.flatnonzero(free)
+        looked = np.concatenate([candidates, pending])
+        believed = []
+        for part, is_whole in enumerate(whole):
+            if is_whole:
+                believed.append(Believed(known[looked, part]))
+                continue
+            pole, target = sharpened(learned[:, part], self.front_sharpness)
+            all_seen = self._seen(part, points, places, pending, target)
+            seen = [each.at(points.of_cell[looked]) for each in all_seen]
+            believed.append(Believed(known[looked, part], pole, seen))
+        waiting = np.column_stack([each.expected for each in believed])[len(candidates) :]
+        gain = expected_gain(believed, np.vstack([scores, waiting]), reference_of(scores, whole))
+        return self._largest(candidates, gain[: len(candidates)])
+
+    def _largest(self, candidates: Places, gain: Floats) -> int:
+        """A candidate of the largest gain, any of them where there are several."""
         ties = np.flatnonzero(gain == gain.max())
         return int(candidates[ties[self.rng.integers(len(ties))]])
 
-    def _foreseen(self, points: Points, where: Where, target: Floats) -> Iterator[Seen]:
-        """What every expert says of the candidates, in the unit of the target."""
-        for expert in self._experts:
-            seen = expert.see(points.of_cell[where.told], target, points.of_cell[where.pending])
-            of_candidate = points.of_cell[where.candidates]
-            yield Seen(seen.mean[of_candidate], seen.variance[of_candidate])
+    def _seen(self, part: int, points: Points, places: Places, pending: Places, target: Floats) -> list[Seen]:
+        """What the experts of an objective, one for each view of the points, say of all points."""
+        before = self._experts.get(part, ())
+        if not (self._listed and before):
+            likes: Sequence[Expert | None] = before or [None] * len(points.views)
+            seed = self._seed % 2**32
+            before = [Expert(view, seed, like) for view, like in zip(points.views, likes, strict=True)]
+            self._experts[part] = before
+        return [expert.see(points.of_cell[places], target, points.of_cell[pending]) for expert in before]
 
     def _cheapest(self, points: Points, penalty: Floats, free: NDArray[np.bool_]) -> Places:
         """Of every point the free cell of least λR, since all of them have the same L; shape ``(k,)``."""
@@ -212,28 +242,23 @@ class BayesianOptimisation(Strategy):
         return np.asarray(left[np.concatenate([[True], of_left[1:] != of_left[:-1]])])
 
     def _looked_up(self, pool: Sequence[Cell], told: list[Cell]) -> tuple[Points, Places, Places]:
-        """The pool's points, with an expert for each view of them, and where told and pending cells lie in it."""
+        """The pool's points, and where told and pending cells lie in the pool."""
         if self._listed:
-            points = whole(listed(self.space), not self._all_known)
-            self._experts = self._experts or [Expert(view, self._seed % 2**32) for view in points.views]
             index = listed(self.space).index
             places = np.array([index(cell) for cell in told], dtype=np.intp)
-            return points, places, np.array([index(cell) for cell in self._pending], dtype=np.intp)
-        points = some(self.space, pool, not self._all_known)
-        before: Sequence[Expert | None] = self._experts or [None] * len(points.views)
-        seed = self._seed % 2**32
-        self._experts = [Expert(view, seed, like) for view, like in zip(points.views, before, strict=True)]
+            waiting = np.array([index(cell) for cell in self._pending], dtype=np.intp)
+            return whole(listed(self.space), not self._all_known), places, waiting
         n = len(told)
-        return points, np.arange(n), np.arange(n, n + len(self._pending))
+        return some(self.space, pool, not self._all_known), np.arange(n), np.arange(n, n + len(self._pending))
 
     def _known_of(self, pool: Sequence[Cell]) -> tuple[Floats, NDArray[np.bool_]]:
-        """λR of the pool's cells, as far as it is known, and which are not known to break a limit."""
+        """λR of the pool's cells, as far as it is known, by objective, and which are not known to break a limit."""
         if self.known is None:
-            return np.zeros(len(pool)), np.ones(len(pool), dtype=bool)
+            return np.zeros((len(pool), self.objectives)), np.ones(len(pool), dtype=bool)
         if not self._listed:
-            return self.known.penalty(pool), self.known.feasible(pool)
+            return self.known.vector(pool), self.known.feasible(pool)
         if self._costs is None:
-            self._costs = self.known.penalty(pool), self.known.feasible(pool)
+            self._costs = self.known.vector(pool), self.known.feasible(pool)
         return self._costs
 
     def _near(self, pool: Sequence[Cell], free: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -248,21 +273,38 @@ class BayesianOptimisation(Strategy):
         return free & around if (free & around).any() else free
 
 
-def _gain(seen: Seen, left: Floats, probability: bool) -> Floats:
+def _free(allowed: NDArray[np.bool_], taken: Sequence[int]) -> NDArray[np.bool_]:
+    """The cells that are not taken: of these the allowed ones, or all where none is allowed."""
+    free = np.ones(len(allowed), dtype=bool)
+    free[taken] = False
+    return free & allowed if (free & allowed).any() else free
+
+
+def sharpened(values: Floats, sharpness: float) -> tuple[float, Floats]:
+    """The pole below the least of some values, and the logarithms of how far they lie above it."""
+    least, median = values.min(), np.median(values)
+    pole = float(least - sharpness * ((median - least) or 1.0))
+    return pole, np.log(values - pole)
+
+
+def _gain(seen: Seen, of_candidate: Places, left: Floats, probability: bool) -> Floats:
     """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape ``(k,)``.
 
     Args:
-        seen: Mean and variance of log(L - pole) of the candidates.
+        seen: Mean and variance of log(L - pole) at all points.
+        of_candidate: The candidates' points.
         left: How much L - pole may be for an improvement.
         probability: Whether to give the probability.
     """
-    from scipy.special import ndtr
+    from scipy.special import log_ndtr, ndtr
 
     possible = left > 0
     found = np.zeros(len(left))
-    mean, variance = seen.mean[possible], seen.variance[possible]
+    mean, variance = seen.mean[of_candidate[possible]], seen.variance[of_candidate[possible]]
     deviation, room = np.sqrt(variance), left[possible]
     q = (np.log(room) - mean) / deviation
-    below = ndtr(q)
-    found[possible] = below if probability else room * below - np.exp(mean + variance / 2) * ndtr(q - deviation)
-    return found
+    if probability:
+        found[possible] = ndtr(q)
+    else:
+        found[possible] = room * ndtr(q) - np.exp(mean + variance / 2 + log_ndtr(q - deviation))
+    return np.maximum(found, 0.0)

@@ -1,0 +1,38 @@
+"""The command that computes zero-cost proxies of a whole space."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate_nas.cli.output import JsonOption, emit, progress_bar, show_table
+
+
+def proxies(
+    space: Annotated[str, typer.Argument(help="A space's name, or file.py:SPACE; its cells must be listed and built.")],
+    out: Annotated[Path, typer.Option(help="The table's file, for --with of other commands.")],
+    task: Annotated[str, typer.Option(help="A task's name, or file.py:TASK.")] = "fashion",
+    seeds: Annotated[int, typer.Option(help="Initialisations and batches that every score is the mean over.")] = 3,
+    batch: Annotated[int, typer.Option(help="Training examples a batch.")] = 64,
+    workers: Annotated[int, typer.Option(help="How many passes at once, each on one core.")] = 2,
+    json: JsonOption = False,
+) -> None:
+    """Score every functional class of a space without training; interrupted, it goes on.
+
+    \b
+    Examples:
+      snas proxies nb201 --task digits --out digits-proxies.h5
+      snas search nb201-cifar10 --strategy zero_cost --with digits-proxies.h5
+    """
+    from surrogate_nas.making.proxies import Passes, make_proxies
+    from surrogate_nas.space import register
+
+    started = time.perf_counter()
+    with progress_bar("passes") as progress:
+        passes = Passes(register(space).definition, task, seeds=seeds, batch=batch)
+        card = make_proxies(passes, out, workers=workers, progress=progress)
+    content = {"table": str(out), "bytes": out.stat().st_size, "seconds": time.perf_counter() - started, **card}
+    emit(content, json, lambda: show_table(("", str(out)), list(content.items())))

@@ -1,0 +1,60 @@
+"""The command that runs strategies over many problems and says what that decides."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate_nas.cli.options import StrategiesOption, names
+from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+
+
+def suite(
+    name: Annotated[str, typer.Argument(help="starter, standard, or a TOML file of problems and strategies.")],
+    strategies: StrategiesOption = None,
+    problems: Annotated[
+        list[str] | None, typer.Option(help="Only these of the suite; commas between, or the option again.")
+    ] = None,
+    runs: Annotated[
+        int | None, typer.Option(help="Seeds per strategy and problem; each one's own if left out.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes; results do not depend on it.")] = 1,
+    engine: Annotated[str, typer.Option(help="Where runs are made.")] = "processes",
+    out: Annotated[
+        Path | None, typer.Option(help="Where results, tables and the report go, and are resumed from.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Run strategies over many problems and give one verdict, with a report.
+
+    \b
+    Examples:
+      snas suite starter
+      snas suite standard --strategies random,local_search,mine.py:Mine --workers 2
+      snas suite mine.toml --runs 5 --out results/mine
+    """
+    from surrogate_nas.experiment.store import Store
+    from surrogate_nas.report import write_suite_report
+    from surrogate_nas.suite import read_suite, run_suite, write_tables
+
+    chosen = read_suite(name).only(names(problems)).entered(names(strategies), runs)
+    folder = out or Path("results") / f"suite-{chosen.name}"
+    with progress_bar("runs") as progress:
+        result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress)
+    content = result.summary
+    Store(folder).write_json("suite.json", content)
+    write_tables(result, folder / "tables")
+    page = write_suite_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
+    heads = ("strategy", "mean rank", "optimum found", "median regret", "probability best", "failed runs")
+    keys = ("name", "rank_mean", "solved", "regret_median", "probability_best", "failures")
+    rows = [[told[key] for key in keys] for told in content["strategies"]]
+    emit(content, json, lambda: show_table(heads, rows, title=f"{chosen.title} (regret: 0 the optimum, 1 random's)"))
+    for skipped in result.skipped:
+        note(f"Not run: {skipped.problem.name}: {skipped.reason}")
+    for sentence in content["verdict"]["sentences"]:
+        note(sentence)
+    note(f"Report: {page}")

@@ -1,0 +1,215 @@
+"""What all bridges share: cells as a library sees them, and a library that leaves the rest of the process alone.
+
+A library sees one choice at every position. A combination that is no cell, where a space lists fewer cells than its
+options combine to, stands for the nearest cell: that is asked for, and what it scored is told of the combination.
+Trials that were not asked for (the first cells of a run) are told too. A cell that the library proposes again is asked
+again and charged again. Infeasible cells are told with their score, which lies above that of all feasible ones.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.space import Cell, ChoiceSpace, Space
+from surrogate_nas.strategies.base import Strategy
+from surrogate_nas.trial import Trial
+
+_PLAIN = (bool, int, float, str)
+_PLAIN_NAMES = {kind.__name__ for kind in _PLAIN} | {f"{kind.__name__} | None" for kind in _PLAIN}
+_SEED_BITS = 32
+
+
+class Bridge(Strategy):
+    """A strategy whose questions another library thinks of.
+
+    Subclasses give `_propose` and `_learn`, which run with generators of `random` and NumPy of their own, and silently.
+
+    Attributes:
+        origin: The library and the algorithm, as in ``optuna:TPESampler``.
+        own_seed: What the library is seeded with, from 0 to 2**32 - 1.
+        knobs: The algorithm's keyword arguments that were given.
+    """
+
+    origin: ClassVar[str]
+    space: ChoiceSpace
+
+    def __init__(self, space: Space, *, seed: int, **knobs: Any) -> None:
+        """Store the knobs; the library begins with the first question or trial.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            knobs: Keyword arguments of the library's algorithm.
+
+        Raises:
+            UserError: The space is none of choices.
+        """
+        super().__init__(space, seed=seed)
+        if not isinstance(space, ChoiceSpace):
+            raise UserError(f"{self.origin} needs a space of choices (ChoiceSpace); {space.name} is none.")
+        self.knobs = knobs
+        self.own_seed = int(self.rng.integers(2**_SEED_BITS))
+        self._generators = (random.Random(self.own_seed), np.random.RandomState(self.own_seed))  # noqa: NPY002
+
+    @abstractmethod
+    def _propose(self) -> Cell:
+        """The library's next question."""
+
+    @abstractmethod
+    def _learn(self, trial: Trial) -> None:
+        """Tell the library a trial, whether it asked for it or not."""
+
+    def ask(self, n: int) -> Sequence[Cell]:
+        """Propose cells, one after another.
+
+        Args:
+            n: How many to return.
+        """
+        with self._alone():
+            return [self._propose() for _ in range(n)]
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Tell the library, in the given order.
+
+        Args:
+            trials: New trials.
+        """
+        with self._alone():
+            for trial in trials:
+                self._learn(trial)
+
+    def _cell(self, choices: Sequence[int]) -> Cell:
+        """The cell of a combination, or else the nearest; of equally near ones the first in the order of the space.
+
+        Distance is the number of positions that differ. Where cells cannot be listed, those of `Space.survey` stand
+        for all.
+        """
+        try:
+            return self.space.at(choices)
+        except UserError:
+            differing = (self.space.surveyed_choices != np.asarray(choices)).sum(axis=1)
+            return self.space.survey[int(differing.argmin())]
+
+    def _losses(self, trial: Trial) -> list[float]:
+        """What is minimised: one number for each objective."""
+        return list(trial.scores) if self.objectives > 1 else [trial.score]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let a library draw from generators of this strategy where it uses the global ones, and say nothing."""
+        own_python, own_numpy = self._generators
+        kept = random.getstate(), np.random.get_state()  # noqa: NPY002
+        random.setstate(own_python.getstate())
+        np.random.set_state(own_numpy.get_state())  # noqa: NPY002
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            own_python.setstate(random.getstate())
+            own_numpy.set_state(np.random.get_state())  # noqa: NPY002
+            random.setstate(kept[0])
+            np.random.set_state(kept[1])  # noqa: NPY002
+
+
+AnyBridge = TypeVar("AnyBridge", bound=Bridge)
+
+
+def library(name: str, needed_by: str) -> ModuleType:
+    """Import another library.
+
+    Args:
+        name: Its module.
+        needed_by: Whose use needs it, for the message.
+
+    Raises:
+        UserError: It is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        missing = error.name or name
+        raise UserError(f"{needed_by} needs {missing}: pip install 'surrogate-nas[bridges]'.") from error
+
+
+def plain_knobs(
+    function: Any, *, without: Iterable[str] = (), defaults: Mapping[str, Any] | None = None
+) -> dict[str, inspect.Parameter]:
+    """The parameters of a function that take a number, a text, or yes or no, as keyword-only parameters.
+
+    Args:
+        function: A constructor.
+        without: Parameters to leave out.
+        defaults: Ours, by name, where they are others.
+    """
+    found: dict[str, inspect.Parameter] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        ours = parameter.replace(default=(defaults or {}).get(name, parameter.default))
+        annotation = _annotation(ours)
+        if annotation and name not in without:
+            found[name] = ours.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+    return found
+
+
+def _annotation(parameter: inspect.Parameter) -> str:
+    """The plain type of a parameter, by its annotation or its default; empty where it has none."""
+    if parameter.default is inspect.Parameter.empty:
+        return ""
+    annotation = parameter.annotation
+    written = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    if written in _PLAIN_NAMES:
+        return written
+    default = type(parameter.default)
+    return default.__name__ if default in _PLAIN else ""
+
+
+def strategy_class(
+    base: type[AnyBridge], name: str, knobs: Mapping[str, inspect.Parameter], **attributes: Any
+) -> type[AnyBridge]:
+    """A strategy of one algorithm, whose constructor shows the algorithm's knobs.
+
+    Args:
+        base: The library's bridge.
+        name: The algorithm.
+        knobs: Its keyword-only parameters.
+        attributes: Of the class.
+    """
+
+    ours = {name: parameter.default for name, parameter in knobs.items()}
+
+    def __init__(self: AnyBridge, space: Space, *, seed: int, **given: Any) -> None:
+        base.__init__(self, space, seed=seed, **ours | given)
+
+    first = [*inspect.signature(Strategy.__init__).parameters.values()]
+    __init__.__signature__ = inspect.Signature([*first, *knobs.values()])  # type: ignore[attr-defined]
+    made = {"__module__": base.__module__, "__doc__": base.__doc__, "__init__": __init__, **attributes}
+    return type(name, (base,), made)
+
+
+def named(bridge: Callable[[str], type[AnyBridge]], name: str) -> type[AnyBridge]:
+    """A class of a bridge as an attribute of its module.
+
+    Args:
+        bridge: The module's function.
+        name: The attribute.
+
+    Raises:
+        AttributeError: It is none.
+    """
+    if not name[:1].isalpha():
+        raise AttributeError(name)
+    try:
+        return bridge(name)
+    except UserError as error:
+        raise AttributeError(str(error)) from error

@@ -1,0 +1,90 @@
+"""Nevergrad: any of its optimisers by name, as in ``nevergrad:PortfolioDiscreteOnePlusOne``.
+
+Bennet, Doerr, Moreau, Rapin, Teytaud & Teytaud, "Nevergrad: Black-Box Optimization Platform", SIGEVOlution 2021. Every
+position is an unordered choice. An optimiser that does not learn from what it did not ask for is not told it. Several
+objectives are what Nevergrad makes of them: mostly one loss by the hypervolume.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from inspect import Parameter
+from typing import Any, ClassVar
+
+import numpy as np
+
+from surrogate_nas.errors import unknown
+from surrogate_nas.space import Cell
+from surrogate_nas.strategies.bridges.base import Bridge, library, named, strategy_class
+from surrogate_nas.trial import Trial
+
+_BUDGET = 150
+
+
+class NevergradStrategy(Bridge):
+    """One of Nevergrad's optimisers.
+
+    It is made for a `budget` of cells, by which some choose how to search, and goes on after it, and for `num_workers`.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(bridge("OnePlusOne")(nb201(), seed=0, budget=50).ask(3))
+        3
+    """
+
+    optimizer: ClassVar[Any]
+    many_objectives: ClassVar[bool] = True
+    _made: Any = None
+
+    def _propose(self) -> Cell:
+        candidate = self._the_optimizer().ask()
+        cell = self._cell(list(candidate.value))
+        self._waiting.setdefault(cell, []).append(candidate)
+        return cell
+
+    def _learn(self, trial: Trial) -> None:
+        from nevergrad.optimization.base import errors
+
+        made, losses = self._the_optimizer(), self._losses(trial)
+        waiting = self._waiting.get(trial.cell)
+        candidate = waiting.pop(0) if waiting else made.parametrization.spawn_child(new_value=trial.cell.choices)
+        try:
+            made.tell(candidate, losses if self.objectives > 1 else losses[0])
+        except errors.TellNotAskedNotSupportedError:
+            return
+
+    def _the_optimizer(self) -> Any:
+        """The optimiser, made when it is first needed."""
+        if self._made is None:
+            from nevergrad import p as parametrization
+
+            self._waiting: dict[Cell, list[Any]] = {}
+            choices = parametrization.Tuple(*(parametrization.Choice(range(len(o))) for o in self.space.options))
+            choices.random_state = np.random.RandomState(self.own_seed)  # noqa: NPY002
+            self._made = type(self).optimizer(choices, **self.knobs)
+        return self._made
+
+
+@lru_cache(maxsize=None)
+def bridge(name: str) -> type[NevergradStrategy]:
+    """A strategy of one of Nevergrad's optimisers.
+
+    Args:
+        name: A name in its registry, such as ``OnePlusOne``.
+
+    Raises:
+        UserError: Nevergrad is not installed, or has no such optimiser.
+    """
+    registry = library("nevergrad", f"nevergrad:{name}").optimizers.registry
+    if name not in registry:
+        raise unknown("optimiser of Nevergrad", name, registry)
+    knobs = {
+        "budget": Parameter("budget", Parameter.KEYWORD_ONLY, default=_BUDGET, annotation="int"),
+        "num_workers": Parameter("num_workers", Parameter.KEYWORD_ONLY, default=1, annotation="int"),
+    }
+    return strategy_class(NevergradStrategy, name, knobs, origin=f"nevergrad:{name}", optimizer=registry[name])
+
+
+def __getattr__(name: str) -> type[NevergradStrategy]:
+    """A bridge's class by its name, so that it can be pickled."""
+    return named(bridge, name)

@@ -1,0 +1,98 @@
+"""Optuna: any of its samplers by name, as in ``optuna:TPESampler(n_startup_trials=5)``.
+
+Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019. Every
+position is a categorical parameter; for CMA-ES and quasi-Monte Carlo, which know none, it is the option's place as a
+whole number. Cells that are still running are running trials of Optuna's study.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from surrogate_nas.errors import unknown
+from surrogate_nas.space import Cell
+from surrogate_nas.strategies.bridges.base import Bridge, library, named, plain_knobs, strategy_class
+from surrogate_nas.trial import Trial
+
+_ORDERED = {"CmaEsSampler", "QMCSampler"}
+_ONE_OBJECTIVE = {"CmaEsSampler"}
+_OTHERS = {"BaseSampler", "BaseGASampler", "GridSampler", "PartialFixedSampler", "BruteForceSampler"}
+"""Not samplers by themselves, or such as end when a grid is exhausted, which a run of ours does not."""
+_DEFAULTS = {"QMCSampler": {"scramble": True}}
+"""Without scrambling, its points heed no seed."""
+_QUIET = ("warn_independent_sampling", "warn_asynchronous_seeding")
+
+
+class OptunaStrategy(Bridge):
+    """One of Optuna's samplers.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(bridge("TPESampler")(nb201(), seed=0, n_startup_trials=5).ask(3))
+        3
+    """
+
+    sampler: ClassVar[Any]
+    ordered: ClassVar[bool]
+    _study: Any = None
+
+    def _propose(self) -> Cell:
+        trial = self._the_study().ask(self._distributions)
+        cell = self._cell([trial.params[position] for position in self.space.positions])
+        self._waiting.setdefault(cell, []).append(trial)
+        return cell
+
+    def _learn(self, trial: Trial) -> None:
+        import optuna
+
+        study, losses = self._the_study(), self._losses(trial)
+        if self._waiting.get(trial.cell):
+            study.tell(self._waiting[trial.cell].pop(0), losses)
+            return
+        params = dict(zip(self.space.positions, trial.cell.choices, strict=True))
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=self._distributions, values=losses))
+
+    def _the_study(self) -> Any:
+        """The study, made when the number of objectives is known."""
+        if self._study is None:
+            import optuna
+            from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+            optuna.logging.set_verbosity(optuna.logging.ERROR)
+            self._waiting: dict[Cell, list[Any]] = {}
+            counts = [len(options) for options in self.space.options]
+            self._distributions: dict[str, BaseDistribution] = {
+                position: IntDistribution(0, n - 1) if self.ordered else CategoricalDistribution(tuple(range(n)))
+                for position, n in zip(self.space.positions, counts, strict=True)
+            }
+            sampler = type(self).sampler(seed=self.own_seed, **self.knobs)
+            self._study = optuna.create_study(sampler=sampler, directions=["minimize"] * self.objectives)
+        return self._study
+
+
+@lru_cache(maxsize=None)
+def bridge(name: str) -> type[OptunaStrategy]:
+    """A strategy of one of Optuna's samplers.
+
+    Args:
+        name: Such as ``TPESampler``.
+
+    Raises:
+        UserError: Optuna, or what the sampler needs, is not installed, or it has no such sampler.
+    """
+    samplers = library("optuna", f"optuna:{name}").samplers
+    known = [each for each in samplers.__all__ if each.endswith("Sampler") and each not in _OTHERS]
+    if name not in known:
+        raise unknown("sampler of Optuna", name, known)
+    if name == "CmaEsSampler":
+        library("cmaes", f"optuna:{name}")
+    sampler = getattr(samplers, name)
+    knobs = plain_knobs(sampler, without=("seed", *_QUIET), defaults=_DEFAULTS.get(name, {}))
+    attributes = {"origin": f"optuna:{name}", "sampler": sampler, "ordered": name in _ORDERED}
+    return strategy_class(OptunaStrategy, name, knobs, many_objectives=name not in _ONE_OBJECTIVE, **attributes)
+
+
+def __getattr__(name: str) -> type[OptunaStrategy]:
+    """A bridge's class by its name, so that it can be pickled."""
+    return named(bridge, name)

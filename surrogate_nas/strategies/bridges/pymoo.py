@@ -1,0 +1,169 @@
+"""pymoo: its genetic algorithms by name, as in ``pymoo:NSGA2(pop_size=20)``.
+
+Blank & Deb, "pymoo: Multi-Objective Optimization in Python", IEEE Access 2020. Selection and survival are pymoo's; cells
+are drawn and mutated by the space, as for every strategy, and crossed by pymoo's uniform crossover. A generation ends
+when as many trials were told as it has children, whichever cells they are, so that it never waits for workers, and the
+first cells of a run are part of the first population. Departure: populations are of 20, not of 100, unless given, as
+budgets here are a few hundred cells.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from importlib import import_module
+from inspect import Parameter
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.errors import unknown
+from surrogate_nas.space import Cell
+from surrogate_nas.strategies.bridges.base import Bridge, library, named, strategy_class
+from surrogate_nas.trial import Trial
+
+_ONE = {"GA": "soo.nonconvex.ga", "NicheGA": "soo.nonconvex.ga_niching"}
+_MANY = {
+    "AGEMOEA": "moo.age",
+    "NSGA2": "moo.nsga2",
+    "NSGA3": "moo.nsga3",
+    "SMSEMOA": "moo.sms",
+    "SPEA2": "moo.spea2",
+    "UNSGA3": "moo.unsga3",
+}
+"""By name where pymoo has them: those for one objective, and those that also take several.
+
+AGEMOEA2 is left out: it divides by zero where a front is a single point.
+"""
+_DIRECTED = {"NSGA3", "UNSGA3"}
+"""Those that need reference directions."""
+_TWICE = {"SMSEMOA"}
+"""Those that cannot do with one objective; they see it twice."""
+_POPULATION = 20
+
+
+class PymooStrategy(Bridge):
+    """One of pymoo's genetic algorithms.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(bridge("NSGA2")(nb201(), seed=0, pop_size=10).ask(3))
+        3
+    """
+
+    algorithm: ClassVar[Any]
+    directed: ClassVar[bool]
+    twice: ClassVar[bool]
+    _made: Any = None
+
+    def _propose(self) -> Cell:
+        made = self._the_algorithm()
+        if not made.is_initialized:
+            return self.space.sample(self.rng)
+        if not self._children:
+            made.termination.force_termination = False
+            infills = made.infill()
+            self._children = [] if infills is None else infills.get("X").tolist()
+        return self._cell(self._children.pop(0)) if self._children else self.space.sample(self.rng)
+
+    def _learn(self, trial: Trial) -> None:
+        from pymoo.core.individual import Individual
+        from pymoo.core.population import Population
+
+        made = self._the_algorithm()
+        self._told.append(Individual(X=np.array(trial.cell.choices), F=np.array(self._losses(trial) * self._copies)))
+        if len(self._told) == (made.n_offsprings if made.is_initialized else made.pop_size):
+            made.advance(infills=Population.create(*self._told))
+            self._told, self._children = [], []
+
+    def _the_algorithm(self) -> Any:
+        """The algorithm, made when the number of objectives is known."""
+        if self._made is None:
+            from pymoo.core.problem import Problem
+            from pymoo.core.termination import NoTermination
+            from pymoo.operators.crossover.ux import UX
+
+            self._told: list[Any] = []
+            self._children: list[list[int]] = []
+            mutation, repair = _operators(self)
+            directions = {"ref_dirs": _directions(self.objectives, self.knobs["pop_size"])} if self.directed else {}
+            made = type(self).algorithm(crossover=UX(), mutation=mutation, repair=repair, **directions, **self.knobs)
+            last = np.array([len(options) - 1 for options in self.space.options])
+            problem = Problem(n_var=len(last), n_obj=self.objectives * self._copies, xl=0 * last, xu=last, vtype=int)
+            self._made = made.setup(problem, seed=self.own_seed, termination=NoTermination())
+        return self._made
+
+    @property
+    def _copies(self) -> int:
+        """How often the algorithm sees each objective."""
+        return 2 if self.twice and self.objectives == 1 else 1
+
+    def mutated(self, choices: NDArray[Any]) -> tuple[int, ...]:
+        """A neighbour of the cell that some choices stand for.
+
+        Args:
+            choices: One option index per position.
+        """
+        return self.space.mutate(self._cell(choices.tolist()), self.rng).choices
+
+    def repaired(self, choices: NDArray[Any]) -> tuple[int, ...]:
+        """The cell that some choices stand for.
+
+        Args:
+            choices: One option index per position.
+        """
+        return self._cell(choices.tolist()).choices
+
+
+def _operators(strategy: PymooStrategy) -> tuple[Any, Any]:
+    """The space's mutation and the nearest cell, as pymoo's operators."""
+    from pymoo.core.mutation import Mutation
+    from pymoo.core.repair import Repair
+
+    class Mutated(Mutation):  # type: ignore[misc]
+        def _do(self, _: Any, rows: NDArray[Any], **__: Any) -> NDArray[Any]:
+            return np.array([strategy.mutated(row) for row in rows])
+
+    class Repaired(Repair):  # type: ignore[misc]
+        def _do(self, _: Any, rows: NDArray[Any], **__: Any) -> NDArray[Any]:
+            return np.array([strategy.repaired(row) for row in rows])
+
+    return Mutated(), Repaired()
+
+
+def _directions(objectives: int, most: int) -> NDArray[np.float64]:
+    """As many evenly spread directions (Das and Dennis) as a population can follow."""
+    from pymoo.util.ref_dirs import get_reference_directions
+
+    parts = 1
+    while objectives > 1 and math.comb(parts + objectives, objectives - 1) <= most:
+        parts += 1
+    return np.asarray(get_reference_directions("das-dennis", objectives, n_partitions=parts))
+
+
+@lru_cache(maxsize=None)
+def bridge(name: str) -> type[PymooStrategy]:
+    """A strategy of one of pymoo's genetic algorithms.
+
+    Args:
+        name: Such as ``NSGA2``.
+
+    Raises:
+        UserError: pymoo is not installed, or has no such algorithm for choices.
+    """
+    library("pymoo", f"pymoo:{name}")
+    if name not in _ONE | _MANY:
+        raise unknown("genetic algorithm of pymoo", name, _ONE | _MANY)
+    algorithm = getattr(import_module(f"pymoo.algorithms.{(_ONE | _MANY)[name]}"), name)
+    knobs = {
+        "pop_size": Parameter("pop_size", Parameter.KEYWORD_ONLY, default=_POPULATION, annotation="int"),
+        "n_offsprings": Parameter("n_offsprings", Parameter.KEYWORD_ONLY, default=None, annotation="int | None"),
+    }
+    flags = {"directed": name in _DIRECTED, "twice": name in _TWICE, "many_objectives": name in _MANY}
+    return strategy_class(PymooStrategy, name, knobs, origin=f"pymoo:{name}", algorithm=algorithm, **flags)
+
+
+def __getattr__(name: str) -> type[PymooStrategy]:
+    """A bridge's class by its name, so that it can be pickled."""
+    return named(bridge, name)

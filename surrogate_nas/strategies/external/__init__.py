@@ -1,0 +1,1 @@
+"""An external proposer: the process, and the strategy that asks it."""

@@ -1,0 +1,105 @@
+"""Zero-cost-guided search: begin with what untrained networks promise, and learn which of the promises hold.
+
+Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (proxies choose what is trained first); He et
+al., "Robustifying and Boosting Training-Free Neural Architecture Search", ICLR 2024 (RoBoT: told scores say how proxies
+are to be combined). Departures: the first questions are the best by the mean rank of all proxies, none of them
+weighted; then a Gaussian process over the proxies, and those of `bo` over the cells, tell which cell improves most,
+where RoBoT learns a weighted sum of proxies and then walks down its ranking.
+
+The proxies are those of `Strategy.known`, computed once for a whole space (`snas proxies`). Where none are known, as in
+most spaces, or where what is known is withheld, there is nothing to be guided by: it asks what `bo` asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from surrogate_nas.gaussian import Floats
+from surrogate_nas.space import Cell, Space, listed
+from surrogate_nas.strategies.bo.expert import Expert, Places
+from surrogate_nas.strategies.bo.points import Points, whole
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
+
+
+class ZeroCost(BayesianOptimisation):
+    """The most promising cells first, then expected improvement over proxies and cells.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(ZeroCost(nb201(), seed=0).ask(3))
+        3
+    """
+
+    def __init__(
+        self, space: Space, *, seed: int, first_cells: int = 10, promising: int = 5, sees_cells: bool = True
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            first_cells: How many cells must be told before anything is learned, at least 2; where proxies are known
+                they are the most promising ones, else random ones.
+            promising: How many of the most promising cells are asked for at least, whatever was told before.
+            sees_cells: Whether the encodings of cells are learned from beside the proxies.
+        """
+        super().__init__(space, seed=seed, first_cells=first_cells)
+        self.promising = promising
+        self.sees_cells = sees_cells
+        self._promises: list[int] | None = None
+        self._asked = 0
+        self._seen: Points | None = None
+
+    @property
+    def _guided(self) -> bool:
+        return bool(self._listed and self.known is not None and self.known.proxies)
+
+    def _next(self) -> Cell | None:
+        if self._guided and self._asked < self.promising:
+            return self._drawn()
+        return super()._next()
+
+    def _drawn(self) -> Cell | None:
+        """The most promising cell that is new, where proxies are known, and else a random one."""
+        if not self._guided:
+            return super()._drawn()
+        cells = listed(self.space)
+        if self._promises is None:
+            self._promises = self._in_order()
+        while self._promises:
+            cell = cells[self._promises.pop()]
+            if cell not in self._trials and cell not in self._pending:
+                self._asked += 1
+                return cell
+        return super()._drawn()
+
+    def _in_order(self) -> list[int]:
+        """The cells that keep what limits are known, worst mean rank first; of those alike only that of least λR."""
+        cells = listed(self.space)
+        ranks = self._ranks(np.arange(len(cells))).mean(axis=1)
+        order = np.lexsort((self.rng.random(len(ranks)), self.known.penalty(cells), -ranks))
+        order = order[self.known.feasible(cells)[order]]
+        alike = np.concatenate([[False], np.diff(ranks[order]) == 0])
+        return [int(place) for place in order[~alike][::-1]]
+
+    def _ranks(self, places: Places) -> Floats:
+        """The normal scores of every proxy's ranks, shape ``(n, proxies)``; larger promises more."""
+        from scipy.special import ndtri
+        from scipy.stats import rankdata
+
+        cells = [listed(self.space)[int(place)] for place in places]
+        proxies = np.column_stack([self.known.metric(name, cells) for name in self.known.proxies])
+        return np.asarray(ndtri((rankdata(proxies, axis=0) - 0.5) / len(cells)))
+
+    def _looked_up(self, pool: Sequence[Cell], told: list[Cell]) -> tuple[Points, Places, Places]:
+        if self._guided and self._seen is None:
+            points = whole(listed(self.space), not self._all_known)
+            _, first = np.unique(points.of_cell, return_index=True)
+            ranks = self._ranks(first)
+            promised = ranks / np.sqrt(2 * ranks.shape[1])
+            self._seen = Points((*(points.views if self.sees_cells else ()), promised), points.of_cell)
+            self._experts = [Expert(view, self._seed % 2**32) for view in self._seen.views]
+        points, places, pending = super()._looked_up(pool, told)
+        return self._seen or points, places, pending
