@@ -1,10 +1,10 @@
-"""Bayesian optimisation over epochs: a cell is looked at early, by what tells most of L, before it is trained to the end.
+"""Bayesian optimisation over epochs: cells are looked at early, by what tells most of L, before they are trained on.
 
 Kennedy & O'Hagan, "Predicting the Output from a Complex Computer Code When Fast Approximations Are Available",
-Biometrika 2000: one process of what is read early, and one of what L is beyond a multiple of that. The data choose what
-is read: of all that a request may read after the first number of epochs, what ranks the told cells most as their L does,
-by a τ that counts the best cells most (Vigna, "A Weighted Correlation Index for Rankings with Ties", WWW 2015). The
-first told cells are looked at for that. Everything else is as in `bo`.
+Biometrika 2000: one process of what is read early, and one of what L is beyond a multiple of that. The data choose
+what is read: of all that a request may read after the first number of epochs, what ranks the told cells most as their
+L does, by a τ that counts the best cells most (Vigna, "A Weighted Correlation Index for Rankings with Ties", WWW 2015).
+The first told cells are looked at for that. Everything else is as in `bo`.
 """
 
 from __future__ import annotations
@@ -183,15 +183,13 @@ class EpochBayesianOptimisation(BayesianOptimisation):
 
 
 def _slope(early: Floats, late: Floats) -> float:
-    """Of a line through cells, the better of which count more; 0 where it would fall.
+    """Of a line through the better half of some cells, as only the best matter; 0 where it would fall.
 
     Args:
         early: What was read of them early, shape ``(n,)``.
         late: What was learned of L, smaller being better, shape ``(n,)``.
     """
-    weights = np.empty(len(late))
-    weights[np.argsort(late, kind="stable")] = np.arange(len(late), 0, -1)
-    weights /= weights.sum()
-    x, y = early - weights @ early, late - weights @ late
-    spread = weights @ x**2 + _RIDGE * early.var()
-    return max(float(weights @ (x * y) / spread), 0.0) if spread > 0 else 0.0
+    good = late <= np.median(late)
+    x, y = early[good] - early[good].mean(), late[good] - late[good].mean()
+    spread = float((x**2).mean() + _RIDGE * early.var())
+    return max(float((x * y).mean()) / spread, 0.0) if spread > 0 else 0.0

@@ -24,7 +24,7 @@ from surrogate_nas.strategies.bo.expert import Expert, Places, Seen
 from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_of, reference_of
 from surrogate_nas.strategies.bo.points import Points, some, whole
 from surrogate_nas.strategies.nsga2 import survivors
-from surrogate_nas.trial import Trial
+from surrogate_nas.trial import Request, Trial
 
 _LARGEST_LISTED = 20_000
 _PARENTS, _CHILDREN, _DRAWN = 10, 30, 700
@@ -106,7 +106,7 @@ class BayesianOptimisation(Strategy):
             self._trials[trial.cell] = trial
             self._pending.pop(trial.cell, None)
 
-    def ask(self, n: int) -> Sequence[Cell]:
+    def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose cells that were neither told nor asked for, or random ones once there is no other.
 
         Args:
@@ -115,7 +115,7 @@ class BayesianOptimisation(Strategy):
         Returns:
             Different cells; fewer than `n` where the first random cells or the space run out.
         """
-        asked: list[Cell] = []
+        asked: list[Cell | Request] = []
         for _ in range(n):
             cell = self._next()
             if cell is None:
