@@ -69,7 +69,7 @@ def nb201(*, runs: int | None, workers: int, folder: Path, progress: Progress | 
     """
     started = time.perf_counter()
     found = _found(NB201, {"CIFAR-10": _SECONDS}, runs, workers, folder, progress)
-    made = {method.title: found[method, "CIFAR-10"] for method in NB201}
+    made = {method.title: found[method.title, "CIFAR-10"] for method in NB201}
     rows = [
         _row(method, dataset, made[method.title], _SECONDS, (method.title, dataset) not in UNCONFIRMED)
         for method in NB201
@@ -101,9 +101,9 @@ def nats(*, runs: int | None, workers: int, folder: Path, progress: Progress | N
     """
     started = time.perf_counter()
     found = _found(NATS, NATS_SECONDS, runs, workers, folder, progress)
-    rows = [_row(method, data, found[method, data], NATS_SECONDS[data]) for data in DATA_SETS for method in NATS]
+    rows = [_row(method, data, found[method.title, data], NATS_SECONDS[data]) for data in DATA_SETS for method in NATS]
     rows += _absent_rows(NATS_ABSENT)
-    on_cifar10 = {method.title: found[method, "CIFAR-10"] for method in NATS if method.title in _DRAWN}
+    on_cifar10 = {method.title: found[method.title, "CIFAR-10"] for method in NATS if method.title in _DRAWN}
     draw_test_curves(on_cifar10, folder / "curves.png", NATS_SECONDS["CIFAR-10"])
     notes = [_NOISE_NOTE, "The published numbers of this protocol are not confirmed here, hence the question marks."]
     return PaperResult(
@@ -118,8 +118,8 @@ def _found(
     workers: int,
     folder: Path,
     progress: Progress | None,
-) -> dict[tuple[Method, str], list[Found]]:
-    """The runs of every method on every data set that is searched on."""
+) -> dict[tuple[str, str], list[Found]]:
+    """The runs of every method, by its title, on every data set that is searched on."""
     searches = {
         (method.title, data): Search(DATA_SETS[data], method.objective, method.strategy, seconds[data])
         for data in seconds
@@ -128,7 +128,7 @@ def _found(
     numbers = {method.title: min(method.runs, runs or method.runs) for method in methods}
     jobs = [(search, numbers[title]) for (title, _), search in searches.items()]
     made = run_searches(jobs, folder / "runs.jsonl", workers=workers, progress=progress)
-    return {(method, data): made[searches[method.title, data]] for method in methods for data in seconds}
+    return {key: made[search] for key, search in searches.items()}
 
 
 def _accuracy(dataset: str, found: Sequence[Found], seconds: float) -> Values:
