@@ -31,9 +31,9 @@ def main(how="", file=os.devnull):
             sys.exit(3)
         else:
             cells = [proposed(best, space, rng) for _ in range(message["ask"])]
-            print(SAYS.get(how) or json.dumps({"cells": cells}))
+            sys.stdout.write((SAYS.get(how) or json.dumps({"cells": cells})) + "\n")
             if how == "twice":
-                print("and another thing")
+                sys.stdout.write("and another thing\n")
 
 
 def note(file, pid):

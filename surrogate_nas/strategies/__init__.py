@@ -55,8 +55,12 @@ BRIDGES = {
     "nevergrad": "surrogate_nas.strategies.bridges.nevergrad:bridge",
     "optuna": "surrogate_nas.strategies.bridges.optuna:bridge",
     "pymoo": "surrogate_nas.strategies.bridges.pymoo:bridge",
+    "smac": "surrogate_nas.strategies.bridges.smac:bridge",
 }
-"""Other libraries: the name before the colon → ``module:function``, which makes a class of what stands behind it."""
+"""Other libraries: the name before the colon → ``module:function``, which makes a class of what stands behind it.
+
+A name without a colon stands for whatever the library itself takes for granted, if anything.
+"""
 
 
 def known() -> list[str]:
@@ -143,8 +147,8 @@ def _found(head: str) -> type[Strategy]:
 
 def _bridge(head: str) -> str | None:
     """The bridge that a name crosses, or None."""
-    library, separator, _ = head.partition(":")
-    return library if separator and library in BRIDGES else None
+    library = head.partition(":")[0]
+    return library if library in BRIDGES else None
 
 
 def _attribute(value: str) -> Any:

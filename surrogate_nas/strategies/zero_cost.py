@@ -18,7 +18,7 @@ import numpy as np
 
 from surrogate_nas.gaussian import Floats
 from surrogate_nas.space import Cell, Space, listed
-from surrogate_nas.strategies.bo.expert import Expert, Places
+from surrogate_nas.strategies.bo.expert import Places
 from surrogate_nas.strategies.bo.points import Points, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 
@@ -50,7 +50,7 @@ class ZeroCost(BayesianOptimisation):
         self.sees_cells = sees_cells
         self._promises: list[int] | None = None
         self._asked = 0
-        self._seen: Points | None = None
+        self._joined: Points | None = None
 
     @property
     def _guided(self) -> bool:
@@ -69,7 +69,7 @@ class ZeroCost(BayesianOptimisation):
         if self._promises is None:
             self._promises = self._in_order()
         while self._promises:
-            cell = cells[self._promises.pop()]
+            cell: Cell = cells[self._promises.pop()]
             if cell not in self._trials and cell not in self._pending:
                 self._asked += 1
                 return cell
@@ -94,12 +94,11 @@ class ZeroCost(BayesianOptimisation):
         return np.asarray(ndtri((rankdata(proxies, axis=0) - 0.5) / len(cells)))
 
     def _looked_up(self, pool: Sequence[Cell], told: list[Cell]) -> tuple[Points, Places, Places]:
-        if self._guided and self._seen is None:
+        if self._guided and self._joined is None:
             points = whole(listed(self.space), not self._all_known)
             _, first = np.unique(points.of_cell, return_index=True)
             ranks = self._ranks(first)
             promised = ranks / np.sqrt(2 * ranks.shape[1])
-            self._seen = Points((*(points.views if self.sees_cells else ()), promised), points.of_cell)
-            self._experts = [Expert(view, self._seed % 2**32) for view in self._seen.views]
+            self._joined = Points((*(points.views if self.sees_cells else ()), promised), points.of_cell)
         points, places, pending = super()._looked_up(pool, told)
-        return self._seen or points, places, pending
+        return self._joined or points, places, pending
