@@ -42,8 +42,8 @@ def draw_test_curves(runs: Mapping[str, Sequence[Found]], path: Path, seconds: f
         samples = np.array(curves)
         shown = np.isfinite(samples).all(axis=0)
         low, high = interval(samples[:, shown])
-        axes.plot(grid[shown], samples[:, shown].mean(axis=0), style, color=colour, label=f"{name} ({len(made)} runs)",
-                  drawstyle="steps-post")  # fmt: skip
+        axes.plot(grid[shown], samples[:, shown].mean(axis=0), color=colour, label=f"{name} ({len(made)} runs)",
+                  linestyle=style, drawstyle="steps-post")  # fmt: skip
         axes.fill_between(grid[shown], low, high, step="post", color=colour, alpha=0.2, linewidth=0)
     axes.set(xlabel="simulated seconds", ylabel="CIFAR-10 test accuracy (%) of the best validated cell",
              ylim=(92.0, 94.5), title="Search on 12-epoch validation, reported after 200 epochs")  # fmt: skip

@@ -23,6 +23,7 @@ from surrogate_nas.trial import Request, Trial
 
 _LATE, _EARLY = 0, 1
 """The experts of L, and of what is read early."""
+_LEAST = 2
 _RIDGE = 0.1
 """Of the variance of what is read, against slopes of cells that hardly differ."""
 
@@ -56,14 +57,15 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     many_objectives: ClassVar[bool] = False
 
     def __init__(
-        self, space: Space, *, seed: int, first_cells: int = 10, sharpness: float = 0.15, least_tau: float = 0.3
+        self, space: Space, *, seed: int, first_cells: int = 10, sharpness: float = 0.15, least_tau: float = 0.5
     ) -> None:
         """Store the knobs.
 
         Args:
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
-            first_cells: How many cells are drawn at random, and seen early and at the end, before anything is learned.
+            first_cells: How many cells are looked at before anything is learned: told ones, or random ones, of which
+                the better half is then trained to the end.
             sharpness: How far below the least value told the logarithm of L, and of what is read, has its pole, as a
                 share of the distance from there to the median.
             least_tau: The least τ for which cells are looked at early.
@@ -82,7 +84,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             trials: The new trials.
         """
         for trial in trials:
-            if len(self.epochs) < 2 or trial.epochs == self.epochs[-1]:  # noqa: PLR2004
+            if len(self.epochs) < _LEAST or trial.epochs == self.epochs[-1]:
                 super().tell([trial])
             elif trial.epochs == self.epochs[0]:
                 self._early[trial.cell] = trial
@@ -99,7 +101,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         Returns:
             Different cells; fewer than `n` where the space runs out.
         """
-        if len(self.epochs) < 2:  # noqa: PLR2004
+        if len(self.epochs) < _LEAST:
             return super().ask(n)
         asked: list[Cell | Request] = []
         while len(asked) < n and (request := self._request()) is not None:
@@ -108,22 +110,37 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return asked or [self.space.sample(self.rng)]
 
     def _request(self) -> Request | None:
-        waiting = sum(cell in self._trials for cell in self._pending)
-        if len(self._both) + waiting < self.first_cells:
+        return self._first() or self._learned()
+
+    def _first(self) -> Request | None:
+        """Before anything is learned: looks at told or random cells; the best of these are trained to the end."""
+        looking = sum(cell in self._trials for cell in self._pending)
+        if len(self._both) + looking < self.first_cells:
             for cell in self._trials:
                 if cell not in self._early and cell not in self._pending:
                     return self._look(cell)
-        if len(self._trials) + len(self._pending) < self.first_cells or len(self._trials) < 2:  # noqa: PLR2004
-            for cell in self._early:
-                if cell not in self._trials and cell not in self._pending:
-                    return Request(cell, self.epochs[-1])
-            drawn = self._drawn()
-            return None if drawn is None else self._look(drawn)
-        self._choose()
-        chosen = self._next()
-        if chosen is None:
+        whole = len(self._trials) + sum(cell in self._early for cell in self._pending)
+        wanted = max(self.first_cells // 2, _LEAST)
+        seen = len(self._early) + sum(cell not in self._early for cell in self._pending)
+        if whole >= wanted and len(self._trials) >= _LEAST:
             return None
-        return self._look(chosen) if self._link and chosen not in self._early else Request(chosen, self.epochs[-1])
+        ready = [cell for cell in self._early if cell not in self._trials and cell not in self._pending]
+        if ready and seen >= self.first_cells and whole < wanted:
+            return Request(min(ready, key=lambda cell: self._early[cell].score), self.epochs[-1])
+        drawn = self._drawn()
+        return None if drawn is None else self._look(drawn)
+
+    def _learned(self) -> Request | None:
+        """The cell of largest expected improvement."""
+        if len(self._trials) < _LEAST or len(self._trials) + len(self._pending) >= self.space.size:
+            return None
+        self._choose()
+        pool = listed(self.space) if self._listed else self._pool()
+        place = self._best_place(pool, self._told())
+        if place is None:
+            return None
+        cell = pool[place]
+        return self._look(cell) if self._link and cell not in self._early else Request(cell, self.epochs[-1])
 
     def _look(self, cell: Cell) -> Request:
         return Request(cell, self.epochs[0], tuple(self.readable.get(self.epochs[0], ())))

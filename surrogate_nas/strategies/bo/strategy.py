@@ -282,7 +282,12 @@ def _free(allowed: NDArray[np.bool_], taken: Sequence[int]) -> NDArray[np.bool_]
 
 
 def sharpened(values: Floats, sharpness: float) -> tuple[float, Floats]:
-    """The pole below the least of some values, and the logarithms of how far they lie above it."""
+    """The pole below the least of some values, and the logarithms of how far they lie above it.
+
+    Args:
+        values: Shape ``(n,)``, smaller being better.
+        sharpness: How far below the least the pole lies, as a share of the distance from there to the median.
+    """
     least, median = values.min(), np.median(values)
     pole = float(least - sharpness * ((median - least) or 1.0))
     return pole, np.log(values - pole)
