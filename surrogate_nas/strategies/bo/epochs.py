@@ -3,8 +3,7 @@
 Kennedy & O'Hagan, "Predicting the Output from a Complex Computer Code When Fast Approximations Are Available",
 Biometrika 2000: one process of what is read early, and one of what L is beyond a multiple of that. The data choose
 what is read: of all that a request may read after the first number of epochs, what ranks the told cells most as their
-L does, by a τ that counts the best cells most (Vigna, "A Weighted Correlation Index for Rankings with Ties", WWW 2015).
-The first told cells are looked at for that. Everything else is as in `bo`.
+L does, by Kendall's τ. The first told cells are looked at for that. Everything else is as in `bo`.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     many_objectives: ClassVar[bool] = False
 
     def __init__(
-        self, space: Space, *, seed: int, first_cells: int = 10, sharpness: float = 0.15, least_tau: float = 0.5
+        self, space: Space, *, seed: int, first_cells: int = 10, sharpness: float = 0.15, least_tau: float = 0.3
     ) -> None:
         """Store the knobs.
 
@@ -147,15 +146,15 @@ class EpochBayesianOptimisation(BayesianOptimisation):
 
     def _choose(self) -> None:
         """Choose what of an early look tells of L, from the cells that are known both ways."""
-        from scipy.stats import weightedtau
+        from scipy.stats import kendalltau
 
-        late = -np.array([self._trials[cell].loss for cell in self._both])
+        late = [self._trials[cell].loss for cell in self._both]
         found: list[tuple[float, _Link]] = []
         for name in self._early[next(iter(self._both))].values if self._both else ():
-            early = np.array([self._early[cell].values.get(name, np.nan) for cell in self._both])
-            for sign in (1, -1):
-                tau = weightedtau(-sign * early, late).statistic if np.ptp(early) > 0 else 0.0
-                found.append((float(tau), _Link(name, sign)))
+            early = [self._early[cell].values.get(name, np.nan) for cell in self._both]
+            tau = float(kendalltau(early, late).statistic)
+            if np.isfinite(tau):
+                found.append((abs(tau), _Link(name, 1 if tau > 0 else -1)))
         tau, link = max(found, key=lambda one: one[0], default=(0.0, None))
         chosen = link if tau >= self.least_tau else None
         if chosen != self._link:
