@@ -13,6 +13,7 @@ DATA_SETS = {"CIFAR-10": "nb201-cifar10", "CIFAR-100": "nb201-cifar100", "ImageN
 _ALL_SKIP = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
 _RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 REWARD, WHOLE = "valid_error[12]", "valid_error"
+"""The papers' reward, and what stands behind it."""
 _MANY, _FEW = 500, 20
 _DENSITY = "bandwidth_factor=3,min_bandwidth=0.3,num_samples=4,random_fraction=0"
 
@@ -39,7 +40,7 @@ class Method(NamedTuple):
     says: str = ""
 
 
-BO, REA = "BO (ours)", "REA"
+BO, ZERO_COST, REA = "BO (ours)", "zero-cost BO (ours)", "REA"
 _OWN_RUNS = "12 and 200 epochs as runs of their own"
 _OURS = (
     Method("first-improvement local search (ours)", "first_improvement"),
@@ -49,7 +50,7 @@ _OURS = (
     Method("ASHA, 12 and 200 epochs", "asha", objective=WHOLE, says=_OWN_RUNS),
     Method("BOHB, 12 and 200 epochs", "bohb", objective=WHOLE, says=_OWN_RUNS),
     Method("BO, 12 and 200 epochs (ours)", "bo_epochs", objective=WHOLE, runs=_FEW, says=_OWN_RUNS),
-    Method("zero-cost BO (ours)", "zero_cost", runs=_FEW, says="told proxies of all cells for free"),
+    Method(ZERO_COST, "zero_cost", runs=_FEW, says="told proxies of all cells for free"),
     Method(BO, "bo", runs=_FEW),
 )
 
@@ -73,7 +74,9 @@ NB201 = (
     ),
     *_OURS,
 )  # fmt: skip
+"""What is run on the protocol of table 5."""
 UNCONFIRMED = {(REA, "ImageNet16-120")}
+"""Figures of `NB201` that could not be confirmed."""
 CELLS: dict[str, tuple[str, str | None, Published]] = {
     "DARTS V1/V2, ENAS (all-skip cell)": (
         "C", _ALL_SKIP, {"CIFAR-10": (54.30, None), "CIFAR-100": (15.61, None), "ImageNet16-120": (16.32, None)},
@@ -88,6 +91,7 @@ CELLS: dict[str, tuple[str, str | None, Published]] = {
 """Cells that are read from the table: mark, cell (None for the best), and what is published."""
 _ONE_SHOT = "not made: one-shot methods train a supernet, which no table holds"
 ROBOT = ("RoBoT", 3_051.0)
+"""With what it is said to have cost."""
 ABSENT: dict[str, tuple[str, Published, str]] = {
     f"{ROBOT[0]}, {ROBOT[1]:,.0f} s": (
         "I", {"CIFAR-10": (94.36, 0.0), "CIFAR-100": (73.51, 0.0), "ImageNet16-120": (46.34, 0.0)},
@@ -118,10 +122,12 @@ NATS = (
     ),
     *_OURS,
 )  # fmt: skip
+"""What is run on the protocol of NATS-Bench."""
 NATS_ABSENT: dict[str, tuple[str, Published, str]] = {
     "MF-NAS": (
         "C", {"CIFAR-10": (94.36, 0.0), "CIFAR-100": (73.51, 0.0), "ImageNet16-120": (46.48, 0.21)},
         "not made: training-free scores and fidelities of its own",
     ),
 }  # fmt: skip
+"""What is not made here: mark, figures and the reason."""
 NATS_SECONDS = {"CIFAR-10": 20_000.0, "CIFAR-100": 40_000.0, "ImageNet16-120": 120_000.0}

@@ -33,6 +33,7 @@ from surrogate_nas.papers.published import (
     REWARD,
     ROBOT,
     UNCONFIRMED,
+    ZERO_COST,
     Method,
     Published,
 )
@@ -44,6 +45,8 @@ from surrogate_nas.space import Cell
 
 _TOLERANCE = {"CIFAR-10": 0.15, "CIFAR-100": 0.4, "ImageNet16-120": 0.6}
 _SECONDS = 12_000.0
+_REA = next(method for method in NB201 if method.title == REA)
+_ROBOT = ABSENT[f"{ROBOT[0]}, {ROBOT[1]:,.0f} s"][1]
 _DRAWN = ("random search", REA, "REINFORCE", "BOHB", "first-improvement local search (ours)", BO)
 _NOISE_NOTE = (
     "The papers drew one training seed at random as the reward; this table has the mean over seeds at 12 epochs, so "
@@ -141,9 +144,9 @@ def _row(method: Method, dataset: str, found: Sequence[Found], seconds: float, i
     accuracy = _accuracy(dataset, found, seconds)
     mean, std = method.published.get(dataset, (None, None))
     says = [_verdict(float(accuracy.mean()), mean, dataset), method.says]
-    if method.title == BO and seconds == _SECONDS:
-        published = next(one for one in NB201 if one.title == REA).published[dataset]
-        says.append(against_published(accuracy, f"{REA}'s published", published, 500))
+    if method.title in (BO, ZERO_COST) and seconds == _SECONDS:
+        says.append(against_published(accuracy, f"{REA}'s published", _REA.published[dataset], _REA.runs))
+        says.append(against_published(accuracy, ROBOT[0], _ROBOT[dataset], None))
     return Row(
         method.title, dataset, "test_accuracy", published=mean, published_std=std, ours=float(accuracy.mean()),
         ours_std=_spread(accuracy), evaluations=_cells(found, seconds), runs=len(found),
@@ -154,13 +157,12 @@ def _row(method: Method, dataset: str, found: Sequence[Found], seconds: float, i
 def _marked_rows(found: Mapping[str, Sequence[Found]]) -> Iterator[Row]:
     """What every method with the 12-epoch reward had found after RoBoT's seconds."""
     rival, seconds = ROBOT
-    key = next(name for name in ABSENT if name.startswith(rival))
     for method in NB201:
         if method.objective != REWARD:
             continue
         for dataset in DATA_SETS:
             accuracy = _accuracy(dataset, found[method.title], seconds)
-            says = [against_published(accuracy, rival, ABSENT[key][1][dataset], None)]
+            says = [against_published(accuracy, rival, _ROBOT[dataset], None)]
             if method.title != REA:
                 says.append(against_runs(accuracy, f"our {REA}", _accuracy(dataset, found[REA], seconds)))
             yield Row(
