@@ -42,6 +42,7 @@ STRATEGIES = {
     "bananas": "surrogate_nas.strategies.bananas:Bananas",
     "gnn_guided": "surrogate_nas.strategies.gnn_guided:GnnGuided",
     "forest": "surrogate_nas.strategies.forest:ForestSearch",
+    "bo_epochs": "surrogate_nas.strategies.bo.epochs:EpochBayesianOptimisation",
     "nsga2": "surrogate_nas.strategies.nsga2:NSGA2",
 }
 """The strategies that come with the project: name → ``module:class``."""
