@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import pickle
+import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -262,3 +264,13 @@ def test_several_objectives_need_a_strategy_that_knows_them() -> None:
         else:
             study.optimize(score, n_trials=30)
             assert len(study.trials) == 30
+
+
+@pytest.mark.usefixtures("quiet")
+def test_the_study_in_the_readme_runs() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.S) if "StrategySampler" in block]
+    named = {"StrategySampler": StrategySampler, "optuna": optuna, "bench": sn.load("nb201-cifar10")}
+    exec(code, named)
+    study = named["study"]
+    assert len(study.trials) == 100 and study.best_value < 10
