@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -82,6 +83,8 @@ def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(tiny: Path, 
     for name in TABLES:
         assert len(pd.read_csv(out / "tables" / f"{name}.csv"))
         assert r"\toprule" in (out / "tables" / f"{name}.tex").read_text()
+    again = snas("report", out)
+    assert again.code == 2 and "holds a suite: the same snas suite command" in again.err
     alone = run_suite(read_suite(str(tiny)))
     for strategy in told["strategies"]:
         del strategy["real_seconds"]
@@ -186,6 +189,14 @@ def test_a_wrong_file_is_one_line(tiny: Path, tmp_path: Path, snas: Snas, old: s
 def test_wrong_arguments_are_one_line(arguments: list[str], says: str, tmp_path: Path, snas: Snas) -> None:
     told = snas("suite", *arguments, "--out", tmp_path / "out")
     assert told.code == 2 and says in told.err and not (tmp_path / "out").exists()
+
+
+def test_the_suite_in_the_readme_is_one(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", readme, re.S)
+    (tmp_path / "mine.toml").write_text(block)
+    suite = read_suite(str(tmp_path / "mine.toml"))
+    assert [entrant.runs for entrant in suite.entrants] == [10, 10] and len(suite.problems) == 1
 
 
 @pytest.mark.parametrize("name", SUITES)
@@ -316,6 +327,9 @@ def test_a_verdict_says_what_is_decided_and_what_would_change_it() -> None:
     split = made({f"p{i}": noisy(rng, 0.1, 0.5) if i % 2 else noisy(rng, 0.5, 0.1) for i in range(12)})
     assert not split.verdict.decided
     assert "the data do not decide between" in " ".join(split.verdict.sentences)
+    here, elsewhere = split.pairs[0].detectable_here, split.pairs[0].detectable
+    assert here is not None and elsewhere is not None and here < 0.01 < elsewhere
+    assert len(split.pairs[0].better) == len(split.pairs[0].worse) == 6
     few = made({f"p{i}": noisy(rng, 0.1, 0.5) for i in range(3)})
     assert few.verdict.decided_here and not few.verdict.decided
     assert "3 problems cannot decide about others of their kind" in " ".join(few.verdict.sentences)

@@ -35,4 +35,6 @@ def proxies(
         passes = Passes(register(space).definition, task, seeds=seeds, batch=batch)
         card = make_proxies(passes, out, workers=workers, progress=progress)
     content = {"table": str(out), "bytes": out.stat().st_size, "seconds": time.perf_counter() - started, **card}
-    emit(content, json, lambda: show_table(("", str(out)), list(content.items())))
+    shown = [(name, value) for name, value in content.items() if not isinstance(value, dict)]
+    shown += [(f"{proxy}: τ of two seeds", round(tau, 3)) for proxy, tau in card["kendall_between_seeds"].items()]
+    emit(content, json, lambda: show_table(("", str(out)), shown))

@@ -251,3 +251,29 @@ def draw_queries(
     figure.supylabel("share of runs that have evaluated the optimum")
     grid[-1, -1].legend(loc="upper left", fontsize=8)
     save(figure, path)
+
+
+def draw_fronts(curves: Mapping[str, Mapping[str, Values]], cells: Indices, path: Path) -> None:
+    """What strategies miss of fronts over the cells evaluated, a panel a front; mean and 95 % interval.
+
+    Args:
+        curves: By front and strategy log10 of the missing hypervolume, shape ``(runs, steps)``.
+        cells: Of every step, shape ``(steps,)``.
+        path: The PNG.
+    """
+    columns = 4
+    figure = Figure(figsize=(3.2 * columns, 3.1 * -(-len(curves) // columns)), layout="constrained")
+    panels = figure.subplots(-(-len(curves) // columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, (front, by_name) in zip(panels, curves.items(), strict=False):
+        for (name, samples), colour, style in zip(by_name.items(), COLOURS, _STYLES, strict=False):
+            low, high = interval(samples)
+            axes.plot(cells, samples.mean(axis=0), linestyle=style, color=colour, label=name)
+            axes.fill_between(cells, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.set_title(front, fontsize=10)
+        axes.grid(alpha=0.3)
+    for axes in panels[len(curves) :]:
+        axes.set_visible(False)
+    panels[0].legend(loc="lower left", fontsize=8)
+    figure.supxlabel("evaluated cells")
+    figure.supylabel("log10 of the missing share of hypervolume")
+    save(figure, path)

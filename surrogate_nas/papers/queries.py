@@ -59,6 +59,8 @@ class Plan(NamedTuple):
 
 PLANS: dict[str, Plan] = {
     "local_search": Plan(200, 15_625),
+    "first_improvement": Plan(200, 15_625),
+    "iterated_local_search": Plan(200, 15_625),
     "evolution": Plan(200, 15_625),
     "reinforce": Plan(200, 3_000),
     "bo": Plan(50, 300),

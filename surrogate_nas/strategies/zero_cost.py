@@ -69,7 +69,7 @@ class ZeroCost(BayesianOptimisation):
         if self._promises is None:
             self._promises = self._in_order()
         while self._promises:
-            cell = cells[self._promises.pop()]
+            cell: Cell = cells[self._promises.pop()]
             if cell not in self._trials and cell not in self._pending:
                 self._asked += 1
                 return cell

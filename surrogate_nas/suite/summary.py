@@ -83,6 +83,7 @@ def _tests(result: SuiteResult) -> dict[str, Any]:
                 **asdict(pair.test),
                 "difference": pair.difference,
                 "detectable": pair.detectable,
+                "detectable_here": pair.detectable_here,
                 "better": pair.better,
                 "worse": pair.worse,
                 "probability": improved.probability,

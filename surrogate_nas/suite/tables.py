@@ -89,6 +89,7 @@ def pairs(result: SuiteResult) -> pandas.DataFrame:
             **asdict(pair.test),
             "difference": pair.difference,
             "detectable": pair.detectable,
+            "detectable here": pair.detectable_here,
             "significantly better on": len(pair.better),
             "significantly worse on": len(pair.worse),
             "probability of improvement": improved.probability,

@@ -63,7 +63,7 @@ def verdict_of(result: SuiteResult) -> Verdict:
     said = [
         f"{winner} has the best average rank over {n} problem{'s' * (n != 1)}, "
         f"{critical.ranks[order[0]]:.2f}; {second} follows with {critical.ranks[order[1]]:.2f}.",
-        _here(winner, second, sure, fewest),
+        _here(pair, winner, second, sure, fewest),
         _elsewhere(result, pair, winner, second, gap, decided),
         *_noise(result, winner, second),
         *_changes(result.stability),
@@ -76,16 +76,22 @@ def _mean_gap(pair: Pair, winner: str) -> float:
     return pair.difference if pair.test.first == winner else -pair.difference
 
 
-def _here(winner: str, second: str, sure: float, runs: int) -> str:
+def _here(pair: Pair, winner: str, second: str, sure: float, runs: int) -> str:
     if runs < _FEWEST_RUNS:
         return (
             f"{runs} run{'s' * (runs != 1)} of a strategy cannot tell what other seeds would show; {_FEWEST_RUNS} can."
         )
     if sure >= _SURE:
         return f"On these problems that is decided: with resampled seeds it leads in {sure:.0%} of the cases."
-    return (
+    text = (
         f"On these problems the seeds do not decide between {winner} and the others: resampled, it leads in "
-        f"{sure:.0%} of the cases only. More runs of {winner} and {second} would."
+        f"{sure:.0%} of the cases only."
+    )
+    if pair.detectable_here is None:
+        return text
+    return (
+        f"{text} The mean normalised regrets of {winner} and {second} differ by {abs(pair.difference):.3f}; so many "
+        f"runs detect {pair.detectable_here:.3f} with a probability of {POWER:.0%}."
     )
 
 

@@ -203,14 +203,15 @@ class BayesianOptimisation(Strategy):
         one_price = np.count_nonzero(known.any(axis=0)) < 2
         candidates = self._cheapest(points, known.sum(axis=1), free) if one_price else np.flatnonzero(free)
         looked = np.concatenate([candidates, pending])
+        of_looked = points.of_cell[looked]
         believed = []
         for part, is_whole in enumerate(whole):
             if is_whole:
                 believed.append(Believed(known[looked, part]))
                 continue
             pole, target = _sharpened(learned[:, part], self.front_sharpness)
-            all_seen = self._seen(part, points, places, pending, target)
-            seen = [each.at(points.of_cell[looked]) for each in all_seen]
+            everywhere = self._seen(part, points, places, pending, target)
+            seen = [Seen(each.mean[of_looked], each.variance[of_looked]) for each in everywhere]
             believed.append(Believed(known[looked, part], pole, seen))
         waiting = np.column_stack([each.expected for each in believed])[len(candidates) :]
         gain = expected_gain(believed, np.vstack([scores, waiting]), reference_of(scores, whole))
