@@ -14,11 +14,9 @@ import typer
 from surrogate_nas.cli.output import JsonOption, emit
 from surrogate_nas.errors import UserError
 
-_STRATEGY = '''"""{name}: a search strategy for surrogate_nas.
+_STRATEGY = '''"""{name}: a search strategy for surrogate_nas. Try it: snas check {file}:{name}
 
-snas check {file}:{name}                                      holds it against the contract
-snas compare --strategies {file}:{name},evolution,random      compares it on the embedded table
-snas suite starter --strategies {file}:{name},evolution,random --runs 5   its place over several problems
+Its place over several problems: snas suite starter --strategies {file}:{name},evolution,random --runs 5
 """
 
 import surrogate_nas as sn
