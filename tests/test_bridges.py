@@ -32,7 +32,6 @@ SWIFT = [
 """One of each library that every test can afford."""
 OTHERS = [
     "optuna:CmaEsSampler",
-    "optuna:GPSampler",
     "optuna:NSGAIIISampler",
     "optuna:QMCSampler",
     "optuna:RandomSampler",
@@ -47,9 +46,10 @@ OTHERS = [
     "nevergrad:NGOpt",
     "nevergrad:OnePlusOne",
     "smac",
-    "smac:BlackBox",
     "smac:Random",
 ]
+GAUSSIAN = ["optuna:GPSampler", "smac:BlackBox"]
+"""Gaussian processes that take a second an ask where eighteen positions have ten options each."""
 
 
 def broken(checks: list[Any]) -> list[str]:
@@ -62,9 +62,9 @@ def test_a_bridge_keeps_the_contract_on_a_space_that_it_exhausts(name: str) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*SWIFT, *OTHERS])
+@pytest.mark.parametrize("name", [*SWIFT, *OTHERS, *GAUSSIAN])
 def test_every_bridge_keeps_the_contract(name: str) -> None:
-    assert not broken(check(name))
+    assert not broken(check(name, TinySpace() if name in GAUSSIAN else None))
 
 
 class Held(Sampled):
