@@ -2,9 +2,9 @@
 
 Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (proxies choose what is trained first); He et
 al., "Robustifying and Boosting Training-Free Neural Architecture Search", ICLR 2024 (RoBoT: told scores say how proxies
-are to be combined). Departures: the first questions are the best by the mean rank of all proxies, none of them
-weighted; then a Gaussian process over the proxies, and those of `bo` over the cells, tell which cell improves most,
-where RoBoT learns a weighted sum of proxies and then walks down its ranking.
+are to be combined). Departures: the first questions are the best by the mean of all proxies, each by the normal scores
+of its ranks, none of them weighted; then a Gaussian process over the proxies, and those of `bo` over the cells, tell
+which cell improves most, where RoBoT learns a weighted sum of proxies and then walks down its ranking.
 
 The proxies are those of `Strategy.known`, computed once for a whole space (`snas proxies`). Where none are known, as in
 most spaces, or where what is known is withheld, there is nothing to be guided by: it asks what `bo` asks.
