@@ -23,7 +23,7 @@ COMMANDS = [
     ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
     ["train"], ["measure"], ["fit"], ["predict"], ["table"], ["data", "fetch"], ["data", "import"], ["data", "verify"],
     ["data", "list"],
-    ["new", "strategy"], ["new", "task"], ["new", "space"],
+    ["suite"], ["new", "strategy"], ["new", "task"], ["new", "space"],
 ]  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def test_a_killed_suite_goes_on_where_it_was(tmp_path: Path) -> None:
     assert "Gate-0.jsonl" in begun and len(begun) < 15
     go.touch()
     suite = read_suite(str(file))
-    assert bare(run_suite(suite, out)) == bare(run_suite(suite))
+    assert bare(run_suite(str(file), out)) == bare(run_suite(suite))
 
 
 def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) -> None:
@@ -304,6 +304,7 @@ def test_runtimes_ranks_and_probabilities_by_hand() -> None:
     assert result.profile.share[:, 49].tolist() == [0, 0] and (result.profile.share[:, -1] > 0).all()
     assert result.critical[-1].ranks.tolist() == [1.25, 1.75] and result.critical[-1].p is None
     assert result.ranks.mean[:, -1].tolist() == [1.25, 1.75] and result.ranks.mean[:, 0].tolist() == [1.5, 1.5]
+    assert ">a</td>" in result._repr_html_() and "2 strategies on 2 problems" in repr(result)
     (improved,) = result.improvements
     assert improved.probability == (0.75 + 0.5) / 2 and improved.low <= improved.probability <= improved.high
     assert [a.iqm for a in result.aggregates] == [0.875, 1] and result.aggregates[0].mean == pytest.approx(6.5 / 8)

@@ -104,7 +104,8 @@ def _elsewhere(result: SuiteResult, pair: Pair, winner: str, second: str, gap: f
         )
     tests = f"Wilcoxon's p with Holm's correction {pair.test.p_holm:.2g}"
     if critical.distance is not None:
-        tests += f", difference of ranks {gap:.2f} where {critical.distance:.2f} is critical"
+        side = "above" if gap > critical.distance else "below"
+        tests += f"; ranks {gap:.2f} apart, {side} Nemenyi's critical difference of {critical.distance:.2f}"
     if decided:
         return f"For problems of this kind it is decided: {winner} is told apart from {second} ({tests})."
     wins = pair.test.wins if pair.test.first == winner else pair.test.losses
