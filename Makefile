@@ -87,7 +87,7 @@ lambda-path: data  ## strategies over a grid of λ: where the winner changes, an
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
 
-proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (10 minutes; goes on)
+proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (5 minutes; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas proxies nb201 --task fashion --out data/proxies-nb201.h5 --workers $(WORKERS)
 
 optimum: data  ## cells evaluated until the optimum is found, beside Optuna's samplers

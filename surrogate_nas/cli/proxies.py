@@ -15,7 +15,7 @@ def proxies(
     space: Annotated[str, typer.Argument(help="A space's name, or file.py:SPACE; its cells must be listed and built.")],
     out: Annotated[Path, typer.Option(help="The table's file, for --with of other commands.")],
     task: Annotated[str, typer.Option(help="A task's name, or file.py:TASK.")] = "fashion",
-    seeds: Annotated[int, typer.Option(help="Initialisations and batches that every score is the mean over.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Initialisations and batches that every score is the mean over.")] = 1,
     batch: Annotated[int, typer.Option(help="Training examples a batch.")] = 64,
     workers: Annotated[int, typer.Option(help="How many passes at once, each on one core.")] = 2,
     json: JsonOption = False,

@@ -44,7 +44,7 @@ class Passes:
 
     space: str
     task: str
-    seeds: int = 3
+    seeds: int = 1
     batch: int = 64
 
     def __post_init__(self) -> None:

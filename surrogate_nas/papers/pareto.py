@@ -17,17 +17,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from surrogate_nas import __version__
 from surrogate_nas.benchmarks import load
 from surrogate_nas.comparison.front import Frame, frame_of, vectors_of
-from surrogate_nas.comparison.statistics import paired_tests
+from surrogate_nas.comparison.statistics import interval, paired_tests
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Budget, Experiment, Progress
 from surrogate_nas.experiment.run import execute_run
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.jobs import results_of
-from surrogate_nas.papers.pictures import draw_fronts
+from surrogate_nas.papers.pictures import COLOURS, save
 from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.rows import PaperResult, Row, Summary
 
@@ -41,6 +42,7 @@ STRATEGIES = ("random", "evolution", "nsga2", "bo")
 STEP, _CELLS = 10, 150
 _NOTED = (50, 100, 150)
 _RUNS = 30
+_STYLES = ("-", "--", "-.", ":")
 _ALL_FOUND = 1e-4
 """Below this share what is missed counts as so much, since a logarithm must end somewhere."""
 MISSING, WIDE, DISTANCE = "log10_missing_hypervolume", "log10_missing_hypervolume_unfenced", "igd_plus"
@@ -91,7 +93,7 @@ def pareto(*, runs: int | None, workers: int, folder: Path, progress: Progress |
     rows = [row for cost in COSTS for row in _rows(cost, found[cost])]
     curves = {cost: {name: logarithms([run.missing for run in made]) for name, made in by_name.items()}
               for cost, by_name in found.items()}  # fmt: skip
-    draw_fronts(curves, np.arange(STEP, _CELLS + 1, STEP), folder / "fronts.png")
+    _draw(curves, folder / "fronts.png")
     return PaperResult(
         f"Fronts of validation error against latency and energy: log10 of the missing hypervolume, {_BENCH}", rows,
         time.perf_counter() - started, _notes(), _summary(rows),
@@ -135,6 +137,31 @@ def logarithms(shares: Sequence[Sequence[float]]) -> Values:
         shares: Of every run, by step.
     """
     return np.asarray(np.log10(np.maximum(np.array(shares), _ALL_FOUND)))
+
+
+def _draw(curves: Mapping[str, Mapping[str, Values]], path: Path) -> None:
+    """What strategies miss of fronts over the cells evaluated, a panel a front; mean and 95 % interval.
+
+    Args:
+        curves: By front and strategy log10 of the missing hypervolume, shape ``(runs, steps)``.
+        path: The PNG.
+    """
+    columns, cells = 4, np.arange(STEP, _CELLS + 1, STEP)
+    figure = Figure(figsize=(3.2 * columns, 3.1 * -(-len(curves) // columns)), layout="constrained")
+    panels = figure.subplots(-(-len(curves) // columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, (front, by_name) in zip(panels, curves.items(), strict=False):
+        for (name, samples), colour, style in zip(by_name.items(), COLOURS, _STYLES, strict=False):
+            low, high = interval(samples)
+            axes.plot(cells, samples.mean(axis=0), linestyle=style, color=colour, label=name)
+            axes.fill_between(cells, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.set_title(front, fontsize=10)
+        axes.grid(alpha=0.3)
+    for axes in panels[len(curves) :]:
+        axes.set_visible(False)
+    panels[0].legend(loc="lower left", fontsize=8)
+    figure.supxlabel("evaluated cells")
+    figure.supylabel("log10 of the missing share of hypervolume")
+    save(figure, path)
 
 
 def _rows(cost: str, found: Mapping[str, Sequence[Covered]]) -> Iterator[Row]:

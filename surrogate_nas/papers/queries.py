@@ -31,9 +31,9 @@ from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.pictures import draw_queries
+from surrogate_nas.papers.published import DATA_SETS
 from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.rows import PaperResult, Row, Summary
-from surrogate_nas.papers.search import DATA_SETS
 from surrogate_nas.space import listed
 from surrogate_nas.trial import Trial
 

@@ -30,6 +30,7 @@ STRATEGIES = {
     "first_improvement": "surrogate_nas.strategies.first_improvement:FirstImprovement",
     "iterated_local_search": "surrogate_nas.strategies.iterated_local_search:IteratedLocalSearch",
     "evolution": "surrogate_nas.strategies.evolution:RegularisedEvolution",
+    "npenas": "surrogate_nas.strategies.npenas:Npenas",
     "reinforce": "surrogate_nas.strategies.reinforce:Reinforce",
     "successive_halving": "surrogate_nas.strategies.epochs.successive_halving:SuccessiveHalving",
     "hyperband": "surrogate_nas.strategies.epochs.hyperband:Hyperband",
@@ -37,6 +38,11 @@ STRATEGIES = {
     "asha": "surrogate_nas.strategies.epochs.asha:Asha",
     "zero_cost": "surrogate_nas.strategies.zero_cost:ZeroCost",
     "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
+    "guided": "surrogate_nas.strategies.guided:Guided",
+    "bananas": "surrogate_nas.strategies.bananas:Bananas",
+    "gnn_guided": "surrogate_nas.strategies.gnn_guided:GnnGuided",
+    "forest": "surrogate_nas.strategies.forest:ForestSearch",
+    "bo_epochs": "surrogate_nas.strategies.bo.epochs:EpochBayesianOptimisation",
     "nsga2": "surrogate_nas.strategies.nsga2:NSGA2",
 }
 """The strategies that come with the project: name → ``module:class``."""

@@ -24,7 +24,7 @@ from surrogate_nas.strategies.bo.expert import Expert, Places, Seen
 from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_of, reference_of
 from surrogate_nas.strategies.bo.points import Points, some, whole
 from surrogate_nas.strategies.nsga2 import survivors
-from surrogate_nas.trial import Trial
+from surrogate_nas.trial import Request, Trial
 
 _LARGEST_LISTED = 20_000
 _PARENTS, _CHILDREN, _DRAWN = 10, 30, 700
@@ -106,7 +106,7 @@ class BayesianOptimisation(Strategy):
             self._trials[trial.cell] = trial
             self._pending.pop(trial.cell, None)
 
-    def ask(self, n: int) -> Sequence[Cell]:
+    def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose cells that were neither told nor asked for, or random ones once there is no other.
 
         Args:
@@ -115,7 +115,7 @@ class BayesianOptimisation(Strategy):
         Returns:
             Different cells; fewer than `n` where the first random cells or the space run out.
         """
-        asked: list[Cell] = []
+        asked: list[Cell | Request] = []
         for _ in range(n):
             cell = self._next()
             if cell is None:
@@ -180,7 +180,7 @@ class BayesianOptimisation(Strategy):
         rule = self._rules.pop()
         if rule == "near":
             free = self._near(pool, free)
-        pole, target = _sharpened(told.values, self.sharpness)
+        pole, target = sharpened(told.values, self.sharpness)
         best = told.best if np.isfinite(told.best) else float((told.values + penalty[places]).min())
         candidates = self._cheapest(points, penalty, free)
         of_candidate = points.of_cell[candidates]
@@ -209,7 +209,7 @@ class BayesianOptimisation(Strategy):
             if is_whole:
                 believed.append(Believed(known[looked, part]))
                 continue
-            pole, target = _sharpened(learned[:, part], self.front_sharpness)
+            pole, target = sharpened(learned[:, part], self.front_sharpness)
             everywhere = self._seen(part, points, places, pending, target)
             seen = [Seen(each.mean[of_looked], each.variance[of_looked]) for each in everywhere]
             believed.append(Believed(known[looked, part], pole, seen))
@@ -281,8 +281,13 @@ def _free(allowed: NDArray[np.bool_], taken: Sequence[int]) -> NDArray[np.bool_]
     return free & allowed if (free & allowed).any() else free
 
 
-def _sharpened(values: Floats, sharpness: float) -> tuple[float, Floats]:
-    """The pole below the least of some values, and the logarithms of how far they lie above it."""
+def sharpened(values: Floats, sharpness: float) -> tuple[float, Floats]:
+    """The pole below the least of some values, and the logarithms of how far they lie above it.
+
+    Args:
+        values: Shape ``(n,)``, smaller being better.
+        sharpness: How far below the least the pole lies, as a share of the distance from there to the median.
+    """
     least, median = values.min(), np.median(values)
     pole = float(least - sharpness * ((median - least) or 1.0))
     return pole, np.log(values - pole)
