@@ -22,7 +22,7 @@ from tests.test_cli import CELL, assert_one_clear_line
 COMMANDS = [
     ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
     ["train"], ["measure"], ["fit"], ["predict"], ["table"], ["data", "fetch"], ["data", "import"], ["data", "verify"],
-    ["data", "list"],
+    ["data", "list"], ["proxies"],
     ["suite"], ["new", "strategy"], ["new", "task"], ["new", "space"],
 ]  # fmt: skip
 
