@@ -32,8 +32,8 @@ def diagram(critical: Critical, names: list[str], looks: dict[str, Look]) -> Pic
     told = "differ" if critical.p < 0.05 else "are not told apart"
     p = f"p = {p_value(critical.p)}".replace("= <", "<")
     caption = (
-        f"After {100 * critical.fraction:.0f} % of the budget: by Friedman's test the strategies {told} ({p}). Bars join those "
-        f"whose average ranks lie within Nemenyi's critical difference, {critical.distance:.2f}."
+        f"After {100 * critical.fraction:.0f} % of the budget: by Friedman's test the strategies {told} ({p}). Bars "
+        f"join those whose average ranks lie within Nemenyi's critical difference, {critical.distance:.2f}."
     )
     size = (_WIDTH, 0.9 + _ROW * (len(names) + len(critical.cliques)))
     draw = partial(_draw, critical=critical, names=names, looks=looks)
