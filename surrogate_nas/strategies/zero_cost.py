@@ -12,14 +12,12 @@ most spaces, or where what is known is withheld, there is nothing to be guided b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from surrogate_nas.gaussian import Floats
 from surrogate_nas.space import Cell, Space, listed
-from surrogate_nas.strategies.bo.expert import Expert, Places
-from surrogate_nas.strategies.bo.points import Points, whole
+from surrogate_nas.strategies.bo.expert import Places
+from surrogate_nas.strategies.bo.points import Points
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 
 
@@ -50,7 +48,6 @@ class ZeroCost(BayesianOptimisation):
         self.sees_cells = sees_cells
         self._promises: list[int] | None = None
         self._asked = 0
-        self._seen: Points | None = None
 
     @property
     def _guided(self) -> bool:
@@ -93,13 +90,12 @@ class ZeroCost(BayesianOptimisation):
         proxies = np.column_stack([self.known.metric(name, cells) for name in self.known.proxies])
         return np.asarray(ndtri((rankdata(proxies, axis=0) - 0.5) / len(cells)))
 
-    def _looked_up(self, pool: Sequence[Cell], told: list[Cell]) -> tuple[Points, Places, Places]:
-        if self._guided and self._seen is None:
-            points = whole(listed(self.space), not self._all_known)
-            _, first = np.unique(points.of_cell, return_index=True)
-            ranks = self._ranks(first)
-            promised = ranks / np.sqrt(2 * ranks.shape[1])
-            self._seen = Points((*(points.views if self.sees_cells else ()), promised), points.of_cell)
-            self._experts = [Expert(view, self._seed % 2**32) for view in self._seen.views]
-        points, places, pending = super()._looked_up(pool, told)
-        return self._seen or points, places, pending
+    def _points(self) -> Points:
+        """Those of `bo`, and the proxies as one more view of them."""
+        points = super()._points()
+        if not self._guided:
+            return points
+        _, first = np.unique(points.of_cell, return_index=True)
+        ranks = self._ranks(first)
+        promised = ranks / np.sqrt(2 * ranks.shape[1])
+        return Points((*(points.views if self.sees_cells else ()), promised), points.of_cell)

@@ -56,9 +56,10 @@ class _Standard(NamedTuple):
 
 def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]]:
     """The encodings that a view is made of, each with its share of the squared distance."""
-    if not with_costs or view == _COSTS or _COSTS not in space.encodings:
-        return [(view, 1.0)]
-    return [(view, 1 - _WEIGHT_OF_COSTS), (_COSTS, _WEIGHT_OF_COSTS)]
+    names = view.split("+")
+    if not with_costs or _COSTS in names or _COSTS not in space.encodings:
+        return [(name, 1 / len(names)) for name in names]
+    return [*((name, (1 - _WEIGHT_OF_COSTS) / len(names)) for name in names), (_COSTS, _WEIGHT_OF_COSTS)]
 
 
 def _encoded(space: Space, name: str, choices: Choices) -> Floats:
