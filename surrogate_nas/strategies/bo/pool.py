@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -51,18 +52,19 @@ class Pool(ABC):
         self._experts: dict[int, list[Expert]] = {}
         self._place: dict[Cell, int] = {}
 
-    def seen(self, part: int, told: Places, target: Floats, pending: Places) -> list[Seen]:
+    def seen(self, part: int, told: Places, targets: Sequence[Floats], pending: Places) -> list[Seen]:
         """What the experts of an objective, one for each view, say of all points.
 
         Args:
             part: The objective.
             told: The places of told cells, those of earlier calls first.
-            target: What they said, shape ``(n,)``.
+            targets: What every expert learns of them, shape ``(n,)``; by turns where there are fewer than experts.
             pending: The places of cells that are asked for and not told.
         """
         if part not in self._experts:
             self._experts[part] = [Expert(view, self._seed) for view in self._views]
-        return [expert.see(self.of_cell[told], target, self.of_cell[pending]) for expert in self._experts[part]]
+        at, waiting = self.of_cell[told], self.of_cell[pending]
+        return [expert.see(at, y, waiting) for expert, y in zip(self._experts[part], cycle(targets), strict=False)]
 
     def _look_up(self, cells: Sequence[Cell]) -> tuple[Floats, NDArray[np.bool_]]:
         if self._known is None:

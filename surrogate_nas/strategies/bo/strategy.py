@@ -12,6 +12,7 @@ learned each by itself, and the expected gain is that of hypervolume (`surrogate
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 from typing import ClassVar
 
 import numpy as np
@@ -59,6 +60,7 @@ class BayesianOptimisation(Strategy):
         seed: int,
         first_cells: int = 10,
         sharpness: float = 0.15,
+        mildness: float = 1.0,
         front_sharpness: float = 1.0,
     ) -> None:
         """Store the knobs.
@@ -67,13 +69,16 @@ class BayesianOptimisation(Strategy):
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
             first_cells: How many cells are drawn at random before anything is learned, at least 2.
-            sharpness: How far below the least L told the target's logarithm has its pole, as a share of the distance
-                from there to the median; smaller looks closer at the best cells.
+            sharpness: How far below the least L of interest the target's logarithm has its pole, as a share of the
+                distance from there to the median; smaller looks closer at the best cells. Of interest is the least told
+                and what would make a cell of median λR the best.
+            mildness: The same for every second view; larger looks further beyond the best cells.
             front_sharpness: The same where there are several objectives, since a front is more than its end.
         """
         super().__init__(space, seed=seed)
         self.first_cells = max(first_cells, 2)
         self.sharpness = sharpness
+        self.mildness = mildness
         self.front_sharpness = front_sharpness
         self._seed = seed
         self._trials: dict[Cell, Trial] = {}
@@ -179,11 +184,13 @@ class BayesianOptimisation(Strategy):
         values, best = self._told(penalty[places])
         open_ = free & ~_settled(pool.of_cell, places, values, penalty)
         free = open_ if open_.any() else free
-        pole, target = _sharpened(values, self.sharpness)
         candidates = pool.cheapest(free)
-        left = best - pole - penalty[candidates]
+        least = min(values.min(), best - np.median(penalty[candidates]))
+        sharpened = [_sharpened(values, sharpness, least) for sharpness in (self.sharpness, self.mildness)]
         gain = np.zeros(len(candidates))
-        for seen in pool.seen(0, places, target, pending):
+        all_seen = pool.seen(0, places, [target for _, target in sharpened], pending)
+        for seen, (pole, _) in zip(all_seen, cycle(sharpened), strict=False):
+            left = best - pole - penalty[candidates]
             gain += _gain(seen, pool.of_cell[candidates], left, rule == "probability")
         return self._largest(candidates, gain)
 
@@ -208,8 +215,8 @@ class BayesianOptimisation(Strategy):
             if is_whole:
                 believed.append(Believed(known[looked, part]))
                 continue
-            pole, target = _sharpened(learned[:, part], self.front_sharpness)
-            seen = [each.at(pool.of_cell[looked]) for each in pool.seen(part, places, target, pending)]
+            pole, target = _sharpened(learned[:, part], self.front_sharpness, learned[:, part].min())
+            seen = [each.at(pool.of_cell[looked]) for each in pool.seen(part, places, [target], pending)]
             believed.append(Believed(known[looked, part], pole, seen))
         waiting = np.column_stack([each.expected for each in believed])[len(candidates) :]
         gain = expected_gain(believed, np.vstack([scores, waiting]), reference_of(scores, whole))
@@ -251,10 +258,15 @@ def _settled(of_cell: Places, told: Places, values: Floats, penalty: Floats) -> 
     return np.asarray(penalty >= least[of_cell])
 
 
-def _sharpened(values: Floats, sharpness: float) -> tuple[float, Floats]:
-    """The pole below the least of some values, and the logarithms of how far they lie above it."""
-    least, median = values.min(), np.median(values)
-    pole = float(least - sharpness * ((median - least) or 1.0))
+def _sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Floats]:
+    """The pole below the least of interest, and the logarithms of how far some values lie above it.
+
+    Args:
+        values: At least that much each, shape ``(n,)``.
+        sharpness: How far below, as a share of the distance to the values' median.
+        least: What is of interest from.
+    """
+    pole = float(least - sharpness * ((np.median(values) - least) or 1.0))
     return pole, np.log(values - pole)
 
 
