@@ -66,14 +66,14 @@ def shortfall(room: Floats, seen: Seen) -> Floats:
         room: Shape ``(k, levels)``.
         seen: Mean and variance of the values' logarithms, shapes ``(k,)``.
     """
-    from scipy.special import ndtr
+    from scipy.special import log_ndtr, ndtr
 
     mean, variance = (np.broadcast_to(part[:, None], room.shape)[room > 0] for part in seen)
     deviation, left = np.sqrt(variance), room[room > 0]
     q = (np.log(left) - mean) / deviation
     found = np.zeros(room.shape)
-    found[room > 0] = left * ndtr(q) - np.exp(mean + variance / 2) * ndtr(q - deviation)
-    return found
+    found[room > 0] = left * ndtr(q) - np.exp(mean + variance / 2 + log_ndtr(q - deviation))
+    return np.maximum(found, 0.0)
 
 
 def expected_gain(believed: Sequence[Believed], front: Floats, reference: Floats) -> Floats:

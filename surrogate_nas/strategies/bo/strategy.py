@@ -22,7 +22,7 @@ from surrogate_nas.gaussian import Floats
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.bo.expert import Places, Seen
-from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_of, reference_of
+from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_of, reference_of, shortfall
 from surrogate_nas.strategies.bo.points import Points, whole
 from surrogate_nas.strategies.bo.pool import Choice, Pool, Whole
 from surrogate_nas.strategies.nsga2 import survivors
@@ -69,10 +69,10 @@ class BayesianOptimisation(Strategy):
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
             first_cells: How many cells are drawn at random before anything is learned, at least 2.
-            sharpness: How far below the least L of interest the target's logarithm has its pole, as a share of the
-                distance from there to the median; smaller looks closer at the best cells. Of interest is the least told
-                and what would make a cell of median λR the best.
-            mildness: The same for every second view; larger looks further beyond the best cells.
+            sharpness: How far below the least L told the target's logarithm has its pole, as a share of the distance
+                from there to the median; smaller looks closer at the best cells.
+            mildness: The same for every second view, and there below the L that would make a cell of median λR the
+                best, where that is less; larger looks further beyond the best cells.
             front_sharpness: The same where there are several objectives, since a front is more than its end.
         """
         super().__init__(space, seed=seed)
@@ -171,28 +171,46 @@ class BayesianOptimisation(Strategy):
         return np.minimum(scores, worst) - known, best
 
     def _best_place(self, pool: Pool) -> int | None:
-        places, pending = pool.places(self._trials), pool.places(self._pending)
+        """One objective: the free cell of the largest gain, by the rule whose turn it is."""
         if not self._rules:
             self._rules = [_ROUND[i] for i in self.rng.permutation(len(_ROUND))]
         rule = self._rules.pop()
+        places, pending = pool.places(self._trials), pool.places(self._pending)
         around = self._around_best(pool) if rule == "near" else None
         penalty, free = pool.known.sum(axis=1), _free(pool.allowed, [*places, *pending])
         if not free.any():
             return None
-        if around is not None and free[around].any():
-            free = free & np.isin(np.arange(len(free)), around)
         values, best = self._told(penalty[places])
-        open_ = free & ~_settled(pool.of_cell, places, values, penalty)
-        free = open_ if open_.any() else free
+        for wanted in (_among(around, len(free)), ~_settled(pool.of_cell, places, values, penalty)):
+            free = free & wanted if (free & wanted).any() else free
         candidates = pool.cheapest(free)
-        least = min(values.min(), best - np.median(penalty[candidates]))
-        sharpened = [_sharpened(values, sharpness, least) for sharpness in (self.sharpness, self.mildness)]
+        return self._largest(candidates, self._gains(pool, candidates, places, pending, values, best, rule))
+
+    def _gains(
+        self, pool: Pool, candidates: Places, places: Places, pending: Places, values: Floats, best: float, rule: str
+    ) -> Floats:
+        """What asking for each candidate promises, shape ``(k,)``.
+
+        Args:
+            pool: What they are places of.
+            candidates: The places of cells that may be asked for.
+            places: Those of told cells.
+            pending: Those of cells that are asked for and not told.
+            values: What is learned of the told cells, shape ``(n,)``.
+            best: The least score.
+            rule: One of the round.
+        """
+        penalty = pool.known.sum(axis=1)[candidates]
+        least, wanted = values.min(), best - np.median(penalty)
+        sharpened = [
+            _sharpened(values, self.sharpness, least),
+            _sharpened(values, self.mildness, min(least, wanted)),
+        ]
         gain = np.zeros(len(candidates))
         all_seen = pool.seen(0, places, [target for _, target in sharpened], pending)
         for seen, (pole, _) in zip(all_seen, cycle(sharpened), strict=False):
-            left = best - pole - penalty[candidates]
-            gain += _gain(seen, pool.of_cell[candidates], left, rule == "probability")
-        return self._largest(candidates, gain)
+            gain += _gain(seen.at(pool.of_cell[candidates]), best - pole - penalty, rule == "probability")
+        return gain
 
     def _around_best(self, pool: Pool) -> Places:
         """The places of the neighbours of the best told cell."""
@@ -270,24 +288,26 @@ def _sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, F
     return pole, np.log(values - pole)
 
 
-def _gain(seen: Seen, of_candidate: Places, left: Floats, probability: bool) -> Floats:
+def _among(places: Places | None, n: int) -> NDArray[np.bool_]:
+    """Whether each of `n` cells is at one of some places; all are where none are given."""
+    found = np.full(n, places is None)
+    if places is not None:
+        found[places] = True
+    return found
+
+
+def _gain(seen: Seen, left: Floats, probability: bool) -> Floats:
     """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape ``(k,)``.
 
     Args:
-        seen: Mean and variance of log(L - pole) at all points.
-        of_candidate: The candidates' points.
+        seen: Mean and variance of their log(L - pole).
         left: How much L - pole may be for an improvement.
         probability: Whether to give the probability.
     """
-    from scipy.special import log_ndtr, ndtr
+    from scipy.special import ndtr
 
-    possible = left > 0
-    found = np.zeros(len(left))
-    mean, variance = seen.mean[of_candidate[possible]], seen.variance[of_candidate[possible]]
-    deviation, room = np.sqrt(variance), left[possible]
-    q = (np.log(room) - mean) / deviation
-    if probability:
-        found[possible] = ndtr(q)
-    else:
-        found[possible] = room * ndtr(q) - np.exp(mean + variance / 2 + log_ndtr(q - deviation))
-    return np.maximum(found, 0.0)
+    if not probability:
+        return shortfall(left[:, None], seen)[:, 0]
+    found, possible = np.zeros(len(left)), left > 0
+    found[possible] = ndtr((np.log(left[possible]) - seen.mean[possible]) / np.sqrt(seen.variance[possible]))
+    return found
