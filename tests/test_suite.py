@@ -244,6 +244,18 @@ def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
     assert reference.regret(np.array([objective.optimum(), np.inf])).tolist() == [0, reference.ceiling]
 
 
+def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them() -> None:
+    front = Problem("front", "fashion", "valid_error, latency@cpu", cells=12)
+    history = Problem("history", "fashion", "valid_error + 0.1*diversity", cells=12)
+    result = run_suite(Suite("two", "Two", [front, history], [Entrant("random", 2), Entrant("evolution", 2)]))
+    first, second = result.problems
+    assert not first.reference.exact and first.reference.optimum == 0 and first.weight == 0
+    assert not second.reference.exact and second.weight == 0.1 and result.means()[1].min() < 1
+    assert second.reference.optimum == min(t.score[-1] for traces in second.traces.values() for t in traces)
+    assert {told["solved"] for told in result.summary["strategies"]} == {None}
+    assert not result.stability.by_weight
+
+
 def test_seconds_are_turned_into_cells_by_the_mean_charge() -> None:
     objective = bind(load("fashion"), "valid_loss[5]", None)
     seconds = 20 * objective.look_up(list(objective.benchmark.space))[2].mean()  # type: ignore[call-overload]

@@ -230,8 +230,8 @@ class Figures:
         if points is not None:
             caption += (
                 " Grey: all feasible cells of the table; black: their exact front. Hypervolumes are taken between its "
-                "best and its worst, to 1.1 in each objective; what lies beyond Tukey's fence in an objective with "
-                "a loss, as cells do that cannot learn, bounds none."
+                "best and its worst, to 1.1 in each objective; what lies beyond Tukey's fence in an objective with a "
+                "loss, as cells do that cannot learn, bounds none."
             )
         every = None if points is None else points.vector[points.feasible]
         labels = plain(objective.part_text(0), _LONGEST_LABEL), plain(objective.part_text(1), _LONGEST_LABEL)

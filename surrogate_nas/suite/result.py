@@ -37,8 +37,8 @@ class ProblemResult:
     Attributes:
         problem: What was asked.
         objective: The objective in full, as it was resolved.
-        loss: Its L alone, by which problems of one table that differ in λ only are known.
-        weight: Its λ: the weights of all of R together; 0 where there is no R.
+        loss: Its L alone, by which problems of one table that differ in λ only are known; all of several objectives.
+        weight: Its λ: the weights of all of R together; 0 where there is no R, or where there are several objectives.
         fingerprint: Of the objective.
         unit: Of the budget: ``cells``, ``seconds`` or ``queries``.
         cost_unit: Of what evaluations are charged: ``seconds`` or ``queries``.

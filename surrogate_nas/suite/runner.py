@@ -165,12 +165,12 @@ def _result(one: _Opened, traces: Sequence[Trace]) -> ProblemResult:
     objective, problem = one.objective, one.problem
     cost_unit = objective.benchmark.cost
     reference = reference_of(objective, problem.budget, traces)
-    noise = noise_of(objective)
+    noise, several = noise_of(objective), objective.parts > 1
     return ProblemResult(
         problem=problem,
         objective=str(objective),
-        loss=" + ".join(term.name for term in objective.terms if term.is_loss),
-        weight=sum(term.weight for term in objective.terms if not term.is_loss),
+        loss=str(objective) if several else " + ".join(term.name for term in objective.terms if term.is_loss),
+        weight=0.0 if several else objective.diversity_weight + sum(t.weight for t in objective.terms if not t.is_loss),
         fingerprint=objective.fingerprint,
         unit="cells" if problem.cells is not None else cost_unit,
         cost_unit=cost_unit,
