@@ -123,9 +123,9 @@ class SuitePage:
             ),
             Section(
                 "Problems", problems_table(result), "problems",
-                "Normalised regret is (score − optimum) / (random sampling − optimum). Seed noise: the standard "
-                "deviation over training seeds of the best cells, in the same unit; differences below it say nothing "
-                "about the next training.",
+                "Normalised regret is (score − optimum) / (random sampling − optimum); where no table tells these, the "
+                "best of all runs and their mean stand for them. Seed noise: the standard deviation over training "
+                "seeds of the best cells, in the same unit; differences below it say nothing about the next training.",
             ),
             Section(
                 "Pairs", pairs_table(result, self._looks), "pairs",

@@ -33,7 +33,7 @@ def strategies_table(result: SuiteResult, looks: dict[str, Look]) -> Table:
         [
             strategy(told["name"], looks[told["name"]]),
             fixed(told["rank_mean"], 2),
-            f"{told['solved']:.0%}",
+            NOTHING if told["solved"] is None else f"{told['solved']:.0%}",
             fixed(told["regret_iqm"], 3),
             " – ".join(fixed(end, 3) for end in told["regret_ci95"]),
             fixed(told["regret_mean"], 3),
