@@ -40,7 +40,7 @@ def suite(
     from surrogate_nas.experiment.store import Store
     from surrogate_nas.report import write_suite_report
     from surrogate_nas.report.numbers import NOTHING, fixed
-    from surrogate_nas.suite import read_suite, run_suite, write_tables
+    from surrogate_nas.suite import read_suite, run_suite
 
     chosen = read_suite(name).only(names(problems)).entered(names(strategies), runs)
     folder = out or Path("results") / f"suite-{chosen.name}"
@@ -48,7 +48,6 @@ def suite(
         result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress)
     content = result.summary
     Store(folder).write_json("suite.json", content)
-    write_tables(result, folder / "tables")
     page = write_suite_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
     heads = ("strategy", "mean rank", "optimum found", "IQM regret", "probability best", "failed", "real seconds")
     rows = [
