@@ -37,7 +37,7 @@ compare: $(SETUP)  ## compare strategies on four embedded problems and write res
 
 report: compare  ## write the report of results/compare again; only runs that are missing are made
 
-suite: $(SETUP)  ## compare strategies on 32 problems over ten spaces and write results/suite/report.html (goes on)
+suite: $(SETUP)  ## compare strategies on 32 problems over eight spaces and write results/suite/report.html (goes on)
 	$(BIN)/snas data fetch all
 	$(BIN)/snas suite standard --workers $(WORKERS) --out results/suite
 

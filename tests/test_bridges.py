@@ -274,3 +274,13 @@ def test_the_study_in_the_readme_runs() -> None:
     exec(code, named)
     study = named["study"]
     assert len(study.trials) == 100 and study.best_value < 10
+
+
+@pytest.mark.parametrize("name", ["pymoo:SPEA2", "pymoo:SMSEMOA"])
+def test_a_run_leaves_nothing_to_the_next(name: str) -> None:
+    """pymoo's default arguments are objects that remember, and as many objectives as the first run had."""
+    alone = sn.search("fashion", name, "valid_loss", budget=45, seed=1)
+    assert len(sn.search("fashion", name, "valid_loss, macs", budget=45).trials) == 45
+    assert [t.cell for t in sn.search("fashion", name, "valid_loss", budget=45, seed=1).trials] == [
+        t.cell for t in alone.trials
+    ]

@@ -219,3 +219,14 @@ def test_the_paper_puts_counting_beside_every_proxy() -> None:
     assert all(math.isfinite(finding.taus[WITHIN]) for finding in found.values())
     assert study("nbgraph-cora") == []
     assert all({*values} <= {*PROXIES} for values in PUBLISHED.values())
+
+
+@pytest.mark.parametrize(
+    "objective",
+    ["digital_error + 0.1*params subject to macs <= 40", "digital_error, params"],
+)
+def test_zero_cost_guided_repeats_and_keeps_what_is_known(analog: TableBenchmark, objective: str) -> None:
+    runs = [sn.search(analog, "zero_cost", objective, budget=22, seed=1, simulated_workers=3) for _ in range(2)]
+    first, again = [[trial.cell for trial in run.trials] for run in runs]
+    assert first == again and len(set(first)) == 22
+    assert all(trial.feasible for trial in runs[0].trials[10:])

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from surrogate_nas.errors import unknown
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
+from surrogate_nas.surrogates.checks import check_whole
 
 _PATHS = "paths"
 
@@ -29,25 +30,29 @@ class Bananas(Guided):
 
     batch_size: ClassVar[int] = 10
 
-    def __init__(self, space: Space, *, seed: int, encoding: str | None = None, first_cells: int = 10) -> None:
+    def __init__(
+        self, space: Space, *, seed: int, encoding: str | None = None, steps: int = 150, first_cells: int = 10
+    ) -> None:
         """Store the knobs.
 
         Args:
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
             encoding: The columns that the networks read; None for ``paths``, where the space has them.
+            steps: Of the networks' optimiser in each fit.
             first_cells: How many cells are drawn at random before the model is used, at least 2.
 
         Raises:
-            UserError: The space has no such encoding.
+            UserError: The space has no such encoding, or there are no steps.
         """
         super().__init__(
             space, seed=seed, model="mlp", acquisition="thompson", pool="mutations", first_cells=first_cells
         )
         if encoding is not None and encoding not in space.encodings:
             raise unknown(f"encoding of {space.name}", encoding, space.encodings)
+        self.steps = check_whole("The number of steps of bananas", steps, 1)
         self.encoding = encoding or (_PATHS if _PATHS in space.encodings else None)
 
     def settings(self) -> dict[str, Any]:
         """What the model is made with beside its seed."""
-        return {"encoding": self.encoding}
+        return {"encoding": self.encoding, "steps": self.steps}

@@ -10,6 +10,7 @@ as budgets here are a few hundred cells.
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from functools import cache
 from importlib import import_module
 from inspect import Parameter
@@ -101,6 +102,7 @@ class PymooStrategy(Bridge):
             made = type(self).algorithm(crossover=UX(), mutation=mutation, repair=repair, **directions, **self.knobs)
             last = np.array([len(options) - 1 for options in self.space.options])
             problem = Problem(n_var=len(last), n_obj=self.objectives * self._copies, xl=0 * last, xu=last, vtype=int)
+            made = deepcopy(made)  # defaults of constructors are objects that all algorithms of a kind would share
             self._made = made.setup(problem, seed=self.own_seed, termination=NoTermination())
         return self._made
 
