@@ -143,6 +143,14 @@ def test_bo_covers_fronts_better_than_chance(text: str, hidden: bool) -> None:
     assert len({t.cell for t in made.runs_of("bo")[0].trials}) == 25
 
 
+@pytest.mark.parametrize("strategy", ["nsga2", "bo"])
+def test_fronts_are_searched_side_by_side(strategy: str) -> None:
+    one, two = (
+        sn.search("fashion", strategy, "valid_error, macs", budget=19, simulated_workers=3, seed=4) for _ in range(2)
+    )
+    assert one.trials == two.trials and len({trial.cell for trial in one.trials}) == 19
+
+
 def test_known_says_which_objectives_it_tells_entirely(small: TableBenchmark) -> None:
     assert Objective("valid_error + params, latency@thing, params", small).known.whole == (False, True, True)
 

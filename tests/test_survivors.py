@@ -444,17 +444,18 @@ def test_bo_does_not_care_by_how_much_a_cell_is_infeasible() -> None:
 
 def test_bo_asks_for_the_cheapest_twin_of_the_best_cell_and_then_leaves_them() -> None:
     """They share what was learned, so that only λR is left to gain, and of that the cheapest gains most."""
-    objective = Objective("valid_loss + 0.1*params", sn.load("fashion"))
+    objective, space = Objective("valid_loss + 0.1*params", sn.load("fashion")), nb201()
     twins, cells = twins_and_others()
-    cost = objective.known.penalty(nb201())
-    cells[0] = nb201()[int(twins[cost[twins].argmax()])]
+    cost = objective.known.penalty(space)
+    cells[0] = space[int(twins[cost[twins].argmax()])]
 
     def told(cell: Cell) -> Trial:
-        loss = 0.2 if cell.index in twins else 0.5 + 0.05 * smooth(cell)
+        alike = int((space.classes == space.classes[cell.index]).argmax())
+        loss = 0.2 if cell.index in twins else 0.5 + 0.05 * smooth(space[alike])
         penalty = float(cost[cell.index])
         return Trial(0, cell, loss + penalty, loss, penalty, True, 5, 1.0)
 
-    made = BayesianOptimisation(nb201(), seed=0)
+    made = BayesianOptimisation(space, seed=0)
     made.known = objective.known
     made.tell([told(cell) for cell in cells])
     asked: list[int] = []

@@ -45,7 +45,8 @@ class Space(ABC):
         name: The name that tables and surrogates know it by.
         size: How many cells there are; infinite where that is not known.
         encodings: How a model may see cells, by name; every column follows from the cell alone.
-        views: The encodings that a model of what cells compute looks through, one model each.
+        views: What a model of the cells' quality looks through, one model each: an encoding, or several joined by
+            ``+``, which then count the same.
         analytic: Metrics that need no measurement: sizes, structure.
         complexity: The one of them that counts a cell's operations with weights, within equal values of which rankings
             are compared; empty where there is none.

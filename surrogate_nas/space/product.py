@@ -11,17 +11,17 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Encoding, Space
 from surrogate_nas.space.cell import Cell, Choices, cell_text, choices_of
 from surrogate_nas.space.enumerable import Enumerable
 from surrogate_nas.space.lazy import LazyCells
+from surrogate_nas.space.options import is_scale, numbers, one_hot
 
 _WORD = re.compile(r"[A-Za-z0-9_.+-]+")
 _MOST_OPTIONS = 127
@@ -244,15 +244,16 @@ class ChoiceSpace(Space):
 
     @cached_property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """How a model may see cells: ``one_hot``, and what the class adds as `further_encodings`."""
-        return {"one_hot": self._one_hot, **self.further_encodings}
+        """How a model may see cells: ``one_hot``, ``numbers``, and what the class adds as `further_encodings`."""
+        own = {"one_hot": partial(one_hot, options=self.options), "numbers": partial(numbers, options=self.options)}
+        return own | dict(self.further_encodings)
 
     further_encodings: ClassVar[Mapping[str, Encoding]] = {}
 
-    def _one_hot(self, choices: Choices) -> NDArray[np.float32]:
-        """Every option of every position, a column each."""
-        each = [choices[:, [p]] == np.arange(len(options)) for p, options in enumerate(self.options)]
-        return np.column_stack(each).astype(np.float32)
+    @property
+    def views(self) -> tuple[str, ...]:  # type: ignore[override]
+        """``numbers`` where the options of a position are a scale, else ``one_hot``."""
+        return ("numbers",) if any(map(is_scale, self.options)) else ("one_hot",)
 
 
 class EnumerableChoiceSpace(ChoiceSpace, Enumerable):

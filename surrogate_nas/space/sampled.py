@@ -223,7 +223,7 @@ class Sampled(EnumerableChoiceSpace):
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The encodings that a model of what cells compute looks through."""
+        """What a model of the cells' quality looks through."""
         return self.base.views
 
     @property

@@ -31,7 +31,7 @@ class Bananas(Guided):
     batch_size: ClassVar[int] = 10
 
     def __init__(
-        self, space: Space, *, seed: int, encoding: str | None = None, steps: int = 150, first_cells: int = 10
+        self, space: Space, *, seed: int, encoding: str | None = None, steps: int = 80, first_cells: int = 10
     ) -> None:
         """Store the knobs.
 

@@ -12,13 +12,11 @@ most spaces, or where what is known is withheld, there is nothing to be guided b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
 from surrogate_nas.space import Cell, Space, listed
-from surrogate_nas.strategies.bo.expert import Places
 from surrogate_nas.strategies.bo.points import Points, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 
@@ -97,8 +95,9 @@ class ZeroCost(BayesianOptimisation):
         alike = np.concatenate([[False], np.diff(promise[order]) == 0])[: len(order)]
         return [int(place) for place in order[~alike][::-1]]
 
-    def _looked_up(self, pool: Sequence[Cell], told: list[Cell]) -> tuple[Points, Places, Places]:
-        points, places, pending = super()._looked_up(pool, told)
-        if self._guided:
-            points = Points((*(points.views if self.sees_cells else ()), *self._promised.views), points.of_cell)
-        return points, places, pending
+    def _points(self) -> Points:
+        """Those of `bo`, and the proxies as one more view of them."""
+        points = super()._points()
+        if not self._guided:
+            return points
+        return Points((*(points.views if self.sees_cells else ()), *self._promised.views), points.of_cell)

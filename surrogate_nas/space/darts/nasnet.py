@@ -67,6 +67,7 @@ class NASNet(GenotypeSpace):
     half_size = math.prod(edges * (edges + 1) // 2 for edges in _EDGES)
     named: ClassVar[Mapping[str, str]] = NASNET_CELLS
     further_encodings: ClassVar[Mapping[str, Encoding]] = encodings.of(_wiring, len(OPERATIONS))
+    views = ("shape+operation_counts+adjacency",)
     analytic: ClassVar[Analytic] = sizes.of(_wiring, OPERATIONS)
 
     def sample(self, rng: np.random.Generator) -> Cell:

@@ -79,6 +79,7 @@ class Darts(GenotypeSpace):
     half_size = math.prod(map(len, _PAIRS)) * len(OPERATIONS) ** (2 * NODES)
     named: ClassVar[Mapping[str, str]] = DARTS_CELLS
     further_encodings: ClassVar[Mapping[str, Encoding]] = encodings.of(_wiring, len(OPERATIONS))
+    views = ("shape+operation_counts+adjacency",)
     analytic: ClassVar[Analytic] = sizes.of(_wiring, OPERATIONS)
 
     def sample(self, rng: np.random.Generator) -> Cell:

@@ -48,6 +48,7 @@ class NBGraph(EnumerableChoiceSpace):
     positions = ("links", *(f"operation_{node}" for node in range(1, NODES + 1)))
     cell_name = "Arch"
     complexity = "operations"
+    views = ("functional+one_hot", "one_hot")
     drawing_size = (4.6, 2.4)
 
     def __init__(self, name: str, operations: Sequence[str]) -> None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.space.base import Analytic
+from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, cell_text
 from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.transnas.progress import progress
 from surrogate_nas.space.transnas.sizes import MACRO_SIZES, MOST_MODULES
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class TransNASMacro(EnumerableChoiceSpace):
     name = "transnas-macro"
     positions = tuple(f"module{i}" for i in range(1, 1 + MOST_MODULES))
     options = (tuple("01234"),) * MOST_MODULES
+    further_encodings: ClassVar[Mapping[str, Encoding]] = {"progress": progress}
+    views = ("progress", "progress+one_hot")
     analytic: ClassVar[Analytic] = MACRO_SIZES
     complexity = "modules"
     drawing_size = (4.0, 1.6)

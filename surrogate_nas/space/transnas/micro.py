@@ -46,6 +46,7 @@ class TransNASMicro(EnumerableChoiceSpace):
     positions = tuple(f"{source}-{target}" for source, target in EDGES)
     options = (OPERATIONS,) * len(EDGES)
     further_encodings: ClassVar[Mapping[str, Encoding]] = ENCODINGS
+    views = ("path_and_graph", "one_hot")
     analytic: ClassVar[Analytic] = {**MICRO_SIZES, **STRUCTURE}
     complexity = "convolutions"
     drawing_size = (4.0, 2.0)

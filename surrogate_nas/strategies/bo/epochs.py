@@ -9,19 +9,21 @@ L does, by Kendall's τ. The first told cells are looked at for that. Everything
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.gaussian import Floats
-from surrogate_nas.space import Cell, Space, listed
+from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies.bo.expert import Places, Seen
-from surrogate_nas.strategies.bo.points import Points
+from surrogate_nas.strategies.bo.pool import Pool
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
 from surrogate_nas.trial import Request, Trial
 
-_LATE, _EARLY = 0, 1
-"""The experts of L, and of what is read early."""
+_LATE, _EARLY = 1, 2
+"""The experts of L beyond what is read early, and of that; those of L alone come first."""
 _LEAST = 2
 _RIDGE = 0.1
 """Of the variance of what is read, against slopes of cells that hardly differ."""
@@ -74,7 +76,6 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         self._early: dict[Cell, Trial] = {}
         self._both: dict[Cell, None] = {}
         self._link: _Link | None = None
-        self._plain = self._early_places = self._both_places = np.empty(0, dtype=np.intp)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember trials after the first and after the last number of epochs apart, and no others.
@@ -134,11 +135,11 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         if len(self._trials) < _LEAST or len(self._trials) + len(self._pending) >= self.space.size:
             return None
         self._choose()
-        pool = listed(self.space) if self._listed else self._pool()
-        place = self._best_place(pool, self._told())
+        pool = self._grown()
+        place = self._best_place(pool)
         if place is None:
             return None
-        cell = pool[place]
+        cell = pool.cells[place]
         return self._look(cell) if self._link and cell not in self._early else Request(cell, self.epochs[-1])
 
     def _look(self, cell: Cell) -> Request:
@@ -156,46 +157,41 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             if np.isfinite(tau):
                 found.append((abs(tau), _Link(name, 1 if tau > 0 else -1)))
         tau, link = max(found, key=lambda one: one[0], default=(0.0, None))
-        chosen = link if tau >= self.least_tau else None
-        if chosen != self._link:
-            self._experts.clear()
-        self._link = chosen
+        self._link = link if tau >= self.least_tau else None
 
-    def _pool(self) -> list[Cell]:
-        return list(dict.fromkeys([*super()._pool(), *self._early]))
+    def _held(self) -> list[Cell]:
+        return [*super()._held(), *self._early]
 
-    def _looked_up(self, pool: Sequence[Cell], told: list[Cell]) -> tuple[Points, Places, Places]:
-        """As in `bo`; but every cell that was looked at is a point of its own, after all others."""
-        points, places, pending = super()._looked_up(pool, told)
+    def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
+        """As in `bo`, and the free cells that were looked at."""
+        early = pool.places(self._early)
+        return np.union1d(super()._candidates(pool, free), early[free[early]])
+
+    def _seen(
+        self, pool: Pool, candidates: Places, places: Places, pending: Places, targets: Sequence[Floats]
+    ) -> list[Seen]:
+        """What is read early, or foreseen of it, times a slope, and what is foreseen of the rest."""
         if self._link is None:
-            return points, places, pending
-        where = listed(self.space).index if self._listed else {cell: i for i, cell in enumerate(pool)}.__getitem__
-        self._early_places = np.array([where(cell) for cell in self._early], dtype=np.intp)
-        self._both_places = np.array([where(cell) for cell in self._both], dtype=np.intp)
-        self._plain, of_cell = points.of_cell, points.of_cell.copy()
-        of_cell[self._early_places] = len(points.views[0]) + np.arange(len(self._early))
-        return points._replace(of_cell=of_cell), places, pending
-
-    def _seen(self, part: int, points: Points, places: Places, pending: Places, target: Floats) -> list[Seen]:
-        if self._link is None:
-            return super()._seen(part, points, places, pending, target)
+            return super()._seen(pool, candidates, places, pending, targets)
         name, sign = self._link
-        _, read = sharpened(sign * np.array([trial.values[name] for trial in self._early.values()]), self.sharpness)
-        own = points.of_cell[self._both_places] - len(points.views[0])
-        order = {place: i for i, place in enumerate(places.tolist())}
-        early, late = read[own], target[[order[place] for place in self._both_places.tolist()]]
-        slope = _slope(early, late)
-        plain = points._replace(of_cell=self._plain)
-        first = super()._seen(_EARLY, plain, self._early_places, pending, read)
-        second = super()._seen(_LATE, plain, self._both_places, pending, late - slope * early)
-        of_read = self._plain[self._early_places]
-        return [
-            Seen(
-                np.append(slope * one.mean + two.mean, slope * read + two.mean[of_read]),
-                np.append(slope**2 * one.variance + two.variance, two.variance[of_read]),
-            )
-            for one, two in zip(first, second, strict=True)
-        ]
+        values = sign * np.array([trial.values[name] for trial in self._early.values()])
+        _, read = sharpened(values, self.sharpness, values.min())
+        looked, both = pool.places(self._early), pool.places(self._both)
+        read_of = dict(zip(looked.tolist(), read.tolist(), strict=True))
+        number = {place: i for i, place in enumerate(places.tolist())}
+        early = np.array([read_of[place] for place in both.tolist()])
+        late = [target[[number[place] for place in both.tolist()]] for target in targets]
+        slopes = [_slope(early, y) for y in late]
+        rests = [y - slope * early for y, slope in zip(late, slopes, strict=True)]
+        told = np.array([read_of.get(place, np.nan) for place in candidates.tolist()])
+        of_candidate, was_read = pool.of_cell[candidates], ~np.isnan(told)
+        found = []
+        firsts, seconds = pool.seen(_EARLY, looked, [read], pending), pool.seen(_LATE, both, rests, pending)
+        for foreseen, remaining, slope in zip(firsts, seconds, cycle(slopes), strict=False):
+            first, second = foreseen.at(of_candidate), remaining.at(of_candidate)
+            mean = slope * np.where(was_read, told, first.mean) + second.mean
+            found.append(Seen(mean, np.where(was_read, 0.0, slope**2 * first.variance) + second.variance))
+        return found
 
 
 def _slope(early: Floats, late: Floats) -> float:

@@ -54,11 +54,17 @@ class _Standard(NamedTuple):
         return np.asarray((columns - self.centre) / self.spread)
 
 
+def _views(space: Space) -> tuple[str, ...]:
+    """Two at least, since every second expert is of another sharpness."""
+    return space.views * 2 if len(space.views) == 1 else space.views
+
+
 def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]]:
     """The encodings that a view is made of, each with its share of the squared distance."""
-    if not with_costs or view == _COSTS or _COSTS not in space.encodings:
-        return [(view, 1.0)]
-    return [(view, 1 - _WEIGHT_OF_COSTS), (_COSTS, _WEIGHT_OF_COSTS)]
+    names = view.split("+")
+    if not with_costs or _COSTS in names or _COSTS not in space.encodings:
+        return [(name, 1 / len(names)) for name in names]
+    return [*((name, (1 - _WEIGHT_OF_COSTS) / len(names)) for name in names), (_COSTS, _WEIGHT_OF_COSTS)]
 
 
 def _encoded(space: Space, name: str, choices: Choices) -> Floats:
@@ -76,7 +82,7 @@ def whole(space: Enumerable, with_costs: bool) -> Points:
     classes = None if with_costs else space.classes
     of_cell: NDArray[np.intp] = (np.arange(len(space)) if classes is None else classes).astype(np.intp)
     found = []
-    for view in space.views:
+    for view in _views(space):
         columns = []
         for name, share in _blocks(space, view, with_costs):
             block = _averaged(_encoded(space, name, space.choices), of_cell)
@@ -115,6 +121,6 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
                 for name, share in _blocks(space, view, with_costs)
             ]
         )
-        for view in space.views
+        for view in _views(space)
     )
     return Points(views, np.arange(len(cells)))

@@ -11,8 +11,9 @@ learned each by itself, and the expected gain is that of hypervolume (`surrogate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterable, Sequence
+from itertools import cycle
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,30 +21,18 @@ from numpy.typing import NDArray
 from surrogate_nas.gaussian import Floats
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.strategies.bo.expert import Expert, Places, Seen
-from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_of, reference_of
-from surrogate_nas.strategies.bo.points import Points, some, whole
+from surrogate_nas.strategies.bo.expert import Places, Seen
+from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_of, reference_of, shortfall
+from surrogate_nas.strategies.bo.points import Points, whole
+from surrogate_nas.strategies.bo.pool import Choice, Pool, Whole
 from surrogate_nas.strategies.nsga2 import survivors
 from surrogate_nas.trial import Request, Trial
 
-_LARGEST_LISTED = 20_000
-_PARENTS, _CHILDREN, _DRAWN = 10, 30, 700
-"""The pool of a space that is not listed: mutations of the best told, and random cells."""
+_LARGEST_LISTED = 32_768
+_PARENTS = 10
+"""Of how many of the best told cells mutations are looked at, where a space is not listed."""
+_ALIKE = 1e-9
 _ROUND = ("improvement", "probability", "improvement", "near")
-
-
-class _Told(NamedTuple):
-    """What is told, in the order of telling.
-
-    Attributes:
-        cells: Different cells, the latest trial of each counts.
-        values: What is learned: L, and of λR what is not known.
-        best: The least score of a feasible one; infinite where none is.
-    """
-
-    cells: list[Cell]
-    values: Floats
-    best: float
 
 
 class BayesianOptimisation(Strategy):
@@ -71,6 +60,7 @@ class BayesianOptimisation(Strategy):
         seed: int,
         first_cells: int = 10,
         sharpness: float = 0.15,
+        mildness: float = 1.0,
         front_sharpness: float = 1.0,
     ) -> None:
         """Store the knobs.
@@ -81,20 +71,21 @@ class BayesianOptimisation(Strategy):
             first_cells: How many cells are drawn at random before anything is learned, at least 2.
             sharpness: How far below the least L told the target's logarithm has its pole, as a share of the distance
                 from there to the median; smaller looks closer at the best cells.
+            mildness: The same for every second view, and there below the L that would make a cell of median λR the
+                best, where that is less; larger looks further beyond the best cells.
             front_sharpness: The same where there are several objectives, since a front is more than its end.
         """
         super().__init__(space, seed=seed)
         self.first_cells = max(first_cells, 2)
         self.sharpness = sharpness
+        self.mildness = mildness
         self.front_sharpness = front_sharpness
         self._seed = seed
         self._trials: dict[Cell, Trial] = {}
         self._pending: dict[Cell, None] = {}
         self._listed = isinstance(space, Enumerable) and space.size <= _LARGEST_LISTED
-        self._experts: dict[int, Sequence[Expert]] = {}
+        self._pool: Pool | None = None
         self._rules: list[str] = []
-        self._order: Places | None = None
-        self._costs: tuple[Floats, NDArray[np.bool_]] | None = None
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember the trials; a cell told again replaces its earlier trial.
@@ -115,7 +106,7 @@ class BayesianOptimisation(Strategy):
         Returns:
             Different cells; fewer than `n` where the first random cells or the space run out.
         """
-        asked: list[Cell | Request] = []
+        asked: list[Cell] = []
         for _ in range(n):
             cell = self._next()
             if cell is None:
@@ -130,9 +121,9 @@ class BayesianOptimisation(Strategy):
             return None
         if taken < self.first_cells or len(self._trials) < 2:
             return self._drawn()
-        pool = listed(self.space) if self._listed else self._pool()
-        place = self._best_place(pool, self._told()) if self.objectives == 1 else self._front_place(pool)
-        return None if place is None else pool[place]
+        pool = self._grown()
+        place = self._best_place(pool) if self.objectives == 1 else self._front_place(pool)
+        return None if place is None else pool.cells[place]
 
     def _drawn(self) -> Cell | None:
         """A random cell that is new, if a patient search finds one."""
@@ -146,72 +137,127 @@ class BayesianOptimisation(Strategy):
     def _all_known(self) -> bool:
         return self.known is not None and not self.known.missing
 
-    def _told(self) -> _Told:
-        trials = list(self._trials.values())
-        cells = [trial.cell for trial in trials]
+    def _grown(self) -> Pool:
+        """The cells to choose from, made at the first question."""
+        if self._pool is None:
+            self._pool = self._made()
+        if isinstance(self._pool, Choice):
+            trials = list(self._trials.values())
+            several = self.objectives > 1
+            best = survivors(trials, _PARENTS) if several else sorted(trials, key=lambda trial: trial.score)[:_PARENTS]
+            self._pool.grow(self._held(), [trial.cell for trial in best])
+        return self._pool
+
+    def _held(self) -> list[Cell]:
+        """The cells that a pool keeps."""
+        return [*self._trials, *self._pending]
+
+    def _made(self) -> Pool:
+        if self._listed:
+            return Whole(listed(self.space), self._points(), self.known, self.objectives, self._seed, self.rng)
+        return Choice(self.space, not self._all_known, self.known, self.objectives, self._seed, self.rng)
+
+    def _points(self) -> Points:
+        """Of all cells, where these are listed."""
+        return whole(listed(self.space), not self._all_known)
+
+    def _told(self, known: Floats) -> tuple[Floats, float]:
+        """What is learned of every told cell, L and what is not known of λR, and the least score of a feasible one."""
+        trials = self._trials.values()
         scores = np.array([trial.score for trial in trials])
         feasible = np.array([trial.feasible for trial in trials])
-        best = float(scores[feasible].min()) if feasible.any() else np.inf
-        worst = float(scores[feasible].max()) if feasible.any() else np.inf
-        if self._all_known:  # an infeasible cell tells of L as much as any
-            scores = np.where(feasible, scores, [trial.loss + trial.penalty for trial in trials])
+        if not feasible.any():
+            best, worst = float((scores if not self._all_known else _sums(trials)).min()), np.inf
         else:
-            scores = np.minimum(scores, worst)
-        known = np.zeros(len(trials)) if self.known is None else self.known.penalty(cells)
-        return _Told(cells, scores - known, best)
+            best, worst = float(scores[feasible].min()), float(scores[feasible].max())
+        if self._all_known:  # an infeasible cell tells of L as much as any
+            return np.where(feasible, scores, _sums(trials)) - known, best
+        return np.minimum(scores, worst) - known, best
 
-    def _pool(self) -> list[Cell]:
-        """Where cells are not listed: the told and pending ones, then random ones, and mutations of the best told."""
-        trials = list(self._trials.values())
-        several = self.objectives > 1
-        best = survivors(trials, _PARENTS) if several else sorted(trials, key=lambda trial: trial.score)[:_PARENTS]
-        near = [self.space.mutate(trial.cell, self.rng) for trial in best for _ in range(_CHILDREN)]
-        drawn = [self.space.sample(self.rng) for _ in range(_DRAWN)]
-        return list(dict.fromkeys([*self._trials, *self._pending, *near, *drawn]))
-
-    def _best_place(self, pool: Sequence[Cell], told: _Told) -> int | None:
-        points, places, pending = self._looked_up(pool, told.cells)
-        vectors, allowed = self._known_of(pool)
-        penalty, free = vectors.sum(axis=1), _free(allowed, [*places, *pending])
-        if not free.any():
-            return None
+    def _best_place(self, pool: Pool) -> int | None:
+        """One objective: the free cell of the largest gain, by the rule whose turn it is."""
         if not self._rules:
             self._rules = [_ROUND[i] for i in self.rng.permutation(len(_ROUND))]
         rule = self._rules.pop()
-        if rule == "near":
-            free = self._near(pool, free)
-        pole, target = sharpened(told.values, self.sharpness)
-        best = told.best if np.isfinite(told.best) else float((told.values + penalty[places]).min())
-        candidates = self._cheapest(points, penalty, free)
-        of_candidate = points.of_cell[candidates]
-        left = best - pole - penalty[candidates]
-        gain = np.zeros(len(candidates))
-        for seen in self._seen(0, points, places, pending, target):
-            gain += _gain(seen, of_candidate, left, rule == "probability")
-        return self._largest(candidates, gain)
+        places, pending = pool.places(self._trials), pool.places(self._pending)
+        around = self._around_best(pool) if rule == "near" else None
+        penalty, free = pool.known.sum(axis=1), _free(pool.allowed, [*places, *pending])
+        if not free.any():
+            return None
+        values, best = self._told(penalty[places])
+        for wanted in (_among(around, len(free)), ~_settled(pool.of_cell, places, values, penalty)):
+            free = free & wanted if (free & wanted).any() else free
+        candidates = self._candidates(pool, free)
+        return self._largest(candidates, self._gains(pool, candidates, places, pending, values, best, rule))
 
-    def _front_place(self, pool: Sequence[Cell]) -> int | None:
+    def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
+        """The places of the free cells among which one is chosen."""
+        return pool.cheapest(free)
+
+    def _gains(
+        self, pool: Pool, candidates: Places, places: Places, pending: Places, values: Floats, best: float, rule: str
+    ) -> Floats:
+        """What asking for each candidate promises, shape ``(k,)``.
+
+        Args:
+            pool: What they are places of.
+            candidates: The places of cells that may be asked for.
+            places: Those of told cells.
+            pending: Those of cells that are asked for and not told.
+            values: What is learned of the told cells, shape ``(n,)``.
+            best: The least score.
+            rule: One of the round.
+        """
+        penalty = pool.known.sum(axis=1)[candidates]
+        least, wanted = values.min(), best - np.median(penalty)
+        learned = [
+            sharpened(values, self.sharpness, least),
+            sharpened(values, self.mildness, min(least, wanted)),
+        ]
+        gain = np.zeros(len(candidates))
+        all_seen = self._seen(pool, candidates, places, pending, [target for _, target in learned])
+        for seen, (pole, _) in zip(all_seen, cycle(learned), strict=False):
+            gain += gain_of(seen, best - pole - penalty, rule == "probability")
+        return gain
+
+    def _seen(
+        self, pool: Pool, candidates: Places, places: Places, pending: Places, targets: Sequence[Floats]
+    ) -> list[Seen]:
+        """What every expert says of the candidates, each of its own target.
+
+        Args:
+            pool: As for `_gains`, as the following.
+            candidates: See there.
+            places: See there.
+            pending: See there.
+            targets: What the experts learn of the told cells, by turns, shape ``(n,)`` each.
+        """
+        of_candidate = pool.of_cell[candidates]
+        return [each.at(of_candidate) for each in pool.seen(0, places, targets, pending)]
+
+    def _around_best(self, pool: Pool) -> Places:
+        """The places of the neighbours of the best told cell."""
+        return pool.around(min(self._trials.values(), key=lambda trial: trial.score).cell)
+
+    def _front_place(self, pool: Pool) -> int | None:
         """Several objectives: the free cell whose expected improvement of hypervolume is largest."""
         trials = list(self._trials.values())
-        points, places, pending = self._looked_up(pool, [trial.cell for trial in trials])
-        known, allowed = self._known_of(pool)
-        free = _free(allowed, [*places, *pending])
+        places, pending = pool.places(self._trials), pool.places(self._pending)
+        known, free = pool.known, _free(pool.allowed, [*places, *pending])
         if not free.any():
             return None
         whole = self.known.whole if self.known is not None else (False,) * self.objectives
         scores, learned = learned_of(trials, known[places], whole, self._all_known)
         one_price = np.count_nonzero(known.any(axis=0)) < 2
-        candidates = self._cheapest(points, known.sum(axis=1), free) if one_price else np.flatnonzero(free)
+        candidates = pool.cheapest(free) if one_price else np.flatnonzero(free)
         looked = np.concatenate([candidates, pending])
-        of_looked = points.of_cell[looked]
         believed = []
         for part, is_whole in enumerate(whole):
             if is_whole:
                 believed.append(Believed(known[looked, part]))
                 continue
-            pole, target = sharpened(learned[:, part], self.front_sharpness)
-            everywhere = self._seen(part, points, places, pending, target)
-            seen = [Seen(each.mean[of_looked], each.variance[of_looked]) for each in everywhere]
+            pole, target = sharpened(learned[:, part], self.front_sharpness, learned[:, part].min())
+            seen = [each.at(pool.of_cell[looked]) for each in pool.seen(part, places, [target], pending)]
             believed.append(Believed(known[looked, part], pole, seen))
         waiting = np.column_stack([each.expected for each in believed])[len(candidates) :]
         gain = expected_gain(believed, np.vstack([scores, waiting]), reference_of(scores, whole))
@@ -222,56 +268,9 @@ class BayesianOptimisation(Strategy):
         ties = np.flatnonzero(gain == gain.max())
         return int(candidates[ties[self.rng.integers(len(ties))]])
 
-    def _seen(self, part: int, points: Points, places: Places, pending: Places, target: Floats) -> list[Seen]:
-        """What the experts of an objective, one for each view of the points, say of all points."""
-        before = self._experts.get(part, ())
-        if not (self._listed and before):
-            likes: Sequence[Expert | None] = before or [None] * len(points.views)
-            seed = self._seed % 2**32
-            before = [Expert(view, seed, like) for view, like in zip(points.views, likes, strict=True)]
-            self._experts[part] = before
-        return [expert.see(points.of_cell[places], target, points.of_cell[pending]) for expert in before]
 
-    def _cheapest(self, points: Points, penalty: Floats, free: NDArray[np.bool_]) -> Places:
-        """Of every point the free cell of least λR, since all of them have the same L; shape ``(k,)``."""
-        if not self._listed:
-            return np.flatnonzero(free)
-        if self._order is None:
-            self._order = np.lexsort((self.rng.random(len(penalty)), penalty, points.of_cell))
-        left = self._order[free[self._order]]
-        of_left = points.of_cell[left]
-        return np.asarray(left[np.concatenate([[True], of_left[1:] != of_left[:-1]])])
-
-    def _looked_up(self, pool: Sequence[Cell], told: list[Cell]) -> tuple[Points, Places, Places]:
-        """The pool's points, and where told and pending cells lie in the pool."""
-        if self._listed:
-            index = listed(self.space).index
-            places = np.array([index(cell) for cell in told], dtype=np.intp)
-            waiting = np.array([index(cell) for cell in self._pending], dtype=np.intp)
-            return whole(listed(self.space), not self._all_known), places, waiting
-        n = len(told)
-        return some(self.space, pool, not self._all_known), np.arange(n), np.arange(n, n + len(self._pending))
-
-    def _known_of(self, pool: Sequence[Cell]) -> tuple[Floats, NDArray[np.bool_]]:
-        """λR of the pool's cells, as far as it is known, by objective, and which are not known to break a limit."""
-        if self.known is None:
-            return np.zeros((len(pool), self.objectives)), np.ones(len(pool), dtype=bool)
-        if not self._listed:
-            return self.known.vector(pool), self.known.feasible(pool)
-        if self._costs is None:
-            self._costs = self.known.vector(pool), self.known.feasible(pool)
-        return self._costs
-
-    def _near(self, pool: Sequence[Cell], free: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Only the free neighbours of the best told cell; all free cells where there are none."""
-        best = min(self._trials.values(), key=lambda trial: trial.score).cell
-        if self._listed:
-            around = np.zeros(len(pool), dtype=bool)
-            around[[listed(self.space).index(cell) for cell in self.space.neighbours(best)]] = True
-        else:
-            near = set(self.space.neighbours(best))
-            around = np.array([cell in near for cell in pool])
-        return free & around if (free & around).any() else free
+def _sums(trials: Iterable[Trial]) -> Floats:
+    return np.array([trial.loss + trial.penalty for trial in trials])
 
 
 def _free(allowed: NDArray[np.bool_], taken: Sequence[int]) -> NDArray[np.bool_]:
@@ -281,36 +280,57 @@ def _free(allowed: NDArray[np.bool_], taken: Sequence[int]) -> NDArray[np.bool_]
     return free & allowed if (free & allowed).any() else free
 
 
-def sharpened(values: Floats, sharpness: float) -> tuple[float, Floats]:
-    """The pole below the least of some values, and the logarithms of how far they lie above it.
+def _settled(of_cell: Places, told: Places, values: Floats, penalty: Floats) -> NDArray[np.bool_]:
+    """Whether each cell has nothing to gain: a twin that is no dearer is told, and all told twins had the same L.
 
     Args:
-        values: Shape ``(n,)``, smaller being better.
-        sharpness: How far below the least the pole lies, as a share of the distance from there to the median.
+        of_cell: The point of every cell, shape ``(n,)``.
+        told: Where told cells are.
+        values: What was learned of them.
+        penalty: The known λR of every cell, shape ``(n,)``.
     """
-    least, median = values.min(), np.median(values)
-    pole = float(least - sharpness * ((median - least) or 1.0))
+    points = of_cell[told]
+    order = np.lexsort((penalty[told], points))
+    twins = np.diff(points[order]) == 0
+    if not twins.any() or (np.abs(np.diff(values[order]))[twins] > _ALIKE).any():
+        return np.zeros(len(of_cell), dtype=bool)
+    least = np.full(of_cell.max() + 1, np.inf)
+    np.minimum.at(least, points, penalty[told])
+    return np.asarray(penalty >= least[of_cell])
+
+
+def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Floats]:
+    """The pole below the least of interest, and the logarithms of how far some values lie above it.
+
+    Args:
+        values: At least that much each, shape ``(n,)``.
+        sharpness: How far below, as a share of the distance to the values' median.
+        least: What is of interest from.
+    """
+    pole = float(least - sharpness * ((np.median(values) - least) or 1.0))
     return pole, np.log(values - pole)
 
 
-def _gain(seen: Seen, of_candidate: Places, left: Floats, probability: bool) -> Floats:
+def _among(places: Places | None, n: int) -> NDArray[np.bool_]:
+    """Whether each of `n` cells is at one of some places; all are where none are given."""
+    found = np.full(n, places is None)
+    if places is not None:
+        found[places] = True
+    return found
+
+
+def gain_of(seen: Seen, left: Floats, probability: bool) -> Floats:
     """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape ``(k,)``.
 
     Args:
-        seen: Mean and variance of log(L - pole) at all points.
-        of_candidate: The candidates' points.
+        seen: Mean and variance of their log(L - pole).
         left: How much L - pole may be for an improvement.
         probability: Whether to give the probability.
     """
-    from scipy.special import log_ndtr, ndtr
+    from scipy.special import ndtr
 
-    possible = left > 0
-    found = np.zeros(len(left))
-    mean, variance = seen.mean[of_candidate[possible]], seen.variance[of_candidate[possible]]
-    deviation, room = np.sqrt(variance), left[possible]
-    q = (np.log(room) - mean) / deviation
-    if probability:
-        found[possible] = ndtr(q)
-    else:
-        found[possible] = room * ndtr(q) - np.exp(mean + variance / 2 + log_ndtr(q - deviation))
-    return np.maximum(found, 0.0)
+    if not probability:
+        return shortfall(left[:, None], seen)[:, 0]
+    found, possible = np.zeros(len(left)), left > 0
+    found[possible] = ndtr((np.log(left[possible]) - seen.mean[possible]) / np.sqrt(seen.variance[possible]))
+    return found

@@ -21,6 +21,8 @@ from surrogate_nas.strategies.bridges.base import Bridge, library, named, strate
 from surrogate_nas.trial import Trial
 
 _BUDGET = 150
+_ELSEWHERE = {"SMAC3"}
+"""Writes into the current folder, and has a bridge of its own."""
 _SOME = ("DE", "NGOpt", "OnePlusOne", "PortfolioDiscreteOnePlusOne")
 
 
@@ -79,7 +81,7 @@ def bridge(name: str) -> type[NevergradStrategy]:
         UserError: Nevergrad is not installed, or has no such optimiser.
     """
     registry = library("nevergrad", f"nevergrad:{name}").optimizers.registry
-    if name not in registry:
+    if name not in registry or name in _ELSEWHERE:
         near = get_close_matches(name, registry, n=8)
         raise unknown(f"optimiser of Nevergrad's {len(registry)}", name, {*near, *_SOME})
     knobs = {

@@ -1,0 +1,237 @@
+"""The cells that `bo` may ask for, as its experts see them: all of a listed space, else a growing choice.
+
+A choice begins with random cells and mutations of the best told; a question adds a few mutations, and the neighbours
+of a new best cell. What was encoded and taken in before stays, until the choice is so large that it begins anew.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.gaussian import Floats, Places
+from surrogate_nas.space import Cell, Enumerable, Space
+from surrogate_nas.strategies.bo.expert import Expert, Seen
+from surrogate_nas.strategies.bo.points import Points, some
+
+_DRAWN, _FIRST_CHILDREN, _CHILDREN = 700, 30, 3
+"""Random cells at the start, mutations of every parent then, and at every later question."""
+_MOST, _MOST_NEIGHBOURS = 4_000, 300
+
+
+class Pool(ABC):
+    """Cells with their points, what is known of them, and the experts over the points.
+
+    Attributes:
+        cells: In the order of their places.
+        of_cell: The point of each, shape ``(n,)``.
+        known: λR by objective, as far as it is known, shape ``(n, objectives)``.
+        allowed: Whether each is not known to break a limit, shape ``(n,)``.
+    """
+
+    cells: Sequence[Cell]
+    of_cell: Places
+    known: Floats
+    allowed: NDArray[np.bool_]
+
+    def __init__(self, known: Any, objectives: int, seed: int) -> None:
+        """Note what is asked of every cell.
+
+        Args:
+            known: See `Strategy.known`.
+            objectives: How many there are.
+            seed: Of the experts.
+        """
+        self._known, self._objectives, self._seed = known, objectives, seed % 2**32
+        self._views: tuple[Floats, ...] = ()
+        self._experts: dict[int, list[Expert]] = {}
+        self._place: dict[Cell, int] = {}
+
+    def seen(self, part: int, told: Places, targets: Sequence[Floats], pending: Places) -> list[Seen]:
+        """What the experts of an objective, one for each view, say of all points.
+
+        Args:
+            part: The objective.
+            told: The places of told cells, those of earlier calls first.
+            targets: What every expert learns of them, shape ``(n,)``; by turns where there are fewer than experts.
+            pending: The places of cells that are asked for and not told.
+        """
+        if part not in self._experts:
+            self._experts[part] = [Expert(view, self._seed) for view in self._views]
+        at, waiting = self.of_cell[told], self.of_cell[pending]
+        return [expert.see(at, y, waiting) for expert, y in zip(self._experts[part], cycle(targets), strict=False)]
+
+    def _look_up(self, cells: Sequence[Cell]) -> tuple[Floats, NDArray[np.bool_]]:
+        if self._known is None:
+            return np.zeros((len(cells), self._objectives)), np.ones(len(cells), dtype=bool)
+        return self._known.vector(cells), self._known.feasible(cells)
+
+    @abstractmethod
+    def places(self, cells: Iterable[Cell]) -> Places:
+        """Where cells are; those that were not there are now.
+
+        Args:
+            cells: Of the space.
+        """
+
+    @abstractmethod
+    def cheapest(self, free: NDArray[np.bool_]) -> Places:
+        """Of every point the free cell of least known λR, since all of them have the same L, shape ``(k,)``.
+
+        Args:
+            free: Of all cells, shape ``(n,)``.
+        """
+
+    def around(self, cell: Cell) -> Places:
+        """The places of a cell's neighbours.
+
+        Args:
+            cell: Of the space.
+        """
+        return self.places(self._neighbours(cell))
+
+    @abstractmethod
+    def _neighbours(self, cell: Cell) -> Sequence[Cell]: ...
+
+
+class Whole(Pool):
+    """All cells of a space that is listed."""
+
+    def __init__(
+        self, space: Enumerable, points: Points, known: Any, objectives: int, seed: int, rng: np.random.Generator
+    ) -> None:
+        """Look everything up once.
+
+        Args:
+            space: The space.
+            points: See `surrogate_nas.strategies.bo.points.whole`.
+            known: See `Strategy.known`.
+            objectives: How many there are.
+            seed: Of the experts.
+            rng: Chooses among equally cheap cells of a point.
+        """
+        super().__init__(known, objectives, seed)
+        self.cells, self._space = space, space
+        self._views, self.of_cell = points
+        self.known, self.allowed = self._look_up(space)
+        self._order = np.lexsort((rng.random(len(space)), self.known.sum(axis=1), self.of_cell))
+
+    def places(self, cells: Iterable[Cell]) -> Places:
+        """Where cells are in the order of the space.
+
+        Args:
+            cells: Of the space.
+        """
+        cells = list(cells)
+        for cell in cells:
+            if cell not in self._place:
+                self._place[cell] = self._space.index(cell)
+        return np.array([self._place[cell] for cell in cells], dtype=np.intp)
+
+    def cheapest(self, free: NDArray[np.bool_]) -> Places:
+        """Of every point the free cell of least known λR.
+
+        Args:
+            free: Of all cells, shape ``(n,)``.
+        """
+        left = self._order[free[self._order]]
+        of_left = self.of_cell[left]
+        return np.asarray(left[np.concatenate([[True], of_left[1:] != of_left[:-1]])])
+
+    def _neighbours(self, cell: Cell) -> Sequence[Cell]:
+        return self._space.neighbours(cell)
+
+
+class Choice(Pool):
+    """Some cells of a space that is too large to be listed; each is a point of its own."""
+
+    def __init__(
+        self, space: Space, with_costs: bool, known: Any, objectives: int, seed: int, rng: np.random.Generator
+    ) -> None:
+        """Start without a cell.
+
+        Args:
+            space: The space.
+            with_costs: See `surrogate_nas.strategies.bo.points.some`.
+            known: See `Strategy.known`.
+            objectives: How many there are.
+            seed: Of the experts.
+            rng: Draws cells and mutations.
+        """
+        super().__init__(known, objectives, seed)
+        self._space, self._with_costs, self._rng = space, with_costs, rng
+        self._around: dict[Cell, Sequence[Cell]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self.cells: list[Cell] = []
+        self._place = {}
+        self.of_cell = np.empty(0, dtype=np.intp)
+        self.known, self.allowed = np.empty((0, self._objectives)), np.empty(0, dtype=bool)
+        self._views = ()
+
+    def grow(self, held: Sequence[Cell], parents: Sequence[Cell]) -> None:
+        """Add mutations, and where that is due begin anew.
+
+        Args:
+            held: The told and pending cells, which stay.
+            parents: The best of them.
+        """
+        anew = not self.cells or len(self.cells) > max(_MOST, 3 * len(held))
+        before = self._experts
+        if anew:
+            self._begin()
+            self._experts = {}
+        mutate, times = self._space.mutate, _FIRST_CHILDREN if anew else _CHILDREN
+        near = [mutate(parent, self._rng) for parent in parents for _ in range(times)]
+        drawn = [self._space.sample(self._rng) for _ in range(_DRAWN)] if anew else []
+        self.places([*held, *near, *drawn])
+        if anew:
+            for part, experts in before.items():
+                pairs = zip(self._views, experts, strict=True)
+                self._experts[part] = [Expert(view, self._seed, like) for view, like in pairs]
+
+    def places(self, cells: Iterable[Cell]) -> Places:
+        """Where cells are; those that were not there are added.
+
+        Args:
+            cells: Of the space.
+        """
+        cells = list(cells)
+        new = list(dict.fromkeys(cell for cell in cells if cell not in self._place))
+        if new:
+            self._add(new)
+        return np.array([self._place[cell] for cell in cells], dtype=np.intp)
+
+    def _add(self, cells: list[Cell]) -> None:
+        n = len(self.cells)
+        self._place.update((cell, n + number) for number, cell in enumerate(cells))
+        self.cells += cells
+        views = some(self._space, cells, self._with_costs).views
+        self._views = tuple(map(np.vstack, zip(self._views, views, strict=True))) if n else views
+        for experts in self._experts.values():
+            for expert, view in zip(experts, views, strict=True):
+                expert.extend(view)
+        known, allowed = self._look_up(cells)
+        self.known, self.allowed = np.vstack([self.known, known]), np.concatenate([self.allowed, allowed])
+        self.of_cell = np.arange(len(self.cells))
+
+    def cheapest(self, free: NDArray[np.bool_]) -> Places:
+        """All free cells.
+
+        Args:
+            free: Of all cells, shape ``(n,)``.
+        """
+        return np.flatnonzero(free)
+
+    def _neighbours(self, cell: Cell) -> Sequence[Cell]:
+        if cell not in self._around:
+            near = self._space.neighbours(cell)
+            chosen = self._rng.permutation(len(near))[:_MOST_NEIGHBOURS]
+            self._around = {cell: [near[int(place)] for place in chosen]}
+        return self._around[cell]

@@ -1,0 +1,133 @@
+"""What `bo` is made of: experts that grow, pools, batches while others run, and what it does where little is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import surrogate_nas as sn
+from surrogate_nas.contract.trying import LargeSpace, synthetic, trials_of
+from surrogate_nas.space import Cell, ChoiceSpace, nb201
+from surrogate_nas.space.options import is_scale
+from surrogate_nas.strategies.bo import pool
+from surrogate_nas.strategies.bo.expert import Expert
+from surrogate_nas.strategies.bo.points import some, whole
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
+
+NONE: NDArray[np.intp] = np.empty(0, dtype=np.intp)
+
+
+@pytest.fixture
+def points() -> NDArray[np.float64]:
+    return np.random.default_rng(0).standard_normal((60, 4)) / np.sqrt(8)
+
+
+def test_points_that_are_added_later_are_seen_as_if_they_had_been_there(points: NDArray[np.float64]) -> None:
+    target = np.sin(3 * points[:, 0]) + points[:, 1]
+    told = np.array([0, 5, 9, 14, 20, 21, 29])
+    at_once, grown = Expert(points, 0), Expert(points[:30], 0)
+    grown.see(told[:5], target[told[:5]], NONE)
+    at_once.see(told[:5], target[told[:5]], NONE)
+    grown.extend(points[30:])
+    later = np.concatenate([told, [33, 59, 0]])
+    for seen in (told, later):
+        one, other = (expert.see(seen, target[seen], np.array([40])) for expert in (at_once, grown))
+        np.testing.assert_allclose(one.mean, other.mean, atol=1e-5)
+        np.testing.assert_allclose(one.variance, other.variance, atol=1e-5)
+    assert at_once.hyper == grown.hyper
+
+
+def test_a_pending_cell_is_believed_so_that_its_surroundings_are_left(points: NDArray[np.float64]) -> None:
+    told = np.arange(10)
+    expert = Expert(points, 0)
+    before = expert.see(told, points[told, 0], NONE)
+    after = expert.see(told, points[told, 0], np.array([42, 17]))
+    np.testing.assert_array_equal(before.mean, after.mean)
+    assert after.variance[42] < before.variance[42] and after.variance[17] < before.variance[17]
+
+
+def test_every_class_of_equal_functions_is_one_point() -> None:
+    space = nb201()
+    seen = whole(space, with_costs=False)
+    assert [len(view) for view in seen.views] == [5044, 5044]
+    first = [space[int(i)] for i in np.random.default_rng(1).permutation(len(space))[:40]]
+    for view in (*seen.views, *some(space, first, with_costs=True).views):
+        draws = np.random.default_rng(0).integers(len(view), size=(2, 2000))
+        apart = ((view[draws[0]] - view[draws[1]]) ** 2).sum(axis=1).mean()
+        assert apart == pytest.approx(1.0, rel=0.2)
+
+
+def test_workers_that_run_side_by_side_are_given_different_cells() -> None:
+    run = sn.search("fashion", "bo", "valid_loss", budget=50, simulated_workers=5, seed=1000)
+    cells = [trial.cell for trial in run.trials]
+    assert len(set(cells)) == 50
+    classes = [nb201().classes[cell.index] for cell in cells]
+    assert len(set(classes[10:30])) >= 15
+    alone = sn.search("fashion", "bo", "valid_loss", budget=50, seed=1000)
+    random = sn.search("fashion", "random", "valid_loss", budget=50, seed=1000)
+    assert run.incumbent.score < random.incumbent.score and alone.incumbent.score < random.incumbent.score
+
+
+def test_a_cell_that_is_known_to_break_a_limit_is_never_asked_for() -> None:
+    asked = {
+        hidden: sn.search(
+            "fashion", "bo", "valid_loss", subject_to="latency@cpu <= 0.6", budget=40, seed=1, hidden=hidden
+        )
+        for hidden in (False, True)
+    }
+    broken = {hidden: [not trial.feasible for trial in run.trials] for hidden, run in asked.items()}
+    assert broken[False][:10] == broken[True][:10] and any(broken[False][:10])
+    assert not any(broken[False][10:]) and any(broken[True][10:])
+
+
+class Noting(LargeSpace):
+    """Notes what is drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn = 0
+
+    def sample(self, rng: np.random.Generator) -> Cell:
+        self.drawn += 1
+        return super().sample(rng)
+
+
+def searched(space: LargeSpace, cells: int) -> tuple[BayesianOptimisation, list[Cell]]:
+    made, asked = BayesianOptimisation(space, seed=3), []
+    for _ in range(cells):
+        (cell,) = made.ask(1)
+        made.tell(trials_of([cell], start=len(asked)))
+        asked.append(cell)
+    return made, asked
+
+
+def test_a_space_that_is_not_listed_is_searched_among_a_growing_choice() -> None:
+    space = Noting()
+    assert len(space.survey) == space.drawn
+    before = space.drawn
+    _, asked = searched(space, 40)
+    assert len(set(asked)) == 40 and space.drawn - before < 1000
+    rng = np.random.default_rng(0)
+    assert min(map(synthetic, asked)) < min(synthetic(space.sample(rng)) for _ in range(400))
+
+
+def test_a_choice_that_has_become_large_begins_anew_and_forgets_nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_MOST", 800)
+    space = Noting()
+    assert len(space.survey) == space.drawn
+    before = space.drawn
+    made, asked = searched(space, 20)
+    assert space.drawn - before > 1400 and len(set(asked)) == 20
+    kept: Sequence[Cell] = made._pool.cells  # type: ignore[union-attr]
+    assert set(asked[:-1]) <= set(kept)
+
+
+def test_scales_are_read_as_numbers_and_names_as_options() -> None:
+    assert is_scale(("1e-3", "0.1", "5")) and is_scale(("8", "4", "2"))
+    assert not is_scale(("relu", "tanh", "elu")) and not is_scale(("1", "2")) and not is_scale(("1", "3", "2"))
+    space = ChoiceSpace("mlp", {"width": (16, 32, 64), "act": ("relu", "tanh")})
+    np.testing.assert_array_equal(space.encode([space.at((2, 1))], "numbers"), [[2, 0, 1]])
+    assert space.views == ("numbers",) and ChoiceSpace("acts", {"act": ("relu", "tanh")}).views == ("one_hot",)
