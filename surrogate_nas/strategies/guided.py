@@ -2,7 +2,8 @@
 
 White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS 2020, compare such
 strategies part by part, as one can here: `model`, `acquisition` and `pool` are names. The model learns L alone where
-λR is known for free; λR is then added exactly, and cells known to be infeasible are not candidates. Departure: any
+λR is known for free; λR is then added exactly, cells known to be infeasible are no candidates, and
+functional twins of told cells are believed to lose what was told. Departure: any
 model of `surrogate_nas.surrogates` will do, with what it says of its own uncertainty.
 """
 
