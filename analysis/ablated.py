@@ -45,8 +45,15 @@ class Ablated(BayesianOptimisation):
         self._fitted, self._predicted = 0, Seen(np.empty(0), np.empty(0))
 
     def _gains(
-        self, pool: Pool, candidates: Places, places: Places, pending: Places, values: Floats, best: float, rule: str
-    ) -> Floats:  # noqa: ARG002 - one acquisition for all questions
+        self,
+        pool: Pool,
+        candidates: Places,
+        places: Places,
+        pending: Places,
+        values: Floats,
+        best: float,
+        rule: str,  # noqa: ARG002
+    ) -> Floats:
         penalty = pool.known.sum(axis=1)[candidates]
         inside = self._inside(pool, candidates)
         if self.surrogate != "bo":
