@@ -32,11 +32,14 @@ coverage: $(SETUP)  ## the same tests with the lines that none of them runs
 test-slow: $(SETUP)  ## the tests that take long, with SURROGATE_NAS_MIRROR
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m slow
 
-compare: $(SETUP)  ## compare five strategies on the embedded table and write results/compare/report.html
-	$(BIN)/snas compare --runs 10 --budget 150 --workers $(WORKERS) --out results/compare
+compare: $(SETUP)  ## compare strategies on four embedded problems and write results/compare/report.html (goes on)
+	$(BIN)/snas suite starter --workers $(WORKERS) --out results/compare
 
-report: $(SETUP)  ## write the report of results/compare again
-	$(BIN)/snas report results/compare
+report: compare  ## write the report of results/compare again; only runs that are missing are made
+
+suite: $(SETUP)  ## compare strategies on 32 problems over eight spaces and write results/suite/report.html (goes on)
+	$(BIN)/snas data fetch all
+	$(BIN)/snas suite standard --workers $(WORKERS) --out results/suite
 
 data: $(SETUP)  ## fetch NAS-Bench-201 (36 MB) and verify it
 	$(BIN)/snas data fetch nb201
@@ -75,10 +78,16 @@ paper-caps: data  ## the best cell under HELP's 15 latency limits, published, ex
 paper-all: data  ## every comparison with a paper, one after the other (hours; goes on where it was interrupted)
 	$(BIN)/snas paper all --workers $(WORKERS)
 
+paper-pareto: data  ## how fast strategies cover the exact fronts of error against latency and energy
+	$(BIN)/snas paper pareto --workers $(WORKERS)
+
+lambda-path: data  ## strategies over a grid of λ: where the winner changes, and the front traced
+	$(BIN)/snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4" --runs 20 --workers $(WORKERS) --out results/lambda-path
+
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
 
-proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (10 minutes; goes on)
+proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (5 minutes; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas proxies nb201 --task fashion --out data/proxies-nb201.h5 --workers $(WORKERS)
 
 optimum: data  ## cells evaluated until the optimum is found, beside Optuna's samplers

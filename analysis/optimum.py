@@ -13,16 +13,16 @@ from rich.progress import Progress
 
 import surrogate_nas as sn
 from surrogate_nas.experiment.store import Run
+from surrogate_nas.strategies import label
 
-OPTUNA = "analysis/optuna_strategies.py"
 STRATEGIES = (
     "random",
     "evolution",
     "local_search",
     "reinforce",
     "bo",
-    f"{OPTUNA}:OptunaTPE",
-    f"{OPTUNA}:OptunaGP",
+    "optuna:TPESampler",
+    "optuna:GPSampler",
 )
 BUDGET = 150
 
@@ -40,9 +40,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--strategies", nargs="*", default=STRATEGIES)
     arguments = parser.parse_args()
-    print(f"{'strategy':14s}{'runs':>6s}{'median':>8s}{'90 %':>8s}{'found':>8s}{'seconds a run':>15s}")
+    print(f"{'strategy':20s}{'runs':>6s}{'median':>8s}{'90 %':>8s}{'found':>8s}{'seconds a run':>15s}")
     for strategy in arguments.strategies:
-        name = strategy.rpartition(":")[2]
+        name = label(strategy)
         with Progress(transient=True) as bar:
             task = bar.add_task(name, total=arguments.runs)
             comparison = sn.compare(
@@ -61,7 +61,7 @@ def main() -> None:
         ninth = np.quantile(counts, 0.9, method="higher")
         seconds = np.mean([run.real_seconds for run in made])
         print(
-            f"{name:14s}{arguments.runs:6d}{np.median(counts):8.1f}{ninth:8.0f}{found:5d}/{arguments.runs:<3d}{seconds:14.2f}"
+            f"{name:20s}{arguments.runs:6d}{np.median(counts):8.1f}{ninth:8.0f}{found:5d}/{arguments.runs:<3d}{seconds:14.2f}"
         )
 
 

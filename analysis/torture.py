@@ -68,6 +68,15 @@ def compared(folder: Path) -> Any:
     return summary, {run.name: run.read_text().splitlines()[:-1] for run in runs}
 
 
+def judged(folder: Path) -> Any:
+    """Every trial of every problem, and the suite's summary without its seconds."""
+    summary = json.loads((folder / "out" / "suite.json").read_text())
+    for strategy in summary["strategies"]:
+        del strategy["real_seconds"]
+    runs = sorted((folder / "out" / "problems").rglob("*.jsonl"))
+    return summary, {f"{run.parts[-3]}/{run.name}": run.read_text().splitlines()[:-1] for run in runs}
+
+
 def digests(file: Path) -> dict[str, str]:
     """A digest of every column of a table, those of seconds left out, and the index, which has digests of these.
 
@@ -115,9 +124,11 @@ COMPARE = [
     "compare", "analog-cifar10", "--strategies", "random,local_search,evolution,reinforce", "--runs", "2", "--budget",
     "2000", "--workers", "2", "--json",
 ]  # fmt: skip
+SUITE = ["suite", "starter", "--strategies", "random,local_search,evolution,reinforce", "--runs", "6", "--workers", "2"]
 MEASURE = ["measure", "--cells", "12", "--task", f"{ROOT / 'tests' / 'tiny_task.py'}:TINY"]
 WORKS = {
     "compare": Work(lambda folder: [*COMMAND, *COMPARE, "--out", str(folder / "out")], compared),
+    "suite": Work(lambda folder: [*COMMAND, *SUITE, "--out", str(folder / "out")], judged),
     "table": Work(
         lambda folder: [
             sys.executable, "-c", TABLE, "table", f"{ROOT / 'tests' / 'tiny_task.py'}:TINY", "--seeds", "1",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from surrogate_nas.objective import Objective, diversity, energy, latency, loss, macs, metric, params
     from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, nb201
     from surrogate_nas.strategies import Strategy
+    from surrogate_nas.suite import run_suite
     from surrogate_nas.trial import Request, Trial
 
 _ROOMS = {
@@ -41,6 +42,7 @@ _ROOMS = {
     "metric": "objective",
     "nb201": "space",
     "params": "objective",
+    "run_suite": "suite",
     "search": "comparison",
 }
 
@@ -65,6 +67,7 @@ __all__ = [
     "metric",
     "nb201",
     "params",
+    "run_suite",
     "search",
 ]
 

@@ -21,8 +21,14 @@ from surrogate_nas.sources import nb201
 from surrogate_nas.sources.fetching import MIRROR_VARIABLE, fetch
 from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
+from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.table import Table, write_table
 
+SLOW_STRATEGIES = {"npenas", "bananas", "gnn_guided", "forest"}
+"""Those that fit networks or forests at every few questions; ``guided`` has their frame with a swift model."""
+SWIFT_STRATEGIES = [name for name in STRATEGIES if name not in SLOW_STRATEGIES]
+EVERY_STRATEGY = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW_STRATEGIES else n for n in STRATEGIES]
+"""To parametrise a test over: the slow ones belong to ``make test-slow``."""
 NEED_DATA = {"mirror", "fetched", "real"}
 """Fixtures that read the mirror; a test that uses one is marked `data`."""
 

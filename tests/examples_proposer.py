@@ -31,9 +31,8 @@ def main(how="", file=os.devnull):
             sys.exit(3)
         else:
             cells = [proposed(best, space, rng) for _ in range(message["ask"])]
-            print(SAYS.get(how) or json.dumps({"cells": cells}))
-            if how == "twice":
-                print("and another thing")
+            more = "and another thing\n" if how == "twice" else ""
+            sys.stdout.write((SAYS.get(how) or json.dumps({"cells": cells})) + "\n" + more)
 
 
 def note(file, pid):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.catalogue import describe_live
 from surrogate_nas.space import SPACES, space_named
-from surrogate_nas.strategies import STRATEGIES, resolve
+from surrogate_nas.strategies import BRIDGES, NEEDING_OPTIONS, STRATEGIES, resolve
 from surrogate_nas.strategies.listing import described
 from surrogate_nas.training import TASKS
 from surrogate_nas.training.catalogue import CATALOGUE
@@ -36,6 +36,11 @@ def test_every_strategy_is_listed_with_its_paper_and_options() -> None:
     for name in STRATEGIES:
         assert len(listed[name]["description"]) > 10 and listed[name]["paper"], name
         keywords = resolve(name).__init__.__kwdefaults__ or {}
-        assert listed[name]["options"] == {key: str(value) for key, value in keywords.items()}
+        options = listed[name]["options"]
+        assert set(options) == set(keywords), name
+        assert all(options[key] == repr(v) for key, v in keywords.items() if not isinstance(v, float)), name
     assert listed["evolution"]["paper"].startswith("Real et al.")
     assert listed["evolution"]["options"] == {"population": "10", "tournament": "3"}
+    assert listed["bohb"]["options"]["random_fraction"] == "1 / 3"
+    for name in (*NEEDING_OPTIONS, *(f"{library}:…" for library in BRIDGES)):
+        assert len(listed[name]["description"]) > 10 and listed[name]["paper"], name

@@ -23,12 +23,12 @@ COMMANDS = [
     ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
     ["train"], ["measure"], ["fit"], ["predict"], ["table"], ["data", "fetch"], ["data", "import"], ["data", "verify"],
     ["data", "list"],
-    ["new", "strategy"], ["new", "task"], ["new", "space"],
+    ["suite"], ["lambda-path"], ["proxies"], ["new", "strategy"], ["new", "task"], ["new", "space"],
 ]  # fmt: skip
 
 
 def test_the_list_of_commands_is_whole() -> None:
-    assert {command.callback.__name__ for command in app.registered_commands if command.callback} == {
+    assert {(c.name or c.callback.__name__).replace("_", "-") for c in app.registered_commands if c.callback} == {
         name for name, *more in COMMANDS if not more
     }
 

@@ -35,6 +35,10 @@ NAMES: list[list[object]] = [
     ["compare", "{}"],
     ["compare", ANALOG, "--strategies", "random,{}"],
     ["report", "{}"],
+    ["suite", "{}"],
+    ["suite", "{}.toml"],
+    ["suite", "starter", "--problems", "{}"],
+    ["suite", "starter", "--strategies", "random,{}"],
     ["check", "{}"],
     ["check", "{}.py:Class"],
     ["paper", "{}"],
@@ -61,6 +65,7 @@ NAMES: list[list[object]] = [
 ]
 WRITTEN: list[list[object]] = [
     ["compare", ANALOG, "--strategies", "random", "--runs", 1, "--budget", 3, "--out", "{}"],
+    ["suite", "starter", "--problems", "fashion", "--strategies", "random", "--runs", 1, "--out", "{}"],
     ["measure", "--cells", 2, *TINY, "--out", "{}"],
     ["fit", ANALOG, *FIT, "--out", "{}"],
     ["new", "strategy", "Good", "--folder", "{}"],

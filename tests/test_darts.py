@@ -22,9 +22,8 @@ from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, Space, cell_named, choices_of, drawn_cells, space_named
 from surrogate_nas.space.darts import Darts, NASNet, darts, nasnet
 from surrogate_nas.space.darts.genotype import INPUTS
-from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.training import train
-from tests.conftest import Snas
+from tests.conftest import EVERY_STRATEGY, Snas
 from tests.test_network import CAUSAL, SIGNAL, SMALL, count_macs, inputs, size
 from tests.tiny_task import TINY
 
@@ -263,7 +262,7 @@ def test_strategies_find_better_cells_than_random_ones(free: sn.Computed, strate
     assert best[0] < best[1]
 
 
-@pytest.mark.parametrize("strategy", [s if s != "bo" else pytest.param(s, marks=pytest.mark.slow) for s in STRATEGIES])
+@pytest.mark.parametrize("strategy", EVERY_STRATEGY)
 def test_every_strategy_keeps_the_contract_on_it(strategy: str) -> None:
     assert not [check for check in contract.check(strategy, darts()) if not check.passed]
 

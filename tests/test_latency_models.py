@@ -223,11 +223,20 @@ def numbers(result: PaperResult) -> dict[tuple[str, str, str], float | None]:
     return {(r.method, r.dataset, r.metric): r.ours for r in result.rows if r.metric != "seconds"}
 
 
+@pytest.fixture(scope="module")
+def alone(real: TableBenchmark, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PaperResult]:
+    """The paper on few devices by one worker: its folder, and what it says."""
+    assert len(real.space) == 15625
+    folder = tmp_path_factory.mktemp("alone")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        few(monkeypatch)
+        return folder, reproduce("latency", folder=folder, runs=1)
+
+
 @pytest.mark.data
 def test_numbers_are_the_same_for_any_workers_and_after_an_interruption(
-    real: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: tuple[Path, PaperResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert len(real.space) == 15625
     few(monkeypatch)
     told: list[tuple[int, int]] = []
 
@@ -236,28 +245,26 @@ def test_numbers_are_the_same_for_any_workers_and_after_an_interruption(
         if done == 5:
             raise KeyboardInterrupt
 
-    alone = numbers(reproduce("latency", folder=tmp_path / "alone", runs=1))
-    assert len(alone) > 60
-    assert numbers(reproduce("latency", folder=tmp_path / "two", runs=1, workers=2)) == alone
+    expected = numbers(alone[1])
+    assert len(expected) > 60
+    assert numbers(reproduce("latency", folder=tmp_path / "two", runs=1, workers=2)) == expected
     with pytest.raises(KeyboardInterrupt):
         reproduce("latency", folder=tmp_path / "stopped", runs=1, progress=interrupt)
     kept = (tmp_path / "stopped" / "scores.jsonl").read_text().splitlines()
     assert len(kept) == 1 + 5 and told == [(done, 20) for done in range(6)]
     told.clear()
     again = reproduce("latency", folder=tmp_path / "stopped", runs=1, progress=lambda *at: told.append(at))
-    assert numbers(again) == alone and told[0] == (5, 20) and told[-1] == (20, 20)
+    assert numbers(again) == expected and told[0] == (5, 20) and told[-1] == (20, 20)
     seconds = [row.ours for row in reproduce("latency", folder=tmp_path / "stopped", runs=1).rows]
     assert seconds == [row.ours for row in again.rows], "nothing is measured twice"
 
 
 @pytest.mark.data
 def test_a_damaged_file_of_scores_is_one_line(
-    real: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: tuple[Path, PaperResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert len(real.space) == 15625
     few(monkeypatch)
-    reproduce("latency", folder=tmp_path, runs=1)
-    kept = (tmp_path / "scores.jsonl").read_text().splitlines()
+    kept = (alone[0] / "scores.jsonl").read_text().splitlines()
     (tmp_path / "scores.jsonl").write_text("\n".join([*kept, "[1, 2, 3]"]) + "\n")
     with pytest.raises(UserError, match=r"scores.jsonl is damaged .* Delete it to begin anew"):
         reproduce("latency", folder=tmp_path, runs=1)

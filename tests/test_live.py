@@ -19,7 +19,7 @@ from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, locked
-from surrogate_nas.strategies import STRATEGIES
+from tests.conftest import EVERY_STRATEGY
 
 FILE = Path(__file__).with_name("tiny_task.py")
 TINY = f"{FILE}:TINY"
@@ -76,8 +76,16 @@ def test_analytic_metrics_train_nothing(bench: LiveBenchmark, tmp_path: Path) ->
     assert not (tmp_path / "live").exists()
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_every_strategy_searches_live(bench: LiveBenchmark, strategy: str) -> None:
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home where what one strategy had trained is kept for the next, as all begin with the same cells."""
+    return tmp_path_factory.mktemp("live")
+
+
+@pytest.mark.parametrize("strategy", EVERY_STRATEGY)
+def test_every_strategy_searches_live(strategy: str, shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(shared_home))
+    bench = LiveBenchmark(TINY)
     run = sn.search(bench, strategy, "valid_loss + 0.1*params subject to depth <= 2", budget=14)
     assert len(run.trials) == 14
     assert run.incumbent.epochs == 1 and run.incumbent.cost_seconds > 0

@@ -22,9 +22,9 @@ from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.network import Network
 from surrogate_nas.space import macro, nb201, space_named, space_of
 from surrogate_nas.space.macro.network import MacroNetwork
-from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.engine import Curve
+from tests.conftest import EVERY_STRATEGY, SWIFT_STRATEGIES
 from tests.test_network import CAUSAL, SIGNAL, SMALL, count_macs, inputs, size
 from tests.tiny_task import TINY
 
@@ -155,17 +155,17 @@ def test_its_name_follows_the_task() -> None:
     assert TASKS["digits"].name == "digits"
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", EVERY_STRATEGY)
 def test_every_strategy_keeps_the_contract_on_it(strategy: str) -> None:
     assert not [check for check in check(strategy, SPACE) if not check.passed]
 
 
 def test_every_strategy_is_compared_on_it(bench: sn.Benchmark, tmp_path: Path) -> None:
     made = sn.compare(
-        bench.name, list(STRATEGIES), objective="valid_loss + 0.1*params", subject_to="layers <= 4", runs=1, budget=14,
+        bench.name, SWIFT_STRATEGIES, objective="valid_loss + 0.1*params", subject_to="layers <= 4", runs=1, budget=14,
         folder=tmp_path / "out",
     )  # fmt: skip
-    assert [len(run.trials) for run in made.runs] == [14] * len(STRATEGIES)
+    assert [len(run.trials) for run in made.runs] == [14] * len(SWIFT_STRATEGIES)
     from surrogate_nas.report import write_report
 
     assert "conv_stack(layers=" in write_report(made, tmp_path / "out").read_text()

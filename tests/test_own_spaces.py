@@ -13,8 +13,7 @@ import surrogate_nas as sn
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import Enumerable, register, space_named
 from surrogate_nas.space.base import SURVEYED
-from surrogate_nas.strategies import STRATEGIES
-from tests.conftest import Snas
+from tests.conftest import SWIFT_STRATEGIES, Snas
 from tests.examples_enumerable import SPACE as LISTED
 from tests.examples_sampled import SPACE as SAMPLED
 
@@ -39,12 +38,12 @@ def test_a_space_that_cannot_be_listed_still_counts_samples_and_prints() -> None
 @pytest.mark.parametrize("bench", BENCHES, ids=["listed", "sampled"])
 def test_every_strategy_runs_on_it_through_the_command_line(snas: Snas, bench: str, tmp_path: Path) -> None:
     made = snas(
-        "compare", bench, "--strategies", ",".join(STRATEGIES), "--objective", "valid_error", "--runs", 1,
+        "compare", bench, "--strategies", ",".join(SWIFT_STRATEGIES), "--objective", "valid_error", "--runs", 1,
         "--budget", 25, "--out", tmp_path / "out", "--json",
     )  # fmt: skip
     assert made.code == 0, made.err
     found = {s["name"]: s["score"]["mean"] for s in made.json["strategies"]}
-    assert set(found) == set(STRATEGIES) and all(np.isfinite(list(found.values())))
+    assert set(found) == set(SWIFT_STRATEGIES) and all(np.isfinite(list(found.values())))
     regrets = [s["regret"]["mean"] for s in made.json["strategies"]]
     assert all(r is None for r in regrets) if bench == BENCHES[1] else all(r >= 0 for r in regrets)
 

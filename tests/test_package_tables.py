@@ -29,9 +29,9 @@ from surrogate_nas.space.nbgraph import LINKS, OPERATIONS, PROTEINS_OPERATIONS, 
 from surrogate_nas.space.nbgraph import nbgraph as graphs
 from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.table import ColumnKey, Table, write_table
+from tests.conftest import SWIFT_STRATEGIES
 
 MODULES = (fcnet, mlp, nbgraph)
-SLOW_STRATEGIES = {"bo"}
 
 
 def plain(path: Path) -> Any:
@@ -240,7 +240,7 @@ def test_a_table_of_many_cells_opens_without_making_them(protein: TableBenchmark
     assert len(protein.space) == 62_208 and len(protein.column("valid_loss")) == 62_208
 
 
-@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name not in SLOW_STRATEGIES])
+@pytest.mark.parametrize("strategy", [name for name in SWIFT_STRATEGIES if name != "bo"])
 def test_every_swift_strategy_keeps_the_contract_on_listed_trees(strategy: str) -> None:
     assert not [found for found in check(strategy, nbgraph_proteins()) if not found.passed]
 

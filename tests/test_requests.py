@@ -19,8 +19,8 @@ from surrogate_nas.experiment.experiment import Budget, Experiment
 from surrogate_nas.experiment.ledger import Ledger
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, nb201
-from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.trial import Request, Trial
+from tests.conftest import EVERY_STRATEGY
 
 SPACE = nb201()
 
@@ -107,7 +107,7 @@ def test_fidelities_are_the_epochs_that_every_term_is_held_for(small: TableBench
     assert Objective("valid_error + train_loss", small).fidelities == (200,)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", EVERY_STRATEGY)
 def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy: str) -> None:
     bench = sn.load("fashion")
     run = sn.search(bench, strategy, "valid_loss + 0.1*params", budget=40, simulated_workers=4, seed=2)

@@ -12,9 +12,10 @@ from surrogate_nas.contract.strategies import CHECKS
 from surrogate_nas.contract.trying import LargeSpace, TinySpace, trajectory, trials_of
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import NB201, Cell, Space
-from surrogate_nas.strategies import STRATEGIES, label, resolve
+from surrogate_nas.strategies import label, resolve
 from tests import broken_strategies
 from tests.broken_strategies import CAUGHT_BY
+from tests.conftest import EVERY_STRATEGY
 
 FILE = Path(broken_strategies.__file__)
 
@@ -24,7 +25,7 @@ def failures(checks: list[Check]) -> list[str]:
 
 
 @pytest.mark.parametrize("space", [NB201(), TinySpace(), LargeSpace()], ids=lambda space: space.name)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", EVERY_STRATEGY)
 def test_every_strategy_keeps_the_contract(name: str, space: Space) -> None:
     checks = check(name, space)
     assert not failures(checks)

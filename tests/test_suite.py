@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -82,6 +83,8 @@ def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(tiny: Path, 
     for name in TABLES:
         assert len(pd.read_csv(out / "tables" / f"{name}.csv"))
         assert r"\toprule" in (out / "tables" / f"{name}.tex").read_text()
+    again = snas("report", out)
+    assert again.code == 2 and "holds a suite: the same snas suite command" in again.err
     alone = run_suite(read_suite(str(tiny)))
     for strategy in told["strategies"]:
         del strategy["real_seconds"]
@@ -113,7 +116,7 @@ def test_a_killed_suite_goes_on_where_it_was(tmp_path: Path) -> None:
     assert "Gate-0.jsonl" in begun and len(begun) < 15
     go.touch()
     suite = read_suite(str(file))
-    assert bare(run_suite(suite, out)) == bare(run_suite(suite))
+    assert bare(run_suite(str(file), out)) == bare(run_suite(suite))
 
 
 def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) -> None:
@@ -188,6 +191,14 @@ def test_wrong_arguments_are_one_line(arguments: list[str], says: str, tmp_path:
     assert told.code == 2 and says in told.err and not (tmp_path / "out").exists()
 
 
+def test_the_suite_in_the_readme_is_one(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", readme, re.S)
+    (tmp_path / "mine.toml").write_text(block)
+    suite = read_suite(str(tmp_path / "mine.toml"))
+    assert [entrant.runs for entrant in suite.entrants] == [10, 10] and len(suite.problems) == 1
+
+
 @pytest.mark.parametrize("name", SUITES)
 def test_the_suites_that_come_along_name_what_there_is(name: str) -> None:
     suite = read_suite(name)
@@ -231,6 +242,18 @@ def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
     reference = reference_of(objective, Budget(20), [])
     assert reference.exact and reference.regret(curve)[-1] == pytest.approx(1)
     assert reference.regret(np.array([objective.optimum(), np.inf])).tolist() == [0, reference.ceiling]
+
+
+def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them() -> None:
+    front = Problem("front", "fashion", "valid_error, latency@cpu", cells=12)
+    history = Problem("history", "fashion", "valid_error + 0.1*diversity", cells=12)
+    result = run_suite(Suite("two", "Two", [front, history], [Entrant("random", 2), Entrant("evolution", 2)]))
+    first, second = result.problems
+    assert not first.reference.exact and first.reference.optimum == 0 and first.weight == 0
+    assert not second.reference.exact and second.weight == 0.1 and result.means()[1].min() < 1
+    assert second.reference.optimum == min(t.score[-1] for traces in second.traces.values() for t in traces)
+    assert {told["solved"] for told in result.summary["strategies"]} == {None}
+    assert not result.stability.by_weight
 
 
 def test_seconds_are_turned_into_cells_by_the_mean_charge() -> None:
@@ -293,6 +316,7 @@ def test_runtimes_ranks_and_probabilities_by_hand() -> None:
     assert result.profile.share[:, 49].tolist() == [0, 0] and (result.profile.share[:, -1] > 0).all()
     assert result.critical[-1].ranks.tolist() == [1.25, 1.75] and result.critical[-1].p is None
     assert result.ranks.mean[:, -1].tolist() == [1.25, 1.75] and result.ranks.mean[:, 0].tolist() == [1.5, 1.5]
+    assert ">a</td>" in result._repr_html_() and "2 strategies on 2 problems" in repr(result)
     (improved,) = result.improvements
     assert improved.probability == (0.75 + 0.5) / 2 and improved.low <= improved.probability <= improved.high
     assert [a.iqm for a in result.aggregates] == [0.875, 1] and result.aggregates[0].mean == pytest.approx(6.5 / 8)
@@ -316,6 +340,9 @@ def test_a_verdict_says_what_is_decided_and_what_would_change_it() -> None:
     split = made({f"p{i}": noisy(rng, 0.1, 0.5) if i % 2 else noisy(rng, 0.5, 0.1) for i in range(12)})
     assert not split.verdict.decided
     assert "the data do not decide between" in " ".join(split.verdict.sentences)
+    here, elsewhere = split.pairs[0].detectable_here, split.pairs[0].detectable
+    assert here is not None and elsewhere is not None and here < 0.01 < elsewhere
+    assert len(split.pairs[0].better) == len(split.pairs[0].worse) == 6
     few = made({f"p{i}": noisy(rng, 0.1, 0.5) for i in range(3)})
     assert few.verdict.decided_here and not few.verdict.decided
     assert "3 problems cannot decide about others of their kind" in " ".join(few.verdict.sentences)

@@ -29,9 +29,12 @@ from surrogate_nas.strategies.evolution import RegularisedEvolution
 from surrogate_nas.strategies.reinforce import Reinforce
 from surrogate_nas.table import TableFile
 from surrogate_nas.trial import Trial
+from tests.conftest import SWIFT_STRATEGIES
 
 SPACE = make_space()
-LEARNING = [name for name in STRATEGIES if not name.startswith("random")]
+UNTAUGHT = {"random", "random_sampling", "successive_halving", "hyperband", "asha"}
+"""Those that draw at random where there is one number of epochs only."""
+LEARNING = [name for name in SWIFT_STRATEGIES if name not in UNTAUGHT]
 CHEAP = {"local_search", "first_improvement", "iterated_local_search", "evolution", "reinforce", "nsga2"}
 """Those that ask within a millisecond: they make longer runs."""
 
@@ -366,7 +369,7 @@ def test_free_look_up_trap_every_look_up_becomes_a_charged_trial(analog: TableBe
 
     objective = Objective("digital_error + 0.1*params", analog)
     monkeypatch.setattr(TableBenchmark, "measure", counting)
-    for strategy in STRATEGIES:
+    for strategy in SWIFT_STRATEGIES:
         looked_up = 0
         (run,) = Experiment(objective, [strategy], 1, Budget(40)).execute()
         assert looked_up == 40 == run.simulated_seconds
@@ -419,7 +422,7 @@ def test_lambda_trap_percent_and_normalised_terms_are_of_one_size(analog: TableB
 
 
 def test_statistics_trap_all_strategies_of_a_run_are_paired_by_their_first_cells(analog: TableBenchmark) -> None:
-    made = compare(analog, list(STRATEGIES), runs=2, budget=10)
+    made = compare(analog, SWIFT_STRATEGIES, runs=2, budget=10)
     for run in range(2):
         assert len({tuple(r.scores) for r in made.runs if r.run == run}) == 1
     assert all(test.ties == 2 for test in made.tests)

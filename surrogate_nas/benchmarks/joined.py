@@ -85,8 +85,12 @@ class JoinedBenchmark(Benchmark):
                 f"{file} is of the space {extra.space.name}, {self.name} of {self.space.name}{others}; only one space "
                 "joins."
             )
-        unmeasured = [metric for metric, _ in untrained(self.space).values()]
-        own = [metric for metric in extra.metrics if metric not in unmeasured]
+        unmeasured = untrained(self.space)
+        own = [
+            metric
+            for metric in extra.metrics
+            if metric.name not in unmeasured or (metric.source != "analytic" and metric != unmeasured[metric.name][0])
+        ]
         if not own:
             raise UserError(f"{file} holds no metric to join.")
         held = Counter([*(metric.name for metric in self.base.metrics), *self._owners])

@@ -14,6 +14,7 @@ from surrogate_nas.cli import (
     compare,
     data,
     hardware,
+    lambda_path,
     new,
     paper,
     proxies,
@@ -40,8 +41,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks, strategies.strategies, data.path, query.query, search.search, compare.compare, compare.report,
-    suite.suite, check.check, paper.paper, training.train, hardware.measure, surrogates.fit, surrogates.predict,
-    table.table, proxies.proxies,
+    suite.suite, lambda_path.lambda_path, check.check, paper.paper, training.train, hardware.measure, surrogates.fit,
+    surrogates.predict, table.table, proxies.proxies,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -117,6 +117,8 @@ def report(
     Examples:
       snas report results/compare
     """
+    if not (folder / "experiment.json").is_file() and (folder / "suite.json").is_file():
+        raise UserError(f"{folder} holds a suite: the same snas suite command reads it and writes its report again.")
     _finish(folder, json, bench)
 
 

@@ -14,7 +14,10 @@ import typer
 from surrogate_nas.cli.output import JsonOption, emit
 from surrogate_nas.errors import UserError
 
-_STRATEGY = '''"""{name}: a search strategy for surrogate_nas. Try it: snas check {file}:{name}"""
+_STRATEGY = '''"""{name}: a search strategy for surrogate_nas. Try it: snas check {file}:{name}
+
+Its place over several problems: snas suite starter --strategies {file}:{name},evolution,random --runs 5
+"""
 
 import surrogate_nas as sn
 

@@ -92,6 +92,25 @@ def names(given: Iterable[str] | None) -> list[str]:
     return [name for name in found if name]
 
 
+def numbers(given: str, what: str) -> list[float]:
+    """The numbers of an option with commas between them.
+
+    Args:
+        given: The option's value.
+        what: What each is called in messages.
+
+    Raises:
+        UserError: One of them is no number.
+    """
+    found = []
+    for text in filter(None, map(str.strip, given.split(","))):
+        try:
+            found.append(float(text))
+        except ValueError as error:
+            raise UserError(f"A {what} is a number, not {text:.40}.") from error
+    return found
+
+
 def cell_named(space: Space, text: str) -> Cell:
     """The cell that a text names: as the field prints it, or its index in the order of the space.
 

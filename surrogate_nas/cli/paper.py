@@ -13,7 +13,9 @@ from surrogate_nas.errors import UserError
 if TYPE_CHECKING:
     from surrogate_nas.papers import PaperResult
 
-_NAMES = ("nb201", "nats", "queries", "landscape", "losses", "transfer", "predictors", "proxies", "latency", "caps")
+_NAMES = (
+    "nb201", "nats", "queries", "landscape", "losses", "transfer", "predictors", "proxies", "latency", "caps", "pareto"
+)  # fmt: skip
 """Those of `surrogate_nas.papers.PAPERS`, which takes long to import."""
 _ALL = "all"
 

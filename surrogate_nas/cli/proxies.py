@@ -15,7 +15,7 @@ def proxies(
     space: Annotated[str, typer.Argument(help="A space's name, or file.py:SPACE; its cells must be listed and built.")],
     out: Annotated[Path, typer.Option(help="The table's file, for --with of other commands.")],
     task: Annotated[str, typer.Option(help="A task's name, or file.py:TASK.")] = "fashion",
-    seeds: Annotated[int, typer.Option(help="Initialisations and batches that every score is the mean over.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Initialisations and batches that every score is the mean over.")] = 1,
     batch: Annotated[int, typer.Option(help="Training examples a batch.")] = 64,
     workers: Annotated[int, typer.Option(help="How many passes at once, each on one core.")] = 2,
     json: JsonOption = False,
@@ -35,4 +35,6 @@ def proxies(
         passes = Passes(register(space).definition, task, seeds=seeds, batch=batch)
         card = make_proxies(passes, out, workers=workers, progress=progress)
     content = {"table": str(out), "bytes": out.stat().st_size, "seconds": time.perf_counter() - started, **card}
-    emit(content, json, lambda: show_table(("", str(out)), list(content.items())))
+    shown = [(name, value) for name, value in content.items() if not isinstance(value, dict)]
+    shown += [(f"{proxy}: τ of two seeds", round(tau, 3)) for proxy, tau in card["kendall_between_seeds"].items()]
+    emit(content, json, lambda: show_table(("", str(out)), shown))

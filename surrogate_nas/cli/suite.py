@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from surrogate_nas.cli.options import StrategiesOption, names
-from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
 
 
 def suite(
@@ -39,7 +39,8 @@ def suite(
     """
     from surrogate_nas.experiment.store import Store
     from surrogate_nas.report import write_suite_report
-    from surrogate_nas.suite import read_suite, run_suite, write_tables
+    from surrogate_nas.report.numbers import NOTHING, fixed
+    from surrogate_nas.suite import read_suite, run_suite
 
     chosen = read_suite(name).only(names(problems)).entered(names(strategies), runs)
     folder = out or Path("results") / f"suite-{chosen.name}"
@@ -47,14 +48,25 @@ def suite(
         result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress)
     content = result.summary
     Store(folder).write_json("suite.json", content)
-    write_tables(result, folder / "tables")
     page = write_suite_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
-    heads = ("strategy", "mean rank", "optimum found", "median regret", "probability best", "failed runs")
-    keys = ("name", "rank_mean", "solved", "regret_median", "probability_best", "failures")
-    rows = [[told[key] for key in keys] for told in content["strategies"]]
+    heads = ("strategy", "mean rank", "optimum found", "IQM regret", "probability best", "failed", "real seconds")
+    rows = [
+        (
+            told["name"],
+            fixed(told["rank_mean"], 2),
+            NOTHING if told["solved"] is None else f"{told['solved']:.0%}",
+            fixed(told["regret_iqm"], 3),
+            fixed(told["probability_best"], 2),
+            told["failures"],
+            seconds(told["real_seconds"]),
+        )
+        for told in content["strategies"]
+    ]
     emit(content, json, lambda: show_table(heads, rows, title=f"{chosen.title} (regret: 0 the optimum, 1 random's)"))
     for skipped in result.skipped:
         note(f"Not run: {skipped.problem.name}: {skipped.reason}")
+    if failures := content["failures"]:
+        note(f"{failures[0]}" + (f" ({len(failures) - 1} more failures, in suite.json.)" if failures[1:] else ""))
     for sentence in content["verdict"]["sentences"]:
         note(sentence)
     note(f"Report: {page}")

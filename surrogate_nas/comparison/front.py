@@ -97,12 +97,13 @@ def undominated(vectors: Values) -> NDArray[np.bool_]:
     return np.asarray(moocore.is_nondominated(vectors), dtype=np.bool_)
 
 
-def frame_of(objective: Objective, trials: Sequence[Trial]) -> Frame | None:
+def frame_of(objective: Objective, trials: Sequence[Trial] = (), *, fenced: bool = True) -> Frame | None:
     """The frame of a comparison; None where no cell is feasible.
 
     Args:
         objective: Several objectives.
         trials: Of all runs, for where there is no table.
+        fenced: Whether cells beyond the fence bound no frame.
     """
     scores = objective.over_space()
     if scores is None:
@@ -113,7 +114,7 @@ def frame_of(objective: Objective, trials: Sequence[Trial]) -> Frame | None:
         return None
     learned = [part in {term.part for term in objective.terms if term.is_loss} for part in range(objective.parts)]
     first, third = np.quantile(points, (0.25, 0.75), axis=0)
-    fence = np.where(learned, third + _FENCE * (third - first), np.inf)
+    fence = np.where(np.array(learned) & fenced, third + _FENCE * (third - first), np.inf)
     front = nondominated(points[(points <= fence).all(axis=1)])
     utopia, span = front.min(axis=0), np.ptp(front, axis=0)
     span = np.where(span > 0, span, 1.0)

@@ -95,7 +95,10 @@ def main() -> None:
             answer = DONE + cloudpickle.dumps(function(pickle.loads(message)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
             answer = FAILED + _pickled(error)
-        send(answers, answer)
+        try:
+            send(answers, answer)
+        except BrokenPipeError:  # the parent was killed a moment ago; that is no news to anybody
+            os._exit(ORPHANED)
 
 
 def _read(jobs: IO[bytes], inbox: SimpleQueue[bytes]) -> None:

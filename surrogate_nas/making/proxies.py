@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.engine import check_engine, raise_lost, run_jobs
+from surrogate_nas.errors import UserError
 from surrogate_nas.files import Journal, home, replacing
 from surrogate_nas.making.plan import ORDER_SEED, Job, first_of_class, representatives
 from surrogate_nas.making.train import Progress
@@ -42,7 +44,7 @@ class Passes:
 
     space: str
     task: str
-    seeds: int = 3
+    seeds: int = 1
     batch: int = 64
 
     def __post_init__(self) -> None:
@@ -53,9 +55,12 @@ class Passes:
         """The space.
 
         Raises:
-            UserError: There is no such space, or its cells cannot be listed.
+            UserError: There is no such space, or its cells cannot be listed or not be built.
         """
-        return listed(space_named(self.space))
+        space = listed(space_named(self.space))
+        if not space.is_buildable:
+            raise UserError(f"Cells of the space {space.name} cannot be built here: it has no network.")
+        return space
 
     def jobs(self) -> list[Job]:
         """All (cell, seed) in the order they are computed: every class's first cell with seed 0, then with others."""
@@ -180,10 +185,14 @@ def _table(space: Enumerable, task: Task, by_seed: Sequence[Scores]) -> Table:
 
 
 def _between_seeds(by_seed: Sequence[Scores]) -> dict[str, float]:
-    """By proxy Kendall's τ of the first seed's order with the second's; empty where there is one seed."""
+    """By proxy Kendall's τ of the first seed's order with the second's; empty where there is one seed.
+
+    A proxy that is the same for all cells has none.
+    """
     from scipy.stats import kendalltau
 
     if len(by_seed) == 1:
         return {}
     both = {proxy: [[scores[c][proxy] for c in by_seed[0]] for scores in by_seed[:2]] for proxy in PROXIES}
-    return {proxy: float(kendalltau(*pair).statistic) for proxy, pair in both.items()}
+    taus = {proxy: float(kendalltau(*pair).statistic) for proxy, pair in both.items()}
+    return {proxy: tau for proxy, tau in taus.items() if math.isfinite(tau)}

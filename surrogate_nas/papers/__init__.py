@@ -8,7 +8,18 @@ from typing import Protocol
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.experiment.store import Store
-from surrogate_nas.papers import caps, landscape, latency, losses, predictors, proxies, queries, search, transfer
+from surrogate_nas.papers import (
+    caps,
+    landscape,
+    latency,
+    losses,
+    pareto,
+    predictors,
+    proxies,
+    queries,
+    search,
+    transfer,
+)  # fmt: skip
 from surrogate_nas.papers.rows import PaperResult
 
 __all__ = ["PAPERS", "PaperResult", "reproduce"]
@@ -33,6 +44,7 @@ PAPERS: dict[str, Paper] = {
     "proxies": proxies.proxies,
     "latency": latency.latency,
     "caps": caps.caps,
+    "pareto": pareto.pareto,
     "transfer": transfer.transfer,
 }
 """Every paper by name."""

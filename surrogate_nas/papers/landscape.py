@@ -23,9 +23,9 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.descent import DESCENTS
 from surrogate_nas.papers.pictures import draw_landscape
+from surrogate_nas.papers.published import DATA_SETS
 from surrogate_nas.papers.ranks import SHARES, Values, best, ceiling
 from surrogate_nas.papers.rows import PaperResult, Row
-from surrogate_nas.papers.search import DATA_SETS
 from surrogate_nas.space import Enumerable, listed
 
 Indices = NDArray[np.intp]

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.comparison.statistics import anytime, interval
-from surrogate_nas.experiment.store import Run
+from surrogate_nas.comparison.statistics import interval
 from surrogate_nas.files import replacing
 from surrogate_nas.papers.rows import Row
+from surrogate_nas.papers.searches import Found
 
 Values = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -23,7 +23,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 
 
-def draw_test_curves(runs: Mapping[str, Sequence[Run]], path: Path, seconds: float) -> None:
+def draw_test_curves(runs: Mapping[str, Sequence[Found]], path: Path, seconds: float) -> None:
     """Test accuracy on CIFAR-10 of the best validated cell so far, over simulated seconds; mean and 95 % interval.
 
     Args:
@@ -38,14 +38,12 @@ def draw_test_curves(runs: Mapping[str, Sequence[Run]], path: Path, seconds: flo
     for (name, made), colour, style in zip(runs.items(), COLOURS, _STYLES, strict=False):
         curves = []
         for run in made:
-            history = anytime(run)
-            found = test[[run.trials[i].cell.index for i in history.best]]
-            curves.append(history.at_cost(found, grid))
+            curves.append([np.nan if (cell := run.at(moment)) is None else test[cell] for moment in grid])
         samples = np.array(curves)
         shown = np.isfinite(samples).all(axis=0)
         low, high = interval(samples[:, shown])
-        axes.plot(grid[shown], samples[:, shown].mean(axis=0), style, color=colour, label=f"{name} ({len(made)} runs)",
-                  drawstyle="steps-post")  # fmt: skip
+        axes.plot(grid[shown], samples[:, shown].mean(axis=0), color=colour, label=f"{name} ({len(made)} runs)",
+                  linestyle=style, drawstyle="steps-post")  # fmt: skip
         axes.fill_between(grid[shown], low, high, step="post", color=colour, alpha=0.2, linewidth=0)
     axes.set(xlabel="simulated seconds", ylabel="CIFAR-10 test accuracy (%) of the best validated cell",
              ylim=(92.0, 94.5), title="Search on 12-epoch validation, reported after 200 epochs")  # fmt: skip

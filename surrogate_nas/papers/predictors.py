@@ -24,8 +24,8 @@ from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.pictures import draw_predictors
+from surrogate_nas.papers.published import DATA_SETS
 from surrogate_nas.papers.rows import PaperResult, Row
-from surrogate_nas.papers.search import DATA_SETS
 from surrogate_nas.space import listed
 from surrogate_nas.surrogates import Prediction, make_model
 from surrogate_nas.surrogates.evaluation import bands, scores_of, split_cells

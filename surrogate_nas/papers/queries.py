@@ -8,7 +8,7 @@ Prediction-based Neural Architecture Search" (FLAN), ICML 2024. Their convention
 
 Ours: the optimum is the cell with the smallest validation error after 200 epochs, the mean over seeds, of each data
 set's own table; a search sees that mean, or one drawn seed of each cell; every run is told ten random cells first, and
-they count. Nothing else is known: no labels from elsewhere, no pre-trained encoder.
+they count. No labels from elsewhere, no pre-trained encoder; what a method knows beforehand is told as its prior.
 
 A data set, what a search sees, a strategy and a run are one job; finished ones are kept in ``runs.jsonl``.
 """
@@ -31,9 +31,9 @@ from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.pictures import draw_queries
+from surrogate_nas.papers.published import DATA_SETS
 from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.rows import PaperResult, Row, Summary
-from surrogate_nas.papers.search import DATA_SETS
 from surrogate_nas.space import listed
 from surrogate_nas.trial import Trial
 
@@ -59,11 +59,16 @@ class Plan(NamedTuple):
 
 PLANS: dict[str, Plan] = {
     "local_search": Plan(200, 15_625),
+    "first_improvement": Plan(200, 15_625),
+    "iterated_local_search": Plan(200, 15_625),
     "evolution": Plan(200, 15_625),
-    "reinforce": Plan(200, 3_000),
+    "reinforce": Plan(50, 2_000),
+    "optuna:TPESampler": Plan(50, 300),
     "bo": Plan(50, 300),
+    "zero_cost": Plan(50, 300),
 }
 """The strategies; random search needs no run."""
+_PRIORS = {"zero_cost": "proxies of untrained networks, no labels"}
 
 
 class Job(NamedTuple):
@@ -221,11 +226,12 @@ def _rows_of(dataset: str, policy: str, found: Mapping[tuple[str, str, str], Seq
         answers = found[dataset, policy, strategy]
         counts, regrets = _counts(answers), np.array([one.regret for one in answers])
         published, mark, says = _BESIDE.get((strategy, dataset), (None, "", "")) if policy == "mean" else (None, "", "")
+        prior = f"with a prior ({_PRIORS[strategy]})" if strategy in _PRIORS else ""
         middle, everywhere = float(np.median(counts)), bool(np.isfinite(counts).all())
         yield Row(
             strategy, dataset, metric, published=published, ours=middle if np.isfinite(middle) else None,
             evaluations=float(counts.mean()) if everywhere else None, runs=len(counts), mark=mark,
-            verdict="; ".join(filter(None, (_spread(counts, plan.cells), says))),
+            verdict="; ".join(filter(None, (_spread(counts, plan.cells), prior, says))),
         )  # fmt: skip
         yield Row(
             strategy, dataset, f"regret@{GIVEN}{POLICIES[policy]}", ours=float(regrets.mean()),
@@ -281,7 +287,7 @@ def _summary(rows: Sequence[Row]) -> Summary:
         mark = " (?)" if row.mark == "?" else ""
         return f"{row.published if row.ours is None else row.ours:,.0f}{mark}"
 
-    methods = [(name, "none") for name in (_RANDOM, *PLANS)]
+    methods = [(name, _PRIORS.get(name, "none")) for name in (_RANDOM, *PLANS)]
     methods += [(name, told.prior or "none") for name, told in PUBLISHED.items()]
     lines = [
         (name if name not in PUBLISHED else f"{name}, published", prior,
@@ -300,5 +306,6 @@ def _notes() -> list[str]:
         "cells, by the mean of seeds.",
         "The published counts are until a test accuracy of 94.37 (CIFAR-10) or 73.51 (CIFAR-100), and say seldom "
         "whether a search saw the mean or one seed, and whether the count is a mean or a median over runs.",
-        "Methods with a prior saw labels of other data sets or all cells of this space before they were counted.",
+        "A prior is what a method knows before the first cell is counted; numbers with one stand apart from those "
+        "without.",
     ]

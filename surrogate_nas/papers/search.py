@@ -3,189 +3,190 @@
 Dong & Yang (ICLR 2020), table 5: search on CIFAR-10 only for 12,000 simulated seconds; the reward is the valid accuracy
 after the 12-epoch run, its cost the training time and one validation pass; the found cell is reported on three data
 sets by its test accuracy after 200 epochs, mean of seeds. Dong et al., "NATS-Bench" (TPAMI 2021): the same reward, but
-a search on each data set, for 20,000, 40,000 and 120,000 seconds.
+a search on each data set, for 20,000, 40,000 and 120,000 seconds. What every method had found after 3,051 seconds, the
+budget of RoBoT (He et al., ICLR 2024), stands beside that.
+
+Finished runs are kept in ``runs.jsonl``.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import Budget, Experiment, Progress
-from surrogate_nas.experiment.store import Run
-from surrogate_nas.objective import Objective
+from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.pictures import draw_test_curves
+from surrogate_nas.papers.published import (
+    ABSENT,
+    BO,
+    CELLS,
+    DATA_SETS,
+    NATS,
+    NATS_ABSENT,
+    NATS_SECONDS,
+    NB201,
+    REA,
+    REWARD,
+    ROBOT,
+    UNCONFIRMED,
+    ZERO_COST,
+    Method,
+    Published,
+)
+from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.rows import PaperResult, Row
+from surrogate_nas.papers.searches import Found, Search, places, run_searches
+from surrogate_nas.papers.tested import against_published, against_runs
 from surrogate_nas.space import Cell
 
-DATA_SETS = {"CIFAR-10": "nb201-cifar10", "CIFAR-100": "nb201-cifar100", "ImageNet16-120": "nb201-imagenet16"}
 _TOLERANCE = {"CIFAR-10": 0.15, "CIFAR-100": 0.4, "ImageNet16-120": 0.6}
-_RUNS, _BO_RUNS = 500, 20
-_TITLES = {"random": "random search", "evolution": "REA", "reinforce": "REINFORCE", "bo": "BO (ours)"}
-_ALL_SKIP = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
-_RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
+_SECONDS = 12_000.0
+_REA = next(method for method in NB201 if method.title == REA)
+_ROBOT = ABSENT[f"{ROBOT[0]}, {ROBOT[1]:,.0f} s"][1]
+_DRAWN = ("random search", REA, "REINFORCE", "BOHB", ZERO_COST, BO)
 _NOISE_NOTE = (
     "The papers drew one training seed at random as the reward; this table has the mean over seeds at 12 epochs, so "
     "that noise (about 0.85 points on CIFAR-10) is missing here and searches do a little better."
 )
-
-Published = dict[str, tuple[float, float | None]]
-
-_NB201: dict[str, tuple[str, Published]] = {
-    "random": ("I", {"CIFAR-10": (93.70, 0.36), "CIFAR-100": (71.04, 1.07), "ImageNet16-120": (44.57, 1.25)}),
-    "evolution": ("I", {"CIFAR-10": (93.92, 0.30), "CIFAR-100": (71.84, 0.99), "ImageNet16-120": (45.54, 1.03)}),
-    "reinforce": ("I", {"CIFAR-10": (93.85, 0.37), "CIFAR-100": (71.71, 1.09), "ImageNet16-120": (45.24, 1.18)}),
-    "bo": ("", {}),
-}
-_UNCONFIRMED = {("evolution", "ImageNet16-120")}
-_CELLS: dict[str, tuple[str, str | None, Published]] = {
-    "DARTS V1/V2, ENAS (all-skip cell)": (
-        "C", _ALL_SKIP, {"CIFAR-10": (54.30, None), "CIFAR-100": (15.61, None), "ImageNet16-120": (16.32, None)},
-    ),
-    "ResNet (cell)": (
-        "C", _RESNET, {"CIFAR-10": (93.97, None), "CIFAR-100": (70.86, None), "ImageNet16-120": (43.63, None)},
-    ),
-    "optimum": (
-        "D", None, {"CIFAR-10": (94.37, None), "CIFAR-100": (73.51, None), "ImageNet16-120": (47.31, None)},
-    ),
-}  # fmt: skip
-_ABSENT: dict[str, tuple[str, Published, str]] = {
-    "BOHB": (
-        "I", {"CIFAR-10": (93.61, 0.52), "CIFAR-100": (70.85, 1.28), "ImageNet16-120": (44.42, 1.49)},
-        "not made: needs the learning curves, which the public extracts lack",
-    ),
-    "GDAS": (
-        "C", {"CIFAR-10": (93.61, 0.09), "CIFAR-100": (70.70, 0.30), "ImageNet16-120": (41.84, 0.90)},
-        "not made: a one-shot method trains a supernet, which no table holds",
-    ),
-    "RSPS, SETN": ("", {}, "not made: one-shot methods train a supernet, which no table holds"),
-}  # fmt: skip
-_NATS: dict[str, tuple[str, Published]] = {
-    "random": ("?", {"CIFAR-10": (93.86, None), "CIFAR-100": (71.55, None), "ImageNet16-120": (45.28, None)}),
-    "evolution": ("?", {"CIFAR-10": (94.02, None), "CIFAR-100": (72.23, None), "ImageNet16-120": (45.77, None)}),
-    "reinforce": ("?", {"CIFAR-10": (93.90, None), "CIFAR-100": (71.86, None), "ImageNet16-120": (45.64, None)}),
-    "bo": ("", {}),
-}
-_NATS_ABSENT: dict[str, tuple[str, Published, str]] = {
-    "BOHB": (
-        "?", {"CIFAR-10": (93.94, None), "CIFAR-100": (72.00, None), "ImageNet16-120": (45.70, None)},
-        "not made: needs the learning curves, which the public extracts lack",
-    ),
-}  # fmt: skip
-_NATS_SECONDS = {"CIFAR-10": 20_000.0, "CIFAR-100": 40_000.0, "ImageNet16-120": 120_000.0}
-
-
-@dataclass(frozen=True)
-class _Search:
-    """One strategy's runs on one data set."""
-
-    strategy: str
-    dataset: str
-    runs: Sequence[Run]
+_BOHB_NOTE = (
+    "BOHB of the NAS-Bench-201 paper: its code trains every cell for 12 epochs whatever the budget of its rung, and a "
+    "cell that goes on once more (num_samples 4, random_fraction 0, bandwidth_factor 3, min_bandwidth 0.3)."
+)
+_PROXIES_NOTE = (
+    "Zero-cost BO is told the proxies of all cells, which were computed once for the whole space; the simulated "
+    "seconds do not hold that, while RoBoT's hold its scores."
+)
 
 
 def nb201(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
-    """Table 5 of the NAS-Bench-201 paper.
+    """Table 5 of the NAS-Bench-201 paper; may be interrupted and called again.
 
     Args:
-        runs: Per strategy, 500 if None; the Bayesian optimisation makes at most 20.
+        runs: Per strategy, at most; 500 if None, 20 of what asks a model.
         workers: Processes.
-        folder: Where the picture goes.
+        folder: Where the picture and the finished runs go.
         progress: Called with (runs done, runs in all).
+
+    Raises:
+        UserError: The tables are not here, or the folder cannot be written.
     """
     started = time.perf_counter()
-    jobs = [("CIFAR-10", strategy, _runs(strategy, runs)) for strategy in _NB201]
-    searches = list(_execute(jobs, {"CIFAR-10": 12_000.0}, workers, progress))
-    rows = []
-    for search in searches:
-        mark, published = _NB201[search.strategy]
-        for dataset in DATA_SETS:
-            sure = "?" if (search.strategy, dataset) in _UNCONFIRMED else mark
-            rows.append(_row(search, dataset, sure, published.get(dataset)))
-    rows += [*_cell_rows(), *_absent_rows(_ABSENT)]
-    draw_test_curves({_TITLES[s.strategy]: s.runs for s in searches}, folder / "curves.png", 12_000.0)
-    notes = [_NOISE_NOTE, "GDAS, DARTS and ENAS: published numbers; the all-skip cell is read from the table."]
+    found = _found(NB201, {"CIFAR-10": _SECONDS}, runs, workers, folder, progress)
+    made = {method.title: found[method.title, "CIFAR-10"] for method in NB201}
+    rows = [
+        _row(method, dataset, made[method.title], _SECONDS, (method.title, dataset) not in UNCONFIRMED)
+        for method in NB201
+        for dataset in DATA_SETS
+    ]
+    rows += [*_marked_rows(made), *_ceiling_rows(), *_cell_rows(), *_absent_rows(ABSENT)]
+    draw_test_curves({title: made[title] for title in _DRAWN}, folder / "curves.png", _SECONDS)
+    notes = [
+        _NOISE_NOTE,
+        _BOHB_NOTE,
+        _PROXIES_NOTE,
+        "GDAS, DARTS and ENAS: published numbers; the all-skip cell is read from the table.",
+    ]
     return PaperResult(
         "NAS-Bench-201 (ICLR 2020), table 5: test accuracy (%)", rows, time.perf_counter() - started, notes
     )
 
 
 def nats(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
-    """The NATS-Bench paper's search on each data set.
+    """The NATS-Bench paper's search on each data set; may be interrupted and called again.
 
     Args:
-        runs: Per strategy and data set, 500 if None; the Bayesian optimisation makes at most 20.
+        runs: Per strategy and data set, at most; 500 if None, 20 of what asks a model.
         workers: Processes.
-        folder: Where the picture goes.
+        folder: Where the picture and the finished runs go.
         progress: Called with (runs done, runs in all).
+
+    Raises:
+        UserError: The tables are not here, or the folder cannot be written.
     """
     started = time.perf_counter()
-    jobs = [(dataset, strategy, _runs(strategy, runs)) for dataset in DATA_SETS for strategy in _NATS]
-    searches = list(_execute(jobs, _NATS_SECONDS, workers, progress))
-    rows = []
-    for search in searches:
-        mark, published = _NATS[search.strategy]
-        rows.append(_row(search, search.dataset, mark, published.get(search.dataset)))
-    rows += _absent_rows(_NATS_ABSENT)
-    on_cifar10 = {_TITLES[s.strategy]: s.runs for s in searches if s.dataset == "CIFAR-10"}
-    draw_test_curves(on_cifar10, folder / "curves.png", _NATS_SECONDS["CIFAR-10"])
-    notes = [_NOISE_NOTE, "The published numbers of this protocol are not confirmed here, hence the question marks."]
+    found = _found(NATS, NATS_SECONDS, runs, workers, folder, progress)
+    rows = [_row(method, data, found[method.title, data], NATS_SECONDS[data]) for data in DATA_SETS for method in NATS]
+    rows += _absent_rows(NATS_ABSENT)
+    on_cifar10 = {method.title: found[method.title, "CIFAR-10"] for method in NATS if method.title in _DRAWN}
+    draw_test_curves(on_cifar10, folder / "curves.png", NATS_SECONDS["CIFAR-10"])
+    notes = [
+        _NOISE_NOTE,
+        _PROXIES_NOTE,
+        "The published numbers of this protocol are not confirmed here, hence the question marks.",
+    ]
     return PaperResult(
         "NATS-Bench (TPAMI 2021), topology space: test accuracy (%)", rows, time.perf_counter() - started, notes
     )
 
 
-def _runs(strategy: str, runs: int | None) -> int:
-    wanted = _RUNS if runs is None else runs
-    return min(wanted, _BO_RUNS) if strategy == "bo" else wanted
-
-
-def _execute(
-    jobs: Sequence[tuple[str, str, int]],
-    seconds: dict[str, float],
+def _found(
+    methods: Sequence[Method],
+    seconds: Mapping[str, float],
+    runs: int | None,
     workers: int,
-    progress: Callable[[int, int], None] | None,
-) -> Iterator[_Search]:
-    """Run every job under the papers' conventions: no shared first cells, a budget in simulated seconds."""
-    total, before = sum(n for *_, n in jobs), 0
-    for dataset, strategy, n in jobs:
-        objective = Objective("valid_error[12]", load(DATA_SETS[dataset]))
-        experiment = Experiment(objective, [strategy], n, Budget(seconds=seconds[dataset]), first_cells=0)
-
-        def report(done: int, _: int, before: int = before) -> None:
-            if progress:
-                progress(before + done, total)
-
-        made = experiment.execute(workers=workers, progress=report)
-        if failures := [run.failure for run in made if run.failure]:
-            raise UserError(failures[0])
-        yield _Search(strategy, dataset, made)
-        before += n
+    folder: Path,
+    progress: Progress | None,
+) -> dict[tuple[str, str], list[Found]]:
+    """The runs of every method, by its title, on every data set that is searched on."""
+    searches = {
+        (method.title, data): Search(DATA_SETS[data], method.objective, method.strategy, seconds[data])
+        for data in seconds
+        for method in methods
+    }
+    numbers = {method.title: min(method.runs, runs or method.runs) for method in methods}
+    jobs = [(search, numbers[title]) for (title, _), search in searches.items()]
+    made = run_searches(jobs, folder / "runs.jsonl", workers=workers, progress=progress)
+    return {key: made[search] for key, search in searches.items()}
 
 
-def _row(search: _Search, dataset: str, mark: str, published: tuple[float, float | None] | None) -> Row:
-    found = [run.incumbent.cell.index for run in search.runs]
-    accuracy = 100.0 - load(DATA_SETS[dataset]).column("test_error", 200)[found]
-    mean = float(accuracy.mean())
+def _accuracy(dataset: str, found: Sequence[Found], seconds: float) -> Values:
+    """Test accuracy after 200 epochs of what runs had found after some time, in %."""
+    test: Values = 100.0 - load(DATA_SETS[dataset]).column("test_error", 200)
+    return test[places(found, seconds)]
+
+
+def _row(method: Method, dataset: str, found: Sequence[Found], seconds: float, is_sure: bool = True) -> Row:
+    accuracy = _accuracy(dataset, found, seconds)
+    mean, std = method.published.get(dataset, (None, None))
+    says = [_verdict(float(accuracy.mean()), mean, dataset), method.says]
+    if method.title in (BO, ZERO_COST) and seconds == _SECONDS:
+        says.append(against_published(accuracy, f"{REA}'s published", _REA.published[dataset], _REA.runs))
+        says.append(against_published(accuracy, ROBOT[0], _ROBOT[dataset], None))
     return Row(
-        method=_TITLES[search.strategy],
-        dataset=dataset,
-        metric="test_accuracy",
-        published=published[0] if published else None,
-        published_std=published[1] if published else None,
-        ours=mean,
-        ours_std=float(accuracy.std(ddof=1)) if len(accuracy) > 1 else None,
-        evaluations=float(np.mean([len(run.trials) for run in search.runs])),
-        runs=len(search.runs),
-        verdict=_verdict(mean, published[0] if published else None, dataset),
-        mark=mark,
-    )
+        method.title, dataset, "test_accuracy", published=mean, published_std=std, ours=float(accuracy.mean()),
+        ours_std=_spread(accuracy), evaluations=_cells(found, seconds), runs=len(found),
+        verdict="; ".join(filter(None, says)), mark=method.mark if is_sure else "?",
+    )  # fmt: skip
+
+
+def _marked_rows(found: Mapping[str, Sequence[Found]]) -> Iterator[Row]:
+    """What every method with the 12-epoch reward had found after RoBoT's seconds."""
+    rival, seconds = ROBOT
+    for method in NB201:
+        if method.objective != REWARD:
+            continue
+        for dataset in DATA_SETS:
+            accuracy = _accuracy(dataset, found[method.title], seconds)
+            says = [against_published(accuracy, rival, _ROBOT[dataset], None)]
+            if method.title != REA:
+                says.append(against_runs(accuracy, f"our {REA}", _accuracy(dataset, found[REA], seconds)))
+            yield Row(
+                f"{method.title}, {seconds:,.0f} s", dataset, "test_accuracy", ours=float(accuracy.mean()),
+                ours_std=_spread(accuracy), evaluations=_cells(found[method.title], seconds), runs=len(accuracy),
+                verdict="; ".join(says),
+            )  # fmt: skip
+
+
+def _spread(values: Values) -> float | None:
+    return float(values.std(ddof=1)) if len(values) > 1 else None
+
+
+def _cells(found: Sequence[Found], seconds: float) -> float:
+    return float(np.mean([one.cells_at(seconds) for one in found]))
 
 
 def _verdict(ours: float, published: float | None, dataset: str) -> str:
@@ -196,8 +197,16 @@ def _verdict(ours: float, published: float | None, dataset: str) -> str:
     return f"{'agrees' if within else 'differs'}: {difference:+.2f} (tolerance {_TOLERANCE[dataset]})"
 
 
+def _ceiling_rows() -> Iterator[Row]:
+    """What a search finds that sees the reward of every cell."""
+    place = int(load(DATA_SETS["CIFAR-10"]).column("valid_error", 12).argmin())
+    for dataset, name in DATA_SETS.items():
+        ours = float(100.0 - load(name).column("test_error", 200)[place])
+        yield Row("best by the reward", dataset, "test_accuracy", ours=ours, verdict="a perfect search", mark="D")
+
+
 def _cell_rows() -> Iterator[Row]:
-    for method, (mark, text, published) in _CELLS.items():
+    for method, (mark, text, published) in CELLS.items():
         for dataset, name in DATA_SETS.items():
             column = 100.0 - load(name).column("test_error", 200)
             cell: Cell | None = None if text is None else load(name).space.parse(text)
@@ -207,7 +216,7 @@ def _cell_rows() -> Iterator[Row]:
             yield Row(method, dataset, "test_accuracy", published=known, ours=ours, verdict=verdict, mark=mark)
 
 
-def _absent_rows(absent: dict[str, tuple[str, Published, str]]) -> Iterator[Row]:
+def _absent_rows(absent: Mapping[str, tuple[str, Published, str]]) -> Iterator[Row]:
     for method, (mark, published, reason) in absent.items():
         for dataset in DATA_SETS:
             mean, std = published.get(dataset, (None, None))

@@ -47,8 +47,10 @@ def naswot(relus: Sequence[Tensor]) -> float:
     """The log determinant of the counts of ReLUs on which two examples agree.
 
     Args:
-        relus: What entered each ReLU, shape ``(batch, …)`` each.
+        relus: What entered each ReLU, shape ``(batch, …)`` each; without any, examples agree on all there is.
     """
+    if not relus:
+        return math.log(_RIDGE)
     agreeing = torch.zeros((), dtype=torch.float64)
     for entering in relus:
         is_open = (entering.flatten(1) > 0).float()

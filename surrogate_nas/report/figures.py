@@ -228,7 +228,11 @@ class Figures:
             else "what no other cell of a strategy's runs beats in every objective."
         )
         if points is not None:
-            caption += " Grey: all feasible cells of the table; black: their exact front."
+            caption += (
+                " Grey: all feasible cells of the table; black: their exact front. Hypervolumes are taken between its "
+                "best and its worst, to 1.1 in each objective; what lies beyond Tukey's fence in an objective with a "
+                "loss, as cells do that cannot learn, bounds none."
+            )
         every = None if points is None else points.vector[points.feasible]
         labels = plain(objective.part_text(0), _LONGEST_LABEL), plain(objective.part_text(1), _LONGEST_LABEL)
         draw = partial(draw_objectives, every=every, found=found, looks=self.looks, labels=labels)

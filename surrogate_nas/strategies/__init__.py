@@ -30,6 +30,7 @@ STRATEGIES = {
     "first_improvement": "surrogate_nas.strategies.first_improvement:FirstImprovement",
     "iterated_local_search": "surrogate_nas.strategies.iterated_local_search:IteratedLocalSearch",
     "evolution": "surrogate_nas.strategies.evolution:RegularisedEvolution",
+    "npenas": "surrogate_nas.strategies.npenas:Npenas",
     "reinforce": "surrogate_nas.strategies.reinforce:Reinforce",
     "successive_halving": "surrogate_nas.strategies.epochs.successive_halving:SuccessiveHalving",
     "hyperband": "surrogate_nas.strategies.epochs.hyperband:Hyperband",
@@ -37,6 +38,11 @@ STRATEGIES = {
     "asha": "surrogate_nas.strategies.epochs.asha:Asha",
     "zero_cost": "surrogate_nas.strategies.zero_cost:ZeroCost",
     "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",
+    "guided": "surrogate_nas.strategies.guided:Guided",
+    "bananas": "surrogate_nas.strategies.bananas:Bananas",
+    "gnn_guided": "surrogate_nas.strategies.gnn_guided:GnnGuided",
+    "forest": "surrogate_nas.strategies.forest:ForestSearch",
+    "bo_epochs": "surrogate_nas.strategies.bo.epochs:EpochBayesianOptimisation",
     "nsga2": "surrogate_nas.strategies.nsga2:NSGA2",
 }
 """The strategies that come with the project: name → ``module:class``."""
@@ -54,8 +60,12 @@ BRIDGES = {
     "nevergrad": "surrogate_nas.strategies.bridges.nevergrad:bridge",
     "optuna": "surrogate_nas.strategies.bridges.optuna:bridge",
     "pymoo": "surrogate_nas.strategies.bridges.pymoo:bridge",
+    "smac": "surrogate_nas.strategies.bridges.smac:bridge",
 }
-"""Other libraries: the name before the colon → ``module:function``, which makes a class of what stands behind it."""
+"""Other libraries: the name before the colon → ``module:function``, which makes a class of what stands behind it.
+
+A name without a colon stands for whatever the library itself takes for granted, if anything.
+"""
 
 
 def known() -> list[str]:
@@ -142,8 +152,8 @@ def _found(head: str) -> type[Strategy]:
 
 def _bridge(head: str) -> str | None:
     """The bridge that a name crosses, or None."""
-    library, separator, _ = head.partition(":")
-    return library if separator and library in BRIDGES else None
+    library = head.partition(":")[0]
+    return library if library in BRIDGES else None
 
 
 def _attribute(value: str) -> Any:

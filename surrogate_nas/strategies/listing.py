@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.strategies import ENTRY_POINT_GROUP, STRATEGIES
+from surrogate_nas.strategies import BRIDGES, ENTRY_POINT_GROUP, OURS
 
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
 _KNOBS_OF_ALL = {"seed"}
@@ -21,7 +21,8 @@ _KNOBS_OF_ALL = {"seed"}
 
 def described() -> list[dict[str, Any]]:
     """Every strategy by name: ``{name, description, paper, options}``, its options with their defaults."""
-    values = STRATEGIES | {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    bridges = {f"{library}:…": function for library, function in BRIDGES.items()}
+    values = OURS | bridges | {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
     return [{"name": name, **_describe(value)} for name, value in values.items()]
 
 

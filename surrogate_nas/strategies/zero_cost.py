@@ -2,9 +2,9 @@
 
 Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (proxies choose what is trained first); He et
 al., "Robustifying and Boosting Training-Free Neural Architecture Search", ICLR 2024 (RoBoT: told scores say how proxies
-are to be combined). Departures: the first questions are the best by the mean rank of all proxies, none of them
-weighted; then a Gaussian process over the proxies, and those of `bo` over the cells, tell which cell improves most,
-where RoBoT learns a weighted sum of proxies and then walks down its ranking.
+are to be combined). Departures: the first questions are the best by the mean of all proxies, each by the normal scores
+of its ranks, none of them weighted; then a Gaussian process over the proxies, and those of `bo` over the cells, tell
+which cell improves most, where RoBoT learns a weighted sum of proxies and then walks down its ranking.
 
 The proxies are those of `Strategy.known`, computed once for a whole space (`snas proxies`). Where none are known, as in
 most spaces, or where what is known is withheld, there is nothing to be guided by: it asks what `bo` asks.
@@ -12,12 +12,12 @@ most spaces, or where what is known is withheld, there is nothing to be guided b
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
-from surrogate_nas.gaussian import Floats
 from surrogate_nas.space import Cell, Space, listed
-from surrogate_nas.strategies.bo.expert import Places
-from surrogate_nas.strategies.bo.points import Points
+from surrogate_nas.strategies.bo.points import Points, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 
 
@@ -46,15 +46,29 @@ class ZeroCost(BayesianOptimisation):
         super().__init__(space, seed=seed, first_cells=first_cells)
         self.promising = promising
         self.sees_cells = sees_cells
-        self._promises: list[int] | None = None
-        self._asked = 0
+        self._by_promise: list[int] | None = None
+        self._begun = 0
 
     @property
     def _guided(self) -> bool:
         return bool(self._listed and self.known is not None and self.known.proxies)
 
+    @cached_property
+    def _promised(self) -> Points:
+        """The points of all cells, as the proxies see them: the normal scores of their ranks, larger promises more."""
+        from scipy.special import ndtri
+        from scipy.stats import rankdata
+
+        cells = listed(self.space)
+        points = whole(cells, not self._all_known)
+        _, first = np.unique(points.of_cell, return_index=True)
+        members = [cells[int(place)] for place in first]
+        proxies = np.column_stack([self.known.metric(name, members) for name in self.known.proxies])
+        scores = ndtri((rankdata(proxies, axis=0) - 0.5) / len(proxies))
+        return Points((scores / np.sqrt(2 * scores.shape[1]),), points.of_cell)
+
     def _next(self) -> Cell | None:
-        if self._guided and self._asked < self.promising:
+        if self._guided and self._begun < self.promising:
             return self._drawn()
         return super()._next()
 
@@ -63,39 +77,27 @@ class ZeroCost(BayesianOptimisation):
         if not self._guided:
             return super()._drawn()
         cells = listed(self.space)
-        if self._promises is None:
-            self._promises = self._in_order()
-        while self._promises:
-            cell = cells[self._promises.pop()]
+        if self._by_promise is None:
+            self._by_promise = self._in_order()
+        while self._by_promise:
+            cell: Cell = cells[self._by_promise.pop()]
             if cell not in self._trials and cell not in self._pending:
-                self._asked += 1
+                self._begun += 1
                 return cell
         return super()._drawn()
 
     def _in_order(self) -> list[int]:
-        """The cells that keep what limits are known, worst mean rank first; of those alike only that of least λR."""
-        cells = listed(self.space)
-        ranks = self._ranks(np.arange(len(cells))).mean(axis=1)
-        order = np.lexsort((self.rng.random(len(ranks)), self.known.penalty(cells), -ranks))
+        """The cells that keep what limits are known, worst promise first; of those alike only that of least λR."""
+        cells, (view,), of_cell = listed(self.space), *self._promised
+        promise = view.mean(axis=1)[of_cell]
+        order = np.lexsort((self.rng.random(len(cells)), self.known.penalty(cells), -promise))
         order = order[self.known.feasible(cells)[order]]
-        alike = np.concatenate([[False], np.diff(ranks[order]) == 0])
+        alike = np.concatenate([[False], np.diff(promise[order]) == 0])[: len(order)]
         return [int(place) for place in order[~alike][::-1]]
-
-    def _ranks(self, places: Places) -> Floats:
-        """The normal scores of every proxy's ranks, shape ``(n, proxies)``; larger promises more."""
-        from scipy.special import ndtri
-        from scipy.stats import rankdata
-
-        cells = [listed(self.space)[int(place)] for place in places]
-        proxies = np.column_stack([self.known.metric(name, cells) for name in self.known.proxies])
-        return np.asarray(ndtri((rankdata(proxies, axis=0) - 0.5) / len(cells)))
 
     def _points(self) -> Points:
         """Those of `bo`, and the proxies as one more view of them."""
         points = super()._points()
         if not self._guided:
             return points
-        _, first = np.unique(points.of_cell, return_index=True)
-        ranks = self._ranks(first)
-        promised = ranks / np.sqrt(2 * ranks.shape[1])
-        return Points((*(points.views if self.sees_cells else ()), promised), points.of_cell)
+        return Points((*(points.views if self.sees_cells else ()), *self._promised.views), points.of_cell)

@@ -6,6 +6,7 @@ a pair.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ class Pair:
         difference: The first one's mean normalised regret minus the second one's, averaged over problems.
         detectable: The smallest such difference that as many problems would show with a probability of .8 at the 5 %
             level, by the spread of the difference over these problems; None with one problem.
+        detectable_here: The same for these problems, by the spread over their runs: what so many runs would show; None
+            with one run.
         better: The problems on which the first is significantly better, over the runs that both made there.
         worse: Those on which it is significantly worse.
     """
@@ -37,6 +40,7 @@ class Pair:
     test: PairedTest
     difference: float
     detectable: float | None
+    detectable_here: float | None
     better: list[str]
     worse: list[str]
 
@@ -59,6 +63,7 @@ def pairs_of(result: SuiteResult) -> list[Pair]:
                 test=test,
                 difference=float(differences.mean()),
                 detectable=detectable(differences),
+                detectable_here=_detectable_here(result, test.first, test.second),
                 better=[name for name, sign in zip(names, signs, strict=True) if sign < 0],
                 worse=[name for name, sign in zip(names, signs, strict=True) if sign > 0],
             )
@@ -83,12 +88,27 @@ def detectable(differences: Values) -> float | None:
     return float(quantiles.sum() * differences.std(ddof=1) / np.sqrt(n))
 
 
+def _detectable_here(result: SuiteResult, first: str, second: str) -> float | None:
+    """The smallest mean difference over these problems that as many runs, drawn anew, would detect."""
+    variance = 0.0
+    for differences in _by_run(result, first, second):
+        if len(differences) < 2:
+            return None
+        variance += differences.var(ddof=1) / len(differences)
+    quantiles = stats.norm.ppf([1 - ALPHA / 2, POWER])
+    return float(quantiles.sum() * np.sqrt(variance) / len(result.problems))
+
+
 def _by_problem(result: SuiteResult, first: str, second: str) -> list[int]:
     """Per problem -1 where the first is significantly better over the shared runs, 1 where it is worse, else 0."""
-    tests = []
+    tests = [signed_rank(-differences) for differences in _by_run(result, first, second)]
+    told_apart = holm([p for p, _ in tests]) < ALPHA
+    return [-int(np.sign(effect)) if told else 0 for (_, effect), told in zip(tests, told_apart, strict=True)]
+
+
+def _by_run(result: SuiteResult, first: str, second: str) -> Iterator[Values]:
+    """Per problem the first one's regret minus the second one's in the runs that both made, which share first cells."""
     for problem in result.problems:
         shared = min(len(problem.traces[first]), len(problem.traces[second]))
         a, b = (problem.at(name)[:shared].round(12) for name in (first, second))
-        tests.append(signed_rank(b - a))
-    told_apart = holm([p for p, _ in tests]) < ALPHA
-    return [-int(np.sign(effect)) if told else 0 for (_, effect), told in zip(tests, told_apart, strict=True)]
+        yield a - b

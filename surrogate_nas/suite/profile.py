@@ -33,7 +33,8 @@ class Profile:
         fractions: Shares of the budget, rising to 1, shape ``(f,)``.
         share: The share of all (problem, target, run) that each strategy had reached, problems weighing equally; shape
             ``(strategies, f)``.
-        solved: The share of runs that found the optimum, problems weighing equally, shape ``(strategies,)``.
+        solved: The share of runs that found the optimum, over the problems whose optimum is known, which weigh equally;
+            shape ``(strategies,)``, NaN where there are none.
     """
 
     fractions: Values
@@ -49,13 +50,15 @@ def profile_of(result: SuiteResult) -> Profile:
     """
     fractions = np.arange(1, _STEPS + 1) / _STEPS
     share = np.zeros((len(result.strategies), _STEPS))
-    solved = np.zeros(len(result.strategies))
+    solved = []
     for problem in result.problems:
         for row, name in enumerate(result.strategies):
             spent = np.array([problem.runtimes(name, target) for target in TARGETS]) / problem.checkpoints[-1]
             share[row] += (spent[..., None] <= fractions + 1e-9).mean(axis=(0, 1))
-            solved[row] += np.isfinite(spent[-1]).mean()
-    return Profile(fractions, share / len(result.problems), solved / len(result.problems))
+        if problem.reference.exact:
+            solved.append([np.isfinite(problem.runtimes(name, 0.0)).mean() for name in result.strategies])
+    known = np.mean(solved, axis=0) if solved else np.full(len(result.strategies), np.nan)
+    return Profile(fractions, share / len(result.problems), known)
 
 
 def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> float:

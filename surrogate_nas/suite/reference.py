@@ -30,7 +30,8 @@ class Reference:
         start: The expected score of one random feasible cell.
         random: What random sampling is expected to have found at every checkpoint, shape ``(checkpoints,)``; empty
             where no table tells.
-        scale: From the optimum to what random sampling is expected to reach in the end.
+        scale: From the optimum to what random sampling is expected to reach in the end; where no table tells, to the
+            mean of all runs.
         exact: Whether all this is the space's, not the runs'.
     """
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.comparison.statistics import Values
+from surrogate_nas.notebook import html_table
 from surrogate_nas.suite.accounts import Account, accounts_of
 from surrogate_nas.suite.aggregate import Aggregate, Improvement, aggregates, improvements
 from surrogate_nas.suite.critical import Critical, critical_at
@@ -36,8 +37,8 @@ class ProblemResult:
     Attributes:
         problem: What was asked.
         objective: The objective in full, as it was resolved.
-        loss: Its L alone, by which problems of one table that differ in λ only are known.
-        weight: Its λ: the weights of all of R together; 0 where there is no R.
+        loss: Its L alone, by which problems of one table that differ in λ only are known; all of several objectives.
+        weight: Its λ: the weights of all of R together; 0 where there is no R, or where there are several objectives.
         fingerprint: Of the objective.
         unit: Of the budget: ``cells``, ``seconds`` or ``queries``.
         cost_unit: Of what evaluations are charged: ``seconds`` or ``queries``.
@@ -150,6 +151,16 @@ class SuiteResult:
     suite: Suite
     problems: Sequence[ProblemResult]
     skipped: Sequence[Skipped]
+
+    def __repr__(self) -> str:
+        return f"<SuiteResult of {self.suite.name}: {len(self.strategies)} strategies on {len(self.problems)} problems>"
+
+    def _repr_html_(self) -> str:
+        """The result in a notebook: the strategies from the best rank on, and the verdict."""
+        keys = ("name", "rank_mean", "solved", "regret_iqm", "probability_best", "failures")
+        heads = ("strategy", "mean rank", "optimum found", "IQM regret", "probability best", "failed")
+        rows = [[told[key] for key in keys] for told in self.summary["strategies"]]
+        return html_table(self.suite.title, heads, rows, " ".join(self.verdict.sentences))
 
     @property
     def strategies(self) -> list[str]:

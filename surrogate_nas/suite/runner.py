@@ -21,6 +21,7 @@ from surrogate_nas.experiment.experiment import Experiment, Progress
 from surrogate_nas.experiment.store import Run, Store
 from surrogate_nas.objective import Objective
 from surrogate_nas.suite.problems import Entrant, Problem, Suite
+from surrogate_nas.suite.reading import read_suite
 from surrogate_nas.suite.reference import reference_of
 from surrogate_nas.suite.result import ProblemResult, Skipped, SuiteResult
 from surrogate_nas.suite.trace import Trace, checkpoints, trace_of
@@ -54,8 +55,8 @@ _Job = tuple[str, Entrant, int]
 
 
 def run_suite(
-    suite: Suite,
-    folder: Path | None = None,
+    suite: Suite | str,
+    folder: str | Path | None = None,
     *,
     workers: int = 1,
     engine: str = "processes",
@@ -64,7 +65,7 @@ def run_suite(
     """Make every run that a folder does not hold yet, and read all of them.
 
     Args:
-        suite: Problems and strategies.
+        suite: Problems and strategies, or what `read_suite` reads them from: ``starter``, ``standard``, a TOML file.
         folder: Each problem is kept in ``problems/NAME`` of it, as ``snas compare`` keeps one; None keeps all in
             memory.
         workers: How many runs at once; the results do not depend on it.
@@ -76,7 +77,8 @@ def run_suite(
             cannot be written, or no problem's data is here.
     """
     check_engine(engine, workers)
-    opened, skipped = _open(suite, folder)
+    suite = read_suite(suite) if isinstance(suite, str) else suite
+    opened, skipped = _open(suite, None if folder is None else Path(folder))
     if not opened:
         raise UserError(f"No problem of {suite.name} can be run: {skipped[0].problem.name}: {skipped[0].reason}")
     with ExitStack() as held:
@@ -163,12 +165,12 @@ def _result(one: _Opened, traces: Sequence[Trace]) -> ProblemResult:
     objective, problem = one.objective, one.problem
     cost_unit = objective.benchmark.cost
     reference = reference_of(objective, problem.budget, traces)
-    noise = noise_of(objective)
+    noise, several = noise_of(objective), objective.parts > 1
     return ProblemResult(
         problem=problem,
         objective=str(objective),
-        loss=" + ".join(term.name for term in objective.terms if term.is_loss),
-        weight=sum(term.weight for term in objective.terms if not term.is_loss),
+        loss=str(objective) if several else " + ".join(term.name for term in objective.terms if term.is_loss),
+        weight=0.0 if several else objective.diversity_weight + sum(t.weight for t in objective.terms if not t.is_loss),
         fingerprint=objective.fingerprint,
         unit="cells" if problem.cells is not None else cost_unit,
         cost_unit=cost_unit,

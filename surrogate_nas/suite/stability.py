@@ -33,7 +33,7 @@ class Stability:
         plain: Who leads on the problems of L alone; None where there are none.
         weighted: Who leads on those with λR; None where there are none.
         capped: Who leads on those with limits; None where there are none.
-        by_weight: Per table and L with several λ, the best strategy at each λ: ``(text, {λ: strategy})``.
+        by_weight: Per table and L that are asked alike with several λ, the best strategy at each λ.
     """
 
     winner: str
@@ -105,9 +105,11 @@ def _halves(result: SuiteResult) -> dict[str, float] | None:
 
 def _by_weight(names: Sequence[str], problems: Sequence[ProblemResult], means: Values) -> dict[str, dict[float, str]]:
     """The best strategy by λ, for every L of a table that has several."""
-    found: dict[str, dict[float, str]] = {}
-    for problem, row in zip(problems, means, strict=True):
-        if not problem.problem.subject_to:
-            key = f"{problem.problem.benchmark}, {problem.loss}"
-            found.setdefault(key, {})[problem.weight] = leader(names, row[None])
-    return {key: dict(sorted(best.items())) for key, best in found.items() if len(best) > 1}
+    found: dict[tuple[str, ...], dict[float, str]] = {}
+    for result, row in zip(problems, means, strict=True):
+        problem = result.problem
+        if not problem.subject_to:
+            alike = problem.benchmark, result.loss, problem.seed_policy, result.unit
+            found.setdefault(alike, {})[result.weight] = leader(names, row[None])
+    several = {f"{table}, {loss}": best for (table, loss, *_), best in found.items() if len(best) > 1}
+    return {key: dict(sorted(best.items())) for key, best in several.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from surrogate_nas.suite.result import SuiteResult
 
@@ -47,7 +49,7 @@ def _strategies(result: SuiteResult) -> list[dict[str, Any]]:
             "name": aggregate.strategy,
             "runs": account.runs,
             "rank_mean": float(last.ranks[i]),
-            "solved": float(result.profile.solved[i]),
+            "solved": None if np.isnan(result.profile.solved[i]) else float(result.profile.solved[i]),
             "probability_best": float(result.ranks.best[i]),
             "probability_best_here": float(result.ranks.best_here[i]),
             "regret_iqm": aggregate.iqm,
@@ -83,6 +85,7 @@ def _tests(result: SuiteResult) -> dict[str, Any]:
                 **asdict(pair.test),
                 "difference": pair.difference,
                 "detectable": pair.detectable,
+                "detectable_here": pair.detectable_here,
                 "better": pair.better,
                 "worse": pair.worse,
                 "probability": improved.probability,

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from surrogate_nas.files import replacing
 from surrogate_nas.suite.profile import MARKED, expected_runtime
 from surrogate_nas.suite.result import SuiteResult
@@ -61,7 +63,7 @@ def regret(result: SuiteResult) -> pandas.DataFrame:
 
 
 def runtime(result: SuiteResult) -> pandas.DataFrame:
-    """Expected running time until three targets, in the unit of each problem's budget, and how many runs got there.
+    """Expected running time until three targets, in the unit of each problem's budget; infinite where no run got there.
 
     Args:
         result: What the suite has found.
@@ -72,6 +74,23 @@ def runtime(result: SuiteResult) -> pandas.DataFrame:
             "unit": p.unit,
             "target": target,
             **{name: expected_runtime(p, name, target) for name in result.strategies},
+        }
+        for p in result.problems
+        for target in MARKED
+    )
+
+
+def reached(result: SuiteResult) -> pandas.DataFrame:
+    """The share of runs that reached three targets, problem × strategy.
+
+    Args:
+        result: What the suite has found.
+    """
+    return _frame(
+        {
+            "problem": p.name,
+            "target": target,
+            **{name: float(np.isfinite(p.runtimes(name, target)).mean()) for name in result.strategies},
         }
         for p in result.problems
         for target in MARKED
@@ -89,6 +108,7 @@ def pairs(result: SuiteResult) -> pandas.DataFrame:
             **asdict(pair.test),
             "difference": pair.difference,
             "detectable": pair.detectable,
+            "detectable here": pair.detectable_here,
             "significantly better on": len(pair.better),
             "significantly worse on": len(pair.worse),
             "probability of improvement": improved.probability,
@@ -126,6 +146,7 @@ TABLES: dict[str, Callable[[SuiteResult], pandas.DataFrame]] = {
     "strategies": strategies,
     "regret": regret,
     "runtime": runtime,
+    "reached": reached,
     "pairs": pairs,
     "critical": critical,
     "accounts": accounts,

@@ -56,14 +56,16 @@ def verdict_of(result: SuiteResult) -> Verdict:
     sure = float(result.ranks.best_here[order[0]])
     pair = next(p for p in result.pairs if {p.test.first, p.test.second} == {winner, second})
     apart = critical.distance is not None and gap > critical.distance
-    decided = apart or (pair.test.p_holm < ALPHA and _mean_gap(pair, winner) < 0)
+    ahead = pair.test.effect > 0 if pair.test.first == winner else pair.test.effect < 0
+    n = len(result.problems)
+    decided = n >= _FEWEST_PROBLEMS and (apart or (pair.test.p_holm < ALPHA and ahead))
     fewest = min(entrant.runs for entrant in result.suite.entrants)
     decided_here = sure >= _SURE and fewest >= _FEWEST_RUNS
-    n = len(result.problems)
+    first = f"{winner} has the best average rank over {_problems(n)}, {critical.ranks[order[0]]:.2f}"
+    follows = f"{second} follows with {critical.ranks[order[1]]:.2f}" if gap > 0 else f"{second} has the same"
     said = [
-        f"{winner} has the best average rank over {n} problem{'s' * (n != 1)}, "
-        f"{critical.ranks[order[0]]:.2f}; {second} follows with {critical.ranks[order[1]]:.2f}.",
-        _here(winner, second, sure, fewest),
+        f"{first}; {follows}.",
+        _here(pair, winner, second, sure, fewest),
         _elsewhere(result, pair, winner, second, gap, decided),
         *_noise(result, winner, second),
         *_changes(result.stability),
@@ -72,20 +74,26 @@ def verdict_of(result: SuiteResult) -> Verdict:
     return Verdict(winner, second, decided_here, decided, said)
 
 
-def _mean_gap(pair: Pair, winner: str) -> float:
-    return pair.difference if pair.test.first == winner else -pair.difference
+def _problems(n: int) -> str:
+    return f"{n} problem{'s' * (n != 1)}"
 
 
-def _here(winner: str, second: str, sure: float, runs: int) -> str:
+def _here(pair: Pair, winner: str, second: str, sure: float, runs: int) -> str:
     if runs < _FEWEST_RUNS:
         return (
             f"{runs} run{'s' * (runs != 1)} of a strategy cannot tell what other seeds would show; {_FEWEST_RUNS} can."
         )
     if sure >= _SURE:
         return f"On these problems that is decided: with resampled seeds it leads in {sure:.0%} of the cases."
-    return (
+    text = (
         f"On these problems the seeds do not decide between {winner} and the others: resampled, it leads in "
-        f"{sure:.0%} of the cases only. More runs of {winner} and {second} would."
+        f"{sure:.0%} of the cases only."
+    )
+    if pair.detectable_here is None:
+        return text
+    return (
+        f"{text} The mean normalised regrets of {winner} and {second} differ by {abs(pair.difference):.3f}; so many "
+        f"runs detect {pair.detectable_here:.3f} with a probability of {POWER:.0%}."
     )
 
 
@@ -93,12 +101,13 @@ def _elsewhere(result: SuiteResult, pair: Pair, winner: str, second: str, gap: f
     n, critical = len(result.problems), result.critical[-1]
     if n < _FEWEST_PROBLEMS:
         return (
-            f"{n} problem{'s' * (n != 1)} cannot decide about others of their kind, whatever is found: that takes at "
-            f"least {_FEWEST_PROBLEMS}."
+            f"{_problems(n)} cannot decide about others of their kind, whatever is found: that takes at least "
+            f"{_FEWEST_PROBLEMS}."
         )
     tests = f"Wilcoxon's p with Holm's correction {pair.test.p_holm:.2g}"
     if critical.distance is not None:
-        tests += f", difference of ranks {gap:.2f} where {critical.distance:.2f} is critical"
+        side = "above" if gap > critical.distance else "below"
+        tests += f"; ranks {gap:.2f} apart, {side} Nemenyi's critical difference of {critical.distance:.2f}"
     if decided:
         return f"For problems of this kind it is decided: {winner} is told apart from {second} ({tests})."
     wins = pair.test.wins if pair.test.first == winner else pair.test.losses
@@ -161,7 +170,7 @@ def _incomplete(result: SuiteResult) -> list[str]:
     """What was not run, or failed."""
     said = []
     if result.skipped:
-        said.append(f"Not run: {len(result.skipped)} problems whose data is not here.")
+        said.append(f"Not run: {_problems(len(result.skipped))} whose data is not here.")
     for account in result.accounts:
         if account.failures:
             said.append(

@@ -25,6 +25,7 @@ MODELS: dict[str, str] = {
     "ridge": "surrogates.ridge:Ridge",
     "gnn": "surrogates.gnn:GraphNetwork",
     "latency": "surrogates.latency:Latency",
+    "mlp": "surrogates.mlp:Perceptrons",
     "ensemble": "surrogates.ensemble:Ensemble",
 }
 """Every model by name, as ``module:Class`` inside this package."""

@@ -22,7 +22,7 @@ from surrogate_nas.strategies.bo.expert import Seen
 from surrogate_nas.trial import Trial
 
 _MARGIN = 0.1
-"""How far beyond the worst of a front its reference lies, as a share of the front's width."""
+"""How far beyond what is told the reference lies, as a share of its range."""
 _FENCE = 1.5
 _MOST_BOXES = 3000
 """Beyond two objectives a front is thinned until it makes about so many boxes."""
@@ -154,23 +154,17 @@ def learned_of(trials: Sequence[Trial], known: Floats, whole: Sequence[bool], al
 
 
 def reference_of(vectors: Floats, whole: Sequence[bool]) -> Floats:
-    """Where the volume ends, shape ``(objectives,)``: a little beyond the front of what is told.
+    """Where the volume ends, shape ``(objectives,)``: a little beyond all that is told, and not only its front.
 
-    In an objective that is known it is beyond all that is told, since a front whose best cells are not found yet is
-    short there. In one that is learned, what lies far off the bulk of the told ones does not count: such a cell, one
-    that cannot learn, say, is on the front for costing nothing.
+    A front whose best cells are not found yet is short, and a reference at its ends would forbid to prolong it. In an
+    objective that is learned, what lies beyond Tukey's fence of the told ones does not count: such a cell, one that
+    cannot learn, say, is on the front for costing nothing.
 
     Args:
         vectors: Of feasible told cells, shape ``(n, objectives)``.
         whole: Whether each objective is known for free.
     """
-    import moocore
-
-    front = vectors[moocore.is_nondominated(vectors)]
-    low, quarter, most = np.quantile(vectors, (0.25, 0.75, 1.0), axis=0)
-    fence = quarter + _FENCE * (quarter - low)
-    high = np.where(whole, most, np.minimum(front.max(axis=0), fence))
-    least = vectors.min(axis=0)
+    least, first, third, most = np.quantile(vectors, (0.0, 0.25, 0.75, 1.0), axis=0)
+    high = np.where(whole, most, np.minimum(most, third + _FENCE * (third - first)))
     width = high - least
-    width = np.where(width > 0, width, np.where(most > least, most - least, 1.0))
-    return np.asarray(np.maximum(high, least) + _MARGIN * width)
+    return np.asarray(high + _MARGIN * np.where(width > 0, width, 1.0))

@@ -26,7 +26,7 @@ from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_o
 from surrogate_nas.strategies.bo.points import Points, whole
 from surrogate_nas.strategies.bo.pool import Choice, Pool, Whole
 from surrogate_nas.strategies.nsga2 import survivors
-from surrogate_nas.trial import Trial
+from surrogate_nas.trial import Request, Trial
 
 _LARGEST_LISTED = 32_768
 _PARENTS = 10
@@ -97,7 +97,7 @@ class BayesianOptimisation(Strategy):
             self._trials[trial.cell] = trial
             self._pending.pop(trial.cell, None)
 
-    def ask(self, n: int) -> Sequence[Cell]:
+    def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose cells that were neither told nor asked for, or random ones once there is no other.
 
         Args:
@@ -145,8 +145,12 @@ class BayesianOptimisation(Strategy):
             trials = list(self._trials.values())
             several = self.objectives > 1
             best = survivors(trials, _PARENTS) if several else sorted(trials, key=lambda trial: trial.score)[:_PARENTS]
-            self._pool.grow([*self._trials, *self._pending], [trial.cell for trial in best])
+            self._pool.grow(self._held(), [trial.cell for trial in best])
         return self._pool
+
+    def _held(self) -> list[Cell]:
+        """The cells that a pool keeps."""
+        return [*self._trials, *self._pending]
 
     def _made(self) -> Pool:
         if self._listed:
@@ -183,8 +187,12 @@ class BayesianOptimisation(Strategy):
         values, best = self._told(penalty[places])
         for wanted in (_among(around, len(free)), ~_settled(pool.of_cell, places, values, penalty)):
             free = free & wanted if (free & wanted).any() else free
-        candidates = pool.cheapest(free)
+        candidates = self._candidates(pool, free)
         return self._largest(candidates, self._gains(pool, candidates, places, pending, values, best, rule))
+
+    def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
+        """The places of the free cells among which one is chosen."""
+        return pool.cheapest(free)
 
     def _gains(
         self, pool: Pool, candidates: Places, places: Places, pending: Places, values: Floats, best: float, rule: str
@@ -202,15 +210,30 @@ class BayesianOptimisation(Strategy):
         """
         penalty = pool.known.sum(axis=1)[candidates]
         least, wanted = values.min(), best - np.median(penalty)
-        sharpened = [
-            _sharpened(values, self.sharpness, least),
-            _sharpened(values, self.mildness, min(least, wanted)),
+        learned = [
+            sharpened(values, self.sharpness, least),
+            sharpened(values, self.mildness, min(least, wanted)),
         ]
         gain = np.zeros(len(candidates))
-        all_seen = pool.seen(0, places, [target for _, target in sharpened], pending)
-        for seen, (pole, _) in zip(all_seen, cycle(sharpened), strict=False):
-            gain += _gain(seen.at(pool.of_cell[candidates]), best - pole - penalty, rule == "probability")
+        all_seen = self._seen(pool, candidates, places, pending, [target for _, target in learned])
+        for seen, (pole, _) in zip(all_seen, cycle(learned), strict=False):
+            gain += gain_of(seen, best - pole - penalty, rule == "probability")
         return gain
+
+    def _seen(
+        self, pool: Pool, candidates: Places, places: Places, pending: Places, targets: Sequence[Floats]
+    ) -> list[Seen]:
+        """What every expert says of the candidates, each of its own target.
+
+        Args:
+            pool: As for `_gains`, as the following.
+            candidates: See there.
+            places: See there.
+            pending: See there.
+            targets: What the experts learn of the told cells, by turns, shape ``(n,)`` each.
+        """
+        of_candidate = pool.of_cell[candidates]
+        return [each.at(of_candidate) for each in pool.seen(0, places, targets, pending)]
 
     def _around_best(self, pool: Pool) -> Places:
         """The places of the neighbours of the best told cell."""
@@ -233,7 +256,7 @@ class BayesianOptimisation(Strategy):
             if is_whole:
                 believed.append(Believed(known[looked, part]))
                 continue
-            pole, target = _sharpened(learned[:, part], self.front_sharpness, learned[:, part].min())
+            pole, target = sharpened(learned[:, part], self.front_sharpness, learned[:, part].min())
             seen = [each.at(pool.of_cell[looked]) for each in pool.seen(part, places, [target], pending)]
             believed.append(Believed(known[looked, part], pole, seen))
         waiting = np.column_stack([each.expected for each in believed])[len(candidates) :]
@@ -276,7 +299,7 @@ def _settled(of_cell: Places, told: Places, values: Floats, penalty: Floats) -> 
     return np.asarray(penalty >= least[of_cell])
 
 
-def _sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Floats]:
+def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Floats]:
     """The pole below the least of interest, and the logarithms of how far some values lie above it.
 
     Args:
@@ -296,7 +319,7 @@ def _among(places: Places | None, n: int) -> NDArray[np.bool_]:
     return found
 
 
-def _gain(seen: Seen, left: Floats, probability: bool) -> Floats:
+def gain_of(seen: Seen, left: Floats, probability: bool) -> Floats:
     """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape ``(k,)``.
 
     Args:

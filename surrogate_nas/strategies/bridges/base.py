@@ -9,6 +9,7 @@ again and charged again. Infeasible cells are told with their score, which lies 
 from __future__ import annotations
 
 import inspect
+import logging
 import random
 import warnings
 from abc import abstractmethod
@@ -60,6 +61,7 @@ class Bridge(Strategy):
             raise UserError(f"{self.origin} needs a space of choices (ChoiceSpace); {space.name} is none.")
         self.knobs = knobs
         self.own_seed = int(self.rng.integers(2**_SEED_BITS))
+        self._waiting: dict[Cell, list[Any]] = {}
         self._generators = (random.Random(self.own_seed), np.random.RandomState(self.own_seed))  # noqa: NPY002
 
     @abstractmethod
@@ -101,6 +103,22 @@ class Bridge(Strategy):
             differing = (self.space.surveyed_choices != np.asarray(choices)).sum(axis=1)
             return self.space.survey[int(differing.argmin())]
 
+    def _waits(self, choices: Sequence[int], question: Any) -> Cell:
+        """The cell to ask for; the library's own question waits until that is told.
+
+        Args:
+            choices: What the library proposes.
+            question: Its own object for it.
+        """
+        cell = self._cell(choices)
+        self._waiting.setdefault(cell, []).append(question)
+        return cell
+
+    def _question(self, trial: Trial) -> Any:
+        """The library's own question that a trial answers; None where it did not ask."""
+        waiting = self._waiting.get(trial.cell)
+        return waiting.pop(0) if waiting else None
+
     def _losses(self, trial: Trial) -> list[float]:
         """What is minimised: one number for each objective."""
         return list(trial.scores) if self.objectives > 1 else [trial.score]
@@ -110,8 +128,10 @@ class Bridge(Strategy):
         """Let a library draw from generators of this strategy where it uses the global ones, and say nothing."""
         own_python, own_numpy = self._generators
         kept = random.getstate(), np.random.get_state()  # noqa: NPY002
+        logged = logging.root.manager.disable
         random.setstate(own_python.getstate())
         np.random.set_state(own_numpy.get_state())  # noqa: NPY002
+        logging.disable(logging.CRITICAL)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -121,6 +141,7 @@ class Bridge(Strategy):
             own_numpy.set_state(np.random.get_state())  # noqa: NPY002
             random.setstate(kept[0])
             np.random.set_state(kept[1])  # noqa: NPY002
+            logging.disable(logged)
 
 
 AnyBridge = TypeVar("AnyBridge", bound=Bridge)

@@ -1,13 +1,15 @@
 """Nevergrad: any of its optimisers by name, as in ``nevergrad:PortfolioDiscreteOnePlusOne``.
 
 Bennet, Doerr, Moreau, Rapin, Teytaud & Teytaud, "Nevergrad: Black-Box Optimization Platform", SIGEVOlution 2021. Every
-position is an unordered choice. An optimiser that does not learn from what it did not ask for is not told it. Several
-objectives are what Nevergrad makes of them: mostly one loss by the hypervolume.
+position is an unordered choice, and a deterministic one: else what is told of a cell would be believed of a draw. An
+optimiser that does not learn from what it did not ask for is not told it. Several objectives are what Nevergrad makes
+of them: mostly one loss by the hypervolume.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from difflib import get_close_matches
+from functools import cache
 from inspect import Parameter
 from typing import Any, ClassVar
 
@@ -19,6 +21,9 @@ from surrogate_nas.strategies.bridges.base import Bridge, library, named, strate
 from surrogate_nas.trial import Trial
 
 _BUDGET = 150
+_ELSEWHERE = {"SMAC3"}
+"""Writes into the current folder, and has a bridge of its own."""
+_SOME = ("DE", "NGOpt", "OnePlusOne", "PortfolioDiscreteOnePlusOne")
 
 
 class NevergradStrategy(Bridge):
@@ -38,16 +43,15 @@ class NevergradStrategy(Bridge):
 
     def _propose(self) -> Cell:
         candidate = self._the_optimizer().ask()
-        cell = self._cell(list(candidate.value))
-        self._waiting.setdefault(cell, []).append(candidate)
-        return cell
+        return self._waits(list(candidate.value), candidate)
 
     def _learn(self, trial: Trial) -> None:
         from nevergrad.optimization.base import errors
 
         made, losses = self._the_optimizer(), self._losses(trial)
-        waiting = self._waiting.get(trial.cell)
-        candidate = waiting.pop(0) if waiting else made.parametrization.spawn_child(new_value=trial.cell.choices)
+        candidate = self._question(trial)
+        if candidate is None:
+            candidate = made.parametrization.spawn_child(new_value=trial.cell.choices)
         try:
             made.tell(candidate, losses if self.objectives > 1 else losses[0])
         except errors.TellNotAskedNotSupportedError:
@@ -58,14 +62,15 @@ class NevergradStrategy(Bridge):
         if self._made is None:
             from nevergrad import p as parametrization
 
-            self._waiting: dict[Cell, list[Any]] = {}
-            choices = parametrization.Tuple(*(parametrization.Choice(range(len(o))) for o in self.space.options))
+            options = self.space.options
+            each = [parametrization.Choice(range(len(names)), deterministic=True) for names in options]
+            choices = parametrization.Tuple(*each)
             choices.random_state = np.random.RandomState(self.own_seed)  # noqa: NPY002
             self._made = type(self).optimizer(choices, **self.knobs)
         return self._made
 
 
-@lru_cache(maxsize=None)
+@cache
 def bridge(name: str) -> type[NevergradStrategy]:
     """A strategy of one of Nevergrad's optimisers.
 
@@ -76,8 +81,9 @@ def bridge(name: str) -> type[NevergradStrategy]:
         UserError: Nevergrad is not installed, or has no such optimiser.
     """
     registry = library("nevergrad", f"nevergrad:{name}").optimizers.registry
-    if name not in registry:
-        raise unknown("optimiser of Nevergrad", name, registry)
+    if name not in registry or name in _ELSEWHERE:
+        near = get_close_matches(name, registry, n=8)
+        raise unknown(f"optimiser of Nevergrad's {len(registry)}", name, {*near, *_SOME})
     knobs = {
         "budget": Parameter("budget", Parameter.KEYWORD_ONLY, default=_BUDGET, annotation="int"),
         "num_workers": Parameter("num_workers", Parameter.KEYWORD_ONLY, default=1, annotation="int"),

@@ -2,12 +2,13 @@
 
 Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019. Every
 position is a categorical parameter; for CMA-ES and quasi-Monte Carlo, which know none, it is the option's place as a
-whole number. Cells that are still running are running trials of Optuna's study.
+whole number. Cells that are still running are running trials of Optuna's study. What was told without being asked for
+is in the study too, but Optuna's genetic samplers breed from their own trials alone.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar
 
 from surrogate_nas.errors import unknown
@@ -39,16 +40,14 @@ class OptunaStrategy(Bridge):
 
     def _propose(self) -> Cell:
         trial = self._the_study().ask(self._distributions)
-        cell = self._cell([trial.params[position] for position in self.space.positions])
-        self._waiting.setdefault(cell, []).append(trial)
-        return cell
+        return self._waits([trial.params[position] for position in self.space.positions], trial)
 
     def _learn(self, trial: Trial) -> None:
         import optuna
 
-        study, losses = self._the_study(), self._losses(trial)
-        if self._waiting.get(trial.cell):
-            study.tell(self._waiting[trial.cell].pop(0), losses)
+        study, losses, question = self._the_study(), self._losses(trial), self._question(trial)
+        if question is not None:
+            study.tell(question, losses)
             return
         params = dict(zip(self.space.positions, trial.cell.choices, strict=True))
         study.add_trial(optuna.trial.create_trial(params=params, distributions=self._distributions, values=losses))
@@ -59,8 +58,6 @@ class OptunaStrategy(Bridge):
             import optuna
             from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-            optuna.logging.set_verbosity(optuna.logging.ERROR)
-            self._waiting: dict[Cell, list[Any]] = {}
             counts = [len(options) for options in self.space.options]
             self._distributions: dict[str, BaseDistribution] = {
                 position: IntDistribution(0, n - 1) if self.ordered else CategoricalDistribution(tuple(range(n)))
@@ -71,7 +68,7 @@ class OptunaStrategy(Bridge):
         return self._study
 
 
-@lru_cache(maxsize=None)
+@cache
 def bridge(name: str) -> type[OptunaStrategy]:
     """A strategy of one of Optuna's samplers.
 

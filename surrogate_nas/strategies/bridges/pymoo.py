@@ -1,16 +1,17 @@
 """pymoo: its genetic algorithms by name, as in ``pymoo:NSGA2(pop_size=20)``.
 
-Blank & Deb, "pymoo: Multi-Objective Optimization in Python", IEEE Access 2020. Selection and survival are pymoo's; cells
-are drawn and mutated by the space, as for every strategy, and crossed by pymoo's uniform crossover. A generation ends
-when as many trials were told as it has children, whichever cells they are, so that it never waits for workers, and the
-first cells of a run are part of the first population. Departure: populations are of 20, not of 100, unless given, as
-budgets here are a few hundred cells.
+Blank & Deb, "pymoo: Multi-Objective Optimization in Python", IEEE Access 2020. Selection and survival are pymoo's;
+cells are drawn and mutated by the space, as for every strategy, and crossed by pymoo's uniform crossover. A generation
+ends when as many trials were told as it has children, whichever cells they are, so that it never waits for workers, and
+the first cells of a run are part of the first population. Departure: populations are of 20, not of 100, unless given,
+as budgets here are a few hundred cells.
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from copy import deepcopy
+from functools import cache
 from importlib import import_module
 from inspect import Parameter
 from typing import Any, ClassVar
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import unknown
-from surrogate_nas.space import Cell
+from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies.bridges.base import Bridge, library, named, strategy_class
 from surrogate_nas.trial import Trial
 
@@ -55,7 +56,19 @@ class PymooStrategy(Bridge):
     algorithm: ClassVar[Any]
     directed: ClassVar[bool]
     twice: ClassVar[bool]
-    _made: Any = None
+
+    def __init__(self, space: Space, *, seed: int, **knobs: Any) -> None:
+        """Store the knobs.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            knobs: Keyword arguments of the algorithm.
+        """
+        super().__init__(space, seed=seed, **knobs)
+        self._made: Any = None
+        self._told: list[Any] = []
+        self._children: list[list[int]] = []
 
     def _propose(self) -> Cell:
         made = self._the_algorithm()
@@ -84,13 +97,12 @@ class PymooStrategy(Bridge):
             from pymoo.core.termination import NoTermination
             from pymoo.operators.crossover.ux import UX
 
-            self._told: list[Any] = []
-            self._children: list[list[int]] = []
             mutation, repair = _operators(self)
             directions = {"ref_dirs": _directions(self.objectives, self.knobs["pop_size"])} if self.directed else {}
             made = type(self).algorithm(crossover=UX(), mutation=mutation, repair=repair, **directions, **self.knobs)
             last = np.array([len(options) - 1 for options in self.space.options])
             problem = Problem(n_var=len(last), n_obj=self.objectives * self._copies, xl=0 * last, xu=last, vtype=int)
+            made = deepcopy(made)  # defaults of constructors are objects that all algorithms of a kind would share
             self._made = made.setup(problem, seed=self.own_seed, termination=NoTermination())
         return self._made
 
@@ -142,7 +154,7 @@ def _directions(objectives: int, most: int) -> NDArray[np.float64]:
     return np.asarray(get_reference_directions("das-dennis", objectives, n_partitions=parts))
 
 
-@lru_cache(maxsize=None)
+@cache
 def bridge(name: str) -> type[PymooStrategy]:
     """A strategy of one of pymoo's genetic algorithms.
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.strategies.epochs.rungs import Rung, promoted, rungs_of
+from surrogate_nas.strategies.epochs.rungs import Rung, check_ladder, promoted, rungs_of
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.trial import Request, Trial
 
@@ -39,8 +39,12 @@ class Asha(RandomSearch):
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
             eta: η, the least factor between the epochs of two rungs, above 1.
+
+        Raises:
+            UserError: η is not above 1.
         """
         super().__init__(space, seed=seed)
+        check_ladder(eta)
         self.eta = eta
         self._scores: dict[int | None, dict[Cell, float]] = {}
         self._asked: set[tuple[Cell, int | None]] = set()

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.strategies.epochs.rungs import Bracket, Rung, rungs_of
+from surrogate_nas.strategies.epochs.rungs import Bracket, Rung, check_ladder, rungs_of
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.trial import Request, Trial
 
@@ -45,8 +45,12 @@ class Hyperband(RandomSearch):
             eta: η, the least factor between the epochs of two rungs, above 1.
             rungs: How many rungs, the highest; None for as many as the epochs give. Where these give fewer, a cell goes
                 on by being trained again for the first of them.
+
+        Raises:
+            UserError: η is not above 1, or there is not one rung.
         """
         super().__init__(space, seed=seed)
+        check_ladder(eta, rungs)
         self.eta, self.rungs = eta, rungs
         self._brackets: list[Bracket] = []
         self._begun = 0

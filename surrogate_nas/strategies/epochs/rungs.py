@@ -5,9 +5,11 @@ Every rung is given about the same number of epochs, so that of two rungs with e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from surrogate_nas.errors import UserError
 from surrogate_nas.space import Cell
 from surrogate_nas.trial import Request, Trial
 
@@ -30,6 +32,22 @@ class Rung(NamedTuple):
             cell: The cell.
         """
         return cell if self.epochs is None else Request(cell, self.epochs)
+
+
+def check_ladder(eta: float, rungs: int | None = None) -> None:
+    """Refuse knobs of which no rungs can be made.
+
+    Args:
+        eta: η.
+        rungs: How many rungs; None for as many as the epochs give.
+
+    Raises:
+        UserError: η is not above 1, or there is not one rung.
+    """
+    if not 1 < eta < math.inf:
+        raise UserError(f"eta is a finite number above 1, not {eta}.")
+    if rungs is not None and rungs < 1:
+        raise UserError(f"rungs is at least 1, not {rungs}.")
 
 
 def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Rung]:

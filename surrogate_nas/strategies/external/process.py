@@ -51,8 +51,8 @@ class Process:
         try:
             supervisor = subprocess.Popen(
                 [sys.executable, "-IS", str(_SUPERVISOR), str(pipe), str(os.getpid()), *words],
-                stdin=theirs,
-                stdout=theirs,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
                 pass_fds=[pipe],
                 start_new_session=True,

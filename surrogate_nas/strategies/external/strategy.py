@@ -1,8 +1,8 @@
 """External proposer: a process of yours that reads trials as JSON lines and answers cells, in any language.
 
-For those who let a language model propose, as Chen, Dohan & So, "EvoPrompting: Language Models for Code-Level Neural
-Architecture Search", NeurIPS 2023, or who have a search elsewhere. The process reads lines of JSON on its standard input
-and answers each question, and nothing else, with one line on its standard output:
+For those who have a search elsewhere, or let a language model propose: Chen, Dohan & So, "EvoPrompting: Language Models
+for Code-Level Neural Architecture Search", NeurIPS 2023. The process reads lines of JSON on its standard input and
+answers each question, and nothing else, with one line on its standard output:
 
     first    {"space": {"name": …, "size": 15625, "positions": {"edge": ["none", …], …}, "examples": ["|none~0|+…", …]},
               "objectives": 1, "seed": 7}
@@ -10,9 +10,9 @@ and answers each question, and nothing else, with one line on its standard outpu
     and      {"ask": 2}     answered by     {"cells": ["|none~0|+…", …]}
 
 Scores are minimised; an infeasible cell's lies above those of all feasible ones. `size` is null where cells cannot be
-counted, `positions` where they are no choices. An answer has 1 to so many cells, each printed as the examples are. A run
-that goes on after a crash begins a new process and tells it everything again. Same seed, same trials, same answers: that
-is for the process to keep.
+counted, `positions` where they are no choices. An answer has 1 to so many cells, each printed as the examples are. A
+run that goes on after a crash begins a new process and tells it everything again. Same seed, same trials, same answers:
+that is for the process to keep.
 """
 
 from __future__ import annotations

@@ -1,0 +1,91 @@
+"""The command that compares strategies over a grid of λ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from surrogate_nas.cli.options import (
+    DEFAULT_BUDGET,
+    BenchmarkArgument,
+    ObjectiveOption,
+    StrategiesOption,
+    SubjectToOption,
+    WithOption,
+    names,
+    numbers,
+)
+from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+
+
+def lambda_path(
+    bench: BenchmarkArgument,
+    objective: ObjectiveOption = None,
+    lambdas: Annotated[
+        str, typer.Option(help="Different numbers with commas between; each replaces the sum of R's weights.")
+    ] = "0,0.02,0.05,0.1,0.2,0.5,1",
+    strategies: StrategiesOption = None,
+    subject_to: SubjectToOption = None,
+    runs: Annotated[int, typer.Option(help="Seeds per strategy and λ.")] = 10,
+    budget: Annotated[int, typer.Option(help="The most evaluated cells of a run.")] = DEFAULT_BUDGET,
+    seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes; results do not depend on it.")] = 1,
+    out: Annotated[Path, typer.Option(help="Where results, figure and CSV go, and are resumed from.")] = Path(
+        "results/lambda-path"
+    ),
+    with_: WithOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare strategies at every λ of a grid, on a table whose optima are known.
+
+    The objective is read as L + λ·R: each λ replaces the sum of the weights of R's terms and keeps their proportions.
+
+    \b
+    Examples:
+      snas lambda-path fashion --lambdas 0,0.1,0.5 --strategies random,bo --runs 5
+      snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4" --strategies evolution,bo
+    """
+    from surrogate_nas.benchmarks import load
+    from surrogate_nas.comparison.lambda_path import lambda_path as run_path
+    from surrogate_nas.experiment.store import Store
+    from surrogate_nas.files import replacing
+    from surrogate_nas.report.lambda_path import picture_of_path
+    from surrogate_nas.strategies import DEFAULTS
+
+    with progress_bar("runs") as progress:
+        path = run_path(
+            load(bench, with_=with_ or ()), names(strategies) or list(DEFAULTS), objective,
+            lambdas=numbers(lambdas, "λ"), subject_to=subject_to, runs=runs, budget=budget, seed=seed, workers=workers,
+            folder=out, progress=progress,
+        )  # fmt: skip
+    content, drawn, store = path.to_json(), picture_of_path(path), Store(out)
+    store.write_json("lambda-path.json", content)
+    store.write_text("lambda-path.csv", path.to_csv())
+    for ending, image in (("svg", drawn.svg), ("png", drawn.png)):
+        with replacing(out / f"{drawn.name}.{ending}") as temporary:
+            temporary.write_bytes(image)
+    heads, rows = _table(content)
+    title = f"{content['benchmark']}: {content['objective']}, mean regret at each λ"
+    emit(content, json, lambda: show_table(heads, rows, title=title))
+    covered = content["hypervolume"]
+    shares = [f"{one['name']} {_share(one['mean'])}" for one in covered["strategies"]]
+    note(f"Hypervolume of the exact front covered: its optima {_share(covered['optima'])}, {', '.join(shares)}.")
+    note(f"Figure and CSV: {out}")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _table(content: dict[str, Any]) -> tuple[list[str], list[list[object]]]:
+    """A row a λ: L and R of the optimum, the winner, and every strategy's mean regret."""
+    listed = [one["name"] for one in content["hypervolume"]["strategies"]]
+    rows: list[list[object]] = []
+    for step in content["lambdas"]:
+        regrets = {one["name"]: one["regret"] for one in step["strategies"]}
+        winners = ", ".join(step["winners"]) + ("" if step["decided"] else " (not decided)")
+        shown = [None if regrets.get(name) is None else f"{regrets[name]:.5f}" for name in listed]
+        rows.append([step["value"], step["optimum"]["L"], step["optimum"]["R"], *shown, winners])
+    return ["λ", "L of the optimum", "R of the optimum", *listed, "winner"], rows

@@ -1,0 +1,40 @@
+"""The report of a suite: one self-contained page, its figures as files, and every table as CSV and LaTeX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from surrogate_nas.files import replacing
+
+if TYPE_CHECKING:
+    from surrogate_nas.suite import SuiteResult
+
+
+def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") -> Path:
+    """Write ``report.html``, ``figures/*.png`` and ``tables/*``; each file is whole or as it was before.
+
+    Args:
+        result: What the suite has found.
+        folder: Where to write; made if it is missing.
+        command: The command that made it, which the page shows.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    from surrogate_nas.report.suite.page import SuitePage  # it draws: whoever wants a number only does not wait for it
+    from surrogate_nas.suite.tables import write_tables
+
+    page = SuitePage(result, command)
+    html = page.html()
+    write_tables(result, folder / "tables")
+    for picture in page.pictures:
+        with replacing(folder / "figures" / f"{picture.name}.png") as temporary:
+            temporary.write_bytes(picture.png)
+    path = folder / "report.html"
+    with replacing(path) as temporary:
+        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
+    return path

@@ -1,0 +1,58 @@
+"""BANANAS: an ensemble of small networks on path features, Thompson sampling, mutations of the best.
+
+White, Neiswanger & Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search",
+AAAI 2021: ten random cells, then batches of ten, each the best by independent Thompson sampling among a hundred
+mutations of the ten best. Departures: networks of three layers on the logarithm of the loss (see the model ``mlp``),
+paths counted with skips contracted, every second mutation is of more than one step, and λR that is known for free is
+not learned. Where a space has no paths, the model reads what it reads by default.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from surrogate_nas.errors import unknown
+from surrogate_nas.space import Space
+from surrogate_nas.strategies.guided import Guided
+from surrogate_nas.surrogates.checks import check_whole
+
+_PATHS = "paths"
+
+
+class Bananas(Guided):
+    """Batches of ten by Thompson sampling from an ensemble of networks.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(Bananas(nb201(), seed=0).ask(10))
+        10
+    """
+
+    batch_size: ClassVar[int] = 10
+
+    def __init__(
+        self, space: Space, *, seed: int, encoding: str | None = None, steps: int = 80, first_cells: int = 10
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            encoding: The columns that the networks read; None for ``paths``, where the space has them.
+            steps: Of the networks' optimiser in each fit.
+            first_cells: How many cells are drawn at random before the model is used, at least 2.
+
+        Raises:
+            UserError: The space has no such encoding, or there are no steps.
+        """
+        super().__init__(
+            space, seed=seed, model="mlp", acquisition="thompson", pool="mutations", first_cells=first_cells
+        )
+        if encoding is not None and encoding not in space.encodings:
+            raise unknown(f"encoding of {space.name}", encoding, space.encodings)
+        self.steps = check_whole("The number of steps of bananas", steps, 1)
+        self.encoding = encoding or (_PATHS if _PATHS in space.encodings else None)
+
+    def settings(self) -> dict[str, Any]:
+        """What the model is made with beside its seed."""
+        return {"encoding": self.encoding, "steps": self.steps}

@@ -1,0 +1,207 @@
+"""Bayesian optimisation over epochs: cells are looked at early, by what tells most of L, before they are trained on.
+
+Kennedy & O'Hagan, "Predicting the Output from a Complex Computer Code When Fast Approximations Are Available",
+Biometrika 2000: one process of what is read early, and one of what L is beyond a multiple of that. The data choose
+what is read: of all that a request may read after the first number of epochs, what ranks the told cells most as their
+L does, by Kendall's τ. The first told cells are looked at for that. Everything else is as in `bo`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.gaussian import Floats
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.strategies.bo.expert import Places, Seen
+from surrogate_nas.strategies.bo.pool import Pool
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
+from surrogate_nas.trial import Request, Trial
+
+_LATE, _EARLY = 1, 2
+"""The experts of L beyond what is read early, and of that; those of L alone come first."""
+_LEAST = 2
+_RIDGE = 0.1
+"""Of the variance of what is read, against slopes of cells that hardly differ."""
+
+
+class _Link(NamedTuple):
+    """What of an early look tells of L.
+
+    Attributes:
+        name: The metric, as trials name it.
+        sign: 1, or -1 where larger is better.
+    """
+
+    name: str
+    sign: int
+
+
+class EpochBayesianOptimisation(BayesianOptimisation):
+    """Asks for the cell of largest expected improvement: early, if it was never seen, and else to the end.
+
+    With one number of epochs, or where nothing read early ranks cells as L does, it is `bo`.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> search = EpochBayesianOptimisation(nb201(), seed=0)
+        >>> search.epochs = (1, 9)
+        >>> [request.epochs for request in search.ask(3)]
+        [1, 1, 1]
+    """
+
+    chooses_epochs: ClassVar[bool] = True
+    many_objectives: ClassVar[bool] = False
+
+    def __init__(
+        self, space: Space, *, seed: int, first_cells: int = 10, sharpness: float = 0.15, least_tau: float = 0.3
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            first_cells: How many cells are looked at before anything is learned: told ones, or random ones, of which
+                the better half is then trained to the end.
+            sharpness: How far below the least value told the logarithm of L, and of what is read, has its pole, as a
+                share of the distance from there to the median.
+            least_tau: The least τ for which cells are looked at early.
+        """
+        super().__init__(space, seed=seed, first_cells=first_cells, sharpness=sharpness)
+        self.least_tau = least_tau
+        self._early: dict[Cell, Trial] = {}
+        self._both: dict[Cell, None] = {}
+        self._link: _Link | None = None
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Remember trials after the first and after the last number of epochs apart, and no others.
+
+        Args:
+            trials: The new trials.
+        """
+        for trial in trials:
+            if len(self.epochs) < _LEAST or trial.epochs == self.epochs[-1]:
+                super().tell([trial])
+            elif trial.epochs == self.epochs[0]:
+                self._early[trial.cell] = trial
+                self._pending.pop(trial.cell, None)
+            if trial.cell in self._early and trial.cell in self._trials:
+                self._both[trial.cell] = None
+
+    def ask(self, n: int) -> Sequence[Cell | Request]:
+        """Propose cells to look at early, or to train to the end.
+
+        Args:
+            n: The most that may be returned, at least 1.
+
+        Returns:
+            Different cells; fewer than `n` where the space runs out.
+        """
+        if len(self.epochs) < _LEAST:
+            return super().ask(n)
+        asked: list[Cell | Request] = []
+        while len(asked) < n and (request := self._request()) is not None:
+            asked.append(request)
+            self._pending[request.cell] = None
+        return asked or [self.space.sample(self.rng)]
+
+    def _request(self) -> Request | None:
+        return self._first() or self._learned()
+
+    def _first(self) -> Request | None:
+        """Before anything is learned: looks at told or random cells; the best of these are trained to the end."""
+        looking = sum(cell in self._trials for cell in self._pending)
+        if len(self._both) + looking < self.first_cells:
+            for cell in self._trials:
+                if cell not in self._early and cell not in self._pending:
+                    return self._look(cell)
+        whole = len(self._trials) + sum(cell in self._early for cell in self._pending)
+        wanted = max(self.first_cells // 2, _LEAST)
+        seen = len(self._early) + sum(cell not in self._early for cell in self._pending)
+        if whole >= wanted and len(self._trials) >= _LEAST:
+            return None
+        ready = [cell for cell in self._early if cell not in self._trials and cell not in self._pending]
+        if ready and seen >= self.first_cells and whole < wanted:
+            return Request(min(ready, key=lambda cell: self._early[cell].score), self.epochs[-1])
+        drawn = self._drawn()
+        return None if drawn is None else self._look(drawn)
+
+    def _learned(self) -> Request | None:
+        """The cell of largest expected improvement."""
+        if len(self._trials) < _LEAST or len(self._trials) + len(self._pending) >= self.space.size:
+            return None
+        self._choose()
+        pool = self._grown()
+        place = self._best_place(pool)
+        if place is None:
+            return None
+        cell = pool.cells[place]
+        return self._look(cell) if self._link and cell not in self._early else Request(cell, self.epochs[-1])
+
+    def _look(self, cell: Cell) -> Request:
+        return Request(cell, self.epochs[0], tuple(self.readable.get(self.epochs[0], ())))
+
+    def _choose(self) -> None:
+        """Choose what of an early look tells of L, from the cells that are known both ways."""
+        from scipy.stats import kendalltau
+
+        late = [self._trials[cell].loss for cell in self._both]
+        found: list[tuple[float, _Link]] = []
+        for name in self._early[next(iter(self._both))].values if self._both else ():
+            early = [self._early[cell].values.get(name, np.nan) for cell in self._both]
+            tau = float(kendalltau(early, late).statistic)
+            if np.isfinite(tau):
+                found.append((abs(tau), _Link(name, 1 if tau > 0 else -1)))
+        tau, link = max(found, key=lambda one: one[0], default=(0.0, None))
+        self._link = link if tau >= self.least_tau else None
+
+    def _held(self) -> list[Cell]:
+        return [*super()._held(), *self._early]
+
+    def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
+        """As in `bo`, and the free cells that were looked at."""
+        early = pool.places(self._early)
+        return np.union1d(super()._candidates(pool, free), early[free[early]])
+
+    def _seen(
+        self, pool: Pool, candidates: Places, places: Places, pending: Places, targets: Sequence[Floats]
+    ) -> list[Seen]:
+        """What is read early, or foreseen of it, times a slope, and what is foreseen of the rest."""
+        if self._link is None:
+            return super()._seen(pool, candidates, places, pending, targets)
+        name, sign = self._link
+        values = sign * np.array([trial.values[name] for trial in self._early.values()])
+        _, read = sharpened(values, self.sharpness, values.min())
+        looked, both = pool.places(self._early), pool.places(self._both)
+        read_of = dict(zip(looked.tolist(), read.tolist(), strict=True))
+        number = {place: i for i, place in enumerate(places.tolist())}
+        early = np.array([read_of[place] for place in both.tolist()])
+        late = [target[[number[place] for place in both.tolist()]] for target in targets]
+        slopes = [_slope(early, y) for y in late]
+        rests = [y - slope * early for y, slope in zip(late, slopes, strict=True)]
+        told = np.array([read_of.get(place, np.nan) for place in candidates.tolist()])
+        of_candidate, was_read = pool.of_cell[candidates], ~np.isnan(told)
+        found = []
+        firsts, seconds = pool.seen(_EARLY, looked, [read], pending), pool.seen(_LATE, both, rests, pending)
+        for foreseen, remaining, slope in zip(firsts, seconds, cycle(slopes), strict=False):
+            first, second = foreseen.at(of_candidate), remaining.at(of_candidate)
+            mean = slope * np.where(was_read, told, first.mean) + second.mean
+            found.append(Seen(mean, np.where(was_read, 0.0, slope**2 * first.variance) + second.variance))
+        return found
+
+
+def _slope(early: Floats, late: Floats) -> float:
+    """Of a line through the better half of some cells, as only the best matter; 0 where it would fall.
+
+    Args:
+        early: What was read of them early, shape ``(n,)``.
+        late: What was learned of L, smaller being better, shape ``(n,)``.
+    """
+    good = late <= np.median(late)
+    x, y = early[good] - early[good].mean(), late[good] - late[good].mean()
+    spread = float((x**2).mean() + _RIDGE * early.var())
+    return max(float((x * y).mean()) / spread, 0.0) if spread > 0 else 0.0

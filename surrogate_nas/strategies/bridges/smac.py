@@ -1,0 +1,108 @@
+"""SMAC3: Bayesian optimisation with a random forest, as ``smac``, or another of its facades, as in ``smac:BlackBox``.
+
+Lindauer et al., "SMAC3: A Versatile Bayesian Optimization Package for Hyperparameter Optimization", JMLR 2022. Every
+position is a categorical parameter. SMAC's initial design takes at most a quarter of its `budget` of trials. What it
+writes goes into a temporary folder. Where it has no further configuration, a cell is drawn at random.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from inspect import Parameter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+from surrogate_nas.errors import unknown
+from surrogate_nas.space import Cell
+from surrogate_nas.strategies.bridges.base import Bridge, library, named, strategy_class
+from surrogate_nas.trial import Trial
+
+_FACADES = {
+    "BlackBox": "BlackBoxFacade",
+    "HyperparameterOptimization": "HyperparameterOptimizationFacade",
+    "Random": "RandomFacade",
+}
+_USUAL = "HyperparameterOptimization"
+_BUDGET = 150
+
+
+class SmacStrategy(Bridge):
+    """One of SMAC3's facades.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(bridge()(nb201(), seed=0, budget=40).ask(2))
+        2
+    """
+
+    facade: ClassVar[str]
+    _made: Any = None
+
+    def _propose(self) -> Cell:
+        from smac.main.exceptions import ConfigurationSpaceExhaustedException
+
+        try:
+            info = self._the_facade().ask()
+        except (StopIteration, ConfigurationSpaceExhaustedException):
+            return self.space.sample(self.rng)
+        return self._waits([int(info.config[name]) for name in self._names], info)
+
+    def _learn(self, trial: Trial) -> None:
+        from ConfigSpace import Configuration
+        from smac.runhistory import TrialInfo, TrialValue
+
+        made, info = self._the_facade(), self._question(trial)
+        if info is None:
+            values = dict(zip(self._names, trial.cell.choices, strict=True))
+            info = TrialInfo(Configuration(self._space, values=values), seed=0)
+        made.tell(info, TrialValue(cost=trial.score), save=False)
+
+    def _the_facade(self) -> Any:
+        """The facade, made when it is first needed."""
+        if self._made is None:
+            import smac
+            from ConfigSpace import Categorical, ConfigurationSpace
+
+            self._names = [f"p{place}" for place in range(len(self.space.positions))]
+            self._space = ConfigurationSpace(seed=self.own_seed)
+            counts = [len(options) for options in self.space.options]
+            self._space.add([Categorical(name, range(n)) for name, n in zip(self._names, counts, strict=True)])
+            self._folder = TemporaryDirectory(prefix="surrogate_nas-smac-")
+            scenario = smac.Scenario(
+                self._space,
+                deterministic=True,
+                n_trials=self.knobs["budget"],
+                seed=self.own_seed,
+                output_directory=Path(self._folder.name),
+            )
+            self._made = getattr(smac, self.facade)(scenario, _nothing, overwrite=True, logging_level=False)
+        return self._made
+
+
+def _nothing(config: Any, seed: int = 0) -> float:  # noqa: ARG001 - SMAC wants a function, and is asked and told
+    raise NotImplementedError
+
+
+@cache
+def bridge(name: str = "") -> type[SmacStrategy]:
+    """A strategy of one of SMAC3's facades.
+
+    Args:
+        name: Such as ``BlackBox``; empty for the usual one.
+
+    Raises:
+        UserError: SMAC3 is not installed, or has no such facade for choices.
+    """
+    library("smac", f"smac:{name}" if name else "smac")
+    if (name or _USUAL) not in _FACADES:
+        raise unknown("facade of SMAC3", name, _FACADES)
+    if not name:
+        return bridge(_USUAL)
+    knobs = {"budget": Parameter("budget", Parameter.KEYWORD_ONLY, default=_BUDGET, annotation="int")}
+    return strategy_class(SmacStrategy, name, knobs, origin=f"smac:{name}", facade=_FACADES[name])
+
+
+def __getattr__(name: str) -> type[SmacStrategy]:
+    """A bridge's class by its name, so that it can be pickled."""
+    return named(bridge, name)

@@ -1,0 +1,45 @@
+"""Bayesian optimisation with trees: expected improvement under a forest, as in SMAC.
+
+Hutter, Hoos & Leyton-Brown, "Sequential Model-Based Optimization for General Algorithm Configuration", LION 2011: the
+spread of the trees is the uncertainty, losses are learned as logarithms, candidates are neighbours of the best and
+random cells. Departures: extremely randomised trees instead of random forests, and no cell is asked at random.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from surrogate_nas.space import Space
+from surrogate_nas.strategies.guided import Guided
+from surrogate_nas.surrogates.checks import check_whole
+
+_PARTS = 5
+
+
+class ForestSearch(Guided):
+    """Expected improvement under extremely randomised trees.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(ForestSearch(nb201(), seed=0).ask(1))
+        1
+    """
+
+    def __init__(self, space: Space, *, seed: int, trees: int = 40, first_cells: int = 10) -> None:
+        """Store the knobs.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            trees: In the forest, at least 5.
+            first_cells: How many cells are drawn at random before the model is used, at least 2.
+
+        Raises:
+            UserError: There are too few trees.
+        """
+        super().__init__(space, seed=seed, model="extra_trees", pool="mixed", first_cells=first_cells)
+        self.trees = check_whole("The number of trees", trees, _PARTS)
+
+    def settings(self) -> dict[str, Any]:
+        """What the model is made with beside its seed."""
+        return {"parts": _PARTS, "trees": self.trees // _PARTS}

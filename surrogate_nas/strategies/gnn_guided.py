@@ -1,0 +1,60 @@
+"""Guided by a graph network: an ensemble of graph networks is the model, expected improvement chooses.
+
+Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, and White et al., "BANANAS", AAAI 2021, made
+one: a graph network as the model, uncertainty from an ensemble. Departures: the network is ours (`surrogates.gnn`),
+equal on functionally equal cells and taught the free metrics of the space first; it takes few steps and is fitted anew
+when the told cells grew by a fifth. Where cells are no graphs of shared terms, a Gaussian process takes its place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from surrogate_nas.space import Space
+from surrogate_nas.strategies.guided import Guided
+from surrogate_nas.surrogates.checks import check_whole
+
+
+class GnnGuided(Guided):
+    """Expected improvement under an ensemble of graph networks.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> len(GnnGuided(nb201(), seed=0).ask(1))
+        1
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        acquisition: str = "expected_improvement",
+        pool: str = "mutations",
+        steps: int = 30,
+        patience: float = 0.2,
+        first_cells: int = 10,
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            acquisition: A key of `surrogate_nas.strategies.belief.ACQUISITIONS`.
+            pool: A key of `surrogate_nas.strategies.candidates.POOLS`.
+            steps: Of the networks' optimiser in each fit.
+            patience: The networks are fitted anew when so large a share of told cells is new to them.
+            first_cells: How many cells are drawn at random before the model is used, at least 2.
+
+        Raises:
+            UserError: A name is unknown, or there are no steps.
+        """
+        super().__init__(
+            space, seed=seed, model="gnn", acquisition=acquisition, pool=pool, first_cells=first_cells,
+            patience=patience,
+        )  # fmt: skip
+        self.steps = check_whole("The number of steps of gnn_guided", steps, 1)
+
+    def settings(self) -> dict[str, Any]:
+        """What the model is made with beside its seed."""
+        return {"steps": self.steps} if self.model == "gnn" else {}

@@ -1,0 +1,133 @@
+"""An ensemble of small fully connected networks, which differ in their initialisation and in the cells they leave out.
+
+White, Neiswanger & Savani, "BANANAS", AAAI 2021: networks on the path encoding, whose spread is the uncertainty.
+Departures: three layers instead of ten; the logarithm of an error is learned by least squares, which looks closer at
+the best as their relative absolute error does; all members are slices of one stacked network and trained together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import silu
+
+from surrogate_nas.metrics import Quantity
+from surrogate_nas.space import Cell
+from surrogate_nas.surrogates.bagging import default_encoding
+from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, folds
+from surrogate_nas.surrogates.checks import check_name, check_whole
+from surrogate_nas.surrogates.columns import columns
+from surrogate_nas.surrogates.gnn_network import Weights, loss_of, optimise
+from surrogate_nas.surrogates.target import Floats
+
+_PARTS = 5
+"""Every member leaves out one of this many parts of the training cells."""
+_BATCH = 256
+
+
+class Perceptrons(Surrogate):
+    """The mean of stacked multilayer perceptrons."""
+
+    name: ClassVar[str] = "mlp"
+
+    def __init__(
+        self,
+        quantity: Quantity = "error",
+        *,
+        seed: int = 0,
+        calibrate: bool = True,
+        encoding: str | None = None,
+        members: int = 10,
+        width: int = 32,
+        steps: int = 80,
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            quantity: Of the metric.
+            seed: Of the initialisations, batches and left-out parts.
+            calibrate: Whether the standard deviation is calibrated.
+            encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph`` of the rest.
+            members: Networks, at least two for each left-out part, so at least 10.
+            width: Of each of the two hidden layers.
+            steps: Of the optimiser.
+        """
+        super().__init__(quantity, seed=seed, calibrate=calibrate)
+        self.encoding = check_name("An encoding", encoding or default_encoding(quantity))
+        self.members = check_whole("The number of members", members, 2 * _PARTS)
+        self.width = check_whole("The width", width, 1)
+        self.steps = check_whole("The number of steps", steps, 1)
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        own = {"encoding": self.encoding, "members": self.members, "width": self.width, "steps": self.steps}
+        return super().settings() | own
+
+    def _matrix(self, cells: Sequence[Cell]) -> Tensor:
+        return torch.as_tensor((columns(self._space, cells, self.encoding) - self._centre) / self._spread)
+
+    def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
+        raw = columns(self._space, cells, self.encoding)
+        self._centre, self._spread = raw.mean(axis=0), raw.std(axis=0)
+        self._spread[self._spread < 1e-6] = 1.0
+        generator = torch.Generator().manual_seed(self.seed)
+        matrix, goal = self._matrix(cells), torch.as_tensor(target, dtype=torch.float32)
+        self._parts = folds(len(cells), _PARTS, self.seed)
+        seen = torch.ones(self.members, len(cells))
+        for member in range(self.members):
+            seen[member, self._parts[member % len(self._parts)]] = 0.0
+
+        def loss(weights: Weights, batch: Tensor) -> Tensor:
+            return loss_of(_values(weights, matrix[batch]), goal[batch], seen[:, batch], 0.0)
+
+        fresh = self._fresh(raw.shape[1], generator)
+        self._weights = optimise(fresh, loss, len(cells), self.steps, _BATCH, generator)
+        blind = self._by_member(cells)[(seen == 0).numpy()]
+        unseen = np.broadcast_to(target, seen.shape)[(seen == 0).numpy()]
+        self._noise = float(np.sqrt(((blind - unseen) ** 2).mean()))
+
+    def _fresh(self, inputs: int, generator: torch.Generator) -> Weights:
+        sizes = [inputs, self.width, self.width, 1]
+        weights: Weights = {}
+        for layer, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False)):
+            drawn = torch.randn(self.members, before, after, generator=generator)
+            weights[f"{layer}/weight"] = drawn / math.sqrt(before)
+            weights[f"{layer}/bias"] = torch.zeros(self.members, 1, after)
+        return weights
+
+    def _by_member(self, cells: Sequence[Cell]) -> Floats:
+        """What every member predicts, shape ``(members, n)``."""
+        with torch.no_grad():
+            return np.asarray(_values(self._weights, self._matrix(cells)).double().numpy())
+
+    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
+        members = self._by_member(cells)
+        return Prediction(members.mean(axis=0), np.sqrt(members.var(axis=0) + (0.5 * self._noise) ** 2))
+
+    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
+        members, mean = self._by_member(cells), np.empty(len(cells))
+        for part, left_out in enumerate(self._parts):
+            mean[left_out] = members[part :: len(self._parts), left_out].mean(axis=0)
+        return Prediction(mean, self._foresee(cells).std)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        scale = {"centre": self._centre, "spread": self._spread, "noise": np.array(self._noise)}
+        return scale | {f"weights/{name}": weight.numpy() for name, weight in self._weights.items()}
+
+    def _restore(self, arrays: Arrays) -> None:
+        self._centre, self._spread, self._noise = arrays["centre"], arrays["spread"], float(arrays["noise"])
+        learned = {name.removeprefix("weights/"): a for name, a in arrays.items() if name.startswith("weights/")}
+        self._weights = {name: torch.as_tensor(array) for name, array in learned.items()}
+
+
+def _values(weights: Weights, matrix: Tensor) -> Tensor:
+    """What every member predicts, shape ``(members, n)``."""
+    hidden = silu(matrix @ weights["0/weight"] + weights["0/bias"])
+    hidden = hidden + silu(hidden @ weights["1/weight"] + weights["1/bias"])
+    return (hidden @ weights["2/weight"] + weights["2/bias"])[..., 0]
