@@ -10,7 +10,7 @@ from surrogate_nas.gaussian import Floats, Places
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.bo.expert import Seen
 from surrogate_nas.strategies.bo.pool import Pool
-from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, _gain, _sharpened
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, gain_of, sharpened
 from surrogate_nas.surrogates import make_model
 
 _PARENTS, _CHILDREN = 10, 30
@@ -61,12 +61,11 @@ class Ablated(BayesianOptimisation):
             gain = self._acquired(found, best - penalty, logarithm=False)
             return np.where(inside, gain, -np.inf)
         least, wanted = values.min(), min(values.min(), best - float(np.median(penalty)))
-        sharpened = [_sharpened(values, self.sharpness, least), _sharpened(values, self.mildness, wanted)]
-        all_seen = pool.seen(0, places, [target for _, target in sharpened], pending)
+        learned = [sharpened(values, self.sharpness, least), sharpened(values, self.mildness, wanted)]
         gain = np.zeros(len(candidates))
-        for seen, (pole, _) in zip(all_seen, cycle(sharpened), strict=False):
-            here = seen.at(pool.of_cell[candidates])
-            gain += self._acquired(here, best - pole - penalty, logarithm=True)
+        all_seen = self._seen(pool, candidates, places, pending, [target for _, target in learned])
+        for seen, (pole, _) in zip(all_seen, cycle(learned), strict=False):
+            gain += self._acquired(seen, best - pole - penalty, logarithm=True)
         return np.where(inside, gain, -np.inf)
 
     def _acquired(self, seen: Seen, left: Floats, *, logarithm: bool) -> Floats:
@@ -76,7 +75,7 @@ class Ablated(BayesianOptimisation):
         deviation = np.sqrt(seen.variance)
         if self.acquisition == "improvement":
             if logarithm:
-                return _gain(seen, left, probability=False)
+                return gain_of(seen, left, probability=False)
             q = (left - seen.mean) / deviation
             return np.asarray((left - seen.mean) * ndtr(q) + deviation * np.exp(-(q**2) / 2) / np.sqrt(2 * np.pi))
         steps = self.rng.standard_normal(len(left)) if self.acquisition == "thompson" else -_UCB

@@ -72,9 +72,10 @@ def test_workers_that_run_side_by_side_are_given_different_cells() -> None:
 
 
 def test_a_cell_that_is_known_to_break_a_limit_is_never_asked_for() -> None:
-    limit = "latency@cpu <= 0.6"
     asked = {
-        hidden: sn.search("fashion", "bo", "valid_loss", subject_to=limit, budget=40, seed=1, hidden=hidden)
+        hidden: sn.search(
+            "fashion", "bo", "valid_loss", subject_to="latency@cpu <= 0.6", budget=40, seed=1, hidden=hidden
+        )
         for hidden in (False, True)
     }
     broken = {hidden: [not trial.feasible for trial in run.trials] for hidden, run in asked.items()}
