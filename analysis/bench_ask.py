@@ -2,7 +2,7 @@
 
     python analysis/bench_ask.py --cells 2000 && open results/bench_ask.png
 
-A listed space (NAS-Bench-201: 5,044 points), one of 26,206 points, and one that is not listed (DARTS, made-up scores).
+Listed spaces of 5,044 and of 26,206 points, and one that is not listed (DARTS, on made-up scores).
 """
 
 import argparse

@@ -18,6 +18,7 @@ from rich.progress import Progress
 from scipy.stats import rankdata, wilcoxon
 
 import surrogate_nas as sn
+from surrogate_nas.cli.options import names as listed
 from surrogate_nas.comparison.comparison import Comparison
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective import Objective
@@ -171,7 +172,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/problems"))
     given = parser.parse_args()
     names = [name for word in given.problems.split(",") for name in GROUPS.get(word, [word])]
-    strategies = given.strategies.split(",")
+    strategies = listed([given.strategies])
     labels = [label(strategy) for strategy in strategies]
     print(f"{'problem':16s}{'strategy':24s}{'found':>5s}{'median':>8s}{'90 %':>7s}{'regret':>10s}{'ms':>7s}")
     found: dict[str, list[Found]] = {}

@@ -123,3 +123,15 @@ def test_it_runs_under_a_cap_with_workers_and_several_objectives() -> None:
     assert all(trial.feasible for trial in run.trials[20:])
     several = sn.search(bench, "guided", sn.Objective("valid_loss, params", bench), budget=40, seed=0)
     assert len({trial.cell for trial in several.trials}) == 40
+
+
+def test_a_functional_twin_of_a_told_cell_is_believed_to_lose_as_much(space: NB201) -> None:
+    cells = draw(space, 30)
+    told_class = space.identity(cells[0])
+    twin = next(cell for cell in space if cell not in cells and space.identity(cell) == told_class)
+    made = told(Guided(space, seed=0, model="ridge"), cells)
+    model, floor = made._model()
+    assert model is not None
+    belief = made._belief(model, floor, [twin], best=0.0)
+    losses = [synthetic(cell) - floor for cell in cells if space.identity(cell) == told_class]
+    assert belief.mean[0] == pytest.approx(np.log(losses).mean())

@@ -2,7 +2,8 @@
 
 White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS 2020, compare such
 strategies part by part, as one can here: `model`, `acquisition` and `pool` are names. The model learns L alone where
-λR is known for free; λR is then added exactly, and cells known to be infeasible are not candidates. Departure: any
+λR is known for free; λR is then added exactly, cells known to be infeasible are no candidates, and
+functional twins of told cells are believed to lose what was told. Departure: any
 model of `surrogate_nas.surrogates` will do, with what it says of its own uncertainty.
 """
 
@@ -23,6 +24,8 @@ from surrogate_nas.trial import Trial
 
 _LEAST, _WIDEST = 1e-12, 3.0
 """Standard deviations of a logarithm beyond these say nothing more."""
+_LUCK = 0.3
+"""How much the logarithms of twins' losses are thought to differ by, before any two are told."""
 _MOST_TRIES = 100
 
 
@@ -77,6 +80,7 @@ class Guided(Strategy):
         self._model_seed = int(self.rng.integers(2**31))
         self._told: dict[Cell, Trial] = {}
         self._waiting: set[Cell] = set()
+        self._identities: dict[Cell, str] = {}
         self._fitted: tuple[Surrogate | None, float, int] = None, 0.0, 0
 
     def settings(self) -> dict[str, Any]:
@@ -148,7 +152,27 @@ class Guided(Strategy):
         mean, std = model.predict(pool)
         mean = np.maximum(mean, _LEAST)
         spread = np.clip(std / mean, _LEAST, _WIDEST)
-        return Belief(np.log(mean), spread, self._penalty(pool), floor, best)
+        self._heed_twins(pool, floor, mean := np.log(mean), spread)
+        return Belief(mean, spread, self._penalty(pool), floor, best)
+
+    def _heed_twins(self, pool: Sequence[Cell], floor: float, mean: Floats, spread: Floats) -> None:
+        """Write over what is believed of candidates whose function is told: its loss, and how told twins differ.
+
+        Else the twins of the best cell would be asked for one by one, since each that is cheaper promises a gain.
+        """
+        told: dict[str, list[float]] = {}
+        for cell, loss in zip(self._told, np.log(np.maximum(self._losses() - floor, _LEAST)), strict=True):
+            told.setdefault(self._identity(cell), []).append(float(loss))
+        free = len(self._told) - len(told)
+        luck = np.sqrt((_LUCK**2 + sum(len(each) * np.var(each) for each in told.values())) / (1 + free))
+        for place, cell in enumerate(pool):
+            if losses := told.get(self._identity(cell)):
+                mean[place], spread[place] = np.mean(losses), min(spread[place], max(luck, _LEAST))
+
+    def _identity(self, cell: Cell) -> str:
+        if cell not in self._identities:
+            self._identities[cell] = self.space.identity(cell)
+        return self._identities[cell]
 
     def _model(self) -> tuple[Surrogate | None, float]:
         """The model, fitted anew where it is due, and the floor of what it learned; None while all told is equal."""

@@ -60,7 +60,7 @@ class BayesianOptimisation(Strategy):
         seed: int,
         first_cells: int = 10,
         sharpness: float = 0.15,
-        mildness: float = 1.0,
+        mildness: float = 0.5,
         front_sharpness: float = 1.0,
     ) -> None:
         """Store the knobs.
