@@ -87,7 +87,7 @@ def _here(pair: Pair, winner: str, second: str, sure: float, runs: int) -> str:
         return f"On these problems that is decided: with resampled seeds it leads in {sure:.0%} of the cases."
     text = (
         f"On these problems the seeds do not decide between {winner} and the others: resampled, it leads in "
-        f"{sure:.0%} of the cases only."
+        f"{sure:.1%} of the cases only."
     )
     if pair.detectable_here is None:
         return text
