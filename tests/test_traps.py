@@ -24,7 +24,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.sources import nb201 as source
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space import nb201 as make_space
-from surrogate_nas.strategies import STRATEGIES, Strategy, resolve
+from surrogate_nas.strategies import OURS, STRATEGIES, Strategy, resolve
 from surrogate_nas.strategies.evolution import RegularisedEvolution
 from surrogate_nas.strategies.reinforce import Reinforce
 from surrogate_nas.table import TableFile
@@ -58,7 +58,7 @@ class Witness(Strategy):
 @pytest.fixture
 def witnessed(small: TableBenchmark, monkeypatch: pytest.MonkeyPatch) -> tuple[TableBenchmark, list[Any]]:
     """Registered among ours, as a stranger would run, and see even less, in another process."""
-    monkeypatch.setitem(STRATEGIES, "witness", f"{Witness.__module__}:Witness")
+    monkeypatch.setitem(OURS, "witness", f"{Witness.__module__}:Witness")
     Witness.seen = []
     objective = Objective("valid_error[12] + 0.1*params", small, subject_to="latency@thing <= 5")
     Experiment(objective, ["witness"], 1, Budget(20)).execute()
