@@ -60,7 +60,7 @@ class NB201(EnumerableChoiceSpace):
     positions = tuple(f"{source}-{target}" for source, target in EDGES)
     options = (OPERATIONS,) * len(EDGES)
     further_encodings: ClassVar[Mapping[str, Encoding]] = ENCODINGS
-    views = ("graph", "graph+signal")
+    views = ("graph", "graph+signal", "alive")
     analytic: ClassVar[Analytic] = ANALYTIC
     complexity = "convolutions"
     drawing_size = (4.0, 2.0)
