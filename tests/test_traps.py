@@ -24,7 +24,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.sources import nb201 as source
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space import nb201 as make_space
-from surrogate_nas.strategies import OURS, STRATEGIES, Strategy, resolve
+from surrogate_nas.strategies import OURS, Strategy, resolve
 from surrogate_nas.strategies.evolution import RegularisedEvolution
 from surrogate_nas.strategies.reinforce import Reinforce
 from surrogate_nas.table import TableFile
