@@ -161,8 +161,15 @@ def start(command: list[str], home: Path, mark: str) -> subprocess.Popen[str]:
         "OPENBLAS_NUM_THREADS": "1",
     }  # fmt: skip
     return subprocess.Popen(
-        command, env=environment, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        command, env=environment, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=_hear,
+    )  # fmt: skip
+
+
+def _hear() -> None:
+    """A job in a shell's background, or under nohup, would pass on that it hears nothing of these."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def marked(mark: str) -> set[int]:

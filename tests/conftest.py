@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,10 +31,6 @@ EVERY_STRATEGY = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW_STRATEGIE
 """To parametrise a test over: the slow ones belong to ``make test-slow``."""
 NEED_DATA = {"mirror", "fetched", "real"}
 """Fixtures that read the mirror; a test that uses one is marked `data`."""
-
-
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so do children
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

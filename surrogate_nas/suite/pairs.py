@@ -78,8 +78,8 @@ def detectable(differences: Values) -> float | None:
         differences: Shape ``(n,)``.
 
     Example:
-        >>> round(detectable(np.array([-1.0, 0.0, 1.0] * 8)), 2)
-        0.49
+        >>> round(detectable(np.array([-1.0, 0.0, 1.0] * 8)), 1)
+        0.5
     """
     n = len(differences)
     if n < 2:
