@@ -21,7 +21,7 @@ from surrogate_nas.sources import nb201
 from surrogate_nas.sources.fetching import MIRROR_VARIABLE, fetch
 from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
-from surrogate_nas.strategies import STRATEGIES
+from surrogate_nas.strategies import DEFAULTS, STRATEGIES
 from surrogate_nas.table import Table, write_table
 
 SLOW_STRATEGIES = {"npenas", "bananas", "gnn_guided", "forest"}
@@ -29,6 +29,8 @@ SLOW_STRATEGIES = {"npenas", "bananas", "gnn_guided", "forest"}
 SWIFT_STRATEGIES = [name for name in STRATEGIES if name not in SLOW_STRATEGIES]
 EVERY_STRATEGY = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW_STRATEGIES else n for n in STRATEGIES]
 """To parametrise a test over: the slow ones belong to ``make test-slow``."""
+ON_EVERY_SPACE = [n if n in (*DEFAULTS, "nsga2") else pytest.param(n, marks=pytest.mark.slow) for n in STRATEGIES]
+"""The same for one space of many: the matrix of strategies and kinds of benchmarks has them all."""
 NEED_DATA = {"mirror", "fetched", "real"}
 """Fixtures that read the mirror; a test that uses one is marked `data`."""
 

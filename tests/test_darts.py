@@ -23,7 +23,7 @@ from surrogate_nas.space import Cell, Space, cell_named, choices_of, drawn_cells
 from surrogate_nas.space.darts import Darts, NASNet, darts, nasnet
 from surrogate_nas.space.darts.genotype import INPUTS
 from surrogate_nas.training import train
-from tests.conftest import EVERY_STRATEGY, Snas
+from tests.conftest import ON_EVERY_SPACE, Snas
 from tests.test_network import CAUSAL, SIGNAL, SMALL, count_macs, inputs, size
 from tests.tiny_task import TINY
 
@@ -262,7 +262,7 @@ def test_strategies_find_better_cells_than_random_ones(free: sn.Computed, strate
     assert best[0] < best[1]
 
 
-@pytest.mark.parametrize("strategy", EVERY_STRATEGY)
+@pytest.mark.parametrize("strategy", ON_EVERY_SPACE)
 def test_every_strategy_keeps_the_contract_on_it(strategy: str) -> None:
     assert not [check for check in contract.check(strategy, darts()) if not check.passed]
 

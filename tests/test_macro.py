@@ -24,7 +24,7 @@ from surrogate_nas.space import macro, nb201, space_named, space_of
 from surrogate_nas.space.macro.network import MacroNetwork
 from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.engine import Curve
-from tests.conftest import EVERY_STRATEGY, SWIFT_STRATEGIES
+from tests.conftest import ON_EVERY_SPACE, SWIFT_STRATEGIES
 from tests.test_network import CAUSAL, SIGNAL, SMALL, count_macs, inputs, size
 from tests.tiny_task import TINY
 
@@ -155,7 +155,7 @@ def test_its_name_follows_the_task() -> None:
     assert TASKS["digits"].name == "digits"
 
 
-@pytest.mark.parametrize("strategy", EVERY_STRATEGY)
+@pytest.mark.parametrize("strategy", ON_EVERY_SPACE)
 def test_every_strategy_keeps_the_contract_on_it(strategy: str) -> None:
     assert not [check for check in check(strategy, SPACE) if not check.passed]
 

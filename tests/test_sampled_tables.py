@@ -32,7 +32,7 @@ from surrogate_nas.space.nbmr import nbmr as multi_resolution
 from surrogate_nas.space.sampled import NEAREST
 from surrogate_nas.strategies.reinforce import Reinforce
 from surrogate_nas.table import ColumnKey, Table, TableFile, write_table
-from tests.conftest import EVERY_STRATEGY, Snas
+from tests.conftest import ON_EVERY_SPACE, Snas
 
 WIDE = ChoiceSpace("wide", {f"p{place}": range(4) for place in range(8)})
 
@@ -61,7 +61,7 @@ def test_a_sampled_space_keeps_the_contract() -> None:
     assert not [check for check in found if not check.passed]
 
 
-@pytest.mark.parametrize("strategy", EVERY_STRATEGY)
+@pytest.mark.parametrize("strategy", ON_EVERY_SPACE)
 def test_every_strategy_keeps_the_contract_on_it(strategy: str) -> None:
     found = contract.check(strategy, sampled(400))
     assert found and not [check for check in found if not check.passed]
