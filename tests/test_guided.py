@@ -111,8 +111,9 @@ def test_a_model_that_cannot_read_the_space_is_replaced() -> None:
 
 @pytest.mark.parametrize("name", ["guided", "forest", "npenas", "bananas", SLOW])
 def test_the_zoo_beats_random_search(name: str, space: NB201) -> None:
-    ours, random = (min(map(synthetic, trajectory(resolve(n), space, seed=0, n=60))) for n in (name, "random"))
-    assert ours < random
+    """By what it asks for late; one lucky cell decides nothing."""
+    late = [list(map(synthetic, trajectory(resolve(n), space, seed=0, n=60)))[30:] for n in (name, "random")]
+    assert np.mean(late[0]) < np.mean(late[1]) - np.std(late[1]) / 3
 
 
 def test_it_runs_under_a_cap_with_workers_and_several_objectives() -> None:
