@@ -15,11 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 from rich.progress import Progress
-from scipy.stats import rankdata, wilcoxon
+from scipy.stats import rankdata
 
 import surrogate_nas as sn
 from surrogate_nas.cli.options import names as listed
 from surrogate_nas.comparison.comparison import Comparison
+from surrogate_nas.comparison.statistics import holm, signed_rank
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective import Objective
 from surrogate_nas.strategies import label
@@ -146,19 +147,10 @@ def _incumbents(run: Run) -> np.ndarray:
     return np.minimum.accumulate([trial.score for trial in run.trials])
 
 
-def _holm(values: list[float]) -> np.ndarray:
-    p, n = np.array(values), len(values)
-    order = np.argsort(p)
-    adjusted = np.empty(n)
-    adjusted[order] = np.maximum.accumulate(p[order] * (n - np.arange(n))).clip(max=1)
-    return adjusted
-
-
 def _paired(first: np.ndarray, other: np.ndarray) -> float:
     """The two-sided p-value of paired ranks; 1 where all are equal."""
     both = rankdata(np.concatenate([first, other]))
-    apart = both[: len(first)] - both[len(first) :]
-    return float(wilcoxon(apart).pvalue) if apart.any() else 1.0
+    return signed_rank(both[: len(first)] - both[len(first) :])[0]
 
 
 def main() -> None:
@@ -196,10 +188,10 @@ def _verdict(found: dict[str, list[Found]], labels: list[str]) -> None:
     ranks = np.array([rankdata([one.order for one in each], axis=0).mean(axis=1) for each in found.values()])
     print(f"\n{'strategy':24s}mean rank over {len(found)} problems, better than the first, worse (Holm)")
     over = [_paired(ranks[:, 0], ranks[:, i]) for i in range(1, len(labels))]
-    for i, (strategy, p) in enumerate(zip(labels, [1.0, *_holm(over)], strict=True)):
+    for i, (strategy, p) in enumerate(zip(labels, [1.0, *holm(over)], strict=True)):
         note = ""
         if i:
-            each = _holm([_paired(all_of[0].order, all_of[i].order) for all_of in found.values()])
+            each = holm([_paired(all_of[0].order, all_of[i].order) for all_of in found.values()])
             ahead = np.array([np.median(all_of[i].order) < np.median(all_of[0].order) for all_of in found.values()])
             better = [name for name, q, first in zip(found, each, ahead, strict=True) if q < 0.05 and first]
             worse = sum(q < 0.05 and not first for q, first in zip(each, ahead, strict=True))

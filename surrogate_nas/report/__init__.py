@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surrogate_nas.files import replacing
 from surrogate_nas.report.suite import write_suite_report
 
 if TYPE_CHECKING:
@@ -29,13 +28,8 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
         UserError: The folder cannot be written.
     """
     from surrogate_nas.report.page import Page  # it draws: whoever wants a number only does not wait for that
+    from surrogate_nas.report.writing import write_page
 
     page = Page(comparison, command)
     html = page.html()
-    for picture in page.pictures:
-        with replacing(folder / "figures" / f"{picture.name}.png") as temporary:
-            temporary.write_bytes(picture.png)
-    path = folder / "report.html"
-    with replacing(path) as temporary:
-        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
-    return path
+    return write_page(html, page.pictures, folder)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surrogate_nas.files import replacing
-
 if TYPE_CHECKING:
     from surrogate_nas.suite import SuiteResult
 
@@ -26,15 +24,10 @@ def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") 
         UserError: The folder cannot be written.
     """
     from surrogate_nas.report.suite.page import SuitePage  # it draws: whoever wants a number only does not wait for it
+    from surrogate_nas.report.writing import write_page
     from surrogate_nas.suite.tables import write_tables
 
     page = SuitePage(result, command)
     html = page.html()
     write_tables(result, folder / "tables")
-    for picture in page.pictures:
-        with replacing(folder / "figures" / f"{picture.name}.png") as temporary:
-            temporary.write_bytes(picture.png)
-    path = folder / "report.html"
-    with replacing(path) as temporary:
-        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
-    return path
+    return write_page(html, page.pictures, folder)

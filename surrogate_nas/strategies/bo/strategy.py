@@ -188,27 +188,29 @@ class BayesianOptimisation(Strategy):
         for wanted in (_among(around, len(free)), ~_settled(pool.of_cell, places, values, penalty)):
             free = free & wanted if (free & wanted).any() else free
         candidates = self._candidates(pool, free)
-        return self._largest(candidates, self._gains(pool, candidates, places, pending, values, best, rule))
+        gains = self._gains(pool, candidates, penalty[candidates], places, pending, values, best, rule)
+        return self._largest(candidates, gains)
 
     def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
         """The places of the free cells among which one is chosen."""
         return pool.cheapest(free)
 
     def _gains(
-        self, pool: Pool, candidates: Places, places: Places, pending: Places, values: Floats, best: float, rule: str
-    ) -> Floats:
+        self, pool: Pool, candidates: Places, penalty: Floats, places: Places, pending: Places, values: Floats,
+        best: float, rule: str,
+    ) -> Floats:  # fmt: skip
         """What asking for each candidate promises, shape ``(k,)``.
 
         Args:
             pool: What they are places of.
             candidates: The places of cells that may be asked for.
+            penalty: Their known λR, shape ``(k,)``.
             places: Those of told cells.
             pending: Those of cells that are asked for and not told.
             values: What is learned of the told cells, shape ``(n,)``.
             best: The least score.
             rule: One of the round.
         """
-        penalty = pool.known.sum(axis=1)[candidates]
         least, wanted = values.min(), best - np.median(penalty)
         learned = [
             sharpened(values, self.sharpness, least),
