@@ -10,10 +10,11 @@ from surrogate_nas.engine import check_engine
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import replacing, table_path
 from surrogate_nas.making.assemble import assemble
+from surrogate_nas.making.batches import Progress
 from surrogate_nas.making.card import beside
 from surrogate_nas.making.latency import FEWEST, add_latencies
 from surrogate_nas.making.plan import Plan, journal_path
-from surrogate_nas.making.train import Progress, train_classes
+from surrogate_nas.making.train import train_classes
 from surrogate_nas.space import DEFAULT_SPACE
 from surrogate_nas.table import write_table
 from surrogate_nas.training import task_named

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.engine import check_engine, raise_lost, run_jobs
+from surrogate_nas.engine import check_engine
 from surrogate_nas.errors import UserError
-from surrogate_nas.files import Journal, home, replacing
+from surrogate_nas.files import home, replacing
+from surrogate_nas.making.batches import Progress, entries_of
 from surrogate_nas.making.plan import ORDER_SEED, Job, first_of_class, representatives
-from surrogate_nas.making.train import Progress
 from surrogate_nas.metrics import Metric
 from surrogate_nas.proxies import PROXIES
 from surrogate_nas.space import Enumerable, listed, space_named
@@ -28,7 +28,7 @@ from surrogate_nas.training.machine import check_numbers
 from surrogate_nas.training.tasks import code_of
 
 _PASSES_A_JOB = 8
-"""Between two looks at the journal: few, so that little is lost."""
+"""Between two looks at the journal."""
 
 
 @dataclass(frozen=True)
@@ -124,22 +124,10 @@ def _computed(passes: Passes, workers: int, engine: str, progress: Progress | No
     settings, jobs = passes.describe(), passes.jobs()
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     path = home() / "proxies" / f"{passes.cells.name[:40]}-{settings['task'][:40]}-{digest}.jsonl"
-    with Journal(path, settings) as journal:
-        found = {Job(*entry["job"]): entry for entry in journal.entries}
-        missing = [job for job in jobs if job not in found]
-        batches = [missing[i : i + _PASSES_A_JOB] for i in range(0, len(missing), _PASSES_A_JOB)]
-        done, lost = len(jobs) - len(missing), []
-        for outcome in run_jobs(partial(_of_cells, passes), batches, workers=workers, engine=engine):
-            if outcome.failure:
-                lost.append(outcome)
-                continue
-            for entry in outcome.result:
-                journal.append(entry)
-                found[Job(*entry["job"])] = entry
-            done += len(outcome.job)
-            if progress:
-                progress(done, len(jobs))
-    raise_lost(lost)
+    found = entries_of(
+        partial(_of_cells, passes), jobs, path, settings, size=_PASSES_A_JOB, workers=workers, engine=engine,
+        progress=progress,
+    )  # fmt: skip
     return {job: found[job] for job in jobs}
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.engine import raise_lost, run_jobs
-from surrogate_nas.files import Journal
+from surrogate_nas.making.batches import Progress, entries_of
 from surrogate_nas.making.plan import Job, Plan, describe
 from surrogate_nas.training import task_named, train
 
@@ -16,8 +15,7 @@ CURVES = ("train_loss", "train_error", "valid_loss", "valid_error")
 FINALS = ("test_loss", "test_error")
 _KEPT = (*CURVES, *FINALS, "train_seconds", "valid_seconds", "note")
 _CELLS_A_BATCH = 2
-"""Trainings between two looks at the journal: few, so that little is lost."""
-Progress = Callable[[int, int], None]
+"""Trainings between two looks at the journal."""
 
 
 def train_classes(
@@ -36,22 +34,10 @@ def train_classes(
         UserError: There is no such task, its data is not here, the journal is of another plan or damaged, or a worker
             was killed (when all others have done their part).
     """
-    with Journal(path, describe(plan)) as journal:
-        done = {Job(*entry["job"]) for entry in journal.entries}
-        jobs = plan.jobs()
-        missing = [job for job in jobs if job not in done]
-        batches = [missing[i : i + _CELLS_A_BATCH] for i in range(0, len(missing), _CELLS_A_BATCH)]
-        finished, lost = len(jobs) - len(missing), []
-        for outcome in run_jobs(partial(_train, plan), batches, workers=workers, engine=engine):
-            if outcome.failure:
-                lost.append(outcome)
-                continue
-            for entry in outcome.result:
-                journal.append(entry)
-            finished += len(outcome.job)
-            if progress:
-                progress(finished, len(jobs))
-    raise_lost(lost)
+    entries_of(
+        partial(_train, plan), plan.jobs(), path, describe(plan), size=_CELLS_A_BATCH, workers=workers, engine=engine,
+        progress=progress,
+    )  # fmt: skip
 
 
 def _train(plan: Plan, jobs: Sequence[Job]) -> list[dict[str, Any]]:
