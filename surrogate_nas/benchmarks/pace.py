@@ -51,7 +51,7 @@ class Pace(NamedTuple):
         return self.fixed + sum(self.operations.get(operation, 0.0) for operation in operations)
 
     @classmethod
-    def fitted(cls, graphs: NDArray[np.int64], seconds: NDArray[np.float64], units: float) -> Self:
+    def fitted(cls, graphs: NDArray[np.int8], seconds: NDArray[np.float64], units: float) -> Self:
         """Fit cells' seconds, by least squares; nothing takes less than no time.
 
         Args:
@@ -107,13 +107,15 @@ def paces_of(benchmark: Benchmark, task: Task, space: Enumerable) -> Paces:
     """
     while isinstance(benchmark, JoinedBenchmark):
         benchmark = benchmark.base
+    from surrogate_nas.training.supernet import live_operations
+
     data = task.data
     steps, examples = -(-len(data["train"].targets) // task.schedule.batch), len(data["valid"].targets)
     if isinstance(benchmark, LiveBenchmark):
         graphs, trained, judged, epochs = *_measured(benchmark, space), 1
     else:
         epochs = benchmark.metric("train_seconds").epochs[-1]
-        graphs = np.array([space.graph(cell, live_only=True).operations for cell in space])  # type: ignore[union-attr]
+        graphs = live_operations(space)
         alive = graphs.any(axis=1)
         seconds = (benchmark.column("train_seconds", epochs), benchmark.column("valid_seconds"))
         held = alive & np.isfinite(seconds[0]) & np.isfinite(seconds[1])
@@ -123,9 +125,10 @@ def paces_of(benchmark: Benchmark, task: Task, space: Enumerable) -> Paces:
 
 def _measured(
     benchmark: LiveBenchmark, space: Enumerable
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
     """Operations and seconds of training one epoch, and of judging the validation data, of the plainest cells."""
     from surrogate_nas.training import train
+    from surrogate_nas.training.supernet import live_operations
 
     cells = _plainest(space)
     kept = Kept(benchmark.kept.path.with_name(f"pace-{benchmark.kept.path.name}"))
@@ -140,9 +143,8 @@ def _measured(
             seconds = {name: min(getattr(c, name) for c in mine) for name in ("train_seconds", "valid_seconds")}
             kept.add((cell.text, 1, 0), Trained(seconds, 0.0), {"surrogate_nas": __version__})
     told = [answer.metrics for cell in cells if (answer := kept.find((cell.text, 1, 0)))]
-    operations = [space.graph(cell, live_only=True).operations for cell in cells]  # type: ignore[union-attr]
     return (
-        np.array(operations),
+        live_operations(space)[[cell.index for cell in cells]],
         np.array([one["train_seconds"] for one in told]),
         np.array([one["valid_seconds"] for one in told]),
     )

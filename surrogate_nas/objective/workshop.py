@@ -23,6 +23,7 @@ from surrogate_nas.space import Enumerable
 if TYPE_CHECKING:
     from surrogate_nas.training.supernet import EdgeChoices, Goal, Supernet
     from surrogate_nas.training.supernet.mixed import Active
+    from surrogate_nas.training.tasks import Split
 
 _SPLITS, _QUANTITIES = ("valid", "train"), ("loss", "error")
 _WITH_CLASSES = ("classification", "language")
@@ -66,18 +67,19 @@ def workshop_of(objective: Objective) -> Workshop:
             f"one, such as fashion where its data is. {benchmark.name} has none."
         )
     goal = _goal(objective, task.kind)
-    from surrogate_nas.training.supernet import Supernet, edge_choices
+    from surrogate_nas.training.supernet import Supernet, edge_choices, live_operations
 
     choices = edge_choices(space)
     assert isinstance(space, Enumerable)
     paces = paces_of(benchmark, task, space)
     data = {name: task.data[name] for name in _SPLITS}
-    alive = np.array([any(space.graph(cell, live_only=True).operations) for cell in space])  # type: ignore[union-attr]
+    alive = live_operations(space).any(axis=1)
     make = partial(
         Supernet, space, task.network(), replace(task, load=_sealed), data, goal,
-        tuple(partial(_seconds, pace, choices) for pace in paces),
+        (partial(_seconds, paces.step, choices), partial(_seconds, paces.example, choices)),
     )  # fmt: skip
-    weightless = np.array([not {CONV1, CONV3} & {held[c] for held in choices.operations} for c in range(choices.shape[1])])
+    columns = zip(*choices.operations, strict=True)
+    weightless: NDArray[np.bool_] = np.array([not {CONV1, CONV3} & {*column} for column in columns])
     positions, options = space.positions, space.options  # type: ignore[attr-defined]
     return Workshop(positions, options[0], weightless, alive, Additive.of(objective.known, space), make)
 
@@ -87,7 +89,7 @@ def _seconds(pace: Pace, choices: EdgeChoices, active: Active) -> float:
     return pace([operations[choice] for operations, held in pairs for choice in held])
 
 
-def _sealed() -> dict[str, object]:
+def _sealed() -> dict[str, Split]:
     raise UserError("A one-shot strategy is given its data; it reads none itself.")
 
 

@@ -63,7 +63,9 @@ class Alphas(OneShot):
         for what, given, known in (("choose", choose, _CHOICES), ("drive", drive, _DRIVES)):
             if given not in known:
                 raise unknown(what, given, known)
-        self.epochs, self.rate, self.choose, self.drive, self.window = epochs, rate, choose, drive, window
+        self.rate, self.choose, self.drive, self.window = rate, choose, drive, window
+        self._passes = epochs
+        self._step = self._steps = 0
         self._history: list[Probabilities] = []
         self._loss = float("nan")
 
@@ -88,20 +90,23 @@ class Alphas(OneShot):
     @property
     def progress(self) -> float:
         """How much of the training is done, from 0 to 1."""
-        return self._step / self._steps
+        return float(self._step / self._steps)
 
     def _noise(self) -> Tensor:
         """Standard Gumbel noise of α's shape."""
         return torch.from_numpy(self.rng.gumbel(size=self.alpha.shape)).float()
 
     def _train(self) -> Iterator[None]:
-        shop, start = self.workshop, self.rng.normal(scale=1e-3, size=(len(self.workshop.edges), len(self.workshop.choices)))
+        shop, start = (
+            self.workshop,
+            self.rng.normal(scale=1e-3, size=(len(self.workshop.edges), len(self.workshop.choices))),
+        )
         self.alpha = torch.from_numpy(start).float().requires_grad_()
-        self.supernet = shop.supernet(epochs=self.epochs, seed=int(self.rng.integers(2**31)))
+        self.supernet = shop.supernet(epochs=self._passes, seed=int(self.rng.integers(2**31)))
         self._costs = torch.from_numpy(shop.penalty.matrix)
         self._optimiser = torch.optim.Adam([self.alpha], lr=self.rate, betas=_BETAS)
-        self._step, self._steps = 0, self.epochs * self.supernet.steps_an_epoch
-        for _ in range(self.epochs):
+        self._steps = self._passes * self.supernet.steps_an_epoch
+        for _ in range(self._passes):
             losses = [self._both() for _ in range(self.supernet.steps_an_epoch)]
             self._loss = float(np.mean(losses))
             self._history.append(self.probabilities)

@@ -1,4 +1,4 @@
-"""What a one-shot strategy is: it trains a supernet in a workshop, slice by slice, and then asks for the cells it found.
+"""What a one-shot strategy is: it trains a supernet in a workshop, by slices, and then asks for the cells it found.
 
 It minimises the objective of everybody, in the same units: L by the task's gradient or by inherited weights, and E[λR]
 exactly, since R is a sum over edges. Every slice is charged on the benchmark's clock, and what the supernet found is
@@ -96,7 +96,7 @@ class OneShot(Strategy):
                 raise UserError(f"{type(self).__name__} trains a supernet, so it must be given a workshop first.")
             self._slices = self._train()
         if next(self._slices, self) is self:
-            self._answers = self._wanted()
+            self._answers = self.wanted()
         return float(self.supernet.spent())
 
     def ask(self, n: int) -> Sequence[Cell]:
@@ -110,7 +110,7 @@ class OneShot(Strategy):
         assert self._answers is not None
         return [next(self._answers) for _ in range(n)]
 
-    def _wanted(self) -> Iterator[Cell]:
+    def wanted(self) -> Iterator[Cell]:
         """The living cells in order; from the start again where all were asked for."""
         alive, space = self.workshop.alive, listed(self.space)
         while True:

@@ -51,15 +51,15 @@ class Spos(OneShot):
             examples: Of the validation data, on which inherited weights are judged.
         """
         super().__init__(space, seed=seed)
-        self.epochs, self.population, self.generations = epochs, population, generations
+        self._passes, self.population, self.generations = epochs, population, generations
         self.parents, self.examples = parents, examples
         self._scores: dict[int, float] = {}
 
     def _train(self) -> Iterator[None]:
-        self.supernet = self.workshop.supernet(epochs=self.epochs, seed=int(self.rng.integers(2**31)))
+        self.supernet = self.workshop.supernet(epochs=self._passes, seed=int(self.rng.integers(2**31)))
         self._alive = np.flatnonzero(self.workshop.alive)
         self._places = {tuple(row): place for place, row in enumerate(self.space.choices.tolist())}
-        for _ in range(self.epochs):
+        for _ in range(self._passes):
             for place in self.rng.choice(self._alive, size=self.supernet.steps_an_epoch):
                 self.supernet.train(path=self.space[int(place)].choices)
             yield

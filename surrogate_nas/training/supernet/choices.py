@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Graph
 from surrogate_nas.space import Enumerable, Space
@@ -64,3 +67,14 @@ def edge_choices(space: Space) -> EdgeChoices:
     if len(edges) > 1 or len({len(of_edge) for of_edge in held}) > 1:
         raise refused
     return EdgeChoices(edges.pop(), tuple(tuple(of_edge[c] for c in sorted(of_edge)) for of_edge in held))
+
+
+@lru_cache(maxsize=8)
+def live_operations(space: Enumerable) -> NDArray[np.int8]:
+    """The operations of every cell that its output depends on, shape ``(len(space), edges)``; 0 elsewhere.
+
+    Args:
+        space: One that `edge_choices` can read.
+    """
+    graphs = (space.graph(cell, live_only=True) for cell in space)
+    return np.array([graph.operations for graph in graphs if graph is not None], dtype=np.int8)

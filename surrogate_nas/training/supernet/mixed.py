@@ -37,10 +37,11 @@ class _Convolutions(nn.Module):
         held = [i for i, (edge, choice) in enumerate(self.places) if choice in active[edge]]
         if not held:
             return []
-        kernels, scale, shift = self.all.weight, self.all.norm.weight, self.all.norm.bias
+        kernels: Tensor = self.all.weight
+        scale: Tensor = self.all.norm.weight
+        shift: Tensor = self.all.norm.bias
         if len(held) < len(self.places):
-            blocks = [part.unflatten(0, (len(self.places), -1))[held].flatten(0, 1) for part in (kernels, scale, shift)]
-            kernels, scale, shift = blocks
+            kernels, scale, shift = (self._of(held, part) for part in (kernels, scale, shift))
         if weights is not None:
             edges, choices = zip(*(self.places[i] for i in held), strict=True)
             factor = weights[list(edges), list(choices)].repeat_interleave(self.channels)
@@ -48,6 +49,10 @@ class _Convolutions(nn.Module):
         raw = convolve(x, kernels, causal=self.all.causal)
         terms = F.batch_norm(raw, None, None, scale, shift, training=True).chunk(len(held), dim=1)
         return [(self.places[i][0], term) for i, term in zip(held, terms, strict=True)]
+
+    def _of(self, held: list[int], part: Tensor) -> Tensor:
+        """The rows of a parameter that belong to some of the convolutions."""
+        return part.view(len(self.places), self.channels, *part.shape[1:])[held].flatten(0, 1)
 
 
 class MixedCell(nn.Module):
@@ -105,9 +110,7 @@ class MixedCell(nn.Module):
             name = f"{source} {kernel}"
             if name in self.convolutions:
                 terms += self.convolutions[name](positive, self._weights, self._active)
-        plain = [
-            (e, c) for e in self.leaving[source] for c in self._active[e] if self.operations[e][c] in (SKIP, POOL)
-        ]
+        plain = [(e, c) for e in self.leaving[source] for c in self._active[e] if self.operations[e][c] in (SKIP, POOL)]
         pooled = self.pool(x) if any(self.operations[e][c] == POOL for e, c in plain) else x
         for e, c in plain:
             term = pooled if self.operations[e][c] == POOL else x

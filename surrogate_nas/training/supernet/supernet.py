@@ -87,7 +87,7 @@ class Supernet:
         self._cells: list[MixedCell] = []
         for stage, (width, _) in zip(model.stages, network.stages, strict=True):
             for place in range(len(stage)):  # type: ignore[arg-type]
-                stage[place] = mixed = MixedCell(self.choices, width, network)  # type: ignore[operator, index]
+                stage[place] = mixed = MixedCell(self.choices, width, network)  # type: ignore[operator]
                 self._cells.append(mixed)
         initialise(model, seed)
         self._model = model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -152,6 +152,7 @@ class Supernet:
             outputs = self._outputs(inputs, leaf, active)
             loss, judged = self._task.losses(outputs, targets)[0], self._judged(outputs, targets)
             self._optimiser.zero_grad()
+            gradient: Tensor | None
             if leaf is not None and leaf.requires_grad and self._goal.is_error:
                 (gradient,) = torch.autograd.grad(judged, leaf, retain_graph=True)
                 loss.backward(inputs=list(self._model.parameters()))  # type: ignore[no-untyped-call]
