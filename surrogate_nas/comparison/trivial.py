@@ -1,4 +1,4 @@
-"""The answers that need no search, beside which a search must stand: the same operation everywhere, and a single one."""
+"""The answers that need no search, beside which one must stand: the same operation everywhere, and a single one."""
 
 from __future__ import annotations
 

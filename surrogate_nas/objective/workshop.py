@@ -66,6 +66,8 @@ def workshop_of(objective: Objective) -> Workshop:
             f"A one-shot strategy trains a supernet, which takes a task that trains here: live:TASK or a table made of "
             f"one, such as fashion where its data is. {benchmark.name} has none."
         )
+    if (task.course or task.about.course) != "supervised":
+        raise UserError(f"A supernet learns from examples; the {task.kind} task {task.name} is trained in another way.")
     goal = _goal(objective, task.kind)
     from surrogate_nas.training.supernet import Supernet, edge_choices, live_operations
 
@@ -79,9 +81,9 @@ def workshop_of(objective: Objective) -> Workshop:
         (partial(_seconds, paces.step, choices), partial(_seconds, paces.example, choices)),
     )  # fmt: skip
     columns = zip(*choices.operations, strict=True)
-    weightless: NDArray[np.bool_] = np.array([not {CONV1, CONV3} & {*column} for column in columns])
+    weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])
     positions, options = space.positions, space.options  # type: ignore[attr-defined]
-    return Workshop(positions, options[0], weightless, alive, Additive.of(objective.known, space), make)
+    return Workshop(positions, options[0], weightless, alive.astype(bool), Additive.of(objective.known, space), make)
 
 
 def _seconds(pace: Pace, choices: EdgeChoices, active: Active) -> float:

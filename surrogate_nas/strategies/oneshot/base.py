@@ -25,8 +25,9 @@ Probabilities = NDArray[np.float64]
 class Penalty(Protocol):
     """λR as a sum over edges (`surrogate_nas.objective.additive`): a constant and ``(edges, choices)``."""
 
-    constant: float
-    matrix: NDArray[np.float64]
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """What each choice adds."""
 
     def expected(self, probabilities: Probabilities) -> float:
         """E[λR] where edges choose independently."""
@@ -38,12 +39,29 @@ class Penalty(Protocol):
 class Workshop(Protocol):
     """What a one-shot strategy is given (`surrogate_nas.objective.workshop`)."""
 
-    edges: tuple[str, ...]
-    choices: tuple[str, ...]
-    weightless: NDArray[np.bool_]
-    alive: NDArray[np.bool_]
-    penalty: Penalty
-    supernet: Callable[..., Any]
+    @property
+    def edges(self) -> tuple[str, ...]:
+        """The names of the edges."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of what can stand on an edge."""
+
+    @property
+    def weightless(self) -> NDArray[np.bool_]:
+        """Which choices have no weights."""
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """Which cells of the space have a path."""
+
+    @property
+    def penalty(self) -> Penalty:
+        """λR."""
+
+    @property
+    def supernet(self) -> Callable[..., Any]:
+        """Makes a supernet."""
 
 
 class OneShot(Strategy):

@@ -144,6 +144,9 @@ class Supernet:
 
         Returns:
             What L is on this batch, as it adds to the score.
+
+        Raises:
+            UserError: The supernet has diverged.
         """
         active = self._active(path)
         with cores(1):
@@ -164,7 +167,7 @@ class Supernet:
             if weights is not None and gradient is not None:
                 weights.backward(gradient)  # type: ignore[no-untyped-call]
         self._seconds += self._step_price(active)
-        return float(judged.detach())
+        return _finite(judged)
 
     def judge(self, weights: Tensor, path: Path | None = None) -> float:
         """Add the gradient of L on the next batch of its split to what a mixture's weights come from.
@@ -177,6 +180,9 @@ class Supernet:
 
         Returns:
             What L is on this batch, as it adds to the score.
+
+        Raises:
+            UserError: The supernet has diverged.
         """
         active = self._active(path)
         with cores(1):
@@ -186,7 +192,7 @@ class Supernet:
             (gradient,) = torch.autograd.grad(judged, leaf)
             weights.backward(gradient)  # type: ignore[no-untyped-call]
         self._seconds += self._step_price(active)
-        return float(judged.detach())
+        return _finite(judged)
 
     @torch.no_grad()
     def inherited(self, paths: Sequence[Path], examples: int = 1000) -> list[float]:
@@ -204,3 +210,10 @@ class Supernet:
                 found.append(float(self._judged(self._outputs(inputs, None, active), targets)))
                 self._seconds += len(targets) * self._example_price(active)
         return found
+
+
+def _finite(loss: Tensor) -> float:
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise UserError("The supernet diverged: its loss is no finite number any more.")
+    return value
