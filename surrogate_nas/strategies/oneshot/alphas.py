@@ -39,7 +39,7 @@ class Alphas(OneShot):
         space: Space,
         *,
         seed: int,
-        epochs: int = 12,
+        epochs: int = 8,
         rate: float = 0.03,
         choose: str = "sampled",
         drive: str = "valid_loss",

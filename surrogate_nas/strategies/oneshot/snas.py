@@ -28,7 +28,7 @@ class Snas(Alphas):
         space: Space,
         *,
         seed: int,
-        epochs: int = 24,
+        epochs: int = 16,
         rate: float = 0.03,
         choose: str = "sampled",
         warm: float = 1.0,

@@ -33,9 +33,9 @@ class Spos(OneShot):
         space: Space,
         *,
         seed: int,
-        epochs: int = 40,
+        epochs: int = 24,
         population: int = 50,
-        generations: int = 8,
+        generations: int = 5,
         parents: int = 10,
         examples: int = 1000,
     ) -> None:
