@@ -73,6 +73,7 @@ def workshop_of(objective: Objective) -> Workshop:
 
     choices = edge_choices(space)
     assert isinstance(space, Enumerable)
+    penalty = Additive.of(objective.known, space)
     paces = paces_of(benchmark, task, space)
     data = {name: task.data[name] for name in _SPLITS}
     alive = live_operations(space).any(axis=1)
@@ -83,7 +84,7 @@ def workshop_of(objective: Objective) -> Workshop:
     columns = zip(*choices.operations, strict=True)
     weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])
     positions, options = space.positions, space.options  # type: ignore[attr-defined]
-    return Workshop(positions, options[0], weightless, alive.astype(bool), Additive.of(objective.known, space), make)
+    return Workshop(positions, options[0], weightless, alive.astype(bool), penalty, make)
 
 
 def _seconds(pace: Pace, choices: EdgeChoices, active: Active) -> float:

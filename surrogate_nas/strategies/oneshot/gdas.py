@@ -8,6 +8,7 @@ gradient comes through, so that α learns nothing from such a draw.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from surrogate_nas.space import Space
@@ -52,5 +53,5 @@ class Gdas(Alphas):
         temperature = self.warm + (self.cold - self.warm) * self.progress
         soft = ((self.alpha.log_softmax(1) + self._noise()) / temperature).softmax(1)
         path = soft.argmax(1)
-        hard = soft.detach().zero_().scatter(1, path.unsqueeze(1), 1.0)
+        hard = torch.zeros_like(soft).scatter(1, path.unsqueeze(1), 1.0)
         return hard - soft.detach() + soft, path.tolist()

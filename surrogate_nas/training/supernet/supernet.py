@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Network
 from surrogate_nas.network.cells import CellNetwork
 from surrogate_nas.network.layers import initialise
-from surrogate_nas.space import Enumerable
+from surrogate_nas.space import Space, listed
 from surrogate_nas.training.machine import cores
 from surrogate_nas.training.supernet.choices import edge_choices
 from surrogate_nas.training.supernet.mixed import Active, MixedCell
@@ -55,7 +55,7 @@ class Supernet:
 
     def __init__(
         self,
-        space: Enumerable,
+        space: Space,
         network: Network,
         task: Task,
         data: dict[str, Split],
@@ -81,16 +81,8 @@ class Supernet:
             UserError: Cells of the space are built in another way than a supernet knows.
         """
         self.choices = edge_choices(space)
-        model = space.build(space[0], network, seed=seed)
-        if not isinstance(model, CellNetwork):
-            raise UserError(f"Cells of the space {space.name} are built in another way than a supernet knows.")
-        self._cells: list[MixedCell] = []
-        for stage, (width, _) in zip(model.stages, network.stages, strict=True):
-            for place in range(len(stage)):  # type: ignore[arg-type]
-                stage[place] = mixed = MixedCell(self.choices, width, network)  # type: ignore[operator]
-                self._cells.append(mixed)
-        initialise(model, seed)
-        self._model = model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with torch.random.fork_rng(devices=[]):  # what layers draw while they are built is drawn anew, by the seed
+            self._model = self._built(space, network, seed)
         self._task, self._data, self._goal = task, data, goal
         self._step_price, self._example_price = prices
         self._seconds = 0.0
@@ -102,6 +94,19 @@ class Supernet:
         )  # fmt: skip
         self._rate = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimiser, epochs * self.steps_an_epoch)
         self._batches = {name: self._endless(name, seed) for name in data}
+
+    def _built(self, space: Space, network: Network, seed: int) -> nn.Module:
+        """The network of a cell with mixed cells in the places of its cells, and their list."""
+        model = space.build(listed(space)[0], network, seed=seed)
+        if not isinstance(model, CellNetwork):
+            raise UserError(f"Cells of the space {space.name} are built in another way than a supernet knows.")
+        self._cells: list[MixedCell] = []
+        for stage, (width, _) in zip(model.stages, network.stages, strict=True):
+            for place in range(len(stage)):  # type: ignore[arg-type]
+                stage[place] = mixed = MixedCell(self.choices, width, network)  # type: ignore[operator]
+                self._cells.append(mixed)
+        initialise(model, seed)
+        return model.train().to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
     def _endless(self, name: str, seed: int) -> Iterator[Split]:
         """Batches of a split, shuffled anew every epoch."""
