@@ -1,0 +1,13 @@
+"""Measures by name: a family is one more file and one more line here."""
+
+from __future__ import annotations
+
+from surrogate_nas.training.measures import classes, numbers, robust, sequences
+from surrogate_nas.training.measures.base import Answers, Measure
+
+__all__ = ["MEASURES", "Answers", "Measure"]
+
+MEASURES: dict[str, Measure] = {
+    measure.name: measure for family in (classes, robust, numbers, sequences) for measure in family.FAMILY
+}
+"""Every measure by name."""
