@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,8 @@ from sklearn import metrics
 from torch import Tensor
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.training.measures import MEASURES, Answers, Measure
+from surrogate_nas.training.losses import LOSSES
+from surrogate_nas.training.measures import MEASURES, Answers, Measure, measure_named
 from surrogate_nas.training.measures.robust import MOST, STEP
 from surrogate_nas.training.measures.sequences import distances, greedy
 
@@ -167,14 +169,32 @@ def test_the_attack_finds_a_gradient_where_a_network_is_certain() -> None:
     assert of("robust_error", given) == [100.0]
 
 
-def test_what_is_not_finite_or_worse_is_recorded_as_the_worst() -> None:
+def test_measures_of_images_follow_their_formulas() -> None:
+    targets = randn(2, 1, 9, 8).sigmoid()
+    outputs = torch.stack([targets, (targets + 0.1 * randn(2, 1, 9, 8, seed=1)).clamp(0, 1)])
+    given = answers(outputs, targets)
+    assert of("ssim", given) == pytest.approx([1, 1 - LOSSES["ssim"].each(outputs, targets)[1].mean().item()], abs=1e-6)
+    off = (outputs[1] - targets).double().square().mean((1, 2, 3)).numpy()
+    assert of("psnr", given) == pytest.approx([100, np.mean(10 * np.log10(1 / off))])
+    assert of("mae", given)[1] == pytest.approx((outputs[1] - targets).abs().mean().item())
+
+
+def test_every_measure_says_what_it_is() -> None:
     for name, measure in MEASURES.items():
-        assert measure.name == name and measure.title
-        assert measure.recorded(math.nan) == measure.recorded(math.inf) == measure.recorded(-math.inf) == measure.worst
-        beyond = measure.worst - 1 if measure.quantity == "quality" else measure.worst + 1
-        assert measure.recorded(beyond) == measure.worst
-        assert measure.recorded(0.5) == 0.5
+        assert measure.name == name and measure.title and math.isfinite(measure.worst)
         assert (measure.unit == "%") == (measure.quantity == "error")
+
+
+def test_a_measure_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(
+        "from surrogate_nas.training.measures import MEASURES, Measure\n"
+        "MINE = Measure('mine', 'errors', '%', 'error', 100.0, MEASURES['error'].of)\n"
+    )
+    assert measure_named(f"{file}:MINE").name == "mine"
+    for name, said in {"pnsr": "Did you mean 'psnr'", f"{file}:MEASURES": "holds no measure MEASURES"}.items():
+        with pytest.raises(UserError, match=said):
+            measure_named(name)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -69,13 +68,3 @@ class Measure:
         for field, given, known in (("quantity", self.quantity, _QUANTITIES), ("when", self.when, _TIMES)):
             if given not in known:
                 raise UserError(f"The {field} of the measure {self.name} is one of {', '.join(known)}, not {given!r}.")
-
-    def recorded(self, value: float) -> float:
-        """The value, or the worst where it is not finite or worse.
-
-        Args:
-            value: What `of` gave of a network.
-        """
-        if not math.isfinite(value):
-            return self.worst
-        return max(value, self.worst) if self.quantity == "quality" else min(value, self.worst)
