@@ -28,8 +28,8 @@ def normalise(
         x: Shape ``(channels, height, width·batch)``.
         scale: Shape ``(channels,)``.
         shift: Shape ``(channels,)``.
-        mean: Shape ``(channels,)``; written where training, for the backward pass.
-        deviation: Shape ``(channels,)``; one over it is written where training.
+        mean: Shape ``(channels,)``; what was used is written, for the backward pass.
+        deviation: Shape ``(channels,)``; one over what was used is written.
         running: Shape ``(2, channels)``: means and variances, updated where training, used otherwise.
         out: Of `x`'s shape.
         training: Whether the batch's own statistics are used.
@@ -51,14 +51,15 @@ def normalise(
                 for i in range(n):
                     squares += (row[i] - centre) * (row[i] - centre)
             variance = squares / count
-            mean[c] = centre
             deviation[c] = 1 / np.sqrt(variance + EPSILON)
             running[0, c] += MOMENTUM * (centre - running[0, c])
             running[1, c] += MOMENTUM * (squares / max(count - 1, 1) - running[1, c])
             factor = scale[c] * deviation[c]
         else:
             centre = running[0, c]
+            deviation[c] = 1 / np.sqrt(running[1, c] + EPSILON)
             factor = np.float32(scale[c] / np.sqrt(running[1, c] + EPSILON))
+        mean[c] = centre
         constant = np.float32(shift[c] - factor * centre)
         for y in range(height):
             row, o = x[c, y], out[c, y]
@@ -83,8 +84,9 @@ def normalise_gradient(
     batch: int,
     top: int,
     left: int,
+    training: bool,
 ) -> None:
-    """The gradients of batch normalisation while training.
+    """The gradients of batch normalisation.
 
     Args:
         gradient: Of its output, shape ``(channels, height, width·batch)``.
@@ -98,6 +100,7 @@ def normalise_gradient(
         batch: Examples.
         top: Rows of border above.
         left: Pixels of border on the left.
+        training: Whether the statistics are the batch's own, and so depend on `x`.
     """
     channels, height, n = x.shape
     count = np.float32(height * n)
@@ -114,6 +117,8 @@ def normalise_gradient(
         factor = scale[c] * deviation[c]
         slope = np.float32(factor * deviation[c] * product / count)
         constant = np.float32(factor * total / count - slope * centre)
+        if not training:
+            slope, constant = np.float32(0), np.float32(0)
         for y in range(height):
             g, row, o = gradient[c, y], x[c, y], padded[c, y + top][left * batch :]
             for i in range(n):
