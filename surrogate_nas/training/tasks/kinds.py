@@ -40,7 +40,7 @@ class Kind:
     least: int = 2
 
 
-_OF_CLASSES = ("error", "nll", "ece")
+_OF_CLASSES = ("error", "nll", "ece", "robust_error")
 
 KINDS = {
     kind.name: kind
