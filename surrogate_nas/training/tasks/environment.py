@@ -17,8 +17,6 @@ Array: TypeAlias = NDArray[Any]
 class Environment:
     """Episodes that start from given states and end by themselves or after `longest` steps.
 
-    A subclass is a frozen dataclass, since a task's digest takes its settings from its ``repr``.
-
     Attributes:
         longest: The most steps of an episode.
         discount: What a reward is worth that comes one step later.
