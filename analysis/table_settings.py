@@ -31,7 +31,7 @@ def losses(options: argparse.Namespace, indices: list[int], seed: int) -> list[f
         schedule=replace(fashion.TASK.schedule, epochs=options.epochs, batch=options.batch),
     )
     space = sn.nb201()
-    return [train([space[i]], task, seed=seed, test=False)[0].valid_loss[-1] for i in indices]
+    return [train([space[i]], task, seed=seed, test=False)[0].values["valid_loss"][-1] for i in indices]
 
 
 def main() -> None:

@@ -10,15 +10,6 @@ from surrogate_nas.space import SPACES, space_named
 from surrogate_nas.strategies import BRIDGES, NEEDING_OPTIONS, STRATEGIES, resolve
 from surrogate_nas.strategies.listing import described
 from surrogate_nas.training import TASKS
-from surrogate_nas.training.catalogue import CATALOGUE
-
-
-def test_every_task_is_in_the_catalogue_as_it_is() -> None:
-    assert [entry.name for entry in CATALOGUE] == list(TASKS)
-    for entry in CATALOGUE:
-        task = TASKS[entry.name]
-        told = (task.title, task.source, task.schedule.epochs, task.is_here())
-        assert (entry.title, entry.source, entry.epochs, entry.is_here()) == told
 
 
 def test_a_live_benchmark_says_the_same_once_it_is_open() -> None:

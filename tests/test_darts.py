@@ -239,7 +239,7 @@ def test_cells_and_space_survive_pickling() -> None:
 
 def test_a_cell_trains() -> None:
     (curve,) = train([darts().parse("DARTS_V1")], TINY, epochs=2)
-    assert curve.train_loss[-1] < curve.train_loss[0] and not curve.note
+    assert curve.values["train_loss"][-1] < curve.values["train_loss"][0] and not curve.note
     assert curve.parameters == size(darts().build(curve.cell, TINY.network(), seed=0))
 
 

@@ -30,8 +30,7 @@ TINY = Task("tiny", "", tiny, 10)
 
 
 def numbers(curve: Curve) -> np.ndarray:
-    per_epoch = (curve.train_loss, curve.train_error, curve.valid_loss, curve.valid_error)
-    return np.array([*np.concatenate(per_epoch), curve.test_loss, curve.test_error])
+    return np.array([*np.concatenate([*curve.values.values()]), *curve.finals.values()])
 
 
 def test_stacked_curves_are_those_of_training_alone() -> None:
@@ -42,9 +41,9 @@ def test_stacked_curves_are_those_of_training_alone() -> None:
     other = train(CELLS, TINY, epochs=2, at_once=4, seed=1)
     for one, many, another in zip(alone, stacked, other, strict=True):
         assert one.cell == many.cell
-        assert np.allclose(one.train_loss, many.train_loss, rtol=1e-3)
-        assert np.allclose(one.valid_loss, many.valid_loss, rtol=1e-2)
-        assert not np.allclose(one.train_loss, another.train_loss, rtol=1e-2)
+        assert np.allclose(one.values["train_loss"], many.values["train_loss"], rtol=1e-3)
+        assert np.allclose(one.values["valid_loss"], many.values["valid_loss"], rtol=1e-2)
+        assert not np.allclose(one.values["train_loss"], another.values["train_loss"], rtol=1e-2)
 
 
 @pytest.mark.parametrize("at_once", [1, 6])
@@ -71,10 +70,10 @@ def test_a_curve_carries_its_record() -> None:
         assert curve.parameters == parameters(choices, TINY.network())[0]
         assert curve.multiply_accumulates == multiply_accumulates(choices, TINY.network())[0]
         assert (curve.task, curve.epochs, curve.seed, curve.device, curve.note) == ("tiny", 2, 0, "cpu", "")
-        assert len(curve.train_loss) == len(curve.valid_error) == 2
+        assert len(curve.values["train_loss"]) == len(curve.values["valid_error"]) == 2
         assert curve.seconds > 0
-        assert curve.metrics["test_loss"] == curve.test_loss > 0
-    assert math.isnan(train(CELLS[:1], TINY, epochs=1, test=False)[0].test_loss)
+        assert curve.metrics["test_loss"] == curve.finals["test_loss"] > 0
+    assert math.isnan(train(CELLS[:1], TINY, epochs=1, test=False)[0].finals["test_loss"])
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
@@ -83,7 +82,7 @@ def test_divergence_is_a_finite_worst_score_with_a_note(at_once: int) -> None:
     for curve in train(CELLS[:3], wild, epochs=2, at_once=at_once):
         assert np.isfinite(numbers(curve)).all()
         assert curve.note.startswith("diverged in epoch 1")
-        assert curve.valid_loss[-1] == wild.worst_loss == pytest.approx(10 * math.log(10))
+        assert curve.values["valid_loss"][-1] == wild.worst_loss == pytest.approx(10 * math.log(10))
 
 
 def test_memory_running_out_halves_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +159,7 @@ def test_cells_of_a_space_that_is_given_need_no_registration() -> None:
     cells = [space.at([0]), space.at([1])]
     curves = train(cells, TINY, epochs=1, space=space)
     assert [curve.parameters for curve in curves] == [640, 650]
-    assert all(math.isnan(curve.multiply_accumulates) and 0 < curve.test_loss < 10 for curve in curves)
+    assert all(math.isnan(curve.multiply_accumulates) and 0 < curve.finals["test_loss"] < 10 for curve in curves)
     with pytest.raises(UserError, match="no registered space"):
         train(cells, TINY, epochs=1)
     with pytest.raises(UserError, match="cannot be built and trained here"):

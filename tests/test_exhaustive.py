@@ -62,7 +62,7 @@ def test_the_table_holds_what_training_gives_and_twins_share_it(trained: Path) -
             for epoch in (1, 2):
                 column = table.columns[name, epoch, seed]  # type: ignore[index]
                 assert set(column[twins]) == {getattr(curve, name)[epoch - 1]}
-        assert set(table.columns["test_loss", 2, seed][twins]) == {curve.test_loss}  # type: ignore[index]
+        assert set(table.columns["test_loss", 2, seed][twins]) == {curve.finals["test_loss"]}  # type: ignore[index]
     held = np.isfinite(table.columns["valid_loss", 2, 1])  # type: ignore[index]
     assert set(first[held]) == {job.cell for job in PLAN.jobs() if job.seed == 1}
     assert table.metrics["test_error"].kind == "final" and table.metrics["valid_loss"].epochs == (1, 2)

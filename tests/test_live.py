@@ -327,3 +327,16 @@ def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(bench: Liv
         sn.Objective("test_error", bench)
     with pytest.raises(UserError, match="no table"):
         bench.column("valid_loss")
+
+
+def test_a_task_can_be_trained_with_another_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    plain, brier = (sn.load(f"live:{TINY}{loss}") for loss in ("", "?loss=brier"))
+    assert brier.name == f"live:{TINY}?loss=brier" and brier.fingerprint != plain.fingerprint
+    cell = plain.space[11]
+    both = [{name: bench.query(cell, name) for name in ("valid_loss", "valid_nll")} for bench in (plain, brier)]
+    assert both[0]["valid_loss"] == pytest.approx(float(both[0]["valid_nll"]))
+    assert both[1]["valid_loss"] < 2 and both[1]["valid_loss"].unit != "nats" == both[1]["valid_nll"].unit
+    assert sn.load("live:digits?loss=focal/macro").space.name == "macro"
+    with pytest.raises(UserError, match="Did you mean 'brier'"):
+        sn.load(f"live:{TINY}?loss=brie")

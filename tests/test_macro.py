@@ -23,7 +23,7 @@ from surrogate_nas.network import Network
 from surrogate_nas.space import macro, nb201, space_named, space_of
 from surrogate_nas.space.macro.network import MacroNetwork
 from surrogate_nas.training import TASKS, train
-from surrogate_nas.training.engine import Curve
+from surrogate_nas.training.curve import Curve
 from tests.conftest import ON_EVERY_SPACE, SWIFT_STRATEGIES
 from tests.test_network import CAUSAL, SIGNAL, SMALL, count_macs, inputs, size
 from tests.tiny_task import TINY
@@ -112,7 +112,7 @@ def test_the_future_does_not_change_past_answers() -> None:
 
 
 def curve_of(curve: Curve) -> list[float]:
-    return [*curve.train_loss, *curve.train_error, *curve.valid_loss, *curve.valid_error, curve.test_loss]
+    return [*(value for values in curve.values.values() for value in values), *curve.finals.values()]
 
 
 def test_a_stack_trains_twice_alike_whatever_it_is_trained_with() -> None:
@@ -121,7 +121,7 @@ def test_a_stack_trains_twice_alike_whatever_it_is_trained_with() -> None:
     (alone,) = train([cells[2]], TINY, epochs=2)
     assert [curve.cell for curve in together] == cells
     assert curve_of(together[2]) == curve_of(alone)
-    assert alone.train_loss[1] < alone.train_loss[0]
+    assert alone.values["train_loss"][1] < alone.values["train_loss"][0]
     assert (alone.parameters, alone.multiply_accumulates) == (94, 8 * 8 * 9 * 4 + 50)
     assert curve_of(train([cells[2]], TINY, epochs=2, seed=1)[0]) != curve_of(alone)
     with pytest.raises(UserError, match="no registered space"):

@@ -56,9 +56,9 @@ def test_a_task_beats_its_baseline(name: str) -> None:
     task = TASKS[name]
     curve = train([CELL], task, epochs=3 if name == "text" else 4)[0]
     loss, error = baseline(task)
-    assert curve.test_loss < 0.8 * loss
-    assert curve.test_error < 0.8 * error
-    assert set(curve.metrics) == {f"{split}_{what}" for split in SPLITS for what in ("loss", "error")}
+    assert curve.finals["test_loss"] < 0.8 * loss
+    assert curve.finals["test_error"] < 0.8 * error
+    assert list(curve.metrics) == [told.name for told in task.told]
     assert not curve.note
 
 
@@ -92,7 +92,7 @@ def test_fashion_learns_from_files_of_its_form(clothes: Path, monkeypatch: pytes
     assert {name: tuple(split.inputs.shape) for name, split in task.data.items()} == {
         "train": (4000, 1, 7, 7), "valid": (5000, 1, 7, 7), "test": (10000, 1, 7, 7),
     }  # fmt: skip
-    assert train([CELL], task, epochs=1, test=False)[0].valid_error[0] < 50
+    assert train([CELL], task, epochs=1, test=False)[0].values["valid_error"][0] < 50
 
 
 def test_fashion_is_here_when_a_folder_holds_its_files(
@@ -215,7 +215,7 @@ def test_settings_that_are_wrong_are_told() -> None:
     for changes, says in [
         ({"classes": 1}, "classes of the task x must be a whole number of at least 2"),
         ({"kind": "regresion"}, "Did you mean 'regression'"),
-        ({"kind": "regression"}, "has one output"),
+        ({"outputs": 0}, "outputs of the task x"),
         ({"channels": "4"}, "channels of the task x"),
     ]:
         with pytest.raises(UserError, match=says):
@@ -226,8 +226,9 @@ def test_the_digest_is_of_data_and_settings() -> None:
     one, two = images(), images(targets=np.array([1, 0, 1, 0]))
     assert task_of(one).digest == task_of(one).digest != task_of(two).digest
     changed = [replace(task_of(one), tolerance=0.5), replace(task_of(one), channels=5),
-               replace(task_of(one), schedule=Schedule(batch=3)), replace(task_of(one), classes=3)]  # fmt: skip
-    assert len({task.digest for task in (task_of(one), *changed)}) == 5
+               replace(task_of(one), schedule=Schedule(batch=3)), replace(task_of(one), classes=3),
+               task_of(one).with_loss("focal"), replace(task_of(one), measures=("error",))]  # fmt: skip
+    assert len({task.digest for task in (task_of(one), *changed)}) == 7
 
 
 def test_the_unit_of_a_loss() -> None:
@@ -241,9 +242,24 @@ def test_losses_and_errors_by_hand() -> None:
     targets = torch.tensor([0, 0])
     expected = [torch.nn.functional.cross_entropy(o, targets).item() for o in outputs]
     assert task.losses(outputs, targets).tolist() == pytest.approx(expected)
-    assert task.errors(outputs, targets).tolist() == [50, 50]
     line = Task("line", "", dict, 1, kind="regression", tolerance=0.5)
     values = torch.tensor([[[0.0], [1.0]]])
     assert line.losses(values, torch.tensor([0.0, 3.0])).tolist() == [2]
-    assert line.errors(values, torch.tensor([0.0, 3.0])).tolist() == [50]
     assert as_split(np.zeros((1, 1, 1, 1)), np.zeros(1)).targets.dtype == torch.float32
+
+
+def test_a_task_with_another_loss_is_another_task(tmp_path: Path) -> None:
+    focal = task_named("digits?loss=focal")
+    assert (focal.name, focal.trained.name, focal.kind) == ("digits?loss=focal", "focal", "classification")
+    assert task_named("digits?loss=cross_entropy") is TASKS["digits"]
+    assert focal.with_loss("cross_entropy").name == "digits?loss=cross_entropy"
+    assert [told.name for told in focal.told] == [told.name for told in TASKS["digits"].told]
+    for name, says in [
+        ("digits?loss=focul", "Did you mean 'focal'"),
+        ("digits?loss=", r"only \?loss=LOSS may stand"),
+        ("digits?seed=3", r"only \?loss=LOSS may stand, not \?seed=3"),
+        ("digits?loss=squared", "not for the classification task digits; these are: cross_entropy"),
+        (f"digits?loss={tmp_path}/none.py:MINE", "no loss file"),
+    ]:
+        with pytest.raises(UserError, match=says):
+            _ = task_named(name).trained

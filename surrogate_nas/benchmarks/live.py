@@ -17,27 +17,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from surrogate_nas import __version__
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
-from surrogate_nas.benchmarks.catalogue import describe_live
+from surrogate_nas.benchmarks.catalogue import HOW, describe_live
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import home
-from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.space import DEFAULT_SPACE, Cell, space_named
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.table import Seed
+from surrogate_nas.training.tasks import parted
 
 PREFIX = "live:"
-_SPLITS = ("train", "valid", "test")
-_QUANTITIES: tuple[Literal["error", "loss"], ...] = ("loss", "error")
 
 
 class LiveBenchmark(Benchmark):
@@ -62,7 +60,7 @@ class LiveBenchmark(Benchmark):
         """Name the task; its data is read when first needed.
 
         Args:
-            task: A task's name, or ``file.py:TASK``.
+            task: A task's name, or ``file.py:TASK``; ``?loss=NAME`` behind it trains another loss.
             device: As PyTorch names it.
             space: The name of the space whose cells are trained.
 
@@ -87,23 +85,12 @@ class LiveBenchmark(Benchmark):
             "An evaluation is charged the wall-clock seconds of the training that answered it, evaluation included, "
             "also where the answer was kept from before; metrics that need no training are free."
         )
-        self.objective = "valid_error + 0.02*params" if "params" in self.space.analytic else "valid_error"
-        trained = (self._metric(split, kind) for split in _SPLITS for kind in _QUANTITIES)
+        judged = f"valid_{self.task.measured[0].name}"
+        self.objective = f"{judged} + 0.02*params" if "params" in self.space.analytic else judged
+        epochs = (self.task.schedule.epochs,)
+        trained = (told.metric(epochs, HOW, self.source) for told in self.task.told)
         self.metrics = (*trained, *(metric for metric, _ in untrained(self.space).values()))
         self._by_name = {metric.name: metric for metric in self.metrics}
-
-    def _metric(self, split: str, quantity: Literal["error", "loss"]) -> Metric:
-        """The metric of one split at the end of a run."""
-        return Metric(
-            name=f"{split}_{quantity}",
-            unit="%" if quantity == "error" else self.task.loss_unit,
-            kind="final" if split == "test" else "search",
-            quantity=quantity,
-            epochs=(self.task.schedule.epochs,),
-            split=split,
-            description="at the end of the run, one seed",
-            source=self.source,
-        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open, (self._named, self.space.name, self.device)
@@ -202,7 +189,7 @@ class LiveBenchmark(Benchmark):
         return None if question.epochs is None else 1
 
     def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
-        """Median and worst value over the space of an analytic metric; of a trained one, the bound on it, twice.
+        """Median and worst value over the space of an analytic metric; of a trained one, the worst that is recorded, twice.
 
         Args:
             question: A resolved question.
@@ -210,14 +197,14 @@ class LiveBenchmark(Benchmark):
         """
         if question.epochs is None:
             return super().scale(question, seed)
-        bound = 100.0 if self.metric(question.metric).quantity == "error" else self.task.worst_loss
-        return bound, bound
+        worst = next(told.worst for told in self.task.told if told.name == question.metric)
+        return worst, worst
 
 
 class Live(Opener):
-    """``live:TASK``, or ``live:TASK/SPACE`` for another space than the default one."""
+    """``live:TASK[?loss=LOSS]``, or ``live:TASK[?loss=LOSS]/SPACE`` for another space than the default one."""
 
-    shape = f"{PREFIX}TASK, {PREFIX}TASK/SPACE"
+    shape = f"{PREFIX}TASK, {PREFIX}TASK?loss=LOSS, {PREFIX}TASK/SPACE"
 
     def claims(self, name: str) -> bool:
         """Whether a name begins with ``live:``.
@@ -228,18 +215,17 @@ class Live(Opener):
         return name.startswith(PREFIX)
 
     def address(self, name: str) -> str:
-        """The same, with the whole path of a user's task.
+        """The same, with the whole paths of a user's task and loss.
 
         Args:
             name: A name that this opener claims.
         """
         task, space = _task_and_space(name)
-        path, separator, attribute = task.rpartition(":")
-        task = f"{Path(path).absolute()}:{attribute}" if separator else task
+        task = "?loss=".join(_absolute(part) for part in parted(task) if part)
         return PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
 
     def runs_code(self, name: str) -> bool:
-        """Whether the task is in a user's file.
+        """Whether the task or the loss is in a user's file.
 
         Args:
             name: A name that this opener claims.
@@ -260,6 +246,11 @@ class Live(Opener):
     def describe(self) -> Iterator[dict[str, Any]]:
         """Every task on every space of the project's own, without opening one."""
         return describe_live()
+
+
+def _absolute(name: str) -> str:
+    path, separator, attribute = name.rpartition(":")
+    return f"{Path(path).absolute()}:{attribute}" if separator else name
 
 
 def _task_and_space(name: str) -> tuple[str, str]:

@@ -13,7 +13,6 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.files import Journal
 from surrogate_nas.making.card import noise, spent
 from surrogate_nas.making.plan import Job, Plan, describe, first_of_class
-from surrogate_nas.making.train import CURVES, FINALS
 from surrogate_nas.metrics import Metric
 from surrogate_nas.space import Enumerable
 from surrogate_nas.table import CLASS_METRIC, Table
@@ -82,24 +81,22 @@ Column = Callable[[int], NDArray[np.float64]]
 def _columns(task: Task, plan: Plan, results: _Results) -> Iterator[tuple[Metric, int | None, Column]]:
     """Every metric with its epochs and a function from a seed to the column."""
 
-    def metric(name: str, kind: Any, description: str) -> Metric:
-        split, _, quantity = name.partition("_")
-        unit = {"loss": task.loss_unit, "error": "%", "seconds": "s"}[quantity]
-        source = f"{task.name}, trained by this project"
-        measured: Any = "cost" if quantity == "seconds" else quantity
-        return Metric(name, unit, kind, measured, split=split, description=description, source=source)
+    def seconds(split: str, description: str) -> Metric:
+        return Metric(f"{split}_seconds", "s", "record", "cost", split=split, description=description, source=source)
 
-    run = f"of one run of {plan.epochs} epochs"
+    source, run = f"{task.name}, trained by this project", f"of one run of {plan.epochs} epochs"
+    curves = [told for told in task.told if told.every_epoch]
     for epoch in range(1, plan.epochs + 1):
-        for name in CURVES:
-            how = "mean over the epoch's batches" if name.startswith("train") else "after the epoch"
-            described = metric(name, "search", f"{how}; [n] is epoch n {run}, a point on its curve")
-            yield described, epoch, lambda seed, n=name, e=epoch: results.column(seed, lambda x: x[n][e - 1])  # type: ignore[misc]
-        spent = metric("train_seconds", "record", f"processor time of the first n epochs {run}, live operations only")
+        for told in curves:
+            how = "mean over the epoch's batches" if told.split == "train" else "after the epoch"
+            described = told.metric((), f"{how}; [n] is epoch n {run}, a point on its curve", source)
+            yield described, epoch, lambda seed, n=told.name, e=epoch: results.column(seed, lambda x: x[n][e - 1])  # type: ignore[misc]
+        spent = seconds("train", f"processor time of the first n epochs {run}, live operations only")
         share = epoch / plan.epochs
         yield spent, epoch, lambda seed, s=share: results.column(seed, lambda x: s * x["train_seconds"])  # type: ignore[misc]
-        spent = metric("valid_seconds", "record", "processor time of one pass over the validation split")
+        spent = seconds("valid", "processor time of one pass over the validation split")
         yield spent, epoch, lambda seed: results.column(seed, lambda x: x["valid_seconds"])
-    for name in FINALS:
-        described = metric(name, "final", f"at the end {run}")
-        yield described, plan.epochs, lambda seed, n=name: results.column(seed, lambda x: x[n])  # type: ignore[misc]
+    for told in task.told:
+        if not told.every_epoch:
+            described = told.metric((), f"at the end {run}", source)
+            yield described, plan.epochs, lambda seed, n=told.name: results.column(seed, lambda x: x[n])  # type: ignore[misc]

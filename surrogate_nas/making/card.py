@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import table_path
 from surrogate_nas.making.plan import Plan, representatives
-from surrogate_nas.making.train import CURVES
 from surrogate_nas.table import ColumnKey, Table, TableFile
 
 _BESIDE = "valid_error"
@@ -32,7 +31,7 @@ def noise(plan: Plan, table: Table) -> dict[str, Any]:
 
     classes = representatives(plan.cells)
     card: dict[str, Any] = {}
-    for metric in ("valid_loss", "valid_error"):
+    for metric in _curves(table, "valid"):
         taus = []
         for first, second in itertools.combinations(range(plan.seeds), 2):
             both = np.array([column(metric, first)[classes], column(metric, second)[classes]])
@@ -44,6 +43,12 @@ def noise(plan: Plan, table: Table) -> dict[str, Any]:
         card[f"quantiles_{metric}"] = [float(q) for q in np.nanquantile(values, (0, 0.25, 0.5, 0.75, 1))]
         card[f"tied_pairs_{metric}"] = {"cells": _tied(values), "classes": _tied(values[classes])}
     return card
+
+
+def _curves(table: Table, split: str) -> list[str]:
+    """What is told of a split after every epoch."""
+    told = [name for name, metric in table.metrics.items() if metric.is_loss and metric.split == split]
+    return [name for name in told if ColumnKey(name, 1, 0) in table.columns]
 
 
 def _tied(values: NDArray[np.float64]) -> float:
@@ -89,7 +94,8 @@ def beside(table: Table, epochs: int, other: str) -> dict[str, Any]:
     if file.space != table.space or not runs:
         raise UserError(f"{other} cannot stand beside {table.name}: it needs the same space, and a {_BESIDE}.")
     *shorter, final = (file.column(ColumnKey(_BESIDE, run, "mean")) for run in runs)
-    columns = {name: table.columns[ColumnKey(name, epochs, 0)] for name in CURVES}
+    curves = (*_curves(table, "train"), *_curves(table, "valid"))
+    columns = {name: table.columns[ColumnKey(name, epochs, 0)] for name in curves}
     columns |= {f"its own {_BESIDE}[{run}]": values for run, values in zip(runs, shorter, strict=False)}
     taus = {}
     for name, column in columns.items():

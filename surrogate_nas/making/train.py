@@ -11,9 +11,7 @@ from surrogate_nas.making.batches import Progress, entries_of
 from surrogate_nas.making.plan import Job, Plan, describe
 from surrogate_nas.training import task_named, train
 
-CURVES = ("train_loss", "train_error", "valid_loss", "valid_error")
-FINALS = ("test_loss", "test_error")
-_KEPT = (*CURVES, *FINALS, "train_seconds", "valid_seconds", "note")
+_KEPT = ("train_seconds", "valid_seconds", "note")
 _CELLS_A_BATCH = 2
 """Trainings between two looks at the journal."""
 
@@ -45,5 +43,6 @@ def _train(plan: Plan, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     space, task, entries = plan.cells, task_named(plan.task), []
     for job in jobs:
         (curve,) = train([space[job.cell]], task, epochs=plan.epochs, seed=job.seed, space=space)
-        entries.append({"job": list(job), **{name: getattr(curve, name) for name in _KEPT}})
+        told = {**curve.values, **curve.finals, **{name: getattr(curve, name) for name in _KEPT}}
+        entries.append({"job": list(job), **told})
     return entries

@@ -1,6 +1,6 @@
 """Live training: the network of a cell, the tasks it learns, and an engine that trains many cells at once.
 
-What is here is imported when first used, so that whoever only lists tasks (`catalogue`) does not wait for PyTorch.
+What is here is imported when first used, so that whoever only lists tasks does not wait for PyTorch.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.engine import Curve, train
+    from surrogate_nas.training.curve import Curve
+    from surrogate_nas.training.engine import train
     from surrogate_nas.training.tasks import TASKS, Task, task_named
 
 __all__ = ["TASKS", "Curve", "Task", "task_named", "train"]
 
-_FILES = {"TASKS": "tasks", "Curve": "engine", "Task": "tasks", "task_named": "tasks", "train": "engine"}
+_FILES = {"TASKS": "tasks", "Curve": "curve", "Task": "tasks", "task_named": "tasks", "train": "engine"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,8 @@
 On a CPU compiled kernels (`LaneNetwork`) train one cell faster than PyTorch trains it in a stack; on a GPU a stack
 fills the device (`Stack`); networks of a space without cell graphs, which differ in shape, are trained one by one by
 PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in the same order, so the
-ways differ only in the order of sums (float32; `tests/test_engine.py` holds the tolerance). The loss and error of an
-epoch's training split are means over its batches while the network trains, as NAS-Bench-201 records.
+ways differ only in the order of sums (float32; `tests/test_engine.py` holds the tolerance). What is told of
+the training split is a mean over the batches of an epoch while the network trains, as NAS-Bench-201 records.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,75 +21,17 @@ from torch import Tensor, nn
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, Space, space_of
+from surrogate_nas.training.courses import Course, course_named
+from surrogate_nas.training.curve import Curve
 from surrogate_nas.training.fast import LaneNetwork, Stack, faster
 from surrogate_nas.training.machine import check_numbers, cores, device_named
+from surrogate_nas.training.measures import Answers
 from surrogate_nas.training.tasks import Split, Task
 
 EVALUATION_BATCH = {"cpu": 64}
 """By kind of device: on a CPU a batch's activations should stay in the cache."""
 STACKED_ON_GPU = 64
-WORST_ERROR = 100.0
 SIZES = ("params", "macs")
-
-
-@dataclass
-class Curve:
-    """What training one cell gave.
-
-    Losses are in `loss_unit`, errors in %. A loss that is not finite, or beyond
-    `Task.worst_loss`, is recorded as that worst loss, with a note.
-
-    Attributes:
-        cell: The cell.
-        task: The task's name.
-        epochs: How many were trained.
-        seed: The root of initial weights and batches.
-        train_loss: Per epoch, the mean over its batches while training.
-        train_error: Likewise.
-        valid_loss: After each epoch.
-        valid_error: Likewise.
-        test_loss: At the end.
-        test_error: At the end.
-        seconds: Wall-clock, evaluation included; in a stack each cell's equal share.
-        train_seconds: Of all epochs of training, without evaluation; processor time on a CPU, wall-clock elsewhere.
-        valid_seconds: Of one evaluation of the validation split, likewise.
-        parameters: Of the whole network, dead operations included.
-        multiply_accumulates: By the paper's convention, dead operations included; NaN where the space has no formula.
-        device: What it was trained on.
-        loss_unit: ``nats``, or ``squared error`` for regression.
-        note: What went wrong, or empty.
-    """
-
-    cell: Cell
-    task: str
-    epochs: int
-    seed: int
-    parameters: int
-    multiply_accumulates: float
-    device: str
-    train_loss: list[float] = field(default_factory=list)
-    train_error: list[float] = field(default_factory=list)
-    valid_loss: list[float] = field(default_factory=list)
-    valid_error: list[float] = field(default_factory=list)
-    test_loss: float = math.nan
-    test_error: float = math.nan
-    seconds: float = math.nan
-    train_seconds: float = 0.0
-    valid_seconds: float = math.nan
-    loss_unit: str = "nats"
-    note: str = ""
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The metrics at the end of the run, by the names of the benchmarks."""
-        return {
-            "train_loss": self.train_loss[-1],
-            "train_error": self.train_error[-1],
-            "valid_loss": self.valid_loss[-1],
-            "valid_error": self.valid_error[-1],
-            "test_loss": self.test_loss,
-            "test_error": self.test_error,
-        }
 
 
 def train(
@@ -137,7 +79,7 @@ def train(
     run = _Run(task, network or task.network(), spaces, epochs, seed, place, live_only, test)
     graphs = [spaces[cell].graph(cell, live_only=True) for cell in cells]
     order = sorted(range(len(cells)), key=lambda i: (graphs[i] or (), i))
-    if not all(graphs):
+    if not all(graphs) or not run.course.stackable:
         at_once = 1
     curves: dict[int, Curve] = {}
     with cores(threads):
@@ -185,29 +127,44 @@ class _Run:
     ) -> None:
         self.task, self.network, self.spaces, self.epochs, self.seed = task, network, spaces, epochs, seed
         self.device, self.live_only, self.test = device, live_only, test
+        self.course = course_named(task.course or task.about.course)
         self.data = {name: Split(*(part.to(device) for part in split)) for name, split in task.data.items()}
 
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
         start = time.perf_counter()
         curves = [self._curve(cell) for cell in cells]
+        course = self.course(self.task, self.data, seed=self.seed, device=self.device)
         model = self._model(cells)
-        optimiser, rate = self._optimiser(model)
+        optimiser, rate = self._optimiser(model, course.steps)
+        answer = partial(self._answer, model)
         clock = time.process_time if self.device.type == "cpu" else time.perf_counter
         for epoch in range(self.epochs):
             times = [clock()]
-            self._record(curves, "train", self._train_epoch(model, optimiser, rate, epoch), epoch)
+            self._train_epoch(model, optimiser, rate, course, curves, epoch)
             times.append(clock())
-            self._record(curves, "valid", self._evaluate(model, self.data["valid"]), epoch)
+            losses, answers = course.judged("valid", answer)
+            told = {"valid_loss": losses, **self._measured("valid", answers, "batch", "epoch")}
+            self._record(curves, epoch, losses, told)
             times.append(clock())
             for curve in curves:
                 curve.train_seconds += (times[1] - times[0]) / len(cells)
                 curve.valid_seconds = (times[2] - times[1]) / len(cells)
+        self._record(curves, epoch, losses, self._measured("valid", answers, "end"))
         if self.test:
-            for curve, loss, error in zip(curves, *self._evaluate(model, self.data["test"]), strict=True):
-                curve.test_loss, curve.test_error = self._finite(curve, loss, error, self.epochs - 1)
+            losses, answers = course.judged("test", answer)
+            told = {"test_loss": losses, **self._measured("test", answers, "batch", "epoch", "end")}
+            self._record(curves, epoch, losses, told)
         for curve in curves:
+            curve.note = curve.note or course.note
+            curve.finals = {told.name: math.nan for told in self.task.told if not told.every_epoch} | curve.finals
             curve.seconds = (time.perf_counter() - start) / len(cells)
         return curves
+
+    @torch.no_grad()
+    def _measured(self, split: str, answers: Answers, *moments: str) -> dict[str, Tensor]:
+        """By metric, what the measures of some moments say of the networks, each of shape ``(K,)``."""
+        measures = (measure for measure in self.task.measured if measure.when in moments)
+        return {f"{split}_{measure.name}": measure.of(answers) for measure in measures}
 
     def _model(self, cells: Sequence[Cell]) -> nn.Module:
         """One module that trains the cells: compiled kernels or a stack where they fit, else PyTorch's own layers."""
@@ -222,10 +179,10 @@ class _Run:
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
     def _curve(self, cell: Cell) -> Curve:
+        units = {told.name: told.unit for told in self.task.told}
         return Curve(
-            cell, self.task.name, self.epochs, self.seed, *self._sizes(cell),
-            device=str(self.device), loss_unit=self.task.loss_unit,
-        )  # fmt: skip
+            cell, self.task.name, self.epochs, self.seed, *self._sizes(cell), device=str(self.device), units=units
+        )
 
     def _sizes(self, cell: Cell) -> tuple[int, float]:
         """Parameters, counted where the space has no formula, and multiply-accumulates, NaN where it has none."""
@@ -236,7 +193,9 @@ class _Run:
             known["params"] = sum(parameter.numel() for parameter in built.parameters())
         return round(known["params"]), round(1e6 * known["macs"]) if "macs" in known else math.nan
 
-    def _optimiser(self, model: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    def _optimiser(
+        self, model: nn.Module, steps: int
+    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
         schedule = self.task.schedule
         optimiser = torch.optim.SGD(
             model.parameters(),
@@ -246,55 +205,63 @@ class _Run:
             nesterov=schedule.momentum > 0,
             foreach=True,
         )
-        steps = self.epochs * math.ceil(len(self.data["train"].targets) / schedule.batch)
-        return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.epochs * steps)
 
     def _outputs(self, model: nn.Module, inputs: Tensor) -> Tensor:
         outputs: Tensor = model(inputs)
         return outputs if isinstance(model, Stack) else outputs.unsqueeze(0)
+
+    def _answer(self, model: nn.Module, inputs: Tensor) -> Tensor:
+        """The outputs in evaluation mode; with gradients by the inputs where they require them."""
+        model.eval()
+        with torch.set_grad_enabled(inputs.requires_grad):
+            if inputs.requires_grad:
+                return self._outputs(model, inputs)
+            batches = torch.split(inputs, EVALUATION_BATCH.get(self.device.type, 1000))
+            return torch.cat([self._outputs(model, batch) for batch in batches], dim=1)
 
     def _train_epoch(
         self,
         model: nn.Module,
         optimiser: torch.optim.Optimizer,
         rate: torch.optim.lr_scheduler.LRScheduler,
+        course: Course,
+        curves: Sequence[Curve],
         epoch: int,
-    ) -> tuple[list[float], list[float]]:
-        model.train()
-        inputs, targets = self.data["train"]
-        n = len(targets)
-        order = torch.from_numpy(np.random.default_rng((self.seed, epoch)).permutation(n)).to(self.device)
+    ) -> None:
+        answer, names = partial(self._answer, model), ["train_loss"]
         sums: list[Tensor] = []
-        for chosen in torch.split(order, self.task.schedule.batch):
-            outputs = self._outputs(model, inputs[chosen])
-            losses = self.task.losses(outputs, targets[chosen])
+        sizes: list[int] = []
+        for inputs, targets in course.batches(epoch, answer):
+            model.train()
+            outputs = self._outputs(model, inputs)
+            losses = course.losses(outputs, targets)
             optimiser.zero_grad()
             losses.sum().backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             rate.step()
-            share = len(chosen) / n
-            sums.append(torch.stack([losses.detach().double(), self.task.errors(outputs, targets[chosen])]) * share)
-        losses, errors = torch.stack(sums).sum(0).tolist()
-        return losses, errors
+            answers = Answers(outputs.detach(), targets, inputs, self.task, answer)
+            told = {"train_loss": losses.detach().double(), **self._measured("train", answers, "batch")}
+            names = list(told)
+            sums.append(torch.stack([*told.values()]))
+            sizes.append(len(inputs))
+        n = sum(sizes)
+        means = torch.stack([part * (size / n) for part, size in zip(sums, sizes, strict=True)]).sum(0)
+        self._record(curves, epoch, means[0], dict(zip(names, means, strict=True)))
 
-    @torch.inference_mode()
-    def _evaluate(self, model: nn.Module, split: Split) -> tuple[list[float], list[float]]:
-        model.eval()
-        batches = torch.split(split.inputs, EVALUATION_BATCH.get(self.device.type, 1000))
-        outputs = torch.cat([self._outputs(model, inputs) for inputs in batches], dim=1)
-        return self.task.losses(outputs, split.targets).tolist(), self.task.errors(outputs, split.targets).tolist()
-
-    def _record(self, curves: Sequence[Curve], split: str, values: tuple[list[float], list[float]], epoch: int) -> None:
-        for curve, loss, error in zip(curves, *values, strict=True):
-            finite_loss, finite_error = self._finite(curve, loss, error, epoch)
-            getattr(curve, f"{split}_loss").append(finite_loss)
-            getattr(curve, f"{split}_error").append(finite_error)
-
-    def _finite(self, curve: Curve, loss: float, error: float, epoch: int) -> tuple[float, float]:
+    def _record(self, curves: Sequence[Curve], epoch: int, losses: Tensor, told: Mapping[str, Tensor]) -> None:
+        """Record what is told of each network, the worst where it is not finite or its loss is not."""
         worst = self.task.worst_loss
-        if math.isfinite(loss) and loss <= worst:
-            return loss, error
-        if not curve.note:
-            what = "beyond the worst recorded" if math.isfinite(loss) else "not finite"
-            curve.note = f"diverged in epoch {epoch + 1}: the loss was {what}"
-        return worst, WORST_ERROR if not math.isfinite(loss) else error
+        for k, (curve, loss) in enumerate(zip(curves, losses.tolist(), strict=True)):
+            known = math.isfinite(loss)
+            if not (known and loss <= worst) and not curve.note:
+                what = "beyond the worst recorded" if known else "not finite"
+                curve.note = f"diverged in epoch {epoch + 1}: the loss was {what}"
+            for one in self.task.told:
+                if one.name not in told:
+                    continue
+                value = one.bounded(told[one.name][k].item() if known else math.nan)
+                if one.every_epoch:
+                    curve.values.setdefault(one.name, []).append(value)
+                else:
+                    curve.finals[one.name] = value

@@ -25,11 +25,15 @@ def task_named(name: str) -> Task:
     """Find a task.
 
     Args:
-        name: A key of `TASKS`, or ``path/to/file.py:NAME`` of a `Task`.
+        name: A key of `TASKS`, or ``path/to/file.py:NAME`` of a `Task`; ``?loss=NAME`` behind it trains another loss.
 
     Raises:
-        UserError: There is no such name or file, the file fails to import, or it holds no such task.
+        UserError: There is no such name or file, the file fails to import, it holds no such task, or the loss does not
+            fit.
     """
+    name, loss = parted(name)
+    if loss:
+        return task_named(name).with_loss(loss)
     if name in TASKS:
         return TASKS[name]
     path, separator, attribute = name.rpartition(":")
@@ -42,15 +46,29 @@ def task_named(name: str) -> Task:
     return task
 
 
+def parted(name: str) -> tuple[str, str]:
+    """The task and the loss of ``TASK?loss=LOSS``; the loss is empty where none is named.
+
+    Args:
+        name: As `task_named` takes it.
+
+    Raises:
+        UserError: What follows the question mark is something else.
+    """
+    task, asked, option = name.partition("?")
+    key, _, loss = option.partition("=")
+    if asked and (key != "loss" or not loss):
+        raise UserError(f"Behind a task's name only ?loss=LOSS may stand, not ?{option:.80}.")
+    return task, loss
+
+
 def code_of(name: str) -> str:
-    """What stands for the code of a task: the project's version, and a digest of the user's file.
+    """What stands for the code of a task and its loss: the project's version, and a digest of the user's files.
 
     What a user's file imports is not looked at; the data that it makes is (`Task.digest`).
 
     Args:
         name: As `task_named` takes it; where it names nothing, that function says so.
     """
-    path = Path(name.rpartition(":")[0])
-    if name in TASKS or not path.is_file():
-        return __version__
-    return f"{__version__} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    files = [Path(part.rpartition(":")[0]) for part in parted(name) if ":" in part]
+    return " ".join([__version__, *(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file())])

@@ -1,4 +1,4 @@
-"""What a task is: data in fixed splits, the loss that is trained, the error that is reported, and a schedule."""
+"""What a task is: data in fixed splits, the loss that is trained, what is measured besides, and a schedule."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,15 @@ import numpy as np
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.network import Network
-from surrogate_nas.training.tasks.checking import KINDS, SPLITS, Kind, Split, checked
+from surrogate_nas.training.told import Told, told_of
+from surrogate_nas.training.tasks.checking import SPLITS, Split, checked
+from surrogate_nas.training.tasks.kinds import KINDS, Kind
 
 if TYPE_CHECKING:  # a list of tasks needs no PyTorch
     from torch import Tensor
+
+    from surrogate_nas.training.losses import Loss
+    from surrogate_nas.training.measures import Measure
 
 SPLIT_SEED = 0
 """The seed of every shuffled split: splits are part of a task, not of a run."""
@@ -52,14 +57,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Task:
-    """Data, head, training loss and metrics.
+    """Data, head, training loss and measures.
 
     Attributes:
         name: The key in `TASKS`.
         title: One line saying what is learned.
         load: Makes or reads the splits, by name, each a `Split` or a pair of arrays; called once.
-        classes: Outputs of the head; 1 for regression.
-        kind: Cross-entropy over classes, mean squared error, or cross-entropy at every position.
+        classes: How many classes, actions, values or channels of an image are answered.
+        kind: The key in `KINDS`.
         channels: Default channels of the first stage.
         cells_per_stage: Default cells in each stage.
         residual: Whether the stages are joined by the published residual blocks (see `Network`).
@@ -67,13 +72,19 @@ class Task:
         tolerance: For regression: an answer further off than this counts as an error.
         source: Where the data comes from.
         is_here: Whether the data can be read without a network.
+        loss: What is trained: a name in `LOSSES`, or a loss of a user's own; that of the kind if empty.
+        measures: What is measured besides: names in `MEASURES`, or measures of a user's own; those of the kind if
+            empty. The first judges the task.
+        outputs: Numbers that the head answers; None for one of each class.
+        strided: Whether the size is halved between the stages; None for what the kind says.
+        course: How a run is spent: the key in `COURSES`; that of the kind if empty.
     """
 
     name: str
     title: str
     load: Callable[[], dict[str, Split]]
     classes: int
-    kind: Kind = "classification"
+    kind: str = "classification"
     channels: int = 4
     cells_per_stage: int = 1
     residual: bool = True
@@ -81,17 +92,27 @@ class Task:
     tolerance: float = 0.0
     source: str = ""
     is_here: Callable[[], bool] = lambda: True
+    loss: str | Loss = ""
+    measures: tuple[str | Measure, ...] = ()
+    outputs: int | None = None
+    strided: bool | None = None
+    course: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise UserError(f"The name of a task is a text, not {self.name!r:.80}.")
         if self.kind not in KINDS:
             raise unknown("kind of task", self.kind, KINDS)
-        _need(self.classes, f"classes of the task {self.name}", 1 if self.kind == "regression" else 2)
-        if self.kind == "regression" and self.classes != 1:
-            raise UserError(f"The regression {self.name} has one output: its classes are 1, not {self.classes}.")
+        _need(self.classes, f"classes of the task {self.name}", self.about.least)
         _need(self.channels, f"channels of the task {self.name}", 1)
         _need(self.cells_per_stage, f"cells_per_stage of the task {self.name}", 1)
+        if self.outputs is not None:
+            _need(self.outputs, f"outputs of the task {self.name}", 1)
+
+    @property
+    def about(self) -> Kind:
+        """What tasks of its kind have in common."""
+        return KINDS[self.kind]
 
     @cached_property
     def data(self) -> dict[str, Split]:
@@ -107,9 +128,41 @@ class Task:
         except Exception as error:  # noqa: BLE001 - a stranger's task can raise anything
             raise UserError(f"The task {self.name} cannot load its data: {type(error).__name__}: {error}.") from error
         try:
-            return checked(splits, self.kind, self.classes)
+            return checked(splits, self.about.check, self.classes)
         except UserError as error:
             raise UserError(f"The task {self.name} is wrong: {error}.") from None
+
+    @cached_property
+    def trained(self) -> Loss:
+        """The loss that is trained.
+
+        Raises:
+            UserError: There is no such loss, or it is one for other kinds of tasks.
+        """
+        from surrogate_nas.training.losses import fitting, loss_named
+
+        loss = loss_named(self.loss or self.about.loss) if isinstance(self.loss, str) else self.loss
+        if self.kind not in loss.fits:
+            right = ", ".join(fitting(self.kind))
+            raise UserError(f"The loss {loss.name} is not for the {self.kind} task {self.name}; these are: {right}.")
+        return loss
+
+    @cached_property
+    def measured(self) -> tuple[Measure, ...]:
+        """What is measured besides the loss; the first judges the task.
+
+        Raises:
+            UserError: There is no such measure.
+        """
+        from surrogate_nas.training.measures import measure_named
+
+        named = self.measures or self.about.measures
+        return tuple(measure_named(one) if isinstance(one, str) else one for one in named)
+
+    @cached_property
+    def told(self) -> tuple[Told, ...]:
+        """Everything that a training of it tells, in the order of a report."""
+        return tuple(told_of(self.trained.unit, self.worst_loss, self.measured))
 
     @cached_property
     def digest(self) -> str:
@@ -118,8 +171,13 @@ class Task:
         Raises:
             UserError: See `data`.
         """
-        names = ("kind", "classes", "channels", "cells_per_stage", "residual", "tolerance")
-        settings = {name: getattr(self, name) for name in names} | {"schedule": asdict(self.schedule)}
+        names = ("kind", "classes", "channels", "cells_per_stage", "residual", "tolerance", "outputs", "strided")
+        settings = {name: getattr(self, name) for name in names} | {
+            "schedule": asdict(self.schedule),
+            "loss": self.trained.name,
+            "measures": [measure.name for measure in self.measured],
+            "course": self.course,
+        }
         total = hashlib.sha256(json.dumps(settings).encode())
         for name in SPLITS:
             for part in self.data[name]:
@@ -130,7 +188,7 @@ class Task:
     @property
     def loss_unit(self) -> str:
         """The unit of its losses."""
-        return "squared error" if self.kind == "regression" else "nats"
+        return self.trained.unit
 
     def network(self, channels: int | None = None, cells_per_stage: int | None = None) -> Network:
         """The macro architecture for this task's inputs.
@@ -141,50 +199,44 @@ class Task:
         """
         _, inputs, height, width = self.data["train"].inputs.shape
         return Network(
-            classes=self.classes,
+            classes=self.classes if self.outputs is None else self.outputs,
             channels=self.channels if channels is None else channels,
             cells_per_stage=self.cells_per_stage if cells_per_stage is None else cells_per_stage,
             image_size=width,
             input_channels=inputs,
             dimensions=2 if height > 1 else 1,
-            causal=self.kind == "language",
+            causal=self.about.causal,
+            positions=self.about.positions,
+            strided=self.about.strided if self.strided is None else self.strided,
             residual=self.residual,
         )
 
     @property
     def worst_loss(self) -> float:
         """The finite loss of a network that diverged: ten times that of knowing nothing (see `Curve`)."""
-        return 10.0 if self.kind == "regression" else 10 * float(np.log(self.classes))
+        return self.trained.worst(self.classes)
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The training loss of each network on a batch, shape ``(K,)``: nats, or the mean squared error.
+        """The training loss of each network on a batch, shape ``(K,)``, in `loss_unit`.
 
         Args:
-            outputs: Shape ``(K, batch, classes)``, or ``(K, batch, classes, length)`` for language.
+            outputs: Shape ``(K, batch, outputs)``, or ``(K, batch, outputs, …)`` where positions answer.
             targets: As in `Split`, one batch of them.
         """
-        import torch.nn.functional as F
+        return self.trained.each(outputs, targets).mean(1)
 
-        count = outputs.shape[0]
-        if self.kind == "regression":
-            return (outputs.squeeze(2) - targets).square().mean(1)
-        repeated = targets.expand(count, *targets.shape).flatten(0, 1)
-        each = F.cross_entropy(outputs.flatten(0, 1), repeated, reduction="none")
-        return each.view(count, -1).mean(1)
-
-    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The error (%) of each network on a batch, shape ``(K,)``.
+    def with_loss(self, loss: str | Loss) -> Task:
+        """The same task trained by another loss, which its name then says.
 
         Args:
-            outputs: As in `losses`.
-            targets: As in `losses`.
+            loss: A name in `LOSSES`, ``file.py:LOSS``, or a loss.
+
+        Raises:
+            UserError: There is no such loss, or it does not fit.
         """
-        outputs = outputs.detach()
-        if self.kind == "regression":
-            wrong = (outputs.squeeze(2) - targets).abs() > self.tolerance
-        else:
-            wrong = outputs.argmax(2) != targets
-        return 100 * wrong.flatten(1).double().mean(1)
+        other = replace(self, loss=loss)
+        same = other.trained.name == self.trained.name
+        return self if same else replace(other, name=f"{self.name.partition('?')[0]}?loss={other.trained.name}")
 
 
 def _need(value: Any, what: str, least: int) -> None:

@@ -5,8 +5,8 @@ A split may be a `Split`, or any pair of arrays or tensors; what is wrong with o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,6 @@ from surrogate_nas.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-Kind = Literal["classification", "regression", "language"]
-KINDS = ("classification", "regression", "language")
 SPLITS = ("train", "valid", "test")
 
 
@@ -25,19 +23,23 @@ class Split(NamedTuple):
 
     Attributes:
         inputs: Shape ``(n, channels, height, width)`` float32; height 1 for signals and text.
-        targets: Shape ``(n,)`` class numbers or values; ``(n, length)`` class numbers for language.
+        targets: Shape ``(n, …)``, whatever the kind of the task says: class numbers, values, images or boxes.
     """
 
     inputs: Tensor
     targets: Tensor
 
 
-def checked(given: Any, kind: Kind, classes: int) -> dict[str, Split]:
-    """The splits of a task, float32 inputs with class numbers or float32 values.
+Check = Callable[["Tensor", "Tensor", str, int], "Tensor"]
+"""From inputs, targets, a name for them and the number of classes to the targets in their own type."""
+
+
+def checked(given: Any, check: Check, classes: int) -> dict[str, Split]:
+    """The splits of a task, float32 inputs with targets of the right kind.
 
     Args:
         given: What the loader returned.
-        kind: What the targets are.
+        check: Of the kind of task.
         classes: How many classes there are.
 
     Raises:
@@ -46,14 +48,17 @@ def checked(given: Any, kind: Kind, classes: int) -> dict[str, Split]:
     if not isinstance(given, Mapping) or set(given) != set(SPLITS):
         found = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
         raise UserError(f"it must give the splits {', '.join(SPLITS)}, not {found!s:.200}")
-    splits = {name: _split(given[name], f"its {name} split", kind, classes) for name in SPLITS}
-    shapes = {tuple(split.inputs.shape[1:]) for split in splits.values()}
-    if len(shapes) > 1:
-        raise UserError(f"its splits have inputs of different shapes: {', '.join(map(str, sorted(shapes)))}")
+    splits = {name: _split(given[name], f"its {name} split", check, classes) for name in SPLITS}
+    for what, shapes in (
+        ("inputs", {tuple(split.inputs.shape[1:]) for split in splits.values()}),
+        ("targets", {tuple(split.targets.shape[1:]) for split in splits.values()}),
+    ):
+        if len(shapes) > 1:
+            raise UserError(f"its splits have {what} of different shapes: {', '.join(map(str, sorted(shapes)))}")
     return splits
 
 
-def _split(given: Any, where: str, kind: Kind, classes: int) -> Split:
+def _split(given: Any, where: str, check: Check, classes: int) -> Split:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise UserError(f"{where} must be a Split or a pair of inputs and targets, not {type(given).__name__}")
     inputs = _tensor(given[0], f"the inputs of {where}").float()
@@ -65,9 +70,7 @@ def _split(given: Any, where: str, kind: Kind, classes: int) -> Split:
         raise UserError(f"{where} has {len(inputs)} inputs but {len(targets)} targets")
     if not inputs.isfinite().all():
         raise UserError(f"the inputs of {where} hold numbers that are not finite")
-    return Split(
-        inputs, _values(targets, where) if kind == "regression" else _numbers(inputs, targets, where, kind, classes)
-    )
+    return Split(inputs, check(inputs, targets, f"the targets of {where}", classes))
 
 
 def _tensor(given: Any, what: str) -> Tensor:
@@ -82,27 +85,159 @@ def _tensor(given: Any, what: str) -> Tensor:
     return tensor if tensor.dim() else tensor[None]
 
 
-def _values(targets: Tensor, where: str) -> Tensor:
-    if targets.dim() != 1:
-        raise UserError(f"the targets of {where} must be one value each, shape (n,), not {tuple(targets.shape)}")
+def values(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+    """Finite values, one for each output: shape ``(n,)`` where there is one, else ``(n, outputs)``.
+
+    Args:
+        inputs: Shape ``(n, channels, height, width)``.
+        targets: Of any type.
+        what: A name for them in a message.
+        classes: The number of outputs.
+
+    Raises:
+        UserError: They are something else.
+    """
+    if targets.dim() != (1 if classes == 1 else 2) or (classes > 1 and targets.shape[1] != classes):
+        wanted = "one value each, shape (n,)" if classes == 1 else f"{classes} values each, shape (n, {classes})"
+        raise UserError(f"{what} must be {wanted}, not {tuple(targets.shape)}")
+    return _finite(targets, what)
+
+
+def images(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+    """Images of the size of the inputs, shape ``(n, outputs, height, width)``.
+
+    Args:
+        inputs: Shape ``(n, channels, height, width)``.
+        targets: Of any type.
+        what: A name for them in a message.
+        classes: Their channels: the number of outputs.
+
+    Raises:
+        UserError: They are something else.
+    """
+    wanted = (len(inputs), classes, *inputs.shape[2:])
+    if tuple(targets.shape) != wanted:
+        raise UserError(f"{what} must be images of shape {wanted}, not {tuple(targets.shape)}")
+    return _finite(targets, what)
+
+
+def states(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:  # noqa: ARG001 - as every check
+    """Whatever an environment starts from: finite numbers, shape ``(n, …)``.
+
+    Args:
+        inputs: Shape ``(n, channels, height, width)``.
+        targets: Of any type.
+        what: A name for them in a message.
+        classes: The number of actions.
+
+    Raises:
+        UserError: They are not finite.
+    """
+    return _finite(targets, what)
+
+
+def _finite(targets: Tensor, what: str) -> Tensor:
     if not targets.isfinite().all():
-        raise UserError(f"the targets of {where} hold numbers that are not finite")
+        raise UserError(f"{what} hold numbers that are not finite")
     return targets.float()
 
 
-def _numbers(inputs: Tensor, targets: Tensor, where: str, kind: Kind, classes: int) -> Tensor:
-    wanted = (len(inputs), inputs.shape[3]) if kind == "language" else (len(inputs),)
-    if tuple(targets.shape) != wanted or (kind == "language" and inputs.shape[2] != 1):
-        raise UserError(
-            f"the targets of {where} must be class numbers of shape {wanted}, not {tuple(targets.shape)}"
-            + (", and inputs of height 1" if kind == "language" else "")
-        )
+def one_class(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+    """One class number each, shape ``(n,)``.
+
+    Args:
+        inputs: Shape ``(n, channels, height, width)``.
+        targets: Of any type.
+        what: A name for them in a message.
+        classes: How many classes there are.
+
+    Raises:
+        UserError: They are something else.
+    """
+    return _numbers(targets, what, classes, (len(inputs),))
+
+
+def class_a_position(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+    """A class number at every position of a signal, shape ``(n, width)``.
+
+    Args:
+        inputs: Shape ``(n, channels, 1, width)``.
+        targets: Of any type.
+        what: A name for them in a message.
+        classes: How many classes there are.
+
+    Raises:
+        UserError: They are something else.
+    """
+    if inputs.shape[2] != 1:
+        raise UserError(f"{what} are one a position, so the inputs must be of height 1, not {inputs.shape[2]}")
+    return _numbers(targets, what, classes, (len(inputs), inputs.shape[3]), ", and inputs of height 1")
+
+
+def class_a_pixel(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+    """A class number at every pixel, shape ``(n, height, width)``.
+
+    Args:
+        inputs: Shape ``(n, channels, height, width)``.
+        targets: Of any type.
+        what: A name for them in a message.
+        classes: How many classes there are.
+
+    Raises:
+        UserError: They are something else.
+    """
+    return _numbers(targets, what, classes, (len(inputs), *inputs.shape[2:]))
+
+
+def class_sequences(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+    """Sequences of class numbers from 1 on, with zeros behind: shape ``(n, longest)``.
+
+    Args:
+        inputs: Shape ``(n, channels, 1, width)``.
+        targets: Of any type.
+        what: A name for them in a message.
+        classes: How many classes there are, the blank 0 counted.
+
+    Raises:
+        UserError: They are something else.
+    """
+    if inputs.shape[2] != 1 or targets.dim() != 2:
+        shapes = f"{tuple(targets.shape)}, and inputs of height 1, not {inputs.shape[2]}"
+        raise UserError(f"{what} must be sequences of class numbers of shape (n, longest), not {shapes}")
+    numbers = _numbers(targets, what, classes, tuple(targets.shape))
+    if not bool((numbers[:, 0] > 0).all()) or bool(((numbers[:, :-1] == 0) & (numbers[:, 1:] > 0)).any()):
+        raise UserError(f"{what} must be sequences of at least one class from 1 on, with zeros only behind them")
+    return numbers
+
+
+def boxes(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+    """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width and height in pixels.
+
+    Args:
+        inputs: Shape ``(n, channels, height, width)``.
+        targets: Of any type.
+        what: A name for them in a message.
+        classes: How many classes there are.
+
+    Raises:
+        UserError: They are something else.
+    """
+    if targets.dim() != 3 or targets.shape[2] != 5:
+        raise UserError(f"{what} must be boxes of shape (n, most, 5), not {tuple(targets.shape)}")
+    found = _finite(targets, what)
+    kinds = found[:, :, 0]
+    if not bool((kinds == kinds.round()).all()) or kinds.min() < -1 or kinds.max() >= classes:
+        raise UserError(f"{what} must have classes from 0 to {classes - 1}, or -1 for no object")
+    return found
+
+
+def _numbers(targets: Tensor, what: str, classes: int, wanted: tuple[int, ...], also: str = "") -> Tensor:
+    if tuple(targets.shape) != wanted:
+        raise UserError(f"{what} must be class numbers of shape {wanted}, not {tuple(targets.shape)}{also}")
     numbers = targets.long()
     if not bool((numbers == targets).all()):
-        raise UserError(f"the targets of {where} must be whole numbers, the numbers of classes")
+        raise UserError(f"{what} must be whole numbers, the numbers of classes")
     least, most = int(numbers.min()), int(numbers.max())
     if least < 0 or most >= classes:
-        raise UserError(
-            f"the targets of {where} go from {least} to {most}, but its {classes} classes from 0 to {classes - 1}"
-        )
+        raise UserError(f"{what} go from {least} to {most}, but its {classes} classes from 0 to {classes - 1}")
     return numbers

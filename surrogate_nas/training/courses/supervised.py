@@ -1,0 +1,45 @@
+"""Supervised: shuffled batches of the training split, judged on the whole of another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surrogate_nas.training.courses.base import Answer, Course
+from surrogate_nas.training.measures import Answers
+
+
+class Supervised(Course):
+    """Every example once an epoch, in an order that the seed and the epoch draw; the last batch may be smaller."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser in an epoch."""
+        return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
+
+    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002 - the interface
+        """Examples and their targets.
+
+        Args:
+            epoch: Counted from 0.
+            answer: Not looked at.
+        """
+        inputs, targets = self.data["train"]
+        order = torch.from_numpy(np.random.default_rng((self.seed, epoch)).permutation(len(targets))).to(self.device)
+        for chosen in torch.split(order, self.task.schedule.batch):
+            yield inputs[chosen], targets[chosen]
+
+    def judged(self, split: str, answer: Answer) -> tuple[Tensor, Answers]:
+        """The loss of each network on a split, and its answers.
+
+        Args:
+            split: ``valid`` or ``test``.
+            answer: The networks as they are now.
+        """
+        inputs, targets = self.data[split]
+        outputs = answer(inputs)
+        return self.task.losses(outputs, targets), Answers(outputs, targets, inputs, self.task, answer)

@@ -1,0 +1,46 @@
+"""Losses by name: a family is one more file and one more line here; a user's own is a ``file.py:LOSS``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.plugin import import_file
+from surrogate_nas.training.losses import classes, images, numbers, sequences
+from surrogate_nas.training.losses.base import Loss
+
+__all__ = ["LOSSES", "Loss", "fitting", "loss_named"]
+
+LOSSES: dict[str, Loss] = {
+    loss.name: loss for family in (classes, numbers, sequences, images) for loss in family.FAMILY
+}
+"""Every loss by name."""
+
+
+def loss_named(name: str) -> Loss:
+    """Find a loss.
+
+    Args:
+        name: A key of `LOSSES`, or ``path/to/file.py:NAME`` of a `Loss`.
+
+    Raises:
+        UserError: There is no such name or file, the file fails to import, or it holds no such loss.
+    """
+    if name in LOSSES:
+        return LOSSES[name]
+    path, separator, attribute = name.rpartition(":")
+    if not separator:
+        raise unknown("loss", name, LOSSES)
+    loss = getattr(import_file(Path(path), "loss"), attribute, None)
+    if not isinstance(loss, Loss):
+        raise UserError(f"{path} holds no loss {attribute}.")
+    return loss
+
+
+def fitting(kind: str) -> tuple[str, ...]:
+    """The names of the losses that can train a kind of task, in the order of `LOSSES`.
+
+    Args:
+        kind: Such as ``classification``.
+    """
+    return tuple(name for name, loss in LOSSES.items() if kind in loss.fits)

@@ -1,0 +1,119 @@
+"""Losses of answers that are scores of classes, once an example or at every position, of which they take the mean.
+
+Outputs have shape ``(K, batch, classes[, positions…])``, targets ``(batch[, positions…])``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from surrogate_nas.training.losses.base import Loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SMOOTHING = 0.1
+"""The share of a target that is spread evenly over all classes (Szegedy et al. 2016)."""
+GAMMA = 2
+"""How much the focal loss turns away from what is answered well already (Lin et al. 2017)."""
+_FITS = ("classification", "language", "segmentation")
+
+
+def cross_entropy(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    """The negative log of the softmax of the right class, in nats, shape ``(K, batch)``.
+
+    Args:
+        outputs: Scores, see the module.
+        targets: Class numbers, see the module.
+        smoothing: The share of the target that is spread evenly over all classes.
+    """
+    import torch.nn.functional as F
+
+    flat, wanted = outputs.flatten(0, 1), _repeated(targets, outputs).flatten(0, 1)
+    return _mean(F.cross_entropy(flat, wanted, reduction="none", label_smoothing=smoothing), outputs)
+
+
+def label_smoothing(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The cross-entropy with targets smoothed by `SMOOTHING`, in nats, shape ``(K, batch)``.
+
+    Args:
+        outputs: Scores, see the module.
+        targets: Class numbers, see the module.
+    """
+    return cross_entropy(outputs, targets, SMOOTHING)
+
+
+def focal(outputs: Tensor, targets: Tensor) -> Tensor:
+    """``-(1 - p)^γ log p`` with p the softmax of the right class, shape ``(K, batch)``.
+
+    Args:
+        outputs: Scores, see the module.
+        targets: Class numbers, see the module.
+    """
+    log = _of_target(outputs.log_softmax(2), targets)
+    return _mean(-((1 - log.exp()) ** GAMMA) * log, outputs)
+
+
+def brier(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The squared distance from the softmax to the one-hot target, from 0 to 2, shape ``(K, batch)``.
+
+    Args:
+        outputs: Scores, see the module.
+        targets: Class numbers, see the module.
+    """
+    p = outputs.softmax(2)
+    return _mean(p.square().sum(2) - 2 * _of_target(p, targets) + 1, outputs)
+
+
+def hinge(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The margin of 1 that is missing to each wrong class, summed, over the number of classes, shape ``(K, batch)``.
+
+    Args:
+        outputs: Scores, see the module.
+        targets: Class numbers, see the module.
+    """
+    missing = (1 + outputs - _of_target(outputs, targets).unsqueeze(2)).clamp(min=0)
+    return _mean((missing.sum(2) - 1) / outputs.shape[2], outputs)  # the right class misses 1 to itself
+
+
+def _repeated(targets: Tensor, outputs: Tensor) -> Tensor:
+    return targets.expand(outputs.shape[0], *targets.shape)
+
+
+def _of_target(values: Tensor, targets: Tensor) -> Tensor:
+    return values.gather(2, _repeated(targets, values).unsqueeze(2)).squeeze(2)
+
+
+def _mean(each: Tensor, outputs: Tensor) -> Tensor:
+    """The mean over positions, shape ``(K, batch)``."""
+    return each.reshape(*outputs.shape[:2], -1).mean(2)
+
+
+FAMILY = (
+    Loss(
+        "cross_entropy", "negative log-likelihood of the right class", "nats", _FITS, cross_entropy,
+        chance=math.log, comparable="cross-entropy",
+    ),
+    Loss(
+        "label_smoothing",
+        f"cross-entropy with {100 * SMOOTHING:g} % of a target spread over all classes (Szegedy et al., CVPR 2016)",
+        "nats", _FITS, label_smoothing,
+        chance=math.log, comparable="smoothed cross-entropy",
+    ),
+    Loss(
+        "focal", f"cross-entropy weighted by (1 - p)^{GAMMA} (Lin et al., ICCV 2017)", "weighted nats", _FITS, focal,
+        chance=lambda classes: (1 - 1 / classes) ** GAMMA * math.log(classes), comparable="focal",
+    ),
+    Loss(
+        "brier", "squared error of the probabilities on the one-hot target (Brier 1950)", "squared probability",
+        _FITS, brier,
+        chance=lambda classes: 1 - 1 / classes, comparable="Brier score",
+    ),
+    Loss(
+        "hinge", "multi-class hinge, margins of 1 (Weston & Watkins, ESANN 1999), over the number of classes",
+        "margins", _FITS, hinge,
+        chance=lambda classes: 1 - 1 / classes, comparable="hinge",
+    ),
+)  # fmt: skip
+"""The losses of this file."""

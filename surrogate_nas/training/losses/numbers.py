@@ -1,0 +1,103 @@
+"""Losses of answers that are numbers, of which they take the mean.
+
+Outputs have shape ``(K, batch, numbers)``, targets ``(batch, numbers)``, or ``(batch,)`` for a single number. The value
+of knowing nothing is that of the best constant answer to a standard normal target.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+from surrogate_nas.training.losses.base import Loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+QUANTILE = 0.9
+"""What the pinball loss asks for; at the median it would be half the absolute error."""
+_NORMAL = NormalDist()
+
+
+def squared(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The squared error, shape ``(K, batch)``.
+
+    Args:
+        outputs: See the module.
+        targets: See the module.
+    """
+    return _off(outputs, targets).square().mean(2)
+
+
+def absolute(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The absolute error, shape ``(K, batch)``.
+
+    Args:
+        outputs: See the module.
+        targets: See the module.
+    """
+    return _off(outputs, targets).abs().mean(2)
+
+
+def huber(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Half the squared error up to an error of 1, beyond it the absolute error less a half, shape ``(K, batch)``.
+
+    Args:
+        outputs: See the module.
+        targets: See the module.
+    """
+    off = _off(outputs, targets).abs()
+    near = off.clamp(max=1)
+    return (near * (off - near / 2)).mean(2)
+
+
+def pinball(outputs: Tensor, targets: Tensor) -> Tensor:
+    """What is missing to the target times `QUANTILE`, what is too much times the rest, shape ``(K, batch)``.
+
+    Args:
+        outputs: See the module.
+        targets: See the module.
+    """
+    missing = _off(outputs, targets)
+    return (QUANTILE * missing - missing.clamp(max=0)).mean(2)
+
+
+def _off(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Targets less outputs, shape ``(K, batch, numbers)``."""
+    return targets.reshape(len(targets), -1) - outputs
+
+
+def _huber_of_normal() -> float:
+    density, inside = _NORMAL.pdf(1), 2 * _NORMAL.cdf(1) - 1
+    return (inside - 2 * density) / 2 + 2 * density - (1 - inside) / 2
+
+
+def _loss(
+    name: str, title: str, unit: str, each: Callable[[Tensor, Tensor], Tensor], constant: float, comparable: str
+) -> Loss:
+    return Loss(name, title, unit, ("regression",), each, partial(_always, constant), comparable)
+
+
+def _always(value: float, classes: int) -> float:  # noqa: ARG001 - numbers have no classes
+    return value
+
+
+FAMILY = (
+    _loss("squared", "mean squared error: asks for the mean", "squared error", squared, 1.0, "squared error"),
+    _loss(
+        "absolute", "mean absolute error: asks for the median", "absolute error", absolute,
+        math.sqrt(2 / math.pi), "absolute error",
+    ),
+    _loss(
+        "huber", "squared near 0, absolute beyond 1 (Huber 1964)", "Huber error", huber,
+        _huber_of_normal(), "Huber error",
+    ),
+    _loss(
+        "pinball", f"asks for the quantile {QUANTILE:g} (Koenker & Bassett 1978)", "pinball error", pinball,
+        _NORMAL.pdf(_NORMAL.inv_cdf(QUANTILE)), "pinball error",
+    ),
+)  # fmt: skip
+"""The losses of this file."""

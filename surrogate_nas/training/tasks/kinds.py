@@ -1,0 +1,65 @@
+"""Kinds of tasks: how a network answers, what its targets are, and what is trained and measured if nothing is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from surrogate_nas.training.tasks import checking
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What tasks of one kind have in common.
+
+    Attributes:
+        name: The key in `KINDS`.
+        loss: The name of the loss that is trained if none is named.
+        measures: The names of what is measured if nothing is named; the first judges the task.
+        check: Of inputs, targets, what to call them in a message, and the number of classes; gives the targets in
+            their own type, or raises a `UserError`.
+        positions: Whether the head answers at every position instead of once, after pooling.
+        strided: Whether the size is halved between the stages of the network.
+        causal: Whether a position sees only itself and what is before it.
+        course: How a run is spent: the key in `surrogate_nas.training.courses.COURSES`.
+        least: The fewest classes.
+    """
+
+    name: str
+    loss: str
+    measures: tuple[str, ...]
+    check: Callable[[Tensor, Tensor, str, int], Tensor]
+    positions: bool = False
+    strided: bool = True
+    causal: bool = False
+    course: str = "supervised"
+    least: int = 2
+
+
+_OF_CLASSES = ("error", "nll", "ece", "robust_error")
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("classification", "cross_entropy", _OF_CLASSES, checking.one_class),
+        Kind("regression", "squared", ("error", "mae"), checking.values, least=1),
+        Kind("images", "squared", ("mae", "psnr", "ssim"), checking.images, positions=True, strided=False, least=1),
+        Kind(
+            "language", "cross_entropy", ("error", "perplexity"), checking.class_a_position, positions=True,
+            strided=False, causal=True,
+        ),
+        Kind("sequence", "ctc", ("error",), checking.class_sequences, positions=True, strided=False),
+        Kind("segmentation", "cross_entropy", ("error", "miou"), checking.class_a_pixel, positions=True),
+        Kind("detection", "detection", ("error", "iou"), checking.boxes, positions=True),
+        Kind(
+            "generation", "adversarial", ("frechet", "coverage"), checking.images, positions=True, strided=False,
+            course="adversarial", least=1,
+        ),
+        Kind("policy", "expected_return", ("return",), checking.states, course="policy"),
+    )
+}  # fmt: skip
+"""Every kind by name."""

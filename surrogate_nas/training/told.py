@@ -1,0 +1,73 @@
+"""What a training tells: the names, units and moments of the numbers on its curve and at its end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from surrogate_nas.metrics import Metric, Quantity
+
+if TYPE_CHECKING:
+    from surrogate_nas.training.measures import Measure
+
+
+@dataclass(frozen=True)
+class Told:
+    """One number that a training tells.
+
+    Attributes:
+        name: The metric's name, such as ``valid_error``.
+        split: ``train``, ``valid`` or ``test``.
+        unit: Its unit.
+        quantity: What it is: a loss, an error or a quality.
+        worst: What is recorded where it is worse, or not finite.
+        every_epoch: Whether it is told after every epoch, or only at the end.
+    """
+
+    name: str
+    split: str
+    unit: str
+    quantity: Quantity
+    worst: float
+    every_epoch: bool
+
+    def bounded(self, value: float) -> float:
+        """A value, or the worst where it is worse or not finite.
+
+        Args:
+            value: As it was measured.
+        """
+        if not math.isfinite(value):
+            return self.worst
+        return max(value, self.worst) if self.quantity == "quality" else min(value, self.worst)
+
+    def metric(self, epochs: tuple[int, ...], description: str, source: str = "analytic") -> Metric:
+        """The metric of it; what the test split tells is final.
+
+        Args:
+            epochs: The lengths of the runs that it is held for.
+            description: When and how it is measured.
+            source: Where the numbers come from.
+        """
+        kind = "final" if self.split == "test" else "search"
+        return Metric(
+            self.name, self.unit, kind, self.quantity, epochs, split=self.split, description=description, source=source
+        )  # fmt: skip
+
+
+def told_of(loss_unit: str, worst_loss: float, measures: Sequence[Measure]) -> Iterator[Told]:
+    """Everything that a training tells, by split.
+
+    Args:
+        loss_unit: The unit of its loss.
+        worst_loss: The worst loss that is recorded.
+        measures: What is measured besides.
+    """
+    for split in ("train", "valid", "test"):
+        yield Told(f"{split}_loss", split, loss_unit, "loss", worst_loss, split != "test")
+        for measure in measures:
+            if split != "train" or measure.when == "batch":
+                every = split != "test" and measure.when != "end"
+                yield Told(f"{split}_{measure.name}", split, measure.unit, measure.quantity, measure.worst, every)
