@@ -58,7 +58,8 @@ _HEADS = ("task", "loss", "classes", "of two seeds", "diverged", "s each", "τ o
 def _rows(card: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     """A row for every loss of a task, and one for every further metric whose order two seeds tell."""
     for loss, about in card["losses"].items():
-        counted = (card["task"], loss, *about["classes"].values(), about["diverged"], about["processor_seconds_a_training"])
+        seconds = about["processor_seconds_a_training"]
+        counted = (card["task"], loss, *about["classes"].values(), about["diverged"], seconds)
         shown = {name: about["two_seeds"].get(name) for name in ("valid_loss", card["judged_by"])}
         for name, found in shown.items():
             if found is None:

@@ -17,7 +17,7 @@ import io
 import json
 import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.table.held import HeldTable
-from surrogate_nas.table.index import TEXTS, details
+from surrogate_nas.table.index import TEXTS, ColumnKey, details
 from surrogate_nas.table.table import Table, Values
 
 FORMAT, VERSION = "surrogate_nas compact table", 1
@@ -57,11 +57,13 @@ def write_compact(table: Table, path: Path) -> None:
     Raises:
         UserError: The folder cannot be written, or the disk is full.
     """
-    keys = {name: sorted(key[1:] for key in table.columns if key[0] == name and key[2] != "mean") for name in table.metrics}
-    decimals = {name: _decimals(table.metrics[name], [table.columns[name, *key] for key in keys[name]]) for name in keys}
-    whole = [_whole(table.columns[name, *key], decimals[name]) for name in keys for key in keys[name]]
+    keys: dict[str, list[ColumnKey]] = {name: [] for name in table.metrics}
+    for key in sorted(key for key in table.columns if key.seed != "mean"):
+        keys[key.metric].append(key)
+    decimals = {name: _decimals(table.metrics[name], [table.columns[key] for key in own]) for name, own in keys.items()}
+    whole = [_whole(table.columns[key], decimals[name]) for name, own in keys.items() for key in own]
     metrics = {
-        name: {"details": details(metric), "decimals": decimals[name], "columns": keys[name]}
+        name: {"details": details(metric), "decimals": decimals[name], "columns": [key[1:] for key in keys[name]]}
         for name, metric in table.metrics.items()
     }
     texts = {key: printable(getattr(table, key)) for key in TEXTS}
@@ -138,10 +140,11 @@ def _table(content: dict[str, Any], values: NDArray[np.int32]) -> Table:
     table = Table(**texts, network=made(Network, content["network"]))  # type: ignore[arg-type]
     rows = iter(values.reshape(-1, len(listed(space_named(table.space)))))
     for name, held in content["metrics"].items():
-        metric, seeds = made(Metric, held["details"], name=name, epochs=()), {}
+        metric = made(Metric, held["details"], name=name, epochs=())
+        runs: dict[int, dict[int, Values]] = {}
         for epochs, seed in held["columns"]:
             row = next(rows)
-            seeds.setdefault(epochs, {})[seed] = np.where(row == MISSING, np.nan, row / 10.0 ** held["decimals"])
-        for epochs, columns in seeds.items():
+            runs.setdefault(epochs, {})[seed] = np.where(row == MISSING, np.nan, row / 10.0 ** held["decimals"])
+        for epochs, columns in runs.items():
             table.add(metric, epochs, columns[0], 1, columns)
     return table

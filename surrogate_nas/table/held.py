@@ -16,6 +16,7 @@ class HeldTable:
     """A table in memory.
 
     Attributes:
+        table: Its columns.
         name: And further texts: see `Table`.
         digest: Of all that it holds.
         network: The macro architecture behind `params` and `macs`.
@@ -51,12 +52,12 @@ class HeldTable:
         self.digest, self.network = digest, table.network
         self.metrics, self.sources = table.metrics, table.sources
         self.cells = listed(space_named(table.space))
-        self._table = table
+        self.table = table
 
     @property
     def keys(self) -> Set[ColumnKey]:
         """The columns that it holds."""
-        return self._table.columns.keys()
+        return self.table.columns.keys()
 
     def column(self, key: ColumnKey) -> Values:
         """One column, shape ``(len(space),)``, NaN where a cell has no value.
@@ -64,7 +65,7 @@ class HeldTable:
         Args:
             key: One of `keys`.
         """
-        return self._table.columns[key].copy()
+        return self.table.columns[key].copy()
 
     def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
         """How many seeds each cell's mean is over, shape ``(len(space),)``.
@@ -73,4 +74,4 @@ class HeldTable:
             metric: The metric's name.
             epochs: The length of the training run, or None.
         """
-        return self._table.n_seeds[metric, epochs]
+        return self.table.n_seeds[metric, epochs]

@@ -45,5 +45,6 @@ def agreement(first: NDArray[np.float64], second: NDArray[np.float64], seed: int
     both, of_one, of_two = (((counts @ pairs) * counts).sum(1) for pairs in (one * two, one * one, two * two))
     with np.errstate(invalid="ignore"):
         tau, *resampled = both / np.sqrt(of_one * of_two)
-    low, high = np.nanquantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if np.isfinite(resampled).any() else (np.nan, np.nan)
+    known = np.array(resampled)[np.isfinite(resampled)]
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (np.nan, np.nan)
     return Agreement(float(tau), float(low), float(high))

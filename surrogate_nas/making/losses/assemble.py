@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,6 @@ from surrogate_nas.metrics import Metric
 from surrogate_nas.space import Sampled
 from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.table import Table
-from surrogate_nas.training import Task
 
 LEAST_SHARE = 0.5
 """A loss that trained less than this share of the fullest one's classes is left out, so that it costs no other any."""

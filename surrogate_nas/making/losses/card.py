@@ -48,13 +48,13 @@ def _of_pair(pair: Pair, entries: Mapping[Job, Entry]) -> dict[str, Any]:
 
 def _agreement(told: Told, entries: Mapping[Job, Entry]) -> dict[str, Any]:
     """How two seeds agree at the end of the run; empty for what is no search metric, or of too few classes."""
-    both = [(entries[job], entries[job._replace(seed=1)]) for job in entries if job.seed == 0 and job._replace(seed=1) in entries]
-    both = both if told.split != "test" else []
-    values = np.array([[_last(entry[told.name]) for entry in pair] for pair in both]).reshape(-1, 2)
-    if len(values) < _FEWEST:
+    first = {job.cell: entry for job, entry in entries.items() if job.seed == 0}
+    second = {job.cell: entry for job, entry in entries.items() if job.seed == 1 and job.cell in first}
+    if told.split == "test" or len(second) < _FEWEST:
         return {}
+    values = np.array([[_last(seed[cell][told.name]) for seed in (first, second)] for cell in second])
     found = agreement(*values.T)
-    return {**found._asdict(), "classes": len(values), "is_noise": found.is_noise}
+    return {**found._asdict(), "classes": len(second), "is_noise": found.is_noise}
 
 
 def _last(value: Any) -> float:

@@ -12,6 +12,8 @@ from surrogate_nas.files.progress import duration
 from surrogate_nas.making.batches import Entry
 from surrogate_nas.making.plan import Job, Plan
 
+Clock = Callable[[], float]
+
 
 class Pace:
     """Counts trainings and foretells the rest: each pair's mean processor seconds, times this run's wall-clock for one.
@@ -21,7 +23,7 @@ class Pace:
     """
 
     def __init__(
-        self, made: Mapping[Plan, Iterable[Entry]], left: Mapping[Plan, int], clock: Callable[[], float] = time.monotonic
+        self, made: Mapping[Plan, Iterable[Entry]], left: Mapping[Plan, int], clock: Clock = time.monotonic
     ) -> None:
         """Begin to count.
 
