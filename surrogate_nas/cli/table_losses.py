@@ -62,8 +62,8 @@ def _rows(card: dict[str, Any]) -> Iterator[tuple[object, ...]]:
         counted = (card["task"], loss, *about["classes"].values(), about["diverged"], seconds)
         shown = {name: about["two_seeds"].get(name) for name in ("valid_loss", card["judged_by"])}
         for name, found in shown.items():
-            if found is None:
-                yield (*counted, name, None, "", "")
+            if found is None or found["tau"] is None:
+                yield (*counted, name, None, "", "noise" if found else "")
             else:
                 interval = f"{found['low']:.2f} – {found['high']:.2f}"
                 yield (*counted, name, round(found["tau"], 3), interval, "noise" if found["is_noise"] else "")

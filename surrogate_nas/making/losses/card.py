@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from surrogate_nas.making.batches import Entry
 from surrogate_nas.making.losses.agreement import agreement
+from surrogate_nas.making.losses.pace import seconds_each
 from surrogate_nas.making.losses.pairs import CLASSES, NOISY_CLASSES, SEEDS, Pair
 from surrogate_nas.making.plan import Job, describe
 from surrogate_nas.training.told import Told
@@ -41,7 +43,7 @@ def _of_pair(pair: Pair, entries: Mapping[Job, Entry]) -> dict[str, Any]:
         "diverged": sum(bool(entry["note"]) for entry in entries.values()),
         "processor_seconds": sum(seconds),
         "processor_seconds_a_training": float(np.median(seconds)) if seconds else None,
-        "processor_hours_of_all": whole * float(np.mean(seconds)) / 3600 if seconds else None,
+        "processor_hours_of_all": whole * seconds_each(seconds) / 3600 if seconds else None,
         "two_seeds": {told.name: found for told in pair.trained.told if (found := _agreement(told, entries))},
     }
 
@@ -54,7 +56,8 @@ def _agreement(told: Told, entries: Mapping[Job, Entry]) -> dict[str, Any]:
         return {}
     values = np.array([[_last(seed[cell][told.name]) for seed in (first, second)] for cell in second])
     found = agreement(*values.T)
-    return {**found._asdict(), "classes": len(second), "is_noise": found.is_noise}
+    numbers = {name: value if math.isfinite(value) else None for name, value in found._asdict().items()}
+    return {**numbers, "classes": len(second), "is_noise": found.is_noise}
 
 
 def _last(value: Any) -> float:

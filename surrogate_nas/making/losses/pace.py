@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,16 @@ from surrogate_nas.making.batches import Entry
 from surrogate_nas.making.plan import Job, Plan
 
 Clock = Callable[[], float]
+_LONGEST = 10
+
+
+def seconds_each(seconds: Sequence[float]) -> float:
+    """The mean of what trainings took; of the first of a process, which compiles kernels, at most ten times the median.
+
+    Args:
+        seconds: At least one.
+    """
+    return float(np.minimum(seconds, _LONGEST * np.median(seconds)).mean())
 
 
 class Pace:
@@ -53,11 +63,11 @@ class Pace:
 
     def seconds_left(self) -> float:
         """Wall-clock seconds until all is made; NaN before the first batch."""
-        known = [np.mean(seconds) for seconds in self._spent.values() if seconds]
+        known = {plan: seconds_each(seconds) for plan, seconds in self._spent.items() if seconds}
         if not known or not self._used:
             return math.nan
-        usual = float(np.mean(known))
-        work = sum(n * float(np.mean(self._spent[plan] or usual)) for plan, n in self._left.items())
+        usual = float(np.mean([*known.values()]))
+        work = sum(n * known.get(plan, usual) for plan, n in self._left.items())
         return work * (self._clock() - self._began) / self._used
 
     def words(self) -> str:
