@@ -24,11 +24,12 @@ from surrogate_nas.space.darts import Darts, NASNet, darts, nasnet
 from surrogate_nas.space.darts.genotype import INPUTS
 from surrogate_nas.training import train
 from tests.conftest import ON_EVERY_SPACE, Snas
-from tests.test_network import CAUSAL, SIGNAL, SMALL, count_macs, inputs, size
+from tests.test_network import CAUSAL, SMALL, count_macs, inputs, size
+from tests.test_network import SHAPES as ALL
 from tests.tiny_task import TINY
 
 SPACES = pytest.mark.parametrize("space", [darts(), nasnet()], ids=lambda space: space.name)
-SHAPES = pytest.mark.parametrize("network", [SMALL, SIGNAL, CAUSAL], ids=["image", "signal", "causal"])
+SHAPES = pytest.mark.parametrize("network", ALL.values(), ids=ALL)
 PUBLISHED = Network(channels=36, cells_per_stage=6)
 """Twenty cells, as DARTS trains them on CIFAR-10."""
 SPEC = f"{Path(__file__).with_name('tiny_task.py')}:TINY/darts"

@@ -20,6 +20,21 @@ NETWORKS = {
         channels=4, cells_per_stage=1, image_size=6, input_channels=1, dimensions=1, causal=True, residual=False
     ),
     "causal": Network(channels=5, cells_per_stage=1, image_size=11, input_channels=2, dimensions=1, causal=True),
+    "image, positions": Network(channels=4, cells_per_stage=1, image_size=9, input_channels=1, positions=True),
+    "image, unstrided": Network(channels=4, cells_per_stage=1, image_size=5, input_channels=2, strided=False),
+    "image, unstrided positions, plain reductions": Network(
+        channels=4, cells_per_stage=1, image_size=6, input_channels=1, positions=True, strided=False, residual=False
+    ),
+    "image of one row in the end": Network(channels=4, cells_per_stage=1, image_size=4, positions=True),
+    "signal, positions": Network(
+        channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1, positions=True
+    ),
+    "signal, unstrided": Network(
+        channels=4, cells_per_stage=1, image_size=7, input_channels=2, dimensions=1, strided=False
+    ),
+    "signal, unstrided positions": Network(
+        channels=3, cells_per_stage=1, image_size=8, input_channels=2, dimensions=1, positions=True, strided=False
+    ),
 }
 
 

@@ -25,7 +25,7 @@ from surrogate_nas.space.macro.network import MacroNetwork
 from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.curve import Curve
 from tests.conftest import ON_EVERY_SPACE, SWIFT_STRATEGIES
-from tests.test_network import CAUSAL, SIGNAL, SMALL, count_macs, inputs, size
+from tests.test_network import CAUSAL, SHAPES, SMALL, count_macs, inputs, size
 from tests.tiny_task import TINY
 
 SPACE = macro()
@@ -86,7 +86,7 @@ def test_what_is_wrong_with_a_string_is_told() -> None:
         SPACE.parse("conv_stack(layers=3, channels=016)")
 
 
-@pytest.mark.parametrize("network", [SMALL, SIGNAL, CAUSAL, Network()], ids=["image", "signal", "causal", "cifar"])
+@pytest.mark.parametrize("network", [*SHAPES.values(), Network()], ids=[*SHAPES, "cifar"])
 def test_sizes_of_built_networks_are_the_formulas(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     columns = {name: function(SPACE.choices, network) for name, (_, function) in SPACE.analytic.items()}
     for own in SPACE:

@@ -84,6 +84,9 @@ def test_sizes_are_those_of_the_records(records: dict[int, Any], mirror: Path) -
         Network(classes=3, image_size=9, input_channels=1, residual=False),
         Network(classes=4, image_size=33, input_channels=2, dimensions=1),
         Network(classes=5, image_size=16, input_channels=6, dimensions=1, causal=True),
+        Network(classes=3, image_size=9, input_channels=1, positions=True),
+        Network(classes=2, image_size=7, input_channels=1, positions=True, strided=False),
+        Network(classes=4, image_size=9, input_channels=2, dimensions=1, positions=True),
     ],
 )
 @pytest.mark.parametrize("text", ["16:16:16:16:16", "8:64:16:24:40"])
@@ -94,7 +97,8 @@ def test_the_network_has_the_parameters_and_learns(network: Network, text: str) 
     assert sum(p.numel() for p in made.parameters()) == params
     height = network.image_size if network.dimensions == 2 else 1
     answers = made(torch.randn(2, network.input_channels, height, network.image_size))
-    assert answers.shape == ((2, network.classes, network.image_size) if network.causal else (2, network.classes))
+    places = (network.stages[-1][1],) * network.dimensions if network.positions else ()
+    assert answers.shape == (2, network.classes, *places)
     answers.sum().backward()
     assert all(p.grad is not None for p in made.parameters())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,19 @@ SPACE = nb201()
 SMALL = Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2)
 SIGNAL = Network(channels=4, cells_per_stage=1, image_size=13, input_channels=1, dimensions=1)
 CAUSAL = Network(classes=5, channels=4, cells_per_stage=1, image_size=12, input_channels=3, dimensions=1, causal=True)
-ALL_SHAPES = pytest.mark.parametrize("network", [SMALL, SIGNAL, CAUSAL], ids=["image", "signal", "causal"])
+SHAPES = {
+    "image": SMALL,
+    "signal": SIGNAL,
+    "causal": CAUSAL,
+    "image, positions": replace(SMALL, positions=True),
+    "image, unstrided": replace(SMALL, strided=False),
+    "image, unstrided positions": replace(SMALL, positions=True, strided=False),
+    "image of one row in the end": replace(SMALL, positions=True, image_size=4),
+    "signal, positions": replace(SIGNAL, positions=True),
+    "signal, unstrided": replace(SIGNAL, strided=False),
+    "signal, unstrided positions": replace(SIGNAL, positions=True, strided=False),
+}
+ALL_SHAPES = pytest.mark.parametrize("network", SHAPES.values(), ids=SHAPES)
 
 
 def some_cells(n: int, seed: int = 0) -> list[Cell]:
@@ -72,7 +85,7 @@ def test_the_official_networks(index: int, params: int, macs: int, monkeypatch: 
 
 @ALL_SHAPES
 def test_sizes_of_built_networks_are_the_formulas(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    for cell in some_cells(100, seed=network.dimensions + network.causal):
+    for cell in some_cells(30, seed=network.dimensions + network.causal):
         model = nb201().build(cell, network, seed=0)
         choices = SPACE.choices[[cell.index]]
         assert size(model) == parameters(choices, network)[0]
@@ -124,6 +137,28 @@ def test_functionally_equal_cells_compute_the_same(one: str, other: str) -> None
     assert SPACE.classes[cells[0].index] == SPACE.classes[cells[1].index]
     a, b = (nb201().build(cell, SMALL, seed=1).double() for cell in cells)
     torch.testing.assert_close(a(inputs(SMALL)), b(inputs(SMALL)))
+
+
+@ALL_SHAPES
+def test_answers_stand_at_the_positions_of_the_last_stage(network: Network) -> None:
+    answers = nb201().build(SPACE[11], network, seed=0).double()(inputs(network))
+    size = network.image_size if network.causal or not network.strided else -(-network.image_size // 4)
+    places = (size,) * network.dimensions if network.positions else ()
+    assert answers.shape == (3, network.classes, *places)
+    assert network.answers == answers[0, 0].numel()
+
+
+def test_a_network_is_told_and_read_as_older_files_told_it() -> None:
+    for network in SHAPES.values():
+        assert Network.of(network.settings) == network
+        assert set(network.settings) - set(CAUSAL.settings) == {
+            name for name, changed in [("positions", network.positions), ("strided", not network.strided)]
+            if changed and not network.causal
+        }  # fmt: skip
+    assert CAUSAL == replace(CAUSAL, positions=True, strided=False)
+    for wrong in ([3], {"classes": 3}, {**SMALL.settings, "strided": 1}, {**SMALL.settings, "mood": 1}):
+        with pytest.raises(ValueError, match="network"):
+            Network.of(wrong)  # type: ignore[arg-type]
 
 
 def test_the_future_does_not_change_past_answers() -> None:

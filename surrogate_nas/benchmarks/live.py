@@ -14,7 +14,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -106,7 +105,7 @@ class LiveBenchmark(Benchmark):
         settings = {
             "task": self.task.digest,
             "code": self._code,
-            "network": asdict(self.network),
+            "network": self.network.settings,
             "device": self.device,
             "space": [self.space.definition, _code_of_class(type(self.space))],
         }
@@ -189,7 +188,7 @@ class LiveBenchmark(Benchmark):
         return None if question.epochs is None else 1
 
     def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
-        """Median and worst value over the space of an analytic metric; of a trained one, the worst that is recorded, twice.
+        """Median and worst value over the space of an analytic metric; of a trained one, the worst recorded, twice.
 
         Args:
             question: A resolved question.

@@ -90,7 +90,7 @@ def measure(
     schedule = _schedule(cells, protocol.rounds, seed)
     settings = {
         "space": space.definition, "cells": len(cells), "seed": seed,
-        "protocol": asdict(protocol), "network": asdict(network),
+        "protocol": asdict(protocol), "network": network.settings,
         "model": card["model"], "meter": meter.name if meter else "",
     }  # fmt: skip
     with Journal(journal, settings, {"card": card}) as log:

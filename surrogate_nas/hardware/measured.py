@@ -156,7 +156,7 @@ class Measured:
             "protocol": asdict(self.protocol) | {"clock": self.protocol.clock},
             "lost_to_others": self.lost,
             "energy": self._energy_source,
-            "network": asdict(self.network),
+            "network": self.network.settings,
             "space": self.space.name,
         }
 

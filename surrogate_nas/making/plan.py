@@ -122,7 +122,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "task": task.name,
         "space": plan.cells.definition,
         "schedule": asdict(task.schedule),
-        "network": asdict(task.network()),
+        "network": task.network().settings,
         "splits": {name: len(split.targets) for name, split in task.data.items()},
         "epochs": plan.epochs,
         "digest": f"{task.digest} {code_of(plan.task)}",

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class Passes:
             "space": self.cells.definition,
             "task": task.name,
             "batch": self.batch,
-            "network": asdict(task.network()),
+            "network": task.network().settings,
             "digest": f"{task.digest} {code_of(self.task)}",
             "proxies": PROXIES,
         }

@@ -1,7 +1,7 @@
 """A network of cells, as NAS-Bench-201 published it (Dong & Yang, ICLR 2020).
 
 Stem 3×3 + BN; three stages of N cells at C, 2C and 4C channels; a residual block of stride 2 between stages; BN and
-ReLU before global average pooling; a linear layer. The causal variant drops the pooling of the blocks' shortcuts.
+ReLU before global average pooling; a linear layer. Where nothing is strided, the blocks' shortcuts have no pooling.
 """
 
 from __future__ import annotations
@@ -74,17 +74,17 @@ class Reduction(nn.Module):
 
         Args:
             channels: Channels out.
-            network: The macro architecture; a causal one keeps the size.
+            network: The macro architecture, which may keep the size.
             inputs: Channels in; half of those out if left out.
         """
         super().__init__()
         inputs = channels // 2 if inputs is None else inputs
-        stride = 1 if network.causal else 2
+        stride = 2 if network.strided else 1
         self.residual = network.residual
         if self.residual:
             self.first = ConvolutionBN(inputs, channels, 3, network, stride=stride)
             self.second = ConvolutionBN(channels, channels, 3, network)
-        self.pool = nn.Identity() if network.causal else HalvingPool()
+        self.pool = HalvingPool() if network.strided else nn.Identity()
         self.shortcut = nn.Parameter(torch.empty(channels, inputs, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ class CellNetwork(nn.Module):
         initialise(self, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(batch, classes)``, or ``(batch, classes, length)`` where causal.
+        """Compute the answers, shape ``(batch, classes)``, or with positions behind (see `answers`).
 
         Args:
             x: Shape ``(batch, input channels, height, width)``; height 1 for signals.
@@ -139,4 +139,4 @@ class CellNetwork(nn.Module):
                 x = self.reductions[i - 1](x)
             for cell in stage:  # type: ignore[attr-defined]
                 x = cell(x)
-        return answers(F.relu(self.last(x)), self.head, causal=self.network.causal)
+        return answers(F.relu(self.last(x)), self.head, self.network)

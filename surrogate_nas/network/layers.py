@@ -1,8 +1,8 @@
 """The layers that networks are made of: convolution with batch normalisation, the head, and initial weights.
 
-Beyond the published network: signals (height 1, kernels of length 3), odd sizes (a stride of 2 rounds up), and a causal
-variant for language modelling, padded on the left only, which replaces every stride of 2 by 1 and answers at every
-position. Its batch statistics, while training, are still over all positions.
+Beyond the published network: signals (height 1, kernels of length 3), odd sizes (a stride of 2 rounds up), networks
+that keep the size, a head that answers at every position, and a causal variant for language modelling, padded on the
+left only. Its batch statistics, while training, are still over all positions.
 
 Weights start as PyTorch's own layers do, but each tensor from a stream of its own, named by seed and tensor: a cell's
 live operations start alike whether or not its dead ones are built.
@@ -94,16 +94,22 @@ class Zero(nn.Module):
         return torch.zeros_like(x)
 
 
-def answers(x: Tensor, head: nn.Linear, *, causal: bool) -> Tensor:
-    """Pool features and answer, or answer at every position where causal.
+def answers(x: Tensor, head: nn.Linear, network: Network) -> Tensor:
+    """Pool features and answer, or answer at every position.
 
     Args:
         x: Shape ``(batch, channels, height, width)``.
         head: The linear layer.
-        causal: Whether every position answers for itself.
+        network: The macro architecture, for dimensions and whether every position answers for itself.
+
+    Returns:
+        Shape ``(batch, outputs)``; at positions ``(batch, outputs, height, width)``, of signals ``(batch, outputs,
+        length)``.
     """
-    answered: Tensor = head(x.squeeze(2).transpose(1, 2)).transpose(1, 2) if causal else head(x.mean((2, 3)))
-    return answered
+    if not network.positions:
+        return head(x.mean((2, 3)))  # type: ignore[no-any-return]
+    places = x.squeeze(2) if network.dimensions == 1 else x
+    return head(places.movedim(1, -1)).movedim(-1, 1)  # type: ignore[no-any-return]
 
 
 @torch.no_grad()

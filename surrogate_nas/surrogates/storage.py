@@ -125,7 +125,7 @@ def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) ->
         )
     arrays = {f"state/{name}": np.asarray(array) for name, array in model.state().items()}
     arrays["train_cells"] = np.asarray(train_cells, dtype=np.int64)
-    for name, content in (("card", asdict(card)), ("settings", model.settings())):
+    for name, content in (("card", asdict(card) | {"network": card.network.settings}), ("settings", model.settings())):
         arrays[name] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
     image = io.BytesIO()
     with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
@@ -258,7 +258,7 @@ def _card(content: dict[str, Any]) -> Card:
         Card,
         content,
         metric=made(Metric, metric, epochs=epochs),
-        network=made(Network, network),
+        network=Network.of(network),
         epochs=n_epochs,
         scores=scores,
         versions=versions,

@@ -20,7 +20,6 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,7 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
 
 def _file_attributes(index: Index) -> dict[str, str]:
     """What a file says of the whole table for whoever opens it with another program."""
-    return {**index.texts, "network": json.dumps(asdict(index.network)), "digest": index.digest()}
+    return {**index.texts, "network": json.dumps(index.network.settings), "digest": index.digest()}
 
 
 class TableFile:

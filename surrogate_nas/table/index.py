@@ -72,7 +72,7 @@ class Index:
         meaning = {name: [getattr(metric, key) for key in _MEANING] for name, metric in self.metrics.items()}
         what = [
             *(self.texts[key] for key in ("name", "space", "cost", "epochs")),
-            asdict(self.network),
+            self.network.settings,
             meaning,
             values,
         ]
@@ -84,7 +84,7 @@ class Index:
         for (name, epochs), digests in self.digests.items():
             runs[name][epochs_text(epochs)] = {"source": self.sources[name, epochs], "digests": digests}
         metrics = {name: {"details": details(metric), "runs": runs[name]} for name, metric in self.metrics.items()}
-        content = {"texts": self.texts, "network": asdict(self.network), "cells": self.n_cells, "metrics": metrics}
+        content = {"texts": self.texts, "network": self.network.settings, "cells": self.n_cells, "metrics": metrics}
         return json.dumps(content, sort_keys=True).encode()
 
     @classmethod
@@ -103,7 +103,7 @@ class Index:
             raise ValueError(f"its cost is none of {', '.join(_COSTS)}, or its epochs none of {', '.join(_EPOCHS)}")
         if type(read["cells"]) is not int or read["cells"] < 1:
             raise ValueError("its index gives no number of cells")
-        index = cls(texts, made(Network, read["network"]), read["cells"])
+        index = cls(texts, Network.of(read["network"]), read["cells"])
         for name, metric in read["metrics"].items():
             for spelled, run in metric["runs"].items():
                 key = name, None if spelled == _ANY else _number(spelled)

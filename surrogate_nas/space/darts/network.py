@@ -5,7 +5,7 @@ the second and the third; global average pooling; a linear layer. Every cell rea
 each brought to its channels by ReLU, a 1×1 convolution and batch normalisation. Departure: the last output is
 normalised before it is pooled, without parameters, since tasks train with up to four times DARTS's learning rate and
 clip no gradient; many cells diverged without. Beyond the published network: signals, odd sizes (a stride of 2 rounds
-up), and a causal variant, in which nothing is strided and a reduction cell only widens.
+up), a head at every position, and a causal variant; where nothing is strided, a reduction cell only widens.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class GenotypeCell(nn.Module):
         super().__init__()
         edges, self.concat = genotype.part(which)
         self.sources = [source for _, source in edges]
-        halves = after_reduction and not network.causal
+        halves = after_reduction and network.strided
         self.earlier = (
             FactorizedReduce(inputs[0], channels, network) if halves else ConvolutionBN(inputs[0], channels, 1, network)
         )
         self.last = ConvolutionBN(inputs[1], channels, 1, network)
-        strides = (2 if which and source < INPUTS and not network.causal else 1 for source in self.sources)
+        strides = (2 if which and source < INPUTS and network.strided else 1 for source in self.sources)
         self.edges = nn.ModuleList(
             operation(name, channels, stride, network) for (name, _), stride in zip(edges, strides, strict=True)
         )
@@ -98,7 +98,7 @@ class GenotypeNetwork(nn.Module):
         initialise(self, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(batch, classes)``, or ``(batch, classes, length)`` where causal.
+        """Compute the answers, shape ``(batch, classes)``, or with positions behind (see `answers`).
 
         Args:
             x: Shape ``(batch, input channels, height, width)``; height 1 for signals.
@@ -106,4 +106,4 @@ class GenotypeNetwork(nn.Module):
         earlier = last = self.stem(x)
         for cell in self.cells:
             earlier, last = last, cell(earlier, last)
-        return answers(self.normed(last), self.head, causal=self.network.causal)
+        return answers(self.normed(last), self.head, self.network)

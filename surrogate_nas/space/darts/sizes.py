@@ -80,7 +80,7 @@ def _tables(network: Network, operations: tuple[str, ...], nodes: int) -> tuple[
     for which, width, before, after in plan(network):
         for strided in range(1 + which):
             for place, name in enumerate(operations):
-                halved = bool(strided) and not network.causal
+                halved = bool(strided) and network.strided
                 edges[:, which + strided, place] += _of_edge(name, width, before if strided else after, after, halved,
                                                              network)  # fmt: skip
     rest = np.zeros((2, nodes + 1, nodes + 1))
@@ -133,4 +133,4 @@ def _of_rest(network: Network, joined: tuple[int, int]) -> tuple[int, int]:
         macs += weights * before**network.dimensions
         earlier, last = last, joined[which] * width
     head = (last + 1) * network.classes
-    return parameters + head, macs + head * (network.image_size if network.causal else 1)
+    return parameters + head, macs + head * network.answers

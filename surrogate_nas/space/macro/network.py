@@ -2,7 +2,7 @@
 
 Every convolution is 3×3 with batch normalisation and ReLU. The image is halved by average pooling after each third of
 them (a single one is not followed by any, two by one), so `layers` and `channels` alone fix the network. Signals and
-the causal variant, which keeps its size and answers at every position, are as in `CellNetwork`.
+the variants, which keep the size or answer at every position, are as in `CellNetwork`.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class MacroNetwork(nn.Module):
         inputs = [network.input_channels] + [channels] * (layers - 1)
         self.layers = nn.ModuleList(ConvolutionBN(n, channels, 3, network, relu=False) for n in inputs)
         stages = [stage_of_layer(layer, layers) for layer in range(layers)]
-        self.pool_before = [not network.causal and i > 0 and stages[i] > stages[i - 1] for i in range(layers)]
+        self.pool_before = [network.strided and i > 0 and stages[i] > stages[i - 1] for i in range(layers)]
         self.pool = HalvingPool()
         self.head = nn.Linear(channels, network.classes)
         initialise(self, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(batch, classes)``, or ``(batch, classes, length)`` where causal.
+        """Compute the answers, shape ``(batch, classes)``, or with positions behind (see `answers`).
 
         Args:
             x: Shape ``(batch, input channels, height, width)``; height 1 for signals.
         """
         for layer, pool_before in zip(self.layers, self.pool_before, strict=True):
             x = F.relu(layer(self.pool(x) if pool_before else x))
-        return answers(x, self.head, causal=self.network.causal)
+        return answers(x, self.head, self.network)

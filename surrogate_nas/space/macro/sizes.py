@@ -35,9 +35,9 @@ def _stack_parameters(choices: Choices, network: Network) -> Column:
 
 def _stack_multiply_accumulates(choices: Choices, network: Network) -> Column:
     areas = [size**network.dimensions for _, size in network.stages]
-    answers = areas[0] if network.causal else 1
     totals = []
     for layers, c in map(layers_and_channels, map(tuple, choices.tolist())):
+        answers = areas[stage_of_layer(layers - 1, layers)] if network.positions else 1
         total = answers * (c + 1) * network.classes
         for layer in range(layers):
             inputs = c if layer else network.input_channels

@@ -43,7 +43,7 @@ class SizeNetwork(nn.Module):
         initialise(self, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(batch, classes)``, or ``(batch, classes, length)`` where causal.
+        """Compute the answers, shape ``(batch, classes)``, or with positions behind (see `answers`).
 
         Args:
             x: Shape ``(batch, input channels, height, width)``; height 1 for signals.
@@ -51,4 +51,4 @@ class SizeNetwork(nn.Module):
         x = self.stem(x)
         for layer in self.layers:
             x = layer(x)
-        return answers(F.relu(self.last(x)), self.head, causal=self.network.causal)
+        return answers(F.relu(self.last(x)), self.head, self.network)

@@ -76,8 +76,7 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
             weights = network.taps * (_FROM_INPUT * before + _WITHIN * width) * width
             weights = weights + (before != width) * before * width
         total = total + areas[stage] * weights
-    answers = areas[0] if network.causal else 1
-    return np.asarray(total + answers * (widths[:, -1] + 1) * network.classes)
+    return np.asarray(total + network.answers * (widths[:, -1] + 1) * network.classes)
 
 
 def _widest(choices: Choices, network: Network) -> Column:  # noqa: ARG001

@@ -61,8 +61,7 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
             total += area * half * width
             if network.residual:
                 total += area * (taps * half * width + taps * width**2)
-    answers = network.image_size**network.dimensions if network.causal else 1
-    return total + answers * (4 * c + 1) * network.classes
+    return total + network.answers * (4 * c + 1) * network.classes
 
 
 def live_multiply_accumulates(choices: Choices, network: Network) -> Column:

@@ -298,7 +298,7 @@ class LaneNetwork(nn.Module):
         height = macro.image_size if macro.dimensions == 2 else 1
         shape: Shape = (macro.input_channels, height, macro.image_size)
         parameters = _Parameters(network)
-        self.causal = macro.causal
+        self.network = macro
         self.flat = nn.Parameter(torch.from_numpy(parameters.values))
         self._gradients = parameters.gradients
         self._stem = _convolution_bn(parameters, "stem", network.stem, shape)
@@ -320,7 +320,7 @@ class LaneNetwork(nn.Module):
         self._trunk: Array = self._features
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(batch, classes)``, or ``(batch, classes, length)`` where causal.
+        """Compute the answers, shape ``(batch, classes)``, or with positions behind as `CellNetwork` has them.
 
         Args:
             x: Shape ``(batch, input channels, height, width)``; height 1 for signals.
@@ -346,14 +346,16 @@ class LaneNetwork(nn.Module):
         np.maximum(last, 0, out=last)
         self._features = self._pooled(last, batch)
         answers = self._features @ self._weight.T + self._bias
-        if self.causal:
+        if self.network.positions:
             answers = answers.reshape(-1, batch, len(self._bias)).transpose(1, 2, 0)
+            if self.network.dimensions == 2:
+                answers = answers.reshape(batch, -1, *self._shape[1:])
         return torch.from_numpy(np.ascontiguousarray(answers))
 
     def _pooled(self, last: Array, batch: int) -> Array:
-        """The features of every example, or of every position and example where causal, in rows."""
+        """The features of every example, or of every position and example, in rows."""
         channels = last.shape[0]
-        if self.causal:
+        if self.network.positions:
             return np.ascontiguousarray(last.reshape(channels, -1).T)
         return np.ascontiguousarray(last.reshape(channels, -1, batch).mean(1).T)
 
@@ -365,15 +367,16 @@ class LaneNetwork(nn.Module):
         """
         batch = len(come)
         rows = come.numpy()
-        if self.causal:
-            rows = rows.transpose(2, 0, 1).reshape(-1, rows.shape[1])
+        positions = self.network.positions
+        if positions:
+            rows = rows.reshape(*rows.shape[:2], -1).transpose(2, 0, 1).reshape(-1, rows.shape[1])
         self._gradients[:] = 0
         np.matmul(rows.T, self._features, out=self._weight_gradient)
         rows.sum(0, out=self._bias_gradient)
         features = (rows @ self._weight).T
         last = self._buffers_of_head("last", self._shape, batch)
-        area = 1 if self.causal else last[0].size // batch
-        spread = np.ascontiguousarray(features) if self.causal else np.tile(features, (1, area))
+        area = 1 if positions else last[0].size // batch
+        spread = np.ascontiguousarray(features) if positions else np.tile(features, (1, area))
         gradient = np.where(last > 0, spread.reshape(last.shape) / np.float32(area), np.float32(0))
         inner = self._buffers_of_head("gradient", self._shape, batch)
         self._last.backward(gradient, self._trunk, inner, batch, 0, 0)

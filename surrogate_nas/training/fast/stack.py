@@ -204,7 +204,7 @@ class Stack(nn.Module):
         """
         super().__init__()
         first = networks[0]
-        self.count, self.causal = len(networks), first.network.causal
+        self.count, self.network = len(networks), first.network
         self.stem = _Convolutions([network.stem for network in networks], shared_input=True)
         self.stages = nn.ModuleList(
             nn.ModuleList(
@@ -221,7 +221,7 @@ class Stack(nn.Module):
         self.bias = nn.Parameter(torch.stack([network.head.bias.detach() for network in networks]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(K, batch, classes)``, or ``(K, batch, classes, length)`` where causal.
+        """Compute the answers, shape ``(K, batch, classes)``, or with positions behind, as `CellNetwork` has them.
 
         Args:
             x: Shape ``(batch, input channels, height, width)``, the same for every network.
@@ -233,8 +233,9 @@ class Stack(nn.Module):
             for cell in stage:  # type: ignore[attr-defined]
                 x = cell(x)
         x = F.relu(self.last(x))
-        if not self.causal:
+        if not self.network.positions:
             features = x.mean((2, 3)).view(len(x), self.count, -1).transpose(0, 1)
             return torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
-        sequences = x.reshape(len(x), self.count, -1, x.shape[3]).transpose(0, 1)
-        return torch.einsum("kbcl,koc->kbol", sequences, self.weight) + self.bias[:, None, :, None]
+        places = x.reshape(len(x), self.count, -1, x.shape[2] * x.shape[3]).transpose(0, 1)
+        answers = torch.einsum("kbcl,koc->kbol", places, self.weight) + self.bias[:, None, :, None]
+        return answers if self.network.dimensions == 1 else answers.reshape(*answers.shape[:3], *x.shape[2:])

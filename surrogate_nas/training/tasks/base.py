@@ -14,9 +14,9 @@ import numpy as np
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.network import Network
-from surrogate_nas.training.told import Told, told_of
 from surrogate_nas.training.tasks.checking import SPLITS, Split, checked
 from surrogate_nas.training.tasks.kinds import KINDS, Kind
+from surrogate_nas.training.told import Told, told_of
 
 if TYPE_CHECKING:  # a list of tasks needs no PyTorch
     from torch import Tensor
