@@ -23,7 +23,7 @@ MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
 """Up, down, left, right: rows and columns of each action."""
 NEAREST, FURTHEST = 3, 12
 """Steps from start to goal on the shortest way."""
-_AGENT, _GOAL, _WALLS = range(3)
+_AGENT, _GOAL, _WALLS, _TRAIL = range(4)
 _SIZES = {"train": 500, "valid": 64, "test": 200}
 _COMPASS = 3.0
 
@@ -32,7 +32,7 @@ def distances(states: Array) -> Array:
     """Steps to the goal from every square, shape ``(n, height, width)``; infinite where no way leads there.
 
     Args:
-        states: Shape ``(n, 3, height, width)``.
+        states: Shape ``(n, 4, height, width)``.
     """
     walls = states[:, _WALLS] > 0
     found = np.where(states[:, _GOAL] > 0, 0.0, np.inf)
@@ -47,7 +47,7 @@ def distances(states: Array) -> Array:
 
 @dataclass(frozen=True)
 class GridWorld(Environment):
-    """Grids as planes of ones and zeros, shape ``(n, 3, height, width)``: where the agent, the goal and walls are.
+    """Grids as planes of ones and zeros, shape ``(n, 4, height, width)``: agent, goal, walls, and where it was.
 
     Attributes:
         longest: The most steps of an episode.
@@ -62,34 +62,35 @@ class GridWorld(Environment):
     sight: int = 2
 
     def observe(self, states: Array) -> Array:
-        """Walls and goal around the agent, the goal's direction, rows and columns, shape ``(n, 6, 5, 5)``.
+        """Goal, walls and trail around the agent, the goal's direction, rows and columns, shape ``(n, 7, 5, 5)``.
 
         Args:
-            states: Shape ``(n, 3, height, width)``.
+            states: Shape ``(n, 4, height, width)``.
         """
         at, goal, side = _place(states, _AGENT), _place(states, _GOAL), 2 * self.sight + 1
-        seen = np.empty((len(states), 6, side, side), dtype=np.float32)
-        for plane, outside in ((_WALLS, 1), (_GOAL, 0)):
-            margin = ((0, 0), (self.sight, self.sight), (self.sight, self.sight))
-            padded = np.pad(states[:, plane], margin, constant_values=outside)
-            windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (1, 2))
-            seen[:, 2 - plane] = windows[np.arange(len(states)), at[:, 0], at[:, 1]]
-        seen[:, 2:4] = np.clip((goal - at) / _COMPASS, -1, 1)[:, :, None, None]
+        margin = ((0, 0), (0, 0), (self.sight, self.sight), (self.sight, self.sight))
+        padded = np.pad(states[:, _GOAL:], margin)
+        padded[:, 1] = np.pad(states[:, _WALLS], margin[1:], constant_values=1)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (2, 3))
+        seen = np.empty((len(states), 7, side, side), dtype=np.float32)
+        seen[:, :3] = windows[np.arange(len(states)), :, at[:, 0], at[:, 1]]
+        seen[:, 3:5] = np.clip((goal - at) / _COMPASS, -1, 1)[:, :, None, None]
         ramp = np.linspace(-1, 1, side)
-        seen[:, 4], seen[:, 5] = ramp[:, None], ramp
+        seen[:, 5], seen[:, 6] = ramp[:, None], ramp
         return seen
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
         """Move every agent by a square, but not into a wall.
 
         Args:
-            states: Shape ``(n, 3, height, width)``.
+            states: Shape ``(n, 4, height, width)``.
             actions: Indices into `MOVES`, shape ``(n,)``.
         """
         rows, at = np.arange(len(states)), _place(states, _AGENT)
         to = np.clip(at + MOVES[actions], 0, np.array(states.shape[2:]) - 1)
         to = np.where(states[rows, _WALLS, to[:, 0], to[:, 1]][:, None] > 0, at, to)
         moved = states.copy()
+        moved[:, _TRAIL] = np.maximum(0.8 * states[:, _TRAIL], states[:, _AGENT])
         moved[:, _AGENT] = 0
         moved[rows, _AGENT, to[:, 0], to[:, 1]] = 1
         ended = states[rows, _GOAL, to[:, 0], to[:, 1]] > 0
@@ -99,7 +100,7 @@ class GridWorld(Environment):
         """One, discounted along the shortest way, shape ``(n,)``.
 
         Args:
-            states: Shape ``(n, 3, height, width)``.
+            states: Shape ``(n, 4, height, width)``.
         """
         at = _place(states, _AGENT)
         return self.discount ** (distances(states)[np.arange(len(states)), at[:, 0], at[:, 1]] - 1)
@@ -108,7 +109,7 @@ class GridWorld(Environment):
         """One, discounted along a way without walls, shape ``(n,)``.
 
         Args:
-            states: Shape ``(n, 3, height, width)``.
+            states: Shape ``(n, 4, height, width)``.
         """
         return self.discount ** (np.abs(_place(states, _GOAL) - _place(states, _AGENT)).sum(1) - 1)
 
@@ -128,16 +129,16 @@ def load() -> dict[str, Split]:
 
 
 def _drawn(n: int) -> Array:
-    """Grids, shape ``(n, 3, SIZE, SIZE)``."""
-    rng, found = np.random.default_rng(SPLIT_SEED), np.empty((0, 3, SIZE, SIZE), dtype=np.float32)
+    """Grids, shape ``(n, 4, SIZE, SIZE)``."""
+    rng, found = np.random.default_rng(SPLIT_SEED), np.empty((0, 4, SIZE, SIZE), dtype=np.float32)
     while len(found) < n:
-        grids = np.zeros((n, 3, SIZE * SIZE), dtype=np.float32)
+        grids = np.zeros((n, 4, SIZE * SIZE), dtype=np.float32)
         grids[:, _WALLS] = rng.random((n, SIZE * SIZE)) < WALLS
         two = np.argsort(rng.random((n, SIZE * SIZE)), axis=1)[:, :2]
         for plane in (_AGENT, _GOAL):
             grids[np.arange(n), plane, two[:, plane]] = 1
             grids[np.arange(n), _WALLS, two[:, plane]] = 0
-        grids = grids.reshape(n, 3, SIZE, SIZE)
+        grids = grids.reshape(n, 4, SIZE, SIZE)
         at = _place(grids, _AGENT)
         far = distances(grids)[np.arange(n), at[:, 0], at[:, 1]]
         found = np.concatenate([found, grids[(far >= NEAREST) & (far <= FURTHEST)]])
