@@ -7,16 +7,16 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.network import Network
-from surrogate_nas.training.told import Told, told_of
 from surrogate_nas.training.tasks.checking import SPLITS, Split, checked
 from surrogate_nas.training.tasks.kinds import KINDS, Kind
+from surrogate_nas.training.told import Told, told_of
 
 if TYPE_CHECKING:  # a list of tasks needs no PyTorch
     from torch import Tensor
@@ -238,7 +238,7 @@ class Task:
         Raises:
             UserError: There is no such loss, or it does not fit.
         """
-        other = replace(self, loss=loss)
+        other = replace(self, loss=loss, load=partial(getattr, self, "data"))  # which is then read once for all losses
         same = other.trained.name == self.trained.name
         return self if same else replace(other, name=f"{self.name.partition('?')[0]}?loss={other.trained.name}")
 
