@@ -139,6 +139,7 @@ class Policy(Course):
             raise UserError(f"The policy task {task.name} has no environment.")
         self.environment = task.environment
         self.starts = {name: split.targets.cpu().numpy() for name, split in data.items()}
+        self.greatest = {name: self.environment.greatest(starts) for name, starts in self.starts.items()}
         self._lost = math.nan
 
     @property
@@ -156,9 +157,9 @@ class Policy(Course):
             answer: The network as it is now, without gradients.
         """
         rng = np.random.default_rng((self.seed, epoch))
-        starts = rng.choice(self.starts["train"], EPISODES)
-        episodes = act(self.environment, starts, self._placed(answer), rng)
-        self._lost = self._loss(starts, episodes)
+        chosen = rng.integers(len(self.starts["train"]), size=EPISODES)
+        episodes = act(self.environment, self.starts["train"][chosen], self._placed(answer), rng)
+        self._lost = self._loss(episodes, self.greatest["train"][chosen])
         better = advantages(episodes, self.environment.discount * self.environment.trace)
         lives = episodes.lives
         told = np.stack([episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1)
@@ -186,18 +187,16 @@ class Policy(Course):
             split: ``valid`` or ``test``.
             answer: The network as it is now.
         """
-        starts = self.starts[split]
-        episodes = act(self.environment, starts, self._placed(answer), np.random.default_rng(JUDGED_SEED))
+        episodes = act(self.environment, self.starts[split], self._placed(answer), np.random.default_rng(JUDGED_SEED))
         taken = np.unique(episodes.actions[episodes.lives])
         self.note = f"collapsed: takes no action but {taken[0]}" if len(taken) == 1 else ""
         returns = torch.from_numpy(episodes.returns(self.environment.discount))[None, :, None]
-        greatest = torch.from_numpy(self.environment.greatest(starts))
-        lost = torch.tensor([self._loss(starts, episodes)], dtype=torch.float64)
-        return lost, Answers(returns, greatest, self.data[split].inputs, self.task, answer)
+        greatest = self.greatest[split]
+        lost = torch.tensor([self._loss(episodes, greatest)], dtype=torch.float64)
+        return lost, Answers(returns, torch.from_numpy(greatest), self.data[split].inputs, self.task, answer)
 
     def _placed(self, answer: Answer) -> Answer:
         return lambda inputs: answer(inputs.to(self.device))
 
-    def _loss(self, starts: Array, episodes: Episodes) -> float:
-        gained = episodes.returns(self.environment.discount).sum()
-        return float(1 - gained / self.environment.greatest(starts).sum())
+    def _loss(self, episodes: Episodes, greatest: Array) -> float:
+        return float(1 - episodes.returns(self.environment.discount).sum() / greatest.sum())

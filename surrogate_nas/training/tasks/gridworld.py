@@ -68,9 +68,10 @@ class GridWorld(Environment):
             states: Shape ``(n, 4, height, width)``.
         """
         at, goal, side = _place(states, _AGENT), _place(states, _GOAL), 2 * self.sight + 1
-        margin = ((0, 0), (0, 0), (self.sight, self.sight), (self.sight, self.sight))
-        padded = np.pad(states[:, _GOAL:], margin)
-        padded[:, 1] = np.pad(states[:, _WALLS], margin[1:], constant_values=1)
+        height, width = np.array(states.shape[2:]) + 2 * self.sight
+        padded = np.zeros((len(states), 3, height, width), dtype=np.float32)
+        padded[:, 1] = 1
+        padded[:, :, self.sight : -self.sight, self.sight : -self.sight] = states[:, _GOAL:]
         windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (2, 3))
         seen = np.empty((len(states), 7, side, side), dtype=np.float32)
         seen[:, :3] = windows[np.arange(len(states)), :, at[:, 0], at[:, 1]]
