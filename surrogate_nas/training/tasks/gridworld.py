@@ -1,10 +1,10 @@
 """Control: a walk to a goal through a grid with random walls, of which the policy sees its neighbourhood.
 
 Every episode has walls of its own, so a policy cannot learn a way by heart. It sees the 5×5 squares around it as image
-planes: walls, the goal where it is in sight, and, as constant planes, in which direction the goal lies, the compass of
-point-goal navigation (Anderson et al. 2018); two more planes number rows and columns, as pooling forgets places
-(CoordConv, Liu et al., NeurIPS 2018). Reaching the goal is worth 1, discounted by 0.95 a step; after 20 steps an episode
-ends with nothing. While it learns, the discounted distance as the crow walks is a baseline.
+planes: the goal where it is in sight, walls, and its own fading trail; as constant planes, in which direction the goal
+lies, the compass of point-goal navigation (Anderson et al. 2018); and two planes that number rows and columns, as
+pooling forgets places (CoordConv, Liu et al., NeurIPS 2018). Reaching the goal is worth 1, discounted by 0.95 a step;
+after 20 steps an episode ends with nothing. While it learns, what the goal would be worth without walls is a baseline.
 """
 
 from __future__ import annotations
