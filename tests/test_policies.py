@@ -189,7 +189,7 @@ def test_a_policy_needs_an_environment() -> None:
 
 
 def test_an_environments_settings_are_part_of_the_digest() -> None:
-    assert bandit().digest == bandit().digest != bandit(environment=Bandit(discount=0.5)).digest
+    assert bandit().digest == bandit().digest != bandit(environment=Bandit(longest=2)).digest
 
 
 @pytest.fixture(scope="module", params=CONTROL)
