@@ -9,7 +9,6 @@ import typer
 from surrogate_nas.cli.output import JsonOption, emit, note, show_table
 
 
-
 def train(
     cell: Annotated[
         str,
