@@ -49,9 +49,11 @@ def paper(
 
 
 def _show(result: PaperResult) -> None:
-    short = [(one.heads, one.rows) for one in (result.answer, result.summary) if one]
-    for heads, rows in short or [result.shown]:
-        show_table(heads, rows, title=result.title, spare=("cells", "runs", "seconds", "ceiling"))
+    short = [one for one in (result.answer, result.summary) if one]
+    for one in short:
+        show_table(one.heads, one.rows, title=result.title)
+    if not short:
+        show_table(*result.shown, title=result.title, spare=("cells", "runs", "seconds", "ceiling"))
 
 
 def _redo(name: str, folder: Path, runs: int | None, workers: int) -> PaperResult:

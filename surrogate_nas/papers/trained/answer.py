@@ -37,13 +37,16 @@ def summary(studies: Sequence[Study]) -> Summary:
 def _line(found: Study, apart: Sequence[str]) -> tuple[str, ...]:
     goal, noise = found.goals[0], " (noise)" if is_noise(found.goals[0]) else ""
     whole, early = leading(goal.told, early=False), leading(goal.told, early=True)
+    after = (named(whole), *_figures(whole)) if whole else ("–",) * 4
+    before = (named(early), f"{early.share:.0%}", *_figures(early)) if early else ("–",) * 5
     return (
         found.task, goal.metric, f"{found.classes[0]} of {found.classes[1]}", f"{goal.ceiling[ALL]:.2f}{noise}",
-        f"{goal.ceiling[BAND]:.2f}", named(whole), f"{whole.taus[ALL]:.2f}", f"{whole.taus[BAND]:.2f}",
-        f"{whole.regret:.4g}", named(early) if early else "–", f"{early.share:.0%}" if early else "–",
-        f"{early.taus[ALL]:.2f}" if early else "–", f"{early.taus[BAND]:.2f}" if early else "–",
-        f"{early.regret:.4g}" if early else "–", ", ".join(apart) or "none",
+        f"{goal.ceiling[BAND]:.2f}", *after, *before, ", ".join(apart) or "none",
     )  # fmt: skip
+
+
+def _figures(told: Told) -> tuple[str, str, str]:
+    return f"{told.taus[ALL]:.2f}", f"{told.taus[BAND]:.2f}", f"{told.regret:.4g}"
 
 
 def named(told: Told) -> str:
@@ -84,7 +87,7 @@ def differing(studies: Sequence[Study]) -> dict[str, list[str]]:
         studies: Of all tasks.
     """
     pairs = [(found.task, loss, *tested) for found in studies for loss, tested in found.goals[0].apart.items()]
-    corrected = holm([p for *_, p in pairs]) if pairs else []
+    corrected = holm([p for *_, p in pairs])
     found: dict[str, list[str]] = {one.task: [] for one in studies}
     for (task, loss, gap, _), p in zip(pairs, corrected, strict=True):
         if p <= LEVEL:
@@ -199,8 +202,9 @@ def _other_goals(told: Sequence[Study]) -> Iterator[str]:
                     pairs.append((whole.get(f"{name}@{found.usual}", math.nan), own, goal.ceiling[ALL]))
         itself, judged, ceiling = np.nanmean(np.array(pairs), axis=0)
         yield (
-            f"If {measure} is wanted ({len(pairs)} task{'s' * (len(pairs) > 1)}): its own validation value orders cells with "
-            f"τ {itself:.2f}, the measure that judges the task with {judged:.2f}; two seeds agree with {ceiling:.2f}."
+            f"If {measure} is wanted ({len(pairs)} task{'s' * (len(pairs) > 1)}): its own validation value orders "
+            f"cells with τ {itself:.2f}, the measure that judges the task with {judged:.2f}; two seeds agree with "
+            f"{ceiling:.2f}."
         )
 
 
@@ -233,8 +237,8 @@ def _by_search(searches: Sequence[Searched], tables: Iterable[str]) -> Iterator[
             for role, held in ordered
         )
         yield (
-            f"In search, at equal seconds ({TRAININGS} whole runs' worth, five strategies, {RUNS} runs each), mean rank "
-            f"by the final test among the losses of a table: {listed}."
+            f"In search, at equal seconds ({TRAININGS} whole runs' worth, five strategies, {RUNS} runs each), mean "
+            f"rank by the final test among the losses of a table: {listed}."
         )
 
 

@@ -31,11 +31,11 @@ def draw(studies: Sequence[Study], searches: Sequence[Searched], path: Path) -> 
     values = np.full((len(studies), len(names)), math.nan)
     for i, found in enumerate(studies):
         goal = found.goals[0]
-        for told in goal.told:
-            if told.whole and told.metric == f"valid_loss@{told.loss}":
-                values[i, losses.index(told.loss)] = told.taus[ALL]
-            if told.epochs == 1 and told.metric == f"train_loss@{found.usual}":
-                values[i, -2] = told.taus[ALL]
+        for one in goal.told:
+            if one.whole and one.metric == f"valid_loss@{one.loss}":
+                values[i, losses.index(one.loss)] = one.taus[ALL]
+            if one.epochs == 1 and one.metric == f"train_loss@{found.usual}":
+                values[i, -2] = one.taus[ALL]
         values[i, -1] = goal.ceiling[ALL]
     left.imshow(values, cmap="RdYlBu", vmin=-1, vmax=1, aspect="auto")
     for (i, j), value in np.ndenumerate(values):

@@ -1,4 +1,4 @@
-"""How well every training loss, and what it tells along the way, orders the cells of one task by what is finally wanted.
+"""How well every training loss, and what it tells along the way, orders a task's cells by what is finally wanted.
 
 Of a table of losses the cells of two seeds are looked at: what a run with one seed tells is held against what the run
 with the other seed finally has, in both directions, since the luck of a run flatters what the same run told. The
@@ -113,7 +113,7 @@ def study(bench: Benchmark) -> Study | None:
     goals = tuple(_goal(table, measure) for measure in measures)
     return Study(
         bench.name, bench.name.removeprefix("losses-").removesuffix("/trained"), usual, losses, measures[0],
-        (len(table.cells), len(bench.space)), goals,
+        (len(table.cells), table.trained), goals,
     )  # fmt: skip
 
 
@@ -123,13 +123,13 @@ class _Table:
     def __init__(self, bench: Benchmark, losses: tuple[str, ...], usual: str, measures: list[str]) -> None:
         self.bench, self.losses, self.usual, self.measures = bench, losses, usual, measures
         held = [np.isfinite(self._whole(f"valid_loss@{loss}", seed)) for loss in losses for seed in (0, 1)]
-        self.cells = np.flatnonzero(np.all(held, axis=0))
+        self.cells, self.trained = np.flatnonzero(np.all(held, axis=0)), len(held[0])
         self.params = bench.column("params")[self.cells] if "params" in bench.space.analytic else None
 
     def _whole(self, metric: str, seed: int) -> Values:
         question = self.bench.question(metric)
         if seed not in self.bench.seeds(question):
-            return np.full(len(self.bench.space), np.nan)
+            return np.full(len(self.bench.column(*question)), np.nan)
         return self.bench.column(*question, seed)
 
     def __call__(self, metric: str, epochs: int | None, seed: int) -> Values:
