@@ -25,7 +25,6 @@ NETWORKS = {
     "image, unstrided positions, plain reductions": Network(
         channels=4, cells_per_stage=1, image_size=6, input_channels=1, positions=True, strided=False, residual=False
     ),
-    "image of one row in the end": Network(channels=4, cells_per_stage=1, image_size=4, positions=True),
     "signal, positions": Network(
         channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1, positions=True
     ),
@@ -44,14 +43,19 @@ def batch(network: Network, examples: int, seed: int) -> torch.Tensor:
     return torch.randn(examples, network.input_channels, height, network.image_size, generator=generator)
 
 
+def assert_same_gradient(ours: torch.Tensor, theirs: torch.Tensor) -> None:
+    assert ours.grad is not None and theirs.grad is not None
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-5 * float(theirs.grad.abs().max()) + 1e-12)
+
+
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 def test_answers_and_gradients_are_those_of_the_plain_network(network: Network) -> None:
     for cell in CELLS:
         plain = nb201().build(cell, network, seed=0)
         lanes = LaneNetwork(nb201().build(cell, network, seed=0))
         for step, examples in enumerate((7, 7, 4)):  # buffers are used again, also by a smaller batch
-            x = batch(network, examples, step)
-            ours, theirs = lanes(x), plain(x)
+            seen = [batch(network, examples, step).requires_grad_() for _ in range(2)]
+            ours, theirs = lanes(seen[0]), plain(seen[1])
             assert torch.allclose(ours, theirs, atol=1e-5)
             weights = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(step))
             lanes.zero_grad()
@@ -62,11 +66,39 @@ def test_answers_and_gradients_are_those_of_the_plain_network(network: Network) 
             gradient = torch.cat([g.ravel() for g in flat])
             assert lanes.flat.grad is not None
             assert torch.allclose(lanes.flat.grad, gradient, atol=1e-5 * float(gradient.abs().max()))
+            assert_same_gradient(*seen)
         plain.eval()
         lanes.eval()
-        with torch.inference_mode():  # with the running statistics of the three steps
-            x = batch(network, 5, 9)
-            assert torch.allclose(lanes(x), plain(x), atol=1e-5)
+        # with the running statistics of the three steps, of which neither has gradients
+        seen = [batch(network, 5, 9).requires_grad_() for _ in range(2)]
+        ours, theirs = lanes(seen[0]), plain(seen[1])
+        assert torch.allclose(ours, theirs, atol=1e-5)
+        lanes.zero_grad()
+        plain.zero_grad()
+        for answers in (ours, theirs):
+            answers.square().sum().backward()
+        flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in plain.parameters()]
+        gradient = torch.cat([g.ravel() for g in flat])
+        assert lanes.flat.grad is not None
+        assert torch.allclose(lanes.flat.grad, gradient, atol=1e-5 * float(gradient.abs().max()))
+        assert_same_gradient(*seen)
+
+
+@pytest.mark.parametrize("name", ["image", "causal", "image, positions"])
+def test_the_gradient_by_the_inputs_is_a_difference_of_outputs(name: str) -> None:
+    network = NETWORKS[name]
+    lanes = LaneNetwork(nb201().build(CELLS[0], network, seed=0))
+    lanes(batch(network, 8, 0))
+    lanes.eval()
+    x = batch(network, 2, 1).requires_grad_()
+    weights = torch.randn(lanes(x).shape, generator=torch.Generator().manual_seed(2))
+    (gradient,) = torch.autograd.grad((lanes(x) * weights).sum(), x)
+    before = lanes.flat.detach().clone()
+    direction = gradient / gradient.norm()
+    with torch.inference_mode():
+        above, below = (((lanes(x + step * direction) * weights).double()).sum() for step in (1e-2, -1e-2))
+    assert torch.equal(lanes.flat, before)
+    assert float(above - below) / 2e-2 == pytest.approx(float(gradient.norm()), rel=0.02)
 
 
 def test_parameters_are_the_plain_networks() -> None:

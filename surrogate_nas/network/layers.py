@@ -1,7 +1,7 @@
 """The layers that networks are made of: convolution with batch normalisation, the head, and initial weights.
 
 Beyond the published network: signals (height 1, kernels of length 3), odd sizes (a stride of 2 rounds up), networks
-that keep the size, a head that answers at every position, and a causal variant for language modelling, padded on the
+that keep the size, heads that answer at every position, and a causal variant for language modelling, padded on the
 left only. Its batch statistics, while training, are still over all positions.
 
 Weights start as PyTorch's own layers do, but each tensor from a stream of its own, named by seed and tensor: a cell's

@@ -64,14 +64,20 @@ class _Normalisation:
         self.shift, self.shift_gradient = parameters(f"{name}.bias")
         self.running = np.stack([np.zeros_like(self.scale), np.ones_like(self.scale)])
         self.mean, self.deviation = np.empty_like(self.scale), np.empty_like(self.scale)
+        self.training = True
 
     def forward(self, x: Array, out: Array, *, training: bool, add: bool) -> None:
         statistics = (self.mean, self.deviation, self.running)
+        self.training = training
         kernels.normalise(x, self.scale, self.shift, *statistics, out, training, add)
 
     def backward(self, gradient: Array, x: Array, padded: Array, batch: int, top: int, left: int) -> None:
-        statistics = (self.scale, self.mean, self.deviation, self.scale_gradient, self.shift_gradient)
-        kernels.normalise_gradient(gradient, x, *statistics, padded, batch, top, left)
+        kernel, mean, deviation = kernels.normalise_gradient, self.mean, self.deviation
+        if not self.training:
+            mean, variance = self.running
+            kernel, deviation = kernels.fixed_gradient, 1 / np.sqrt(variance + np.float32(kernels.EPSILON))
+        statistics = (self.scale, mean, deviation, self.scale_gradient, self.shift_gradient)
+        kernel(gradient, x, *statistics, padded, batch, top, left)
 
 
 class _Convolution:
@@ -263,7 +269,7 @@ def _convolution_bn(parameters: _Parameters, name: str, layer: nn.Module, shape:
 
 
 class _Pass(Function):
-    """The whole network as one operation of PyTorch's."""
+    """The whole network as one operation of PyTorch's, differentiable once by its parameters and its input."""
 
     @staticmethod
     def forward(ctx: Any, flat: Tensor, network: LaneNetwork, x: Tensor) -> Tensor:  # noqa: ARG004 - flat is shared
@@ -271,8 +277,9 @@ class _Pass(Function):
         return network.run(x, training=network.training)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.network.gradients(gradients[0]), None, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, Tensor | None]:
+        flat, inputs = ctx.network.gradients(gradients[0], by_input=ctx.needs_input_grad[2])
+        return flat, None, inputs
 
 
 class LaneNetwork(nn.Module):
@@ -335,7 +342,7 @@ class LaneNetwork(nn.Module):
             training: Whether normalisation uses the batch's own statistics.
         """
         batch = len(x)
-        image = x.numpy().transpose(1, 2, 3, 0).reshape(x.shape[1], x.shape[2], -1)
+        image = x.detach().numpy().transpose(1, 2, 3, 0).reshape(x.shape[1], x.shape[2], -1)
         node = self._buffers_of_head("stem", self._stem.out_shape, batch)
         self._stem.forward(np.ascontiguousarray(image), node, batch, training=training, add=False)
         for block in self._blocks:
@@ -359,11 +366,12 @@ class LaneNetwork(nn.Module):
             return np.ascontiguousarray(last.reshape(channels, -1).T)
         return np.ascontiguousarray(last.reshape(channels, -1, batch).mean(1).T)
 
-    def gradients(self, come: Tensor) -> Tensor:
-        """The backward pass: the gradient of the flat parameter.
+    def gradients(self, come: Tensor, *, by_input: bool) -> tuple[Tensor, Tensor | None]:
+        """The backward pass: the gradient of the flat parameter, and that of the input where it is wanted.
 
         Args:
             come: The gradient of the answers.
+            by_input: Whether the input's is wanted.
         """
         batch = len(come)
         rows = come.numpy()
@@ -382,5 +390,8 @@ class LaneNetwork(nn.Module):
         self._last.backward(gradient, self._trunk, inner, batch, 0, 0)
         for block in reversed(self._blocks):
             inner = block.backward(inner, batch)
-        self._stem.backward(inner, None, batch)
-        return torch.from_numpy(self._gradients.copy())
+        shape = self._stem.shape
+        image = np.zeros((*shape[:2], shape[2] * batch), np.float32) if by_input else None
+        self._stem.backward(inner, image, batch)
+        flat = torch.from_numpy(self._gradients.copy())
+        return flat, None if image is None else torch.from_numpy(image.reshape(*shape, batch).transpose(3, 0, 1, 2))

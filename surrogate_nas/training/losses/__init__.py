@@ -6,13 +6,13 @@ from pathlib import Path
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
-from surrogate_nas.training.losses import classes, images, numbers, sequences
+from surrogate_nas.training.losses import classes, images, numbers, returns, sequences
 from surrogate_nas.training.losses.base import Loss
 
 __all__ = ["LOSSES", "Loss", "fitting", "loss_named"]
 
 LOSSES: dict[str, Loss] = {
-    loss.name: loss for family in (classes, numbers, sequences, images) for loss in family.FAMILY
+    loss.name: loss for family in (classes, numbers, sequences, images, returns) for loss in family.FAMILY
 }
 """Every loss by name."""
 
@@ -34,7 +34,7 @@ def loss_named(name: str) -> Loss:
     loss = getattr(import_file(Path(path), "loss"), attribute, None)
     if not isinstance(loss, Loss):
         raise UserError(f"{path} holds no loss {attribute}.")
-    return loss
+    return loss.guarded
 
 
 def fitting(kind: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def error(answers: Answers) -> Tensor:
     """
     outputs, targets = answers.outputs, answers.targets
     if targets.is_floating_point():
-        wrong = (outputs - targets.reshape(len(targets), -1)).abs() > answers.task.tolerance
+        wrong = (outputs.flatten(2) - targets.reshape(len(targets), -1)).abs() > answers.task.tolerance
     else:
         wrong = outputs.argmax(2) != targets
     return 100 * wrong.flatten(1).double().mean(1)

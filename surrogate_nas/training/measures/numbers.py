@@ -51,7 +51,7 @@ def explained(answers: Answers) -> Tensor:
 def _squares(answers: Answers) -> Tensor:
     """Shape ``(K, n, numbers)``."""
     targets = answers.targets.double().reshape(len(answers.targets), -1)
-    return (answers.outputs.double() - targets).square()
+    return (answers.outputs.double().flatten(2) - targets).square()
 
 
 FAMILY = (

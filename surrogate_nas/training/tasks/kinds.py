@@ -40,7 +40,7 @@ class Kind:
     least: int = 2
 
 
-_OF_CLASSES = ("error", "nll", "ece")
+_OF_CLASSES = ("error", "nll", "ece", "robust_error")
 
 KINDS = {
     kind.name: kind
@@ -62,7 +62,7 @@ KINDS = {
             "generation", "adversarial", ("frechet", "coverage"), checking.images, positions=True, strided=False,
             course="adversarial", least=1,
         ),
-        Kind("policy", "expected_return", ("return",), checking.states, course="policy"),
+        Kind("policy", "expected_return", ("return", "failures"), checking.states, course="policy"),
     )
 }  # fmt: skip
 """Every kind by name."""

@@ -118,3 +118,47 @@ def normalise_gradient(
             g, row, o = gradient[c, y], x[c, y], padded[c, y + top][left * batch :]
             for i in range(n):
                 o[i] = factor * g[i] - slope * row[i] - constant
+
+
+@compiled
+def fixed_gradient(
+    gradient: Array,
+    x: Array,
+    scale: Array,
+    mean: Array,
+    deviation: Array,
+    scale_gradient: Array,
+    shift_gradient: Array,
+    padded: Array,
+    batch: int,
+    top: int,
+    left: int,
+) -> None:
+    """The gradients of batch normalisation by running statistics, which do not depend on the batch.
+
+    It is no branch of `normalise_gradient`, whose sums would be compiled to another order.
+
+    Args:
+        gradient: Of its output, shape ``(channels, height, width·batch)``.
+        x: Its input.
+        scale: Shape ``(channels,)``.
+        mean: Shape ``(channels,)``.
+        deviation: Shape ``(channels,)``: one over the standard deviation.
+        scale_gradient: Shape ``(channels,)``; overwritten.
+        shift_gradient: Shape ``(channels,)``; overwritten.
+        padded: The gradient of `x` is written to its inside.
+        batch: Examples.
+        top: Rows of border above.
+        left: Pixels of border on the left.
+    """
+    channels, height, n = x.shape
+    for c in range(channels):
+        total, product = np.float32(0), np.float32(0)
+        centre, factor = mean[c], scale[c] * deviation[c]
+        for y in range(height):
+            g, row, o = gradient[c, y], x[c, y], padded[c, y + top][left * batch :]
+            for i in range(n):
+                total += g[i]
+                product += g[i] * (row[i] - centre)
+                o[i] = factor * g[i]
+        scale_gradient[c], shift_gradient[c] = product * deviation[c], total
