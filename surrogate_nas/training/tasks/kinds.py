@@ -40,7 +40,7 @@ class Kind:
     least: int = 2
 
 
-_OF_CLASSES = ("error", "nll", "ece", "robust_error")
+_OF_CLASSES = ("error", "nll", "ece")
 
 KINDS = {
     kind.name: kind
@@ -52,7 +52,10 @@ KINDS = {
             "language", "cross_entropy", ("error", "perplexity"), checking.class_a_position, positions=True,
             strided=False, causal=True,
         ),
-        Kind("sequence", "ctc", ("error",), checking.class_sequences, positions=True, strided=False),
+        Kind(
+            "sequence", "ctc", ("character_error", "text_error"), checking.class_sequences, positions=True,
+            strided=False,
+        ),
         Kind("segmentation", "cross_entropy", ("error", "miou"), checking.class_a_pixel, positions=True),
         Kind("detection", "detection", ("error", "iou"), checking.boxes, positions=True),
         Kind(
