@@ -10,6 +10,7 @@ from surrogate_nas.training.courses.base import Answer, Course
 __all__ = ["COURSES", "Answer", "Course", "course_named"]
 
 COURSES = {
+    "policy": "policy:Policy",
     "supervised": "supervised:Supervised",
 }
 """The file here and the class of every course."""

@@ -1,0 +1,26 @@
+"""Detection: which digits stand on a canvas, and where? A grid of 4×4 places, each of which may answer a box."""
+
+from __future__ import annotations
+
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.canvas import SOURCE, scenes
+from surrogate_nas.training.tasks.checking import Split
+
+_DIGITS = 10
+
+
+def load() -> dict[str, Split]:
+    """The scenes with their boxes (`canvas`)."""
+    return standardise({name: as_split(made.images, made.boxes) for name, made in scenes().items()})
+
+
+TASK = Task(
+    name="detection",
+    title="which digits stand where? one or two on 16×16 pixels",
+    load=load,
+    classes=_DIGITS,
+    kind="detection",
+    outputs=1 + _DIGITS + 4,
+    schedule=Schedule(epochs=6, batch=32, learning_rate=0.1),
+    source=SOURCE,
+)
