@@ -90,7 +90,7 @@ def mean_overlap(answers: Answers) -> Tensor:
 FAMILY = (
     Measure(
         "missed", "share of objects not found among as many boxes: another class or an overlap below ½", "%", "error",
-        100.0, missed, "batch",
+        100.0, missed,
     ),
     Measure("iou", "intersection over union of objects and the boxes that find them best", "", "quality", 0.0,
             mean_overlap),

@@ -19,7 +19,7 @@ def mean_overlap(answers: Answers) -> Tensor:
     import torch
 
     classes = answers.outputs.shape[2]
-    said, right = answers.outputs.argmax(2).flatten(1), answers.targets.flatten()
+    said, right = answers.outputs.max(2).indices.flatten(1), answers.targets.flatten()
     counts = torch.stack([torch.bincount(classes * right + k, minlength=classes**2) for k in said])
     table = counts.view(-1, classes, classes).double()
     both, either = table.diagonal(dim1=1, dim2=2), table.sum(1) + table.sum(2)
