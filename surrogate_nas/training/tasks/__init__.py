@@ -28,8 +28,8 @@ __all__ = ["TASKS", "Schedule", "Split", "Task", "code_of", "task_named"]
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, text.TASK, detection.TASK, segmentation.TASK, cartpole.TASK, gridworld.TASK,
-        cifar.CIFAR10, cifar.CIFAR100,
+        digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, detection.TASK, segmentation.TASK, text.TASK,
+        cartpole.TASK, gridworld.TASK, cifar.CIFAR10, cifar.CIFAR100,
     )
 }  # fmt: skip
 """Every task by name; its data is read when first used."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split, standardise
-from surrogate_nas.training.tasks.canvas import SOURCE, scenes
+from surrogate_nas.training.tasks.canvas import DIGITS, SOURCE, scenes
 from surrogate_nas.training.tasks.checking import Split
-
-_DIGITS = 10
 
 
 def load() -> dict[str, Split]:
@@ -18,9 +16,10 @@ TASK = Task(
     name="detection",
     title="which digits stand where? one or two on 16×16 pixels",
     load=load,
-    classes=_DIGITS,
+    classes=DIGITS,
     kind="detection",
-    outputs=1 + _DIGITS + 4,
-    schedule=Schedule(epochs=6, batch=32, learning_rate=0.1),
+    residual=False,
+    outputs=1 + DIGITS + 4,
+    schedule=Schedule(epochs=6, batch=16, learning_rate=0.05),
     source=SOURCE,
 )

@@ -75,7 +75,9 @@ KINDS = {
             "sequence", "ctc", ("character_error", "text_error"), checking.class_sequences, positions=True,
             strided=False,
         ),
-        Kind("segmentation", "cross_entropy", ("error", "miou"), checking.class_a_pixel, positions=True, arrange=pixels),
+        Kind(
+            "segmentation", "cross_entropy", ("error", "miou"), checking.class_a_pixel, positions=True, arrange=pixels,
+        ),
         Kind("detection", "detection", ("missed", "iou"), checking.boxes, positions=True),
         Kind(
             "generation", "adversarial", ("frechet", "coverage"), checking.images, positions=True, strided=False,

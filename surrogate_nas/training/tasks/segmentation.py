@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split, standardise
-from surrogate_nas.training.tasks.canvas import SOURCE, scenes
+from surrogate_nas.training.tasks.canvas import DIGITS, SOURCE, scenes
 from surrogate_nas.training.tasks.checking import Split
 
-_CLASSES = 11
 _FINER = 4
 
 
@@ -19,9 +18,10 @@ TASK = Task(
     name="segmentation",
     title="of which digit is this pixel? one or two on 16×16 pixels",
     load=load,
-    classes=_CLASSES,
+    classes=1 + DIGITS,
     kind="segmentation",
-    outputs=_CLASSES * _FINER**2,
-    schedule=Schedule(epochs=6, batch=32, learning_rate=0.1),
+    residual=False,
+    outputs=(1 + DIGITS) * _FINER**2,
+    schedule=Schedule(epochs=6, batch=16, learning_rate=0.5),
     source=SOURCE,
 )
