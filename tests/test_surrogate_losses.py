@@ -19,7 +19,7 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.papers.predictor_fits import Fit, Score
 from surrogate_nas.papers.predictor_losses import differences, findings
 from surrogate_nas.space import NB201, Cell
-from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates import gnn, make_model
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.evaluation import ndcg_of, scores_of
 from surrogate_nas.surrogates.gnn import GraphNetwork
@@ -148,7 +148,11 @@ def test_a_loss_that_is_none_is_refused() -> None:
         make_model("gnn", loss="wrap")
 
 
-def test_fit_takes_a_loss_and_stores_it(snas: Snas, small: TableBenchmark, tmp_path: Path) -> None:
+def test_fit_takes_a_loss_and_stores_it(
+    snas: Snas, small: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gnn, "_FEWEST_STEPS", 5)
+    monkeypatch.setattr(gnn, "_STEPS_PER_ROOT", 1)
     asked = ["--target", "valid_error", "--train", 20, "--model", "gnn", "--loss", "listmle", "--test", 200]
     made = snas("fit", small.path, *asked, "--out", tmp_path / "m.h5", "--json")
     assert made.code == 0, made.err
