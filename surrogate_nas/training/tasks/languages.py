@@ -25,10 +25,10 @@ from surrogate_nas.training.tasks.checking import SPLITS, Split
 LANGUAGES = ("de", "nl", "sv", "fr", "it", "es", "pt", "pl", "hu", "tr")
 """The classes: three Germanic languages, four Romance ones, Polish, Hungarian and Turkish."""
 ALPHABET = " " + string.ascii_lowercase
-LENGTH = 32
+LENGTH = 24
 """Positions; a shorter text has nothing behind it."""
 _SHORTEST = 5
-_SIZES = (150, 50, 50)
+_SIZES = (150, 100, 100)
 """Of each language, by split."""
 _KNOWN = 6
 """In so many of the languages a thing must have a name of its own."""
@@ -91,7 +91,7 @@ def _own(called: dict[str, dict[str, str]]) -> list[dict[str, str]]:
 
 
 def load() -> dict[str, Split]:
-    """Write names as one letter a position: 1,500 / 500 / 500, of each language as many.
+    """Write names as one letter a position: 1,500 / 1,000 / 1,000, of each language as many.
 
     Raises:
         UserError: See `names`; or pycountry has too few of them.
@@ -125,7 +125,7 @@ def encode(texts: list[str]) -> np.ndarray:
 
 TASK = Task(
     name="languages",
-    title="in which of ten languages is this name? 32 letters without accents",
+    title="in which of ten languages is this name? 24 letters without accents",
     load=load,
     classes=len(LANGUAGES),
     channels=8,
