@@ -40,6 +40,7 @@ EXAMPLES: dict[str, list[tuple[Tensor, Tensor]]] = {
         (2 * randn(K, BATCH, 3), randn(BATCH, 3, seed=1)),
     ],
     "sequence": [(randn(K, BATCH, CLASSES, 6), TEXTS)],
+    "policy": [(randn(K, BATCH, CLASSES), torch.tensor([[0.0, 1.5, -1.0], [3.0, -0.7, -2.0], [1.0, 0.3, -0.1]]))],
     "images": [
         (randn(K, BATCH, 1, 9, 8).sigmoid(), randn(BATCH, 1, 9, 8, seed=1).sigmoid()),
         (randn(K, BATCH, 1, 1, 12).sigmoid(), randn(BATCH, 1, 1, 12, seed=1).sigmoid()),
