@@ -102,6 +102,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=6, batch=512),
     source="the equations of Barto, Sutton & Anderson 1983, computed here",
-    loss="clipped_return",
     environment=ENVIRONMENT,
 )

@@ -155,6 +155,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=6, batch=256),
     source="grids drawn here",
-    loss="clipped_return",
     environment=ENVIRONMENT,
 )

@@ -62,7 +62,7 @@ KINDS = {
             "generation", "adversarial", ("frechet", "coverage"), checking.images, positions=True, strided=False,
             course="adversarial", least=1,
         ),
-        Kind("policy", "expected_return", ("return", "failures"), checking.states, course="policy"),
+        Kind("policy", "clipped_return", ("return", "failures"), checking.states, course="policy"),
     )
 }  # fmt: skip
 """Every kind by name."""
