@@ -209,7 +209,7 @@ def test_a_new_policy_walks_at_once(snas: Snas, tmp_path: Path) -> None:
     made = snas("new", "task", "Walk", "--kind", "policy", "--folder", tmp_path, "--json").json
     trained = snas("train", "11", "--task", made["task"], "--epochs", 4, "--json")
     assert trained.code == 0, trained.err
-    assert trained.json["curves"]["valid_return"][-1] > 80
+    assert trained.json["curves"]["valid_return"][-1] > 60
     refused = snas("new", "task", "Walks", "--kind", "polcy", "--folder", tmp_path)
     assert refused.code == 2 and "Did you mean 'policy'" in refused.err
 
