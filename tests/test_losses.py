@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ EXAMPLES: dict[str, list[tuple[Tensor, Tensor]]] = {
         (2 * randn(K, BATCH, 3), randn(BATCH, 3, seed=1)),
     ],
     "sequence": [(randn(K, BATCH, CLASSES, 6), TEXTS)],
+    "policy": [(randn(K, BATCH, CLASSES), torch.tensor([[0.0, 1.5, -1.0], [3.0, -0.7, -2.0], [1.0, 0.3, -0.1]]))],
     "images": [
         (randn(K, BATCH, 1, 9, 8).sigmoid(), randn(BATCH, 1, 9, 8, seed=1).sigmoid()),
         (randn(K, BATCH, 1, 1, 12).sigmoid(), randn(BATCH, 1, 1, 12, seed=1).sigmoid()),
@@ -46,6 +48,8 @@ EXAMPLES: dict[str, list[tuple[Tensor, Tensor]]] = {
     ],
 }
 """By kind of task, outputs and targets of every form that its losses take."""
+ELSEWHERE = {"policy", "detection", "generation"}
+"""Kinds whose targets have a form of their own: the tests of their tasks hold their losses."""
 CASES = [
     pytest.param(loss, outputs, targets, id=f"{loss.name}-{kind}-{i}")
     for loss in LOSSES.values()
@@ -206,7 +210,7 @@ def test_chance_of_images_is_that_of_grey(name: str) -> None:
 
 
 def test_every_loss_says_what_it_is_and_is_tested_here() -> None:
-    assert {case.values[0] for case in CASES} == set(LOSSES.values())
+    assert {case.values[0] for case in CASES} == {loss for loss in LOSSES.values() if not ELSEWHERE & {*loss.fits}}
     for name, loss in LOSSES.items():
         assert loss.name == name and loss.title and loss.unit
         assert 0 < loss.worst(CLASSES) == 10 * loss.chance(CLASSES) < math.inf
@@ -236,6 +240,31 @@ def test_a_loss_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(UserError, match=said):
             loss_named(name)
+
+
+@pytest.mark.parametrize(
+    ("each", "said"),
+    [
+        ("o.nothing()", "loss x failed: AttributeError"),
+        ("o.sum()", r"each network and example, \(2, 3\), not torch.float64 of shape \(\)"),
+        ("o.argmax(2)", r"not torch.int64 of shape \(2, 3\)"),
+        ("None", "not None"),
+        ("o.detach().sum(2)", "has no gradient"),
+    ],
+)
+def test_a_loss_of_ones_own_says_what_it_does_wrong(tmp_path: Path, each: str, said: str) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(GOOD.replace("o.sum(2)", each).replace('"mine"', '"x"'))
+    outputs, targets = EXAMPLES["classification"][0]
+    with pytest.raises(UserError, match=said):
+        loss_named(f"{file}:MINE").each(outputs.clone().requires_grad_(), targets)
+
+
+@pytest.mark.parametrize("chance", [0.0, -1.0, math.nan, math.inf, None, "high"])
+def test_the_loss_of_knowing_nothing_is_a_positive_number(chance: object) -> None:
+    wrong = replace(LOSSES["focal"], chance=lambda _: chance)
+    with pytest.raises(UserError, match="of knowing nothing is a finite number above 0"):
+        wrong.worst(10)
 
 
 @pytest.mark.parametrize(
