@@ -78,6 +78,9 @@ paper-caps: data  ## the best cell under HELP's 15 latency limits, published, ex
 paper-all: data  ## every comparison with a paper, one after the other (hours; goes on where it was interrupted)
 	$(BIN)/snas paper all --workers $(WORKERS)
 
+paper-oneshot:  ## one-shot strategies on fashion beside others after the same seconds (10 min)
+	$(BIN)/snas paper oneshot --workers $(WORKERS)
+
 paper-pareto: data  ## how fast strategies cover the exact fronts of error against latency and energy
 	$(BIN)/snas paper pareto --workers $(WORKERS)
 
