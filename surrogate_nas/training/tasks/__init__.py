@@ -15,6 +15,7 @@ from surrogate_nas.training.tasks import (
     digits,
     fashion,
     gridworld,
+    languages,
     mnist1d,
     rotation,
     segmentation,
@@ -29,6 +30,7 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, detection.TASK, segmentation.TASK, text.TASK,
+        languages.TASK,
         cartpole.TASK, gridworld.TASK, cifar.CIFAR10, cifar.CIFAR100,
     )
 }  # fmt: skip
