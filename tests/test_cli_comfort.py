@@ -23,7 +23,7 @@ COMMANDS = [
     ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
     ["train"], ["measure"], ["fit"], ["predict"], ["table"], ["data", "fetch"], ["data", "import"], ["data", "verify"],
     ["data", "list"],
-    ["suite"], ["lambda-path"], ["proxies"], ["new", "strategy"], ["new", "task"], ["new", "space"],
+    ["suite"], ["lambda-path"], ["losses"], ["proxies"], ["new", "strategy"], ["new", "task"], ["new", "loss"], ["new", "space"],
 ]  # fmt: skip
 
 
@@ -206,7 +206,7 @@ def test_a_new_space_s_file_makes_a_table_of_it(snas: Snas, tmp_path: Path, monk
     assert load("perceptron").query("Perceptron(layers=2, width=32, activation=relu)", "test_error") < 40
 
 
-@pytest.mark.parametrize("kind", ["strategy", "task", "space"])
+@pytest.mark.parametrize("kind", ["strategy", "task", "loss", "space"])
 @pytest.mark.parametrize(
     ("name", "says"),
     [

@@ -59,6 +59,7 @@ NAMES: list[list[object]] = [
     ["data", "import", "nb201-pth", "{}"],
     ["new", "strategy", "{}"],
     ["new", "task", "{}"],
+    ["new", "loss", "{}"],
     ["new", "space", "{}"],
     ["{}"],
     ["query", ANALOG, CELL, "--{}"],

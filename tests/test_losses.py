@@ -39,7 +39,7 @@ EXAMPLES: dict[str, list[tuple[Tensor, Tensor]]] = {
         (2 * randn(K, BATCH, 3), randn(BATCH, 3, seed=1)),
     ],
     "sequence": [(randn(K, BATCH, CLASSES, 6), TEXTS)],
-    "generation": [
+    "images": [
         (randn(K, BATCH, 1, 9, 8).sigmoid(), randn(BATCH, 1, 9, 8, seed=1).sigmoid()),
         (randn(K, BATCH, 1, 1, 12).sigmoid(), randn(BATCH, 1, 1, 12, seed=1).sigmoid()),
         (randn(K, BATCH, 1, 4, 4).sigmoid(), randn(BATCH, 1, 4, 4, seed=1).sigmoid()),
@@ -166,7 +166,7 @@ def windows_ssim(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(values))
 
 
-@pytest.mark.parametrize(("outputs", "targets"), EXAMPLES["generation"])
+@pytest.mark.parametrize(("outputs", "targets"), EXAMPLES["images"])
 def test_losses_of_images_follow_their_formulas(outputs: Tensor, targets: Tensor) -> None:
     for k, b in itertools.product(range(K), range(BATCH)):
         expected = 1 - windows_ssim(outputs[k, b, 0].numpy(), targets[b, 0].numpy())

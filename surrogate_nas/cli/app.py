@@ -15,6 +15,7 @@ from surrogate_nas.cli import (
     data,
     hardware,
     lambda_path,
+    losses,
     new,
     paper,
     proxies,
@@ -40,9 +41,9 @@ app = typer.Typer(name="snas", no_args_is_help=True, rich_markup_mode=None, pret
 app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
-    data.benchmarks, strategies.strategies, data.path, query.query, search.search, compare.compare, compare.report,
-    suite.suite, lambda_path.lambda_path, check.check, paper.paper, training.train, hardware.measure, surrogates.fit,
-    surrogates.predict, table.table, proxies.proxies,
+    data.benchmarks, strategies.strategies, losses.losses, data.path, query.query, search.search, compare.compare,
+    compare.report, suite.suite, lambda_path.lambda_path, check.check, paper.paper, training.train, hardware.measure,
+    surrogates.fit, surrogates.predict, table.table, proxies.proxies,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -1,4 +1,4 @@
-"""The commands that write a starting point: a strategy, a task, a space."""
+"""The commands that write a starting point: a strategy, a task, a loss, a space."""
 
 from __future__ import annotations
 
@@ -57,6 +57,41 @@ def load():
     classes=2,
     schedule=Schedule(epochs=3, batch=32),
     source="made here",
+)
+'''
+_LOSS = '''"""{name}: a loss for surrogate_nas. Try it: snas train 11 --task digits --loss {file}:{name}
+
+Compare strategies on it: snas compare "live:digits?loss={file}:{name}" --budget 10 --runs 1
+"""
+
+from surrogate_nas.training.losses import Loss
+
+Q = 0.7
+
+
+def each(outputs, targets):
+    """The generalised cross-entropy (1 - p^q) / q (Zhang & Sabuncu, NeurIPS 2018): less afraid of wrong labels.
+
+    Outputs are the scores (K, batch, classes) of K networks, targets (batch,) their common classes; what comes back is
+    the loss of every network on every example, (K, batch), which PyTorch can differentiate.
+    """
+    p = outputs.softmax(2).gather(2, targets.expand(len(outputs), -1).unsqueeze(2)).squeeze(2)
+    return (1 - p**Q) / Q
+
+
+def chance(classes):
+    """What uniform answers cost: ten times it is recorded of a network that diverged."""
+    return (1 - classes**-Q) / Q
+
+
+{name} = Loss(
+    name="{table}",
+    title="generalised cross-entropy, q = .7",
+    unit="powers",
+    fits=("classification",),
+    each=each,
+    chance=chance,
+    comparable="{table}",
 )
 '''
 _SPACE = '''"""{name}: a space for surrogate_nas, and a table of it: small networks on 8×8 scans of digits.
@@ -142,6 +177,18 @@ def task(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = F
       snas train 11 --task squares.py:Squares
     """
     _write("task", _TASK, name, folder, "snas train 11 --task {}", json)
+
+
+@app.command("loss")
+def loss(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = False) -> None:
+    """Write a loss of classes, which any classification can be trained by at once.
+
+    \b
+    Examples:
+      snas new loss Robust
+      snas train 11 --task digits --loss robust.py:Robust
+    """
+    _write("loss", _LOSS, name, folder, "snas train 11 --task digits --loss {}", json)
 
 
 @app.command("space")

@@ -34,7 +34,7 @@ def loss_named(name: str) -> Loss:
     loss = getattr(import_file(Path(path), "loss"), attribute, None)
     if not isinstance(loss, Loss):
         raise UserError(f"{path} holds no loss {attribute}.")
-    return loss
+    return loss.guarded
 
 
 def fitting(kind: str) -> tuple[str, ...]:

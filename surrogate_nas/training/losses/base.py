@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from surrogate_nas.errors import UserError
@@ -46,10 +48,44 @@ class Loss:
             if not callable(getattr(self, field)):
                 raise UserError(f"The {field} of the loss {self.name} is a function, not {getattr(self, field)!r:.80}.")
 
+    @property
+    def guarded(self) -> Loss:
+        """The same loss, which says in a line what it does wrong: for a stranger's.
+
+        Its `each` raises a `UserError` where it fails, or where what it gives has another shape or no gradient.
+        """
+        return replace(self, each=partial(_held, self.each, self.name))
+
     def worst(self, classes: int) -> float:
         """The finite value recorded of a network that diverged: ten times that of knowing nothing.
 
         Args:
             classes: Of the task.
+
+        Raises:
+            UserError: Its value of knowing nothing is no finite number above 0.
         """
-        return 10 * self.chance(classes)
+        value = self.chance(classes)
+        if not isinstance(value, float | int) or not 0 < value < math.inf:
+            raise UserError(f"The loss {self.name} of knowing nothing is a finite number above 0, not {value!r:.80}.")
+        return 10 * value
+
+
+def _held(each: Callable[[Tensor, Tensor], Tensor], name: str, outputs: Tensor, targets: Tensor) -> Tensor:
+    """The loss of every network on every example, or a line saying why there is none."""
+    import torch
+
+    try:
+        losses = each(outputs, targets)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a stranger's loss can raise anything
+        said = " ".join(str(error).split())
+        raise UserError(f"The loss {name} failed: {type(error).__name__}: {said:.300}.") from error
+    shape = tuple(outputs.shape[:2])
+    if not isinstance(losses, torch.Tensor) or tuple(losses.shape) != shape or not losses.is_floating_point():
+        found = f"{losses.dtype} of shape {tuple(losses.shape)}" if isinstance(losses, torch.Tensor) else repr(losses)
+        raise UserError(f"The loss {name} must give a number for each network and example, {shape}, not {found:.80}.")
+    if outputs.requires_grad and not losses.requires_grad:
+        raise UserError(f"The loss {name} has no gradient: it must be made of operations of PyTorch on the outputs.")
+    return losses

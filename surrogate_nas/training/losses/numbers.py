@@ -1,7 +1,8 @@
 """Losses of answers that are numbers, of which they take the mean.
 
-Outputs have shape ``(K, batch, numbers)``, targets ``(batch, numbers)``, or ``(batch,)`` for a single number. The value
-of knowing nothing is that of the best constant answer to a standard normal target.
+Outputs have shape ``(K, batch, numbers)``, targets ``(batch, numbers)``, or ``(batch,)`` for a single number; both may
+have further axes, as images have. The value of knowing nothing is that of the best constant answer to a standard normal
+target.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def pinball(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def _off(outputs: Tensor, targets: Tensor) -> Tensor:
     """Targets less outputs, shape ``(K, batch, numbers)``."""
-    return targets.reshape(len(targets), -1) - outputs
+    return targets.reshape(len(targets), -1) - outputs.flatten(2)
 
 
 def _huber_of_normal() -> float:
@@ -76,9 +77,15 @@ def _huber_of_normal() -> float:
 
 
 def _loss(
-    name: str, title: str, unit: str, each: Callable[[Tensor, Tensor], Tensor], constant: float, comparable: str
+    name: str,
+    title: str,
+    unit: str,
+    each: Callable[[Tensor, Tensor], Tensor],
+    constant: float,
+    comparable: str,
+    fits: tuple[str, ...] = ("regression",),
 ) -> Loss:
-    return Loss(name, title, unit, ("regression",), each, partial(_always, constant), comparable)
+    return Loss(name, title, unit, fits, each, partial(_always, constant), comparable)
 
 
 def _always(value: float, classes: int) -> float:  # noqa: ARG001 - numbers have no classes
@@ -86,7 +93,10 @@ def _always(value: float, classes: int) -> float:  # noqa: ARG001 - numbers have
 
 
 FAMILY = (
-    _loss("squared", "mean squared error: asks for the mean", "squared error", squared, 1.0, "squared error"),
+    _loss(
+        "squared", "mean squared error: asks for the mean", "squared error", squared, 1.0, "squared error",
+        ("regression", "images"),
+    ),
     _loss(
         "absolute", "mean absolute error: asks for the median", "absolute error", absolute,
         math.sqrt(2 / math.pi), "absolute error",

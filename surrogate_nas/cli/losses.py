@@ -1,0 +1,33 @@
+"""The command that lists losses."""
+
+from __future__ import annotations
+
+from surrogate_nas.cli.output import JsonOption, emit, show_table
+
+
+def losses(json: JsonOption = False) -> None:
+    """List the training losses, each with its unit, the kinds of task that it can train, and its paper.
+
+    Values may be compared where the last column says the same. Any of them, or a file.py:LOSS, is trained by
+    --loss NAME, or behind a task's name: TASK?loss=NAME.
+
+    \b
+    Examples:
+      snas losses
+      snas losses --json
+      snas train 11 --task digits --loss focal
+    """
+    from surrogate_nas.training.losses import LOSSES
+
+    content = [
+        {
+            "name": loss.name,
+            "description": loss.title,
+            "unit": loss.unit,
+            "fits": list(loss.fits),
+            "comparable": loss.comparable,
+        }
+        for loss in LOSSES.values()
+    ]
+    rows = [(loss.name, loss.title, loss.unit, ", ".join(loss.fits), loss.comparable) for loss in LOSSES.values()]
+    emit(content, json, lambda: show_table(("loss", "is", "unit", "trains", "comparable as"), rows))

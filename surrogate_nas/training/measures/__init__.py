@@ -1,0 +1,37 @@
+"""Measures by name: a family is one more file and one more line here; a user's own is a ``file.py:MEASURE``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.plugin import import_file
+from surrogate_nas.training.measures import classes, images, numbers, robust, sequences
+from surrogate_nas.training.measures.base import Answers, Measure
+
+__all__ = ["MEASURES", "Answers", "Measure", "measure_named"]
+
+MEASURES: dict[str, Measure] = {
+    measure.name: measure for family in (classes, robust, numbers, sequences, images) for measure in family.FAMILY
+}
+"""Every measure by name."""
+
+
+def measure_named(name: str) -> Measure:
+    """Find a measure.
+
+    Args:
+        name: A key of `MEASURES`, or ``path/to/file.py:NAME`` of a `Measure`.
+
+    Raises:
+        UserError: There is no such name or file, the file fails to import, or it holds no such measure.
+    """
+    if name in MEASURES:
+        return MEASURES[name]
+    path, separator, attribute = name.rpartition(":")
+    if not separator:
+        raise unknown("measure", name, MEASURES)
+    measure = getattr(import_file(Path(path), "measure"), attribute, None)
+    if not isinstance(measure, Measure):
+        raise UserError(f"{path} holds no measure {attribute}.")
+    return measure
