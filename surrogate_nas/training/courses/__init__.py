@@ -11,6 +11,7 @@ __all__ = ["COURSES", "Answer", "Course", "course_named"]
 
 COURSES = {
     "supervised": "supervised:Supervised",
+    "reconstruction": "reconstruction:Reconstruction",
 }
 """The file here and the class of every course."""
 

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
-from surrogate_nas.training.measures import classes, images, numbers, robust, sequences
+from surrogate_nas.training.measures import anomalies, classes, forecasts, images, numbers, robust, sequences
 from surrogate_nas.training.measures.base import Answers, Measure
 
 __all__ = ["MEASURES", "Answers", "Measure", "measure_named"]
 
 MEASURES: dict[str, Measure] = {
-    measure.name: measure for family in (classes, robust, numbers, sequences, images) for measure in family.FAMILY
+    measure.name: measure
+    for family in (classes, robust, numbers, forecasts, sequences, images, anomalies)
+    for measure in family.FAMILY
 }
 """Every measure by name."""
 

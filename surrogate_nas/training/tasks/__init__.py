@@ -8,7 +8,7 @@ from pathlib import Path
 from surrogate_nas import __version__
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
-from surrogate_nas.training.tasks import cifar, digits, fashion, mnist1d, rotation, text
+from surrogate_nas.training.tasks import anomaly, cifar, digits, fashion, forecasting, mnist1d, rotation, text
 from surrogate_nas.training.tasks.base import Schedule, Task
 from surrogate_nas.training.tasks.checking import Split
 
@@ -16,8 +16,11 @@ __all__ = ["TASKS", "Schedule", "Split", "Task", "code_of", "task_named"]
 
 TASKS: dict[str, Task] = {
     task.name: task
-    for task in (digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, text.TASK, cifar.CIFAR10, cifar.CIFAR100)
-}
+    for task in (
+        digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, text.TASK, forecasting.TASK, anomaly.TASK,
+        cifar.CIFAR10, cifar.CIFAR100,
+    )
+}  # fmt: skip
 """Every task by name; its data is read when first used."""
 
 
