@@ -170,7 +170,16 @@ def test_querying_loads_neither_torch_nor_pandas_nor_models() -> None:
     assert not loaded_after(code) & {"torch", "pandas", "sklearn", "xgboost", "matplotlib", "statsmodels"}
 
 
-LIGHT = ("benchmarks", "path", "strategies", "losses", "query fashion 11", "--version", "compare --help", "new space Thing")
+LIGHT = (
+    "benchmarks",
+    "path",
+    "strategies",
+    "losses",
+    "query fashion 11",
+    "--version",
+    "compare --help",
+    "new space Thing",
+)
 """Commands that only list, read or write a text."""
 
 

@@ -13,6 +13,7 @@ from surrogate_nas.benchmarks.installed import FASHION, Installed
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.learned import Learned
 from surrogate_nas.benchmarks.live import Live
+from surrogate_nas.benchmarks.losses import Losses
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.errors import UserError, unknown
@@ -23,7 +24,7 @@ __all__ = [
     "default", "load", "reopen", "reserved", "tables",
 ]  # fmt: skip
 
-OPENERS: tuple[Opener, ...] = (Installed(), Live(), Learned(), File(), Fetched())
+OPENERS: tuple[Opener, ...] = (Installed(), Live(), Learned(), File(), Losses(), Fetched())
 """Asked in turn; the first that claims a name opens it."""
 
 

@@ -205,13 +205,14 @@ class Benchmark(ABC):
         values = self.measure(self.space.survey, (question,), seed).values
         return float(np.median(values)), self.metric(question.metric).worst(values)
 
-    def continued(self, cell: Cell, since: int, epochs: int) -> float:  # noqa: ARG002 - one curve is the exception
+    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:  # noqa: ARG002
         """What it costs to train a cell on, from one number of epochs to another, one validation pass included.
 
         Args:
             cell: A cell of `space`.
             since: The epochs that it was trained for.
             epochs: The epochs after which it is asked for, more than those.
+            metrics: What is asked for, which may be of several trainings.
 
         Raises:
             UserError: Epochs are no points of one run here (`one_curve`).

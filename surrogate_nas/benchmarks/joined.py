@@ -176,15 +176,16 @@ class JoinedBenchmark(Benchmark):
         owner = self._owner(question.metric)
         return owner.free(question, self._seed(owner, seed))
 
-    def continued(self, cell: Cell, since: int, epochs: int) -> float:
+    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
         """What the base charges to train a cell on (see `Benchmark.continued`).
 
         Args:
             cell: A cell of `space`.
             since: The epochs that it was trained for.
             epochs: The epochs after which it is asked for.
+            metrics: What is asked for; a file's is free.
         """
-        return self.base.continued(cell, since, epochs)
+        return self.base.continued(cell, since, epochs, [metric for metric in metrics if metric not in self._owners])
 
     def final(self, cell: Cell) -> dict[str, float | None]:
         """What the base and the files report of a found cell, a surrogate among them what its truth says.

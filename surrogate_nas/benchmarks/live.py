@@ -188,7 +188,7 @@ class LiveBenchmark(Benchmark):
         return None if question.epochs is None else 1
 
     def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
-        """Median and worst value over the space of an analytic metric; of a trained one, the worst that is recorded, twice.
+        """Median and worst value over the space of an analytic metric; of a trained one, the worst recorded, twice.
 
         Args:
             question: A resolved question.

@@ -15,7 +15,7 @@ from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Valu
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import Cell, Enumerable
-from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, Seed, TableFile
+from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, HeldTable, Seed, TableFile
 
 _CHARGES = {
     "queries": "An evaluation is charged one query; the benchmark holds no training times.",
@@ -73,7 +73,7 @@ class TableBenchmark(Benchmark):
         Raises:
             UserError: The file is missing, damaged or of another format.
         """
-        self._table = TableFile(path)
+        self._table = self._read_table(path)
         self.path = path
         self.name, self.title, self.banner = self._table.name, self._table.title, self._table.banner
         self.source, self.licence, self.citation = self._table.source, self._table.licence, self._table.citation
@@ -100,6 +100,9 @@ class TableBenchmark(Benchmark):
 
     def __reduce__(self) -> tuple[Callable[[Path], TableBenchmark], tuple[Path]]:
         return open_table, (self.path,)
+
+    def _read_table(self, path: Path) -> TableFile | HeldTable:
+        return TableFile(path)
 
     @property
     def fingerprint(self) -> str:
@@ -166,9 +169,13 @@ class TableBenchmark(Benchmark):
         if np.isnan(values).any():
             row, column = np.argwhere(np.isnan(values))[0]
             raise self._missing(cells[row], questions[column], seed)
+        return Measurement(values, self._spent(questions, seed)[index])
+
+    def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:
+        """What the trainings cost that some questions read, of every cell."""
         told = sorted({q.epochs for q in questions if q.epochs is not None})
         untold = self._unsaid and any(q.epochs is None and self._by_name[q.metric].is_loss for q in questions)
-        return Measurement(values, self._cost((*told, None) if untold else tuple(told), seed)[index])
+        return self._cost((*told, None) if untold else tuple(told), seed)
 
     def _missing(self, cell: Cell, question: Question, seed: Seed) -> UserError:
         present = int(np.isfinite(self._column(question, seed)).sum())
@@ -190,19 +197,20 @@ class TableBenchmark(Benchmark):
             self._costs[runs, seed] = cost
         return cost
 
-    def continued(self, cell: Cell, since: int, epochs: int) -> float:
+    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
         """The seconds of the epochs in between, and of one validation pass.
 
         Args:
             cell: A cell of `space`.
             since: The epochs that it was trained for.
             epochs: The epochs after which it is asked for, more than those.
+            metrics: What is asked for.
 
         Raises:
             UserError: Epochs are no points of one run here, or are not held.
         """
         if not self.one_curve:
-            return super().continued(cell, since, epochs)
+            return super().continued(cell, since, epochs, metrics)
         place = self.space.index(cell)
         since_then = sum(self._seconds(part, epochs)[place] for part in self._charged)
         return float(since_then - self._seconds(_TRAINING, since)[place])

@@ -167,7 +167,8 @@ class Ledger:
         since = self._trained.get(cell)
         if epochs is None or since is None or epochs <= since:
             return cost
-        return self.objective.benchmark.continued(cell, since, epochs)
+        asked = [question.metric for question in self.objective.questions() if question.epochs is not None]
+        return self.objective.benchmark.continued(cell, since, epochs, asked)
 
     def trial(self, outcome: Outcome, started: float) -> Trial:
         """Count and charge an evaluation that has finished, and give it its place in the run.

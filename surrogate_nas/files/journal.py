@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.files.chain import Chain, DamagedError
+from surrogate_nas.files.chain import Chain, DamagedError, read_chain
 
 _ROOT = "journal 1"
 
@@ -51,6 +51,29 @@ class Journal:
             raise self.damaged(error) from error
         except OSError as error:
             raise self._cannot_write(error) from error
+
+    @classmethod
+    def read(cls, path: Path, settings: dict[str, Any]) -> list[Any]:
+        """What a journal holds by now, also while another process adds to it; nothing where there is none.
+
+        Args:
+            path: The file.
+            settings: What must agree.
+
+        Raises:
+            UserError: The file cannot be read, is damaged, or is of another work.
+        """
+        journal = cls(None, settings)
+        journal.path = path
+        try:
+            journal._accept([link.entry for link in read_chain(path.read_bytes(), _ROOT)])
+        except FileNotFoundError:
+            return []
+        except DamagedError as error:
+            raise journal.damaged(error) from error
+        except OSError as error:
+            raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
+        return journal.entries
 
     def _accept(self, lines: list[dict[str, Any]]) -> int:
         if not lines:

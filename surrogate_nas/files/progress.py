@@ -64,7 +64,7 @@ class ProgressLines:
             done, total, _ = self._state
             counted += f" {done}/{total}" if total else f" {done}"
         detail = f", {self._state[2]}" if self._state and self._state[2] else ""
-        self._write(f"{counted}{detail}, {_duration(self._clock() - self._began)}")
+        self._write(f"{counted}{detail}, {duration(self._clock() - self._began)}")
 
     def _speak(self) -> None:
         while not self._over.wait(self._every):
@@ -81,7 +81,12 @@ class ProgressLines:
         self._thread.join()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds in words: ``90 s``, ``12 min``, ``3 h 20 min``.
+
+    Args:
+        seconds: At least 0.
+    """
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -47,7 +47,7 @@ def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
         epochs="curve",
     )
     results = _Results(plan.cells, {job: found[job] for job in jobs})
-    for metric, epochs, values in _columns(task, plan, results):
+    for metric, epochs, values in columns_of(task, plan, results.column):
         seeds = {seed: values(seed) for seed in range(plan.seeds)} if metric.kind != "record" else None
         table.add(metric, epochs, values(0), 1, seeds)
     described = "index of the first cell of the functional class, which was trained for all of it"
@@ -76,10 +76,17 @@ class _Results:
 
 
 Column = Callable[[int], NDArray[np.float64]]
+Reader = Callable[[int, Callable[[dict[str, Any]], float]], NDArray[np.float64]]
 
 
-def _columns(task: Task, plan: Plan, results: _Results) -> Iterator[tuple[Metric, int | None, Column]]:
-    """Every metric with its epochs and a function from a seed to the column."""
+def columns_of(task: Task, plan: Plan, read: Reader) -> Iterator[tuple[Metric, int | None, Column]]:
+    """Every metric with its epochs and a function from a seed to the column.
+
+    Args:
+        task: The task.
+        plan: What was trained.
+        read: From a seed, and a function of what is kept of a training, to a column.
+    """
 
     def seconds(split: str, description: str) -> Metric:
         return Metric(f"{split}_seconds", "s", "record", "cost", split=split, description=description, source=source)
@@ -90,13 +97,13 @@ def _columns(task: Task, plan: Plan, results: _Results) -> Iterator[tuple[Metric
         for told in curves:
             how = "mean over the epoch's batches" if told.split == "train" else "after the epoch"
             described = told.metric((), f"{how}; [n] is epoch n {run}, a point on its curve", source)
-            yield described, epoch, lambda seed, n=told.name, e=epoch: results.column(seed, lambda x: x[n][e - 1])  # type: ignore[misc]
+            yield described, epoch, lambda seed, n=told.name, e=epoch: read(seed, lambda x: x[n][e - 1])  # type: ignore[misc]
         spent = seconds("train", f"processor time of the first n epochs {run}, live operations only")
         share = epoch / plan.epochs
-        yield spent, epoch, lambda seed, s=share: results.column(seed, lambda x: s * x["train_seconds"])  # type: ignore[misc]
+        yield spent, epoch, lambda seed, s=share: read(seed, lambda x: s * x["train_seconds"])  # type: ignore[misc]
         spent = seconds("valid", "processor time of one pass over the validation split")
-        yield spent, epoch, lambda seed: results.column(seed, lambda x: x["valid_seconds"])
+        yield spent, epoch, lambda seed: read(seed, lambda x: x["valid_seconds"])
     for told in task.told:
         if not told.every_epoch:
             described = told.metric((), f"at the end {run}", source)
-            yield described, plan.epochs, lambda seed, n=told.name: results.column(seed, lambda x: x[n])  # type: ignore[misc]
+            yield described, plan.epochs, lambda seed, n=told.name: read(seed, lambda x: x[n])  # type: ignore[misc]

@@ -104,7 +104,8 @@ def journal_path(plan: Plan) -> Path:
         UserError: There is no such task, or its data is not here.
     """
     digest = hashlib.sha256(json.dumps(describe(plan), sort_keys=True).encode()).hexdigest()
-    return home() / "training" / f"{task_named(plan.task).name[:60]}-{digest[:16]}.jsonl"
+    name = task_named(plan.task).name.replace("?loss=", "-")[:60]
+    return home() / "training" / f"{name}-{digest[:16]}.jsonl"
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.making.batches import Progress, entries_of
 from surrogate_nas.making.plan import Job, Plan, describe
-from surrogate_nas.training import task_named, train
+from surrogate_nas.training import Task, task_named, train
+from surrogate_nas.training.tasks import code_of
 
 _KEPT = ("train_seconds", "valid_seconds", "note")
 _CELLS_A_BATCH = 2
@@ -40,9 +42,28 @@ def train_classes(
 
 def _train(plan: Plan, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """Train some cells in this process; everything that is kept of each."""
-    space, task, entries = plan.cells, task_named(plan.task), []
-    for job in jobs:
-        (curve,) = train([space[job.cell]], task, epochs=plan.epochs, seed=job.seed, space=space)
-        told = {**curve.values, **curve.finals, **{name: getattr(curve, name) for name in _KEPT}}
-        entries.append({"job": list(job), **told})
-    return entries
+    return [train_job(plan, job) for job in jobs]
+
+
+def train_job(plan: Plan, job: Job) -> dict[str, Any]:
+    """Train one cell in this process.
+
+    Args:
+        plan: Its task and epochs.
+        job: The cell and the seed.
+
+    Returns:
+        Everything that is kept of it: the curve of every metric, what is told at the end, processor seconds, a note.
+    """
+    space, task = plan.cells, _learned(plan.task, code_of(plan.task))
+    started = time.process_time()
+    (curve,) = train([space[job.cell]], task, epochs=plan.epochs, seed=job.seed, space=space)
+    spent = {"processor_seconds": time.process_time() - started}
+    told = {**curve.values, **curve.finals, **{name: getattr(curve, name) for name in _KEPT}}
+    return {"job": list(job), **told, **spent}
+
+
+@lru_cache(maxsize=256)
+def _learned(name: str, code: str) -> Task:  # noqa: ARG001 - the key
+    """A task with its data, read once in a process."""
+    return task_named(name)

@@ -1,6 +1,8 @@
 """Tables: a benchmark's answers in memory (`Table`) and in a file (`TableFile`, `write_table`)."""
 
+from surrogate_nas.table.compact import read_compact, write_compact
 from surrogate_nas.table.file import FORMAT, VERSION, TableFile, write_table
+from surrogate_nas.table.held import HeldTable
 from surrogate_nas.table.index import ColumnKey, Seed
 from surrogate_nas.table.table import CLASS_METRIC, UNKNOWN_SEEDS, Table, Values
 
@@ -10,9 +12,12 @@ __all__ = [
     "UNKNOWN_SEEDS",
     "VERSION",
     "ColumnKey",
+    "HeldTable",
     "Seed",
     "Table",
     "TableFile",
     "Values",
+    "read_compact",
+    "write_compact",
     "write_table",
 ]

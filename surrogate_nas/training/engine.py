@@ -260,7 +260,7 @@ class _Run:
             for one in self.task.told:
                 if one.name not in told:
                     continue
-                value = one.bounded(told[one.name][k].item() if known else math.nan)
+                value = one.recorded(told[one.name][k].item() if known else math.nan)
                 if one.every_epoch:
                     curve.values.setdefault(one.name, []).append(value)
                 else:

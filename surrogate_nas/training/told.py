@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from surrogate_nas.metrics import Metric, Quantity
+from surrogate_nas.metrics import Kind, Metric, Quantity
 
 if TYPE_CHECKING:
     from surrogate_nas.training.measures import Measure
@@ -33,7 +33,7 @@ class Told:
     worst: float
     every_epoch: bool
 
-    def bounded(self, value: float) -> float:
+    def recorded(self, value: float) -> float:
         """A value, or the worst where it is worse or not finite.
 
         Args:
@@ -51,7 +51,7 @@ class Told:
             description: When and how it is measured.
             source: Where the numbers come from.
         """
-        kind = "final" if self.split == "test" else "search"
+        kind: Kind = "final" if self.split == "test" else "search"
         return Metric(
             self.name, self.unit, kind, self.quantity, epochs, split=self.split, description=description, source=source
         )  # fmt: skip

@@ -10,7 +10,9 @@ from surrogate_nas.training.courses.base import Answer, Course
 __all__ = ["COURSES", "Answer", "Course", "course_named"]
 
 COURSES = {
+    "policy": "policy:Policy",
     "supervised": "supervised:Supervised",
+    "adversarial": "adversarial:Adversarial",
     "reconstruction": "reconstruction:Reconstruction",
 }
 """The file here and the class of every course."""

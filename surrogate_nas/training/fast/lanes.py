@@ -72,8 +72,12 @@ class _Normalisation:
         kernels.normalise(x, self.scale, self.shift, *statistics, out, training, add)
 
     def backward(self, gradient: Array, x: Array, padded: Array, batch: int, top: int, left: int) -> None:
-        statistics = (self.scale, self.mean, self.deviation, self.scale_gradient, self.shift_gradient)
-        kernels.normalise_gradient(gradient, x, *statistics, padded, batch, top, left, self.training)
+        kernel, mean, deviation = kernels.normalise_gradient, self.mean, self.deviation
+        if not self.training:
+            mean, variance = self.running
+            kernel, deviation = kernels.fixed_gradient, 1 / np.sqrt(variance + np.float32(kernels.EPSILON))
+        statistics = (self.scale, mean, deviation, self.scale_gradient, self.shift_gradient)
+        kernel(gradient, x, *statistics, padded, batch, top, left)
 
 
 class _Convolution:

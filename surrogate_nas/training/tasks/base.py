@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # a list of tasks needs no PyTorch
 
     from surrogate_nas.training.losses import Loss
     from surrogate_nas.training.measures import Measure
+    from surrogate_nas.training.tasks.environment import Environment
 
 SPLIT_SEED = 0
 """The seed of every shuffled split: splits are part of a task, not of a run."""
@@ -78,6 +79,7 @@ class Task:
         outputs: Numbers that the head answers; None for one of each class.
         strided: Whether the size is halved between the stages; None for what the kind says.
         course: How a run is spent: the key in `COURSES`; that of the kind if empty.
+        environment: What a policy acts in.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Task:
     outputs: int | None = None
     strided: bool | None = None
     course: str = ""
+    environment: Environment | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -177,6 +180,7 @@ class Task:
             "loss": self.trained.name,
             "measures": [measure.name for measure in self.measured],
             "course": self.course,
+            "environment": self.environment and [type(self.environment).__qualname__, repr(vars(self.environment))],
         }
         total = hashlib.sha256(json.dumps(settings).encode())
         for name in SPLITS:
@@ -234,7 +238,7 @@ class Task:
         Raises:
             UserError: There is no such loss, or it does not fit.
         """
-        other = replace(self, loss=loss)
+        other = replace(self, loss=loss, load=partial(getattr, self, "data"))  # which is then read once for all losses
         same = other.trained.name == self.trained.name
         return self if same else replace(other, name=f"{self.name.partition('?')[0]}?loss={other.trained.name}")
 

@@ -85,7 +85,7 @@ def _tensor(given: Any, what: str) -> Tensor:
     return tensor if tensor.dim() else tensor[None]
 
 
-def values(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+def values(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:  # noqa: ARG001 - as every check
     """Finite values, one for each output: shape ``(n,)`` where there is one, else ``(n, outputs)``.
 
     Args:
@@ -170,8 +170,8 @@ def class_a_position(inputs: Tensor, targets: Tensor, what: str, classes: int) -
         UserError: They are something else.
     """
     if inputs.shape[2] != 1:
-        raise UserError(f"{what} are one a position, so the inputs must be of height 1, not {inputs.shape[2]}")
-    return _numbers(targets, what, classes, (len(inputs), inputs.shape[3]), ", and inputs of height 1")
+        raise UserError(f"{what} are one a position, which needs inputs of height 1, not {inputs.shape[2]}")
+    return _numbers(targets, what, classes, (len(inputs), inputs.shape[3]))
 
 
 def class_a_pixel(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
@@ -210,7 +210,7 @@ def class_sequences(inputs: Tensor, targets: Tensor, what: str, classes: int) ->
     return numbers
 
 
-def boxes(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+def boxes(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:  # noqa: ARG001 - as every check
     """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width and height in pixels.
 
     Args:
@@ -231,9 +231,9 @@ def boxes(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
     return found
 
 
-def _numbers(targets: Tensor, what: str, classes: int, wanted: tuple[int, ...], also: str = "") -> Tensor:
+def _numbers(targets: Tensor, what: str, classes: int, wanted: tuple[int, ...]) -> Tensor:
     if tuple(targets.shape) != wanted:
-        raise UserError(f"{what} must be class numbers of shape {wanted}, not {tuple(targets.shape)}{also}")
+        raise UserError(f"{what} must be class numbers of shape {wanted}, not {tuple(targets.shape)}")
     numbers = targets.long()
     if not bool((numbers == targets).all()):
         raise UserError(f"{what} must be whole numbers, the numbers of classes")

@@ -53,14 +53,17 @@ KINDS = {
             "language", "cross_entropy", ("error", "perplexity"), checking.class_a_position, positions=True,
             strided=False, causal=True,
         ),
-        Kind("sequence", "ctc", ("error",), checking.class_sequences, positions=True, strided=False),
+        Kind(
+            "sequence", "ctc", ("character_error", "text_error"), checking.class_sequences, positions=True,
+            strided=False,
+        ),
         Kind("segmentation", "cross_entropy", ("error", "miou"), checking.class_a_pixel, positions=True),
         Kind("detection", "detection", ("error", "iou"), checking.boxes, positions=True),
         Kind(
             "generation", "adversarial", ("frechet", "coverage"), checking.images, positions=True, strided=False,
             course="adversarial", least=1,
         ),
-        Kind("policy", "expected_return", ("return",), checking.states, course="policy"),
+        Kind("policy", "expected_return", ("return", "failures"), checking.states, course="policy"),
     )
 }  # fmt: skip
 """Every kind by name."""

@@ -23,10 +23,10 @@ from surrogate_nas.training.fast.kernels.convolution import (
     weight_gradient,
     weight_gradient_halving,
 )
-from surrogate_nas.training.fast.kernels.normalisation import normalise, normalise_gradient
+from surrogate_nas.training.fast.kernels.normalisation import EPSILON, fixed_gradient, normalise, normalise_gradient
 from surrogate_nas.training.fast.kernels.pooling import average, halve
 
 __all__ = [
-    "Array", "add_gradient", "average", "convolve", "convolve_halving", "halve", "normalise", "normalise_gradient",
-    "pad", "spread", "weight_gradient", "weight_gradient_halving",
+    "EPSILON", "Array", "add_gradient", "average", "convolve", "convolve_halving", "fixed_gradient", "halve",
+    "normalise", "normalise_gradient", "pad", "spread", "weight_gradient", "weight_gradient_halving",
 ]  # fmt: skip

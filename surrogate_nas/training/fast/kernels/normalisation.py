@@ -28,8 +28,8 @@ def normalise(
         x: Shape ``(channels, height, width·batch)``.
         scale: Shape ``(channels,)``.
         shift: Shape ``(channels,)``.
-        mean: Shape ``(channels,)``; what was used is written, for the backward pass.
-        deviation: Shape ``(channels,)``; one over what was used is written.
+        mean: Shape ``(channels,)``; written where training, for the backward pass.
+        deviation: Shape ``(channels,)``; one over it is written where training.
         running: Shape ``(2, channels)``: means and variances, updated where training, used otherwise.
         out: Of `x`'s shape.
         training: Whether the batch's own statistics are used.
@@ -51,15 +51,14 @@ def normalise(
                 for i in range(n):
                     squares += (row[i] - centre) * (row[i] - centre)
             variance = squares / count
+            mean[c] = centre
             deviation[c] = 1 / np.sqrt(variance + EPSILON)
             running[0, c] += MOMENTUM * (centre - running[0, c])
             running[1, c] += MOMENTUM * (squares / max(count - 1, 1) - running[1, c])
             factor = scale[c] * deviation[c]
         else:
             centre = running[0, c]
-            deviation[c] = 1 / np.sqrt(running[1, c] + EPSILON)
             factor = np.float32(scale[c] / np.sqrt(running[1, c] + EPSILON))
-        mean[c] = centre
         constant = np.float32(shift[c] - factor * centre)
         for y in range(height):
             row, o = x[c, y], out[c, y]
@@ -84,9 +83,8 @@ def normalise_gradient(
     batch: int,
     top: int,
     left: int,
-    training: bool,
 ) -> None:
-    """The gradients of batch normalisation.
+    """The gradients of batch normalisation while training.
 
     Args:
         gradient: Of its output, shape ``(channels, height, width·batch)``.
@@ -100,7 +98,6 @@ def normalise_gradient(
         batch: Examples.
         top: Rows of border above.
         left: Pixels of border on the left.
-        training: Whether the statistics are the batch's own, and so depend on `x`.
     """
     channels, height, n = x.shape
     count = np.float32(height * n)
@@ -117,9 +114,51 @@ def normalise_gradient(
         factor = scale[c] * deviation[c]
         slope = np.float32(factor * deviation[c] * product / count)
         constant = np.float32(factor * total / count - slope * centre)
-        if not training:
-            slope, constant = np.float32(0), np.float32(0)
         for y in range(height):
             g, row, o = gradient[c, y], x[c, y], padded[c, y + top][left * batch :]
             for i in range(n):
                 o[i] = factor * g[i] - slope * row[i] - constant
+
+
+@compiled
+def fixed_gradient(
+    gradient: Array,
+    x: Array,
+    scale: Array,
+    mean: Array,
+    deviation: Array,
+    scale_gradient: Array,
+    shift_gradient: Array,
+    padded: Array,
+    batch: int,
+    top: int,
+    left: int,
+) -> None:
+    """The gradients of batch normalisation by running statistics, which do not depend on the batch.
+
+    It is no branch of `normalise_gradient`, whose sums would be compiled to another order.
+
+    Args:
+        gradient: Of its output, shape ``(channels, height, width·batch)``.
+        x: Its input.
+        scale: Shape ``(channels,)``.
+        mean: Shape ``(channels,)``.
+        deviation: Shape ``(channels,)``: one over the standard deviation.
+        scale_gradient: Shape ``(channels,)``; overwritten.
+        shift_gradient: Shape ``(channels,)``; overwritten.
+        padded: The gradient of `x` is written to its inside.
+        batch: Examples.
+        top: Rows of border above.
+        left: Pixels of border on the left.
+    """
+    channels, height, n = x.shape
+    for c in range(channels):
+        total, product = np.float32(0), np.float32(0)
+        centre, factor = mean[c], scale[c] * deviation[c]
+        for y in range(height):
+            g, row, o = gradient[c, y], x[c, y], padded[c, y + top][left * batch :]
+            for i in range(n):
+                total += g[i]
+                product += g[i] * (row[i] - centre)
+                o[i] = factor * g[i]
+        scale_gradient[c], shift_gradient[c] = product * deviation[c], total

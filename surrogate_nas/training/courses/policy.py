@@ -1,0 +1,198 @@
+"""Policy: every epoch the network of now acts in some episodes, and learns from what they brought.
+
+An episode's return is discounted rewards. An action's advantage is its generalised advantage (Schulman et al., ICLR
+2016) over the environment's own guess of values, less the mean of the *other* episodes at the same step: a baseline
+without the action's own reward leaves the gradient unbiased (Williams 1992; Kool et al. 2019). Advantages of an epoch
+are divided by their deviation.
+
+The network acts with the running statistics of its normalisations, so that an action depends on nothing but what it
+sees; it learns with those of the batch, as everywhere here. The two policies differ a little. The log-probabilities
+that a loss compares with are those of the policy that acted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.training.courses.base import Answer, Course
+from surrogate_nas.training.measures import Answers
+from surrogate_nas.training.tasks import Split, Task
+from surrogate_nas.training.tasks.environment import Array, Environment
+
+EPISODES = 32
+"""In an epoch, side by side."""
+PASSES = 4
+"""How often an epoch's steps are used."""
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """What happened in n episodes side by side, up to T steps.
+
+    Attributes:
+        observations: Shape ``(T, n, channels, height, width)``.
+        actions: Shape ``(T, n)``.
+        likelihoods: The log-probabilities of the actions, shape ``(T, n)``.
+        rewards: Shape ``(T, n)``; 0 after an episode's end.
+        surprises: Rewards and the value of the next state, less that of the state; likewise.
+        lives: Whether an episode had not ended before the step, shape ``(T, n)``.
+        finite: Whether all outputs were finite numbers.
+    """
+
+    observations: Tensor
+    actions: Array
+    likelihoods: Array
+    rewards: Array
+    surprises: Array
+    lives: Array
+    finite: bool
+
+    def returns(self, discount: float) -> Array:
+        """The discounted rewards of every episode, shape ``(n,)``; NaN where outputs were not finite.
+
+        Args:
+            discount: What a reward is worth that comes one step later.
+        """
+        worth = discount ** np.arange(len(self.rewards))
+        return worth @ self.rewards if self.finite else np.full(self.rewards.shape[1], np.nan)
+
+
+def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.Generator | None = None) -> Episodes:
+    """Let a policy act until all episodes have ended.
+
+    Args:
+        environment: What it acts in.
+        starts: States, shape ``(n, …)``.
+        answer: The policy: from observations to log-odds of actions, shape ``(1, n, actions)``.
+        rng: Draws the actions; None for the likeliest ones.
+    """
+    states, n = starts, len(starts)
+    alive = np.ones(n, dtype=bool)
+    value = environment.value(states)
+    steps: list[tuple[Array, ...]] = []
+    for _ in range(environment.longest):
+        seen = environment.observe(states)
+        odds = answer(torch.from_numpy(seen))[0].double().log_softmax(1).cpu().numpy()
+        actions = (odds if rng is None else odds + rng.gumbel(size=odds.shape)).argmax(1)
+        states, rewards, ended = environment.step(states, actions)
+        after = np.where(ended, 0, environment.value(states))
+        surprises = rewards + environment.discount * after - value
+        steps.append((seen, actions, odds[np.arange(n), actions], rewards * alive, surprises * alive, alive))
+        value, alive = after, alive & ~ended
+        if not alive.any():
+            break
+    seen, *told = (np.stack(parts) for parts in zip(*steps, strict=True))
+    return Episodes(torch.from_numpy(seen), *told, finite=bool(np.isfinite(told[1]).all()))
+
+
+def advantages(episodes: Episodes, decay: float) -> Array:
+    """How much better every action was than the other episodes at that step, over its deviation, shape ``(T, n)``.
+
+    Args:
+        episodes: At least two.
+        decay: By how much the surprises of a later step count less: discount times λ.
+    """
+    total = np.zeros_like(episodes.surprises)
+    to_come = np.zeros(total.shape[1])
+    for t in reversed(range(len(total))):
+        to_come = total[t] = episodes.surprises[t] + decay * to_come
+    others = (total.sum(1, keepdims=True) - total) / (total.shape[1] - 1)
+    better = total - others
+    return better / (better[episodes.lives].std() + 1e-8)
+
+
+class Policy(Course):
+    """Episodes of the network of now, and their steps several times over; judged by greedy episodes from fixed starts.
+
+    A loss that it reports is what is lost of the greatest possible return, whatever surrogate gives the gradient.
+    """
+
+    stackable: ClassVar[bool] = False
+
+    def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int, device: torch.device) -> None:
+        """Begin a run.
+
+        Args:
+            task: With an environment.
+            data: Observations and states that episodes start from.
+            seed: The root of the starts, of the actions and of the order of the steps.
+            device: Where the network is; the environment is on the CPU.
+
+        Raises:
+            UserError: The task has no environment.
+        """
+        super().__init__(task, data, seed=seed, device=device)
+        if task.environment is None:
+            raise UserError(f"The policy task {task.name} has no environment.")
+        self.environment = task.environment
+        self.starts = {name: split.targets.cpu().numpy() for name, split in data.items()}
+        self._lost = math.nan
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser in an epoch."""
+        return PASSES * math.ceil(EPISODES * self.environment.longest / self.task.schedule.batch)
+
+    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Tensor, Tensor]]:
+        """Observations, and which actions were taken, their advantages and log-probabilities: shape ``(batch, 3)``.
+
+        There are as many batches in every epoch, however soon its episodes end.
+
+        Args:
+            epoch: Counted from 0.
+            answer: The network as it is now, without gradients.
+        """
+        rng = np.random.default_rng((self.seed, epoch))
+        starts = rng.choice(self.starts["train"], EPISODES)
+        episodes = act(self.environment, starts, self._placed(answer), rng)
+        self._lost = self._loss(starts, episodes)
+        better = advantages(episodes, self.environment.discount * self.environment.trace)
+        lives = episodes.lives
+        told = np.stack([episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1)
+        inputs = episodes.observations[torch.from_numpy(lives)].to(self.device)
+        targets = torch.from_numpy(told).float().to(self.device)
+        for _ in range(PASSES):
+            order = torch.from_numpy(rng.permutation(len(targets))).to(self.device)
+            for chosen in torch.tensor_split(order, self.steps // PASSES):
+                yield inputs[chosen], targets[chosen]
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What the epoch's episodes lost, shape ``(K,)``, with the gradient of the task's surrogate.
+
+        Args:
+            outputs: Shape ``(K, batch, actions)``.
+            targets: As `batches` gave them.
+        """
+        surrogate = self.task.losses(outputs, targets)
+        return surrogate - surrogate.detach() + self._lost
+
+    def judged(self, split: str, answer: Answer) -> tuple[Tensor, Answers]:
+        """What greedy episodes lose, shape ``(1,)``; of each its return, and the greatest possible.
+
+        Args:
+            split: ``valid`` or ``test``.
+            answer: The network as it is now.
+        """
+        starts = self.starts[split]
+        episodes = act(self.environment, starts, self._placed(answer))
+        taken = np.unique(episodes.actions[episodes.lives])
+        self.note = f"collapsed: takes no action but {taken[0]}" if len(taken) == 1 else ""
+        returns = torch.from_numpy(episodes.returns(self.environment.discount))[None, :, None]
+        greatest = torch.from_numpy(self.environment.greatest(starts))
+        lost = torch.tensor([self._loss(starts, episodes)], dtype=torch.float64)
+        return lost, Answers(returns, greatest, self.data[split].inputs, self.task, answer)
+
+    def _placed(self, answer: Answer) -> Answer:
+        return lambda inputs: answer(inputs.to(self.device))
+
+    def _loss(self, starts: Array, episodes: Episodes) -> float:
+        gained = episodes.returns(self.environment.discount).sum()
+        return float(1 - gained / self.environment.greatest(starts).sum())

@@ -1,0 +1,107 @@
+"""Control: a pole on a cart (Barto, Sutton & Anderson 1983) that is kept upright without seeing velocities.
+
+The equations are the paper's without its tiny frictions, integrated by Euler's method every 20 ms, as most software has
+them. A push of 10 N to the left or to the right at every step; an episode ends where the pole is more than 12° off or
+the cart more than 2.4 m, or after 100 steps, each of which is worth 1. The policy sees where cart and pole were at the
+last eight steps, a signal of two channels, so that a cell must find the velocities itself (the variant of Gomez &
+Miikkulainen, IJCAI 1999).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.environment import Array, Environment, starting
+
+GRAVITY, PUSH, SECONDS = 9.8, 10.0, 0.02
+CART_MASS, POLE_MASS, HALF_LENGTH = 1.0, 0.1, 0.5
+"""In kg and m."""
+EDGE, LEAN = 2.4, np.radians(12)
+"""Beyond which an episode ends, in m and rad."""
+_SIZES = {"train": 500, "valid": 32, "test": 100}
+_START = 0.05
+
+
+def pushed(states: Array, actions: Array) -> Array:
+    """Where cart and pole are one step later, shape ``(n, 4)``.
+
+    Args:
+        states: Position, velocity, angle and angular velocity, shape ``(n, 4)``, in m, s and rad.
+        actions: 0 to push to the left, 1 to the right, shape ``(n,)``.
+    """
+    position, velocity, angle, turning = states.T
+    force = np.where(actions == 1, PUSH, -PUSH)
+    mass, cosine, sine = CART_MASS + POLE_MASS, np.cos(angle), np.sin(angle)
+    pressed = (force + POLE_MASS * HALF_LENGTH * turning**2 * sine) / mass
+    turned = (GRAVITY * sine - cosine * pressed) / (HALF_LENGTH * (4 / 3 - POLE_MASS * cosine**2 / mass))
+    moved = pressed - POLE_MASS * HALF_LENGTH * turned * cosine / mass
+    return states + SECONDS * np.stack([velocity, moved, turning, turned], 1)
+
+
+@dataclass(frozen=True)
+class CartPole(Environment):
+    """The last states of carts and poles, shape ``(n, seen, 4)``, the newest last.
+
+    Attributes:
+        longest: The most steps of an episode.
+        seen: How many states a policy looks back on.
+    """
+
+    longest: int = 100
+    seen: int = 8
+
+    def observe(self, states: Array) -> Array:
+        """Positions and angles as shares of what ends an episode, shape ``(n, 2, 1, seen)``.
+
+        Args:
+            states: Shape ``(n, seen, 4)``.
+        """
+        shares = states[:, :, ::2] / (EDGE, LEAN)
+        return np.ascontiguousarray(shares.transpose(0, 2, 1)[:, :, None], dtype=np.float32)
+
+    def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
+        """Push every cart once.
+
+        Args:
+            states: Shape ``(n, seen, 4)``.
+            actions: 0 for left, 1 for right, shape ``(n,)``.
+        """
+        new = pushed(states[:, -1], actions)
+        ended = (np.abs(new[:, 0]) > EDGE) | (np.abs(new[:, 2]) > LEAN)
+        return np.concatenate([states[:, 1:], new[:, None]], 1), np.ones(len(new)), ended
+
+    def greatest(self, states: Array) -> Array:
+        """Every step of the longest episode, shape ``(n,)``.
+
+        Args:
+            states: Shape ``(n, seen, 4)``.
+        """
+        return np.full(len(states), float(self.longest))
+
+
+ENVIRONMENT = CartPole()
+
+
+def load() -> dict[str, Split]:
+    """Draw starts, all four numbers uniform in ±0.05, at rest for the steps before: 500 / 32 / 100."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    states = {name: rng.uniform(-_START, _START, (n, 1, 4)) for name, n in _SIZES.items()}
+    return starting(ENVIRONMENT, {name: part.repeat(ENVIRONMENT.seen, 1) for name, part in states.items()})
+
+
+TASK = Task(
+    name="cartpole",
+    title="keep a pole upright on a cart, from positions alone",
+    load=load,
+    classes=2,
+    kind="policy",
+    residual=False,
+    schedule=Schedule(epochs=10, batch=256),
+    source="the equations of Barto, Sutton & Anderson 1983, computed here",
+    loss="clipped_return",
+    environment=ENVIRONMENT,
+)

@@ -1,0 +1,77 @@
+"""What a policy acts in: many episodes at once, each a row of arrays, without a state of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from surrogate_nas.training.tasks.checking import Split
+
+Array: TypeAlias = NDArray[Any]
+
+
+class Environment:
+    """Episodes that start from given states and end by themselves or after `longest` steps.
+
+    Attributes:
+        longest: The most steps of an episode.
+        discount: What a reward is worth that comes one step later.
+        trace: λ of the advantages (Schulman et al., ICLR 2016): 1 trusts the rewards alone, 0 trusts `value` after
+            one step.
+    """
+
+    longest: int
+    discount: float = 1.0
+    trace: float = 1.0
+
+    def observe(self, states: Array) -> Array:
+        """What the policy sees, shape ``(n, channels, height, width)`` float32; height 1 for signals.
+
+        Args:
+            states: Shape ``(n, …)``.
+        """
+        raise NotImplementedError
+
+    def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
+        """The states after one action each, the rewards ``(n,)``, and which episodes have ended ``(n,)``.
+
+        Args:
+            states: Shape ``(n, …)``; not changed.
+            actions: Shape ``(n,)``, numbers from 0 on.
+        """
+        raise NotImplementedError
+
+    def greatest(self, states: Array) -> Array:
+        """The greatest possible discounted return from each state, above 0, shape ``(n,)``.
+
+        Args:
+            states: Shape ``(n, …)``.
+        """
+        raise NotImplementedError
+
+    def value(self, states: Array) -> Array:
+        """A guess of the return to come that is known without learning, shape ``(n,)``; 0 if there is none.
+
+        It serves as the baseline of advantages, which shaping by a potential is another word for (Ng, Harada & Russell,
+        ICML 1999; Wiewiora, JAIR 2003): what it says changes how fast a policy learns, not which one is best.
+
+        Args:
+            states: Shape ``(n, …)``.
+        """
+        return np.zeros(len(states))
+
+
+def starting(environment: Environment, states: Mapping[str, Array]) -> dict[str, Split]:
+    """Splits of start states with what is seen of them.
+
+    Args:
+        environment: Observes them.
+        states: By split, shape ``(n, …)``.
+    """
+    from surrogate_nas.training.tasks.base import as_split
+
+    return {name: as_split(environment.observe(part), part) for name, part in states.items()}

@@ -1,0 +1,158 @@
+"""Control: a walk to a goal through a grid with random walls, of which the policy sees its neighbourhood.
+
+Every episode has walls of its own, so a policy cannot learn a way by heart. It sees the 5×5 squares around it as image
+planes: walls, the goal where it is in sight, and, as constant planes, in which direction the goal lies, the compass of
+point-goal navigation (Anderson et al. 2018); two more planes number rows and columns, as pooling forgets places
+(CoordConv, Liu et al., NeurIPS 2018). Reaching the goal is worth 1, discounted by 0.95 a step; after 20 steps an episode
+ends with nothing. While it learns, the discounted distance as the crow walks is a baseline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.environment import Array, Environment, starting
+
+SIZE, WALLS = 7, 0.3
+"""Squares a side, and the share of them that are walls."""
+MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
+"""Up, down, left, right: rows and columns of each action."""
+NEAREST, FURTHEST = 3, 12
+"""Steps from start to goal on the shortest way."""
+_AGENT, _GOAL, _WALLS = range(3)
+_SIZES = {"train": 500, "valid": 64, "test": 200}
+_COMPASS = 3.0
+
+
+def distances(states: Array) -> Array:
+    """Steps to the goal from every square, shape ``(n, height, width)``; infinite where no way leads there.
+
+    Args:
+        states: Shape ``(n, 3, height, width)``.
+    """
+    walls = states[:, _WALLS] > 0
+    found = np.where(states[:, _GOAL] > 0, 0.0, np.inf)
+    while True:
+        around = np.pad(found, ((0, 0), (1, 1), (1, 1)), constant_values=np.inf)
+        sides = around[:, :-2, 1:-1], around[:, 2:, 1:-1], around[:, 1:-1, :-2], around[:, 1:-1, 2:]
+        nearer = np.where(walls, np.inf, np.minimum(found, 1 + np.minimum.reduce(sides)))
+        if np.array_equal(nearer, found):
+            return found
+        found = nearer
+
+
+@dataclass(frozen=True)
+class GridWorld(Environment):
+    """Grids as planes of ones and zeros, shape ``(n, 3, height, width)``: where the agent, the goal and walls are.
+
+    Attributes:
+        longest: The most steps of an episode.
+        discount: What reaching the goal is worth less with every step.
+        trace: λ of the advantages.
+        sight: How many squares around it the agent sees.
+    """
+
+    longest: int = 20
+    discount: float = 0.95
+    trace: float = 0.5
+    sight: int = 2
+
+    def observe(self, states: Array) -> Array:
+        """Walls and goal around the agent, the goal's direction, rows and columns, shape ``(n, 6, 5, 5)``.
+
+        Args:
+            states: Shape ``(n, 3, height, width)``.
+        """
+        at, goal, side = _place(states, _AGENT), _place(states, _GOAL), 2 * self.sight + 1
+        seen = np.empty((len(states), 6, side, side), dtype=np.float32)
+        for plane, outside in ((_WALLS, 1), (_GOAL, 0)):
+            margin = ((0, 0), (self.sight, self.sight), (self.sight, self.sight))
+            padded = np.pad(states[:, plane], margin, constant_values=outside)
+            windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (1, 2))
+            seen[:, 2 - plane] = windows[np.arange(len(states)), at[:, 0], at[:, 1]]
+        seen[:, 2:4] = np.clip((goal - at) / _COMPASS, -1, 1)[:, :, None, None]
+        ramp = np.linspace(-1, 1, side)
+        seen[:, 4], seen[:, 5] = ramp[:, None], ramp
+        return seen
+
+    def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
+        """Move every agent by a square, but not into a wall.
+
+        Args:
+            states: Shape ``(n, 3, height, width)``.
+            actions: Indices into `MOVES`, shape ``(n,)``.
+        """
+        rows, at = np.arange(len(states)), _place(states, _AGENT)
+        to = np.clip(at + MOVES[actions], 0, np.array(states.shape[2:]) - 1)
+        to = np.where(states[rows, _WALLS, to[:, 0], to[:, 1]][:, None] > 0, at, to)
+        moved = states.copy()
+        moved[:, _AGENT] = 0
+        moved[rows, _AGENT, to[:, 0], to[:, 1]] = 1
+        ended = states[rows, _GOAL, to[:, 0], to[:, 1]] > 0
+        return moved, ended.astype(float), ended
+
+    def greatest(self, states: Array) -> Array:
+        """One, discounted along the shortest way, shape ``(n,)``.
+
+        Args:
+            states: Shape ``(n, 3, height, width)``.
+        """
+        at = _place(states, _AGENT)
+        return self.discount ** (distances(states)[np.arange(len(states)), at[:, 0], at[:, 1]] - 1)
+
+    def value(self, states: Array) -> Array:
+        """One, discounted along a way without walls, shape ``(n,)``.
+
+        Args:
+            states: Shape ``(n, 3, height, width)``.
+        """
+        return self.discount ** (np.abs(_place(states, _GOAL) - _place(states, _AGENT)).sum(1) - 1)
+
+
+def _place(states: Array, plane: int) -> Array:
+    """Row and column of the one in a plane, shape ``(n, 2)``."""
+    return np.stack(np.divmod(states[:, plane].reshape(len(states), -1).argmax(1), states.shape[3]), 1)
+
+
+ENVIRONMENT = GridWorld()
+
+
+def load() -> dict[str, Split]:
+    """Draw grids whose goal can be reached in 3 to 12 steps: 500 / 64 / 200."""
+    parts = np.split(_drawn(sum(_SIZES.values())), np.cumsum([*_SIZES.values()])[:-1])
+    return starting(ENVIRONMENT, dict(zip(_SIZES, parts, strict=True)))
+
+
+def _drawn(n: int) -> Array:
+    """Grids, shape ``(n, 3, SIZE, SIZE)``."""
+    rng, found = np.random.default_rng(SPLIT_SEED), np.empty((0, 3, SIZE, SIZE), dtype=np.float32)
+    while len(found) < n:
+        grids = np.zeros((n, 3, SIZE * SIZE), dtype=np.float32)
+        grids[:, _WALLS] = rng.random((n, SIZE * SIZE)) < WALLS
+        two = np.argsort(rng.random((n, SIZE * SIZE)), axis=1)[:, :2]
+        for plane in (_AGENT, _GOAL):
+            grids[np.arange(n), plane, two[:, plane]] = 1
+            grids[np.arange(n), _WALLS, two[:, plane]] = 0
+        grids = grids.reshape(n, 3, SIZE, SIZE)
+        at = _place(grids, _AGENT)
+        far = distances(grids)[np.arange(n), at[:, 0], at[:, 1]]
+        found = np.concatenate([found, grids[(far >= NEAREST) & (far <= FURTHEST)]])
+    return found[:n]
+
+
+TASK = Task(
+    name="gridworld",
+    title="find the way to a goal among walls, seeing 5×5 squares",
+    load=load,
+    classes=len(MOVES),
+    kind="policy",
+    residual=False,
+    schedule=Schedule(epochs=15, batch=256),
+    source="grids drawn here",
+    loss="clipped_return",
+    environment=ENVIRONMENT,
+)

@@ -1,0 +1,129 @@
+"""Speech to speakers: who speaks, in which order? Two to four utterances of a vowel, joined; CTC.
+
+The utterances are the Japanese Vowels (Kudo et al., "Multidimensional curve classification using passing-through
+regions", 1999): nine men say ``ae``, 7 to 29 frames of twelve cepstrum coefficients, read from the file that the
+packages sktime and aeon carry. What is labelled is the speaker, so that is what is written. Utterances are recordings;
+joining them is ours: neighbours are two different men, and pairs of frames are averaged. The published training file
+trains; the halves of the published test file validate and test, so no utterance is in two splits.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.checking import Split
+
+SPEAKERS = 9
+PACKAGES = ("sktime", "aeon")
+"""Either carries the files; neither is imported."""
+_FOLDER = Path("datasets", "data", "JapaneseVowels")
+_LENGTH = 40
+_FEWEST, _MOST = 2, 4
+_SIZES = {"train": 800, "valid": 400, "test": 400}
+
+Utterance = tuple[np.ndarray, int]
+"""Frames, shape ``(12, length)``, and the speaker's number from 1."""
+
+
+def folder() -> Path | None:
+    """Where a package keeps the files; None where there is none."""
+    for package in PACKAGES:
+        found = importlib.util.find_spec(package)
+        places = found.submodule_search_locations if found else None
+        for place in places or ():
+            if (Path(place) / _FOLDER).is_dir():
+                return Path(place) / _FOLDER
+    return None
+
+
+def is_here() -> bool:
+    """Whether one of the packages is installed."""
+    return folder() is not None
+
+
+def read(text: str) -> list[Utterance]:
+    """Read utterances from the lines of a file: channels parted by colons, the speaker last.
+
+    Args:
+        text: The file's content.
+
+    Raises:
+        UserError: It is no such file.
+    """
+    lines = [line for line in text.splitlines() if line.strip() and line[0] not in "#@"]
+    try:
+        utterances = []
+        for line in lines:
+            *channels, speaker = line.split(":")
+            frames = np.array([[float(value) for value in channel.split(",")] for channel in channels], np.float32)
+            utterances.append((frames, int(speaker)))
+    except ValueError as error:
+        raise UserError(f"The file of the Japanese Vowels is damaged: {error}.") from error
+    if not utterances or {speaker for _, speaker in utterances} != {*range(1, SPEAKERS + 1)}:
+        raise UserError("The file of the Japanese Vowels is damaged: it lacks some of the nine speakers.")
+    return utterances
+
+
+def joined(utterances: list[Utterance], n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Join utterances of one speaker after another.
+
+    Args:
+        utterances: What to draw from.
+        n: How many sequences.
+        rng: Of the draws.
+
+    Returns:
+        Frames, shape ``(n, 12, 1, 40)``, silence as zeros behind; speakers, shape ``(n, 4)``, zeros behind.
+    """
+    inputs = np.zeros((n, len(utterances[0][0]), 1, _LENGTH), np.float32)
+    targets = np.zeros((n, _MOST), np.int64)
+    for row in range(n):
+        count, previous = rng.integers(_FEWEST, _MOST + 1), 0
+        parts = []
+        for place in range(count):
+            frames, speaker = utterances[rng.integers(len(utterances))]
+            while speaker == previous:
+                frames, speaker = utterances[rng.integers(len(utterances))]
+            targets[row, place] = previous = speaker
+            parts.append(frames)
+        frames = np.concatenate(parts, 1)
+        frames = frames[:, : 2 * min(_LENGTH, frames.shape[1] // 2)]
+        inputs[row, :, 0, : frames.shape[1] // 2] = frames.reshape(len(frames), -1, 2).mean(2)
+    return inputs, targets
+
+
+def load() -> dict[str, Split]:
+    """Join 800 / 400 / 400 sequences from 270 / 185 / 185 utterances.
+
+    Raises:
+        UserError: No package carries the files, or they are damaged.
+    """
+    place = folder()
+    if place is None:
+        raise UserError(f"The task speech-vowels needs the data in the package {PACKAGES[0]}: pip install {PACKAGES[0]}.")
+    train, rest = (
+        read((place / f"JapaneseVowels_{part}.ts").read_text(encoding="utf-8")) for part in ("TRAIN", "TEST")
+    )
+    rng = np.random.default_rng(SPLIT_SEED)
+    parts = {"train": train, "valid": rest[::2], "test": rest[1::2]}
+    return standardise({name: as_split(*joined(parts[name], n, rng)) for name, n in _SIZES.items()})
+
+
+TASK = Task(
+    name="speech-vowels",
+    title="who speaks, in which order? Japanese vowels of nine men, joined; error: wrong speakers",
+    load=load,
+    classes=SPEAKERS + 1,
+    kind="sequence",
+    channels=8,
+    residual=False,
+    strided=True,
+    schedule=Schedule(epochs=4, batch=32, learning_rate=0.3),
+    source="Japanese Vowels (UCI, CC BY 4.0), carried by the packages sktime and aeon",
+    is_here=is_here,
+)
