@@ -6,6 +6,7 @@ et al., ECCV 2018). It is trained once in a process, on the training split's rea
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Features = Callable[["Tensor"], "Tensor"]
 CLUSTERS = 10
 _FEATURES = 32
+_EPOCHS = 40
 NEIGHBOURS = 5
 """The radius of a real image is its distance to this neighbour among the real ones."""
 
@@ -39,15 +41,16 @@ def features_of(task: Task) -> Features:
 def _features(images: Tensor) -> Features:
     import torch
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
     pixels = images.flatten(1).numpy().astype(np.float64)
     centre, scale = pixels.mean(), pixels.std()
     pixels = (pixels - centre) / scale
     clusters = KMeans(min(CLUSTERS, len(pixels)), n_init=1, random_state=0).fit_predict(pixels)
-    classifier = MLPClassifier((_FEATURES,), max_iter=40, early_stopping=False, random_state=0, tol=0.0)
-    classifier.n_iter_no_change = classifier.max_iter
-    classifier.fit(pixels, clusters)
+    classifier = MLPClassifier((_FEATURES,), max_iter=_EPOCHS, random_state=0)
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # it need not converge
+        classifier.fit(pixels, clusters)
     weights, shifts = (torch.from_numpy(parts[0]) for parts in (classifier.coefs_, classifier.intercepts_))
 
     def features(made: Tensor) -> Tensor:

@@ -105,7 +105,9 @@ def load() -> dict[str, Split]:
     """
     place = folder()
     if place is None:
-        raise UserError(f"The task speech-vowels needs the data in the package {PACKAGES[0]}: pip install {PACKAGES[0]}.")
+        raise UserError(
+            f"The task speech-vowels needs the data in the package {PACKAGES[0]}: pip install {PACKAGES[0]}."
+        )
     train, rest = (
         read((place / f"JapaneseVowels_{part}.ts").read_text(encoding="utf-8")) for part in ("TRAIN", "TEST")
     )

@@ -1,0 +1,80 @@
+"""Recordings as pictures: what tasks of speech and sounds share. Read, trimmed, and seen as mel bands over time."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from surrogate_nas.errors import UserError
+
+HIGHEST_HZ = 8000
+_LOWEST_HZ = 60
+_WINDOW_SECONDS = 0.025
+_QUIET = 0.02
+_FLOOR = 1e-4
+
+
+def can_read() -> bool:
+    """Whether soundfile, which reads wav, ogg and flac, is installed."""
+    return importlib.util.find_spec("soundfile") is not None
+
+
+def read(path: Path, task: str, seconds: float) -> tuple[np.ndarray, int]:
+    """Read a recording from its first sound on, as one channel whose loudest sample is 1.
+
+    Args:
+        path: The file.
+        task: For the message.
+        seconds: What is longer is cut off; silence at the end is too.
+
+    Returns:
+        Samples, shape ``(samples,)``, and how many make a second.
+
+    Raises:
+        UserError: soundfile is not installed, or can't read the file.
+    """
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:
+        raise UserError(f"The task {task} needs the package soundfile: pip install soundfile.") from error
+    try:
+        channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise UserError(f"{path} is no recording that can be read: {error}.") from error
+    samples = channels.mean(1)
+    samples /= max(np.abs(samples).max(initial=0), _FLOOR)
+    loud = np.flatnonzero(np.abs(samples) > _QUIET)
+    if not len(loud):
+        raise UserError(f"{path} holds no sound.")
+    return samples[loud[0] : min(loud[-1] + 1, loud[0] + round(seconds * rate))], rate
+
+
+def log_mel(samples: np.ndarray, rate: int, bands: int, hop: float) -> np.ndarray:
+    """The logarithm of the energy in mel bands (O'Shaughnessy's scale) from 60 Hz to 8 kHz, shape ``(bands, frames)``.
+
+    Args:
+        samples: Shape ``(samples,)``.
+        rate: Samples a second, at least 16,000.
+        bands: How many, evenly spaced in mel.
+        hop: Seconds from one frame to the next.
+    """
+    window = round(_WINDOW_SECONDS * rate)
+    padded = np.pad(samples, (0, max(0, window - len(samples))))
+    starts = np.arange(0, len(padded) - window + 1, hop * rate).astype(int)
+    frames = padded[starts[:, None] + np.arange(window)] * np.hanning(window)
+    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2 / window
+    return np.asarray(np.log(power @ _triangles(bands, window, rate) + _FLOOR).T, np.float32)
+
+
+@lru_cache(maxsize=16)
+def _triangles(bands: int, window: int, rate: int) -> np.ndarray:
+    """The weight of every frequency in every band, shape ``(frequencies, bands)``."""
+    low, high = 2595 * np.log10(1 + np.array([_LOWEST_HZ, HIGHEST_HZ]) / 700)
+    corners = 700 * (10 ** (np.linspace(low, high, bands + 2) / 2595) - 1)
+    hertz = np.fft.rfftfreq(window, 1 / rate)[:, None]
+    rising = (hertz - corners[:-2]) / np.diff(corners)[:-1]
+    falling = (corners[2:] - hertz) / np.diff(corners)[1:]
+    return np.asarray(np.maximum(0, np.minimum(rising, falling)))
