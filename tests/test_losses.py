@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -311,6 +312,31 @@ def test_a_loss_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(UserError, match=said):
             loss_named(name)
+
+
+@pytest.mark.parametrize(
+    ("each", "said"),
+    [
+        ("o.nothing()", "loss x failed: AttributeError"),
+        ("o.sum()", r"each network and example, \(2, 3\), not torch.float64 of shape \(\)"),
+        ("o.argmax(2)", r"not torch.int64 of shape \(2, 3\)"),
+        ("None", "not None"),
+        ("o.detach().sum(2)", "has no gradient"),
+    ],
+)
+def test_a_loss_of_ones_own_says_what_it_does_wrong(tmp_path: Path, each: str, said: str) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(GOOD.replace("o.sum(2)", each).replace('"mine"', '"x"'))
+    outputs, targets = EXAMPLES["classification"][0]
+    with pytest.raises(UserError, match=said):
+        loss_named(f"{file}:MINE").each(outputs.clone().requires_grad_(), targets)
+
+
+@pytest.mark.parametrize("chance", [0.0, -1.0, math.nan, math.inf, None, "high"])
+def test_the_loss_of_knowing_nothing_is_a_positive_number(chance: object) -> None:
+    wrong = replace(LOSSES["focal"], chance=lambda _: chance)
+    with pytest.raises(UserError, match="of knowing nothing is a finite number above 0"):
+        wrong.worst(10)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,17 @@ from surrogate_nas import __version__
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
 from surrogate_nas.training.tasks import (
+    anomaly,
     cartpole,
     cifar,
+    denoising,
     detection,
     digits,
     fashion,
+    forecasting,
+    generation,
     gridworld,
+    languages,
     mnist1d,
     rotation,
     segmentation,
@@ -28,8 +33,9 @@ __all__ = ["TASKS", "Schedule", "Split", "Task", "code_of", "task_named"]
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, detection.TASK, segmentation.TASK, text.TASK,
-        cartpole.TASK, gridworld.TASK, cifar.CIFAR10, cifar.CIFAR100,
+        digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, detection.TASK, segmentation.TASK, denoising.TASK,
+        generation.TASK, text.TASK, languages.TASK, forecasting.TASK, anomaly.TASK, cartpole.TASK, gridworld.TASK,
+        cifar.CIFAR10, cifar.CIFAR100,
     )
 }  # fmt: skip
 """Every task by name; its data is read when first used."""

@@ -66,6 +66,7 @@ KINDS = {
     for kind in (
         Kind("classification", "cross_entropy", _OF_CLASSES, checking.one_class),
         Kind("regression", "squared", ("error", "mae"), checking.values, least=1),
+        Kind("reconstruction", "squared", ("auc",), checking.one_class, course="reconstruction"),
         Kind("images", "squared", ("mae", "psnr", "ssim"), checking.images, positions=True, strided=False, least=1),
         Kind(
             "language", "cross_entropy", ("error", "perplexity"), checking.class_a_position, positions=True,
@@ -83,7 +84,7 @@ KINDS = {
             "generation", "adversarial", ("frechet", "coverage"), checking.images, positions=True, strided=False,
             course="adversarial", least=1,
         ),
-        Kind("policy", "expected_return", ("return", "failures"), checking.states, course="policy"),
+        Kind("policy", "clipped_return", ("return", "failures"), checking.states, course="policy"),
     )
 }  # fmt: skip
 """Every kind by name."""
