@@ -115,19 +115,19 @@ class Adversarial(Supervised):
     def _discriminate(self, made: Tensor, images: Tensor) -> Tensor:
         """One step of the discriminator; gives the scores of the real images before it, shape ``(batch,)``."""
         real = images.clone().requires_grad_()
-        scores = self.discriminator(torch.cat([made, real]))
+        scores: Tensor = self.discriminator(torch.cat([made, real]))
         fooled, right = scores[: len(made)], scores[len(made) :]
         (slope,) = torch.autograd.grad(right.sum(), real, create_graph=True)
         penalty = _PENALTY / 2 * slope.square().flatten(1).sum(1).mean()
         self.optimiser.zero_grad()
-        (self.loss.discriminating(fooled, right) + penalty).backward()
+        (self.loss.discriminating(fooled, right) + penalty).backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return right.detach()
 
     def _generating(self, made: Tensor, real: Tensor) -> Tensor:
         return self.loss.each(self.discriminator(made)[None], real).mean(1)
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def judged(self, split: str, answer: Answer) -> tuple[Tensor, Answers]:
         """The generator's loss on a split's noise, shape ``(1,)``, and its images; a collapse is noted.
 

@@ -8,6 +8,7 @@ from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
 from surrogate_nas.training.measures import (
     anomalies,
+    boxes,
     classes,
     forecasts,
     generation,
@@ -15,6 +16,7 @@ from surrogate_nas.training.measures import (
     numbers,
     returns,
     robust,
+    segments,
     sequences,
 )
 from surrogate_nas.training.measures.base import Answers, Measure
@@ -23,7 +25,19 @@ __all__ = ["MEASURES", "Answers", "Measure", "measure_named"]
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure
-    for family in (classes, robust, numbers, forecasts, sequences, images, anomalies, generation, returns)
+    for family in (
+        classes,
+        robust,
+        segments,
+        boxes,
+        numbers,
+        forecasts,
+        sequences,
+        images,
+        anomalies,
+        generation,
+        returns,
+    )
     for measure in family.FAMILY
 }
 """Every measure by name."""

@@ -13,13 +13,16 @@ from surrogate_nas.training.tasks import (
     cartpole,
     cifar,
     denoising,
+    detection,
     digits,
     fashion,
     forecasting,
     generation,
     gridworld,
+    languages,
     mnist1d,
     rotation,
+    segmentation,
     text,
 )
 from surrogate_nas.training.tasks.base import Schedule, Task
@@ -30,8 +33,8 @@ __all__ = ["TASKS", "Schedule", "Split", "Task", "code_of", "task_named"]
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, text.TASK, cartpole.TASK, gridworld.TASK,
-        forecasting.TASK, anomaly.TASK, denoising.TASK, generation.TASK,
+        digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, detection.TASK, segmentation.TASK, denoising.TASK,
+        generation.TASK, text.TASK, languages.TASK, forecasting.TASK, anomaly.TASK, cartpole.TASK, gridworld.TASK,
         cifar.CIFAR10, cifar.CIFAR100,
     )
 }  # fmt: skip

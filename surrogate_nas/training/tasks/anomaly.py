@@ -1,8 +1,8 @@
 """Anomaly detection: days of Italy's electricity demand; summer's are normal, winter's are not. Judged by the AUC.
 
 Hourly demand of 1,096 days (Keogh et al., "Intelligent icons", 2006), each standardised, from the files that the
-packages sktime and aeon carry: the UCR archive's ItalyPowerDemand. The network sees a day and answers its 24 hours through the
-pooled features, fewer than a day would need to be copied. It is trained on summer days only (April to September).
+packages sktime and aeon carry: the UCR archive's ItalyPowerDemand. The network sees a day and answers its 24 hours
+through the pooled features. It is trained on summer days only (April to September).
 """
 
 from __future__ import annotations
