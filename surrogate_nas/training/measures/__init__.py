@@ -12,7 +12,9 @@ from surrogate_nas.training.measures.base import Answers, Measure
 __all__ = ["MEASURES", "Answers", "Measure", "measure_named"]
 
 MEASURES: dict[str, Measure] = {
-    measure.name: measure for family in (classes, robust, numbers, sequences, images, returns) for measure in family.FAMILY
+    measure.name: measure
+    for family in (classes, robust, numbers, sequences, images, returns)
+    for measure in family.FAMILY
 }
 """Every measure by name."""
 

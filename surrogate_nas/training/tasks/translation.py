@@ -109,9 +109,7 @@ def load() -> dict[str, Split]:
         inputs[row, [GERMAN.index(c) for c in german], 0, np.arange(len(german))] = 1
         targets[row, : len(serbian)] = [SERBIAN.index(c) + 1 for c in serbian]
     stops = np.cumsum((0, *_SIZES))
-    return {
-        name: as_split(inputs[a:b], targets[a:b]) for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True)
-    }
+    return {name: as_split(inputs[a:b], targets[a:b]) for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True)}
 
 
 TASK = Task(
@@ -122,7 +120,7 @@ TASK = Task(
     kind="sequence",
     channels=8,
     residual=False,
-    schedule=Schedule(epochs=4, batch=32, learning_rate=0.3),
+    schedule=Schedule(epochs=4, batch=16, learning_rate=0.5),
     source="the catalogues of names in the package pycountry (iso-codes, LGPL 2.1 or later)",
     is_here=is_here,
 )

