@@ -78,6 +78,9 @@ paper-caps: data  ## the best cell under HELP's 15 latency limits, published, ex
 paper-all: data  ## every comparison with a paper, one after the other (hours; goes on where it was interrupted)
 	$(BIN)/snas paper all --workers $(WORKERS)
 
+paper-oneshot:  ## one-shot strategies on fashion beside others after the same seconds (10 min)
+	$(BIN)/snas paper oneshot --workers $(WORKERS)
+
 paper-pareto: data  ## how fast strategies cover the exact fronts of error against latency and energy
 	$(BIN)/snas paper pareto --workers $(WORKERS)
 
@@ -89,6 +92,9 @@ table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data
 
 proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (5 minutes; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas proxies nb201 --task fashion --out data/proxies-nb201.h5 --workers $(WORKERS)
+
+table-losses: $(SETUP)  ## train 1,000 classes on every task with every loss and write data/losses/ (hours; goes on)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table-losses --out data/losses --workers $(WORKERS)
 
 bench: data  ## the speed of queries, of the search loop and of training
 	$(BIN)/python analysis/bench_query.py

@@ -16,7 +16,6 @@ from surrogate_nas.space import NB201, Cell, macro
 from surrogate_nas.space.nb201.terms import Terms, terms_of
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.gnn import GraphNetwork
-from surrogate_nas.surrogates.gnn_network import loss_of
 
 Values = NDArray[np.float64]
 QUICK = 60
@@ -126,18 +125,6 @@ def test_the_options_learn_too(space: NB201, settings: dict[str, object]) -> Non
     train, test = some(space, 200)[:100], some(space, 200)[100:]
     model = make_model("gnn", seed=0, steps=150, **settings).fit(train, errors_of(train))
     assert kendalltau(model.predict(test).mean, errors_of(test)).statistic > 0.6
-
-
-def test_the_ranking_loss_falls_with_order_and_skips_what_a_member_does_not_see() -> None:
-    goal = torch.tensor([0.0, 1.0, 2.0])
-    seen = torch.tensor([[1.0, 1.0, 0.0]])
-
-    def added(*guess: float) -> float:
-        values = torch.tensor([guess])
-        return float(loss_of(values, goal, seen, 1.0) - loss_of(values, goal, seen, 0.0))
-
-    assert added(0.0, 1.0, 0.0) < added(1.0, 1.0, 0.0) < added(1.0, 0.0, 0.0)
-    assert added(0.0, 1.0, 0.0) == added(0.0, 1.0, -9.0)
 
 
 def test_a_cost_counts_dead_operations(space: NB201) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.papers import predictors, reproduce
+from surrogate_nas.papers import predictor_fits, predictors, reproduce
 from surrogate_nas.papers.searches import Search, run_searches
 from surrogate_nas.papers.tested import against_published, against_runs
 
@@ -99,7 +99,7 @@ def test_finished_fits_are_kept(fetched: Path, tmp_path: Path, monkeypatch: pyte
     assert fetched
     monkeypatch.setattr(predictors, "SIZES", (78,))
     monkeypatch.setattr(predictors, "MODELS", ("ridge",))
-    score, fitted = predictors._score, []
+    score, fitted = predictor_fits.score, []
 
     def interrupted(fit: Any) -> Any:
         if len(fitted) == 4:
@@ -107,10 +107,10 @@ def test_finished_fits_are_kept(fetched: Path, tmp_path: Path, monkeypatch: pyte
         fitted.append(fit)
         return score(fit)
 
-    monkeypatch.setattr(predictors, "_score", interrupted)
+    monkeypatch.setattr(predictor_fits, "score", interrupted)
     with pytest.raises(KeyboardInterrupt):
         reproduce("predictors", folder=tmp_path, runs=2)
-    monkeypatch.setattr(predictors, "_score", lambda fit: fitted.append(fit) or score(fit))
+    monkeypatch.setattr(predictor_fits, "score", lambda fit: fitted.append(fit) or score(fit))
     again = reproduce("predictors", folder=tmp_path, runs=2)
     assert len(fitted) == len(set(fitted)) == 6
     assert again.rows == reproduce("predictors", folder=tmp_path, runs=2).rows

@@ -119,8 +119,9 @@ class FilledBenchmark(LossesBenchmark):
 
     def _answer(self, cell: Cell, question: Question, seed: Seed, value: float) -> Answer:
         answer = super()._answer(cell, question, seed, value)
-        if answer.n_seeds == 0:
-            answer.source = f"predicted from the trained cells of {self.name}"
+        trained = self._table.table.sources.get(question)
+        if trained is not None:
+            answer.source = trained if answer.n_seeds else f"predicted from the trained cells of {self.name}"
         return answer
 
 

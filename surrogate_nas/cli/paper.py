@@ -42,12 +42,18 @@ def paper(
         return
     folder = out or Path("results") / f"paper-{name}"
     result = _redo(name, folder, runs, workers)
-    heads, rows = (result.summary.heads, result.summary.rows) if result.summary else result.shown
-    spare = ("cells", "runs", "seconds", "ceiling")
-    emit(result.to_json(), json, lambda: show_table(heads, rows, title=result.title, spare=spare))
+    emit(result.to_json(), json, lambda: _show(result))
     for line in result.notes:
         note(line)
     note(f"Table and picture: {folder}")
+
+
+def _show(result: PaperResult) -> None:
+    short = [one for one in (result.answer, result.summary) if one]
+    for one in short:
+        show_table(one.heads, one.rows, title=result.title)
+    if not short:
+        show_table(*result.shown, title=result.title, spare=("cells", "runs", "seconds", "ceiling"))
 
 
 def _redo(name: str, folder: Path, runs: int | None, workers: int) -> PaperResult:

@@ -32,6 +32,9 @@ def fit(
     known: Annotated[
         str, typer.Option(help="For --model latency: devices measured before, with commas between, such as raspi4.")
     ] = "",
+    loss: Annotated[
+        str, typer.Option(help="For --model gnn: mse, hinge-rank, listmle or warp; what its training minimises.")
+    ] = "",
     split: Annotated[
         str | None,
         typer.Option(help="random, or grouped by functional class: the default where twins share one training."),
@@ -48,6 +51,7 @@ def fit(
     Examples:
       snas fit fashion --target valid_loss --train 300 --out model.bin
       snas fit nb201-cifar10 --target valid_error --epochs 12 --train 500 --model gp --out model.bin
+      snas fit nb201-cifar10 --target valid_error --epochs 200 --train 156 --model gnn --loss warp --out model.bin
       snas fit live:digits/darts --target valid_error --train 100 --test 25 --out model.bin
     """
     import numpy as np
@@ -64,7 +68,9 @@ def fit(
     metric = benchmark.metric(target)
     question = benchmark.question(target, epochs)
     split = split or ("grouped" if any(metric.name == CLASS_METRIC for metric in benchmark.metrics) else "random")
-    settings = {"known": _known(benchmark, known, target)} if known else {}
+    settings: dict[str, Any] = {"known": _known(benchmark, known, target)} if known else {}
+    if loss:
+        settings["loss"] = loss
     made = make_model(model, metric.quantity, seed=seed, **settings)
     cells, values, parts = (_held if benchmark.has_columns else _asked)(benchmark, question, train, test, split, seed)
     found = evaluate(made, benchmark.space, values, parts, cells)
@@ -80,7 +86,7 @@ def fit(
         save(found.model, card, places[places >= 0], out)
     content = found.to_json() | {
         "benchmark": card.benchmark, "metric": target, "epochs": question.epochs, "unit": metric.unit, "model": model,
-        "split": split, "seed": seed, "file": str(out) if stored else None,
+        "loss": made.settings().get("loss"), "split": split, "seed": seed, "file": str(out) if stored else None,
     }  # fmt: skip
     rows = list(found.to_json().items())
     emit(content, json, lambda: show_table(("", f"{model} of {question}"), rows, title=f"{bench}, {split} split"))

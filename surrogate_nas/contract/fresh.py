@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from surrogate_nas.contract.checks import LIMIT_SECONDS, BrokenContractError
+from surrogate_nas.contract.toy import equipped
 from surrogate_nas.contract.trying import trajectory
 from surrogate_nas.experiment.guard.parcel import Parcel, unpack
 from surrogate_nas.strategies import resolve
@@ -47,5 +48,5 @@ def main() -> None:
     strategy, space, n = pickle.load(sys.stdin.buffer)
     (where,) = unpack(space)
     (found,) = unpack(strategy)
-    cells = trajectory(resolve(found), where, seed=0, n=n)
+    cells = trajectory(equipped(resolve(found)), where, seed=0, n=n)
     sys.stdout.write("\n" + json.dumps([str(cell) for cell in cells]) + "\n")

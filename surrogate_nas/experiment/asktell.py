@@ -73,7 +73,8 @@ class AskTell:
         self._first: list[Cell] = first_cells(self._space, first, 0, seed)
         check_call_limit(call_limit_seconds)
         introduce(strategy)
-        make = partial(hosted, strategy, self._space, limit=call_limit_seconds, settings=settings_of(objective, hidden))
+        settings = settings_of(objective, hidden, strategy)
+        make = partial(hosted, strategy, self._space, limit=call_limit_seconds, settings=settings)
         root = strategy_seed(0, seed)
         self._stack = ExitStack()
         plain = self._stack.enter_context(make(seed=root))
@@ -96,6 +97,8 @@ class AskTell:
         if self._first:
             asked, self._first = self._first[:n], self._first[n:]
             return asked
+        while (seconds := self._strategy.work()) is not None:
+            self._ledger.owed += seconds
         return self._strategy.ask(n)
 
     def tell(

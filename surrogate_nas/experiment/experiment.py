@@ -22,6 +22,7 @@ from surrogate_nas.experiment.run import execute_run
 from surrogate_nas.experiment.runs import OtherHistoryError, Run
 from surrogate_nas.experiment.store import Store
 from surrogate_nas.objective import Objective
+from surrogate_nas.objective.workshop import workshop_of
 from surrogate_nas.strategies import StrategyLike, label
 from surrogate_nas.trial import Trial
 
@@ -99,8 +100,8 @@ class Experiment:
         if self.seed < 0:
             raise UserError(f"A seed must be at least 0, not {self.seed}.")
         check_call_limit(self.call_limit_seconds)
-        for strategy in self.strategies:
-            introduce(strategy)
+        if any([introduce(strategy).needs_workshop for strategy in self.strategies]):
+            workshop_of(self.objective)
 
     @property
     def labels(self) -> list[str]:

@@ -58,6 +58,7 @@ class Ledger:
     Attributes:
         evaluations: How many trials were made.
         cost: What they cost together, in seconds or queries.
+        owed: Seconds of a strategy's own work, which the next trial is charged.
     """
 
     def __init__(self, objective: Objective, *, root: int = 0, run: int = 0) -> None:
@@ -70,7 +71,7 @@ class Ledger:
         """
         self.objective = objective
         self.evaluations = 0
-        self.cost = 0.0
+        self.cost = self.owed = 0.0
         self._draw = Draw(root, run)
         self._names = [str(question) for question in objective.questions()]
         self._several = objective.parts > 1
@@ -160,6 +161,7 @@ class Ledger:
         )  # fmt: skip
         for cell, row, score, loss, penalty, feasible, vector, spent in rows:
             charged = self._continued(cell, epochs, spent) if self._one_curve else spent
+            charged, self.owed = charged + self.owed, 0.0
             yield Outcome(cell, epochs, names, row, score, loss, penalty, feasible, vector, charged)
 
     def _continued(self, cell: Cell, epochs: int | None, cost: float) -> float:

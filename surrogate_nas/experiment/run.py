@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -17,8 +17,9 @@ from surrogate_nas.experiment.guard.failure import StrategyError
 from surrogate_nas.experiment.ledger import Asked, Ledger, Outcome
 from surrogate_nas.experiment.several import Scalarised, scalarised
 from surrogate_nas.experiment.store import Run, RunLog, Store, as_file_name
+from surrogate_nas.objective.workshop import workshop_of
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.strategies import StrategyLike, label
+from surrogate_nas.strategies import StrategyLike, is_builtin, label, resolve
 from surrogate_nas.threads import one_thread
 from surrogate_nas.trial import Trial
 
@@ -66,18 +67,24 @@ def strategy_seed(seed: int, run: int) -> int:
     return int(_generator(seed, run, _STRATEGY_STREAM).integers(2**63))
 
 
-def settings_of(objective: Objective, hidden: bool) -> dict[str, Any]:
+def settings_of(objective: Objective, hidden: bool, strategy: StrategyLike) -> dict[str, Any]:
     """What a strategy is given beside the space, where it declares that it reads it.
 
     Args:
         objective: What is minimised.
         hidden: Whether what is known for free is withheld.
+        strategy: The strategy; only one of ours that declares it is equipped with a workshop.
+
+    Raises:
+        UserError: It needs one, and the benchmark or the objective allows none.
     """
+    equipped = is_builtin(strategy) and resolve(strategy).needs_workshop
     return {
         "known": None if hidden else objective.known,
         "epochs": objective.fidelities,
         "readable": objective.readable,
         "objectives": objective.parts,
+        "workshop": workshop_of(objective, hidden=hidden) if equipped else None,
     }
 
 
@@ -111,7 +118,7 @@ def execute_run(
         budget = experiment.budget
         result = Run(
             name, run, search.trials, seconds, search.strategy_seconds, failure, epochs, budget.cells, budget.seconds,
-            search.scalarised,
+            search.scalarised, search.diagnosis,
         )  # fmt: skip
         if not failure and search.trials and not result.answers:
             missing = f"it asked for no cell after the objective's {epochs} epochs, so it has no answer."
@@ -145,6 +152,8 @@ class _Search:
         self.ledger = Ledger(experiment.objective, root=experiment.seed, run=run)
         self.space = experiment.objective.benchmark.space
         self.ended = self.scalarised = False
+        self.diagnosis: Mapping[str, Mapping[str, float]] = {}
+        self._ready = 0.0
 
     def go(self, strategy: StrategyLike) -> None:
         experiment, run = self.experiment, self.run
@@ -153,7 +162,7 @@ class _Search:
             strategy,
             self.space,
             limit=experiment.call_limit_seconds,
-            settings=settings_of(experiment.objective, experiment.hidden),
+            settings=settings_of(experiment.objective, experiment.hidden, strategy),
         )
         seed = strategy_seed(experiment.seed, run)
         cells = first_cells(self.space, min(experiment.first_cells, self.left(0)), experiment.seed, run)
@@ -161,6 +170,7 @@ class _Search:
             self.scalarised = isinstance(made, Scalarised)
             try:
                 (self._in_turn if experiment.simulated_workers == 1 else self._side_by_side)(made, cells)
+                self.diagnosis = made.diagnosis()
             finally:
                 self.strategy_seconds = made.seconds
 
@@ -173,7 +183,11 @@ class _Search:
         """One worker: what was asked for together is evaluated one after another and told together."""
         at_once = not self.ledger.objective.benchmark.one_by_one
         while not self.ended and self.left(0) > 0:
-            asked = asked or strategy.ask(min(strategy.batch_size, self.left(0)))
+            if not asked:
+                self._let_work(strategy, self.ledger.cost)
+                if self.ended:
+                    return
+                asked = strategy.ask(min(strategy.batch_size, self.left(0)))
             trials: list[Trial] = []
             for trial in self.ledger.evaluate(asked, self._limit):
                 trials.append(trial)
@@ -192,13 +206,20 @@ class _Search:
         while True:
             while not self.ended and len(running) < workers and self.left(len(running)) > 0:
                 free = min(workers - len(running), self.left(len(running)))
-                queue = queue or strategy.ask(free)
+                if not queue:
+                    self._let_work(strategy, clock)
+                    if self.ended:
+                        break
+                    self._ready = max(self._ready, clock + self.ledger.owed)
+                    queue = strategy.ask(free)
                 now, queue = queue[:free], queue[free:]
+                owing = self.ledger.owed > 0
                 for outcome in self.ledger.look_up(now):
-                    if clock + outcome.cost > self._limit:
+                    start, owing = clock if owing else max(clock, self._ready), False
+                    if start + outcome.cost > self._limit:
                         self.ended = True
                         break
-                    heapq.heappush(running, (clock + outcome.cost, begun, clock, outcome))
+                    heapq.heappush(running, (start + outcome.cost, begun, start, outcome))
                     begun += 1
             if not running:
                 return
@@ -209,6 +230,14 @@ class _Search:
                 trials.append(self.ledger.trial(outcome, started))
             self._keep(trials)
             self._told(strategy, trials)
+
+    def _let_work(self, strategy: Hosted | Scalarised, clock: float) -> None:
+        """Let it do what work of its own is left, in slices, as long as the budget allows."""
+        while (seconds := strategy.work()) is not None:
+            self.ledger.owed += seconds
+            if clock + self.ledger.owed > self._limit:
+                self.ended = True
+                return
 
     @property
     def _limit(self) -> float:

@@ -6,8 +6,8 @@ A file holds one sealed line a trial, in the order of evaluation, and a last lin
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from surrogate_nas.trial import Trial
 if TYPE_CHECKING:
     import pandas
 
-_END = "end"
+_END, _TOLD = "end", "diagnosis"
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Run:
         budget_cells: The most evaluations that it might make, or None.
         budget_seconds: The most simulated seconds that it might take, or None.
         scalarised: Whether the strategy knew one objective only and was run on several by random weights.
+        diagnosis: What the strategy told of the run besides its trials: numbers by name, in groups by name.
     """
 
     strategy: str
@@ -54,6 +55,7 @@ class Run:
     budget_cells: int | None = None
     budget_seconds: float | None = None
     scalarised: bool = False
+    diagnosis: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
 
     @property
     def answers(self) -> list[Trial]:
@@ -111,8 +113,13 @@ class Run:
 
 _TRIALS = Lines(Trial, at_least={"index": 0, "epochs": 1, "cost_seconds": 0, "started": 0, "finished": 0})
 _RUNS = Lines(
-    Run, without=("strategy", "run", "trials"), at_least={"real_seconds": 0, "strategy_seconds": 0, "epochs": 1}
+    Run,
+    without=("strategy", "run", "trials", "diagnosis"),
+    at_least={"real_seconds": 0, "strategy_seconds": 0, "epochs": 1},
 )
+_FIELDS = tuple(held.name for held in fields(Run))
+_DIAGNOSES = Lines(Run, without=[name for name in _FIELDS if name != _TOLD])
+"""A line without one is of a strategy that tells none."""
 
 
 class OtherHistoryError(UserError):
@@ -179,7 +186,8 @@ class RunLog:
         if len(run.trials) < self.known:
             raise self._other_history()
         try:
-            self._chain.append({_END: len(run.trials), **_RUNS.write(run)})
+            told = {_TOLD: {name: dict(group) for name, group in run.diagnosis.items()}} if run.diagnosis else {}
+            self._chain.append({_END: len(run.trials), **told, **_RUNS.write(run)})
             self._chain.commit()
         except OSError as error:
             raise _cannot_write(self.path, error) from error
@@ -226,7 +234,8 @@ def read_run(path: Path, root: str, strategy: str, run: int, space: Space) -> Ru
         trials = [_trial(number, entry, space) for number, entry in enumerate(entries)]
         if end.pop(_END) != len(trials):
             raise DamagedError(f"its last line counts other than {len(trials)} trials")
-        return Run(strategy, run, trials, **_RUNS.read(end))
+        diagnosis = _DIAGNOSES.read({_TOLD: end.pop(_TOLD, {})})
+        return Run(strategy, run, trials, **_RUNS.read(end), **diagnosis)
     except FileNotFoundError:
         return None
     except OSError as error:

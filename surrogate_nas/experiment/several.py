@@ -7,7 +7,7 @@ knows nothing of weights, is then made anew and told the whole history under the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 
@@ -65,6 +65,14 @@ class Scalarised:
         if self._since >= STRETCH:
             self._renew()
         return self._strategy.ask(n)
+
+    def work(self) -> float | None:
+        """Let the strategy do a slice of work of its own; the seconds that it is charged, or None."""
+        return self._strategy.work()
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        """What the strategy of the last weights tells of the run."""
+        return self._strategy.diagnosis()
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Tell trials with the scalarised score in place of the sum.

@@ -13,6 +13,7 @@ from surrogate_nas.papers import (
     landscape,
     latency,
     losses,
+    oneshot,
     pareto,
     predictors,
     proxies,
@@ -44,6 +45,7 @@ PAPERS: dict[str, Paper] = {
     "proxies": proxies.proxies,
     "latency": latency.latency,
     "caps": caps.caps,
+    "oneshot": oneshot.oneshot,
     "pareto": pareto.pareto,
     "transfer": transfer.transfer,
 }

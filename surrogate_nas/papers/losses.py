@@ -1,4 +1,8 @@
-"""Which loss should drive a search? For every table that is here and every candidate L, how well L ranks cells.
+"""Which loss should drive a search? Answered twice, from tables of losses of our own and from everybody's tables.
+
+Where the same cells were trained by every loss (`surrogate_nas.papers.trained`): which of these losses, which of its
+measures and after how many epochs finds what is finally best, in order and in search. And for every other table and
+every candidate L, how well L ranks cells.
 
 A candidate's τ with the goal (`surrogate_nas.papers.candidates`) over the space, its better half, its best quarter, and
 among cells with equally many operations with weights; what the cell that it likes best finally has; what it costs to
@@ -24,18 +28,20 @@ from surrogate_nas.papers.jobs import finished
 from surrogate_nas.papers.maps import draw_losses
 from surrogate_nas.papers.ranks import MEASURES, Values, agreement, ceiling
 from surrogate_nas.papers.rows import PaperResult, Row
+from surrogate_nas.papers.trained import answered
 
 _FINAL = "measured on test data: a search may see it only where a study declares so"
 _ACROSS = ", one seed for another's goal"
 _BEST = "@best"
+_NONE_TRAINED = "No table of losses is here: snas table-losses makes them."
 _NEARLY_ALL, _MOST_CROSSED = 0.9, 3
 
 
-def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:  # noqa: ARG001
+def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
     """Rank every candidate loss of every table by how well it orders what one finally wants.
 
     Args:
-        runs: Without meaning here: whole tables are read once.
+        runs: Of every strategy on every loss of a table of losses; all else is read once.
         workers: Processes.
         folder: Where the picture goes.
         progress: Called with (tables done, tables in all).
@@ -53,13 +59,16 @@ def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress |
     if all(finding.final for finding in findings):
         raise UserError("No table that is here holds a loss besides what is wanted of it: see snas data list.")
     draw_losses(findings, folder / "losses.png")
-    notes = [*advice(findings), *_notes(), *(made.problem for made in studied.values() if made.problem)]
+    answer = answered(runs=runs, workers=workers, folder=folder, progress=progress)
+    said = answer.words if answer else [_NONE_TRAINED]
+    notes = [*said, *advice(findings), *_notes(), *(made.problem for made in studied.values() if made.problem)]
     if any(_BEST in finding.goal for finding in findings):
         notes.append(f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses named so.")
     notes += [f"Not here: {entry['name']} ({entry['title']})." for entry in entries if not entry["available"]]
-    return PaperResult(
-        "Which loss should drive a search?", rows, time.perf_counter() - started, notes, summary(findings)
-    )
+    title, seconds = "Which loss should drive a search?", time.perf_counter() - started
+    if answer is None:
+        return PaperResult(title, rows, seconds, notes, summary(findings))
+    return PaperResult(title, [*answer.rows, *rows], seconds, notes, summary(findings), answer.table)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class PaperResult:
         seconds: How long it took.
         notes: What a reader must know.
         summary: What a terminal shows in place of the rows, or None to show them.
+        answer: A shorter table before that, or None.
     """
 
     title: str
@@ -99,6 +100,7 @@ class PaperResult:
     seconds: float
     notes: Sequence[str] = field(default_factory=list)
     summary: Summary | None = None
+    answer: Summary | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The table as ``snas paper --json`` prints it."""
@@ -107,6 +109,7 @@ class PaperResult:
             "rows": [asdict(row) for row in self.rows],
             "seconds": self.seconds,
             "notes": list(self.notes),
+            **({"answer": self.answer.to_json()} if self.answer else {}),
             **({"summary": self.summary.to_json()} if self.summary else {}),
         }
 
@@ -132,8 +135,8 @@ class PaperResult:
     def to_markdown(self) -> str:
         """The tables for a README, and the notes."""
         lines = [f"# {self.title}", ""]
-        if self.summary is not None:
-            lines += [*_markdown(self.summary.heads, self.summary.rows), ""]
+        for short in filter(None, (self.answer, self.summary)):
+            lines += [*_markdown(short.heads, short.rows), ""]
         lines += [*_markdown(*self.shown), "", *(f"- {note}" for note in self.notes), ""]
         return "\n".join([*lines, f"{self.seconds:.0f} s in all."]) + "\n"
 

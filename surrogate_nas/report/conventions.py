@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.objective import Objective
+from surrogate_nas.strategies import is_builtin, resolve
 from surrogate_nas.strategies.listing import described
 
 _DRAWN = (
@@ -71,6 +72,12 @@ def _told(comparison: Comparison) -> list[str]:
         items.append(
             f"{workers} cells are evaluated side by side on the simulated clock: strategies are asked while others run "
             "and told in the order of finishing; a budget in seconds is wall time of that clock."
+        )
+    if trained := [s for s in comparison.strategies if is_builtin(s) and resolve(s).needs_workshop]:
+        items.append(
+            f"{', '.join(trained)}: a supernet is trained on the task's training and validation data; its steps are "
+            "charged what their operations take in the trainings of this benchmark, by an additive model, and fall to "
+            "the first cell that is asked for afterwards. E[λR] is exact where R adds up over edges."
         )
     if weighted := [s for s in comparison.strategies if any(run.scalarised for run in comparison.runs_of(s))]:
         items.append(

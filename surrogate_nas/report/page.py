@@ -16,6 +16,7 @@ from surrogate_nas.report.markup import Content, Head, Shown, Table, render
 from surrogate_nas.report.numbers import fixed, plural
 from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.tables import constants_table, summary_notes, summary_table, tests_table
+from surrogate_nas.report.told import told, trivial_table
 from surrogate_nas.space import Cell
 
 _BEST_CELLS = 5
@@ -88,6 +89,7 @@ class Page:
     def _results(self) -> dict[str, Any]:
         figures = Figures(self.comparison, self._looks)
         has_tests = bool(self.comparison.tests)
+        of_runs = told(self.comparison, self._looks)
         return {
             "summary": summary_table(self.comparison, self._looks),
             "summary_notes": " ".join(summary_notes(self.comparison)),
@@ -96,6 +98,8 @@ class Page:
             "distribution": self._kept(figures.distribution()),
             "front": self._kept(figures.front()),
             "diagnosis": self._diagnosis(),
+            "told": of_runs,
+            "trivial": trivial_table(self.comparison) if of_runs else None,
             "tests": tests_table(self.comparison, self._looks) if has_tests else None,
             "tests_note": _TESTS_NOTE if has_tests else self._untested(),
             "cells": self._cells(figures),

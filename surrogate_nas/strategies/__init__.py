@@ -16,7 +16,17 @@ from surrogate_nas.plugin import import_file
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.reference import Reference, configured
 
-__all__ = ["BRIDGES", "DEFAULTS", "STRATEGIES", "Strategy", "StrategyLike", "is_builtin", "label", "resolve"]
+__all__ = [
+    "BRIDGES",
+    "DEFAULTS",
+    "ONE_SHOT",
+    "STRATEGIES",
+    "Strategy",
+    "StrategyLike",
+    "is_builtin",
+    "label",
+    "resolve",
+]
 
 StrategyLike = str | type[Strategy]
 """A registered name, ``file.py:Class``, either with options as in ``evolution(population=50)``, or a class."""
@@ -53,7 +63,16 @@ DEFAULTS = ("random", "local_search", "evolution", "reinforce", "bo")
 NEEDING_OPTIONS = {"external": "surrogate_nas.strategies.external.strategy:External"}
 """Those that cannot be made without an option: name → ``module:class``."""
 
-OURS = STRATEGIES | NEEDING_OPTIONS
+ONE_SHOT = {
+    "darts": "surrogate_nas.strategies.oneshot.darts:Darts",
+    "drnas": "surrogate_nas.strategies.oneshot.drnas:DrNas",
+    "gdas": "surrogate_nas.strategies.oneshot.gdas:Gdas",
+    "snas": "surrogate_nas.strategies.oneshot.snas:Snas",
+    "spos": "surrogate_nas.strategies.oneshot.spos:Spos",
+}
+"""Those that train a supernet, on live tasks and on tables whose task trains here: name → ``module:class``."""
+
+OURS = STRATEGIES | ONE_SHOT | NEEDING_OPTIONS
 """All that come with the project by a name of their own."""
 
 BRIDGES = {
@@ -70,7 +89,7 @@ A name without a colon stands for whatever the library itself takes for granted,
 
 def known() -> list[str]:
     """The names of all strategies, those of installed packages included."""
-    return sorted({*STRATEGIES, *NEEDING_OPTIONS, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
+    return sorted({*OURS, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
 
 
 def label(strategy: str | type[Strategy]) -> str:

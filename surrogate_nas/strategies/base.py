@@ -31,12 +31,14 @@ class Strategy(ABC):
         many_objectives: Declares that it reads `objectives` and `Trial.scores`; others are run on several objectives
             by random scalarisation.
         uses_known: Declares that it reads `known`.
+        needs_workshop: Declares that it trains for itself in a `workshop` (see `surrogate_nas.strategies.oneshot`).
         epochs: What a request may ask for, rising; none where training plays no part, and cells are asked for plainly.
         readable: The names that `Request.read` may hold, by epochs; in the values of a trial they are ``name[epochs]``.
         objectives: How many objectives there are.
         known: λR and feasibility of any cell for free, as far as no training is needed to tell; None where it is
             withheld (``penalty(cells)``, ``feasible(cells)``, ``metric(name, cells)``; see
             `surrogate_nas.objective.Known`).
+        workshop: What it trains with, where it declares that it needs one; None for all others.
         space: The space that cells come from.
         rng: The strategy's own generator, made from the seed.
 
@@ -54,10 +56,12 @@ class Strategy(ABC):
     chooses_epochs: ClassVar[bool] = False
     many_objectives: ClassVar[bool] = False
     uses_known: ClassVar[bool] = False
+    needs_workshop: ClassVar[bool] = False
     epochs: Sequence[int] = ()
     readable: Mapping[int, Sequence[str]] = {}
     objectives: int = 1
     known: Any = None
+    workshop: Any = None
 
     def __init__(self, space: Space, *, seed: int) -> None:
         """Store the space and make the generator.
@@ -89,3 +93,15 @@ class Strategy(ABC):
         Args:
             trials: At least one trial; the first cells of a run come this way too, without having been asked.
         """
+
+    def work(self) -> float | None:
+        """Do a slice of work of one's own before cells are asked for, such as training a supernet.
+
+        Returns:
+            The seconds that it is charged; None where nothing is left to be done, as in most strategies.
+        """
+        return None
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        """What a reader should know of the run besides its trials: finite numbers by name, in groups by name."""
+        return {}

@@ -1,8 +1,9 @@
 """How good a surrogate is: split, scores, learning curves, and the ceiling that training noise sets.
 
-Ranks (Kendall, Spearman), errors (R², MAE), what a search would find (regret and precision of the best k) and
-calibration (coverage) can disagree, and Kendall's τ over a whole space hides the top: it is given for the better half
-and the best quarter too.
+Ranks (Kendall, Spearman), errors (R², MAE), what a search would find (regret, rank and precision of the best k, nDCG)
+and calibration (coverage) can disagree, and Kendall's τ over a whole space hides the top: it is given for the better
+half and the best quarter too. Rank and precision as in Ning et al., "GATES", ECCV 2020: their N@K and P@K; nDCG is
+Järvelin and Kekäläinen's, 2002, with the gains of Burges et al., 2005.
 """
 
 from __future__ import annotations
@@ -28,7 +29,14 @@ BANDS: Mapping[str, float] = {"kendall": 1.0, "kendall_top_half": 0.5, "kendall_
 """Shares of the cells, the best by their true values, that τ is given for."""
 TOP = 10
 """How many of the cells that a model likes best are looked at for the regret and the precision."""
+SHARE = 0.005
+"""Of the cells: the best for `precision_half_percent`."""
+_GRADES = 20
+"""The relevance of the best cell; each grade doubles the gain of nDCG."""
 _FEWEST_TO_SCORE = 3
+_SCORES = (
+    "spearman", "r2", "mae", "coverage90", "regret_top", "precision_top", "rank_top", "precision_half_percent", "ndcg",
+)  # fmt: skip
 
 
 class Split(NamedTuple):
@@ -123,14 +131,16 @@ def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, flo
     Returns:
         ``kendall`` (also ``_top_half`` and ``_top_quarter``, the best by truth), ``spearman``, ``r2``, ``mae``,
         ``coverage90`` (the share within ``mean ± 1.645 std``), ``regret_top`` (the best truth among the `top` cells
-        liked best, minus the best of all) and ``precision_top`` (how many of them are among the true `top`).
+        liked best, minus the best of all), ``rank_top`` (its true rank, 1 for the best of all: N@10 with the usual
+        `top`) and ``precision_top`` (how many of the `top` are among the true `top`); ``precision_half_percent``
+        (likewise, of the best .5 %: P@.5 %) and ``ndcg`` (`ndcg_of`).
     """
     from scipy.stats import spearmanr
 
-    names = (*BANDS, "spearman", "r2", "mae", "coverage90", "regret_top", "precision_top")
     if len(truth) < _FEWEST_TO_SCORE:
-        return dict.fromkeys(names, float("nan"))
-    liked = np.argsort(found.mean, kind="stable")[:top]
+        return dict.fromkeys((*BANDS, *_SCORES), float("nan"))
+    order = np.argsort(found.mean, kind="stable")
+    liked, many = order[:top], max(1, int(SHARE * len(order)))
     best = np.sort(truth)
     variance = float(((truth - truth.mean()) ** 2).sum())
     constant = np.ptp(truth) == 0 or np.ptp(found.mean) == 0
@@ -141,7 +151,28 @@ def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, flo
         "coverage90": float((np.abs(truth - found.mean) <= Z90 * found.std).mean()),
         "regret_top": float(truth[liked].min() - best[0]),
         "precision_top": float((truth[liked] <= best[min(top, len(best)) - 1]).mean()),
+        "rank_top": 1.0 + float((truth < truth[liked].min()).sum()),
+        "precision_half_percent": float((truth[order[:many]] <= best[many - 1]).mean()),
+        "ndcg": ndcg_of(truth, found.mean),
     }
+
+
+def ndcg_of(truth: Floats, mean: Floats) -> float:
+    """Normalised discounted cumulative gain: 1 where the predicted order is the true one.
+
+    A cell's relevance is 20 times the share of the cells that it is not better than; its gain is ``2^relevance - 1``,
+    and the discount of place i ``log2(i + 1)``. Relevance by rank, for errors are too skewed to be grades.
+
+    Args:
+        truth: Shape ``(n,)``, smaller is better.
+        mean: Predictions of it.
+    """
+    from scipy.stats import rankdata
+
+    gains = 2 ** (_GRADES * (1 - rankdata(truth, "max") / len(truth))) - 1
+    discounts = 1 / np.log2(np.arange(len(truth)) + 2)
+    ideal = float(np.sort(gains)[::-1] @ discounts)
+    return float(gains[np.argsort(mean, kind="stable")] @ discounts) / ideal if ideal else float("nan")
 
 
 def bands(truth: Floats, mean: Floats) -> dict[str, float]:

@@ -22,11 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.metrics import Quantity
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, folds
-from surrogate_nas.surrogates.checks import check_flag, check_number, check_whole
+from surrogate_nas.surrogates.checks import check_flag, check_name, check_number, check_whole
 from surrogate_nas.surrogates.columns import surveyed
 from surrogate_nas.surrogates.gnn_network import (
     MEMBERS,
@@ -36,13 +36,14 @@ from surrogate_nas.surrogates.gnn_network import (
     has_terms,
     head,
     inputs_of,
-    loss_of,
     optimise,
     pretrained,
     standard,
     values_of,
 )
+from surrogate_nas.surrogates.losses import LOSSES, logistic_rank
 from surrogate_nas.surrogates.target import Floats
+from surrogate_nas.surrogates.units import Units
 
 _PARTS = 5
 """Every member leaves out one of this many parts of the training cells."""
@@ -66,6 +67,7 @@ class GraphNetwork(Surrogate):
         *,
         seed: int = 0,
         calibrate: bool = True,
+        loss: str = "mse",
         ranking: float = 0.0,
         pretrain: bool = True,
         steps: int | None = None,
@@ -76,16 +78,23 @@ class GraphNetwork(Surrogate):
             quantity: Of the metric.
             seed: Of the initialisations, batches and left-out parts.
             calibrate: Whether the standard deviation is calibrated.
-            ranking: The weight of a pairwise logistic ranking loss beside the squared error.
+            loss: A key of `LOSSES`: what is minimised. The ranking losses learn the order only; their predictions get
+                the target's unit afterwards, by `Units`.
+            ranking: The weight of a pairwise logistic ranking loss beside the loss.
             pretrain: Whether the networks learn the free metrics of the whole space first, once a process.
             steps: Optimiser steps; None for what suits the number of cells.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
+        if check_name("The loss of the gnn", loss) not in LOSSES:
+            raise unknown("loss of a surrogate", loss, LOSSES)
+        self.loss = loss
         self.ranking = check_number("The weight of the ranking loss", ranking)
         self.pretrain = check_flag("pretrain", pretrain)
         self.steps = None if steps is None else check_whole("The number of steps", steps, 1)
 
     _space: Enumerable
+    _units: Units | None
+    _members: Floats
 
     @classmethod
     def reads(cls, space: Space) -> bool:
@@ -98,7 +107,8 @@ class GraphNetwork(Surrogate):
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return super().settings() | {"ranking": self.ranking, "pretrain": self.pretrain, "steps": self.steps}
+        own = {"loss": self.loss, "ranking": self.ranking, "pretrain": self.pretrain, "steps": self.steps}
+        return super().settings() | own
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         if not has_terms(self._space):
@@ -117,22 +127,29 @@ class GraphNetwork(Surrogate):
         seen = torch.ones(MEMBERS, len(cells))
         for member in range(MEMBERS):
             seen[member, parts[member % len(parts)]] = 0.0
-        goal = torch.as_tensor(target, dtype=torch.float32)
+        sign = -1.0 if self.quantity in ("quality", "proxy") else 1.0
+        goal = sign * torch.as_tensor(target, dtype=torch.float32)
 
         def loss(weights: Weights, batch: Tensor) -> Tensor:
-            guess = values_of(weights, inputs, classes[rows[batch]], extra[rows[batch]])
-            return loss_of(guess, goal[batch], seen[:, batch], self.ranking)
+            guess = sign * values_of(weights, inputs, classes[rows[batch]], extra[rows[batch]])
+            given = guess, goal[batch], seen[:, batch]
+            total = LOSSES[self.loss](*given)
+            return (total + self.ranking * logistic_rank(*given) if self.ranking else total).sum()
 
         steps = self.steps or int(np.clip(_STEPS_PER_ROOT * math.sqrt(len(cells)), _FEWEST_STEPS, _MOST_STEPS))
+        self._parts, self._units = parts, None
         self._take(optimise(weights, loss, len(cells), steps, _BATCH, generator))
-        self._parts = parts
+        if self.loss != "mse":
+            self._units = Units.fit(self._members[:, rows.numpy()], seen.numpy() == 0, target)
+            self._members = self._units.of(self._members)
         self._noise = float(np.sqrt(((self._members[:, rows.numpy()] - target) ** 2).mean()))
 
     def _take(self, weights: Weights) -> None:
         """Keep the weights, and what they say of the whole space: then no prediction depends on the batch it is in."""
         self._weights = weights
         with torch.no_grad():
-            self._members = values_of(weights, self._inputs, *self._table()).double().numpy()
+            scores = values_of(weights, self._inputs, *self._table()).double().numpy()
+        self._members = scores if self._units is None else self._units.of(scores)
 
     @property
     def _inputs(self) -> Inputs:
@@ -167,8 +184,12 @@ class GraphNetwork(Surrogate):
         return Prediction(mean, np.sqrt(spread + fewer + self._noise**2))
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {name: weight.numpy() for name, weight in self._weights.items()} | {"noise": np.array(self._noise)}
+        units = {} if self._units is None else {f"units/{name}": a for name, a in self._units._asdict().items()}
+        weights = {name: weight.numpy() for name, weight in self._weights.items()}
+        return weights | units | {"noise": np.array(self._noise)}
 
     def _restore(self, arrays: Arrays) -> None:
         self._noise = float(arrays["noise"])
-        self._take({name: torch.as_tensor(array) for name, array in arrays.items() if name != "noise"})
+        self._units = None if self.loss == "mse" else Units(*(arrays[f"units/{name}"] for name in Units._fields))
+        weights = {name: array for name, array in arrays.items() if name != "noise" and not name.startswith("units/")}
+        self._take({name: torch.as_tensor(array) for name, array in weights.items()})

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
-from torch.nn.functional import silu, softplus
+from torch.nn.functional import silu
 
 from surrogate_nas.network import Network
 from surrogate_nas.space import Enumerable, Space
@@ -28,8 +28,6 @@ MEMBERS = 10
 _EMBEDDING, _HIDDEN = 32, 64
 _RATE, _DECAY, _WARM_UP = 1e-2, 1e-2, 0.15
 _PRETRAINING_STEPS, _PRETRAINING_BATCH = 300, 256
-_STEEPNESS = 4.0
-"""Of the ranking loss: a quarter of the target's standard deviation apart counts as ordered."""
 
 
 class Inputs(NamedTuple):
@@ -172,23 +170,6 @@ def values_of(weights: Weights, inputs: Inputs, classes: Tensor, extra: Tensor) 
     """
     columns = inputs.features[classes] @ weights["features"] + extra @ weights["extra"]
     return _linear(weights, "last", _hidden(weights, inputs, classes, columns))[..., 0]
-
-
-def loss_of(guess: Tensor, goal: Tensor, seen: Tensor, ranking: float) -> Tensor:
-    """Squared error over the cells that each member sees, and the ranking loss over their pairs.
-
-    Args:
-        guess: What members predict, shape ``(members, n)``.
-        goal: What is learned, shape ``(n,)``.
-        seen: 1 where a member may learn from a cell, else 0, shape ``(members, n)``.
-        ranking: The weight of the ranking loss.
-    """
-    loss = (seen * (guess - goal) ** 2).sum(1) / seen.sum(1).clamp(min=1)
-    if ranking:
-        ordered = (goal[:, None] > goal[None, :]) * seen[:, :, None] * seen[:, None, :]
-        wrong = softplus(_STEEPNESS * (guess[:, None, :] - guess[:, :, None])) / _STEEPNESS
-        loss = loss + ranking * (ordered * wrong).sum((1, 2)) / ordered.sum((1, 2)).clamp(min=1)
-    return loss.sum()
 
 
 def optimise(

@@ -23,7 +23,8 @@ from surrogate_nas.surrogates.bagging import default_encoding
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, folds
 from surrogate_nas.surrogates.checks import check_name, check_whole
 from surrogate_nas.surrogates.columns import columns
-from surrogate_nas.surrogates.gnn_network import Weights, loss_of, optimise
+from surrogate_nas.surrogates.gnn_network import Weights, optimise
+from surrogate_nas.surrogates.losses import squared
 from surrogate_nas.surrogates.target import Floats
 
 _PARTS = 5
@@ -84,7 +85,7 @@ class Perceptrons(Surrogate):
             seen[member, self._parts[member % len(self._parts)]] = 0.0
 
         def loss(weights: Weights, batch: Tensor) -> Tensor:
-            return loss_of(_values(weights, matrix[batch]), goal[batch], seen[:, batch], 0.0)
+            return squared(_values(weights, matrix[batch]), goal[batch], seen[:, batch]).sum()
 
         fresh = self._fresh(raw.shape[1], generator)
         self._weights = optimise(fresh, loss, len(cells), self.steps, _BATCH, generator)

@@ -25,6 +25,7 @@ DECLARED = {
     "epochs": "chooses_epochs",
     "readable": "chooses_epochs",
     "objectives": "many_objectives",
+    "workshop": "needs_workshop",
 }
 """What a strategy may be given beside the space, and the flag by which its class declares that it reads it."""
 
@@ -37,12 +38,14 @@ class Flags(NamedTuple):
         chooses_epochs: Whether it may ask for other epochs than the objective's.
         many_objectives: Whether it reads the scores of several objectives.
         uses_known: Whether it reads what the objective knows for free.
+        needs_workshop: Whether it trains for itself, in a workshop.
     """
 
     batch_size: int = 1
     chooses_epochs: bool = False
     many_objectives: bool = False
     uses_known: bool = False
+    needs_workshop: bool = False
 
 
 def flags_of(strategy: Strategy) -> Flags:

@@ -153,6 +153,21 @@ class Hosted(ABC):
             StrategyError: It raised, took too long, or ended.
         """
 
+    def work(self) -> float | None:
+        """Let it do a slice of work of its own, which only strategies of ours have.
+
+        Returns:
+            The seconds that it is charged; None where nothing is left to be done.
+
+        Raises:
+            StrategyError: It raised, or took too long.
+        """
+        return None
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        """What it tells of the run besides its trials; a stranger's is not asked."""
+        return {}
+
     def _timed(self, function: Callable[[], Any]) -> Any:
         started = time.perf_counter()
         try:
@@ -179,6 +194,12 @@ class _Inside(Hosted):
 
     def tell(self, trials: Sequence[Trial]) -> None:
         self._call(lambda: self._strategy.tell(trials), "was told")
+
+    def work(self) -> float | None:
+        return self._call(self._strategy.work, "worked") if self.flags.needs_workshop else None
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        return self._call(self._strategy.diagnosis, "gave its diagnosis")  # type: ignore[no-any-return]
 
     def _call(self, function: Callable[[], Any], when: str) -> Any:
         try:
@@ -261,8 +282,19 @@ def introduce(strategy: StrategyLike) -> Flags:
         strategy: A registered name, ``file.py:Class``, or a class.
 
     Raises:
-        UserError: There is no such name, file or class, the file fails to import, or it is no strategy.
+        UserError: There is no such name, file or class, the file fails to import, it is no strategy, or it is a
+            stranger's and needs a workshop.
     """
+    flags = _flags(strategy)
+    if flags.needs_workshop and not is_builtin(strategy):
+        raise UserError(
+            f"{label(strategy)} needs a workshop, which only strategies of the project are given: what a stranger's "
+            "process trains cannot be charged."
+        )
+    return flags
+
+
+def _flags(strategy: StrategyLike) -> Flags:
     if is_builtin(strategy) or not isinstance(strategy, str):
         return flags_of_class(resolve(strategy))
     head = Reference.parse(strategy).head

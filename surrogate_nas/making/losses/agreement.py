@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,12 +40,53 @@ def agreement(first: NDArray[np.float64], second: NDArray[np.float64], seed: int
         second: Likewise.
         seed: Of the resamples.
     """
-    n, rng = len(first), np.random.default_rng(seed)
+    tau, *resampled = _taus(first, second, _counts(len(first), seed))
+    return _with_interval(tau, resampled)
+
+
+def difference(
+    usual: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]], wanted: Sequence[NDArray[np.float64]],
+    seed: int = 0,
+) -> tuple[Agreement, float]:  # fmt: skip
+    """By how much τ with what is wanted is greater for one order than for another, and the p-value of no difference.
+
+    Args:
+        usual: One order, each of several times, shape ``(n,)``, finite.
+        other: Another, as often.
+        wanted: What each is held against.
+        seed: Of the resamples, which both orders share.
+
+    Returns:
+        The difference of the mean τ with its interval, and the two-sided p-value of the bootstrap over cells.
+    """
+    counts = _counts(len(wanted[0]), seed)
+    each = [
+        _taus(one, goal, counts) - _taus(two, goal, counts) for one, two, goal in zip(usual, other, wanted, strict=True)
+    ]
+    found, *resampled = np.mean(each, axis=0)
+    known = np.array(resampled)[np.isfinite(resampled)]
+    if not len(known):
+        return _with_interval(found, resampled), 1.0
+    tails = (1 + (known <= 0).sum(), 1 + (known >= 0).sum())
+    return _with_interval(found, resampled), float(min(1.0, 2 * min(tails) / (1 + len(known))))
+
+
+def _counts(n: int, seed: int) -> NDArray[np.float64]:
+    """How often each cell is drawn: once each in the first row, then by resamples."""
+    rng = np.random.default_rng(seed)
+    return np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), RESAMPLES)])
+
+
+def _taus(first: NDArray[np.float64], second: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Kendall's τ_b of two orders for every row of counts."""
     one, two = (np.sign(np.subtract.outer(values, values)) for values in (first, second))
-    counts = np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), RESAMPLES)])
     both, of_one, of_two = (((counts @ pairs) * counts).sum(1) for pairs in (one * two, one * one, two * two))
     with np.errstate(invalid="ignore"):
-        tau, *resampled = both / np.sqrt(of_one * of_two)
+        taus: NDArray[np.float64] = both / np.sqrt(of_one * of_two)
+    return taus
+
+
+def _with_interval(tau: float, resampled: Sequence[float]) -> Agreement:
     known = np.array(resampled)[np.isfinite(resampled)]
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (np.nan, np.nan)
     return Agreement(float(tau), float(low), float(high))

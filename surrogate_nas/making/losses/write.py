@@ -42,11 +42,11 @@ def _write(pairs: Sequence[Pair], path: Path, note: Note) -> dict[str, Any]:
     """Write the table of a task and its card; empty where there is nothing to write."""
     held = {pair: held_by(pair) for pair in pairs}
     usable, cells = fullest(held)
-    for pair in pairs:
-        if pair not in usable:
-            note(f"{pair.plan.task} is left out of the tables: it has {len(held[pair])} trainings by now.")
     if not usable:
         return {}
+    for pair in pairs:
+        if pair not in usable:
+            note(f"{pair.plan.task} is left out of the table: it has {len(held[pair])} trainings by now.")
     card = {**card_of(held), "cells": len(cells)}
     table = table_of({pair: held[pair] for pair in usable}, cells)
     table.card = json.dumps(card)

@@ -7,7 +7,8 @@ are divided by their deviation.
 
 The network acts with the running statistics of its normalisations, so that an action depends on nothing but what it
 sees; it learns with those of the batch, as everywhere here. The two policies differ a little. The log-probabilities
-that a loss compares with are those of the policy that acted.
+that a loss compares with are those of the policy that acted. A loss that does not look at them is right only for the
+policy that acted, so it uses every step once.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from surrogate_nas.training.measures import Answers
 from surrogate_nas.training.tasks import Split, Task
 from surrogate_nas.training.tasks.environment import Array, Environment
 
-EPISODES = 32
+EPISODES = 64
 """In an epoch, side by side."""
-PASSES = 4
-"""How often an epoch's steps are used."""
+PASSES = 3
+"""How often an epoch's steps are used by a loss that looks at how probable the actions were when they were taken."""
+JUDGED_SEED = 0
+"""Draws the actions of the episodes that judge a policy: the same luck for all."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,14 @@ class Episodes:
         return worth @ self.rewards if self.finite else np.full(self.rewards.shape[1], np.nan)
 
 
-def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.Generator | None = None) -> Episodes:
+def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.Generator) -> Episodes:
     """Let a policy act until all episodes have ended.
 
     Args:
         environment: What it acts in.
         starts: States, shape ``(n, …)``.
         answer: The policy: from observations to log-odds of actions, shape ``(1, n, actions)``.
-        rng: Draws the actions; None for the likeliest ones.
+        rng: Draws the actions.
     """
     states, n = starts, len(starts)
     alive = np.ones(n, dtype=bool)
@@ -81,7 +84,7 @@ def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.
     for _ in range(environment.longest):
         seen = environment.observe(states)
         odds = answer(torch.from_numpy(seen))[0].double().log_softmax(1).cpu().numpy()
-        actions = (odds if rng is None else odds + rng.gumbel(size=odds.shape)).argmax(1)
+        actions = (odds + rng.gumbel(size=odds.shape)).argmax(1)
         states, rewards, ended = environment.step(states, actions)
         after = np.where(ended, 0, environment.value(states))
         surprises = rewards + environment.discount * after - value
@@ -110,9 +113,12 @@ def advantages(episodes: Episodes, decay: float) -> Array:
 
 
 class Policy(Course):
-    """Episodes of the network of now, and their steps several times over; judged by greedy episodes from fixed starts.
+    """Episodes of the network of now, and their steps several times over; judged by episodes from fixed starts.
 
-    A loss that it reports is what is lost of the greatest possible return, whatever surrogate gives the gradient.
+    Actions are drawn when it is judged too: what is trained is the return of the policy, not that of its likeliest
+    actions, and where not all is seen a policy that draws can be better than any that does not (Singh, Jaakkola &
+    Jordan, ICML 1994). A loss that it reports is what is lost of the greatest possible return, whatever surrogate
+    gives the gradient.
     """
 
     stackable: ClassVar[bool] = False
@@ -134,12 +140,15 @@ class Policy(Course):
             raise UserError(f"The policy task {task.name} has no environment.")
         self.environment = task.environment
         self.starts = {name: split.targets.cpu().numpy() for name, split in data.items()}
+        self.greatest = {name: self.environment.greatest(starts) for name, starts in self.starts.items()}
+        self.passes = PASSES if _looks_back(task) else 1
+        self.parts = math.ceil(EPISODES * self.environment.longest / task.schedule.batch)
         self._lost = math.nan
 
     @property
     def steps(self) -> int:
         """Steps of the optimiser in an epoch."""
-        return PASSES * math.ceil(EPISODES * self.environment.longest / self.task.schedule.batch)
+        return self.passes * self.parts
 
     def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Tensor, Tensor]]:
         """Observations, and which actions were taken, their advantages and log-probabilities: shape ``(batch, 3)``.
@@ -151,17 +160,17 @@ class Policy(Course):
             answer: The network as it is now, without gradients.
         """
         rng = np.random.default_rng((self.seed, epoch))
-        starts = rng.choice(self.starts["train"], EPISODES)
-        episodes = act(self.environment, starts, self._placed(answer), rng)
-        self._lost = self._loss(starts, episodes)
+        chosen = rng.integers(len(self.starts["train"]), size=EPISODES)
+        episodes = act(self.environment, self.starts["train"][chosen], self._placed(answer), rng)
+        self._lost = self._loss(episodes, self.greatest["train"][chosen])
         better = advantages(episodes, self.environment.discount * self.environment.trace)
         lives = episodes.lives
         told = np.stack([episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1)
         inputs = episodes.observations[torch.from_numpy(lives)].to(self.device)
         targets = torch.from_numpy(told).float().to(self.device)
-        for _ in range(PASSES):
+        for _ in range(self.passes):
             order = torch.from_numpy(rng.permutation(len(targets))).to(self.device)
-            for chosen in torch.tensor_split(order, self.steps // PASSES):
+            for chosen in torch.tensor_split(order, self.parts):
                 yield inputs[chosen], targets[chosen]
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -175,24 +184,29 @@ class Policy(Course):
         return surrogate - surrogate.detach() + self._lost
 
     def judged(self, split: str, answer: Answer) -> tuple[Tensor, Answers]:
-        """What greedy episodes lose, shape ``(1,)``; of each its return, and the greatest possible.
+        """What episodes lose, shape ``(1,)``; of each its return, and the greatest possible.
 
         Args:
             split: ``valid`` or ``test``.
             answer: The network as it is now.
         """
-        starts = self.starts[split]
-        episodes = act(self.environment, starts, self._placed(answer))
+        episodes = act(self.environment, self.starts[split], self._placed(answer), np.random.default_rng(JUDGED_SEED))
         taken = np.unique(episodes.actions[episodes.lives])
         self.note = f"collapsed: takes no action but {taken[0]}" if len(taken) == 1 else ""
         returns = torch.from_numpy(episodes.returns(self.environment.discount))[None, :, None]
-        greatest = torch.from_numpy(self.environment.greatest(starts))
-        lost = torch.tensor([self._loss(starts, episodes)], dtype=torch.float64)
-        return lost, Answers(returns, greatest, self.data[split].inputs, self.task, answer)
+        greatest = self.greatest[split]
+        lost = torch.tensor([self._loss(episodes, greatest)], dtype=torch.float64)
+        return lost, Answers(returns, torch.from_numpy(greatest), self.data[split].inputs, self.task, answer)
 
     def _placed(self, answer: Answer) -> Answer:
         return lambda inputs: answer(inputs.to(self.device))
 
-    def _loss(self, starts: Array, episodes: Episodes) -> float:
-        gained = episodes.returns(self.environment.discount).sum()
-        return float(1 - gained / self.environment.greatest(starts).sum())
+    def _loss(self, episodes: Episodes, greatest: Array) -> float:
+        return float(1 - episodes.returns(self.environment.discount).sum() / greatest.sum())
+
+
+def _looks_back(task: Task) -> bool:
+    """Whether the loss depends on how probable an action was when it was taken."""
+    outputs, targets = torch.zeros(1, 2, task.classes), torch.tensor([[0.0, 1.0, -1.0], [0.0, 1.0, -2.0]])
+    seldom, rare = task.trained.each(outputs, targets)[0].tolist()
+    return bool(seldom != rare)

@@ -1,4 +1,4 @@
-"""Measures of policies: answers are the returns of greedy episodes, targets the greatest possible ones."""
+"""Measures of policies: answers are the returns of episodes, targets the greatest possible ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def failures(answers: Answers) -> Tensor:
 
 
 FAMILY = (
-    Measure("return", "mean return of greedy episodes, of the greatest possible", "%", "quality", 0.0, mean_return),
+    Measure("return", "mean return, of the greatest possible", "%", "quality", 0.0, mean_return),
     Measure("failures", "episodes that brought less than half of the greatest return", "%", "error", 100.0, failures),
 )
 """The measures of this file."""

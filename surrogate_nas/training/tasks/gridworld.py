@@ -1,10 +1,10 @@
 """Control: a walk to a goal through a grid with random walls, of which the policy sees its neighbourhood.
 
 Every episode has walls of its own, so a policy cannot learn a way by heart. It sees the 5×5 squares around it as image
-planes: walls, the goal where it is in sight, and, as constant planes, in which direction the goal lies, the compass of
-point-goal navigation (Anderson et al. 2018); two more planes number rows and columns, as pooling forgets places
-(CoordConv, Liu et al., NeurIPS 2018). Reaching the goal is worth 1, discounted by 0.95 a step; after 20 steps an episode
-ends with nothing. While it learns, the discounted distance as the crow walks is a baseline.
+planes: the goal where it is in sight, walls, and its own fading trail; as constant planes, in which direction the goal
+lies, the compass of point-goal navigation (Anderson et al. 2018); and two planes that number rows and columns, as
+pooling forgets places (CoordConv, Liu et al., NeurIPS 2018). Reaching the goal is worth 1, discounted by 0.95 a step;
+after 20 steps an episode ends with nothing. While it learns, what the goal would be worth without walls is a baseline.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
 """Up, down, left, right: rows and columns of each action."""
 NEAREST, FURTHEST = 3, 12
 """Steps from start to goal on the shortest way."""
-_AGENT, _GOAL, _WALLS = range(3)
-_SIZES = {"train": 500, "valid": 64, "test": 200}
+_AGENT, _GOAL, _WALLS, _TRAIL = range(4)
+_SIZES = {"train": 500, "valid": 128, "test": 256}
 _COMPASS = 3.0
 
 
@@ -32,7 +32,7 @@ def distances(states: Array) -> Array:
     """Steps to the goal from every square, shape ``(n, height, width)``; infinite where no way leads there.
 
     Args:
-        states: Shape ``(n, 3, height, width)``.
+        states: Shape ``(n, 4, height, width)``.
     """
     walls = states[:, _WALLS] > 0
     found = np.where(states[:, _GOAL] > 0, 0.0, np.inf)
@@ -47,7 +47,7 @@ def distances(states: Array) -> Array:
 
 @dataclass(frozen=True)
 class GridWorld(Environment):
-    """Grids as planes of ones and zeros, shape ``(n, 3, height, width)``: where the agent, the goal and walls are.
+    """Grids as planes of ones and zeros, shape ``(n, 4, height, width)``: agent, goal, walls, and where it was.
 
     Attributes:
         longest: The most steps of an episode.
@@ -62,34 +62,36 @@ class GridWorld(Environment):
     sight: int = 2
 
     def observe(self, states: Array) -> Array:
-        """Walls and goal around the agent, the goal's direction, rows and columns, shape ``(n, 6, 5, 5)``.
+        """Goal, walls and trail around the agent, the goal's direction, rows and columns, shape ``(n, 7, 5, 5)``.
 
         Args:
-            states: Shape ``(n, 3, height, width)``.
+            states: Shape ``(n, 4, height, width)``.
         """
         at, goal, side = _place(states, _AGENT), _place(states, _GOAL), 2 * self.sight + 1
-        seen = np.empty((len(states), 6, side, side), dtype=np.float32)
-        for plane, outside in ((_WALLS, 1), (_GOAL, 0)):
-            margin = ((0, 0), (self.sight, self.sight), (self.sight, self.sight))
-            padded = np.pad(states[:, plane], margin, constant_values=outside)
-            windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (1, 2))
-            seen[:, 2 - plane] = windows[np.arange(len(states)), at[:, 0], at[:, 1]]
-        seen[:, 2:4] = np.clip((goal - at) / _COMPASS, -1, 1)[:, :, None, None]
+        height, width = np.array(states.shape[2:]) + 2 * self.sight
+        padded = np.zeros((len(states), 3, height, width), dtype=np.float32)
+        padded[:, 1] = 1
+        padded[:, :, self.sight : -self.sight, self.sight : -self.sight] = states[:, _GOAL:]
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (2, 3))
+        seen = np.empty((len(states), 7, side, side), dtype=np.float32)
+        seen[:, :3] = windows[np.arange(len(states)), :, at[:, 0], at[:, 1]]
+        seen[:, 3:5] = np.clip((goal - at) / _COMPASS, -1, 1)[:, :, None, None]
         ramp = np.linspace(-1, 1, side)
-        seen[:, 4], seen[:, 5] = ramp[:, None], ramp
+        seen[:, 5], seen[:, 6] = ramp[:, None], ramp
         return seen
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
         """Move every agent by a square, but not into a wall.
 
         Args:
-            states: Shape ``(n, 3, height, width)``.
+            states: Shape ``(n, 4, height, width)``.
             actions: Indices into `MOVES`, shape ``(n,)``.
         """
         rows, at = np.arange(len(states)), _place(states, _AGENT)
         to = np.clip(at + MOVES[actions], 0, np.array(states.shape[2:]) - 1)
         to = np.where(states[rows, _WALLS, to[:, 0], to[:, 1]][:, None] > 0, at, to)
         moved = states.copy()
+        moved[:, _TRAIL] = np.maximum(0.8 * states[:, _TRAIL], states[:, _AGENT])
         moved[:, _AGENT] = 0
         moved[rows, _AGENT, to[:, 0], to[:, 1]] = 1
         ended = states[rows, _GOAL, to[:, 0], to[:, 1]] > 0
@@ -99,7 +101,7 @@ class GridWorld(Environment):
         """One, discounted along the shortest way, shape ``(n,)``.
 
         Args:
-            states: Shape ``(n, 3, height, width)``.
+            states: Shape ``(n, 4, height, width)``.
         """
         at = _place(states, _AGENT)
         return self.discount ** (distances(states)[np.arange(len(states)), at[:, 0], at[:, 1]] - 1)
@@ -108,7 +110,7 @@ class GridWorld(Environment):
         """One, discounted along a way without walls, shape ``(n,)``.
 
         Args:
-            states: Shape ``(n, 3, height, width)``.
+            states: Shape ``(n, 4, height, width)``.
         """
         return self.discount ** (np.abs(_place(states, _GOAL) - _place(states, _AGENT)).sum(1) - 1)
 
@@ -122,22 +124,22 @@ ENVIRONMENT = GridWorld()
 
 
 def load() -> dict[str, Split]:
-    """Draw grids whose goal can be reached in 3 to 12 steps: 500 / 64 / 200."""
+    """Draw grids whose goal can be reached in 3 to 12 steps: 500 / 128 / 256."""
     parts = np.split(_drawn(sum(_SIZES.values())), np.cumsum([*_SIZES.values()])[:-1])
     return starting(ENVIRONMENT, dict(zip(_SIZES, parts, strict=True)))
 
 
 def _drawn(n: int) -> Array:
-    """Grids, shape ``(n, 3, SIZE, SIZE)``."""
-    rng, found = np.random.default_rng(SPLIT_SEED), np.empty((0, 3, SIZE, SIZE), dtype=np.float32)
+    """Grids, shape ``(n, 4, SIZE, SIZE)``."""
+    rng, found = np.random.default_rng(SPLIT_SEED), np.empty((0, 4, SIZE, SIZE), dtype=np.float32)
     while len(found) < n:
-        grids = np.zeros((n, 3, SIZE * SIZE), dtype=np.float32)
+        grids = np.zeros((n, 4, SIZE * SIZE), dtype=np.float32)
         grids[:, _WALLS] = rng.random((n, SIZE * SIZE)) < WALLS
         two = np.argsort(rng.random((n, SIZE * SIZE)), axis=1)[:, :2]
         for plane in (_AGENT, _GOAL):
             grids[np.arange(n), plane, two[:, plane]] = 1
             grids[np.arange(n), _WALLS, two[:, plane]] = 0
-        grids = grids.reshape(n, 3, SIZE, SIZE)
+        grids = grids.reshape(n, 4, SIZE, SIZE)
         at = _place(grids, _AGENT)
         far = distances(grids)[np.arange(n), at[:, 0], at[:, 1]]
         found = np.concatenate([found, grids[(far >= NEAREST) & (far <= FURTHEST)]])
@@ -151,8 +153,7 @@ TASK = Task(
     classes=len(MOVES),
     kind="policy",
     residual=False,
-    schedule=Schedule(epochs=15, batch=256),
+    schedule=Schedule(epochs=6, batch=256),
     source="grids drawn here",
-    loss="clipped_return",
     environment=ENVIRONMENT,
 )

@@ -37,6 +37,6 @@ TASK = Task(
     load=load,
     classes=10,
     channels=8,
-    schedule=Schedule(epochs=10),
+    schedule=Schedule(epochs=5),
     source="the package mnist1d, seed 42",
 )

@@ -60,7 +60,7 @@ TASK = Task(
     load=load,
     classes=len(ALPHABET),
     kind="language",
-    channels=16,
+    channels=8,
     schedule=Schedule(epochs=3, batch=32),
     source="pydoc_data.topics of the running Python",
 )

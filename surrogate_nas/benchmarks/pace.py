@@ -1,0 +1,163 @@
+"""What a supernet's steps are charged: the seconds that the operations of cells take in the trainings that were made.
+
+A step takes a fixed time and one for every operation that is computed, on whatever edge. A table's figures are fitted
+to the seconds that it records, by least squares over its living cells, so that they are on its own clock. Those of a
+live task are measured once, on cells of one operation each, and kept in ``live/`` of the home folder as trainings are:
+what was charged once is charged again, whatever the machine does besides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas import __version__
+from surrogate_nas.benchmarks.base import Benchmark
+from surrogate_nas.benchmarks.joined import JoinedBenchmark
+from surrogate_nas.benchmarks.kept import Kept, Trained
+from surrogate_nas.benchmarks.live import LiveBenchmark
+from surrogate_nas.benchmarks.table import TableBenchmark
+from surrogate_nas.errors import UserError
+from surrogate_nas.network.graph import CONV1, CONV3, NONE, POOL, SKIP
+from surrogate_nas.space import Cell, Enumerable, listed
+from surrogate_nas.training import Task, task_named
+
+_OPERATIONS = (SKIP, CONV1, CONV3, POOL)
+_TRIES = 2
+"""Trainings of each cell that is measured; the faster counts."""
+
+
+class Pace(NamedTuple):
+    """Seconds of one unit of work.
+
+    Attributes:
+        fixed: Whatever is computed.
+        operations: By layer (`surrogate_nas.network.graph`), on one edge of every cell of the network.
+    """
+
+    fixed: float
+    operations: Mapping[int, float]
+
+    def __call__(self, operations: Sequence[int]) -> float:
+        """The seconds of a unit that computes some operations.
+
+        Args:
+            operations: One for each edge and operation that is computed.
+        """
+        return self.fixed + sum(self.operations.get(operation, 0.0) for operation in operations)
+
+    @classmethod
+    def fitted(cls, graphs: NDArray[np.int8], seconds: NDArray[np.float64], units: float) -> Self:
+        """Fit cells' seconds, by least squares; nothing takes less than no time.
+
+        Args:
+            graphs: The operations of living cells, shape ``(n, edges)``.
+            seconds: Of each cell, shape ``(n,)``.
+            units: In how many units of work they were spent.
+        """
+        counts = [(graphs == operation).sum(axis=1) for operation in _OPERATIONS]
+        columns = np.column_stack([np.ones(len(graphs)), *counts])
+        fixed, *each = np.maximum(np.linalg.lstsq(columns, seconds / units, rcond=None)[0], 0.0).tolist()
+        return cls(fixed, dict(zip(_OPERATIONS, each, strict=True)))
+
+
+class Paces(NamedTuple):
+    """What a supernet does.
+
+    Attributes:
+        step: A step on one batch of the training data.
+        example: Judging one example of the validation data.
+    """
+
+    step: Pace
+    example: Pace
+
+
+def task_of(benchmark: Benchmark) -> Task | None:
+    """The task of this project that a benchmark's trainings are of; None where it can be trained by no task as it is.
+
+    Args:
+        benchmark: Any.
+    """
+    if isinstance(benchmark, JoinedBenchmark):
+        return task_of(benchmark.base)
+    if isinstance(benchmark, LiveBenchmark):
+        return benchmark.task
+    if not isinstance(benchmark, TableBenchmark) or not benchmark.card or benchmark.cost != "seconds":
+        return None
+    settings = json.loads(benchmark.card).get("settings", {})
+    try:
+        task = task_named(settings.get("task", ""))
+    except UserError:
+        return None
+    return task if settings.get("epochs") and task.is_here() and task.network() == benchmark.network else None
+
+
+def paces_of(benchmark: Benchmark, task: Task, space: Enumerable) -> Paces:
+    """What a supernet's work is charged on a benchmark's clock.
+
+    Args:
+        benchmark: One that `task_of` knows the task of.
+        task: That task.
+        space: Its space.
+    """
+    while isinstance(benchmark, JoinedBenchmark):
+        benchmark = benchmark.base
+    from surrogate_nas.training.supernet import live_operations
+
+    data = task.data
+    steps, examples = -(-len(data["train"].targets) // task.schedule.batch), len(data["valid"].targets)
+    if isinstance(benchmark, LiveBenchmark):
+        graphs, trained, judged, epochs = *_measured(benchmark, space), 1
+    else:
+        epochs = benchmark.metric("train_seconds").epochs[-1]
+        graphs = live_operations(space)
+        alive = graphs.any(axis=1)
+        seconds = (benchmark.column("train_seconds", epochs), benchmark.column("valid_seconds"))
+        held = alive & np.isfinite(seconds[0]) & np.isfinite(seconds[1])
+        graphs, trained, judged = graphs[held], *(column[held] for column in seconds)
+    return Paces(Pace.fitted(graphs, trained, epochs * steps), Pace.fitted(graphs, judged, examples))
+
+
+def _measured(
+    benchmark: LiveBenchmark, space: Enumerable
+) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
+    """Operations and seconds of training one epoch, and of judging the validation data, of the plainest cells."""
+    from surrogate_nas.training import train
+    from surrogate_nas.training.supernet import live_operations
+
+    cells = _plainest(space)
+    kept = Kept(benchmark.kept.path.with_name(f"pace-{benchmark.kept.path.name}"))
+    if any(kept.find((cell.text, 1, 0)) is None for cell in cells):
+        curves = [
+            train([cell], benchmark.task, epochs=1, network=benchmark.network, space=space, device=benchmark.device,
+                  at_once=1, test=False)[0]
+            for cell in (cells[-1], *cells * _TRIES)
+        ][1:]  # fmt: skip
+        for i, cell in enumerate(cells):
+            mine = curves[i :: len(cells)]
+            seconds = {name: min(getattr(c, name) for c in mine) for name in ("train_seconds", "valid_seconds")}
+            kept.add((cell.text, 1, 0), Trained(seconds, 0.0), {"surrogate_nas": __version__})
+    told = [answer.metrics for cell in cells if (answer := kept.find((cell.text, 1, 0)))]
+    return (
+        live_operations(space)[[cell.index for cell in cells]],
+        np.array([one["train_seconds"] for one in told]),
+        np.array([one["valid_seconds"] for one in told]),
+    )
+
+
+def _plainest(space: Enumerable) -> list[Cell]:
+    """The same operation on every edge, for each; and a single skip from the input to the output."""
+    found = {}
+    for cell in listed(space):
+        graph = space.graph(cell)
+        held = set(graph.operations)  # type: ignore[union-attr]
+        if len(held) == 1 and held != {NONE}:
+            found[graph.operations[0]] = cell  # type: ignore[union-attr]
+        elif held == {NONE, SKIP} and graph.operations.count(SKIP) == 1 and any(graph.live().operations):  # type: ignore[union-attr]
+            found[NONE] = cell
+    return [found[operation] for operation in sorted(found)]

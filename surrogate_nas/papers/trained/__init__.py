@@ -1,0 +1,62 @@
+"""Which loss should be trained and searched on, from tables where the same cells were trained by every loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from surrogate_nas.benchmarks import load
+from surrogate_nas.benchmarks.losses import TRAINED, Losses
+from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.papers.jobs import finished
+from surrogate_nas.papers.rows import Row, Summary
+from surrogate_nas.papers.trained.answer import rows, summary, words
+from surrogate_nas.papers.trained.picture import draw
+from surrogate_nas.papers.trained.searched import RUNS, searched
+from surrogate_nas.papers.trained.study import FEWEST, Study, study
+
+__all__ = ["Answer", "answered"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What tables of losses say.
+
+    Attributes:
+        table: A line a task.
+        rows: All of it.
+        words: The answer in plain words.
+    """
+
+    table: Summary
+    rows: Sequence[Row]
+    words: Sequence[str]
+
+
+def answered(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> Answer | None:
+    """Study every table of losses that is here, search on it, and draw ``trained.png``; None where there is none.
+
+    Args:
+        runs: Of each strategy on each loss; None for the usual number.
+        workers: Processes.
+        folder: Where the picture and the finished searches go.
+        progress: Called with (searches done, searches in all).
+
+    Raises:
+        UserError: A table is damaged, or the folder cannot be written.
+    """
+    names = [name for name in Losses().names() if name.endswith(TRAINED)]
+    found = dict(finished(_studied, names, workers=workers, progress=None))
+    studies = [one for name in names if (one := found[name]) is not None]
+    if not studies:
+        return None
+    searches = searched(studies, runs=RUNS if runs is None else runs, workers=workers, folder=folder, progress=progress)
+    draw(studies, searches, folder / "trained.png")
+    few = [name for name in names if found[name] is None]
+    notes = [f"Fewer than {FEWEST} cells of two seeds, so not looked at: {', '.join(few)}."] if few else []
+    return Answer(summary(studies), list(rows(studies, searches)), [*words(studies, searches), *notes])
+
+
+def _studied(name: str) -> Study | None:
+    return study(load(name))

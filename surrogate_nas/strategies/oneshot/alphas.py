@@ -1,0 +1,170 @@
+"""What the differentiable methods share: α, what its gradient is of, and how cells are chosen from it.
+
+α is driven by L on validation batches, in turn with the steps of the weights (first order, as DARTS does where its ξ is
+0), or by the sum of training losses over a window of steps (Ru et al., "Speedy Performance Estimation for Neural
+Architecture Search", NeurIPS 2021), which costs no steps of its own. Either way E[λR] is added, exactly.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surrogate_nas.errors import unknown
+from surrogate_nas.space import Space
+from surrogate_nas.strategies.oneshot.base import OneShot, Probabilities
+
+_CHOICES = ("argmax", "sampled")
+_DRIVES = ("valid_loss", "train_sum")
+_BETAS = (0.5, 0.999)
+
+
+class Alphas(OneShot):
+    """One number for every choice of every edge, trained by gradient beside the weights.
+
+    Subclasses give `_mixture`, and `_expected` where it is not the softmax of α.
+
+    Attributes:
+        alpha: Shape ``(edges, choices)``.
+    """
+
+    alpha: Tensor
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        epochs: int = 8,
+        rate: float = 0.03,
+        choose: str = "sampled",
+        drive: str = "valid_loss",
+        window: int = 1,
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            epochs: Passes of the weights over the training data.
+            rate: The learning rate of α, by Adam.
+            choose: ``argmax``: cells by their probability under α, the largest first; ``sampled``: drawn from α.
+            drive: ``valid_loss`` or ``train_sum``.
+            window: Over how many steps the training losses are summed before α takes a step, where they drive it; with
+                1 it takes each summand as it comes.
+
+        Raises:
+            UserError: `choose` or `drive` is none of these.
+        """
+        super().__init__(space, seed=seed)
+        for what, given, known in (("choose", choose, _CHOICES), ("drive", drive, _DRIVES)):
+            if given not in known:
+                raise unknown(what, given, known)
+        self.rate, self.choose, self.drive, self.window = rate, choose, drive, window
+        self._passes = epochs
+        self._step = self._steps = 0
+        self._history: list[Probabilities] = []
+        self._loss = float("nan")
+
+    @abstractmethod
+    def _mixture(self) -> tuple[Tensor, Sequence[int] | None]:
+        """The weights of the operations, and the only path that is computed, or None for all."""
+
+    def _expected(self) -> Tensor:
+        """The probability of each choice under α."""
+        return self.alpha.softmax(1)
+
+    def _anchor(self) -> Tensor | float:
+        """What is added to the objective of α besides."""
+        return 0.0
+
+    @property
+    def probabilities(self) -> Probabilities:
+        """Of each choice on each edge under α, shape ``(edges, choices)``."""
+        held = self._expected().detach().double()
+        return np.asarray((held / held.sum(1, keepdim=True)).numpy())
+
+    @property
+    def progress(self) -> float:
+        """How much of the training is done, from 0 to 1."""
+        return float(self._step / self._steps)
+
+    def _noise(self) -> Tensor:
+        """Standard Gumbel noise of α's shape."""
+        return torch.from_numpy(self.rng.gumbel(size=self.alpha.shape)).float()
+
+    def _train(self) -> Iterator[None]:
+        shop = self.workshop
+        start = self.rng.normal(scale=1e-3, size=(len(shop.edges), len(shop.choices)))
+        self.alpha = torch.from_numpy(start).float().requires_grad_()
+        self.supernet = shop.supernet(epochs=self._passes, seed=int(self.rng.integers(2**31)))
+        self._costs = torch.from_numpy(shop.penalty.matrix)
+        self._optimiser = torch.optim.Adam([self.alpha], lr=self.rate, betas=_BETAS)
+        self._steps = self._passes * self.supernet.steps_an_epoch
+        for _ in range(self._passes):
+            losses = [self._both() for _ in range(self.supernet.steps_an_epoch)]
+            self._loss = float(np.mean(losses))
+            self._history.append(self.probabilities)
+            yield
+
+    def _both(self) -> float:
+        """One step of the weights, and of α where one is due; the L that drove α."""
+        if self.drive == "valid_loss":
+            loss = float(self.supernet.judge(*self._mixture()))
+            self._update(1)
+            with torch.no_grad():
+                weights, path = self._mixture()
+            self.supernet.train(weights, path)
+        else:
+            loss = float(self.supernet.train(*self._mixture()))
+            if (self._step + 1) % self.window == 0:
+                self._update(self.window)
+        self._step += 1
+        return loss
+
+    def _update(self, window: int) -> None:
+        """Step α by the gradients that were gathered, per step, and by those of E[λR] and the anchor."""
+        if self.alpha.grad is not None:
+            self.alpha.grad /= window
+        (self._anchor() + (self._expected().double() * self._costs).sum()).backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+
+    def _order(self) -> Sequence[int]:
+        """By probability; or as drawn one after another without putting any back (Gumbel's trick)."""
+        edges = np.arange(len(self.workshop.edges))
+        with np.errstate(divide="ignore"):
+            of_edge = np.log(self.probabilities)
+        weight = of_edge[edges, self.space.choices].sum(axis=1)
+        if self.choose == "sampled":
+            weight = weight + self.rng.gumbel(size=len(weight))
+        order: Sequence[int] = np.argsort(-weight, kind="stable").tolist()
+        return order
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        """α by edge, the mean probability of each choice over training, and the share of E[λR] in the objective."""
+        told = dict(super().diagnosis())
+        if not self._history:
+            return told
+        names, penalty = self.workshop.choices, self.workshop.penalty.expected(self.probabilities)
+        told["objective of α at the end"] = {
+            "L": self._loss, "E[λR]": penalty, "share of E[λR]": penalty / (self._loss + penalty),
+        }  # fmt: skip
+        for epoch, held in enumerate(self._history, 1):
+            mean = held.mean(axis=0)
+            told[f"after epoch {epoch}"] = _row(names, mean) | {"without weights": _sum(mean, self.workshop.weightless)}
+        for edge, row in zip(self.workshop.edges, self.probabilities, strict=True):
+            told[f"edge {edge}"] = _row(names, row)
+        return told
+
+
+def _row(names: Sequence[str], values: Probabilities) -> dict[str, float]:
+    return {name: float(value) for name, value in zip(names, values, strict=True)}
+
+
+def _sum(values: Probabilities, which: np.ndarray) -> float:
+    return float(values[which].sum())

@@ -1,0 +1,44 @@
+"""DrNAS: the mixture of every edge is drawn from a Dirichlet distribution, whose concentrations are learned.
+
+Chen et al., "DrNAS: Dirichlet Neural Architecture Search", ICLR 2021: concentrations elu(α) + 1, gradients through the
+draw, and 1e-3 times the divergence from the flat Dirichlet. Departures: no partial channels and no progressive stage,
+since the supernets here are small; the weights are trained by the task's own schedule; E[λR] is added, by the mean of
+the Dirichlet.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Dirichlet, kl_divergence
+
+from surrogate_nas.strategies.oneshot.alphas import Alphas
+
+_ANCHOR = 1e-3
+
+
+class DrNas(Alphas):
+    """Draws the mixture, and learns what it is drawn from.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> sn.search("fashion", "drnas", budget=12).strategy  # doctest: +SKIP
+        'drnas'
+    """
+
+    @property
+    def _concentration(self) -> Tensor:
+        return F.elu(self.alpha) + 1
+
+    def _mixture(self) -> tuple[Tensor, None]:
+        with torch.random.fork_rng(devices=[]):  # PyTorch's own generator, which others draw from, stays as it is
+            torch.manual_seed(int(self.rng.integers(2**63)))
+            return Dirichlet(self._concentration).rsample(), None
+
+    def _expected(self) -> Tensor:
+        return self._concentration / self._concentration.sum(1, keepdim=True)
+
+    def _anchor(self) -> Tensor:
+        flat = Dirichlet(torch.ones_like(self.alpha))
+        return _ANCHOR * kl_divergence(Dirichlet(self._concentration), flat).sum()

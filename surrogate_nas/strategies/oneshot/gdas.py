@@ -1,0 +1,57 @@
+"""GDAS: one operation an edge is drawn and computed, and its gradient is passed on as if all had been mixed.
+
+Dong & Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019: hard Gumbel-softmax samples with
+a falling temperature, forward through the drawn operation alone. Departures: the weights are trained by the task's own
+schedule; E[λR] is added. Where one path alone carries the input, batch normalisation cancels the factor that its
+gradient comes through, so that α learns nothing from such a draw.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from surrogate_nas.space import Space
+from surrogate_nas.strategies.oneshot.alphas import Alphas
+
+
+class Gdas(Alphas):
+    """A hard sample as the mixture.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> sn.search("fashion", "gdas", budget=12).strategy  # doctest: +SKIP
+        'gdas'
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        epochs: int = 16,
+        rate: float = 0.03,
+        choose: str = "sampled",
+        warm: float = 10.0,
+        cold: float = 0.1,
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            epochs: Passes over the training data.
+            rate: The learning rate of α, by Adam.
+            choose: ``argmax`` or ``sampled``, as `Alphas` has it.
+            warm: The temperature at first.
+            cold: The temperature at the end, which it falls to linearly.
+        """
+        super().__init__(space, seed=seed, epochs=epochs, rate=rate, choose=choose)
+        self.warm, self.cold = warm, cold
+
+    def _mixture(self) -> tuple[Tensor, list[int]]:
+        temperature = self.warm + (self.cold - self.warm) * self.progress
+        soft = ((self.alpha.log_softmax(1) + self._noise()) / temperature).softmax(1)
+        path = soft.argmax(1)
+        hard = torch.zeros_like(soft).scatter(1, path.unsqueeze(1), 1.0)
+        return hard - soft.detach() + soft, path.tolist()

@@ -1,0 +1,53 @@
+"""SNAS-like: relaxed samples of α, and one loss for α and the weights alike.
+
+Xie et al., "SNAS: Stochastic Neural Architecture Search", ICLR 2019: the mixture is a Gumbel-softmax sample, its
+temperature falls, and α takes the gradient of the training loss in the same step as the weights (single level), so no
+validation data is read. Departures: the expected cost takes its exact gradient, not a sampled one; the weights are
+trained by the task's own schedule.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from surrogate_nas.space import Space
+from surrogate_nas.strategies.oneshot.alphas import Alphas
+
+
+class Snas(Alphas):
+    """A relaxed sample as the mixture.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> sn.search("fashion", "snas", budget=12).strategy  # doctest: +SKIP
+        'snas'
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        epochs: int = 16,
+        rate: float = 0.03,
+        choose: str = "sampled",
+        warm: float = 1.0,
+        cold: float = 0.1,
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            epochs: Passes over the training data.
+            rate: The learning rate of α, by Adam.
+            choose: ``argmax`` or ``sampled``, as `Alphas` has it.
+            warm: The temperature at first.
+            cold: The temperature at the end, which it falls to by a constant factor a step.
+        """
+        super().__init__(space, seed=seed, epochs=epochs, rate=rate, choose=choose, drive="train_sum")
+        self.warm, self.cold = warm, cold
+
+    def _mixture(self) -> tuple[Tensor, None]:
+        temperature = self.warm * (self.cold / self.warm) ** self.progress
+        return ((self.alpha.log_softmax(1) + self._noise()) / temperature).softmax(1), None

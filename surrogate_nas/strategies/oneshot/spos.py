@@ -1,0 +1,118 @@
+"""SPOS: single paths drawn uniformly train the supernet, then evolution ranks cells by the weights they inherit.
+
+Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020. Departures: only paths
+that carry the input are drawn; inherited weights are judged on one batch of validation data by its own statistics,
+instead of recalibrated ones; the score is L + λR, so cost is weighed and not capped; and the best cells by inherited
+weights are evaluated one after another, since that order is rough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from surrogate_nas.space import Space
+from surrogate_nas.strategies.oneshot.base import OneShot
+
+_MUTATED = 0.1
+"""The probability that a choice of a mutated cell is drawn anew, as published."""
+
+
+class Spos(OneShot):
+    """Uniform single paths, then evolution on inherited weights.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> sn.search("fashion", "spos", budget=12).strategy  # doctest: +SKIP
+        'spos'
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        epochs: int = 24,
+        population: int = 50,
+        generations: int = 5,
+        parents: int = 10,
+        examples: int = 1000,
+    ) -> None:
+        """Store the knobs.
+
+        Args:
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            epochs: Passes of single paths over the training data.
+            population: Cells of each generation, half of them crossed and half mutated.
+            generations: How many there are, the random first one included.
+            parents: The best cells so far, which the next generation is made of.
+            examples: Of the validation data, on which inherited weights are judged.
+        """
+        super().__init__(space, seed=seed)
+        self._passes, self.population, self.generations = epochs, population, generations
+        self.parents, self.examples = parents, examples
+        self._scores: dict[int, float] = {}
+
+    def _train(self) -> Iterator[None]:
+        self.supernet = self.workshop.supernet(epochs=self._passes, seed=int(self.rng.integers(2**31)))
+        self._alive = np.flatnonzero(self.workshop.alive)
+        self._places = {tuple(row): place for place, row in enumerate(self.space.choices.tolist())}
+        for _ in range(self._passes):
+            for place in self.rng.choice(self._alive, size=self.supernet.steps_an_epoch):
+                self.supernet.train(path=self.space[int(place)].choices)
+            yield
+        self._judge(self.rng.permutation(self._alive)[: self.population].tolist())
+        yield
+        for _ in range(self.generations - 1):
+            self._judge(self._children())
+            yield
+
+    def _judge(self, places: Sequence[int]) -> None:
+        """Score cells by the weights that they inherit."""
+        paths = [self.space[place].choices for place in places]
+        losses = self.supernet.inherited(paths, self.examples)
+        scores = losses + self.workshop.penalty.penalty(paths)
+        self._scores |= dict(zip(places, scores.tolist(), strict=True))
+
+    def _children(self) -> list[int]:
+        """New living cells, crossed from two of the best or mutated from one; fewer where hardly any are new."""
+        best = [self.space[place].choices for place in self._ranked()[: self.parents]]
+        found: dict[int, None] = {}
+        for attempt in range(20 * self.population):
+            if len(found) >= self.population:
+                break
+            first, second = (np.array(best[i]) for i in self.rng.integers(len(best), size=2))
+            if attempt % 2:
+                child = np.where(self.rng.random(len(first)) < 0.5, first, second)
+            else:
+                drawn = self.rng.integers(len(self.workshop.choices), size=len(first))
+                child = np.where(self.rng.random(len(first)) < _MUTATED, drawn, first)
+            place = self._places[tuple(child.tolist())]
+            if place in self._scores:
+                continue
+            if self.workshop.alive[place]:
+                found[place] = None
+            else:
+                self.refused += 1
+        return list(found)
+
+    def _ranked(self) -> list[int]:
+        return sorted(self._scores, key=lambda place: (self._scores[place], place))
+
+    def _order(self) -> Sequence[int]:
+        """Those that were judged, the best first, then all others at random."""
+        ranked = self._ranked()
+        return [*ranked, *(place for place in self.rng.permutation(self._alive).tolist() if place not in self._scores)]
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        """What the best cell scored by inherited weights, and how many were judged."""
+        told = dict(super().diagnosis())
+        if self._scores:
+            place = self._ranked()[0]
+            score, penalty = self._scores[place], float(self.workshop.penalty.penalty([self.space[place].choices])[0])
+            told["best by inherited weights"] = {
+                "L": score - penalty, "λR": penalty, "share of λR": penalty / score, "cells judged": len(self._scores),
+            }  # fmt: skip
+        return told

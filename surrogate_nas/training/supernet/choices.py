@@ -1,0 +1,80 @@
+"""A space whose cells are graphs with an operation chosen on every edge by itself, which a supernet needs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.network import Graph
+from surrogate_nas.space import Enumerable, Space
+
+
+class EdgeChoices(NamedTuple):
+    """What stands on which edge for which choice.
+
+    Attributes:
+        edges: (from, to), one for each position of the space.
+        operations: For every edge the layer of each choice, by `surrogate_nas.network.graph`'s numbers.
+    """
+
+    edges: tuple[tuple[int, int], ...]
+    operations: tuple[tuple[int, ...], ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many edges there are, and choices on each."""
+        return len(self.edges), len(self.operations[0])
+
+    def graph(self, choice: int) -> Graph:
+        """The graph with the same choice on every edge.
+
+        Args:
+            choice: Its number.
+        """
+        return Graph(self.edges, tuple(of_edge[choice] for of_edge in self.operations))
+
+
+@lru_cache(maxsize=8)
+def edge_choices(space: Space) -> EdgeChoices:
+    """Read off a space's cells what stands on which edge.
+
+    Args:
+        space: Any space.
+
+    Raises:
+        UserError: Its cells cannot be listed, are no graphs, or an edge depends on more than its own choice.
+    """
+    refused = UserError(
+        f"Cells of the space {space.name} have no operation to choose on every edge of one graph, which a supernet is "
+        "made of."
+    )
+    if not isinstance(space, Enumerable) or not space.is_buildable:
+        raise refused
+    held: list[dict[int, int]] = [{} for _ in space[0].choices]
+    edges = set()
+    for cell in space:
+        graph = space.graph(cell)
+        if graph is None or len(graph.operations) != len(held):
+            raise refused
+        edges.add(graph.edges)
+        for of_edge, choice, operation in zip(held, cell.choices, graph.operations, strict=True):
+            if of_edge.setdefault(choice, operation) != operation:
+                raise refused
+    if len(edges) > 1 or len({len(of_edge) for of_edge in held}) > 1:
+        raise refused
+    return EdgeChoices(edges.pop(), tuple(tuple(of_edge[c] for c in sorted(of_edge)) for of_edge in held))
+
+
+@lru_cache(maxsize=8)
+def live_operations(space: Enumerable) -> NDArray[np.int8]:
+    """The operations of every cell that its output depends on, shape ``(len(space), edges)``; 0 elsewhere.
+
+    Args:
+        space: One that `edge_choices` can read.
+    """
+    graphs = (space.graph(cell, live_only=True) for cell in space)
+    return np.array([graph.operations for graph in graphs if graph is not None], dtype=np.int8)

@@ -1,0 +1,224 @@
+"""A supernet on a task's training and validation data: its steps, the losses of α, and what they cost.
+
+Weights are trained as the task trains a cell's: SGD, the learning rate falling to 0 as a cosine over all steps. Batches
+are normalised by their own statistics, also where inherited weights are judged, since running ones would mix all cells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.network import Network
+from surrogate_nas.network.cells import CellNetwork
+from surrogate_nas.network.layers import initialise
+from surrogate_nas.space import Space, listed
+from surrogate_nas.training.machine import cores
+from surrogate_nas.training.supernet.choices import edge_choices
+from surrogate_nas.training.supernet.mixed import Active, MixedCell
+from surrogate_nas.training.tasks import Task
+from surrogate_nas.training.tasks.checking import Split
+
+Path = Sequence[int]
+"""A choice for every edge."""
+Price = Callable[[Active], float]
+"""From the choices that are computed on every edge to seconds."""
+
+
+class Goal(NamedTuple):
+    """The L of an objective as a supernet can minimise it.
+
+    Attributes:
+        weight: What one unit adds to the score.
+        split: Whose examples it is of: ``valid`` or ``train``.
+        is_error: Whether it is the error, as a fraction; its differentiable form is 1 − the target's probability.
+    """
+
+    weight: float = 1.0
+    split: str = "valid"
+    is_error: bool = False
+
+
+class Supernet:
+    """All cells of a space in one network.
+
+    Attributes:
+        choices: What stands on which edge.
+        steps_an_epoch: Batches of the training data.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        network: Network,
+        task: Task,
+        data: dict[str, Split],
+        goal: Goal,
+        prices: tuple[Price, Price],
+        *,
+        epochs: int,
+        seed: int,
+    ) -> None:
+        """Build it with fresh weights.
+
+        Args:
+            space: Whose cells it holds.
+            network: The macro architecture.
+            task: Its losses and its schedule.
+            data: The splits ``train`` and ``valid``.
+            goal: L.
+            prices: The seconds of a training step, and of judging one validation example.
+            epochs: Over which the learning rate falls.
+            seed: The root of initial weights and of the order of batches.
+
+        Raises:
+            UserError: Cells of the space are built in another way than a supernet knows.
+        """
+        self.choices = edge_choices(space)
+        with torch.random.fork_rng(devices=[]):  # what layers draw while they are built is drawn anew, by the seed
+            self._model = self._built(space, network, seed)
+        self._task, self._data, self._goal = task, data, goal
+        self._step_price, self._example_price = prices
+        self._seconds = 0.0
+        schedule = task.schedule
+        self.steps_an_epoch = math.ceil(len(data["train"].targets) / schedule.batch)
+        self._optimiser = torch.optim.SGD(
+            self._model.parameters(), lr=schedule.learning_rate, momentum=schedule.momentum,
+            weight_decay=schedule.weight_decay, nesterov=schedule.momentum > 0, foreach=True,
+        )  # fmt: skip
+        self._rate = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimiser, epochs * self.steps_an_epoch)
+        self._batches = {name: self._endless(name, seed) for name in data}
+
+    def _built(self, space: Space, network: Network, seed: int) -> nn.Module:
+        """The network of a cell with mixed cells in the places of its cells, and their list."""
+        model = space.build(listed(space)[0], network, seed=seed)
+        if not isinstance(model, CellNetwork):
+            raise UserError(f"Cells of the space {space.name} are built in another way than a supernet knows.")
+        self._cells: list[MixedCell] = []
+        for stage, (width, _) in zip(model.stages, network.stages, strict=True):
+            for place in range(len(stage)):  # type: ignore[arg-type]
+                stage[place] = mixed = MixedCell(self.choices, width, network)  # type: ignore[operator]
+                self._cells.append(mixed)
+        initialise(model, seed)
+        return model.train().to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+
+    def _endless(self, name: str, seed: int) -> Iterator[Split]:
+        """Batches of a split, shuffled anew every epoch."""
+        inputs, targets = self._data[name]
+        rng = np.random.default_rng((seed, len(name)))
+        while True:
+            for chosen in torch.split(torch.from_numpy(rng.permutation(len(targets))), self._task.schedule.batch):
+                yield Split(inputs[chosen], targets[chosen])
+
+    def spent(self) -> float:
+        """The seconds of all that was done since this was last asked."""
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
+
+    def _outputs(self, inputs: Tensor, weights: Tensor | None, active: Active) -> Tensor:
+        for cell in self._cells:
+            cell.mix(weights, active)
+        outputs: Tensor = self._model(inputs)
+        return outputs.unsqueeze(0)
+
+    def _active(self, path: Path | None) -> list[list[int]]:
+        edges, choices = self.choices.shape
+        return [list(range(choices))] * edges if path is None else [[choice] for choice in path]
+
+    def _judged(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What L adds to the score."""
+        if not self._goal.is_error:
+            return self._goal.weight * self._task.losses(outputs, targets)[0]
+        right = outputs[0].softmax(1).gather(1, targets.unsqueeze(1))
+        return self._goal.weight * (1 - right).mean()
+
+    def train(self, weights: Tensor | None = None, path: Path | None = None) -> float:
+        """Take one step of the network's weights on the next training batch.
+
+        Where the weights of the mixture require a gradient, that of L on this batch is added to what they come from.
+
+        Args:
+            weights: Of the operations, shape ``(edges, choices)``; None for 1.
+            path: The only choice on every edge that is computed; None for all.
+
+        Returns:
+            What L is on this batch, as it adds to the score.
+
+        Raises:
+            UserError: The supernet has diverged.
+        """
+        active = self._active(path)
+        with cores(1):
+            inputs, targets = next(self._batches["train"])
+            leaf = None if weights is None else weights.detach().requires_grad_(weights.requires_grad)
+            outputs = self._outputs(inputs, leaf, active)
+            loss, judged = self._task.losses(outputs, targets)[0], self._judged(outputs, targets)
+            self._optimiser.zero_grad()
+            gradient: Tensor | None
+            if leaf is not None and leaf.requires_grad and self._goal.is_error:
+                (gradient,) = torch.autograd.grad(judged, leaf, retain_graph=True)
+                loss.backward(inputs=list(self._model.parameters()))  # type: ignore[no-untyped-call]
+            else:
+                loss.backward()  # type: ignore[no-untyped-call]
+                gradient = None if leaf is None or leaf.grad is None else self._goal.weight * leaf.grad
+            self._optimiser.step()
+            self._rate.step()
+            if weights is not None and gradient is not None:
+                weights.backward(gradient)  # type: ignore[no-untyped-call]
+        self._seconds += self._step_price(active)
+        return _finite(judged)
+
+    def judge(self, weights: Tensor, path: Path | None = None) -> float:
+        """Add the gradient of L on the next batch of its split to what a mixture's weights come from.
+
+        The network's own weights stay as they are. It is charged as a step of them is.
+
+        Args:
+            weights: Of the operations, shape ``(edges, choices)``.
+            path: The only choice on every edge that is computed; None for all.
+
+        Returns:
+            What L is on this batch, as it adds to the score.
+
+        Raises:
+            UserError: The supernet has diverged.
+        """
+        active = self._active(path)
+        with cores(1):
+            inputs, targets = next(self._batches[self._goal.split])
+            leaf = weights.detach().requires_grad_()
+            judged = self._judged(self._outputs(inputs, leaf, active), targets)
+            (gradient,) = torch.autograd.grad(judged, leaf)
+            weights.backward(gradient)  # type: ignore[no-untyped-call]
+        self._seconds += self._step_price(active)
+        return _finite(judged)
+
+    @torch.no_grad()
+    def inherited(self, paths: Sequence[Path], examples: int = 1000) -> list[float]:
+        """What L of cells is with the supernet's weights, as it adds to the score.
+
+        Args:
+            paths: For each cell its choices.
+            examples: The first so many of L's split, in one batch.
+        """
+        inputs, targets = (part[:examples] for part in self._data[self._goal.split])
+        found = []
+        with cores(1):
+            for path in paths:
+                active = self._active(path)
+                found.append(float(self._judged(self._outputs(inputs, None, active), targets)))
+                self._seconds += len(targets) * self._example_price(active)
+        return found
+
+
+def _finite(loss: Tensor) -> float:
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise UserError("The supernet diverged: its loss is no finite number any more.")
+    return value

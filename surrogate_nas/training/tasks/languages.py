@@ -1,0 +1,136 @@
+"""Classification of texts: in which of ten languages is this name of a country, a language, a script or money?
+
+The names are the parallel phrase catalogues (gettext) of Debian's iso-codes, which the package pycountry installs. A
+text is written without accents, so that no single letter betrays its language, and left out where another of the ten
+languages, or English, writes it alike. Everything that is called by it is known in most of the languages, so that what
+is named tells little, and goes to one split with all its names.
+"""
+
+from __future__ import annotations
+
+import gettext
+import importlib.util
+import json
+import string
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
+from surrogate_nas.training.tasks.checking import SPLITS, Split
+
+LANGUAGES = ("de", "nl", "sv", "fr", "it", "es", "pl", "hr", "hu", "tr")
+"""The classes: three Germanic languages, three Romance ones, two Slavonic ones, Hungarian and Turkish."""
+ALPHABET = " " + string.ascii_lowercase
+LENGTH = 32
+"""Positions; a shorter text has nothing behind it."""
+_SHORTEST = 5
+_SIZES = (150, 100, 100)
+"""Of each language, by split."""
+_KNOWN = 7
+"""In so many of the languages a thing must have a name of its own."""
+_STANDARDS = ("iso15924", "iso3166-1", "iso3166-3", "iso4217", "iso639-3", "iso639-5")
+_KEYS = ("name", "official_name", "common_name", "inverted_name")
+_PLAIN = str.maketrans({"ł": "l", "ı": "i", "ß": "ss", "ø": "o", "æ": "ae", "œ": "oe"})
+
+
+def is_here() -> bool:
+    """Whether pycountry is installed."""
+    return importlib.util.find_spec("pycountry") is not None
+
+
+def plain(text: str) -> str:
+    """A text in the letters of `ALPHABET`: lower-cased, without accents, anything else a space.
+
+    Args:
+        text: In a language that is written in Latin letters.
+    """
+    bare = unicodedata.normalize("NFD", text.lower().translate(_PLAIN))
+    kept = "".join(c if c in ALPHABET else " " for c in bare if not unicodedata.combining(c))
+    return " ".join(kept.split())
+
+
+def names() -> list[dict[str, str]]:
+    """Of everything that is called alike in English, its name in each language that has one of its own.
+
+    Raises:
+        UserError: pycountry is not installed, or lacks a standard.
+    """
+    found = importlib.util.find_spec("pycountry")
+    if found is None or found.origin is None:
+        raise UserError("The task languages needs the package pycountry: pip install pycountry.")
+    folder = Path(found.origin).parent
+    called: dict[str, dict[str, str]] = {}
+    for standard in _STANDARDS:
+        try:
+            (entries,) = json.loads((folder / "databases" / f"{standard}.json").read_text(encoding="utf-8")).values()
+        except OSError as error:
+            raise UserError(f"pycountry lacks the names of {standard}: {error}.") from error
+        locales = folder / "locales"
+        said = {code: gettext.translation(standard, locales, [code], fallback=True).gettext for code in LANGUAGES}
+        for english in sorted({entry[key] for entry in entries for key in _KEYS if key in entry}):
+            called.setdefault(plain(english), {}).update({code: plain(say(english)) for code, say in said.items()})
+    return _own(called)
+
+
+def _own(called: dict[str, dict[str, str]]) -> list[dict[str, str]]:
+    """Leave out what two languages write alike, what has no fitting length, and what too few languages name."""
+    writers = Counter(name for by_code in called.values() for name in by_code.values())
+    kept = [
+        {
+            code: name
+            for code, name in by_code.items()
+            if name != english and writers[name] == 1 and _SHORTEST <= len(name) <= LENGTH
+        }
+        for english, by_code in sorted(called.items())
+    ]
+    return [by_code for by_code in kept if len(by_code) >= _KNOWN]
+
+
+def load() -> dict[str, Split]:
+    """Write names as one letter a position: 1,500 / 1,000 / 1,000, of each language as many.
+
+    Raises:
+        UserError: See `names`; or pycountry has too few of them.
+    """
+    things = names()
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(things))
+    stops = (np.cumsum((0, *_SIZES)) * len(things)) // sum(_SIZES)
+    splits = {}
+    for split, size, a, b in zip(SPLITS, _SIZES, stops[:-1], stops[1:], strict=True):
+        texts: list[tuple[str, int]] = []
+        for label, code in enumerate(LANGUAGES):
+            own = [things[i][code] for i in order[a:b] if code in things[i]][:size]
+            if len(own) < size:
+                raise UserError(f"pycountry has only {len(own)} of {size} names in {code} for the {split} split.")
+            texts += [(name, label) for name in own]
+        splits[split] = as_split(encode([name for name, _ in texts]), np.array([label for _, label in texts]))
+    return splits
+
+
+def encode(texts: list[str]) -> np.ndarray:
+    """One-hot letters, shape ``(n, 27, 1, LENGTH)``; zeros behind a text.
+
+    Args:
+        texts: In the letters of `ALPHABET`, of `LENGTH` at most.
+    """
+    inputs = np.zeros((len(texts), len(ALPHABET), 1, LENGTH), np.float32)
+    for row, text in enumerate(texts):
+        inputs[row, [ALPHABET.index(c) for c in text], 0, np.arange(len(text))] = 1
+    return inputs
+
+
+TASK = Task(
+    name="languages",
+    title="in which of ten languages is this name? 32 letters without accents",
+    load=load,
+    classes=len(LANGUAGES),
+    channels=8,
+    residual=False,
+    schedule=Schedule(epochs=4, batch=32),
+    source="the catalogues of names in the package pycountry (iso-codes, LGPL 2.1)",
+    is_here=is_here,
+)
