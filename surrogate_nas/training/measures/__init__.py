@@ -25,9 +25,6 @@ __all__ = ["MEASURES", "Answers", "Measure", "measure_named"]
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure
-<<<<<<< HEAD
-    for family in (classes, robust, numbers, sequences, images, returns)
-=======
     for family in (
         classes,
         robust,
@@ -41,7 +38,6 @@ MEASURES: dict[str, Measure] = {
         generation,
         returns,
     )
->>>>>>> main
     for measure in family.FAMILY
 }
 """Every measure by name."""
