@@ -16,14 +16,17 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.cli.app import app
 from surrogate_nas.cli.output import progress_bar, seconds, show_table
 from surrogate_nas.files.home import HOME_VARIABLE
+from surrogate_nas.training.losses import LOSSES
 from tests.conftest import Snas
 from tests.test_cli import CELL, assert_one_clear_line
+from tests.test_cli_training import TINY
 
 COMMANDS = [
     ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
     ["train"], ["measure"], ["fit"], ["predict"], ["table"], ["data", "fetch"], ["data", "import"], ["data", "verify"],
     ["data", "list"],
-    ["suite"], ["lambda-path"], ["losses"], ["proxies"], ["new", "strategy"], ["new", "task"], ["new", "loss"], ["new", "space"],
+    ["suite"], ["lambda-path"], ["losses"], ["table-losses"], ["proxies"],
+    ["new", "strategy"], ["new", "task"], ["new", "loss"], ["new", "space"],
 ]  # fmt: skip
 
 
@@ -179,6 +182,36 @@ def test_a_new_task_trains_at_once(snas: Snas, tmp_path: Path) -> None:
     trained = snas("train", "11", "--task", made["task"], "--epochs", 1, "--json")
     assert trained.code == 0, trained.err
     assert trained.json["curves"]["valid_error"][0] < 60
+
+
+def test_a_new_loss_trains_at_once_and_is_searched_by(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    made = snas("new", "loss", "Robust", "--folder", tmp_path, "--json").json
+    trained = snas("train", "11", "--task", TINY, "--loss", made["loss"], "--epochs", 2, "--json")
+    assert trained.code == 0, trained.err
+    assert (trained.json["loss"], trained.json["units"]["valid_loss"]) == ("robust", "powers")
+    first, last = trained.json["curves"]["train_loss"]
+    assert last < first
+    bench = load(f"live:{TINY}?loss={made['loss']}")
+    assert bench.query(bench.space[11], "valid_loss", epochs=2) == trained.json["metrics"]["valid_loss"]
+
+
+def test_losses_are_listed_by_what_they_train(snas: Snas) -> None:
+    told = {loss["name"]: loss for loss in snas("losses", "--json").json}
+    assert list(told) == list(LOSSES)
+    assert told["focal"]["fits"] == ["classification", "language", "segmentation"]
+    assert "Graves" in snas("losses").out and told["ctc"]["unit"] == "nats"
+
+
+def test_a_new_policy_walks_at_once(snas: Snas, tmp_path: Path) -> None:
+    made = snas("new", "task", "Walk", "--kind", "policy", "--folder", tmp_path, "--json").json
+    trained = snas("train", "11", "--task", made["task"], "--epochs", 4, "--json")
+    assert trained.code == 0, trained.err
+    assert trained.json["curves"]["valid_return"][-1] > 60
+    refused = snas("new", "task", "Walks", "--kind", "polcy", "--folder", tmp_path)
+    assert refused.code == 2 and "Did you mean 'policy'" in refused.err
 
 
 def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
