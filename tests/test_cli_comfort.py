@@ -205,6 +205,15 @@ def test_losses_are_listed_by_what_they_train(snas: Snas) -> None:
     assert "Graves" in snas("losses").out and told["ctc"]["unit"] == "nats"
 
 
+def test_a_new_policy_walks_at_once(snas: Snas, tmp_path: Path) -> None:
+    made = snas("new", "task", "Walk", "--kind", "policy", "--folder", tmp_path, "--json").json
+    trained = snas("train", "11", "--task", made["task"], "--epochs", 4, "--json")
+    assert trained.code == 0, trained.err
+    assert trained.json["curves"]["valid_return"][-1] > 60
+    refused = snas("new", "task", "Walks", "--kind", "polcy", "--folder", tmp_path)
+    assert refused.code == 2 and "Did you mean 'policy'" in refused.err
+
+
 def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
     from surrogate_nas.space.registry import register
 

@@ -61,7 +61,7 @@ def test_the_table_holds_what_training_gives_and_twins_share_it(trained: Path) -
         for name in ("train_loss", "train_error", "valid_loss", "valid_error"):
             for epoch in (1, 2):
                 column = table.columns[name, epoch, seed]  # type: ignore[index]
-                assert set(column[twins]) == {getattr(curve, name)[epoch - 1]}
+                assert set(column[twins]) == {curve.values[name][epoch - 1]}
         assert set(table.columns["test_loss", 2, seed][twins]) == {curve.finals["test_loss"]}  # type: ignore[index]
     held = np.isfinite(table.columns["valid_loss", 2, 1])  # type: ignore[index]
     assert set(first[held]) == {job.cell for job in PLAN.jobs() if job.seed == 1}
@@ -156,7 +156,7 @@ def test_the_losses_of_a_regression_are_squared_errors(tmp_path: Path) -> None:
     plan = Plan("rotation", epochs=1, seeds=1, noisy_classes=0, classes=1, space="macro")
     train_classes(plan, tmp_path / "journal.jsonl")
     table, _ = assemble(plan, tmp_path / "journal.jsonl")
-    assert {m.unit for m in table.metrics.values() if m.quantity == "loss"} == {"squared error"}
+    assert {table.metrics[f"{split}_loss"].unit for split in ("train", "valid", "test")} == {"squared error"}
 
 
 def test_the_card_compares_with_another_table_of_the_space(

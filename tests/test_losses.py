@@ -39,6 +39,19 @@ EXAMPLES: dict[str, list[tuple[Tensor, Tensor]]] = {
         (2 * randn(K, BATCH, 1), randn(BATCH, seed=1)),
         (2 * randn(K, BATCH, 3), randn(BATCH, 3, seed=1)),
     ],
+    "detection": [
+        (
+            randn(K, BATCH, 1 + CLASSES + 4, 2, 3),
+            torch.tensor(
+                [
+                    [[1, 2.5, 3.0, 6.0, 4.0], [3, 9.0, 5.5, 3.0, 7.0]],
+                    [[0, 7.0, 7.5, 5.0, 9.0], [-1, 0.0, 0.0, 0.0, 0.0]],
+                    [[2, 11.5, 1.0, 8.0, 2.0], [2, 0.5, 6.0, 1.0, 3.0]],
+                ],
+                dtype=torch.float64,
+            ),
+        )
+    ],
     "sequence": [(randn(K, BATCH, CLASSES, 6), TEXTS)],
     "policy": [(randn(K, BATCH, CLASSES), torch.tensor([[0.0, 1.5, -1.0], [3.0, -0.7, -2.0], [1.0, 0.3, -0.1]]))],
     "images": [
@@ -48,7 +61,7 @@ EXAMPLES: dict[str, list[tuple[Tensor, Tensor]]] = {
     ],
 }
 """By kind of task, outputs and targets of every form that its losses take."""
-ELSEWHERE = {"policy", "detection", "generation"}
+ELSEWHERE = {"generation"}
 """Kinds whose targets have a form of their own: the tests of their tasks hold their losses."""
 CASES = [
     pytest.param(loss, outputs, targets, id=f"{loss.name}-{kind}-{i}")
@@ -89,10 +102,69 @@ def test_losses_of_classes_are_pytorchs(kind: str) -> None:
         "brier": (p - one_hot).square().sum(1),
         "hinge": F.multi_margin_loss(flat, wanted, reduction="none"),
     }
-    assert set(formulas) == set(fitting(kind))
+    assert set(formulas) == set(fitting(kind)) - {"dice"}
     for name, values in formulas.items():
         expected = values.reshape(K, BATCH, -1).mean(2)
         torch.testing.assert_close(LOSSES[name].each(outputs, targets), expected)
+
+
+def test_dice_follows_its_formula() -> None:
+    ((outputs, targets),) = EXAMPLES["segmentation"]
+    expected = torch.zeros(K, BATCH, CLASSES, dtype=torch.float64)
+    for k, b, c in np.ndindex(K, BATCH, CLASSES):
+        p, y = outputs[k, b].softmax(0)[c], (targets[b] == c).double()
+        expected[k, b, c] = 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
+    torch.testing.assert_close(LOSSES["dice"].each(outputs, targets), expected.mean(2))
+
+
+def corners(box: list[float]) -> list[float]:
+    x, y, width, height = box
+    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+
+
+def giou(a: list[float], b: list[float]) -> float:
+    """The generalised intersection over union of two boxes by their corners (Rezatofighi et al., 2019)."""
+    one, two = corners(a), corners(b)
+    sides = [min(one[i + 2], two[i + 2]) - max(one[i], two[i]) for i in (0, 1)]
+    shared = max(sides[0], 0) * max(sides[1], 0)
+    union = a[2] * a[3] + b[2] * b[3] - shared
+    hull = math.prod(max(one[i + 2], two[i + 2]) - min(one[i], two[i]) for i in (0, 1))
+    return shared / union - (hull - union) / hull
+
+
+def test_losses_of_boxes_are_summed_over_objects_and_places() -> None:
+    ((outputs, targets),) = EXAMPLES["detection"]
+    for name in fitting("detection"):
+        found = LOSSES[name].each(outputs, targets)
+        for k, b in np.ndindex(K, BATCH):
+            full, terms = np.zeros((2, 3)), []
+            for kind, *box in (one.tolist() for one in targets[b] if one[0] >= 0):
+                row, column = int(box[1] // 4), int(box[0] // 4)
+                full[row, column] = 1
+                answer = outputs[k, b, :, row, column]
+                middle = [4 * column + 2, 4 * row + 2]
+                off = [(box[i] - middle[i]) / 8 for i in (0, 1)] + [math.log(box[i] / 8) for i in (2, 3)]
+                said = answer[-4:].tolist()
+                if name == "detection":
+                    far = F.smooth_l1_loss(answer[-4:], torch.tensor(off).double(), beta=1 / 9, reduction="sum").item()
+                else:
+                    centre, sides = (
+                        (middle[i] + 8 * said[i] for i in (0, 1)),
+                        (8 * math.exp(min(i, 2)) for i in said[2:]),
+                    )
+                    far = 1 - giou([*centre, *sides], box)
+                terms.append(far - answer[1:-4].log_softmax(0)[int(kind)].item())
+            odds = F.logsigmoid(outputs[k, b, 0] * torch.from_numpy(2 * full - 1))
+            even = sum(-odds[torch.from_numpy(full == state)].mean().item() for state in (0, 1)) / 2
+            assert found[k, b].item() == pytest.approx(sum(terms) / len(terms) + even)
+
+
+def test_an_image_without_objects_costs_objectness_alone() -> None:
+    ((outputs, targets),) = EXAMPLES["detection"]
+    empty = torch.full_like(targets[:, :, :1], -1)
+    for name in fitting("detection"):
+        none = LOSSES[name].each(outputs, torch.cat([empty, torch.zeros_like(targets[:, :, 1:])], 2))
+        torch.testing.assert_close(none, -F.logsigmoid(-outputs[:, :, 0]).flatten(2).mean(2) / 2)
 
 
 @pytest.mark.parametrize(("outputs", "targets"), EXAMPLES["regression"])

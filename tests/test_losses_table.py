@@ -88,7 +88,7 @@ def content(pairs: list[Pair]) -> dict[str, dict[Job, dict[str, object]]]:
 def test_rounds_bring_all_pairs_forward_together() -> None:
     plans = [Plan(name, 3, 2, 150, 250) for name in ("digits?loss=focal", "digits?loss=brier")]
     order, made = [job.cell for job in plans[0].jobs() if job.seed == 0], list(rounds(plans))
-    steps = list(dict.fromkeys((batch.plan, batch.jobs[0].seed, order.index(batch.jobs[0].cell) // ROUND) for batch in made))
+    steps = list(dict.fromkeys((of, jobs[0].seed, order.index(jobs[0].cell) // ROUND) for of, jobs in made))
     one, two = plans
     assert steps == [
         (one, 0, 0), (two, 0, 0), (one, 1, 0), (two, 1, 0),
@@ -106,10 +106,8 @@ def test_it_holds_what_training_gives(exact: LossesBenchmark) -> None:
     for pair in pairs():
         for seed in (0, 1):
             (curve,) = train([space.cell(str(first))], pair.trained, seed=seed, space=space)
-            for name, values in curve.values.items():
-                assert exact.query(first, f"{name}@{pair.loss}", epochs=1, seed=seed) == pytest.approx(values[0], rel=2e-3)
-            for name, value in curve.finals.items():
-                assert exact.column(f"{name}@{pair.loss}", seed=seed)[0] == pytest.approx(value, rel=2e-3)
+            for name, value in curve.metrics.items():
+                assert exact.column(f"{name}@{pair.loss}", 1, seed)[0] == pytest.approx(value, rel=2e-3)
     answer = exact.query(first, "valid_error@brier")
     assert answer.n_seeds == 1 and answer.unit == "%" and answer == exact.query(first, "valid_error@brier", seed=0)
     assert np.isfinite(exact.column("valid_loss@brier", seed=1)).sum() == 11
@@ -138,7 +136,8 @@ def test_killed_and_finished_by_another_number_of_workers_it_is_the_same(
     kept = sum(map(len, content(pairs()).values()))
     assert 4 <= kept < 50  # but for a fifth of a second's lines, what was told as done is on the disk
     told: list[tuple[int, int]] = []
-    assert train_rounds([pair.plan for pair in pairs()], progress=lambda done, total, _: told.append((done, total))) == {}
+    plans = [pair.plan for pair in pairs()]
+    assert train_rounds(plans, progress=lambda done, total, _: told.append((done, total))) == {}
     assert told[0][0] > kept and told[-1] == (50, 50) and content(pairs()) == whole
 
 
@@ -196,7 +195,7 @@ def test_what_is_predicted_says_so_and_is_no_result(filled: FilledBenchmark, exa
     assert set(filled.final(unknown).values()) == {None} and None not in filled.final(known).values()
     with pytest.raises(UserError, match="has no test_error@brier"):
         filled.query(unknown, "test_error@brier")
-    assert filled.metric("valid_error@brier").n_cells == 15625 and filled.metric("test_error@brier").n_cells == trained.sum()
+    assert [filled.metric(f"{split}_error@brier").n_cells for split in ("valid", "test")] == [15625, trained.sum()]
     assert filled.fingerprint != exact.fingerprint and filled.seeds(filled.question("valid_error@brier")) == ()
 
 
@@ -218,7 +217,7 @@ def test_every_loss_that_is_read_is_a_training_to_pay(exact: LossesBenchmark) ->
     assert np.allclose(cost("valid_loss@focal", "valid_error@focal", "params"), seconds["focal"])
     assert np.allclose(cost("valid_loss@focal", "valid_error@brier"), seconds["focal"] + seconds["brier"])
     assert not cost("params").any()
-    assert Objective(exact, "valid_loss@focal + 0.1*params").benchmark is exact
+    assert Objective("valid_loss@focal + 0.1*params", exact).questions()[0] == exact.question("valid_loss@focal")
 
 
 def test_training_on_costs_the_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

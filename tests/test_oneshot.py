@@ -25,7 +25,8 @@ from surrogate_nas.strategies import ONE_SHOT, resolve
 from surrogate_nas.strategies.oneshot.alphas import Alphas
 from surrogate_nas.strategies.oneshot.darts import Darts
 from surrogate_nas.training.places import has_fashion
-from surrogate_nas.training.tasks import Split
+from surrogate_nas.training.supernet import Goal, Supernet
+from surrogate_nas.training.tasks import Split, task_named
 from tests.conftest import Snas
 
 QUICK = [*(name for name in ONE_SHOT if name != "spos"), "spos(epochs=4,population=8,generations=2)"]
@@ -52,7 +53,7 @@ def own() -> Any:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (experiments, runs):
-        monkeypatch.setattr(module, "workshop_of", lambda _: toy_workshop())
+        monkeypatch.setattr(module, "workshop_of", lambda _, hidden=False: toy_workshop())  # noqa: ARG005
 
 
 @pytest.mark.parametrize("terms", [*(f"0.1*{name}" for name in EXACT), "0.2*params + 0.05*macs"])
@@ -103,6 +104,10 @@ def test_a_table_that_no_task_here_made_is_refused(snas: Snas) -> None:
 @pytest.mark.skipif(not has_fashion(), reason="Fashion-MNIST is not here")
 def test_a_workshop_of_a_table_charges_on_its_clock_and_holds_no_answers() -> None:
     workshop = workshop_of(sn.Objective("valid_loss + 0.1*params", sn.load("fashion")))
+    assert workshop.penalty.matrix.any()
+    assert not workshop_of(
+        sn.Objective("valid_loss + 0.1*params", sn.load("fashion")), hidden=True
+    ).penalty.matrix.any()
     made = workshop.supernet(epochs=1, seed=0)
     (task,) = [held for held in reachable(made, workshop) if type(held).__name__ == "Task"]
     assert not [held for held in reachable(made, workshop) if isinstance(held, FORBIDDEN)]
@@ -114,29 +119,29 @@ def test_a_workshop_of_a_table_charges_on_its_clock_and_holds_no_answers() -> No
     assert 0.007 < full < 0.012 and 0.5 < made.spent() / full < 0.9
 
 
-def test_a_path_of_the_supernet_is_the_network_of_that_cell(space: NB201) -> None:
-    workshop = toy_workshop()
-    supernet = workshop.supernet(epochs=1, seed=0)
+@pytest.mark.parametrize("name", ["digits", "mnist1d", "text"])
+def test_a_path_of_the_supernet_is_the_network_of_that_cell(name: str, space: NB201) -> None:
+    task = replace(task_named(name), channels=2)
+    data = {split: Split(*(part[:8] for part in task.data[split])) for split in ("train", "valid")}
+    supernet = Supernet(space, task.network(), task, data, Goal(), (len, len), epochs=1, seed=0)
     cell = space.reference
-    single = space.build(cell, supernet._model.network, seed=1)
+    single = space.build(cell, task.network(), seed=1)
     weights = single.state_dict()
-    mixed = supernet._cells
-    for name, value in supernet._model.state_dict().items():
-        if name in weights:
-            weights[name] = value
-    for stage, held in enumerate(mixed):
-        for group in held.convolutions.values():
+    weights |= {name: value for name, value in supernet._model.state_dict().items() if name in weights}
+    for stage, mixed in enumerate(supernet._cells):
+        for group in mixed.convolutions.values():
             for i, (edge, choice) in enumerate(group.places):
                 if cell.choices[edge] == choice:
-                    rows = slice(i * group.channels, (i + 1) * group.channels)
-                    place = f"stages.{stage}.0.edges.{edge}."
+                    rows, place = slice(2 * 2**stage * i, 2 * 2**stage * (i + 1)), f"stages.{stage}.0.edges.{edge}."
                     weights[f"{place}weight"] = group.all.weight[rows]
                     weights[f"{place}norm.weight"] = group.all.norm.weight[rows]
                     weights[f"{place}norm.bias"] = group.all.norm.bias[rows]
     single.load_state_dict(weights)
-    inputs, targets = supernet._data["valid"]
-    expected = float(supernet._task.losses(single.train()(inputs)[None], targets)[0].detach())
+    inputs, targets = data["valid"]
+    with torch.no_grad():
+        expected = float(task.losses(single.train()(inputs)[None], targets)[0])
     assert supernet.inherited([cell.choices])[0] == pytest.approx(expected, rel=1e-5)
+    assert np.isfinite(supernet.train(path=cell.choices))
 
 
 def test_the_gradient_of_the_mixture_is_that_of_finite_differences() -> None:
@@ -155,8 +160,6 @@ def test_the_gradient_of_the_mixture_is_that_of_finite_differences() -> None:
 
 
 def test_errors_are_driven_by_the_probability_of_the_target(space: NB201) -> None:
-    from surrogate_nas.training.supernet import Goal, Supernet
-
     plain = toy_workshop().supernet(epochs=1, seed=0)
     goal = Goal(weight=2.0, is_error=True)
     made = Supernet(space, plain._model.network, plain._task, plain._data, goal, (len, len), epochs=1, seed=0)

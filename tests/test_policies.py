@@ -142,6 +142,7 @@ def test_advantages_discount_what_surprises_later() -> None:
 def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates() -> None:
     task = bandit()
     course = course_of(task)
+    assert course_of(bandit(loss="entropy_return")).steps == 1
     batches = list(course.batches(0, always(0.0, 0.0, 0.0)))
     assert len(batches) == course.steps == policy.PASSES
     inputs, targets = batches[0]

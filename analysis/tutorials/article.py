@@ -2,8 +2,8 @@
 # # An agent that cannot learn, and the same made right
 #
 # The article that this lab began with has a space of `num_layers` × `num_channels` convolutions, a child network built
-# from what an agent chooses, and L = L_train + λ·R. Its agent is meant to learn by REINFORCE and never moves. Nothing is
-# fetched to run this: `python analysis/tutorials/article.py`, under a minute.
+# from what an agent chooses, and L = L_train + λ·R. Its agent is meant to learn by REINFORCE and never moves. Under a
+# minute, nothing is fetched: `python analysis/tutorials/article.py`.
 """The source article's agent, why it stands still, and REINFORCE on the same space: two measurements and a table."""
 
 import argparse

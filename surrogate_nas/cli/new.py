@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from surrogate_nas.cli.output import JsonOption, emit
-from surrogate_nas.errors import UserError
+from surrogate_nas.errors import UserError, unknown
 
 _STRATEGY = '''"""{name}: a search strategy for surrogate_nas. Try it: snas check {file}:{name}
 
@@ -59,6 +59,53 @@ def load():
     source="made here",
 )
 '''
+_POLICY = '''"""{name}: a policy task for surrogate_nas. Try it: snas train 11 --task {file}:{name}"""
+
+import numpy as np
+
+from surrogate_nas.training.tasks import Schedule, Task
+from surrogate_nas.training.tasks.environment import Environment, starting
+
+
+class Corridor(Environment):
+    """Nine squares in a row, a light at one end, and 1 for reaching it; states are (square, square of the light)."""
+
+    longest = 12
+    discount = 0.9
+
+    def observe(self, states):
+        squares = np.arange(9)
+        planes = np.stack([squares == states[:, :1], squares == states[:, 1:]], 1)
+        return planes[:, :, None].astype(np.float32)
+
+    def step(self, states, actions):
+        squares = np.clip(states[:, 0] + 2 * actions - 1, 0, 8)
+        reached = squares == states[:, 1]
+        return np.stack([squares, states[:, 1]], 1), reached.astype(float), reached
+
+    def greatest(self, states):
+        return self.discount ** (np.abs(states[:, 0] - states[:, 1]) - 1)
+
+
+def load():
+    """Every square but the light's, with the light at either end: the same starts to train, to validate and to test."""
+    starts = np.array([(square, light) for light in (0, 8) for square in range(9) if square != light])
+    return starting(Corridor(), {{"train": starts, "valid": starts, "test": starts}})
+
+
+{name} = Task(
+    name="{name}",
+    title="walk to the light",
+    load=load,
+    classes=2,
+    kind="policy",
+    schedule=Schedule(epochs=8, batch=32),
+    source="computed here",
+    environment=Corridor(),
+)
+'''
+_TASKS = {"classification": _TASK, "policy": _POLICY}
+"""By kind."""
 _LOSS = '''"""{name}: a loss for surrogate_nas. Try it: snas train 11 --task digits --loss {file}:{name}
 
 Compare strategies on it: snas compare "live:digits?loss={file}:{name}" --budget 10 --runs 1
@@ -152,6 +199,7 @@ _IMPORTED = {"numpy", "torch", "surrogate_nas"}
 
 app = typer.Typer(no_args_is_help=True, help="Write a starting point.")
 NameArgument = Annotated[str, typer.Argument(help="Its name; the file is named like it, in small letters.")]
+KindOption = Annotated[str, typer.Option(help=f"What kind of task: {' or '.join(_TASKS)}.")]
 FolderOption = Annotated[Path, typer.Option(help="Where to write the file.")]
 
 
@@ -168,15 +216,20 @@ def strategy(name: NameArgument, folder: FolderOption = Path(), json: JsonOption
 
 
 @app.command("task")
-def task(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = False) -> None:
-    """Write a task with a few images, which any cell can be trained on at once.
+def task(
+    name: NameArgument, kind: KindOption = "classification", folder: FolderOption = Path(), json: JsonOption = False
+) -> None:
+    """Write a task with a few images, or a policy task with a small world, which any cell can be trained on at once.
 
     \b
     Examples:
       snas new task Squares
+      snas new task Corridor --kind policy
       snas train 11 --task squares.py:Squares
     """
-    _write("task", _TASK, name, folder, "snas train 11 --task {}", json)
+    if kind not in _TASKS:
+        raise unknown("kind of a new task", kind, _TASKS)
+    _write("task", _TASKS[kind], name, folder, "snas train 11 --task {}", json)
 
 
 @app.command("loss")

@@ -84,7 +84,7 @@ def settings_of(objective: Objective, hidden: bool, strategy: StrategyLike) -> d
         "epochs": objective.fidelities,
         "readable": objective.readable,
         "objectives": objective.parts,
-        "workshop": workshop_of(objective) if equipped else None,
+        "workshop": workshop_of(objective, hidden=hidden) if equipped else None,
     }
 
 

@@ -50,11 +50,12 @@ class Workshop:
     supernet: Callable[..., Supernet]
 
 
-def workshop_of(objective: Objective) -> Workshop:
+def workshop_of(objective: Objective, *, hidden: bool = False) -> Workshop:
     """Equip a one-shot strategy.
 
     Args:
         objective: What is minimised.
+        hidden: Whether λR is withheld, which is then 0 for every cell.
 
     Raises:
         UserError: The benchmark's trainings are of no task that trains here, or the objective cannot be minimised so.
@@ -74,6 +75,8 @@ def workshop_of(objective: Objective) -> Workshop:
     choices = edge_choices(space)
     assert isinstance(space, Enumerable)
     penalty = Additive.of(objective.known, space)
+    if hidden:
+        penalty = Additive(0.0, np.zeros_like(penalty.matrix))
     paces = paces_of(benchmark, task, space)
     data = {name: task.data[name] for name in _SPLITS}
     alive = live_operations(space).any(axis=1)

@@ -120,6 +120,8 @@ class Figures:
             return f"No curve of a final metric: {_NONE}"
         question, metric = questions[0], self.benchmark.metric(questions[0].metric)
         values = self._with(partial(self._final, question))
+        if not all(len(curve_over_cells(runs).x) for runs in values.values()):
+            return f"No curve of {question}: some strategy has no moment at which it is held of all its incumbents."
         what = (
             f"{question}{f' (split {metric.split})' if metric.split else ''} of the incumbent, the cell with the best "
             f"score so far, never the best {metric.name} so far"

@@ -76,15 +76,18 @@ def _found_by(comparison: Comparison, cell: Cell) -> dict[str, int]:
 def final_questions(objective: Objective) -> list[Question]:
     """Every final metric after its longest run, the main one first: `test_error`, else an error, else a quality.
 
-    Those under conditions of their own, such as an attack, stand last: their names have an ``@``.
+    Those under conditions of their own, such as an attack, stand last: their names have an ``@``. Before all others
+    stand those of the trainings that the objective reads, where it reads such as ``valid_error@focal``.
 
     Args:
         objective: The objective; a final metric that its study searches on is left out.
     """
     benchmark, seen = objective.benchmark, objective.search_on_final
     final = [metric for metric in benchmark.metrics if metric.kind == "final" and metric.name not in seen]
+    read = {question.metric.partition("@")[2] for question in objective.questions() if question.epochs is not None}
     final.sort(
         key=lambda metric: (
+            metric.name.partition("@")[2] not in read,
             metric.name != "test_error",
             "@" in metric.name,
             metric.quantity != "error",

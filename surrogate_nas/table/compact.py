@@ -17,7 +17,6 @@ import io
 import json
 import math
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +66,7 @@ def write_compact(table: Table, path: Path) -> None:
         for name, metric in table.metrics.items()
     }
     texts = {key: printable(getattr(table, key)) for key in TEXTS}
-    content = {"texts": texts, "network": asdict(table.network), "metrics": metrics}
+    content = {"texts": texts, "network": table.network.settings, "metrics": metrics}
     index, values = json.dumps(content).encode(), np.concatenate(whole)
     image = io.BytesIO()
     with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
@@ -137,7 +136,7 @@ def _bounded(file: h5py.File, name: str, dtype: type[np.generic]) -> NDArray[Any
 
 def _table(content: dict[str, Any], values: NDArray[np.int32]) -> Table:
     texts = {key: str(content["texts"][key]) for key in TEXTS}
-    table = Table(**texts, network=made(Network, content["network"]))  # type: ignore[arg-type]
+    table = Table(**texts, network=Network.of(content["network"]))  # type: ignore[arg-type]
     rows = iter(values.reshape(-1, len(listed(space_named(table.space)))))
     for name, held in content["metrics"].items():
         metric = made(Metric, held["details"], name=name, epochs=())

@@ -209,7 +209,7 @@ class _Run:
 
     def _outputs(self, model: nn.Module, inputs: Tensor) -> Tensor:
         outputs: Tensor = model(inputs)
-        return outputs if isinstance(model, Stack) else outputs.unsqueeze(0)
+        return self.task.arranged(outputs if isinstance(model, Stack) else outputs.unsqueeze(0))
 
     def _answer(self, model: nn.Module, inputs: Tensor) -> Tensor:
         """The outputs in evaluation mode; with gradients by the inputs where they require them."""

@@ -20,6 +20,8 @@ FASHION_FILES = {
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CIFAR_VARIABLE = "SURROGATE_NAS_CIFAR"
 """Names the folder that torchvision keeps the data set in; ``data`` where unset."""
+SERIES_PACKAGES = ("sktime", "aeon")
+"""Either carries small sets of series; neither is imported."""
 _TORCHVISION = Path("FashionMNIST") / "raw"
 
 
@@ -51,3 +53,18 @@ def has_cifar(folder: str) -> bool:
     """
     has_files = (Path(os.environ.get(CIFAR_VARIABLE, "data")) / folder).is_dir()
     return has_files and importlib.util.find_spec("torchvision") is not None
+
+
+def carried(name: str) -> Path | None:
+    """The folder of a data set of the UCR or UEA archive that an installed package carries; None where none does.
+
+    Args:
+        name: The archive's name for it, such as ``JapaneseVowels``.
+    """
+    for package in SERIES_PACKAGES:
+        found = importlib.util.find_spec(package)
+        for place in (found.submodule_search_locations if found else None) or ():
+            folder = Path(place) / "datasets" / "data" / name
+            if folder.is_dir():
+                return folder
+    return None

@@ -54,7 +54,8 @@ class Alphas(OneShot):
             rate: The learning rate of α, by Adam.
             choose: ``argmax``: cells by their probability under α, the largest first; ``sampled``: drawn from α.
             drive: ``valid_loss`` or ``train_sum``.
-            window: Over how many steps the training losses are summed, where they drive α.
+            window: Over how many steps the training losses are summed before α takes a step, where they drive it; with
+                1 it takes each summand as it comes.
 
         Raises:
             UserError: `choose` or `drive` is none of these.
@@ -97,10 +98,8 @@ class Alphas(OneShot):
         return torch.from_numpy(self.rng.gumbel(size=self.alpha.shape)).float()
 
     def _train(self) -> Iterator[None]:
-        shop, start = (
-            self.workshop,
-            self.rng.normal(scale=1e-3, size=(len(self.workshop.edges), len(self.workshop.choices))),
-        )
+        shop = self.workshop
+        start = self.rng.normal(scale=1e-3, size=(len(shop.edges), len(shop.choices)))
         self.alpha = torch.from_numpy(start).float().requires_grad_()
         self.supernet = shop.supernet(epochs=self._passes, seed=int(self.rng.integers(2**31)))
         self._costs = torch.from_numpy(shop.penalty.matrix)

@@ -12,6 +12,8 @@ __all__ = ["COURSES", "Answer", "Course", "course_named"]
 COURSES = {
     "policy": "policy:Policy",
     "supervised": "supervised:Supervised",
+    "adversarial": "adversarial:Adversarial",
+    "reconstruction": "reconstruction:Reconstruction",
 }
 """The file here and the class of every course."""
 

@@ -7,7 +7,8 @@ are divided by their deviation.
 
 The network acts with the running statistics of its normalisations, so that an action depends on nothing but what it
 sees; it learns with those of the batch, as everywhere here. The two policies differ a little. The log-probabilities
-that a loss compares with are those of the policy that acted.
+that a loss compares with are those of the policy that acted. A loss that does not look at them is right only for the
+policy that acted, so it uses every step once.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from surrogate_nas.training.tasks.environment import Array, Environment
 EPISODES = 64
 """In an epoch, side by side."""
 PASSES = 3
-"""How often an epoch's steps are used."""
+"""How often an epoch's steps are used by a loss that looks at how probable the actions were when they were taken."""
 JUDGED_SEED = 0
 """Draws the actions of the episodes that judge a policy: the same luck for all."""
 
@@ -140,12 +141,14 @@ class Policy(Course):
         self.environment = task.environment
         self.starts = {name: split.targets.cpu().numpy() for name, split in data.items()}
         self.greatest = {name: self.environment.greatest(starts) for name, starts in self.starts.items()}
+        self.passes = PASSES if _looks_back(task) else 1
+        self.parts = math.ceil(EPISODES * self.environment.longest / task.schedule.batch)
         self._lost = math.nan
 
     @property
     def steps(self) -> int:
         """Steps of the optimiser in an epoch."""
-        return PASSES * math.ceil(EPISODES * self.environment.longest / self.task.schedule.batch)
+        return self.passes * self.parts
 
     def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Tensor, Tensor]]:
         """Observations, and which actions were taken, their advantages and log-probabilities: shape ``(batch, 3)``.
@@ -165,9 +168,9 @@ class Policy(Course):
         told = np.stack([episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1)
         inputs = episodes.observations[torch.from_numpy(lives)].to(self.device)
         targets = torch.from_numpy(told).float().to(self.device)
-        for _ in range(PASSES):
+        for _ in range(self.passes):
             order = torch.from_numpy(rng.permutation(len(targets))).to(self.device)
-            for chosen in torch.tensor_split(order, self.steps // PASSES):
+            for chosen in torch.tensor_split(order, self.parts):
                 yield inputs[chosen], targets[chosen]
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -200,3 +203,10 @@ class Policy(Course):
 
     def _loss(self, episodes: Episodes, greatest: Array) -> float:
         return float(1 - episodes.returns(self.environment.discount).sum() / greatest.sum())
+
+
+def _looks_back(task: Task) -> bool:
+    """Whether the loss depends on how probable an action was when it was taken."""
+    outputs, targets = torch.zeros(1, 2, task.classes), torch.tensor([[0.0, 1.0, -1.0], [0.0, 1.0, -2.0]])
+    seldom, rare = task.trained.each(outputs, targets)[0].tolist()
+    return bool(seldom != rare)

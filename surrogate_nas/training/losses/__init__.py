@@ -6,13 +6,24 @@ from pathlib import Path
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
-from surrogate_nas.training.losses import classes, images, numbers, returns, sequences
+from surrogate_nas.training.losses import (
+    adversarial,
+    boxes,
+    classes,
+    images,
+    numbers,
+    returns,
+    segments,
+    sequences,
+)
 from surrogate_nas.training.losses.base import Loss
 
 __all__ = ["LOSSES", "Loss", "fitting", "loss_named"]
 
 LOSSES: dict[str, Loss] = {
-    loss.name: loss for family in (classes, numbers, sequences, images, returns) for loss in family.FAMILY
+    loss.name: loss
+    for family in (classes, segments, boxes, numbers, sequences, images, adversarial, returns)
+    for loss in family.FAMILY
 }
 """Every loss by name."""
 

@@ -55,7 +55,7 @@ def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
     return 1 - similarity.view(count, batch, -1).mean(2)
 
 
-_FITS = ("images",)
+_FITS = ("images", "reconstruction")
 FAMILY = (
     Loss(
         "l1", "mean absolute error of pixels", "absolute error", _FITS, l1,

@@ -95,7 +95,7 @@ def _always(value: float, classes: int) -> float:  # noqa: ARG001 - numbers have
 FAMILY = (
     _loss(
         "squared", "mean squared error: asks for the mean", "squared error", squared, 1.0, "squared error",
-        ("regression", "images"),
+        ("regression", "images", "reconstruction"),
     ),
     _loss(
         "absolute", "mean absolute error: asks for the median", "absolute error", absolute,

@@ -6,14 +6,38 @@ from pathlib import Path
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
-from surrogate_nas.training.measures import classes, images, numbers, returns, robust, sequences
+from surrogate_nas.training.measures import (
+    anomalies,
+    boxes,
+    classes,
+    forecasts,
+    generation,
+    images,
+    numbers,
+    returns,
+    robust,
+    segments,
+    sequences,
+)
 from surrogate_nas.training.measures.base import Answers, Measure
 
 __all__ = ["MEASURES", "Answers", "Measure", "measure_named"]
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure
-    for family in (classes, robust, numbers, sequences, images, returns)
+    for family in (
+        classes,
+        robust,
+        segments,
+        boxes,
+        numbers,
+        forecasts,
+        sequences,
+        images,
+        anomalies,
+        generation,
+        returns,
+    )
     for measure in family.FAMILY
 }
 """Every measure by name."""

@@ -24,7 +24,7 @@ def error(answers: Answers) -> Tensor:
     if targets.is_floating_point():
         wrong = (outputs.flatten(2) - targets.reshape(len(targets), -1)).abs() > answers.task.tolerance
     else:
-        wrong = outputs.argmax(2) != targets
+        wrong = outputs.max(2).indices != targets  # of positions many times faster than argmax
     return 100 * wrong.flatten(1).double().mean(1)
 
 

@@ -8,7 +8,27 @@ from pathlib import Path
 from surrogate_nas import __version__
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.plugin import import_file
-from surrogate_nas.training.tasks import cartpole, cifar, digits, fashion, gridworld, languages, mnist1d, rotation, text
+from surrogate_nas.training.tasks import (
+    anomaly,
+    cartpole,
+    cifar,
+    denoising,
+    detection,
+    digits,
+    fashion,
+    forecasting,
+    generation,
+    gridworld,
+    languages,
+    letters,
+    mnist1d,
+    rotation,
+    segmentation,
+    sounds,
+    text,
+    translation,
+    vowels,
+)
 from surrogate_nas.training.tasks.base import Schedule, Task
 from surrogate_nas.training.tasks.checking import Split
 
@@ -17,8 +37,10 @@ __all__ = ["TASKS", "Schedule", "Split", "Task", "code_of", "task_named"]
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, text.TASK, languages.TASK,
-        cartpole.TASK, gridworld.TASK, cifar.CIFAR10, cifar.CIFAR100,
+        digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, detection.TASK, segmentation.TASK, denoising.TASK,
+        generation.TASK, text.TASK, languages.TASK, translation.TASK, vowels.TASK, letters.TASK, sounds.TASK,
+        forecasting.TASK, anomaly.TASK, cartpole.TASK, gridworld.TASK,
+        cifar.CIFAR10, cifar.CIFAR100,
     )
 }  # fmt: skip
 """Every task by name; its data is read when first used."""

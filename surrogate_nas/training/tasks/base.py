@@ -224,10 +224,20 @@ class Task:
         """The training loss of each network on a batch, shape ``(K,)``, in `loss_unit`.
 
         Args:
-            outputs: Shape ``(K, batch, outputs)``, or ``(K, batch, outputs, …)`` where positions answer.
+            outputs: As networks answer, arranged or not: shape ``(K, batch, outputs)``, or ``(K, batch, outputs, …)``
+                where positions answer.
             targets: As in `Split`, one batch of them.
         """
-        return self.trained.each(outputs, targets).mean(1)
+        return self.trained.each(self.arranged(outputs), targets).mean(1)
+
+    def arranged(self, outputs: Tensor) -> Tensor:
+        """What losses and measures take.
+
+        Args:
+            outputs: What K networks answer, shape ``(K, batch, …)``; what is arranged already stays as it is.
+        """
+        arrange = self.about.arrange
+        return outputs if arrange is None else arrange(outputs, self.classes)
 
     def with_loss(self, loss: str | Loss) -> Task:
         """The same task trained by another loss, which its name then says.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ class Kind:
         causal: Whether a position sees only itself and what is before it.
         course: How a run is spent: the key in `surrogate_nas.training.courses.COURSES`.
         least: The fewest classes.
+        arrange: From what the head answers and the number of classes to what losses and measures take; None where it
+            is the same.
     """
 
     name: str
@@ -38,6 +41,22 @@ class Kind:
     causal: bool = False
     course: str = "supervised"
     least: int = 2
+    arrange: Callable[[Tensor, int], Tensor] | None = None
+
+
+def pixels(answered: Tensor, classes: int) -> Tensor:
+    """Answers of every pixel out of those of a coarser grid (a pixel shuffle, Shi et al., CVPR 2016).
+
+    Args:
+        answered: Shape ``(K, batch, classes·f², rows, columns)``; pixels are as they should be where f is 1.
+        classes: How many classes there are.
+
+    Returns:
+        Shape ``(K, batch, classes, f·rows, f·columns)``.
+    """
+    from torch.nn.functional import pixel_shuffle
+
+    return pixel_shuffle(answered, math.isqrt(answered.shape[2] // classes))
 
 
 _OF_CLASSES = ("error", "nll", "ece", "robust_error")
@@ -47,6 +66,7 @@ KINDS = {
     for kind in (
         Kind("classification", "cross_entropy", _OF_CLASSES, checking.one_class),
         Kind("regression", "squared", ("error", "mae"), checking.values, least=1),
+        Kind("reconstruction", "squared", ("auc",), checking.one_class, course="reconstruction"),
         Kind("images", "squared", ("mae", "psnr", "ssim"), checking.images, positions=True, strided=False, least=1),
         Kind(
             "language", "cross_entropy", ("error", "perplexity"), checking.class_a_position, positions=True,
@@ -56,13 +76,15 @@ KINDS = {
             "sequence", "ctc", ("character_error", "text_error"), checking.class_sequences, positions=True,
             strided=False,
         ),
-        Kind("segmentation", "cross_entropy", ("error", "miou"), checking.class_a_pixel, positions=True),
-        Kind("detection", "detection", ("error", "iou"), checking.boxes, positions=True),
+        Kind(
+            "segmentation", "cross_entropy", ("error", "miou"), checking.class_a_pixel, positions=True, arrange=pixels,
+        ),
+        Kind("detection", "detection", ("missed", "iou"), checking.boxes, positions=True),
         Kind(
             "generation", "adversarial", ("frechet", "coverage"), checking.images, positions=True, strided=False,
             course="adversarial", least=1,
         ),
-        Kind("policy", "expected_return", ("return", "failures"), checking.states, course="policy"),
+        Kind("policy", "clipped_return", ("return", "failures"), checking.states, course="policy"),
     )
 }  # fmt: skip
 """Every kind by name."""

@@ -1,0 +1,25 @@
+"""Detection: which digits stand on a canvas, and where? A grid of 4×4 places, each of which may answer a box."""
+
+from __future__ import annotations
+
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.canvas import DIGITS, SOURCE, scenes
+from surrogate_nas.training.tasks.checking import Split
+
+
+def load() -> dict[str, Split]:
+    """The scenes with their boxes (`canvas`)."""
+    return standardise({name: as_split(made.images, made.boxes) for name, made in scenes().items()})
+
+
+TASK = Task(
+    name="detection",
+    title="which digits stand where? one or two on 16×16 pixels",
+    load=load,
+    classes=DIGITS,
+    kind="detection",
+    residual=False,
+    outputs=1 + DIGITS + 4,
+    schedule=Schedule(epochs=6, batch=16, learning_rate=0.05),
+    source=SOURCE,
+)

@@ -1,0 +1,80 @@
+"""Forecasting: the next year of monthly series that statsmodels ships, from the three years before it.
+
+The series are the carbon dioxide at Mauna Loa, 1958 to 2001 (weekly, averaged to months; the few months without a
+measurement are interpolated), and the sea's temperature off Peru (Niño 1+2), 1950 to 2010. A window is standardised by
+its own past. Every series is cut in time: what is forecast in validation lies behind all of what was trained on, and
+the test behind both; only the past that a forecast starts from reaches back over a cut.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split
+from surrogate_nas.training.tasks.checking import Split
+
+SEASON = 12
+"""Months in a season; the horizon is one."""
+_PAST = 36
+_CUTS = (0.6, 0.8)
+"""Where the parts of a series end that training and validation forecast."""
+
+
+def load() -> dict[str, Split]:
+    """All windows of both series: 660 / 229 / 231, with 36 months of inputs and 12 of targets."""
+    parts = [windows(series) for series in (carbon_dioxide(), sea_temperature())]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: as_split(*_standardised(rows)) for name, rows in joined.items()}
+
+
+def carbon_dioxide() -> np.ndarray:
+    """Monthly means in parts per million, shape ``(526,)``."""
+    from statsmodels.datasets import co2
+
+    weekly = co2.load_pandas().data["co2"]
+    return np.asarray(weekly.resample("MS").mean().interpolate(), dtype=np.float64)
+
+
+def sea_temperature() -> np.ndarray:
+    """Monthly means in °C, shape ``(732,)``."""
+    from statsmodels.datasets import elnino
+
+    return np.asarray(elnino.load_pandas().data.drop(columns="YEAR"), dtype=np.float64).ravel()
+
+
+def windows(series: np.ndarray) -> dict[str, np.ndarray]:
+    """Cut a series into windows of past and horizon, by the split that all of the horizon is in.
+
+    Args:
+        series: Shape ``(months,)``.
+
+    Returns:
+        By split, shape ``(windows, 48)``.
+    """
+    all_of_it = np.lib.stride_tricks.sliding_window_view(series, _PAST + SEASON)
+    first = np.arange(len(all_of_it)) + _PAST
+    stops = [0, *(int(cut * len(series)) for cut in _CUTS), len(series)]
+    return {
+        name: all_of_it[(first >= a) & (first + SEASON <= b)]
+        for name, a, b in zip(("train", "valid", "test"), stops[:-1], stops[1:], strict=True)
+    }
+
+
+def _standardised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    past = rows[:, :_PAST]
+    scaled = (rows - past.mean(1, keepdims=True)) / past.std(1, keepdims=True)
+    return scaled[:, None, None, :_PAST], scaled[:, _PAST:]
+
+
+TASK = Task(
+    name="forecasting",
+    title="how do the next twelve months go on? carbon dioxide and the sea's temperature",
+    load=load,
+    classes=SEASON,
+    kind="regression",
+    channels=8,
+    residual=False,
+    schedule=Schedule(epochs=10, batch=32, learning_rate=0.05),
+    measures=("mase", "mae", "rmse"),
+    source="statsmodels' copies of NOAA's series co2 and elnino, public domain",
+)

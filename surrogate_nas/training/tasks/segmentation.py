@@ -1,0 +1,27 @@
+"""Segmentation: of which digit is every pixel, or of none? The coarse answers of 4×4 places are shuffled to pixels."""
+
+from __future__ import annotations
+
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.canvas import DIGITS, SOURCE, scenes
+from surrogate_nas.training.tasks.checking import Split
+
+_FINER = 4
+
+
+def load() -> dict[str, Split]:
+    """The scenes with the class of every pixel (`canvas`)."""
+    return standardise({name: as_split(made.images, made.classes) for name, made in scenes().items()})
+
+
+TASK = Task(
+    name="segmentation",
+    title="of which digit is this pixel? one or two on 16×16 pixels",
+    load=load,
+    classes=1 + DIGITS,
+    kind="segmentation",
+    residual=False,
+    outputs=(1 + DIGITS) * _FINER**2,
+    schedule=Schedule(epochs=6, batch=16, learning_rate=0.5),
+    source=SOURCE,
+)

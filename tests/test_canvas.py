@@ -1,0 +1,152 @@
+"""Detection and segmentation: scenes, what finds their digits, and cells against knowing nothing and linear models."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from torch import Tensor
+
+from surrogate_nas.space import nb201
+from surrogate_nas.training import TASKS, Task, train
+from surrogate_nas.training.measures import MEASURES, Answers
+from surrogate_nas.training.tasks import canvas
+from surrogate_nas.training.tasks.checking import SPLITS
+from surrogate_nas.training.tasks.kinds import pixels
+
+DETECTION, SEGMENTATION = TASKS["detection"], TASKS["segmentation"]
+GOOD = {
+    "detection": "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|",
+    "segmentation": "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|",
+}
+
+
+def judged(task: Task, outputs: Tensor, split: str = "test") -> list[float]:
+    """What every measure of a task says of one network's outputs."""
+    inputs, targets = task.data[split]
+    answers = Answers(outputs[None], targets, inputs, task, lambda _: outputs[None])
+    return [measure.of(answers).item() for measure in task.measured]
+
+
+def patches(inputs: Tensor, side: int, stride: int) -> np.ndarray:
+    """The surroundings of every place, row by row, shape ``(n, places, side²)``."""
+    around = torch.nn.functional.unfold(inputs, side, padding=(side - stride) // 2, stride=stride)
+    return around.transpose(1, 2).numpy()
+
+
+def test_boxes_are_as_tight_as_the_pixels_of_their_digits() -> None:
+    for scenes in canvas.scenes().values():
+        for classes, boxes in zip(scenes.classes, scenes.boxes, strict=True):
+            covered = np.zeros_like(classes)
+            for digit, x, y, width, height in boxes[boxes[:, 0] >= 0]:
+                top, left = int(y - height / 2), int(x - width / 2)
+                inside = classes[top : top + int(height), left : left + int(width)]
+                assert set(np.unique(inside)) <= {0, digit + 1}
+                assert all(side.any() for side in (inside[0], inside[-1], inside[:, 0], inside[:, -1]))
+                covered[top : top + int(height), left : left + int(width)] += 1
+            assert covered.max() == 1 and not classes[covered == 0].any()
+            places = boxes[boxes[:, 0] >= 0, 1:3] // 4
+            assert len(np.unique(places, axis=0)) == len(places)
+
+
+def test_both_tasks_see_the_same_scenes_and_splits_share_none() -> None:
+    seen: set[bytes] = set()
+    for split in SPLITS:
+        (inputs, boxes), (same, classes) = (task.data[split] for task in (DETECTION, SEGMENTATION))
+        assert torch.equal(inputs, same) and boxes.shape[1:] == (2, 5) and classes.shape[1:] == (16, 16)
+        mine = {x.numpy().tobytes() for x in inputs}
+        assert len(mine) > 0.9 * len(inputs) and not mine & seen
+        seen |= mine
+
+
+def test_pixels_are_shuffled_out_of_places_once() -> None:
+    answered = torch.arange(2 * 3 * 8 * 2 * 2.0).view(2, 3, 8, 2, 2)
+    shuffled = pixels(answered, 2)
+    assert shuffled.shape == (2, 3, 2, 4, 4)
+    for c, y, x in np.ndindex(2, 4, 4):
+        place = answered[:, :, 4 * c + 2 * (y % 2) + x % 2, y // 2, x // 2]
+        assert torch.equal(shuffled[:, :, c, y, x], place)
+    assert torch.equal(pixels(shuffled, 2), shuffled)
+
+
+def scored(boxes: list[tuple[float, int, float, float, float, float]]) -> Tensor:
+    """An image's outputs on a grid of 2×2: (logit of objectness, class of 3, centre x and y, width, height) a place."""
+    outputs = torch.zeros(1, 1, 8, 2, 2)
+    for place, (odds, kind, x, y, width, height) in enumerate(boxes):
+        row, column = divmod(place, 2)
+        numbers = [(x - 4 * column - 2) / 8, (y - 4 * row - 2) / 8, np.log(width / 8), np.log(height / 8)]
+        outputs[0, 0, :, row, column] = torch.tensor([odds, *(9.0 * (kind == c) for c in range(3)), *numbers])
+    return outputs
+
+
+RIGHT, OTHER, NOTHING = (1, 2.0, 2.0, 4.0, 4.0), (2, 6.0, 6.0, 4.0, 4.0), (0, 6.0, 2.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "missed", "overlap"),
+    [
+        ([(3.0, *RIGHT), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, *OTHER)], 0, 1),
+        ([(3.0, *RIGHT), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, 1, *OTHER[1:])], 50, 1),  # another class
+        ([(3.0, *RIGHT), (9.0, *NOTHING), (-3.0, *NOTHING), (2.0, *OTHER)], 50, 0.5),  # a surer box of nothing
+        ([(3.0, *RIGHT), (2.0, *RIGHT), (2.0, *RIGHT), (1.0, *OTHER)], 0, 1),  # the same box thrice
+        ([(3.0, 1, 4.0, 2.0, 4.0, 4.0), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, *OTHER)], 50, 2 / 3),  # half beside
+    ],
+)  # fmt: skip
+def test_digits_are_found_among_as_many_boxes(
+    boxes: list[tuple[float, int, float, float, float, float]], missed: float, overlap: float
+) -> None:
+    targets = torch.tensor([[RIGHT, OTHER]])
+    answers = Answers(scored(boxes), targets, torch.zeros(1, 1, 8, 8), SimpleNamespace(), lambda x: x)  # type: ignore[arg-type]
+    assert [MEASURES[name].of(answers).item() for name in ("missed", "iou")] == pytest.approx(
+        [missed, overlap], abs=1e-6
+    )
+
+
+def test_mean_overlap_of_classes_is_that_of_the_counts() -> None:
+    from sklearn.metrics import jaccard_score
+
+    _, targets = SEGMENTATION.data["valid"]
+    outputs = torch.randn(2, len(targets), 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    outputs += 2 * torch.nn.functional.one_hot(targets, 4).movedim(-1, 1)
+    found = MEASURES["miou"].of(Answers(outputs, targets, targets, SEGMENTATION, lambda x: x))
+    for k in range(2):
+        said = outputs[k].argmax(1).flatten()
+        assert found[k].item() == pytest.approx(jaccard_score(targets.flatten(), said, average="macro"))
+
+
+def test_a_cell_segments_better_than_background_and_a_linear_model() -> None:
+    (seen, classes), (inputs, targets) = (SEGMENTATION.data[split] for split in ("train", "test"))
+    background = torch.eye(4)[torch.zeros_like(targets)].movedim(3, 1)
+    wanted = torch.eye(4)[classes.flatten()].numpy()
+    model = Ridge().fit(patches(seen, 7, 1).reshape(-1, 49), wanted)
+    scores = torch.tensor(model.predict(patches(inputs, 7, 1).reshape(-1, 49))).view(len(inputs), 16, 16, 4)
+    baselines = [judged(SEGMENTATION, outputs) for outputs in (background, scores.movedim(3, 1))]
+    assert baselines[0][0] == pytest.approx(100 * (targets > 0).double().mean().item())
+    beats(SEGMENTATION, baselines)
+
+
+def test_a_cell_finds_more_digits_than_the_usual_answer_and_a_linear_model() -> None:
+    (seen, boxes), (inputs, _) = (DETECTION.data[split] for split in ("train", "test"))
+    wanted = np.zeros((len(seen), 16, 8))
+    for image, each in enumerate(boxes.tolist()):
+        for digit, x, y, width, height in (one for one in each if one[0] >= 0):
+            row, column = int(y // 4), int(x // 4)
+            numbers = [(x - 4 * column - 2) / 8, (y - 4 * row - 2) / 8, np.log(width / 8), np.log(height / 8)]
+            wanted[image, 4 * row + column] = [1, *(digit == c for c in range(3)), *numbers]
+    share = wanted[:, :, :1].mean(0)
+    usual = np.concatenate([share, wanted.mean(0)[:, 1:] / share.clip(1e-9)], 1)
+    model = Ridge(10.0).fit(patches(seen, 12, 4).reshape(-1, 144), wanted.reshape(-1, 8))
+    linear = model.predict(patches(inputs, 12, 4).reshape(-1, 144)).reshape(-1, 16, 8)
+    answers = np.broadcast_to(usual, linear.shape), linear
+    beats(DETECTION, [judged(DETECTION, torch.tensor(a).transpose(1, 2).reshape(-1, 8, 4, 4)) for a in answers])
+
+
+def beats(task: Task, baselines: list[list[float]]) -> None:
+    """Assert that the known good cell is better than others by both measures, and more so than its seeds differ."""
+    ends = [train([nb201().parse(GOOD[task.name])], task, seed=seed)[0].finals for seed in (0, 1)]
+    error, quality = ([end[f"test_{measure.name}"] for end in ends] for measure in task.measured)
+    assert max(error) + abs(error[0] - error[1]) < min(theirs[0] for theirs in baselines)
+    assert min(quality) > max(theirs[1] for theirs in baselines)
