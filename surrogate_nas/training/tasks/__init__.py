@@ -20,10 +20,14 @@ from surrogate_nas.training.tasks import (
     generation,
     gridworld,
     languages,
+    letters,
     mnist1d,
     rotation,
     segmentation,
+    sounds,
     text,
+    translation,
+    vowels,
 )
 from surrogate_nas.training.tasks.base import Schedule, Task
 from surrogate_nas.training.tasks.checking import Split
@@ -34,7 +38,8 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, detection.TASK, segmentation.TASK, denoising.TASK,
-        generation.TASK, text.TASK, languages.TASK, forecasting.TASK, anomaly.TASK, cartpole.TASK, gridworld.TASK,
+        generation.TASK, text.TASK, languages.TASK, translation.TASK, vowels.TASK, letters.TASK, sounds.TASK,
+        forecasting.TASK, anomaly.TASK, cartpole.TASK, gridworld.TASK,
         cifar.CIFAR10, cifar.CIFAR100,
     )
 }  # fmt: skip

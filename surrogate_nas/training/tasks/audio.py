@@ -12,9 +12,12 @@ from surrogate_nas.errors import UserError
 
 HIGHEST_HZ = 8000
 _LOWEST_HZ = 60
-_WINDOW_SECONDS = 0.025
 _QUIET = 0.02
 _FLOOR = 1e-4
+_LOUDNESS = 0.3
+_NOISE = (-7.0, -4.0)
+SILENCE = float(np.log(_FLOOR))
+"""What `log_mel` gives where nothing sounds."""
 
 
 def can_read() -> bool:
@@ -59,14 +62,59 @@ def log_mel(samples: np.ndarray, rate: int, bands: int, hop: float) -> np.ndarra
         samples: Shape ``(samples,)``.
         rate: Samples a second, at least 16,000.
         bands: How many, evenly spaced in mel.
-        hop: Seconds from one frame to the next.
+        hop: Seconds from one frame to the next; a frame sees 4/3 of it.
     """
-    window = round(_WINDOW_SECONDS * rate)
+    window = round(4 / 3 * hop * rate)
     padded = np.pad(samples, (0, max(0, window - len(samples))))
     starts = np.arange(0, len(padded) - window + 1, hop * rate).astype(int)
     frames = padded[starts[:, None] + np.arange(window)] * np.hanning(window)
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2 / window
     return np.asarray(np.log(power @ _triangles(bands, window, rate) + _FLOOR).T, np.float32)
+
+
+def stretched(bands: np.ndarray, factor: float) -> np.ndarray:
+    """Say the same slower or faster, at the same pitch.
+
+    Args:
+        bands: Shape ``(bands, frames)``.
+        factor: The new length as a share of the old.
+    """
+    n = bands.shape[1]
+    places = np.linspace(0, n - 1, max(1, round(factor * n)))
+    return np.stack([np.interp(places, np.arange(n), band) for band in bands])
+
+
+def warped(bands: np.ndarray, factor: float) -> np.ndarray:
+    """Say the same with a longer or a shorter throat (Jaitly & Hinton, "Vocal tract length perturbation", 2013).
+
+    Args:
+        bands: Shape ``(bands, frames)``.
+        factor: Where every band is read, as a share of its number; beyond the last, the last is.
+    """
+    places = np.arange(len(bands))
+    return np.stack([np.interp(factor * places, places, frame) for frame in bands.T], 1)
+
+
+def levelled(bands: np.ndarray) -> np.ndarray:
+    """Take its mean off every example, which takes the gain of its recording away.
+
+    Args:
+        bands: Logarithms, shape ``(n, bands, 1, frames)``.
+    """
+    return np.asarray(bands - bands.mean((1, 2, 3), keepdims=True))
+
+
+def noisy(bands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw a loudness for every example, and lay white noise of a level of its own under it.
+
+    Args:
+        bands: Logarithms, shape ``(n, bands, 1, frames)``.
+        rng: Of the draws.
+    """
+    each = (len(bands), 1, 1, 1)
+    loud = np.exp(bands + rng.normal(0, _LOUDNESS, each))
+    level = np.exp(rng.uniform(*_NOISE, each))
+    return np.asarray(np.log(loud + level * rng.exponential(size=bands.shape)), np.float32)
 
 
 @lru_cache(maxsize=16)

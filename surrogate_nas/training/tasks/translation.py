@@ -120,7 +120,7 @@ TASK = Task(
     kind="sequence",
     channels=8,
     residual=False,
-    schedule=Schedule(epochs=4, batch=32, learning_rate=0.3),
+    schedule=Schedule(epochs=4, batch=16, learning_rate=0.5),
     source="the catalogues of names in the package pycountry (iso-codes, LGPL 2.1 or later)",
     is_here=is_here,
 )

@@ -125,7 +125,7 @@ TASK = Task(
     channels=8,
     residual=False,
     strided=True,
-    schedule=Schedule(epochs=4, batch=32, learning_rate=0.3),
+    schedule=Schedule(epochs=4, batch=16, learning_rate=0.2),
     source="Japanese Vowels (UCI, CC BY 4.0), carried by the packages sktime and aeon",
     is_here=is_here,
 )

@@ -1,0 +1,124 @@
+"""Speech to text: two or three spoken letters, joined, said by a voice that training never heard; CTC.
+
+The recordings are those of Debian's klettres-data (KDE's tutor of alphabets): one voice a language says every letter
+once. Six letters are called much alike in fourteen languages, in the Cyrillic ones too; nine voices train, two
+validate, three test. The recordings are real; made up are the joins, the tempo (80 % to 120 %), the loudness, the
+noise, and in training the length of the throat, drawn with a fixed seed. Sequences of a split share its few recordings
+(54, 12 and 18): they are no independent readings. Every sequence has its mean in every band taken off.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.training.tasks import audio
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.checking import Split
+
+FOLDER = Path("/usr/share/klettres")
+LETTERS = "AIMOSU"
+"""The letters told apart, as classes from 1; class 0 is CTC's blank."""
+VOICES = {
+    "train": ("cs", "da", "de", "fr", "hu", "nb", "nl", "pt_BR", "ru"),
+    "valid": ("es", "nds"),
+    "test": ("it", "lt", "uk"),
+}
+"""The languages of each split, one voice each."""
+_LATIN = dict(zip("АИМОСУ", LETTERS, strict=True))
+_SIZES = {"train": 800, "valid": 300, "test": 300}
+_BANDS, _LENGTH, _HOP = 16, 32, 0.045
+_SECONDS, _LEAD = 0.7, 5
+_WARP = 0.12
+_FEWEST, _MOST = 2, 3
+
+
+def is_here() -> bool:
+    """Whether Debian's package and the reader of its recordings are installed."""
+    return FOLDER.is_dir() and audio.can_read()
+
+
+def recordings(language: str) -> list[np.ndarray]:
+    """One voice's letters in the order of `LETTERS`, each as mel bands over time, shape ``(16, frames)``.
+
+    Args:
+        language: A folder of the package.
+
+    Raises:
+        UserError: The package or soundfile is not installed, or the voice lacks a letter.
+    """
+    table = FOLDER / language / "sounds.xml"
+    try:
+        sounds = list(ElementTree.parse(table).getroot().iterfind(".//alphabet/sound"))
+    except (OSError, ElementTree.ParseError) as error:
+        raise UserError(
+            f"The task speech-letters needs {table} of Debian's klettres-data: apt-get install klettres-data."
+        ) from error
+    files = {_LATIN.get(sound.get("name", ""), sound.get("name")): sound.get("file", "") for sound in sounds}
+    lacking = [letter for letter in LETTERS if letter not in files]
+    if lacking:
+        raise UserError(f"{table} lacks the letters {', '.join(lacking)}.")
+    return [
+        audio.log_mel(*audio.read(FOLDER / files[letter], "speech-letters", _SECONDS), _BANDS, _HOP)
+        for letter in LETTERS
+    ]
+
+
+def spoken(
+    voices: list[list[np.ndarray]], n: int, rng: np.random.Generator, warp: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Join letters of one voice at a time, in noise.
+
+    Args:
+        voices: The recordings of each.
+        n: How many sequences.
+        rng: Of the draws.
+        warp: By what share throats are longer or shorter at most.
+
+    Returns:
+        Mel bands, shape ``(n, 16, 1, 32)``, and numbers of letters, shape ``(n, 3)``, zeros behind.
+    """
+    inputs = np.full((n, _BANDS, 1, _LENGTH), audio.SILENCE, np.float32)
+    targets = np.zeros((n, _MOST), np.int64)
+    for row in range(n):
+        voice = voices[rng.integers(len(voices))]
+        letters = rng.integers(len(LETTERS), size=rng.integers(_FEWEST, _MOST + 1))
+        targets[row, : len(letters)] = letters + 1
+        start, throat = rng.integers(_LEAD), rng.uniform(1 - warp, 1 + warp)
+        for letter in letters:
+            said = audio.warped(audio.stretched(voice[letter], rng.uniform(0.8, 1.2)), throat)[:, : _LENGTH - start]
+            inputs[row, :, 0, start : start + said.shape[1]] = said
+            start = min(_LENGTH, start + said.shape[1] + rng.integers(1, 4))
+    inputs = audio.noisy(inputs, rng)
+    return inputs - inputs.mean(3, keepdims=True), targets
+
+
+def load() -> dict[str, Split]:
+    """Join 800 / 300 / 300 sequences.
+
+    Raises:
+        UserError: See `recordings`.
+    """
+    rng = np.random.default_rng(SPLIT_SEED)
+    voices = {name: [recordings(language) for language in VOICES[name]] for name in _SIZES}
+    warps = {"train": _WARP}
+    parts = {name: spoken(voices[name], n, rng, warps.get(name, 0.0)) for name, n in _SIZES.items()}
+    return standardise({name: as_split(*part) for name, part in parts.items()})
+
+
+TASK = Task(
+    name="speech-letters",
+    title="which letters were spoken? Joined recordings of voices never heard; error: wrong letters",
+    load=load,
+    classes=len(LETTERS) + 1,
+    kind="sequence",
+    channels=8,
+    residual=False,
+    strided=True,
+    schedule=Schedule(epochs=4, batch=16, learning_rate=0.3),
+    source="Debian's klettres-data (GPL 2 or later): apt-get install klettres-data",
+    is_here=is_here,
+)
