@@ -92,8 +92,9 @@ def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.
         value, alive = after, alive & ~ended
         if not alive.any():
             break
-    seen, *told = (np.stack(parts) for parts in zip(*steps, strict=True))
-    return Episodes(torch.from_numpy(seen), *told, finite=bool(np.isfinite(told[1]).all()))
+    seen, actions, likelihoods, rewards, surprises, lives = (np.stack(parts) for parts in zip(*steps, strict=True))
+    finite = bool(np.isfinite(likelihoods).all())
+    return Episodes(torch.from_numpy(seen), actions, likelihoods, rewards, surprises, lives, finite)
 
 
 def advantages(episodes: Episodes, decay: float) -> Array:
@@ -109,7 +110,8 @@ def advantages(episodes: Episodes, decay: float) -> Array:
         to_come = total[t] = episodes.surprises[t] + decay * to_come
     others = (total.sum(1, keepdims=True) - total) / (total.shape[1] - 1)
     better = total - others
-    return better / (better[episodes.lives].std() + 1e-8)
+    scaled: Array = better / (better[episodes.lives].std() + 1e-8)
+    return scaled
 
 
 class Policy(Course):
@@ -170,8 +172,8 @@ class Policy(Course):
         targets = torch.from_numpy(told).float().to(self.device)
         for _ in range(self.passes):
             order = torch.from_numpy(rng.permutation(len(targets))).to(self.device)
-            for chosen in torch.tensor_split(order, self.parts):
-                yield inputs[chosen], targets[chosen]
+            for part in torch.tensor_split(order, self.parts):
+                yield inputs[part], targets[part]
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What the epoch's episodes lost, shape ``(K,)``, with the gradient of the task's surrogate.
