@@ -207,6 +207,7 @@ class Policy(Course):
 
 def _looks_back(task: Task) -> bool:
     """Whether the loss depends on how probable an action was when it was taken."""
-    outputs, targets = torch.zeros(1, 2, task.classes), torch.tensor([[0.0, 1.0, -1.0], [0.0, 1.0, -2.0]])
-    seldom, rare = task.trained.each(outputs, targets)[0].tolist()
-    return bool(seldom != rare)
+    uniform = -math.log(task.classes)
+    outputs, targets = torch.zeros(1, 2, task.classes), torch.tensor([[0.0, 1.0, uniform], [0.0, 1.0, uniform + 0.1]])
+    as_now, likelier = task.trained.each(outputs, targets)[0].tolist()
+    return bool(as_now != likelier)
