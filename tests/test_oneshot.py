@@ -159,6 +159,14 @@ def test_the_gradient_of_the_mixture_is_that_of_finite_differences() -> None:
         assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(float(weights.grad[place]), rel=1e-4, abs=1e-9)
 
 
+def test_a_path_without_life_gives_no_gradient() -> None:
+    supernet = toy_workshop().supernet(epochs=1, seed=0)
+    for step in (supernet.judge, supernet.train):
+        weights = torch.ones(6, 5, requires_grad=True)
+        assert np.isfinite(step(weights, path=(3, 0, 0, 0, 0, 0)))
+        assert weights.grad is None or not weights.grad.any()
+
+
 def test_errors_are_driven_by_the_probability_of_the_target(space: NB201) -> None:
     plain = toy_workshop().supernet(epochs=1, seed=0)
     goal = Goal(weight=2.0, is_error=True)

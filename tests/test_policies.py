@@ -16,7 +16,7 @@ from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Curve, Task, train
 from surrogate_nas.training.courses import policy
 from surrogate_nas.training.courses.policy import Policy, act, advantages
-from surrogate_nas.training.losses import LOSSES
+from surrogate_nas.training.losses import LOSSES, fitting
 from surrogate_nas.training.tasks import Schedule, cartpole, gridworld
 from surrogate_nas.training.tasks.environment import Array, Environment, starting
 
@@ -142,7 +142,9 @@ def test_advantages_discount_what_surprises_later() -> None:
 def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates() -> None:
     task = bandit()
     course = course_of(task)
-    assert course_of(bandit(loss="entropy_return")).steps == 1
+    for name in CONTROL:
+        used = {loss: course_of(TASKS[name].with_loss(loss)).passes for loss in fitting("policy")}
+        assert used == {"expected_return": 1, "entropy_return": 1, "clipped_return": policy.PASSES}
     batches = list(course.batches(0, always(0.0, 0.0, 0.0)))
     assert len(batches) == course.steps == policy.PASSES
     inputs, targets = batches[0]
@@ -226,7 +228,6 @@ def test_a_good_cell_beats_chance_and_constants_by_more_than_seeds_differ(traine
     chance = returns_of(task, always(*[0.0] * task.classes))
     constant = max(returns_of(task, always(*np.eye(task.classes)[a] * 99)) for a in range(task.classes))
     assert min(found) > max(chance, constant) + abs(found[0] - found[1])
-    assert max(found) > 1.5 * chance
     assert linear(task) > constant
     assert not any(curve.note for curve in curves)
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from surrogate_nas.papers import PaperResult
 
 _NAMES = (
-    "nb201", "nats", "queries", "landscape", "losses", "transfer", "predictors", "proxies", "latency", "caps", "pareto"
+    "nb201", "nats", "queries", "landscape", "losses", "transfer", "predictors", "proxies", "latency", "caps", "pareto",
+    "oneshot",
 )  # fmt: skip
 """Those of `surrogate_nas.papers.PAPERS`, which takes long to import."""
 _ALL = "all"

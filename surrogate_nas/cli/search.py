@@ -151,6 +151,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
         "regret": None if optimum is None or not best.feasible or bound.parts > 1 else best.score - optimum,
         "objective": bound.describe(),
         "warning": bound.warning,
+        **({"diagnosis": run.diagnosis} if run.diagnosis else {}),
     }
 
 

@@ -1,9 +1,9 @@
 """Adversarial: a generator made of the cell against a fixed, small discriminator; one step of each, by turns.
 
 The discriminator has two strided convolutions and is trained by Adam; the gradient of its scores at real images is
-penalised (R1, Mescheder et al., ICML 2018) in every fourth step, four times as much (Karras et al., CVPR 2020). Without
-it neither spectral normalisation nor other rates kept so short a training from swinging. Answers become images by the
-logistic function. Noise and real images are each shuffled anew in every epoch.
+penalised (R1, Mescheder et al., ICML 2018). Neither spectral normalisation, nor other rates, nor the penalty in every
+fourth step only, kept so short a training from swinging. Answers become images by the logistic function. Noise and real
+images are each shuffled anew in every epoch.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ _WIDTH = 16
 _RATE = 2e-3
 _PENALTY = 1.0
 """Half of it weighs the squared gradient."""
-_EVERY = 4
 
 
 class Discriminator(nn.Module):
@@ -86,7 +85,6 @@ class Adversarial(Supervised):
             torch.manual_seed(seed)
             self.discriminator = Discriminator(*data["train"].targets.shape[1:]).to(device)
         self.optimiser = torch.optim.Adam(self.discriminator.parameters(), lr=_RATE, betas=(0.5, 0.99), foreach=True)
-        self.step = 0
 
     def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002 - the interface
         """Noise, and as many real images.
@@ -116,24 +114,20 @@ class Adversarial(Supervised):
 
     def _discriminate(self, made: Tensor, images: Tensor) -> Tensor:
         """One step of the discriminator; gives the scores of the real images before it, shape ``(batch,)``."""
-        penalised = self.step % _EVERY == 0
-        real = images.clone().requires_grad_(penalised)
-        scores = self.discriminator(torch.cat([made, real]))
+        real = images.clone().requires_grad_()
+        scores: Tensor = self.discriminator(torch.cat([made, real]))
         fooled, right = scores[: len(made)], scores[len(made) :]
-        loss = self.loss.discriminating(fooled, right)
-        if penalised:
-            (slope,) = torch.autograd.grad(right.sum(), real, create_graph=True)
-            loss = loss + _EVERY * _PENALTY / 2 * slope.square().flatten(1).sum(1).mean()
+        (slope,) = torch.autograd.grad(right.sum(), real, create_graph=True)
+        penalty = _PENALTY / 2 * slope.square().flatten(1).sum(1).mean()
         self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        (self.loss.discriminating(fooled, right) + penalty).backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        self.step += 1
         return right.detach()
 
     def _generating(self, made: Tensor, real: Tensor) -> Tensor:
         return self.loss.each(self.discriminator(made)[None], real).mean(1)
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def judged(self, split: str, answer: Answer) -> tuple[Tensor, Answers]:
         """The generator's loss on a split's noise, shape ``(1,)``, and its images; a collapse is noted.
 

@@ -92,8 +92,9 @@ def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.
         value, alive = after, alive & ~ended
         if not alive.any():
             break
-    seen, *told = (np.stack(parts) for parts in zip(*steps, strict=True))
-    return Episodes(torch.from_numpy(seen), *told, finite=bool(np.isfinite(told[1]).all()))
+    seen, actions, likelihoods, rewards, surprises, lives = (np.stack(parts) for parts in zip(*steps, strict=True))
+    finite = bool(np.isfinite(likelihoods).all())
+    return Episodes(torch.from_numpy(seen), actions, likelihoods, rewards, surprises, lives, finite)
 
 
 def advantages(episodes: Episodes, decay: float) -> Array:
@@ -109,7 +110,8 @@ def advantages(episodes: Episodes, decay: float) -> Array:
         to_come = total[t] = episodes.surprises[t] + decay * to_come
     others = (total.sum(1, keepdims=True) - total) / (total.shape[1] - 1)
     better = total - others
-    return better / (better[episodes.lives].std() + 1e-8)
+    scaled: Array = better / (better[episodes.lives].std() + 1e-8)
+    return scaled
 
 
 class Policy(Course):
@@ -170,8 +172,8 @@ class Policy(Course):
         targets = torch.from_numpy(told).float().to(self.device)
         for _ in range(self.passes):
             order = torch.from_numpy(rng.permutation(len(targets))).to(self.device)
-            for chosen in torch.tensor_split(order, self.parts):
-                yield inputs[chosen], targets[chosen]
+            for part in torch.tensor_split(order, self.parts):
+                yield inputs[part], targets[part]
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What the epoch's episodes lost, shape ``(K,)``, with the gradient of the task's surrogate.
@@ -207,6 +209,7 @@ class Policy(Course):
 
 def _looks_back(task: Task) -> bool:
     """Whether the loss depends on how probable an action was when it was taken."""
-    outputs, targets = torch.zeros(1, 2, task.classes), torch.tensor([[0.0, 1.0, -1.0], [0.0, 1.0, -2.0]])
-    seldom, rare = task.trained.each(outputs, targets)[0].tolist()
-    return bool(seldom != rare)
+    uniform = -math.log(task.classes)
+    outputs, targets = torch.zeros(1, 2, task.classes), torch.tensor([[0.0, 1.0, uniform], [0.0, 1.0, uniform + 0.1]])
+    as_now, likelier = task.trained.each(outputs, targets)[0].tolist()
+    return bool(as_now != likelier)

@@ -41,7 +41,7 @@ def kept(outputs: Tensor, targets: Tensor) -> Kept:
     import torch
 
     flat = outputs.flatten(3).transpose(2, 3)
-    boxes = decoded(flat[..., -4:], middles(*outputs.shape[3:], outputs))
+    boxes = decoded(flat[..., -4:], middles(outputs.shape[3], outputs.shape[4], outputs))
     likely, classes = flat[..., 1:-4].softmax(3).max(3)
     sure = (flat[..., 0].sigmoid() * likely).nan_to_num(0)
     chosen = []

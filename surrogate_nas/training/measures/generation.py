@@ -55,7 +55,8 @@ def _features(images: Tensor) -> Features:
 
     def features(made: Tensor) -> Tensor:
         flat = (made.flatten(1).double() - centre) / scale
-        return (flat @ weights.to(flat.device) + shifts.to(flat.device)).relu()
+        hidden: Tensor = flat @ weights.to(flat.device) + shifts.to(flat.device)
+        return hidden.relu()
 
     return features
 
@@ -88,7 +89,8 @@ def frechet(a: Tensor, b: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(cov_b)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     shared = torch.linalg.eigvalsh(root @ cov_a @ root).clamp(min=0).sqrt().sum()
-    return ((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * shared).clamp(min=0)
+    distance: Tensor = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * shared
+    return distance.clamp(min=0)
 
 
 def coverage(answers: Answers) -> Tensor:

@@ -162,7 +162,7 @@ class Supernet:
             self._optimiser.zero_grad()
             gradient: Tensor | None
             if leaf is not None and leaf.requires_grad and self._goal.is_error:
-                (gradient,) = torch.autograd.grad(judged, leaf, retain_graph=True)
+                gradient = _gradient(judged, leaf)
                 loss.backward(inputs=list(self._model.parameters()))  # type: ignore[no-untyped-call]
             else:
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -194,7 +194,7 @@ class Supernet:
             inputs, targets = next(self._batches[self._goal.split])
             leaf = weights.detach().requires_grad_()
             judged = self._judged(self._outputs(inputs, leaf, active), targets)
-            (gradient,) = torch.autograd.grad(judged, leaf)
+            gradient = _gradient(judged, leaf)
             weights.backward(gradient)  # type: ignore[no-untyped-call]
         self._seconds += self._step_price(active)
         return _finite(judged)
@@ -215,6 +215,12 @@ class Supernet:
                 found.append(float(self._judged(self._outputs(inputs, None, active), targets)))
                 self._seconds += len(targets) * self._example_price(active)
         return found
+
+
+def _gradient(value: Tensor, weights: Tensor) -> Tensor:
+    """That of a mixture's weights alone; zeros for a path without life, which does not depend on them."""
+    found = torch.autograd.grad(value, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
+    return found[0]
 
 
 def _finite(loss: Tensor) -> float:

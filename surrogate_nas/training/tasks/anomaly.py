@@ -1,14 +1,11 @@
 """Anomaly detection: days of Italy's electricity demand; summer's are normal, winter's are not. Judged by the AUC.
 
-Hourly demand of 1,096 days (Keogh et al., "Intelligent icons", 2006), each standardised, from the file that the packages
-sktime and aeon carry: the UCR archive's ItalyPowerDemand. The network sees a day and answers its 24 hours through the
-pooled features, fewer than a day would need to be copied. It is trained on summer days only (April to September).
+Hourly demand of 1,096 days (Keogh et al., "Intelligent icons", 2006), each standardised, from the files that the
+packages sktime and aeon carry: the UCR archive's ItalyPowerDemand. The network sees a day and answers its 24 hours
+through the pooled features. It is trained on summer days only (April to September).
 """
 
 from __future__ import annotations
-
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -32,10 +29,9 @@ def load() -> dict[str, Split]:
     """
     folder = carried(_NAME)
     if folder is None:
-        raise UserError("The task anomaly needs a file that sktime and aeon carry: pip install sktime.")
-    days, labels = (
-        np.concatenate(parts) for parts in zip(*map(partial(_read, folder), ("TRAIN", "TEST")), strict=True)
-    )
+        raise UserError("The task anomaly needs files that sktime and aeon carry: pip install sktime.")
+    read = [parse((folder / f"{_NAME}_{part}.ts").read_text()) for part in ("TRAIN", "TEST")]
+    days, labels = (np.concatenate(parts) for parts in zip(*read, strict=True))
     order = np.random.default_rng(SPLIT_SEED).permutation(len(days))
     summer, winter = (order[(labels[order] == _SUMMER) == is_summer] for is_summer in (True, False))
     rest, half = summer[_N_TRAIN:], len(winter) // 2
@@ -49,10 +45,6 @@ def load() -> dict[str, Split]:
         name: as_split(days[np.concatenate(parts)][:, None, None], np.repeat([0, 1], [len(part) for part in parts]))
         for name, parts in chosen.items()
     }
-
-
-def _read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
-    return parse((folder / f"{_NAME}_{part}.ts").read_text())
 
 
 def parse(text: str) -> tuple[np.ndarray, np.ndarray]:

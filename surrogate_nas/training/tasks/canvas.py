@@ -1,8 +1,8 @@
 """Scenes for detection and segmentation: one or two of scikit-learn's scans of 0, 1 and 2 on 16×16 pixels.
 
 Every split's scenes are made of scans of its own, cut to their ink. Two digits never overlap, nor have their centres in
-one of the 4×4 places that a network answers at. With all ten digits a small network learns too little in the half second
-that a training may take: then all cells look alike.
+one of the 4×4 places that a network answers at. There are three digits, since of ten a small network learns too little
+in the half second that a training may take: all cells would look alike.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ TASK = Task(
     kind="regression",
     channels=8,
     residual=False,
-    schedule=Schedule(epochs=6, batch=16, learning_rate=0.05),
+    schedule=Schedule(epochs=10, batch=32, learning_rate=0.05),
     measures=("mase", "mae", "rmse"),
     source="statsmodels' copies of NOAA's series co2 and elnino, public domain",
 )

@@ -50,6 +50,6 @@ TASK = Task(
     kind="generation",
     channels=4,
     residual=False,
-    schedule=Schedule(epochs=8, batch=50, learning_rate=0.05, momentum=0.5),
+    schedule=Schedule(epochs=6, batch=50, learning_rate=0.05, momentum=0.5),
     source="scikit-learn's copy of the UCI optical recognition of handwritten digits",
 )

@@ -112,7 +112,8 @@ class GridWorld(Environment):
         Args:
             states: Shape ``(n, 4, height, width)``.
         """
-        return self.discount ** (np.abs(_place(states, _GOAL) - _place(states, _AGENT)).sum(1) - 1)
+        steps: Array = np.abs(_place(states, _GOAL) - _place(states, _AGENT)).sum(1) - 1
+        return self.discount**steps
 
 
 def _place(states: Array, plane: int) -> Array:
@@ -133,13 +134,13 @@ def _drawn(n: int) -> Array:
     """Grids, shape ``(n, 4, SIZE, SIZE)``."""
     rng, found = np.random.default_rng(SPLIT_SEED), np.empty((0, 4, SIZE, SIZE), dtype=np.float32)
     while len(found) < n:
-        grids = np.zeros((n, 4, SIZE * SIZE), dtype=np.float32)
-        grids[:, _WALLS] = rng.random((n, SIZE * SIZE)) < WALLS
+        drawn = np.zeros((n, 4, SIZE * SIZE), dtype=np.float32)
+        drawn[:, _WALLS] = rng.random((n, SIZE * SIZE)) < WALLS
         two = np.argsort(rng.random((n, SIZE * SIZE)), axis=1)[:, :2]
         for plane in (_AGENT, _GOAL):
-            grids[np.arange(n), plane, two[:, plane]] = 1
-            grids[np.arange(n), _WALLS, two[:, plane]] = 0
-        grids = grids.reshape(n, 4, SIZE, SIZE)
+            drawn[np.arange(n), plane, two[:, plane]] = 1
+            drawn[np.arange(n), _WALLS, two[:, plane]] = 0
+        grids = drawn.reshape(n, 4, SIZE, SIZE)
         at = _place(grids, _AGENT)
         far = distances(grids)[np.arange(n), at[:, 0], at[:, 1]]
         found = np.concatenate([found, grids[(far >= NEAREST) & (far <= FURTHEST)]])
