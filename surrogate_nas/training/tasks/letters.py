@@ -118,7 +118,7 @@ TASK = Task(
     channels=8,
     residual=False,
     strided=True,
-    schedule=Schedule(epochs=4, batch=16, learning_rate=0.3),
+    schedule=Schedule(epochs=4, batch=16, learning_rate=0.2),
     source="Debian's klettres-data (GPL 2 or later): apt-get install klettres-data",
     is_here=is_here,
 )
