@@ -133,3 +133,9 @@ def test_images_of_another_size_are_told() -> None:
     task = Task("small", "", lambda: dict.fromkeys(("train", "valid", "test"), split), 1, kind="generation")
     with pytest.raises(UserError, match=r"images of shape \(4, 1, 8, 8\)"):
         _ = task.data
+
+
+def test_a_negative_is_not_similar() -> None:
+    images = TASKS["denoising"].data["test"].targets[:4]
+    same, negative = (LOSSES["ssim"].each(one[None], images)[0] for one in (images, -images))
+    assert same.abs().max() < 1e-5 and negative.min() > 1

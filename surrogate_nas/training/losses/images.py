@@ -36,6 +36,7 @@ def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
         outputs: See the module.
         targets: See the module.
     """
+    import torch
     from torch.nn.functional import avg_pool2d
 
     count, batch, _, *sides = outputs.shape
@@ -51,7 +52,9 @@ def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
     variances = unbiased * (mean(x * x) - mean_x**2 + mean(y * y) - mean_y**2)
     covariance = unbiased * (mean(x * y) - mean_x * mean_y)
     luminance = (2 * mean_x * mean_y + _SMALL[0]) / (mean_x**2 + mean_y**2 + _SMALL[0])
-    similarity = luminance * (2 * covariance + _SMALL[1]) / (variances + _SMALL[1])
+    structure = (2 * covariance + _SMALL[1]) / (variances + _SMALL[1])
+    # Both are below 0 of a negative with values below 0, which the published product takes to be the image itself.
+    similarity = luminance * torch.where(luminance < 0, structure.abs(), structure)
     return 1 - similarity.view(count, batch, -1).mean(2)
 
 
