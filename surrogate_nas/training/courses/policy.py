@@ -47,7 +47,6 @@ class Episodes:
         rewards: Shape ``(T, n)``; 0 after an episode's end.
         surprises: Rewards and the value of the next state, less that of the state; likewise.
         lives: Whether an episode had not ended before the step, shape ``(T, n)``.
-        finite: Whether all outputs were finite numbers.
     """
 
     observations: Tensor
@@ -56,7 +55,6 @@ class Episodes:
     rewards: Array
     surprises: Array
     lives: Array
-    finite: bool
 
     def returns(self, discount: float) -> Array:
         """The discounted rewards of every episode, shape ``(n,)``; NaN where outputs were not finite.
@@ -64,8 +62,9 @@ class Episodes:
         Args:
             discount: What a reward is worth that comes one step later.
         """
-        worth = discount ** np.arange(len(self.rewards))
-        return worth @ self.rewards if self.finite else np.full(self.rewards.shape[1], np.nan)
+        worth = np.power(discount, np.arange(len(self.rewards)))
+        gained: Array = worth @ self.rewards
+        return gained if np.isfinite(self.likelihoods).all() else np.full_like(gained, np.nan)
 
 
 def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.Generator) -> Episodes:
@@ -92,8 +91,8 @@ def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.
         value, alive = after, alive & ~ended
         if not alive.any():
             break
-    seen, *told = (np.stack(parts) for parts in zip(*steps, strict=True))
-    return Episodes(torch.from_numpy(seen), *told, finite=bool(np.isfinite(told[1]).all()))
+    seen, taken, likelihoods, *told = (np.stack(parts) for parts in zip(*steps, strict=True))
+    return Episodes(torch.from_numpy(seen), taken, likelihoods, *told)
 
 
 def advantages(episodes: Episodes, decay: float) -> Array:
@@ -109,7 +108,8 @@ def advantages(episodes: Episodes, decay: float) -> Array:
         to_come = total[t] = episodes.surprises[t] + decay * to_come
     others = (total.sum(1, keepdims=True) - total) / (total.shape[1] - 1)
     better = total - others
-    return better / (better[episodes.lives].std() + 1e-8)
+    scaled: Array = better / (better[episodes.lives].std() + 1e-8)
+    return scaled
 
 
 class Policy(Course):
@@ -160,9 +160,9 @@ class Policy(Course):
             answer: The network as it is now, without gradients.
         """
         rng = np.random.default_rng((self.seed, epoch))
-        chosen = rng.integers(len(self.starts["train"]), size=EPISODES)
-        episodes = act(self.environment, self.starts["train"][chosen], self._placed(answer), rng)
-        self._lost = self._loss(episodes, self.greatest["train"][chosen])
+        drawn = rng.integers(len(self.starts["train"]), size=EPISODES)
+        episodes = act(self.environment, self.starts["train"][drawn], self._placed(answer), rng)
+        self._lost = self._loss(episodes, self.greatest["train"][drawn])
         better = advantages(episodes, self.environment.discount * self.environment.trace)
         lives = episodes.lives
         told = np.stack([episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1)
