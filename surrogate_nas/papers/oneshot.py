@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas import __version__
 from surrogate_nas.benchmarks import load
@@ -33,6 +34,7 @@ from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.oneshot.alphas import Alphas
 from surrogate_nas.strategies.oneshot.base import OneShot
+from surrogate_nas.training.supernet import live_operations
 
 _BENCH = "fashion"
 _LAMBDAS = (0.0, 0.1)
@@ -90,7 +92,7 @@ def oneshot(*, runs: int | None, workers: int, folder: Path, progress: Progress 
     named = {job.name: job for job in jobs}
     found = results_of(searched, named, folder / "searches.jsonl", settings, workers=workers, progress=progress)
     held = {job: found[job.name] for job in jobs}
-    rows, lines = list(_published_rows()), []
+    rows, lines = [*_published_rows(), *_plain_rows()], []
     for weight in _LAMBDAS:
         rows += _trivial_rows(weight)
         for strategy in _ONE_SHOT:
@@ -151,12 +153,23 @@ def _regrets(objective: Objective) -> tuple[np.ndarray, float]:
 
 def _kendall(made: OneShot, space: Enumerable) -> float:
     """τ of the losses by inherited weights with the table's, over random living cells."""
+    cells = _judged()
+    inherited = np.empty(len(space))
+    inherited[cells] = made.supernet.inherited([space[int(i)].choices for i in cells])
+    return _ranked(inherited, cells)
+
+
+def _judged() -> NDArray[np.int64]:
+    """The random living cells that rankings are held against."""
+    alive = np.flatnonzero(live_operations(listed(load(_BENCH).space)).any(axis=1))
+    return np.random.default_rng(_JUDGED).choice(alive, _JUDGED, replace=False)
+
+
+def _ranked(values: NDArray[np.float64], cells: NDArray[np.int64]) -> float:
+    """τ of a column with the table's validation loss over some cells."""
     from scipy.stats import kendalltau
 
-    alive = np.flatnonzero(made.workshop.alive)
-    cells = np.random.default_rng(_JUDGED).choice(alive, _JUDGED, replace=False)
-    inherited = made.supernet.inherited([space[int(i)].choices for i in cells])
-    return float(kendalltau(inherited, load(_BENCH).column("valid_loss")[cells]).statistic)
+    return float(kendalltau(values[cells], load(_BENCH).column("valid_loss")[cells]).statistic)
 
 
 def _at(other: Mapping[str, Sequence[float]], seconds: float) -> float:
@@ -211,6 +224,18 @@ def _last(diagnosis: Mapping[str, Mapping[str, float]]) -> float | None:
     """The share of operations without weights at the end; None of a strategy that has no α."""
     epochs = [group["without weights"] for group in diagnosis.values() if "without weights" in group]
     return epochs[-1] if epochs else None
+
+
+def _plain_rows() -> Iterator[Row]:
+    """What ranks the same cells without a supernet."""
+    bench = load(_BENCH)
+    for name, values in (
+        ("validation loss after one epoch", bench.column("valid_loss", 1)),
+        ("training loss after one epoch", bench.column("train_loss", 1)),
+        ("−params", -bench.column("params")),
+        ("−live_macs", -bench.column("live_macs")),
+    ):
+        yield Row(name, f"{_BENCH}, λ = 0", "kendall", ours=_ranked(values, _judged()), mark="D")
 
 
 def _trivial_rows(weight: float) -> Iterator[Row]:

@@ -100,6 +100,7 @@ def findings(scores: Mapping[Fit, Score]) -> list[str]:
         seen, contrary = ([_named(one) for one in sure if sign * one.gain > 0] for sign in (1, -1))
         said = f"seen with {', '.join(seen)}" if seen else "not seen"
         said += f"; the contrary with {', '.join(contrary)}" if contrary else ""
+        said += "; all are equal" if not any(one.gain for one in here) else ""
         gains = ", ".join(f"{_named(one)} {one.gain:+.3f} (p = {one.p:.2g})" for one in here)
         lines.append(f"Published: ranking losses improve {name}. Here {said}. Gains over the squared error: {gains}.")
     return lines

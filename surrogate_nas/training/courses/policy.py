@@ -47,6 +47,7 @@ class Episodes:
         rewards: Shape ``(T, n)``; 0 after an episode's end.
         surprises: Rewards and the value of the next state, less that of the state; likewise.
         lives: Whether an episode had not ended before the step, shape ``(T, n)``.
+        finite: Whether all outputs were finite numbers.
     """
 
     observations: Tensor
@@ -55,6 +56,7 @@ class Episodes:
     rewards: Array
     surprises: Array
     lives: Array
+    finite: bool
 
     def returns(self, discount: float) -> Array:
         """The discounted rewards of every episode, shape ``(n,)``; NaN where outputs were not finite.
@@ -62,9 +64,8 @@ class Episodes:
         Args:
             discount: What a reward is worth that comes one step later.
         """
-        worth = np.power(discount, np.arange(len(self.rewards)))
-        gained: Array = worth @ self.rewards
-        return gained if np.isfinite(self.likelihoods).all() else np.full_like(gained, np.nan)
+        worth = discount ** np.arange(len(self.rewards))
+        return worth @ self.rewards if self.finite else np.full(self.rewards.shape[1], np.nan)
 
 
 def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.Generator) -> Episodes:
@@ -91,8 +92,9 @@ def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.
         value, alive = after, alive & ~ended
         if not alive.any():
             break
-    seen, taken, likelihoods, *told = (np.stack(parts) for parts in zip(*steps, strict=True))
-    return Episodes(torch.from_numpy(seen), taken, likelihoods, *told)
+    seen, actions, likelihoods, rewards, surprises, lives = (np.stack(parts) for parts in zip(*steps, strict=True))
+    finite = bool(np.isfinite(likelihoods).all())
+    return Episodes(torch.from_numpy(seen), actions, likelihoods, rewards, surprises, lives, finite)
 
 
 def advantages(episodes: Episodes, decay: float) -> Array:
@@ -160,9 +162,9 @@ class Policy(Course):
             answer: The network as it is now, without gradients.
         """
         rng = np.random.default_rng((self.seed, epoch))
-        drawn = rng.integers(len(self.starts["train"]), size=EPISODES)
-        episodes = act(self.environment, self.starts["train"][drawn], self._placed(answer), rng)
-        self._lost = self._loss(episodes, self.greatest["train"][drawn])
+        chosen = rng.integers(len(self.starts["train"]), size=EPISODES)
+        episodes = act(self.environment, self.starts["train"][chosen], self._placed(answer), rng)
+        self._lost = self._loss(episodes, self.greatest["train"][chosen])
         better = advantages(episodes, self.environment.discount * self.environment.trace)
         lives = episodes.lives
         told = np.stack([episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1)
@@ -170,8 +172,8 @@ class Policy(Course):
         targets = torch.from_numpy(told).float().to(self.device)
         for _ in range(self.passes):
             order = torch.from_numpy(rng.permutation(len(targets))).to(self.device)
-            for chosen in torch.tensor_split(order, self.parts):
-                yield inputs[chosen], targets[chosen]
+            for part in torch.tensor_split(order, self.parts):
+                yield inputs[part], targets[part]
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What the epoch's episodes lost, shape ``(K,)``, with the gradient of the task's surrogate.

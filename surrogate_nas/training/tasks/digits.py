@@ -19,6 +19,7 @@ TASK = Task(
     title="which digit is this? 8×8 scans",
     load=load,
     classes=10,
+    residual=False,
     schedule=Schedule(epochs=5),
     source="scikit-learn's copy of the UCI optical recognition of handwritten digits",
 )

@@ -104,7 +104,7 @@ class GridWorld(Environment):
             states: Shape ``(n, 4, height, width)``.
         """
         at = _place(states, _AGENT)
-        return self._worth(distances(states)[np.arange(len(states)), at[:, 0], at[:, 1]])
+        return self.discount ** (distances(states)[np.arange(len(states)), at[:, 0], at[:, 1]] - 1)
 
     def value(self, states: Array) -> Array:
         """One, discounted along a way without walls, shape ``(n,)``.
@@ -112,12 +112,8 @@ class GridWorld(Environment):
         Args:
             states: Shape ``(n, 4, height, width)``.
         """
-        return self._worth(np.abs(_place(states, _GOAL) - _place(states, _AGENT)).sum(1))
-
-    def _worth(self, steps: Array) -> Array:
-        """Of a goal that is reached in some steps."""
-        worth: Array = np.power(self.discount, steps - 1.0)
-        return worth
+        steps: Array = np.abs(_place(states, _GOAL) - _place(states, _AGENT)).sum(1) - 1
+        return self.discount**steps
 
 
 def _place(states: Array, plane: int) -> Array:
@@ -138,13 +134,13 @@ def _drawn(n: int) -> Array:
     """Grids, shape ``(n, 4, SIZE, SIZE)``."""
     rng, found = np.random.default_rng(SPLIT_SEED), np.empty((0, 4, SIZE, SIZE), dtype=np.float32)
     while len(found) < n:
-        flat = np.zeros((n, 4, SIZE * SIZE), dtype=np.float32)
-        flat[:, _WALLS] = rng.random((n, SIZE * SIZE)) < WALLS
+        drawn = np.zeros((n, 4, SIZE * SIZE), dtype=np.float32)
+        drawn[:, _WALLS] = rng.random((n, SIZE * SIZE)) < WALLS
         two = np.argsort(rng.random((n, SIZE * SIZE)), axis=1)[:, :2]
         for plane in (_AGENT, _GOAL):
-            flat[np.arange(n), plane, two[:, plane]] = 1
-            flat[np.arange(n), _WALLS, two[:, plane]] = 0
-        grids = flat.reshape(n, 4, SIZE, SIZE)
+            drawn[np.arange(n), plane, two[:, plane]] = 1
+            drawn[np.arange(n), _WALLS, two[:, plane]] = 0
+        grids = drawn.reshape(n, 4, SIZE, SIZE)
         at = _place(grids, _AGENT)
         far = distances(grids)[np.arange(n), at[:, 0], at[:, 1]]
         found = np.concatenate([found, grids[(far >= NEAREST) & (far <= FURTHEST)]])

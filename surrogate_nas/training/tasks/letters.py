@@ -87,11 +87,11 @@ def spoken(
         voice = voices[rng.integers(len(voices))]
         letters = rng.integers(len(LETTERS), size=rng.integers(_FEWEST, _MOST + 1))
         targets[row, : len(letters)] = letters + 1
-        start, throat = rng.integers(_LEAD), rng.uniform(1 - warp, 1 + warp)
+        start, throat = int(rng.integers(_LEAD)), rng.uniform(1 - warp, 1 + warp)
         for letter in letters:
             said = audio.warped(audio.stretched(voice[letter], rng.uniform(0.8, 1.2)), throat)[:, : _LENGTH - start]
             inputs[row, :, 0, start : start + said.shape[1]] = said
-            start = min(_LENGTH, start + said.shape[1] + rng.integers(1, 4))
+            start = min(_LENGTH, start + said.shape[1] + int(rng.integers(1, 4)))
     inputs = audio.noisy(inputs, rng)
     return inputs - inputs.mean(3, keepdims=True), targets
 

@@ -37,6 +37,7 @@ TASK = Task(
     load=load,
     classes=10,
     channels=8,
+    residual=False,
     schedule=Schedule(epochs=5),
     source="the package mnist1d, seed 42",
 )

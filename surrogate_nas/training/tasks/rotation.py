@@ -28,6 +28,7 @@ TASK = Task(
     load=load,
     classes=1,
     kind="regression",
+    residual=False,
     schedule=Schedule(epochs=10, learning_rate=0.05),
     tolerance=_ERROR_DEGREES / _LARGEST_DEGREES,
     source="scikit-learn's digits, turned here",

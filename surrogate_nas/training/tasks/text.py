@@ -61,6 +61,7 @@ TASK = Task(
     classes=len(ALPHABET),
     kind="language",
     channels=8,
+    residual=False,
     schedule=Schedule(epochs=3, batch=32),
     source="pydoc_data.topics of the running Python",
 )
