@@ -13,10 +13,11 @@ from sklearn import metrics
 from torch import Tensor
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.training import TASKS
 from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.measures import MEASURES, Answers, Measure, measure_named
 from surrogate_nas.training.measures.robust import MOST, STEP
-from surrogate_nas.training.measures.sequences import distances, greedy
+from surrogate_nas.training.measures.sequences import BLANK, distances, greedy, unaligned
 
 K, N, CLASSES = 3, 200, 4
 
@@ -205,3 +206,12 @@ def test_a_wrong_measure_says_what_is_wrong(changed: dict[str, str], said: str) 
     right = {"name": "x", "title": "x", "unit": "%", "quantity": "error", "worst": 1.0, "of": MEASURES["error"].of}
     with pytest.raises(UserError, match=said):
         Measure(**{**right, **changed})  # type: ignore[arg-type]
+
+
+def test_answers_of_blanks_alone_are_noted() -> None:
+    outputs = torch.zeros(2, 3, 4, 5)
+    outputs[:, :, BLANK] = 1
+    outputs[1, 2, 3, 4] = 2
+    task, targets = TASKS["translation"], torch.ones(3, 2, dtype=torch.long)
+    noted = unaligned(Answers(outputs, targets, torch.zeros(3, 1, 1, 5), task, lambda inputs: inputs))
+    assert [bool(note) for note in noted] == [True, False]

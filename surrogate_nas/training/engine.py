@@ -154,8 +154,8 @@ class _Run:
             losses, answers = course.judged("test", answer)
             told = {"test_loss": losses, **self._measured("test", answers, "batch", "epoch", "end")}
             self._record(curves, epoch, losses, told)
-        for curve in curves:
-            curve.note = curve.note or course.note
+        for curve, fault in zip(curves, course.faults(answers), strict=True):
+            curve.note = curve.note or fault
             curve.finals = {told.name: math.nan for told in self.task.told if not told.every_epoch} | curve.finals
             curve.seconds = (time.perf_counter() - start) / len(cells)
         return curves

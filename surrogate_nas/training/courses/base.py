@@ -23,7 +23,7 @@ class Course:
 
     Attributes:
         stackable: Whether several networks can take it at once; else K is 1.
-        notes: What went wrong, or empty: why a result is what it is.
+        note: What went wrong with the one network of a course that is not stackable, or empty.
     """
 
     stackable: ClassVar[bool] = True
@@ -71,3 +71,11 @@ class Course:
             answer: The networks as they are now; with gradients by the inputs where they require them.
         """
         raise NotImplementedError
+
+    def faults(self, answers: Answers) -> list[str]:
+        """What went wrong with each network, or empty: why its results are what they are.
+
+        Args:
+            answers: Of the split that was judged last.
+        """
+        return [self.note] * len(answers.outputs)

@@ -43,3 +43,12 @@ class Supervised(Course):
         inputs, targets = self.data[split]
         outputs = answer(inputs)
         return self.task.losses(outputs, targets), Answers(outputs, targets, inputs, self.task, answer)
+
+    def faults(self, answers: Answers) -> list[str]:
+        """What went wrong with each network, as tasks of this kind know it.
+
+        Args:
+            answers: Of the split that was judged last.
+        """
+        known = self.task.about.faults
+        return known(answers) if known else super().faults(answers)

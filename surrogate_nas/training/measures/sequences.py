@@ -71,6 +71,16 @@ def distances(said: Tensor, meant: Tensor) -> Tensor:
     return row.gather(1, (meant != BLANK).sum(1, keepdim=True)).squeeze(1)
 
 
+def unaligned(answers: Answers) -> list[str]:
+    """A note for each network that answers nothing but blanks, which no target is; empty for the others.
+
+    Args:
+        answers: As in `character_error`.
+    """
+    blank = (answers.outputs.argmax(2) == BLANK).flatten(1).all(1)
+    return ["nothing was aligned: all answers are blank" if nothing else "" for nothing in blank.tolist()]
+
+
 def _distances(answers: Answers) -> Tensor:
     """Shape ``(K, n)``."""
     said, meant = greedy(answers.outputs), answers.targets

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from surrogate_nas.training.measures import sequences
 from surrogate_nas.training.tasks import checking
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from surrogate_nas.training.measures import Answers
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Kind:
         least: The fewest classes.
         arrange: From what the head answers and the number of classes to what losses and measures take; None where it
             is the same.
+        faults: From answers to what went wrong with each network, or empty; None where nothing is known that could.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Kind:
     course: str = "supervised"
     least: int = 2
     arrange: Callable[[Tensor, int], Tensor] | None = None
+    faults: Callable[[Answers], list[str]] | None = None
 
 
 def pixels(answered: Tensor, classes: int) -> Tensor:
@@ -74,7 +79,7 @@ KINDS = {
         ),
         Kind(
             "sequence", "ctc", ("character_error", "text_error"), checking.class_sequences, positions=True,
-            strided=False,
+            strided=False, faults=sequences.unaligned,
         ),
         Kind(
             "segmentation", "cross_entropy", ("error", "miou"), checking.class_a_pixel, positions=True, arrange=pixels,
