@@ -106,3 +106,10 @@ def test_parameters_are_the_plain_networks() -> None:
     plain = nb201().build(CELLS[0], network, seed=3)
     flat = LaneNetwork(nb201().build(CELLS[0], network, seed=3)).flat
     assert torch.equal(flat, torch.cat([p.detach().ravel() for p in plain.parameters()]))
+
+
+def test_inputs_of_another_shape_are_refused() -> None:
+    built = nb201().build(nb201()[11], Network(channels=4, cells_per_stage=1), seed=0)
+    network = LaneNetwork(built)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"of shape \(4, 32, 32\) do not fit a network for \(3, 32, 32\)"):
+        network(torch.zeros(2, 4, 32, 32))

@@ -20,46 +20,14 @@ from surrogate_nas.network.graph import NONE, POOL, SKIP
 from surrogate_nas.network.layers import ConvolutionBN
 from surrogate_nas.network.pooling import HalvingPool
 from surrogate_nas.training.fast import kernels
+from surrogate_nas.training.fast.arrays import Buffers, Parameters, Shape
 from surrogate_nas.training.fast.kernels import Array
-
-Shape = tuple[int, int, int]
-"""Channels, height, width."""
-
-
-class _Parameters:
-    """All parameters and their gradients, flat, with views by the names that `CellNetwork` gives them."""
-
-    def __init__(self, network: CellNetwork) -> None:
-        named = [(name, parameter.detach().numpy()) for name, parameter in network.named_parameters()]
-        self.values: Array = np.concatenate([array.ravel() for _, array in named])
-        self.gradients: Array = np.zeros_like(self.values)
-        stops = np.cumsum([0, *(array.size for _, array in named)])
-        self._places = {name: (a, b, v.shape) for (name, v), a, b in zip(named, stops[:-1], stops[1:], strict=True)}
-
-    def __call__(self, name: str) -> tuple[Array, Array]:
-        """The views of a parameter and of its gradient."""
-        start, stop, shape = self._places[name]
-        return self.values[start:stop].reshape(shape), self.gradients[start:stop].reshape(shape)
-
-
-class _Buffers:
-    """Arrays that a layer uses again in every step, by name and batch size; they start as zeros."""
-
-    def __init__(self) -> None:
-        self._arrays: dict[tuple[str, int], Array] = {}
-
-    def __call__(self, name: str, shape: Shape, batch: int) -> Array:
-        found = self._arrays.get((name, batch))
-        if found is None:
-            channels, height, width = shape
-            found = self._arrays[name, batch] = np.zeros((channels, height, width * batch), np.float32)
-        return found
 
 
 class _Normalisation:
     """Batch normalisation with its running statistics."""
 
-    def __init__(self, parameters: _Parameters, name: str) -> None:
+    def __init__(self, parameters: Parameters, name: str) -> None:
         self.scale, self.scale_gradient = parameters(f"{name}.weight")
         self.shift, self.shift_gradient = parameters(f"{name}.bias")
         self.running = np.stack([np.zeros_like(self.scale), np.ones_like(self.scale)])
@@ -85,7 +53,7 @@ class _Convolution:
 
     def __init__(
         self,
-        parameters: _Parameters,
+        parameters: Parameters,
         name: str,
         shape: Shape,
         *,
@@ -106,7 +74,7 @@ class _Convolution:
         # The gradient of the output is padded so that convolving it with the mirrored kernel gives the input's.
         self.left_after = self.columns - 1 - self.left
         self.gradient_outside = (outputs, self.out_shape[1] + self.rows - 1, self.out_shape[2] + self.columns - 1)
-        self.buffers = _Buffers()
+        self.buffers = Buffers()
 
     def forward(self, x: Array, out: Array, batch: int, *, training: bool, add: bool) -> None:
         padded = self.buffers("padded", self.outside, batch)
@@ -146,7 +114,7 @@ class _Pool:
 
     def __init__(self, shape: Shape, causal: bool) -> None:
         self.shape, self.causal = shape, causal
-        self.buffers = _Buffers()
+        self.buffers = Buffers()
         _, height, width = shape
         ones = np.ones((1, height, width), np.float32)
         counts, scratch = np.empty_like(ones), np.empty_like(ones[0])
@@ -167,9 +135,9 @@ class _Pool:
 class _Cell:
     """`CellModule`: on every edge that is not ``none`` an operation, from one node's array into another's."""
 
-    def __init__(self, parameters: _Parameters, name: str, cell: CellModule, shape: Shape, causal: bool) -> None:
+    def __init__(self, parameters: Parameters, name: str, cell: CellModule, shape: Shape, causal: bool) -> None:
         self.shape = shape
-        self.buffers = _Buffers()
+        self.buffers = Buffers()
         self.edges: list[tuple[int, int, _Convolution | _Pool | None]] = []
         for e, ((source, target), operation) in enumerate(zip(*cell.graph, strict=True)):
             if operation == NONE:
@@ -214,7 +182,7 @@ class _Cell:
 class _Reduction:
     """`Reduction`."""
 
-    def __init__(self, parameters: _Parameters, name: str, block: Reduction, shape: Shape) -> None:
+    def __init__(self, parameters: Parameters, name: str, block: Reduction, shape: Shape) -> None:
         self.shape = shape
         self.halving = isinstance(block.pool, HalvingPool)
         channels, height, width = shape
@@ -227,7 +195,7 @@ class _Reduction:
                 _convolution_bn(parameters, f"{name}.first", block.first, shape),
                 _convolution_bn(parameters, f"{name}.second", block.second, self.out_shape),
             )
-        self.buffers = _Buffers()
+        self.buffers = Buffers()
 
     def forward(self, x: Array, batch: int, training: bool) -> Array:
         out = self.buffers("out", self.out_shape, batch)
@@ -262,7 +230,7 @@ class _Reduction:
         return total
 
 
-def _convolution_bn(parameters: _Parameters, name: str, layer: nn.Module, shape: Shape) -> _Convolution:
+def _convolution_bn(parameters: Parameters, name: str, layer: nn.Module, shape: Shape) -> _Convolution:
     layer = cast(ConvolutionBN, layer)
     settings: dict[str, Any] = {"relu": layer.relu, "stride": layer.stride, "causal": layer.causal}
     return _Convolution(parameters, f"{name}.weight", shape, norm=f"{name}.norm", **settings)
@@ -304,7 +272,7 @@ class LaneNetwork(nn.Module):
         macro = network.network
         height = macro.image_size if macro.dimensions == 2 else 1
         shape: Shape = (macro.input_channels, height, macro.image_size)
-        parameters = _Parameters(network)
+        parameters = Parameters(network)
         self.network = macro
         self.flat = nn.Parameter(torch.from_numpy(parameters.values))
         self._gradients = parameters.gradients
@@ -322,7 +290,7 @@ class LaneNetwork(nn.Module):
         self._shape = shape
         self._weight, self._weight_gradient = parameters("head.weight")
         self._bias, self._bias_gradient = parameters("head.bias")
-        self._buffers_of_head = _Buffers()
+        self._buffers_of_head = Buffers()
         self._features: Array = np.empty((0, 0), np.float32)
         self._trunk: Array = self._features
 
@@ -340,7 +308,12 @@ class LaneNetwork(nn.Module):
         Args:
             x: As in `forward`.
             training: Whether normalisation uses the batch's own statistics.
+
+        Raises:
+            ValueError: The inputs are of another shape than the network is for: kernels would read beside them.
         """
+        if x.shape[1:] != self._stem.shape:
+            raise ValueError(f"inputs of shape {tuple(x.shape[1:])} do not fit a network for {self._stem.shape}")
         batch = len(x)
         image = x.detach().numpy().transpose(1, 2, 3, 0).reshape(x.shape[1], x.shape[2], -1)
         node = self._buffers_of_head("stem", self._stem.out_shape, batch)
