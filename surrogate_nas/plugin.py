@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from surrogate_nas.errors import UserError
 
@@ -24,9 +25,11 @@ def import_file(path: Path, what: str) -> ModuleType:
     """
     if not _is_file(path):
         raise UserError(f"There is no {what} file {str(path):.200}.")
-    spec = importlib.util.spec_from_file_location(module_name(path, what), path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise UserError(f"{path} is not a Python file.")
+    name = module_name(path, what)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     _origins[spec.name] = (path.absolute(), what)
@@ -39,6 +42,13 @@ def import_file(path: Path, what: str) -> ModuleType:
         said = " ".join(str(error).split())
         raise UserError(f"{path} cannot be imported: {type(error).__name__}: {said:.300}.") from error
     return module
+
+
+class _FromSource(SourceFileLoader):
+    """Compiles the file as it is: a cache would take one that was edited within a second for the one before."""
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the interface
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def module_name(path: Path, what: str) -> str:

@@ -71,7 +71,7 @@ def test_train_says_the_unit_of_every_number(snas: Snas) -> None:
     assert made["units"]["test_loss"] == made["units"]["train_loss"] == "squared error"
     assert made["units"]["valid_error"] == "%" and set(made["units"]) == set(made["metrics"])
     shown = snas(*asked).out
-    assert "squared error, test error" in shown and "train_loss (squared error)" in shown and "nats" not in shown
+    assert "squared error, test_error" in shown and "train_loss (squared error)" in shown and "nats" not in shown
     assert "train_loss (nats)" in snas("train", STACK, "--task", TINY).out
 
 

@@ -31,7 +31,7 @@ def broken(checks: list[Check]) -> list[str]:
 
 @pytest.mark.parametrize("space", [*SPACES, TinySpace, LargeSpace()], ids=str)
 def test_every_space_keeps_the_contract(space: str | Space) -> None:
-    checks = contract.check(space)
+    checks = contract.check(f"space:{space}" if isinstance(space, str) else space)
     assert not broken(checks)
     assert len(checks) == len(spaces.CHECKS)
 

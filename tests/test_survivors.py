@@ -155,7 +155,7 @@ class OneCurve(TableBenchmark):
         super().__init__(path)
         self.one_curve = True
 
-    def continued(self, cell: Cell, since: int, epochs: int) -> float:  # noqa: ARG002
+    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:  # noqa: ARG002
         return epochs - since + 1.0
 
 

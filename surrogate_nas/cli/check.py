@@ -11,7 +11,9 @@ from surrogate_nas.errors import UserError
 
 
 def check(
-    what: Annotated[str, typer.Argument(help="A strategy, a space or a surrogate: its name, or file.py:NAME.")],
+    what: Annotated[
+        str, typer.Argument(help="A strategy, a space (space:NAME) or a surrogate: its name, or file.py:NAME.")
+    ],
     json: JsonOption = False,
 ) -> None:
     """Check that a strategy, a space or a surrogate keeps its contract.

@@ -36,15 +36,21 @@ def main(connection: int, log: int, space: Space | None) -> None:  # noqa: ARG00
     leave_quietly()
 
 
+_SPACE = "space:"
+
+
 def found(spec: str) -> object:
     """What a name, or ``file.py:NAME``, stands for.
 
     Args:
-        spec: The name.
+        spec: The name; ``space:NAME`` is the space where a strategy has the name too.
 
     Raises:
         UserError: There is no such thing.
     """
+    space = spec.removeprefix(_SPACE)
+    if space != spec and space in known_spaces():
+        return space_named(space)
     if is_named(spec):
         return resolve(spec)
     if spec in known_spaces():
