@@ -177,7 +177,8 @@ def test_every_latency_is_the_files(bench: TableBenchmark, mirror: Path) -> None
         values = torch.load(file, weights_only=True)
         column = bench.column(f"latency@{file.stem}")
         for index in ROWS:
-            assert column[index] == float(values[order[str(nb201()[index])]])
+            # Readers of texts differ in the last bit.
+            assert column[index] == pytest.approx(float(values[order[str(nb201()[index])]]), rel=1e-15)
 
 
 def test_the_numbers_that_the_readme_of_the_data_names(fetched: Path) -> None:

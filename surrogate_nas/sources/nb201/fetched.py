@@ -68,7 +68,7 @@ def rows_of(path: Path) -> Any:
 def _rows_of(path: Path, modified: int) -> Any:  # noqa: ARG001 - part of the cache's key
     import pandas as pd
 
-    return pd.read_csv(path, float_precision="round_trip")
+    return pd.read_csv(path)
 
 
 def check_order(strings: Iterable[str], path: Path) -> None:
