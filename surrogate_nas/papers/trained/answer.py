@@ -10,7 +10,7 @@ import numpy as np
 from surrogate_nas.comparison.statistics import holm
 from surrogate_nas.making.losses.agreement import LEAST
 from surrogate_nas.papers.rows import Row, Summary
-from surrogate_nas.papers.trained.searched import RUNS, TRAININGS, Searched
+from surrogate_nas.papers.trained.searched import TRAININGS, Searched
 from surrogate_nas.papers.trained.study import DRAWN, LAMBDAS, Goal, Study, Told
 
 BAND = "kendall_best_half"
@@ -135,7 +135,7 @@ def _told_rows(found: Study, goal: Goal, told: Told, own: bool) -> Iterator[Row]
             )  # fmt: skip
     yield Row(
         named(told), found.task, f"regret_{goal.metric}", ours=told.regret, mark="D", ceiling=goal.regret,
-        seconds=told.seconds, verdict=f"of the cell chosen of {DRAWN}",
+        seconds=told.seconds, verdict=f"of the cell chosen among {DRAWN:.0%} of them",
     )  # fmt: skip
 
 
@@ -231,13 +231,14 @@ def _by_search(searches: Sequence[Searched], tables: Iterable[str]) -> Iterator[
             roles.setdefault(role_of(one, searches), []).append((one.rank, one.p <= LEVEL))
     ordered = sorted(roles.items(), key=lambda item: float(np.mean([rank for rank, _ in item[1]])))
     if ordered:
+        many, runs = len(searches[0].regret), len(next(iter(searches[0].regret.values())))
         listed = "; ".join(
             f"{role} {np.mean([rank for rank, _ in held]):.2f} ({sum(p for _, p in held)} of {len(held)} tell it from "
             "the usual measure)"
             for role, held in ordered
         )
         yield (
-            f"In search, at equal seconds ({TRAININGS} whole runs' worth, five strategies, {RUNS} runs each), mean "
+            f"In search, at equal seconds ({TRAININGS} whole runs' worth, {many} strategies, {runs} runs each), mean "
             f"rank by the final test among the losses of a table: {listed}."
         )
 
@@ -261,9 +262,11 @@ def role_of(one: Searched, searches: Sequence[Searched]) -> str:
 
 def _would_change(told: Sequence[Study]) -> Iterator[str]:
     fewest = min((found.classes[0] for found in told), default=0)
+    widths = [(gap.high - gap.low) / 2 for found in told for gap, _ in found.goals[0].apart.values()]
+    seen = f"{np.nanmedian(widths):.2f}" if widths else "any size"
     yield (
         f"What would change this: the orders of two losses are told apart on {fewest} or more cells of two seeds a "
-        "task, so a difference of τ below about .05 cannot be seen; runs are short (seconds a cell), where a longer "
-        "run would bring validation loss and error further apart, as over-confident networks do on NAS-Bench-201; and "
+        f"task, so that a difference of τ below about {seen} cannot be seen; runs are short (seconds a cell), and longer "
+        "ones may bring validation loss and error further apart, as over-confident networks do on NAS-Bench-201; and "
         "the final network is trained by the task's usual loss, by whose test it is judged."
     )

@@ -19,8 +19,8 @@ from surrogate_nas.papers.ranks import SHARES, Values, best, kendall
 
 FEWEST = 40
 """Cells of two seeds from which a table says something."""
-DRAWN, CHOICES = 100, 400
-"""A choice is among so many of the cells, drawn so many times."""
+DRAWN, CHOICES = 0.5, 400
+"""A choice is among this share of the cells, drawn so many times."""
 LAMBDAS = (0.0, 0.02, 0.1, 0.3)
 _DIRECTIONS = ((0, 1), (1, 0))
 _SEED = 0
@@ -35,8 +35,8 @@ class Told:
         loss: What was trained.
         epochs: After how many.
         taus: Kendall's τ with the goal of the other seed, by the keys of `SHARES`.
-        regret: What the cell that it likes best of `DRAWN` has more than the best of these, by the goal of the other
-            seed, as an objective counts it.
+        regret: What the cell that it likes best of a `DRAWN` share has more than the best of these, by the goal of the
+            other seed, as an objective counts it.
         share: Of the cost of the usual loss's whole run.
         seconds: The mean over cells.
         whole: Whether the run was trained to its end.
@@ -198,7 +198,7 @@ def taus(values: list[Values], wanted: list[Values]) -> dict[str, float]:
 
 
 def regret(values: list[Values], wanted: list[Values]) -> float:
-    """What the chosen of `DRAWN` cells has more than the best of them, by the goal of the other seed; a mean.
+    """What the chosen of a share of the cells has more than the best of them, by the goal of the other seed; a mean.
 
     Args:
         values: Of both seeds, shape ``(n,)``, smaller is better; the smallest is chosen.
@@ -211,7 +211,7 @@ def regret(values: list[Values], wanted: list[Values]) -> float:
 
 def _draws(n: int) -> np.ndarray:
     rng = np.random.default_rng(_SEED)
-    return np.array([rng.permutation(n)[:DRAWN] for _ in range(CHOICES)])
+    return np.array([rng.permutation(n)[: round(DRAWN * n)] for _ in range(CHOICES)])
 
 
 def _chosen(values: Values, drawn: np.ndarray) -> np.ndarray:
