@@ -266,7 +266,7 @@ def _would_change(told: Sequence[Study]) -> Iterator[str]:
     seen = f"{np.nanmedian(widths):.2f}" if widths else "any size"
     yield (
         f"What would change this: the orders of two losses are told apart on {fewest} or more cells of two seeds a "
-        f"task, so that a difference of τ below about {seen} cannot be seen; runs are short (seconds a cell), and longer "
+        f"task, so that a difference of τ below about {seen} cannot be seen; runs are short (seconds a cell): longer "
         "ones may bring validation loss and error further apart, as over-confident networks do on NAS-Bench-201; and "
         "the final network is trained by the task's usual loss, by whose test it is judged."
     )
