@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES, LEVEL = 1000, 0.95
+MORE_RESAMPLES = 20_000
+"""Where a p-value has to stand a correction for many tests."""
 LEAST = 0.2
 """An order that agrees with another seed's by less is called noise."""
 
@@ -59,7 +61,7 @@ def difference(
     Returns:
         The difference of the mean τ with its interval, and the two-sided p-value of the bootstrap over cells.
     """
-    counts = _counts(len(wanted[0]), seed)
+    counts = _counts(len(wanted[0]), seed, MORE_RESAMPLES)
     each = [
         _taus(one, goal, counts) - _taus(two, goal, counts) for one, two, goal in zip(usual, other, wanted, strict=True)
     ]
@@ -71,10 +73,10 @@ def difference(
     return _with_interval(found, resampled), float(min(1.0, 2 * min(tails) / (1 + len(known))))
 
 
-def _counts(n: int, seed: int) -> NDArray[np.float64]:
+def _counts(n: int, seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
     """How often each cell is drawn: once each in the first row, then by resamples."""
     rng = np.random.default_rng(seed)
-    return np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), RESAMPLES)])
+    return np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), resamples)])
 
 
 def _taus(first: NDArray[np.float64], second: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:

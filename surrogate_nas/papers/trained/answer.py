@@ -19,8 +19,9 @@ ALL = "kendall"
 EARLY = 0.5
 LEVEL = 0.05
 _HEADS = (
-    "task", "judged by", "cells", "two seeds: τ all", "best half", "best L after whole runs", "τ all", "best half",
-    "regret", f"best L for at most {EARLY:.0%}", "cost", "τ all", "best half", "regret", "trained otherwise: apart",
+    "task", "judged by", "cells", "two seeds: τ", "two seeds: best half", "best L after whole runs", "its τ",
+    "its best half", "its regret", f"best L for at most {EARLY:.0%}", "its cost", "early τ", "early best half",
+    "early regret", "trained otherwise: apart",
 )  # fmt: skip
 
 

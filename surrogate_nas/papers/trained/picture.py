@@ -24,8 +24,8 @@ def draw(studies: Sequence[Study], searches: Sequence[Searched], path: Path) -> 
         searches: Of all tasks.
         path: The PNG.
     """
-    figure = Figure(figsize=(17.0, 2.5 + 0.45 * max(len(studies), 6)), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=(6, 5, 5))
+    figure = Figure(figsize=(23.0, 2.5 + 0.4 * max(len(studies), 6)), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=(11, 5, 5))
     losses = list(dict.fromkeys(loss for found in studies for loss in found.losses))
     names = [*losses, "train loss,\nfirst epoch", "two seeds\nagree"]
     values = np.full((len(studies), len(names)), math.nan)
@@ -67,7 +67,5 @@ def _draw_ranks(axes: Axes, searches: Sequence[Searched]) -> None:
         axes.plot(ranks[role], [i] * len(ranks[role]), "o", color="0.6", markersize=4)
         axes.plot(np.mean(ranks[role]), i, "D", color=COLOURS[0])
     axes.set_yticks(range(len(ordered)), ordered, fontsize=8)
-    axes.set(
-        xlabel="rank of a search by its final test, 1 is best (grey: each task)", title="In search, at equal seconds"
-    )
+    axes.set(xlabel="rank by the final test, 1 is best (grey: each task)", title="In search, at equal seconds")
     axes.grid(alpha=0.3)
