@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import TypeVar
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.errors import UserError, unknown
 
+T = TypeVar("T")
 _origins: dict[str, tuple[Path, str]] = {}
 
 
@@ -42,6 +45,39 @@ def import_file(path: Path, what: str) -> ModuleType:
         said = " ".join(str(error).split())
         raise UserError(f"{path} cannot be imported: {type(error).__name__}: {said:.300}.") from error
     return module
+
+
+def named(name: str, what: str, known: Mapping[str, T], kind: type[T]) -> T:
+    """Find a thing of the project's by its name, or one of a user's in a file.
+
+    Args:
+        name: A key of `known`, or ``path/to/file.py:NAME``.
+        what: The noun for messages, such as ``"loss"``.
+        known: The project's, by name.
+        kind: What it must be.
+
+    Raises:
+        UserError: There is no such name or file, the file fails to import, or it holds no such thing.
+    """
+    if name in known:
+        return known[name]
+    path, separator, attribute = name.rpartition(":")
+    if not separator:
+        raise unknown(what, name, known)
+    found = getattr(import_file(Path(path), what), attribute, None)
+    if not isinstance(found, kind):
+        raise UserError(f"{path} holds no {what} {attribute}.")
+    return found
+
+
+def absolute(name: str) -> str:
+    """``file.py:NAME`` with the whole path of the file; any other name as it is.
+
+    Args:
+        name: What the user wrote.
+    """
+    path, separator, attribute = name.rpartition(":")
+    return f"{Path(path).absolute()}:{attribute}" if separator else name
 
 
 class _FromSource(SourceFileLoader):

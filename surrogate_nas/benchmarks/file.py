@@ -8,7 +8,7 @@ from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.errors import UserError
-from surrogate_nas.plugin import import_file
+from surrogate_nas.plugin import absolute, import_file
 
 TABLE_SUFFIX = ".h5"
 """A name that ends so is the path of a table."""
@@ -36,8 +36,7 @@ class File(Opener):
         """
         if name.endswith(TABLE_SUFFIX):
             return str(Path(name).absolute())
-        path, _, attribute = name.rpartition(":")
-        return f"{Path(path).absolute()}:{attribute}"
+        return absolute(name)
 
     def runs_code(self, name: str) -> bool:
         """Whether it is a Python file; a table holds no code.

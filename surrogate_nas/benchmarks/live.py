@@ -29,6 +29,7 @@ from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.network import Network
+from surrogate_nas.plugin import absolute
 from surrogate_nas.space import DEFAULT_SPACE, Cell, space_named
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.table import Seed
@@ -220,7 +221,7 @@ class Live(Opener):
             name: A name that this opener claims.
         """
         task, space = _task_and_space(name)
-        task = "?loss=".join(_absolute(part) for part in parted(task) if part)
+        task = "?loss=".join(absolute(part) for part in parted(task) if part)
         return PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
 
     def runs_code(self, name: str) -> bool:
@@ -245,11 +246,6 @@ class Live(Opener):
     def describe(self) -> Iterator[dict[str, Any]]:
         """Every task on every space of the project's own, without opening one."""
         return describe_live()
-
-
-def _absolute(name: str) -> str:
-    path, separator, attribute = name.rpartition(":")
-    return f"{Path(path).absolute()}:{attribute}" if separator else name
 
 
 def _task_and_space(name: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import importlib.util
 from pathlib import Path
 
 from surrogate_nas.errors import UserError
@@ -14,7 +14,7 @@ def is_installed(package: tuple[str, str] | tuple[()]) -> bool:
     Args:
         package: As pip and as Python call it; empty for none.
     """
-    return len(package) == 2 and find_spec(package[1]) is not None
+    return len(package) == 2 and importlib.util.find_spec(package[1]) is not None
 
 
 def package_folder(package: tuple[str, str]) -> Path:
@@ -26,7 +26,7 @@ def package_folder(package: tuple[str, str]) -> Path:
     Raises:
         UserError: It is not installed.
     """
-    spec = find_spec(package[1])
+    spec = importlib.util.find_spec(package[1])
     if spec is None or not spec.submodule_search_locations:
         raise UserError(f"The package {package[0]} is not installed: pip install {package[0]}.")
     return Path(spec.submodule_search_locations[0])

@@ -6,7 +6,9 @@ import importlib.util
 import os
 from pathlib import Path
 
+from surrogate_nas.errors import UserError
 from surrogate_nas.files.home import expanded
+from surrogate_nas.sources.packages import is_installed, package_folder
 
 FASHION_VARIABLE = "SURROGATE_NAS_FASHION"
 """Names a folder with Fashion-MNIST's four files, before the other places are tried."""
@@ -20,6 +22,7 @@ FASHION_FILES = {
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CIFAR_VARIABLE = "SURROGATE_NAS_CIFAR"
 """Names the folder that torchvision keeps the data set in; ``data`` where unset."""
+_PHRASES = ("pycountry", "pycountry")
 SERIES_PACKAGES = ("sktime", "aeon")
 """Either carries small sets of series; neither is imported."""
 _TORCHVISION = Path("FashionMNIST") / "raw"
@@ -61,10 +64,25 @@ def carried(name: str) -> Path | None:
     Args:
         name: The archive's name for it, such as ``JapaneseVowels``.
     """
-    for package in SERIES_PACKAGES:
-        found = importlib.util.find_spec(package)
-        for place in (found.submodule_search_locations if found else None) or ():
-            folder = Path(place) / "datasets" / "data" / name
-            if folder.is_dir():
-                return folder
-    return None
+    packages = ((package, package) for package in SERIES_PACKAGES)
+    folders = (package_folder(package) / "datasets" / "data" / name for package in packages if is_installed(package))
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def has_phrases() -> bool:
+    """Whether the phrase catalogues of the package pycountry are here."""
+    return is_installed(_PHRASES)
+
+
+def phrases(task: str) -> Path:
+    """The folder of the package pycountry, with its databases and catalogues.
+
+    Args:
+        task: What needs it, for the message.
+
+    Raises:
+        UserError: It is not installed.
+    """
+    if not has_phrases():
+        raise UserError(f"The task {task} needs the package pycountry: pip install pycountry.")
+    return package_folder(_PHRASES)

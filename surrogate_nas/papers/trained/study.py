@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -209,6 +210,7 @@ def regret(values: list[Values], wanted: list[Values]) -> float:
     return float(np.mean(lost))
 
 
+@lru_cache(maxsize=4)
 def _draws(n: int) -> np.ndarray:
     rng = np.random.default_rng(_SEED)
     return np.array([rng.permutation(n)[: round(DRAWN * n)] for _ in range(CHOICES)])

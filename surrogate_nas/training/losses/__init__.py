@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.plugin import import_file
+from surrogate_nas.plugin import named
 from surrogate_nas.training.losses import (
     adversarial,
     boxes,
@@ -37,15 +34,8 @@ def loss_named(name: str) -> Loss:
     Raises:
         UserError: There is no such name or file, the file fails to import, or it holds no such loss.
     """
-    if name in LOSSES:
-        return LOSSES[name]
-    path, separator, attribute = name.rpartition(":")
-    if not separator:
-        raise unknown("loss", name, LOSSES)
-    loss = getattr(import_file(Path(path), "loss"), attribute, None)
-    if not isinstance(loss, Loss):
-        raise UserError(f"{path} holds no loss {attribute}.")
-    return loss.guarded
+    loss = named(name, "loss", LOSSES, Loss)
+    return loss if name in LOSSES else loss.guarded
 
 
 def fitting(kind: str) -> tuple[str, ...]:

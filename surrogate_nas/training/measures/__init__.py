@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.plugin import import_file
+from surrogate_nas.plugin import named
 from surrogate_nas.training.measures import (
     anomalies,
     boxes,
@@ -52,12 +49,4 @@ def measure_named(name: str) -> Measure:
     Raises:
         UserError: There is no such name or file, the file fails to import, or it holds no such measure.
     """
-    if name in MEASURES:
-        return MEASURES[name]
-    path, separator, attribute = name.rpartition(":")
-    if not separator:
-        raise unknown("measure", name, MEASURES)
-    measure = getattr(import_file(Path(path), "measure"), attribute, None)
-    if not isinstance(measure, Measure):
-        raise UserError(f"{path} holds no measure {attribute}.")
-    return measure
+    return named(name, "measure", MEASURES, Measure)

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 from surrogate_nas import __version__
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.plugin import import_file
+from surrogate_nas.errors import UserError
+from surrogate_nas.plugin import named
 from surrogate_nas.training.tasks import (
     anomaly,
     cartpole,
@@ -57,18 +57,8 @@ def task_named(name: str) -> Task:
             fit.
     """
     name, loss = parted(name)
-    if loss:
-        return task_named(name).with_loss(loss)
-    if name in TASKS:
-        return TASKS[name]
-    path, separator, attribute = name.rpartition(":")
-    if not separator:
-        raise unknown("task", name, TASKS)
-    module = import_file(Path(path), "task")
-    task = getattr(module, attribute, None)
-    if not isinstance(task, Task):
-        raise UserError(f"{path} holds no task {attribute}.")
-    return task
+    task = named(name, "task", TASKS, Task)
+    return task.with_loss(loss) if loss else task
 
 
 def parted(name: str) -> tuple[str, str]:

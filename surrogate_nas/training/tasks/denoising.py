@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, split_images
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
 from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.digits import BRIGHTEST, scans
 
 NOISE = 0.3
 """Its deviation."""
-_BRIGHTEST = 16
 
 
 def load() -> dict[str, Split]:
     """Noisy scans with clean ones: 1,000 / 400 / 397."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = split_images(digits.images[:, None] / _BRIGHTEST, digits.target, (1000, 400, 397))
-    rng = np.random.default_rng(SPLIT_SEED)
-    splits = {}
-    for name, (clean, _) in images.items():
+    rng, splits = np.random.default_rng(SPLIT_SEED), {}
+    for name, (clean, _) in scans(BRIGHTEST).items():
         splits[name] = as_split(clean.numpy() + NOISE * rng.standard_normal(clean.shape), clean.numpy())
     return splits
 

@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, split_images
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
 from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.digits import BRIGHTEST, scans
 
 _DIMENSIONS = 6
-_BRIGHTEST = 16
 
 
 def load() -> dict[str, Split]:
     """Noise with as many real images: 1,000 / 400 / 397."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = split_images(digits.images[:, None] / _BRIGHTEST, digits.target, (1000, 400, 397))
     rng = np.random.default_rng(SPLIT_SEED)
     return {
         name: as_split(noise(len(split.inputs), split.inputs.shape[3], rng), split.inputs.numpy())
-        for name, split in images.items()
+        for name, split in scans(BRIGHTEST).items()
     }
 
 

@@ -9,16 +9,15 @@ is named tells little, and goes to one split with all its names.
 from __future__ import annotations
 
 import gettext
-import importlib.util
 import json
 import string
 import unicodedata
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.training.places import has_phrases, phrases
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
 from surrogate_nas.training.tasks.checking import SPLITS, Split
 
@@ -35,11 +34,6 @@ _KNOWN = 7
 _STANDARDS = ("iso15924", "iso3166-1", "iso3166-3", "iso4217", "iso639-3", "iso639-5")
 _KEYS = ("name", "official_name", "common_name", "inverted_name")
 _PLAIN = str.maketrans({"ł": "l", "ı": "i", "ß": "ss", "ø": "o", "æ": "ae", "œ": "oe"})
-
-
-def is_here() -> bool:
-    """Whether pycountry is installed."""
-    return importlib.util.find_spec("pycountry") is not None
 
 
 def plain(text: str) -> str:
@@ -59,10 +53,7 @@ def names() -> list[dict[str, str]]:
     Raises:
         UserError: pycountry is not installed, or lacks a standard.
     """
-    found = importlib.util.find_spec("pycountry")
-    if found is None or found.origin is None:
-        raise UserError("The task languages needs the package pycountry: pip install pycountry.")
-    folder = Path(found.origin).parent
+    folder = phrases("languages")
     called: dict[str, dict[str, str]] = {}
     for standard in _STANDARDS:
         try:
@@ -132,6 +123,6 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=6, batch=32),
     source="the catalogues of names in the package pycountry (iso-codes, LGPL 2.1)",
-    is_here=is_here,
+    is_here=has_phrases,
     measures=("error", "nll", "ece"),  # a step against one-hot letters is no other text
 )

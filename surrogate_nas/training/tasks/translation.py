@@ -9,7 +9,6 @@ with both its texts, so none is seen in training. Answers are written by CTC: Se
 from __future__ import annotations
 
 import gettext
-import importlib.util
 import json
 import unicodedata
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.training.places import has_phrases, phrases
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
 from surrogate_nas.training.tasks.checking import SPLITS, Split
 
@@ -36,25 +36,13 @@ class _Missing(gettext.NullTranslations):
         return ""
 
 
-def is_here() -> bool:
-    """Whether pycountry is installed."""
-    return importlib.util.find_spec("pycountry") is not None
-
-
-def _folder() -> Path:
-    found = importlib.util.find_spec("pycountry")
-    if found is None or found.origin is None:
-        raise UserError("The task translation needs the package pycountry: pip install pycountry.")
-    return Path(found.origin).parent
-
-
 def names() -> list[tuple[str, str]]:
     """Every name in both languages, lower-cased, none twice in either of them, in alphabetical order.
 
     Raises:
         UserError: pycountry is not installed, or lacks a catalogue.
     """
-    folder = _folder()
+    folder = phrases("translation")
     found: dict[str, str] = {}
     for file in sorted((folder / "databases").glob("iso*.json")):
         try:
@@ -122,5 +110,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=4, batch=16, learning_rate=0.5),
     source="the catalogues of names in the package pycountry (iso-codes, LGPL 2.1 or later)",
-    is_here=is_here,
+    is_here=has_phrases,
 )

