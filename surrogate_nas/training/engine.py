@@ -23,6 +23,7 @@ from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, Space, space_of
 from surrogate_nas.training.courses import Course, course_named
 from surrogate_nas.training.curve import Curve
+from surrogate_nas.training.descent import descent
 from surrogate_nas.training.fast import LaneNetwork, Stack, faster
 from surrogate_nas.training.machine import check_numbers, cores, device_named
 from surrogate_nas.training.measures import Answers
@@ -135,7 +136,7 @@ class _Run:
         curves = [self._curve(cell) for cell in cells]
         course = self.course(self.task, self.data, seed=self.seed, device=self.device)
         model = self._model(cells)
-        optimiser, rate = self._optimiser(model, course.steps)
+        optimiser, rate = descent(model.parameters(), self.task.schedule, self.epochs * course.steps)
         answer = partial(self._answer, model)
         clock = time.process_time if self.device.type == "cpu" else time.perf_counter
         for epoch in range(self.epochs):
@@ -192,20 +193,6 @@ class _Run:
             built = space.build(cell, self.network, seed=self.seed)
             known["params"] = sum(parameter.numel() for parameter in built.parameters())
         return round(known["params"]), round(1e6 * known["macs"]) if "macs" in known else math.nan
-
-    def _optimiser(
-        self, model: nn.Module, steps: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        schedule = self.task.schedule
-        optimiser = torch.optim.SGD(
-            model.parameters(),
-            lr=schedule.learning_rate,
-            momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay,
-            nesterov=schedule.momentum > 0,
-            foreach=True,
-        )
-        return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.epochs * steps)
 
     def _outputs(self, model: nn.Module, inputs: Tensor) -> Tensor:
         outputs: Tensor = model(inputs)

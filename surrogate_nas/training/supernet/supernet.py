@@ -19,6 +19,7 @@ from surrogate_nas.network import Network
 from surrogate_nas.network.cells import CellNetwork
 from surrogate_nas.network.layers import initialise
 from surrogate_nas.space import Space, listed
+from surrogate_nas.training.descent import descent
 from surrogate_nas.training.machine import cores
 from surrogate_nas.training.supernet.choices import edge_choices
 from surrogate_nas.training.supernet.mixed import Active, MixedCell
@@ -86,13 +87,9 @@ class Supernet:
         self._task, self._data, self._goal = task, data, goal
         self._step_price, self._example_price = prices
         self._seconds = 0.0
-        schedule = task.schedule
-        self.steps_an_epoch = math.ceil(len(data["train"].targets) / schedule.batch)
-        self._optimiser = torch.optim.SGD(
-            self._model.parameters(), lr=schedule.learning_rate, momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay, nesterov=schedule.momentum > 0, foreach=True,
-        )  # fmt: skip
-        self._rate = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimiser, epochs * self.steps_an_epoch)
+        self.steps_an_epoch = math.ceil(len(data["train"].targets) / task.schedule.batch)
+        steps = epochs * self.steps_an_epoch
+        self._optimiser, self._rate = descent(self._model.parameters(), task.schedule, steps)
         self._batches = {name: self._endless(name, seed) for name in data}
 
     def _built(self, space: Space, network: Network, seed: int) -> nn.Module:
