@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -23,6 +23,10 @@ from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
 from surrogate_nas.strategies import DEFAULTS, STRATEGIES
 from surrogate_nas.table import Table, write_table
+from tests.browser import chromium
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 SLOW_STRATEGIES = {"npenas", "bananas", "gnn_guided", "forest"}
 """Those that fit networks or forests at every few questions; ``guided`` has their frame with a swift model."""
@@ -122,3 +126,23 @@ def snas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return Outcome(int(ended.value.code or 0), printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium of the session's own."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Page]:
+    """An empty page of 1,280 × 900 pixels; a test that leaves an error on its console fails."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    yield page
+    context.close()
+    assert not errors
