@@ -17,6 +17,8 @@ EXPLORER = "explore.html"
 """The name of its file, beside the report's."""
 MISSING = "explore.html was not written: it needs plotly. Install it by: pip install 'surrogate_nas[report]'"
 """What is said where plotly.js is not to be had."""
+_MOST_RUNS = 10
+"""Of each strategy, on the page of a suite."""
 
 
 def beside(folder: Path) -> str:
@@ -73,7 +75,7 @@ def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
     from surrogate_nas.suite.kept import kept_problems
 
     page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
-    runs = max(entrant.runs for entrant in result.suite.entrants)
-    for problem, comparison in kept_problems(result, folder):
+    runs = min(max(entrant.runs for entrant in result.suite.entrants), _MOST_RUNS)
+    for problem, comparison in kept_problems(result, folder, runs):
         page.add(problem.name, ProblemData(comparison, result.strategies, runs).packed)
     return write(page.html(), folder) if page.shown else None

@@ -18,6 +18,7 @@
   const ARRAYS = { f8: Float64Array, f4: Float32Array, u1: Uint8Array, u2: Uint16Array, u4: Uint32Array,
                    i1: Int8Array, i2: Int16Array, i4: Int32Array };
   const SCALE = "Cividis";        // reads the same for the colour-blind, light and dark
+  const NARROW = 600;             // pixels below which the plane leaves out what is said elsewhere
   const THEME = { "#24292f": "var(--ink)", "#fefefe": "var(--paper)" };
 
   const byId = (id) => document.getElementById(id);
@@ -60,7 +61,14 @@
     told.positions = told.space.positions.map((name, p) => ({
       name, options: told.space.options[p], values: told.space.choices.subarray(p * told.n, (p + 1) * told.n),
     }));
-    told.score = told.columns.find((column) => column.name === "score") ?? told.columns[0];
+    const [first, second] = told.columns;
+    told.single = first.name === "L";       // one objective, whose best is one cell
+    told.score = first;
+    if (told.single && second?.group === "score") {
+      const values = Float64Array.from(first.values, (loss, cell) => (told.feasible[cell] ? loss + second.values[cell] : NaN));
+      told.score = { ...first, name: "score", text: "L + λR", unit: "", values };
+      told.columns.splice(2, 0, told.score);
+    }
     if (told.drawings) told.drawings.starts = sums(told.drawings.counts);
     const starts = sums(told.trials.runs.map((run) => run.trials));
     told.runs = told.trials.runs.map((run, r) => ({
@@ -91,7 +99,7 @@
         if (cell === LEFT_OUT) return;
         const at = finished(run, i), before = mine.first.get(cell);
         if (before === undefined || at < before) mine.first.set(cell, at);
-        if (problem.feasible[cell] && problem.score.values[cell] < best) {
+        if (problem.single && problem.feasible[cell] && problem.score.values[cell] < best) {
           best = problem.score.values[cell];
           bests.times.push(at);
           bests.cells.push(cell);
@@ -182,6 +190,7 @@
   const unitOf = (column) => (column.unit && column.unit !== column.name ? column.unit : "");
   const heading = (column) => (column.group === "score" && column.text ? `${column.name} = ${column.text}` : column.name);
   const axisTitle = (column) => heading(column) + (column.unit ? ` (${column.unit})` : column.group === "score" ? " (dimensionless)" : "");
+  const withUnit = (column) => column.name + (unitOf(column) ? ` (${unitOf(column)})` : "");
   const plotText = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   const clockUnit = () => (state.unit === "cells" ? "evaluations" : problem.unit);
 
@@ -284,10 +293,12 @@
       list.append(make("dt", {}, markOf(one), one.name), make("dd", { text: `${one.runs} of ${runs} run${runs === 1 ? "" : "s"}` }));
     }
     if (!found.length) list.append(make("dt", { text: "no run shown" }), make("dd"));
-    panel.replaceChildren(...(problem.drawings ? [drawing(cell)] : [choicesOf(cell)]), make("code", { text: problem.texts[cell] }), list);
+    const here = plane.here(cell);
+    const place = here.length > 1 ? [make("p", { class: "quiet", text: `${here.indexOf(cell) + 1} of ${here.length} cells in this place; click it for the next` })] : [];
+    panel.replaceChildren(...(problem.drawings ? [drawing(cell)] : [choicesOf(cell)]), make("code", { text: problem.texts[cell] }), ...place, list);
     panel.dataset.cell = problem.texts[cell];
     for (const row of byId("table").tBodies[0].rows) row.setAttribute("aria-selected", String(Number(row.dataset.cell) === cell));
-    plane.point(cell);
+    plane.point();
   }
 
   /* What stands for a drawing where a space has none: the option at every position. */
@@ -351,8 +362,8 @@
         const values = Float64Array.from(feasible, (cell) => colour.values[cell]);
         add("cells", feasible, { ...faint, selectedpoints: this.selection(feasible), marker: {
           size: problem.n > 3000 ? 4 : 6, opacity: 0.75, color: values, showscale: true, ...shades(colour, values),
-          colorbar: { title: { text: plotText(colour.name + (unitOf(colour) ? ` (${unitOf(colour)})` : "")), side: "right" },
-                      thickness: 12, outlinewidth: 0, x: 1.01, xpad: 4 },
+          colorbar: { thickness: innerWidth < NARROW ? 8 : 12, outlinewidth: 0, x: 1.01, xpad: 4,
+                      title: { text: innerWidth < NARROW ? "" : plotText(withUnit(colour)), side: "right" } },
         } });
       } else {
         add("cells", feasible, { ...faint, selectedpoints: this.selection(feasible),
@@ -375,8 +386,6 @@
       }
       const optimum = problem.optimum === null ? [] : [problem.optimum];
       add("optimum", optimum, { type: "scatter", marker: { size: 19, symbol: "star-open", color: ink, line: { width: 1.8 } }, hoverinfo: "skip" });
-      add("pointed", state.shown === null ? [] : [state.shown],
-          { type: "scatter", marker: { size: 22, symbol: "circle-open", color: ink, line: { width: 2.5 } }, hoverinfo: "skip" });
       this.cells = made.map((one) => one.cells);
       return made.map((one) => one.trace);
     },
@@ -395,7 +404,8 @@
     /* The cells that no other beats in both numbers, where the axes are what the objective trades. */
     front(feasible) {
       const [x, y] = [problem.columns[state.across], problem.columns[state.up]];
-      if (!problem.table || x.group !== "score" || y.group !== "score" || x === y || [x, y].includes(problem.score) && problem.columns[1]?.name === "λR") return [];
+      const scores = problem.columns.filter((column) => column.group === "score").slice(0, 2);
+      if (!problem.table || x === y || !scores.includes(x) || !scores.includes(y)) return [];
       const order = [...feasible].sort((a, b) => x.values[a] - x.values[b] || y.values[a] - y.values[b]);
       const found = [];
       let low = Infinity;
@@ -405,7 +415,7 @@
 
     axis(column, log) {
       const { ink, line } = theme();
-      return { title: { text: plotText(axisTitle(column)), standoff: 8 }, type: log ? "log" : "linear", color: ink, gridcolor: line,
+      return { title: { text: plotText(innerWidth < NARROW ? withUnit(column) : axisTitle(column)), standoff: 8 }, type: log ? "log" : "linear", color: ink, gridcolor: line,
                zeroline: false, automargin: true, linecolor: ink, exponentformat: "none", ...(log ? { dtick: "D2" } : {}) };
     },
 
@@ -424,7 +434,7 @@
       const { ink } = theme(), [x, y] = [problem.columns[state.across], problem.columns[state.up]];
       const layout = { margin: { l: 62, r: 12, t: 12, b: 52 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
                        font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 12 }, hovermode: "closest",
-                       dragmode: "zoom", showlegend: false, hoverdistance: 15, uirevision: this.view(),
+                       dragmode: "zoom", showlegend: false, shapes: this.ring(), hoverdistance: 15, uirevision: this.view(),
                        xaxis: this.axis(x, byId("across-log").checked), yaxis: this.axis(y, byId("up-log").checked) };
       const frame = byId("frame").value;
       if (frame !== "all") {
@@ -451,16 +461,28 @@
         toImageButtonOptions: { filename: "explore", scale: 2 },
       });
       if (first) {
-        element.on("plotly_hover", ({ points }) => this.hovered(points));
-        element.on("plotly_click", ({ points }) => this.hovered(points));
+        element.on("plotly_hover", ({ points }) => this.pointed(points, false));
+        element.on("plotly_click", ({ points }) => this.pointed(points, true));
         element.on("plotly_selected", (event) => this.lassoed(event));
         element.on("plotly_deselect", () => this.lassoed(null));
       }
     },
 
-    hovered(points) {
+    /* The cells that lie where another lies, those that a run evaluated first. */
+    here(cell) {
+      const [x, y] = [problem.columns[state.across].values, problem.columns[state.up].values];
+      const found = Array.from(x.keys()).filter((other) => x[other] === x[cell] && y[other] === y[cell]);
+      const seen = new Set(found.filter((other) => finders(other).length));
+      return [...found.filter((other) => seen.has(other)), ...found.filter((other) => !seen.has(other))];
+    },
+
+    /* Name a cell that is pointed at; a click goes on to the next one in the same place. */
+    pointed(points, clicked) {
       const cell = this.cells[points[0].curveNumber]?.[points[0].pointNumber];
-      if (cell !== undefined && cell !== state.shown) show(cell);
+      if (cell === undefined) return;
+      const cells = this.here(cell), at = cells.indexOf(state.shown);
+      if (at < 0) show(cells[0]);
+      else if (clicked) show(cells[(at + 1) % cells.length]);
     },
 
     lassoed(event) {
@@ -489,10 +511,17 @@
       Plotly.restyle(this.element(), { x, y, selectedpoints, "marker.symbol": symbols }, numbers);
     },
 
-    point(cell) {
-      if (!graphics || !byId("plane").data) return;
-      const { x, y } = this.points([cell]);
-      Plotly.restyle(this.element(), { x: [x], y: [y] }, [this.number("pointed")]);
+    /* A ring around the cell that the panel names. */
+    ring() {
+      if (state.shown === null) return [];
+      const { x: [x], y: [y] } = this.points([state.shown]);
+      if (!Number.isFinite(x) || !Number.isFinite(y)) return [];
+      return [{ type: "circle", xsizemode: "pixel", ysizemode: "pixel", xanchor: x, yanchor: y, x0: -11, x1: 11, y0: -11, y1: 11,
+                line: { color: theme().ink, width: 2.5 } }];
+    },
+
+    point() {
+      if (graphics && this.element().data) Plotly.relayout(this.element(), { shapes: this.ring() });
     },
   };
 
@@ -503,7 +532,7 @@
     return problem.dimensions ??= [
       ...problem.positions.filter(({ options }) => options.length > 1)
         .map(({ name, options, values }) => ({ name, options, values, text: name })),
-      ...problem.columns.map((column) => ({ ...column, options: null, text: column.name + (unitOf(column) ? ` (${unitOf(column)})` : "") })),
+      ...problem.columns.map((column) => ({ ...column, options: null, text: withUnit(column) })),
     ];
   }
 
@@ -648,7 +677,7 @@
       const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
       const number = (value, exact) => (Number.isFinite(value) ? String(exact ? value : Number(value.toPrecision(7))) : "");
       const heads = ["cell", "evaluated_by", `first_after_${clockUnit()}`, "feasible",
-                     ...problem.columns.map((column) => column.name + (unitOf(column) ? ` (${unitOf(column)})` : ""))];
+                     ...problem.columns.map(withUnit)];
       const body = cells.map((cell) => [
         quoted(problem.texts[cell]), quoted(finders(cell).map((one) => `${one.name}: ${one.runs}`).join("; ")),
         number(firstMet(cell), true), problem.feasible[cell] ? "yes" : "no",
@@ -770,8 +799,8 @@
     const rest = problem.runs_left_out ? `, the first ${problem.runs.length} of ${problem.runs.length + problem.runs_left_out} runs` : `, ${problem.runs.length} runs`;
     byId("counts").textContent = `${cells}${rest}, fingerprint ${problem.fingerprint}`;
     const entries = [`Small dots: ${problem.table ? "every cell shown, evaluated or not" : "evaluated cells"}`, "small marks: cells that a strategy evaluated so far",
-                     "large, outlined: the best so far of each run"];
-    if (problem.table) entries.push("line: the exact front");
+                     ...(problem.single ? ["large, outlined: the best so far of each run"] : [])];
+    if (problem.table && problem.columns[1].group === "score") entries.push("line: the exact front");
     if (problem.optimum !== null) entries.push("star: the optimum");
     if (!problem.feasible.every(Boolean)) entries.push("hollow or crossed: infeasible");
     byId("key").replaceChildren(...entries.map((text) => make("li", { text })));

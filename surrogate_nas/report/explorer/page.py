@@ -21,10 +21,11 @@ MOST_BYTES = 6_000_000
 _SPARE = 150_000
 """Of that, for everything but plotly.js and problems."""
 _DETAILS = (
-    Detail(maxsize, maxsize, maxsize), Detail(maxsize, 12, maxsize), Detail(8000, 8, 100), Detail(4000, 6, 50),
-    Detail(2000, 5, 20), Detail(1000, 4, 10), Detail(500, 4, 5), Detail(0, 3, 3), Detail(0, 3, 1),
+    Detail(0, 3, 1, False), Detail(0, 4, 2, False), Detail(500, 4, 3, False), Detail(1000, 4, 5, False),
+    Detail(2000, 5, 10, False), Detail(4000, 6, 20, True), Detail(8000, 8, 50, True), Detail(16_000, 12, 100, True),
+    Detail(maxsize, 24, maxsize, True), Detail(maxsize, maxsize, maxsize, True),
 )  # fmt: skip
-"""From the most to the least that is shown of a problem."""
+"""From the least to the most that is shown of a problem."""
 
 
 class _Problem(NamedTuple):
@@ -69,9 +70,8 @@ class Page:
         """
         share = self._room / max(self._to_come, 1)
         self._to_come -= 1
-        blocks = (_encoded(packed(detail)) for detail in _DETAILS)
-        block = next((block for block in blocks if len(block) <= share), None)
-        if block is None:
+        block = _largest(packed, share)
+        if not block:
             self.left_out.append(name)
             return
         self._room -= len(block)
@@ -92,6 +92,20 @@ def plotly() -> str:
     from plotly.offline import get_plotlyjs
 
     return _encoded(compressed(get_plotlyjs().encode()))
+
+
+def _largest(packed: Callable[[Detail], bytes], share: float) -> str:
+    """The block of most detail that fits, in base 64; empty where none does."""
+    found, low, high = "", 0, len(_DETAILS)
+    at = high - 1  # one comparison alone has room for all
+    while low < high:
+        block = _encoded(packed(_DETAILS[at]))
+        if len(block) <= share:
+            found, low = block, at + 1
+        else:
+            high = at
+        at = (low + high) // 2
+    return found
 
 
 def write(html: str, folder: Path) -> Path:

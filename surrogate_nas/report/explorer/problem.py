@@ -37,11 +37,13 @@ class Detail(NamedTuple):
         background: The most cells that no run met.
         metrics: The most metrics.
         runs: The most runs of a strategy.
+        exact: Whether what the objective reads has all its digits, not seven.
     """
 
     background: int
     metrics: int
     runs: int
+    exact: bool
 
 
 class ProblemData:
@@ -82,7 +84,7 @@ class ProblemData:
                 "texts": block.texts([cell.text for cell in shown.cells]),
                 "feasible": block.array(shown.scores.feasible.astype(np.uint8)),
                 "space": self._space(shown.cells, block),
-                "columns": [*self._score_columns(shown, block), *self._metric_columns(shown, detail.metrics, block)],
+                "columns": [*self._score_columns(shown, detail, block), *self._metric_columns(shown, detail, block)],
                 "drawings": drawings(self.benchmark.space, shown.cells, block),
                 "trials": self._trials(shown.cells, runs, block),
             }
@@ -118,7 +120,7 @@ class ProblemData:
     def _has_penalty(self) -> bool:
         return self.objective.has_history or not all(term.is_loss for term in self.objective.terms)
 
-    def _score_columns(self, shown: Shown, block: Block) -> list[dict[str, Any]]:
+    def _score_columns(self, shown: Shown, detail: Detail, block: Block) -> list[dict[str, Any]]:
         objective, scores = self.objective, shown.scores
         if objective.parts > 1:
             told = [
@@ -132,8 +134,7 @@ class ProblemData:
             if objective.has_history:
                 rest.append(_weighted(objective.diversity_weight, "diversity"))
             told.append((_PENALTY, " + ".join(rest), "", scores.penalty))
-            told.append(("score", "L + λR", "", np.where(scores.feasible, scores.score, np.nan)))
-        return [_column(n, text, unit, 5, _SCORE, block.column(v, exact=True)) for n, text, unit, v in told]
+        return [_column(n, text, unit, 5, _SCORE, block.column(v, exact=detail.exact)) for n, text, unit, v in told]
 
     @property
     def _loss_unit(self) -> str:
@@ -141,13 +142,13 @@ class ProblemData:
         units = {term.unit if term.divisor == 1.0 else "" for term in self.objective.terms if term.is_loss}
         return units.pop() if len(units) == 1 else ""
 
-    def _metric_columns(self, shown: Shown, most: int, block: Block) -> list[dict[str, Any]]:
+    def _metric_columns(self, shown: Shown, detail: Detail, block: Block) -> list[dict[str, Any]]:
         columns: list[dict[str, Any]] = []
         for asked in wanted(self.objective):
             values = self._values(asked, shown)
-            if len(columns) < most and values is not None and np.isfinite(values).any():
+            if len(columns) < detail.metrics and values is not None and np.isfinite(values).any():
                 metric = self.benchmark.metric(asked.question.metric)
-                kept = block.column(values, exact=asked.group == READ)
+                kept = block.column(values, exact=detail.exact and asked.group == READ)
                 name, unit = str(asked.question), metric.unit
                 column = _column(name, metric.description, unit, decimals(unit), asked.group, kept)
                 columns.append(column | {"larger": metric.larger_is_better})
