@@ -796,7 +796,8 @@
     const cells = problem.cells === null ? `${problem.n.toLocaleString("en-GB")} evaluated cells`
       : problem.n === problem.cells ? `all ${problem.n.toLocaleString("en-GB")} cells`
       : `${problem.n.toLocaleString("en-GB")} of ${problem.cells.toLocaleString("en-GB")} cells: those evaluated, the exact front, and a fixed draw`;
-    const rest = problem.runs_left_out ? `, the first ${problem.runs.length} of ${problem.runs.length + problem.runs_left_out} runs` : `, ${problem.runs.length} runs`;
+    const made = problem.runs.length, all = made + problem.runs_left_out;
+    const rest = made < all ? `, the first ${made} of ${all} runs` : `, ${made} run${made === 1 ? "" : "s"}`;
     byId("counts").textContent = `${cells}${rest}, fingerprint ${problem.fingerprint}`;
     const entries = [`Small dots: ${problem.table ? "every cell shown, evaluated or not" : "evaluated cells"}`, "small marks: cells that a strategy evaluated so far",
                      ...(problem.single ? ["large, outlined: the best so far of each run"] : [])];
@@ -822,7 +823,7 @@
     const cost = [grouped("costs"), problem.columns.findIndex((column) => column.group !== "score"), 0].find((i) => i >= 0);
     Object.assign(state, {
       across: problem.axes[0] === null ? cost : named(problem.axes[0]), up: named(problem.axes[1]),
-      colour: grouped("final, never searched on") >= 0 ? grouped("final, never searched on") : cost,
+      colour: [grouped("final, never searched on"), problem.columns.indexOf(problem.score)].find((i) => i >= 0),
       on: new Set(problem.trials.strategies.keys()), run: null, unit: "cells", sort: null, down: false,
       limits: new Map(), lasso: null, every: false, rows: PAGE, shown: null,
     });
