@@ -12,6 +12,7 @@
   const LEFT_OUT = -1;            // the cell of a trial that has no score under the objective
   const PAGE = 100;               // rows of the table that are shown at a time
   const PLAYED_SECONDS = 12;      // how long the whole clock takes to play
+  const LONGEST_STEP = 0.1;       // seconds that one frame moves it by at most, however late the frame is
   const SHARE_SHOWN = 0.5;        // of the cells, best first, that the first frame has room for
   const MOST_AXES = 20;           // of parallel coordinates
   const MOST_LINES = 3000;        // of parallel coordinates, the first in the table's order
@@ -735,9 +736,9 @@
       if (state.time >= state.end) state.time = 0;
       let last = null;
       const step = (now) => {
-        const moved = last === null ? 0 : ((now - last) / 1000) * (state.end / PLAYED_SECONDS);
+        const passed = last === null ? 0 : Math.min((now - last) / 1000, LONGEST_STEP);
         last = now;
-        state.time = Math.min(state.time + moved, state.end);
+        state.time = Math.min(state.time + passed * (state.end / PLAYED_SECONDS), state.end);
         byId("time").value = state.time;
         tick();
         plane.move();
