@@ -291,7 +291,7 @@ class Benchmark(ABC):
             held = ", ".join(map(str, metric.epochs))
             raise UserError(
                 f"{self.name} holds {name} for runs of {held} epochs, not {epochs}; "
-                "each is a training run of its own, so none stands in for another."
+                f"each is a training run of its own, so none stands in for another. {self.more}".strip()
             )
         return Question(name, epochs)
 
