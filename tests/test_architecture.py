@@ -42,6 +42,7 @@ ROOMS = [
     "comparison",
     "suite",
     "contract",
+    "baselines",
     "report",
     "papers",
     "cli",

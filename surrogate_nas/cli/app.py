@@ -10,6 +10,7 @@ import typer
 
 from surrogate_nas import __version__
 from surrogate_nas.cli import (
+    baseline,
     check,
     compare,
     data,
@@ -45,6 +46,7 @@ for _command in (
     data.benchmarks, strategies.strategies, losses.losses, data.path, query.query, search.search, compare.compare,
     compare.report, suite.suite, lambda_path.lambda_path, check.check, paper.paper, training.train, hardware.measure,
     surrogates.fit, surrogates.predict, table.table, table_losses.table_losses, proxies.proxies,
+    baseline.baseline,
 ):  # fmt: skip
     app.command()(_command)
 
