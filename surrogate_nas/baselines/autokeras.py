@@ -40,7 +40,7 @@ class Search(NamedTuple):
 
     Attributes:
         task: The task.
-        seconds: When to stop.
+        seconds: Of processor time, after which to stop.
         seed: Of the search.
         space: Of the cells.
         cells: Cells of ours.
@@ -110,14 +110,14 @@ def run(search: Search) -> Answer:
     keras.utils.set_random_seed(search.seed)
     arrays = {name: _arrays(search.task, name) for name in search.task.data}
     with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
+        started = time.process_time()
         model = _model(search, folder)
         clock = _clock(started + search.seconds)
         try:
             model.fit(*arrays["train"], validation_data=arrays["valid"], callbacks=[clock], verbose=0)
         except _SpentError:
             pass
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         finished = [trial for trial in model.tuner.oracle.trials.values() if trial.score is not None]
         if not finished:
             raise UserError(f"AutoKeras finished no epoch of a network within {search.seconds:g} s; give it more.")
@@ -145,11 +145,11 @@ def _clock(end: float) -> Any:
         """Ends a network's training when the seconds are over, and the search after it."""
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's names
-            if time.perf_counter() > end:
+            if time.process_time() > end:
                 self.model.stop_training = True
 
         def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-            if time.perf_counter() > end:
+            if time.process_time() > end:
                 raise _SpentError
 
     return Clock()
@@ -186,7 +186,7 @@ def _model(search: Search, folder: str) -> Any:
         """Its size comes as a NumPy integer, which Keras refuses since 3.14."""
 
         def build(self, hp: Any, inputs: Any = None) -> Any:
-            self.shape: list[int] = [int(size) for size in self.shape]  # type: ignore[has-type]
+            self.shape: list[int] = [int(size) for size in self.shape]
             return super().build(hp, inputs)
 
     return ak.AutoModel(

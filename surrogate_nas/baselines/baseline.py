@@ -11,7 +11,7 @@ from surrogate_nas.baselines import autokeras
 from surrogate_nas.baselines.record import Baseline, Found, read_baselines
 from surrogate_nas.comparison import Comparison, compare
 from surrogate_nas.engine.processes import run
-from surrogate_nas.errors import unknown
+from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.experiment.runs import Run
 from surrogate_nas.strategies import DEFAULTS, StrategyLike
@@ -19,7 +19,7 @@ from surrogate_nas.training import task_named
 
 BASELINES = {"autokeras": autokeras}
 _NOTE = (
-    "{system}'s seconds are those of the wall, of one process with one thread; a strategy's are those that its "
+    "{system}'s seconds are processor time of one thread, its thinking included; a strategy's are those that its "
     "trainings took, its own thinking not counted. Every network was chosen by the validation split; latencies were "
     "measured in turn, one example at a time. {system} starts from no weights of elsewhere; one search, seed {seed}."
 )
@@ -64,6 +64,8 @@ def baseline(
         f"live:{task}", strategies, f"valid_{measure}", runs=runs, budget_seconds=seconds, seed=seed,
         workers=workers, folder=folder, progress=progress,
     )  # fmt: skip
+    if not comparison.strategies:
+        raise UserError(f"{seconds:g} seconds do not pay for one training of {task}; give more.")
     wanted = (system, learned.digest, float(seconds), seed, list(comparison.strategies))
     for held in read_baselines(folder):
         if (held.system, held.digest, held.limit, held.seed, [one.by for one in held.found[1:]]) == wanted:
