@@ -3,8 +3,8 @@
     snas data fetch nb201 && python analysis/abilities.py            # times every strategy (a minute), writes the table
     python analysis/abilities.py --keep                              # writes the table from analysis/abilities.json
 
-A step is asking for a cell and telling how it did: the mean processor time of 20 of them after 100 told random cells, on
-NAS-Bench-201's CIFAR-10, in a second loop, so that what is made once a process is not counted.
+A step is asking for a cell and telling how it did: the mean processor time of 20 of them after 100 told random cells,
+on NAS-Bench-201's CIFAR-10, in a second loop, so that what is made once a process is not counted.
 """
 
 import argparse
@@ -14,6 +14,8 @@ from datetime import date
 from pathlib import Path
 
 import torch
+from marked import put
+from marked import table as markdown
 
 import surrogate_nas as sn
 from surrogate_nas.hardware.card import device_model
@@ -24,7 +26,6 @@ TOP = Path(__file__).parents[1]
 FIGURES = TOP / "analysis" / "abilities.json"
 OBJECTIVE = "valid_error[200] + 0.02*params"
 TOLD, STEPS = 100, 20
-BEGIN, END = "<!-- made by analysis/abilities.py -->\n", "<!-- made until here -->\n"
 HEADS = ("strategy", "λR", "limits", "fronts", "epochs", "asks for", "ms a step")
 
 
@@ -51,8 +52,7 @@ def table(cost: dict[str, float]) -> str:
     for name in (*STRATEGIES, *ONE_SHOT):
         step = shown(cost[name]) if name in cost else "–"
         lines.setdefault((*abilities(resolve(name)), step), []).append(f"`{name}`")
-    rows = [HEADS, ("---",) * len(HEADS), *((", ".join(names), *can) for can, names in lines.items())]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return markdown(HEADS, [(", ".join(names), *can) for can, names in lines.items()])
 
 
 def shown(milliseconds: float) -> str:
@@ -84,18 +84,6 @@ def step(name: str, objective: sn.Objective) -> float:
     return 1e3 * spent / steps
 
 
-def write(cost: dict[str, float]) -> None:
-    """Put the table between its marks in the README.
-
-    Args:
-        cost: Milliseconds a step by strategy.
-    """
-    readme = TOP / "README.md"
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    readme.write_text(before + BEGIN + table(cost) + END + after, encoding="utf-8")
-
-
 def main() -> None:
     """Time the strategies, keep the figures, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -113,7 +101,8 @@ def main() -> None:
             "ms_a_step": cost,
         }
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    write(json.loads(FIGURES.read_text(encoding="utf-8"))["ms_a_step"])
+    cost = json.loads(FIGURES.read_text(encoding="utf-8"))["ms_a_step"]
+    put(TOP / "README.md", "analysis/abilities.py", table(cost))
 
 
 if __name__ == "__main__":
