@@ -75,6 +75,12 @@ def test_every_measured_section_names_a_command() -> None:
             assert re.search(r"`make [a-z]|analysis/\w+\.py|`snas [a-z]", text), f"{title} has figures, but no command"
 
 
+@pytest.mark.parametrize("name", ["analysis/README.md", "analysis/guide.md"])
+def test_the_contents_name_every_section(name: str) -> None:
+    text = read(name)
+    assert anchors(text.partition("\n## ")[2]) <= {link[1:] for link in links(text) if link.startswith("#")}
+
+
 def test_every_picture_is_shown() -> None:
     shown = {(path.parent / link).resolve() for path in texts() for link in links(path.read_text(encoding="utf-8"))}
     assert set((TOP / "data" / "pictures").iterdir()) <= shown
