@@ -50,6 +50,16 @@ def test_the_objective_in_the_readme_is_searched() -> None:
     assert len(named["run"].trials) == 20 and any(trial.feasible for trial in named["run"].trials)
 
 
+@pytest.mark.usefixtures("fetched")
+def test_the_code_of_the_guide_runs_from_top_to_bottom() -> None:
+    named = {"sn": sn, "print": lambda _: None}
+    for code in blocks(read("analysis/guide.md"), "python"):
+        if "optuna" not in code:  # tests/test_bridges.py has that one
+            exec(code, named)
+    assert len(named["run"].trials) == 100 and len(named["loop"].trials) == 50
+    assert named["BENCH"].space is named["SPACE"]
+
+
 def test_the_table_of_strategies_is_that_of_their_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TOP / "analysis"))
     from abilities import FIGURES, table

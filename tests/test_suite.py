@@ -195,7 +195,7 @@ def test_the_suite_in_the_guide_is_one(tmp_path: Path) -> None:
     (block,) = blocks(read("analysis/guide.md"), "toml")
     (tmp_path / "mine.toml").write_text(block)
     suite = read_suite(str(tmp_path / "mine.toml"))
-    assert [entrant.runs for entrant in suite.entrants] == [10, 10] and len(suite.problems) == 1
+    assert [entrant.runs for entrant in suite.entrants] == [10, 5] and len(suite.problems) == 1
 
 
 @pytest.mark.parametrize("name", SUITES)
