@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,13 @@ def test_every_command_that_is_named_has_the_options_named_with_it(path: Path) -
                 assert found is not COMMANDS or rest[0].startswith("--"), code
                 options = {option for parameter in found.params for option in parameter.opts} | {"--help"}
                 assert {word for word in rest if re.fullmatch(r"--[a-z-]+", word)} <= options, code
+
+
+@pytest.mark.parametrize("path", USER_TEXTS)
+def test_every_extra_that_is_named_can_be_installed(path: Path) -> None:
+    extras = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]
+    for named in re.findall(r"pip install '(?:surrogate[-_]nas|\.)\[([\w,]+)\]'", path.read_text(encoding="utf-8")):
+        assert set(named.split(",")) <= set(extras), named
 
 
 def test_every_measured_section_names_a_command() -> None:
