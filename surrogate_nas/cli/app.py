@@ -30,6 +30,7 @@ from surrogate_nas.cli import (
     training,
 )
 from surrogate_nas.cli.output import note
+from surrogate_nas.cli.panels import Panels
 from surrogate_nas.cli.signals import ending_signals, farewell
 from surrogate_nas.errors import UserError
 
@@ -39,7 +40,7 @@ _LONGEST_PATH = 80
 
 _UsageError: type[Exception] = next(b for b in typer.BadParameter.__mro__ if b.__name__ == "ClickException")
 
-app = typer.Typer(name="snas", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(name="snas", cls=Panels, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
@@ -63,13 +64,15 @@ def snas(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Compare neural-architecture-search strategies on identical regularised objectives.
+    """Which search strategy finds the best architecture, when all are given the same L + λ·R and the same budget?
 
     \b
-    Examples:
-      snas benchmarks
-      snas search fashion --strategy evolution
-      snas compare fashion --strategies random,bo --runs 10
+    First steps:
+      snas compare fashion --out results/first       five strategies, one report
+      snas new strategy Mine                         mine.py, a strategy of ten lines
+      snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine
+
+    Every command has examples in its --help, and prints JSON with --json.
     """
 
 
