@@ -43,6 +43,7 @@ ROOMS = [
     "suite",
     "contract",
     "report",
+    "serving",
     "papers",
     "cli",
 ]
