@@ -122,11 +122,10 @@ def _limits(band: Band, steep_until: float) -> tuple[float, float] | None:
 
 
 def _stroke(name: str, look: Look, band: Band, divisor: float, x: _Scale, y: _Scale) -> Stroke:
-    at = [x(value / divisor) for value in band.x]
-    line = _steps(at, [y(value) if math.isfinite(value) else None for value in band.middle])
+    at = [x(value / divisor) for value in band.x.tolist()]
+    line = _steps(at, [y(value) if math.isfinite(value) else None for value in band.middle.tolist()])
     held = np.isfinite(band.low)
-    upper = [y(value) for value in band.high[held]]
-    lower = [y(value) for value in band.low[held]]
+    upper, lower = ([y(value) for value in end[held].tolist()] for end in (band.high, band.low))
     return Stroke(name, look, line, _area([at[i] for i in np.flatnonzero(held)], upper, lower))
 
 

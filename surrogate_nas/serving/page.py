@@ -24,8 +24,9 @@ from surrogate_nas.serving.suite import SuiteWatch
 _DIGITS = 5
 _MOST_FAILURES = 20
 _SMALL = (400.0, 230.0)
+_REPORT = "report.html"
 _SHOWN = {
-    "report.html": "report",
+    _REPORT: "report",
     "explore.html": "explorer",
     "summary.json": "summary (JSON)",
     "suite.json": "summary (JSON)",
@@ -98,7 +99,7 @@ def comparison_part(watch: ComparisonWatch, places: Places) -> str:
         objective=objective["expression"],
         budget=" and ".join(limits),
         counts=counts(standings),
-        state=_state(watch.writer, counts(standings)),
+        state=_state(watch.writer, counts(standings), watch.folder),
         standings=standings,
         running={name: _running(watch, name) for name in watch.runs},
         looks=by_name,
@@ -141,7 +142,7 @@ def suite_part(watch: SuiteWatch, places: Places) -> str:
         "suite-live.html",
         title=watch.title,
         counts=total,
-        state=_state(watch.writer, total),
+        state=_state(watch.writer, total, watch.folder),
         problems=problems,
         names=names,
         looks=by_name,
@@ -174,14 +175,14 @@ def index_part(found: Mapping[Path, ComparisonWatch | SuiteWatch], places: Place
                 "what": what,
                 "address": f"/at/{places.address(folder)}",
                 "counts": told,
-                "state": _state(watch.writer, told)["short"],
+                "state": _state(watch.writer, told, folder)["short"],
                 "links": _links(folder, places),
             }
         )
     return render("index.html", folder=places.root.name, entries=entries)
 
 
-def _state(writer: Holder | None, told: Mapping[str, int]) -> dict[str, Any]:
+def _state(writer: Holder | None, told: Mapping[str, int], folder: Path) -> dict[str, Any]:
     """Whether runs are being made, in words, and since when."""
     left = told["runs"] - told["done"] - told["failed"]
     if writer is not None:
@@ -192,7 +193,8 @@ def _state(writer: Holder | None, told: Mapping[str, int]) -> dict[str, Any]:
         verb = "is" if left == 1 else "are"
         said = f"Nobody is at work, and {plural(left, 'run')} {verb} not finished: the same command goes on."
         return {"short": "interrupted", "said": said, "since": ""}
-    return {"short": "ended", "said": "All runs have ended.", "since": ""}
+    said = "All runs have ended." if (folder / _REPORT).is_file() else "All runs have ended; there is no report yet."
+    return {"short": "ended", "said": said, "since": ""}
 
 
 def _running(watch: ComparisonWatch, name: str) -> list[tuple[int, int]]:
