@@ -65,7 +65,8 @@ class Resources(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.loaded += [str(value) for name, value in attrs if name in ("src", "href", "srcset", "xlink:href", "data")]
+        named = [str(value) for name, value in attrs if name in ("src", "href", "srcset", "xlink:href", "data")]
+        self.loaded += [address for address in named if not address.startswith("#")]
 
     def handle_data(self, data):
         if self.tags[-1:] != ["style"]:
