@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_PAGE = """<div><p><strong>{{ title }}</strong>{% if note %}<br><small>{{ note }}</small>{% endif %}</p>
+_PAGE = """<div style="overflow-wrap:anywhere"><p><strong>{{ title }}</strong>
+{%- if note %}<br><small>{{ note }}</small>{% endif %}</p>
 <table><thead><tr>{% for head in heads %}<th style="text-align:left">{{ head }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in rows %}<tr>{% for cell in row %}<td style="text-align:left">{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>"""
 
-_FIGURE = """<div>{{ svg | safe }}<p><code>{{ title }}</code>{% if note %}<br><small>{{ note }}</small>{% endif %}</p>
-</div>"""
+_FIGURE = """<div style="overflow-wrap:anywhere">{{ svg | safe }}<p><code>{{ title }}</code>
+{%- if note %}<br><small>{{ note }}</small>{% endif %}</p></div>"""
 _MOST_ROWS = 60
 _LONGEST = 300
 """Characters of a text in a table."""
