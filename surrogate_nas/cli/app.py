@@ -22,6 +22,7 @@ from surrogate_nas.cli import (
     proxies,
     query,
     search,
+    serve,
     strategies,
     suite,
     surrogates,
@@ -47,7 +48,7 @@ for _command in (
     data.benchmarks, strategies.strategies, losses.losses, data.path, query.query, search.search, compare.compare,
     compare.report, suite.suite, lambda_path.lambda_path, check.check, paper.paper, training.train, hardware.measure,
     surrogates.fit, surrogates.predict, table.table, table_losses.table_losses, proxies.proxies,
-    baseline.baseline,
+    baseline.baseline, serve.serve,
 ):  # fmt: skip
     app.command()(_command)
 
