@@ -20,6 +20,7 @@ from surrogate_nas.space import nb201
 ROOT = Path(surrogate_nas.__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OPTIONAL = sorted(module for held in EXTRAS.values() for module in held)
+DISTRIBUTIONS = sorted(name for held in EXTRAS.values() for name in held.values())
 
 LIGHT = f"""
 import sys
@@ -29,6 +30,10 @@ class Bare(PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         return None if name.partition(".")[0] in {OPTIONAL!r} else PathFinder.find_spec(name, path, target)
+
+    @classmethod
+    def find_distributions(cls, *args, **kwargs):
+        return (d for d in PathFinder.find_distributions(*args, **kwargs) if d.name not in {DISTRIBUTIONS!r})
 
 sys.meta_path = [Bare if finder is PathFinder else finder for finder in sys.meta_path]
 """

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from hashlib import blake2b
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -218,8 +218,15 @@ def provenance() -> dict[str, Any]:
         "surrogate_nas": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        **{package: version(package) for package in _VERSIONED},
+        **dict(_versions()),
     }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    """The installed ones of the libraries that numbers may depend on."""
+    for package in _VERSIONED:
+        with suppress(PackageNotFoundError):
+            yield package, version(package)
 
 
 def _is_count(value: Any) -> bool:
