@@ -21,11 +21,12 @@ from urllib.parse import quote
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.runs import Run, RunLog, read_run
 from surrogate_nas.files import locked, replacing
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
 from surrogate_nas.space import Space
 
 __all__ = ["VERSION", "Run", "RunLog", "Store", "provenance"]
 
-VERSION = 2
+VERSION = FORMATS["comparison"].version
 _SAFE = "()=,+@ "
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
 _GROWING = {"strategies", "runs", "budget"}
@@ -75,7 +76,7 @@ class Store:
             UserError: The folder holds another comparison, or cannot be written.
         """
         now = provenance()
-        merged = experiment | {"version": VERSION, "provenance": now, "extensions": []}
+        merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
         if self._description.is_file():
             held = self.read()
             _check_same(held, experiment, self.folder)
@@ -109,11 +110,7 @@ class Store:
             raise _damaged(path, "it is no JSON") from error
         if not isinstance(content, dict):
             raise _damaged(path, "it holds no names")
-        if content.get("version") != VERSION:
-            raise UserError(
-                f"{path} is of version {str(content.get('version'))[:20]}, not {VERSION}. Run the comparison again in "
-                "another folder."
-            )
+        check_version(path, "comparison", content.get("version"), content.get(RELEASE))
         check = content.pop("check", None)
         if check != _check(content):
             raise _damaged(path, "it is not as it was written")
