@@ -162,7 +162,7 @@ def test_a_library_that_is_missing_is_named(name: str, monkeypatch: pytest.Monke
     monkeypatch.setitem(__import__("sys").modules, missing, None)
     module = __import__(BRIDGES[name.partition(":")[0]].partition(":")[0], fromlist=["bridge"])
     module.bridge.cache_clear()
-    with pytest.raises(UserError, match=rf"{name} needs {missing}: pip install 'surrogate-nas\[bridges\]'"):
+    with pytest.raises(UserError, match=rf"{name} needs {missing}: pip install 'surrogate_nas\[bridges\]'"):
         resolve(name)
     monkeypatch.undo()
     module.bridge.cache_clear()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.extras import need
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,10 +89,7 @@ def check(task: Task) -> None:
     """
     if task.kind not in KINDS:
         raise UserError(f"AutoKeras answers tasks of {' and '.join(KINDS)}; {task.name} is one of {task.kind}.")
-    try:
-        version("autokeras")
-    except ModuleNotFoundError as error:
-        raise UserError("AutoKeras is not installed: pip install 'surrogate_nas[autokeras]'.") from error
+    need("The baseline autokeras", "autokeras", "keras", "torch")
 
 
 def run(search: Search) -> Answer:

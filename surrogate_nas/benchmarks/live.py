@@ -27,6 +27,7 @@ from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
+from surrogate_nas.extras import need
 from surrogate_nas.files import home
 from surrogate_nas.network import Network
 from surrogate_nas.plugin import absolute
@@ -65,10 +66,11 @@ class LiveBenchmark(Benchmark):
             space: The name of the space whose cells are trained.
 
         Raises:
-            UserError: There is no such task, device or space.
+            UserError: There is no such task, device or space, or PyTorch is not installed.
         """
         from surrogate_nas.training.tasks import code_of, task_named
 
+        need(f"{PREFIX}{task}", "torch")
         self._code = code_of(task)
         self.task = task_named(task)
         self._named, self.device = task, device

@@ -34,6 +34,7 @@ from surrogate_nas.cli.output import note
 from surrogate_nas.cli.panels import Panels
 from surrogate_nas.cli.signals import ending_signals, farewell
 from surrogate_nas.errors import UserError
+from surrogate_nas.extras import is_optional, missing
 
 BAD_INPUT, INTERRUPTED = 2, 130
 _LONGEST_LINE = 2000
@@ -107,6 +108,10 @@ def _run() -> int:
         code = app(prog_name="snas", standalone_mode=False)
     except UserError as error:
         return _refuse(str(error))
+    except ModuleNotFoundError as error:
+        if not is_optional(error):
+            raise
+        return _refuse(str(missing("This", error.name or "")))
     except _UsageError as error:
         message: str = getattr(error, "format_message", error.__str__)()
         if type(error).__name__ == "NoArgsIsHelpError":

@@ -78,15 +78,16 @@ def fetch(
     from surrogate_nas.errors import unknown
     from surrogate_nas.files import locked, table_path
     from surrogate_nas.sources import fetching
-    from surrogate_nas.sources.catalogue import source_named
+    from surrogate_nas.sources.catalogue import check_package, source_named
 
     started = time.perf_counter()
-    wanted = _fetchable() if name == "all" else [name]
     if name not in ("all", *_fetchable()):
         raise unknown("source of data to fetch", name, ["all", *_fetchable()])
+    wanted = [source for source in _fetchable() if name == source or (name == "all" and _is_complete(source))]
     files: list[Path] = []
     tables: list[tuple[str, str, int]] = []
     for source in wanted:
+        check_package(source)
         with progress_bar(f"files of {source}") as progress:
             files += fetching.fetch(source, progress)
         with progress_bar(f"tables of {source}") as progress:
@@ -96,6 +97,16 @@ def fetch(
                     tables.append(_written(source_named(source).read(benchmark)))
                 progress(done, len(names))
     _report(name, tables, files, started, json)
+
+
+def _is_complete(source: str) -> bool:
+    """Whether what is fetched of a source makes tables, which of some needs a package; says where it does not."""
+    from surrogate_nas.sources.catalogue import SOURCES, how_to_get, is_ready
+
+    complete = is_ready(source) or not SOURCES[source].package
+    if not complete:
+        note(f"{source} is left out: {how_to_get(source)}.")
+    return complete
 
 
 def _fetchable() -> list[str]:
