@@ -29,6 +29,7 @@ class Bananas(Guided):
     """
 
     batch_size: ClassVar[int] = 10
+    needs: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(
         self, space: Space, *, seed: int, encoding: str | None = None, steps: int = 80, first_cells: int = 10

@@ -7,7 +7,7 @@ random cells. Departures: extremely randomised trees instead of random forests, 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
@@ -24,6 +24,8 @@ class ForestSearch(Guided):
         >>> len(ForestSearch(nb201(), seed=0).ask(1))
         1
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("sklearn",)
 
     def __init__(self, space: Space, *, seed: int, trees: int = 40, first_cells: int = 10) -> None:
         """Store the knobs.

@@ -8,7 +8,7 @@ when the told cells grew by a fifth. Where cells are no graphs of shared terms, 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
@@ -23,6 +23,8 @@ class GnnGuided(Guided):
         >>> len(GnnGuided(nb201(), seed=0).ask(1))
         1
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(
         self,

@@ -23,6 +23,7 @@ class Boosting(Bagging):
     """The mean of XGBoost regressors on the logarithm of the metric."""
 
     name: ClassVar[str] = "xgboost"
+    needs: ClassVar[tuple[str, ...]] = ("xgboost",)
 
     def __init__(
         self,

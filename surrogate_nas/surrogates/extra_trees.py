@@ -66,6 +66,7 @@ class ExtraTrees(Bagging):
     """The mean of extremely randomised trees."""
 
     name: ClassVar[str] = "extra_trees"
+    needs: ClassVar[tuple[str, ...]] = ("sklearn",)
 
     def __init__(
         self,
