@@ -1,10 +1,10 @@
 """Guided search: a model of the told cells, a pool of candidates, an acquisition; the frame of several strategies.
 
 White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS 2020, compare such
-strategies part by part, as one can here: `model`, `acquisition` and `pool` are names. The model learns L alone where
-λR is known for free; λR is then added exactly, cells known to be infeasible are no candidates, and
-functional twins of told cells are believed to lose what was told. Departure: any
-model of `surrogate_nas.surrogates` will do, with what it says of its own uncertainty.
+strategies part by part, as one can here: ``model``, ``acquisition`` and ``pool`` are names. The model learns L alone
+where λR is known for free; λR is then added exactly, cells known to be infeasible are no candidates, and functional
+twins of told cells are believed to lose what was told. Departure: any model of `surrogate_nas.surrogates` will do, with
+what it says of its own uncertainty.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Suites by name or from a TOML file; whatever is wrong is one line that names the file and the key.
 
-A file says what all problems share (`cells`, `seconds`, `first_cells`, `runs`, `seed`), then the strategies, each a
-name or a table of `name` and `runs`, and the problems, each a table of the fields of `Problem`.
+A file says what all problems share (``cells``, ``seconds``, ``first_cells``, ``runs``, ``seed``), then the strategies,
+each a name or a table of ``name`` and ``runs``, and the problems, each a table of the fields of `Problem`.
 """
 
 from __future__ import annotations

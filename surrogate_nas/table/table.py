@@ -71,7 +71,7 @@ class Table:
         """Add a column of means, and those of single seeds where the source holds them.
 
         Args:
-            metric: The metric; its `epochs` and `n_cells` are replaced by what the table holds.
+            metric: The metric; its `epochs` and ``n_cells`` are replaced by what the table holds.
             epochs: The length of the training run; None where training plays no part.
             mean: Shape ``(len(space),)``, NaN where missing.
             n_seeds: How many seeds each mean is over; `UNKNOWN_SEEDS` where the source does not say.

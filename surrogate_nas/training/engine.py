@@ -3,7 +3,7 @@
 On a CPU compiled kernels (`LaneNetwork`) train one cell faster than PyTorch trains it in a stack; on a GPU a stack
 fills the device (`Stack`); networks of a space without cell graphs, which differ in shape, are trained one by one by
 PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in the same order, so the
-ways differ only in the order of sums (float32; `tests/test_engine.py` holds the tolerance). What is told of
+ways differ only in the order of sums (float32; ``tests/test_engine.py`` holds the tolerance). What is told of
 the training split is a mean over the batches of an epoch while the network trains, as NAS-Bench-201 records.
 """
 

@@ -14,7 +14,7 @@ _SHOWN = (NOTHING, SKIP, CONV1, CONV3, POOL)
 
 
 def draw_cell(figure: Figure, cell: Cell) -> None:
-    """Draw a cell; `none` is faintly dotted, and what lies on no path from input to output is grey and dashed.
+    """Draw a cell; ``none`` is faintly dotted, and what lies on no path from input to output is grey and dashed.
 
     Args:
         figure: An empty figure of the size of `NB201.drawing_size`.

@@ -29,7 +29,8 @@ _SOME = ("DE", "NGOpt", "OnePlusOne", "PortfolioDiscreteOnePlusOne")
 class NevergradStrategy(Bridge):
     """One of Nevergrad's optimisers.
 
-    It is made for a `budget` of cells, by which some choose how to search, and goes on after it, and for `num_workers`.
+    It is made for a ``budget`` of cells, by which some choose how to search, and goes on after it, and for
+    ``num_workers``.
 
     Example:
         >>> from surrogate_nas.space import nb201

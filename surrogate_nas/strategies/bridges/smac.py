@@ -1,7 +1,7 @@
 """SMAC3: Bayesian optimisation with a random forest, as ``smac``, or another of its facades, as in ``smac:BlackBox``.
 
 Lindauer et al., "SMAC3: A Versatile Bayesian Optimization Package for Hyperparameter Optimization", JMLR 2022. Every
-position is a categorical parameter. SMAC's initial design takes at most a quarter of its `budget` of trials. What it
+position is a categorical parameter. SMAC's initial design takes at most a quarter of its ``budget`` of trials. What it
 writes goes into a temporary folder. Where it has no further configuration, a cell is drawn at random.
 """
 

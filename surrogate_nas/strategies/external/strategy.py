@@ -10,7 +10,7 @@ answers each question, and nothing else, with one line on its standard output:
     and      {"ask": 2}     answered by     {"cells": ["|none~0|+…", …]}
 
 Scores are minimised; an infeasible cell's lies above those of all feasible ones. `size` is null where cells cannot be
-counted, `positions` where they are no choices. An answer has 1 to so many cells, each printed as the examples are. A
+counted, ``positions`` where they are no choices. An answer has 1 to so many cells, each printed as the examples are. A
 run that goes on after a crash begins a new process and tells it everything again. Same seed, same trials, same answers:
 that is for the process to keep.
 """

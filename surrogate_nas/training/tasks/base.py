@@ -78,7 +78,7 @@ class Task:
             empty. The first judges the task.
         outputs: Numbers that the head answers; None for one of each class.
         strided: Whether the size is halved between the stages; None for what the kind says.
-        course: How a run is spent: the key in `COURSES`; that of the kind if empty.
+        course: How a run is spent: the key in `surrogate_nas.training.courses.COURSES`; that of the kind if empty.
         environment: What a policy acts in.
     """
 
