@@ -228,6 +228,7 @@ def pages() -> Mapping[str, Page]:
     """Every page by module: the door, the rooms, the plug-ins, and what these speak of besides."""
     found = {name: Page(name, []) for name in [PACKAGE, *rooms()]}
     waiting = [(source(room, name), room) for room in rooms() for name in modules()[room].offered]
+    waiting += [(place, place.module) for place in (source(PACKAGE, name) for name in modules()[PACKAGE].offered)]
     waiting += [(place, place.module) for kept in registries() for place in kept.places.values()]
     seen: set[Place] = set()
     while waiting:
