@@ -41,6 +41,14 @@ class Protocol:
         repeats: Timed inferences of a visit.
         warm_ups: The fewest inferences before them.
         warm_up_seconds: The shortest time before them.
+
+    Example:
+        >>> Protocol(threads=1).clock, Protocol(batch=32).inputs(Network()).shape
+        ('processor', torch.Size([32, 3, 32, 32]))
+        >>> Protocol(rounds=1, repeats=10)
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: A latency needs at least 10 warm-ups and 50 timed repeats, not 10 and 1 x 10.
     """
 
     device: str = "cpu"

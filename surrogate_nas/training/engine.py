@@ -70,6 +70,14 @@ def train(
     Raises:
         UserError: The device or the task's data is not here, a number is too small or too large, a cell is from no
             registered space or cannot be built, or one cell alone is too large.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.training import TASKS
+        >>> alone = train([nb201()[11]], TASKS["digits"], epochs=1)
+        >>> again = train([nb201()[0], nb201()[11]], TASKS["digits"], epochs=1)
+        >>> alone[0].metrics == again[1].metrics, sorted(alone[0].finals)
+        (True, ['test_ece', 'test_error', 'test_loss', 'test_nll', 'test_robust_error', 'valid_robust_error'])
     """
     epochs = task.schedule.epochs if epochs is None else epochs
     place = device_named(device)
