@@ -42,6 +42,10 @@ def read_suite(name: str) -> Suite:
 
     Raises:
         UserError: There is none, or its file says something wrong; the line names the key.
+
+    Example:
+        >>> [problem.name for problem in read_suite("starter").problems]
+        ['fashion', 'cifar10-drawn', 'imagenet16-drawn', 'cifar100-small']
     """
     if name in SUITES:
         return _suite(name, name, files(__package__).joinpath("suites", f"{name}{_SUFFIX}").read_bytes())

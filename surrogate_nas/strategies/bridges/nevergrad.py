@@ -80,6 +80,11 @@ def bridge(name: str) -> type[NevergradStrategy]:
 
     Raises:
         UserError: Nevergrad is not installed, or has no such optimiser.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> bridge("DiscreteOnePlusOne")(nb201(), seed=0).ask(1)[0] in nb201()
+        True
     """
     registry = library("nevergrad", f"nevergrad:{name}").optimizers.registry
     if name not in registry or name in _ELSEWHERE:

@@ -93,6 +93,11 @@ def bridge(name: str = "") -> type[SmacStrategy]:
 
     Raises:
         UserError: SMAC3 is not installed, or has no such facade for choices.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> bridge("Random")(nb201(), seed=0).ask(1)[0] in nb201()
+        True
     """
     library("smac", f"smac:{name}" if name else "smac")
     if (name or _USUAL) not in _FACADES:
