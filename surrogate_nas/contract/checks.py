@@ -52,8 +52,8 @@ def rows(checks: Sequence[Check]) -> list[tuple[str, str, str]]:
         checks: The outcomes.
 
     Example:
-        >>> outcomes = [Check("same seed, same questions", True, "20 equal"), Check("no foreign cell", False, "it asked 'x'")]
-        >>> rows(outcomes)[1]
+        >>> kept, broken = Check("same seed", True, "20 equal"), Check("no foreign cell", False, "it asked 'x'")
+        >>> rows([kept, broken])[1]
         ('BROKEN', 'no foreign cell', "it asked 'x'")
     """
     shown: set[str] = set()

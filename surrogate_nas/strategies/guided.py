@@ -35,9 +35,11 @@ class Guided(Strategy):
     Cells asked for together are the best few, no two of one functional class; cells under way are no candidates.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Guided(nb201(), seed=0).ask(3))
-        3
+        >>> import surrogate_nas as sn
+        >>> parts = ("guided(model=ridge,acquisition=greedy)", "guided(model=gp,acquisition=thompson,pool=offspring)")
+        >>> runs = [sn.search("fashion", strategy, "valid_error", budget=15) for strategy in parts]
+        >>> runs[0].trials[:10] == runs[1].trials[:10], runs[0].trials[10:] == runs[1].trials[10:]
+        (True, False)
     """
 
     uses_known: ClassVar[bool] = True

@@ -41,9 +41,10 @@ class Bohb(Hyperband):
     has positions, for which they share cells where few are told.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Bohb(nb201(), seed=0).ask(3))
-        3
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "bohb", "valid_error", budget=60)
+        >>> sorted({trial.epochs for trial in run.trials}), run.incumbent.epochs
+        ([1, 5], 5)
     """
 
     def __init__(
