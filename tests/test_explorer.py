@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -344,7 +345,7 @@ def test_without_plotly_there_is_a_report_and_a_line(
     compared = ("compare", "analog-cifar10", "--strategies", "random", "--runs", 1, "--budget", 12, "--out", tmp_path)
     assert f"Explorer: {tmp_path / 'explore.html'}" in " ".join(snas(*compared).err.split())
     (tmp_path / "explore.html").unlink()
-    monkeypatch.setattr("surrogate_nas.report.explorer.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "plotly", None)
     ended = snas("report", tmp_path)
     assert ended.code == 0 and MISSING in " ".join(ended.err.split())
     assert "explore.html" not in (tmp_path / "report.html").read_text(encoding="utf-8")

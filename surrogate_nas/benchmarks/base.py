@@ -25,7 +25,12 @@ CellLike: TypeAlias = Cell | str
 
 
 class Question(NamedTuple):
-    """A metric after a training run of given length; None where training plays no part."""
+    """A metric after a training run of given length; None where training plays no part.
+
+    Example:
+        >>> str(Question("valid_error", 12)), str(Question("params", None))
+        ('valid_error[12]', 'params')
+    """
 
     metric: str
     epochs: int | None
@@ -57,6 +62,12 @@ class Answer(float):
         unit: The metric's unit.
         source: Where the number comes from.
         n_seeds: How many seeds a mean is over; None where the source does not say.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> answer = sn.load("fashion").query(sn.nb201()[11], "params")
+        >>> answer.value, answer.unit, answer.epochs, answer / 1000
+        (37746.0, 'parameters', None, 37.746)
     """
 
     __slots__ = ("cell", "epochs", "metric", "n_seeds", "seed", "source", "unit")
@@ -114,6 +125,18 @@ class Benchmark(ABC):
         one_curve: Whether all epochs are points of one run, so that continuing a cell costs only the difference;
             elsewhere every number of epochs is a run of its own.
         more: How to get metrics that it does not hold yet, as a sentence, or empty.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("fashion")
+        >>> sorted(metric.name for metric in bench.metrics if metric.is_loss and metric.kind == "search")
+        ['train_error', 'train_loss', 'valid_error', 'valid_loss']
+        >>> early, late = (bench.query(bench.space[11], "valid_error", epochs=epochs) for epochs in (1, 5))
+        >>> early > late, late.unit
+        (True, '%')
+        >>> errors = bench.column("valid_error", epochs=5)  # of all cells, in the order of the space
+        >>> float(errors[11]) == late, errors.shape
+        (True, (15625,))
     """
 
     name: str
@@ -291,7 +314,7 @@ class Benchmark(ABC):
             held = ", ".join(map(str, metric.epochs))
             raise UserError(
                 f"{self.name} holds {name} for runs of {held} epochs, not {epochs}; "
-                "each is a training run of its own, so none stands in for another."
+                f"each is a training run of its own, so none stands in for another. {self.more}".strip()
             )
         return Question(name, epochs)
 
@@ -376,10 +399,12 @@ class Benchmark(ABC):
         return f"<{type(self).__name__} {self.name!r}: {self.title}>"
 
     def _repr_html_(self) -> str:
-        """The benchmark in a notebook: what it can be asked."""
+        """The benchmark in a notebook: what it can be asked, and where its numbers come from."""
         rows = [(m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description) for m in self.metrics]
         heads = ("metric", "unit", "kind", "epochs", "with")
-        return html_table(f"{self.name}: {self.title}", heads, rows, f"{self.space!r} {self.banner}".strip())
+        told = {"Source": self.source, "Licence": self.licence, "To cite": self.citation}
+        origin = " ".join(f"{name}: {text.rstrip('.')}." for name, text in told.items() if text)
+        return html_table(f"{self.name}: {self.title}", heads, rows, f"{self.space!r} {origin} {self.banner}".strip())
 
     def describe(self) -> dict[str, Any]:
         """The benchmark's entry in ``snas benchmarks --json``."""

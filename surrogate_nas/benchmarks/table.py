@@ -56,9 +56,10 @@ class TableBenchmark(Benchmark):
     nothing.
 
     Example:
-        >>> bench = TableBenchmark(path)  # doctest: +SKIP
-        >>> bench.query(bench.space[0], "valid_error", epochs=200)  # doctest: +SKIP
-        18.017333340000007
+        >>> from surrogate_nas.files import shipped
+        >>> bench = TableBenchmark(shipped("fashion.h5"))
+        >>> bench.column("valid_error", epochs=5).shape, bench.metric("valid_error").unit
+        ((15625,), '%')
     """
 
     has_columns = True

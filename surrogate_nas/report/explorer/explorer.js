@@ -838,6 +838,7 @@
     setClock();
     byId("cell").replaceChildren(make("p", { class: "quiet", text: "Point at a cell, or choose a row of the table." }));
     refresh("runs");
+    document.body.dataset.opened = Number(document.body.dataset.opened ?? 0) + 1;
   }
 
   function listen() {
@@ -873,6 +874,7 @@
       state.limits.set(number, [[read("from", -Infinity), read("to", Infinity)]]);
       refresh("selection");
     });
+    on("reset", "click", () => open(problem.number));
     on("clear", "click", () => { state.limits.clear(); state.lasso = null; refresh("selection"); });
     on("plane", "keydown", (event) => {
       const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
