@@ -35,15 +35,17 @@ class Page:
         pictures: Every figure of the page, in its order.
     """
 
-    def __init__(self, comparison: Comparison, command: str) -> None:
+    def __init__(self, comparison: Comparison, command: str, explorer: str = "") -> None:
         """Take what is reported.
 
         Args:
             comparison: The comparison.
             command: The command that made it, or empty.
+            explorer: The file of the explorer beside the page, or empty.
         """
         self.comparison = comparison
         self.command = command
+        self.explorer = explorer
         self.pictures: list[Picture] = []
         self._looks: dict[str, Look] = looks(comparison.description["strategies"])
 
@@ -74,6 +76,7 @@ class Page:
             conventions=conventions(self.comparison),
             provenance=Table([Head(""), Head("")], provenance, texts=2, facts=True),
             command=self.command,
+            explorer=self.explorer,
         )
 
     def _failures(self) -> dict[str, Any] | None:
