@@ -378,10 +378,8 @@ class Benchmark(ABC):
     def _repr_html_(self) -> str:
         """The benchmark in a notebook: what it can be asked, and where its numbers come from."""
         rows = [(m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description) for m in self.metrics]
-        heads = ("metric", "unit", "kind", "epochs", "with")
-        told = {"Source": self.source, "Licence": self.licence, "To cite": self.citation}
-        origin = " ".join(f"{name}: {text.rstrip('.')}." for name, text in told.items() if text)
-        return html_table(f"{self.name}: {self.title}", heads, rows, f"{self.space!r} {origin} {self.banner}".strip())
+        note = f"{self.space!r} Source: {self.source}; licence: {self.licence}; cite: {self.citation or '–'}. {self.banner}"
+        return html_table(f"{self.name}: {self.title}", ("metric", "unit", "kind", "epochs", "with"), rows, note)
 
     def describe(self) -> dict[str, Any]:
         """The benchmark's entry in ``snas benchmarks --json``."""
