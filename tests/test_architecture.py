@@ -17,6 +17,7 @@ from surrogate_nas.space import SPACES
 PACKAGE = Path(surrogate_nas.__file__).parent
 ROOMS = [
     "errors",
+    "extras",
     "arguments",
     "notebook",
     "plugin",
@@ -42,14 +43,17 @@ ROOMS = [
     "comparison",
     "suite",
     "contract",
+    "baselines",
     "report",
     "serving",
     "papers",
     "cli",
+    "__main__",
 ]
 """In the order that data flows; `metrics` and `network` come before `space`, which offers sizes and builds networks."""
 OPEN_TO_STRATEGIES = {
-    "errors", "arguments", "plugin", "files", "threads", "gaussian", "space", "trial", "surrogates", "strategies"
+    "errors", "extras", "arguments", "plugin", "files", "threads", "gaussian", "space", "trial", "surrogates",
+    "strategies",
 }  # fmt: skip
 HEAVY = {
     "torch",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from hashlib import blake2b
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,12 +22,13 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.runs import Run, RunLog, read_run
 from surrogate_nas.experiment.watch import RunWatch
 from surrogate_nas.files import locked, replacing
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
 from surrogate_nas.objective.parser import parse_several
 from surrogate_nas.space import Space
 
 __all__ = ["VERSION", "Run", "RunLog", "Store", "provenance"]
 
-VERSION = 2
+VERSION = FORMATS["comparison"].version
 _SAFE = "()=,+@ "
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
 _GROWING = {"strategies", "runs", "budget"}
@@ -82,7 +83,7 @@ class Store:
             UserError: The folder holds another comparison, or cannot be written.
         """
         now = provenance()
-        merged = experiment | {"version": VERSION, "provenance": now, "extensions": []}
+        merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
         if self._description.is_file():
             held = self.read()
             _check_same(held, experiment, self.folder)
@@ -116,11 +117,7 @@ class Store:
             raise _damaged(path, "it is no JSON") from error
         if not isinstance(content, dict):
             raise _damaged(path, "it holds no names")
-        if content.get("version") != VERSION:
-            raise UserError(
-                f"{path} is of version {str(content.get('version'))[:20]}, not {VERSION}. Run the comparison again in "
-                "another folder."
-            )
+        check_version(path, "comparison", content.get("version"), content.get(RELEASE))
         check = content.pop("check", None)
         if check != _check(content):
             raise _damaged(path, "it is not as it was written")
@@ -245,8 +242,15 @@ def provenance() -> dict[str, Any]:
         "surrogate_nas": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        **{package: version(package) for package in _VERSIONED},
+        **dict(_versions()),
     }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    """The installed ones of the libraries that numbers may depend on."""
+    for package in _VERSIONED:
+        with suppress(PackageNotFoundError):
+            yield package, version(package)
 
 
 def _is_count(value: Any) -> bool:
