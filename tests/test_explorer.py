@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import gzip
-import json
 import re
-from collections.abc import Sequence
+import sys
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +16,10 @@ from playwright.sync_api import Page as Tab
 from surrogate_nas.comparison import Comparison, compare
 from surrogate_nas.report import write_explorer, write_report, write_suite_explorer, write_suite_report
 from surrogate_nas.report.explorer import MISSING, page
-from surrogate_nas.report.explorer.problem import Detail, ProblemData
-from surrogate_nas.space import SPACES, ChoiceSpace, space_named
-from surrogate_nas.space.sketch import Text
+from surrogate_nas.report.explorer.cells import shown_cells
+from surrogate_nas.report.explorer.problem import ProblemData
+from surrogate_nas.space import SPACES, space_named
+from surrogate_nas.space.sketch import POINTS_PER_INCH, Arrow, Box, Text
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.suite import Entrant, Problem, Suite, run_suite
 from tests.conftest import Snas
@@ -98,15 +96,9 @@ def test_the_page_is_small_and_asks_no_network(explored: tuple[Comparison, Path]
     assert opened(tab, path) == [path.as_uri()]
     assert points(tab)["cells"] == 15625
     assert "all 15,625 cells, 6 runs" in tab.inner_text("#counts")
-
-
-def test_report_and_explorer_lead_to_each_other(explored: tuple[Comparison, Path], tab: Tab) -> None:
-    _, path = explored
-    tab.goto((path.parent / "report.html").as_uri())
-    tab.click("text=Explore every cell")
-    assert tab.url == path.as_uri()
+    report = (path.parent / "report.html").as_uri()
     tab.click("text=Report")
-    assert tab.url == (path.parent / "report.html").as_uri()
+    assert tab.url == report and tab.get_attribute("text=Explore every cell", "href") == path.name
 
 
 def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored: tuple[Comparison, Path], tab: Tab) -> None:
@@ -176,10 +168,11 @@ def test_play_moves_the_clock_from_the_start(explored: tuple[Comparison, Path], 
     assert tab.inner_text("#rows").startswith(f"{len(set(tab.evaluate(COLUMN, 0)))} cells")
 
 
-def test_the_table_sorts_by_every_column(explored: tuple[Comparison, Path], tab: Tab) -> None:
-    _, path = explored
+def test_the_table_sorts_by_every_column_and_is_downloaded(explored: tuple[Comparison, Path], tab: Tab) -> None:
+    comparison, path = explored
     tab.goto(path.as_uri())
     tab.wait_for_selector("#table tbody tr")
+    _csv_holds_the_numbers_of_the_results(comparison, tab)
     heads = tab.eval_on_selector_all("#table th button", "all => all.map((button) => button.dataset.key)")
     assert len(heads) >= 9
     for place, key in enumerate(heads):
@@ -228,10 +221,7 @@ def test_a_brush_selects_in_all_views_and_is_downloaded(explored: tuple[Comparis
     assert tab.inner_text("#selected") == f"{len(third)} cells selected"
 
 
-def test_the_csv_holds_the_numbers_of_the_results(explored: tuple[Comparison, Path], tab: Tab) -> None:
-    comparison, path = explored
-    tab.goto(path.as_uri())
-    tab.wait_for_selector("#table tbody tr")
+def _csv_holds_the_numbers_of_the_results(comparison: Comparison, tab: Tab) -> None:
     with tab.expect_download() as download:
         tab.click("#csv")
     rows = {row["cell"]: row for row in csv.DictReader(download.value.path().read_text("utf-8").splitlines())}
@@ -258,3 +248,104 @@ def test_a_phone_in_the_dark_has_room_for_all(explored: tuple[Comparison, Path],
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 20, 26)"
     assert tab.evaluate("document.getElementById('plane')._fullLayout.font.color") == "#d5dbe2"
     assert tab.evaluate("document.getElementById('plane').getBoundingClientRect().width") > 330
+
+
+def suite_of(*problems: Problem) -> Suite:
+    return Suite("tiny", "tiny", problems, [Entrant("random", 2), Entrant(Evil, 1)])
+
+
+def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab: Tab, tmp_path: Path) -> None:
+    capped = Problem("capped", "fashion", "valid_error", "latency@cpu <= 0.4", cells=12)
+    front = Problem("front", "analog-cifar10", "digital_error, params", cells=12)
+    result = run_suite(suite_of(capped, front), tmp_path)
+    path = write_suite_explorer(result, tmp_path)
+    assert path is not None and path.stat().st_size < 6_000_000
+    assert 'href="explore.html"' in write_suite_report(result, tmp_path).read_text(encoding="utf-8")
+    opened(tab, path)
+    assert "subject to latency@cpu[" not in tab.inner_text("#objective")
+    assert "latency@cpu <= 0.4" in tab.inner_text("#objective") and points(tab)["infeasible"] > 1000
+    assert tab.input_value("#across") == tab.evaluate(OPTION, ["#across", "latency@cpu"])
+    assert EVIL in tab.inner_text("#strategies")
+    tab.select_option("#problem", label="front")
+    tab.wait_for_function("document.getElementById('objective').textContent.includes('digital_error')")
+    assert tab.input_value("#across") == tab.evaluate(OPTION, ["#across", "objective 1 = digital_error"])
+    told = points(tab)
+    assert told["infeasible"] == 0 and told["best 0"] == 0 and told["front"] > 5
+
+
+OPTION = "([id, text]) => [...document.querySelector(id).options].find((one) => one.text === text).value"
+
+
+def test_what_has_no_table_shows_evaluated_cells(tab: Tab, tmp_path: Path) -> None:
+    diverse = compare("fashion", ["random"], "valid_loss + 0.1*diversity", runs=1, budget=15)
+    path = write_explorer(diverse, tmp_path)
+    assert path is not None
+    opened(tab, path)
+    trials = diverse.runs_of("random")[0].trials
+    assert points(tab) == {"cells": 15, "infeasible": 0, "front": 0, "strategy 0": 15, "best 0": 1, "optimum": 0}
+    assert "15 evaluated cells, 1 runs" not in tab.inner_text("#counts")
+    assert "15 evaluated cells, 1 run," in tab.inner_text("#counts")
+    told = [number(text) for text in tab.evaluate(COLUMN, 5)]
+    assert told == pytest.approx(sorted(trial.score for trial in trials), abs=1e-5)
+
+
+def test_a_page_shows_what_it_has_room_for(explored: tuple[Comparison, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    comparison, path = explored
+    packed = lru_cache(ProblemData(comparison, STRATEGIES, 2).packed)
+    many = page.Page("many", problems=40)
+    for number in range(40):
+        many.add(f"problem {number}", packed)
+    assert len(many.shown) == 40 and len(many.html()) < page.MOST_BYTES
+    assert len(many.shown[0].block) < path.stat().st_size / 20
+    monkeypatch.setattr(page, "MOST_BYTES", len(page.plotly()) + 160_000)
+    full = page.Page("full", problems=3)
+    for name in ("one", "two", "three"):
+        full.add(name, packed)
+    assert full.left_out and all(f"{name}" in full.html() for name in full.left_out)
+
+
+def test_evaluated_cells_and_the_front_are_never_left_out(explored: tuple[Comparison, Path]) -> None:
+    comparison, _ = explored
+    runs = [run for name in STRATEGIES for run in comparison.runs_of(name)]
+    shown = shown_cells(comparison, runs, 100)
+    scores = comparison.objective.over_space()
+    assert scores is not None and shown.places is not None
+    assert {trial.cell for run in runs for trial in run.trials} <= set(shown.cells)
+    assert scores.score.argmin() in shown.places and len(shown.cells) < 400
+    assert list(shown.scores.loss) == list(scores.loss[shown.places])
+
+
+def test_blocks_are_the_same_every_time(explored: tuple[Comparison, Path], tmp_path: Path) -> None:
+    comparison, path = explored
+    again = write_explorer(comparison, tmp_path)
+    assert again is not None and again.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", [name for name in SPACES if space_named(name).drawing_size is not None])
+def test_sketches_stay_on_their_paper_and_are_what_files_show(name: str) -> None:
+    space = space_named(name)
+    assert space.drawing_size is not None
+    for seed in range(20):
+        cell = space.sample(np.random.default_rng(seed))
+        sketch = space.sketch(cell)
+        assert sketch is not None
+        assert sketch.size == pytest.approx([POINTS_PER_INCH * side for side in space.drawing_size])
+        for mark in sketch.marks:
+            ends = mark.curve[::2] if isinstance(mark, Arrow) else [mark.centre if isinstance(mark, Box) else mark.at]
+            assert all(0 <= x <= sketch.size[0] and 0 <= y <= sketch.size[1] for x, y in ends)
+    figure = Figure(figsize=space.drawing_size)
+    space.draw(figure, cell)
+    texts = [mark.text for mark in sketch.marks if isinstance(mark, Text)]
+    assert [text.get_text() for text in figure.axes[0].texts] == texts
+
+
+def test_without_plotly_there_is_a_report_and_a_line(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = ("compare", "analog-cifar10", "--strategies", "random", "--runs", 1, "--budget", 12, "--out", tmp_path)
+    assert f"Explorer: {tmp_path / 'explore.html'}" in " ".join(snas(*compared).err.split())
+    (tmp_path / "explore.html").unlink()
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    ended = snas("report", tmp_path)
+    assert ended.code == 0 and MISSING in " ".join(ended.err.split())
+    assert "explore.html" not in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -44,6 +44,6 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
     from surrogate_nas.report.page import Page  # it draws: whoever wants a number only does not wait for that
     from surrogate_nas.report.writing import write_page
 
-    page = Page(comparison, command, beside(folder), read_baselines(folder))
+    page = Page(comparison, command, read_baselines(folder), beside(folder))
     html = page.html()
     return write_page(html, page.pictures, folder)

@@ -39,20 +39,20 @@ class Page:
     """
 
     def __init__(
-        self, comparison: Comparison, command: str, explorer: str = "", baselines: Sequence[Baseline] = ()
+        self, comparison: Comparison, command: str, baselines: Sequence[Baseline] = (), explorer: str = ""
     ) -> None:
         """Take what is reported.
 
         Args:
             comparison: The comparison.
             command: The command that made it, or empty.
-            explorer: The file of the explorer beside the page, or empty.
             baselines: Systems of others on the same task.
+            explorer: The file of the explorer beside the page, or empty.
         """
         self.comparison = comparison
         self.command = command
-        self.explorer = explorer
         self.baselines = baselines
+        self.explorer = explorer
         self.pictures: list[Picture] = []
         self._looks: dict[str, Look] = looks(comparison.description["strategies"])
 

@@ -5,9 +5,10 @@ It carries its data, its script and plotly.js inside, all packed, and asks no ne
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from surrogate_nas.extras import command, is_installed
 
 if TYPE_CHECKING:
     from surrogate_nas.comparison import Comparison
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 EXPLORER = "explore.html"
 """The name of its file, beside the report's."""
-MISSING = "explore.html was not written: it needs plotly. Install it by: pip install 'surrogate_nas[report]'"
+MISSING = f"{EXPLORER} needs plotly: {command('plotly', 'plotly')}."
 """What is said where plotly.js is not to be had."""
 _MOST_RUNS = 10
 """Of each strategy, on the page of a suite."""
@@ -43,7 +44,7 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path | None:
     Raises:
         UserError: The folder cannot be written.
     """
-    if find_spec("plotly") is None:
+    if not is_installed("plotly"):
         return None
     from surrogate_nas.report.explorer.page import Page, write
     from surrogate_nas.report.explorer.problem import ProblemData
@@ -68,7 +69,7 @@ def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
     Raises:
         UserError: The folder cannot be written, or a problem's is damaged.
     """
-    if find_spec("plotly") is None:
+    if not is_installed("plotly"):
         return None
     from surrogate_nas.report.explorer.page import Page, write
     from surrogate_nas.report.explorer.problem import ProblemData

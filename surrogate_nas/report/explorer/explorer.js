@@ -12,6 +12,7 @@
   const LEFT_OUT = -1;            // the cell of a trial that has no score under the objective
   const PAGE = 100;               // rows of the table that are shown at a time
   const PLAYED_SECONDS = 12;      // how long the whole clock takes to play
+  const LONGEST_STEP = 0.1;       // seconds that one frame moves it by at most, however late the frame is
   const SHARE_SHOWN = 0.5;        // of the cells, best first, that the first frame has room for
   const MOST_AXES = 20;           // of parallel coordinates
   const MOST_LINES = 3000;        // of parallel coordinates, the first in the table's order
@@ -735,9 +736,9 @@
       if (state.time >= state.end) state.time = 0;
       let last = null;
       const step = (now) => {
-        const moved = last === null ? 0 : ((now - last) / 1000) * (state.end / PLAYED_SECONDS);
+        const passed = last === null ? 0 : Math.min((now - last) / 1000, LONGEST_STEP);
         last = now;
-        state.time = Math.min(state.time + moved, state.end);
+        state.time = Math.min(state.time + passed * (state.end / PLAYED_SECONDS), state.end);
         byId("time").value = state.time;
         tick();
         plane.move();
@@ -796,7 +797,8 @@
     const cells = problem.cells === null ? `${problem.n.toLocaleString("en-GB")} evaluated cells`
       : problem.n === problem.cells ? `all ${problem.n.toLocaleString("en-GB")} cells`
       : `${problem.n.toLocaleString("en-GB")} of ${problem.cells.toLocaleString("en-GB")} cells: those evaluated, the exact front, and a fixed draw`;
-    const rest = problem.runs_left_out ? `, the first ${problem.runs.length} of ${problem.runs.length + problem.runs_left_out} runs` : `, ${problem.runs.length} runs`;
+    const made = problem.runs.length, all = made + problem.runs_left_out;
+    const rest = made < all ? `, the first ${made} of ${all} runs` : `, ${made} run${made === 1 ? "" : "s"}`;
     byId("counts").textContent = `${cells}${rest}, fingerprint ${problem.fingerprint}`;
     const entries = [`Small dots: ${problem.table ? "every cell shown, evaluated or not" : "evaluated cells"}`, "small marks: cells that a strategy evaluated so far",
                      ...(problem.single ? ["large, outlined: the best so far of each run"] : [])];
@@ -822,7 +824,7 @@
     const cost = [grouped("costs"), problem.columns.findIndex((column) => column.group !== "score"), 0].find((i) => i >= 0);
     Object.assign(state, {
       across: problem.axes[0] === null ? cost : named(problem.axes[0]), up: named(problem.axes[1]),
-      colour: grouped("final, never searched on") >= 0 ? grouped("final, never searched on") : cost,
+      colour: [grouped("final, never searched on"), problem.columns.indexOf(problem.score)].find((i) => i >= 0),
       on: new Set(problem.trials.strategies.keys()), run: null, unit: "cells", sort: null, down: false,
       limits: new Map(), lasso: null, every: false, rows: PAGE, shown: null,
     });
@@ -836,6 +838,7 @@
     setClock();
     byId("cell").replaceChildren(make("p", { class: "quiet", text: "Point at a cell, or choose a row of the table." }));
     refresh("runs");
+    document.body.dataset.opened = Number(document.body.dataset.opened ?? 0) + 1;
   }
 
   function listen() {
@@ -871,6 +874,7 @@
       state.limits.set(number, [[read("from", -Infinity), read("to", Infinity)]]);
       refresh("selection");
     });
+    on("reset", "click", () => open(problem.number));
     on("clear", "click", () => { state.limits.clear(); state.lasso = null; refresh("selection"); });
     on("plane", "keydown", (event) => {
       const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];

@@ -111,10 +111,12 @@ class ProblemData:
         }
 
     def _axes(self) -> list[str | None]:
-        """The columns that the page begins with, across and up; None for the first cost."""
+        """The columns that the page begins with, across and up; None for the first cost that there is."""
         if self.objective.parts > 1:
             return [_PART.format(1), _PART.format(2)]
-        return [_PENALTY if self._has_penalty else None, _LOSS]
+        asked = self.objective.questions()
+        limited = (str(question) for question in asked if not self.benchmark.metric(question.metric).is_loss)
+        return [_PENALTY if self._has_penalty else next(limited, None), _LOSS]
 
     @property
     def _has_penalty(self) -> bool:
