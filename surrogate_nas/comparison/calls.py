@@ -172,13 +172,14 @@ def compare(
 
 
 @checked
-def read_comparison(folder: str | Path, *, benchmark: str | None = None) -> Comparison:
+def read_comparison(folder: str | Path, *, benchmark: str | None = None, unfinished: bool = False) -> Comparison:
     """Read a stored comparison, finished or not.
 
     Args:
         folder: Where `compare` stored it.
         benchmark: The benchmark's name again, where opening it runs a file of the user's: a name that is read from the
             folder never loads code.
+        unfinished: Whether it may be one of which no run has finished.
 
     Raises:
         UserError: There is none, it is damaged, or its benchmark now holds other data.
@@ -204,6 +205,6 @@ def read_comparison(folder: str | Path, *, benchmark: str | None = None) -> Comp
     pairs = [(name, run) for name in description["strategies"] for run in range(description["runs"])]
     found = [store.load(name, run, opened.space) for name, run in pairs]
     runs = [run for run in found if run is not None]
-    if not any(run.trials and not run.failure for run in runs):
+    if not unfinished and not any(run.trials and not run.failure for run in runs):
         raise UserError(f"{folder} holds no finished run yet.")
     return Comparison(objective, description, runs)

@@ -1,7 +1,8 @@
 """Suites by name or from a TOML file; whatever is wrong is one line that names the file and the key.
 
 A file says what all problems share (`cells`, `seconds`, `first_cells`, `runs`, `seed`), then the strategies, each a
-name or a table of `name` and `runs`, and the problems, each a table of the fields of `Problem`.
+name or a table of `name` and `runs`, and the problems, each a table of the fields of `Problem`. The suite has the name
+of its file, unless it says another.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _IS: dict[str, Callable[[Any], bool]] = {
     _LIST: lambda value: isinstance(value, list),
 }
 _SHARED = {"cells": _WHOLE, "seconds": _NUMBER, "first_cells": _WHOLE, "seed_policy": _TEXT}
-_KEYS = _SHARED | {"title": _TEXT, "runs": _WHOLE, "seed": _WHOLE, "strategies": _LIST, "problems": _LIST}
+_KEYS = _SHARED | {"name": _TEXT, "title": _TEXT, "runs": _WHOLE, "seed": _WHOLE, "strategies": _LIST, "problems": _LIST}
 _PROBLEM = _SHARED | {field.name: _TEXT for field in fields(Problem) if field.name not in _SHARED}
 _STRATEGY = {"name": _TEXT, "runs": _WHOLE}
 
@@ -64,6 +65,7 @@ def _suite(name: str, source: str, content: bytes) -> Suite:
     try:
         entrants = [_entrant(source, f"strategies[{i}]", one, told) for i, one in enumerate(told["strategies"])]
         problems = [_problem(source, f"problems[{i}]", one, told) for i, one in enumerate(told["problems"])]
+        name = told.get("name", name)
         return Suite(name, told.get("title", name), problems, entrants, told.get("seed", 0))
     except UserError as error:
         said = str(error)

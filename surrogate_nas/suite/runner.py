@@ -25,9 +25,7 @@ from surrogate_nas.suite.reading import read_suite
 from surrogate_nas.suite.reference import reference_of
 from surrogate_nas.suite.result import ProblemResult, Skipped, SuiteResult
 from surrogate_nas.suite.trace import Trace, checkpoints, trace_of
-
-PROBLEMS = "problems"
-"""The folder of the problems' folders."""
+from surrogate_nas.suite.writing import PROBLEMS, write_suite
 
 
 @dataclass(frozen=True)
@@ -86,8 +84,13 @@ def run_suite(
             if one.store is not None:
                 held.enter_context(one.store.locked())
                 one.store.begin(one.experiment.describe())
+        if folder is not None:
+            write_suite(suite, Path(folder))
         traces = _traces(suite, opened, workers, engine, progress)
-    results = [_result(one, [t for (name, *_), t in traces.items() if name == key]) for key, one in opened.items()]
+    results = [
+        problem_result(one.problem, one.objective, suite.labels, [t for (name, *_), t in traces.items() if name == key])
+        for key, one in opened.items()
+    ]
     return SuiteResult(suite, results, skipped)
 
 
@@ -161,8 +164,17 @@ def _do(opened: Mapping[str, _Opened], job: _Job) -> Trace:
     return opened[name].trace(entrant, number)
 
 
-def _result(one: _Opened, traces: Sequence[Trace]) -> ProblemResult:
-    objective, problem = one.objective, one.problem
+def problem_result(
+    problem: Problem, objective: Objective, strategies: Sequence[str], traces: Sequence[Trace]
+) -> ProblemResult:
+    """All runs on one problem with what they are measured in.
+
+    Args:
+        problem: What was asked.
+        objective: Its own.
+        strategies: In the order of the suite.
+        traces: Of all runs.
+    """
     cost_unit = objective.benchmark.cost
     reference = reference_of(objective, problem.budget, traces)
     noise, several = noise_of(objective), objective.parts > 1
@@ -177,5 +189,5 @@ def _result(one: _Opened, traces: Sequence[Trace]) -> ProblemResult:
         checkpoints=checkpoints(problem.budget),
         reference=reference,
         noise=None if noise is None else noise.mean_of_seeds / reference.scale,
-        traces={name: [trace for trace in traces if trace.strategy == name] for name in one.experiment.labels},
+        traces={name: [trace for trace in traces if trace.strategy == name] for name in strategies},
     )
