@@ -43,6 +43,7 @@ ROOMS = [
     "suite",
     "contract",
     "report",
+    "export",
     "papers",
     "cli",
 ]

@@ -166,10 +166,18 @@ def write_tables(result: SuiteResult, folder: Path) -> None:
     """
     for name, table in TABLES.items():
         frame = table(result)
-        tex = frame.to_latex(index=False, escape=True, na_rep="–", float_format=_DIGITS.__mod__)
-        for suffix, text in (("csv", frame.to_csv(index=False)), ("tex", tex)):
+        for suffix, text in (("csv", frame.to_csv(index=False)), ("tex", as_latex(frame))):
             with replacing(folder / f"{name}.{suffix}") as temporary:
                 temporary.write_text(text, encoding="utf-8")
+
+
+def as_latex(frame: pandas.DataFrame) -> str:
+    """A table as LaTeX, with booktabs.
+
+    Args:
+        frame: Of this file.
+    """
+    return str(frame.to_latex(index=False, escape=True, na_rep="–", float_format=_DIGITS.__mod__))
 
 
 def _frame(rows: Any) -> pandas.DataFrame:
