@@ -13,12 +13,13 @@ from surrogate_nas.export.figures import write_figures
 from surrogate_nas.export.latex import write_latex
 from surrogate_nas.export.mlflow import write_mlflow
 from surrogate_nas.export.optuna import write_optuna
+from surrogate_nas.export.optuna_objective import OptunaObjective
 from surrogate_nas.export.results import Results, Source, results_of
 from surrogate_nas.export.trackio import write_trackio
 
 __all__ = [
-    "EXPORTS", "Format", "Results", "Source", "results_of", "write_csv", "write_figures", "write_latex",
-    "write_mlflow", "write_optuna", "write_trackio",
+    "EXPORTS", "Format", "OptunaObjective", "Results", "Source", "results_of", "write_csv", "write_figures",
+    "write_latex", "write_mlflow", "write_optuna", "write_trackio",
 ]  # fmt: skip
 
 

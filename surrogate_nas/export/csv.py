@@ -1,4 +1,4 @@
-"""Tables as CSV: ``trials.csv``, ``runs.csv``, ``summary.csv``, and of a suite its own; ``columns.csv`` has the units."""
+"""Tables as CSV: ``trials.csv``, ``runs.csv``, ``summary.csv``, and of a suite its own; units in ``columns.csv``."""
 
 from __future__ import annotations
 

@@ -58,14 +58,25 @@ def _client(path: Path) -> Iterator[MlflowClient]:
     os.environ.update(_NOTHING_SENT)
     logged = logging.root.manager.disable
     logging.disable(logging.WARNING)
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    event.listen(Engine, "connect", _hasty)
     try:
         from mlflow.tracking import MlflowClient
 
         yield MlflowClient(f"sqlite:///{path.absolute()}")
     finally:
+        event.remove(Engine, "connect", _hasty)
         logging.disable(logged)
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _hasty(connection: Any, _: Any) -> None:
+    """Do not wait for the disk at every write: the file takes its place only when it is whole and synchronised."""
+    connection.execute("PRAGMA synchronous=OFF")
+    connection.execute("PRAGMA journal_mode=MEMORY")
 
 
 def _add(client: MlflowClient, part: Part, name: str) -> None:

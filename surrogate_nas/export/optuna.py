@@ -142,10 +142,10 @@ def _frozen(objective: Objective, run: Run, trial: Trial, distributions: dict[st
     )  # fmt: skip
     frozen = create_trial(
         state=TrialState.COMPLETE if is_answer else TrialState.PRUNED,
-        values=_values(objective, trial) if is_answer else None,
+        values=natural_scores(objective, trial) if is_answer else None,
         params=params,
         distributions=distributions,
-        user_attrs=_attributes(trial),
+        user_attrs=attributes(trial),
         system_attrs={_CONSTRAINTS: broken} if (broken := violations(objective, trial)) else {},
         intermediate_values=curve,
     )
@@ -153,8 +153,13 @@ def _frozen(objective: Objective, run: Run, trial: Trial, distributions: dict[st
     return frozen
 
 
-def _values(objective: Objective, trial: Trial) -> list[float]:
-    """What is minimised, also of an infeasible cell without what it is put behind the feasible ones by."""
+def natural_scores(objective: Objective, trial: Trial) -> list[float]:
+    """Each objective's score as if there were no limits: an infeasible cell is not put behind the feasible ones.
+
+    Args:
+        objective: One or several.
+        trial: Of it, after its own epochs.
+    """
     if objective.parts == 1:
         return [trial.loss + trial.penalty]
     if trial.feasible:
@@ -176,7 +181,12 @@ def violations(objective: Objective, trial: Trial) -> list[float]:
     return [float(limit.excess(np.array([value]))[0]) / scale for limit, value, scale in read if value is not None]
 
 
-def _attributes(trial: Trial) -> dict[str, Any]:
+def attributes(trial: Trial) -> dict[str, Any]:
+    """What is known of a trial besides its values, with all metrics that it read.
+
+    Args:
+        trial: Any.
+    """
     values = {name: value for name, value in trial.values.items() if math.isfinite(value)}
     told = {"cell": trial.cell.text, "L": trial.loss, "λR": trial.penalty, "score": trial.score}
     return told | {"feasible": trial.feasible, "epochs": trial.epochs, "cost": trial.cost_seconds} | values

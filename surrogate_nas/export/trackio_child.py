@@ -3,8 +3,14 @@
 import json
 import sys
 
-from trackio.sqlite_storage import SQLiteStorage
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write every run."""
+    from trackio.sqlite_storage import SQLiteStorage
+
     for line in sys.stdin:
         SQLiteStorage.bulk_log(**json.loads(line))
+
+
+if __name__ == "__main__":
+    main()

@@ -30,7 +30,14 @@ _IS: dict[str, Callable[[Any], bool]] = {
     _LIST: lambda value: isinstance(value, list),
 }
 _SHARED = {"cells": _WHOLE, "seconds": _NUMBER, "first_cells": _WHOLE, "seed_policy": _TEXT}
-_KEYS = _SHARED | {"name": _TEXT, "title": _TEXT, "runs": _WHOLE, "seed": _WHOLE, "strategies": _LIST, "problems": _LIST}
+_KEYS = _SHARED | {
+    "name": _TEXT,
+    "title": _TEXT,
+    "runs": _WHOLE,
+    "seed": _WHOLE,
+    "strategies": _LIST,
+    "problems": _LIST,
+}
 _PROBLEM = _SHARED | {field.name: _TEXT for field in fields(Problem) if field.name not in _SHARED}
 _STRATEGY = {"name": _TEXT, "runs": _WHOLE}
 

@@ -68,7 +68,7 @@ def stored_suite(folder: str | Path, *, benchmark: str | None = None) -> StoredS
     """
     folder = Path(folder)
     if not (folder / PLAN).is_file():
-        raise UserError(f"{folder} does not say which suite it holds: run its snas suite command again, which keeps it.")
+        raise UserError(f"{folder} does not say which suite it holds: run its snas suite command once more.")
     suite = read_suite(str(folder / PLAN))
     comparisons = {}
     for problem in suite.problems:

@@ -1,4 +1,4 @@
-"""A suite as the TOML file that `read_suite` reads, which its results keep: whoever reads them again knows what was asked."""
+"""A suite as the TOML file that `read_suite` reads; its results keep one, so that they tell what was asked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from surrogate_nas.files import replacing
 from surrogate_nas.strategies import StrategyLike
@@ -67,7 +68,7 @@ def _name(strategy: StrategyLike) -> str:
     return strategy if isinstance(strategy, str) else strategy.__name__
 
 
-def _lines(values: Mapping[str, str | float | None]) -> str:
+def _lines(values: Mapping[str, Any]) -> str:
     """A table of TOML; what is None is left out."""
     return "".join(f"{name} = {_value(value)}\n" for name, value in values.items() if value is not None)
 
