@@ -340,16 +340,17 @@ def test_trackio_reads_what_the_comparison_says(folder: Path, made: Comparison, 
     assert json.loads(config)["objective"] == str(made.objective)
 
 
-@pytest.mark.parametrize(("name", "missing"), [("mlflow", "mlflow"), ("trackio", "trackio"), ("optuna", "optuna")])
+@pytest.mark.parametrize(
+    ("name", "missing", "extra"),
+    [("mlflow", "alembic", "mlflow"), ("trackio", "trackio", "trackio"), ("optuna", "optuna", "bridges")],
+)
 def test_a_missing_library_is_named_with_its_extra(
-    name: str, missing: str, folder: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    name: str, missing: str, extra: str, folder: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from surrogate_nas.export import needed
-
-    monkeypatch.setattr(needed, "find_spec", lambda module: None if module == missing else find_spec(module))
+    monkeypatch.setitem(sys.modules, missing, None)
     ended = snas("export", name, folder, "--out", tmp_path / "out")
     assert ended.code == 2
-    assert ended.err == f"snas: This export needs {missing}: pip install 'surrogate-nas[{name}]'.\n"
+    assert ended.err == f"snas: This export needs {missing}: pip install 'surrogate_nas[{extra}]'.\n"
     assert not (tmp_path / "out").exists()
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from surrogate_nas.export.frames import columns_frame, runs_frame, summary_frame, trials_frame
 from surrogate_nas.export.results import Source, results_of
+from surrogate_nas.export.rows import columns_of, runs_of, summary_of, trials_of
 from surrogate_nas.files import replacing
-from surrogate_nas.suite.tables import TABLES
+from surrogate_nas.suite.tables import TABLES, as_csv
 
 
 def write_csv(source: Source, out: str | Path) -> list[Path]:
@@ -24,14 +24,13 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
         UserError: There is nothing to export, or the folder cannot be written.
     """
     results, out = results_of(source), Path(out)
-    frames = {"trials": trials_frame(results), "runs": runs_frame(results), "summary": summary_frame(results)}
-    columns = columns_frame(results, frames)
-    frames["columns"] = columns
+    tables = {"trials": trials_of(results), "runs": runs_of(results), "summary": summary_of(results)}
+    tables["columns"] = columns_of(results, tables)
     if results.suite is not None:
-        frames |= {f"suite-{name}": table(results.suite) for name, table in TABLES.items()}
+        tables |= {f"suite-{name}": table(results.suite) for name, table in TABLES.items()}
     written = []
-    for name, frame in frames.items():
+    for name, rows in tables.items():
         written.append(out / f"{name}.csv")
         with replacing(written[-1]) as temporary:
-            frame.to_csv(temporary, index=False, encoding="utf-8", errors="backslashreplace", lineterminator="\n")
+            temporary.write_text(as_csv(rows), encoding="utf-8", errors="backslashreplace")
     return written

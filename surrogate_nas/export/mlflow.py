@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.export.needed import needed
 from surrogate_nas.export.results import Part, Source, clock, results_of
 from surrogate_nas.export.tracked import Tracked, tracked
+from surrogate_nas.extras import need
 from surrogate_nas.files import replacing
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def write_mlflow(source: Source, out: str | Path) -> list[Path]:
         UserError: There is nothing to export, MLflow is not installed, or the file cannot be written.
     """
     results, out = results_of(source), Path(out)
-    needed("mlflow", "mlflow", "sqlalchemy", "alembic")
+    need("This export", "mlflow", "sqlalchemy", "alembic")
     with replacing(out) as temporary, _client(temporary) as client:
         for part in results.parts:
             _add(client, part, part.named() or results.name)

@@ -20,9 +20,9 @@ import numpy as np
 
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.experiment.store import Run
-from surrogate_nas.export.frames import run_row
-from surrogate_nas.export.needed import needed
 from surrogate_nas.export.results import Part, Source, clock, results_of
+from surrogate_nas.export.rows import run_row
+from surrogate_nas.extras import need
 from surrogate_nas.files import replacing
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import ChoiceSpace, Space
@@ -51,7 +51,7 @@ def write_optuna(source: Source, out: str | Path) -> list[Path]:
         UserError: There is nothing to export, Optuna is not installed, or the file cannot be written.
     """
     results, out = results_of(source), Path(out)
-    needed("optuna", "optuna")
+    need("This export", "optuna")
     with _quiet(), replacing(out) as temporary:
         logs = _logs_of([(part, run) for part, run in results.runs()])
         _write(logs, temporary)

@@ -15,8 +15,8 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.suite.result import SuiteResult
+from surrogate_nas.suite.runner import PLAN, PROBLEMS
 from surrogate_nas.suite.stored import stored_suite
-from surrogate_nas.suite.writing import PLAN, PROBLEMS
 
 _CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.experiment.store import Run
-from surrogate_nas.export.frames import run_row
 from surrogate_nas.export.results import Part
+from surrogate_nas.export.rows import run_row
 
 _TOLD = {"strategy", "run", "cell", "failure"}
 

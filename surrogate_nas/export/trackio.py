@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.export.needed import needed
 from surrogate_nas.export.results import Part, Results, Source, clock, results_of
 from surrogate_nas.export.tracked import tracked
+from surrogate_nas.extras import need
 from surrogate_nas.files import replacing
 
 _CHILD = Path(__file__).with_name("trackio_child.py")
@@ -41,7 +41,7 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
         UserError: There is nothing to export, Trackio is not installed or fails, or the folder cannot be written.
     """
     results, out = results_of(source), Path(out)
-    needed("trackio", "trackio")
+    need("This export", "trackio")
     written = []
     with TemporaryDirectory(prefix="snas-trackio-") as made:
         lines = "".join(json.dumps(run) + "\n" for part in results.parts for run in _runs(results, part))

@@ -1,8 +1,7 @@
 """Suites by name or from a TOML file; whatever is wrong is one line that names the file and the key.
 
-A file says what all problems share (`cells`, `seconds`, `first_cells`, `runs`, `seed`), then the strategies, each a
-name or a table of `name` and `runs`, and the problems, each a table of the fields of `Problem`. The suite has the name
-of its file, unless it says another.
+A file says what all problems share (``cells``, ``seconds``, ``first_cells``, ``runs``, ``seed``), then the strategies,
+each a name or a table of ``name`` and ``runs``, and the problems, each a table of the fields of `Problem`.
 """
 
 from __future__ import annotations
@@ -30,14 +29,7 @@ _IS: dict[str, Callable[[Any], bool]] = {
     _LIST: lambda value: isinstance(value, list),
 }
 _SHARED = {"cells": _WHOLE, "seconds": _NUMBER, "first_cells": _WHOLE, "seed_policy": _TEXT}
-_KEYS = _SHARED | {
-    "name": _TEXT,
-    "title": _TEXT,
-    "runs": _WHOLE,
-    "seed": _WHOLE,
-    "strategies": _LIST,
-    "problems": _LIST,
-}
+_KEYS = _SHARED | {"title": _TEXT, "runs": _WHOLE, "seed": _WHOLE, "strategies": _LIST, "problems": _LIST}
 _PROBLEM = _SHARED | {field.name: _TEXT for field in fields(Problem) if field.name not in _SHARED}
 _STRATEGY = {"name": _TEXT, "runs": _WHOLE}
 
@@ -50,6 +42,10 @@ def read_suite(name: str) -> Suite:
 
     Raises:
         UserError: There is none, or its file says something wrong; the line names the key.
+
+    Example:
+        >>> [problem.name for problem in read_suite("starter").problems]
+        ['fashion', 'cifar10-drawn', 'imagenet16-drawn', 'cifar100-small']
     """
     if name in SUITES:
         return _suite(name, name, files(__package__).joinpath("suites", f"{name}{_SUFFIX}").read_bytes())
@@ -68,11 +64,24 @@ def _suite(name: str, source: str, content: bytes) -> Suite:
         told = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{source} is no TOML: {error}.") from error
+    return suite_told(name, source, told)
+
+
+def suite_told(name: str, source: str, told: Any) -> Suite:
+    """A suite from what a file says of it.
+
+    Args:
+        name: Of the suite.
+        source: The file, for messages.
+        told: By key, as a TOML file of a suite has it.
+
+    Raises:
+        UserError: It says something wrong; the line names the key.
+    """
     _check(source, "", told, _KEYS, needed=("strategies", "problems"))
     try:
         entrants = [_entrant(source, f"strategies[{i}]", one, told) for i, one in enumerate(told["strategies"])]
         problems = [_problem(source, f"problems[{i}]", one, told) for i, one in enumerate(told["problems"])]
-        name = told.get("name", name)
         return Suite(name, told.get("title", name), problems, entrants, told.get("seed", 0))
     except UserError as error:
         said = str(error)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.comparison import bind
@@ -25,7 +26,11 @@ from surrogate_nas.suite.reading import read_suite
 from surrogate_nas.suite.reference import reference_of
 from surrogate_nas.suite.result import ProblemResult, Skipped, SuiteResult
 from surrogate_nas.suite.trace import Trace, checkpoints, trace_of
-from surrogate_nas.suite.writing import PROBLEMS, write_suite
+
+PROBLEMS = "problems"
+"""The folder of the problems' folders."""
+PLAN = "plan.json"
+"""What is to be run, so that others can tell how far it is: problems' folders hold the largest number of runs only."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,13 @@ def run_suite(
     Raises:
         UserError: A problem asks for what its benchmark cannot give, the folder holds another suite's results or
             cannot be written, or no problem's data is here.
+
+    Example:
+        >>> from surrogate_nas.suite import Entrant, Problem, Suite
+        >>> problems = [Problem(f"lambda-{w}", "fashion", f"valid_loss + {w}*params", cells=30) for w in (0.1, 0.5)]
+        >>> result = run_suite(Suite("mine", "two weights", problems, [Entrant("random", 2), Entrant("evolution", 2)]))
+        >>> result.means().shape, result.failures  # problems × strategies
+        ((2, 2), [])
     """
     check_engine(engine, workers)
     suite = read_suite(suite) if isinstance(suite, str) else suite
@@ -85,7 +97,7 @@ def run_suite(
                 held.enter_context(one.store.locked())
                 one.store.begin(one.experiment.describe())
         if folder is not None:
-            write_suite(suite, Path(folder))
+            Store(Path(folder)).write_json(PLAN, _plan(suite, opened, skipped))
         traces = _traces(suite, opened, workers, engine, progress)
     results = [
         problem_result(one.problem, one.objective, suite.labels, [t for (name, *_), t in traces.items() if name == key])
@@ -111,6 +123,18 @@ def _open(suite: Suite, folder: Path | None) -> tuple[dict[str, _Opened], list[S
         store = None if folder is None else Store(folder / PROBLEMS / problem.name)
         opened[problem.name] = _Opened(problem, objective, experiment, store)
     return opened, skipped
+
+
+def _plan(suite: Suite, opened: Mapping[str, _Opened], skipped: Sequence[Skipped]) -> dict[str, Any]:
+    return {
+        "suite": suite.name,
+        "title": suite.title,
+        "seed": suite.seed,
+        "problems": list(opened),
+        "asked": [asdict(problem) for problem in suite.problems],
+        "strategies": [{"name": entrant.label, "runs": entrant.runs} for entrant in suite.entrants],
+        "not_run": [{"name": one.problem.name, "reason": one.reason} for one in skipped],
+    }
 
 
 def _bound(problem: Problem) -> Objective:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,11 +11,10 @@ from pathlib import Path
 from surrogate_nas.comparison import Comparison, read_comparison
 from surrogate_nas.errors import UserError
 from surrogate_nas.suite.problems import Problem, Suite
-from surrogate_nas.suite.reading import read_suite
+from surrogate_nas.suite.reading import suite_told
 from surrogate_nas.suite.result import ProblemResult, Skipped, SuiteResult
-from surrogate_nas.suite.runner import problem_result
+from surrogate_nas.suite.runner import PLAN, PROBLEMS, problem_result
 from surrogate_nas.suite.trace import trace_of
-from surrogate_nas.suite.writing import PLAN, PROBLEMS
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,7 @@ def stored_suite(folder: str | Path, *, benchmark: str | None = None) -> StoredS
         UserError: It holds no suite, a damaged one, or no finished run yet.
     """
     folder = Path(folder)
-    if not (folder / PLAN).is_file():
-        raise UserError(f"{folder} does not say which suite it holds: run its snas suite command once more.")
-    suite = read_suite(str(folder / PLAN))
+    suite = _asked(folder / PLAN)
     comparisons = {}
     for problem in suite.problems:
         place = folder / PROBLEMS / problem.name
@@ -78,6 +76,24 @@ def stored_suite(folder: str | Path, *, benchmark: str | None = None) -> StoredS
     if not any(comparison.strategies for comparison in comparisons.values()):
         raise UserError(f"{folder} holds no finished run yet.")
     return StoredSuite(suite, comparisons)
+
+
+def _asked(path: Path) -> Suite:
+    """The suite of a plan."""
+    try:
+        plan = json.loads(path.read_bytes())
+        problems = [{key: value for key, value in one.items() if value is not None} for one in plan["asked"]]
+        told = {key: plan[key] for key in ("title", "seed", "strategies")} | {"problems": problems}
+        name = str(plan["suite"])
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path.parent} does not tell which suite it holds: run its snas suite command once more."
+        ) from error
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path} is damaged or of an older version: run its snas suite command once more.") from error
+    return suite_told(name, str(path), told)
 
 
 def _entered(made: Comparison, suite: Suite) -> Comparison:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from surrogate_nas.comparison import Comparison, final_metrics
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.export.results import Part, Results
-
-if TYPE_CHECKING:
-    import pandas
+from surrogate_nas.suite.tables import Rows
 
 _FINAL = "final_"
 _MEANINGS = {
@@ -47,7 +45,7 @@ _MEANINGS = {
 """Unit and meaning of every column that has always the same name."""
 
 
-def trials_frame(results: Results) -> pandas.DataFrame:
+def trials_of(results: Results) -> Rows:
     """Every trial of every run, those of failed runs included.
 
     Args:
@@ -66,16 +64,16 @@ def trials_frame(results: Results) -> pandas.DataFrame:
             row |= {"loss": trial.loss, "penalty": trial.penalty, "feasible": trial.feasible, "epochs": trial.epochs}
             row |= {"cost": trial.cost_seconds, "started": trial.started, "finished": trial.finished}
             rows.append(row | dict(trial.values))
-    return _frame(rows)
+    return _aligned(rows)
 
 
-def runs_frame(results: Results) -> pandas.DataFrame:
+def runs_of(results: Results) -> Rows:
     """Every run: what it found, with its final metrics, and what it spent.
 
     Args:
         results: What is exported.
     """
-    return _frame([_where(results, part) | run_row(part.comparison, run) for part, run in results.runs()])
+    return _aligned([_where(results, part) | run_row(part.comparison, run) for part, run in results.runs()])
 
 
 def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
@@ -103,7 +101,7 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     return row | spent | final
 
 
-def summary_frame(results: Results) -> pandas.DataFrame:
+def summary_of(results: Results) -> Rows:
     """Every strategy of every part: its score over runs.
 
     Args:
@@ -111,24 +109,24 @@ def summary_frame(results: Results) -> pandas.DataFrame:
     """
     rows = []
     for part in results.parts:
-        for row in part.comparison.summary_frame().to_dict("records"):
+        for row in part.comparison.summary_aligned().to_dict("records"):
             rows.append(_where(results, part) | {str(name): value for name, value in row.items()})
-    return _frame(rows)
+    return _aligned(rows)
 
 
-def columns_frame(results: Results, frames: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
+def columns_of(results: Results, tables: Mapping[str, Rows]) -> Rows:
     """What every column of some tables is, with its unit.
 
     Args:
         results: What is exported.
-        frames: The tables by the names of their files.
+        tables: The tables by the names of their files.
     """
     rows = []
-    for file, frame in frames.items():
-        for column in map(str, frame.columns):
+    for file, table in tables.items():
+        for column in table[0] if table else ():
             unit, meaning = _meaning(results, column)
             rows.append({"file": file, "column": column, "unit": unit, "meaning": meaning})
-    return _frame(rows)
+    return _aligned(rows)
 
 
 def _meaning(results: Results, column: str) -> tuple[str, str]:
@@ -155,7 +153,7 @@ def _where(results: Results, part: Part) -> dict[str, Any]:
     return {results.part_is: part.key} if results.part_is else {}
 
 
-def _frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
-    import pandas
-
-    return pandas.DataFrame(rows)
+def _aligned(rows: Rows) -> Rows:
+    """The same rows, each with the columns of all."""
+    columns = dict.fromkeys(column for row in rows for column in row)
+    return [{column: row.get(column) for column in columns} for row in rows]
