@@ -109,8 +109,7 @@ def summary_of(results: Results) -> Rows:
     """
     rows = []
     for part in results.parts:
-        for row in part.comparison.summary_aligned().to_dict("records"):
-            rows.append(_where(results, part) | {str(name): value for name, value in row.items()})
+        rows += [_where(results, part) | row for row in part.comparison.summary_rows()]
     return _aligned(rows)
 
 
