@@ -41,10 +41,8 @@ EXPORTS: dict[str, Format] = {
     "csv": Format(write_csv, "csv", "Units and meanings: {out}/columns.csv"),
     "figures": Format(write_figures, "figures", "Captions: {out}/captions.txt"),
     "latex": Format(write_latex, "latex", "The tables need \\usepackage{{booktabs}}."),
-    "mlflow": Format(
-        write_mlflow, "mlflow.db", "Open it: mlflow ui --backend-store-uri sqlite:///{out} (pip install mlflow)"
-    ),
-    "optuna": Format(write_optuna, "optuna.log", "Open it: optuna-dashboard {out} (pip install optuna-dashboard)"),
+    "mlflow": Format(write_mlflow, "mlflow.db", "Open it: mlflow ui --backend-store-uri sqlite:///{out}"),
+    "optuna": Format(write_optuna, "optuna.log", "Open it: optuna-dashboard {out}"),
     "trackio": Format(write_trackio, "trackio", "Open it: TRACKIO_DIR={out} trackio show"),
 }
 """Every format by its name."""

@@ -86,9 +86,7 @@ def _asked(path: Path) -> Suite:
         told = {key: plan[key] for key in ("title", "seed", "strategies")} | {"problems": problems}
         name = str(plan["suite"])
     except FileNotFoundError as error:
-        raise UserError(
-            f"{path.parent} does not tell which suite it holds: run its snas suite command once more."
-        ) from error
+        raise UserError(f"{path.parent} does not tell its suite: run its snas suite command once more.") from error
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
