@@ -114,6 +114,9 @@ torture: data  ## kill long work at random moments, 100 times in each way, and c
 fuzz: $(SETUP)  ## 20,000 random and damaged inputs for every reader
 	$(BIN)/python analysis/fuzz.py
 
+docs: $(SETUP)  ## the reference of everything public, every command included, in results/docs/index.html; warnings are errors
+	$(BIN)/python -m analysis.reference results/docs
+
 golden: $(SETUP)  ## rewrite the golden trajectories (after a change that is meant to change them)
 	$(BIN)/python -m tests.golden
 

@@ -268,7 +268,9 @@ def members(kind: type) -> dict[str, Any]:
     Args:
         kind: The class.
     """
-    own = {n: v for n, v in vars(kind).items() if not n.startswith("_") and not inspect.isclass(v) and _is_code(v)}
+    fields = kind.__dict__.get("__annotations__", {})
+    given = {n: v for n, v in vars(kind).items() if not n.startswith("_") and n not in fields}
+    own = {n: v for n, v in given.items() if not inspect.isclass(v) and _is_code(v)}
     made = vars(kind).get("__init__")
     return ({"__init__": made} if inspect.isfunction(made) and made.__doc__ else {}) | own
 
