@@ -13,8 +13,9 @@ from typing import Any, Self
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.files.chain import Chain, DamagedError, read_chain
+from surrogate_nas.files.formats import FORMATS, check_first_line, stamp
 
-_ROOT = "journal 1"
+_ROOT = f"journal {FORMATS['journal'].version}"
 
 
 class Journal:
@@ -56,9 +57,10 @@ class Journal:
         if path is None:
             return
         try:
+            check_first_line(path, "journal")
             self._chain = Chain(path, _ROOT, self._accept)
             if not self._chain.entries:
-                self._chain.append(self.header)
+                self._chain.append({**stamp("journal"), **self.header})
         except DamagedError as error:
             raise self.damaged(error) from error
         except OSError as error:
@@ -78,6 +80,7 @@ class Journal:
         journal = cls(None, settings)
         journal.path = path
         try:
+            check_first_line(path, "journal")
             journal._accept([link.entry for link in read_chain(path.read_bytes(), _ROOT)])
         except FileNotFoundError:
             return []

@@ -19,6 +19,7 @@ from typing import Any
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.files import home, replacing
+from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.plugin import import_file
 from surrogate_nas.space.base import Space
 from surrogate_nas.space.cell import Cell
@@ -85,6 +86,7 @@ def _open(name: str) -> Space:
     if name not in _registered():
         raise unknown("space", name, known())
     entry = json.loads(_entry(name).read_text(encoding="utf-8"))
+    check_version(_entry(name), "space", entry.get("version", 1), entry.get(RELEASE))
     return _checked(_loaded(Path(entry["file"]), entry["object"]), f"{entry['file']}:{entry['object']}")
 
 
@@ -130,7 +132,9 @@ def register(spec: str) -> Space:
     _opened[space.name] = space
     if space.name not in SPACES and space.definition == space.name:
         with replacing(_entry(space.name)) as temporary:
-            temporary.write_text(json.dumps({"file": str(file), "object": attribute}), encoding="utf-8")
+            temporary.write_text(
+                json.dumps({**stamp("space"), "file": str(file), "object": attribute}), encoding="utf-8"
+            )
     return space
 
 

@@ -5,13 +5,12 @@ Names are resolved when used, so that listing them imports none.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
 
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.extras import opened
 from surrogate_nas.plugin import import_file
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.reference import Reference, configured
@@ -171,9 +170,9 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
 
 def _found(head: str) -> type[Strategy]:
     if head in OURS:
-        return _checked(_attribute(OURS[head]), head)
+        return _checked(opened(OURS[head], f"The strategy {head}"), head)
     if bridge := _bridge(head):
-        return _checked(_attribute(BRIDGES[bridge])(head.partition(":")[2]), head)
+        return _checked(opened(BRIDGES[bridge], head)(head.partition(":")[2]), head)
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == head:
             return _checked(_loaded(point), head)
@@ -190,11 +189,6 @@ def _bridge(head: str) -> str | None:
     """The bridge that a name crosses, or None."""
     library = head.partition(":")[0]
     return library if library in BRIDGES else None
-
-
-def _attribute(value: str) -> Any:
-    module, _, name = value.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def _loaded(point: EntryPoint) -> object:

@@ -31,6 +31,7 @@ class Bananas(Guided):
     """
 
     batch_size: ClassVar[int] = 10
+    needs: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(
         self, space: Space, *, seed: int, encoding: str | None = None, steps: int = 80, first_cells: int = 10

@@ -7,7 +7,7 @@ random cells. Departures: extremely randomised trees instead of random forests, 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
@@ -26,6 +26,8 @@ class ForestSearch(Guided):
         >>> len({sn.nb201().identity(cell) for cell in asked})  # functional twins are believed to score the same
         5
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("sklearn",)
 
     def __init__(self, space: Space, *, seed: int, trees: int = 40, first_cells: int = 10) -> None:
         """Store the knobs.

@@ -8,7 +8,7 @@ when the told cells grew by a fifth. Where cells are no graphs of shared terms, 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
@@ -24,6 +24,8 @@ class GnnGuided(Guided):
         >>> len(set(first)), all(cell in nb201() for cell in first)
         (5, True)
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(
         self,

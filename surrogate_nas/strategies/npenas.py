@@ -26,6 +26,7 @@ class Npenas(Guided):
     """
 
     batch_size: ClassVar[int] = 10
+    needs: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(self, space: Space, *, seed: int, model: str = "mlp", first_cells: int = 10) -> None:
         """Store the knobs.

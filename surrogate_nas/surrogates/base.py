@@ -63,6 +63,7 @@ class Surrogate(ABC):
 
     Attributes:
         name: The key in `MODELS`.
+        needs: The libraries of extras behind it, as Python imports them.
         quantity: ``error`` (%), ``loss``, ``quality``, ``cost``, ``structure``, ``proxy``: what is learned.
         seed: The root of the model's randomness.
 
@@ -79,6 +80,7 @@ class Surrogate(ABC):
     """
 
     name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
     _space: Space
     _target: Target
     _widening: float

@@ -33,6 +33,7 @@ class Boosting(Bagging):
     """
 
     name: ClassVar[str] = "xgboost"
+    needs: ClassVar[tuple[str, ...]] = ("xgboost",)
 
     def __init__(
         self,

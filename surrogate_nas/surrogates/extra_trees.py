@@ -74,6 +74,7 @@ class ExtraTrees(Bagging):
     """
 
     name: ClassVar[str] = "extra_trees"
+    needs: ClassVar[tuple[str, ...]] = ("sklearn",)
 
     def __init__(
         self,

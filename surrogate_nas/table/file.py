@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import hdf5, replacing
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
@@ -38,7 +39,7 @@ from surrogate_nas.table.table import Table, Values
 
 FORMAT = "surrogate_nas table"
 """What a table's file says that it is."""
-VERSION = 2
+VERSION = FORMATS["table"].version
 """Of the format that is written."""
 _MOST_LISTED = 1_000_000
 """The cells of a space that a file defines; listing more would take more memory than a table is worth."""
@@ -77,7 +78,7 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
     with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
         file.attrs["version"] = VERSION
         seal = hashlib.sha256(content).hexdigest()
-        hdf5.set_texts(file, {"format": FORMAT, "seal": seal, **_file_attributes(index)})
+        hdf5.set_texts(file, {"format": FORMAT, RELEASE: this_release(), "seal": seal, **_file_attributes(index)})
         file["index"] = np.frombuffer(content, dtype=np.uint8)
         file.create_group("columns")
         for name, metric in index.metrics.items():
@@ -235,11 +236,7 @@ def _check_kind(file: h5py.File, path: Path) -> None:
     version = hdf5.number(file, "version")
     if version != 1 and not hdf5.says(file, "format", FORMAT):
         raise UserError(f"{path} is not a {FORMAT} file.")
-    if version != VERSION:
-        raise UserError(
-            f"{path} has table version {version}; this program reads version {VERSION}. "
-            "Make it anew (snas data fetch or snas data import)."
-        )
+    check_version(path, "table", version, hdf5.release(file))
 
 
 def _read_index(file: h5py.File) -> Index:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.extras import is_optional, missing
 from surrogate_nas.network import Network
 from surrogate_nas.training.tasks.checking import SPLITS, Split, checked
 from surrogate_nas.training.tasks.kinds import KINDS, Kind
@@ -143,6 +144,8 @@ class Task:
         except UserError:
             raise
         except Exception as error:  # noqa: BLE001 - a stranger's task can raise anything
+            if isinstance(error, ModuleNotFoundError) and is_optional(error):
+                raise missing(f"The task {self.name}", error.name or "") from error
             raise UserError(f"The task {self.name} cannot load its data: {type(error).__name__}: {error}.") from error
         try:
             return checked(splits, self.about.check, self.classes)
