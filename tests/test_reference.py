@@ -73,7 +73,7 @@ def test_every_public_name_is_described_and_shown_and_every_link_leads_somewhere
 
 
 def test_what_must_show_an_example_is_all_that_the_door_and_the_rooms_offer() -> None:
-    assert [room.removeprefix(f"{PACKAGE}.") for room in rooms()] == ROOMS
+    assert {*ROOMS} - {room.removeprefix(f"{PACKAGE}.") for room in rooms()} == {"__main__"}
     shown = {place.name for place in public()}
     assert {"Strategy", "compare", "Objective", "nb201", "TableBenchmark", "RegularisedEvolution", "Ridge"} <= shown
     assert len(shown) > 150 and all(shows_example(place) for place in public())

@@ -91,7 +91,7 @@ def _function(name: str, function: Any, kind: type | None = None, member: str = 
 def _overrides(kind: type | None, member: str) -> bool:
     """Whether a base describes the parameters already."""
     bases = kind.__mro__[1:] if kind else ()
-    return member != "__init__" and any(member in vars(base) and base.__module__ in modules() for base in bases)
+    return member != "__init__" and any(member in vars(base) for base in bases if base is not object)
 
 
 def dangling(module: str) -> Iterator[str]:

@@ -120,13 +120,14 @@ def _is_text(node: ast.AST | None) -> bool:
 @cache
 def modules() -> Mapping[str, Module]:
     """Every module of the package by name, the door first."""
-    below = [found.name for found in pkgutil.walk_packages(surrogate_nas.__path__, f"{PACKAGE}.")]
+    found = (one.name for one in pkgutil.walk_packages(surrogate_nas.__path__, f"{PACKAGE}."))
+    below = [name for name in found if not name.rpartition(".")[2].startswith("_")]
     return {name: Module(name) for name in [PACKAGE, *below]}
 
 
 def rooms() -> list[str]:
     """The modules of the rooms, in the order that data flows."""
-    return [f"{PACKAGE}.{room}" for room in ROOMS]
+    return [f"{PACKAGE}.{room}" for room in ROOMS if not room.startswith("_")]
 
 
 @cache
