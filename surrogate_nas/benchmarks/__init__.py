@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
+from surrogate_nas.benchmarks.answers import Answer, Question
+from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.fetched import Fetched
 from surrogate_nas.benchmarks.file import TABLE_SUFFIX, File
 from surrogate_nas.benchmarks.installed import FASHION, Installed

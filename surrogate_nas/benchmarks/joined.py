@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.answers import Measurement, Question, Values
+from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.free import Free
 from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.proxies import untrained

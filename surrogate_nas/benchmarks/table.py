@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.answers import Measurement, Question, Values
+from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import Cell, Enumerable
