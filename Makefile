@@ -119,6 +119,9 @@ torture: data  ## kill long work at random moments, 100 times in each way, and c
 fuzz: $(SETUP)  ## 20,000 random and damaged inputs for every reader
 	$(BIN)/python analysis/fuzz.py
 
+docs: $(SETUP)  ## the reference of everything public, every command included, in results/docs/index.html; warnings are errors
+	$(BIN)/python -m analysis.reference results/docs
+
 notebooks: $(SETUP)  ## the tutorials as notebooks, in results/notebooks
 	@mkdir -p results/notebooks
 	$(foreach one,$(TUTORIALS),$(BIN)/jupytext --quiet --to ipynb --output results/notebooks/$(one).ipynb analysis/tutorials/$(one).py &&) true

@@ -17,6 +17,7 @@ from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.strategies import StrategyLike
 
 ObjectiveLike = str | Expression | Objective | None
+"""Text, an expression, an objective that is tied to a benchmark, or None for the benchmark's default."""
 
 
 @checked
