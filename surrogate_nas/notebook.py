@@ -51,6 +51,11 @@ def html_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]
         heads: The headings.
         rows: The cells; numbers get six significant digits, None is a dash. Of many rows the first 60 are shown.
         note: A sentence below the title, or empty.
+
+    Example:
+        >>> page = html_table("Found", ("strategy", "error"), [("bo", 8.12345678), ("<mine>", None)])
+        >>> ">8.12346</td>" in page, ">&lt;mine&gt;</td>" in page
+        (True, True)
     """
     texts = [[_text(value) for value in row] for row in rows[:_MOST_ROWS]]
     if len(rows) > _MOST_ROWS:

@@ -48,6 +48,7 @@ ROOMS = [
     "serving",
     "papers",
     "cli",
+    "__main__",
 ]
 """In the order that data flows; `metrics` and `network` come before `space`, which offers sizes and builds networks."""
 OPEN_TO_STRATEGIES = {

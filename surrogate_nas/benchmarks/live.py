@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas import __version__
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
+from surrogate_nas.benchmarks.answers import Measurement, Question
+from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.catalogue import HOW, describe_live
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.openers import Opener

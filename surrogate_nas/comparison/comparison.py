@@ -33,6 +33,14 @@ class Comparison:
         objective: What was minimised.
         description: What was compared, as the store records it.
         runs: Every run.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=3, budget=40)
+        >>> found.to_frame().shape[0], found.summary_frame()["strategy"].tolist()
+        (240, ['random', 'local_search'])
+        >>> found.regrets("random").shape, bool((found.regrets("random") >= 0).all())  # 0 is the exact optimum
+        ((3,), True)
     """
 
     objective: Objective
@@ -321,6 +329,12 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     Args:
         objective: The objective; a final metric that its study searches on is none here.
         cell: The cell.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> objective = sn.Objective("valid_loss", sn.load("fashion"))
+        >>> sorted(final_metrics(objective, objective.benchmark.space[11]))
+        ['test_error', 'test_loss']
     """
     final = objective.benchmark.final(cell)
     return {name: value for name, value in final.items() if name not in objective.search_on_final}

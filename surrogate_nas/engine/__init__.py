@@ -40,6 +40,13 @@ def check_engine(engine: str, workers: int) -> None:
 
     Raises:
         UserError: There is no such engine, or no worker.
+
+    Example:
+        >>> check_engine("processes", workers=2)
+        >>> check_engine("proceses", workers=2)
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: Unknown engine 'proceses'. Did you mean 'processes'? Known: processes.
     """
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
@@ -66,6 +73,10 @@ def run_jobs(
 
     Raises:
         UserError: There is no such engine, or no worker.
+
+    Example:
+        >>> [outcome.result for outcome in run_jobs(abs, [-3, 1, -2])]
+        [3, 1, 2]
     """
     check_engine(engine, workers)
     if workers > 1 and len(jobs) > 1:

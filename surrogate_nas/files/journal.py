@@ -25,6 +25,18 @@ class Journal:
         path: The file, or None.
         header: The first line: of the work when it began.
         entries: The further lines, those appended included.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "work.journal"
+        ...     with Journal(path, {"epochs": 12}) as journal:
+        ...         journal.append({"cell": 11, "error": 8.5})
+        ...     with Journal(path, {"epochs": 12}) as journal:  # after a crash: goes on
+        ...         journal.append({"cell": 12, "error": 7.9})
+        ...     [entry["cell"] for entry in Journal.read(path, {"epochs": 12})]
+        [11, 12]
     """
 
     def __init__(self, path: Path | None, settings: dict[str, Any], notes: dict[str, Any] | None = None) -> None:

@@ -77,6 +77,15 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
 
     Raises:
         UserError: Another holds it and `wait` is false, this thread holds it already, or its folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder, locked(Path(folder), what="the results"):
+        ...     with locked(Path(folder), what="the results", wait=False):
+        ...         pass
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: This process is writing the results already.
     """
     what = what or str(path)
     try:

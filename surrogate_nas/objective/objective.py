@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, Question
-from surrogate_nas.benchmarks.base import Measurement
+from surrogate_nas.benchmarks.answers import Measurement
 from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.errors import UserError
 from surrogate_nas.notebook import html_table

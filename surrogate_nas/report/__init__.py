@@ -26,6 +26,16 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
 
     Raises:
         UserError: The folder cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "local_search"], "valid_loss", runs=2, budget=20)
+        >>> with TemporaryDirectory() as folder:
+        ...     page = write_report(found, Path(folder))
+        ...     page.name, "local_search" in page.read_text(encoding="utf-8")
+        ('report.html', True)
     """
     from surrogate_nas.baselines.record import read_baselines
     from surrogate_nas.report.page import Page  # it draws: whoever wants a number only does not wait for that

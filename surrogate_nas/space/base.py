@@ -53,6 +53,15 @@ class Space(ABC):
             are compared; empty where there is none.
         named: Published cells, as their authors print them, by the names that `parse` reads too.
         citation: The paper to cite, where the space is from one.
+
+    Example:
+        >>> from surrogate_nas.space import space_named
+        >>> darts, rng = space_named("darts"), np.random.default_rng(0)
+        >>> cell = darts.sample(rng)
+        >>> darts.mutate(cell, rng) in darts.neighbours(cell), darts.parse(str(cell)) == cell
+        (True, True)
+        >>> f"{darts.size:.1e}", darts.encode([cell], "paths").shape == (1, darts.encode([cell] * 5, "paths").shape[1])
+        ('1.1e+18', True)
     """
 
     name: str

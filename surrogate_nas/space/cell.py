@@ -23,6 +23,12 @@ class Cell:
         text: The canonical string, which is the cell's identity.
         index: The cell's place in the order of its space, -1 where that cannot be listed. Whoever is handed a cell by
             a stranger looks it up by its text first (`Space.cell`) and reads the index of the space's own.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> cell = nb201().cell("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")
+        >>> cell.choices, cell == nb201()[cell.index], len({cell, str(cell)})
+        ((0, 0, 0, 3, 0, 0), True, 2)
     """
 
     __slots__ = ("choices", "index", "text")
@@ -79,6 +85,12 @@ def choices_of(cells: Sequence[Cell]) -> Choices:
 
     Args:
         cells: Cells of one space.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> choices_of(nb201()[10:12])
+        array([[3, 3, 3, 0, 0, 0],
+               [3, 3, 4, 0, 3, 4]], dtype=int8)
     """
     return np.array([cell.choices for cell in cells], dtype=np.int8)
 

@@ -63,6 +63,10 @@ def space_named(definition: str) -> Space:
 
     Raises:
         UserError: No space has that name, or the definition is malformed.
+
+    Example:
+        >>> space_named("transnas-macro").size, space_named("nb201") is space_named("nb201")
+        (3256, True)
     """
     if definition.startswith("{"):
         return _described(definition)
@@ -113,6 +117,10 @@ def register(spec: str) -> Space:
 
     Raises:
         UserError: There is no such file or space, or another space has its name.
+
+    Example:
+        >>> register("macro") is space_named("macro")
+        True
     """
     path, separator, attribute = spec.rpartition(":")
     if not separator:
@@ -138,6 +146,10 @@ def space_of(cell: Cell) -> Space:
 
     Raises:
         UserError: It is from none.
+
+    Example:
+        >>> space_of(space_named("macro")[15]).name
+        'macro'
     """
     for space in _candidates():
         if cell in space:
@@ -153,6 +165,11 @@ def cell_named(text: str) -> tuple[Space, Cell]:
 
     Raises:
         UserError: No space can read it; the message is that of the space whose cells look most like it.
+
+    Example:
+        >>> space, cell = cell_named("conv_stack(layers=3, channels=16)")
+        >>> space.name, cell.choices
+        ('macro', (2, 3))
     """
     if text.strip().isdecimal():
         usual, digits = listed(space_named(DEFAULT_SPACE)), text.strip()

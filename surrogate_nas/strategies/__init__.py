@@ -99,6 +99,10 @@ def label(strategy: str | type[Strategy]) -> str:
 
     Raises:
         UserError: It is none of these.
+
+    Example:
+        >>> label("evolution(population=50)"), label("searches/mine.py:Mine")
+        ('evolution(population=50)', 'Mine')
     """
     if isinstance(strategy, str):
         reference = Reference.parse(strategy)
@@ -114,6 +118,10 @@ def is_builtin(strategy: str | type[Strategy]) -> bool:
 
     Args:
         strategy: A name, ``file.py:Class``, or a class.
+
+    Example:
+        >>> is_builtin("evolution"), is_builtin("mine.py:Mine")
+        (True, False)
     """
     if isinstance(strategy, str):
         head = Reference.parse(strategy).head
@@ -142,6 +150,15 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
 
     Raises:
         UserError: There is no such name, file, class or option, the file fails to import, or it is no strategy.
+
+    Example:
+        >>> resolve("evolution(population=50)").__name__
+        'RegularisedEvolution'
+        >>> try:
+        ...     resolve("evolution(populaton=50)")
+        ... except UserError as error:
+        ...     print(error)
+        Unknown option of evolution 'populaton'. Did you mean 'population'? Known: population, tournament.
     """
     if isinstance(strategy, type):
         return _checked(strategy, strategy.__name__)

@@ -23,8 +23,10 @@ class Bananas(Guided):
     """Batches of ten by Thompson sampling from an ensemble of networks.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Bananas(nb201(), seed=0).ask(10))
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "bananas", "valid_error", budget=20)
+        >>> batch = [trial.cell for trial in run.trials[10:]]  # by ten networks that learned from the first ten
+        >>> len({sn.nb201().identity(cell) for cell in batch})  # no two of one functional class
         10
     """
 

@@ -20,8 +20,9 @@ class GnnGuided(Guided):
 
     Example:
         >>> from surrogate_nas.space import nb201
-        >>> len(GnnGuided(nb201(), seed=0).ask(1))
-        1
+        >>> first = GnnGuided(nb201(), seed=0, first_cells=10).ask(5)  # the first ten are random
+        >>> len(set(first)), all(cell in nb201() for cell in first)
+        (5, True)
     """
 
     needs: ClassVar[tuple[str, ...]] = ("torch",)

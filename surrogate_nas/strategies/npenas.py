@@ -18,8 +18,10 @@ class Npenas(Guided):
     """Batches of the ten offspring that are predicted best.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Npenas(nb201(), seed=0).ask(10))
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "npenas", "valid_error", budget=20)
+        >>> batch = [trial.cell for trial in run.trials[10:]]  # by a model of the first ten
+        >>> len({sn.nb201().identity(cell) for cell in batch})  # no two of one functional class
         10
     """
 

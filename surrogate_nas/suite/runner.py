@@ -78,6 +78,13 @@ def run_suite(
     Raises:
         UserError: A problem asks for what its benchmark cannot give, the folder holds another suite's results or
             cannot be written, or no problem's data is here.
+
+    Example:
+        >>> from surrogate_nas.suite import Entrant, Problem, Suite
+        >>> problems = [Problem(f"lambda-{w}", "fashion", f"valid_loss + {w}*params", cells=30) for w in (0.1, 0.5)]
+        >>> result = run_suite(Suite("mine", "two weights", problems, [Entrant("random", 2), Entrant("evolution", 2)]))
+        >>> result.means().shape, result.failures  # problems × strategies
+        ((2, 2), [])
     """
     check_engine(engine, workers)
     suite = read_suite(suite) if isinstance(suite, str) else suite

@@ -168,6 +168,15 @@ def write_tables(result: SuiteResult, folder: Path) -> None:
 
     Raises:
         UserError: The folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.suite import read_suite, run_suite
+        >>> result = run_suite(read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2))
+        >>> with TemporaryDirectory() as folder:
+        ...     write_tables(result, Path(folder))
+        ...     len(list(Path(folder).glob("*.csv"))) == len(list(Path(folder).glob("*.tex"))) > 0
+        True
     """
     for name, table in TABLES.items():
         rows = table(result)

@@ -39,6 +39,10 @@ def model_class(name: str) -> type[Surrogate]:
 
     Raises:
         UserError: There is no such model, or the library behind it is not installed.
+
+    Example:
+        >>> model_class("extra_trees").__name__
+        'ExtraTrees'
     """
     if not isinstance(name, str):
         raise UserError(f"A model is named by a text, not {name!r:.80}. Known: {', '.join(sorted(MODELS))}.")
@@ -65,6 +69,11 @@ def make_model(name: str, quantity: Quantity = "error", *, seed: int = 0, **sett
 
     Raises:
         UserError: There is no such model, or it has no such setting.
+
+    Example:
+        >>> model = make_model("gp", "loss", seed=3)
+        >>> model.quantity, sorted(model.settings())
+        ('loss', ['blocks', 'calibrate', 'quantity', 'seed', 'warp'])
     """
     found = model_class(name)
     known = inspect.signature(found).parameters

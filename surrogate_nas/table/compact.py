@@ -56,6 +56,15 @@ def write_compact(table: Table, path: Path) -> None:
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.files import shipped
+        >>> with TemporaryDirectory() as folder:
+        ...     held = read_compact(next(iter(sorted(shipped("losses").glob("*.h5")))))
+        ...     write_compact(held.table, Path(folder) / "copy.h5")
+        ...     read_compact(Path(folder) / "copy.h5").digest == held.digest
+        True
     """
     keys: dict[str, list[ColumnKey]] = {name: [] for name in table.metrics}
     for key in sorted(key for key in table.columns if key.seed != "mean"):
@@ -110,6 +119,13 @@ def read_compact(path: Path) -> HeldTable:
 
     Raises:
         UserError: The file is missing, damaged or of another format.
+
+    Example:
+        >>> from surrogate_nas.files import shipped
+        >>> path = next(iter(sorted(shipped("losses").glob("*.h5"))))
+        >>> table = read_compact(path)
+        >>> table.cells.name.startswith("nb201"), table.cost
+        (True, 'seconds')
     """
     if not os.path.isfile(path):
         raise UserError(f"There is no table at {printable(path)}.")

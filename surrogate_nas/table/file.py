@@ -55,6 +55,18 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.metrics import metric_named
+        >>> import surrogate_nas as sn
+        >>> about = ("mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error")
+        >>> stacks = Table(*about, Network(), cost="queries")
+        >>> stacks.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
+        >>> with TemporaryDirectory() as folder:
+        ...     write_table(stacks, Path(folder) / "mine.h5")
+        ...     sn.load(f"{folder}/mine.h5").query("conv_stack(layers=6, channels=32)", "valid_error").value
+        15.085714285714287
     """
     index = table.index()
     content = index.dump()
@@ -98,6 +110,12 @@ class TableFile:
         keys: The columns that it holds.
         sources: Where the numbers of each (metric, epochs) come from.
         cells: The table's space.
+
+    Example:
+        >>> from surrogate_nas.files import shipped
+        >>> table = TableFile(shipped("fashion.h5"))
+        >>> table.space, table.metrics["valid_loss"].epochs, len(table.column(ColumnKey("valid_loss", 5, "mean")))
+        ('nb201', (1, 2, 3, 4, 5), 15625)
     """
 
     name: str

@@ -29,6 +29,13 @@ class Curve:
         train_seconds: Of all epochs of training, without evaluation, likewise.
         valid_seconds: Of one evaluation of the validation split, likewise.
         note: What went wrong, or empty.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.training import TASKS, train
+        >>> (curve,) = train([nb201()[11]], TASKS["digits"], epochs=2, test=False)
+        >>> len(curve.values["train_loss"]), curve.units["valid_error"], curve.note
+        (2, '%', '')
     """
 
     cell: Cell

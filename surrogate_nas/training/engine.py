@@ -3,7 +3,7 @@
 On a CPU compiled kernels (`LaneNetwork`) train one cell faster than PyTorch trains it in a stack; on a GPU a stack
 fills the device (`Stack`); networks of a space without cell graphs, which differ in shape, are trained one by one by
 PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in the same order, so the
-ways differ only in the order of sums (float32; `tests/test_engine.py` holds the tolerance). What is told of
+ways differ only in the order of sums (float32; ``tests/test_engine.py`` holds the tolerance). What is told of
 the training split is a mean over the batches of an epoch while the network trains, as NAS-Bench-201 records.
 """
 
@@ -72,6 +72,14 @@ def train(
     Raises:
         UserError: The device or the task's data is not here, a number is too small or too large, a cell is from no
             registered space or cannot be built, or one cell alone is too large.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.training import TASKS
+        >>> alone = train([nb201()[11]], TASKS["digits"], epochs=1)
+        >>> again = train([nb201()[0], nb201()[11]], TASKS["digits"], epochs=1)
+        >>> alone[0].metrics == again[1].metrics, sorted(alone[0].finals)
+        (True, ['test_ece', 'test_error', 'test_loss', 'test_nll', 'test_robust_error', 'valid_robust_error'])
     """
     epochs = task.schedule.epochs if epochs is None else epochs
     place = device_named(device)

@@ -211,5 +211,10 @@ class NB201(EnumerableChoiceSpace):
 
 @lru_cache(maxsize=1)
 def nb201() -> NB201:
-    """The NAS-Bench-201 cell space, one shared instance a process."""
+    """The NAS-Bench-201 cell space, one shared instance a process.
+
+    Example:
+        >>> len(nb201()), nb201() is nb201()
+        (15625, True)
+    """
     return NB201()
