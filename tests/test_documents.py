@@ -92,7 +92,7 @@ def test_the_contents_name_every_section(name: str) -> None:
 
 def test_the_guide_names_the_rooms_in_their_order() -> None:
     (text,) = [text for title, text in sections(read("analysis/guide.md")) if title == "How it is built"]
-    assert spans(text) == ROOMS
+    assert spans(text) == [room for room in ROOMS if not room.startswith("_")]
 
 
 def test_every_picture_is_shown() -> None:
