@@ -18,6 +18,7 @@ EXTRAS: dict[str, dict[str, str]] = {
         "pandas": "pandas",
     },
     "models": {"sklearn": "scikit-learn", "xgboost": "xgboost"},
+    "report": {"plotly": "plotly"},
     "train": {"torch": "torch", "numba": "numba"},
     "tasks": {
         "mnist1d": "mnist1d",

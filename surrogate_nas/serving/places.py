@@ -7,7 +7,8 @@ import stat
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from surrogate_nas.suite.runner import PLAN, PROBLEMS
+from surrogate_nas.suite.kept import PROBLEMS
+from surrogate_nas.suite.runner import PLAN
 
 KINDS = {
     ".html": "text/html; charset=utf-8",
