@@ -117,6 +117,9 @@ fuzz: $(SETUP)  ## 20,000 random and damaged inputs for every reader
 golden: $(SETUP)  ## rewrite the golden trajectories (after a change that is meant to change them)
 	$(BIN)/python -m tests.golden
 
+formats: $(SETUP)  ## write this release's small files of every format anew (after a format changed, with its version)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.formats
+
 clean:  ## remove everything that was made, .venv and results included
 	rm -rf .venv results build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
