@@ -8,7 +8,11 @@ SETUP := .venv/.made
 .PHONY: $(shell grep -oE '^[a-z0-9-]+:' Makefile | tr -d :)
 
 help:  ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@echo 'First:  make compare                          and open results/compare/report.html (under three minutes)'
+	@echo 'Then:   .venv/bin/snas new strategy Mine      mine.py, a strategy of ten lines to change'
+	@echo '        .venv/bin/snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine'
+	@echo
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: $(SETUP)  ## make .venv with everything and the command snas in it
 

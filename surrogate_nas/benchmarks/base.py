@@ -376,10 +376,12 @@ class Benchmark(ABC):
         return f"<{type(self).__name__} {self.name!r}: {self.title}>"
 
     def _repr_html_(self) -> str:
-        """The benchmark in a notebook: what it can be asked."""
+        """The benchmark in a notebook: what it can be asked, and where its numbers come from."""
         rows = [(m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description) for m in self.metrics]
         heads = ("metric", "unit", "kind", "epochs", "with")
-        return html_table(f"{self.name}: {self.title}", heads, rows, f"{self.space!r} {self.banner}".strip())
+        told = {"Source": self.source, "Licence": self.licence, "To cite": self.citation}
+        origin = " ".join(f"{name}: {text.rstrip('.')}." for name, text in told.items() if text)
+        return html_table(f"{self.name}: {self.title}", heads, rows, f"{self.space!r} {origin} {self.banner}".strip())
 
     def describe(self) -> dict[str, Any]:
         """The benchmark's entry in ``snas benchmarks --json``."""

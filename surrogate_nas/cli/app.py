@@ -10,6 +10,7 @@ import typer
 
 from surrogate_nas import __version__
 from surrogate_nas.cli import (
+    baseline,
     check,
     compare,
     data,
@@ -21,6 +22,7 @@ from surrogate_nas.cli import (
     proxies,
     query,
     search,
+    serve,
     strategies,
     suite,
     surrogates,
@@ -29,6 +31,7 @@ from surrogate_nas.cli import (
     training,
 )
 from surrogate_nas.cli.output import note
+from surrogate_nas.cli.panels import Panels
 from surrogate_nas.cli.signals import ending_signals, farewell
 from surrogate_nas.errors import UserError
 from surrogate_nas.extras import is_optional, missing
@@ -39,13 +42,14 @@ _LONGEST_PATH = 80
 
 _UsageError: type[Exception] = next(b for b in typer.BadParameter.__mro__ if b.__name__ == "ClickException")
 
-app = typer.Typer(name="snas", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(name="snas", cls=Panels, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks, strategies.strategies, losses.losses, data.path, query.query, search.search, compare.compare,
     compare.report, suite.suite, lambda_path.lambda_path, check.check, paper.paper, training.train, hardware.measure,
     surrogates.fit, surrogates.predict, table.table, table_losses.table_losses, proxies.proxies,
+    baseline.baseline, serve.serve,
 ):  # fmt: skip
     app.command()(_command)
 
@@ -62,13 +66,15 @@ def snas(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Compare neural-architecture-search strategies on identical regularised objectives.
+    """Which search strategy finds the best architecture, when all are given the same L + λ·R and the same budget?
 
     \b
-    Examples:
-      snas benchmarks
-      snas search fashion --strategy evolution
-      snas compare fashion --strategies random,bo --runs 10
+    First steps:
+      snas compare fashion --out results/first       five strategies, one report
+      snas new strategy Mine                         mine.py, a strategy of ten lines
+      snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine
+
+    Every command has examples in its --help, and prints JSON with --json.
     """
 
 

@@ -66,7 +66,9 @@ def fetch(
     name: Annotated[str, typer.Argument(help="What to fetch, or all.", autocompletion=lambda: _fetchable())] = "nb201",
     json: JsonOption = False,
 ) -> None:
-    """Fetch public data, checked by sha256, and assemble its tables; what is here already is not fetched again.
+    """Fetch public data and assemble its tables.
+
+    Every file is checked by its sha256; what is here already is not fetched again.
 
     \b
     Examples:
@@ -115,7 +117,7 @@ def _fetchable() -> list[str]:
 
 @app.command("list")
 def list_(json: JsonOption = False) -> None:
-    """List the sources of data: what is here, what fetching the rest would cost, licences and citations.
+    """List the sources of data. What is here, what fetching the rest would cost, licences and citations.
 
     \b
     Examples:
@@ -158,7 +160,9 @@ def import_(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Import an official NATS-Bench folder, NAS-Bench-201 file, or a file of one's own with cells and metrics.
+    """Import official files, or a CSV file of one's own.
+
+    Official are a NATS-Bench folder and NAS-Bench-201's .pth; one's own has a column cell and columns of metrics.
 
     \b
     Examples:

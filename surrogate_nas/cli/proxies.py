@@ -20,7 +20,7 @@ def proxies(
     workers: Annotated[int, typer.Option(help="How many passes at once, each on one core.")] = 2,
     json: JsonOption = False,
 ) -> None:
-    """Score every functional class of a space without training; interrupted, it goes on.
+    """Score every cell of a space without training. Interrupted, it goes on.
 
     \b
     Examples:

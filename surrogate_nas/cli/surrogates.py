@@ -45,7 +45,7 @@ def fit(
     seed: Annotated[int, typer.Option(help="Of the split and the model.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Learn a metric from some cells, test it on the others, and store the model.
+    """Learn a metric from some cells. It is tested on the others, and the model is stored.
 
     \b
     Examples:

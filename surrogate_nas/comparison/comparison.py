@@ -251,7 +251,7 @@ class Comparison:
         return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
 
     def _repr_html_(self) -> str:
-        """The comparison in a notebook: the scores of every strategy."""
+        """The comparison in a notebook: what it found in words, and the scores of every strategy."""
         told = [self._strategy_json(name) for name in self.strategies]
         rows = [
             (
@@ -263,7 +263,8 @@ class Comparison:
             for s in told
         ]
         heads = ("strategy", "runs with an answer", "mean score", "std", "IQM", "mean regret")
-        note = " ".join([f"minimise {self.objective}; lower is better.", *self.failures])
+        said = import_module("surrogate_nas.report.headline").headline(self)  # a room after this one, as in `report`
+        note = " ".join([f"minimise {self.objective}; lower is better.", *said, *self.failures])
         return html_table(f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note)
 
     def to_json(self) -> dict[str, Any]:

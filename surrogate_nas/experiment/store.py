@@ -20,8 +20,10 @@ from urllib.parse import quote
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.runs import Run, RunLog, read_run
+from surrogate_nas.experiment.watch import RunWatch
 from surrogate_nas.files import locked, replacing
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
+from surrogate_nas.objective.parser import parse_several
 from surrogate_nas.space import Space
 
 __all__ = ["VERSION", "Run", "RunLog", "Store", "provenance"]
@@ -158,6 +160,14 @@ class Store:
         held = self.read()
         return " ".join(str(held.get(name)) for name in ("version", "fingerprint", "seed", "first_cells"))
 
+    @cached_property
+    def _epochs(self) -> int | None:
+        """The objective's own epochs, as `Objective.epochs`."""
+        parts = parse_several(self.read()["objective"]["expression"])
+        terms = [term.epochs for part in parts for term in part.terms]
+        limits = [limit.epochs for part in parts for limit in part.constraints]
+        return max((epochs for epochs in (*terms, *limits) if epochs is not None), default=None)
+
     @contextmanager
     def log(self, strategy: str, run: int) -> Iterator[RunLog]:
         """Open a run's file for appending.
@@ -174,6 +184,18 @@ class Store:
                 log.close()
             raise
         log.close()
+
+    def watch(self, strategy: str, run: int) -> RunWatch:
+        """Follow a run while it is made, without its lock.
+
+        Args:
+            strategy: The strategy's label.
+            run: The number of the run.
+
+        Raises:
+            UserError: The folder holds no comparison, or a damaged one.
+        """
+        return RunWatch(self.path(strategy, run), f"{self._root} {strategy} {run}", self._epochs)
 
     def discard(self, strategy: str, run: int) -> None:
         """Forget a run, so that it starts anew.

@@ -18,7 +18,7 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
 
     Args:
         comparison: What is reported, with one finished run or more.
-        folder: Where to write; made if it is missing.
+        folder: Where to write; made if it is missing. Baselines that it holds are shown.
         command: The command that made the comparison, which the page shows.
 
     Returns:
@@ -27,9 +27,10 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
     Raises:
         UserError: The folder cannot be written.
     """
+    from surrogate_nas.baselines.record import read_baselines
     from surrogate_nas.report.page import Page  # it draws: whoever wants a number only does not wait for that
     from surrogate_nas.report.writing import write_page
 
-    page = Page(comparison, command)
+    page = Page(comparison, command, read_baselines(folder))
     html = page.html()
     return write_page(html, page.pictures, folder)

@@ -19,6 +19,7 @@ from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Graph, Network
 from surrogate_nas.space.cell import Cell, Choices, choices_of
+from surrogate_nas.space.sketch import Sketch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -228,14 +229,30 @@ class Space(ABC):
         """
         raise UserError(f"Cells of the space {self.name} cannot be built and trained here: it has no network.")
 
+    def sketch(self, cell: Cell) -> Sketch | None:
+        """The cell as a drawing of marks, which files and pages set alike; None where the space has none.
+
+        Args:
+            cell: A cell of the space.
+        """
+        return None
+
     def draw(self, figure: Figure, cell: Cell) -> None:
-        """Draw a cell into an empty figure of the size `drawing_size`.
+        """Draw a cell into an empty figure of the size `drawing_size`; by default its `sketch`.
 
         Args:
             figure: The figure.
             cell: A cell of the space.
+
+        Raises:
+            UserError: Cells of this space cannot be drawn.
         """
-        raise UserError(f"Cells of the space {self.name} cannot be drawn.")
+        from surrogate_nas.space.rendering import render
+
+        sketch = self.sketch(cell)
+        if sketch is None:
+            raise UserError(f"Cells of the space {self.name} cannot be drawn.")
+        render(figure, sketch)
 
     drawing_size: ClassVar[tuple[float, float] | None] = None
     """Width and height in inches that `draw` is made for; None where cells cannot be drawn."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.notebook import html_figure, html_table
 
 Choices: TypeAlias = NDArray[np.int8]
 """Cells as a model or a formula reads them: the index of the chosen option, shape ``(n, positions)``."""
@@ -50,6 +51,24 @@ class Cell:
 
     def __repr__(self) -> str:
         return f"Cell({self.text!r})"
+
+    def _repr_html_(self) -> str:
+        """The cell in a notebook: drawn, where its space draws cells, else its choices by position."""
+        from surrogate_nas.space.product import ChoiceSpace
+        from surrogate_nas.space.registry import space_of
+        from surrogate_nas.space.svg import sketch_svg
+
+        try:
+            space = space_of(self)
+        except UserError:
+            return html_figure(self.text, "of no registered space")
+        place = f"cell {self.index:,} of the space {space.name}" if self.index >= 0 else f"of the space {space.name}"
+        if sketch := space.sketch(self):
+            return html_figure(self.text, place, sketch_svg(sketch))
+        if not isinstance(space, ChoiceSpace):
+            return html_figure(self.text, place)
+        rows = [(space.positions[i], space.options[i][choice]) for i, choice in enumerate(self.choices)]
+        return html_table(self.text, ("position", "choice"), rows, place)
 
     def __reduce__(self) -> tuple[type[Cell], tuple[tuple[int, ...], str, int]]:
         return Cell, (self.choices, self.text, self.index)
