@@ -130,6 +130,12 @@ notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, wi
 golden: $(SETUP)  ## rewrite the golden trajectories (after a change that is meant to change them)
 	$(BIN)/python -m tests.golden
 
+formats: $(SETUP)  ## write this release's small files of every format anew (after a format changed, with its version)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.formats
+
+dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Python 3.11, 3.12 and 3.13
+	$(BIN)/python analysis/dist.py
+
 clean:  ## remove everything that was made, .venv and results included
 	rm -rf .venv results build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
