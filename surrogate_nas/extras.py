@@ -18,6 +18,7 @@ EXTRAS: dict[str, dict[str, str]] = {
         "pandas": "pandas",
     },
     "models": {"sklearn": "scikit-learn", "xgboost": "xgboost"},
+    "report": {"plotly": "plotly"},
     "train": {"torch": "torch", "numba": "numba"},
     "tasks": {
         "mnist1d": "mnist1d",
@@ -27,6 +28,8 @@ EXTRAS: dict[str, dict[str, str]] = {
         "statsmodels": "statsmodels",
     },
     "official": {"nas_201_api": "nas-bench-201"},
+    "mlflow": {"mlflow": "mlflow-skinny", "sqlalchemy": "sqlalchemy", "alembic": "alembic"},
+    "trackio": {"trackio": "trackio"},
     "bridges": {"cmaes": "cmaes", "nevergrad": "nevergrad", "optuna": "optuna", "pymoo": "pymoo", "smac": "smac"},
 }
 """By extra, its libraries: from the name that Python imports to the name that pip installs."""
