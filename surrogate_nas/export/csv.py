@@ -22,6 +22,14 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "evolution"], "valid_loss", runs=2, budget=20)
+        >>> with TemporaryDirectory() as folder:
+        ...     sorted(file.name for file in write_csv(found, folder))
+        ['columns.csv', 'runs.csv', 'summary.csv', 'trials.csv']
     """
     results, out = results_of(source), Path(out)
     tables = {"trials": trials_of(results), "runs": runs_of(results), "summary": summary_of(results)}

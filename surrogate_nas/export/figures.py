@@ -28,6 +28,14 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random"], "valid_loss", runs=1, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     sorted({file.suffix for file in write_figures(found, folder)})
+        ['.pdf', '.svg', '.txt']
     """
     results, out = results_of(source), Path(out)
     written, captions = [], []

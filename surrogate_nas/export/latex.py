@@ -45,6 +45,15 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "evolution"], "valid_loss", runs=2, budget=20)
+        >>> with TemporaryDirectory() as folder:
+        ...     files = write_latex(found, folder)
+        ...     "toprule" in files[0].read_text(encoding="utf-8")
+        True
     """
     results, out = results_of(source), Path(out)
     texts: dict[str, str] = {}

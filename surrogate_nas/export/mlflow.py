@@ -42,6 +42,14 @@ def write_mlflow(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, MLflow is not installed, or the file cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random"], "valid_loss", runs=1, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     [file.name for file in write_mlflow(found, Path(folder) / "mlflow.db")]
+        ['mlflow.db']
     """
     results, out = results_of(source), Path(out)
     need("This export", "mlflow", "sqlalchemy", "alembic")

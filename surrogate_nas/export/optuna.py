@@ -49,6 +49,17 @@ def write_optuna(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, Optuna is not installed, or the file cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import optuna
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "evolution"], "valid_loss", runs=1, budget=20)
+        >>> with TemporaryDirectory() as folder:
+        ...     (file,) = write_optuna(found, Path(folder) / "optuna.log")
+        ...     held = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
+        ...     len(optuna.get_all_study_names(held))
+        2
     """
     results, out = results_of(source), Path(out)
     need("This export", "optuna")

@@ -64,6 +64,12 @@ class Results:
         missing: How many runs of what was begun are not there yet.
         suite: The verdict over all parts, where they are problems of a suite that can be compared already.
         path: What the parts are steps of, where they are.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> results = results_of(sn.compare("fashion", ["random"], "valid_loss", runs=2, budget=20))
+        >>> results.name, len(results.parts), results.missing
+        ('fashion', 1, 0)
     """
 
     name: str
@@ -103,6 +109,15 @@ def results_of(source: Source, *, benchmark: str | None = None) -> Results:
 
     Raises:
         UserError: The folder holds none of them, a damaged one, or no finished run yet.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import surrogate_nas as sn
+        >>> with TemporaryDirectory() as folder:
+        ...     made = sn.compare("fashion", ["random"], "valid_loss", runs=2, budget=20, folder=folder)
+        ...     (part,) = results_of(folder).parts
+        >>> part.comparison.strategies, bool((part.comparison.scores("random") == made.scores("random")).all())
+        (['random'], True)
     """
     if isinstance(source, Results):
         return source

@@ -39,6 +39,16 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, Trackio is not installed or fails, or the folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import surrogate_nas as sn
+        >>> from surrogate_nas.extras import is_installed
+        >>> found = sn.compare("fashion", ["random"], "valid_loss", runs=1, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     files = write_trackio(found, folder) if is_installed("trackio") else []
+        ...     all(file.is_file() for file in files)
+        True
     """
     results, out = results_of(source), Path(out)
     need("This export", "trackio")
