@@ -14,8 +14,8 @@ from surrogate_nas.comparison.stored_path import read_lambda_path, steps_in
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective.expression import exact
+from surrogate_nas.suite.kept import PLAN, PROBLEMS
 from surrogate_nas.suite.result import SuiteResult
-from surrogate_nas.suite.runner import PLAN, PROBLEMS
 from surrogate_nas.suite.stored import stored_suite
 
 _CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)

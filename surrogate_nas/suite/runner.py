@@ -21,16 +21,12 @@ from surrogate_nas.errors import AbsentError, UserError
 from surrogate_nas.experiment.experiment import Experiment, Progress
 from surrogate_nas.experiment.store import Run, Store
 from surrogate_nas.objective import Objective
+from surrogate_nas.suite.kept import PLAN, PROBLEMS
 from surrogate_nas.suite.problems import Entrant, Problem, Suite
 from surrogate_nas.suite.reading import read_suite
 from surrogate_nas.suite.reference import reference_of
 from surrogate_nas.suite.result import ProblemResult, Skipped, SuiteResult
 from surrogate_nas.suite.trace import Trace, checkpoints, trace_of
-
-PROBLEMS = "problems"
-"""The folder of the problems' folders."""
-PLAN = "plan.json"
-"""What is to be run, so that others can tell how far it is: problems' folders hold the largest number of runs only."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from surrogate_nas.comparison import Comparison, read_comparison
 from surrogate_nas.errors import UserError
+from surrogate_nas.suite.kept import PLAN, PROBLEMS
 from surrogate_nas.suite.problems import Problem, Suite
 from surrogate_nas.suite.reading import suite_told
 from surrogate_nas.suite.result import ProblemResult, Skipped, SuiteResult
-from surrogate_nas.suite.runner import PLAN, PROBLEMS, problem_result
+from surrogate_nas.suite.runner import problem_result
 from surrogate_nas.suite.trace import trace_of
 
 

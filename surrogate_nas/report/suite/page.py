@@ -62,15 +62,17 @@ class Section(NamedTuple):
 class SuitePage:
     """Gathers what a page shows."""
 
-    def __init__(self, result: SuiteResult, command: str) -> None:
+    def __init__(self, result: SuiteResult, command: str, explorer: str = "") -> None:
         """Take what is reported.
 
         Args:
             result: What the suite has found.
             command: The command that made it, or empty.
+            explorer: The file of the explorer beside the page, or empty.
         """
         self.result = result
         self.command = command
+        self.explorer = explorer
         self._looks = looks(result.strategies)
         self._order = [told["name"] for told in result.summary["strategies"]]
 
@@ -111,6 +113,7 @@ class SuitePage:
             conventions=_CONVENTIONS,
             provenance=Table([Head(""), Head("")], self._provenance(), texts=2, facts=True),
             command=self.command,
+            explorer=self.explorer,
         )
 
     def _critical(self) -> list[Picture] | str:

@@ -47,6 +47,11 @@ _POPULATION = 20
 class PymooStrategy(Bridge):
     """One of pymoo's genetic algorithms.
 
+    Attributes:
+        algorithm: pymoo's class.
+        directed: Whether it needs reference directions.
+        twice: Whether one objective is shown to it as two.
+
     Example:
         >>> from surrogate_nas.space import nb201
         >>> len(bridge("NSGA2")(nb201(), seed=0, pop_size=10).ask(3))
