@@ -303,7 +303,6 @@ def test_figures_are_vectors_with_their_letters_and_captions(front: Path, tmp_pa
         assert f"{stem}: " in captions
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_mlflow_reads_what_the_comparison_says(folder: Path, made: Comparison, tmp_path: Path) -> None:
     (file,) = EXPORTS["mlflow"].write(folder, tmp_path / "mlflow.db")
     from surrogate_nas.export.mlflow import _client

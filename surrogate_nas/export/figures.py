@@ -26,6 +26,14 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> made = sn.compare("fashion", ["random"], "valid_loss", runs=1, budget=2)
+        >>> with TemporaryDirectory() as folder:
+        ...     sorted(file.name for file in write_figures(made, folder) if file.stem == "final-scores")
+        ['final-scores.pdf', 'final-scores.svg']
     """
     results, out = results_of(source), Path(out)
     written, captions = [], []

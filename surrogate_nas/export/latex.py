@@ -45,6 +45,14 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     print((write_latex(made, folder)[0]).read_text().splitlines()[-3])
+        \\bottomrule
     """
     results, out = results_of(source), Path(out)
     texts: dict[str, str] = {}
