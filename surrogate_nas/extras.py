@@ -28,6 +28,8 @@ EXTRAS: dict[str, dict[str, str]] = {
         "statsmodels": "statsmodels",
     },
     "official": {"nas_201_api": "nas-bench-201"},
+    "mlflow": {"mlflow": "mlflow-skinny", "sqlalchemy": "sqlalchemy", "alembic": "alembic"},
+    "trackio": {"trackio": "trackio"},
     "bridges": {"cmaes": "cmaes", "nevergrad": "nevergrad", "optuna": "optuna", "pymoo": "pymoo", "smac": "smac"},
 }
 """By extra, its libraries: from the name that Python imports to the name that pip installs."""
@@ -39,6 +41,10 @@ def is_installed(module: str) -> bool:
 
     Args:
         module: The name that Python imports.
+
+    Example:
+        >>> is_installed("json"), is_installed("no_such_library")
+        (True, False)
     """
     if module in sys.modules:
         return sys.modules[module] is not None
@@ -54,6 +60,10 @@ def missing(needed_by: str, module: str) -> UserError:
 
     Returns:
         One line that ends with the command which installs it.
+
+    Example:
+        >>> print(missing("The model xgboost", "xgboost"))
+        The model xgboost needs xgboost: pip install 'surrogate_nas[models]'.
     """
     top = module.partition(".")[0]
     name = _OF_MODULE.get(top, ("", top))[1]
@@ -66,6 +76,10 @@ def command(module: str, name: str) -> str:
     Args:
         module: The name that Python imports.
         name: The name that pip installs.
+
+    Example:
+        >>> command("optuna", "optuna"), command("no_such_library", "no-such-library")
+        ("pip install 'surrogate_nas[bridges]'", 'pip install no-such-library')
     """
     extra, _ = _OF_MODULE.get(module, ("", name))
     return f"pip install 'surrogate_nas[{extra}]'" if extra else f"pip install {name}"
@@ -80,6 +94,13 @@ def need(needed_by: str, *modules: str) -> None:
 
     Raises:
         UserError: One of them is not installed.
+
+    Example:
+        >>> need("A comparison", "json")
+        >>> need("The task mine", "no_such_library")
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: The task mine needs no_such_library: pip install no_such_library.
     """
     for module in modules:
         if not is_installed(module):
@@ -91,6 +112,10 @@ def is_optional(error: ModuleNotFoundError) -> bool:
 
     Args:
         error: What the import raised.
+
+    Example:
+        >>> is_optional(ModuleNotFoundError(name="torch")), is_optional(ModuleNotFoundError(name="no_such_library"))
+        (True, False)
     """
     return (error.name or "").partition(".")[0] in _OF_MODULE
 
@@ -104,6 +129,10 @@ def opened(place: str, needed_by: str) -> Any:
 
     Raises:
         UserError: A library of an extra is not installed.
+
+    Example:
+        >>> opened("surrogate_nas.strategies.random:RandomSearch", "The strategy random").__name__
+        'RandomSearch'
     """
     module, _, name = place.partition(":")
     try:

@@ -10,6 +10,8 @@ from surrogate_nas.experiment.store import Store
 from surrogate_nas.suite.problems import Problem
 from surrogate_nas.suite.result import SuiteResult
 
+PLAN = "plan.json"
+"""What is to be run, so that others can tell how far it is: problems' folders hold the largest number of runs only."""
 PROBLEMS = "problems"
 """The folder of the problems' folders."""
 
