@@ -9,21 +9,19 @@ own process is reported as lost at once, and no Dask worker with it.
 from __future__ import annotations
 
 import logging
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from surrogate_nas.engine.order import Order
-from surrogate_nas.engine.seats import do, end
+from surrogate_nas.engine.seats import do_known
 from surrogate_nas.errors import UserError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, Worker, WorkerPlugin
 
     from surrogate_nas.engine.foreman import Contract, Found
+    from surrogate_nas.engine.order import Order
 
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS = 0.25
@@ -86,12 +84,12 @@ class _Work:
 
     def __init__(self, client: Client, contract: Contract, jobs: list[bytes]) -> None:
         self.left = len(jobs)
-        self._client, self._contract, self._key = client, contract, f"snas-{contract.order.key}"
+        self._client, self._contract, self._key = client, contract, contract.order.key
         self._waiting = iter(enumerate(jobs))
         self._given: dict[Future, int] = {}
         self._done: SimpleQueue[Future] = SimpleQueue()
-        self._order = client.submit(bytes, pickle.dumps(contract.order), key=f"{self._key}-order")
         self._most = 0
+        client.register_plugin(_plugin(contract.order), name=self._key)
 
     def submit(self) -> None:
         """Give the cluster as many jobs as it can do soon."""
@@ -101,7 +99,7 @@ class _Work:
             self._most = limit or _AHEAD * threads
         while len(self._given) < self._most and (one := next(self._waiting, None)):
             place, job = one
-            future = self._client.submit(_do, self._order, job, key=f"{self._key}-{place}", retries=0)
+            future = self._client.submit(do_known, self._key, job, key=f"snas-{self._key}-{place}", retries=0)
             self._given[future] = place
             future.add_done_callback(self._done.put)
 
@@ -156,18 +154,23 @@ class _Work:
             return
         with suppress(Exception):
             self._client.cancel(list(self._given))
-            self._client.run(end, self._contract.order.key, on_error="ignore")
+            self._client.unregister_worker_plugin(self._key)
 
 
-@lru_cache(maxsize=16)
-def _read(order: bytes) -> Order:
-    found: Order = pickle.loads(order)
-    return found
+def _plugin(order: Order) -> WorkerPlugin:
+    """What Dask sends to every worker once, also to those that come later: the order, and its end."""
+    from distributed import WorkerPlugin
 
+    from surrogate_nas.engine.seats import end, know
 
-def _do(order: bytes, job: bytes) -> bytes | str:
-    """Do a job beside a Dask worker, in one of its threads."""
-    return do(_read(order), job)
+    class Known(WorkerPlugin):
+        def setup(self, worker: Worker) -> None:  # noqa: ARG002 - the interface
+            know(order)
+
+        def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - the interface
+            end(order.key)
+
+    return Known()
 
 
 def _line(error: BaseException | None) -> str:

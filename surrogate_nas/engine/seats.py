@@ -20,8 +20,41 @@ _REMEMBERED = 1000
 _lock = threading.Lock()
 _busy: defaultdict[str, set[Seat]] = defaultdict(set)
 _idle: defaultdict[str, list[tuple[float, Seat]]] = defaultdict(list)
+_orders: dict[str, Order] = {}
 _ended: deque[str] = deque(maxlen=_REMEMBERED)
 _reaper: list[threading.Thread] = []
+
+
+def know(order: Order) -> None:
+    """Take an order for jobs that name it.
+
+    Args:
+        order: What all these jobs have in common.
+    """
+    _orders[order.key] = order
+
+
+def knows(key: str) -> bool:
+    """Whether an order was taken.
+
+    Args:
+        key: The order's.
+    """
+    return key in _orders
+
+
+def do_known(key: str, job: bytes) -> bytes | str:
+    """Do a job of an order that was taken.
+
+    Args:
+        key: The order's.
+        job: The job, pickled.
+
+    Returns:
+        The worker's message, or how it was lost, in words.
+    """
+    order = _orders.get(key)
+    return "it was not wanted any more" if order is None else do(order, job)
 
 
 def do(order: Order, job: bytes) -> bytes | str:
@@ -61,6 +94,7 @@ def end(key: str) -> None:
     """
     with _lock:
         _ended.append(key)
+        _orders.pop(key, None)
         busy, idle = _busy.pop(key, set()), _idle.pop(key, [])
     for seat in busy:
         seat.close()
