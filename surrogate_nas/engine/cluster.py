@@ -1,9 +1,10 @@
-"""Jobs on a cluster, as this process sees it: it starts a foreman, sends what is to be done, and reads what is found."""
+"""Jobs on a cluster, as this process sees it: it starts a foreman, sends what is to be done, reads what is found."""
 
 from __future__ import annotations
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from typing import IO, Any, TypeVar
 
 import cloudpickle
 
-from surrogate_nas.engine.foreman import BROKEN, LOST, NUMBER, Contract
+from surrogate_nas.engine.foreman import AGAIN, BROKEN, LOST, NUMBER, Contract
 from surrogate_nas.engine.order import Order
 from surrogate_nas.engine.outcome import Outcome, told
 from surrogate_nas.engine.worker import receive, send
@@ -22,6 +23,7 @@ from surrogate_nas.errors import UserError
 
 J = TypeVar("J")
 R = TypeVar("R")
+_STAMP = re.compile(r"^\[.*?\] (\S+:\d+: )?")
 _TIDY_SECONDS = 3.0
 """How long a foreman may take to end what it began; less than a command has after Ctrl-C."""
 _CLOSE_SECONDS = 30.0
@@ -97,8 +99,5 @@ def _gone(engine: str, code: int, said: IO[bytes]) -> UserError:
     """What to raise where a foreman ended before its time: its library's last words tell why."""
     said.seek(0)
     lines = [line.strip() for line in said.read().decode(errors="replace").splitlines() if line.strip()]
-    words = f" ({lines[-1]:.300})" if lines else ""
-    return UserError(
-        f"The {engine} engine ended with exit code {code}{words}. What was finished is kept; run the same command again "
-        "to go on, on any engine."
-    )
+    words = _STAMP.sub("", lines[-1]).partition(". ")[0] if lines else f"exit code {code}"
+    return UserError(f"The {engine} engine went away ({words:.200}). {AGAIN}")

@@ -1,9 +1,9 @@
 """Jobs on a Dask cluster: one that runs already, or one of this machine's that is started and ended here.
 
 Distributed's futures are used directly: joblib's Dask backend ends all work when one worker is lost. A job whose Dask
-worker is lost is begun anew elsewhere, by Dask, up to its ``allowed-failures`` times (3 if nothing else is set): that is
-safe, because a run is replayed from its locked file, and anything else gives the same answer again. A job that ends its
-own process is reported as lost at once, and no Dask worker with it.
+worker is lost is begun anew elsewhere, by Dask, up to its ``allowed-failures`` times (3 if nothing else is set): that
+is safe, because a run is replayed from its locked file, and anything else gives the same answer again. A job that ends
+its own process is reported as lost at once, and no Dask worker with it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from surrogate_nas.engine.foreman import AGAIN
 from surrogate_nas.engine.seats import do_known
 from surrogate_nas.errors import UserError
 
@@ -86,17 +87,18 @@ class _Work:
         self.left = len(jobs)
         self._client, self._contract, self._key = client, contract, contract.order.key
         self._waiting = iter(enumerate(jobs))
-        self._given: dict[Future, int] = {}
-        self._done: SimpleQueue[Future] = SimpleQueue()
-        self._most = 0
+        self._given: dict[Future[Any], int] = {}
+        self._done: SimpleQueue[Future[Any]] = SimpleQueue()
+        self._most = self._capacity()
         client.register_plugin(_plugin(contract.order), name=self._key)
+
+    def _capacity(self) -> int:
+        """How many jobs the cluster is given at once; it may have grown."""
+        limit = self._contract.workers if self._contract.place else None
+        return limit or _AHEAD * sum(self._client.nthreads().values())
 
     def submit(self) -> None:
         """Give the cluster as many jobs as it can do soon."""
-        threads = sum(self._client.nthreads().values()) if not self._given or self._most == 0 else 0
-        if threads:
-            limit = self._contract.workers if self._contract.place else None
-            self._most = limit or _AHEAD * threads
         while len(self._given) < self._most and (one := next(self._waiting, None)):
             place, job = one
             future = self._client.submit(do_known, self._key, job, key=f"snas-{self._key}-{place}", retries=0)
@@ -108,6 +110,7 @@ class _Work:
         try:
             done = [self._done.get(timeout=_LOOK_SECONDS)]
         except Empty:
+            self._most = self._capacity()
             yield None
             return
         with suppress(Empty):
@@ -121,14 +124,14 @@ class _Work:
             self.left -= 1
             yield place, found
 
-    def _gathered(self, finished: list[Future]) -> list[bytes | str]:
+    def _gathered(self, finished: list[Future[Any]]) -> list[bytes | str]:
         try:
             answers: list[bytes | str] = self._client.gather(finished)
         except Exception as error:  # noqa: BLE001 - whatever it says, the answers cannot be had
             raise self._gone() from error
         return answers
 
-    def _lost(self, future: Future) -> str:
+    def _lost(self, future: Future[Any]) -> str:
         """How a job's worker was lost."""
         from distributed import KilledWorker
 
@@ -136,20 +139,19 @@ class _Work:
             raise self._gone()
         error = future.exception()
         if isinstance(error, KilledWorker):
-            return f"its Dask worker was lost, and those that began it anew were too ({error.allowed_failures + 1} times)"
+            return (
+                f"its Dask worker was lost, and those that began it anew were too ({error.allowed_failures + 1} times)"
+            )
         if isinstance(error, ImportError):
             raise UserError(f"The Dask workers cannot import surrogate_nas ({error}). Install it where they run.")
         raise UserError(f"The Dask workers cannot do the work: {_line(error)}")
 
     def _gone(self) -> UserError:
         place = f" at {self._contract.place}" if self._contract.place else ""
-        return UserError(
-            f"The Dask scheduler{place} went away. What was finished is kept; run the same command again to go on, on "
-            "any engine."
-        )
+        return UserError(f"The Dask scheduler{place} went away. {AGAIN}")
 
     def end(self) -> None:
-        """Take back what the cluster has not done, and end our workers there; nothing else of the cluster is touched."""
+        """Take back what the cluster has not done, and end our workers there; nothing else there is touched."""
         if self._client.status != "running":
             return
         with suppress(Exception):
@@ -163,7 +165,7 @@ def _plugin(order: Order) -> WorkerPlugin:
 
     from surrogate_nas.engine.seats import end, know
 
-    class Known(WorkerPlugin):
+    class Known(WorkerPlugin):  # type: ignore[misc]
         def setup(self, worker: Worker) -> None:  # noqa: ARG002 - the interface
             know(order)
 

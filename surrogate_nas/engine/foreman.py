@@ -26,6 +26,7 @@ NUMBER = struct.Struct("<q")
 """What a message begins with: the job's place, or `BROKEN`."""
 BROKEN = -1
 LOST, ANSWERED = b"l", b"a"
+AGAIN = "What was finished is kept; run the same command again to go on, on any engine."
 Found = tuple[int, bytes | str]
 """A job's place, and its worker's message or how it was lost, in words."""
 

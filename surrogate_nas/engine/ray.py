@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from surrogate_nas.engine.foreman import AGAIN
 from surrogate_nas.engine.seats import do_known, know, knows
 from surrogate_nas.errors import UserError
 
@@ -141,10 +142,7 @@ def _found(contract: Contract, future: Any) -> bytes | str:
         ) from error
     except Exception as error:
         place = f" at {contract.place}" if contract.place else ""
-        raise UserError(
-            f"The Ray cluster{place} went away ({_line(error)}). What was finished is kept; run the same command again "
-            "to go on, on any engine."
-        ) from error
+        raise UserError(f"The Ray cluster{place} went away ({_line(error)}). {AGAIN}") from error
     return found
 
 

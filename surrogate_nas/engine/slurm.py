@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
+from surrogate_nas.engine.foreman import AGAIN
 from surrogate_nas.engine.spool import Spool
 from surrogate_nas.errors import UserError
 
@@ -62,7 +63,9 @@ def run(contract: Contract, jobs: list[bytes]) -> Iterator[Found | None]:
 def _options(place: str) -> dict[str, str]:
     pairs = [text.partition("=") for text in place.split(",") if text]
     if wrong := [name for name, equals, value in pairs if not (name.isidentifier() and equals and value)]:
-        raise UserError(f"Options of slurm are NAME=VALUE with commas between, such as partition=cpu, not {wrong[0]:.40}.")
+        raise UserError(
+            f"Options of slurm are NAME=VALUE with commas between, such as partition=cpu, not {wrong[0]:.40}."
+        )
     return {name: value for name, _, value in pairs}
 
 
@@ -137,10 +140,7 @@ class _Work:
                 yield job, f"its Slurm task {self._tasks[int(task_name)].job_id} ended ({self._state(int(task_name))})"
         unbegun = self._left - claims.keys()
         if unbegun and len(gone) == len(self._tasks):
-            raise UserError(
-                f"All Slurm tasks ended with {len(unbegun)} jobs not begun (the last: {self._state(0)}). What was finished "
-                "is kept; run the same command again to go on, on any engine."
-            )
+            raise UserError(f"All Slurm tasks ended ({self._state(0)}) with {len(unbegun)} jobs not begun. {AGAIN}")
 
     def _state(self, number: int) -> str:
         return str(self._tasks[number].state)
