@@ -65,6 +65,10 @@ class Gated:
     def start(self, mark: str) -> subprocess.Popen[str]:
         return start([*COMMAND, *self.arguments], self.folder / "home", mark)
 
+    def start_on(self, engine: str) -> subprocess.Popen[str]:
+        self.arguments[-2:-2] = ["--engine", engine]
+        return self.start(str(self.folder))
+
     def arrived(self, count: int) -> None:
         """Wait until a number of strategies wait at the gate."""
         while len(list(self.here.iterdir())) < count:
