@@ -36,7 +36,7 @@ ENGINES = ("processes", "dask", "ray", "slurm:cluster=local")
 WORKERS = (1, 2, 4, 8)
 EMPTY, JOB_SECONDS, JOBS_A_WORKER = 1000, 0.25, 12
 STORES = (100, 1_000, 10_000)
-CELLS = 100
+CELLS, STORED_CELLS = 100, 25
 NODES, CORES = 100, 16
 
 
@@ -76,7 +76,7 @@ def store_times(runs: int, folder: Path) -> dict[str, float]:
     """Processor seconds to make, reopen and read a folder of runs, and its bytes."""
     out = folder / f"store-{runs}"
     experiment = Experiment(
-        sn.Objective("valid_error + 0.1*params", sn.load("fashion")), ["random"], runs, Budget(CELLS)
+        sn.Objective("valid_error + 0.1*params", sn.load("fashion")), ["random"], runs, Budget(STORED_CELLS)
     )
     seconds = {}
     for name, work in {
@@ -104,8 +104,9 @@ def sizes(folder: Path) -> dict[str, float]:
         (run,) = experiment.execute()
         seconds[f"run of {strategy}"] = time.process_time() - began
     plan = Plan("fashion", 5, 1, 0)
+    train_job(plan, plan.jobs()[0])  # the task's data is read, code is compiled
     began = time.process_time()
-    entry = train_job(plan, plan.jobs()[0])
+    entry = train_job(plan, plan.jobs()[1])
     seconds["training"] = time.process_time() - began
     with Journal(folder / "entry.jsonl", {}) as journal:
         journal.append(entry)
@@ -167,7 +168,7 @@ def tables(found: dict[str, Any], engines: list[str]) -> Iterator[str]:
             f"{JOB_SECONDS * (one['jobs'] - w) / w / one['rest']:.0%}" for w, one in zip(WORKERS, waited, strict=True)
         ]
         yield f"| `{engine}` | {empty[1]['start']:.1f} | " + " | ".join([*costs, *shares]) + " |"
-    yield "\n| runs of 100 cells | MB | s to make | s to reopen | s to read and sum up |\n|---|---|---|---|---|"
+    yield "\n| runs of 25 cells | MB | s to make | s to reopen | s to read and sum up |\n|---|---|---|---|---|"
     for runs in STORES:
         one = found[f"store {runs}"]
         yield f"| {runs:,} | {one['bytes'] / 1e6:.1f} | " + " | ".join(
@@ -185,16 +186,17 @@ def arithmetic(found: dict[str, Any], engines: list[str]) -> Iterator[str]:
         yield f"- {workers * cost:.1f} s on `{engine}` ({1 / cost:,.0f} jobs a second)"
     slowest = max(costs.values())
     yield "\n| work | jobs | core hours | on 100 nodes | head, s | kept, MB |\n|---|---|---|---|---|---|"
-    training, read = size["training"], store["read"] / STORES[-1]
+    longer = CELLS / STORED_CELLS / STORES[-1]
+    training, read, kept_bytes = size["training"], store["read"] * longer, store["bytes"] * longer
     usual = (size["run of random"] + size["run of evolution"] + size["run of bo"]) / 3
     runs = 50 * 20 * 100
     works = {
         "table of 15,625 cells, one seed": (-(-15_625 // 2), 15_625 * training, 0.0, 15_625 * size["training kept"]),
         "suite, 50 problems × 20 strategies × 100 seeds of 100 cells": (
-            runs, runs * usual, runs * read, runs * store["bytes"] / STORES[-1]
+            runs, runs * usual, runs * read, runs * kept_bytes
         ),
         "live search of 10^6 cells, as 10^4 runs of 100": (
-            10_000, 1e6 * training, 10_000 * read, 1e6 * size["answer kept"] + 10_000 * store["bytes"] / STORES[-1]
+            10_000, 1e6 * training, 10_000 * read, 1e6 * size["answer kept"] + 10_000 * kept_bytes
         ),
     }  # fmt: skip
     for name, (jobs, seconds, reading, kept) in works.items():

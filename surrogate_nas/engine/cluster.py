@@ -48,7 +48,8 @@ def run(
     Raises:
         UserError: The cluster cannot be reached or went away, or lacks something.
     """
-    contract = Contract(engine, place, workers, Order.of(cloudpickle.dumps(function)), len(jobs))
+    most = None if workers is None else min(workers, len(jobs))
+    contract = Contract(engine, place, most, Order.of(cloudpickle.dumps(function)), len(jobs))
     with TemporaryFile() as said:
         foreman = _start(said)
         patience = _TIDY_SECONDS

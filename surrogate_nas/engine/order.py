@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from surrogate_nas.engine.seat import Seat
 from surrogate_nas.errors import UserError
+from surrogate_nas.files import HOME_VARIABLE, home
 
 _VARIABLES = "SURROGATE_NAS_"
 """What the names of this project's variables begin with."""
@@ -48,6 +49,7 @@ class Order:
             function: It, pickled.
         """
         variables = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
+        variables[HOME_VARIABLE] = os.path.abspath(home())
         return cls(function, os.getcwd(), tuple(map(os.path.abspath, sys.path)), variables, _versions(), uuid4().hex)
 
     def seat(self) -> Seat:

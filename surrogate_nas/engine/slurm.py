@@ -55,7 +55,7 @@ def run(contract: Contract, jobs: list[bytes]) -> Iterator[Found | None]:
     try:
         spool = Spool(folder)
         spool.fill(contract.order, jobs)
-        yield from _Work(spool, _submitted(folder, options, min(contract.workers or 1, len(jobs))), len(jobs)).found()
+        yield from _Work(spool, _submitted(folder, options, contract.workers or 1), len(jobs)).found()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
