@@ -3,12 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
+TUTORIALS := $(basename $(notdir $(wildcard analysis/tutorials/*.py)))
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell grep -oE '^[a-z0-9-]+:' Makefile | tr -d :)
 
 help:  ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@echo 'First:  make compare                          and open results/compare/report.html (under three minutes)'
+	@echo 'Then:   .venv/bin/snas new strategy Mine      mine.py, a strategy of ten lines to change'
+	@echo '        .venv/bin/snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine'
+	@echo
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: $(SETUP)  ## make .venv with everything and the command snas in it
 
@@ -113,6 +118,13 @@ torture: data  ## kill long work at random moments, 100 times in each way, and c
 
 fuzz: $(SETUP)  ## 20,000 random and damaged inputs for every reader
 	$(BIN)/python analysis/fuzz.py
+
+notebooks: $(SETUP)  ## the tutorials as notebooks, in results/notebooks
+	@mkdir -p results/notebooks
+	$(foreach one,$(TUTORIALS),$(BIN)/jupytext --quiet --to ipynb --output results/notebooks/$(one).ipynb analysis/tutorials/$(one).py &&) true
+
+notebooks-run: notebooks  ## the same, executed, with their outputs in them (3 minutes)
+	$(BIN)/jupyter execute --inplace --startup_timeout=120 $(TUTORIALS:%=results/notebooks/%.ipynb)
 
 golden: $(SETUP)  ## rewrite the golden trajectories (after a change that is meant to change them)
 	$(BIN)/python -m tests.golden

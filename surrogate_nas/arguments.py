@@ -90,6 +90,15 @@ def check_argument(name: str, value: object, annotation: str) -> object:
 
     Raises:
         UserError: It is of another type.
+
+    Example:
+        >>> import numpy as np
+        >>> check_argument("runs", np.int64(3), "int")
+        3
+        >>> check_argument("runs", "three", "int")
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: runs is a whole number, not 'three'.
     """
     parts = _parts(annotation)
     for part in parts:
@@ -108,6 +117,17 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
     Args:
         function: A public function; its annotations are texts.
+
+    Example:
+        >>> @checked
+        ... def budget(cells: int, seconds: float | None = None) -> int:
+        ...     return cells
+        >>> budget(150)
+        150
+        >>> budget(150, seconds="60")
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: seconds is a number or None, not '60'.
     """
     signature = inspect.signature(function)
     annotations = {name: str(p.annotation) for name, p in signature.parameters.items()}
@@ -130,6 +150,18 @@ def check_fields(instance: Any) -> None:
 
     Raises:
         UserError: A field is of a wrong type.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Plan:
+        ...     runs: int
+        ...     def __post_init__(self) -> None:
+        ...         check_fields(self)
+        >>> Plan(runs=2.5)
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: runs is a whole number, not 2.5.
     """
     for field in fields(instance):
         value = check_argument(field.name, getattr(instance, field.name), str(field.type))

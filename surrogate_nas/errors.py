@@ -10,11 +10,32 @@ _MANY = 30
 
 
 class UserError(ValueError):
-    """Bad input. The command line prints it without a traceback and exits with code 2."""
+    """Bad input. The command line prints it without a traceback and exits with code 2.
+
+    Example:
+        >>> from surrogate_nas.space import drawn_cells, space_named
+        >>> try:
+        ...     drawn_cells(space_named("macro"), 40)
+        ... except UserError as error:
+        ...     print(error)
+        There can be 1 to 36 cells, not 40.
+    """
 
 
 class AbsentError(UserError):
-    """What was asked for is known, yet its data is not here; the line says how to get it."""
+    """What was asked for is known, yet its data is not here; the line says how to get it.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> def first_of(*names):
+        ...     for name in names:
+        ...         try:
+        ...             return sn.load(name)
+        ...         except AbsentError:
+        ...             continue
+        >>> len(first_of("transnas-micro-jigsaw", "analog-cifar10").space) > 0
+        True
+    """
 
 
 def unknown(what: str, given: object, known: Iterable[str]) -> UserError:
@@ -27,6 +48,10 @@ def unknown(what: str, given: object, known: Iterable[str]) -> UserError:
 
     Returns:
         A `UserError` that names the nearest match first and then everything known.
+
+    Example:
+        >>> print(unknown("strategy", "evolutoin", ["evolution", "random"]))
+        Unknown strategy 'evolutoin'. Did you mean 'evolution'? Known: evolution, random.
     """
     names = sorted(known)
     near = get_close_matches(str(given), names, n=1)

@@ -32,6 +32,14 @@ class Metric:
         description: One line, with what a reader must know.
         source: Where the numbers come from.
         n_cells: How many cells of the space have a value.
+
+    Example:
+        >>> import numpy as np
+        >>> accuracy = Metric("valid_accuracy", "%", "search", "quality", epochs=(12, 200))
+        >>> accuracy.is_loss, accuracy.larger_is_better
+        (True, True)
+        >>> accuracy.minimised(np.array([90.0, 94.0]))
+        array([-90., -94.])
     """
 
     name: str
@@ -98,6 +106,12 @@ def metric_named(name: str, *, description: str = "", source: str = "") -> Metri
         name: Such as ``valid_error`` or ``latency@mine``.
         description: One line, with what a reader must know.
         source: Where the numbers come from.
+
+    Example:
+        >>> [metric_named(name).unit for name in ("valid_error", "latency@mine", "memory@mine", "depth")]
+        ['%', 'ms', 'MB', '']
+        >>> metric_named("test_error").kind  # never searched on
+        'final'
     """
     kind: Kind = "final" if name.startswith("test_") else "search"
     what, _, _ = name.partition("@")

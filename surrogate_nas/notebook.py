@@ -1,4 +1,7 @@
-"""How results show themselves in a notebook: one small table, in which every text is escaped."""
+"""How things show themselves in a notebook: a small table or figure, in which every text is escaped.
+
+Colours are the notebook's own, so that light and dark follow it.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_PAGE = """<div><p><strong>{{ title }}</strong>{% if note %}<br><small>{{ note }}</small>{% endif %}</p>
+_PAGE = """<div style="overflow-wrap:anywhere"><p><strong>{{ title }}</strong>
+{%- if note %}<br><small>{{ note }}</small>{% endif %}</p>
 <table><thead><tr>{% for head in heads %}<th style="text-align:left">{{ head }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in rows %}<tr>{% for cell in row %}<td style="text-align:left">{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>"""
 
+_FIGURE = """<div style="overflow-wrap:anywhere">{{ svg | safe }}<p><code>{{ title }}</code>
+{%- if note %}<br><small>{{ note }}</small>{% endif %}</p></div>"""
+_MOST_ROWS = 60
+_LONGEST = 300
+"""Characters of a text in a table."""
 
-@lru_cache(maxsize=1)
-def _template() -> Template:
+
+@lru_cache(maxsize=2)
+def _template(source: str) -> Template:
     from jinja2 import Environment, StrictUndefined
 
-    return Environment(autoescape=True, undefined=StrictUndefined).from_string(_PAGE)
+    return Environment(autoescape=True, undefined=StrictUndefined).from_string(source)
+
+
+def html_figure(title: str, note: str = "", svg: str = "") -> str:
+    """A picture with what it is as HTML.
+
+    Args:
+        title: What it shows, set as code.
+        note: A sentence below the title, or empty.
+        svg: The picture as markup of our own, or empty.
+    """
+    return _template(_FIGURE).render(title=title, note=note, svg=svg)
 
 
 def html_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]], note: str = "") -> str:
@@ -28,14 +49,22 @@ def html_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]
     Args:
         title: What it shows.
         heads: The headings.
-        rows: The cells; numbers get six significant digits, None is a dash.
+        rows: The cells; numbers get six significant digits, None is a dash. Of many rows the first 60 are shown.
         note: A sentence below the title, or empty.
+
+    Example:
+        >>> page = html_table("Found", ("strategy", "error"), [("bo", 8.12345678), ("<mine>", None)])
+        >>> ">8.12346</td>" in page, ">&lt;mine&gt;</td>" in page
+        (True, True)
     """
-    texts = [[_text(value) for value in row] for row in rows]
-    return _template().render(title=title, heads=heads, rows=texts, note=note)
+    texts = [[_text(value) for value in row] for row in rows[:_MOST_ROWS]]
+    if len(rows) > _MOST_ROWS:
+        note = f"{note} The first {_MOST_ROWS} of {len(rows):,} rows.".strip()
+    return _template(_PAGE).render(title=title, heads=heads, rows=texts, note=note)
 
 
 def _text(value: object) -> str:
     if value is None:
         return "–"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -25,6 +25,14 @@ def import_file(path: Path, what: str) -> ModuleType:
 
     Raises:
         UserError: There is no such file, it is no Python file, or it fails to import.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "mine.py"
+        ...     _ = path.write_text("WIDTHS = (16, 64)")
+        ...     import_file(path, "space").WIDTHS
+        (16, 64)
     """
     if not _is_file(path):
         raise UserError(f"There is no {what} file {str(path):.200}.")
@@ -58,6 +66,14 @@ def named(name: str, what: str, known: Mapping[str, T], kind: type[T]) -> T:
 
     Raises:
         UserError: There is no such name or file, the file fails to import, or it holds no such thing.
+
+    Example:
+        >>> named("tanh", "activation", {"relu": max, "tanh": min}, object)
+        <built-in function min>
+        >>> named("tahn", "activation", {"relu": max, "tanh": min}, object)
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: Unknown activation 'tahn'. Did you mean 'tanh'? Known: relu, tanh.
     """
     if name in known:
         return known[name]
@@ -75,6 +91,10 @@ def absolute(name: str) -> str:
 
     Args:
         name: What the user wrote.
+
+    Example:
+        >>> absolute("evolution"), Path(absolute("mine.py:Mine")).is_absolute()
+        ('evolution', True)
     """
     path, separator, attribute = name.rpartition(":")
     return f"{Path(path).absolute()}:{attribute}" if separator else name
@@ -93,6 +113,10 @@ def module_name(path: Path, what: str) -> str:
     Args:
         path: The file.
         what: The noun.
+
+    Example:
+        >>> module_name(Path("searches/mine.py"), "strategy")
+        '_strategy_mine'
     """
     return f"_{what}_{path.stem}"
 
@@ -102,6 +126,15 @@ def origin(module: str) -> tuple[Path, str] | None:
 
     Args:
         module: The module's name.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "squares.py"
+        ...     _ = path.write_text("SIDE = 8")
+        ...     module = import_file(path, "task")
+        >>> origin(module.__name__) == (path, "task"), origin("math")
+        (True, None)
     """
     return _origins.get(module)
 

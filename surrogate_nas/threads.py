@@ -20,6 +20,13 @@ def one_thread() -> Iterator[None]:
     """Let BLAS, OpenMP and PyTorch use one thread each until the block ends; quick to enter again and again.
 
     A library that is first imported inside the block keeps its threads: import it before. SciPy's BLAS is loaded here.
+
+    Example:
+        >>> import threadpoolctl
+        >>> import numpy
+        >>> with one_thread():
+        ...     {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
+        {1}
     """
     import scipy.linalg  # noqa: F401
 

@@ -16,6 +16,17 @@ class Request(NamedTuple):
         cell: The cell.
         epochs: The length of the training run, one of the strategy's `epochs`.
         read: Further search metrics after that run that `Trial.values` shall hold, such as ``train_loss``.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> class Short(sn.Strategy):
+        ...     chooses_epochs = True
+        ...     def ask(self, n):
+        ...         cell = self.space.sample(self.rng)
+        ...         return [Request(cell, self.epochs[0 if self.rng.random() < 2 / 3 else -1])]
+        >>> run = sn.search("fashion", Short, "valid_error", budget=30)
+        >>> sorted({trial.epochs for trial in run.trials})
+        [1, 5]
     """
 
     cell: Cell
@@ -42,6 +53,14 @@ class Trial:
         started: When it began, on the simulated clock of the run, in the unit of `cost_seconds`.
         finished: When it ended.
         scores: Of several objectives, each one's score; empty where there is one.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> trial = sn.search("fashion", "random", "valid_error + 0.1*params", budget=20).trials[0]
+        >>> trial.epochs, trial.feasible, sorted(trial.values)
+        (5, True, ['params', 'valid_error[5]'])
+        >>> abs(trial.score - (trial.loss + trial.penalty)) < 1e-9
+        True
     """
 
     index: int

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-import re
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from surrogate_nas.space.base import Space
 from surrogate_nas.space.sampled import Sampled
 from surrogate_nas.strategies import BRIDGES, is_builtin, label, resolve
 from surrogate_nas.strategies.bridges.sampler import StrategySampler
+from tests.documents import blocks, read
 
 SWIFT = [
     "optuna:TPESampler",
@@ -163,7 +162,7 @@ def test_a_library_that_is_missing_is_named(name: str, monkeypatch: pytest.Monke
     monkeypatch.setitem(__import__("sys").modules, missing, None)
     module = __import__(BRIDGES[name.partition(":")[0]].partition(":")[0], fromlist=["bridge"])
     module.bridge.cache_clear()
-    with pytest.raises(UserError, match=rf"{name} needs {missing}: pip install 'surrogate-nas\[bridges\]'"):
+    with pytest.raises(UserError, match=rf"{name} needs {missing}: pip install 'surrogate_nas\[bridges\]'"):
         resolve(name)
     monkeypatch.undo()
     module.bridge.cache_clear()
@@ -267,9 +266,8 @@ def test_several_objectives_need_a_strategy_that_knows_them() -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_the_study_in_the_readme_runs() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    (code,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.S) if "StrategySampler" in block]
+def test_the_study_in_the_guide_runs() -> None:
+    (code,) = [block for block in blocks(read("analysis/guide.md"), "python") if "StrategySampler" in block]
     named = {"StrategySampler": StrategySampler, "optuna": optuna, "bench": sn.load("nb201-cifar10")}
     exec(code, named)
     study = named["study"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from surrogate_nas import __version__
 from surrogate_nas.benchmarks import load
 from surrogate_nas.cli.app import app
 from surrogate_nas.cli.output import progress_bar, seconds, show_table
+from surrogate_nas.cli.panels import PANELS
 from surrogate_nas.files.home import HOME_VARIABLE
 from surrogate_nas.training.losses import LOSSES
 from tests.conftest import Snas
@@ -25,7 +27,7 @@ COMMANDS = [
     ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
     ["train"], ["measure"], ["fit"], ["predict"], ["table"], ["data", "fetch"], ["data", "import"], ["data", "verify"],
     ["data", "list"],
-    ["suite"], ["lambda-path"], ["losses"], ["table-losses"], ["proxies"],
+    ["suite"], ["lambda-path"], ["losses"], ["table-losses"], ["proxies"], ["baseline"],
     ["new", "strategy"], ["new", "task"], ["new", "loss"], ["new", "space"],
 ]  # fmt: skip
 
@@ -49,6 +51,15 @@ def test_the_version_and_the_help_without_arguments(snas: Snas) -> None:
     for command in ([], ["new"], ["data"]):
         told = snas(*command)
         assert told.code == 2 and "Usage: snas" in told.err and len(told.err.splitlines()) > 5
+
+
+def test_the_list_of_commands_has_them_all_in_groups_and_cuts_no_line(snas: Snas) -> None:
+    told = snas("--help").out
+    listed = re.findall(r"^  ([a-z][a-z-]*) {2,}\S", told, re.M)
+    assert sorted(listed) == sorted({name for name, *_ in COMMANDS}) and "First steps:" in told
+    assert set().union(*PANELS.values()) <= set(listed)
+    for group in ([], ["data"], ["new"]):
+        assert not re.findall(r"^  .*\.\.\.$", snas(*group).err, re.M)
 
 
 def test_completion_completes(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def test_a_missing_library_is_one_line(
     monkeypatch.setitem(sys.modules, library, None)
     told = snas("compare", "--out", tmp_path / "out", "--engine", engine)
     assert told.code == 2 and told.err == (
-        f"snas: The engine {engine} needs {library}: pip install 'surrogate-nas[{engine}]'.\n"
+        f"snas: The engine {engine} needs {library}: pip install 'surrogate_nas[{engine}]'.\n"
     )
     assert not (tmp_path / "out").exists()
 

@@ -65,5 +65,5 @@ def test_too_few_names_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert not TASK.is_here()
-    with pytest.raises(UserError, match="needs the package pycountry: pip install pycountry"):
+    with pytest.raises(UserError, match=r"needs pycountry: pip install 'surrogate_nas\[tasks\]'"):
         languages.names()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 import sys
 from pathlib import Path
 
@@ -10,13 +10,14 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.contract import check
-from surrogate_nas.strategies import known, resolve
+from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, known, resolve
+from tests.documents import TOP, blocks, read
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = read("README.md")
 
 
 def test_the_strategy_in_the_readme_is_ten_lines_and_keeps_the_contract(tmp_path: Path) -> None:
-    code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "sn.Strategy" in block)
+    code = next(block for block in blocks(README, "python") if "sn.Strategy" in block)
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     file = tmp_path / "greedy.py"
     file.write_text(code)
@@ -38,7 +39,42 @@ def test_every_public_name_is_there() -> None:
     assert all(hasattr(sn, name) for name in sn.__all__)
 
 
-def test_every_target_and_command_that_the_readme_names_exists() -> None:
-    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
-    for target in set(re.findall(r"`?make ([a-z0-9-]+)", README)):
-        assert re.search(rf"^{target}:", makefile, re.M), target
+def test_it_is_read_in_three_minutes() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_the_objective_in_the_readme_is_searched() -> None:
+    code = next(block for block in blocks(README, "python") if "sn.Objective" in block)
+    named = {"sn": sn}
+    exec(code.replace("budget=100", "budget=20"), named)
+    assert len(named["run"].trials) == 20 and any(trial.feasible for trial in named["run"].trials)
+
+
+@pytest.mark.usefixtures("fetched")
+def test_the_code_of_the_guide_runs_from_top_to_bottom() -> None:
+    named = {"sn": sn, "print": lambda _: None}
+    for code in blocks(read("analysis/guide.md"), "python"):
+        if "optuna" not in code:  # tests/test_bridges.py has that one
+            exec(code, named)
+    assert len(named["run"].trials) == 100 and len(named["loop"].trials) == 50
+    assert named["BENCH"].space is named["SPACE"]
+
+
+def test_the_table_of_strategies_is_that_of_their_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOP / "analysis"))
+    from abilities import FIGURES, table
+    from marked import held
+
+    cost = json.loads(FIGURES.read_text())["ms_a_step"]
+    assert set(cost) == set(STRATEGIES)
+    assert held(TOP / "README.md", "analysis/abilities.py") == table(cost)
+    assert all(f"`{name}`" in table(cost) for name in (*STRATEGIES, *ONE_SHOT))
+
+
+def test_the_tables_of_data_are_those_of_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOP / "analysis"))
+    from data_tables import files, sources
+    from marked import held
+
+    assert held(TOP / "data" / "README.md", "analysis/data_tables.py: sources") == sources()
+    assert held(TOP / "data" / "README.md", "analysis/data_tables.py: files") == files()

@@ -65,7 +65,8 @@ class Resources(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.loaded += [str(value) for name, value in attrs if name in ("src", "href", "srcset", "xlink:href", "data")]
+        named = [str(value) for name, value in attrs if name in ("src", "href", "srcset", "xlink:href", "data")]
+        self.loaded += [address for address in named if not address.startswith("#")]
 
     def handle_data(self, data):
         if self.tags[-1:] != ["style"]:
@@ -220,7 +221,7 @@ def test_what_a_table_says_is_only_text(tmp_path):
 
 TAGS = set(
     "html head meta title style body main header section h1 h2 h3 p code strong div span svg line table thead tbody tr "
-    "th td small figure figcaption img article dl dt dd ul li pre".split()
+    "th td small figure figcaption img article dl dt dd ul ol li pre nav a".split()
 )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from surrogate_nas.suite.reference import Reference, expected, reference_of
 from surrogate_nas.suite.tables import TABLES
 from surrogate_nas.suite.trace import Trace
 from tests.conftest import Snas
+from tests.documents import blocks, read
 from tests.test_kills import GATE
 
 TINY = """
@@ -191,12 +191,11 @@ def test_wrong_arguments_are_one_line(arguments: list[str], says: str, tmp_path:
     assert told.code == 2 and says in told.err and not (tmp_path / "out").exists()
 
 
-def test_the_suite_in_the_readme_is_one(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    (block,) = re.findall(r"```toml\n(.*?)```", readme, re.S)
+def test_the_suite_in_the_guide_is_one(tmp_path: Path) -> None:
+    (block,) = blocks(read("analysis/guide.md"), "toml")
     (tmp_path / "mine.toml").write_text(block)
     suite = read_suite(str(tmp_path / "mine.toml"))
-    assert [entrant.runs for entrant in suite.entrants] == [10, 10] and len(suite.problems) == 1
+    assert [entrant.runs for entrant in suite.entrants] == [10, 5] and len(suite.problems) == 1
 
 
 @pytest.mark.parametrize("name", SUITES)

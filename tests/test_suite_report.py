@@ -9,13 +9,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import scikit_posthocs
 
 from surrogate_nas.report import write_suite_report
 from surrogate_nas.report.look import looks
 from surrogate_nas.report.suite.critical import diagram
 from surrogate_nas.suite import SuiteResult
-from surrogate_nas.suite.tables import TABLES
+from surrogate_nas.suite.critical import critical_at
+from surrogate_nas.suite.tables import TABLES, as_csv, as_latex
 from tests.test_suite import made, noisy, steps
 
 FIGURES = {"overview", "critical-25", "critical-50", "critical-100", "regret-iqm", "improvement", "regret-map"}
@@ -79,14 +82,14 @@ def test_the_page_shows_the_verdict_every_figure_and_every_table(result: SuiteRe
     assert {file.stem for file in (folder / "figures").iterdir()} == FIGURES
     drawn = [base64.b64decode(data) for data in re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)]
     assert len(drawn) == len(FIGURES) and all(svg.startswith(b"<svg") for svg in drawn)
-    links = re.findall(r'href="([^"]+)"', page)
+    links = re.findall(r'href="([^"#][^"]*)"', page)
     assert set(links) == {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "tex")}
     assert all((folder / link).is_file() for link in links)
 
 
 def test_strategies_stand_in_the_order_of_their_ranks(result: SuiteResult, folder: Path) -> None:
     page = (folder / "report.html").read_text()
-    table = page[page.index("<h2>Strategies</h2>") : page.index("<h2>Problems</h2>")]
+    table = page[page.index(">Strategies</h2>") : page.index(">Problems</h2>")]
     assert re.findall(r"</svg>(\w)</span>", table) == ["b", "a", "c", "d"]
     assert "1.00" in text_of(table) and "0%" in text_of(table)
     best = next(one for one in result.aggregates if one.strategy == "b")
@@ -121,3 +124,16 @@ def test_what_a_strategy_is_called_is_only_text(tmp_path: Path) -> None:
     name = "<script>alert(1)</script>"
     page = write_suite_report(made({"p": {name: steps(0.1, 0.2), "b": steps(0.3, 0.4)}}), tmp_path).read_text()
     assert "<script" not in page and name in text_of(page)
+
+
+def test_tables_are_written_as_pandas_writes_them(result: SuiteResult) -> None:
+    for name, table in TABLES.items():
+        rows = table(result)
+        frame = pd.DataFrame(rows)
+        assert as_csv(rows) == frame.to_csv(index=False), name
+        assert as_latex(rows) == frame.to_latex(index=False, na_rep="–", float_format="%.4g".__mod__, escape=True), name
+
+
+def test_nemenyi_is_the_one_of_scikit_posthocs(result: SuiteResult) -> None:
+    theirs = np.asarray(scikit_posthocs.posthoc_nemenyi_friedman(result.means(1.0).round(12)))
+    assert np.allclose(critical_at(result, 1.0).nemenyi, theirs, rtol=1e-12)

@@ -141,7 +141,7 @@ def test_a_file_cut_off_is_one_clear_error(stored: Path, share: float) -> None:
 def test_a_file_of_another_version_or_kind_says_so(stored: Path) -> None:
     with h5py.File(stored, "r+") as file:
         file.attrs["version"] = 99
-    with pytest.raises(UserError, match="surrogate version 99; this program reads version 2"):
+    with pytest.raises(UserError, match="surrogate of version 99; this program reads version 2"):
         load(stored)
     with h5py.File(stored, "r+") as file:
         file.attrs["format"] = "else"

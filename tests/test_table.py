@@ -127,7 +127,7 @@ def test_a_foreign_file_is_refused(path: Path) -> None:
 def test_another_version_is_refused_and_the_message_says_what_to_do(path: Path) -> None:
     with h5py.File(path, "a") as file:
         file.attrs["version"] = 99
-    with pytest.raises(UserError, match=r"version 99.*reads version 2.*snas data"):
+    with pytest.raises(UserError, match=r"version 99.*reads version 2.*pip install"):
         TableFile(path)
 
 

@@ -126,8 +126,8 @@ def test_missing_packages_name_one_line_that_brings_them(monkeypatch: pytest.Mon
     monkeypatch.setattr(letters, "FOLDER", tmp_path / "none")
     monkeypatch.setattr(sounds, "FOLDER", tmp_path / "none")
     for module, line in (
-        (translation, "pip install pycountry"),
-        (vowels, "pip install sktime"),
+        (translation, r"pip install 'surrogate_nas\[tasks\]'"),
+        (vowels, r"pip install 'surrogate_nas\[tasks\]'"),
         (letters, "apt-get install klettres-data"),
         (sounds, "apt-get install hydrogen-drumkits"),
     ):

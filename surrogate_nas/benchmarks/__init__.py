@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
+from surrogate_nas.benchmarks.answers import Answer, Question
+from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.fetched import Fetched
 from surrogate_nas.benchmarks.file import TABLE_SUFFIX, File
 from surrogate_nas.benchmarks.installed import FASHION, Installed
@@ -29,7 +30,12 @@ OPENERS: tuple[Opener, ...] = (Installed(), Live(), Learned(), File(), Losses(),
 
 
 def default() -> str:
-    """The name of the benchmark that is compared on where none is named; it needs no download."""
+    """The name of the benchmark that is compared on where none is named; it needs no download.
+
+    Example:
+        >>> load(default()).objective
+        'valid_loss + 0.1*params + 0.1*latency@cpu'
+    """
     return FASHION
 
 
@@ -43,6 +49,13 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
 
     Raises:
         UserError: The name is unknown, its data is not here yet, or a file is damaged or cannot be joined.
+
+    Example:
+        >>> bench = load("fashion")
+        >>> len(bench.space), bench.cost, bench.metric("valid_loss").epochs
+        (15625, 'seconds', (1, 2, 3, 4, 5))
+        >>> load("live:digits").one_by_one  # every answer is trained when it is asked for
+        True
     """
     if not isinstance(name, str):
         raise UserError(f"A benchmark is opened by its name, such as 'fashion', not by {name!r:.80}.")
@@ -66,6 +79,15 @@ def reopen(address: str, *, with_: Sequence[str | Path] = (), named: Collection[
 
     Raises:
         UserError: As `load`; or opening it would run a file that the user did not name.
+
+    Example:
+        >>> reopen(load("fashion").address).name
+        'fashion'
+        >>> try:
+        ...     reopen("mine.py:BENCHMARK")
+        ... except UserError as error:
+        ...     print(error)
+        mine.py:BENCHMARK was read from a file and would run code; name it yourself if you trust it.
     """
     opener = _opener(address)
     if opener.runs_code(address) and address not in {_opener(name).address(name) for name in named}:
@@ -82,7 +104,12 @@ def _opener(name: str) -> Opener:
 
 
 def reserved() -> frozenset[str]:
-    """The names that no imported table may take."""
+    """The names that no imported table may take.
+
+    Example:
+        >>> "fashion" in reserved(), "mine" in reserved()
+        (True, False)
+    """
     return frozenset({FASHION, *made()})
 
 
@@ -92,11 +119,21 @@ def known() -> list[str]:
 
 
 def available() -> list[dict[str, Any]]:
-    """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to get it."""
+    """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to get it.
+
+    Example:
+        >>> [entry["name"] for entry in available() if entry["name"] in ("fashion", "live:digits")]
+        ['fashion', 'live:digits']
+    """
     return [entry for opener in OPENERS for entry in opener.describe()]
 
 
 def tables() -> list[dict[str, Any]]:
-    """Of `available` those that have whole columns, each name once; what is not here says how to get it."""
+    """Of `available` those that have whole columns, each name once; what is not here says how to get it.
+
+    Example:
+        >>> {entry["name"] for entry in tables()} >= {"fashion", "analog-cifar10"}
+        True
+    """
     entries = [entry for opener in OPENERS if opener.has_tables for entry in opener.describe()]
     return list({entry["name"]: entry for entry in entries}.values())

@@ -6,11 +6,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from surrogate_nas.benchmarks.answers import Answer, Measurement, Question, Values
 from surrogate_nas.benchmarks.free import Formula, Free, Measured
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError, unknown
@@ -20,72 +20,7 @@ from surrogate_nas.notebook import html_table
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.table import Seed
 
-Values: TypeAlias = NDArray[np.float64]
 CellLike: TypeAlias = Cell | str
-
-
-class Question(NamedTuple):
-    """A metric after a training run of given length; None where training plays no part."""
-
-    metric: str
-    epochs: int | None
-
-    def __str__(self) -> str:
-        return self.metric if self.epochs is None else f"{self.metric}[{self.epochs}]"
-
-
-class Measurement(NamedTuple):
-    """What a benchmark answers to a batch of cells.
-
-    Attributes:
-        values: Shape ``(n cells, m questions)``, in each metric's own unit.
-        cost: What each cell was charged, shape ``(n,)``: seconds, or queries where `Benchmark.cost` says so.
-    """
-
-    values: Values
-    cost: Values
-
-
-class Answer(float):
-    """A number that knows what it answers; it computes and compares as the plain value.
-
-    Attributes:
-        cell: The cell asked about.
-        metric: The metric's name.
-        epochs: The length of the training run, or None.
-        seed: The training seed, or ``"mean"``.
-        unit: The metric's unit.
-        source: Where the number comes from.
-        n_seeds: How many seeds a mean is over; None where the source does not say.
-    """
-
-    __slots__ = ("cell", "epochs", "metric", "n_seeds", "seed", "source", "unit")
-
-    cell: Cell
-    metric: str
-    epochs: int | None
-    seed: Seed | None
-    unit: str
-    source: str
-    n_seeds: int | None
-
-    @property
-    def value(self) -> float:
-        """The plain number."""
-        return float(self)
-
-    def to_json(self) -> dict[str, Any]:
-        """The answer as a JSON object."""
-        return {
-            "cell": str(self.cell),
-            "metric": self.metric,
-            "epochs": self.epochs,
-            "seed": self.seed,
-            "value": float(self),
-            "unit": self.unit,
-            "source": self.source,
-            "n_seeds": self.n_seeds,
-        }
 
 
 class Benchmark(ABC):
@@ -114,6 +49,18 @@ class Benchmark(ABC):
         one_curve: Whether all epochs are points of one run, so that continuing a cell costs only the difference;
             elsewhere every number of epochs is a run of its own.
         more: How to get metrics that it does not hold yet, as a sentence, or empty.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("fashion")
+        >>> sorted(metric.name for metric in bench.metrics if metric.is_loss and metric.kind == "search")
+        ['train_error', 'train_loss', 'valid_error', 'valid_loss']
+        >>> early, late = (bench.query(bench.space[11], "valid_error", epochs=epochs) for epochs in (1, 5))
+        >>> early > late, late.unit
+        (True, '%')
+        >>> errors = bench.column("valid_error", epochs=5)  # of all cells, in the order of the space
+        >>> float(errors[11]) == late, errors.shape
+        (True, (15625,))
     """
 
     name: str
@@ -291,7 +238,7 @@ class Benchmark(ABC):
             held = ", ".join(map(str, metric.epochs))
             raise UserError(
                 f"{self.name} holds {name} for runs of {held} epochs, not {epochs}; "
-                "each is a training run of its own, so none stands in for another."
+                f"each is a training run of its own, so none stands in for another. {self.more}".strip()
             )
         return Question(name, epochs)
 
@@ -376,10 +323,12 @@ class Benchmark(ABC):
         return f"<{type(self).__name__} {self.name!r}: {self.title}>"
 
     def _repr_html_(self) -> str:
-        """The benchmark in a notebook: what it can be asked."""
+        """The benchmark in a notebook: what it can be asked, and where its numbers come from."""
         rows = [(m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description) for m in self.metrics]
         heads = ("metric", "unit", "kind", "epochs", "with")
-        return html_table(f"{self.name}: {self.title}", heads, rows, f"{self.space!r} {self.banner}".strip())
+        told = {"Source": self.source, "Licence": self.licence, "To cite": self.citation}
+        origin = " ".join(f"{name}: {text.rstrip('.')}." for name, text in told.items() if text)
+        return html_table(f"{self.name}: {self.title}", heads, rows, f"{self.space!r} {origin} {self.banner}".strip())
 
     def describe(self) -> dict[str, Any]:
         """The benchmark's entry in ``snas benchmarks --json``."""

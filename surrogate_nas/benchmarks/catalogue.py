@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.extras import is_installed
 from surrogate_nas.space import DEFAULT_SPACE, SPACES, Space, space_named
 from surrogate_nas.training.tasks import TASKS, Task
 
@@ -32,7 +33,7 @@ def _describe(task: Task, space: Space) -> dict[str, Any]:
         "title": f"live training: {task.title}",
         "space": space.name,
         "cells": int(space.size) if math.isfinite(space.size) else None,
-        "available": task.is_here(),
+        "available": task.is_here() and is_installed("torch"),
         "metrics": [metric.describe() for metric in metrics],
         "seeds": [],
         "source": f"trained here on cpu: {task.source}",

@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from surrogate_nas.arguments import checked
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.answers import Measurement, Question, Values
+from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.free import Applied, Free
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.answers import Measurement, Question, Values
+from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.free import Free
 from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.proxies import untrained
@@ -42,9 +43,17 @@ class JoinedBenchmark(Benchmark):
     not change: joined metrics were measured before and are free.
 
     Example:
-        >>> bench = JoinedBenchmark(load("nb201-cifar10"), [Path("cpu.h5")])  # doctest: +SKIP
-        >>> bench.query(bench.space[0], "latency@local")  # doctest: +SKIP
-        3.14
+        >>> from tempfile import TemporaryDirectory
+        >>> import surrogate_nas as sn
+        >>> from surrogate_nas.metrics import metric_named
+        >>> from surrogate_nas.table import Table, write_table
+        >>> table = Table("mine", "nb201", "stopwatch", "measured here", "MIT", "", "", Network())
+        >>> table.add(metric_named("latency@mine"), None, np.linspace(1.0, 9.0, 15625))
+        >>> with TemporaryDirectory() as folder:
+        ...     write_table(table, Path(folder) / "mine.h5")
+        ...     bench = sn.load("fashion", with_=[f"{folder}/mine.h5"])
+        ...     bench.query(bench.space[0], "latency@mine").value, bench.query(bench.space[0], "params").value
+        (1.0, 4034.0)
     """
 
     def __init__(self, base: Benchmark, files: Sequence[Path]) -> None:

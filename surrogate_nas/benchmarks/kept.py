@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import locked
+from surrogate_nas.files.formats import RELEASE, check_version, stamp
 
 Key: TypeAlias = tuple[str, int, int]
 """Cell, epochs and seed."""
@@ -72,7 +73,7 @@ class Kept:
             first = self.find(key)
             if first is not None:
                 return first
-            line = _sealed(json.dumps([*key, trained.metrics, trained.seconds, dict(made_with)]))
+            line = _sealed(json.dumps([*key, trained.metrics, trained.seconds, {**stamp("answers"), **made_with}]))
             try:
                 with self.path.open("ab") as file:
                     os.truncate(self.path, self._read_to)
@@ -99,8 +100,12 @@ class Kept:
             raise UserError(f"Cannot read {self.path}: {error.strerror or error}.") from error
         for line in added[: added.rfind(b"\n") + 1].splitlines(keepends=True):
             try:
-                cell, epochs, seed, metrics, seconds, _ = json.loads(_unsealed(line))
-            except (ValueError, TypeError) as error:
+                answer = json.loads(_unsealed(line))
+                check_version(self.path, "answers", answer[-1].get("version", 1), answer[-1].get(RELEASE))
+                cell, epochs, seed, metrics, seconds, _ = answer
+            except UserError:
+                raise
+            except (ValueError, TypeError, LookupError, AttributeError) as error:
                 raise UserError(
                     f"Line {self._lines + 1} of {self.path} is damaged; delete that line or the file."
                 ) from error

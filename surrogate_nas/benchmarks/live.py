@@ -4,8 +4,8 @@ Every cell is trained alone, so its answer does not depend on what it was asked 
 ``live/`` of the home folder by everything that they depend on: the task's data, settings and code, network, space,
 device, cell, epochs and seed. Nothing is trained twice, whatever is interrupted, and an edited task is trained anew.
 The version of PyTorch is noted beside an answer, but an answer of another version stands: it differs in the order of
-sums, which is noise as a seed's is. A query costs the wall-clock seconds of the training that answered it, evaluation
-included.
+sums, which is noise as a seed's is. A query costs the seconds of the training that answered it, evaluation included: on
+a CPU those of the processor, so that other load costs a search nothing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas import __version__
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
+from surrogate_nas.benchmarks.answers import Measurement, Question
+from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.catalogue import HOW, describe_live
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
+from surrogate_nas.extras import need
 from surrogate_nas.files import home
 from surrogate_nas.network import Network
 from surrogate_nas.plugin import absolute
@@ -65,10 +67,11 @@ class LiveBenchmark(Benchmark):
             space: The name of the space whose cells are trained.
 
         Raises:
-            UserError: There is no such task, device or space.
+            UserError: There is no such task, device or space, or PyTorch is not installed.
         """
         from surrogate_nas.training.tasks import code_of, task_named
 
+        need(f"{PREFIX}{task}", "torch")
         self._code = code_of(task)
         self.task = task_named(task)
         self._named, self.device = task, device
@@ -81,8 +84,9 @@ class LiveBenchmark(Benchmark):
         self.source = f"trained here on {device}: {self.task.source}"
         self.licence, self.citation, self.banner = "see the task's source", "", ""
         self.cost = "seconds"
+        clock = "processor" if device == "cpu" else "wall-clock"
         self.charge = (
-            "An evaluation is charged the wall-clock seconds of the training that answered it, evaluation included, "
+            f"An evaluation is charged the {clock} seconds of the training that answered it, evaluation included, "
             "also where the answer was kept from before; metrics that need no training are free."
         )
         judged = f"valid_{self.task.measured[0].name}"

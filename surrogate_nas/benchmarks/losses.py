@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Answer, Question, Values
+from surrogate_nas.benchmarks.answers import Answer, Question, Values
 from surrogate_nas.benchmarks.filled import FilledTable
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.answers import Measurement, Question, Values
+from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.errors import UserError
 from surrogate_nas.space import Cell, Enumerable
@@ -56,9 +57,10 @@ class TableBenchmark(Benchmark):
     nothing.
 
     Example:
-        >>> bench = TableBenchmark(path)  # doctest: +SKIP
-        >>> bench.query(bench.space[0], "valid_error", epochs=200)  # doctest: +SKIP
-        18.017333340000007
+        >>> from surrogate_nas.files import shipped
+        >>> bench = TableBenchmark(shipped("fashion.h5"))
+        >>> bench.column("valid_error", epochs=5).shape, bench.metric("valid_error").unit
+        ((15625,), '%')
     """
 
     has_columns = True

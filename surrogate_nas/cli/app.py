@@ -10,6 +10,7 @@ import typer
 
 from surrogate_nas import __version__
 from surrogate_nas.cli import (
+    baseline,
     check,
     compare,
     data,
@@ -21,6 +22,7 @@ from surrogate_nas.cli import (
     proxies,
     query,
     search,
+    serve,
     strategies,
     suite,
     surrogates,
@@ -29,8 +31,10 @@ from surrogate_nas.cli import (
     training,
 )
 from surrogate_nas.cli.output import note
+from surrogate_nas.cli.panels import Panels
 from surrogate_nas.cli.signals import ending_signals, farewell
 from surrogate_nas.errors import UserError
+from surrogate_nas.extras import is_optional, missing
 
 BAD_INPUT, INTERRUPTED = 2, 130
 _LONGEST_LINE = 2000
@@ -38,13 +42,14 @@ _LONGEST_PATH = 80
 
 _UsageError: type[Exception] = next(b for b in typer.BadParameter.__mro__ if b.__name__ == "ClickException")
 
-app = typer.Typer(name="snas", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(name="snas", cls=Panels, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks, strategies.strategies, losses.losses, data.path, query.query, search.search, compare.compare,
     compare.report, suite.suite, lambda_path.lambda_path, check.check, paper.paper, training.train, hardware.measure,
     surrogates.fit, surrogates.predict, table.table, table_losses.table_losses, proxies.proxies,
+    baseline.baseline, serve.serve,
 ):  # fmt: skip
     app.command()(_command)
 
@@ -61,13 +66,15 @@ def snas(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Compare neural-architecture-search strategies on identical regularised objectives.
+    """Which search strategy finds the best architecture, when all are given the same L + λ·R and the same budget?
 
     \b
-    Examples:
-      snas benchmarks
-      snas search fashion --strategy evolution
-      snas compare fashion --strategies random,bo --runs 10
+    First steps:
+      snas compare fashion --out results/first       five strategies, one report
+      snas new strategy Mine                         mine.py, a strategy of ten lines
+      snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine
+
+    Every command has examples in its --help, and prints JSON with --json.
     """
 
 
@@ -76,6 +83,15 @@ def main() -> NoReturn:
 
     SIGTERM and SIGHUP end it as Ctrl-C does: workers are gone before it is, and what was finished is kept. Its exit
     code is then 128 and the signal's number.
+
+    Example:
+        >>> import contextlib
+        >>> sys.argv, before = ["snas", "path", "--json"], sys.argv
+        >>> with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        ...     main()
+        >>> sys.argv = before
+        >>> printed.getvalue()[:9]
+        '{"path": '
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path can hold bytes that are no text
@@ -101,6 +117,10 @@ def _run() -> int:
         code = app(prog_name="snas", standalone_mode=False)
     except UserError as error:
         return _refuse(str(error))
+    except ModuleNotFoundError as error:
+        if not is_optional(error):
+            raise
+        return _refuse(str(missing("This", error.name or "")))
     except _UsageError as error:
         message: str = getattr(error, "format_message", error.__str__)()
         if type(error).__name__ == "NoArgsIsHelpError":

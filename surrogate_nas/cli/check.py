@@ -16,7 +16,7 @@ def check(
     ],
     json: JsonOption = False,
 ) -> None:
-    """Check that a strategy, a space or a surrogate keeps its contract.
+    """Check the contract of a strategy, a space or a surrogate.
 
     \b
     Examples:

@@ -66,7 +66,9 @@ def fetch(
     name: Annotated[str, typer.Argument(help="What to fetch, or all.", autocompletion=lambda: _fetchable())] = "nb201",
     json: JsonOption = False,
 ) -> None:
-    """Fetch public data, checked by sha256, and assemble its tables; what is here already is not fetched again.
+    """Fetch public data and assemble its tables.
+
+    Every file is checked by its sha256; what is here already is not fetched again.
 
     \b
     Examples:
@@ -76,15 +78,16 @@ def fetch(
     from surrogate_nas.errors import unknown
     from surrogate_nas.files import locked, table_path
     from surrogate_nas.sources import fetching
-    from surrogate_nas.sources.catalogue import source_named
+    from surrogate_nas.sources.catalogue import check_package, source_named
 
     started = time.perf_counter()
-    wanted = _fetchable() if name == "all" else [name]
     if name not in ("all", *_fetchable()):
         raise unknown("source of data to fetch", name, ["all", *_fetchable()])
+    wanted = [source for source in _fetchable() if name == source or (name == "all" and _is_complete(source))]
     files: list[Path] = []
     tables: list[tuple[str, str, int]] = []
     for source in wanted:
+        check_package(source)
         with progress_bar(f"files of {source}") as progress:
             files += fetching.fetch(source, progress)
         with progress_bar(f"tables of {source}") as progress:
@@ -96,6 +99,16 @@ def fetch(
     _report(name, tables, files, started, json)
 
 
+def _is_complete(source: str) -> bool:
+    """Whether what is fetched of a source makes tables, which of some needs a package; says where it does not."""
+    from surrogate_nas.sources.catalogue import SOURCES, how_to_get, is_ready
+
+    complete = is_ready(source) or not SOURCES[source].package
+    if not complete:
+        note(f"{source} is left out: {how_to_get(source)}.")
+    return complete
+
+
 def _fetchable() -> list[str]:
     from surrogate_nas.sources.catalogue import SOURCES, to_fetch
 
@@ -104,7 +117,7 @@ def _fetchable() -> list[str]:
 
 @app.command("list")
 def list_(json: JsonOption = False) -> None:
-    """List the sources of data: what is here, what fetching the rest would cost, licences and citations.
+    """List the sources of data. What is here, what fetching the rest would cost, licences and citations.
 
     \b
     Examples:
@@ -147,7 +160,9 @@ def import_(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Import an official NATS-Bench folder, NAS-Bench-201 file, or a file of one's own with cells and metrics.
+    """Import official files, or a CSV file of one's own.
+
+    Official are a NATS-Bench folder and NAS-Bench-201's .pth; one's own has a column cell and columns of metrics.
 
     \b
     Examples:

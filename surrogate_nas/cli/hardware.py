@@ -24,7 +24,7 @@ def measure(
     watts: Annotated[float | None, typer.Option(help="Power to estimate energy with, if no counter is here.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure latency, peak memory and energy of cells on this machine.
+    """Measure latency, memory and energy of cells on this machine.
 
     \b
     Examples:

@@ -42,7 +42,7 @@ def lambda_path(
     with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare strategies at every λ of a grid, on a table whose optima are known.
+    """Compare strategies at every λ of a grid. The benchmark is a table, whose optima are known.
 
     The objective is read as L + λ·R: each λ replaces the sum of the weights of R's terms and keeps their proportions.
 

@@ -6,7 +6,7 @@ from surrogate_nas.cli.output import JsonOption, emit, show_table
 
 
 def losses(json: JsonOption = False) -> None:
-    """List the training losses, each with its unit, the kinds of task that it can train, and its paper.
+    """List the training losses: unit, fitting tasks, paper.
 
     Values may be compared where the last column says the same. Any of them, or a file.py:LOSS, is trained by
     --loss NAME, or behind a task's name: TASK?loss=NAME.

@@ -197,7 +197,7 @@ _LONGEST_NAME = 64
 _WORD = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _IMPORTED = {"numpy", "torch", "surrogate_nas"}
 
-app = typer.Typer(no_args_is_help=True, help="Write a starting point.")
+app = typer.Typer(no_args_is_help=True, help="Write a starting point: a strategy, task, loss or space.")
 NameArgument = Annotated[str, typer.Argument(help="Its name; the file is named like it, in small letters.")]
 KindOption = Annotated[str, typer.Option(help=f"What kind of task: {' or '.join(_TASKS)}.")]
 FolderOption = Annotated[Path, typer.Option(help="Where to write the file.")]
@@ -219,7 +219,9 @@ def strategy(name: NameArgument, folder: FolderOption = Path(), json: JsonOption
 def task(
     name: NameArgument, kind: KindOption = "classification", folder: FolderOption = Path(), json: JsonOption = False
 ) -> None:
-    """Write a task with a few images, or a policy task with a small world, which any cell can be trained on at once.
+    """Write a task that any cell can be trained on at once.
+
+    It has a few images, or for policies a small world.
 
     \b
     Examples:
@@ -234,7 +236,7 @@ def task(
 
 @app.command("loss")
 def loss(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = False) -> None:
-    """Write a loss of classes, which any classification can be trained by at once.
+    """Write a loss that any classification can be trained by at once.
 
     \b
     Examples:
@@ -246,7 +248,7 @@ def loss(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = F
 
 @app.command("space")
 def space(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = False) -> None:
-    """Write a space of 36 small networks, and the loop that trains them all into a table of it.
+    """Write a space of 36 small networks. The loop that trains them all into a table comes with it.
 
     \b
     Examples:

@@ -39,7 +39,7 @@ BenchmarkArgument = Annotated[
 ]
 OptionalBenchmarkArgument = Annotated[
     str | None,
-    typer.Argument(help="A benchmark's name; the embedded one if left out.", autocompletion=_benchmarks),
+    typer.Argument(help="A benchmark's name; fashion, which comes along, if left out.", autocompletion=_benchmarks),
 ]
 CellsArgument = Annotated[
     list[str], typer.Argument(help="Cells as the field prints them, their indices, or published names.")
@@ -70,7 +70,7 @@ SearchOnFinalOption = Annotated[
     list[str] | None,
     typer.Option(help="Final metrics that this study searches on; commas between, or the option again."),
 ]
-BudgetOption = Annotated[int | None, typer.Option(help="The most evaluated cells of a run.")]
+BudgetOption = Annotated[int | None, typer.Option(help="The most evaluated cells of a run; 150 if no budget is given.")]
 BudgetSecondsOption = Annotated[float | None, typer.Option(help="The most simulated seconds of a run.")]
 WithOption = Annotated[
     list[Path] | None, typer.Option("--with", help="A table whose metrics are joined, as snas measure writes it.")

@@ -25,7 +25,7 @@ def proxies(
     engine: EngineOption = PROCESSES,
     json: JsonOption = False,
 ) -> None:
-    """Score every functional class of a space without training; interrupted, it goes on.
+    """Score every cell of a space without training. Interrupted, it goes on.
 
     \b
     Examples:

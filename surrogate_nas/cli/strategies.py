@@ -6,7 +6,7 @@ from surrogate_nas.cli.output import JsonOption, emit, show_table
 
 
 def strategies(json: JsonOption = False) -> None:
-    """List the search strategies, each with what it does and the paper that it follows.
+    """List the search strategies: what each does, and its paper.
 
     \b
     Examples:

@@ -29,7 +29,7 @@ def suite(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Run strategies over many problems and give one verdict, with a report.
+    """Compare strategies over many problems. One verdict, one report.
 
     \b
     Examples:

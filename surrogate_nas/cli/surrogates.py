@@ -14,7 +14,7 @@ from surrogate_nas.errors import UserError
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
-    from surrogate_nas.benchmarks.base import Question, Values
+    from surrogate_nas.benchmarks.answers import Question, Values
     from surrogate_nas.metrics import Metric
     from surrogate_nas.space import Cell
     from surrogate_nas.surrogates.evaluation import Split
@@ -45,7 +45,7 @@ def fit(
     seed: Annotated[int, typer.Option(help="Of the split and the model.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Learn a metric from some cells, test it on the others, and store the model.
+    """Learn a metric from some cells. It is tested on the others, and the model is stored.
 
     \b
     Examples:

@@ -25,7 +25,9 @@ def table(
     beside: Annotated[str | None, typer.Option(help="A table of the same space whose order to compare.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Train every functional class of a space on a task and make a benchmark of it; interrupted, it goes on.
+    """Train every cell of a space on a task: a benchmark.
+
+    Cells of one functional class share a training. Interrupted, it goes on.
 
     \b
     Examples:

@@ -26,7 +26,7 @@ def table_losses(
     assemble: Annotated[bool, typer.Option("--assemble", help="Train nothing; write what there is by now.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Train the same classes of cells on every task with every loss that fits it; interrupted, it goes on.
+    """Train the same cells on every task with every loss.
 
     Rounds of a hundred classes of everything: what is made when it is interrupted is a table (--assemble).
 

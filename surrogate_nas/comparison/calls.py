@@ -39,6 +39,11 @@ def bind(
 
     Raises:
         UserError: See `Objective`; or the objective is tied to another benchmark.
+
+    Example:
+        >>> objective = bind("fashion", "valid_loss + 0.1*params", "params <= 20000")
+        >>> objective.benchmark.name, objective.optimum() > 0
+        ('fashion', True)
     """
     opened = load(benchmark) if isinstance(benchmark, str) else benchmark
     if not isinstance(opened, Benchmark):
@@ -92,6 +97,15 @@ def search(
 
     Raises:
         UserError: The input is wrong, the strategy failed, or the budget pays for nothing.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "evolution", "valid_loss + 0.1*params", budget=60)
+        >>> len(run.trials), run.incumbent.score == min(trial.score for trial in run.trials)
+        (60, True)
+        >>> small = sn.search("fashion", "evolution", "valid_loss", subject_to="params <= 20000", budget=60)
+        >>> small.incumbent.feasible, small.incumbent.values["params"] <= 20000
+        (True, True)
     """
     if seed < 0:
         raise UserError(f"A seed must be at least 0, not {seed}.")
@@ -162,6 +176,12 @@ def compare(
 
     Raises:
         UserError: Anything about the input is wrong; the message says what would be right.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "bo"], "valid_error", runs=3, budget=60)
+        >>> bool(found.regrets("bo").mean() < found.regrets("random").mean())  # distances from the table's optimum
+        True
     """
     bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
     experiment = Experiment(
@@ -189,6 +209,14 @@ def read_comparison(folder: str | Path, *, benchmark: str | None = None) -> Comp
 
     Raises:
         UserError: There is none, it is damaged, or its benchmark now holds other data.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     made = compare("fashion", ["random"], "valid_loss", runs=2, budget=20, folder=folder)
+        ...     read = read_comparison(folder)
+        >>> read.strategies, bool((read.scores("random") == made.scores("random")).all())
+        (['random'], True)
     """
     folder = Path(folder)
     store = Store(folder)

@@ -33,6 +33,14 @@ class Comparison:
         objective: What was minimised.
         description: What was compared, as the store records it.
         runs: Every run.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=3, budget=40)
+        >>> found.to_frame().shape[0], found.summary_frame()["strategy"].tolist()
+        (240, ['random', 'local_search'])
+        >>> found.regrets("random").shape, bool((found.regrets("random") >= 0).all())  # 0 is the exact optimum
+        ((3,), True)
     """
 
     objective: Objective
@@ -251,7 +259,7 @@ class Comparison:
         return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
 
     def _repr_html_(self) -> str:
-        """The comparison in a notebook: the scores of every strategy."""
+        """The comparison in a notebook: what it found in words, and the scores of every strategy."""
         told = [self._strategy_json(name) for name in self.strategies]
         rows = [
             (
@@ -263,7 +271,8 @@ class Comparison:
             for s in told
         ]
         heads = ("strategy", "runs with an answer", "mean score", "std", "IQM", "mean regret")
-        note = " ".join([f"minimise {self.objective}; lower is better.", *self.failures])
+        said = import_module("surrogate_nas.report.headline").headline(self)  # a room after this one, as in `report`
+        note = " ".join([f"minimise {self.objective}; lower is better.", *said, *self.failures])
         return html_table(f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note)
 
     def to_json(self) -> dict[str, Any]:
@@ -320,6 +329,12 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     Args:
         objective: The objective; a final metric that its study searches on is none here.
         cell: The cell.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> objective = sn.Objective("valid_loss", sn.load("fashion"))
+        >>> sorted(final_metrics(objective, objective.benchmark.space[11]))
+        ['test_error', 'test_loss']
     """
     final = objective.benchmark.final(cell)
     return {name: value for name, value in final.items() if name not in objective.search_on_final}

@@ -21,6 +21,10 @@ class Check:
         name: What is promised, and the space it was checked on.
         passed: Whether it holds.
         detail: What was seen; where it does not hold, what went wrong.
+
+    Example:
+        >>> Check("asks for one to n cells [nb201]", False, "asked for 3, it gave 5").passed
+        False
     """
 
     name: str
@@ -46,6 +50,11 @@ def rows(checks: Sequence[Check]) -> list[tuple[str, str, str]]:
 
     Args:
         checks: The outcomes.
+
+    Example:
+        >>> kept, broken = Check("same seed", True, "20 equal"), Check("no foreign cell", False, "it asked 'x'")
+        >>> rows([kept, broken])[1]
+        ('BROKEN', 'no foreign cell', "it asked 'x'")
     """
     shown: set[str] = set()
     table = []
@@ -68,6 +77,12 @@ def verdict(name: str, checks: Sequence[Check]) -> str:
     Args:
         name: What was checked.
         checks: The outcomes.
+
+    Example:
+        >>> verdict("Mine", [Check("same seed, same questions", True, "20 equal")])
+        ''
+        >>> verdict("Mine", [Check("no foreign cell", False, "a text was asked for")])
+        'Mine breaks 1 of 1 promises: a text was asked for.'
     """
     broken = [check for check in checks if not check.passed]
     if not broken:

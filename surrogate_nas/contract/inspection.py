@@ -38,6 +38,13 @@ def check(spec: object, space: Space | None = None, *, limit: float = LIMIT_SECO
 
     Raises:
         UserError: There is no such thing, or it is none of the three.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> mine = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
+        >>> outcomes = check(mine)
+        >>> len(outcomes) > 10, [outcome.name for outcome in outcomes if not outcome.passed]
+        (True, [])
     """
     with closing(_Inspection(spec, space, limit)) as inspection:
         return [

@@ -12,8 +12,6 @@ from surrogate_nas.objective.workshop import Workshop
 from surrogate_nas.space import nb201
 from surrogate_nas.strategies import Strategy
 from surrogate_nas.training import task_named
-from surrogate_nas.training.supernet import Goal, Supernet, live_operations
-from surrogate_nas.training.tasks import Split
 
 _EXAMPLES = 16
 _SECONDS = 0.01
@@ -22,6 +20,9 @@ _SECONDS = 0.01
 @cache
 def toy_workshop() -> Workshop:
     """NAS-Bench-201's space on sixteen images of digits, every choice but the first at the same cost."""
+    from surrogate_nas.training.supernet import Goal, Supernet, live_operations
+    from surrogate_nas.training.tasks import Split
+
     space, task = nb201(), replace(task_named("digits"), channels=2)
     data = {name: Split(*(part[:_EXAMPLES] for part in task.data[name])) for name in ("train", "valid")}
     matrix = np.full((len(space.positions), len(space.options[0])), 0.01)

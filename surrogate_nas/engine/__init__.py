@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from surrogate_nas.engine.outcome import Outcome, raise_lost
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.extras import need
 
 if TYPE_CHECKING:
     Engine = Callable[[str, Callable[[Any], Any], Sequence[Any], int | None], Iterator[Outcome[Any, Any]]]
@@ -59,7 +59,14 @@ def check_engine(engine: str, workers: int | None) -> None:
         workers: How many jobs at once, or None.
 
     Raises:
-        UserError: There is no such engine, its library or its place, or no worker.
+        UserError: There is no such engine, its library is not here, or no worker.
+
+    Example:
+        >>> check_engine("processes", workers=2)
+        >>> check_engine("processes", workers=0)
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: There must be at least 1 worker, not 0.
     """
     name, _, place = engine.partition(":")
     if name not in ENGINES:
@@ -68,8 +75,8 @@ def check_engine(engine: str, workers: int | None) -> None:
         raise UserError(f"There must be at least 1 worker, not {workers}.")
     if name == _HERE and place:
         raise UserError(f"The engine {_HERE} is on this machine and takes no address, such as {place:.80}.")
-    if name in _NEEDS and find_spec(_NEEDS[name]) is None:
-        raise UserError(f"The engine {name} needs {_NEEDS[name]}: pip install 'surrogate-nas[{name}]'.")
+    if name in _NEEDS:
+        need(f"The engine {name}", _NEEDS[name])
 
 
 def stays_here(engine: str, workers: int | None) -> bool:
@@ -78,6 +85,10 @@ def stays_here(engine: str, workers: int | None) -> bool:
     Args:
         engine: The engine's name.
         workers: How many jobs at once.
+
+    Example:
+        >>> stays_here("processes", workers=1), stays_here("processes", workers=2), stays_here("dask", workers=1)
+        (True, False, False)
     """
     return engine == _HERE and workers in (None, 1)
 
@@ -102,6 +113,10 @@ def run_jobs(
 
     Raises:
         UserError: There is no such engine, no worker, or the engine's cluster went away.
+
+    Example:
+        >>> [outcome.result for outcome in run_jobs(abs, [-3, 1, -2])]
+        [3, 1, 2]
     """
     check_engine(engine, workers)
     if not jobs:

@@ -22,6 +22,10 @@ class Outcome(Generic[J, R]):
         job: The job.
         answer: What its function returned; None where its worker was lost.
         failure: Empty, or how its worker ended, in one line without a full stop.
+
+    Example:
+        >>> Outcome("cell 11", answer=8.5).result
+        8.5
     """
 
     job: J
@@ -66,6 +70,13 @@ def raise_lost(lost: Sequence[Outcome[Any, Any]]) -> None:
 
     Raises:
         UserError: There is at least one.
+
+    Example:
+        >>> raise_lost([])
+        >>> raise_lost([Outcome("cell 11", failure="killed by signal 9")])
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: 1 job was lost: killed by signal 9. Run the same command again to go on.
     """
     if lost:
         jobs = "1 job was" if len(lost) == 1 else f"{len(lost)} jobs were"

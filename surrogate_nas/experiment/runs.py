@@ -228,20 +228,36 @@ def read_run(path: Path, root: str, strategy: str, run: int, space: Space) -> Ru
     """
     try:
         entries = [link.entry for link in read_chain(path.read_bytes(), root)]
-        if not entries or _END not in entries[-1]:
+        end = ending(entries[-1], len(entries) - 1) if entries else None
+        if end is None:
             return None
-        end = entries.pop()
-        trials = [_trial(number, entry, space) for number, entry in enumerate(entries)]
-        if end.pop(_END) != len(trials):
-            raise DamagedError(f"its last line counts other than {len(trials)} trials")
-        diagnosis = _DIAGNOSES.read({_TOLD: end.pop(_TOLD, {})})
-        return Run(strategy, run, trials, **_RUNS.read(end), **diagnosis)
+        trials = [_trial(number, entry, space) for number, entry in enumerate(entries[:-1])]
+        return Run(strategy, run, trials, **end)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     except ValueError as error:
         raise _damaged(path, error) from error
+
+
+def ending(entry: Mapping[str, Any], trials: int) -> dict[str, Any] | None:
+    """What the last line of an ended run says of it, by the fields of `Run`; None where the line is a trial's.
+
+    Args:
+        entry: The line.
+        trials: How many came before it.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    if _END not in entry:
+        return None
+    told = dict(entry)
+    if told.pop(_END) != trials:
+        raise DamagedError(f"its last line counts other than {trials} trials")
+    diagnosis = _DIAGNOSES.read({_TOLD: told.pop(_TOLD, {})})
+    return {**_RUNS.read(told), **diagnosis}
 
 
 def _trial(number: int, entry: dict[str, Any], space: Space) -> Trial:

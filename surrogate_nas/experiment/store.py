@@ -13,19 +13,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from hashlib import blake2b
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.runs import Run, RunLog, read_run
+from surrogate_nas.experiment.watch import RunWatch
 from surrogate_nas.files import locked, replacing
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
+from surrogate_nas.objective.parser import parse_several
 from surrogate_nas.space import Space
 
 __all__ = ["VERSION", "Run", "RunLog", "Store", "provenance"]
 
-VERSION = 2
+VERSION = FORMATS["comparison"].version
 _SAFE = "()=,+@ "
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
 _GROWING = {"strategies", "runs", "budget"}
@@ -75,7 +78,7 @@ class Store:
             UserError: The folder holds another comparison, or cannot be written.
         """
         now = provenance()
-        merged = experiment | {"version": VERSION, "provenance": now, "extensions": []}
+        merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
         if self._description.is_file():
             held = self.read()
             _check_same(held, experiment, self.folder)
@@ -109,11 +112,7 @@ class Store:
             raise _damaged(path, "it is no JSON") from error
         if not isinstance(content, dict):
             raise _damaged(path, "it holds no names")
-        if content.get("version") != VERSION:
-            raise UserError(
-                f"{path} is of version {str(content.get('version'))[:20]}, not {VERSION}. Run the comparison again in "
-                "another folder."
-            )
+        check_version(path, "comparison", content.get("version"), content.get(RELEASE))
         check = content.pop("check", None)
         if check != _check(content):
             raise _damaged(path, "it is not as it was written")
@@ -161,6 +160,14 @@ class Store:
         held = self.read()
         return " ".join(str(held.get(name)) for name in ("version", "fingerprint", "seed", "first_cells"))
 
+    @cached_property
+    def _epochs(self) -> int | None:
+        """The objective's own epochs, as `Objective.epochs`."""
+        parts = parse_several(self.read()["objective"]["expression"])
+        terms = [term.epochs for part in parts for term in part.terms]
+        limits = [limit.epochs for part in parts for limit in part.constraints]
+        return max((epochs for epochs in (*terms, *limits) if epochs is not None), default=None)
+
     @contextmanager
     def log(self, strategy: str, run: int) -> Iterator[RunLog]:
         """Open a run's file for appending.
@@ -177,6 +184,18 @@ class Store:
                 log.close()
             raise
         log.close()
+
+    def watch(self, strategy: str, run: int) -> RunWatch:
+        """Follow a run while it is made, without its lock.
+
+        Args:
+            strategy: The strategy's label.
+            run: The number of the run.
+
+        Raises:
+            UserError: The folder holds no comparison, or a damaged one.
+        """
+        return RunWatch(self.path(strategy, run), f"{self._root} {strategy} {run}", self._epochs)
 
     def discard(self, strategy: str, run: int) -> None:
         """Forget a run, so that it starts anew.
@@ -218,8 +237,15 @@ def provenance() -> dict[str, Any]:
         "surrogate_nas": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        **{package: version(package) for package in _VERSIONED},
+        **dict(_versions()),
     }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    """The installed ones of the libraries that numbers may depend on."""
+    for package in _VERSIONED:
+        with suppress(PackageNotFoundError):
+            yield package, version(package)
 
 
 def _is_count(value: Any) -> bool:

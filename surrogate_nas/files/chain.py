@@ -2,7 +2,7 @@
 
 A seal is a short digest of the line and of the seal before it, so that an altered, lost, moved or foreign line shows. A
 last line that a crash tore is no damage: it is dropped. One process writes at a time. Lines reach the disk in groups:
-what a crash, even a power cut, can take is what was made in the last fifth of a second before it, never what `commit`
+what a crash, even a power cut, can take is what was made in the last fifth of a second before it, never what ``commit``
 saw.
 """
 

@@ -17,6 +17,8 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from surrogate_nas.files.formats import RELEASE
+
 ERRORS = (
     OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, zlib.error,
 )  # fmt: skip
@@ -100,6 +102,18 @@ def says(item: h5py.Group, name: str, wanted: str) -> bool:
         return text(item, name) == wanted
     except ValueError:
         return False
+
+
+def release(item: h5py.Group) -> str:
+    """The release that wrote a file, as its attribute says; empty where it says nothing of that kind.
+
+    Args:
+        item: The file.
+    """
+    try:
+        return text(item, RELEASE)
+    except ValueError:
+        return ""
 
 
 def number(item: h5py.Group, name: str) -> int:

@@ -17,6 +17,10 @@ def home() -> Path:
 
     Raises:
         UserError: It names the home of a user that there is not.
+
+    Example:
+        >>> table_path("nb201-cifar10").is_relative_to(home())
+        True
     """
     chosen = os.environ.get(HOME_VARIABLE)
     return expanded(chosen) if chosen else Path(platformdirs.user_data_dir("surrogate_nas"))
@@ -42,6 +46,10 @@ def table_path(name: str) -> Path:
 
     Args:
         name: The benchmark's name.
+
+    Example:
+        >>> table_path("nb201-cifar10").name
+        'nb201-cifar10.h5'
     """
     return home() / "tables" / f"{name}.h5"
 
@@ -51,5 +59,9 @@ def shipped(name: str) -> Path:
 
     Args:
         name: The file's name there.
+
+    Example:
+        >>> shipped("fashion.h5").is_file()
+        True
     """
     return Path(__file__).parents[1] / "data" / name

@@ -13,8 +13,9 @@ from typing import Any, Self
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.files.chain import Chain, DamagedError, read_chain
+from surrogate_nas.files.formats import FORMATS, check_first_line, stamp
 
-_ROOT = "journal 1"
+_ROOT = f"journal {FORMATS['journal'].version}"
 
 
 class Journal:
@@ -24,6 +25,18 @@ class Journal:
         path: The file, or None.
         header: The first line: of the work when it began.
         entries: The further lines, those appended included.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "work.journal"
+        ...     with Journal(path, {"epochs": 12}) as journal:
+        ...         journal.append({"cell": 11, "error": 8.5})
+        ...     with Journal(path, {"epochs": 12}) as journal:  # after a crash: goes on
+        ...         journal.append({"cell": 12, "error": 7.9})
+        ...     [entry["cell"] for entry in Journal.read(path, {"epochs": 12})]
+        [11, 12]
     """
 
     def __init__(self, path: Path | None, settings: dict[str, Any], notes: dict[str, Any] | None = None) -> None:
@@ -44,9 +57,10 @@ class Journal:
         if path is None:
             return
         try:
+            check_first_line(path, "journal")
             self._chain = Chain(path, _ROOT, self._accept)
             if not self._chain.entries:
-                self._chain.append(self.header)
+                self._chain.append({**stamp("journal"), **self.header})
         except DamagedError as error:
             raise self.damaged(error) from error
         except OSError as error:
@@ -66,6 +80,7 @@ class Journal:
         journal = cls(None, settings)
         journal.path = path
         try:
+            check_first_line(path, "journal")
             journal._accept([link.entry for link in read_chain(path.read_bytes(), _ROOT)])
         except FileNotFoundError:
             return []

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from surrogate_nas.errors import UserError
 
@@ -24,6 +25,46 @@ _POLL_SECONDS = 0.1
 _owners: dict[tuple[int, Path], int] = {}
 """The thread of this process that holds a lock or tries to: the system's locks do not tell threads apart."""
 _guard = threading.Lock()
+
+
+class Holder(NamedTuple):
+    """Who holds a lock.
+
+    Attributes:
+        pid: The process.
+        host: Its machine.
+        since: When it took the lock, in seconds since 1970.
+    """
+
+    pid: int
+    host: str
+    since: float
+
+
+def holder(path: Path) -> Holder | None:
+    """Who holds a file or folder now, told without taking its lock; None where nobody does.
+
+    A process of another machine is believed, as it cannot be asked whether it lives.
+
+    Args:
+        path: What was given to `locked`.
+    """
+    file = _lock_file(path)
+    with _guard:  # to close any descriptor of a file gives up the locks that this process has on it
+        try:
+            since = file.stat().st_mtime
+            if (os.getpid(), file) in _owners:
+                return Holder(os.getpid(), platform.node(), since)
+            signed = json.loads(file.read_bytes())
+            found = Holder(int(signed["pid"]), str(signed["host"]), since)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+    return found if found.host != platform.node() or _is_alive(found.pid) else None
+
+
+def _lock_file(path: Path) -> Path:
+    whole = path.resolve()
+    return whole / ".lock" if whole.is_dir() else whole.with_name(f".{whole.name}.lock")
 
 
 @contextmanager
@@ -37,11 +78,19 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
 
     Raises:
         UserError: Another holds it and `wait` is false, this thread holds it already, or its folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder, locked(Path(folder), what="the results"):
+        ...     with locked(Path(folder), what="the results", wait=False):
+        ...         pass
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: This process is writing the results already.
     """
     what = what or str(path)
     try:
-        whole = path.resolve()
-        file = whole / ".lock" if whole.is_dir() else whole.with_name(f".{whole.name}.lock")
+        file = _lock_file(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _acquire(file, what, wait)
     except OSError as error:
@@ -151,6 +200,9 @@ if sys.platform == "win32":
             return False
         return True
 
+    def _is_alive(pid: int) -> bool:  # noqa: ARG001 - signal 0 would end it there
+        return True
+
 else:
     import fcntl
 
@@ -159,4 +211,13 @@ else:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             return False
+        return True
+
+    def _is_alive(pid: int) -> bool:
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:
+            return True
         return True

@@ -21,6 +21,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "rows.json"
+        ...     _ = path.write_text("the old")
+        ...     try:
+        ...         with replacing(path) as temporary:
+        ...             _ = temporary.write_text("half of the n")
+        ...             raise KeyboardInterrupt
+        ...     except KeyboardInterrupt:
+        ...         path.read_text()
+        'the old'
     """
     temporary: Path | None = None
     try:

@@ -24,6 +24,11 @@ class Foreseen(NamedTuple):
     Attributes:
         mean: Shape ``(m,)``.
         variance: Of an unseen cell there, its own luck included, shape ``(m,)``.
+
+    Example:
+        >>> said = Foreseen(np.array([8.0, 6.5, 7.1]), np.array([0.1, 0.4, 0.2]))
+        >>> said.at(np.array([1])).mean
+        array([6.5])
     """
 
     mean: Floats
@@ -43,6 +48,19 @@ class Growing:
 
     Attributes:
         held: How many cells are seen.
+
+    Example:
+        >>> from surrogate_nas.gaussian import matern_of_squares, squared_distances
+        >>> line = np.linspace(0, 3, 31)[:, None]
+        >>> kernel = matern_of_squares(squared_distances(line, line))
+        >>> process = Growing(places=31, prior=1.0, luck=1e-4)
+        >>> for place in (0, 10, 20, 30):
+        ...     process.see(place, kernel[place])
+        >>> said = process.foresee(np.sin(line[[0, 10, 20, 30], 0]), np.array([], dtype=int), np.zeros((0, 31)))
+        >>> float(np.abs(said.mean - np.sin(line[:, 0])).max()) < 0.1
+        True
+        >>> int(said.variance.argmax()) in (5, 25)  # farthest from what was seen
+        True
     """
 
     def __init__(self, places: int, prior: float, luck: float) -> None:

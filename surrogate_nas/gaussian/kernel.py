@@ -22,6 +22,11 @@ class Scaling(NamedTuple):
         centre: Their means, shape ``(kept,)``.
         span: Their ranges.
         distance: The mean squared distance of two random points after that.
+
+    Example:
+        >>> cells = np.array([[0, 5, 100], [1, 5, 300], [1, 5, 200]])
+        >>> Scaling.of(cells).kept, Scaling.of(cells).ranged(cells)[:, 1]
+        (array([ True, False,  True]), array([-0.5,  0.5,  0. ]))
     """
 
     kept: NDArray[np.bool_]
@@ -64,6 +69,10 @@ def squared_distances(left: Floats, right: Floats) -> Floats:
     Args:
         left: Shape ``(n, d)``.
         right: Shape ``(m, d)``.
+
+    Example:
+        >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 1.0]]))
+        array([[25.,  1.]])
     """
     sums = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)
     return np.asarray(np.maximum(sums - 2 * left @ right.T, 0))
@@ -74,6 +83,10 @@ def matern_of_squares(squared: Floats) -> Floats:
 
     Args:
         squared: Squared distances over the squared length scale.
+
+    Example:
+        >>> matern_of_squares(np.array([0.0, 1.0, 9.0])).round(3)
+        array([1.   , 0.524, 0.028])
     """
     r = np.sqrt(5 * squared)
     return np.asarray((1 + r + r**2 / 3) * np.exp(-r))
@@ -85,5 +98,10 @@ def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
     Args:
         weights: One each.
         matrices: Of one shape, at least one.
+
+    Example:
+        >>> weighted(np.array([1.0, 0.5]), [np.eye(2), np.ones((2, 2))])
+        array([[1.5, 0.5],
+               [0.5, 1.5]])
     """
     return np.asarray(sum(weight * matrix for weight, matrix in zip(weights, matrices, strict=True)))

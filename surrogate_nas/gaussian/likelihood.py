@@ -31,6 +31,13 @@ def most_likely_weights(points: Sequence[Floats], values: Floats, seed: int) -> 
         points: A block each, shape ``(n, d)``, two random points about 1 apart.
         values: Shape ``(n,)``, about zero on average.
         seed: Chooses the points whose likelihood is maximised, where there are more than 400.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> matters, noise = rng.standard_normal((2, 60, 1)) / np.sqrt(2)
+        >>> weights, relative_noise = most_likely_weights([matters, noise], np.sin(2 * matters[:, 0]), seed=0)
+        >>> bool(weights[0] > 10 * weights[1])
+        True
     """
     from scipy.linalg import solve_triangular
     from scipy.optimize import minimize
@@ -61,6 +68,10 @@ class Hyper(NamedTuple):
         length: ℓ; two random points are about 1 apart.
         shared: a, what cells of one point share beside the kernel.
         luck: b, what each cell has of its own.
+
+    Example:
+        >>> Hyper(length=2.0)._replace(luck=0.1)
+        Hyper(length=2.0, shared=0.0, luck=0.1)
     """
 
     length: float = 1.0
@@ -83,6 +94,15 @@ def most_likely(squares: Floats, same: NDArray[np.bool_], target: Floats, start:
         same: Whether two of them are of one point, shape ``(n, n)``.
         target: Their values, shape ``(n,)``.
         start: On the grid.
+
+    Example:
+        >>> places = np.linspace(0, 4, 40)[:, None]
+        >>> noisy = np.sin(places[:, 0]) + 0.3 * np.random.default_rng(0).standard_normal(40)
+        >>> squares, same = squared_distances(places, places), np.eye(40, dtype=bool)
+        >>> smooth = most_likely(squares, same, np.sin(places[:, 0]), Hyper())
+        >>> rough = most_likely(squares, same, noisy, Hyper())
+        >>> smooth.luck < rough.luck  # what no neighbour shares is luck
+        True
     """
     from scipy.linalg import solve_triangular
 

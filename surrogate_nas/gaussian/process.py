@@ -24,6 +24,15 @@ class Process(NamedTuple):
         alpha: What it solves to for the values, shape ``(n,)``.
         noise: The variance of the noise, relative to that of the process.
         variance: Of the process.
+
+    Example:
+        >>> from surrogate_nas.gaussian import matern_of_squares, squared_distances
+        >>> seen, new = np.linspace(-3, 3, 9)[:, None], np.array([[1.1], [9.0]])
+        >>> kernel = matern_of_squares(squared_distances(seen, seen))
+        >>> process = Process.seeing(kernel, np.sin(seen[:, 0]), noise=1e-4)
+        >>> mean, std = process.foresee(matern_of_squares(squared_distances(seen, new)))
+        >>> bool(abs(mean[0] - np.sin(1.1)) < 2 * std[0] < std[1])  # sure near what was seen, not far away
+        True
     """
 
     root: Floats

@@ -19,6 +19,11 @@ def device_card(device: torch.device, threads: int) -> dict[str, Any]:
     Args:
         device: The device that computes.
         threads: How many threads PyTorch uses.
+
+    Example:
+        >>> card = device_card(torch.device("cpu"), threads=1)
+        >>> card["device"], card["threads"]
+        ('cpu', 1)
     """
     return {
         "device": str(device),

@@ -7,7 +7,7 @@ One thread on a CPU is timed by its own processor clock, which stands still whil
 idle machine it agrees with the wall clock. Two measurements of 30 cells on two cores where four to five processes
 wanted one ranked them with a Spearman of .99 (published network), .97 (a small one, batch 32) and .96 (batch 1) by the
 processor's clock, and .86, .85 and .96 by the wall clock. The wall clock is read too, and both are reported
-(`analysis/bench_latency.py` prints both).
+(``analysis/bench_latency.py`` prints both).
 """
 
 from __future__ import annotations
@@ -41,6 +41,14 @@ class Protocol:
         repeats: Timed inferences of a visit.
         warm_ups: The fewest inferences before them.
         warm_up_seconds: The shortest time before them.
+
+    Example:
+        >>> Protocol(threads=1).clock, Protocol(batch=32).inputs(Network()).shape
+        ('processor', torch.Size([32, 3, 32, 32]))
+        >>> Protocol(rounds=1, repeats=10)
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: A latency needs at least 10 warm-ups and 50 timed repeats, not 10 and 1 x 10.
     """
 
     device: str = "cpu"

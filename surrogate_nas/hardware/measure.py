@@ -38,6 +38,10 @@ def draw_cells(n: int, seed: int = 0, space: Space | None = None) -> list[Cell]:
 
     Raises:
         UserError: There are not so many, the seed is negative, or the cells of the space cannot be listed.
+
+    Example:
+        >>> draw_cells(3) == draw_cells(30)[:3]
+        True
     """
     return drawn_cells(listed(space or space_named(DEFAULT_SPACE)), n, seed)
 
@@ -73,6 +77,13 @@ def measure(
     Raises:
         UserError: The cells are of no registered space, or of several, or cannot be built; a journal cannot be written,
             is damaged or of another measurement; an inference fails.
+
+    Example:
+        >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
+        >>> cells = draw_cells(2)
+        >>> told = measure(cells, small, Protocol(rounds=5, repeats=10))
+        >>> told.latency.shape, bool((told.latency > 0).all())  # milliseconds
+        ((2,), True)
     """
     network, protocol = network or Network(), protocol or Protocol()
     if watts is not None and not 0 < watts < float("inf"):

@@ -74,6 +74,14 @@ class Measured:
         visits: Every visit, those of the reference included.
         watts: What an estimate of energy assumes; None where a counter was read.
         meter: The counter's name, or empty.
+
+    Example:
+        >>> from surrogate_nas.hardware import Protocol, measure
+        >>> from surrogate_nas.space import nb201
+        >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
+        >>> told = measure([nb201()[0], nb201()[10000]], small, Protocol(rounds=5, repeats=10))
+        >>> told.timings().shape, told.table().metrics["latency@local"].unit
+        ((2, 50), 'ms')
     """
 
     space: Space

@@ -26,6 +26,12 @@ class Network:
         strided: Whether the blocks between the stages halve the size.
         residual: Whether the block between stages is the published one; without, only its shortcut is there (pooling
             and a 1×1 convolution), so that in a small network the cell does the work.
+
+    Example:
+        >>> Network().stages  # of NAS-Bench-201: channels and image size of each stage
+        [(16, 32), (32, 16), (64, 8)]
+        >>> Network(classes=10, channels=4, cells_per_stage=1, image_size=28, input_channels=1).stages
+        [(4, 28), (8, 14), (16, 7)]
     """
 
     classes: int = 10

@@ -14,6 +14,11 @@ class Graph(NamedTuple):
     Attributes:
         edges: (from, to), every edge from a lower to a higher node.
         operations: One of the operations above for each edge.
+
+    Example:
+        >>> graph = Graph(edges=((0, 1), (0, 2), (1, 2)), operations=(NONE, SKIP, CONV3))
+        >>> graph.live().operations == (NONE, SKIP, NONE)  # nothing reaches node 1, so what leaves it is dead
+        True
     """
 
     edges: tuple[tuple[int, int], ...]

@@ -2,7 +2,7 @@
 
 A 3×3 mean is a sum of three neighbours along each axis divided by how many were inside, so it needs a few passes
 of additions over whole rows. On a CPU it pays where memory is not channels-last; there PyTorch's own is as fast
-(`analysis/bench_training.py` measures both).
+(``analysis/bench_training.py`` measures both).
 """
 
 from __future__ import annotations

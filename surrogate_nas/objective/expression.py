@@ -75,6 +75,13 @@ class Constraint:
         epochs: The length of the training run; None for the metric's longest.
         relation: ``<=`` or ``>=``.
         limit: The limit.
+
+    Example:
+        >>> limit = Constraint("latency@raspi4", None, "<=", 20.0)
+        >>> limit.excess(np.array([18.0, 23.5]))
+        array([0. , 3.5])
+        >>> str(loss("valid_error").subject_to(limit))
+        'valid_error subject to latency@raspi4 <= 20'
     """
 
     metric: str
@@ -167,6 +174,10 @@ def metric(name: str, epochs: int | None = None) -> Expression:
     Args:
         name: Its name.
         epochs: The length of the training run; None for the metric's longest.
+
+    Example:
+        >>> str(loss("valid_error") + 0.02 * metric("memory@cpu") + 0.01 * metric("train_loss", epochs=12))
+        'valid_error + 0.02*memory@cpu + 0.01*train_loss[12]'
     """
     return Expression((Term(name, epochs),))
 
@@ -177,17 +188,33 @@ def loss(name: str, epochs: int | None = None) -> Expression:
     Args:
         name: An error (%), a loss in its own unit, or a quality, which enters as 1 − its fraction.
         epochs: The length of the training run; None for the metric's longest.
+
+    Example:
+        >>> str(loss("valid_error", epochs=12) + 0.1 * params())
+        'valid_error[12] + 0.1*params'
     """
     return metric(name, epochs)
 
 
 def params() -> Expression:
-    """Trainable parameters."""
+    """Trainable parameters.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> objective = sn.Objective(loss("valid_loss") + 0.1 * params(), sn.load("fashion"))
+        >>> objective.terms[1].divisor == float(np.median(sn.load("fashion").column("params")))
+        True
+    """
     return metric("params")
 
 
 def macs() -> Expression:
-    """Multiply-accumulates."""
+    """Multiply-accumulates.
+
+    Example:
+        >>> str(loss("valid_loss") + 0.1 * macs())
+        'valid_loss + 0.1*macs'
+    """
     return metric("macs")
 
 
@@ -196,6 +223,10 @@ def latency(device: str) -> Expression:
 
     Args:
         device: Such as ``raspi4``.
+
+    Example:
+        >>> str(loss("valid_error") + 0.05 * latency("raspi4"))
+        'valid_error + 0.05*latency@raspi4'
     """
     return metric(f"latency@{device}")
 
@@ -205,10 +236,19 @@ def energy(device: str) -> Expression:
 
     Args:
         device: Such as ``eyeriss``.
+
+    Example:
+        >>> str(loss("valid_error") + 0.1 * energy("eyeriss"))
+        'valid_error + 0.1*energy@eyeriss'
     """
     return metric(f"energy@{device}")
 
 
 def diversity() -> Expression:
-    """Similarity, from 0 to 1, to the best cells that the run has found so far."""
+    """Similarity, from 0 to 1, to the best cells that the run has found so far.
+
+    Example:
+        >>> str(loss("valid_error") + 0.1 * diversity())
+        'valid_error + 0.1*diversity'
+    """
     return metric(DIVERSITY)

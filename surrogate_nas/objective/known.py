@@ -34,6 +34,13 @@ class Known:
         whole: For each objective, whether what is known is all of it.
         metrics: By name what any cell's sizes and zero-cost proxies are, whether the objective uses them or not.
         proxies: The proxies among them: scores without training, of which larger promises more. Empty where none are.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> objective = sn.Objective("valid_loss + 0.1*params", sn.load("fashion"), subject_to="params <= 20000")
+        >>> known, cells = objective.known, objective.benchmark.space[:4]
+        >>> known.terms, known.penalty(cells).round(3), known.feasible(cells)
+        (('params', 'params <= 20000'), array([0.027, 0.255, 0.173, 0.008]), array([ True, False, False,  True]))
     """
 
     terms: tuple[str, ...]

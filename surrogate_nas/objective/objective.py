@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, Question
-from surrogate_nas.benchmarks.base import Measurement
+from surrogate_nas.benchmarks.answers import Measurement
 from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.errors import UserError
 from surrogate_nas.notebook import html_table
@@ -174,12 +174,15 @@ class Objective:
         return f"<Objective {str(self)!r} on {self.benchmark.name}>"
 
     def _repr_html_(self) -> str:
-        """The objective in a notebook: its terms with their constants."""
-        rows = [
-            (t.name, "L" if t.is_loss else "R", t.weight, f"{t.divisor:,.6g}", t.divisor_meaning) for t in self.terms
+        """The objective in a notebook: its terms with their constants, and its limits."""
+        rows: list[tuple[object, ...]] = [
+            (t.name, "L" if t.is_loss else "R", t.weight, f"{t.divisor:,.6g}", t.unit or None, t.divisor_meaning)
+            for t in self.terms
         ]
-        heads = ("term", "part of", "weight", "divisor", "divisor is")
-        return html_table(f"minimise {self}", heads, rows, f"on {self.benchmark.name}, fingerprint {self.fingerprint}")
+        rows += [(str(constraint), "limit", None, None, None, None) for constraint, *_ in self.constraints]
+        heads = ("term", "part of", "weight", "divisor", "unit", "divisor is")
+        note = f"on {self.benchmark.name}, fingerprint {self.fingerprint}"
+        return html_table(f"minimise {self}", heads, rows, f"{note}. {self.warning}".strip())
 
     def part_text(self, part: int) -> str:
         """One of several objectives as an expression, without limits.

@@ -51,6 +51,16 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
 
     Raises:
         UserError: The text is malformed; the message points at the place.
+
+    Example:
+        >>> expression = parse("valid_error[12] + 0.1*params", subject_to="latency@raspi4 <= 20")
+        >>> [str(term) for term in expression.terms], expression.constraints[0].limit
+        (['valid_error[12]', '0.1*params'], 20.0)
+        >>> try:
+        ...     parse("valid_error + params*")
+        ... except UserError as error:
+        ...     print(error)
+        Malformed expression: a product holds one metric at column 22: valid_error + params*⟨here⟩
     """
     expression, *others = parse_several(text, subject_to)
     if others:

@@ -79,6 +79,15 @@ class Draw:
     Attributes:
         root: The root seed of the experiment.
         run: The number of the run.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("fashion")
+        >>> seeds = SingleSeeds.of(bench, [bench.question("valid_error")])
+        >>> cells = bench.space[:6]
+        >>> first, again = Draw(root=0, run=0).places(seeds, cells), Draw(root=0, run=0).places(seeds, cells[::-1])
+        >>> bool((first == again[::-1]).all())  # whoever asks, and in whatever order, sees the same training
+        True
     """
 
     root: int

@@ -87,6 +87,13 @@ class Scores:
         penalty: λ·R, without diversity.
         feasible: Whether all constraints hold.
         vector: Of several objectives, each one's score, shape ``(n, objectives)``; of one, its score as a column.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> objective = sn.Objective("valid_loss + 0.1*params", sn.load("fashion"))
+        >>> scores = objective.over_space()
+        >>> scores.score.shape, bool(np.allclose(scores.score, scores.loss + scores.penalty))
+        ((15625,), True)
     """
 
     score: NDArray[np.float64]

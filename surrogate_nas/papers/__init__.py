@@ -80,6 +80,15 @@ def reproduce(
 
     Raises:
         UserError: The name is unknown, its tables are not here, or the folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     try:
+        ...         reproduce("nb202", folder=Path(folder))
+        ...     except UserError as error:
+        ...         print(str(error).partition(" Known")[0])
+        Unknown paper 'nb202'. Did you mean 'nb201'?
     """
     if name not in PAPERS:
         raise unknown("paper", name, PAPERS)

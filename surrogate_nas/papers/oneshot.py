@@ -32,7 +32,6 @@ from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.rows import PaperResult, Row, Summary
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.strategies import resolve
-from surrogate_nas.strategies.oneshot.alphas import Alphas
 from surrogate_nas.strategies.oneshot.base import OneShot
 from surrogate_nas.training.supernet import live_operations
 
@@ -123,6 +122,8 @@ def searched(job: Job) -> dict[str, Any]:
     Returns:
         Of a one-shot strategy what it was charged and found, of another its regret over the seconds.
     """
+    from surrogate_nas.strategies.oneshot.alphas import Alphas
+
     objective = _objective(job.weight)
     scores, optimum = _regrets(objective)
     if job.strategy in _OTHERS:

@@ -93,6 +93,18 @@ class PaperResult:
         notes: What a reader must know.
         summary: What a terminal shows in place of the rows, or None to show them.
         answer: A shorter table before that, or None.
+
+    Example:
+        >>> result = PaperResult("Table 5", [], seconds=12.0, notes=["One run."])
+        >>> print(result.to_markdown().rstrip())
+        # Table 5
+        <BLANKLINE>
+        | method | data set | metric | published | ours | cells | runs | verdict |
+        |---|---|---|---|---|---|---|---|
+        <BLANKLINE>
+        - One run.
+        <BLANKLINE>
+        12 s in all.
     """
 
     title: str

@@ -18,7 +18,7 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
 
     Args:
         comparison: What is reported, with one finished run or more.
-        folder: Where to write; made if it is missing.
+        folder: Where to write; made if it is missing. Baselines that it holds are shown.
         command: The command that made the comparison, which the page shows.
 
     Returns:
@@ -26,10 +26,21 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
 
     Raises:
         UserError: The folder cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "local_search"], "valid_loss", runs=2, budget=20)
+        >>> with TemporaryDirectory() as folder:
+        ...     page = write_report(found, Path(folder))
+        ...     page.name, "local_search" in page.read_text(encoding="utf-8")
+        ('report.html', True)
     """
+    from surrogate_nas.baselines.record import read_baselines
     from surrogate_nas.report.page import Page  # it draws: whoever wants a number only does not wait for that
     from surrogate_nas.report.writing import write_page
 
-    page = Page(comparison, command)
+    page = Page(comparison, command, read_baselines(folder))
     html = page.html()
     return write_page(html, page.pictures, folder)

@@ -74,7 +74,7 @@ def _found_by(comparison: Comparison, cell: Cell) -> dict[str, int]:
 
 
 def final_questions(objective: Objective) -> list[Question]:
-    """Every final metric after its longest run, the main one first: `test_error`, else an error, else a quality.
+    """Every final metric after its longest run, the main one first: ``test_error``, else an error, else a quality.
 
     Those under conditions of their own, such as an attack, stand last: their names have an ``@``. Before all others
     stand those of the trainings that the objective reads, where it reads such as ``valid_error@focal``.

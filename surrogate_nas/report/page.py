@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from surrogate_nas.baselines.record import Baseline
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.comparison.diagnosis import diagnose
+from surrogate_nas.report.baselines import baseline_table
 from surrogate_nas.report.cards import Card, card
 from surrogate_nas.report.conventions import conventions, provenance_rows
 from surrogate_nas.report.figures import Figures
@@ -35,15 +38,17 @@ class Page:
         pictures: Every figure of the page, in its order.
     """
 
-    def __init__(self, comparison: Comparison, command: str) -> None:
+    def __init__(self, comparison: Comparison, command: str, baselines: Sequence[Baseline] = ()) -> None:
         """Take what is reported.
 
         Args:
             comparison: The comparison.
             command: The command that made it, or empty.
+            baselines: Systems of others on the same task.
         """
         self.comparison = comparison
         self.command = command
+        self.baselines = baselines
         self.pictures: list[Picture] = []
         self._looks: dict[str, Look] = looks(comparison.description["strategies"])
 
@@ -93,6 +98,7 @@ class Page:
         return {
             "summary": summary_table(self.comparison, self._looks),
             "summary_notes": " ".join(summary_notes(self.comparison)),
+            "baselines": [baseline_table(one, self._looks) for one in self.baselines],
             "score": self._kept(figures.score()),
             "test": self._kept(figures.test()),
             "distribution": self._kept(figures.distribution()),

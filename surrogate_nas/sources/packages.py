@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from surrogate_nas import extras
 from surrogate_nas.errors import UserError
 
 
@@ -14,7 +15,7 @@ def is_installed(package: tuple[str, str] | tuple[()]) -> bool:
     Args:
         package: As pip and as Python call it; empty for none.
     """
-    return len(package) == 2 and importlib.util.find_spec(package[1]) is not None
+    return len(package) == 2 and extras.is_installed(package[1])
 
 
 def package_folder(package: tuple[str, str]) -> Path:
@@ -28,5 +29,5 @@ def package_folder(package: tuple[str, str]) -> Path:
     """
     spec = importlib.util.find_spec(package[1])
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"The package {package[0]} is not installed: pip install {package[0]}.")
+        raise UserError(f"The package {package[0]} is not installed: {extras.command(package[1], package[0])}.")
     return Path(spec.submodule_search_locations[0])

@@ -1,4 +1,4 @@
-"""Is the data that is here what was published? What a check says; every source has its own (`Source.verify`)."""
+"""Is the data that is here what was published? What a check says; see `surrogate_nas.sources.catalogue.Source`."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Graph, Network
 from surrogate_nas.space.cell import Cell, Choices, choices_of
+from surrogate_nas.space.sketch import Sketch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +53,15 @@ class Space(ABC):
             are compared; empty where there is none.
         named: Published cells, as their authors print them, by the names that `parse` reads too.
         citation: The paper to cite, where the space is from one.
+
+    Example:
+        >>> from surrogate_nas.space import space_named
+        >>> darts, rng = space_named("darts"), np.random.default_rng(0)
+        >>> cell = darts.sample(rng)
+        >>> darts.mutate(cell, rng) in darts.neighbours(cell), darts.parse(str(cell)) == cell
+        (True, True)
+        >>> f"{darts.size:.1e}", darts.encode([cell], "paths").shape == (1, darts.encode([cell] * 5, "paths").shape[1])
+        ('1.1e+18', True)
     """
 
     name: str
@@ -228,14 +238,30 @@ class Space(ABC):
         """
         raise UserError(f"Cells of the space {self.name} cannot be built and trained here: it has no network.")
 
+    def sketch(self, cell: Cell) -> Sketch | None:
+        """The cell as a drawing of marks, which files and pages set alike; None where the space has none.
+
+        Args:
+            cell: A cell of the space.
+        """
+        return None
+
     def draw(self, figure: Figure, cell: Cell) -> None:
-        """Draw a cell into an empty figure of the size `drawing_size`.
+        """Draw a cell into an empty figure of the size `drawing_size`; by default its `sketch`.
 
         Args:
             figure: The figure.
             cell: A cell of the space.
+
+        Raises:
+            UserError: Cells of this space cannot be drawn.
         """
-        raise UserError(f"Cells of the space {self.name} cannot be drawn.")
+        from surrogate_nas.space.rendering import render
+
+        sketch = self.sketch(cell)
+        if sketch is None:
+            raise UserError(f"Cells of the space {self.name} cannot be drawn.")
+        render(figure, sketch)
 
     drawing_size: ClassVar[tuple[float, float] | None] = None
     """Width and height in inches that `draw` is made for; None where cells cannot be drawn."""

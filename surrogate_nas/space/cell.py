@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.notebook import html_figure, html_table
 
 Choices: TypeAlias = NDArray[np.int8]
 """Cells as a model or a formula reads them: the index of the chosen option, shape ``(n, positions)``."""
@@ -22,6 +23,12 @@ class Cell:
         text: The canonical string, which is the cell's identity.
         index: The cell's place in the order of its space, -1 where that cannot be listed. Whoever is handed a cell by
             a stranger looks it up by its text first (`Space.cell`) and reads the index of the space's own.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> cell = nb201().cell("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")
+        >>> cell.choices, cell == nb201()[cell.index], len({cell, str(cell)})
+        ((0, 0, 0, 3, 0, 0), True, 2)
     """
 
     __slots__ = ("choices", "index", "text")
@@ -51,6 +58,24 @@ class Cell:
     def __repr__(self) -> str:
         return f"Cell({self.text!r})"
 
+    def _repr_html_(self) -> str:
+        """The cell in a notebook: drawn, where its space draws cells, else its choices by position."""
+        from surrogate_nas.space.product import ChoiceSpace
+        from surrogate_nas.space.registry import space_of
+        from surrogate_nas.space.svg import sketch_svg
+
+        try:
+            space = space_of(self)
+        except UserError:
+            return html_figure(self.text, "of no registered space")
+        place = f"cell {self.index:,} of the space {space.name}" if self.index >= 0 else f"of the space {space.name}"
+        if sketch := space.sketch(self):
+            return html_figure(self.text, place, sketch_svg(sketch))
+        if not isinstance(space, ChoiceSpace):
+            return html_figure(self.text, place)
+        rows = [(space.positions[i], space.options[i][choice]) for i, choice in enumerate(self.choices)]
+        return html_table(self.text, ("position", "choice"), rows, place)
+
     def __reduce__(self) -> tuple[type[Cell], tuple[tuple[int, ...], str, int]]:
         return Cell, (self.choices, self.text, self.index)
 
@@ -60,6 +85,12 @@ def choices_of(cells: Sequence[Cell]) -> Choices:
 
     Args:
         cells: Cells of one space.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> choices_of(nb201()[10:12])
+        array([[3, 3, 3, 0, 0, 0],
+               [3, 3, 4, 0, 3, 4]], dtype=int8)
     """
     return np.array([cell.choices for cell in cells], dtype=np.int8)
 

@@ -23,6 +23,12 @@ def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
 
     Raises:
         UserError: There are not so many, or the seed is negative.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> few, more = drawn_cells(nb201(), 3), drawn_cells(nb201(), 100)
+        >>> few == more[:3], len(set(more))
+        (True, 100)
     """
     if not isinstance(seed, int) or seed < 0:
         raise UserError(f"A seed must be a whole number of at least 0, not {seed!r:.80}.")

@@ -19,6 +19,12 @@ class Enumerable(Space, Sequence[Cell]):
     """A finite space that lists its cells in a documented order: ``len(space)``, ``space[i]``, iteration.
 
     Subclasses give `_listed` besides what a `Space` needs.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> space = nb201()
+        >>> len(space), space.index(space[11]), len(set(space.classes.tolist()))  # cells; functional classes
+        (15625, 11, 5044)
     """
 
     @abstractmethod
@@ -100,6 +106,15 @@ def listed(space: Space) -> Enumerable:
 
     Raises:
         UserError: They cannot.
+
+    Example:
+        >>> from surrogate_nas.space import space_named
+        >>> len(listed(space_named("macro")))
+        36
+        >>> listed(space_named("darts"))
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: The cells of the space darts cannot be listed, which this needs.
     """
     if not isinstance(space, Enumerable):
         raise UserError(f"The cells of the space {space.name} cannot be listed, which this needs.")

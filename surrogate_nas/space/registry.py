@@ -19,6 +19,7 @@ from typing import Any
 
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.files import home, replacing
+from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.plugin import import_file
 from surrogate_nas.space.base import Space
 from surrogate_nas.space.cell import Cell
@@ -62,6 +63,10 @@ def space_named(definition: str) -> Space:
 
     Raises:
         UserError: No space has that name, or the definition is malformed.
+
+    Example:
+        >>> space_named("transnas-macro").size, space_named("nb201") is space_named("nb201")
+        (3256, True)
     """
     if definition.startswith("{"):
         return _described(definition)
@@ -81,6 +86,7 @@ def _open(name: str) -> Space:
     if name not in _registered():
         raise unknown("space", name, known())
     entry = json.loads(_entry(name).read_text(encoding="utf-8"))
+    check_version(_entry(name), "space", entry.get("version", 1), entry.get(RELEASE))
     return _checked(_loaded(Path(entry["file"]), entry["object"]), f"{entry['file']}:{entry['object']}")
 
 
@@ -111,6 +117,10 @@ def register(spec: str) -> Space:
 
     Raises:
         UserError: There is no such file or space, or another space has its name.
+
+    Example:
+        >>> register("macro") is space_named("macro")
+        True
     """
     path, separator, attribute = spec.rpartition(":")
     if not separator:
@@ -122,7 +132,9 @@ def register(spec: str) -> Space:
     _opened[space.name] = space
     if space.name not in SPACES and space.definition == space.name:
         with replacing(_entry(space.name)) as temporary:
-            temporary.write_text(json.dumps({"file": str(file), "object": attribute}), encoding="utf-8")
+            temporary.write_text(
+                json.dumps({**stamp("space"), "file": str(file), "object": attribute}), encoding="utf-8"
+            )
     return space
 
 
@@ -134,6 +146,10 @@ def space_of(cell: Cell) -> Space:
 
     Raises:
         UserError: It is from none.
+
+    Example:
+        >>> space_of(space_named("macro")[15]).name
+        'macro'
     """
     for space in _candidates():
         if cell in space:
@@ -149,6 +165,11 @@ def cell_named(text: str) -> tuple[Space, Cell]:
 
     Raises:
         UserError: No space can read it; the message is that of the space whose cells look most like it.
+
+    Example:
+        >>> space, cell = cell_named("conv_stack(layers=3, channels=16)")
+        >>> space.name, cell.choices
+        ('macro', (2, 3))
     """
     if text.strip().isdecimal():
         usual, digits = listed(space_named(DEFAULT_SPACE)), text.strip()

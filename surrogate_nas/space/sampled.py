@@ -21,6 +21,7 @@ from surrogate_nas.network import Graph, Network
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
+from surrogate_nas.space.sketch import Sketch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -286,8 +287,16 @@ class Sampled(EnumerableChoiceSpace):
         """
         return self.base.build(cell, network, seed=seed, live_only=live_only)
 
+    def sketch(self, cell: Cell) -> Sketch | None:
+        """The cell as a drawing of marks; None where the larger space has none.
+
+        Args:
+            cell: A held cell.
+        """
+        return self.base.sketch(cell)
+
     def draw(self, figure: Figure, cell: Cell) -> None:
-        """Draw a cell into an empty figure of the size `drawing_size`.
+        """Draw a cell into an empty figure of the size `drawing_size`, as the larger space does.
 
         Args:
             figure: The figure.

@@ -5,13 +5,12 @@ Names are resolved when used, so that listing them imports none.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
 
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.extras import opened
 from surrogate_nas.plugin import import_file
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.reference import Reference, configured
@@ -100,6 +99,10 @@ def label(strategy: str | type[Strategy]) -> str:
 
     Raises:
         UserError: It is none of these.
+
+    Example:
+        >>> label("evolution(population=50)"), label("searches/mine.py:Mine")
+        ('evolution(population=50)', 'Mine')
     """
     if isinstance(strategy, str):
         reference = Reference.parse(strategy)
@@ -115,6 +118,10 @@ def is_builtin(strategy: str | type[Strategy]) -> bool:
 
     Args:
         strategy: A name, ``file.py:Class``, or a class.
+
+    Example:
+        >>> is_builtin("evolution"), is_builtin("mine.py:Mine")
+        (True, False)
     """
     if isinstance(strategy, str):
         head = Reference.parse(strategy).head
@@ -143,6 +150,15 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
 
     Raises:
         UserError: There is no such name, file, class or option, the file fails to import, or it is no strategy.
+
+    Example:
+        >>> resolve("evolution(population=50)").__name__
+        'RegularisedEvolution'
+        >>> try:
+        ...     resolve("evolution(populaton=50)")
+        ... except UserError as error:
+        ...     print(error)
+        Unknown option of evolution 'populaton'. Did you mean 'population'? Known: population, tournament.
     """
     if isinstance(strategy, type):
         return _checked(strategy, strategy.__name__)
@@ -154,9 +170,9 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
 
 def _found(head: str) -> type[Strategy]:
     if head in OURS:
-        return _checked(_attribute(OURS[head]), head)
+        return _checked(opened(OURS[head], f"The strategy {head}"), head)
     if bridge := _bridge(head):
-        return _checked(_attribute(BRIDGES[bridge])(head.partition(":")[2]), head)
+        return _checked(opened(BRIDGES[bridge], head)(head.partition(":")[2]), head)
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == head:
             return _checked(_loaded(point), head)
@@ -173,11 +189,6 @@ def _bridge(head: str) -> str | None:
     """The bridge that a name crosses, or None."""
     library = head.partition(":")[0]
     return library if library in BRIDGES else None
-
-
-def _attribute(value: str) -> Any:
-    module, _, name = value.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def _loaded(point: EntryPoint) -> object:

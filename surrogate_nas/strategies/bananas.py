@@ -23,12 +23,15 @@ class Bananas(Guided):
     """Batches of ten by Thompson sampling from an ensemble of networks.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Bananas(nb201(), seed=0).ask(10))
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "bananas", "valid_error", budget=20)
+        >>> batch = [trial.cell for trial in run.trials[10:]]  # by ten networks that learned from the first ten
+        >>> len({sn.nb201().identity(cell) for cell in batch})  # no two of one functional class
         10
     """
 
     batch_size: ClassVar[int] = 10
+    needs: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(
         self, space: Space, *, seed: int, encoding: str | None = None, steps: int = 80, first_cells: int = 10

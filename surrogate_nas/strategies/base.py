@@ -32,6 +32,7 @@ class Strategy(ABC):
             by random scalarisation.
         uses_known: Declares that it reads `known`.
         needs_workshop: Declares that it trains for itself in a `workshop` (see `surrogate_nas.strategies.oneshot`).
+        needs: The libraries of extras that it cannot be made without, as Python imports them.
         epochs: What a request may ask for, rising; none where training plays no part, and cells are asked for plainly.
         readable: The names that `Request.read` may hold, by epochs; in the values of a trial they are ``name[epochs]``.
         objectives: How many objectives there are.
@@ -57,6 +58,7 @@ class Strategy(ABC):
     many_objectives: ClassVar[bool] = False
     uses_known: ClassVar[bool] = False
     needs_workshop: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
     epochs: Sequence[int] = ()
     readable: Mapping[int, Sequence[str]] = {}
     objectives: int = 1

@@ -19,9 +19,10 @@ class RegularisedEvolution(Strategy):
     """Mutates the best of a random tournament; every child enters the population and the oldest leaves.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(RegularisedEvolution(nb201(), seed=0).ask(1))
-        1
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "evolution(population=20,tournament=5)", "valid_error", budget=150)
+        >>> bool(run.scores[-50:].mean() < run.scores[:50].mean())  # the population gets better
+        True
     """
 
     def __init__(self, space: Space, *, seed: int, population: int = 10, tournament: int = 3) -> None:

@@ -18,9 +18,10 @@ class FirstImprovement(LocalSearch):
     """First-improvement descent over `Space.neighbours` with random restarts.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(FirstImprovement(nb201(), seed=0).ask(1))
-        1
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "first_improvement", "valid_error", budget=60)
+        >>> float(run.scores[10:].min()) < float(run.scores[:10].min())  # better than the first ten random cells
+        True
     """
 
     def _lined_up(self, centre: Cell) -> Sequence[Cell]:

@@ -7,7 +7,7 @@ random cells. Departures: extremely randomised trees instead of random forests, 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
@@ -20,10 +20,14 @@ class ForestSearch(Guided):
     """Expected improvement under extremely randomised trees.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(ForestSearch(nb201(), seed=0).ask(1))
-        1
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "forest(trees=20)", "valid_error", budget=15)
+        >>> asked = [trial.cell for trial in run.trials[10:]]
+        >>> len({sn.nb201().identity(cell) for cell in asked})  # functional twins are believed to score the same
+        5
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("sklearn",)
 
     def __init__(self, space: Space, *, seed: int, trees: int = 40, first_cells: int = 10) -> None:
         """Store the knobs.

@@ -8,7 +8,7 @@ when the told cells grew by a fifth. Where cells are no graphs of shared terms, 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
@@ -20,9 +20,12 @@ class GnnGuided(Guided):
 
     Example:
         >>> from surrogate_nas.space import nb201
-        >>> len(GnnGuided(nb201(), seed=0).ask(1))
-        1
+        >>> first = GnnGuided(nb201(), seed=0, first_cells=10).ask(5)  # the first ten are random
+        >>> len(set(first)), all(cell in nb201() for cell in first)
+        (5, True)
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(
         self,

@@ -1,10 +1,10 @@
 """Guided search: a model of the told cells, a pool of candidates, an acquisition; the frame of several strategies.
 
 White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS 2020, compare such
-strategies part by part, as one can here: `model`, `acquisition` and `pool` are names. The model learns L alone where
-λR is known for free; λR is then added exactly, cells known to be infeasible are no candidates, and
-functional twins of told cells are believed to lose what was told. Departure: any
-model of `surrogate_nas.surrogates` will do, with what it says of its own uncertainty.
+strategies part by part, as one can here: ``model``, ``acquisition`` and ``pool`` are names. The model learns L alone
+where λR is known for free; λR is then added exactly, cells known to be infeasible are no candidates, and functional
+twins of told cells are believed to lose what was told. Departure: any model of `surrogate_nas.surrogates` will do, with
+what it says of its own uncertainty.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ class Guided(Strategy):
     Cells asked for together are the best few, no two of one functional class; cells under way are no candidates.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Guided(nb201(), seed=0).ask(3))
-        3
+        >>> import surrogate_nas as sn
+        >>> parts = ("guided(model=ridge,acquisition=greedy)", "guided(model=gp,acquisition=thompson,pool=offspring)")
+        >>> runs = [sn.search("fashion", strategy, "valid_error", budget=15) for strategy in parts]
+        >>> runs[0].trials[:10] == runs[1].trials[:10], runs[0].trials[10:] == runs[1].trials[10:]
+        (True, False)
     """
 
     uses_known: ClassVar[bool] = True

@@ -20,9 +20,12 @@ class LocalSearch(Strategy):
     A subclass may override when it moves (`_ahead`, `_better`) and where it goes on from a local optimum (`_escape`).
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(LocalSearch(nb201(), seed=0).ask(1))
-        1
+        >>> import surrogate_nas as sn
+        >>> objective = sn.Objective("valid_error", sn.load("fashion"))
+        >>> run = sn.search("fashion", "local_search", objective, budget=150)
+        >>> asked = {trial.cell for trial in run.trials}
+        >>> asked.issuperset(objective.benchmark.space.neighbours(run.incumbent.cell))  # it ends at a local optimum
+        True
     """
 
     def __init__(self, space: Space, *, seed: int) -> None:

@@ -18,12 +18,15 @@ class Npenas(Guided):
     """Batches of the ten offspring that are predicted best.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Npenas(nb201(), seed=0).ask(10))
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "npenas", "valid_error", budget=20)
+        >>> batch = [trial.cell for trial in run.trials[10:]]  # by a model of the first ten
+        >>> len({sn.nb201().identity(cell) for cell in batch})  # no two of one functional class
         10
     """
 
     batch_size: ClassVar[int] = 10
+    needs: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(self, space: Space, *, seed: int, model: str = "mlp", first_cells: int = 10) -> None:
         """Store the knobs.

@@ -17,9 +17,10 @@ class RandomSearch(Strategy):
     """Draws unknown cells uniformly; once all are known, any cell.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(RandomSearch(nb201(), seed=0).ask(3))
-        3
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "random", "valid_error", budget=100)
+        >>> len({trial.cell for trial in run.trials})  # no cell twice
+        100
     """
 
     def __init__(self, space: Space, *, seed: int) -> None:

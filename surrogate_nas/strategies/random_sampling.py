@@ -16,9 +16,12 @@ class RandomSampling(Strategy):
     """Draws cells uniformly and learns nothing.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(RandomSampling(nb201(), seed=0).ask(3))
-        3
+        >>> import surrogate_nas as sn
+        >>> space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2)})
+        >>> bench = sn.Computed(space, {"valid_error": lambda cell: 20.0 - sum(cell.choices)})
+        >>> run = sn.search(bench, "random_sampling", budget=12)
+        >>> len(run.trials), len({trial.cell for trial in run.trials})  # a known cell is drawn, and charged, again
+        (12, 4)
     """
 
     def ask(self, n: int) -> Sequence[Cell]:

@@ -32,9 +32,10 @@ class Reinforce(Strategy):
     The first cells of a run are uniform, as the untrained policy is, and are learned from like the policy's own.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Reinforce(nb201(), seed=0).ask(2))
-        2
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "reinforce", "valid_error", budget=200)
+        >>> bool(run.scores[-50:].mean() < run.scores[:50].mean())  # the policy draws better cells than it did
+        True
     """
 
     def __init__(self, space: Space, *, seed: int, learning_rate: float = 0.1, momentum: float = 0.9) -> None:

@@ -25,9 +25,10 @@ class ZeroCost(BayesianOptimisation):
     """The most promising cells first, then expected improvement over proxies and cells.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(ZeroCost(nb201(), seed=0).ask(3))
-        3
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "zero_cost", "valid_error", budget=15)
+        >>> bool(run.scores[10:].mean() < run.scores[:10].mean())  # the five that proxies promise most of
+        True
     """
 
     def __init__(

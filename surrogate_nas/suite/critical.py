@@ -52,14 +52,24 @@ def critical_at(result: SuiteResult, fraction: float) -> Critical:
     average = ranks(means.T).mean(axis=1)
     if n < _FEWEST or n_problems < 2:
         return Critical(fraction, average, None, None, None, [])
-    import scikit_posthocs
-
     same = bool(np.ptp(means, axis=1).max() == 0.0)
     p = 1.0 if same else float(stats.friedmanchisquare(*means.T).pvalue)
-    nemenyi = np.asarray(scikit_posthocs.posthoc_nemenyi_friedman(means), dtype=np.float64)
+    error = np.sqrt(n * (n + 1) / (6 * n_problems))
     quantile = float(stats.studentized_range.ppf(1 - ALPHA, n, np.inf)) / np.sqrt(2)
-    distance = float(quantile * np.sqrt(n * (n + 1) / (6 * n_problems)))
-    return Critical(fraction, average, p, distance, nemenyi, _cliques(result.strategies, average, distance))
+    distance = float(quantile * error)
+    return Critical(
+        fraction, average, p, distance, _nemenyi(average / error), _cliques(result.strategies, average, distance)
+    )
+
+
+def _nemenyi(ranks_in_errors: Values) -> Values:
+    """p-values of all pairs, from average ranks in standard errors of their difference."""
+    n = len(ranks_in_errors)
+    first, second = np.triu_indices(n, 1)
+    apart = np.abs(ranks_in_errors[first] - ranks_in_errors[second]) * np.sqrt(2)
+    p = np.ones((n, n))
+    p[first, second] = p[second, first] = stats.studentized_range.sf(apart, n, np.inf)
+    return p
 
 
 def _cliques(names: list[str], average: Values, distance: float) -> list[list[str]]:

@@ -26,6 +26,11 @@ class Problem:
         cells: The most evaluations of a run, or None.
         seconds: The most simulated seconds of a run, or None.
         first_cells: How many random cells every strategy of a run is told first.
+
+    Example:
+        >>> small = Problem("small-cells", "fashion", "valid_loss + 0.1*params", subject_to="params <= 20000", cells=50)
+        >>> small.budget
+        Budget(cells=50, seconds=None)
     """
 
     name: str
@@ -60,6 +65,10 @@ class Entrant:
     Attributes:
         strategy: A name, ``file.py:Class``, or a class.
         runs: How many seeds on every problem.
+
+    Example:
+        >>> Entrant("evolution(population=50)", runs=10).label
+        'evolution(population=50)'
     """
 
     strategy: StrategyLike
@@ -85,6 +94,13 @@ class Suite:
         problems: In the order of the report.
         entrants: The strategies with their runs.
         seed: The root of all randomness, the same for all problems.
+
+    Example:
+        >>> from surrogate_nas.suite import read_suite
+        >>> starter = read_suite("starter")
+        >>> mine = starter.only(["fashion"]).entered(["random", "evolution"], runs=3)
+        >>> mine.labels, len(mine.problems)
+        (['random', 'evolution'], 1)
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Suites by name or from a TOML file; whatever is wrong is one line that names the file and the key.
 
-A file says what all problems share (`cells`, `seconds`, `first_cells`, `runs`, `seed`), then the strategies, each a
-name or a table of `name` and `runs`, and the problems, each a table of the fields of `Problem`.
+A file says what all problems share (``cells``, ``seconds``, ``first_cells``, ``runs``, ``seed``), then the strategies,
+each a name or a table of ``name`` and ``runs``, and the problems, each a table of the fields of `Problem`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ def read_suite(name: str) -> Suite:
 
     Raises:
         UserError: There is none, or its file says something wrong; the line names the key.
+
+    Example:
+        >>> [problem.name for problem in read_suite("starter").problems]
+        ['fashion', 'cifar10-drawn', 'imagenet16-drawn', 'cifar100-small']
     """
     if name in SUITES:
         return _suite(name, name, files(__package__).joinpath("suites", f"{name}{_SUFFIX}").read_bytes())

@@ -47,6 +47,13 @@ class ProblemResult:
         noise: The standard deviation over training seeds of the best cells' scores, as normalised regret: differences
             below it say nothing about the next training; None where the table does not tell.
         traces: Per strategy its runs by number, those that failed included.
+
+    Example:
+        >>> from surrogate_nas.suite import read_suite, run_suite
+        >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        >>> (result,) = run_suite(suite).problems
+        >>> result.unit, result.at("evolution").shape, bool((result.at("evolution") >= 0).all())
+        ('cells', (2,), True)
     """
 
     problem: Problem
@@ -146,6 +153,13 @@ class SuiteResult:
         suite: What was compared.
         problems: Those that were run, in the order of the suite.
         skipped: Those that were not.
+
+    Example:
+        >>> from surrogate_nas.suite import read_suite, run_suite
+        >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        >>> result = run_suite(suite)
+        >>> result.strategies, result.means().shape, result.failures
+        (['random', 'evolution'], (1, 2), [])
     """
 
     suite: Suite

@@ -6,12 +6,12 @@ them is loaded before it is used.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.extras import opened
 from surrogate_nas.metrics import Quantity
 from surrogate_nas.plugin import import_file
 from surrogate_nas.surrogates.base import Prediction, Surrogate
@@ -38,7 +38,11 @@ def model_class(name: str) -> type[Surrogate]:
         name: A key of `MODELS`, or ``file.py:Class`` for one's own.
 
     Raises:
-        UserError: There is no such model.
+        UserError: There is no such model, or the library behind it is not installed.
+
+    Example:
+        >>> model_class("extra_trees").__name__
+        'ExtraTrees'
     """
     if not isinstance(name, str):
         raise UserError(f"A model is named by a text, not {name!r:.80}. Known: {', '.join(sorted(MODELS))}.")
@@ -50,8 +54,7 @@ def model_class(name: str) -> type[Surrogate]:
         return found
     if name not in MODELS:
         raise unknown("model", name, MODELS)
-    module, _, class_name = MODELS[name].partition(":")
-    cls: type[Surrogate] = getattr(importlib.import_module(f"surrogate_nas.{module}"), class_name)
+    cls: type[Surrogate] = opened(f"surrogate_nas.{MODELS[name]}", f"The model {name}")
     return cls
 
 
@@ -66,6 +69,11 @@ def make_model(name: str, quantity: Quantity = "error", *, seed: int = 0, **sett
 
     Raises:
         UserError: There is no such model, or it has no such setting.
+
+    Example:
+        >>> model = make_model("gp", "loss", seed=3)
+        >>> model.quantity, sorted(model.settings())
+        ('loss', ['blocks', 'calibrate', 'quantity', 'seed', 'warp'])
     """
     found = model_class(name)
     known = inspect.signature(found).parameters

@@ -37,6 +37,16 @@ class Prediction(NamedTuple):
         mean: Shape ``(n,)``.
         std: Shape ``(n,)``, calibrated: ``mean ± 1.645 std`` is made to hold 90 % of unseen cells. Errors have heavier
             tails than a normal distribution, so other levels are approximate.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from surrogate_nas.surrogates import make_model
+        >>> bench = sn.load("fashion")
+        >>> model = make_model("ridge", "cost").fit(bench.space[:200], bench.column("params")[:200])
+        >>> mean, std = model.predict(bench.space[300:400])
+        >>> inside = np.abs(bench.column("params")[300:400] - mean) <= 1.645 * std + 1e-6
+        >>> bool(inside.mean() > 0.8)
+        True
     """
 
     mean: Floats
@@ -53,19 +63,24 @@ class Surrogate(ABC):
 
     Attributes:
         name: The key in `MODELS`.
+        needs: The libraries of extras behind it, as Python imports them.
         quantity: ``error`` (%), ``loss``, ``quality``, ``cost``, ``structure``, ``proxy``: what is learned.
         seed: The root of the model's randomness.
 
     Example:
-        >>> from surrogate_nas.space import nb201
+        >>> import surrogate_nas as sn
+        >>> from surrogate_nas.space import drawn_cells
         >>> from surrogate_nas.surrogates import make_model
-        >>> cells = nb201()[:50]
-        >>> model = make_model("ridge", "cost").fit(cells, [sum(cell.choices) + 1.0 for cell in cells])
-        >>> model.predict(cells[:3]).mean.shape
-        (3,)
+        >>> bench = sn.load("fashion")
+        >>> train, test = drawn_cells(bench.space, 300)[:200], drawn_cells(bench.space, 300)[200:]
+        >>> loss = bench.column("valid_loss", epochs=5)
+        >>> model = make_model("ridge", "loss").fit(train, loss[[cell.index for cell in train]])
+        >>> bool(np.corrcoef(model.predict(test).mean, loss[[cell.index for cell in test]])[0, 1] > 0.8)
+        True
     """
 
     name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
     _space: Space
     _target: Target
     _widening: float

@@ -20,9 +20,20 @@ _SMALLEST = 1e-6
 
 
 class Boosting(Bagging):
-    """The mean of XGBoost regressors on the logarithm of the metric."""
+    """The mean of XGBoost regressors on the logarithm of the metric.
+
+    Example:
+        >>> import numpy as np
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("fashion")
+        >>> losses = bench.column("valid_loss")
+        >>> model = Boosting("loss", parts=4, trees=100, rate=0.1).fit(bench.space[::150], losses[::150])
+        >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, losses[7::150])[0, 1] > 0.8)
+        True
+    """
 
     name: ClassVar[str] = "xgboost"
+    needs: ClassVar[tuple[str, ...]] = ("xgboost",)
 
     def __init__(
         self,

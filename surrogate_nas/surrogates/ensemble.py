@@ -43,7 +43,16 @@ _PRIOR_CELLS = 200.0
 
 
 class Ensemble(Surrogate):
-    """A weighted mean of other surrogates, on the transformed target."""
+    """A weighted mean of other surrogates, on the transformed target.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("fashion")
+        >>> model = Ensemble("loss", members=[("ridge", {}, 1.0), ("gp", {}, 1.0)])
+        >>> model = model.fit(bench.space[::150], bench.column("valid_loss")[::150])
+        >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, bench.column("valid_loss")[7::150])[0, 1] > 0.9)
+        True
+    """
 
     name: ClassVar[str] = "ensemble"
 

@@ -1,6 +1,6 @@
 """Bayesian linear regression with groups of columns: how much each group varies is learned by maximum evidence.
 
-A target is ``X w + noise`` with ``w ~ N(centre, a₀ TᵀT + diag(a_group))``: `T` holds directions in which weights are
+A target is ``X w + noise`` with ``w ~ N(centre, a₀ TᵀT + diag(a_group))``: ``T`` holds directions in which weights are
 known to vary together, and every group of columns may vary by itself. MacKay, "Bayesian interpolation", Neural
 Computation 1992; the directions and the prior over the variances come from other targets of the same kind.
 """

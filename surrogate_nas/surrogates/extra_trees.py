@@ -63,9 +63,18 @@ class Forest(NamedTuple):
 
 
 class ExtraTrees(Bagging):
-    """The mean of extremely randomised trees."""
+    """The mean of extremely randomised trees.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("fashion")
+        >>> model = ExtraTrees("loss").fit(bench.space[::150], bench.column("valid_loss")[::150])
+        >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, bench.column("valid_loss")[7::150])[0, 1] > 0.8)
+        True
+    """
 
     name: ClassVar[str] = "extra_trees"
+    needs: ClassVar[tuple[str, ...]] = ("sklearn",)
 
     def __init__(
         self,

@@ -57,6 +57,14 @@ class GraphNetwork(Surrogate):
 
     For a cost, which dead operations add to, the head also reads the raw operation counts; the prediction is then not
     equal on functionally equal cells, as the metric is not.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("fashion")
+        >>> losses = bench.column("valid_loss")
+        >>> model = GraphNetwork("loss", pretrain=False, steps=60).fit(bench.space[::150], losses[::150])
+        >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, losses[7::150])[0, 1] > 0.5)
+        True
     """
 
     name: ClassVar[str] = "gnn"

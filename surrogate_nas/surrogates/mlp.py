@@ -33,7 +33,15 @@ _BATCH = 256
 
 
 class Perceptrons(Surrogate):
-    """The mean of stacked multilayer perceptrons."""
+    """The mean of stacked multilayer perceptrons.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("fashion")
+        >>> model = Perceptrons("loss").fit(bench.space[::500], bench.column("valid_loss")[::500])
+        >>> bool(np.corrcoef(model.predict(bench.space[7::500]).mean, bench.column("valid_loss")[7::500])[0, 1] > 0.5)
+        True
+    """
 
     name: ClassVar[str] = "mlp"
 

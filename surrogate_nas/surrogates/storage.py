@@ -25,6 +25,7 @@ from surrogate_nas import __version__
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import replacing
 from surrogate_nas.files.content import made
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
@@ -33,7 +34,7 @@ from surrogate_nas.surrogates import MODELS, model_class
 from surrogate_nas.surrogates.base import Surrogate
 
 FORMAT = "surrogate_nas surrogate"
-VERSION = 2
+VERSION = FORMATS["surrogate"].version
 _DEPTH, _MOST_ITEMS = 10, 10_000
 """Groups within groups, and arrays and groups in all; a model's parts have no more."""
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "xgboost", "torch")
@@ -130,7 +131,7 @@ def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) ->
     image = io.BytesIO()
     with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
         file.attrs["version"] = VERSION
-        hdf5.set_texts(file, {"format": FORMAT, "digest": _digest(arrays)})
+        hdf5.set_texts(file, {"format": FORMAT, RELEASE: this_release(), "digest": _digest(arrays)})
         for name, array in arrays.items():
             file[name] = array
     with replacing(path) as temporary:
@@ -191,10 +192,7 @@ def _check_kind(path: Path, file: Any) -> None:
     version = hdf5.number(file, "version") if "format" in file.attrs else None
     if version is None or (version != 1 and not hdf5.says(file, "format", FORMAT)):
         raise UserError(f"{path} is no fitted surrogate; snas fit makes one.")
-    if version != VERSION:
-        raise UserError(
-            f"{path} has surrogate version {version}; this program reads version {VERSION}. Make it anew with snas fit."
-        )
+    check_version(path, "surrogate", version, hdf5.release(file))
 
 
 def _read_arrays(file: Any) -> dict[str, NDArray[Any]]:

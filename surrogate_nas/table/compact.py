@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import hdf5, replacing
 from surrogate_nas.files.content import made
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
@@ -35,7 +36,7 @@ from surrogate_nas.table.held import HeldTable
 from surrogate_nas.table.index import TEXTS, ColumnKey, details
 from surrogate_nas.table.table import Table, Values
 
-FORMAT, VERSION = "surrogate_nas compact table", 1
+FORMAT, VERSION = "surrogate_nas compact table", FORMATS["compact"].version
 MISSING = np.iinfo(np.int32).min
 _DIGITS = {"cost": 3}
 """How many of its middle value a metric keeps, by quantity."""
@@ -55,6 +56,15 @@ def write_compact(table: Table, path: Path) -> None:
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.files import shipped
+        >>> with TemporaryDirectory() as folder:
+        ...     held = read_compact(next(iter(sorted(shipped("losses").glob("*.h5")))))
+        ...     write_compact(held.table, Path(folder) / "copy.h5")
+        ...     read_compact(Path(folder) / "copy.h5").digest == held.digest
+        True
     """
     keys: dict[str, list[ColumnKey]] = {name: [] for name in table.metrics}
     for key in sorted(key for key in table.columns if key.seed != "mean"):
@@ -71,7 +81,7 @@ def write_compact(table: Table, path: Path) -> None:
     image = io.BytesIO()
     with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
         file.attrs["version"] = VERSION
-        hdf5.set_texts(file, {"format": FORMAT, "digest": _digest(index, values)})
+        hdf5.set_texts(file, {"format": FORMAT, RELEASE: this_release(), "digest": _digest(index, values)})
         for name, array in (("index", np.frombuffer(index, dtype=np.uint8)), ("values", values)):
             chunks = (min(len(array), _CHUNK),)
             file.create_dataset(name, data=array, chunks=chunks, compression="gzip", compression_opts=9, shuffle=True)
@@ -109,13 +119,21 @@ def read_compact(path: Path) -> HeldTable:
 
     Raises:
         UserError: The file is missing, damaged or of another format.
+
+    Example:
+        >>> from surrogate_nas.files import shipped
+        >>> path = next(iter(sorted(shipped("losses").glob("*.h5"))))
+        >>> table = read_compact(path)
+        >>> table.cells.name.startswith("nb201"), table.cost
+        (True, 'seconds')
     """
     if not os.path.isfile(path):
         raise UserError(f"There is no table at {printable(path)}.")
     try:
         with hdf5.opened(path) as file:
-            if not hdf5.says(file, "format", FORMAT) or hdf5.number(file, "version") != VERSION:
-                raise UserError(f"{printable(path)} is no {FORMAT} of version {VERSION}.")
+            if not hdf5.says(file, "format", FORMAT):
+                raise UserError(f"{printable(path)} is no {FORMAT}.")
+            check_version(path, "compact", hdf5.number(file, "version"), hdf5.release(file))
             index, values = _bounded(file, "index", np.uint8).tobytes(), _bounded(file, "values", np.int32)
             if _digest(index, values) != hdf5.text(file, "digest"):
                 raise ValueError("its content was altered")

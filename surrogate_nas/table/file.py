@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import hdf5, replacing
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.paths import printable
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
@@ -37,7 +38,7 @@ from surrogate_nas.table.index import N_SEEDS, TEXTS, ColumnKey, Index, column_d
 from surrogate_nas.table.table import Table, Values
 
 FORMAT = "surrogate_nas table"
-VERSION = 2
+VERSION = FORMATS["table"].version
 _MOST_LISTED = 1_000_000
 """The cells of a space that a file defines; listing more would take more memory than a table is worth."""
 _CHUNK = 1 << 17
@@ -54,6 +55,18 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.metrics import metric_named
+        >>> import surrogate_nas as sn
+        >>> about = ("mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error")
+        >>> stacks = Table(*about, Network(), cost="queries")
+        >>> stacks.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
+        >>> with TemporaryDirectory() as folder:
+        ...     write_table(stacks, Path(folder) / "mine.h5")
+        ...     sn.load(f"{folder}/mine.h5").query("conv_stack(layers=6, channels=32)", "valid_error").value
+        15.085714285714287
     """
     index = table.index()
     content = index.dump()
@@ -63,7 +76,7 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
     with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
         file.attrs["version"] = VERSION
         seal = hashlib.sha256(content).hexdigest()
-        hdf5.set_texts(file, {"format": FORMAT, "seal": seal, **_file_attributes(index)})
+        hdf5.set_texts(file, {"format": FORMAT, RELEASE: this_release(), "seal": seal, **_file_attributes(index)})
         file["index"] = np.frombuffer(content, dtype=np.uint8)
         file.create_group("columns")
         for name, metric in index.metrics.items():
@@ -97,6 +110,12 @@ class TableFile:
         keys: The columns that it holds.
         sources: Where the numbers of each (metric, epochs) come from.
         cells: The table's space.
+
+    Example:
+        >>> from surrogate_nas.files import shipped
+        >>> table = TableFile(shipped("fashion.h5"))
+        >>> table.space, table.metrics["valid_loss"].epochs, len(table.column(ColumnKey("valid_loss", 5, "mean")))
+        ('nb201', (1, 2, 3, 4, 5), 15625)
     """
 
     name: str
@@ -215,11 +234,7 @@ def _check_kind(file: h5py.File, path: Path) -> None:
     version = hdf5.number(file, "version")
     if version != 1 and not hdf5.says(file, "format", FORMAT):
         raise UserError(f"{path} is not a {FORMAT} file.")
-    if version != VERSION:
-        raise UserError(
-            f"{path} has table version {version}; this program reads version {VERSION}. "
-            "Make it anew (snas data fetch or snas data import)."
-        )
+    check_version(path, "table", version, hdf5.release(file))
 
 
 def _read_index(file: h5py.File) -> Index:

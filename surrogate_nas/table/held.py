@@ -23,6 +23,15 @@ class HeldTable:
         metrics: Every metric by name.
         sources: Where the numbers of each (metric, epochs) come from.
         cells: The table's space.
+
+    Example:
+        >>> from surrogate_nas.metrics import metric_named
+        >>> from surrogate_nas.network import Network
+        >>> table = Table("mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error", Network())
+        >>> table.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
+        >>> held = HeldTable(table, table.digest())
+        >>> held.title, float(held.column(ColumnKey("valid_error", 5, "mean"))[-1])
+        ('36 stacks', 12.0)
     """
 
     name: str

@@ -31,7 +31,14 @@ Run = tuple[str, int | None]
 
 
 class ColumnKey(NamedTuple):
-    """Names a column: the metric, the length of the training run (None: training plays no part), the seed."""
+    """Names a column: the metric, the length of the training run (None: training plays no part), the seed.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> key = ColumnKey("valid_error", epochs=5, seed="mean")
+        >>> key in sn.load("fashion").columns, ColumnKey("params", None, "mean") in sn.load("fashion").columns
+        (True, False)
+    """
 
     metric: str
     epochs: int | None

@@ -41,6 +41,13 @@ class Table:
         columns: Shape ``(len(space),)`` each.
         n_seeds: Per (metric, epochs), shape ``(len(space),)``.
         sources: Where the numbers of each (metric, epochs) come from.
+
+    Example:
+        >>> from surrogate_nas.metrics import metric_named
+        >>> table = Table("mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error", Network())
+        >>> table.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36), n_seeds=3)
+        >>> table.metrics["valid_error"].epochs, table.metrics["valid_error"].n_cells
+        ((5,), 36)
     """
 
     name: str
@@ -71,7 +78,7 @@ class Table:
         """Add a column of means, and those of single seeds where the source holds them.
 
         Args:
-            metric: The metric; its `epochs` and `n_cells` are replaced by what the table holds.
+            metric: The metric; its `epochs` and ``n_cells`` are replaced by what the table holds.
             epochs: The length of the training run; None where training plays no part.
             mean: Shape ``(len(space),)``, NaN where missing.
             n_seeds: How many seeds each mean is over; `UNKNOWN_SEEDS` where the source does not say.

@@ -25,10 +25,17 @@ class Curve:
         units: Of everything that is told, by name.
         values: By name, one after each epoch: of the training split the mean over its batches while training.
         finals: By name, what is told at the end only: of the test split, and of the validation split what costs more.
-        seconds: Wall-clock, evaluation included; in a stack each cell's equal share.
-        train_seconds: Of all epochs of training, without evaluation; processor time on a CPU, wall-clock elsewhere.
+        seconds: Evaluation included; processor time on a CPU, wall-clock elsewhere; in a stack each cell's equal share.
+        train_seconds: Of all epochs of training, without evaluation, likewise.
         valid_seconds: Of one evaluation of the validation split, likewise.
         note: What went wrong, or empty.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.training import TASKS, train
+        >>> (curve,) = train([nb201()[11]], TASKS["digits"], epochs=2, test=False)
+        >>> len(curve.values["train_loss"]), curve.units["valid_error"], curve.note
+        (2, '%', '')
     """
 
     cell: Cell

@@ -3,7 +3,7 @@
 On a CPU compiled kernels (`LaneNetwork`) train one cell faster than PyTorch trains it in a stack; on a GPU a stack
 fills the device (`Stack`); networks of a space without cell graphs, which differ in shape, are trained one by one by
 PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in the same order, so the
-ways differ only in the order of sums (float32; `tests/test_engine.py` holds the tolerance). What is told of
+ways differ only in the order of sums (float32; ``tests/test_engine.py`` holds the tolerance). What is told of
 the training split is a mean over the batches of an epoch while the network trains, as NAS-Bench-201 records.
 """
 
@@ -33,6 +33,8 @@ EVALUATION_BATCH = {"cpu": 64}
 """By kind of device: on a CPU a batch's activations should stay in the cache."""
 STACKED_ON_GPU = 64
 SIZES = ("params", "macs")
+_WARM: set[tuple[str, int, frozenset[int]]] = set()
+"""What this process has compiled, or read from the compiler's cache: kind of task, dimensions, operations."""
 
 
 def train(
@@ -70,6 +72,14 @@ def train(
     Raises:
         UserError: The device or the task's data is not here, a number is too small or too large, a cell is from no
             registered space or cannot be built, or one cell alone is too large.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.training import TASKS
+        >>> alone = train([nb201()[11]], TASKS["digits"], epochs=1)
+        >>> again = train([nb201()[0], nb201()[11]], TASKS["digits"], epochs=1)
+        >>> alone[0].metrics == again[1].metrics, sorted(alone[0].finals)
+        (True, ['test_ece', 'test_error', 'test_loss', 'test_nll', 'test_robust_error', 'valid_robust_error'])
     """
     epochs = task.schedule.epochs if epochs is None else epochs
     place = device_named(device)
@@ -132,13 +142,14 @@ class _Run:
         self.data = {name: Split(*(part.to(device) for part in split)) for name, split in task.data.items()}
 
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
-        start = time.perf_counter()
+        self._warm_up(cells)
+        clock = time.process_time if self.device.type == "cpu" else time.perf_counter
+        start = clock()
         curves = [self._curve(cell) for cell in cells]
         course = self.course(self.task, self.data, seed=self.seed, device=self.device)
         model = self._model(cells)
         optimiser, rate = descent(model.parameters(), self.task.schedule, self.epochs * course.steps)
         answer = partial(self._answer, model)
-        clock = time.process_time if self.device.type == "cpu" else time.perf_counter
         for epoch in range(self.epochs):
             times = [clock()]
             self._train_epoch(model, optimiser, rate, course, curves, epoch)
@@ -158,8 +169,24 @@ class _Run:
         for curve, fault in zip(curves, course.faults(answers), strict=True):
             curve.note = curve.note or fault
             curve.finals = {told.name: math.nan for told in self.task.told if not told.every_epoch} | curve.finals
-            curve.seconds = (time.perf_counter() - start) / len(cells)
+            curve.seconds = (clock() - start) / len(cells)
         return curves
+
+    def _warm_up(self, cells: Sequence[Cell]) -> None:
+        """Do one batch with a network that is thrown away, so that no cell is charged for what is compiled for all."""
+        if self.device.type != "cpu":
+            return
+        for cell in cells:
+            graph = self.spaces[cell].graph(cell, live_only=self.live_only)
+            key = self.task.kind, self.network.dimensions, frozenset(graph.operations if graph else ())
+            if graph is None or key in _WARM:
+                continue
+            course, model = self.course(self.task, self.data, seed=self.seed, device=self.device), self._model([cell])
+            inputs, targets = next(iter(course.batches(0, partial(self._answer, model))))
+            model.train()
+            course.losses(self._outputs(model, inputs), targets).sum().backward()  # type: ignore[no-untyped-call]
+            self._answer(model, inputs.detach()[: EVALUATION_BATCH["cpu"]])
+            _WARM.add(key)
 
     @torch.no_grad()
     def _measured(self, split: str, answers: Answers, *moments: str) -> dict[str, Tensor]:

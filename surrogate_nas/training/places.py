@@ -6,7 +6,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.extras import need
 from surrogate_nas.files.home import expanded
 from surrogate_nas.sources.packages import is_installed, package_folder
 
@@ -83,6 +83,5 @@ def phrases(task: str) -> Path:
     Raises:
         UserError: It is not installed.
     """
-    if not has_phrases():
-        raise UserError(f"The task {task} needs the package pycountry: pip install pycountry.")
+    need(f"The task {task}", _PHRASES[1])
     return package_folder(_PHRASES)

@@ -60,7 +60,7 @@ def check_call_limit(seconds: object) -> None:
 
 
 class TimeLimitError(BaseException):
-    """A call took longer than its limit; no plain Exception, so that `except Exception` lets it pass."""
+    """A call took longer than its limit; no plain Exception, so that ``except Exception`` lets it pass."""
 
 
 class Alarm:

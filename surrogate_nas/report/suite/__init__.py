@@ -22,6 +22,16 @@ def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") 
 
     Raises:
         UserError: The folder cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.suite import read_suite, run_suite
+        >>> result = run_suite(read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2))
+        >>> with TemporaryDirectory() as folder:
+        ...     page = write_suite_report(result, Path(folder))
+        ...     page.name, (Path(folder) / "tables").is_dir()
+        ('report.html', True)
     """
     from surrogate_nas.report.suite.page import SuitePage  # it draws: whoever wants a number only does not wait for it
     from surrogate_nas.report.writing import write_page

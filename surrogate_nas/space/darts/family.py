@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.network import Network
 from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.darts.drawing import genotype_sketch
 from surrogate_nas.space.darts.genotype import CELLS, INPUTS, SHAPE, Genotype, nodes_of, read
 from surrogate_nas.space.darts.wiring import Half, relabelled
 from surrogate_nas.space.product import ChoiceSpace
+from surrogate_nas.space.sketch import Sketch
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from torch import nn
 
 _MOST_REMEMBERED = 1 << 13
@@ -255,13 +256,10 @@ class GenotypeSpace(ChoiceSpace):
 
         return GenotypeNetwork(self.genotype(cell), network, seed=seed)
 
-    def draw(self, figure: Figure, cell: Cell) -> None:
-        """Draw both cells (see `surrogate_nas.space.darts.drawing`).
+    def sketch(self, cell: Cell) -> Sketch:
+        """Both cells as graphs (see `surrogate_nas.space.darts.drawing`).
 
         Args:
-            figure: An empty figure of `drawing_size`.
             cell: A cell of the space.
         """
-        from surrogate_nas.space.darts.drawing import draw_genotype
-
-        draw_genotype(figure, self.genotype(cell))
+        return genotype_sketch(self.genotype(cell))

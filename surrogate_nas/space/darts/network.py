@@ -1,4 +1,4 @@
-"""DARTS's network of a genotype (Liu et al., ICLR 2019, `NetworkCIFAR`), without auxiliary head and drop path.
+"""DARTS's network of a genotype (Liu et al., ICLR 2019, ``NetworkCIFAR``), without auxiliary head and drop path.
 
 A stem 3×3 of three times the channels; three stages of N normal cells, a reduction cell of twice the channels before
 the second and the third; global average pooling; a linear layer. Every cell reads the outputs of the two before it,

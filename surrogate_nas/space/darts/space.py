@@ -1,8 +1,8 @@
 """DARTS's space: four nodes with two different sources each, seven operations; 180² · 7¹⁶ ≈ 1.08·10¹⁸ cells.
 
-Liu, Simonyan & Yang, ICLR 2019. Their eighth operation, `none`, is one that a search weighs and that no genotype holds:
-their 10¹⁸ too are counted without it. A node's sources are one choice among the pairs, so that every combination of
-choices is a cell, and none is there twice.
+Liu, Simonyan & Yang, ICLR 2019. Their eighth operation, ``none``, is one that a search weighs and that no genotype
+holds: their 10¹⁸ too are counted without it. A node's sources are one choice among the pairs, so that every combination
+of choices is a cell, and none is there twice.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The network of the macro space: convolutions of one width, one after another, then global pooling and a linear layer.
 
 Every convolution is 3×3 with batch normalisation and ReLU. The image is halved by average pooling after each third of
-them (a single one is not followed by any, two by one), so `layers` and `channels` alone fix the network. Signals and
-the variants, which keep the size or answer at every position, are as in `CellNetwork`.
+them (a single one is not followed by any, two by one), so ``layers`` and ``channels`` alone fix the network. Signals
+and the variants, which keep the size or answer at every position, are as in `surrogate_nas.network.cells.CellNetwork`.
 """
 
 from __future__ import annotations

@@ -52,5 +52,12 @@ class Macro(EnumerableChoiceSpace):
 
 @lru_cache(maxsize=1)
 def macro() -> Macro:
-    """The macro space of convolution stacks, one shared instance a process."""
+    """The macro space of convolution stacks, one shared instance a process.
+
+    Example:
+        >>> from surrogate_nas.network import Network
+        >>> network = macro().build(macro()[15], Network(image_size=8, input_channels=1), seed=0)
+        >>> sum(weight.numel() for weight in network.parameters())
+        5018
+    """
     return Macro()

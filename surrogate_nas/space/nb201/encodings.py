@@ -1,6 +1,6 @@
 """Encodings of NAS-Bench-201 cells: named choices of columns that a model sees, for the whole space at once.
 
-Every encoding maps choices of shape ``(n, 6)`` (see `Space.choices`) to a matrix ``(n, d)`` of float32. None
+Every encoding maps choices of shape ``(n, 6)`` (see `choices_of`) to a matrix ``(n, d)`` of float32. None
 contains a label, an index or anything measured. Sources: path features, White et al., "BANANAS", AAAI 2021;
 graph features per subset of operations in the spirit of Kadlecová et al., "Surprisingly Strong Performance
 Prediction with Neural Graph Features" (GRAF), ICML 2024.

@@ -21,6 +21,7 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.network import Graph, Network
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.drawing import CONV1, CONV3, NOTHING, POOL, SKIP, four_nodes
 from surrogate_nas.space.enumerable import numbered
 from surrogate_nas.space.four_nodes import EDGES
 from surrogate_nas.space.nb201.encodings import ENCODINGS, cost_groups
@@ -28,9 +29,9 @@ from surrogate_nas.space.nb201.graph import OPERATIONS
 from surrogate_nas.space.nb201.identity import functional_class, official_string
 from surrogate_nas.space.nb201.sizes import ANALYTIC
 from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.sketch import Sketch
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from torch import nn
 
     from surrogate_nas.space.terms import Terms
@@ -44,6 +45,8 @@ _SHAPE = "|OP~0|+|OP~0|OP~1|+|OP~0|OP~1|OP~2|"
 _FORMAT = re.compile(re.escape(_SHAPE).replace("OP", r"([^|+~]*)"))
 _TO_NASLIB_EDGE = [EDGES.index(edge) for edge in NASLIB_EDGES]
 _FROM_NASLIB_EDGE = [NASLIB_EDGES.index(edge) for edge in EDGES]
+_SHOWN = (NOTHING, SKIP, CONV1, CONV3, POOL)
+"""How operations are sketched, in their order."""
 
 
 class NB201(EnumerableChoiceSpace):
@@ -152,16 +155,13 @@ class NB201(EnumerableChoiceSpace):
 
         return CellNetwork(self.graph(cell, live_only=live_only), network, seed=seed)
 
-    def draw(self, figure: Figure, cell: Cell) -> None:
-        """Draw a cell as a graph (see `surrogate_nas.space.nb201.drawing`).
+    def sketch(self, cell: Cell) -> Sketch:
+        """The cell as a graph; what lies on no path from input to output is grey and dashed.
 
         Args:
-            figure: An empty figure of `drawing_size`.
             cell: A cell of the space.
         """
-        from surrogate_nas.space.nb201.drawing import draw_cell
-
-        draw_cell(figure, cell)
+        return four_nodes(cell, _SHOWN)
 
     def official_string(self, cell: Cell) -> str:
         """The benchmark's own isomorphism string (6,466 distinct ones over the space).
@@ -211,5 +211,10 @@ class NB201(EnumerableChoiceSpace):
 
 @lru_cache(maxsize=1)
 def nb201() -> NB201:
-    """The NAS-Bench-201 cell space, one shared instance a process."""
+    """The NAS-Bench-201 cell space, one shared instance a process.
+
+    Example:
+        >>> len(nb201()), nb201() is nb201()
+        (15625, True)
+    """
     return NB201()

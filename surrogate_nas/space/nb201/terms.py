@@ -1,10 +1,10 @@
 """Cells as graphs of shared terms: what the graph network computes on, once for every functional class.
 
-A live cell is a sum of terms, and a term is the input or a convolution of such a sum, pooled zero or more times; `none`
-is dropped, skips are contracted, pooling is distributed over sums (as in `surrogate_nas.space.nb201.identity`). No node
-has a name in it, so relabelling changes nothing, and cells that compute the same function are the same sum. The
-whole space has only 132 different terms, and 59 different sums inside convolutions, so an embedding of each is
-all that a network has to compute; a cell is then one row of counts.
+A live cell is a sum of terms, and a term is the input or a convolution of such a sum, pooled zero or more times;
+``none`` is dropped, skips are contracted, pooling is distributed over sums (as in
+`surrogate_nas.space.nb201.identity`). No node has a name in it, so relabelling changes nothing, and cells that compute
+the same function are the same sum. The whole space has only 132 different terms, and 59 different sums inside
+convolutions, so an embedding of each is all that a network has to compute; a cell is then one row of counts.
 """
 
 from __future__ import annotations

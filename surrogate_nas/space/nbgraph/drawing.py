@@ -3,47 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
+from functools import lru_cache
 
 from surrogate_nas.space.nbgraph.trees import NODES, Links
+from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Arrow, Box, Frame, Mark, Point, Sketch, Text, curved
 
-_INK, _MIDDLE, _PAPER = "#24292f", "#848d97", "#fefefe"
-"""As in reports: for lines and text, for what only passes on, and for the ground."""
-_KINDS = {"skip": _MIDDLE, "fc": "#009e73"}
+_KINDS = {"skip": MIDDLE, "fc": "#009e73"}
 _GRAPH = "#0072b2"
-Place = tuple[float, float]
+_PAPER = (331.2, 172.8)
+_GAPS = (17.0, 19.0)
+_HEIGHT, _PADDING, _LETTER = 17.0, 9.0, 5.6
+"""Of a box, around its text, and of a letter of it, in points."""
 
 
-def draw_cell(figure: Figure, links: Links, operations: Sequence[str]) -> None:
-    """Draw a cell: a box for every node; graph operations blue, the fully connected green, skips grey.
+def tree(links: Links, operations: Sequence[str]) -> Sketch:
+    """Sketch a cell: a box for every node; graph operations blue, the fully connected green, skips grey.
 
     Args:
-        figure: An empty figure of the size of `NBGraph.drawing_size`.
         links: What each node reads; 0 is the input.
         operations: Each node's operation.
     """
-    axes = figure.add_axes((0, 0, 1, 1))
+    arrows, places, out = _skeleton(links)
+    boxes: list[Mark] = [*_label(places[0], "in", INK), *_label(out, "out", INK)]
+    for place, operation in zip(places[1:], operations, strict=True):
+        boxes += _label(place, operation, _KINDS.get(operation, _GRAPH))
+    return Sketch(_PAPER, [*arrows, *boxes])
+
+
+@lru_cache(maxsize=64)
+def _skeleton(links: Links) -> tuple[tuple[Arrow, ...], tuple[Point, ...], Point]:
+    """The arrows, and where input, nodes and output stand, in points."""
     places = _places(links)
     right = max(x for x, _ in places) + 1.0
-    output = (right, _middle([places[node] for node in range(1, NODES + 1) if node not in links]))
-    for node, source in enumerate(links, 1):
-        _arrow(axes, places[source], places[node])
-        if node not in links:
-            _arrow(axes, places[node], output)
-    for place, name in ((places[0], "in"), (output, "out")):
-        _label(axes, place, name, _INK, "circle")
-    for place, operation in zip(places[1:], operations, strict=True):
-        _label(axes, place, operation, _KINDS.get(operation, _GRAPH), "round")
+    last = [node for node in range(1, NODES + 1) if node not in links]
+    output = right, sum(places[node][1] for node in last) / len(last)
     heights = [y for _, y in places]
-    axes.set_xlim(-0.35, right + 0.35)
-    axes.set_ylim(min(heights) - 0.7, max(heights) + 0.7)
-    axes.axis("off")
+    frame = Frame.around((-0.35, right + 0.35), (min(heights) - 0.7, max(heights) + 0.7), _PAPER)
+    ends = [(places[source], places[node]) for node, source in enumerate(links, 1)]
+    ends += [(places[node], output) for node in last]
+    arrows = [Arrow(curved(frame.at(start), frame.at(end), 0.0, _GAPS), INK, 1.3) for start, end in ends]
+    return tuple(arrows), tuple(map(frame.at, places)), frame.at(output)
 
 
-def _places(links: Links) -> list[Place]:
+def _places(links: Links) -> list[Point]:
     """Where input and nodes stand: further right the deeper, a node amid those that read it."""
     heights: dict[int, float] = {}
     free = 0
@@ -64,18 +66,7 @@ def _places(links: Links) -> list[Place]:
     return [(float(depths[node]), heights[node]) for node in range(NODES + 1)]
 
 
-def _middle(places: Sequence[Place]) -> float:
-    return sum(y for _, y in places) / len(places)
-
-
-def _arrow(axes: Axes, start: Place, end: Place) -> None:
-    axes.add_patch(
-        FancyArrowPatch(
-            start, end, arrowstyle="-|>", mutation_scale=11, shrinkA=17, shrinkB=19, color=_INK, linewidth=1.3, zorder=1
-        )
-    )
-
-
-def _label(axes: Axes, place: Place, text: str, colour: str, shape: str) -> None:
-    box = {"facecolor": _PAPER, "edgecolor": colour, "boxstyle": f"{shape},pad=0.3", "linewidth": 1.6}
-    axes.text(*place, text, ha="center", va="center", fontsize=9, color=colour, zorder=3, bbox=box)
+@lru_cache(maxsize=1024)
+def _label(place: Point, text: str, colour: str) -> tuple[Box, Text]:
+    width = max(_HEIGHT, _PADDING + _LETTER * len(text))
+    return Box(place, (width, _HEIGHT), _HEIGHT / 3, PAPER, colour, 1.6), Text(place, text, colour=colour)

@@ -15,18 +15,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.nbgraph.canonical import Forms
+from surrogate_nas.space.nbgraph.drawing import tree
 from surrogate_nas.space.nbgraph.structure import analytic, encodings
 from surrogate_nas.space.nbgraph.trees import LINKS, NODES, shape_of
 from surrogate_nas.space.product import EnumerableChoiceSpace
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from surrogate_nas.space.sketch import Sketch
 
 OPERATIONS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
 """Attention with two heads, convolution, isomorphism network, Chebyshev, GraphSAGE, ARMA, k-GNN, linear, identity."""
@@ -146,16 +144,13 @@ class NBGraph(EnumerableChoiceSpace):
         digits = (OPERATIONS.index(self.operations[operation]) for operation in cell.choices[1:])
         return int("".join(map(str, (cell.choices[0], *digits))))
 
-    def draw(self, figure: Figure, cell: Cell) -> None:
-        """Draw a cell as a tree (see `surrogate_nas.space.nbgraph.drawing`).
+    def sketch(self, cell: Cell) -> Sketch:
+        """The cell as a tree (see `surrogate_nas.space.nbgraph.drawing`).
 
         Args:
-            figure: An empty figure of `drawing_size`.
             cell: A cell of the space.
         """
-        from surrogate_nas.space.nbgraph.drawing import draw_cell
-
-        draw_cell(figure, LINKS[cell.choices[0]], [self.operations[o] for o in cell.choices[1:]])
+        return tree(LINKS[cell.choices[0]], [self.operations[o] for o in cell.choices[1:]])
 
 
 @lru_cache(maxsize=1)

@@ -12,17 +12,16 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, cell_text
 from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.sketch import Sketch
+from surrogate_nas.space.transnas.drawing import skeleton
 from surrogate_nas.space.transnas.progress import progress
 from surrogate_nas.space.transnas.sizes import MACRO_SIZES, MOST_MODULES
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LENGTHS, DOUBLINGS, HALVINGS = (4, 5, 6), (1, 2, 3), (1, 2, 3, 4)
 """How many modules there may be, and how many of them double the channels and halve the resolution."""
@@ -106,16 +105,13 @@ class TransNASMacro(EnumerableChoiceSpace):
         """A cell that holds every kind of module."""
         return self.parse("64-1234-basic")
 
-    def draw(self, figure: Figure, cell: Cell) -> None:
-        """Draw a cell as a row of modules, the taller the larger the image, the wider the more channels.
+    def sketch(self, cell: Cell) -> Sketch:
+        """The cell as a row of modules, the taller the larger the image, the wider the more channels.
 
         Args:
-            figure: An empty figure of `drawing_size`.
             cell: A cell of the space.
         """
-        from surrogate_nas.space.transnas.drawing import draw_skeleton
-
-        draw_skeleton(figure, cell)
+        return skeleton(cell)
 
 
 @lru_cache(maxsize=1)

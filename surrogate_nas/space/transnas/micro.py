@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, cell_text
+from surrogate_nas.space.drawing import four_nodes
 from surrogate_nas.space.enumerable import numbered
 from surrogate_nas.space.four_nodes import EDGES
 from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.sketch import Sketch
+from surrogate_nas.space.transnas.drawing import SHOWN
 from surrogate_nas.space.transnas.encodings import ENCODINGS, STRUCTURE
 from surrogate_nas.space.transnas.graph import OPERATIONS
 from surrogate_nas.space.transnas.identity import functional_class
 from surrogate_nas.space.transnas.sizes import MICRO_SIZES
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _FORMAT = re.compile("64-41414-([0-3])_([0-3]{2})_([0-3]{3})")
 
@@ -100,16 +100,13 @@ class TransNASMicro(EnumerableChoiceSpace):
         """
         return numbered(map(self.identity, self), len(self))
 
-    def draw(self, figure: Figure, cell: Cell) -> None:
-        """Draw a cell as a graph; what lies on no path from input to output is grey and dashed.
+    def sketch(self, cell: Cell) -> Sketch:
+        """The cell as a graph; what lies on no path from input to output is grey and dashed.
 
         Args:
-            figure: An empty figure of `drawing_size`.
             cell: A cell of the space.
         """
-        from surrogate_nas.space.transnas.drawing import draw_cell
-
-        draw_cell(figure, cell)
+        return four_nodes(cell, SHOWN)
 
 
 @lru_cache(maxsize=1)

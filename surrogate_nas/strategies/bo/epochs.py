@@ -47,11 +47,10 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     With one number of epochs, or where nothing read early ranks cells as L does, it is `bo`.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> search = EpochBayesianOptimisation(nb201(), seed=0)
-        >>> search.epochs = (1, 9)
-        >>> [request.epochs for request in search.ask(3)]
-        [1, 1, 1]
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "bo_epochs", "valid_error", budget=30)
+        >>> sorted({trial.epochs for trial in run.trials})
+        [1, 5]
     """
 
     chooses_epochs: ClassVar[bool] = True

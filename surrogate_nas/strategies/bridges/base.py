@@ -22,6 +22,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.extras import missing
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.trial import Trial
@@ -160,8 +161,7 @@ def library(name: str, needed_by: str) -> ModuleType:
     try:
         return import_module(name)
     except ImportError as error:
-        missing = error.name or name
-        raise UserError(f"{needed_by} needs {missing}: pip install 'surrogate-nas[bridges]'.") from error
+        raise missing(needed_by, error.name or name) from error
 
 
 def plain_knobs(

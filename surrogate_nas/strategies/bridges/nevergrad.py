@@ -29,7 +29,8 @@ _SOME = ("DE", "NGOpt", "OnePlusOne", "PortfolioDiscreteOnePlusOne")
 class NevergradStrategy(Bridge):
     """One of Nevergrad's optimisers.
 
-    It is made for a `budget` of cells, by which some choose how to search, and goes on after it, and for `num_workers`.
+    It is made for a ``budget`` of cells, by which some choose how to search, and goes on after it, and for
+    ``num_workers``.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -79,6 +80,11 @@ def bridge(name: str) -> type[NevergradStrategy]:
 
     Raises:
         UserError: Nevergrad is not installed, or has no such optimiser.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> bridge("DiscreteOnePlusOne")(nb201(), seed=0).ask(1)[0] in nb201()
+        True
     """
     registry = library("nevergrad", f"nevergrad:{name}").optimizers.registry
     if name not in registry or name in _ELSEWHERE:

@@ -77,6 +77,11 @@ def bridge(name: str) -> type[OptunaStrategy]:
 
     Raises:
         UserError: Optuna, or what the sampler needs, is not installed, or it has no such sampler.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> bridge("TPESampler")(nb201(), seed=0).ask(1)[0] in nb201()
+        True
     """
     samplers = library("optuna", f"optuna:{name}").samplers
     known = [each for each in samplers.__all__ if each.endswith("Sampler") and each not in _OTHERS]

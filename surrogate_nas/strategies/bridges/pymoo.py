@@ -163,6 +163,11 @@ def bridge(name: str) -> type[PymooStrategy]:
 
     Raises:
         UserError: pymoo is not installed, or has no such algorithm for choices.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> bridge("GA")(nb201(), seed=0).ask(1)[0] in nb201()
+        True
     """
     library("pymoo", f"pymoo:{name}")
     if name not in _ONE | _MANY:

@@ -1,7 +1,7 @@
 """SMAC3: Bayesian optimisation with a random forest, as ``smac``, or another of its facades, as in ``smac:BlackBox``.
 
 Lindauer et al., "SMAC3: A Versatile Bayesian Optimization Package for Hyperparameter Optimization", JMLR 2022. Every
-position is a categorical parameter. SMAC's initial design takes at most a quarter of its `budget` of trials. What it
+position is a categorical parameter. SMAC's initial design takes at most a quarter of its ``budget`` of trials. What it
 writes goes into a temporary folder. Where it has no further configuration, a cell is drawn at random.
 """
 
@@ -93,6 +93,11 @@ def bridge(name: str = "") -> type[SmacStrategy]:
 
     Raises:
         UserError: SMAC3 is not installed, or has no such facade for choices.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> bridge("Random")(nb201(), seed=0).ask(1)[0] in nb201()
+        True
     """
     library("smac", f"smac:{name}" if name else "smac")
     if (name or _USUAL) not in _FACADES:

@@ -4,8 +4,8 @@ Falkner, Klein & Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization
 densities of Bergstra et al. (TPE, NeurIPS 2011) over choices. Departures: the width of a choice's kernel follows from
 how often options differ, not from their numbers, whose order means nothing, and never makes another option likelier
 than the datum's own; cells that were asked for are passed over; where a drawn combination is no cell of the space, a
-mutation of the good cell that it came from stands in. `bandwidth_factor` widens what is drawn, as the paper has it; its
-code does so for numbers only.
+mutation of the good cell that it came from stands in. ``bandwidth_factor`` widens what is drawn, as the paper has it;
+its code does so for numbers only.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ class Bohb(Hyperband):
     has positions, for which they share cells where few are told.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(Bohb(nb201(), seed=0).ask(3))
-        3
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "bohb", "valid_error", budget=60)
+        >>> sorted({trial.epochs for trial in run.trials}), run.incumbent.epochs
+        ([1, 5], 5)
     """
 
     def __init__(

@@ -14,11 +14,12 @@ class SuccessiveHalving(Hyperband):
     """Only the brackets of Hyperband that enter at the first rung.
 
     Example:
-        >>> from surrogate_nas.space import nb201
-        >>> search = SuccessiveHalving(nb201(), seed=0)
-        >>> search.epochs = (12, 200)
-        >>> {request.epochs for request in search.ask(17)}
-        {12}
+        >>> from collections import Counter
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "successive_halving", "valid_error", budget=80)
+        >>> counts = Counter(trial.epochs for trial in run.trials[10:])
+        >>> sorted(counts), counts[1] > counts[5]  # many cells are begun, few are trained to the end
+        ([1, 5], True)
     """
 
     def __init__(self, space: Space, *, seed: int, eta: float = 3.0, rungs: int | None = None) -> None:

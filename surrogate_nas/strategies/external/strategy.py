@@ -10,7 +10,7 @@ answers each question, and nothing else, with one line on its standard output:
     and      {"ask": 2}     answered by     {"cells": ["|none~0|+…", …]}
 
 Scores are minimised; an infeasible cell's lies above those of all feasible ones. `size` is null where cells cannot be
-counted, `positions` where they are no choices. An answer has 1 to so many cells, each printed as the examples are. A
+counted, ``positions`` where they are no choices. An answer has 1 to so many cells, each printed as the examples are. A
 run that goes on after a crash begins a new process and tells it everything again. Same seed, same trials, same answers:
 that is for the process to keep.
 """
@@ -34,9 +34,24 @@ class External(Strategy):
     """Asks a process of the user's.
 
     Example:
+        >>> import sys
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.space import nb201
-        >>> External(nb201(), seed=0, command="python propose.py", timeout_seconds=60).command
-        'python propose.py'
+        >>> proposer = '''
+        ... import json, random, sys
+        ... for line in sys.stdin:
+        ...     message = json.loads(line)
+        ...     if "space" in message:
+        ...         examples = message["space"]["examples"]
+        ...     elif "ask" in message:
+        ...         print(json.dumps({"cells": [random.choice(examples)]}), flush=True)
+        ... '''
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "propose.py").write_text(proposer)
+        ...     search = External(nb201(), seed=0, command=f"{sys.executable} {folder}/propose.py", timeout_seconds=60)
+        ...     len(search.ask(1))
+        1
     """
 
     many_objectives: ClassVar[bool] = True

@@ -17,9 +17,13 @@ class Darts(Alphas):
     """The softmax of α as the mixture.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> sn.search("fashion", "darts", budget=12).strategy  # doctest: +SKIP
-        'darts'
+        >>> from surrogate_nas.contract.toy import equipped
+        >>> from surrogate_nas.space import nb201
+        >>> search = equipped(Darts)(nb201(), seed=0)  # sixteen digits; a run on live:digits gives it a real workshop
+        >>> while (seconds := search.work()) is not None:  # what training costs is charged
+        ...     pass
+        >>> search.probabilities.shape, len(search.ask(2))
+        ((6, 5), 2)
     """
 
     def _mixture(self) -> tuple[Tensor, None]:

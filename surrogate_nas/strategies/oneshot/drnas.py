@@ -22,9 +22,15 @@ class DrNas(Alphas):
     """Draws the mixture, and learns what it is drawn from.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> sn.search("fashion", "drnas", budget=12).strategy  # doctest: +SKIP
-        'drnas'
+        >>> from surrogate_nas.contract.toy import equipped
+        >>> from surrogate_nas.space import nb201
+        >>> search = equipped(DrNas)(nb201(), seed=0, choose="argmax")
+        >>> while search.work() is not None:
+        ...     pass
+        >>> first, second = search.ask(2)
+        >>> chance = [search.probabilities[range(6), cell.choices].prod() for cell in (first, second)]
+        >>> bool(chance[0] >= chance[1])  # the most probable cell first
+        True
     """
 
     @property

@@ -19,9 +19,13 @@ class Gdas(Alphas):
     """A hard sample as the mixture.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> sn.search("fashion", "gdas", budget=12).strategy  # doctest: +SKIP
-        'gdas'
+        >>> from surrogate_nas.contract.toy import equipped
+        >>> from surrogate_nas.space import nb201
+        >>> search = equipped(Gdas)(nb201(), seed=0)
+        >>> while search.work() is not None:
+        ...     pass
+        >>> search.probabilities.sum(axis=1).round(6).tolist()  # of the operations on each edge
+        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
 
     def __init__(

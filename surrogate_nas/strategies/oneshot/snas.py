@@ -18,9 +18,13 @@ class Snas(Alphas):
     """A relaxed sample as the mixture.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> sn.search("fashion", "snas", budget=12).strategy  # doctest: +SKIP
-        'snas'
+        >>> from surrogate_nas.contract.toy import equipped
+        >>> from surrogate_nas.space import nb201
+        >>> search = equipped(Snas)(nb201(), seed=0)
+        >>> while search.work() is not None:
+        ...     pass
+        >>> any(group.startswith("after epoch") for group in search.diagnosis()), len(search.ask(1))
+        (True, 1)
     """
 
     def __init__(

@@ -23,9 +23,13 @@ class Spos(OneShot):
     """Uniform single paths, then evolution on inherited weights.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> sn.search("fashion", "spos", budget=12).strategy  # doctest: +SKIP
-        'spos'
+        >>> from surrogate_nas.contract.toy import equipped
+        >>> from surrogate_nas.space import nb201
+        >>> search = equipped(Spos)(nb201(), seed=0, epochs=2, population=6, generations=1)
+        >>> while search.work() is not None:
+        ...     pass
+        >>> len(set(search.ask(3)))  # the best of its evolution by inherited weights
+        3
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 The forward and the backward pass are written out layer by layer over `surrogate_nas.training.fast.kernels`; PyTorch
 sees a module with one flat parameter, so that tasks, losses and the optimiser stay as they are. One network trains as
-fast as in a stack of many, so nothing has to be stacked on a CPU (`analysis/bench_training.py`).
+fast as in a stack of many, so nothing has to be stacked on a CPU (``analysis/bench_training.py``).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class _Convolution:
 
 
 class _Pool:
-    """`AveragePool`."""
+    """`surrogate_nas.network.pooling.AveragePool`."""
 
     def __init__(self, shape: Shape, causal: bool) -> None:
         self.shape, self.causal = shape, causal

@@ -55,6 +55,11 @@ def task_named(name: str) -> Task:
     Raises:
         UserError: There is no such name or file, the file fails to import, it holds no such task, or the loss does not
             fit.
+
+    Example:
+        >>> task = task_named("fashion?loss=focal")
+        >>> task.name, task.classes, task.schedule.epochs
+        ('fashion?loss=focal', 10, 5)
     """
     name, loss = parted(name)
     task = named(name, "task", TASKS, Task)

@@ -29,7 +29,7 @@ def load() -> dict[str, Split]:
     """
     folder = carried(_NAME)
     if folder is None:
-        raise UserError("The task anomaly needs files that sktime and aeon carry: pip install sktime.")
+        raise UserError("The task anomaly needs files that sktime and aeon carry: pip install 'surrogate_nas[tasks]'.")
     read = [parse((folder / f"{_NAME}_{part}.ts").read_text()) for part in ("TRAIN", "TEST")]
     days, labels = (np.concatenate(parts) for parts in zip(*read, strict=True))
     order = np.random.default_rng(SPLIT_SEED).permutation(len(days))

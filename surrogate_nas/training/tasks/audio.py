@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.extras import is_installed, need
 
 HIGHEST_HZ = 8000
 _LOWEST_HZ = 60
@@ -22,7 +22,7 @@ SILENCE = float(np.log(_FLOOR))
 
 def can_read() -> bool:
     """Whether soundfile, which reads wav, ogg and flac, is installed."""
-    return importlib.util.find_spec("soundfile") is not None
+    return is_installed("soundfile")
 
 
 def read(path: Path, task: str, seconds: float) -> tuple[np.ndarray, int]:
@@ -39,10 +39,11 @@ def read(path: Path, task: str, seconds: float) -> tuple[np.ndarray, int]:
     Raises:
         UserError: soundfile is not installed, or can't read the file.
     """
+    need(f"The task {task}", "soundfile")
     try:
         import soundfile
-    except (ImportError, OSError) as error:
-        raise UserError(f"The task {task} needs the package soundfile: pip install soundfile.") from error
+    except OSError as error:
+        raise UserError(f"soundfile lacks the library that it is made for: {error}.") from error
     try:
         channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:

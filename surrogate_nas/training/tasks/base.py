@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.extras import is_optional, missing
 from surrogate_nas.network import Network
 from surrogate_nas.training.tasks.checking import SPLITS, Split, checked
 from surrogate_nas.training.tasks.kinds import KINDS, Kind
@@ -78,8 +79,22 @@ class Task:
             empty. The first judges the task.
         outputs: Numbers that the head answers; None for one of each class.
         strided: Whether the size is halved between the stages; None for what the kind says.
-        course: How a run is spent: the key in `COURSES`; that of the kind if empty.
+        course: How a run is spent: the key in `surrogate_nas.training.courses.COURSES`; that of the kind if empty.
         environment: What a policy acts in.
+
+    Example:
+        >>> import torch
+        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.training import train
+        >>> def halves():
+        ...     images = torch.randn(300, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        ...     labels = (images[:, 0, :, :4].mean((1, 2)) > images[:, 0, :, 4:].mean((1, 2))).long()
+        ...     places = {"train": slice(0, 200), "valid": slice(200, 250), "test": slice(250, 300)}
+        ...     return {name: (images[place], labels[place]) for name, place in places.items()}
+        >>> task = Task("halves", "which half of the noise is brighter?", halves, classes=2)
+        >>> (curve,) = train([nb201()[11]], task, epochs=3)
+        >>> curve.values["train_loss"][-1] < curve.values["train_loss"][0]
+        True
     """
 
     name: str
@@ -129,6 +144,8 @@ class Task:
         except UserError:
             raise
         except Exception as error:  # noqa: BLE001 - a stranger's task can raise anything
+            if isinstance(error, ModuleNotFoundError) and is_optional(error):
+                raise missing(f"The task {self.name}", error.name or "") from error
             raise UserError(f"The task {self.name} cannot load its data: {type(error).__name__}: {error}.") from error
         try:
             return checked(splits, self.about.check, self.classes)

@@ -1,7 +1,7 @@
 """Fashion-MNIST (Xiao et al., 2017): ten kinds of clothing, pooled from 28×28 to 7×7 pixels.
 
 Size and network are those, of the tried ones, under which a second of training orders NAS-Bench-201's cells most like
-its own 200 epochs on CIFAR-10 (the figures are in the README). The residual blocks between the stages are left out: in
+its own 200 epochs on CIFAR-10 (figures: analysis/README.md). The residual blocks between the stages are left out: in
 a network this small they do most of the work, whatever the cell. And the images are small: on larger ones the field of
 view of three cells is what counts, so that pooling looks better, and a direct path worse, than in a network of fifteen.
 

@@ -8,8 +8,11 @@ the test behind both; only the past that a forecast starts from reaches back ove
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
+from surrogate_nas.extras import is_installed
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split
 from surrogate_nas.training.tasks.checking import Split
 
@@ -77,4 +80,5 @@ TASK = Task(
     schedule=Schedule(epochs=10, batch=32, learning_rate=0.05),
     measures=("mase", "mae", "rmse"),
     source="statsmodels' copies of NOAA's series co2 and elnino, public domain",
+    is_here=partial(is_installed, "statsmodels"),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from surrogate_nas.errors import UserError
+from functools import partial
+
+from surrogate_nas.extras import is_installed
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split, standardise
 from surrogate_nas.training.tasks.checking import Split
 
@@ -10,15 +12,9 @@ _N_VALID = 1000
 
 
 def load() -> dict[str, Split]:
-    """Generate the signals of 40 samples with the package's own settings: 3,000 / 1,000 / 1,000.
+    """Generate the signals of 40 samples with the package's own settings: 3,000 / 1,000 / 1,000."""
+    from mnist1d.data import get_dataset_args, make_dataset
 
-    Raises:
-        UserError: The package is not installed.
-    """
-    try:
-        from mnist1d.data import get_dataset_args, make_dataset
-    except ImportError as error:
-        raise UserError("The task mnist1d needs the package of that name: pip install mnist1d.") from error
     made = make_dataset(get_dataset_args())
     signals, labels = made["x"][:, None, None, :], made["y"]
     n = len(signals) - _N_VALID
@@ -40,4 +36,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=5),
     source="the package mnist1d, seed 42",
+    is_here=partial(is_installed, "mnist1d"),
 )

@@ -90,7 +90,9 @@ def load() -> dict[str, Split]:
     """
     place = carried(_NAME)
     if place is None:
-        raise UserError("The task speech-vowels needs a file that sktime and aeon carry: pip install sktime.")
+        raise UserError(
+            "The task speech-vowels needs a file that sktime and aeon carry: pip install 'surrogate_nas[tasks]'."
+        )
     train, rest = (read((place / f"{_NAME}_{part}.ts").read_text(encoding="utf-8")) for part in ("TRAIN", "TEST"))
     rng = np.random.default_rng(SPLIT_SEED)
     parts = {"train": train, "valid": rest[::2], "test": rest[1::2]}

@@ -2,7 +2,7 @@
 
 Images of a few channels leave most of a vector register empty when channels are innermost, and PyTorch spends more on
 starting such a small operation than on its arithmetic. Here a tensor has the shape ``(channels, height, width·batch)``:
-a row of an image is contiguous over the whole batch, a neighbouring pixel is `batch` numbers further on, and every
+a row of an image is contiguous over the whole batch, a neighbouring pixel is ``batch`` numbers further on, and every
 inner loop runs over a whole row. (Loops index slices from their start: a shifted index could be negative for all that
 the compiler knows, and then it does not vectorise.) All arrays are float32 and C-contiguous; ``batch`` is the number
 of examples.

@@ -1,0 +1,109 @@
+"""What every strategy can, by the flags of its class, and what a step of it costs: the table in the README.
+
+    snas data fetch nb201 && python analysis/abilities.py            # times every strategy (a minute), writes the table
+    python analysis/abilities.py --keep                              # writes the table from analysis/abilities.json
+
+A step is asking for a cell and telling how it did: the mean processor time of 20 of them after 100 told random cells,
+on NAS-Bench-201's CIFAR-10, in a second loop, so that what is made once a process is not counted.
+"""
+
+import argparse
+import json
+import time
+from datetime import date
+from pathlib import Path
+
+import torch
+from marked import put
+from marked import table as markdown
+
+import surrogate_nas as sn
+from surrogate_nas.hardware.card import device_model
+from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, Strategy, resolve
+from surrogate_nas.threads import one_thread
+
+TOP = Path(__file__).parents[1]
+FIGURES = TOP / "analysis" / "abilities.json"
+OBJECTIVE = "valid_error[200] + 0.02*params"
+TOLD, STEPS = 100, 20
+HEADS = ("strategy", "λR", "limits", "fronts", "epochs", "asks for", "ms a step")
+
+
+def abilities(kind: type[Strategy]) -> tuple[str, ...]:
+    """What a class declares, in the words of the table.
+
+    Args:
+        kind: A strategy.
+    """
+    if kind.needs_workshop:
+        return "by its weights", "–", "–", "", str(kind.batch_size)
+    knows = "known" if kind.uses_known else "told"
+    front = "whole" if kind.many_objectives else "scalarised"
+    return knows, knows, front, "yes" if kind.chooses_epochs else "", str(kind.batch_size)
+
+
+def table(cost: dict[str, float]) -> str:
+    """The table in Markdown, a line a strategy; those that can and cost the same share one.
+
+    Args:
+        cost: Milliseconds a step by strategy.
+    """
+    lines: dict[tuple[str, ...], list[str]] = {}
+    for name in (*STRATEGIES, *ONE_SHOT):
+        step = shown(cost[name]) if name in cost else "–"
+        lines.setdefault((*abilities(resolve(name)), step), []).append(f"`{name}`")
+    return markdown(HEADS, [(", ".join(names), *can) for can, names in lines.items()])
+
+
+def shown(milliseconds: float) -> str:
+    """A cost as the table prints it: whole milliseconds, and what is below one as just that.
+
+    Args:
+        milliseconds: Of a step.
+    """
+    return "< 1" if milliseconds < 1 else f"{milliseconds:.0f}"
+
+
+def step(name: str, objective: sn.Objective) -> float:
+    """The milliseconds of processor time that a step takes.
+
+    Args:
+        name: A strategy.
+        objective: What is minimised.
+    """
+    for _ in range(2):
+        with sn.AskTell(objective, name, first=TOLD) as loop:
+            while len(loop.trials) < TOLD:
+                loop.tell(loop.ask()[0])
+            started = time.process_time()
+            while len(loop.trials) < TOLD + STEPS:
+                for cell in loop.ask(resolve(name).batch_size):
+                    loop.tell(cell)
+            spent = time.process_time() - started
+            steps = len(loop.trials) - TOLD
+    return 1e3 * spent / steps
+
+
+def main() -> None:
+    """Time the strategies, keep the figures, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", action="store_true", help="Time nothing.")
+    if not parser.parse_args().keep:
+        objective, cost = sn.Objective(OBJECTIVE, sn.load("nb201-cifar10")), {}
+        with one_thread():
+            for name in STRATEGIES:
+                cost[name] = round(step(name, objective), 3)
+                print(f"{name:24s}{cost[name]:10.2f} ms", flush=True)
+        figures = {
+            "command": "python analysis/abilities.py",
+            "date": date.today().isoformat(),
+            "processor": device_model(torch.device("cpu")),
+            "ms_a_step": cost,
+        }
+        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    cost = json.loads(FIGURES.read_text(encoding="utf-8"))["ms_a_step"]
+    put(TOP / "README.md", "analysis/abilities.py", table(cost))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Write the lists in data/README.md: every source of tables, and every repository that files are fetched from.
+
+    python analysis/data_tables.py
+
+What a table holds is read from data/catalogue.json (the installed package alone, where there is one), where it comes
+from and under which licence from the sources and data/manifest.json.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from marked import put, table
+
+from surrogate_nas.sources.catalogue import SOURCES, source_named
+
+DATA = Path(__file__).parents[1] / "data"
+SOURCE_HEADS = ("source", "benchmarks", "cells", "measured", "epochs", "how it gets here", "licence")
+FILE_HEADS = ("source", "repository", "holds", "MB", "licence")
+_TIMED = ("ms", "mJ", "s")
+_SPLITS = ("train", "valid", "test")
+
+
+def sources() -> str:
+    """The table of sources: benchmarks, cells, measured metrics, how to get them, licences."""
+    catalogue = json.loads((DATA / "catalogue.json").read_text(encoding="utf-8"))
+    rows = []
+    for name, entry in SOURCES.items():
+        held = [catalogue[benchmark] for benchmark in entry.names]
+        own = source_named(name).LICENCE.removesuffix(f" ({''.join(entry.package[:1])})")
+        licences = [own, *(part["licence"] for part in _repositories(name))]
+        cells = " or ".join(dict.fromkeys(f"{one['cells']:,}" for one in held))
+        rows.append(
+            (
+                name,
+                _shortened(entry.names),
+                cells,
+                *_measured(held),
+                _way(name),
+                ", ".join(dict.fromkeys(filter(None, licences))),
+            )
+        )
+    return table(SOURCE_HEADS, rows)
+
+
+def files() -> str:
+    """The table of fetched files: repositories at their commits, what they hold, megabytes and licences."""
+    rows = []
+    for name in SOURCES:
+        for part in _repositories(name):
+            size = sum(file["bytes"] for file in part["files"].values()) / 1e6
+            where = f"`{part['repository']}` at `{part['commit'][:7]}`"
+            rows.append((name, where, part["holds"], f"{size:.1f}", part["licence"]))
+    return table(FILE_HEADS, rows)
+
+
+def _repositories(source: str) -> list[dict[str, Any]]:
+    manifest = json.loads((DATA / "manifest.json").read_text(encoding="utf-8"))["sources"]
+    return list(manifest.get(source, {}).get("repositories", []))
+
+
+def _shortened(names: tuple[str, ...]) -> str:
+    shown = [f"`{name}`" for name in names]
+    return ", ".join(shown) if len(shown) < 4 else f"{shown[0]} … {shown[-1]} ({len(shown)})"
+
+
+def _measured(held: list[dict[str, Any]]) -> tuple[str, str]:
+    """The metrics that took a training or a device, by the splits that they are of, and the epochs of trainings."""
+    splits: dict[str, dict[str, None]] = {}
+    epochs: set[int] = set()
+    for metric in (metric for one in held for metric in one["metrics"]):
+        name = metric["name"].partition("@")[0]
+        split = metric["split"] if name.startswith(f"{metric['split']}_") else ""
+        if metric["split"] or metric["unit"] in _TIMED:
+            splits.setdefault(re.sub(r"_\d+s_", "_…_", name.removeprefix(f"{split}_")), {})[split] = None
+            epochs.update(metric["epochs"][-1:])
+    groups: dict[str, list[str]] = {}
+    for name, found in splits.items():
+        groups.setdefault(", ".join(split for split in _SPLITS if split in found), []).append(f"`{name}`")
+    texts = (f"{', '.join(names)} ({group})" if group else ", ".join(names) for group, names in groups.items())
+    return "; ".join(texts), ", ".join(map(str, sorted(epochs))) or "–"
+
+
+def _way(name: str) -> str:
+    package = SOURCES[name].package
+    size = sum(file["bytes"] for part in _repositories(name) for file in part["files"].values()) / 1e6
+    installed = f"installed: `{package[0]}`" if package else ""
+    fetched = f"`snas data fetch {name}` ({size:.0f} MB)" if size else ""
+    return "; more by ".join(filter(None, (installed, fetched)))
+
+
+def main() -> None:
+    """Put both tables in their places."""
+    put(DATA / "README.md", "analysis/data_tables.py: sources", sources())
+    put(DATA / "README.md", "analysis/data_tables.py: files", files())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""What is wrong with docstrings: what is not described, described although it is not there, or shown by no example."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from analysis.reference.names import Place, members, modules, pages, public
+from analysis.reference.references import REFERENCE, Scope, attributes, scopes, section
+
+CODE = re.compile(r"^ *(>>>|\.\.\.).*$", re.MULTILINE)
+
+
+def problems() -> list[str]:
+    """Every fault, a line each; none where the reference is whole."""
+    found = [f"{name} has no docstring" for name in pages() if not modules()[name].module.__doc__]
+    for page in pages().values():
+        for place in page.places:
+            found += undescribed(place)
+    found += [f"{place.module}.{place.name} shows no example" for place in public() if not shows_example(place)]
+    for module in modules():
+        found += [f"{module}: `{text}` stands for nothing" for text in dangling(module)]
+        found += [f"{module}: Raises {name}, which it does not know" for name in unknown_errors(module)]
+    return found
+
+
+def shows_example(place: Place) -> bool:
+    """Whether the docstring of a class or function has an example that the tests run.
+
+    Args:
+        place: The class or function.
+    """
+    text = place.code.__doc__ or ""
+    code = CODE.findall(text)
+    return "Example:" in text and bool(code) and "+SKIP" not in text
+
+
+def undescribed(place: Place) -> Iterator[str]:
+    """What a thing's docstring leaves out or makes up.
+
+    Args:
+        place: The thing.
+    """
+    name = f"{place.module}.{place.name}"
+    kind = place.code
+    if kind is None:
+        if place.name not in modules()[place.module].constants or not modules()[place.module].constants[place.name]:
+            yield f"{name} is a constant without a text below it"
+    elif inspect.isfunction(kind):
+        yield from _function(name, kind)
+    else:
+        if not kind.__doc__:
+            yield f"{name} has no docstring"
+        told = section(inspect.cleandoc(kind.__doc__ or ""), "Attributes")
+        fields = [field for field in kind.__dict__.get("__annotations__", {}) if not field.startswith("_")]
+        inherited = set().union(*(attributes(base) for base in kind.__mro__[1:] if base.__module__ in modules()), set())
+        yield from (f"{name}.{field} is no entry of Attributes" for field in fields if field not in {*told, *inherited})
+        for member, value in members(kind).items():
+            yield from _function(f"{name}.{member}", bare(value), kind, member)
+
+
+def bare(value: Any) -> Any:
+    """The function behind a property, a class method or a wrapper.
+
+    Args:
+        value: What the class holds.
+    """
+    for inner in ("fget", "func", "__func__"):
+        value = getattr(value, inner, value)
+    return inspect.unwrap(value)
+
+
+def _function(name: str, function: Any, kind: type | None = None, member: str = "") -> Iterator[str]:
+    text = function.__doc__ or (inspect.getdoc(getattr(kind, member)) if kind else "") or ""
+    if not text:
+        yield f"{name} has no docstring"
+        return
+    own = function.__doc__ or ""
+    told = {entry.lstrip("*") for part in section(inspect.cleandoc(own), "Args") for entry in part.split(", ")}
+    given = [parameter for parameter in inspect.signature(function).parameters if parameter not in ("self", "cls")]
+    given = [parameter for parameter in given if not parameter.startswith("_")]
+    yield from (f"{name} has no parameter {entry}" for entry in told - set(given))
+    if own and not _overrides(kind, member):
+        yield from (f"{name} does not describe its parameter {entry}" for entry in given if entry not in told)
+
+
+def _overrides(kind: type | None, member: str) -> bool:
+    """Whether a base describes the parameters already."""
+    bases = kind.__mro__[1:] if kind else ()
+    return member != "__init__" and any(member in vars(base) and base.__module__ in modules() for base in bases)
+
+
+def dangling(module: str) -> Iterator[str]:
+    """The references of a module's docstrings that stand for nothing.
+
+    Args:
+        module: The module.
+    """
+    for node, scope in scopes(module):
+        text = CODE.sub("", inspect.cleandoc(ast.get_docstring(node) or ""))
+        yield from (found for found in REFERENCE.findall(text) if scope.find(found) is None)
+
+
+def unknown_errors(module: str) -> Iterator[str]:
+    """The exceptions that a module's docstrings say are raised and that it cannot name.
+
+    Args:
+        module: The module.
+    """
+    for node, scope in scopes(module):
+        told = section(inspect.cleandoc(ast.get_docstring(node) or ""), "Raises")
+        yield from (name for name in told if Scope.find(Scope(scope.module), name) is None)

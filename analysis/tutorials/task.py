@@ -1,0 +1,191 @@
+# %% [markdown]
+# # A task of your own
+#
+# At the end you will have turned arrays of your own into a task, trained networks on it, compared training losses
+# without comparing what cannot be compared, and let strategies search where no table exists. Half a minute of
+# computing, a quarter of an hour of reading; nothing is fetched.
+#
+# Training gives slightly other numbers on other processors. What must hold anywhere is asserted.
+
+# %%
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import surrogate_nas as sn
+from surrogate_nas.comparison.statistics import signed_rank
+from surrogate_nas.hardware import draw_cells
+from surrogate_nas.training import task_named, train
+
+FOLDER = Path("results/tutorials/task")
+shutil.rmtree(FOLDER, ignore_errors=True)
+FOLDER.mkdir(parents=True)
+os.environ["SURROGATE_NAS_HOME"] = str((FOLDER / "home").resolve())  # trainings are kept there, not among yours
+
+# %% [markdown]
+# ## 1. A file that works
+#
+# `snas new task` writes a task with made-up images. (`snas` is the shell's command of that name.)
+
+
+# %%
+def snas(*words: object) -> str:
+    print("$ snas", *words)
+    made = subprocess.run([sys.executable, "-m", "surrogate_nas", *map(str, words)], check=True, capture_output=True)
+    return made.stdout.decode()
+
+
+snas("new", "task", "Stripes", "--folder", FOLDER)
+FILE = FOLDER / "stripes.py"
+print(FILE.read_text())
+
+# %% [markdown]
+# A task is a function that gives three *splits* and a few facts. The train split fits weights, the valid split is what
+# a search sees, and the test split is reported and never searched on.
+#
+# ## 2. Your data
+#
+# Replace `load` by your own: images of shape `(n, channels, height, width)`, labels from 0. Here stripes of four
+# directions under noise; a network that guesses is wrong in 75 %.
+
+# %%
+TASK = '''
+import numpy as np
+
+from surrogate_nas.training.tasks import Schedule, Task
+from surrogate_nas.training.tasks.base import split_images
+
+
+def load():
+    """Stripes of four directions in noise, 8×8; 320 to train, 240 to validate, 240 to test."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(4, size=800)
+    angle, phase = labels * np.pi / 4, rng.uniform(0, 2 * np.pi, 800)
+    row, column = np.mgrid[:8, :8]
+    across = np.cos(angle)[:, None, None] * row + np.sin(angle)[:, None, None] * column
+    images = np.sin(2.2 * across + phase[:, None, None]) + rng.normal(size=(800, 8, 8))
+    return split_images(images[:, None], labels, (320, 240, 240))
+
+
+Stripes = Task(
+    name="Stripes",
+    title="in which direction do the stripes run?",
+    load=load,
+    classes=4,
+    schedule=Schedule(epochs=4, batch=32),
+    source="made here",
+)
+'''
+FILE.write_text(TASK)
+task = task_named(f"{FILE}:Stripes")
+images, labels = task.data["train"].inputs, task.data["train"].targets
+print({name: split.inputs.shape for name, split in task.data.items()})
+figure, panels = plt.subplots(1, 4, figsize=(7, 2), layout="constrained")
+for direction, axes in enumerate(panels):
+    axes.imshow(images[labels == direction][0, 0], cmap="gray")
+    axes.set(title=f"class {direction}", xticks=[], yticks=[])
+figure.savefig(FOLDER / "stripes.png", dpi=120)
+assert len(images) == 320 and sorted(set(labels.tolist())) == [0, 1, 2, 3]
+
+# %% [markdown]
+# ## 3. Train
+#
+# Two cells: one with two 3×3 convolutions beside a shortcut, and one without any way from its input to its output,
+# which can only guess. `snas train CELL --task FILE:Stripes` does the same in a shell.
+
+# %%
+space = sn.nb201()
+able = space.cell("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|")
+cut = space.cell("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+for curve in (curves := train([able, cut], task)):
+    errors = " ".join(f"{error:.0f}" for error in curve.values["valid_error"])
+    print(f"{curve.cell}: valid error after each epoch {errors} %; test error {curve.finals['test_error']:.0f} %")
+assert curves[0].finals["test_error"] + 20 < curves[1].finals["test_error"] and curves[1].finals["test_error"] > 65
+
+# %% [markdown]
+# The first is better by more than 20 points, and the second is wrong about as often as guessing is. If it were not, the
+# data would leak or the labels be lopsided: it pays to have an expectation before a search.
+#
+# ## 4. Which loss should train it?
+#
+# A loss is what the training minimises, a measure what you judge by. Six random cells, each trained by three losses:
+
+# %%
+LOSSES = ("cross_entropy", "label_smoothing", "brier")
+cells = draw_cells(6, seed=1)
+made = {loss: train(cells, task.with_loss(loss)) for loss in LOSSES}
+error, value = (
+    np.array([[curve.finals[name] for curve in made[loss]] for loss in LOSSES]) for name in ("test_error", "test_loss")
+)
+for i, loss in enumerate(LOSSES):
+    calibration = np.median([curve.finals["test_ece"] for curve in made[loss]])
+    print(f"{loss:16} loss {np.median(value[i]):.2f} {made[loss][0].units['test_loss']:20} "
+          f"error {np.median(error[i]):4.1f} %   calibration error {calibration:4.1f} %")  # fmt: skip
+assert np.median(value, axis=1).max() > 1.2 * np.median(value, axis=1).min()
+
+# %% [markdown]
+# The values of the losses differ, and that means nothing: each has its own unit. The errors can be compared. So can the
+# calibration errors: by how much a network's confidence differs from how often it is right.
+#
+# Are the differences of errors real? The same six cells were trained each time, so they pair up:
+
+# %%
+for i, loss in enumerate(LOSSES[1:], 1):
+    p, _ = signed_rank(error[i] - error[0])
+    print(f"{loss} against cross_entropy: better for {(error[i] < error[0]).sum()} of 6 cells, p = {p:.2f}")
+print(f"spread between losses {error.std(axis=0).mean():.1f} points, between cells {error.std(axis=1).mean():.1f}")
+assert error.std(axis=0).mean() < error.std(axis=1).mean()
+
+# %% [markdown]
+# `p` is how often chance alone would show so clear a difference (Wilcoxon's test). The last line is the one to
+# remember: which network you take matters more than which of these losses trains it. That is what a search is for.
+#
+# ## 5. Search where there is no table
+#
+# `live:TASK` is a benchmark that trains a cell when it is asked for. After the slash comes a space: `macro` has 36
+# stacks of convolutions, so that together the runs below train at most 36 networks, each once; a training is kept and
+# not made again. The objective adds the price of parameters: an ordinary network's cost is worth ten points of error.
+
+# %%
+BENCHMARK = f"live:{FILE}:Stripes/macro"
+STRATEGIES = ["random", "evolution", "bo"]
+found = sn.compare(BENCHMARK, STRATEGIES, "valid_error + 0.1*params", runs=10, budget=20, folder=FOLDER / "comparison")
+trials = {str(trial.cell): trial for run in found.runs for trial in run.trials}
+print(f"{sum(len(run.trials) for run in found.runs)} evaluations, {len(trials)} trainings")
+for name in found.strategies:
+    scores = found.scores(name)
+    print(f"{name:10} mean score {scores.mean():.4f}, from {scores.min():.4f} to {scores.max():.4f}")
+for test in found.tests:
+    print(f"{test.first} against {test.second}: better in {test.wins}, worse in {test.losses}, p = {test.p_holm:.2f}")
+assert len(trials) <= 36 and all(len(run.trials) == 20 for run in found.runs)
+assert "test_error" in found.to_json()["strategies"][0]["best"]["final"]
+
+# %% [markdown]
+# With no table there is no known optimum, hence no regret, but pairs of runs can be tested as anywhere. Twenty of 36 is
+# more than half of the space: random search finds much there, and a p above .05 says that ten runs cannot tell two
+# strategies apart. Whether a cleverer strategy pays shows in larger spaces: leave `/macro` out for 15,625 cells, or
+# write `/darts` for 10¹⁸.
+
+# %%
+best = min(trials.values(), key=lambda trial: trial.score)
+figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
+axes.scatter([10 * t.penalty for t in trials.values()], [100 * t.loss for t in trials.values()], s=14)
+axes.scatter(10 * best.penalty, 100 * best.loss, marker="*", s=120, color="tab:red", label=f"best: {best.cell}")
+axes.set(xlabel="parameters, in medians of the space", ylabel="validation error (%)", xscale="log", ylim=(0, 80))
+axes.legend(frameon=False)
+figure.savefig(FOLDER / "stacks.png", dpi=120)
+
+# %% [markdown]
+# `found.report(FOLDER / "comparison")` writes the page about these runs.
+#
+# ## What to try next
+#
+# - Your own arrays in `load`. A task can also be a regression, a sequence, a policy …: `snas new task NAME --kind
+#   policy`, and those that exist, in `surrogate_nas/training/tasks/`.
+# - A loss of your own: `snas new loss Mine`, then `live:FILE:Stripes?loss=mine.py:Mine`.
+# - A table of it, for fast and exact comparisons: `snas table FILE:Stripes --out stripes.h5` (trains everything).

@@ -1,0 +1,58 @@
+"""The command that runs somebody else's system on a live task, beside our strategies."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate_nas.cli.options import StrategiesOption, names
+from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
+
+
+def baseline(
+    system: Annotated[str, typer.Argument(help="autokeras.")],
+    task: Annotated[str, typer.Option(help="A task of classification or regression, or file.py:TASK.")] = "digits",
+    limit: Annotated[float, typer.Option("--seconds", help="What the system, and every run, may spend.")] = 120.0,
+    strategies: StrategiesOption = None,
+    runs: Annotated[int, typer.Option(help="Seeds per strategy; the run of median score stands beside.")] = 1,
+    seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes for our strategies; the system runs alone.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Where results and the report go; results/baseline-SYSTEM-TASK if left out.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Run another system on the data, the splits and the seconds that our strategies have, and report both.
+
+    \b
+    Examples:
+      snas baseline autokeras --task digits --seconds 120 --workers 2
+      snas baseline autokeras --task fashion --seconds 600 --strategies bo,evolution
+    """
+    from surrogate_nas.baselines import baseline as run_baseline
+    from surrogate_nas.experiment.store import Store
+    from surrogate_nas.report import write_report
+    from surrogate_nas.strategies import DEFAULTS
+
+    folder = out or Path("results") / f"baseline-{system}-{task.replace('/', '-')}"
+    with progress_bar("runs") as progress:
+        comparison, made = run_baseline(
+            system, task, seconds=limit, folder=folder, strategies=names(strategies) or DEFAULTS, runs=runs, seed=seed,
+            workers=workers, progress=progress,
+        )  # fmt: skip
+    Store(folder).write_json("summary.json", comparison.to_json())
+    page = write_report(comparison, folder, command=shlex.join(["snas", *sys.argv[1:]]))
+    heads = ("found by", f"valid {made.measure}", f"test {made.measure}", "parameters", "ms", "networks", "spent")
+    rows = [
+        (f.by, f"{f.valid:.4g}", f"{f.test:.4g}", f"{f.parameters:,}", f"{f.latency_ms:.3g}", f.networks,
+         seconds(f.seconds))
+        for f in made.found
+    ]  # fmt: skip
+    emit(asdict(made), json, lambda: show_table(heads, rows, title=f"{made.task}: {limit:g} s each ({made.versions})"))
+    note(made.note)
+    note(f"Report: {page}")

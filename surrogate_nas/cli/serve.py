@@ -1,0 +1,38 @@
+"""The command that shows running comparisons and suites in the browser."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate_nas.cli.output import JsonOption, emit, note
+
+_PORT = 8765
+
+
+def serve(
+    folder: Annotated[Path, typer.Argument(help="A comparison, a suite, or a folder of such, also unfinished.")],
+    port: Annotated[int, typer.Option(help="The port on this machine; 0 for one that is free.")] = _PORT,
+    json: JsonOption = False,
+) -> None:
+    """Show comparisons and suites while they run, in a browser of this machine alone, until Ctrl-C.
+
+    \b
+    Examples:
+      snas serve results/compare
+      snas serve results --port 0
+    """
+    from surrogate_nas.serving import Server
+
+    with Server(folder, port) as server:
+        content = {"address": server.address, "folder": str(server.pages.places.root)}
+        emit(content, json, lambda: typer.echo(server.address))
+        sys.stdout.flush()
+        note(f"Shows {folder} until Ctrl-C.")
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            note("Ended.")

@@ -1,0 +1,114 @@
+"""The formats of files that are written and read again, each with a version of its own.
+
+Every file says its format's version and the release that wrote it. What a release has written, later ones read; where
+one cannot, it says how the file is carried over. A newer version than one's own is refused, never guessed at. Nothing
+but these is read again: reports, pictures, tables in CSV and LaTeX and cards beside a table are made from them, and the
+data that the project ships belongs to the release that it comes with.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from surrogate_nas.errors import UserError
+from surrogate_nas.files.paths import printable
+
+RELEASE = "written_by"
+"""What the release that wrote a file is called in it."""
+_RELEASE_TEXT = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}\w{0,8}")
+_LONGEST_LINE = 1_000_000
+
+
+class Format(NamedTuple):
+    """A format.
+
+    Attributes:
+        what: What a file of it is, as a sentence calls it.
+        version: The version that is written, and the only one that is read.
+        older: How a file of an older version is carried over.
+    """
+
+    what: str
+    version: int
+    older: str
+
+
+FORMATS = {
+    "table": Format(
+        "table", 2, "Make it anew (snas data fetch or snas data import), or run analysis/upgrade_table.py OLD NEW."
+    ),
+    "compact": Format("compact table", 1, "Make it anew with snas table-losses."),
+    "surrogate": Format("surrogate", 2, "Make it anew with snas fit."),
+    "comparison": Format("comparison", 2, "Run the comparison again in another folder."),
+    "journal": Format("journal of long work", 1, "Finish that work with the release that began it, or delete it."),
+    "answers": Format("file of live answers", 1, "Delete it: what it holds is trained again when asked for."),
+    "space": Format("registered space", 1, "Register it again: name its file once more with --space."),
+}
+"""By name. A comparison is a folder, with its runs' files; a suite is a folder of comparisons; ``snas measure``
+writes a table, and keeps its interrupted work in a journal."""
+
+
+def stamp(name: str) -> dict[str, Any]:
+    """What a JSON file of a format says of itself.
+
+    Args:
+        name: A key of `FORMATS`.
+    """
+    return {"version": FORMATS[name].version, RELEASE: this_release()}
+
+
+def this_release() -> str:
+    """The release that runs."""
+    return str(import_module("surrogate_nas").__version__)
+
+
+def check_version(path: Path, name: str, version: object, release: object = "") -> None:
+    """Check that this release reads a file.
+
+    Args:
+        path: The file.
+        name: Its format, a key of `FORMATS`.
+        version: What the file says of itself.
+        release: The release that wrote it, as the file says; anything else than a release is left out of the message.
+
+    Raises:
+        UserError: It is of another version, or says none.
+    """
+    format_ = FORMATS[name]
+    if type(version) is int and version == format_.version:
+        return
+    of = f"{printable(path)} is a {format_.what} of version {str(version):.20}; this program reads version"
+    if type(version) is not int or version < format_.version:
+        raise UserError(f"{of} {format_.version}. {format_.older}")
+    written = str(release) if _RELEASE_TEXT.fullmatch(str(release)) else ""
+    wanted = f"pip install 'surrogate_nas>={written}'" if written else "pip install --upgrade surrogate_nas"
+    by = f" A newer release wrote it{f', {written}' if written else ''}; this is {this_release()}: {wanted}."
+    raise UserError(f"{of} {format_.version}.{by}")
+
+
+def check_first_line(path: Path, name: str) -> None:
+    """Check the version that the first line of a file of JSON lines says, however newer lines are sealed.
+
+    Args:
+        path: The file.
+        name: Its format.
+
+    Raises:
+        UserError: It is of a newer version; one that says none is of the first.
+    """
+    said = _first_line(path)
+    if type(said.get("version")) is int and said["version"] > FORMATS[name].version:
+        check_version(path, name, said["version"], said.get(RELEASE))
+
+
+def _first_line(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content = json.loads(file.readline(_LONGEST_LINE))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
