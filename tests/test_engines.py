@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -157,13 +160,33 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return Gated(tmp_path_factory.mktemp("undisturbed")).finish()
 
 
-def test_a_killed_dask_worker_changes_nothing(undisturbed: Any, dask: Dask, tmp_path: Path) -> None:
+def test_a_killed_dask_worker_changes_nothing_and_a_second_command_waits(
+    undisturbed: Any, dask: Dask, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     gated = Gated(tmp_path)
     process = gated.start_on(f"dask:{dask.address}")
     gated.arrived(2)
-    dask.workers[0].kill()
-    gated.open()  # what it did is begun anew, by the other
-    assert process.wait() == 0
+    with ThreadPoolExecutor(1) as thread:
+        second, said = thread.submit(gated.made), ""
+        while f"Waiting for process {process.pid} on {platform.node()} " not in said:
+            said += capfd.readouterr().err
+        dask.workers[0].kill()
+        gated.open()  # what it did is begun anew, by the other
+        assert process.wait() == 0, process.communicate()
+        assert second.result() == undisturbed
+
+
+@pytest.mark.slow
+def test_a_killed_ray_worker_changes_nothing(undisturbed: Any, tmp_path: Path) -> None:
+    gated = Gated(tmp_path)
+    process = gated.start_on("ray")
+    gated.arrived(2)
+    rays = [pid for pid in marked(str(tmp_path)) if b"ray::_do" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(rays) == 2
+    os.kill(rays[0], signal.SIGKILL)
+    gated.open()
+    assert process.wait() == 0, process.communicate()
+    assert not marked(str(tmp_path))
     assert gated.finish() == undisturbed
 
 

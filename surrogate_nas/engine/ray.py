@@ -50,9 +50,9 @@ def run(contract: Contract, jobs: list[bytes]) -> Iterator[Found | None]:
     Raises:
         UserError: The cluster cannot be reached, went away, or lacks this package.
     """
-    import ray
-
     with _connected(contract):
+        import ray
+
         task = ray.remote(_do).options(num_cpus=1, max_retries=_RETRIES)
         order = ray.put(contract.order)
         waiting, given = iter(enumerate(jobs)), dict[Any, int]()
@@ -75,9 +75,9 @@ def run(contract: Contract, jobs: list[bytes]) -> Iterator[Found | None]:
 def _connected(contract: Contract) -> Iterator[None]:
     """Ray, connected; a cluster that was started here ends with it."""
     os.environ.update(_QUIET)
+    _knock(contract.place)
     import ray
 
-    _knock(contract.place)
     with TemporaryDirectory(prefix="snas-ray-", ignore_cleanup_errors=True) as folder:
         where: dict[str, Any] = {"address": contract.place}
         if not contract.place:
@@ -98,7 +98,7 @@ def _connected(contract: Contract) -> Iterator[None]:
 
 
 def _knock(place: str) -> None:
-    """Look whether there is anybody: Ray itself asks for an hour."""
+    """Look whether there is anybody: Ray itself would ask for many minutes."""
     host, colon, port = place.removeprefix("ray://").rpartition(":")
     if not colon:
         return
