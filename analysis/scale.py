@@ -5,7 +5,7 @@ python analysis/scale.py --engines dask,ray    # only these
 
 Empty jobs tell the overhead: seconds from the first outcome to the last, by job. Jobs that wait a quarter of a second
 tell the efficiency: their seconds over workers × elapsed seconds. They wait and do not compute, so that more workers
-than cores tell what the engine costs and not what the machine lacks; jobs that compute as long tell that too.
+than cores tell what the engine costs and not what the machine lacks. Stores are timed in processor seconds.
 """
 
 from __future__ import annotations
@@ -50,14 +50,7 @@ def wait(_: int) -> None:
     time.sleep(JOB_SECONDS)
 
 
-def compute(_: int) -> None:
-    """A job of as many seconds of one core."""
-    end = time.process_time() + JOB_SECONDS
-    while time.process_time() < end:
-        pass
-
-
-KINDS: dict[str, Callable[[int], Any]] = {"empty": nothing, "waiting": wait, "computing": compute}
+KINDS: dict[str, Callable[[int], Any]] = {"empty": nothing, "waiting": wait}
 
 
 def engine_times(engine: str, workers: int, kind: str) -> dict[str, float]:
@@ -146,13 +139,13 @@ def measured(journal: Journal, engines: list[str], folder: Path) -> dict[str, An
             print(name, found[name], flush=True)
 
     add("sizes", lambda: sizes(folder))
-    for runs in STORES:
+    for runs in STORES[:-1]:
         add(f"store {runs}", lambda runs=runs: store_times(runs, folder))
-    for engine in engines:
+    for kind in KINDS:
         for workers in WORKERS:
-            for kind in KINDS:
-                if kind != "computing" or workers <= 2:
-                    add(f"{engine} {workers} {kind}", lambda e=engine, w=workers, k=kind: engine_times(e, w, k))
+            for engine in engines:
+                add(f"{engine} {workers} {kind}", lambda e=engine, w=workers, k=kind: engine_times(e, w, k))
+    add(f"store {STORES[-1]}", lambda: store_times(STORES[-1], folder))
     return found
 
 
