@@ -11,25 +11,32 @@ than cores tell what the engine costs and not what the machine lacks. Stores are
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pickle
 import shutil
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import numpy as np
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.kept import Kept, Trained
-from surrogate_nas.comparison import read_comparison
+from surrogate_nas.comparison import bind, read_comparison
 from surrogate_nas.engine import run_jobs
 from surrogate_nas.experiment.experiment import Budget, Experiment
-from surrogate_nas.files import Journal
+from surrogate_nas.files import Journal, shipped
 from surrogate_nas.making.plan import Plan
 from surrogate_nas.making.train import train_job
-from surrogate_nas.suite import read_suite
+from surrogate_nas.strategies import STRATEGIES
+from surrogate_nas.suite import SuiteResult, read_suite
+from surrogate_nas.suite.runner import _Opened, _result
 from surrogate_nas.suite.trace import trace_of
 
 ENGINES = ("processes", "dask", "ray", "slurm:cluster=local")
@@ -37,6 +44,8 @@ WORKERS = (1, 2, 4, 8)
 EMPTY, JOB_SECONDS, JOBS_A_WORKER = 1000, 0.25, 12
 STORES = (100, 1_000, 10_000)
 CELLS, STORED_CELLS = 100, 25
+ANSWERS = 500
+SUITE = (50, 20, 100)
 NODES, CORES = 100, 16
 
 
@@ -85,47 +94,73 @@ def store_times(runs: int, folder: Path) -> dict[str, float]:
     return {**seconds, "bytes": size}
 
 
-def sizes(folder: Path) -> dict[str, float]:
-    """Bytes that travel with a job and back, bytes of what is kept, and processor seconds of trainings and runs."""
+def constants(folder: Path) -> dict[str, float]:
+    """Bytes that travel with a job and back, bytes of what is kept, and processor seconds of runs and of a verdict."""
     bench = sn.load("fashion")
     objective = sn.Objective("valid_error + 0.1*params", bench)
-    seconds = {}
+    found: dict[str, float] = {}
     for strategy in ("random", "evolution", "bo"):
         experiment = Experiment(objective, [strategy], 1, Budget(CELLS))
         experiment.execute()
         began = time.process_time()
         (run,) = experiment.execute()
-        seconds[f"run of {strategy}"] = time.process_time() - began
+        found[f"run of {strategy}"] = time.process_time() - began
+    found["training"] = json.loads(shipped("fashion.json").read_bytes())["processor_seconds_a_training"]
+    found["function"] = len(cloudpickle.dumps(experiment))
+    found["job"] = len(cloudpickle.dumps(("plain", read_suite("starter").entrants[0], 0)))
+    found["trace"] = len(pickle.dumps(trace_of(objective, experiment.describe(), run, Budget(CELLS))))
     plan = Plan("fashion", 5, 1, 0)
-    train_job(plan, plan.jobs()[0])  # the task's data is read, code is compiled
-    began = time.process_time()
-    entry = train_job(plan, plan.jobs()[1])
-    seconds["training"] = time.process_time() - began
+    entry = train_job(plan, plan.jobs()[0])
     with Journal(folder / "entry.jsonl", {}) as journal:
         journal.append(entry)
-    kept = Kept(folder / "kept.jsonl")
-    for index in range(CELLS):
-        kept.add(
-            (bench.space[index].text, 5, 0), Trained({name: 0.123456789 for name in entry if name != "job"}, 1.0), {}
-        )
-    trace = trace_of(objective, experiment.describe(), run, Budget(CELLS))
-    found = {
-        **seconds,
-        "function": len(cloudpickle.dumps(experiment)),
-        "job": len(cloudpickle.dumps(("plain", read_suite("starter").entrants[0], 0))),
-        "trace": len(pickle.dumps(trace)),
-        "training kept": (folder / "entry.jsonl").stat().st_size,
-        "answer kept": kept.path.stat().st_size / CELLS,
-    }
-    return found | {"answers read": _read_seconds(kept.path)}
+    found["training kept"] = (folder / "entry.jsonl").stat().st_size
+    return found | answers(folder / "kept.jsonl", [name for name in entry if name != "job"]) | verdict()
 
 
-def _read_seconds(path: Path) -> float:
-    """Processor seconds to read a kept answer."""
+def answers(path: Path, metrics: list[str]) -> dict[str, float]:
+    """Bytes of an answer of live training, and seconds (with the disk's) to add one, to read one, and its memory."""
+    cells = [cell.text for cell in islice(sn.load("fashion").space, ANSWERS)]
+    path.unlink(missing_ok=True)
+    kept = Kept(path)
+    began = time.perf_counter()
+    for cell in cells:
+        kept.add((cell, 5, 0), Trained(dict.fromkeys(metrics, 0.123456789), 1.0), {})
+    added = (time.perf_counter() - began) / ANSWERS
+    tracemalloc.start()
+    fresh = Kept(path)
+    fresh.find(("", 0, 0))
+    memory = tracemalloc.get_traced_memory()[0] / ANSWERS
+    tracemalloc.stop()
     began = time.process_time()
-    for _ in range(100):
-        Kept(path).find(("", 0, 0))
-    return (time.process_time() - began) / 100 / CELLS
+    Kept(path).find(("", 0, 0))
+    read = (time.process_time() - began) / ANSWERS
+    size = path.stat().st_size / ANSWERS
+    return {"answer kept": size, "answer added": added, "answer read": read, "answer memory": memory}
+
+
+def verdict() -> dict[str, float]:
+    """Processor seconds to judge a suite of `SUITE`, with curves that are drawn."""
+    problems, strategies, runs = SUITE
+    base = read_suite("starter")
+    first, rng = base.problems[0], np.random.default_rng(0)
+    entrants = [replace(base.entrants[0], strategy=name, runs=runs) for name in list(STRATEGIES)[:strategies]]
+    objective = bind(sn.load(first.benchmark), first.objective, first.subject_to)
+    experiment = Experiment(objective, [one.strategy for one in entrants], runs, first.budget)
+    (run,) = Experiment(objective, ["random"], 1, first.budget).execute()
+    trace = trace_of(objective, experiment.describe(), run, first.budget)
+    began, results = time.process_time(), []
+    for number in range(problems):
+        opened = _Opened(replace(first, name=f"p{number}"), objective, experiment, None)
+        scores = trace.score + np.abs(rng.normal(0, 0.01, (strategies, runs, len(trace.score)))).cumsum(-1)[..., ::-1]
+        drawn = [
+            replace(trace, strategy=entrant.label, run=run, score=scores[place, run])
+            for place, entrant in enumerate(entrants)
+            for run in range(runs)
+        ]
+        results.append(_result(opened, drawn))
+    suite = replace(base, problems=[one.problem for one in results], entrants=entrants)
+    assert SuiteResult(suite, results, []).summary
+    return {"verdict": time.process_time() - began}
 
 
 def measured(journal: Journal, engines: list[str], folder: Path) -> dict[str, Any]:
@@ -138,7 +173,7 @@ def measured(journal: Journal, engines: list[str], folder: Path) -> dict[str, An
             journal.append([name, found[name]])
             print(name, found[name], flush=True)
 
-    add("sizes", lambda: sizes(folder))
+    add("constants", lambda: constants(folder))
     for runs in STORES[:-1]:
         add(f"store {runs}", lambda runs=runs: store_times(runs, folder))
     for kind in KINDS:
@@ -171,36 +206,41 @@ def tables(found: dict[str, Any], engines: list[str]) -> Iterator[str]:
 
 def arithmetic(found: dict[str, Any], engines: list[str]) -> Iterator[str]:
     """What three pieces of work would cost on 100 nodes, and where each would break."""
-    size, store = found["sizes"], found[f"store {STORES[-1]}"]
-    workers = NODES * CORES
-    costs = {e: found[f"{e} {WORKERS[-1]} empty"]["rest"] / (EMPTY - 1) for e in engines}
-    yield f"\n100 nodes of {CORES} cores are {workers:,} workers. One head feeds them if a job takes at least"
+    size, store = found["constants"], found[f"store {STORES[-2]}"]
+    workers, training = NODES * CORES, size["training"]
+    costs = {engine: found[f"{engine} {WORKERS[-1]} empty"]["rest"] / (EMPTY - 1) for engine in engines}
+    yield f"\n100 nodes of {CORES} cores are {workers:,} workers. One command feeds them if a job takes at least"
     for engine, cost in costs.items():
         yield f"- {workers * cost:.1f} s on `{engine}` ({1 / cost:,.0f} jobs a second)"
     slowest = max(costs.values())
-    yield "\n| work | jobs | core hours | on 100 nodes | head, s | kept, MB |\n|---|---|---|---|---|---|"
-    longer = CELLS / STORED_CELLS / STORES[-1]
-    training, read, kept_bytes = size["training"], store["read"] * longer, store["bytes"] * longer
+    longer = CELLS / STORED_CELLS / STORES[-2]
     usual = (size["run of random"] + size["run of evolution"] + size["run of bo"]) / 3
-    runs = 50 * 20 * 100
+    runs = SUITE[0] * SUITE[1] * SUITE[2]
+    trained = 10**6
     works = {
-        "table of 15,625 cells, one seed": (-(-15_625 // 2), 15_625 * training, 0.0, 15_625 * size["training kept"]),
-        "suite, 50 problems × 20 strategies × 100 seeds of 100 cells": (
-            runs, runs * usual, runs * read, runs * kept_bytes
+        "table of 15,625 cells": (15_625 / 2, 15_625 * training, 15_625 * size["training kept"], 0.0),
+        f"suite of {SUITE[0]} problems × {SUITE[1]} strategies × {SUITE[2]} seeds": (
+            runs, runs * usual, runs * store["bytes"] * longer, size["verdict"]
         ),
-        "live search of 10^6 cells, as 10^4 runs of 100": (
-            10_000, 1e6 * training, 10_000 * read, 1e6 * size["answer kept"] + 10_000 * kept_bytes
+        "live search of 10⁶ cells, 10⁴ runs of 100": (
+            10**4, trained * training, trained * size["answer kept"] + 10**4 * store["bytes"] * longer,
+            10**4 * store["read"] * longer,
         ),
     }  # fmt: skip
-    for name, (jobs, seconds, reading, kept) in works.items():
-        wall = max(seconds / workers, jobs * slowest)
+    heads = ("work", "jobs", "core hours", "workers, min", "handing out, min", "the end, s", "kept, MB")
+    yield f"\n| {' | '.join(heads)} |\n{'|---' * len(heads)}|"
+    for name, (jobs, seconds, kept, end) in works.items():
         yield (
-            f"| {name} | {jobs:,} | {seconds / 3600:,.1f} | {wall / 60:.1f} min | {jobs * slowest:,.0f} to hand out, "
-            f"{reading:,.0f} to read | {kept / 1e6:,.0f} |"
+            f"| {name} | {jobs:,.0f} | {seconds / 3600:,.1f} | {seconds / workers / 60:,.1f} | "
+            f"{jobs * slowest / 60:,.1f} | {end:,.0f} | {kept / 1e6:,.0f} |"
         )
-    yield f"\nAnswers of 10^6 trainings take {1e6 * size['answers read']:,.0f} s of each worker that reads them all."
     sent = {name: f"{size[name]:,.0f} bytes" for name in ("function", "job", "trace")}
-    yield f"Sent once a worker {sent['function']}, with a job {sent['job']}, back from it {sent['trace']}."
+    yield f"\nSent once a worker {sent['function']}, with a job {sent['job']}, back from it {sent['trace']}."
+    yield (
+        f"Answers of live training are added under one lock in {1e3 * size['answer added']:.1f} ms, which feeds "
+        f"{training / size['answer added']:,.0f} workers; 10⁶ of them take {1e6 * size['answer read']:,.0f} s and "
+        f"{size['answer memory'] / 1e3:,.1f} GB of every process that reads them."
+    )
 
 
 def main() -> None:
