@@ -18,6 +18,15 @@ from surrogate_nas.papers.rows import Row
 from tests.conftest import Snas
 
 
+def test_tables_without_test_errors_tell_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "load", lambda _: sn.load("analog-cifar10"))
+    assert not list(queries._test_rows())
+    monkeypatch.setattr(queries, "load", lambda _: sn.load("fashion"))
+    monkeypatch.setattr(queries, "_EPOCHS", 5)
+    monkeypatch.setattr(queries, "_errors", lambda _: sn.load("fashion").column("valid_error"))
+    assert len(list(queries._test_rows())) == 3
+
+
 def test_medians_stand_beside_the_published_counts(
     fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

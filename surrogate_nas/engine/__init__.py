@@ -49,6 +49,7 @@ def _cluster(
 
 
 ENGINES: dict[str, Engine] = {_HERE: _processes, **{name: partial(_cluster, name) for name in _NEEDS}}
+"""Where jobs can be run, by name."""
 
 
 def check_engine(engine: str, workers: int | None) -> None:
