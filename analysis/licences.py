@@ -29,6 +29,7 @@ WRITTEN = {
     r"BSD[- ]3[- ]Clause( License)?|3-Clause BSD License": "BSD-3-Clause",
     r"BSD[- ]2[- ]Clause( License)?|2-clause BSD": "BSD-2-Clause",
     r"MIT License": "MIT",
+    r"BSD License": "BSD",
 }
 UNKNOWN = "not stated"
 NOTES = {
@@ -37,6 +38,7 @@ NOTES = {
     "directsearch": "Comes with nevergrad, in the extra bridges alone, and is never imported here. Who passes on an "
     "installation with this extra passes it on under the GPL; the base and all other extras are free of it.",
     "moocore": "Weak copyleft: imported as a library that the user can exchange; its own code stays under LGPL.",
+    "orjson": "Weak copyleft by file: changes to its own files stay under MPL-2.0. Comes with trackio, used as it is.",
     "pycountry": "Weak copyleft: its data and catalogues are read from the installed package.",
     "tqdm": "Weak copyleft by file: changes to its own files stay under MPL-2.0. Used as it is.",
 }

@@ -162,6 +162,8 @@ def test_every_extra_is_known_by_its_modules() -> None:
     assert set(extras) - {"all", "dev"} == set(EXTRAS)
     for extra, held in EXTRAS.items():
         assert set(held.values()) <= names(extras[extra]), extra
+    together = Requirement(extras["all"][0]).extras
+    assert together == set(EXTRAS) - {"trackio"}, "trackio wants an older pillow than the rest"
 
 
 def test_every_library_that_is_imported_is_of_the_base_or_of_an_extra() -> None:
