@@ -146,7 +146,8 @@ def compare(
     simulated_workers: int = 1,
     hidden: bool = False,
     target: float | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    engine: str = "processes",
     folder: str | Path | None = None,
     progress: Progress | None = None,
     callback: Within | None = None,
@@ -172,7 +173,9 @@ def compare(
         simulated_workers: How many cells are evaluated side by side on the simulated clock.
         hidden: Whether strategies are denied what is known for free (`Objective.known`).
         target: A run ends when a feasible trial scores this or less.
-        workers: Processes; the results do not depend on it.
+        workers: How many runs at once; None for one, or for as many as a cluster takes.
+        engine: Where they are made: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place, such as
+            ``dask:tcp://HOST:8786``. Results depend neither on it nor on `workers`.
         folder: Where results are stored; None keeps them in memory. Given again with more strategies, runs or a larger
             budget, only what is missing is made.
         progress: Called with (runs done, runs in all).
@@ -196,7 +199,11 @@ def compare(
         simulated_workers, hidden, target,
     )  # fmt: skip
     made = experiment.execute(
-        folder=None if folder is None else Path(folder), workers=workers, progress=progress, within=callback
+        folder=None if folder is None else Path(folder),
+        workers=workers,
+        engine=engine,
+        progress=progress,
+        within=callback,
     )
     return Comparison(bound, experiment.describe() | {"provenance": provenance()}, made)
 

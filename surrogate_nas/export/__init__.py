@@ -26,6 +26,10 @@ __all__ = [
 class Format(NamedTuple):
     """One form of results.
 
+    Example:
+        >>> sorted(EXPORTS), EXPORTS["optuna"].default
+        (['csv', 'figures', 'latex', 'mlflow', 'optuna', 'trackio'], 'optuna.log')
+
     Attributes:
         write: Writes it and gives the files.
         default: The name of what it writes, where nobody names it.

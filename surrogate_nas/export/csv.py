@@ -24,12 +24,12 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
         UserError: There is nothing to export, or the folder cannot be written.
 
     Example:
-        >>> from tempfile import TemporaryDirectory
         >>> import surrogate_nas as sn
-        >>> found = sn.compare("fashion", ["random", "evolution"], "valid_loss", runs=2, budget=20)
+        >>> from tempfile import TemporaryDirectory
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
         >>> with TemporaryDirectory() as folder:
-        ...     sorted(file.name for file in write_csv(found, folder))
-        ['columns.csv', 'runs.csv', 'summary.csv', 'trials.csv']
+        ...     [file.name for file in write_csv(made, folder)]
+        ['trials.csv', 'runs.csv', 'summary.csv', 'columns.csv']
     """
     results, out = results_of(source), Path(out)
     tables = {"trials": trials_of(results), "runs": runs_of(results), "summary": summary_of(results)}

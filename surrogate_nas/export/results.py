@@ -58,18 +58,18 @@ class Part(NamedTuple):
 class Results:
     """What is exported.
 
+    Example:
+        >>> import surrogate_nas as sn
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> [(run.strategy, run.run) for _, run in Results("mine", [Part(None, made)]).runs()]
+        [('random', 0), ('random', 1)]
+
     Attributes:
         name: Of the folder, or of the benchmark where there is none.
         parts: A comparison each.
         missing: How many runs of what was begun are not there yet.
         suite: The verdict over all parts, where they are problems of a suite that can be compared already.
         path: What the parts are steps of, where they are.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> results = results_of(sn.compare("fashion", ["random"], "valid_loss", runs=2, budget=20))
-        >>> results.name, len(results.parts), results.missing
-        ('fashion', 1, 0)
     """
 
     name: str
@@ -111,13 +111,10 @@ def results_of(source: Source, *, benchmark: str | None = None) -> Results:
         UserError: The folder holds none of them, a damaged one, or no finished run yet.
 
     Example:
-        >>> from tempfile import TemporaryDirectory
         >>> import surrogate_nas as sn
-        >>> with TemporaryDirectory() as folder:
-        ...     made = sn.compare("fashion", ["random"], "valid_loss", runs=2, budget=20, folder=folder)
-        ...     (part,) = results_of(folder).parts
-        >>> part.comparison.strategies, bool((part.comparison.scores("random") == made.scores("random")).all())
-        (['random'], True)
+        >>> results = results_of(sn.compare("fashion", ["random"], runs=2, budget=12))
+        >>> results.name, results.trials, results.missing
+        ('fashion', 24, 0)
     """
     if isinstance(source, Results):
         return source
