@@ -27,7 +27,9 @@ def timed(browser: Browser, path: Path) -> tuple[float, float, float]:
     page: Page = context.new_page()
     page.goto(path.resolve().as_uri())
     page.wait_for_selector("body[data-ready=all]", state="attached", timeout=120_000)
-    told = page.evaluate(f"[{PAINT}, ...['table', 'all'].map((name) => performance.getEntriesByName(name)[0].startTime)]")
+    told = page.evaluate(
+        f"[{PAINT}, ...['table', 'all'].map((name) => performance.getEntriesByName(name)[0].startTime)]"
+    )
     context.close()
     return tuple(told)
 
@@ -38,7 +40,9 @@ def main(folders: list[str]) -> None:
     with chromium() as browser:
         for folder in folders:
             path = Path(folder) / EXPLORER
-            paint, table, whole = map(statistics.median, zip(*(timed(browser, path) for _ in range(STARTS)), strict=True))
+            paint, table, whole = map(
+                statistics.median, zip(*(timed(browser, path) for _ in range(STARTS)), strict=True)
+            )
             sys.stdout.write(
                 f"{path}: {path.stat().st_size / 1e6:.2f} MB, first paint {paint:.0f} ms, table {table:.0f} ms, "
                 f"all cells drawn {whole:.0f} ms (median of {STARTS})\n"
