@@ -17,9 +17,9 @@ from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from surrogate_nas.errors import UserError
 from surrogate_nas.export.results import Part, Results, Source, clock, results_of
 from surrogate_nas.export.tracked import Tracked, tracked
-from surrogate_nas.errors import UserError
 from surrogate_nas.extras import need
 from surrogate_nas.files import replacing
 
