@@ -118,6 +118,9 @@ torture: data  ## kill long work at random moments, 100 times in each way, and c
 fuzz: $(SETUP)  ## 20,000 random and damaged inputs for every reader
 	$(BIN)/python analysis/fuzz.py
 
+docs: $(SETUP)  ## the reference of everything public, every command included, in results/docs/index.html; warnings are errors
+	$(BIN)/python -m analysis.reference results/docs
+
 notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, with what they print and draw (3 minutes)
 	@mkdir -p results/notebooks
 	@for one in $(notdir $(basename $(wildcard analysis/tutorials/*.py))); do echo $$one; \
@@ -126,6 +129,12 @@ notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, wi
 
 golden: $(SETUP)  ## rewrite the golden trajectories (after a change that is meant to change them)
 	$(BIN)/python -m tests.golden
+
+formats: $(SETUP)  ## write this release's small files of every format anew (after a format changed, with its version)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.formats
+
+dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Python 3.11, 3.12 and 3.13
+	$(BIN)/python analysis/dist.py
 
 clean:  ## remove everything that was made, .venv and results included
 	rm -rf .venv results build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

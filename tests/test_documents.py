@@ -13,6 +13,7 @@ import typer
 
 from surrogate_nas.cli.app import app
 from tests.documents import TOP, anchors, blocks, links, prose, read, sections, shell, spans, texts
+from tests.test_architecture import ROOMS
 
 COMMANDS: Any = typer.main.get_command(app)
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", read("Makefile"), re.M))
@@ -87,6 +88,11 @@ def test_every_measured_section_names_a_command() -> None:
 def test_the_contents_name_every_section(name: str) -> None:
     text = read(name)
     assert anchors(text.partition("\n## ")[2]) <= {link[1:] for link in links(text) if link.startswith("#")}
+
+
+def test_the_guide_names_the_rooms_in_their_order() -> None:
+    (text,) = [text for title, text in sections(read("analysis/guide.md")) if title == "How it is built"]
+    assert spans(text) == [room for room in ROOMS if not room.startswith("_")]
 
 
 def test_every_picture_is_shown() -> None:

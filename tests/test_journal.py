@@ -8,6 +8,7 @@ import pytest
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import Journal
+from surrogate_nas.files.formats import stamp
 
 SETTINGS = {"task": "digits", "sizes": (3, 4)}
 
@@ -25,7 +26,8 @@ def path(tmp_path: Path) -> Path:
 def test_work_goes_on_where_it_stopped(path: Path) -> None:
     with Journal(path, SETTINGS, {"begun": "tomorrow"}) as journal:
         assert journal.entries == [{"value": 1}, [2, None]]
-        assert journal.header == {"settings": {"task": "digits", "sizes": [3, 4]}, "begun": "today"}
+        settings = {"task": "digits", "sizes": [3, 4]}
+        assert journal.header == {**stamp("journal"), "settings": settings, "begun": "today"}
         journal.append("third")
     with Journal(path, SETTINGS) as journal:
         assert journal.entries == [{"value": 1}, [2, None], "third"]

@@ -54,10 +54,10 @@ def undescribed(place: Place) -> Iterator[str]:
     else:
         if not kind.__doc__:
             yield f"{name} has no docstring"
-        told = section(inspect.cleandoc(kind.__doc__ or ""), "Attributes")
+        told = attributes(kind)
         fields = [field for field in kind.__dict__.get("__annotations__", {}) if not field.startswith("_")]
         inherited = set().union(*(attributes(base) for base in kind.__mro__[1:] if base.__module__ in modules()), set())
-        yield from (f"{name}.{field} is no entry of Attributes" for field in fields if field not in {*told, *inherited})
+        yield from (f"{name}.{field} is no entry of Attributes" for field in fields if field not in told | inherited)
         for member, value in members(kind).items():
             yield from _function(f"{name}.{member}", bare(value), kind, member)
 
@@ -82,7 +82,8 @@ def _function(name: str, function: Any, kind: type | None = None, member: str = 
     told = {entry.lstrip("*") for part in section(inspect.cleandoc(own), "Args") for entry in part.split(", ")}
     given = [parameter for parameter in inspect.signature(function).parameters if parameter not in ("self", "cls")]
     given = [parameter for parameter in given if not parameter.startswith("_")]
-    yield from (f"{name} has no parameter {entry}" for entry in told - set(given))
+    yield from (f"{name} has no parameter {entry}" for entry in sorted(told - set(given)))
+    told |= attributes(kind) if kind and member == "__init__" else set()
     if own and not _overrides(kind, member):
         yield from (f"{name} does not describe its parameter {entry}" for entry in given if entry not in told)
 
@@ -90,7 +91,7 @@ def _function(name: str, function: Any, kind: type | None = None, member: str = 
 def _overrides(kind: type | None, member: str) -> bool:
     """Whether a base describes the parameters already."""
     bases = kind.__mro__[1:] if kind else ()
-    return member != "__init__" and any(member in vars(base) and base.__module__ in modules() for base in bases)
+    return member != "__init__" and any(member in vars(base) for base in bases if base is not object)
 
 
 def dangling(module: str) -> Iterator[str]:

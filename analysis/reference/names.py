@@ -120,13 +120,14 @@ def _is_text(node: ast.AST | None) -> bool:
 @cache
 def modules() -> Mapping[str, Module]:
     """Every module of the package by name, the door first."""
-    below = [found.name for found in pkgutil.walk_packages(surrogate_nas.__path__, f"{PACKAGE}.")]
+    found = (one.name for one in pkgutil.walk_packages(surrogate_nas.__path__, f"{PACKAGE}."))
+    below = [name for name in found if not name.rpartition(".")[2].startswith("_")]
     return {name: Module(name) for name in [PACKAGE, *below]}
 
 
 def rooms() -> list[str]:
     """The modules of the rooms, in the order that data flows."""
-    return [f"{PACKAGE}.{room}" for room in ROOMS]
+    return [f"{PACKAGE}.{room}" for room in ROOMS if not room.startswith("_")]
 
 
 @cache
@@ -268,7 +269,9 @@ def members(kind: type) -> dict[str, Any]:
     Args:
         kind: The class.
     """
-    own = {n: v for n, v in vars(kind).items() if not n.startswith("_") and not inspect.isclass(v) and _is_code(v)}
+    fields = kind.__dict__.get("__annotations__", {})
+    given = {n: v for n, v in vars(kind).items() if not n.startswith("_") and n not in fields}
+    own = {n: v for n, v in given.items() if not inspect.isclass(v) and _is_code(v)}
     made = vars(kind).get("__init__")
     return ({"__init__": made} if inspect.isfunction(made) and made.__doc__ else {}) | own
 

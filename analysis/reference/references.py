@@ -71,7 +71,8 @@ class Scope:
     def _member(self, head: str, rest: list[str]) -> Found | None:
         if self.kind is None or not has(self.kind, head):
             return None
-        return _linked(Place(self.kind.__module__, self.kind.__name__), [head, *rest]) or Found()
+        found = _linked(Place(self.kind.__module__, self.kind.__name__), [head, *rest])
+        return found if found and found.link.endswith(f".{head}") else Found()
 
     def _here(self, head: str, rest: list[str]) -> Found | None:
         held = modules()[self.module]
@@ -109,7 +110,7 @@ def attributes(kind: type) -> frozenset[str]:
     Args:
         kind: The class.
     """
-    told = section(inspect.cleandoc(kind.__doc__ or ""), "Attributes")
+    told = {name for entry in section(inspect.cleandoc(kind.__doc__ or ""), "Attributes") for name in entry.split(", ")}
     held = modules().get(kind.__module__)
     node = held.nodes.get(kind.__qualname__) if held else None
     stored = {
@@ -117,7 +118,7 @@ def attributes(kind: type) -> frozenset[str]:
         for part in (ast.walk(node) if node else ())
         if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store)
     }
-    return frozenset(told) | stored
+    return frozenset(told | stored)
 
 
 def section(text: str, title: str) -> dict[str, str]:
@@ -188,7 +189,9 @@ def _absolute(head: str, rest: list[str]) -> Found | None:
             break
     left = parts[length:]
     if not left:
-        return Found(pages()[module].file) if module in pages() else Found()
+        above, _, last = module.rpartition(".")
+        named = source(above, last) if above in modules() and module not in pages() else None
+        return Found(pages()[module].file) if module in pages() else (named and _linked(named, [])) or Found()
     if left[0] not in vars(modules()[module].module):
         return None
     place = source(module, left[0])

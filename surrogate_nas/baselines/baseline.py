@@ -18,6 +18,7 @@ from surrogate_nas.strategies import DEFAULTS, StrategyLike
 from surrogate_nas.training import task_named
 
 BASELINES = {"autokeras": autokeras}
+"""Systems by name: each a module with ``check`` and ``run``."""
 _NOTE = (
     "{system}'s seconds are processor time of one thread, its thinking included; a strategy's are those that its "
     "trainings took, its own thinking not counted. Every network was chosen by the validation split; latencies were "
@@ -53,6 +54,13 @@ def baseline(
 
     Raises:
         UserError: The input is wrong, the system is not installed, failed or found nothing; what was finished is kept.
+
+    Example:
+        >>> try:
+        ...     baseline("autokers", "digits", seconds=60, folder="results/autokeras")
+        ... except UserError as error:
+        ...     print(error)
+        Unknown baseline 'autokers'. Did you mean 'autokeras'? Known: autokeras.
     """
     if system not in BASELINES:
         raise unknown("baseline", system, BASELINES)

@@ -28,6 +28,11 @@ class Found:
         latency_ms: Median milliseconds of one inference of one example, one thread of a CPU.
         networks: How many networks were trained.
         seconds: What was spent.
+
+    Example:
+        >>> ours = Found("bo", "|nor_conv_3x3~0|+…", 2.5, 3.1, parameters=5018, latency_ms=0.4, networks=9, seconds=58)
+        >>> ours.by, ours.test
+        ('bo', 3.1)
     """
 
     by: str
@@ -55,6 +60,16 @@ class Baseline:
         seed: Of the system's search.
         note: What a reader must know of how it was run.
         found: The system's network first, then one for each strategy.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> about = ("autokeras", "autokeras 3", "", "digits", "error", "%", 120.0, 0, "one search")
+        >>> found = Found("autokeras", "a network", 2.2, 3.3, 400_000, 1.9, networks=4, seconds=120.0)
+        >>> made = Baseline(*about, found=(found,))
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = made.keep(Path(folder))
+        ...     read_baselines(Path(folder)) == [made]
+        True
     """
 
     system: str
@@ -96,6 +111,12 @@ def read_baselines(folder: Path) -> list[Baseline]:
 
     Raises:
         UserError: A file is damaged.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     read_baselines(Path(folder))
+        []
     """
     return [_read(path) for path in sorted((folder / FOLDER).glob("*.jsonl"))]
 

@@ -11,10 +11,15 @@ from surrogate_nas.space import Cell
 from surrogate_nas.table import Seed
 
 Values: TypeAlias = NDArray[np.float64]
+"""Answers in their metric's unit, of any shape."""
 
 
 class Question(NamedTuple):
-    """A metric after a training run of given length; None where training plays no part.
+    """A metric after a training run of given length.
+
+    Attributes:
+        metric: The metric's name.
+        epochs: The length of the run; None where training plays no part.
 
     Example:
         >>> str(Question("valid_error", 12)), str(Question("params", None))

@@ -21,6 +21,7 @@ from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.table import Seed
 
 CellLike: TypeAlias = Cell | str
+"""A cell, or its printed text."""
 
 
 class Benchmark(ABC):

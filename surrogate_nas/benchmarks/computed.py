@@ -24,6 +24,7 @@ from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.table import Seed
 
 Function = Callable[[Cell], float]
+"""What a user's function says of a cell: one number."""
 
 
 class Computed(Benchmark):

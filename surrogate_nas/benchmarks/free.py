@@ -13,6 +13,7 @@ from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 
 Values = NDArray[np.float64]
+"""A metric of cells in its own unit, shape ``(n,)``."""
 Free = Callable[[Sequence[Cell]], Values]
 """From cells to a metric of theirs that needs no training, shape ``(n,)``, in its own unit; NaN where not known."""
 

@@ -14,6 +14,7 @@ from surrogate_nas.cli import (
     check,
     compare,
     data,
+    export,
     hardware,
     lambda_path,
     losses,
@@ -47,8 +48,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks, strategies.strategies, losses.losses, data.path, query.query, search.search, compare.compare,
-    compare.report, suite.suite, lambda_path.lambda_path, check.check, paper.paper, training.train, hardware.measure,
-    surrogates.fit, surrogates.predict, table.table, table_losses.table_losses, proxies.proxies,
+    compare.report, export.export, suite.suite, lambda_path.lambda_path, check.check, paper.paper, training.train,
+    hardware.measure, surrogates.fit, surrogates.predict, table.table, table_losses.table_losses, proxies.proxies,
     baseline.baseline, serve.serve,
 ):  # fmt: skip
     app.command()(_command)

@@ -27,7 +27,9 @@ def baseline(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Run another system on the data, the splits and the seconds that our strategies have, and report both.
+    """Run somebody else's system beside our strategies.
+
+    It has the same data, splits and seconds; one report shows both.
 
     \b
     Examples:

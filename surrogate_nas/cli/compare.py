@@ -126,11 +126,13 @@ def _finish(folder: Path, json: bool, bench: str | None) -> None:
     """Read a comparison back from its store, write summary and report, and print it."""
     from surrogate_nas.comparison import read_comparison
     from surrogate_nas.experiment.store import Store
-    from surrogate_nas.report import write_report
+    from surrogate_nas.report import write_explorer, write_report
+    from surrogate_nas.report.explorer import MISSING
 
     comparison = read_comparison(folder, benchmark=bench)
     content = comparison.to_json()
     Store(folder).write_json("summary.json", content)
+    explorer = write_explorer(comparison, folder)
     page = write_report(comparison, folder, command=_command())
     title = f"{content['benchmark']}: {comparison.objective} (lower is better)"
     heads = ("strategy", "runs", "mean score", "std", "iqm", "mean regret", "evaluations", "real seconds")
@@ -140,6 +142,7 @@ def _finish(folder: Path, json: bool, bench: str | None) -> None:
     for banner in filter(None, (comparison.objective.warning, comparison.objective.benchmark.banner)):
         note(banner)
     note(f"Report: {page}")
+    note(MISSING if explorer is None else f"Explorer: {explorer}")
 
 
 def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:

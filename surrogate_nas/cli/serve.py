@@ -18,7 +18,9 @@ def serve(
     port: Annotated[int, typer.Option(help="The port on this machine; 0 for one that is free.")] = _PORT,
     json: JsonOption = False,
 ) -> None:
-    """Show comparisons and suites while they run, in a browser of this machine alone, until Ctrl-C.
+    """Show comparisons and suites while they run, in a browser.
+
+    The page is on this machine's own address alone, and there until Ctrl-C.
 
     \b
     Examples:

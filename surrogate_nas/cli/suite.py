@@ -38,7 +38,8 @@ def suite(
       snas suite mine.toml --runs 5 --out results/mine
     """
     from surrogate_nas.experiment.store import Store
-    from surrogate_nas.report import write_suite_report
+    from surrogate_nas.report import write_suite_explorer, write_suite_report
+    from surrogate_nas.report.explorer import MISSING
     from surrogate_nas.report.numbers import NOTHING, fixed
     from surrogate_nas.suite import read_suite, run_suite
 
@@ -48,6 +49,7 @@ def suite(
         result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress)
     content = result.summary
     Store(folder).write_json("suite.json", content)
+    explorer = write_suite_explorer(result, folder)
     page = write_suite_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
     heads = ("strategy", "mean rank", "optimum found", "IQM regret", "probability best", "failed", "real seconds")
     rows = [
@@ -70,3 +72,4 @@ def suite(
     for sentence in content["verdict"]["sentences"]:
         note(sentence)
     note(f"Report: {page}")
+    note(MISSING if explorer is None else f"Explorer: {explorer}")

@@ -17,6 +17,7 @@ from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.strategies import StrategyLike
 
 ObjectiveLike = str | Expression | Objective | None
+"""Text, an expression, an objective that is tied to a benchmark, or None for the benchmark's default."""
 
 
 @checked
@@ -192,13 +193,17 @@ def compare(
 
 
 @checked
-def read_comparison(folder: str | Path, *, benchmark: str | None = None) -> Comparison:
+def read_comparison(
+    folder: str | Path, *, benchmark: str | None = None, runs: int | None = None, unfinished: bool = False
+) -> Comparison:
     """Read a stored comparison, finished or not.
 
     Args:
         folder: Where `compare` stored it.
         benchmark: The benchmark's name again, where opening it runs a file of the user's: a name that is read from the
             folder never loads code.
+        runs: How many runs of each strategy are read, from the first; None for all.
+        unfinished: Whether it may be one of which no run has finished.
 
     Raises:
         UserError: There is none, it is damaged, or its benchmark now holds other data.
@@ -229,9 +234,9 @@ def read_comparison(folder: str | Path, *, benchmark: str | None = None) -> Comp
             f"{folder} was made with other data or conventions (fingerprint {description['fingerprint']}, "
             f"now {objective.fingerprint}); results of two are never mixed. Run the comparison again."
         )
-    pairs = [(name, run) for name in description["strategies"] for run in range(description["runs"])]
-    found = [store.load(name, run, opened.space) for name, run in pairs]
-    runs = [run for run in found if run is not None]
-    if not any(run.trials and not run.failure for run in runs):
+    numbers = range(description["runs"])[:runs]
+    found = [store.load(name, run, opened.space) for name in description["strategies"] for run in numbers]
+    made = [run for run in found if run is not None]
+    if not unfinished and not any(run.trials and not run.failure for run in made):
         raise UserError(f"{folder} holds no finished run yet.")
-    return Comparison(objective, description, runs)
+    return Comparison(objective, description, made)

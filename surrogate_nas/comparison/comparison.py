@@ -195,6 +195,10 @@ class Comparison:
         """One row a strategy: runs, mean, deviation, interquartile mean and interval of the score, mean regret."""
         import pandas
 
+        return pandas.DataFrame(self.summary_rows())
+
+    def summary_rows(self) -> list[dict[str, Any]]:
+        """The rows of `summary_frame`."""
         rows = []
         for entry in self.to_json()["strategies"]:
             score = entry["score"] or {}
@@ -203,7 +207,7 @@ class Comparison:
             ends = {"ci95_low": low, "ci95_high": high, "regret": entry["regret"]["mean"]}
             counts = {"runs": entry["runs"], "evaluations": entry["evaluations"]}
             rows.append({"strategy": entry["name"], **numbers, **ends, **counts})
-        return pandas.DataFrame(rows)
+        return rows
 
     def report(self, folder: str | Path) -> Path:
         """Write ``report.html`` and its figures.

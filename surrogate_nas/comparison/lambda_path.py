@@ -30,6 +30,8 @@ from surrogate_nas.objective.expression import DIVERSITY, Term, exact
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.strategies import StrategyLike
 
+STEP = "lambda-"
+"""What the folder of a λ is called, in a path's."""
 _EQUAL = 1e-12
 _LEVEL = 0.05
 _HEADS = ("lambda", "strategy", "run", "cell", "score", "regret", "L", "R")
@@ -240,17 +242,11 @@ def lambda_path(
     expression = _expression(opened, objective, subject_to)
     values = checked_grid(lambdas)
     bound = [Objective(at(expression, opened, value), opened) for value in values]
-    loss, cost = _parts(expression, opened)
-    plane = Objective((Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))), opened)
-    if plane.over_space() is None:
-        raise UserError(f"A path over λ needs exact optima: a table with all its cells, which {opened.name} is not.")
-    frame = frame_of(plane)
-    if frame is None:
-        raise UserError(f"No cell of {opened.name} keeps the limits of {expression}.")
+    plane, frame = plane_of(expression, opened)
     total, each = len(values) * len(strategies) * runs, len(strategies) * runs
     steps = []
     for place, (value, under) in enumerate(zip(values, bound, strict=True)):
-        own = None if folder is None else Path(folder) / f"lambda-{exact(value)}"
+        own = None if folder is None else Path(folder) / f"{STEP}{exact(value)}"
         made = compare(
             opened, strategies, under, runs=runs, budget=budget, seed=seed, workers=workers, folder=own,
             progress=_from(progress, place * each, total),
@@ -259,6 +255,26 @@ def lambda_path(
             raise UserError(made.failures[0])
         steps.append(Step(value, made))
     return LambdaPath(str(expression), plane, frame, steps)
+
+
+def plane_of(expression: Expression, benchmark: Benchmark) -> tuple[Objective, Frame]:
+    """L and R of an expression as two objectives, and the frame of their exact front.
+
+    Args:
+        expression: L and R.
+        benchmark: A table with all its cells.
+
+    Raises:
+        UserError: There is no R, no table, or no cell that keeps the limits.
+    """
+    loss, cost = _parts(expression, benchmark)
+    plane = Objective((Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))), benchmark)
+    if plane.over_space() is None:
+        raise UserError(f"A path over λ needs exact optima: a table with all its cells, which {benchmark.name} is not.")
+    frame = frame_of(plane)
+    if frame is None:
+        raise UserError(f"No cell of {benchmark.name} keeps the limits of {expression}.")
+    return plane, frame
 
 
 def _from(progress: Progress | None, before: int, total: int) -> Callable[[int, int], None] | None:

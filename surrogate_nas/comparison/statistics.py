@@ -19,6 +19,7 @@ from scipy import stats
 from surrogate_nas.experiment.store import Run
 
 Values = NDArray[np.float64]
+"""One number a run, or one a checkpoint."""
 
 _RESAMPLES = 10_000
 

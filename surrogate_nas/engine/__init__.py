@@ -29,6 +29,7 @@ def _processes(function: Callable[[J], R], jobs: Sequence[J], workers: int) -> I
 
 
 ENGINES: dict[str, Engine] = {"processes": _processes}
+"""Where jobs can be run, by name."""
 
 
 def check_engine(engine: str, workers: int) -> None:

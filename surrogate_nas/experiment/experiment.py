@@ -29,7 +29,9 @@ from surrogate_nas.trial import Trial
 FIRST_CELLS = 10
 
 Progress = Callable[[int, int], None]
+"""Is told (runs done, runs in all)."""
 Within = Callable[[str, int, Sequence[Trial]], None]
+"""Is told (strategy, run, new trials) after each evaluation."""
 
 
 @dataclass(frozen=True)

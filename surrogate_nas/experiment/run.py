@@ -33,6 +33,7 @@ _MOST_DRAWS = 1000
 """Draws for each first cell: a space may hold fewer cells than its size tells."""
 
 Watch = Callable[[Sequence[Trial]], bool | None]
+"""Is told the new trials after each evaluation; ends the run by returning True."""
 
 
 def _generator(seed: int, run: int, stream: int) -> np.random.Generator:

@@ -51,6 +51,11 @@ class Store:
     def _description(self) -> Path:
         return self.folder / "experiment.json"
 
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a comparison."""
+        return self._description.is_file()
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder, which is made if need be, for this process alone; waits for another one.

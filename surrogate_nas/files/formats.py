@@ -91,18 +91,17 @@ def check_version(path: Path, name: str, version: object, release: object = "") 
 
 
 def check_first_line(path: Path, name: str) -> None:
-    """Check the version that the first line of a file of JSON lines says, however newer lines are sealed.
+    """Check the version that the first line of a file of JSON lines says, however lines of that version are sealed.
 
     Args:
         path: The file.
         name: Its format.
 
     Raises:
-        UserError: It is of a newer version; one that says none is of the first.
+        UserError: It is of another version; one that says none is of the first.
     """
-    said = _first_line(path)
-    if type(said.get("version")) is int and said["version"] > FORMATS[name].version:
-        check_version(path, name, said["version"], said.get(RELEASE))
+    if said := _first_line(path):
+        check_version(path, name, said.get("version", 1), said.get(RELEASE))
 
 
 def _first_line(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import platformdirs
 from surrogate_nas.errors import UserError
 
 HOME_VARIABLE = "SURROGATE_NAS_HOME"
+"""The variable that names the folder of fetched and imported data."""
 
 
 def home() -> Path:

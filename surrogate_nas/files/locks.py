@@ -33,6 +33,10 @@ class Holder(NamedTuple):
         pid: The process.
         host: Its machine.
         since: When it took the lock, in seconds since 1970.
+
+    Example:
+        >>> Holder(pid=os.getpid(), host="here", since=0.0).host
+        'here'
     """
 
     pid: int
@@ -47,6 +51,14 @@ def holder(path: Path) -> Holder | None:
 
     Args:
         path: What was given to `locked`.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     before = holder(Path(folder))
+        ...     with locked(Path(folder)):
+        ...         before, holder(Path(folder)).pid == os.getpid()
+        (None, True)
     """
     file = _lock_file(path)
     with _guard:  # to close any descriptor of a file gives up the locks that this process has on it

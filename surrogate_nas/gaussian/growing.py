@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from surrogate_nas.gaussian.kernel import Floats
 
 Places = NDArray[np.intp]
+"""Places by their numbers, of any shape."""
 LEAST = 1e-12
 _ROOM = 64
 

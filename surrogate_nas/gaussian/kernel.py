@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+"""Numbers of double precision, of any shape."""
 
 
 class Scaling(NamedTuple):

@@ -26,6 +26,7 @@ from surrogate_nas.training.machine import cores
 REFERENCE_EVERY = 10
 """Visits to cells between two to the reference."""
 Progress = Callable[[int, int], None]
+"""Is told (visits done, visits in all)."""
 
 
 def draw_cells(n: int, seed: int = 0, space: Space | None = None) -> list[Cell]:

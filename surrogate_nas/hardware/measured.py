@@ -22,6 +22,7 @@ STEADY = 0.05
 """The largest drift of the reference cell that needs no warning."""
 _OWN_LOAD = 0.5
 Values = NDArray[np.float64]
+"""Milliseconds, of any shape."""
 
 
 def drift_in_words(drift: float) -> str:

@@ -24,6 +24,7 @@ from surrogate_nas.trial import Trial
 
 SeedPolicy = Literal["mean", "draw"]
 Values = NDArray[np.float64]
+"""Metrics in their own units, of any shape."""
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from surrogate_nas.report.explorer import beside, write_explorer, write_suite_explorer
 from surrogate_nas.report.suite import write_suite_report
 
 if TYPE_CHECKING:
     from surrogate_nas.comparison import Comparison
 
-__all__ = ["write_report", "write_suite_report"]
+__all__ = ["write_explorer", "write_report", "write_suite_explorer", "write_suite_report"]
 
 
 def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> Path:
     """Write ``report.html`` and ``figures/*.png``; each file is whole or as it was before.
+
+    The page has a link to ``explore.html`` where that lies in the folder (see `write_explorer`).
 
     Args:
         comparison: What is reported, with one finished run or more.
@@ -41,6 +44,6 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
     from surrogate_nas.report.page import Page  # it draws: whoever wants a number only does not wait for that
     from surrogate_nas.report.writing import write_page
 
-    page = Page(comparison, command, read_baselines(folder))
+    page = Page(comparison, command, read_baselines(folder), beside(folder))
     html = page.html()
     return write_page(html, page.pictures, folder)

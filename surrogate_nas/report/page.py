@@ -38,17 +38,21 @@ class Page:
         pictures: Every figure of the page, in its order.
     """
 
-    def __init__(self, comparison: Comparison, command: str, baselines: Sequence[Baseline] = ()) -> None:
+    def __init__(
+        self, comparison: Comparison, command: str, baselines: Sequence[Baseline] = (), explorer: str = ""
+    ) -> None:
         """Take what is reported.
 
         Args:
             comparison: The comparison.
             command: The command that made it, or empty.
             baselines: Systems of others on the same task.
+            explorer: The file of the explorer beside the page, or empty.
         """
         self.comparison = comparison
         self.command = command
         self.baselines = baselines
+        self.explorer = explorer
         self.pictures: list[Picture] = []
         self._looks: dict[str, Look] = looks(comparison.description["strategies"])
 
@@ -79,6 +83,7 @@ class Page:
             conventions=conventions(self.comparison),
             provenance=Table([Head(""), Head("")], provenance, texts=2, facts=True),
             command=self.command,
+            explorer=self.explorer,
         )
 
     def _failures(self) -> dict[str, Any] | None:

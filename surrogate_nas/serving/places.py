@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from surrogate_nas.suite.runner import PLAN, PROBLEMS
+from surrogate_nas.suite.kept import PLAN, PROBLEMS
 
 KINDS = {
     ".html": "text/html; charset=utf-8",

@@ -24,6 +24,7 @@ from surrogate_nas.serving.places import Places
 ADDRESS = "127.0.0.1"
 """The loopback address: nobody else's machine reaches it."""
 PORT = 8765
+"""Where it answers if nothing else is said."""
 _NAMES = (ADDRESS, "localhost")
 _PATIENCE_SECONDS = 30.0
 _ALWAYS = {
@@ -52,6 +53,16 @@ class Server(ThreadingHTTPServer):
     Attributes:
         address: Of its first page.
         pages: What is served.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from urllib.request import urlopen
+        >>> with TemporaryDirectory() as folder, Server(Path(folder), port=0) as server:
+        ...     thread = server.in_background()
+        ...     page = urlopen(server.address).read().decode()
+        ...     server.shutdown()
+        >>> page[:15].lower()
+        '<!doctype html>'
     """
 
     daemon_threads = True

@@ -8,7 +8,7 @@ from typing import Any
 
 from surrogate_nas.files import Holder
 from surrogate_nas.serving.comparison import ComparisonWatch
-from surrogate_nas.suite.runner import PLAN, PROBLEMS
+from surrogate_nas.suite.kept import PLAN, PROBLEMS
 
 _WRONG = (OSError, ValueError, KeyError, TypeError, RecursionError)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Column: TypeAlias = NDArray[np.float64]
 Encoding: TypeAlias = Callable[[Choices], NDArray[np.float32]]
+"""From choices, shape ``(n, positions)``, to what a model sees, shape ``(n, d)``."""
 Analytic: TypeAlias = Mapping[str, tuple[Metric, Callable[[Choices, Network], Column]]]
 """Metrics that need no measurement, by name, each with its function from choices and network to shape ``(n,)``."""
 
@@ -53,6 +54,7 @@ class Space(ABC):
             are compared; empty where there is none.
         named: Published cells, as their authors print them, by the names that `parse` reads too.
         citation: The paper to cite, where the space is from one.
+        drawing_size: Width and height in inches that `draw` is made for; None where cells cannot be drawn.
 
     Example:
         >>> from surrogate_nas.space import space_named

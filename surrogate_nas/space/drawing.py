@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from surrogate_nas.space.cell import Cell
-from surrogate_nas.space.four_nodes import EDGES, edge_live
+from surrogate_nas.space.four_nodes import EDGES, NONE, edge_live
 from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Arrow, Box, Frame, Mark, Sketch, Text, curved
 
 NOTHING, SKIP = ("", MIDDLE), ("skip", INK)
@@ -35,10 +35,15 @@ def four_nodes(cell: Cell, shown: Sequence[tuple[str, str]]) -> Sketch:
         cell: A cell with an operation on each of `EDGES`.
         shown: Label and colour of each operation.
     """
-    live = edge_live(np.array([cell.choices], dtype=np.int8))[0].tolist()
+    live = _live(tuple(choice != NONE for choice in cell.choices))
     parts = [_edge(edge, shown[choice], alive) for edge, choice, alive in zip(EDGES, cell.choices, live, strict=True)]
     arrows, labels = zip(*parts, strict=True)
     return Sketch(_PAPER, [*arrows, *(label for label in labels if label), *_nodes()])
+
+
+@lru_cache(maxsize=64)
+def _live(held: tuple[bool, ...]) -> tuple[bool, ...]:
+    return tuple(edge_live(np.array([held], dtype=np.int8))[0].tolist())
 
 
 @lru_cache(maxsize=128)

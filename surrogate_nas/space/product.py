@@ -42,6 +42,7 @@ class ChoiceSpace(Space):
     Attributes:
         positions: Their names.
         options: The names of the options at each.
+        further_encodings: What the class adds to `encodings`, by name.
     """
 
     positions: tuple[str, ...]

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 INK, MIDDLE, PAPER = "#24292f", "#848d97", "#fefefe"
 """As in reports: for lines and text, for what is dead or always there, and for the ground."""
 Point: TypeAlias = tuple[float, float]
+"""x and y in points, from the upper left corner of the sketch."""
 POINTS_PER_INCH = 72.0
 _HALVINGS = 24
 
@@ -75,6 +76,7 @@ class Text(NamedTuple):
 
 
 Mark: TypeAlias = Box | Arrow | Text
+"""What a drawing is made of."""
 
 
 class Sketch(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Counts = NDArray[np.float32]
+"""Whole numbers, of any shape."""
 
 
 class Level(NamedTuple):

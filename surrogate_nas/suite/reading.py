@@ -64,6 +64,20 @@ def _suite(name: str, source: str, content: bytes) -> Suite:
         told = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{source} is no TOML: {error}.") from error
+    return suite_told(name, source, told)
+
+
+def suite_told(name: str, source: str, told: Any) -> Suite:
+    """A suite from what a file says of it.
+
+    Args:
+        name: Of the suite.
+        source: The file, for messages.
+        told: By key, as a TOML file of a suite has it.
+
+    Raises:
+        UserError: It says something wrong; the line names the key.
+    """
     _check(source, "", told, _KEYS, needed=("strategies", "problems"))
     try:
         entrants = [_entrant(source, f"strategies[{i}]", one, told) for i, one in enumerate(told["strategies"])]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,12 @@ from surrogate_nas.errors import AbsentError, UserError
 from surrogate_nas.experiment.experiment import Experiment, Progress
 from surrogate_nas.experiment.store import Run, Store
 from surrogate_nas.objective import Objective
+from surrogate_nas.suite.kept import PLAN, PROBLEMS
 from surrogate_nas.suite.problems import Entrant, Problem, Suite
 from surrogate_nas.suite.reading import read_suite
 from surrogate_nas.suite.reference import reference_of
 from surrogate_nas.suite.result import ProblemResult, Skipped, SuiteResult
 from surrogate_nas.suite.trace import Trace, checkpoints, trace_of
-
-PROBLEMS = "problems"
-"""The folder of the problems' folders."""
-PLAN = "plan.json"
-"""What is to be run, so that others can tell how far it is: problems' folders hold the largest number of runs only."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,10 @@ def run_suite(
         if folder is not None:
             Store(Path(folder)).write_json(PLAN, _plan(suite, opened, skipped))
         traces = _traces(suite, opened, workers, engine, progress)
-    results = [_result(one, [t for (name, *_), t in traces.items() if name == key]) for key, one in opened.items()]
+    results = [
+        problem_result(one.problem, one.objective, suite.labels, [t for (name, *_), t in traces.items() if name == key])
+        for key, one in opened.items()
+    ]
     return SuiteResult(suite, results, skipped)
 
 
@@ -126,7 +125,9 @@ def _plan(suite: Suite, opened: Mapping[str, _Opened], skipped: Sequence[Skipped
     return {
         "suite": suite.name,
         "title": suite.title,
+        "seed": suite.seed,
         "problems": list(opened),
+        "asked": [asdict(problem) for problem in suite.problems],
         "strategies": [{"name": entrant.label, "runs": entrant.runs} for entrant in suite.entrants],
         "not_run": [{"name": one.problem.name, "reason": one.reason} for one in skipped],
     }
@@ -183,8 +184,17 @@ def _do(opened: Mapping[str, _Opened], job: _Job) -> Trace:
     return opened[name].trace(entrant, number)
 
 
-def _result(one: _Opened, traces: Sequence[Trace]) -> ProblemResult:
-    objective, problem = one.objective, one.problem
+def problem_result(
+    problem: Problem, objective: Objective, strategies: Sequence[str], traces: Sequence[Trace]
+) -> ProblemResult:
+    """All runs on one problem with what they are measured in.
+
+    Args:
+        problem: What was asked.
+        objective: Its own.
+        strategies: In the order of the suite.
+        traces: Of all runs.
+    """
     cost_unit = objective.benchmark.cost
     reference = reference_of(objective, problem.budget, traces)
     noise, several = noise_of(objective), objective.parts > 1
@@ -199,5 +209,5 @@ def _result(one: _Opened, traces: Sequence[Trace]) -> ProblemResult:
         checkpoints=checkpoints(problem.budget),
         reference=reference,
         noise=None if noise is None else noise.mean_of_seeds / reference.scale,
-        traces={name: [trace for trace in traces if trace.strategy == name] for name in one.experiment.labels},
+        traces={name: [trace for trace in traces if trace.strategy == name] for name in strategies},
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from surrogate_nas.metrics import Quantity
 
 Floats = NDArray[np.float64]
+"""Numbers of double precision, of any shape."""
 
 _NEAR_ZERO = 0.02
 """Values below this share of the median count as near zero."""

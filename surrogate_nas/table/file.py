@@ -38,7 +38,9 @@ from surrogate_nas.table.index import N_SEEDS, TEXTS, ColumnKey, Index, column_d
 from surrogate_nas.table.table import Table, Values
 
 FORMAT = "surrogate_nas table"
+"""What a table's file says that it is."""
 VERSION = FORMATS["table"].version
+"""Of the format that is written."""
 _MOST_LISTED = 1_000_000
 """The cells of a space that a file defines; listing more would take more memory than a table is worth."""
 _CHUNK = 1 << 17
@@ -103,7 +105,7 @@ class TableFile:
 
     Attributes:
         path: The file.
-        name: And further texts: see `Table`.
+        name, space, title, source, licence, citation, objective, cost, epochs, banner, card: See `Table`.
         digest: Of all columns and what they mean; every column that is read was checked against it.
         network: The macro architecture behind `params` and `macs`.
         metrics: Every metric by name.

@@ -17,7 +17,7 @@ class HeldTable:
 
     Attributes:
         table: Its columns.
-        name: And further texts: see `Table`.
+        name, space, title, source, licence, citation, objective, cost, epochs, banner, card: See `Table`.
         digest: Of all that it holds.
         network: The macro architecture behind `params` and `macs`.
         metrics: Every metric by name.

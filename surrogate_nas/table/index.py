@@ -26,12 +26,18 @@ _COSTS, _EPOCHS = ("seconds", "queries"), ("runs", "curve")
 _MEANING = ("unit", "kind", "quantity")
 
 Seed = int | Literal["mean"]
+"""A training seed, or the mean over all of them."""
 Run = tuple[str, int | None]
 """A metric and the length of the training run; None where training plays no part."""
 
 
 class ColumnKey(NamedTuple):
-    """Names a column: the metric, the length of the training run (None: training plays no part), the seed.
+    """Names a column.
+
+    Attributes:
+        metric: The metric's name.
+        epochs: The length of the training run; None where training plays no part.
+        seed: The training seed, or ``"mean"``.
 
     Example:
         >>> import surrogate_nas as sn

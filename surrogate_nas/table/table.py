@@ -14,10 +14,12 @@ from surrogate_nas.network import Network
 from surrogate_nas.table.index import N_SEEDS, TEXTS, ColumnKey, Index, column_digest
 
 UNKNOWN_SEEDS = -1
+"""In place of a number of seeds where the source does not say."""
 CLASS_METRIC = "functional_class"
 """In a table where the cells of a functional class share one training: the index of the class's first cell."""
 
 Values = NDArray[np.float64]
+"""A column, shape ``(len(space),)``."""
 
 
 @dataclass

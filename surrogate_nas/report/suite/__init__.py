@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from surrogate_nas.report.explorer import beside
+
 if TYPE_CHECKING:
     from surrogate_nas.suite import SuiteResult
 
 
 def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") -> Path:
     """Write ``report.html``, ``figures/*.png`` and ``tables/*``; each file is whole or as it was before.
+
+    The page has a link to ``explore.html`` where that lies in the folder (see `write_suite_explorer`).
 
     Args:
         result: What the suite has found.
@@ -37,7 +41,7 @@ def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") 
     from surrogate_nas.report.writing import write_page
     from surrogate_nas.suite.tables import write_tables
 
-    page = SuitePage(result, command)
+    page = SuitePage(result, command, beside(folder))
     html = page.html()
     write_tables(result, folder / "tables")
     return write_page(html, page.pictures, folder)

@@ -91,7 +91,9 @@ def _draw_improvement(figure: Figure, result: SuiteResult, order: list[str]) -> 
 
 def _matrix(axes: Axes, shades: Values, texts: list[list[str]], bold: Values | None = None) -> None:
     """Coloured cells with numbers; a shade is from 0 to 1."""
-    axes.imshow(np.ma.masked_invalid(shades), cmap=_COLOURS, vmin=0, vmax=1, aspect="auto")
+    across, down = np.arange(shades.shape[1] + 1) - 0.5, np.arange(shades.shape[0] + 1) - 0.5
+    axes.pcolormesh(across, down, np.ma.masked_invalid(shades), cmap=_COLOURS, vmin=0, vmax=1)  # an image is no vector
+    axes.set(xlim=across[[0, -1]], ylim=down[[-1, 0]])
     for (row, column), shade in np.ndenumerate(shades):
         if texts[row][column]:
             axes.text(

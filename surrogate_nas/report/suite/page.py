@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from surrogate_nas.benchmarks import load
@@ -59,24 +60,38 @@ class Section(NamedTuple):
 
 
 class SuitePage:
-    """Gathers what a page shows and keeps its pictures.
+    """Gathers what a page shows."""
 
-    Attributes:
-        pictures: Every figure of the page, in its order.
-    """
-
-    def __init__(self, result: SuiteResult, command: str) -> None:
+    def __init__(self, result: SuiteResult, command: str, explorer: str = "") -> None:
         """Take what is reported.
 
         Args:
             result: What the suite has found.
             command: The command that made it, or empty.
+            explorer: The file of the explorer beside the page, or empty.
         """
         self.result = result
         self.command = command
-        self.pictures: list[Picture] = []
+        self.explorer = explorer
         self._looks = looks(result.strategies)
         self._order = [told["name"] for told in result.summary["strategies"]]
+
+    @cached_property
+    def figures(self) -> dict[str, list[Picture] | str]:
+        """The figures of every section, or a sentence where there is nothing to draw."""
+        result, order, by_name = self.result, self._order, self._looks
+        return {
+            "overview": [overview(result, order, by_name)],
+            "critical": self._critical(),
+            "regret": [regret_intervals(result, order, by_name)],
+            "improvement": [improvement_matrix(result, order)] if result.improvements else [],
+            "map": [regret_map(result, order)],
+        }
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Every figure of the page, in its order."""
+        return [picture for drawn in self.figures.values() if not isinstance(drawn, str) for picture in drawn]
 
     def html(self) -> str:
         """The whole document."""
@@ -93,25 +108,18 @@ class SuitePage:
             skipped=[(skipped.problem.name, skipped.reason) for skipped in result.skipped],
             headline=sentences[:_HEADLINE],
             changes=sentences[_HEADLINE:],
-            overview=self._kept([overview(result, self._order, self._looks)]),
-            critical=self._critical(),
-            regret=self._kept([regret_intervals(result, self._order, self._looks)]),
-            improvement=self._kept([improvement_matrix(result, self._order)]) if result.improvements else [],
-            map=self._kept([regret_map(result, self._order)]),
+            **self.figures,
             tables=self._tables(),
             conventions=_CONVENTIONS,
             provenance=Table([Head(""), Head("")], self._provenance(), texts=2, facts=True),
             command=self.command,
+            explorer=self.explorer,
         )
-
-    def _kept(self, drawn: list[Picture]) -> list[Picture]:
-        self.pictures += drawn
-        return drawn
 
     def _critical(self) -> list[Picture] | str:
         drawn = [diagram(critical, self.result.strategies, self._looks) for critical in self.result.critical]
         said = [one for one in drawn if isinstance(one, str)]
-        return said[0] if said else self._kept([one for one in drawn if not isinstance(one, str)])
+        return said[0] if said else [one for one in drawn if not isinstance(one, str)]
 
     def _tables(self) -> list[Section]:
         result = self.result

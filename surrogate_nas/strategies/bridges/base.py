@@ -92,18 +92,6 @@ class Bridge(Strategy):
             for trial in trials:
                 self._learn(trial)
 
-    def _cell(self, choices: Sequence[int]) -> Cell:
-        """The cell of a combination, or else the nearest; of equally near ones the first in the order of the space.
-
-        Distance is the number of positions that differ. Where cells cannot be listed, those of `Space.survey` stand
-        for all.
-        """
-        try:
-            return self.space.at(choices)
-        except UserError:
-            differing = (self.space.surveyed_choices != np.asarray(choices)).sum(axis=1)
-            return self.space.survey[int(differing.argmin())]
-
     def _waits(self, choices: Sequence[int], question: Any) -> Cell:
         """The cell to ask for; the library's own question waits until that is told.
 
@@ -111,7 +99,7 @@ class Bridge(Strategy):
             choices: What the library proposes.
             question: Its own object for it.
         """
-        cell = self._cell(choices)
+        cell = nearest_cell(self.space, choices)
         self._waiting.setdefault(cell, []).append(question)
         return cell
 
@@ -143,6 +131,23 @@ class Bridge(Strategy):
             random.setstate(kept[0])
             np.random.set_state(kept[1])  # noqa: NPY002
             logging.disable(logged)
+
+
+def nearest_cell(space: ChoiceSpace, choices: Sequence[int]) -> Cell:
+    """The cell of a combination, or else the nearest; of equally near ones the first in the order of the space.
+
+    Distance is the number of positions that differ. Where cells cannot be listed, those of `Space.survey` stand for
+    all.
+
+    Args:
+        space: The space.
+        choices: One option index per position.
+    """
+    try:
+        return space.at(choices)
+    except UserError:
+        differing = (space.surveyed_choices != np.asarray(choices)).sum(axis=1)
+        return space.survey[int(differing.argmin())]
 
 
 AnyBridge = TypeVar("AnyBridge", bound=Bridge)

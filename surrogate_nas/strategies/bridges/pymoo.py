@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.errors import unknown
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.strategies.bridges.base import Bridge, library, named, strategy_class
+from surrogate_nas.strategies.bridges.base import Bridge, library, named, nearest_cell, strategy_class
 from surrogate_nas.trial import Trial
 
 _ONE = {"GA": "soo.nonconvex.ga", "NicheGA": "soo.nonconvex.ga_niching"}
@@ -46,6 +46,11 @@ _POPULATION = 20
 
 class PymooStrategy(Bridge):
     """One of pymoo's genetic algorithms.
+
+    Attributes:
+        algorithm: pymoo's class.
+        directed: Whether it needs reference directions.
+        twice: Whether one objective is shown to it as two.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -78,7 +83,7 @@ class PymooStrategy(Bridge):
             made.termination.force_termination = False
             infills = made.infill()
             self._children = [] if infills is None else infills.get("X").tolist()
-        return self._cell(self._children.pop(0)) if self._children else self.space.sample(self.rng)
+        return nearest_cell(self.space, self._children.pop(0)) if self._children else self.space.sample(self.rng)
 
     def _learn(self, trial: Trial) -> None:
         from pymoo.core.individual import Individual
@@ -117,7 +122,7 @@ class PymooStrategy(Bridge):
         Args:
             choices: One option index per position.
         """
-        return self.space.mutate(self._cell(choices.tolist()), self.rng).choices
+        return self.space.mutate(nearest_cell(self.space, choices.tolist()), self.rng).choices
 
     def repaired(self, choices: NDArray[Any]) -> tuple[int, ...]:
         """The cell that some choices stand for.
@@ -125,7 +130,7 @@ class PymooStrategy(Bridge):
         Args:
             choices: One option index per position.
         """
-        return self._cell(choices.tolist()).choices
+        return nearest_cell(self.space, choices.tolist()).choices
 
 
 def _operators(strategy: PymooStrategy) -> tuple[Any, Any]:

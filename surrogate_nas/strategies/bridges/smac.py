@@ -30,6 +30,9 @@ _BUDGET = 150
 class SmacStrategy(Bridge):
     """One of SMAC3's facades.
 
+    Attributes:
+        facade: The name of SMAC3's facade.
+
     Example:
         >>> from surrogate_nas.space import nb201
         >>> len(bridge()(nb201(), seed=0, budget=40).ask(2))

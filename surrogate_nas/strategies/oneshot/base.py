@@ -30,10 +30,18 @@ class Penalty(Protocol):
         """What each choice adds."""
 
     def expected(self, probabilities: Probabilities) -> float:
-        """E[λR] where edges choose independently."""
+        """E[λR] where edges choose independently.
+
+        Args:
+            probabilities: Of every choice on every edge, shape ``(edges, choices)``.
+        """
 
     def penalty(self, choices: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        """λR of cells."""
+        """λR of cells, shape ``(n,)``.
+
+        Args:
+            choices: One choice an edge, for each cell.
+        """
 
 
 class Workshop(Protocol):

@@ -14,7 +14,9 @@ if TYPE_CHECKING:  # a list of measures needs no PyTorch
     from surrogate_nas.training.tasks.base import Task
 
 When = Literal["batch", "epoch", "end"]
+"""How often a measure is taken."""
 Quantity = Literal["error", "loss", "quality"]
+"""How well a task is done: an error, a loss, or a quality, of which more is better."""
 _QUANTITIES = ("error", "loss", "quality")
 _TIMES = ("batch", "epoch", "end")
 

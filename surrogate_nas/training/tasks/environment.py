@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from surrogate_nas.training.tasks.checking import Split
 
 Array: TypeAlias = NDArray[Any]
+"""States, actions or rewards, of any shape."""
 
 
 class Environment:

@@ -1,0 +1,51 @@
+"""The command that hands results to other people's tools."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate_nas.cli.output import JsonOption, emit, note, show_table
+from surrogate_nas.errors import unknown
+
+
+def export(
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="csv, figures, latex, mlflow, optuna or trackio.")],
+    folder: Annotated[Path, typer.Argument(help="What was --out of compare, suite or lambda-path.")],
+    out: Annotated[Path | None, typer.Option(help="The file or folder to write; DIR/export/… if left out.")] = None,
+    bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Export stored results, finished or not, for other tools and for papers.
+
+    \b
+    Examples:
+      snas export optuna results/compare     (then optuna-dashboard results/compare/export/optuna.log)
+      snas export mlflow results/compare     (then mlflow ui --backend-store-uri sqlite:///…/mlflow.db)
+      snas export latex results/suite-starter --out paper/tables
+    """
+    from surrogate_nas.export import EXPORTS, results_of
+    from surrogate_nas.report.numbers import plural
+
+    if format_ not in EXPORTS:
+        raise unknown("format", format_, EXPORTS)
+    started = time.perf_counter()
+    results = results_of(folder, benchmark=bench)
+    chosen = EXPORTS[format_]
+    place = out or folder / "export" / chosen.default
+    files = chosen.write(results, place)
+    runs = sum(1 for _ in results.runs())
+    content = {
+        "format": format_, "out": str(place), "files": [str(file) for file in files], "comparisons": len(results.parts),
+        "runs": runs, "missing": results.missing, "trials": results.trials,
+        "bytes": sum(file.stat().st_size for file in files), "seconds": time.perf_counter() - started,
+    }  # fmt: skip
+    shown = [(name, len(value) if isinstance(value, list) else value) for name, value in content.items()]
+    emit(content, json, lambda: show_table(("", format_), shown))
+    if results.missing:
+        note(f"{plural(results.missing, 'run')} of what was begun {'is' if results.missing == 1 else 'are'} not there "
+             "yet; the same command exports the rest when they are.")  # fmt: skip
+    note(chosen.then.format(out=place))

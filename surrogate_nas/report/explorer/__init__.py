@@ -1,0 +1,82 @@
+"""The explorer: one page in which every cell of a comparison, or of a suite's problems, is looked at by hand.
+
+It carries its data, its script and plotly.js inside, all packed, and asks no network for anything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from surrogate_nas.extras import command, is_installed
+
+if TYPE_CHECKING:
+    from surrogate_nas.comparison import Comparison
+    from surrogate_nas.suite import SuiteResult
+
+EXPLORER = "explore.html"
+"""The name of its file, beside the report's."""
+MISSING = f"{EXPLORER} needs plotly: {command('plotly', 'plotly')}."
+"""What is said where plotly.js is not to be had."""
+_MOST_RUNS = 10
+"""Of each strategy, on the page of a suite."""
+
+
+def beside(folder: Path) -> str:
+    """The file of the explorer that lies in a folder, or empty.
+
+    Args:
+        folder: Where a report goes.
+    """
+    return EXPLORER if (folder / EXPLORER).is_file() else ""
+
+
+def write_explorer(comparison: Comparison, folder: Path) -> Path | None:
+    """Write ``explore.html`` of a comparison; it is whole or as it was before.
+
+    Args:
+        comparison: What is explored, with one finished run or more.
+        folder: Where to write; made if it is missing.
+
+    Returns:
+        The path of the page; None where plotly is not installed.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    if not is_installed("plotly"):
+        return None
+    from surrogate_nas.report.explorer.page import Page, write
+    from surrogate_nas.report.explorer.problem import ProblemData
+
+    benchmark = comparison.objective.benchmark
+    strategies, runs = comparison.description["strategies"], comparison.description["runs"]
+    page = Page(f"The cells of {benchmark.name}")
+    page.add(benchmark.name, ProblemData(comparison, strategies, runs).packed)
+    return write(page.html(), folder)
+
+
+def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
+    """Write ``explore.html`` of a suite: one page with a choice of its problems; whole or as it was before.
+
+    Args:
+        result: What the suite has found.
+        folder: Where its problems are kept, and the page goes.
+
+    Returns:
+        The path of the page; None where plotly is not installed, or the folder keeps no problem.
+
+    Raises:
+        UserError: The folder cannot be written, or a problem's is damaged.
+    """
+    if not is_installed("plotly"):
+        return None
+    from surrogate_nas.report.explorer.page import Page, write
+    from surrogate_nas.report.explorer.problem import ProblemData
+    from surrogate_nas.suite.kept import kept_problems
+
+    page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
+    runs = min(max(entrant.runs for entrant in result.suite.entrants), _MOST_RUNS)
+    for problem, comparison in kept_problems(result, folder, runs):
+        page.add(problem.name, ProblemData(comparison, result.strategies, runs).packed)
+    return write(page.html(), folder) if page.shown else None

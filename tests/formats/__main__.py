@@ -1,0 +1,5 @@
+"""``python -m tests.formats`` is ``make formats``."""
+
+from tests.formats import main
+
+main()
