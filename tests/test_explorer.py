@@ -289,6 +289,8 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab: Tab, tmp_path: 
     opened(tab, path)
     assert "subject to latency@cpu <= 0.4" in tab.inner_text("#objective")
     assert points(tab)["infeasible"] > 1000 and chosen(tab, "#across") == "latency@cpu"
+    scores = [number(text) if text != "–" else np.inf for text in tab.evaluate(COLUMN, 4)]
+    assert scores == sorted(scores) and np.isinf(scores[-1]) and np.isfinite(scores[0])
     assert EVIL in tab.inner_text("#strategies")
     tab.select_option("#problem", label="front")
     tab.wait_for_selector("body[data-opened='2']")

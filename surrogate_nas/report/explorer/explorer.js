@@ -65,10 +65,11 @@
     const [first, second] = told.columns;
     told.single = first.name === "L";       // one objective, whose best is one cell
     told.score = first;
-    if (told.single && second?.group === "score") {
-      const values = Float64Array.from(first.values, (loss, cell) => (told.feasible[cell] ? loss + second.values[cell] : NaN));
-      told.score = { ...first, name: "score", text: "L + λR", unit: "", values };
-      told.columns.splice(2, 0, told.score);
+    const penalty = second?.group === "score" ? second : null;
+    if (told.single && (penalty || !told.feasible.every(Boolean))) {
+      const values = Float64Array.from(first.values, (loss, cell) => (told.feasible[cell] ? loss + (penalty?.values[cell] ?? 0) : NaN));
+      told.score = { ...first, name: "score", text: penalty ? "L + λR" : "L of feasible cells", unit: penalty ? "" : first.unit, values };
+      told.columns.splice(penalty ? 2 : 1, 0, told.score);
     }
     if (told.drawings) told.drawings.starts = sums(told.drawings.counts);
     const starts = sums(told.trials.runs.map((run) => run.trials));
@@ -412,7 +413,7 @@
     front(feasible) {
       const [x, y] = [problem.columns[state.across], problem.columns[state.up]];
       const scores = problem.columns.filter((column) => column.group === "score").slice(0, 2);
-      if (!problem.table || x === y || !scores.includes(x) || !scores.includes(y)) return [];
+      if (!problem.table || x === y || !scores.includes(x) || !scores.includes(y) || scores.includes(problem.score) && problem.single) return [];
       const order = [...feasible].sort((a, b) => x.values[a] - x.values[b] || y.values[a] - y.values[b]);
       const found = [];
       let low = Infinity;
@@ -807,7 +808,7 @@
     byId("counts").textContent = `${cells}${rest}, fingerprint ${problem.fingerprint}`;
     const entries = [`Small dots: ${problem.table ? "every cell shown, evaluated or not" : "evaluated cells"}`, "small marks: cells that a strategy evaluated so far",
                      ...(problem.single ? ["large, outlined: the best so far of each run"] : [])];
-    if (problem.table && problem.columns[1].group === "score") entries.push("line: the exact front");
+    if (problem.table && problem.columns[1].group === "score" && problem.columns[1] !== problem.score) entries.push("line: the exact front");
     if (problem.optimum !== null) entries.push("star: the optimum");
     if (!problem.feasible.every(Boolean)) entries.push("hollow or crossed: infeasible");
     byId("key").replaceChildren(...entries.map((text) => make("li", { text })));
