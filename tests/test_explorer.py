@@ -149,6 +149,7 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored: tuple[Compa
     assert panel["L"] == f"{trials[0].loss:.5f} nats" and panel["λR"] == f"{trials[0].penalty:.5f}"
     assert panel["params"] == f"{trials[0].values['params']:,.0f} parameters"
     assert panel["test_error[5]"] == f"{float(benchmark.query(cell, 'test_error')):.2f} %"
+    assert whole.locator("#plane .annotation").count() == 1
     sketch = space.sketch(cell)
     assert sketch is not None
     drawn = whole.eval_on_selector_all("#cell svg[role=img] text", "all => all.map((text) => text.textContent)")
