@@ -65,6 +65,10 @@ class Gated:
     def start(self, mark: str) -> subprocess.Popen[str]:
         return start([*COMMAND, *self.arguments], self.folder / "home", mark)
 
+    def start_on(self, engine: str) -> subprocess.Popen[str]:
+        self.arguments[-2:-2] = ["--engine", engine]
+        return self.start(str(self.folder))
+
     def arrived(self, count: int) -> None:
         """Wait until a number of strategies wait at the gate."""
         while len(list(self.here.iterdir())) < count:
@@ -76,6 +80,10 @@ class Gated:
     def finish(self) -> tuple[Any, dict[str, list[str]]]:
         """Make what is missing in this process; what the comparison says, and every trial."""
         self.open()
+        return self.made()
+
+    def made(self) -> tuple[Any, dict[str, list[str]]]:
+        """The same, at a gate that may be shut."""
         made = bare(compare("analog-cifar10", [self.strategy, "random"], runs=2, budget=25, folder=self.folder / "out"))
         assert not made["failures"]
         return made, self.runs()

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 COMMAND = [sys.executable, "-c", "from surrogate_nas.cli import main; main()"]
+PATIENCE_MS = 180_000
+"""On a machine with much else to do."""
 
 
 class Answer:
@@ -81,6 +83,7 @@ def server(results: Path) -> Iterator[Server]:
 
 def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page) -> None:
     gated = Gated(tmp_path)
+    tab.set_default_timeout(PATIENCE_MS)
     with Server(tmp_path, 0) as server:
         server.in_background()
         tab.goto(server.address)

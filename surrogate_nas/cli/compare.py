@@ -13,9 +13,11 @@ import typer
 from surrogate_nas.cli.options import (
     CALL_LIMIT_SECONDS,
     DEFAULT_BUDGET,
+    PROCESSES,
     BudgetOption,
     BudgetSecondsOption,
     CallLimitOption,
+    EngineOption,
     HiddenOption,
     ObjectiveOption,
     OptionalBenchmarkArgument,
@@ -26,6 +28,7 @@ from surrogate_nas.cli.options import (
     SubjectToOption,
     TargetOption,
     WithOption,
+    WorkersOption,
     names,
 )
 from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, note, note_absent, progress_bar, seconds, show_table
@@ -47,7 +50,8 @@ def compare(
     simulated_workers: SimulatedWorkersOption = 1,
     hidden: HiddenOption = False,
     target: TargetOption = None,
-    workers: Annotated[int, typer.Option(help="Processes; results do not depend on it.")] = 1,
+    workers: WorkersOption = None,
+    engine: EngineOption = PROCESSES,
     out: Annotated[Path, typer.Option(help="Where results and the report go, and are resumed from.")] = Path(
         "results/compare"
     ),
@@ -95,6 +99,7 @@ def compare(
             hidden=hidden,
             target=target,
             workers=workers,
+            engine=engine,
             folder=out,
             progress=progress,
             callback=within,

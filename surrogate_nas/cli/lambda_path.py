@@ -9,11 +9,14 @@ import typer
 
 from surrogate_nas.cli.options import (
     DEFAULT_BUDGET,
+    PROCESSES,
     BenchmarkArgument,
+    EngineOption,
     ObjectiveOption,
     StrategiesOption,
     SubjectToOption,
     WithOption,
+    WorkersOption,
     names,
     numbers,
 )
@@ -31,7 +34,8 @@ def lambda_path(
     runs: Annotated[int, typer.Option(help="Seeds per strategy and λ.")] = 10,
     budget: Annotated[int, typer.Option(help="The most evaluated cells of a run.")] = DEFAULT_BUDGET,
     seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
-    workers: Annotated[int, typer.Option(help="Processes; results do not depend on it.")] = 1,
+    workers: WorkersOption = None,
+    engine: EngineOption = PROCESSES,
     out: Annotated[Path, typer.Option(help="Where results, figure and CSV go, and are resumed from.")] = Path(
         "results/lambda-path"
     ),
@@ -58,7 +62,7 @@ def lambda_path(
         path = run_path(
             load(bench, with_=with_ or ()), names(strategies) or list(DEFAULTS), objective,
             lambdas=numbers(lambdas, "λ"), subject_to=subject_to, runs=runs, budget=budget, seed=seed, workers=workers,
-            folder=out, progress=progress,
+            engine=engine, folder=out, progress=progress,
         )  # fmt: skip
     content, drawn, store = path.to_json(), picture_of_path(path), Store(out)
     store.write_json("lambda-path.json", content)

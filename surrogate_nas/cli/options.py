@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CALL_LIMIT_SECONDS = 600.0
 DEFAULT_BUDGET = 150
+PROCESSES = "processes"
 _MOST_DIGITS = 18
 _COMMA = re.compile(r",(?![^()]*\))")
 """A comma outside parentheses."""
@@ -76,8 +77,26 @@ WithOption = Annotated[
 ]
 CallLimitOption = Annotated[float, typer.Option(help="The most seconds that a strategy may take to answer once.")]
 SimulatedWorkersOption = Annotated[int, typer.Option(help="Cells evaluated side by side on the simulated clock.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(help="How many jobs at once; if left out, one or two processes, or all that a cluster takes."),
+]
+EngineOption = Annotated[
+    str, typer.Option(help="Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS].")
+]
 HiddenOption = Annotated[bool, typer.Option("--hidden", help="Deny strategies what is known for free.")]
 TargetOption = Annotated[float | None, typer.Option(help="A run ends when a feasible cell scores this or less.")]
+
+
+def at_once(workers: int | None, engine: str, usual: int) -> int | None:
+    """How many jobs at once where a command has a usual number of processes.
+
+    Args:
+        workers: What the user says, or None.
+        engine: Where.
+        usual: The number.
+    """
+    return usual if workers is None and engine == PROCESSES else workers
 
 
 def names(given: Iterable[str] | None) -> list[str]:

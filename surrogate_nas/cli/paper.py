@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, at_once
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 from surrogate_nas.errors import UserError
 
@@ -19,12 +22,15 @@ _NAMES = (
 )  # fmt: skip
 """Those of `surrogate_nas.papers.PAPERS`, which takes long to import."""
 _ALL = "all"
+_USUAL = 2
+"""Processes."""
 
 
 def paper(
     name: Annotated[str, typer.Argument(help=f"Which comparison: {', '.join(_NAMES)}; or {_ALL}.")],
     runs: Annotated[int | None, typer.Option(help="Runs per strategy; the paper's number if left out.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    workers: WorkersOption = None,
+    engine: EngineOption = PROCESSES,
     out: Annotated[
         Path | None, typer.Option(help="Folder; results/paper-NAME if left out, with all: the folder of these.")
     ] = None,
@@ -38,11 +44,12 @@ def paper(
       snas paper latency --runs 3 --workers 4
       snas paper all
     """
+    redo = partial(_redo, runs=runs, workers=at_once(workers, engine, _USUAL), engine=engine)
     if name == _ALL:
-        _redo_all(out or Path("results"), runs, workers, json)
+        _redo_all(redo, out or Path("results"), json)
         return
     folder = out or Path("results") / f"paper-{name}"
-    result = _redo(name, folder, runs, workers)
+    result = redo(name, folder)
     emit(result.to_json(), json, lambda: _show(result))
     for line in result.notes:
         note(line)
@@ -57,19 +64,19 @@ def _show(result: PaperResult) -> None:
         show_table(*result.shown, title=result.title, spare=("cells", "runs", "seconds", "ceiling"))
 
 
-def _redo(name: str, folder: Path, runs: int | None, workers: int) -> PaperResult:
+def _redo(name: str, folder: Path, *, runs: int | None, workers: int | None, engine: str) -> PaperResult:
     from surrogate_nas.papers import reproduce
 
     with progress_bar("runs") as progress:
-        return reproduce(name, runs=runs, workers=workers, folder=folder, progress=progress)
+        return reproduce(name, runs=runs, workers=workers, engine=engine, folder=folder, progress=progress)
 
 
-def _redo_all(folder: Path, runs: int | None, workers: int, json: bool) -> None:
+def _redo_all(redo: Callable[[str, Path], PaperResult], folder: Path, json: bool) -> None:
     """Every paper in order; those that cannot be made are told at the end, with exit code 2."""
     from surrogate_nas.papers import PAPERS
     from surrogate_nas.papers.overview import overview
 
-    made = overview(list(PAPERS), lambda name, into: _redo(name, into, runs, workers), folder, note)
+    made = overview(list(PAPERS), redo, folder, note)
     emit(made.to_json(), json, lambda: show_table(*made.shown, spare=("rows", "no tolerance stated")))
     note(f"Tables and pictures: {folder}/paper-NAME")
     if made.failed:

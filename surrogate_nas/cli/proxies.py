@@ -8,7 +8,11 @@ from typing import Annotated
 
 import typer
 
+from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, at_once
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar, show_table
+
+_USUAL = 2
+"""Passes at once, each on one core."""
 
 
 def proxies(
@@ -17,7 +21,8 @@ def proxies(
     task: Annotated[str, typer.Option(help="A task's name, or file.py:TASK.")] = "fashion",
     seeds: Annotated[int, typer.Option(help="Initialisations and batches that every score is the mean over.")] = 1,
     batch: Annotated[int, typer.Option(help="Training examples a batch.")] = 64,
-    workers: Annotated[int, typer.Option(help="How many passes at once, each on one core.")] = 2,
+    workers: WorkersOption = None,
+    engine: EngineOption = PROCESSES,
     json: JsonOption = False,
 ) -> None:
     """Score every cell of a space without training. Interrupted, it goes on.
@@ -33,7 +38,8 @@ def proxies(
     started = time.perf_counter()
     with progress_bar("passes") as progress:
         passes = Passes(register(space).definition, task, seeds=seeds, batch=batch)
-        card = make_proxies(passes, out, workers=workers, progress=progress)
+        together = at_once(workers, engine, _USUAL)
+        card = make_proxies(passes, out, workers=together, engine=engine, progress=progress)
     content = {"table": str(out), "bytes": out.stat().st_size, "seconds": time.perf_counter() - started, **card}
     shown = [(name, value) for name, value in content.items() if not isinstance(value, dict)]
     shown += [(f"{proxy}: τ of two seeds", round(tau, 3)) for proxy, tau in card["kendall_between_seeds"].items()]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from surrogate_nas.cli.options import StrategiesOption, names
+from surrogate_nas.cli.options import PROCESSES, EngineOption, StrategiesOption, WorkersOption, names
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
 
 
@@ -22,8 +22,8 @@ def suite(
     runs: Annotated[
         int | None, typer.Option(help="Seeds per strategy and problem; each one's own if left out.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes; results do not depend on it.")] = 1,
-    engine: Annotated[str, typer.Option(help="Where runs are made.")] = "processes",
+    workers: WorkersOption = None,
+    engine: EngineOption = PROCESSES,
     out: Annotated[
         Path | None, typer.Option(help="Where results, tables and the report go, and are resumed from.")
     ] = None,
@@ -35,7 +35,7 @@ def suite(
     Examples:
       snas suite starter
       snas suite standard --strategies random,local_search,mine.py:Mine --workers 2
-      snas suite mine.toml --runs 5 --out results/mine
+      snas suite mine.toml --runs 5 --out results/mine --engine dask:tcp://HOST:8786
     """
     from surrogate_nas.experiment.store import Store
     from surrogate_nas.report import write_suite_explorer, write_suite_report

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar, show_table
 
 
@@ -18,7 +19,8 @@ def table(
     seeds: Annotated[int, typer.Option(help="How many seeds tell the noise.")] = 3,
     noisy_classes: Annotated[int, typer.Option(help="How many classes all seeds train; the others seed 0 only.")] = 500,
     latencies: Annotated[int, typer.Option(help="Cells whose latency is measured here; 0 for none.")] = 500,
-    workers: Annotated[int, typer.Option(help="How many trainings at once, each on one core.")] = 1,
+    workers: WorkersOption = None,
+    engine: EngineOption = PROCESSES,
     space: Annotated[str | None, typer.Option(help="Whose cells: a space's name, or file.py:SPACE.")] = None,
     beside: Annotated[str | None, typer.Option(help="A table of the same space whose order to compare.")] = None,
     json: JsonOption = False,
@@ -39,7 +41,8 @@ def table(
     with progress_bar("trainings") as progress:
         path, card = make_table(
             task, out=out, epochs=epochs, seeds=seeds, noisy_classes=noisy_classes, latencies=latencies,
-            workers=workers, space=register(space).definition if space else None, other=beside, progress=progress,
+            workers=workers, engine=engine, space=register(space).definition if space else None, other=beside,
+            progress=progress,
         )  # fmt: skip
     content = {"table": str(path), "bytes": path.stat().st_size, "seconds": time.perf_counter() - started, **card}
     emit(content, json, lambda: show_table(("", str(path)), list(content.items())))

@@ -8,7 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, at_once
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+
+_USUAL = 2
+"""Trainings at once, each on one core."""
 
 
 def table_losses(
@@ -16,7 +20,8 @@ def table_losses(
     tasks: Annotated[str, typer.Option(help="Names with commas between, or file.py:TASK; all that are here.")] = "",
     losses: Annotated[str, typer.Option(help="Names with commas between, or file.py:LOSS; all that fit.")] = "",
     noisy_classes: Annotated[int, typer.Option(help="How many of the classes a second seed trains.")] = 200,
-    workers: Annotated[int, typer.Option(help="How many trainings at once, each on one core.")] = 2,
+    workers: WorkersOption = None,
+    engine: EngineOption = PROCESSES,
     out: Annotated[Path | None, typer.Option(help="The tables' folder; in the home folder if left out.")] = None,
     assemble: Annotated[bool, typer.Option("--assemble", help="Train nothing; write what there is by now.")] = False,
     json: JsonOption = False,
@@ -40,7 +45,8 @@ def table_losses(
     pairs = pairs_of(*named, classes=classes, noisy_classes=noisy_classes, note=note)
     if not assemble:
         with progress_bar("trainings") as progress:
-            failures = train_rounds([pair.plan for pair in pairs], workers=workers, progress=progress)
+            together = at_once(workers, engine, _USUAL)
+            failures = train_rounds([pair.plan for pair in pairs], workers=together, engine=engine, progress=progress)
         for name, reason in failures.items():
             note(f"{name} was not trained to its end ({reason}); run the same command again to go on.")
     folder = home() / "losses" if out is None else out

@@ -216,7 +216,8 @@ def lambda_path(
     runs: int = 10,
     budget: int = 150,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
+    engine: str = "processes",
     folder: str | Path | None = None,
     progress: Progress | None = None,
 ) -> LambdaPath:
@@ -231,7 +232,9 @@ def lambda_path(
         runs: How many seeds at each λ, the same at all.
         budget: The most evaluations of a run.
         seed: The root of all randomness.
-        workers: Processes; the results do not depend on it.
+        workers: How many runs at once; None for one, or for as many as a cluster takes.
+        engine: Where they are made: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place, such as
+            ``dask:tcp://HOST:8786``. Results depend neither on it nor on `workers`.
         folder: Where results are stored, a folder a λ; None keeps them in memory.
         progress: Called with (runs done, runs in all).
 
@@ -248,7 +251,7 @@ def lambda_path(
     for place, (value, under) in enumerate(zip(values, bound, strict=True)):
         own = None if folder is None else Path(folder) / f"{STEP}{exact(value)}"
         made = compare(
-            opened, strategies, under, runs=runs, budget=budget, seed=seed, workers=workers, folder=own,
+            opened, strategies, under, runs=runs, budget=budget, seed=seed, workers=workers, engine=engine, folder=own,
             progress=_from(progress, place * each, total),
         )  # fmt: skip
         if made.failures:

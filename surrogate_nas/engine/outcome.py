@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from surrogate_nas.engine.worker import FAILED
 from surrogate_nas.errors import UserError
 
 J = TypeVar("J")
@@ -40,6 +42,24 @@ class Outcome(Generic[J, R]):
         if self.failure:
             raise UserError(f"{self.failure[:1].upper()}{self.failure[1:]}. Run the same command again to go on.")
         return self.answer  # type: ignore[return-value]
+
+
+def told(job: J, found: bytes | str) -> Outcome[J, Any]:
+    """The outcome of a job from what was found of it.
+
+    Args:
+        job: The job.
+        found: Its worker's message, or how its worker was lost, in words.
+
+    Raises:
+        Exception: What the function raised.
+    """
+    if isinstance(found, str):
+        return Outcome(job, failure=found)
+    content = pickle.loads(found[1:])
+    if found[:1] == FAILED:
+        raise content
+    return Outcome(job, content)
 
 
 def raise_lost(lost: Sequence[Outcome[Any, Any]]) -> None:

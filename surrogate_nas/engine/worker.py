@@ -95,7 +95,7 @@ def main() -> None:
                 continue
             answer = DONE + cloudpickle.dumps(function(pickle.loads(message)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
-            answer = FAILED + _pickled(error)
+            answer = failed(error)
         try:
             send(answers, answer)
         except BrokenPipeError:  # the parent was killed a moment ago; that is no news to anybody
@@ -109,10 +109,15 @@ def _read(jobs: IO[bytes], inbox: SimpleQueue[bytes]) -> None:
     os._exit(ORPHANED)
 
 
-def _pickled(error: Exception) -> bytes:
+def failed(error: Exception) -> bytes:
+    """The message that a function raised an exception.
+
+    Args:
+        error: The exception.
+    """
     error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
     try:
         pickled: bytes = cloudpickle.dumps(error)
     except Exception:  # noqa: BLE001 - an exception may hold anything
         pickled = pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
-    return pickled
+    return FAILED + pickled

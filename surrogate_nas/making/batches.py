@@ -22,7 +22,7 @@ def entries_of(
     settings: dict[str, Any],
     *,
     size: int,
-    workers: int,
+    workers: int | None,
     engine: str,
     progress: Progress | None,
 ) -> dict[Job, Entry]:
@@ -35,7 +35,7 @@ def entries_of(
         settings: What the journal must agree with.
         size: Jobs of a batch, between two looks at the journal: few, so that little is lost.
         workers: How many batches at once.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         progress: Called with (jobs done, jobs in all).
 
     Returns:

@@ -28,7 +28,7 @@ def make_table(
     seeds: int = 3,
     noisy_classes: int = 500,
     latencies: int = 500,
-    workers: int = 1,
+    workers: int | None = None,
     engine: str = "processes",
     space: str | None = None,
     other: str | None = None,
@@ -45,7 +45,7 @@ def make_table(
         noisy_classes: How many classes that part holds.
         latencies: Cells measured for ``latency@cpu``; a ridge regression predicts the rest. 0 leaves it out.
         workers: How many trainings at once, each on one core.
-        engine: Where they are made: a key of `surrogate_nas.engine.ENGINES`.
+        engine: Where they are made: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         space: The name of the space whose cells are trained; None for the usual one.
         other: The name of a table of the same space whose order the card compares, where it is here; None for none.
         progress: Called with (trainings done, trainings in all).

@@ -81,7 +81,12 @@ class Passes:
 
 
 def make_proxies(
-    passes: Passes, out: Path, *, workers: int = 1, engine: str = "processes", progress: Progress | None = None
+    passes: Passes,
+    out: Path,
+    *,
+    workers: int | None = None,
+    engine: str = "processes",
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Compute all proxies of one cell of every functional class and write the table; may be interrupted and go on.
 
@@ -89,7 +94,7 @@ def make_proxies(
         passes: What to compute.
         out: The table's file; its card also lies beside it as JSON.
         workers: How many passes at once, each on one core.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         progress: Called with (passes done, passes in all).
 
     Returns:
@@ -119,7 +124,7 @@ def make_proxies(
     return card
 
 
-def _computed(passes: Passes, workers: int, engine: str, progress: Progress | None) -> dict[Job, dict[str, Any]]:
+def _computed(passes: Passes, workers: int | None, engine: str, progress: Progress | None) -> dict[Job, dict[str, Any]]:
     """All scores of the plan, from the journal and what it lacked."""
     settings, jobs = passes.describe(), passes.jobs()
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]

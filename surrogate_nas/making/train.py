@@ -19,7 +19,7 @@ _CELLS_A_BATCH = 2
 
 
 def train_classes(
-    plan: Plan, path: Path, *, workers: int = 1, engine: str = "processes", progress: Progress | None = None
+    plan: Plan, path: Path, *, workers: int | None = None, engine: str = "processes", progress: Progress | None = None
 ) -> None:
     """Train what the journal does not hold yet; may be interrupted and called again.
 
@@ -27,7 +27,7 @@ def train_classes(
         plan: What to train.
         path: The journal's file.
         workers: How many trainings at once, each on one core.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         progress: Called with (trainings done, trainings in all).
 
     Raises:

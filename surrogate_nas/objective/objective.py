@@ -40,7 +40,11 @@ _CONVENTIONS = 2
 
 
 class Objective:
-    """One expression or several, tied to a benchmark, with frozen constants and a fingerprint.
+    """What is minimised: one expression or several, tied to a benchmark, with frozen constants and a fingerprint.
+
+    A score is L + λR. Errors (%) and qualities enter L as fractions (of a quality what it lacks to 1), losses in their
+    own unit. Every term of R is divided by its median over the space (over a fixed sample where cells cannot be
+    listed), so that its weight is what it adds for a median cell. An infeasible cell scores above every feasible one.
 
     Example:
         >>> import surrogate_nas as sn

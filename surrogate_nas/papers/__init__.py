@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from surrogate_nas.engine import check_engine
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.experiment.store import Store
 from surrogate_nas.papers import (
@@ -30,7 +31,13 @@ class Paper(Protocol):
     """Redoes one paper's comparison."""
 
     def __call__(
-        self, *, runs: int | None, workers: int, folder: Path, progress: Callable[[int, int], None] | None
+        self,
+        *,
+        runs: int | None,
+        workers: int | None,
+        engine: str,
+        folder: Path,
+        progress: Callable[[int, int], None] | None,
     ) -> PaperResult:
         """Make the rows, and draw the picture into `folder`."""
 
@@ -57,7 +64,8 @@ def reproduce(
     *,
     folder: Path,
     runs: int | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    engine: str = "processes",
     progress: Callable[[int, int], None] | None = None,
 ) -> PaperResult:
     """Redo a published comparison and write ``rows.json``, ``table.md`` and a picture.
@@ -66,7 +74,8 @@ def reproduce(
         name: A key of `PAPERS`.
         folder: Where to write.
         runs: Runs per strategy; None for the paper's number.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         progress: Called with (runs done, runs in all).
 
     Raises:
@@ -83,9 +92,10 @@ def reproduce(
     """
     if name not in PAPERS:
         raise unknown("paper", name, PAPERS)
+    check_engine(engine, workers)
     if runs is not None and runs < 1:
         raise UserError(f"A comparison needs at least 1 run, not {runs}.")
-    result = PAPERS[name](runs=runs, workers=workers, folder=folder, progress=progress)
+    result = PAPERS[name](runs=runs, workers=workers, engine=engine, folder=folder, progress=progress)
     store = Store(folder)
     store.write_json("rows.json", result.to_json())
     store.write_text("table.md", result.to_markdown())

@@ -92,12 +92,13 @@ class Found(NamedTuple):
     measured: int
 
 
-def caps(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
+def caps(*, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None) -> PaperResult:
     """Search under every limit; may be interrupted and called again.
 
     Args:
         runs: Searches a limit, each with latency samples of its own; 5 if None.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished searches go.
         progress: Called with (searches done, searches in all).
 
@@ -111,7 +112,9 @@ def caps(*, runs: int | None, workers: int, folder: Path, progress: Progress | N
         "version": __version__, "benchmark": bench.fingerprint, "lookups": list(LOOKUPS), "samples": _SAMPLES,
         "model": Latency("cost").settings(),
     }  # fmt: skip
-    found = results_of(search_under, jobs, folder / "searches.jsonl", settings, workers=workers, progress=progress)
+    found = results_of(
+        search_under, jobs, folder / "searches.jsonl", settings, workers=workers, engine=engine, progress=progress
+    )
     rows: list[Row] = []
     for cap in CAPS:
         answers = [[Found(*one) for one in found[f"{cap.title} | {run}"]] for run in range(wanted)]

@@ -20,7 +20,8 @@ def results_of(
     path: Path,
     settings: dict[str, Any],
     *,
-    workers: int,
+    workers: int | None,
+    engine: str,
     progress: Progress | None,
 ) -> dict[str, Any]:
     """Call a function for every job that no earlier run has finished.
@@ -30,7 +31,8 @@ def results_of(
         jobs: By a name that says all that the result depends on, beside `settings`.
         path: The file of finished jobs.
         settings: What a file of finished jobs must agree with.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         progress: Called with (jobs done, jobs in all).
 
     Returns:
@@ -48,28 +50,29 @@ def results_of(
         if progress:
             progress(len(jobs) - len(missing), len(jobs))
         said = progress and (lambda count, _: progress(len(jobs) - len(missing) + count, len(jobs)))
-        for _, (name, result) in finished(_Named(function), missing, workers=workers, progress=said):
+        for _, (name, result) in finished(_Named(function), missing, workers=workers, engine=engine, progress=said):
             journal.append((name, result))
             done[name] = result
     return {name: done[name] for name in jobs}
 
 
 def finished(
-    function: Callable[[J], R], jobs: Sequence[J], *, workers: int, progress: Progress | None
+    function: Callable[[J], R], jobs: Sequence[J], *, workers: int | None, engine: str, progress: Progress | None
 ) -> Iterator[tuple[J, R]]:
     """Call a function for every job; each job with its result, in the order of finishing.
 
     Args:
         function: Of one job; the same wherever it is called.
         jobs: The jobs.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         progress: Called with (jobs done, jobs in all), after each result was taken.
 
     Raises:
         UserError: A worker was lost; raised when all other jobs are done.
     """
     count, lost = 0, []
-    for outcome in run_jobs(function, jobs, workers=workers):
+    for outcome in run_jobs(function, jobs, workers=workers, engine=engine):
         if outcome.failure:
             lost.append(outcome)
             continue

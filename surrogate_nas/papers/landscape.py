@@ -76,12 +76,20 @@ class Surface:
         return differs
 
 
-def landscape(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:  # noqa: ARG001
+def landscape(
+    *,
+    runs: int | None,
+    workers: int | None,  # noqa: ARG001 - all papers are called alike
+    engine: str,  # noqa: ARG001
+    folder: Path,
+    progress: Progress | None,
+) -> PaperResult:
     """Measure the landscape of the three data sets.
 
     Args:
         runs: Local searches a data set and kind, 1,000 if None.
         workers: Without meaning here: all of it takes seconds.
+        engine: The same.
         folder: Where the picture goes.
         progress: Called with (data sets done, data sets in all).
 

@@ -126,12 +126,15 @@ class Job(NamedTuple):
         return f"{self.setting.title} | {self.device} | {self.runs}"
 
 
-def latency(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
+def latency(
+    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
+) -> PaperResult:
     """Table 3 of HELP, and all devices that are held; may be interrupted and called again.
 
     Args:
         runs: Draws of measured cells a device and size, 10 if None.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished scores go.
         progress: Called with (jobs done, jobs in all).
     """
@@ -145,7 +148,9 @@ def latency(*, runs: int | None, workers: int, folder: Path, progress: Progress 
         "models": {name: make_model(name, "cost").settings() for name in ("latency", "ridge")},
     }  # fmt: skip
     jobs = {job.name: job for job in (*six, *others)}
-    found = results_of(_scores, jobs, folder / "scores.jsonl", settings, workers=workers, progress=progress)
+    found = results_of(
+        _scores, jobs, folder / "scores.jsonl", settings, workers=workers, engine=engine, progress=progress
+    )
     scores = {jobs[name]: np.array(result) for name, result in found.items()}
     rows = list(_published_rows(bench))
     for setting in SETTINGS:

@@ -37,12 +37,15 @@ _NONE_TRAINED = "No table of losses is here: snas table-losses makes them."
 _NEARLY_ALL, _MOST_CROSSED = 0.9, 3
 
 
-def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
+def losses(
+    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
+) -> PaperResult:
     """Rank every candidate loss of every table by how well it orders what one finally wants.
 
     Args:
         runs: Of every strategy on every loss of a table of losses; all else is read once.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the picture goes.
         progress: Called with (tables done, tables in all).
 
@@ -52,14 +55,14 @@ def losses(*, runs: int | None, workers: int, folder: Path, progress: Progress |
     started = time.perf_counter()
     entries = tables()
     here = [entry["name"] for entry in entries if entry["available"]]
-    studied = dict(finished(study, here, workers=workers, progress=progress))
+    studied = dict(finished(study, here, workers=workers, engine=engine, progress=progress))
     studies = [studied[name] for name in here if studied[name].findings]
     rows = [row for made in studies for finding in made.findings for row in _rows(finding)]
     findings = [finding for made in studies for finding in made.findings]
     if all(finding.final for finding in findings):
         raise UserError("No table that is here holds a loss besides what is wanted of it: see snas data list.")
     draw_losses(findings, folder / "losses.png")
-    answer = answered(runs=runs, workers=workers, folder=folder, progress=progress)
+    answer = answered(runs=runs, workers=workers, engine=engine, folder=folder, progress=progress)
     said = answer.words if answer else [_NONE_TRAINED]
     notes = [*said, *advice(findings), *_notes(), *(made.problem for made in studied.values() if made.problem)]
     if any(_BEST in finding.goal for finding in findings):

@@ -69,12 +69,15 @@ def _objective(weight: float) -> Objective:
     return Objective(f"valid_loss + {weight:g}*params" if weight else "valid_loss", load(_BENCH))
 
 
-def oneshot(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
+def oneshot(
+    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
+) -> PaperResult:
     """Search by every strategy under every λ; may be interrupted and called again.
 
     Args:
         runs: Searches each; 5 if None.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the finished searches go.
         progress: Called with (searches done, searches in all).
 
@@ -89,7 +92,9 @@ def oneshot(*, runs: int | None, workers: int, folder: Path, progress: Progress 
         "version": __version__, "benchmark": load(_BENCH).fingerprint, "seconds": _SECONDS, "sampled": _SAMPLED,
     }  # fmt: skip
     named = {job.name: job for job in jobs}
-    found = results_of(searched, named, folder / "searches.jsonl", settings, workers=workers, progress=progress)
+    found = results_of(
+        searched, named, folder / "searches.jsonl", settings, workers=workers, engine=engine, progress=progress
+    )
     held = {job: found[job.name] for job in jobs}
     rows, lines = [*_published_rows(), *_plain_rows()], []
     for weight in _LAMBDAS:

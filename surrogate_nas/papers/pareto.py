@@ -68,12 +68,15 @@ class _Problem(NamedTuple):
     wide: Frame
 
 
-def pareto(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
+def pareto(
+    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
+) -> PaperResult:
     """Cover every front; may be interrupted and called again.
 
     Args:
         runs: Per front and strategy; 30 if None.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished runs go.
         progress: Called with (runs done, runs in all).
 
@@ -85,7 +88,7 @@ def pareto(*, runs: int | None, workers: int, folder: Path, progress: Progress |
     jobs = {f"{cost} | {name} | {run}": (cost, name, run) for run in range(wanted) for cost in COSTS
             for name in STRATEGIES}  # fmt: skip
     settings = {"version": __version__, "benchmark": load(_BENCH).fingerprint, "cells": _CELLS, "step": STEP}
-    done = results_of(cover, jobs, folder / "fronts.jsonl", settings, workers=workers, progress=progress)
+    done = results_of(cover, jobs, folder / "fronts.jsonl", settings, workers=workers, engine=engine, progress=progress)
     found = {
         cost: {name: [Covered(*done[f"{cost} | {name} | {run}"]) for run in range(wanted)] for name in STRATEGIES}
         for cost in COSTS

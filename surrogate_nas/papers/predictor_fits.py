@@ -71,13 +71,16 @@ class Score(NamedTuple):
     seconds: float
 
 
-def scored(fits: Sequence[Fit], path: Path, *, workers: int, progress: Progress | None) -> dict[Fit, Score]:
+def scored(
+    fits: Sequence[Fit], path: Path, *, workers: int | None, engine: str = "processes", progress: Progress | None
+) -> dict[Fit, Score]:
     """Make the fits that no earlier run has made, and score them.
 
     Args:
         fits: Different ones.
         path: The file of finished fits.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         progress: Called with (fits done, fits in all).
 
     Raises:
@@ -89,7 +92,7 @@ def scored(fits: Sequence[Fit], path: Path, *, workers: int, progress: Progress 
         "benchmarks": {name: load(name).fingerprint for name in DATA_SETS.values()},
     }
     jobs = {", ".join(str(part) for part in fit if part != ""): fit for fit in fits}
-    made = results_of(score, jobs, path, settings, workers=workers, progress=progress)
+    made = results_of(score, jobs, path, settings, workers=workers, engine=engine, progress=progress)
     return {jobs[name]: Score(*numbers) for name, numbers in made.items()}
 
 

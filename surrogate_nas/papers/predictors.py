@@ -44,12 +44,15 @@ PUBLISHED: dict[str, tuple[str, dict[int, float]]] = {
 """Mark and τ by number of training cells, on CIFAR-10."""
 
 
-def predictors(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
+def predictors(
+    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
+) -> PaperResult:
     """Fit our models by the published protocol; may be interrupted and called again.
 
     Args:
         runs: Seeds per model, data set and size; None for ten.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished fits go.
         progress: Called with (fits done, fits in all).
     """
@@ -58,7 +61,7 @@ def predictors(*, runs: int | None, workers: int, folder: Path, progress: Progre
     fits = [Fit(d, seed, n, model) for seed in seeds for d in DATA_SETS for n in SIZES for model in MODELS]
     if predictor_losses.MODEL in MODELS:
         fits += loss_fits(seeds, [n for n in predictor_losses.SIZES if n in SIZES])
-    scores = scored(fits, folder / "fits.jsonl", workers=workers, progress=progress)
+    scores = scored(fits, folder / "fits.jsonl", workers=workers, engine=engine, progress=progress)
     rows = [*_published_rows(), *our_rows(scores), *_ceiling_rows()]
     draw_predictors([row for row in rows if row.metric.startswith("kendall@")], folder / "predictors.png")
     notes = [

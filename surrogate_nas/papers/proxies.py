@@ -60,12 +60,20 @@ class Finding:
     with_naslib: float
 
 
-def proxies(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:  # noqa: ARG001
+def proxies(
+    *,
+    runs: int | None,  # noqa: ARG001 - all papers are called alike
+    workers: int | None,
+    engine: str,
+    folder: Path,
+    progress: Progress | None,
+) -> PaperResult:
     """Rank every proxy of every table by how well it orders what one finally wants.
 
     Args:
         runs: Without meaning here: whole tables are read once.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the picture goes.
         progress: Called with (tables done, tables in all).
 
@@ -74,7 +82,7 @@ def proxies(*, runs: int | None, workers: int, folder: Path, progress: Progress 
     """
     started = time.perf_counter()
     here = [entry["name"] for entry in tables() if entry["available"]]
-    studied = dict(finished(study, here, workers=workers, progress=progress))
+    studied = dict(finished(study, here, workers=workers, engine=engine, progress=progress))
     findings = [finding for name in here for finding in studied[name]]
     if not findings:
         raise UserError("No table that is here has cells with proxies; snas proxies makes some.")

@@ -131,12 +131,15 @@ _CLASSES = {"CIFAR-10": 3233.0, "CIFAR-100": 3233.0}
 _BESIDE = {("local_search", "CIFAR-100"): (127.0, "C", "published: White et al., a mean")}
 
 
-def queries(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
+def queries(
+    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
+) -> PaperResult:
     """Search until the optimum is found; may be interrupted and called again.
 
     Args:
         runs: Per strategy, data set and kind of seeds; those of `PLANS` if None.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished runs go.
         progress: Called with (runs done, runs in all).
 
@@ -152,7 +155,9 @@ def queries(*, runs: int | None, workers: int, folder: Path, progress: Progress 
     ]
     settings = {"version": __version__, "objectives": [objective_of(*key).fingerprint for key in _problems()]}
     named = {", ".join(map(str, job)): job for job in jobs}
-    made = results_of(run_until_found, named, folder / "runs.jsonl", settings, workers=workers, progress=progress)
+    made = results_of(
+        run_until_found, named, folder / "runs.jsonl", settings, workers=workers, engine=engine, progress=progress
+    )
     found: dict[tuple[str, str, str], list[Found]] = {}
     for name, job in named.items():
         found.setdefault((job.dataset, job.policy, job.strategy), []).append(Found(*made[name]))

@@ -62,12 +62,15 @@ _PROXIES_NOTE = (
 )
 
 
-def nb201(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
+def nb201(
+    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
+) -> PaperResult:
     """Table 5 of the NAS-Bench-201 paper; may be interrupted and called again.
 
     Args:
         runs: Per strategy, at most; 500 if None, 20 of what asks a model.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished runs go.
         progress: Called with (runs done, runs in all).
 
@@ -75,7 +78,7 @@ def nb201(*, runs: int | None, workers: int, folder: Path, progress: Progress | 
         UserError: The tables are not here, or the folder cannot be written.
     """
     started = time.perf_counter()
-    found = _found(NB201, {"CIFAR-10": _SECONDS}, runs, workers, folder, progress)
+    found = _found(NB201, {"CIFAR-10": _SECONDS}, runs, workers, engine, folder, progress)
     made = {method.title: found[method.title, "CIFAR-10"] for method in NB201}
     rows = [
         _row(method, dataset, made[method.title], _SECONDS, (method.title, dataset) not in UNCONFIRMED)
@@ -95,12 +98,13 @@ def nb201(*, runs: int | None, workers: int, folder: Path, progress: Progress | 
     )
 
 
-def nats(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:
+def nats(*, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None) -> PaperResult:
     """The NATS-Bench paper's search on each data set; may be interrupted and called again.
 
     Args:
         runs: Per strategy and data set, at most; 500 if None, 20 of what asks a model.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished runs go.
         progress: Called with (runs done, runs in all).
 
@@ -108,7 +112,7 @@ def nats(*, runs: int | None, workers: int, folder: Path, progress: Progress | N
         UserError: The tables are not here, or the folder cannot be written.
     """
     started = time.perf_counter()
-    found = _found(NATS, NATS_SECONDS, runs, workers, folder, progress)
+    found = _found(NATS, NATS_SECONDS, runs, workers, engine, folder, progress)
     rows = [_row(method, data, found[method.title, data], NATS_SECONDS[data]) for data in DATA_SETS for method in NATS]
     rows += _absent_rows(NATS_ABSENT)
     on_cifar10 = {method.title: found[method.title, "CIFAR-10"] for method in NATS if method.title in _DRAWN}
@@ -127,7 +131,8 @@ def _found(
     methods: Sequence[Method],
     seconds: Mapping[str, float],
     runs: int | None,
-    workers: int,
+    workers: int | None,
+    engine: str,
     folder: Path,
     progress: Progress | None,
 ) -> dict[tuple[str, str], list[Found]]:
@@ -139,7 +144,7 @@ def _found(
     }
     numbers = {method.title: min(method.runs, runs or method.runs) for method in methods}
     jobs = [(search, numbers[title]) for (title, _), search in searches.items()]
-    made = run_searches(jobs, folder / "runs.jsonl", workers=workers, progress=progress)
+    made = run_searches(jobs, folder / "runs.jsonl", workers=workers, engine=engine, progress=progress)
     return {key: made[search] for key, search in searches.items()}
 
 

@@ -68,14 +68,20 @@ class Found(NamedTuple):
 
 
 def run_searches(
-    searches: Sequence[tuple[Search, int]], path: Path, *, workers: int, progress: Progress | None
+    searches: Sequence[tuple[Search, int]],
+    path: Path,
+    *,
+    workers: int | None,
+    engine: str = "processes",
+    progress: Progress | None,
 ) -> dict[Search, list[Found]]:
     """Make all runs that an earlier call has not finished.
 
     Args:
         searches: Each with the number of its runs.
         path: The file of finished runs.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         progress: Called with (runs done, runs in all).
 
     Raises:
@@ -86,7 +92,7 @@ def run_searches(
         "version": __version__,
         "objectives": sorted({_objective(search.benchmark, search.objective).fingerprint for search, _ in searches}),
     }
-    made = results_of(run_search, jobs, path, settings, workers=workers, progress=progress)
+    made = results_of(run_search, jobs, path, settings, workers=workers, engine=engine, progress=progress)
     return {
         search: [_read(made[f"{', '.join(map(str, search))}, {run}"]) for run in range(n)] for search, n in searches
     }

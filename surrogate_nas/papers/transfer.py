@@ -84,12 +84,20 @@ class Group:
         return np.array([pair.taus[measure] for pair in self.pairs]).reshape(len(self.tasks), -1)
 
 
-def transfer(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> PaperResult:  # noqa: ARG001
+def transfer(
+    *,
+    runs: int | None,  # noqa: ARG001 - all papers are called alike
+    workers: int | None,
+    engine: str,
+    folder: Path,
+    progress: Progress | None,
+) -> PaperResult:
     """Compare every two tables of one space.
 
     Args:
         runs: Without meaning here: whole tables are read once.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the picture goes.
         progress: Called with (spaces done, spaces in all).
 
@@ -105,7 +113,7 @@ def transfer(*, runs: int | None, workers: int, folder: Path, progress: Progress
     jobs = [tuple(names) for names in spaces.values() if len(names) > 1]
     if not jobs:
         raise UserError("No two tables of one space are here: see snas data list.")
-    groups = dict(finished(compare, jobs, workers=workers, progress=progress))
+    groups = dict(finished(compare, jobs, workers=workers, engine=engine, progress=progress))
     found = [groups[names] for names in jobs]
     draw_transfer([(g.space, _short(g.tasks), g.matrix(WHOLE), _drawn(g)) for g in found], folder / "transfer.png")
     notes = [words(group) for group in found]

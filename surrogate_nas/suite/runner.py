@@ -57,7 +57,7 @@ def run_suite(
     suite: Suite | str,
     folder: str | Path | None = None,
     *,
-    workers: int = 1,
+    workers: int | None = None,
     engine: str = "processes",
     progress: Progress | None = None,
 ) -> SuiteResult:
@@ -68,7 +68,7 @@ def run_suite(
         folder: Each problem is kept in ``problems/NAME`` of it, as ``snas compare`` keeps one; None keeps all in
             memory.
         workers: How many runs at once; the results do not depend on it.
-        engine: A key of `surrogate_nas.engine.ENGINES`.
+        engine: Where they are made: a key of `surrogate_nas.engine.ENGINES`.
         progress: Called with (runs done, runs in all).
 
     Raises:
@@ -152,7 +152,7 @@ def _bound(problem: Problem) -> Objective:
 
 
 def _traces(
-    suite: Suite, opened: Mapping[str, _Opened], workers: int, engine: str, progress: Progress | None
+    suite: Suite, opened: Mapping[str, _Opened], workers: int | None, engine: str, progress: Progress | None
 ) -> dict[tuple[str, str, int], Trace]:
     """Every run's curve by (problem, strategy, run), in the order of the jobs."""
     jobs: list[_Job] = [

@@ -44,14 +44,14 @@ def rounds(plans: Sequence[Plan]) -> Iterator[Batch]:
 
 
 def train_rounds(
-    plans: Sequence[Plan], *, workers: int = 1, engine: str = "processes", progress: Progress | None = None
+    plans: Sequence[Plan], *, workers: int | None = None, engine: str = "processes", progress: Progress | None = None
 ) -> dict[str, str]:
     """Train what the journals do not hold yet; may be interrupted and called again, also with more classes or pairs.
 
     Args:
         plans: Of the pairs, alike in their classes and seeds.
         workers: How many batches at once, each on one core.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         progress: Called with (trainings done, trainings in all, how long the rest will take).
 
     Returns:

@@ -34,12 +34,15 @@ class Answer:
     words: Sequence[str]
 
 
-def answered(*, runs: int | None, workers: int, folder: Path, progress: Progress | None) -> Answer | None:
+def answered(
+    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
+) -> Answer | None:
     """Study every table of losses that is here, search on it, and draw ``trained.png``; None where there is none.
 
     Args:
         runs: Of each strategy on each loss; None for the usual number.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished searches go.
         progress: Called with (searches done, searches in all).
 
@@ -47,11 +50,13 @@ def answered(*, runs: int | None, workers: int, folder: Path, progress: Progress
         UserError: A table is damaged, or the folder cannot be written.
     """
     names = [name for name in Losses().names() if name.endswith(TRAINED)]
-    found = dict(finished(_studied, names, workers=workers, progress=None))
+    found = dict(finished(_studied, names, workers=workers, engine=engine, progress=None))
     studies = [one for name in names if (one := found[name]) is not None]
     if not studies:
         return None
-    searches = searched(studies, runs=RUNS if runs is None else runs, workers=workers, folder=folder, progress=progress)
+    searches = searched(
+        studies, runs=RUNS if runs is None else runs, workers=workers, engine=engine, folder=folder, progress=progress
+    )
     draw(studies, searches, folder / "trained.png")
     few = [name for name in names if found[name] is None]
     notes = [f"Fewer than {FEWEST} cells of two seeds, so not looked at: {', '.join(few)}."] if few else []

@@ -62,14 +62,21 @@ def drives_of(found: Study) -> Iterator[str]:
 
 
 def searched(
-    studies: Sequence[Study], *, runs: int, workers: int, folder: Path, progress: Progress | None
+    studies: Sequence[Study],
+    *,
+    runs: int,
+    workers: int | None,
+    engine: str = "processes",
+    folder: Path,
+    progress: Progress | None,
 ) -> list[Searched]:
     """Search, and judge what was found.
 
     Args:
         studies: The tasks.
         runs: Of each strategy on each loss.
-        workers: Processes.
+        workers: How many jobs at once, or None.
+        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
         folder: Where finished runs are kept.
         progress: Called with (runs done, runs in all).
 
@@ -82,7 +89,9 @@ def searched(
         for drive in drives_of(found)
         for strategy in DEFAULTS
     }
-    made = run_searches([(one, runs) for one in asked], folder / "searches.jsonl", workers=workers, progress=progress)
+    made = run_searches(
+        [(one, runs) for one in asked], folder / "searches.jsonl", workers=workers, engine=engine, progress=progress
+    )
     return [one for found in studies for one in _judged(found, {s: made[s] for s, of in asked.items() if of is found})]
 
 
