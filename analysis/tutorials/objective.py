@@ -173,7 +173,7 @@ axes.scatter(latency[places], loss[places], s=8, color="tab:orange", label="trie
 axes.scatter(latency[best], loss[best], marker="*", s=110, color="tab:red", zorder=3, label="optima of λ")
 axes.axvline(limit, color="grey", linestyle=":", label="the limit")
 axes.set(xlabel="latency on this machine (ms, predicted)", ylabel="validation loss (nats)", ylim=(0.4, 1.2))
-axes.legend(frameon=False)
+axes.legend(loc="upper right")
 figure.savefig(FOLDER / "front.png", dpi=120)
 
 # %% [markdown]
