@@ -36,7 +36,7 @@ from surrogate_nas.making.plan import Plan
 from surrogate_nas.making.train import train_job
 from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.suite import SuiteResult, read_suite
-from surrogate_nas.suite.runner import _Opened, _result
+from surrogate_nas.suite.runner import problem_result
 from surrogate_nas.suite.trace import trace_of
 
 ENGINES = ("processes", "dask", "ray", "slurm:cluster=local")
@@ -150,14 +150,14 @@ def verdict() -> dict[str, float]:
     trace = trace_of(objective, experiment.describe(), run, first.budget)
     began, results = time.process_time(), []
     for number in range(problems):
-        opened = _Opened(replace(first, name=f"p{number}"), objective, experiment, None)
+        problem = replace(first, name=f"p{number}")
         scores = trace.score + np.abs(rng.normal(0, 0.01, (strategies, runs, len(trace.score)))).cumsum(-1)[..., ::-1]
         drawn = [
             replace(trace, strategy=entrant.label, run=run, score=scores[place, run])
             for place, entrant in enumerate(entrants)
             for run in range(runs)
         ]
-        results.append(_result(opened, drawn))
+        results.append(problem_result(problem, objective, experiment.labels, drawn))
     suite = replace(base, problems=[one.problem for one in results], entrants=entrants)
     assert SuiteResult(suite, results, []).summary
     return {"verdict": time.process_time() - began}

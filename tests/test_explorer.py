@@ -149,6 +149,7 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored: tuple[Compa
     assert panel["L"] == f"{trials[0].loss:.5f} nats" and panel["λR"] == f"{trials[0].penalty:.5f}"
     assert panel["params"] == f"{trials[0].values['params']:,.0f} parameters"
     assert panel["test_error[5]"] == f"{float(benchmark.query(cell, 'test_error')):.2f} %"
+    assert whole.locator("#plane .annotation").count() == 1
     sketch = space.sketch(cell)
     assert sketch is not None
     drawn = whole.eval_on_selector_all("#cell svg[role=img] text", "all => all.map((text) => text.textContent)")
@@ -289,6 +290,8 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab: Tab, tmp_path: 
     opened(tab, path)
     assert "subject to latency@cpu <= 0.4" in tab.inner_text("#objective")
     assert points(tab)["infeasible"] > 1000 and chosen(tab, "#across") == "latency@cpu"
+    scores = [number(text) if text != "–" else np.inf for text in tab.evaluate(COLUMN, 4)]
+    assert scores == sorted(scores) and np.isinf(scores[-1]) and np.isfinite(scores[0])
     assert EVIL in tab.inner_text("#strategies")
     tab.select_option("#problem", label="front")
     tab.wait_for_selector("body[data-opened='2']")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import re
 import shutil
@@ -76,6 +77,7 @@ def results(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def server(results: Path) -> Iterator[Server]:
     with Server(results, 0) as server:
+        server.pages.patience_seconds = math.inf
         server.in_background()
         yield server
         server.shutdown()
@@ -152,6 +154,18 @@ def test_a_run_is_read_on_not_again(made: Path, tmp_path: Path, analog: TableBen
     assert run.refresh() and len(run.best) == 15 and not run.damage
     file.unlink()
     assert run.refresh() and not run.best and not run.is_begun
+
+
+def test_a_page_does_not_wait_until_all_is_read(server: Server, tab: Page) -> None:
+    server.pages.patience_seconds = 0.0
+    assert "Reading: 6 runs to go." in ask(server, "/at/one/").text
+    assert ask(server, "/state/one").json["counts"]["done"] == 6, "a script is told all"
+    assert "Reading" not in ask(server, "/at/one/").text
+    (server.pages.places.root / "one").rename(server.pages.places.root / "two")
+    tab.goto(f"{server.address}at/two/")
+    tab.wait_for_selector("text=Reading: 6 runs to go.")
+    server.pages.patience_seconds = math.inf
+    tab.wait_for_selector("text=6 of 6 runs done")
 
 
 def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> None:

@@ -206,7 +206,7 @@ def _asked(made: Comparison) -> str:
         spent.append(f"{budget['seconds']:,g} {'queries' if cost == 'queries' else 'simulated seconds'}")
     runs = plural(told["runs"], "run")
     asked = f"{made.objective} on {made.objective.benchmark.name}, {' and '.join(spent)} a run, {runs}."
-    return escaped(asked)
+    return escaped(asked.replace("<=", "≤").replace(">=", "≥"))
 
 
 def _what(made: Comparison) -> str:

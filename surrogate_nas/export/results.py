@@ -84,6 +84,14 @@ class Results:
         key = self.parts[0].key
         return "" if key is None else "lambda" if isinstance(key, float) else "problem"
 
+    def named(self, part: Part) -> str:
+        """The name of a part among the results of others.
+
+        Args:
+            part: One of `parts`.
+        """
+        return f"{self.name} / {part.name}" if part.name else self.name
+
     def runs(self) -> Iterator[tuple[Part, Run]]:
         """Every run with its part."""
         for part in self.parts:

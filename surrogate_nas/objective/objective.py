@@ -43,8 +43,12 @@ class Objective:
     """What is minimised: one expression or several, tied to a benchmark, with frozen constants and a fingerprint.
 
     A score is L + λR. Errors (%) and qualities enter L as fractions (of a quality what it lacks to 1), losses in their
-    own unit. Every term of R is divided by its median over the space (over a fixed sample where cells cannot be
-    listed), so that its weight is what it adds for a median cell. An infeasible cell scores above every feasible one.
+    own unit; a term of R is divided by its median over the space, or over a fixed sample where cells cannot be listed.
+
+    Attributes:
+        terms, constraints: The terms of all with their divisors, and the limits, which come before any score.
+        parts, epochs: How many objectives there are, and the longest training run that is read, or None.
+        bounds, diversity_weight: For each objective a score that no feasible cell exceeds; the weight of diversity.
 
     Example:
         >>> import surrogate_nas as sn
