@@ -3,7 +3,8 @@
 .venv/bin/python analysis/licences.py
 
 A library says its licence as an SPDX expression, as a classifier, or as a text; what says none, or binds whoever passes
-the library on, has a note. tests/test_licences.py holds the file against pyproject.toml.
+the library on, has a note. Of an extra that is not installed here, the file keeps what it says; with the site-packages
+of another environment on PYTHONPATH it is read from there. tests/test_licences.py holds it against pyproject.toml.
 """
 
 import csv
@@ -82,16 +83,22 @@ def _read(text: str) -> str:
     return "" if "\n" in text or text == "BSD" else text
 
 
-def rows() -> list[dict[str, str]]:
-    """One row a library, by name."""
+def rows(before: dict[str, dict[str, str]]) -> list[dict[str, str]]:
+    """One row a library, by name; of extras that are not installed as the file had it before."""
     held = installed()
     named = {extra: direct(extra) for extra in (BASE, *OF_USERS)}
-    brought = {extra: closure(names, held) for extra, names in named.items()}
+    brought: dict[str, set[str]] = {}
+    for extra, names in named.items():
+        try:
+            brought[extra] = closure(names, held)
+        except KeyError as missing:
+            print(f"{extra} stays as it was: {missing.args[0]} is not installed")
+            brought[extra] = {name for name, row in before.items() if extra in row["brought by"].split()}
     return [
         {
             "library": name,
-            "version": held[name].version,
-            "licence": licence_of(held[name]),
+            "version": held[name].version if name in held else before[name]["version"],
+            "licence": licence_of(held[name]) if name in held else before[name]["licence"],
             "brought by": " ".join(extra for extra, names in brought.items() if name in names),
             "named by": " ".join(extra for extra, names in named.items() if name in names),
             "note": NOTES.get(name, ""),
@@ -102,7 +109,8 @@ def rows() -> list[dict[str, str]]:
 
 def main() -> None:
     """Write the file."""
-    found = rows()
+    with FILE.open(newline="", encoding="utf-8") as file:
+        found = rows({row["library"]: row for row in csv.DictReader(file)})
     with FILE.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -93,11 +94,12 @@ def write(folder: Path) -> list[Path]:
         "dark": Markup(HtmlFormatter(style="github-dark").get_style_defs(".pdoc-code")),
         "beside": beside,
         "summary": summary,
+        "door": list(door()),
     }
     shown = {page.module: [item(place) for place in page.places] for page in pages().values()}
     texts = {
         page.file: made.get_template("module.html.jinja2").render(
-            page=page, items=shown[page.module], text=prose(page.module), tables=list(tables(page)), door=list(door())
+            page=page, items=shown[page.module], text=prose(page.module), tables=list(tables(page))
         )
         for page in pages().values()
     }
@@ -154,6 +156,7 @@ def markdown(text: str, scope: Scope) -> Markup:
     return Markup(to_html(convert(named, "google", None)))
 
 
+@cache
 def item(place: Place) -> Item:
     """Everything about a documented thing.
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS = 0.25
-_AHEAD = 2
-"""Jobs that wait at a worker's side for each that it does, so that it is never idle."""
+_AHEAD, _SPARE = 2, 16
+"""Jobs that the cluster is given for each of its threads, and beside these: giving many at once costs each less."""
 
 
 def run(contract: Contract, jobs: list[bytes]) -> Iterator[Found | None]:
@@ -95,13 +97,16 @@ class _Work:
     def _capacity(self) -> int:
         """How many jobs the cluster is given at once; it may have grown."""
         limit = self._contract.workers if self._contract.place else None
-        return limit or _AHEAD * sum(self._client.nthreads().values())
+        return limit or _SPARE + _AHEAD * sum(self._client.nthreads().values())
 
     def submit(self) -> None:
         """Give the cluster as many jobs as it can do soon."""
-        while len(self._given) < self._most and (one := next(self._waiting, None)):
-            place, job = one
-            future = self._client.submit(do_known, self._key, job, key=f"snas-{self._key}-{place}", retries=0)
+        given = [*islice(self._waiting, max(0, self._most - len(self._given)))]
+        if not given:
+            return
+        names = [f"snas-{self._key}-{place}" for place, _ in given]
+        futures = self._client.map(partial(do_known, self._key), [job for _, job in given], key=names, retries=0)
+        for (place, _), future in zip(given, futures, strict=True):
             self._given[future] = place
             future.add_done_callback(self._done.put)
 
