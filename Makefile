@@ -136,6 +136,12 @@ formats: $(SETUP)  ## write this release's small files of every format anew (aft
 dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Python 3.11, 3.12 and 3.13
 	$(BIN)/python analysis/dist.py
 
+licences: $(SETUP)  ## list the licences of all libraries in data/licences.csv
+	$(BIN)/python analysis/licences.py
+
+dependencies: $(SETUP)  ## what each dependency costs in MB and seconds
+	$(BIN)/python analysis/dependencies.py --install
+
 clean:  ## remove everything that was made, .venv and results included
 	rm -rf .venv results build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

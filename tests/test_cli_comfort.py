@@ -27,7 +27,7 @@ COMMANDS = [
     ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
     ["train"], ["measure"], ["fit"], ["predict"], ["table"], ["data", "fetch"], ["data", "import"], ["data", "verify"],
     ["data", "list"],
-    ["serve"], ["suite"], ["lambda-path"], ["losses"], ["table-losses"], ["proxies"], ["baseline"],
+    ["export"], ["serve"], ["suite"], ["lambda-path"], ["losses"], ["table-losses"], ["proxies"], ["baseline"],
     ["new", "strategy"], ["new", "task"], ["new", "loss"], ["new", "space"],
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -69,6 +70,8 @@ benchmark = "fashion"
 subject_to = "params <= 100000"
 """
 
+OF_NO_EXTRA = {"ConfigSpace", "pyarrow", "torchvision"}
+"""Comes with smac; for files in Parquet; for CIFAR."""
 WORKS = [
     "--help",
     "benchmarks --json",
@@ -154,17 +157,26 @@ def names(requirements: list[str]) -> set[str]:
     return {Requirement(one).name.removesuffix("-cpu") for one in requirements}
 
 
-def test_every_library_of_an_extra_is_known_by_its_module() -> None:
+def test_every_extra_is_known_by_its_modules() -> None:
     extras = PROJECT["optional-dependencies"]
+    assert set(extras) - {"all", "dev"} == set(EXTRAS)
     for extra, held in EXTRAS.items():
         assert set(held.values()) <= names(extras[extra]), extra
-    known = {name for held in EXTRAS.values() for name in held.values()}
-    offered = {extra: wanted for extra, wanted in extras.items() if extra not in ("all", "dev")}
-    assert set().union(*map(names, offered.values())) <= known
     together = Requirement(extras["all"][0]).extras
-    assert together <= set(offered) and set(EXTRAS) - together == {
-        "trackio"
-    }  # which wants an older pillow than the rest
+    assert together == set(EXTRAS) - {"trackio"}, "trackio wants an older pillow than the rest"
+
+
+def test_every_library_that_is_imported_is_of_the_base_or_of_an_extra() -> None:
+    imported: set[str] = set()
+    for path in (ROOT / "surrogate_nas").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add((node.module or "").partition(".")[0])
+    base = {name.lower() for name in names(PROJECT["dependencies"])}
+    foreign = imported - set(sys.stdlib_module_names) - set(OPTIONAL) - OF_NO_EXTRA - {"surrogate_nas"}
+    assert {name.lower() for name in foreign} <= base
 
 
 def test_a_library_of_no_extra_is_named_as_it_is() -> None:

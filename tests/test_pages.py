@@ -6,11 +6,13 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from pypdf import PdfReader
 
 from surrogate_nas.comparison import compare
 from surrogate_nas.report import write_report, write_suite_report
+from tests.test_suite import made, steps
 from tests.test_suite_report import result as result
 
 if TYPE_CHECKING:
@@ -113,6 +115,20 @@ def test_it_prints_on_few_pages_none_but_the_last_half_empty(report: Path, brows
     for one in printed.pages[:-1]:
         assert lowest(one) < float(one.mediabox.height) / 2
     assert "Contents" not in printed.pages[0].extract_text()
+
+
+@pytest.mark.slow
+def test_a_large_suite_prints_on_few_pages_too(browser: Browser, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"a_long_name_{i}" for i in range(15)]
+    problems = {
+        f"problem-{i}": {name: steps(*(0.1 + 0.1 * k + 0.05 * rng.random(10))) for k, name in enumerate(names)}
+        for i in range(32)
+    }
+    page = browser.new_page()
+    page.goto(write_suite_report(made(problems), tmp_path).as_uri())
+    assert len(PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages) <= MOST_PAGES
+    page.close()
 
 
 def lowest(page: object) -> float:

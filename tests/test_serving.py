@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import re
 import shutil
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 COMMAND = [sys.executable, "-c", "from surrogate_nas.cli import main; main()"]
+PATIENCE_MS = 180_000
+"""On a machine with much else to do."""
 
 
 class Answer:
@@ -74,6 +77,7 @@ def results(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def server(results: Path) -> Iterator[Server]:
     with Server(results, 0) as server:
+        server.pages.patience_seconds = math.inf
         server.in_background()
         yield server
         server.shutdown()
@@ -81,6 +85,7 @@ def server(results: Path) -> Iterator[Server]:
 
 def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page) -> None:
     gated = Gated(tmp_path)
+    tab.set_default_timeout(PATIENCE_MS)
     with Server(tmp_path, 0) as server:
         server.in_background()
         tab.goto(server.address)
@@ -149,6 +154,18 @@ def test_a_run_is_read_on_not_again(made: Path, tmp_path: Path, analog: TableBen
     assert run.refresh() and len(run.best) == 15 and not run.damage
     file.unlink()
     assert run.refresh() and not run.best and not run.is_begun
+
+
+def test_a_page_does_not_wait_until_all_is_read(server: Server, tab: Page) -> None:
+    server.pages.patience_seconds = 0.0
+    assert "Reading: 6 runs to go." in ask(server, "/at/one/").text
+    assert ask(server, "/state/one").json["counts"]["done"] == 6, "a script is told all"
+    assert "Reading" not in ask(server, "/at/one/").text
+    (server.pages.places.root / "one").rename(server.pages.places.root / "two")
+    tab.goto(f"{server.address}at/two/")
+    tab.wait_for_selector("text=Reading: 6 runs to go.")
+    server.pages.patience_seconds = math.inf
+    tab.wait_for_selector("text=6 of 6 runs done")
 
 
 def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> None:

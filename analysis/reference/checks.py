@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from analysis.reference.names import Place, members, modules, pages, public
-from analysis.reference.references import REFERENCE, Scope, attributes, scopes, section
+from analysis.reference.references import REFERENCE, Scope, entries, scopes, section, stored
 
 CODE = re.compile(r"^ *(>>>|\.\.\.).*$", re.MULTILINE)
 
@@ -54,9 +54,11 @@ def undescribed(place: Place) -> Iterator[str]:
     else:
         if not kind.__doc__:
             yield f"{name} has no docstring"
-        told = attributes(kind)
+        told = entries(kind, "Attributes")
         fields = [field for field in kind.__dict__.get("__annotations__", {}) if not field.startswith("_")]
-        inherited = set().union(*(attributes(base) for base in kind.__mro__[1:] if base.__module__ in modules()), set())
+        inherited = set().union(*(entries(base, "Attributes") for base in kind.__mro__[1:]))
+        given = inspect.signature(kind.__init__).parameters
+        fields += [field for field in stored(kind, "__init__") if not field.startswith("_") and field not in given]
         yield from (f"{name}.{field} is no entry of Attributes" for field in fields if field not in told | inherited)
         for member, value in members(kind).items():
             yield from _function(f"{name}.{member}", bare(value), kind, member)
@@ -79,11 +81,11 @@ def _function(name: str, function: Any, kind: type | None = None, member: str = 
         yield f"{name} has no docstring"
         return
     own = function.__doc__ or ""
-    told = {entry.lstrip("*") for part in section(inspect.cleandoc(own), "Args") for entry in part.split(", ")}
+    told = {entry.lstrip("*") for entry in entries(function, "Args")}
     given = [parameter for parameter in inspect.signature(function).parameters if parameter not in ("self", "cls")]
     given = [parameter for parameter in given if not parameter.startswith("_")]
     yield from (f"{name} has no parameter {entry}" for entry in sorted(told - set(given)))
-    told |= attributes(kind) if kind and member == "__init__" else set()
+    told |= entries(kind, "Attributes") if kind and member == "__init__" else set()
     if own and not _overrides(kind, member):
         yield from (f"{name} does not describe its parameter {entry}" for entry in given if entry not in told)
 

@@ -110,15 +110,35 @@ def attributes(kind: type) -> frozenset[str]:
     Args:
         kind: The class.
     """
-    told = {name for entry in section(inspect.cleandoc(kind.__doc__ or ""), "Attributes") for name in entry.split(", ")}
+    return frozenset({*entries(kind, "Attributes"), *stored(kind)})
+
+
+def stored(kind: type, method: str = "") -> dict[str, None]:
+    """What the methods of a class set, in the order of the source.
+
+    Args:
+        kind: The class.
+        method: One of them alone; all if empty.
+    """
     held = modules().get(kind.__module__)
-    node = held.nodes.get(kind.__qualname__) if held else None
-    stored = {
-        part.attr
-        for part in (ast.walk(node) if node else ())
-        if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store)
+    node = held.nodes.get(f"{kind.__qualname__}.{method}" if method else kind.__qualname__) if held else None
+    parts = (part for part in (ast.walk(node) if node else ()) if isinstance(part, ast.Attribute))
+    return {
+        part.attr: None
+        for part in parts
+        if isinstance(part.ctx, ast.Store) and isinstance(part.value, ast.Name) and part.value.id == "self"
     }
-    return frozenset(told | stored)
+
+
+def entries(thing: Any, title: str) -> set[str]:
+    """The names that a section of a docstring tells of; several may share one entry, with commas between.
+
+    Args:
+        thing: What has the docstring.
+        title: Such as ``Attributes``.
+    """
+    told = section(inspect.cleandoc(getattr(thing, "__doc__", None) or ""), title)
+    return {name for entry in told for name in entry.split(", ")}
 
 
 def section(text: str, title: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -92,11 +93,13 @@ def write(folder: Path) -> list[Path]:
         "light": Markup(HtmlFormatter(style="xcode").get_style_defs(".pdoc-code")),
         "dark": Markup(HtmlFormatter(style="github-dark").get_style_defs(".pdoc-code")),
         "beside": beside,
+        "summary": summary,
+        "door": list(door()),
     }
     shown = {page.module: [item(place) for place in page.places] for page in pages().values()}
     texts = {
         page.file: made.get_template("module.html.jinja2").render(
-            page=page, items=shown[page.module], text=prose(page.module), tables=list(tables(page)), door=list(door())
+            page=page, items=shown[page.module], text=prose(page.module), tables=list(tables(page))
         )
         for page in pages().values()
     }
@@ -153,6 +156,7 @@ def markdown(text: str, scope: Scope) -> Markup:
     return Markup(to_html(convert(named, "google", None)))
 
 
+@cache
 def item(place: Place) -> Item:
     """Everything about a documented thing.
 
@@ -345,7 +349,8 @@ def index(shown: dict[str, list[Item]]) -> Iterator[tuple[str, str, str, str]]:
         for name, place in kept.entries.items():
             file = pages()[homes()[kept.places[name]]].file if name in kept.places else pages()[kept.room].file
             anchor = kept.places[name].name if name in kept.places else kept.anchor
-            yield name, kept.title.lower(), "" if name in kept.places else place, f"{file}#{anchor}"
+            told = inspect.cleandoc(kept.places[name].code.__doc__) if name in kept.places else place
+            yield name, kept.title.lower(), told, f"{file}#{anchor}"
     for command in commands().values():
         options = " ".join(f"{one.name} {one.help}" for one in command.parameters)
         yield command.name, "command", f"{command.summary}\n\n{options}", f"commands.html#{command.anchor}"

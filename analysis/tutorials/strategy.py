@@ -157,18 +157,14 @@ for name in made.strategies:
     low, high = interval(curves)
     (line,) = axes.plot(cells, curves.mean(axis=0), label=name)
     axes.fill_between(cells, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
-axes.set(xlabel="evaluated cells (the first ten are the same for all)", ylabel="mean regret", yscale="log")
+axes.set(xlabel="evaluated cells (the first ten are the same for all)", ylabel="mean regret", ylim=(0, None))
 axes.legend(frameon=False)
 figure.savefig(FOLDER / "curves.png", dpi=120)
 
 # %% [markdown]
-# The page `comparison/report.html` has this and more: times, duplicates, the noise of training, what λ does.
-
-# %%
-page = made.report(FOLDER / "comparison")
-print(page)
-
-# %% [markdown]
+# `made.report(FOLDER / "comparison")` writes a page with this and more: times, duplicates, the noise of training, what
+# λ does.
+#
 # ## 5. Its place in a verdict
 #
 # One table is one problem. A *suite* runs strategies over several and gives one verdict. `starter` has four: our table,

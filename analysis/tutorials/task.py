@@ -176,7 +176,7 @@ best = min(trials.values(), key=lambda trial: trial.score)
 figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
 axes.scatter([10 * t.penalty for t in trials.values()], [100 * t.loss for t in trials.values()], s=14)
 axes.scatter(10 * best.penalty, 100 * best.loss, marker="*", s=120, color="tab:red", label=f"best: {best.cell}")
-axes.set(xlabel="parameters, in medians of the space", ylabel="validation error (%)", xscale="log", ylim=(0, 80))
+axes.set(xlabel="parameters, in medians of the space", ylabel="validation error (%)", xscale="log", ylim=(0, None))
 axes.legend(frameon=False)
 figure.savefig(FOLDER / "stacks.png", dpi=120)
 

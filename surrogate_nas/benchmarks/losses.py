@@ -36,9 +36,10 @@ class LossesBenchmark(TableBenchmark):
     """The trained cells of a table of losses; every metric names the loss that was trained, as ``valid_error@focal``.
 
     Example:
-        >>> bench = load("losses-digits/trained")  # doctest: +SKIP
-        >>> bench.query(bench.space[0], "valid_error@focal", epochs=3)  # doctest: +SKIP
-        7.2
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("losses-digits/trained")
+        >>> bench.query(bench.space[0], "valid_error@focal", epochs=3).unit, len(bench.space)
+        ('%', 50)
     """
 
     def __init__(self, path: Path) -> None:

@@ -56,6 +56,9 @@ class TableBenchmark(Benchmark):
     unit where it records none; a pass is free where only training is recorded. Questions that need no training cost
     nothing.
 
+    Attributes:
+        card: How it was measured, as a JSON object, or empty.
+
     Example:
         >>> from surrogate_nas.files import shipped
         >>> bench = TableBenchmark(shipped("fashion.h5"))

@@ -116,7 +116,7 @@ def report(
     bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the report of a stored comparison again.
+    """Write the report and the explorer of a stored comparison again.
 
     \b
     Examples:

@@ -19,7 +19,9 @@ def export(
     bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Export stored results, finished or not, for other tools and for papers.
+    """Export results for dashboards, trackers and papers.
+
+    They may be unfinished: what is there is exported.
 
     \b
     Examples:

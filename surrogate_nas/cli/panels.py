@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 PANELS = {
     "Compare strategies": ("compare", "suite", "lambda-path", "search", "baseline", "paper"),
-    "Read what was found": ("report", "serve"),
+    "Read what was found": ("report", "serve", "export"),
     "See what there is": ("benchmarks", "strategies", "losses", "query", "data", "path"),
     "Bring your own": ("new", "check"),
     "Train, measure, learn": ("train", "measure", "fit", "predict", "proxies", "table", "table-losses"),

@@ -80,10 +80,11 @@ def search(
     """Run one strategy once; the same as run number `seed` of a comparison with the root seed 0.
 
     Args:
-        benchmark: A name or an opened benchmark.
-        strategy: A name, ``file.py:Class``, or a class.
-        objective: Text, an expression or an `Objective`; None for the benchmark's default.
-        subject_to: Limits as text.
+        benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
+        strategy: A name, with options as in ``evolution(population=50)``, ``file.py:Class``, or a class.
+        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`; None for the
+            benchmark's default.
+        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after all feasible ones.
         seed_policy: ``draw`` lets the search see one drawn training seed of each cell; `Objective.reported` reads what
             it found by the mean. None for what the objective says.
         search_on_final: Final metrics, such as a robust error, that this study searches on.
@@ -95,6 +96,9 @@ def search(
         hidden: Whether the strategy is denied what is known for free.
         target: The run ends when a feasible trial scores this or less.
         callback: Called with the new trials after each evaluation; ends the run by returning True.
+
+    Returns:
+        The run: its ``trials`` in the order of finishing, and as ``incumbent`` the one of the lowest score.
 
     Raises:
         UserError: The input is wrong, the strategy failed, or the budget pays for nothing.
@@ -151,10 +155,12 @@ def compare(
     """Compare strategies under one objective, resuming what a folder already holds.
 
     Args:
-        benchmark: A name or an opened benchmark.
-        strategies: Names, ``file.py:Class``, or classes.
-        objective: Text, an expression or an `Objective`; None for the benchmark's default.
-        subject_to: Limits as text.
+        benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
+        strategies: Names (`snas strategies` lists them), with options as in ``evolution(population=50)``,
+            ``file.py:Class``, or classes.
+        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`; None for the
+            benchmark's default.
+        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after all feasible ones.
         seed_policy: ``draw`` lets searches see one drawn training seed of each cell, while everything that is reported
             is by the mean over seeds; None for what the objective says.
         search_on_final: Final metrics, such as a robust error, that this study searches on; the report says so first.
@@ -174,6 +180,9 @@ def compare(
             budget, only what is missing is made.
         progress: Called with (runs done, runs in all).
         callback: Called with (strategy, run, new trials) after each evaluation, where there is one worker.
+
+    Returns:
+        Every finished run, with scores, exact regrets, tables and a report.
 
     Raises:
         UserError: Anything about the input is wrong; the message says what would be right.

@@ -32,6 +32,7 @@ class RunWatch:
         finished: When each trial ended, on the simulated clock of the run.
         end: What its last line says, by the fields of `Run`; None while it has not ended.
         damage: What is wrong with its file, or empty.
+        is_read: Whether it was looked at.
     """
 
     def __init__(self, path: Path, root: str, epochs: int | None) -> None:
@@ -45,6 +46,7 @@ class RunWatch:
         self.path = path
         self._root, self._epochs = root, epochs
         self._stamp: _Stamp | None = None
+        self.is_read = False
         self._forget()
 
     def _forget(self) -> None:
@@ -70,7 +72,7 @@ class RunWatch:
             stamp = _Stamp(status.st_ino, status.st_size, status.st_mtime_ns)
         except OSError:
             stamp = None
-        before, self._stamp = self._stamp, stamp
+        before, self._stamp, self.is_read = self._stamp, stamp, True
         if stamp == before:
             return False
         grown = stamp and before and stamp.inode == before.inode and stamp.size >= self._read and not self.damage

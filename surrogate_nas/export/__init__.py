@@ -26,10 +26,18 @@ __all__ = [
 class Format(NamedTuple):
     """One form of results.
 
+    Example:
+        >>> sorted(EXPORTS), EXPORTS["optuna"].default
+        (['csv', 'figures', 'latex', 'mlflow', 'optuna', 'trackio'], 'optuna.log')
+
     Attributes:
         write: Writes it and gives the files.
         default: The name of what it writes, where nobody names it.
         then: What to do with that, for a reader; ``{out}`` stands for where it is.
+
+    Example:
+        >>> EXPORTS["csv"].default, EXPORTS["optuna"].then.format(out="optuna.log")
+        ('csv', 'Open it: optuna-dashboard optuna.log')
     """
 
     write: Callable[[Source, str | Path], list[Path]]

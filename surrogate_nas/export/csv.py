@@ -22,6 +22,14 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     [file.name for file in write_csv(made, folder)]
+        ['trials.csv', 'runs.csv', 'summary.csv', 'columns.csv']
     """
     results, out = results_of(source), Path(out)
     tables = {"trials": trials_of(results), "runs": runs_of(results), "summary": summary_of(results)}

@@ -12,8 +12,6 @@ from surrogate_nas.files import replacing
 if TYPE_CHECKING:
     from surrogate_nas.report.picture import Picture
 
-_ENDINGS = ("svg", "pdf")
-
 
 def write_figures(source: Source, out: str | Path) -> list[Path]:
     """Draw the figures of the report again for papers; each file is whole or as it was before.
@@ -28,16 +26,24 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> made = sn.compare("fashion", ["random"], "valid_loss", runs=1, budget=2)
+        >>> with TemporaryDirectory() as folder:
+        ...     sorted(file.name for file in write_figures(made, folder) if file.stem == "final-scores")
+        ['final-scores.pdf', 'final-scores.svg']
     """
     results, out = results_of(source), Path(out)
     written, captions = [], []
     for folder, picture in _pictures(results):
         name = f"{folder}{picture.name}"
         captions.append(f"{name}: {picture.caption}\n")
-        for ending in _ENDINGS:
+        for ending, content in picture.vectors().items():
             written.append(out / f"{name}.{ending}")
             with replacing(written[-1]) as temporary:
-                temporary.write_bytes(picture.vector(ending))
+                temporary.write_bytes(content)
     written.append(out / "captions.txt")
     with replacing(written[-1]) as temporary:
         temporary.write_text("".join(captions), encoding="utf-8", errors="backslashreplace")

@@ -45,6 +45,14 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     print((write_latex(made, folder)[0]).read_text().splitlines()[-3])
+        \\bottomrule
     """
     results, out = results_of(source), Path(out)
     texts: dict[str, str] = {}
@@ -69,36 +77,37 @@ def _summary(results: Results, part: Part) -> Tabular:
     """One row a strategy."""
     made = part.comparison
     told = {entry["name"]: entry for entry in made.to_json()["strategies"]}
-    scores = {name: entry["score"] for name, entry in told.items()}
     decimals = decimals_for([value for name in made.strategies for value in made.scores(name)])
-    shown = _ranked({name: score["mean"] for name, score in scores.items()}, decimals)
+    shown = _ranked({name: entry["score"]["mean"] for name, entry in told.items()}, decimals)
     worse = _worse(made)
-    heads = ["Strategy", "Runs", r"Score, mean $\pm$ std", "IQM", r"95\,\% interval", "Regret, mean"]
+    heads = ["Strategy", "Runs", "Score, mean", "Std", "IQM", r"95\,\% interval of mean", "Regret, mean"]
     rows = [
         [
             escaped(name),
-            f"{entry['feasible_runs']} of {entry['runs']}" if entry["feasible_runs"] < entry["runs"] else
-            str(entry["runs"]),
-            _spread(shown[name] + (_WORSE if name in worse else ""), scores[name], decimals),
-            escaped(fixed(scores[name]["iqm"], decimals)),
-            _interval(scores[name]["ci95"], decimals),
+            _counted(entry),
+            shown[name] + (_WORSE if name in worse else ""),
+            *_spread(entry, decimals),
             escaped(fixed(entry["regret"]["mean"], decimals)),
         ]
         for name, entry in told.items()
-    ]  # fmt: skip
+    ]
     caption = f"{_asked(made)} {_what(made)} {_MARKS}"
     return Tabular(_label(results, part, "summary"), caption, heads, rows)
 
 
-def _spread(mean: str, score: Mapping[str, Any], decimals: int) -> str:
-    return mean if score["std"] is None else rf"{mean} $\pm$ {escaped(fixed(score['std'], decimals))}"
+def _counted(entry: Mapping[str, Any]) -> str:
+    """How many runs there are, and how many of them have a score where that is not all."""
+    runs, feasible = entry["runs"], entry["feasible_runs"]
+    return str(runs) if runs == feasible else f"{feasible} of {runs}"
 
 
-def _interval(ends: Sequence[float] | None, decimals: int) -> str:
-    if ends is None:
-        return escaped(NOTHING)
-    low, high = (escaped(fixed(end, decimals)) for end in ends)
-    return f"{low} -- {high}"
+def _spread(entry: Mapping[str, Any], decimals: int) -> list[str]:
+    """Deviation, interquartile mean and interval; dashes where one run has none of them."""
+    if entry["feasible_runs"] < 2:
+        return [escaped(NOTHING)] * 3
+    score = entry["score"]
+    std, iqm, low, high = (escaped(fixed(v, decimals)) for v in (score["std"], score["iqm"], *score["ci95"]))
+    return [std, iqm, f"{low} -- {high}"]
 
 
 def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
@@ -197,7 +206,7 @@ def _asked(made: Comparison) -> str:
         spent.append(f"{budget['seconds']:,g} {'queries' if cost == 'queries' else 'simulated seconds'}")
     runs = plural(told["runs"], "run")
     asked = f"{made.objective} on {made.objective.benchmark.name}, {' and '.join(spent)} a run, {runs}."
-    return escaped(asked)
+    return escaped(asked.replace("<=", "≤").replace(">=", "≥"))
 
 
 def _what(made: Comparison) -> str:

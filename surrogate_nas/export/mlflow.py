@@ -9,12 +9,16 @@ from __future__ import annotations
 import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.export.results import Part, Source, clock, results_of
+from surrogate_nas.errors import UserError
+from surrogate_nas.export.results import Part, Results, Source, clock, results_of
 from surrogate_nas.export.tracked import Tracked, tracked
 from surrogate_nas.extras import need
 from surrogate_nas.files import replacing
@@ -42,13 +46,34 @@ def write_mlflow(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, MLflow is not installed, or the file cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     write_mlflow(made, f"{folder}/mlflow.db")[0].stat().st_size > 0
+        True
     """
     results, out = results_of(source), Path(out)
     need("This export", "mlflow", "sqlalchemy", "alembic")
-    with replacing(out) as temporary, _client(temporary) as client:
-        for part in results.parts:
-            _add(client, part, part.named() or results.name)
+    with TemporaryDirectory(prefix="snas-mlflow-") as folder, replacing(out) as temporary:
+        store = Path(folder) / "mlflow.db"
+        _write(results, store)
+        copyfile(store, temporary)
     return [out]
+
+
+def _write(results: Results, store: Path) -> None:
+    """Write a new store; where it lies, its path is no address with other meanings."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with _client(store) as client:
+            for part in results.parts:
+                _add(client, part, results.named(part))
+    except MlflowException as error:
+        raise UserError(f"MLflow failed: {' '.join(str(error).split()):.300}") from error
 
 
 @contextmanager
@@ -65,7 +90,9 @@ def _client(path: Path) -> Iterator[MlflowClient]:
     try:
         from mlflow.tracking import MlflowClient
 
-        yield MlflowClient(f"sqlite:///{path.absolute()}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield MlflowClient(f"sqlite:///{path.absolute()}")
     finally:
         event.remove(Engine, "connect", _hasty)
         logging.disable(logged)

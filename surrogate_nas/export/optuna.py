@@ -49,6 +49,16 @@ def write_optuna(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, Optuna is not installed, or the file cannot be written.
+
+    Example:
+        >>> import optuna, surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     (file,) = write_optuna(made, f"{folder}/optuna.log")
+        ...     backend = optuna.storages.journal.JournalFileBackend(str(file))
+        ...     optuna.get_all_study_names(optuna.storages.JournalStorage(backend))
+        ['random / run 0', 'random / run 1']
     """
     results, out = results_of(source), Path(out)
     need("This export", "optuna")

@@ -58,6 +58,12 @@ class Part(NamedTuple):
 class Results:
     """What is exported.
 
+    Example:
+        >>> import surrogate_nas as sn
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> [(run.strategy, run.run) for _, run in Results("mine", [Part(None, made)]).runs()]
+        [('random', 0), ('random', 1)]
+
     Attributes:
         name: Of the folder, or of the benchmark where there is none.
         parts: A comparison each.
@@ -77,6 +83,14 @@ class Results:
         """What a part is, for the head of a column; empty where there is no other."""
         key = self.parts[0].key
         return "" if key is None else "lambda" if isinstance(key, float) else "problem"
+
+    def named(self, part: Part) -> str:
+        """The name of a part among the results of others.
+
+        Args:
+            part: One of `parts`.
+        """
+        return f"{self.name} / {part.name}" if part.name else self.name
 
     def runs(self) -> Iterator[tuple[Part, Run]]:
         """Every run with its part."""
@@ -103,6 +117,12 @@ def results_of(source: Source, *, benchmark: str | None = None) -> Results:
 
     Raises:
         UserError: The folder holds none of them, a damaged one, or no finished run yet.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> results = results_of(sn.compare("fashion", ["random"], runs=2, budget=12))
+        >>> results.name, results.trials, results.missing
+        ('fashion', 24, 0)
     """
     if isinstance(source, Results):
         return source

@@ -39,12 +39,23 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
 
     Raises:
         UserError: There is nothing to export, Trackio is not installed or fails, or the folder cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.extras import is_installed
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     files = write_trackio(made, folder) if is_installed("trackio") else [Path("fashion.db")]
+        >>> [file.name for file in files]
+        ['fashion.db']
     """
     results, out = results_of(source), Path(out)
     need("This export", "trackio")
     written = []
     with TemporaryDirectory(prefix="snas-trackio-") as made:
-        lines = "".join(json.dumps(run) + "\n" for part in results.parts for run in _runs(results, part))
+        projects = zip(_names(results), results.parts, strict=True)
+        lines = "".join(json.dumps(run) + "\n" for name, part in projects for run in _runs(name, part))
         environment = {**os.environ, **_LOCAL, "TRACKIO_DIR": made}
         ended = subprocess.run(
             [sys.executable, "-P", str(_CHILD)], input=lines, capture_output=True, text=True, encoding="utf-8",
@@ -59,9 +70,18 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
     return written
 
 
-def _runs(results: Results, part: Part) -> Iterator[dict[str, Any]]:
+def _names(results: Results) -> list[str]:
+    """A project's name for each part, which are different as files' names too."""
+    names: list[str] = []
+    for part in results.parts:
+        name = _UNSAFE.sub("-", results.named(part))
+        taken = sum(one.casefold() == name.casefold() for one in names)
+        names.append(f"{name}-{taken + 1}" if taken else name)
+    return names
+
+
+def _runs(project: str, part: Part) -> Iterator[dict[str, Any]]:
     """What the child is told of every run."""
-    project = _UNSAFE.sub("-", part.named() and f"{results.name}-{part.name}" or results.name)
     for run in tracked(part):
         asked = {**run.asked, **run.provenance, "_Group": run.strategy, "_Created": clock(0.0).isoformat()}
         if run.failure:

@@ -169,7 +169,7 @@ class Expression:
 
 
 def metric(name: str, epochs: int | None = None) -> Expression:
-    """Any metric as an expression.
+    """Any metric of the benchmark as an expression, to weigh and add: as L where it tells the loss, else as R.
 
     Args:
         name: Its name.
@@ -183,7 +183,7 @@ def metric(name: str, epochs: int | None = None) -> Expression:
 
 
 def loss(name: str, epochs: int | None = None) -> Expression:
-    """The loss term L, such as ``loss("valid_error", epochs=12)``.
+    """The term L: how badly the task is done after a training run of so many epochs.
 
     Args:
         name: An error (%), a loss in its own unit, or a quality, which enters as 1 − its fraction.
@@ -197,7 +197,7 @@ def loss(name: str, epochs: int | None = None) -> Expression:
 
 
 def params() -> Expression:
-    """Trainable parameters.
+    """The term of R that counts the trainable parameters of the whole network.
 
     Example:
         >>> import surrogate_nas as sn
@@ -209,7 +209,7 @@ def params() -> Expression:
 
 
 def macs() -> Expression:
-    """Multiply-accumulates.
+    """The term of R that counts the multiply-accumulates (millions) of one inference of the whole network.
 
     Example:
         >>> str(loss("valid_loss") + 0.1 * macs())
@@ -219,10 +219,10 @@ def macs() -> Expression:
 
 
 def latency(device: str) -> Expression:
-    """Latency on a device.
+    """The term of R that is the latency (ms) of one inference on a device.
 
     Args:
-        device: Such as ``raspi4``.
+        device: Such as ``raspi4``; ``cpu`` in tables made here, ``local`` for what `snas measure` found.
 
     Example:
         >>> str(loss("valid_error") + 0.05 * latency("raspi4"))
@@ -232,7 +232,7 @@ def latency(device: str) -> Expression:
 
 
 def energy(device: str) -> Expression:
-    """Energy per inference on a device.
+    """The term of R that is the energy (mJ) of one inference on a device.
 
     Args:
         device: Such as ``eyeriss``.
@@ -245,7 +245,9 @@ def energy(device: str) -> Expression:
 
 
 def diversity() -> Expression:
-    """Similarity, from 0 to 1, to the best cells that the run has found so far.
+    """The term of R that is the similarity, from 0 to 1, to the best cells that the run has found so far.
+
+    It makes a search look elsewhere. Scores then depend on a run's history, so that regret is undefined.
 
     Example:
         >>> str(loss("valid_error") + 0.1 * diversity())

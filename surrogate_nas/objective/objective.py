@@ -40,7 +40,15 @@ _CONVENTIONS = 2
 
 
 class Objective:
-    """One expression or several, tied to a benchmark, with frozen constants and a fingerprint.
+    """What is minimised: one expression or several, tied to a benchmark, with frozen constants and a fingerprint.
+
+    A score is L + λR. Errors (%) and qualities enter L as fractions (of a quality what it lacks to 1), losses in their
+    own unit; a term of R is divided by its median over the space, or over a fixed sample where cells cannot be listed.
+
+    Attributes:
+        terms, constraints: The terms of all with their divisors, and the limits, which come before any score.
+        parts, epochs: How many objectives there are, and the longest training run that is read, or None.
+        bounds, diversity_weight: For each objective a score that no feasible cell exceeds; the weight of diversity.
 
     Example:
         >>> import surrogate_nas as sn

@@ -51,19 +51,19 @@ class Picture:
         """The vector graphics as the address of an image holds it."""
         return base64.b64encode(self.svg).decode()
 
-    def vector(self, ending: str) -> bytes:
-        """The figure for a paper: nothing but vectors, colours fixed, letters embedded; always the same bytes.
-
-        Args:
-            ending: ``svg`` or ``pdf``.
-        """
-        content = io.BytesIO()
+    def vectors(self) -> dict[str, bytes]:
+        """The figure for a paper, by ending: nothing but vectors, colours fixed, letters embedded, always the same."""
+        contents = {}
         with matplotlib.rc_context(_PAPER_RC):
             figure = _drawn(self.draw, self.size, self.layout)
             for artist in figure.findobj(lambda artist: artist.get_rasterized()):
                 artist.set_rasterized(False)
-            figure.savefig(content, format=ending, transparent=True, metadata=_UNTOLD[ending])
-        return content.getvalue()
+            for ending, untold in _UNTOLD.items():
+                content = io.BytesIO()
+                figure.savefig(content, format=ending, transparent=True, metadata=untold)
+                figure.set_layout_engine("none")
+                contents[ending] = content.getvalue()
+        return contents
 
 
 def picture(

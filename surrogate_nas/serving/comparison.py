@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ class ComparisonWatch:
         description: What is compared, as the store records it; empty where that cannot be read.
         trouble: Why, in a line, or empty.
         writer: Who is making runs now, or None.
+        unread: How many runs were not looked at yet, because time was up.
         runs: Of every strategy, by number.
     """
 
@@ -71,16 +73,19 @@ class ComparisonWatch:
         self.description: dict[str, Any] = {}
         self.trouble = ""
         self.writer: Holder | None = None
+        self.unread = 0
         self._described = 0
         self.runs: dict[str, list[RunWatch]] = {}
         self._bands: dict[tuple[str, str], tuple[int, Band]] = {}
         self._versions: dict[str, int] = {}
 
-    def refresh(self, entrants: Mapping[str, int] | None = None) -> None:
+    def refresh(self, entrants: Mapping[str, int] | None = None, until: float = math.inf) -> None:
         """Read what has come since the last time.
 
         Args:
             entrants: How many runs each strategy is to make; None for as many as the folder says.
+            until: When to read no further run for the first time, on the clock of `time.monotonic`; the next time goes
+                on.
         """
         self.writer = holder(self.folder)
         self._describe()
@@ -92,8 +97,9 @@ class ComparisonWatch:
         for name, n in strategies.items():
             held = self.runs[name]
             held += [store.watch(name, number) for number in range(len(held), n)]
-            if any([run.refresh() for run in held]):
+            if any([run.refresh() for run in held if run.is_read or time.monotonic() < until]):
                 self._versions[name] = self._versions.get(name, 0) + 1
+        self.unread = sum(not run.is_read for held in self.runs.values() for run in held)
 
     def _describe(self) -> None:
         path = self.folder / "experiment.json"

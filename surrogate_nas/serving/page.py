@@ -99,6 +99,7 @@ def comparison_part(watch: ComparisonWatch, places: Places) -> str:
         objective=objective["expression"],
         budget=" and ".join(limits),
         counts=counts(standings),
+        unread=watch.unread,
         state=_state(watch.writer, counts(standings), watch.folder),
         standings=standings,
         running={name: _running(watch, name) for name in watch.runs},
@@ -142,6 +143,7 @@ def suite_part(watch: SuiteWatch, places: Places) -> str:
         "suite-live.html",
         title=watch.title,
         counts=total,
+        unread=watch.unread,
         state=_state(watch.writer, total, watch.folder),
         problems=problems,
         names=names,
@@ -179,7 +181,8 @@ def index_part(found: Mapping[Path, ComparisonWatch | SuiteWatch], places: Place
                 "links": _links(folder, places),
             }
         )
-    return render("index.html", folder=places.root.name, entries=entries)
+    unread = sum(watch.unread for watch in found.values())
+    return render("index.html", folder=places.root.name, entries=entries, unread=unread)
 
 
 def _state(writer: Holder | None, told: Mapping[str, int], folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from surrogate_nas.serving.places import Places, kind_of, results_in
 from surrogate_nas.serving.suite import SuiteWatch
 
 Watch = ComparisonWatch | SuiteWatch
+PATIENCE_SECONDS = 1.0
 
 
 class Pages:
@@ -23,14 +25,17 @@ class Pages:
     Attributes:
         places: What lies where.
         script: What keeps a page up to date.
+        patience_seconds: How long a page may read; the next one reads on.
     """
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Take the folder; nothing is read yet.
 
         Args:
             places: Of the folder that is served.
+            patience_seconds: How long a page may read runs that were not read before.
         """
+        self.patience_seconds = patience_seconds
         self.places = places
         self.script = shown.script()
         self._watches: dict[Path, Watch] = {}
@@ -54,13 +59,14 @@ class Pages:
         Args:
             path: The address of a folder, as `Places.find` takes it.
         """
+        until = time.monotonic() + self.patience_seconds
         with self._lock:
-            watch = self._watch(path)
+            watch = self._watch(path, until)
             if isinstance(watch, ComparisonWatch):
                 return shown.comparison_part(watch, self.places)
             if isinstance(watch, SuiteWatch):
                 return shown.suite_part(watch, self.places)
-            return None if path else shown.index_part(self._inside(), self.places)
+            return None if path else shown.index_part(self._inside(until), self.places)
 
     def state(self, path: str) -> str | None:
         """The same as one JSON document; None where there is nothing.
@@ -74,12 +80,12 @@ class Pages:
                 return json.dumps(_told(watch))
             return None if path else json.dumps({one.name: _told(watch) for one, watch in self._inside().items()})
 
-    def _watch(self, path: str) -> Watch | None:
+    def _watch(self, path: str, until: float = math.inf) -> Watch | None:
         """What follows a folder, up to date; None where it holds no results."""
         folder = self.places.find(path)
-        return None if folder is None else self._follow(folder)
+        return None if folder is None else self._follow(folder, until)
 
-    def _follow(self, folder: Path) -> Watch | None:
+    def _follow(self, folder: Path, until: float) -> Watch | None:
         kind = kind_of(folder)
         if not kind:
             return None
@@ -88,9 +94,9 @@ class Pages:
         if not isinstance(watch, wanted):
             watch = self._watches[folder] = wanted(folder)
         if isinstance(watch, ComparisonWatch):
-            watch.refresh(self._entrants(folder))
+            watch.refresh(self._entrants(folder), until)
         else:
-            watch.refresh()
+            watch.refresh(until)
         return watch
 
     def _entrants(self, folder: Path) -> dict[str, int]:
@@ -100,8 +106,8 @@ class Pages:
             return {}
         return SuiteWatch.entrants_of(above)
 
-    def _inside(self) -> dict[Path, Watch]:
-        found = {folder: self._follow(folder) for folder in results_in(self.places.root)}
+    def _inside(self, until: float = math.inf) -> dict[Path, Watch]:
+        found = {folder: self._follow(folder, until) for folder in results_in(self.places.root)}
         return {folder: watch for folder, watch in found.items() if watch is not None}
 
 

@@ -53,6 +53,7 @@ class Server(ThreadingHTTPServer):
     Attributes:
         address: Of its first page.
         pages: What is served.
+        names: What a browser may call this machine, each with the port.
 
     Example:
         >>> from tempfile import TemporaryDirectory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,17 @@ class SuiteWatch:
         """Who is making runs now, or None."""
         return next((watch.writer for watch in self.problems.values() if watch.writer), None)
 
-    def refresh(self) -> None:
-        """Read what has come since the last time."""
+    @property
+    def unread(self) -> int:
+        """How many runs were not looked at yet, because time was up."""
+        return sum(watch.unread for watch in self.problems.values())
+
+    def refresh(self, until: float = math.inf) -> None:
+        """Read what has come since the last time.
+
+        Args:
+            until: When to read no further run for the first time, on the clock of `time.monotonic`.
+        """
         names = self._planned()
         try:
             inside = [one for one in (self.folder / PROBLEMS).iterdir() if not one.is_symlink()]
@@ -53,7 +63,7 @@ class SuiteWatch:
         before = self.problems
         self.problems = {n: before.get(n) or ComparisonWatch(self.folder / PROBLEMS / n) for n in ordered}
         for watch in self.problems.values():
-            watch.refresh(self.entrants)
+            watch.refresh(self.entrants, until)
 
     def _planned(self) -> list[str]:
         """The problems of the plan, which an older suite has not; what is not as it should be is passed over."""

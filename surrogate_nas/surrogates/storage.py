@@ -135,7 +135,7 @@ def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) ->
         for name, array in arrays.items():
             file[name] = array
     with replacing(path) as temporary:
-        temporary.write_bytes(image.getbuffer())
+        temporary.write_bytes(image.getvalue())
 
 
 def is_surrogate(path: Path) -> bool:

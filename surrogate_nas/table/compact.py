@@ -86,7 +86,7 @@ def write_compact(table: Table, path: Path) -> None:
             chunks = (min(len(array), _CHUNK),)
             file.create_dataset(name, data=array, chunks=chunks, compression="gzip", compression_opts=9, shuffle=True)
     with replacing(path) as temporary:
-        temporary.write_bytes(image.getbuffer())
+        temporary.write_bytes(image.getvalue())
 
 
 def _decimals(metric: Metric, columns: list[Values]) -> int:

@@ -92,7 +92,7 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
             run.create_dataset(N_SEEDS, data=counts, **storage)
             hdf5.set_texts(run, {"source": index.sources[name, epochs]})
     with replacing(path) as temporary:
-        temporary.write_bytes(image.getbuffer())
+        temporary.write_bytes(image.getvalue())
 
 
 def _file_attributes(index: Index) -> dict[str, str]:

@@ -23,7 +23,6 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.comparison import read_comparison
 from surrogate_nas.files import HOME_VARIABLE, Journal, home, table_path
-from surrogate_nas.hardware import Protocol, draw_cells, measure
 from surrogate_nas.metrics import Metric
 from surrogate_nas.network import Network
 from surrogate_nas.space import EnumerableChoiceSpace, listed, register, space_named
@@ -172,6 +171,8 @@ def _read_space(path: Path) -> Any:
 
 
 def _write_measured(path: Path) -> None:
+    from surrogate_nas.hardware import Protocol, draw_cells, measure  # PyTorch, which reading needs not
+
     space = space_named("macro")
     drawn = draw_cells(3, 0, space)
     write_table(measure(drawn, None, Protocol("cpu", 1, 1), space=space, seed=0, journal=None).table(), path)

@@ -43,6 +43,15 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path | None:
 
     Raises:
         UserError: The folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=2, budget=20)
+        >>> with TemporaryDirectory() as folder:
+        ...     page = write_explorer(found, Path(folder))
+        ...     page is None or page.name == "explore.html"  # None without plotly
+        True
     """
     if not is_installed("plotly"):
         return None
@@ -68,6 +77,15 @@ def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
 
     Raises:
         UserError: The folder cannot be written, or a problem's is damaged.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.suite import read_suite, run_suite
+        >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        >>> with TemporaryDirectory() as folder:
+        ...     page = write_suite_explorer(run_suite(suite, folder), Path(folder))
+        ...     page is None or page.name == "explore.html"  # None without plotly
+        True
     """
     if not is_installed("plotly"):
         return None

@@ -51,7 +51,8 @@ def wanted(objective: Objective) -> list[Wanted]:
         found += [Wanted(question, FINAL) for question in final_questions(objective)]
     search = [metric for metric in benchmark.metrics if metric.kind == "search"]
     rest = [
-        Wanted(benchmark.question(m.name), TRAINED if m.epochs else _UNTRAINED.get(m.quantity, COST)) for m in search
+        Wanted(benchmark.question(m.name), TRAINED if m.epochs or m.is_loss else _UNTRAINED.get(m.quantity, COST))
+        for m in search
     ]
     order = (COST, TRAINED, STRUCTURE, PROXY)
     found += sorted(rest, key=lambda one: order.index(one.group))

@@ -19,6 +19,7 @@
   const ARRAYS = { f8: Float64Array, f4: Float32Array, u1: Uint8Array, u2: Uint16Array, u4: Uint32Array,
                    i1: Int8Array, i2: Int16Array, i4: Int32Array };
   const SCALE = "Cividis";        // reads the same for the colour-blind, light and dark
+  const WIDE = 20;                // times that numbers grow before their axis begins as a logarithmic one
   const NARROW = 600;             // pixels below which the plane leaves out what is said elsewhere
   const THEME = { "#24292f": "var(--ink)", "#fefefe": "var(--paper)" };
 
@@ -65,10 +66,11 @@
     const [first, second] = told.columns;
     told.single = first.name === "L";       // one objective, whose best is one cell
     told.score = first;
-    if (told.single && second?.group === "score") {
-      const values = Float64Array.from(first.values, (loss, cell) => (told.feasible[cell] ? loss + second.values[cell] : NaN));
-      told.score = { ...first, name: "score", text: "L + λR", unit: "", values };
-      told.columns.splice(2, 0, told.score);
+    const penalty = second?.group === "score" ? second : null;
+    if (told.single && (penalty || !told.feasible.every(Boolean))) {
+      const values = Float64Array.from(first.values, (loss, cell) => (told.feasible[cell] ? loss + (penalty?.values[cell] ?? 0) : NaN));
+      told.score = { ...first, name: "score", text: penalty ? "L + λR" : "L of feasible cells", unit: penalty ? "" : first.unit, values };
+      told.columns.splice(penalty ? 2 : 1, 0, told.score);
     }
     if (told.drawings) told.drawings.starts = sums(told.drawings.counts);
     const starts = sums(told.trials.runs.map((run) => run.trials));
@@ -272,28 +274,34 @@
     },
   };
 
+  /* The strategies that met a cell, as entries of the panel. */
+  function evaluatedBy(cell) {
+    const entries = [make("div", { class: "rule", text: "evaluated by" })];
+    const found = finders(cell);
+    for (const one of found) {
+      const runs = problem.runs.filter((run) => problem.trials.strategies[run.strategy].name === one.name).length;
+      entries.push(make("dt", {}, markOf(one), one.name), make("dd", { text: `${one.runs} of ${runs} run${runs === 1 ? "" : "s"}` }));
+    }
+    return found.length ? entries : [...entries, make("dt", { text: "no run shown" }), make("dd")];
+  }
+
   /* Name a cell, its numbers and who met it, beside its drawing. */
   function show(cell) {
     state.shown = cell;
     const panel = byId("cell");
     const list = make("dl");
-    let group = null;
+    let group = "score";
     for (const column of problem.columns) {
       if (column.group !== group) {
+        if (group === "score") list.append(...evaluatedBy(cell));
         group = column.group;
-        if (group !== "score") list.append(make("div", { class: "rule", text: group }));
+        list.append(make("div", { class: "rule", text: group }));
       }
       const infeasible = column.group === "score" && !problem.feasible[cell] && column.name === "score";
       const value = infeasible ? "infeasible" : `${shown(column, column.values[cell])} ${unitOf(column)}`.trim();
       list.append(make("dt", { text: column.name, title: column.text }), make("dd", { text: value }));
     }
-    list.append(make("div", { class: "rule", text: "evaluated by" }));
-    const found = finders(cell);
-    for (const one of found) {
-      const runs = problem.runs.filter((run) => problem.trials.strategies[run.strategy].name === one.name).length;
-      list.append(make("dt", {}, markOf(one), one.name), make("dd", { text: `${one.runs} of ${runs} run${runs === 1 ? "" : "s"}` }));
-    }
-    if (!found.length) list.append(make("dt", { text: "no run shown" }), make("dd"));
+    if (group === "score") list.append(...evaluatedBy(cell));
     const here = plane.here(cell);
     const place = here.length > 1 ? [make("p", { class: "quiet", text: `${here.indexOf(cell) + 1} of ${here.length} cells in this place; click it for the next` })] : [];
     panel.replaceChildren(...(problem.drawings ? [drawing(cell)] : [choicesOf(cell)]), make("code", { text: problem.texts[cell] }), ...place, list);
@@ -331,6 +339,9 @@
     const [cmin, cmax] = ends.map((end) => sign * end).sort((a, b) => a - b);
     return { colorscale: SCALE, cmin, cmax, reversescale: (dark !== column.larger) === (sign > 0) };
   }
+
+  /* Whether most of some numbers lie in the same corner of a linear axis. */
+  const isWide = (values) => quantile(values, 0) > 0 && quantile(values, 0.9) > WIDE * quantile(values, 0.1);
 
   const plane = {
     cells: [],      // of every trace the numbers of its points' cells
@@ -406,7 +417,7 @@
     front(feasible) {
       const [x, y] = [problem.columns[state.across], problem.columns[state.up]];
       const scores = problem.columns.filter((column) => column.group === "score").slice(0, 2);
-      if (!problem.table || x === y || !scores.includes(x) || !scores.includes(y)) return [];
+      if (!problem.table || x === y || !scores.includes(x) || !scores.includes(y) || scores.includes(problem.score) && problem.single) return [];
       const order = [...feasible].sort((a, b) => x.values[a] - x.values[b] || y.values[a] - y.values[b]);
       const found = [];
       let low = Infinity;
@@ -435,16 +446,15 @@
       const { ink } = theme(), [x, y] = [problem.columns[state.across], problem.columns[state.up]];
       const layout = { margin: { l: 62, r: 12, t: 12, b: 52 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
                        font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 12 }, hovermode: "closest",
-                       dragmode: "zoom", showlegend: false, shapes: this.ring(), hoverdistance: 15, uirevision: this.view(),
+                       dragmode: "zoom", showlegend: false, annotations: this.mark(), hoverdistance: 15, uirevision: this.view(),
                        xaxis: this.axis(x, byId("across-log").checked), yaxis: this.axis(y, byId("up-log").checked) };
       const frame = byId("frame").value;
       if (frame !== "all") {
         const everybody = problem.tracks.flatMap((one) => one.bests.map((run) => run.cells.at(-1))).filter((cell) => cell !== undefined);
         const feasible = Array.from({ length: problem.n }, (_, cell) => cell).filter((cell) => problem.feasible[cell]);
         const inside = frame === "found" && everybody.length ? [...everybody, ...(problem.optimum === null ? [] : [problem.optimum])] : feasible;
-        const share = frame === "found" || !problem.table ? 1 : SHARE_SHOWN;
-        const [rx, ry] = [this.range(x, inside, x.name === "λR" ? 1 : share, byId("across-log").checked),
-                          this.range(y, inside, y.name === "λR" ? 1 : share, byId("up-log").checked)];
+        const share = (column) => (frame === "near" && problem.table && column.cut ? SHARE_SHOWN : 1);
+        const [rx, ry] = [this.range(x, inside, share(x), byId("across-log").checked), this.range(y, inside, share(y), byId("up-log").checked)];
         if (rx) layout.xaxis.range = rx;
         if (ry) layout.yaxis.range = ry;
       }
@@ -512,17 +522,18 @@
       Plotly.restyle(this.element(), { x, y, selectedpoints, "marker.symbol": symbols }, numbers);
     },
 
-    /* A ring around the cell that the panel names. */
-    ring() {
+    /* A frame around the cell that the panel names; an annotation's place on a logarithmic axis is the logarithm. */
+    mark() {
       if (state.shown === null) return [];
       const { x: [x], y: [y] } = this.points([state.shown]);
       if (!Number.isFinite(x) || !Number.isFinite(y)) return [];
-      return [{ type: "circle", xsizemode: "pixel", ysizemode: "pixel", xanchor: x, yanchor: y, x0: -11, x1: 11, y0: -11, y1: 11,
-                line: { color: theme().ink, width: 2.5 } }];
+      const placed = (value, log) => (byId(log).checked ? Math.log10(value) : value);
+      return [{ x: placed(x, "across-log"), y: placed(y, "up-log"), text: " ", showarrow: false, width: 19, height: 19,
+                bordercolor: theme().ink, borderwidth: 2.5, borderpad: 0 }];
     },
 
     point() {
-      if (graphics && this.element().data) Plotly.relayout(this.element(), { shapes: this.ring() });
+      if (graphics && this.element().data) Plotly.relayout(this.element(), { annotations: this.mark() });
     },
   };
 
@@ -639,7 +650,7 @@
       const key = state.sort ?? problem.columns.indexOf(problem.score);
       element.tHead.replaceChildren(make("tr", {}, ...heads.map((head, i) => {
         const cell = make("th", { scope: "col", class: i < 2 ? "text" : "", "aria-sort": head.key === key ? (state.down ? "descending" : "ascending") : "none" });
-        const button = make("button", { type: "button", "data-key": head.key, onclick: () => this.sorted(head.key) }, head.text);
+        const button = make("button", { type: "button", "data-key": head.key, onclick: () => this.sorted(head.key) }, make("span", { text: head.text }));
         if (head.small) button.append(make("small", { text: head.small }));
         cell.append(button);
         return cell;
@@ -802,7 +813,7 @@
     byId("counts").textContent = `${cells}${rest}, fingerprint ${problem.fingerprint}`;
     const entries = [`Small dots: ${problem.table ? "every cell shown, evaluated or not" : "evaluated cells"}`, "small marks: cells that a strategy evaluated so far",
                      ...(problem.single ? ["large, outlined: the best so far of each run"] : [])];
-    if (problem.table && problem.columns[1].group === "score") entries.push("line: the exact front");
+    if (problem.table && problem.columns[1].group === "score" && problem.columns[1] !== problem.score) entries.push("line: the exact front");
     if (problem.optimum !== null) entries.push("star: the optimum");
     if (!problem.feasible.every(Boolean)) entries.push("hollow or crossed: infeasible");
     byId("key").replaceChildren(...entries.map((text) => make("li", { text })));
@@ -828,7 +839,8 @@
       on: new Set(problem.trials.strategies.keys()), run: null, unit: "cells", sort: null, down: false,
       limits: new Map(), lasso: null, every: false, rows: PAGE, shown: null,
     });
-    byId("up-log").checked = byId("across-log").checked = byId("every").checked = false;
+    byId("up-log").checked = byId("every").checked = false;
+    byId("across-log").checked = isWide(problem.columns[state.across].values);
     byId("frame").value = problem.table ? "near" : "all";
     setControls();
     setHeadings();
@@ -897,7 +909,13 @@
     graphics = canvas.getContext("webgl") ? "gl" : "plain";
     plane.draw();
     lines.watch();
-    document.body.dataset.ready = "all";
+    ready("all");
+  }
+
+  /* What is there now, for whoever waits for it or measures it. */
+  function ready(what) {
+    performance.mark(what);
+    document.body.dataset.ready = what;
   }
 
   const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
@@ -910,7 +928,7 @@
     }
     listen();
     await open(0);
-    document.body.dataset.ready = "table";
+    ready("table");
     await painted();
     await startGraphics();
   });

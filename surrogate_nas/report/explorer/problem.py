@@ -124,19 +124,23 @@ class ProblemData:
 
     def _score_columns(self, shown: Shown, detail: Detail, block: Block) -> list[dict[str, Any]]:
         objective, scores = self.objective, shown.scores
+        losses = [term for term in objective.terms if term.is_loss]
         if objective.parts > 1:
-            told = [
-                (_PART.format(p + 1), objective.part_text(p), "", scores.vector[:, p]) for p in range(objective.parts)
-            ]
+            parts = range(objective.parts)
+            told = [(_PART.format(p + 1), objective.part_text(p), "", scores.vector[:, p]) for p in parts]
         else:
-            loss = " + ".join(_weighted(term.weight, term.name) for term in objective.terms if term.is_loss)
+            loss = " + ".join(_weighted(term.weight, term.name) for term in losses)
             told = [(_LOSS, loss, self._loss_unit, scores.loss)]
         if objective.parts == 1 and self._has_penalty:
             rest = [_weighted(term.weight, term.name) for term in objective.terms if not term.is_loss]
             if objective.has_history:
                 rest.append(_weighted(objective.diversity_weight, "diversity"))
             told.append((_PENALTY, " + ".join(rest), "", scores.penalty))
-        return [_column(n, text, unit, 5, _SCORE, block.column(v, exact=detail.exact)) for n, text, unit, v in told]
+        lossy = {term.part for term in losses}
+        return [
+            _column(n, text, unit, 5, _SCORE, block.column(v, exact=detail.exact)) | {"cut": number in lossy}
+            for number, (n, text, unit, v) in enumerate(told)
+        ]
 
     @property
     def _loss_unit(self) -> str:
@@ -188,9 +192,12 @@ class ProblemData:
 
 
 def _column(name: str, text: str, unit: str, places: int | None, group: str, values: dict[str, Any]) -> dict[str, Any]:
-    """A column of the page: its name, what that is, its unit, its decimals, its group and its values."""
+    """A column of the page: its name, what that is, its unit, its decimals, its group and its values.
+
+    Besides, whether larger is better, and whether cells that cannot learn stretch it, so that a frame cuts it.
+    """
     told = {"name": name, "text": text, "unit": unit, "decimals": places, "group": group}
-    return {**told, "larger": False, "values": values}
+    return {**told, "larger": False, "cut": False, "values": values}
 
 
 def _weighted(weight: float, name: str) -> str:

@@ -36,7 +36,7 @@
 
   tick();
   setInterval(tick, 1000);
-  const again = () => ask().finally(() => setTimeout(again, 2000));
+  const again = () => ask().finally(() => setTimeout(again, part.querySelector("[data-more]") ? 100 : 2000));
   again();
   document.addEventListener("visibilitychange", ask);
 })();

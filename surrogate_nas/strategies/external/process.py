@@ -32,6 +32,7 @@ class Process:
 
     Attributes:
         command: As it was given.
+        end: Ends the process and what it started; called at the latest when this is forgotten.
     """
 
     def __init__(self, command: str) -> None:
