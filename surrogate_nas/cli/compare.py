@@ -116,7 +116,9 @@ def report(
     bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the report and the explorer of a stored comparison again.
+    """Write the pages of a stored comparison again.
+
+    They are report.html and explore.html.
 
     \b
     Examples:
