@@ -112,19 +112,32 @@ def compare(
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Where compare stored its results.")],
+    folder: Annotated[Path, typer.Argument(help="Where compare or suite stored its results.")],
     bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the report and the explorer of a stored comparison again.
+    """Write the pages of a stored comparison or suite again, of as many runs as there are.
+
+    They are report.html and explore.html.
 
     \b
     Examples:
       snas report results/compare
     """
-    if not (folder / "experiment.json").is_file() and (folder / "suite.json").is_file():
-        raise UserError(f"{folder} holds a suite: the same snas suite command reads it and writes its report again.")
-    _finish(folder, json, bench)
+    from surrogate_nas.suite.kept import PLAN
+
+    if not (folder / PLAN).is_file():
+        _finish(folder, json, bench)
+        return
+    from surrogate_nas.cli.suite import finish
+    from surrogate_nas.suite.stored import stored_suite
+
+    stored = stored_suite(folder, benchmark=bench)
+    if stored.result is None:
+        raise UserError(f"{folder} holds no problem yet on which every strategy has a run.")
+    finish(stored.result, folder, json)
+    if stored.missing:
+        note(f"{stored.missing:,} runs of the suite are not there yet; the snas suite command makes them.")
 
 
 def _finish(folder: Path, json: bool, bench: str | None) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from surrogate_nas.cli.options import PROCESSES, EngineOption, StrategiesOption, WorkersOption, names
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
+
+if TYPE_CHECKING:
+    from surrogate_nas.suite import SuiteResult
 
 
 def suite(
@@ -37,16 +40,31 @@ def suite(
       snas suite standard --strategies random,local_search,mine.py:Mine --workers 2
       snas suite mine.toml --runs 5 --out results/mine --engine dask:tcp://HOST:8786
     """
-    from surrogate_nas.experiment.store import Store
-    from surrogate_nas.report import write_suite_explorer, write_suite_report
-    from surrogate_nas.report.explorer import MISSING
-    from surrogate_nas.report.numbers import NOTHING, fixed
     from surrogate_nas.suite import read_suite, run_suite
 
     chosen = read_suite(name).only(names(problems)).entered(names(strategies), runs)
     folder = out or Path("results") / f"suite-{chosen.name}"
     with progress_bar("runs") as progress:
         result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress)
+    finish(result, folder, json)
+
+
+def finish(result: SuiteResult, folder: Path, json: bool) -> None:
+    """Write what a suite has found, with its pages, and print it.
+
+    Args:
+        result: What it has found.
+        folder: Where its problems are kept.
+        json: Whether JSON is printed.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    from surrogate_nas.experiment.store import Store
+    from surrogate_nas.report import write_suite_explorer, write_suite_report
+    from surrogate_nas.report.explorer import MISSING
+    from surrogate_nas.report.numbers import NOTHING, fixed
+
     content = result.summary
     Store(folder).write_json("suite.json", content)
     explorer = write_suite_explorer(result, folder)
@@ -64,7 +82,11 @@ def suite(
         )
         for told in content["strategies"]
     ]
-    emit(content, json, lambda: show_table(heads, rows, title=f"{chosen.title} (regret: 0 the optimum, 1 random's)"))
+    emit(
+        content,
+        json,
+        lambda: show_table(heads, rows, title=f"{result.suite.title} (regret: 0 the optimum, 1 random's)"),
+    )
     for skipped in result.skipped:
         note(f"Not run: {skipped.problem.name}: {skipped.reason}")
     if failures := content["failures"]:
