@@ -19,6 +19,7 @@ from surrogate_nas.space import ChoiceSpace, nb201
 from surrogate_nas.space.base import Space
 from surrogate_nas.space.sampled import Sampled
 from surrogate_nas.strategies import BRIDGES, is_builtin, label, resolve
+from surrogate_nas.strategies.bridges.base import nearest_cell
 from surrogate_nas.strategies.bridges.sampler import StrategySampler
 from tests.documents import blocks, read
 
@@ -80,10 +81,9 @@ def test_where_few_combinations_are_cells_the_nearest_are_asked_for(name: str) -
     space = Held()
     cells = trajectory(resolve(name), space, seed=0, n=40)
     assert len(set(cells)) > 15
-    made = resolve(name)(space, seed=0)
-    assert made._cell(space[7].choices) is space[7]
+    assert nearest_cell(space, space[7].choices) is space[7]
     for other in ([4, 4, 4, 4, 4, 4], [0, 1, 2, 3, 4, 0]):
-        found = made._cell(other)
+        found = nearest_cell(space, other)
         assert min((space.choices != other).sum(axis=1)) == sum(
             a != b for a, b in zip(found.choices, other, strict=True)
         )

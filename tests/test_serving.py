@@ -314,9 +314,14 @@ with locked(Path({str(tmp_path)!r}), wait=False):
         assert other.returncode and "is writing" in other.stderr, "our lock was not given up by asking"
 
 
+def heed_interrupts() -> None:
+    """What a shell started in the background, these tests perhaps, ignores interrupts, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -> None:
     command = [*COMMAND, "serve", str(results), "--port", "0", "--json"]
-    process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True)
+    process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, preexec_fn=heed_interrupts)
     assert process.stdout is not None
     told = json.loads(process.stdout.readline())
     assert told["folder"] == str(results)

@@ -116,9 +116,9 @@ def report(
     bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the pages of a stored comparison or suite again, of as many runs as there are.
+    """Write the pages of a stored comparison or suite again.
 
-    They are report.html and explore.html.
+    They are report.html and explore.html, of as many runs as there are.
 
     \b
     Examples:
