@@ -21,7 +21,9 @@ from typing import NamedTuple
 
 from surrogate_nas.errors import UserError
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.02
+_PATIENCE_SECONDS = 1.0
+"""A shorter wait, as for a line that another process adds, is not told."""
 _owners: dict[tuple[int, Path], int] = {}
 """The thread of this process that holds a lock or tries to: the system's locks do not tell threads apart."""
 _guard = threading.Lock()
@@ -118,14 +120,14 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
 
 def _acquire(file: Path, what: str, wait: bool) -> int:
     """The descriptor of the locked file."""
-    said = False
+    started, said = time.monotonic(), False
     while True:
         found = _try(file, what)
         if isinstance(found, int):
             return found
         if not wait:
             raise UserError(f"{found} is writing {what}. Wait for its end, or choose another place.")
-        if not said:
+        if not said and time.monotonic() - started > _PATIENCE_SECONDS:
             sys.stderr.write(f"Waiting for {found}, which is writing {what}.\n")
             said = True
         time.sleep(_POLL_SECONDS)
