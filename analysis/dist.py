@@ -51,7 +51,7 @@ name = "plain"
 benchmark = "fashion"
 """
 TESTS = """objective experiment table formats store journal statistics spreadsheet requests locks seeds space arguments
-fronts guard engine gaussian resume light""".split()
+guard gaussian resume light""".split()
 
 
 def run(*words: object, cwd: Path, **environment: str) -> str:
