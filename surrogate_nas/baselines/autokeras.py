@@ -161,12 +161,14 @@ def _model(search: Search, folder: str) -> Any:
     task = search.task
     is_image = task.data["train"].inputs.shape[2] > 1
     is_class = task.kind == "classification"
-    start = [{}] if not (is_image and is_class) else task_specific.IMAGE_CLASSIFIER
-    start = [{k: False if k.endswith(("pretrained", "imagenet_size")) else v for k, v in s.items()} for s in start]
+    start = [
+        {name: False if name.endswith(("pretrained", "imagenet_size")) else value for name, value in settings.items()}
+        for settings in (task_specific.IMAGE_CLASSIFIER if is_image and is_class else [])
+    ]
 
     class Tuner(greedy.Greedy):  # type: ignore[misc]
         def __init__(self, **settings: Any) -> None:
-            super().__init__(initial_hps=[s for s in start if s], **settings)
+            super().__init__(initial_hps=start, **settings)
 
         def on_trial_end(self, trial: Any) -> None:
             super().on_trial_end(trial)

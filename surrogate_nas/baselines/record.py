@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.errors import UserError
-from surrogate_nas.files import Journal
+from surrogate_nas.files import Journal, replacing
 from surrogate_nas.files.content import made
 
 FOLDER = "baselines"
@@ -96,9 +96,7 @@ class Baseline:
             UserError: The folder cannot be written.
         """
         path = _path(folder, self.system)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        with Journal(path, _SETTINGS) as journal:
+        with replacing(path) as temporary, Journal(temporary, _SETTINGS) as journal:
             journal.append(asdict(self))
         return path
 

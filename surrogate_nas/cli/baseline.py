@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from surrogate_nas.cli.compare import write_pages
 from surrogate_nas.cli.options import StrategiesOption, names
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
 
@@ -37,8 +36,6 @@ def baseline(
       snas baseline autokeras --task fashion --seconds 600 --strategies bo,evolution
     """
     from surrogate_nas.baselines import baseline as run_baseline
-    from surrogate_nas.experiment.store import Store
-    from surrogate_nas.report import write_report
     from surrogate_nas.strategies import DEFAULTS
 
     folder = out or Path("results") / f"baseline-{system}-{task.replace('/', '-')}"
@@ -47,8 +44,7 @@ def baseline(
             system, task, seconds=limit, folder=folder, strategies=names(strategies) or DEFAULTS, runs=runs, seed=seed,
             workers=workers, progress=progress,
         )  # fmt: skip
-    Store(folder).write_json("summary.json", comparison.to_json())
-    page = write_report(comparison, folder, command=shlex.join(["snas", *sys.argv[1:]]))
+    written = write_pages(comparison, comparison.to_json(), folder)
     heads = ("found by", f"valid {made.measure}", f"test {made.measure}", "parameters", "ms", "networks", "spent")
     rows = [
         (f.by, f"{f.valid:.4g}", f"{f.test:.4g}", f"{f.parameters:,}", f"{f.latency_ms:.3g}", f.networks,
@@ -57,4 +53,5 @@ def baseline(
     ]  # fmt: skip
     emit(asdict(made), json, lambda: show_table(heads, rows, title=f"{made.task}: {limit:g} s each ({made.versions})"))
     note(made.note)
-    note(f"Report: {page}")
+    for line in written:
+        note(line)

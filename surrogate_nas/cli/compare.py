@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,6 +33,9 @@ from surrogate_nas.cli.options import (
 )
 from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, note, note_absent, progress_bar, seconds, show_table
 from surrogate_nas.errors import UserError
+
+if TYPE_CHECKING:
+    from surrogate_nas.comparison import Comparison
 
 
 def compare(
@@ -143,15 +146,10 @@ def report(
 def _finish(folder: Path, json: bool, bench: str | None) -> None:
     """Read a comparison back from its store, write summary and report, and print it."""
     from surrogate_nas.comparison import read_comparison
-    from surrogate_nas.experiment.store import Store
-    from surrogate_nas.report import write_explorer, write_report
-    from surrogate_nas.report.explorer import MISSING
 
     comparison = read_comparison(folder, benchmark=bench)
     content = comparison.to_json()
-    Store(folder).write_json("summary.json", content)
-    explorer = write_explorer(comparison, folder)
-    page = write_report(comparison, folder, command=_command())
+    written = write_pages(comparison, content, folder)
     title = f"{content['benchmark']}: {comparison.objective} (lower is better)"
     heads = ("strategy", "runs", "mean score", "std", "iqm", "mean regret", "evaluations", "real seconds")
     spare = ("real seconds", "evaluations", "std")
@@ -159,8 +157,32 @@ def _finish(folder: Path, json: bool, bench: str | None) -> None:
     note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
     for banner in filter(None, (comparison.objective.warning, comparison.objective.benchmark.banner)):
         note(banner)
-    note(f"Report: {page}")
-    note(MISSING if explorer is None else f"Explorer: {explorer}")
+    for line in written:
+        note(line)
+
+
+def write_pages(comparison: Comparison, content: dict[str, Any], folder: Path) -> list[str]:
+    """Write the summary and the pages of a comparison.
+
+    Args:
+        comparison: The comparison.
+        content: Its `Comparison.to_json`.
+        folder: Where results are kept.
+
+    Returns:
+        Lines that say where the pages are.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    from surrogate_nas.experiment.store import Store
+    from surrogate_nas.report import write_explorer, write_report
+    from surrogate_nas.report.explorer import MISSING
+
+    Store(folder).write_json("summary.json", content)
+    explorer = write_explorer(comparison, folder)
+    page = write_report(comparison, folder, command=_command())
+    return [f"Report: {page}", MISSING if explorer is None else f"Explorer: {explorer}"]
 
 
 def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:

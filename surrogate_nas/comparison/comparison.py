@@ -53,6 +53,11 @@ class Comparison:
         return [name for name in self.description["strategies"] if self.runs_of(name)]
 
     @property
+    def missing(self) -> int:
+        """How many runs of what was begun have not ended yet."""
+        return len(self.description["strategies"]) * int(self.description["runs"]) - len(self.runs)
+
+    @property
     def failures(self) -> list[str]:
         """What went wrong in the runs that failed."""
         return [run.failure for run in self.runs if run.failure]

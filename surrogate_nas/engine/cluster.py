@@ -15,10 +15,10 @@ from typing import IO, Any, TypeVar
 
 import cloudpickle
 
-from surrogate_nas.engine.foreman import AGAIN, BROKEN, LOST, NUMBER, Contract
+from surrogate_nas.engine.foreman import AGAIN, BROKEN, NUMBER, Contract
 from surrogate_nas.engine.order import Order
 from surrogate_nas.engine.outcome import Outcome, told
-from surrogate_nas.engine.worker import receive, send
+from surrogate_nas.engine.worker import receive, send, unpacked
 from surrogate_nas.errors import UserError
 
 J = TypeVar("J")
@@ -62,8 +62,7 @@ def run(
                 (number,), content = NUMBER.unpack(message[: NUMBER.size]), message[NUMBER.size :]
                 if number == BROKEN:
                     raise UserError(content.decode())
-                found = content[1:].decode() if content[:1] == LOST else content[1:]
-                yield told(jobs[number], found)
+                yield told(jobs[number], unpacked(content))
             patience = _CLOSE_SECONDS
         finally:
             _end(foreman, patience)

@@ -16,7 +16,7 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.engine.foreman import AGAIN
+from surrogate_nas.engine.foreman import AGAIN, in_a_line
 from surrogate_nas.engine.seats import do_known
 from surrogate_nas.errors import UserError
 
@@ -75,7 +75,7 @@ def _client(contract: Contract) -> Iterator[Client]:
     try:
         client = Client(**named, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        raise UserError(f"There is no Dask scheduler at {contract.place}: {_line(error)}") from error
+        raise UserError(f"There is no Dask scheduler at {contract.place}: {in_a_line(error)}") from error
     with client:
         if not client.nthreads():
             raise UserError(f"The Dask cluster at {contract.place} has no worker.")
@@ -149,7 +149,7 @@ class _Work:
             )
         if isinstance(error, ImportError):
             raise UserError(f"The Dask workers cannot import surrogate_nas ({error}). Install it where they run.")
-        raise UserError(f"The Dask workers cannot do the work: {_line(error)}")
+        raise UserError(f"The Dask workers cannot do the work: {in_a_line(error)}")
 
     def _gone(self) -> UserError:
         place = f" at {self._contract.place}" if self._contract.place else ""
@@ -178,7 +178,3 @@ def _plugin(order: Order) -> WorkerPlugin:
             end(order.key)
 
     return Known()
-
-
-def _line(error: BaseException | None) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split()):.300}"

@@ -19,13 +19,12 @@ from importlib import import_module
 from typing import IO, NamedTuple
 
 from surrogate_nas.engine.order import Order
-from surrogate_nas.engine.worker import die_with_parent, receive, send
+from surrogate_nas.engine.worker import die_with_parent, packed, receive, send
 from surrogate_nas.errors import UserError
 
 NUMBER = struct.Struct("<q")
 """What a message begins with: the job's place, or `BROKEN`."""
 BROKEN = -1
-LOST, ANSWERED = b"l", b"a"
 AGAIN = "What was finished is kept; run the same command again to go on, on any engine."
 Found = tuple[int, bytes | str]
 """A job's place, and its worker's message or how it was lost, in words."""
@@ -47,6 +46,15 @@ class Contract(NamedTuple):
     workers: int | None
     order: Order
     jobs: int
+
+
+def in_a_line(error: BaseException | None) -> str:
+    """What a cluster's library says, as part of a line of ours.
+
+    Args:
+        error: What it raised.
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
 
 
 def main() -> None:
@@ -100,5 +108,4 @@ def _tell(found: Iterator[Found | None], answers: IO[bytes], over: threading.Eve
             return
         if one is not None:
             place, told = one
-            body = LOST + told.encode() if isinstance(told, str) else ANSWERED + told
-            send(answers, NUMBER.pack(place) + body)
+            send(answers, NUMBER.pack(place) + packed(told))

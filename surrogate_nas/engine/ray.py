@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.engine.foreman import AGAIN
+from surrogate_nas.engine.foreman import AGAIN, in_a_line
 from surrogate_nas.engine.seats import do_known, know, knows
 from surrogate_nas.errors import UserError
 
@@ -89,7 +89,7 @@ def _connected(contract: Contract) -> Iterator[None]:
             ray.init(**where, logging_level=logging.CRITICAL, log_to_driver=False)
         except Exception as error:  # noqa: BLE001 - whatever Ray says, there is no Ray
             place = f"at {contract.place}" if contract.place else "to be started on this machine"
-            raise UserError(f"There is no Ray {place}: {_line(error)}") from error
+            raise UserError(f"There is no Ray {place}: {in_a_line(error)}") from error
         try:
             yield
         finally:
@@ -105,7 +105,7 @@ def _knock(place: str) -> None:
     try:
         socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
-        raise UserError(f"There is no Ray at {place}: {_line(error)}") from error
+        raise UserError(f"There is no Ray at {place}: {in_a_line(error)}") from error
 
 
 def _most(contract: Contract) -> int:
@@ -137,14 +137,10 @@ def _found(contract: Contract, future: Any) -> bytes | str:
         return f"its Ray worker was lost, and those that began it anew were too ({type(error).__name__})"
     except RayTaskError as error:
         raise UserError(
-            f"The Ray workers cannot do the work: {_line(error.cause or error)}. Is surrogate_nas installed where they "
-            "run?"
+            f"The Ray workers cannot do the work: {in_a_line(error.cause or error)}. Is surrogate_nas installed where "
+            "they run?"
         ) from error
     except Exception as error:
         place = f" at {contract.place}" if contract.place else ""
-        raise UserError(f"The Ray cluster{place} went away ({_line(error)}). {AGAIN}") from error
+        raise UserError(f"The Ray cluster{place} went away ({in_a_line(error)}). {AGAIN}") from error
     return found
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split()):.300}"

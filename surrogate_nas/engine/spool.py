@@ -16,9 +16,9 @@ from pathlib import Path
 
 from surrogate_nas.engine.order import Order
 from surrogate_nas.engine.seats import do, end
+from surrogate_nas.engine.worker import packed, unpacked
 
 _BEAT_SECONDS, _SILENCE_SECONDS = 5.0, 180.0
-LOST, ANSWERED = b"l", b"a"
 
 
 class Spool:
@@ -58,7 +58,7 @@ class Spool:
             if entry.name.isdigit():
                 content = Path(entry.path).read_bytes()
                 os.unlink(entry.path)
-                yield int(entry.name), content[1:].decode() if content[:1] == LOST else content[1:]
+                yield int(entry.name), unpacked(content)
 
     def claims(self) -> dict[int, str]:
         """Who claimed each job that was claimed."""
@@ -81,9 +81,7 @@ class Spool:
         pulse = _Pulse(self._head)
         try:
             for number in self._unclaimed(name, len(jobs), first, workers):
-                found = do(order, jobs[number])
-                body = LOST + found.encode() if isinstance(found, str) else ANSWERED + found
-                _write(self._answers / str(number), body)
+                _write(self._answers / str(number), packed(do(order, jobs[number])))
                 if pulse.stopped():
                     return
         except FileNotFoundError:  # the folder is gone: all is over

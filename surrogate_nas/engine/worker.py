@@ -17,6 +17,7 @@ from typing import IO, Any
 import cloudpickle
 
 DONE, FAILED = b"d", b"f"
+_LOST, _ANSWERED = b"l", b"a"
 ORPHANED = 3
 """The exit code of a worker whose parent has ended."""
 _LENGTH = struct.Struct("<Q")
@@ -49,6 +50,24 @@ def receive(pipe: IO[bytes] | None) -> bytes:
     (length,) = _LENGTH.unpack(head)
     message = pipe.read(length)
     return message if len(message) == length else b""
+
+
+def packed(found: bytes | str) -> bytes:
+    """What was found of a job, as it travels on from whoever had the worker.
+
+    Args:
+        found: The worker's message, or how the worker was lost, in words.
+    """
+    return _LOST + found.encode() if isinstance(found, str) else _ANSWERED + found
+
+
+def unpacked(content: bytes) -> bytes | str:
+    """What was found of a job.
+
+    Args:
+        content: As `packed` gave it.
+    """
+    return content[1:].decode() if content[:1] == _LOST else content[1:]
 
 
 def die_with_parent(parent: int) -> None:

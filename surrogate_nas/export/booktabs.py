@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from surrogate_nas.suite.tables import tabular
+
 _ESCAPED = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -92,18 +94,8 @@ class Tabular:
                 r"\centering",
                 rf"\caption{{{self.caption}}}",
                 rf"\label{{tab:{self.label}}}",
-                rf"\begin{{tabular}}{{{columns}}}",
-                r"\toprule",
-                _line(self.heads),
-                r"\midrule",
-                *map(_line, self.rows),
-                r"\bottomrule",
-                r"\end{tabular}",
+                *tabular(columns, self.heads, self.rows),
                 r"\end{table}",
                 "",
             ]
         )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"

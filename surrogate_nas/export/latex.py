@@ -16,7 +16,7 @@ from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.export.booktabs import Tabular, bold, escaped, underlined
 from surrogate_nas.export.results import Part, Results, Source, results_of
 from surrogate_nas.files import replacing
-from surrogate_nas.report.numbers import NOTHING, decimals_for, fixed, p_value, plural
+from surrogate_nas.report.numbers import NOTHING, budget_in_words, decimals_for, fixed, p_value, plural
 from surrogate_nas.suite.result import SuiteResult
 from surrogate_nas.suite.tables import TABLES, as_latex
 
@@ -199,13 +199,9 @@ def _of_steps(results: Results) -> dict[str, dict[str, Values]]:
 
 def _asked(made: Comparison) -> str:
     """What was compared: the objective, the benchmark, the budget and the runs."""
-    told, cost = made.description, made.objective.benchmark.cost
-    budget = told["budget"]
-    spent = [plural(budget["cells"], "evaluation")] if budget["cells"] is not None else []
-    if budget["seconds"] is not None:
-        spent.append(f"{budget['seconds']:,g} {'queries' if cost == 'queries' else 'simulated seconds'}")
-    runs = plural(told["runs"], "run")
-    asked = f"{made.objective} on {made.objective.benchmark.name}, {' and '.join(spent)} a run, {runs}."
+    told, benchmark = made.description, made.objective.benchmark
+    spent, runs = budget_in_words(told["budget"], benchmark.cost), plural(told["runs"], "run")
+    asked = f"{made.objective} on {benchmark.name}, {spent} a run, {runs}."
     return escaped(asked.replace("<=", "≤").replace(">=", "≥"))
 
 

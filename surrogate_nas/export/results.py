@@ -139,7 +139,7 @@ def results_of(source: Source, *, benchmark: str | None = None) -> Results:
 
 
 def _of_comparison(comparison: Comparison, name: str) -> Results:
-    return Results(name, [Part(None, comparison)], _missing(comparison))
+    return Results(name, [Part(None, comparison)], comparison.missing)
 
 
 def _of_suite(folder: Path, benchmark: str | None) -> Results:
@@ -151,12 +151,7 @@ def _of_suite(folder: Path, benchmark: str | None) -> Results:
 def _of_path(folder: Path, benchmark: str | None) -> Results:
     path = read_lambda_path(folder, benchmark=benchmark)
     parts = [Part(step.value, step.comparison) for step in path.steps]
-    return Results(folder.absolute().name, parts, sum(_missing(part.comparison) for part in parts), path=path)
-
-
-def _missing(comparison: Comparison) -> int:
-    told = comparison.description
-    return len(told["strategies"]) * int(told["runs"]) - len(comparison.runs)
+    return Results(folder.absolute().name, parts, sum(part.comparison.missing for part in parts), path=path)
 
 
 def clock(seconds: float) -> datetime:

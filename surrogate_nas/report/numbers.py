@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 NOTHING = "–"
 """What stands where a number is undefined."""
@@ -110,3 +110,18 @@ def plural(n: int, noun: str) -> str:
         noun: In the singular, with a regular plural.
     """
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def budget_in_words(budget: Mapping[str, float | None], cost: str) -> str:
+    """What a run may spend.
+
+    Args:
+        budget: ``cells`` and ``seconds``, None where there is no limit.
+        cost: What the benchmark charges: ``seconds`` or ``queries``.
+    """
+    parts = []
+    if budget["cells"] is not None:
+        parts.append(plural(int(budget["cells"]), "evaluation"))
+    if budget["seconds"] is not None:
+        parts.append(f"{budget['seconds']:,g} {'queries' if cost == 'queries' else 'simulated seconds'}")
+    return " and ".join(parts)

@@ -16,7 +16,7 @@ from surrogate_nas.report.findings import best_cells
 from surrogate_nas.report.headline import headline
 from surrogate_nas.report.look import Look, looks
 from surrogate_nas.report.markup import Content, Head, Shown, Table, render
-from surrogate_nas.report.numbers import fixed, plural
+from surrogate_nas.report.numbers import budget_in_words, fixed, plural
 from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.tables import constants_table, summary_notes, summary_table, tests_table
 from surrogate_nas.report.told import told, trivial_table
@@ -60,7 +60,6 @@ class Page:
         """The whole document."""
         objective, description = self.comparison.objective, self.comparison.description
         names, benchmark = description["strategies"], objective.benchmark
-        missing = len(names) * description["runs"] - len(self.comparison.runs)
         provenance: list[list[Content]] = [
             [name, Shown(value, "code")] for name, value in provenance_rows(self.comparison)
         ]
@@ -71,11 +70,11 @@ class Page:
             n_strategies=len(names),
             objective=str(objective),
             runs=plural(description["runs"], "run"),
-            budget=" and ".join(_budget(description, benchmark.cost)),
+            budget=budget_in_words(description["budget"], benchmark.cost),
             seed=description["seed"],
             fingerprint=objective.fingerprint,
             failures=self._failures(),
-            missing=plural(missing, "run") if missing > 0 else "",
+            missing=plural(missing, "run") if (missing := self.comparison.missing) > 0 else "",
             headline=headline(self.comparison),
             results=self._results() if self.comparison.strategies else None,
             constants=constants_table(self.comparison),
@@ -166,13 +165,3 @@ class Page:
         if self.comparison.objective.has_history:
             note += " A cell's score depends on the run's history; its lowest is shown."
         return note
-
-
-def _budget(description: dict[str, Any], cost: str) -> list[str]:
-    budget = description["budget"]
-    parts = []
-    if budget["cells"] is not None:
-        parts.append(plural(budget["cells"], "evaluation"))
-    if budget["seconds"] is not None:
-        parts.append(f"{budget['seconds']:,g} {'queries' if cost == 'queries' else 'simulated seconds'}")
-    return parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from numbers import Real
 from pathlib import Path
@@ -206,19 +206,21 @@ def as_latex(rows: Rows) -> str:
     """
     columns = list(rows[0]) if rows else []
     numeric = [all(row[c] is None or isinstance(row[c], Real) for row in rows) for c in columns]
-    lines = [" & ".join(map(_rounded, row.values())) + r" \\" for row in rows]
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{{''.join('lr'[is_number] for is_number in numeric)}}}",
-            r"\toprule",
-            " & ".join(map(_rounded, columns)) + r" \\",
-            r"\midrule",
-            *lines,
-            r"\bottomrule",
-            r"\end{tabular}",
-            "",
-        ]
-    )
+    lines = [map(_rounded, row.values()) for row in rows]
+    heads = [_rounded(column) for column in columns]
+    return "\n".join([*tabular("".join("lr"[is_number] for is_number in numeric), heads, lines), ""])
+
+
+def tabular(columns: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of a ``tabular`` of the package booktabs; all is escaped already.
+
+    Args:
+        columns: How each is set, a letter a column.
+        heads: Of the columns.
+        rows: The cells.
+    """
+    top, *lines = (" & ".join(cells) + r" \\" for cells in (heads, *rows))
+    return [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", top, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}"]
 
 
 def _exact(value: Any) -> Any:
