@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
+    from surrogate_nas.network.blueprint import Blueprint
     from surrogate_nas.space.terms import Terms
 
 Column: TypeAlias = NDArray[np.float64]
@@ -225,6 +226,16 @@ class Space(ABC):
     def is_buildable(self) -> bool:
         """Whether cells can be built and trained here (see `build`)."""
         return type(self).build is not Space.build
+
+    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint | None:
+        """The network of a cell, layer by layer, as `build` makes it; None where it is not written down so.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture around it.
+            live_only: Whether to leave out operations that the output does not depend on.
+        """
+        return None
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
         """The network of a cell, with fresh weights, as a PyTorch module.

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
+    from surrogate_nas.network.blueprint import Blueprint
+
 NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""
 MOST_HELD = 1_000_000
@@ -275,6 +277,16 @@ class Sampled(EnumerableChoiceSpace):
     def is_buildable(self) -> bool:
         """Whether cells can be built and trained here."""
         return self.base.is_buildable
+
+    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint | None:
+        """The network of a cell, layer by layer; None where it is not written down so.
+
+        Args:
+            cell: A held cell.
+            network: The macro architecture around it.
+            live_only: Whether to leave out operations that the output does not depend on.
+        """
+        return self.base.blueprint(cell, network, live_only=live_only)
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
         """The network of a cell, with fresh weights.

@@ -22,6 +22,8 @@ from surrogate_nas.space.sketch import Sketch
 if TYPE_CHECKING:
     from torch import nn
 
+    from surrogate_nas.network.blueprint import Blueprint
+
 _MOST_REMEMBERED = 1 << 13
 _Place: TypeAlias = tuple[int, int, int]
 """Which cell, which of its nodes, inputs not counted, and which of the node's edges."""
@@ -242,6 +244,18 @@ class GenotypeSpace(ChoiceSpace):
         return [
             np.ones((len(choices), 1), dtype=np.float32), own["operation_counts"](choices), own["adjacency"](choices)
         ]  # fmt: skip
+
+    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
+        """DARTS's network of a cell, layer by layer.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture.
+            live_only: Without meaning: every operation is live.
+        """
+        from surrogate_nas.space.darts.blueprint import genotyped
+
+        return genotyped(self.genotype(cell), network)
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002
         """DARTS's network of a cell, with fresh weights.

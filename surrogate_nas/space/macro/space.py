@@ -19,6 +19,8 @@ from surrogate_nas.space.product import EnumerableChoiceSpace
 if TYPE_CHECKING:
     from torch import nn
 
+    from surrogate_nas.network.blueprint import Blueprint
+
 
 class Macro(EnumerableChoiceSpace):
     """The macro space; use the shared instance `surrogate_nas.space.macro()`.
@@ -35,6 +37,18 @@ class Macro(EnumerableChoiceSpace):
     cell_name = "conv_stack"
     analytic: ClassVar[Analytic] = ANALYTIC
     complexity = "layers"
+
+    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
+        """The network of a cell, layer by layer.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture.
+            live_only: Without meaning: every operation is live.
+        """
+        from surrogate_nas.space.macro.blueprint import stack
+
+        return stack(cell, network)
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002
         """The network of a stack, with fresh weights.

@@ -23,6 +23,8 @@ from surrogate_nas.space.product import EnumerableChoiceSpace
 if TYPE_CHECKING:
     from torch import nn
 
+    from surrogate_nas.network.blueprint import Blueprint
+
 
 def _widths(choices: Choices) -> NDArray[np.float32]:
     """The channels of every layer, in steps of eight."""
@@ -70,6 +72,18 @@ class NatsSize(EnumerableChoiceSpace):
             if width not in CHANNELS:
                 raise UserError(f"{position} of the space {self.name} is {', '.join(CHANNELS)}, not {width!r:.80}.")
         return self.at([CHANNELS.index(width) for width in widths])
+
+    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
+        """The network of a cell, layer by layer.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture.
+            live_only: Without meaning: every operation is live.
+        """
+        from surrogate_nas.space.nats_size.blueprint import sized
+
+        return sized(cell, network)
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002
         """The published network of a cell, with fresh weights.

@@ -34,6 +34,7 @@ from surrogate_nas.space.sketch import Sketch
 if TYPE_CHECKING:
     from torch import nn
 
+    from surrogate_nas.network.blueprint import Blueprint
     from surrogate_nas.space.terms import Terms
 
 NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
@@ -141,6 +142,18 @@ class NB201(EnumerableChoiceSpace):
         """
         graph = Graph(EDGES, cell.choices)
         return graph.live() if live_only else graph
+
+    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:
+        """The published network around a cell, layer by layer.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture.
+            live_only: Whether to leave out operations that the output does not depend on.
+        """
+        from surrogate_nas.network.around import around
+
+        return around(self.graph(cell, live_only=live_only), network)
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
         """The published network around a cell, with fresh weights.

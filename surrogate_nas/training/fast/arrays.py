@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from surrogate_nas.network.cells import CellNetwork
-from surrogate_nas.training.fast.kernels import Array
+from surrogate_nas.training.fast.lane_kernels import Array
 
 Shape = tuple[int, int, int]
 """Channels, height, width."""

@@ -19,9 +19,9 @@ from surrogate_nas.network.cells import CellModule, CellNetwork, Reduction
 from surrogate_nas.network.graph import NONE, POOL, SKIP
 from surrogate_nas.network.layers import ConvolutionBN
 from surrogate_nas.network.pooling import HalvingPool
-from surrogate_nas.training.fast import kernels
+from surrogate_nas.training.fast import lane_kernels as kernels
 from surrogate_nas.training.fast.arrays import Buffers, Parameters, Shape
-from surrogate_nas.training.fast.kernels import Array
+from surrogate_nas.training.fast.lane_kernels import Array
 
 
 class _Normalisation:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.training.fast.kernels.compiled import Array, compiled, inlined
+from surrogate_nas.training.fast.lane_kernels.compiled import Array, compiled, inlined
 
 
 @compiled

@@ -13,8 +13,8 @@ machine.
 
 from __future__ import annotations
 
-from surrogate_nas.training.fast.kernels.compiled import Array
-from surrogate_nas.training.fast.kernels.convolution import (
+from surrogate_nas.training.fast.lane_kernels.compiled import Array
+from surrogate_nas.training.fast.lane_kernels.convolution import (
     add_gradient,
     convolve,
     convolve_halving,
@@ -23,8 +23,13 @@ from surrogate_nas.training.fast.kernels.convolution import (
     weight_gradient,
     weight_gradient_halving,
 )
-from surrogate_nas.training.fast.kernels.normalisation import EPSILON, fixed_gradient, normalise, normalise_gradient
-from surrogate_nas.training.fast.kernels.pooling import average, halve
+from surrogate_nas.training.fast.lane_kernels.normalisation import (
+    EPSILON,
+    fixed_gradient,
+    normalise,
+    normalise_gradient,
+)
+from surrogate_nas.training.fast.lane_kernels.pooling import average, halve
 
 __all__ = [
     "EPSILON", "Array", "add_gradient", "average", "convolve", "convolve_halving", "fixed_gradient", "halve",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.fast.kernels.compiled import Array, compiled
+from surrogate_nas.training.fast.lane_kernels.compiled import Array, compiled
 
 EPSILON, MOMENTUM = 1e-5, 0.1
 """PyTorch's defaults."""
