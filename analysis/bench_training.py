@@ -50,7 +50,7 @@ def plain_loop(cell: Cell) -> None:
     Args:
         cell: The cell.
     """
-    (inputs, targets), valid = TASK.data["train"], TASK.data["valid"]
+    (inputs, targets), valid = ([torch.as_tensor(part) for part in TASK.data[name]] for name in ("train", "valid"))
     network = plain_network(cell)
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS * -(-len(targets) // 64))

@@ -15,22 +15,22 @@ from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.measures import MEASURES, Answers
 from surrogate_nas.training.tasks import canvas
 from surrogate_nas.training.tasks.checking import SPLITS
-from surrogate_nas.training.tasks.kinds import pixels
+from surrogate_nas.training.tasks.kinds import pixels, places
 
 DETECTION, SEGMENTATION = TASKS["detection"], TASKS["segmentation"]
 GOOD = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 
 
-def judged(task: Task, outputs: Tensor, split: str = "test") -> list[float]:
+def judged(task: Task, outputs: np.ndarray, split: str = "test") -> list[float]:
     """What every measure of a task says of one network's outputs."""
     inputs, targets = task.data[split]
     answers = Answers(outputs[None], targets, inputs, task, lambda _: outputs[None])
     return [measure.of(answers).item() for measure in task.measured]
 
 
-def patches(inputs: Tensor, side: int, stride: int) -> np.ndarray:
+def patches(inputs: np.ndarray, side: int, stride: int) -> np.ndarray:
     """The surroundings of every place, row by row, shape ``(n, places, side²)``."""
-    around = torch.nn.functional.unfold(inputs, side, padding=(side - stride) // 2, stride=stride)
+    around = torch.nn.functional.unfold(torch.from_numpy(inputs), side, padding=(side - stride) // 2, stride=stride)
     return around.transpose(1, 2).numpy()
 
 
@@ -53,8 +53,8 @@ def test_both_tasks_see_the_same_scenes_and_splits_share_none() -> None:
     seen: set[bytes] = set()
     for split in SPLITS:
         (inputs, boxes), (same, classes) = (task.data[split] for task in (DETECTION, SEGMENTATION))
-        assert torch.equal(inputs, same) and boxes.shape[1:] == (2, 5) and classes.shape[1:] == (16, 16)
-        mine = {x.numpy().tobytes() for x in inputs}
+        assert np.array_equal(inputs, same) and boxes.shape[1:] == (2, 5) and classes.shape[1:] == (16, 16)
+        mine = {x.tobytes() for x in inputs}
         assert len(mine) > 0.9 * len(inputs) and not mine & seen
         seen |= mine
 
@@ -67,6 +67,11 @@ def test_pixels_are_shuffled_out_of_places_once() -> None:
         place = answered[:, :, 4 * c + 2 * (y % 2) + x % 2, y // 2, x // 2]
         assert torch.equal(shuffled[:, :, c, y, x], place)
     assert torch.equal(pixels(shuffled, 2), shuffled)
+    assert torch.equal(places(shuffled, 8), answered) and torch.equal(places(shuffled, 2), shuffled)
+    assert np.array_equal(pixels(answered.numpy(), 2), shuffled)
+    assert np.array_equal(places(shuffled.numpy(), 8), answered)
+    gradient = np.zeros((1, 1, *SEGMENTATION.data["train"].targets.shape[1:]), np.float32).repeat(4, 1)[None]
+    assert SEGMENTATION.restored(gradient).shape == (1, 1, 64, 4, 4) and DETECTION.restored(gradient) is gradient
 
 
 def scored(boxes: list[tuple[float, int, float, float, float, float]]) -> Tensor:
@@ -107,21 +112,21 @@ def test_mean_overlap_of_classes_is_that_of_the_counts() -> None:
 
     _, targets = SEGMENTATION.data["valid"]
     outputs = torch.randn(2, len(targets), 4, 16, 16, generator=torch.Generator().manual_seed(0))
-    outputs += 2 * torch.nn.functional.one_hot(targets, 4).movedim(-1, 1)
+    outputs += 2 * torch.nn.functional.one_hot(torch.from_numpy(targets), 4).movedim(-1, 1)
     found = MEASURES["miou"].of(Answers(outputs, targets, targets, SEGMENTATION, lambda x: x))
     for k in range(2):
         said = outputs[k].argmax(1).flatten()
-        assert found[k].item() == pytest.approx(jaccard_score(targets.flatten(), said, average="macro"))
+        assert found[k].item() == pytest.approx(jaccard_score(targets.ravel(), said, average="macro"))
 
 
 def test_a_cell_segments_better_than_background_and_a_linear_model() -> None:
     (seen, classes), (inputs, targets) = (SEGMENTATION.data[split] for split in ("train", "test"))
-    background = torch.eye(4)[torch.zeros_like(targets)].movedim(3, 1)
-    wanted = torch.eye(4)[classes.flatten()].numpy()
+    background = np.moveaxis(np.eye(4)[np.zeros_like(targets)], 3, 1)
+    wanted = np.eye(4)[classes.ravel()]
     model = Ridge().fit(patches(seen, 7, 1).reshape(-1, 49), wanted)
-    scores = torch.tensor(model.predict(patches(inputs, 7, 1).reshape(-1, 49))).view(len(inputs), 16, 16, 4)
-    baselines = [judged(SEGMENTATION, outputs) for outputs in (background, scores.movedim(3, 1))]
-    assert baselines[0][0] == pytest.approx(100 * (targets > 0).double().mean().item())
+    scores = model.predict(patches(inputs, 7, 1).reshape(-1, 49)).reshape(len(inputs), 16, 16, 4)
+    baselines = [judged(SEGMENTATION, outputs) for outputs in (background, np.moveaxis(scores, 3, 1))]
+    assert baselines[0][0] == pytest.approx(100 * (targets > 0).mean())
     beats(SEGMENTATION, baselines)
 
 
@@ -138,7 +143,7 @@ def test_a_cell_finds_more_digits_than_the_usual_answer_and_a_linear_model() -> 
     model = Ridge(10.0).fit(patches(seen, 12, 4).reshape(-1, 144), wanted.reshape(-1, 8))
     linear = model.predict(patches(inputs, 12, 4).reshape(-1, 144)).reshape(-1, 16, 8)
     answers = np.broadcast_to(usual, linear.shape), linear
-    beats(DETECTION, [judged(DETECTION, torch.tensor(a).transpose(1, 2).reshape(-1, 8, 4, 4)) for a in answers])
+    beats(DETECTION, [judged(DETECTION, a.swapaxes(1, 2).reshape(-1, 8, 4, 4)) for a in answers])
 
 
 def beats(task: Task, baselines: list[list[float]]) -> None:

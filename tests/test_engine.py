@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +18,7 @@ from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.training import TASKS, Curve, Task, train
 from surrogate_nas.training.engine import _Run
 from surrogate_nas.training.machine import keep_memory
+from surrogate_nas.training.models import TorchModel
 from surrogate_nas.training.tasks import Split, digits
 
 SPACE = nb201()
@@ -181,6 +184,44 @@ def test_threads_are_set_and_restored() -> None:
     assert during == [2]
     assert torch.get_num_threads() == before
     assert keep_memory() in (True, False)
+
+
+def test_pytorch_that_is_loaded_while_training_has_the_cores_of_the_training() -> None:
+    code = """
+import sys
+from surrogate_nas.training.machine import cores, loaded
+with cores(3):
+    assert "torch" not in sys.modules
+    import torch
+    before = torch.get_num_threads()
+    assert loaded() is torch and torch.get_num_threads() == 3
+    with cores(2):
+        assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == 3
+print(before == torch.get_num_threads() != 3)
+"""
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert made.stdout.strip() == "True"
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_a_step_is_that_of_pytorchs_optimiser(momentum: float, decay: float) -> None:
+    networks = [SPACE.build(CELLS[1], TINY.network(), seed=0) for _ in range(2)]
+    schedule = replace(TINY.schedule, momentum=momentum, weight_decay=decay)
+    model, (inputs, targets) = TorchModel(networks[0], TINY, schedule, "cpu"), TINY.data["valid"]
+    optimiser = torch.optim.SGD(
+        networks[1].parameters(), lr=0.1, momentum=momentum, weight_decay=decay, nesterov=momentum > 0
+    )
+    for _ in range(3):
+        losses, _ = model.step(inputs, targets, TINY.descent, 0.1)
+        optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(networks[1](torch.from_numpy(inputs)), torch.from_numpy(targets))
+        loss.backward()
+        optimiser.step()
+        assert losses.item() == pytest.approx(loss.item(), rel=1e-5)
+    for ours, theirs in zip(*(network.parameters() for network in networks), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 def test_every_task_states_its_schedule() -> None:

@@ -32,8 +32,8 @@ def test_every_language_has_as_many_names_and_none_is_in_two() -> None:
     seen: dict[str, int] = {}
     for split, size in sizes.items():
         inputs, targets = TASK.data[split]
-        assert np.bincount(targets.numpy()).tolist() == [size] * 10
-        for row, target in zip(inputs.numpy(), targets.tolist(), strict=True):
+        assert np.bincount(targets).tolist() == [size] * 10
+        for row, target in zip(inputs, targets.tolist(), strict=True):
             assert seen.setdefault(read(row), target) == target
     assert len(seen) == 10 * sum(sizes.values())
     assert languages.ALPHABET.index(" ") == 0 and min(map(len, seen)) >= 5
@@ -46,7 +46,7 @@ def test_what_two_languages_write_alike_is_left_out() -> None:
 
 def test_a_cell_beats_the_majority_and_a_linear_model_by_more_than_its_seeds_differ() -> None:
     (x, y), (unseen, wanted) = (
-        (split.inputs.sum((2, 3)).numpy(), split.targets.numpy()) for split in (TASK.data["train"], TASK.data["test"])
+        (split.inputs.sum((2, 3)), split.targets) for split in (TASK.data["train"], TASK.data["test"])
     )
     linear = 100 - 100 * LogisticRegression(C=0.1, max_iter=1000).fit(x, y).score(unseen, wanted)
     majority = 100 - 100 * np.bincount(wanted).max() / len(wanted)

@@ -47,7 +47,7 @@ def numbered() -> Answers:
 
 def of(name: str, given: Answers) -> list[float]:
     values = MEASURES[name].of(given)
-    assert values.dtype == torch.float64 and values.shape == given.outputs.shape[:1]
+    assert values.dtype == np.float64 and values.shape == given.arrays.outputs.shape[:1]
     return values.tolist()
 
 
@@ -116,8 +116,8 @@ def levenshtein(a: str, b: str) -> int:
     return 1 + min(levenshtein(a[1:], b), levenshtein(a, b[1:]), levenshtein(a[1:], b[1:]))
 
 
-def numbers(texts: list[str], length: int) -> Tensor:
-    return torch.tensor([[ord(c) - 96 for c in text.ljust(length, "`")] for text in texts])
+def numbers(texts: list[str], length: int) -> np.ndarray:
+    return np.array([[ord(c) - 96 for c in text.ljust(length, "`")] for text in texts])
 
 
 def test_edit_distances_are_those_of_the_definition() -> None:
@@ -132,7 +132,7 @@ def test_edit_distances_are_those_of_the_definition() -> None:
 def test_texts_are_read_by_merging_and_dropping_blanks() -> None:
     paths = torch.tensor([[0, 1, 1, 0, 1, 2], [0, 0, 0, 0, 0, 0], [3, 3, 3, 2, 2, 0]])
     outputs = torch.eye(CLASSES)[paths].transpose(1, 2)
-    assert greedy(outputs).tolist() == [[1, 1, 2, 0, 0, 0], [0] * 6, [3, 2, 0, 0, 0, 0]]
+    assert greedy(outputs.numpy()).tolist() == [[1, 1, 2, 0, 0, 0], [0] * 6, [3, 2, 0, 0, 0, 0]]
     targets = torch.tensor([[1, 1, 2], [1, 0, 0], [3, 3, 2]])
     given = answers(torch.stack([outputs, outputs.flip(1)]), targets)
     errors = of("character_error", given)
@@ -158,7 +158,7 @@ def test_the_robust_error_is_that_of_the_worst_step_against_a_linear_network() -
     margins = sign * (scores[..., 0] - scores[..., 1])
     fallen = margins - STEP * (weights[:, 0] - weights[:, 1]).abs().sum(1, keepdim=True)
     assert attacked.tolist() == pytest.approx((100 * (fallen < 0).double().mean(1)).tolist())
-    assert (attacked > 100 * (margins < 0).double().mean(1)).all()
+    assert (attacked > 100 * (margins < 0).double().mean(1).numpy()).all()
 
 
 def test_the_attack_finds_a_gradient_where_a_network_is_certain() -> None:
@@ -168,6 +168,23 @@ def test_the_attack_finds_a_gradient_where_a_network_is_certain() -> None:
     given = Answers(linear(weights, inputs), targets, inputs, None, lambda x: linear(weights, x))  # type: ignore[arg-type]
     assert of("error", given) == [0.0]
     assert of("robust_error", given) == [100.0]
+
+
+def test_answers_are_arrays_and_tensors_whichever_they_are_made_of() -> None:
+    weights, inputs, targets = randn(K, 2, 6), randn(5, 1, 2, 3, seed=1), torch.arange(5) % 2
+    of_tensors = Answers(linear(weights, inputs), targets, inputs, None, lambda x: linear(weights, x))  # type: ignore[arg-type]
+    told = of_tensors.arrays
+    of_arrays = Answers(told.outputs, told.targets, told.inputs, None, told.again, told.slope)  # type: ignore[arg-type]
+    for one in (of_tensors, of_arrays):
+        assert torch.equal(one.outputs, linear(weights, inputs)) and torch.equal(one.targets, targets)
+        assert np.array_equal(one.arrays.again(inputs.numpy()), told.outputs)
+        leaf = inputs.clone().requires_grad_()
+        one.again(leaf).square().sum().backward()
+        slopes = one.arrays.slope(inputs.numpy(), lambda outputs: 2 * outputs)
+        expected = 2 * torch.einsum("knc,kcd->knd", linear(weights, inputs), weights).view(K, *inputs.shape)
+        np.testing.assert_allclose(slopes, expected, rtol=1e-5)
+        assert leaf.grad is not None
+        torch.testing.assert_close(leaf.grad, expected.sum(0))
 
 
 def test_measures_of_images_follow_their_formulas() -> None:

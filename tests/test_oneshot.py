@@ -137,7 +137,7 @@ def test_a_path_of_the_supernet_is_the_network_of_that_cell(name: str, space: NB
                     weights[f"{place}norm.weight"] = group.all.norm.weight[rows]
                     weights[f"{place}norm.bias"] = group.all.norm.bias[rows]
     single.load_state_dict(weights)
-    inputs, targets = data["valid"]
+    inputs, targets = map(torch.from_numpy, data["valid"])
     with torch.no_grad():
         expected = float(task.losses(single.train()(inputs)[None], targets)[0])
     assert supernet.inherited([cell.choices])[0] == pytest.approx(expected, rel=1e-5)

@@ -45,10 +45,10 @@ def baseline(task: Task) -> tuple[float, float]:
     train_targets, targets = (task.data[name].targets for name in ("train", "test"))
     if task.kind == "regression":
         off = targets - train_targets.mean()
-        return off.square().mean().item(), 100 * (off.abs() > task.tolerance).double().mean().item()
-    counts = torch.bincount(train_targets.flatten(), minlength=task.classes) + 1.0
-    loss = -(counts / counts.sum()).log()[targets.flatten()].mean().item()
-    return loss, 100 * (targets != counts.argmax()).double().mean().item()
+        return np.square(off).mean().item(), 100 * (np.abs(off) > task.tolerance).mean().item()
+    counts = np.bincount(train_targets.ravel(), minlength=task.classes) + 1.0
+    loss = -np.log(counts / counts.sum())[targets.ravel()].mean().item()
+    return loss, 100 * (targets != counts.argmax()).mean().item()
 
 
 @pytest.mark.parametrize("name", INSTANT)
@@ -69,12 +69,12 @@ def test_splits_are_fixed_disjoint_and_of_the_right_shape(name: str) -> None:
     seen: set[bytes] = set()
     for split in SPLITS:
         inputs, targets = task.data[split]
-        assert torch.equal(inputs, again[split].inputs) and torch.equal(targets, again[split].targets)
-        assert inputs.dtype == torch.float32 and inputs.isfinite().all()
+        assert np.array_equal(inputs, again[split].inputs) and np.array_equal(targets, again[split].targets)
+        assert inputs.dtype == np.float32 and np.isfinite(inputs).all() and inputs.flags.c_contiguous
         assert len(inputs) == len(targets)
         if task.kind != "regression":
             assert 0 <= targets.min() and targets.max() < task.classes
-        mine = {x.numpy().tobytes() for x in inputs}
+        mine = {x.tobytes() for x in inputs}
         if name != "text":
             assert not mine & seen
         seen |= mine
@@ -82,7 +82,7 @@ def test_splits_are_fixed_disjoint_and_of_the_right_shape(name: str) -> None:
 
 def test_text_targets_are_the_next_characters() -> None:
     inputs, targets = TASKS["text"].data["train"]
-    assert torch.equal(inputs.argmax(1)[:, 0, 1:], targets[:, :-1])
+    assert np.array_equal(inputs.argmax(1)[:, 0, 1:], targets[:, :-1])
     assert text.encode("Ab9\t").tolist() == [text.ALPHABET.index(c) for c in "ab0?"]
 
 
@@ -165,12 +165,15 @@ def task_of(train_split: object, kind: str = "classification", classes: int = 2)
 
 
 @pytest.mark.parametrize(
-    "pair", [images(), [*images()], ([[[[0.0] * 3] * 2]] * 4, [0, 1, 1, 0]), (images()[0], [0.0] * 4)]
-)
+    "pair",
+    [images(), [*images()], ([[[[0.0] * 3] * 2]] * 4, [0, 1, 1, 0]), (images()[0], [0.0] * 4),
+     (torch.zeros(4, 1, 3, 2, requires_grad=True).transpose(2, 3), torch.zeros(4, dtype=torch.int32))],
+)  # fmt: skip
 def test_pairs_of_arrays_become_splits(pair: object) -> None:
     inputs, targets = task_of(pair).data["train"]
-    assert inputs.dtype == torch.float32 and targets.dtype == torch.long and inputs.shape == (4, 1, 2, 3)
-    assert task_of((images()[0], [0, 1, 2, 3]), "regression").data["train"].targets.dtype == torch.float32
+    assert inputs.dtype == np.float32 and targets.dtype == np.int64 and inputs.shape == (4, 1, 2, 3)
+    assert inputs.flags.c_contiguous and targets.flags.c_contiguous
+    assert task_of((images()[0], [0, 1, 2, 3]), "regression").data["train"].targets.dtype == np.float32
 
 
 NAN = np.full((4, 1, 2, 3), np.nan)
@@ -245,7 +248,12 @@ def test_losses_and_errors_by_hand() -> None:
     line = Task("line", "", dict, 1, kind="regression", tolerance=0.5)
     values = torch.tensor([[[0.0], [1.0]]])
     assert line.losses(values, torch.tensor([0.0, 3.0])).tolist() == [2]
-    assert as_split(np.zeros((1, 1, 1, 1)), np.zeros(1)).targets.dtype == torch.float32
+    assert line.losses(values.numpy(), np.array([0.0, 3.0], np.float32)).tolist() == [2]
+    for given in (values, values.numpy()):
+        losses, gradient = line.descent(given, np.array([0.0, 3.0], np.float32))
+        assert losses.tolist() == [2] and losses.dtype == np.float64
+        assert type(gradient) is type(given) and gradient.tolist() == [[[0.0], [-2.0]]]
+    assert as_split(np.zeros((1, 1, 1, 1)), np.zeros(1)).targets.dtype == np.float32
 
 
 def test_a_task_with_another_loss_is_another_task(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ LETTERS = dict(zip(translation.GERMAN, "абцдефгхијклмнопкрст
 HERE = pytest.mark.skipif(not TASKS["sounds"].is_here(), reason="Debian's hydrogen-drumkits is not here")
 
 
-def wrong(said: torch.Tensor, meant: torch.Tensor) -> float:
+def wrong(said: np.ndarray, meant: np.ndarray) -> float:
     """The character error of texts that need no decoding, %."""
     return 100 * float(distances(said, meant).sum()) / int((meant > 0).sum())
 
@@ -42,8 +42,8 @@ def most_frequent(task: Task) -> float:
     """The character error on the test split of the training text that is best everywhere among the frequent ones."""
     known, meant = task.data["train"].targets, task.data["test"].targets
     texts = [text for text, _ in Counter(tuple(row) for row in known.tolist()).most_common(20)]
-    here = [wrong(torch.tensor(text).expand(len(known), -1), known) for text in texts]
-    return wrong(torch.tensor(texts[int(np.argmin(here))]).expand(len(meant), -1), meant)
+    here = [wrong(np.tile(text, (len(known), 1)), known) for text in texts]
+    return wrong(np.tile(texts[int(np.argmin(here))], (len(meant), 1)), meant)
 
 
 def by_position(task: Task) -> float:
@@ -52,17 +52,16 @@ def by_position(task: Task) -> float:
     for name in ("train", "test"):
         inputs, targets = task.data[name]
         width = inputs.shape[3] // targets.shape[1]
-        cut = inputs[:, :, 0, : width * targets.shape[1]].unflatten(2, (-1, width)).mean(3)
-        rows[name] = cut.transpose(1, 2).flatten(0, 1).numpy(), targets
-    model = RidgeClassifier().fit(rows["train"][0], rows["train"][1].flatten())
-    said = torch.tensor(model.predict(rows["test"][0])).view_as(rows["test"][1])
+        cut = inputs[:, :, 0, : width * targets.shape[1]].reshape(*inputs.shape[:2], -1, width).mean(3)
+        rows[name] = cut.transpose(0, 2, 1).reshape(-1, inputs.shape[1]), targets
+    model = RidgeClassifier().fit(rows["train"][0], rows["train"][1].ravel())
+    said = model.predict(rows["test"][0]).reshape(rows["test"][1].shape)
     return wrong(packed(said), rows["test"][1])
 
 
-def packed(said: torch.Tensor) -> torch.Tensor:
+def packed(said: np.ndarray) -> np.ndarray:
     """Texts with their blanks behind instead of between."""
-    order = (said == 0).int().argsort(stable=True, dim=1)
-    return said.gather(1, order)
+    return np.take_along_axis(said, (said == 0).argsort(1, kind="stable"), 1)
 
 
 @pytest.mark.parametrize("name", SEQUENCES)
@@ -76,10 +75,10 @@ def test_a_known_good_cell_writes_better_than_baselines_by_more_than_seeds_diffe
 def test_names_are_translated_better_than_by_copying_or_a_table_of_letters() -> None:
     task = translation.TASK
     german, serbian = task.data["test"]
-    read = german[:, :, 0].argmax(1) + german[:, :, 0].amax(1).long() - 1  # -1 behind the name
-    table = torch.tensor([translation.SERBIAN.find(LETTERS[letter]) + 1 for letter in translation.GERMAN] + [0])
+    read = german[:, :, 0].argmax(1) + german[:, :, 0].max(1).astype(int) - 1  # -1 behind the name
+    table = np.array([translation.SERBIAN.find(LETTERS[letter]) + 1 for letter in translation.GERMAN] + [0])
     tabled = wrong(packed(table[read]), serbian)
-    copied = wrong(torch.where(read < 0, 0, 1000 + read), serbian)
+    copied = wrong(np.where(read < 0, 0, 1000 + read), serbian)
     error = train([SHORT], task, seed=0)[0].metrics["test_character_error"]
     assert error < tabled < copied
 
@@ -97,11 +96,11 @@ def test_splits_are_fixed_disjoint_and_writable(name: str) -> None:
     task = TASKS[name]
     again, seen = task.load(), set()
     for split, (inputs, targets) in task.data.items():
-        assert torch.equal(inputs, again[split].inputs) and torch.equal(targets, again[split].targets)
-        assert inputs.isfinite().all() and len(inputs) == len(targets)
+        assert np.array_equal(inputs, again[split].inputs) and np.array_equal(targets, again[split].targets)
+        assert np.isfinite(inputs).all() and len(inputs) == len(targets)
         positions = inputs.shape[3] // (1 if task.strided is None else 4)
-        assert int(needed(targets).max()) <= positions
-        mine = {x.numpy().tobytes() for x in inputs}
+        assert int(needed(torch.from_numpy(targets)).max()) <= positions
+        mine = {x.tobytes() for x in inputs}
         assert not mine & seen
         seen |= mine
 
@@ -172,7 +171,7 @@ def test_letters_are_read_from_recordings_of_the_packages_form(monkeypatch: pyte
             tone(tmp_path / language / f"{name}.ogg", 150 * 2**i * (1 + voice / 50))
     inputs, targets = letters.load()["test"]
     assert inputs.shape == (300, 16, 1, 32) and targets.shape == (300, 3)
-    assert set(targets.flatten().tolist()) == {*range(7)}
+    assert set(targets.ravel().tolist()) == {*range(7)}
     (tmp_path / "it" / "sounds.xml").write_text("<klettres><alphabet/></klettres>")
     with pytest.raises(UserError, match="lacks the letters A, I"):
         letters.load()
@@ -192,9 +191,9 @@ def test_a_good_cell_hears_drums_better_than_a_linear_model_and_no_kit_is_in_two
     task = TASKS["sounds"]
     errors = [train([DEEP], task, seed=seed)[0].metrics["test_error"] for seed in (0, 1)]
     (known, kinds), (heard, meant) = task.data["train"], task.data["test"]
-    majority = 100 * float((meant != kinds.bincount().argmax()).double().mean())
-    model = RidgeClassifier(10).fit(known.flatten(1), kinds)
-    linear = 100 - 100 * model.score(heard.flatten(1), meant)
+    majority = 100 * float((meant != np.bincount(kinds).argmax()).mean())
+    model = RidgeClassifier(10).fit(known.reshape(len(known), -1), kinds)
+    linear = 100 - 100 * model.score(heard.reshape(len(heard), -1), meant)
     assert max(errors) + abs(errors[0] - errors[1]) < min(majority, linear), (errors, majority, linear)
     assert len({*sum(sounds.KITS.values(), ())}) == sum(map(len, sounds.KITS.values()))
-    assert kinds.bincount().tolist() == [160] * 5 and known.shape[1:] == heard.shape[1:]
+    assert np.bincount(kinds).tolist() == [160] * 5 and known.shape[1:] == heard.shape[1:]

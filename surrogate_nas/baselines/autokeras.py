@@ -129,7 +129,7 @@ def run(search: Search) -> Answer:
 
 def _arrays(task: Task, split: str) -> tuple[np.ndarray, np.ndarray]:
     """The inputs and targets of a split, as Keras takes them."""
-    return _as_keras(task.data[split].inputs.numpy()), task.data[split].targets.numpy()
+    return _as_keras(task.data[split].inputs), task.data[split].targets
 
 
 class _SpentError(BaseException):
@@ -223,17 +223,14 @@ def _images() -> Any:
 
 def _judged(task: Task, network: Any, split: str, inputs: np.ndarray, targets: np.ndarray) -> float:
     """The task's first measure of a Keras network, as our own networks are judged."""
-    import torch
-
     from surrogate_nas.training.measures.base import Answers
 
     def answers(examples: Any) -> Any:
-        told = torch.as_tensor(network.predict(np.asarray(examples), verbose=0))
-        return (told.clamp_min(1e-12).log() if task.kind == "classification" else told)[None]
+        told = network.predict(np.asarray(examples), verbose=0)
+        return (np.log(np.maximum(told, 1e-12)) if task.kind == "classification" else told)[None]
 
-    shown = task.data[split]
     outputs = task.arranged(answers(inputs))
-    return float(task.measured[0].of(Answers(outputs, torch.as_tensor(targets), shown.inputs, task, answers))[0])
+    return float(task.measured[0].of(Answers(outputs, targets, task.data[split].inputs, task, answers))[0])
 
 
 def _measured(search: Search, network: Any) -> tuple[list[int], list[float]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from surrogate_nas.errors import UserError
 from surrogate_nas.network import Network
 from surrogate_nas.proxies.activity import jacob_cov, naswot, zen
 from surrogate_nas.proxies.saliency import gradients, of_loss, synflow, weights_of
@@ -31,13 +30,12 @@ def score(
         By name, finite; larger promises more.
 
     Raises:
-        UserError: The task's data is not here, or its inputs are no numbers that a gradient can be taken by.
+        UserError: The task's data is not here.
     """
-    inputs, targets = task.data["train"]
-    if not inputs.is_floating_point():
-        raise UserError(f"Proxies need inputs that are numbers, and those of {task.name} are symbols.")
-    drawn = np.random.default_rng(seed).permutation(len(targets))[:batch]
-    inputs, targets = inputs[drawn].clone().requires_grad_(), targets[drawn]
+    split = task.data["train"]
+    drawn = np.random.default_rng(seed).permutation(len(split.targets))[:batch]
+    inputs, targets = (torch.as_tensor(part[drawn]) for part in split)
+    inputs.requires_grad_()
     model = space.build(cell, network or task.network(), seed=seed, live_only=True).train()
     weights = weights_of(model)
     with Watch() as watch:

@@ -10,27 +10,23 @@ the training split is a mean over the batches of an epoch while the network trai
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, Space, space_of
+from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.courses import Course, course_named
 from surrogate_nas.training.curve import Curve
-from surrogate_nas.training.descent import descent
-from surrogate_nas.training.fast import LaneNetwork, Stack, faster
 from surrogate_nas.training.machine import check_numbers, cores, device_named
 from surrogate_nas.training.measures import Answers
-from surrogate_nas.training.tasks import Split, Task
+from surrogate_nas.training.models import EVALUATION_BATCH, Model, TorchModel
+from surrogate_nas.training.tasks import Task
 
-EVALUATION_BATCH = {"cpu": 64}
-"""By kind of device: on a CPU a batch's activations should stay in the cache."""
 STACKED_ON_GPU = 64
 SIZES = ("params", "macs")
 _WARM: set[tuple[str, int, frozenset[int]]] = set()
@@ -84,7 +80,7 @@ def train(
     epochs = task.schedule.epochs if epochs is None else epochs
     place = device_named(device)
     if at_once is None:
-        at_once = 1 if place.type == "cpu" else STACKED_ON_GPU
+        at_once = 1 if place == "cpu" else STACKED_ON_GPU
     check_numbers(epochs=epochs, at_once=at_once, threads=threads, seed=seed)
     spaces = {cell: space or space_of(cell) for cell in cells}
     run = _Run(task, network or task.network(), spaces, epochs, seed, place, live_only, test)
@@ -114,16 +110,17 @@ def train(
 
 
 def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+    kinds = (MemoryError,) if "torch" not in sys.modules else (MemoryError, sys.modules["torch"].OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)
 
 
-def _empty_cache(place: torch.device) -> None:
-    if place.type == "cuda":
-        torch.cuda.empty_cache()
+def _empty_cache(place: str) -> None:
+    if place.startswith("cuda"):
+        sys.modules["torch"].cuda.empty_cache()
 
 
 class _Run:
-    """The settings of a run and its data on the device; a call trains one stack of cells."""
+    """The settings of a run and its data; a call trains one stack of cells."""
 
     def __init__(
         self,
@@ -132,29 +129,29 @@ class _Run:
         spaces: Mapping[Cell, Space],
         epochs: int,
         seed: int,
-        device: torch.device,
+        device: str,
         live_only: bool,
         test: bool,
     ) -> None:
         self.task, self.network, self.spaces, self.epochs, self.seed = task, network, spaces, epochs, seed
         self.device, self.live_only, self.test = device, live_only, test
         self.course = course_named(task.course or task.about.course)
-        self.data = {name: Split(*(part.to(device) for part in split)) for name, split in task.data.items()}
 
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
-        self._warm_up(cells)
-        clock = time.process_time if self.device.type == "cpu" else time.perf_counter
+        with np.errstate(all="ignore"):  # what diverges is noted
+            self._warm_up(cells)
+            return self._trained(cells)
+
+    def _trained(self, cells: Sequence[Cell]) -> list[Curve]:
+        clock = time.process_time if self.device == "cpu" else time.perf_counter
         start = clock()
         curves = [self._curve(cell) for cell in cells]
-        course = self.course(self.task, self.data, seed=self.seed, device=self.device)
-        model = self._model(cells)
-        optimiser, rate = descent(model.parameters(), self.task.schedule, self.epochs * course.steps)
-        answer = partial(self._answer, model)
+        course, model = self.course(self.task, self.task.data, seed=self.seed), self._model(cells)
         for epoch in range(self.epochs):
             times = [clock()]
-            self._train_epoch(model, optimiser, rate, course, curves, epoch)
+            self._train_epoch(model, course, curves, epoch)
             times.append(clock())
-            losses, answers = course.judged("valid", answer)
+            losses, answers = self._judged(model, course, "valid")
             told = {"valid_loss": losses, **self._measured("valid", answers, "batch", "epoch")}
             self._record(curves, epoch, losses, told)
             times.append(clock())
@@ -163,7 +160,7 @@ class _Run:
                 curve.valid_seconds = (times[2] - times[1]) / len(cells)
         self._record(curves, epoch, losses, self._measured("valid", answers, "end"))
         if self.test:
-            losses, answers = course.judged("test", answer)
+            losses, answers = self._judged(model, course, "test")
             told = {"test_loss": losses, **self._measured("test", answers, "batch", "epoch", "end")}
             self._record(curves, epoch, losses, told)
         for curve, fault in zip(curves, course.faults(answers), strict=True):
@@ -174,43 +171,47 @@ class _Run:
 
     def _warm_up(self, cells: Sequence[Cell]) -> None:
         """Do one batch with a network that is thrown away, so that no cell is charged for what is compiled for all."""
-        if self.device.type != "cpu":
+        if self.device != "cpu":
             return
         for cell in cells:
             graph = self.spaces[cell].graph(cell, live_only=self.live_only)
             key = self.task.kind, self.network.dimensions, frozenset(graph.operations if graph else ())
             if graph is None or key in _WARM:
                 continue
-            course, model = self.course(self.task, self.data, seed=self.seed, device=self.device), self._model([cell])
-            inputs, targets = next(iter(course.batches(0, partial(self._answer, model))))
-            model.train()
-            course.losses(self._outputs(model, inputs), targets).sum().backward()  # type: ignore[no-untyped-call]
-            self._answer(model, inputs.detach()[: EVALUATION_BATCH["cpu"]])
+            course, model = self.course(self.task, self.task.data, seed=self.seed), self._model([cell])
+            inputs, targets = next(iter(course.batches(0, model.answer)))
+            model.step(inputs, targets, course.descent, 0.0)
+            model.answer(inputs[: EVALUATION_BATCH["cpu"]])
             _WARM.add(key)
 
-    @torch.no_grad()
-    def _measured(self, split: str, answers: Answers, *moments: str) -> dict[str, Tensor]:
+    def _judged(self, model: Model, course: Course, split: str) -> tuple[Array, Answers]:
+        """The loss of each network on a split, shape ``(K,)``, and its answers."""
+        losses, answers = course.judged(split, model.answer)
+        return losses, answers.with_slope(model.slope)
+
+    def _measured(self, split: str, answers: Answers, *moments: str) -> dict[str, Array]:
         """By metric, what the measures of some moments say of the networks, each of shape ``(K,)``."""
         measures = (measure for measure in self.task.measured if measure.when in moments)
-        return {f"{split}_{measure.name}": measure.of(answers) for measure in measures}
+        return {f"{split}_{measure.name}": as_array(measure.of(answers)) for measure in measures}
 
-    def _model(self, cells: Sequence[Cell]) -> nn.Module:
-        """One module that trains the cells: compiled kernels or a stack where they fit, else PyTorch's own layers."""
+    def _model(self, cells: Sequence[Cell]) -> Model:
+        """What trains the cells: one network, or a stack of several."""
+        import torch
+
+        from surrogate_nas.training.fast import LaneNetwork, faster
+
         networks = [
             self.spaces[cell].build(cell, self.network, seed=self.seed, live_only=self.live_only) for cell in cells
         ]
-        model = faster(networks, self.device)
-        if model is None:
-            (model,) = networks
-        if isinstance(model, LaneNetwork):
-            return model
-        return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+        module = faster(networks, torch.device(self.device)) or networks[0]
+        if not isinstance(module, LaneNetwork):
+            module = module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        count = len(networks) if len(networks) > 1 else 0
+        return TorchModel(module, self.task, self.task.schedule, self.device, count=count)
 
     def _curve(self, cell: Cell) -> Curve:
         units = {told.name: told.unit for told in self.task.told}
-        return Curve(
-            cell, self.task.name, self.epochs, self.seed, *self._sizes(cell), device=str(self.device), units=units
-        )
+        return Curve(cell, self.task.name, self.epochs, self.seed, *self._sizes(cell), device=self.device, units=units)
 
     def _sizes(self, cell: Cell) -> tuple[int, float]:
         """Parameters, counted where the space has no formula, and multiply-accumulates, NaN where it has none."""
@@ -221,49 +222,21 @@ class _Run:
             known["params"] = sum(parameter.numel() for parameter in built.parameters())
         return round(known["params"]), round(1e6 * known["macs"]) if "macs" in known else math.nan
 
-    def _outputs(self, model: nn.Module, inputs: Tensor) -> Tensor:
-        outputs: Tensor = model(inputs)
-        return self.task.arranged(outputs if isinstance(model, Stack) else outputs.unsqueeze(0))
-
-    def _answer(self, model: nn.Module, inputs: Tensor) -> Tensor:
-        """The outputs in evaluation mode; with gradients by the inputs where they require them."""
-        model.eval()
-        with torch.set_grad_enabled(inputs.requires_grad):
-            if inputs.requires_grad:
-                return self._outputs(model, inputs)
-            batches = torch.split(inputs, EVALUATION_BATCH.get(self.device.type, 1000))
-            return torch.cat([self._outputs(model, batch) for batch in batches], dim=1)
-
-    def _train_epoch(
-        self,
-        model: nn.Module,
-        optimiser: torch.optim.Optimizer,
-        rate: torch.optim.lr_scheduler.LRScheduler,
-        course: Course,
-        curves: Sequence[Curve],
-        epoch: int,
-    ) -> None:
-        answer, names = partial(self._answer, model), ["train_loss"]
-        sums: list[Tensor] = []
+    def _train_epoch(self, model: Model, course: Course, curves: Sequence[Curve], epoch: int) -> None:
+        start, steps = epoch * course.steps, self.epochs * course.steps
+        sums: list[Array] = []
         sizes: list[int] = []
-        for inputs, targets in course.batches(epoch, answer):
-            model.train()
-            outputs = self._outputs(model, inputs)
-            losses = course.losses(outputs, targets)
-            optimiser.zero_grad()
-            losses.sum().backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            rate.step()
-            answers = Answers(outputs.detach(), targets, inputs, self.task, answer)
-            told = {"train_loss": losses.detach().double(), **self._measured("train", answers, "batch")}
-            names = list(told)
-            sums.append(torch.stack([*told.values()]))
+        for number, (inputs, targets) in enumerate(course.batches(epoch, model.answer), start):
+            rate = self.task.schedule.learning_rate / 2 * (1 + math.cos(math.pi * number / steps))
+            losses, outputs = model.step(inputs, targets, course.descent, rate)
+            answers = Answers(outputs, targets, inputs, self.task, model.answer, model.slope)
+            told = {"train_loss": losses, **self._measured("train", answers, "batch")}
+            sums.append(np.stack([*told.values()]))
             sizes.append(len(inputs))
-        n = sum(sizes)
-        means = torch.stack([part * (size / n) for part, size in zip(sums, sizes, strict=True)]).sum(0)
-        self._record(curves, epoch, means[0], dict(zip(names, means, strict=True)))
+        means = np.tensordot(np.array(sizes) / sum(sizes), np.stack(sums), 1)
+        self._record(curves, epoch, means[0], dict(zip(told, means, strict=True)))
 
-    def _record(self, curves: Sequence[Curve], epoch: int, losses: Tensor, told: Mapping[str, Tensor]) -> None:
+    def _record(self, curves: Sequence[Curve], epoch: int, losses: Array, told: Mapping[str, Array]) -> None:
         """Record what is told of each network, the worst where it is not finite or its loss is not."""
         worst = self.task.worst_loss
         for k, (curve, loss) in enumerate(zip(curves, losses.tolist(), strict=True)):

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-
-import torch
+from typing import Any
 
 from surrogate_nas.errors import UserError
 
 MOST_EPOCHS = 100_000
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """glibc's numbers for two parameters of mallopt(3)."""
+_ASKED: list[int] = []
+"""The cores that blocks of `cores` ask for, the innermost last."""
 
 
-def device_named(name: str) -> torch.device:
-    """Check that a device is here.
+def device_named(name: str) -> str:
+    """Check that a device is here, and give its name as PyTorch writes it; the CPU is, and needs no PyTorch.
 
     Args:
         name: As PyTorch writes it: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
@@ -30,6 +32,10 @@ def device_named(name: str) -> torch.device:
     Raises:
         UserError: The name is unknown, or the device is not here.
     """
+    if name == "cpu":
+        return name
+    import torch
+
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
@@ -38,7 +44,7 @@ def device_named(name: str) -> torch.device:
         raise UserError(f"There is no device {name!r} here, but {', '.join(found)}.") from error
     if device.type == "meta":
         raise UserError("The device 'meta' computes nothing.")
-    return device
+    return str(device)
 
 
 def check_numbers(**numbers: int) -> None:
@@ -62,18 +68,44 @@ def check_numbers(**numbers: int) -> None:
 
 @contextmanager
 def cores(threads: int) -> Iterator[None]:
-    """Use a number of cores for arithmetic and keep freed memory; the number is restored afterwards.
+    """Have PyTorch use a number of cores and keep freed memory; the number is restored afterwards.
+
+    PyTorch is not imported: what needs it only now and then imports it by `loaded`, which minds the number.
 
     Args:
         threads: 1 where several worker processes share the machine.
     """
     keep_memory()
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    _ASKED.append(threads)
+    if torch:
+        torch.set_num_threads(threads)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        _ASKED.pop()
+        torch = sys.modules.get("torch")
+        if torch:
+            torch.set_num_threads(before or _threads_at_first())
+
+
+def loaded() -> Any:
+    """PyTorch, imported now if it was not before, which uses the cores that the block of `cores` around asks for."""
+    import torch
+
+    _threads_at_first()
+    if _ASKED and torch.get_num_threads() != _ASKED[-1]:
+        torch.set_num_threads(_ASKED[-1])
+    return torch
+
+
+@lru_cache(maxsize=1)
+def _threads_at_first() -> int:
+    """The cores that PyTorch uses if nobody says anything else, as of when this was first asked."""
+    import torch
+
+    return torch.get_num_threads()
 
 
 @lru_cache(maxsize=1)

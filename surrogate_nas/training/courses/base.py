@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-import torch
-from torch import Tensor
-
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.measures import Answers
 from surrogate_nas.training.tasks.checking import Split
 
 if TYPE_CHECKING:
     from surrogate_nas.training.tasks import Task
 
-Answer: TypeAlias = Callable[[Tensor], Tensor]
-"""From inputs ``(n, …)`` to the outputs of all networks ``(K, n, …)`` in evaluation mode."""
+Answer: TypeAlias = Callable[[Array], Array]
+"""From inputs ``(n, …)`` to the arranged outputs of all networks ``(K, n, …)`` in evaluation mode."""
 
 
 class Course:
@@ -28,16 +26,15 @@ class Course:
 
     stackable: ClassVar[bool] = True
 
-    def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int, device: torch.device) -> None:
+    def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
         """Begin a run.
 
         Args:
             task: Its loss, measures and schedule.
-            data: The splits, on the device.
+            data: The splits.
             seed: The root of everything that is drawn.
-            device: Where it is trained.
         """
-        self.task, self.data, self.seed, self.device = task, data, seed, device
+        self.task, self.data, self.seed = task, data, seed
         self.note = ""
 
     @property
@@ -45,30 +42,30 @@ class Course:
         """Steps of the optimiser in an epoch."""
         raise NotImplementedError
 
-    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:
         """What an epoch's steps see: inputs and what they are compared with.
 
         Args:
             epoch: Counted from 0.
-            answer: The networks as they are now, without gradients.
+            answer: The networks as they are now.
         """
         raise NotImplementedError
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of each network on a batch, shape ``(K,)``.
+    def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their sum by the outputs.
 
         Args:
-            outputs: Shape ``(K, batch, …)``, with gradients.
+            outputs: Arranged, shape ``(K, batch, …)``: an array on a CPU, elsewhere a tensor. The gradient is like it.
             targets: As `batches` gave them.
         """
-        return self.task.losses(outputs, targets)
+        return self.task.descent(outputs, targets)
 
-    def judged(self, split: str, answer: Answer) -> tuple[Tensor, Answers]:
+    def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
         """The loss of each network on a split, shape ``(K,)``, and what measures look at.
 
         Args:
             split: ``valid`` or ``test``.
-            answer: The networks as they are now; with gradients by the inputs where they require them.
+            answer: The networks as they are now.
         """
         raise NotImplementedError
 
@@ -78,4 +75,4 @@ class Course:
         Args:
             answers: Of the split that was judged last.
         """
-        return [self.note] * len(answers.outputs)
+        return [self.note] * len(answers.arrays.outputs)

@@ -16,17 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.training.arrays import Array, log_softmax
 from surrogate_nas.training.courses.base import Answer, Course
 from surrogate_nas.training.measures import Answers
 from surrogate_nas.training.tasks import Split, Task
-from surrogate_nas.training.tasks.environment import Array, Environment
+from surrogate_nas.training.tasks.environment import Environment
 
 EPISODES = 64
 """In an epoch, side by side."""
@@ -50,7 +49,7 @@ class Episodes:
         finite: Whether all outputs were finite numbers.
     """
 
-    observations: Tensor
+    observations: Array
     actions: Array
     likelihoods: Array
     rewards: Array
@@ -83,7 +82,7 @@ def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.
     steps: list[tuple[Array, ...]] = []
     for _ in range(environment.longest):
         seen = environment.observe(states)
-        odds = answer(torch.from_numpy(seen))[0].double().log_softmax(1).cpu().numpy()
+        odds = log_softmax(answer(seen)[0], 1)
         actions = (odds + rng.gumbel(size=odds.shape)).argmax(1)
         states, rewards, ended = environment.step(states, actions)
         after = np.where(ended, 0, environment.value(states))
@@ -94,7 +93,7 @@ def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.
             break
     seen, actions, likelihoods, rewards, surprises, lives = (np.stack(parts) for parts in zip(*steps, strict=True))
     finite = bool(np.isfinite(likelihoods).all())
-    return Episodes(torch.from_numpy(seen), actions, likelihoods, rewards, surprises, lives, finite)
+    return Episodes(seen, actions, likelihoods, rewards, surprises, lives, finite)
 
 
 def advantages(episodes: Episodes, decay: float) -> Array:
@@ -125,23 +124,22 @@ class Policy(Course):
 
     stackable: ClassVar[bool] = False
 
-    def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int, device: torch.device) -> None:
+    def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
         """Begin a run.
 
         Args:
             task: With an environment.
             data: Observations and states that episodes start from.
             seed: The root of the starts, of the actions and of the order of the steps.
-            device: Where the network is; the environment is on the CPU.
 
         Raises:
             UserError: The task has no environment.
         """
-        super().__init__(task, data, seed=seed, device=device)
+        super().__init__(task, data, seed=seed)
         if task.environment is None:
             raise UserError(f"The policy task {task.name} has no environment.")
         self.environment = task.environment
-        self.starts = {name: split.targets.cpu().numpy() for name, split in data.items()}
+        self.starts = {name: split.targets for name, split in data.items()}
         self.greatest = {name: self.environment.greatest(starts) for name, starts in self.starts.items()}
         self.passes = PASSES if _looks_back(task) else 1
         self.parts = math.ceil(EPISODES * self.environment.longest / task.schedule.batch)
@@ -152,56 +150,50 @@ class Policy(Course):
         """Steps of the optimiser in an epoch."""
         return self.passes * self.parts
 
-    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:
         """Observations, and which actions were taken, their advantages and log-probabilities: shape ``(batch, 3)``.
 
         There are as many batches in every epoch, however soon its episodes end.
 
         Args:
             epoch: Counted from 0.
-            answer: The network as it is now, without gradients.
+            answer: The network as it is now.
         """
         rng = np.random.default_rng((self.seed, epoch))
         chosen = rng.integers(len(self.starts["train"]), size=EPISODES)
-        episodes = act(self.environment, self.starts["train"][chosen], self._placed(answer), rng)
+        episodes = act(self.environment, self.starts["train"][chosen], answer, rng)
         self._lost = self._loss(episodes, self.greatest["train"][chosen])
         better = advantages(episodes, self.environment.discount * self.environment.trace)
         lives = episodes.lives
         told = np.stack([episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1)
-        inputs = episodes.observations[torch.from_numpy(lives)].to(self.device)
-        targets = torch.from_numpy(told).float().to(self.device)
+        inputs, targets = episodes.observations[lives], told.astype(np.float32)
         for _ in range(self.passes):
-            order = torch.from_numpy(rng.permutation(len(targets))).to(self.device)
-            for part in torch.tensor_split(order, self.parts):
+            for part in np.array_split(rng.permutation(len(targets)), self.parts):
                 yield inputs[part], targets[part]
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """What the epoch's episodes lost, shape ``(K,)``, with the gradient of the task's surrogate.
+    def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+        """What the epoch's episodes lost, shape ``(K,)`` float64, and the gradient of the task's surrogate.
 
         Args:
-            outputs: Shape ``(K, batch, actions)``.
+            outputs: Shape ``(K, batch, actions)``, an array or a tensor.
             targets: As `batches` gave them.
         """
-        surrogate = self.task.losses(outputs, targets)
-        return surrogate - surrogate.detach() + self._lost
+        surrogate, gradient = super().descent(outputs, targets)
+        return surrogate - surrogate + self._lost, gradient  # no number where the surrogate is none
 
-    def judged(self, split: str, answer: Answer) -> tuple[Tensor, Answers]:
+    def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
         """What episodes lose, shape ``(1,)``; of each its return, and the greatest possible.
 
         Args:
             split: ``valid`` or ``test``.
             answer: The network as it is now.
         """
-        episodes = act(self.environment, self.starts[split], self._placed(answer), np.random.default_rng(JUDGED_SEED))
+        episodes = act(self.environment, self.starts[split], answer, np.random.default_rng(JUDGED_SEED))
         taken = np.unique(episodes.actions[episodes.lives])
         self.note = f"collapsed: takes no action but {taken[0]}" if len(taken) == 1 else ""
-        returns = torch.from_numpy(episodes.returns(self.environment.discount))[None, :, None]
-        greatest = self.greatest[split]
-        lost = torch.tensor([self._loss(episodes, greatest)], dtype=torch.float64)
-        return lost, Answers(returns, torch.from_numpy(greatest), self.data[split].inputs, self.task, answer)
-
-    def _placed(self, answer: Answer) -> Answer:
-        return lambda inputs: answer(inputs.to(self.device))
+        returns, greatest = episodes.returns(self.environment.discount)[None, :, None], self.greatest[split]
+        lost = np.array([self._loss(episodes, greatest)])
+        return lost, Answers(returns, greatest, self.data[split].inputs, self.task, answer)
 
     def _loss(self, episodes: Episodes, greatest: Array) -> float:
         return float(1 - episodes.returns(self.environment.discount).sum() / greatest.sum())
@@ -209,7 +201,8 @@ class Policy(Course):
 
 def _looks_back(task: Task) -> bool:
     """Whether the loss depends on how probable an action was when it was taken."""
-    uniform = -math.log(task.classes)
-    outputs, targets = torch.zeros(1, 2, task.classes), torch.tensor([[0.0, 1.0, uniform], [0.0, 1.0, uniform + 0.1]])
-    as_now, likelier = task.trained.each(outputs, targets)[0].tolist()
+    outputs, uniform = np.zeros((1, 1, task.classes), np.float32), -math.log(task.classes)
+    as_now, likelier = (
+        task.losses(outputs, np.array([[0, 1, uniform + more]], np.float32)).item() for more in (0.0, 0.1)
+    )
     return bool(as_now != likelier)

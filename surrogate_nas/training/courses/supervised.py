@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.courses.base import Answer, Course
 from surrogate_nas.training.measures import Answers
 
@@ -21,7 +20,7 @@ class Supervised(Course):
         """Steps of the optimiser in an epoch."""
         return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
 
-    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002 - the interface
+    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
         """Examples and their targets.
 
         Args:
@@ -29,11 +28,12 @@ class Supervised(Course):
             answer: Not looked at.
         """
         inputs, targets = self.data["train"]
-        order = torch.from_numpy(np.random.default_rng((self.seed, epoch)).permutation(len(targets))).to(self.device)
-        for chosen in torch.split(order, self.task.schedule.batch):
+        order, batch = np.random.default_rng((self.seed, epoch)).permutation(len(targets)), self.task.schedule.batch
+        for start in range(0, len(order), batch):
+            chosen = order[start : start + batch]
             yield inputs[chosen], targets[chosen]
 
-    def judged(self, split: str, answer: Answer) -> tuple[Tensor, Answers]:
+    def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
         """The loss of each network on a split, and its answers.
 
         Args:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.training.arrays import Array, Slope, as_array, autograd_slope, differentiable
+from surrogate_nas.training.machine import loaded
 
 if TYPE_CHECKING:  # a list of measures needs no PyTorch
     from torch import Tensor
@@ -22,23 +27,115 @@ _TIMES = ("batch", "epoch", "end")
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What K networks answered to n examples.
+class Arrays:
+    """What K networks answered to n examples, in NumPy.
 
     Attributes:
         outputs: Shape ``(K, n, …)``, as the task's losses take them.
         targets: Shape ``(n, …)``.
         inputs: Shape ``(n, channels, height, width)``.
-        task: The task that the examples are from.
         again: From inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the same networks in evaluation
-            mode; differentiable by the inputs where they require a gradient.
+            mode.
+        slope: From such inputs, and a function from outputs to the gradient by them, to the gradient of each network by
+            its inputs, shape ``(K, n, channels, height, width)``, in evaluation mode.
     """
 
-    outputs: Tensor
-    targets: Tensor
-    inputs: Tensor
-    task: Task
-    again: Callable[[Tensor], Tensor]
+    outputs: Array
+    targets: Array
+    inputs: Array
+    again: Callable[[Array], Array]
+    slope: Slope
+
+
+class Answers:
+    """What K networks answered to n examples: `arrays` in NumPy, the other attributes as tensors of PyTorch.
+
+    Either is made of the other where it is first looked at, so that what looks at arrays alone needs no PyTorch.
+
+    Attributes:
+        task: The task that the examples are from.
+    """
+
+    def __init__(
+        self,
+        outputs: Array | Tensor,
+        targets: Array | Tensor,
+        inputs: Array | Tensor,
+        task: Task,
+        again: Callable[[Any], Any],
+        slope: Slope | None = None,
+    ) -> None:
+        """Keep what was answered.
+
+        Args:
+            outputs: See `Arrays`; an array or a tensor.
+            targets: Likewise.
+            inputs: Likewise.
+            task: The task.
+            again: See `Arrays`; from arrays to arrays, or from tensors to tensors where the outputs are a tensor.
+            slope: See `Arrays`; where the outputs are a tensor it can be left out, and `again` is differentiated.
+        """
+        self.task = task
+        self._given, self._again, self._slope = (outputs, targets, inputs), again, slope
+        self._is_array = isinstance(outputs, np.ndarray)
+
+    def with_slope(self, slope: Slope) -> Answers:
+        """The same, whose inputs can be changed by the gradient of the networks.
+
+        Args:
+            slope: See `Arrays`.
+        """
+        return Answers(*self._given, self.task, self._again, slope)
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """Outputs, targets and inputs in NumPy, and the networks from arrays to arrays."""
+        again: Callable[[Array], Array] = self._again
+        if not self._is_array:
+            again = partial(_by_tensors, self._again)
+        slope = self._slope or (_without_slope if self._is_array else partial(_autograd, self._again))
+        outputs, targets, inputs = (as_array(part) for part in self._given)
+        return Arrays(outputs, targets, inputs, again, slope)
+
+    @cached_property
+    def outputs(self) -> Tensor:
+        """Shape ``(K, n, …)``, as the task's losses take them."""
+        return _tensor(self._given[0])
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """Shape ``(n, …)``."""
+        return _tensor(self._given[1])
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """Shape ``(n, channels, height, width)``."""
+        return _tensor(self._given[2])
+
+    @cached_property
+    def again(self) -> Callable[[Tensor], Tensor]:
+        """From inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the same networks when they answer.
+
+        In evaluation mode; they can be differentiated by the inputs where these require a gradient.
+        """
+        return differentiable(self._again, self.arrays.slope) if self._is_array else self._again
+
+
+def _tensor(given: Array | Tensor) -> Tensor:
+    tensor: Tensor = loaded().as_tensor(given)
+    return tensor
+
+
+def _by_tensors(again: Callable[[Tensor], Tensor], inputs: Array) -> Array:
+    return as_array(again(_tensor(inputs)))
+
+
+def _autograd(again: Callable[[Tensor], Tensor], inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
+    return autograd_slope(again, _tensor(inputs), gradient_of)
+
+
+def _without_slope(*_: object) -> Array:
+    raise NotImplementedError("These answers know no gradient by the inputs.")
 
 
 @dataclass(frozen=True)
@@ -51,7 +148,7 @@ class Measure:
         unit: Of its values; empty for a fraction.
         quantity: An ``error`` is in %, a ``loss`` in its unit; of a ``quality`` larger is better.
         worst: Recorded where the value is not finite, or worse.
-        of: From answers to a float64 value of each network, shape ``(K,)``.
+        of: From answers to a float64 value of each network, an array or a tensor of shape ``(K,)``.
         when: After an ``epoch``; in a ``batch`` too, of which the epoch's mean is the training split's; or once, at the
             ``end``.
     """
@@ -61,7 +158,7 @@ class Measure:
     unit: str
     quantity: Quantity
     worst: float
-    of: Callable[[Answers], Tensor]
+    of: Callable[[Answers], Any]
     when: When = "epoch"
 
     def __post_init__(self) -> None:

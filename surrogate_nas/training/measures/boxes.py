@@ -7,13 +7,13 @@ boxes gains nothing. A box is as sure as its objectness times the probability of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from surrogate_nas.training.losses.boxes import decoded, middles, overlap
+import numpy as np
+
+from surrogate_nas.training.arrays import Array, softmax
+from surrogate_nas.training.losses.boxes import _LARGEST, ANCHOR, STRIDE
 from surrogate_nas.training.measures.base import Answers, Measure
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 HALF = 0.5
 """The intersection over union from which two boxes are the same."""
@@ -27,35 +27,38 @@ class Kept(NamedTuple):
         classes: Shape ``(K, n, objects)``; -1 behind as many as the image has objects.
     """
 
-    boxes: Tensor
-    classes: Tensor
+    boxes: Array
+    classes: Array
 
 
-def kept(outputs: Tensor, targets: Tensor) -> Kept:
+def kept(outputs: Array, targets: Array) -> Kept:
     """The boxes that are left when the surest drop those that they overlap.
 
     Args:
         outputs: Shape ``(K, n, 1 + classes + 4, rows, columns)``.
         targets: Shape ``(n, objects, 5)``.
     """
-    import torch
-
-    flat = outputs.flatten(3).transpose(2, 3)
-    boxes = decoded(flat[..., -4:], middles(outputs.shape[3], outputs.shape[4], outputs))
-    likely, classes = flat[..., 1:-4].softmax(3).max(3)
-    sure = (flat[..., 0].sigmoid() * likely).nan_to_num(0)
-    chosen = []
+    count, n, numbers, rows, columns = outputs.shape
+    flat = outputs.astype(np.float64).reshape(count, n, numbers, rows * columns).swapaxes(2, 3)
+    y, x = STRIDE * (np.indices((rows, columns)).reshape(2, -1) + 0.5)
+    sides = ANCHOR * np.exp(np.minimum(flat[..., -2:], _LARGEST))
+    boxes = np.concatenate([np.stack([x, y], 1) + ANCHOR * flat[..., -4:-2], sides], 3)
+    likely = softmax(flat[..., 1:-4], 3)
+    sure = np.nan_to_num(likely.max(3) / (1 + np.exp(-flat[..., 0])), nan=0)
+    classes, chosen = likely.argmax(3), []
     for _ in range(targets.shape[1]):
-        best = sure.argmax(2, keepdim=True)
-        box = boxes.gather(2, best[..., None].expand(-1, -1, -1, 4))
-        chosen.append((box, classes.gather(2, best)))
-        sure = torch.where(overlap(box, boxes)[0] > HALF, -1, sure).scatter(2, best, -1)
-    counts = (targets[..., 0] >= 0).sum(1, keepdim=True)
-    within = torch.arange(targets.shape[1], device=counts.device) < counts
-    return Kept(torch.cat([box for box, _ in chosen], 2), torch.where(within, torch.cat([c for _, c in chosen], 2), -1))
+        best = sure.argmax(2)[..., None]
+        box = np.take_along_axis(boxes, best[..., None], 2)
+        chosen.append((box, np.take_along_axis(classes, best, 2)))
+        sure[_shared(box, boxes) > HALF] = -1
+        np.put_along_axis(sure, best, -1, 2)
+    within = np.arange(targets.shape[1]) < (targets[..., 0] >= 0).sum(1, keepdims=True)
+    return Kept(
+        np.concatenate([box for box, _ in chosen], 2), np.where(within, np.concatenate([c for _, c in chosen], 2), -1)
+    )
 
 
-def missed(answers: Answers) -> Tensor:
+def missed(answers: Answers) -> Array:
     """The share of objects that no kept box finds, %: one of its class, with at least `HALF` in common.
 
     A box finds one object, and the surest box chooses first.
@@ -63,28 +66,40 @@ def missed(answers: Answers) -> Tensor:
     Args:
         answers: Of a detector.
     """
-    found = kept(answers.outputs, answers.targets)
-    classes, boxes = answers.targets[:, :, 0], answers.targets[:, :, 1:]
-    left = (classes >= 0).expand(len(found.boxes), -1, -1)
+    targets = answers.arrays.targets.astype(np.float64)
+    found = kept(answers.arrays.outputs, targets)
+    classes, boxes = targets[:, :, 0], targets[:, :, 1:]
+    left = np.tile(classes >= 0, (len(found.boxes), 1, 1))
     before = left.sum((1, 2))
-    for box, guess in zip(found.boxes.unbind(2), found.classes.unbind(2), strict=True):
-        shared = overlap(box.unsqueeze(2), boxes)[0] * (left & (guess.unsqueeze(2) == classes))
-        most, which = shared.max(2, keepdim=True)
-        left = left.scatter(2, which, left.gather(2, which) & (most < HALF))
-    return 100 * left.sum((1, 2)).double() / before
+    for place in range(targets.shape[1]):
+        box, guess = found.boxes[:, :, place, None], found.classes[:, :, place, None]
+        shared = _shared(box, boxes) * (left & (guess == classes))
+        which = shared.argmax(2)[..., None]
+        most, still = (np.take_along_axis(part, which, 2) for part in (shared, left))
+        np.put_along_axis(left, which, still & (most < HALF), 2)
+    return np.asarray(100 * left.sum((1, 2)) / before)
 
 
-def mean_overlap(answers: Answers) -> Tensor:
+def mean_overlap(answers: Answers) -> Array:
     """The mean over objects of the largest intersection over union with a kept box, whatever its class.
 
     Args:
         answers: Of a detector.
     """
-    found = kept(answers.outputs, answers.targets)
-    there = answers.targets[:, :, 0] >= 0
-    shared = overlap(found.boxes.unsqueeze(2), answers.targets[:, :, None, 1:])[0]
-    best = (shared * (found.classes >= 0).unsqueeze(2)).amax(3)
-    return (best * there).sum((1, 2)).double() / there.sum()
+    targets = answers.arrays.targets.astype(np.float64)
+    found, there = kept(answers.arrays.outputs, targets), targets[:, :, 0] >= 0
+    shared = _shared(found.boxes[:, :, None], targets[:, :, None, 1:])
+    best = (shared * (found.classes >= 0)[:, :, None]).max(3)
+    return np.asarray((best * there).sum((1, 2)) / there.sum())
+
+
+def _shared(one: Array, other: Array) -> Array:
+    """The intersection of boxes ``(…, 4)`` over their union."""
+    low = np.maximum(one[..., :2] - one[..., 2:] / 2, other[..., :2] - other[..., 2:] / 2)
+    high = np.minimum(one[..., :2] + one[..., 2:] / 2, other[..., :2] + other[..., 2:] / 2)
+    shared = np.maximum(high - low, 0).prod(-1)
+    union = one[..., 2:].prod(-1) + other[..., 2:].prod(-1) - shared
+    return np.asarray(shared / np.maximum(union, 1e-9))
 
 
 FAMILY = (

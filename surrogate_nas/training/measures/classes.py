@@ -2,61 +2,76 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
-from surrogate_nas.training.losses.classes import brier, cross_entropy
+from surrogate_nas.training.arrays import Array, softmax
 from surrogate_nas.training.measures.base import Answers, Measure
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 BINS = 15
 """Of equal width, in which confidence and accuracy are compared (Guo et al. 2017)."""
 
 
-def error(answers: Answers) -> Tensor:
+def error(answers: Answers) -> Array:
     """The share of answers that are wrong: another class, or a number further off than the task's tolerance, %.
 
     Args:
         answers: Scores of classes, or numbers.
     """
-    outputs, targets = answers.outputs, answers.targets
-    if targets.is_floating_point():
-        wrong = (outputs.flatten(2) - targets.reshape(len(targets), -1)).abs() > answers.task.tolerance
+    outputs, targets = answers.arrays.outputs, answers.arrays.targets
+    if targets.dtype.kind == "f":
+        off = outputs.reshape(*outputs.shape[:2], -1) - targets.reshape(len(targets), -1)
+        wrong = np.abs(off) > answers.task.tolerance
     else:
-        wrong = outputs.max(2).indices != targets  # of positions many times faster than argmax
-    return 100 * wrong.flatten(1).double().mean(1)
+        wrong = outputs.argmax(2) != targets
+    return np.asarray(100 * wrong.reshape(len(wrong), -1).mean(1))
 
 
-def negative_log_likelihood(answers: Answers) -> Tensor:
+def negative_log_likelihood(answers: Answers) -> Array:
     """The cross-entropy, nats, whatever the loss that trained the network.
 
     Args:
         answers: Scores of classes.
     """
-    return cross_entropy(answers.outputs.double(), answers.targets).mean(1)
+    outputs = answers.arrays.outputs.astype(np.float64)
+    outputs -= outputs.max(2, keepdims=True)
+    nats = np.log(np.exp(outputs).sum(2)) - of_target(outputs, answers.arrays.targets)
+    return np.asarray(nats.reshape(len(nats), -1).mean(1))
 
 
-def brier_score(answers: Answers) -> Tensor:
+def brier_score(answers: Answers) -> Array:
     """The squared distance from the probabilities to the one-hot target, from 0 to 2.
 
     Args:
         answers: Scores of classes.
     """
-    return brier(answers.outputs.double(), answers.targets).mean(1)
+    p = softmax(answers.arrays.outputs, 2)
+    squares = np.square(p).sum(2) - 2 * of_target(p, answers.arrays.targets) + 1
+    return np.asarray(squares.reshape(len(squares), -1).mean(1))
 
 
-def calibration_error(answers: Answers) -> Tensor:
+def calibration_error(answers: Answers) -> Array:
     """The distance of confidence from accuracy in each of `BINS`, weighted by its answers, %.
 
     Args:
         answers: Scores of classes.
     """
-    confidence, chosen = answers.outputs.double().softmax(2).max(2)
-    over = (confidence - (chosen == answers.targets).double()).flatten(1)
-    bins = (confidence.flatten(1) * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
-    sums = over.new_zeros(len(over), BINS).scatter_add(1, bins, over)
-    return 100 * sums.abs().sum(1) / over.shape[1]
+    outputs = answers.arrays.outputs.astype(np.float64)
+    outputs -= outputs.max(2, keepdims=True)
+    confidence = 1 / np.exp(outputs).sum(2)
+    over = (confidence - (outputs.argmax(2) == answers.arrays.targets)).reshape(len(outputs), -1)
+    bins = (np.ceil(confidence * BINS).astype(np.int64) - 1).clip(0, BINS - 1).reshape(over.shape)
+    sums = np.array([np.bincount(*network, minlength=BINS) for network in zip(bins, over, strict=True)])
+    return np.asarray(100 * np.abs(sums).sum(1) / over.shape[1])
+
+
+def of_target(values: Array, targets: Array) -> Array:
+    """The values of the right classes, shape ``(K, n[, positions…])``.
+
+    Args:
+        values: Shape ``(K, n, classes[, positions…])``.
+        targets: Shape ``(n[, positions…])``.
+    """
+    return np.take_along_axis(values, targets[None, :, None], 2).squeeze(2)
 
 
 FAMILY = (

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.measures.base import Answers, Measure
 
-if TYPE_CHECKING:
-    from torch import Tensor
 
-
-def mean_absolute_scaled_error(answers: Answers) -> Tensor:
+def mean_absolute_scaled_error(answers: Answers) -> Array:
     """The absolute error over that of the seasonal naive forecast within the past, the mean over series.
 
     Below 1 it is better than that forecast was in the past. The published scale; a past that repeats itself exactly has
@@ -19,10 +17,11 @@ def mean_absolute_scaled_error(answers: Answers) -> Tensor:
     Args:
         answers: Forecasts, shape ``(K, n, season)``, from a past ``(n, 1, 1, length)`` in the targets' unit.
     """
-    past, targets = answers.inputs.double().flatten(1), answers.targets.double().reshape(len(answers.targets), -1)
+    told, n = answers.arrays, len(answers.arrays.targets)
+    past, targets = (part.astype(np.float64).reshape(n, -1) for part in (told.inputs, told.targets))
     season = targets.shape[1]
-    scale = (past[:, season:] - past[:, :-season]).abs().mean(1).clamp(min=1e-6)
-    return ((answers.outputs.double() - targets).abs().mean(2) / scale).mean(1)
+    scale = np.maximum(np.abs(past[:, season:] - past[:, :-season]).mean(1), 1e-6)
+    return np.asarray((np.abs(told.outputs.astype(np.float64) - targets).mean(2) / scale).mean(1))
 
 
 FAMILY = (

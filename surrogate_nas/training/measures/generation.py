@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.measures.base import Answers, Measure
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from surrogate_nas.training.tasks.base import Task
 
-Features = Callable[["Tensor"], "Tensor"]
+Features = Callable[[Array], Array]
 CLUSTERS = 10
 _FEATURES = 32
 _EPOCHS = 40
 NEIGHBOURS = 5
 """The radius of a real image is its distance to this neighbour among the real ones."""
+
+
+_KEPT: list[tuple[Array, Features]] = []
+"""The classifiers of this process with the images that they learned from, the newest last."""
+_MOST_KEPT = 4
 
 
 def features_of(task: Task) -> Features:
@@ -34,78 +37,79 @@ def features_of(task: Task) -> Features:
     Args:
         task: Its training targets are the real images.
     """
-    return _features(task.data["train"].targets)
+    images = task.data["train"].targets
+    for known, features in _KEPT:
+        if known is images:
+            return features
+    _KEPT.append((images, _learned(images)))
+    del _KEPT[:-_MOST_KEPT]
+    return _KEPT[-1][1]
 
 
-@lru_cache(maxsize=4)
-def _features(images: Tensor) -> Features:
-    import torch
+def _learned(images: Array) -> Features:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    pixels = images.flatten(1).numpy().astype(np.float64)
+    pixels = images.reshape(len(images), -1).astype(np.float64)
     centre, scale = pixels.mean(), pixels.std()
     pixels = (pixels - centre) / scale
     clusters = KMeans(min(CLUSTERS, len(pixels)), n_init=1, random_state=0).fit_predict(pixels)
     classifier = MLPClassifier((_FEATURES,), max_iter=_EPOCHS, random_state=0)
     with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # it need not converge
         classifier.fit(pixels, clusters)
-    weights, shifts = (torch.from_numpy(parts[0]) for parts in (classifier.coefs_, classifier.intercepts_))
+    weights, shifts = classifier.coefs_[0], classifier.intercepts_[0]
 
-    def features(made: Tensor) -> Tensor:
-        flat = (made.flatten(1).double() - centre) / scale
-        hidden: Tensor = flat @ weights.to(flat.device) + shifts.to(flat.device)
-        return hidden.relu()
+    def features(made: Array) -> Array:
+        flat = (made.reshape(len(made), -1).astype(np.float64) - centre) / scale
+        return np.asarray(np.maximum(flat @ weights + shifts, 0))
 
     return features
 
 
-def frechet_distance(answers: Answers) -> Tensor:
+def frechet_distance(answers: Answers) -> Array:
     """The Fréchet distance of two normal distributions fitted to features of made and of real images; 0 is equal.
 
     Args:
         answers: Made images, shape ``(K, n, channels, height, width)``; targets are the real ones.
     """
-    import torch
-
     features = features_of(answers.task)
-    real = features(answers.targets)
-    return torch.stack([frechet(features(made), real) for made in answers.outputs])
+    real = features(answers.arrays.targets)
+    return np.array([frechet(features(made), real) for made in answers.arrays.outputs])
 
 
-def frechet(a: Tensor, b: Tensor) -> Tensor:
+def frechet(a: Array, b: Array) -> float:
     """The squared Fréchet distance of normal distributions fitted to two sets of features.
 
     Args:
         a: Shape ``(n, d)``.
         b: Shape ``(m, d)``.
     """
-    import torch
-
-    if not bool(a.isfinite().all()):
-        return a.new_full((), torch.nan)
-    (mean_a, cov_a), (mean_b, cov_b) = ((x.mean(0), x.T.cov()) for x in (a, b))
-    values, vectors = torch.linalg.eigh(cov_b)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    shared = torch.linalg.eigvalsh(root @ cov_a @ root).clamp(min=0).sqrt().sum()
-    distance: Tensor = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * shared
-    return distance.clamp(min=0)
+    if not np.isfinite(a).all():
+        return float("nan")
+    (mean_a, cov_a), (mean_b, cov_b) = ((x.mean(0), np.cov(x.T)) for x in (a, b))
+    values, vectors = np.linalg.eigh(cov_b)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_a @ root), 0)).sum()
+    return max(0.0, float(np.square(mean_a - mean_b).sum() + cov_a.trace() + cov_b.trace() - 2 * shared))
 
 
-def coverage(answers: Answers) -> Tensor:
+def coverage(answers: Answers) -> Array:
     """The share of real images that have a made one within their radius (`NEIGHBOURS`), from 0 to 1.
 
     Args:
         answers: As in `frechet_distance`.
     """
-    import torch
-
     features = features_of(answers.task)
-    real = features(answers.targets)
-    radii = torch.cdist(real, real).kthvalue(NEIGHBOURS + 1).values
-    nearest = torch.stack([torch.cdist(real, features(made)).min(1).values for made in answers.outputs])
-    return (nearest <= radii).double().mean(1)
+    real = features(answers.arrays.targets)
+    radii = np.partition(_squared_distances(real, real), NEIGHBOURS, 1)[:, NEIGHBOURS]
+    nearest = np.array([_squared_distances(real, features(made)).min(1) for made in answers.arrays.outputs])
+    return np.asarray((nearest <= radii).mean(1))
+
+
+def _squared_distances(a: Array, b: Array) -> Array:
+    """Of every pair of ``(n, d)`` and ``(m, d)``, shape ``(n, m)``."""
+    return np.asarray(np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T)
 
 
 FAMILY = (

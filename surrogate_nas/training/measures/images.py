@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
-from surrogate_nas.training.losses.images import ssim
+from surrogate_nas.training.arrays import Array
+from surrogate_nas.training.losses.images import _SMALL, WINDOW
 from surrogate_nas.training.measures.base import Answers, Measure
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _LEAST = 1e-10
 """The squared error of an image that counts as none: 100 dB."""
 
 
-def peak_signal_to_noise(answers: Answers) -> Tensor:
+def peak_signal_to_noise(answers: Answers) -> Array:
     """``-10 log10`` of the mean squared error of an image, dB, the mean over images.
 
     Args:
         answers: Images, shape ``(K, n, channels, height, width)``.
     """
-    squares = (answers.outputs.double() - answers.targets).square().flatten(2).mean(2)
-    return -10 * squares.clamp(min=_LEAST).log10().mean(1)
+    outputs = answers.arrays.outputs
+    off = (outputs.astype(np.float64) - answers.arrays.targets).reshape(*outputs.shape[:2], -1)
+    return np.asarray(-10 * np.log10(np.maximum((off**2).mean(2), _LEAST)).mean(1))
 
 
-def structural_similarity(answers: Answers) -> Tensor:
+def structural_similarity(answers: Answers) -> Array:
     """The mean structural similarity, from -1 to 1; 1 is for equal images.
 
     Args:
         answers: Images, shape ``(K, n, channels, height, width)``.
     """
-    return 1 - ssim(answers.outputs.double(), answers.targets.double()).mean(1)
+    x, y = (part.astype(np.float64) for part in (answers.arrays.outputs, answers.arrays.targets))
+    window = tuple(min(WINDOW, side) for side in x.shape[3:])
+    unbiased = np.prod(window) / max(np.prod(window) - 1, 1)
+
+    def mean(of: Array) -> Array:
+        return np.asarray(np.lib.stride_tricks.sliding_window_view(of, window, (-2, -1)).mean((-2, -1)))
+
+    mean_x, mean_y = mean(x), mean(y)
+    variances = unbiased * (mean(x * x) - mean_x**2 + mean(y * y) - mean_y**2)
+    covariance = unbiased * (mean(x * y) - mean_x * mean_y)
+    luminance = (2 * mean_x * mean_y + _SMALL[0]) / (mean_x**2 + mean_y**2 + _SMALL[0])
+    structure = (2 * covariance + _SMALL[1]) / (variances + _SMALL[1])
+    # Both are below 0 of a negative with values below 0, which the published product takes to be the image itself.
+    similarity = luminance * np.where(luminance < 0, np.abs(structure), structure)
+    return np.asarray(similarity.reshape(len(x), -1).mean(1))
 
 
 FAMILY = (

@@ -2,56 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
-from surrogate_nas.training.losses.numbers import QUANTILE, absolute, pinball
+from surrogate_nas.training.arrays import Array
+from surrogate_nas.training.losses.numbers import QUANTILE
 from surrogate_nas.training.measures.base import Answers, Measure
 
-if TYPE_CHECKING:
-    from torch import Tensor
 
-
-def mean_absolute_error(answers: Answers) -> Tensor:
+def mean_absolute_error(answers: Answers) -> Array:
     """The mean absolute error, in the targets' unit.
 
     Args:
         answers: Numbers.
     """
-    return absolute(answers.outputs.double(), answers.targets.double()).mean(1)
+    return np.asarray(np.abs(_missing(answers)).mean((1, 2)))
 
 
-def root_mean_squared_error(answers: Answers) -> Tensor:
+def root_mean_squared_error(answers: Answers) -> Array:
     """The root of the mean squared error, in the targets' unit.
 
     Args:
         answers: Numbers.
     """
-    return _squares(answers).mean((1, 2)).sqrt()
+    return np.asarray(np.sqrt(np.square(_missing(answers)).mean((1, 2))))
 
 
-def pinball_error(answers: Answers) -> Tensor:
+def pinball_error(answers: Answers) -> Array:
     """The pinball loss at `QUANTILE`, in the targets' unit.
 
     Args:
         answers: Numbers.
     """
-    return pinball(answers.outputs.double(), answers.targets.double()).mean(1)
+    missing = _missing(answers)
+    return np.asarray((QUANTILE * missing - np.minimum(missing, 0)).mean((1, 2)))
 
 
-def explained(answers: Answers) -> Tensor:
+def explained(answers: Answers) -> Array:
     """R²: the share of a target's variance that is explained, 1 at most; 0 for the mean of these targets.
 
     Args:
         answers: Numbers.
     """
-    targets = answers.targets.double().reshape(len(answers.targets), -1)
-    return (1 - _squares(answers).mean(1) / targets.var(0, unbiased=False)).mean(1)
+    targets = answers.arrays.targets.astype(np.float64).reshape(len(answers.arrays.targets), -1)
+    return np.asarray((1 - np.square(_missing(answers)).mean(1) / targets.var(0)).mean(1))
 
 
-def _squares(answers: Answers) -> Tensor:
-    """Shape ``(K, n, numbers)``."""
-    targets = answers.targets.double().reshape(len(answers.targets), -1)
-    return (answers.outputs.double().flatten(2) - targets).square()
+def _missing(answers: Answers) -> Array:
+    """Targets less outputs, shape ``(K, n, numbers)``."""
+    outputs, targets = answers.arrays.outputs, answers.arrays.targets
+    return targets.reshape(len(targets), -1) - outputs.astype(np.float64).reshape(*outputs.shape[:2], -1)
 
 
 FAMILY = (

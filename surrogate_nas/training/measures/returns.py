@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.measures.base import Answers, Measure
 
-if TYPE_CHECKING:
-    from torch import Tensor
 
-
-def mean_return(answers: Answers) -> Tensor:
+def mean_return(answers: Answers) -> Array:
     """The mean return, in % of the greatest possible.
 
     Args:
         answers: Returns, shape ``(K, n, 1)``, and the greatest possible, shape ``(n,)``.
     """
-    return 100 * answers.outputs[:, :, 0].sum(1) / answers.targets.sum()
+    return np.asarray(100 * answers.arrays.outputs[:, :, 0].sum(1) / answers.arrays.targets.sum())
 
 
-def failures(answers: Answers) -> Tensor:
+def failures(answers: Answers) -> Array:
     """The share of episodes (%) that brought less than half of the greatest possible return.
 
     Args:
         answers: As `mean_return` takes them.
     """
-    returns = answers.outputs[:, :, 0]
-    return 100 * (~(returns >= answers.targets / 2)).double().mean(1)
+    return np.asarray(100 * (~(answers.arrays.outputs[:, :, 0] >= answers.arrays.targets / 2)).mean(1))
 
 
 FAMILY = (

@@ -6,13 +6,10 @@ No input is clipped: standardised inputs have no range.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
-from surrogate_nas.training.losses.classes import cross_entropy
+from surrogate_nas.training.arrays import Array, softmax
 from surrogate_nas.training.measures.base import Answers, Measure
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 STEP = 0.1
 """By how much every input is changed, in deviations of the standardised inputs."""
@@ -20,25 +17,25 @@ MOST = 500
 """The examples attacked: the first of the split."""
 
 
-def robust_error(answers: Answers) -> Tensor:
+def robust_error(answers: Answers) -> Array:
     """The share of wrong answers to inputs that were changed by `STEP` each to the worse, %.
 
     Args:
         answers: Scores of classes; every network is attacked by its own gradient.
     """
-    import torch
+    told = answers.arrays
+    inputs, targets = told.inputs[:MOST], told.targets[:MOST]
 
-    targets, wrong = answers.targets[:MOST], []
-    with torch.inference_mode(False), torch.enable_grad():
-        inputs = answers.inputs[:MOST].clone().requires_grad_()
+    def uphill(outputs: Array) -> Array:
         # In double precision a gradient is left where single precision answers a probability of 1.
-        losses = cross_entropy(answers.again(inputs).double(), targets.clone()).sum(1)
-        for k, loss in enumerate(losses):
-            (uphill,) = torch.autograd.grad(loss, inputs, retain_graph=k + 1 < len(losses))
-            attacked = inputs.detach() + STEP * uphill.sign()
-            with torch.no_grad():
-                wrong.append(answers.again(attacked)[k].argmax(1) != targets)
-    return 100 * torch.stack(wrong).flatten(1).double().mean(1)
+        gradient = softmax(outputs, 2)
+        right = np.broadcast_to(targets[None, :, None], (*outputs.shape[:2], 1, *outputs.shape[3:]))
+        np.put_along_axis(gradient, right, np.take_along_axis(gradient, right, 2) - 1, 2)
+        return gradient
+
+    attacks = inputs + STEP * np.sign(told.slope(inputs, uphill))
+    wrong = np.stack([told.again(attacked)[k].argmax(1) != targets for k, attacked in enumerate(attacks)])
+    return np.asarray(100 * wrong.reshape(len(wrong), -1).mean(1))
 
 
 FAMILY = (

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.measures.base import Answers, Measure
 
-if TYPE_CHECKING:
-    from torch import Tensor
 
-
-def mean_overlap(answers: Answers) -> Tensor:
+def mean_overlap(answers: Answers) -> Array:
     """The mean over classes of the pixels that are rightly of a class by those that are or are said to be.
 
     Args:
         answers: Scores of classes at every pixel, shape ``(K, n, classes, height, width)``.
     """
-    import torch
-
-    classes = answers.outputs.shape[2]
-    said, right = answers.outputs.max(2).indices.flatten(1), answers.targets.flatten()
-    counts = torch.stack([torch.bincount(classes * right + k, minlength=classes**2) for k in said])
-    table = counts.view(-1, classes, classes).double()
-    both, either = table.diagonal(dim1=1, dim2=2), table.sum(1) + table.sum(2)
-    known = either > 0
-    return (both / (either - both).clamp(min=1)).sum(1) / known.sum(1)
+    outputs = answers.arrays.outputs
+    classes = outputs.shape[2]
+    pairs = classes * answers.arrays.targets + outputs.argmax(2)
+    table = np.stack([np.bincount(network.ravel(), minlength=classes**2) for network in pairs])
+    table = table.reshape(-1, classes, classes).astype(np.float64)
+    both, either = table.diagonal(axis1=1, axis2=2), table.sum(1) + table.sum(2)
+    return np.asarray((both / np.maximum(either - both, 1)).sum(1) / (either > 0).sum(1))
 
 
 FAMILY = (

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.sequences import BLANK
 from surrogate_nas.training.measures.base import Answers, Measure
 from surrogate_nas.training.measures.classes import negative_log_likelihood
 
-if TYPE_CHECKING:
-    from torch import Tensor
 
-
-def perplexity(answers: Answers) -> Tensor:
+def perplexity(answers: Answers) -> Array:
     """The exponential of the mean negative log-likelihood of a position: between how many it seems to choose.
 
     Args:
         answers: Scores of classes at every position.
     """
-    return negative_log_likelihood(answers).exp()
+    return np.asarray(np.exp(negative_log_likelihood(answers)))
 
 
-def character_error(answers: Answers) -> Tensor:
+def character_error(answers: Answers) -> Array:
     """Insertions, deletions and substitutions, over the characters of all targets, %; above 100 is possible.
 
     Args:
         answers: Scores ``(K, n, classes, positions)`` and targets ``(n, longest)`` as CTC has them.
     """
-    return 100 * _distances(answers).sum(1).double() / (answers.targets != BLANK).sum()
+    return np.asarray(100 * _distances(answers).sum(1) / (answers.arrays.targets != BLANK).sum())
 
 
-def text_error(answers: Answers) -> Tensor:
+def text_error(answers: Answers) -> Array:
     """The share of texts that are not read entirely right, %.
 
     Args:
         answers: As in `character_error`.
     """
-    return 100 * (_distances(answers) > 0).double().mean(1)
+    return np.asarray(100 * (_distances(answers) > 0).mean(1))
 
 
-def greedy(outputs: Tensor) -> Tensor:
+def greedy(outputs: Array) -> Array:
     """The best class of every position, repetitions merged and blanks dropped, padded with blanks behind.
 
     Args:
@@ -48,27 +46,28 @@ def greedy(outputs: Tensor) -> Tensor:
     best = outputs.argmax(-2)
     kept = best != BLANK
     kept[..., 1:] &= best[..., 1:] != best[..., :-1]
-    places = (kept.cumsum(-1) - 1).clamp(min=0)
-    return best.new_zeros(best.shape).scatter_add(-1, places, best * kept)
+    *rows, _ = where = np.nonzero(kept)
+    read = np.full_like(best, BLANK)
+    read[(*rows, (kept.cumsum(-1) - 1)[where])] = best[where]
+    return np.asarray(read)
 
 
-def distances(said: Tensor, meant: Tensor) -> Tensor:
+def distances(said: Array, meant: Array) -> Array:
     """The edit distance (Levenshtein 1966) of each pair of texts, shape ``(n,)``.
 
     Args:
         said: Shape ``(n, …)``, padded with blanks behind.
         meant: Likewise; the lengths may differ.
     """
-    import torch
-
-    columns = torch.arange(meant.shape[1] + 1, device=meant.device)
-    row = columns.expand(len(meant), -1)
-    for i, character in enumerate(said.unbind(1), 1):
-        substituted = row[:, :-1] + (character[:, None] != meant)
-        begun = torch.cat([torch.full_like(row[:, :1], i), torch.minimum(row[:, 1:] + 1, substituted)], 1)
-        following = (begun - columns).cummin(1).values + columns  # insertions
-        row = torch.where((character != BLANK)[:, None], following, row)
-    return row.gather(1, (meant != BLANK).sum(1, keepdim=True)).squeeze(1)
+    columns = np.arange(meant.shape[1] + 1)
+    row = np.tile(columns, (len(meant), 1))
+    for i, character in enumerate(said[:, : (said != BLANK).sum(1).max(initial=0)].T, 1):
+        begun = np.empty_like(row)
+        begun[:, 0] = i
+        np.minimum(row[:, 1:] + 1, row[:, :-1] + (character[:, None] != meant), out=begun[:, 1:])
+        following = np.minimum.accumulate(begun - columns, 1) + columns  # insertions
+        row = np.where((character != BLANK)[:, None], following, row)
+    return np.take_along_axis(row, (meant != BLANK).sum(1, keepdims=True), 1).squeeze(1)
 
 
 def unaligned(answers: Answers) -> list[str]:
@@ -77,14 +76,14 @@ def unaligned(answers: Answers) -> list[str]:
     Args:
         answers: As in `character_error`.
     """
-    blank = (answers.outputs.argmax(2) == BLANK).flatten(1).all(1)
+    best = answers.arrays.outputs.argmax(2)
+    blank = (best == BLANK).reshape(len(best), -1).all(1)
     return ["nothing was aligned: all answers are blank" if nothing else "" for nothing in blank.tolist()]
 
 
-def _distances(answers: Answers) -> Tensor:
+def _distances(answers: Answers) -> Array:
     """Shape ``(K, n)``."""
-    said, meant = greedy(answers.outputs), answers.targets
-    return distances(said.flatten(0, 1), meant.repeat(len(said), 1)).view(len(said), -1)
+    return np.stack([distances(said, answers.arrays.targets) for said in greedy(answers.arrays.outputs)])
 
 
 FAMILY = (

@@ -84,10 +84,11 @@ class Supernet:
         self.choices = edge_choices(space)
         with torch.random.fork_rng(devices=[]):  # what layers draw while they are built is drawn anew, by the seed
             self._model = self._built(space, network, seed)
-        self._task, self._data, self._goal = task, data, goal
+        self._task, self._goal = task, goal
+        self._data = {name: tuple(torch.as_tensor(part) for part in split) for name, split in data.items()}
         self._step_price, self._example_price = prices
         self._seconds = 0.0
-        self.steps_an_epoch = math.ceil(len(data["train"].targets) / task.schedule.batch)
+        self.steps_an_epoch = math.ceil(len(self._data["train"][1]) / task.schedule.batch)
         steps = epochs * self.steps_an_epoch
         self._optimiser, self._rate = descent(self._model.parameters(), task.schedule, steps)
         self._batches = {name: self._endless(name, seed) for name in data}
@@ -105,13 +106,13 @@ class Supernet:
         initialise(model, seed)
         return model.train().to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
-    def _endless(self, name: str, seed: int) -> Iterator[Split]:
+    def _endless(self, name: str, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of a split, shuffled anew every epoch."""
         inputs, targets = self._data[name]
         rng = np.random.default_rng((seed, len(name)))
         while True:
             for chosen in torch.split(torch.from_numpy(rng.permutation(len(targets))), self._task.schedule.batch):
-                yield Split(inputs[chosen], targets[chosen])
+                yield inputs[chosen], targets[chosen]
 
     def spent(self) -> float:
         """The seconds of all that was done since this was last asked."""
@@ -131,7 +132,8 @@ class Supernet:
     def _judged(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What L adds to the score."""
         if not self._goal.is_error:
-            return self._goal.weight * self._task.losses(outputs, targets)[0]
+            loss: Tensor = self._task.losses(outputs, targets)[0]
+            return self._goal.weight * loss
         right = outputs[0].softmax(1).gather(1, targets.unsqueeze(1))
         return self._goal.weight * (1 - right).mean()
 
@@ -160,9 +162,9 @@ class Supernet:
             gradient: Tensor | None
             if leaf is not None and leaf.requires_grad and self._goal.is_error:
                 gradient = _gradient(judged, leaf)
-                loss.backward(inputs=list(self._model.parameters()))  # type: ignore[no-untyped-call]
+                loss.backward(inputs=list(self._model.parameters()))
             else:
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 gradient = None if leaf is None or leaf.grad is None else self._goal.weight * leaf.grad
             self._optimiser.step()
             self._rate.step()

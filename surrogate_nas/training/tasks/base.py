@@ -15,13 +15,12 @@ import numpy as np
 from surrogate_nas.errors import UserError, unknown
 from surrogate_nas.extras import is_optional, missing
 from surrogate_nas.network import Network
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.tasks.checking import SPLITS, Split, checked
 from surrogate_nas.training.tasks.kinds import KINDS, Kind
 from surrogate_nas.training.told import Told, told_of
 
-if TYPE_CHECKING:  # a list of tasks needs no PyTorch
-    from torch import Tensor
-
+if TYPE_CHECKING:
     from surrogate_nas.training.losses import Loss
     from surrogate_nas.training.measures import Measure
     from surrogate_nas.training.tasks.environment import Environment
@@ -64,7 +63,7 @@ class Task:
     Attributes:
         name: The key in `TASKS`.
         title: One line saying what is learned.
-        load: Makes or reads the splits, by name, each a `Split` or a pair of arrays; called once.
+        load: Makes or reads the splits, by name, each a `Split` or a pair of arrays or tensors; called once.
         classes: How many classes, actions, values or channels of an image are answered.
         kind: The key in `KINDS`.
         channels: Default channels of the first stage.
@@ -83,12 +82,12 @@ class Task:
         environment: What a policy acts in.
 
     Example:
-        >>> import torch
+        >>> import numpy as np
         >>> from surrogate_nas.space import nb201
         >>> from surrogate_nas.training import train
         >>> def halves():
-        ...     images = torch.randn(300, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-        ...     labels = (images[:, 0, :, :4].mean((1, 2)) > images[:, 0, :, 4:].mean((1, 2))).long()
+        ...     images = np.random.default_rng(0).standard_normal((300, 1, 8, 8))
+        ...     labels = images[:, 0, :, :4].mean((1, 2)) > images[:, 0, :, 4:].mean((1, 2))
         ...     places = {"train": slice(0, 200), "valid": slice(200, 250), "test": slice(250, 300)}
         ...     return {name: (images[place], labels[place]) for name, place in places.items()}
         >>> task = Task("halves", "which half of the noise is brighter?", halves, classes=2)
@@ -202,8 +201,8 @@ class Task:
         total = hashlib.sha256(json.dumps(settings).encode())
         for name in SPLITS:
             for part in self.data[name]:
-                total.update(f"{name} {tuple(part.shape)} {part.dtype}".encode())
-                total.update(part.contiguous().numpy())  # type: ignore[arg-type]
+                total.update(f"{name} {part.shape} torch.{part.dtype}".encode())  # as digests always named types
+                total.update(np.ascontiguousarray(part).data)
         return total.hexdigest()
 
     @property
@@ -237,24 +236,47 @@ class Task:
         """The finite loss of a network that diverged: ten times that of knowing nothing (see `Curve`)."""
         return self.trained.worst(self.classes)
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def losses(self, outputs: Any, targets: Any) -> Any:
         """The training loss of each network on a batch, shape ``(K,)``, in `loss_unit`.
 
         Args:
             outputs: As networks answer, arranged or not: shape ``(K, batch, outputs)``, or ``(K, batch, outputs, …)``
-                where positions answer.
+                where positions answer. Arrays give an array; tensors, with tensors for targets, one that can be
+                differentiated.
             targets: As in `Split`, one batch of them.
         """
-        return self.trained.each(self.arranged(outputs), targets).mean(1)
+        outputs = self.arranged(outputs)
+        if isinstance(outputs, np.ndarray):
+            return self.trained.values(outputs, targets)
+        return self.trained.each(outputs, targets).mean(1)
 
-    def arranged(self, outputs: Tensor) -> Tensor:
+    def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+        """The training loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their sum.
+
+        Args:
+            outputs: Arranged, an array or a tensor; the gradient is like it.
+            targets: As in `Split`, one batch of them.
+        """
+        return self.trained.descent(outputs, targets)
+
+    def arranged(self, outputs: Any) -> Any:
         """What losses and measures take.
 
         Args:
-            outputs: What K networks answer, shape ``(K, batch, …)``; what is arranged already stays as it is.
+            outputs: What K networks answer, shape ``(K, batch, …)``, an array or a tensor; what is arranged already
+                stays as it is.
         """
         arrange = self.about.arrange
         return outputs if arrange is None else arrange(outputs, self.classes)
+
+    def restored(self, gradient: Any) -> Any:
+        """The gradient by what networks answer.
+
+        Args:
+            gradient: That by what losses take, shape ``(K, batch, …)``, an array or a tensor.
+        """
+        restore, outputs = self.about.restore, self.classes if self.outputs is None else self.outputs
+        return gradient if restore is None else restore(gradient, outputs)
 
     def with_loss(self, loss: str | Loss) -> Task:
         """The same task trained by another loss, which its name then says.
@@ -301,10 +323,8 @@ def as_split(inputs: np.ndarray, targets: np.ndarray) -> Split:
         inputs: Shape ``(n, channels, height, width)``.
         targets: Shape ``(n,)`` or ``(n, length)``; whole numbers become class numbers.
     """
-    import torch
-
-    kind = torch.long if np.issubdtype(targets.dtype, np.integer) else torch.float32
-    return Split(torch.tensor(inputs, dtype=torch.float32), torch.tensor(targets, dtype=kind))
+    kind = np.int64 if np.issubdtype(targets.dtype, np.integer) else np.float32
+    return Split(np.array(inputs, np.float32, order="C"), np.array(targets, kind, order="C"))
 
 
 def standardise(splits: dict[str, Split]) -> dict[str, Split]:
@@ -313,6 +333,7 @@ def standardise(splits: dict[str, Split]) -> dict[str, Split]:
     Args:
         splits: By name.
     """
-    inputs = splits["train"].inputs
-    mean, deviation = inputs.mean((0, 2, 3), keepdim=True), inputs.std((0, 2, 3), keepdim=True)
+    inputs, axes = splits["train"].inputs, (0, 2, 3)
+    mean = inputs.mean(axes, np.float64, keepdims=True).astype(np.float32)
+    deviation = inputs.std(axes, np.float64, ddof=1, keepdims=True).astype(np.float32)
     return {name: Split((split.inputs - mean) / deviation, split.targets) for name, split in splits.items()}

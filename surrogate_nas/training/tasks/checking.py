@@ -6,14 +6,12 @@ A split may be a `Split`, or any pair of arrays or tensors; what is wrong with o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from surrogate_nas.errors import UserError
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from surrogate_nas.training.arrays import Array, as_array
 
 SPLITS = ("train", "valid", "test")
 
@@ -23,14 +21,15 @@ class Split(NamedTuple):
 
     Attributes:
         inputs: Shape ``(n, channels, height, width)`` float32; height 1 for signals and text.
-        targets: Shape ``(n, …)``, whatever the kind of the task says: class numbers, values, images or boxes.
+        targets: Shape ``(n, …)``, whatever the kind of the task says: class numbers (int64), or values, images or boxes
+            (float32).
     """
 
-    inputs: Tensor
-    targets: Tensor
+    inputs: Array
+    targets: Array
 
 
-Check = Callable[["Tensor", "Tensor", str, int], "Tensor"]
+Check = Callable[[Array, Array, str, int], Array]
 """From inputs, targets, a name for them and the number of classes to the targets in their own type."""
 
 
@@ -61,31 +60,34 @@ def checked(given: Any, check: Check, classes: int) -> dict[str, Split]:
 def _split(given: Any, where: str, check: Check, classes: int) -> Split:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise UserError(f"{where} must be a Split or a pair of inputs and targets, not {type(given).__name__}")
-    inputs = _tensor(given[0], f"the inputs of {where}").float()
-    targets = _tensor(given[1], f"the targets of {where}")
-    if inputs.dim() != 4 or not inputs.numel():
-        shape = tuple(inputs.shape)
-        raise UserError(f"the inputs of {where} must have a shape (n, channels, height, width), not {shape}")
+    inputs = _single(_array(given[0], f"the inputs of {where}"))
+    targets = _array(given[1], f"the targets of {where}")
+    if inputs.ndim != 4 or not inputs.size:
+        raise UserError(f"the inputs of {where} must have a shape (n, channels, height, width), not {inputs.shape}")
     if len(inputs) != len(targets):
         raise UserError(f"{where} has {len(inputs)} inputs but {len(targets)} targets")
-    if not inputs.isfinite().all():
+    if not np.isfinite(inputs).all():
         raise UserError(f"the inputs of {where} hold numbers that are not finite")
-    return Split(inputs, check(inputs, targets, f"the targets of {where}", classes))
+    return Split(inputs, np.ascontiguousarray(check(inputs, targets, f"the targets of {where}", classes)))
 
 
-def _tensor(given: Any, what: str) -> Tensor:
-    import torch
-
+def _array(given: Any, what: str) -> Array:
     try:
-        tensor = given.detach().cpu() if isinstance(given, torch.Tensor) else torch.as_tensor(np.asarray(given))
-        if tensor.is_complex():
-            raise TypeError("they are complex")
+        array = as_array(given)
+        if array.dtype.kind not in "biuf":
+            raise TypeError("they are complex" if array.dtype.kind == "c" else f"they are of the type {array.dtype}")
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{what} are no array of numbers ({type(error).__name__}: {error})") from error
-    return tensor if tensor.dim() else tensor[None]
+    return array if array.ndim else array[None]
 
 
-def values(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:  # noqa: ARG001 - as every check
+def _single(array: Array) -> Array:
+    """Float32; what is too large for it becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def values(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # noqa: ARG001 - as every check
     """Finite values, one for each output: shape ``(n,)`` where there is one, else ``(n, outputs)``.
 
     Args:
@@ -97,13 +99,13 @@ def values(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor: 
     Raises:
         UserError: They are something else.
     """
-    if targets.dim() != (1 if classes == 1 else 2) or (classes > 1 and targets.shape[1] != classes):
+    if targets.ndim != (1 if classes == 1 else 2) or (classes > 1 and targets.shape[1] != classes):
         wanted = "one value each, shape (n,)" if classes == 1 else f"{classes} values each, shape (n, {classes})"
-        raise UserError(f"{what} must be {wanted}, not {tuple(targets.shape)}")
+        raise UserError(f"{what} must be {wanted}, not {targets.shape}")
     return _finite(targets, what)
 
 
-def images(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+def images(inputs: Array, targets: Array, what: str, classes: int) -> Array:
     """Images of the size of the inputs, shape ``(n, outputs, height, width)``.
 
     Args:
@@ -116,12 +118,12 @@ def images(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
         UserError: They are something else.
     """
     wanted = (len(inputs), classes, *inputs.shape[2:])
-    if tuple(targets.shape) != wanted:
-        raise UserError(f"{what} must be images of shape {wanted}, not {tuple(targets.shape)}")
+    if targets.shape != wanted:
+        raise UserError(f"{what} must be images of shape {wanted}, not {targets.shape}")
     return _finite(targets, what)
 
 
-def states(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:  # noqa: ARG001 - as every check
+def states(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # noqa: ARG001 - as every check
     """Whatever an environment starts from: finite numbers, shape ``(n, …)``.
 
     Args:
@@ -136,13 +138,13 @@ def states(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor: 
     return _finite(targets, what)
 
 
-def _finite(targets: Tensor, what: str) -> Tensor:
-    if not targets.isfinite().all():
+def _finite(targets: Array, what: str) -> Array:
+    if not np.isfinite(targets).all():
         raise UserError(f"{what} hold numbers that are not finite")
-    return targets.float()
+    return _single(targets)
 
 
-def one_class(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+def one_class(inputs: Array, targets: Array, what: str, classes: int) -> Array:
     """One class number each, shape ``(n,)``.
 
     Args:
@@ -157,7 +159,7 @@ def one_class(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tenso
     return _numbers(targets, what, classes, (len(inputs),))
 
 
-def class_a_position(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+def class_a_position(inputs: Array, targets: Array, what: str, classes: int) -> Array:
     """A class number at every position of a signal, shape ``(n, width)``.
 
     Args:
@@ -174,7 +176,7 @@ def class_a_position(inputs: Tensor, targets: Tensor, what: str, classes: int) -
     return _numbers(targets, what, classes, (len(inputs), inputs.shape[3]))
 
 
-def class_a_pixel(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+def class_a_pixel(inputs: Array, targets: Array, what: str, classes: int) -> Array:
     """A class number at every pixel, shape ``(n, height, width)``.
 
     Args:
@@ -189,7 +191,7 @@ def class_a_pixel(inputs: Tensor, targets: Tensor, what: str, classes: int) -> T
     return _numbers(targets, what, classes, (len(inputs), *inputs.shape[2:]))
 
 
-def class_sequences(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:
+def class_sequences(inputs: Array, targets: Array, what: str, classes: int) -> Array:
     """Sequences of class numbers from 1 on, with zeros behind: shape ``(n, longest)``.
 
     Args:
@@ -201,16 +203,16 @@ def class_sequences(inputs: Tensor, targets: Tensor, what: str, classes: int) ->
     Raises:
         UserError: They are something else.
     """
-    if inputs.shape[2] != 1 or targets.dim() != 2:
-        shapes = f"{tuple(targets.shape)}, and inputs of height 1, not {inputs.shape[2]}"
+    if inputs.shape[2] != 1 or targets.ndim != 2:
+        shapes = f"{targets.shape}, and inputs of height 1, not {inputs.shape[2]}"
         raise UserError(f"{what} must be sequences of class numbers of shape (n, longest), not {shapes}")
-    numbers = _numbers(targets, what, classes, tuple(targets.shape))
-    if not bool((numbers[:, 0] > 0).all()) or bool(((numbers[:, :-1] == 0) & (numbers[:, 1:] > 0)).any()):
+    numbers = _numbers(targets, what, classes, targets.shape)
+    if not (numbers[:, 0] > 0).all() or ((numbers[:, :-1] == 0) & (numbers[:, 1:] > 0)).any():
         raise UserError(f"{what} must be sequences of at least one class from 1 on, with zeros only behind them")
     return numbers
 
 
-def boxes(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:  # noqa: ARG001 - as every check
+def boxes(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # noqa: ARG001 - as every check
     """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width and height in pixels.
 
     Args:
@@ -222,20 +224,21 @@ def boxes(inputs: Tensor, targets: Tensor, what: str, classes: int) -> Tensor:  
     Raises:
         UserError: They are something else.
     """
-    if targets.dim() != 3 or targets.shape[2] != 5:
-        raise UserError(f"{what} must be boxes of shape (n, most, 5), not {tuple(targets.shape)}")
+    if targets.ndim != 3 or targets.shape[2] != 5:
+        raise UserError(f"{what} must be boxes of shape (n, most, 5), not {targets.shape}")
     found = _finite(targets, what)
     kinds = found[:, :, 0]
-    if not bool((kinds == kinds.round()).all()) or kinds.min() < -1 or kinds.max() >= classes:
+    if not (kinds == kinds.round()).all() or kinds.min() < -1 or kinds.max() >= classes:
         raise UserError(f"{what} must have classes from 0 to {classes - 1}, or -1 for no object")
     return found
 
 
-def _numbers(targets: Tensor, what: str, classes: int, wanted: tuple[int, ...]) -> Tensor:
-    if tuple(targets.shape) != wanted:
-        raise UserError(f"{what} must be class numbers of shape {wanted}, not {tuple(targets.shape)}")
-    numbers = targets.long()
-    if not bool((numbers == targets).all()):
+def _numbers(targets: Array, what: str, classes: int, wanted: tuple[int, ...]) -> Array:
+    if targets.shape != wanted:
+        raise UserError(f"{what} must be class numbers of shape {wanted}, not {targets.shape}")
+    with np.errstate(invalid="ignore"):
+        numbers = targets.astype(np.int64)
+    if not (numbers == targets).all():
         raise UserError(f"{what} must be whole numbers, the numbers of classes")
     least, most = int(numbers.min()), int(numbers.max())
     if least < 0 or most >= classes:

@@ -19,7 +19,7 @@ def load() -> dict[str, Split]:
     """Noisy scans with clean ones: 1,000 / 400 / 397."""
     rng, splits = np.random.default_rng(SPLIT_SEED), {}
     for name, (clean, _) in scans(BRIGHTEST).items():
-        splits[name] = as_split(clean.numpy() + NOISE * rng.standard_normal(clean.shape), clean.numpy())
+        splits[name] = as_split(clean + NOISE * rng.standard_normal(clean.shape), clean)
     return splits
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from surrogate_nas.training.arrays import Array
 
 if TYPE_CHECKING:
     from surrogate_nas.training.tasks.checking import Split
 
-Array: TypeAlias = NDArray[Any]
-"""States, actions or rewards, of any shape."""
+__all__ = ["Array", "Environment", "starting"]
 
 
 class Environment:

@@ -20,7 +20,7 @@ def load() -> dict[str, Split]:
     """Noise with as many real images: 1,000 / 400 / 397."""
     rng = np.random.default_rng(SPLIT_SEED)
     return {
-        name: as_split(noise(len(split.inputs), split.inputs.shape[3], rng), split.inputs.numpy())
+        name: as_split(noise(len(split.inputs), split.inputs.shape[3], rng), split.inputs)
         for name, split in scans(BRIGHTEST).items()
     }
 

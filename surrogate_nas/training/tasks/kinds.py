@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from surrogate_nas.training.measures import sequences
 from surrogate_nas.training.tasks import checking
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from surrogate_nas.training.measures import Answers
 
 
@@ -31,25 +31,28 @@ class Kind:
         causal: Whether a position sees only itself and what is before it.
         course: How a run is spent: the key in `surrogate_nas.training.courses.COURSES`.
         least: The fewest classes.
-        arrange: From what the head answers and the number of classes to what losses and measures take; None where it
-            is the same.
+        arrange: From what the head answers and the number of classes to what losses and measures take, arrays or
+            tensors; None where it is the same.
+        restore: The inverse of `arrange`, which takes how many numbers the head answers: so a gradient by what losses
+            take becomes one by what the head answers.
         faults: From answers to what went wrong with each network, or empty; None where nothing is known that could.
     """
 
     name: str
     loss: str
     measures: tuple[str, ...]
-    check: Callable[[Tensor, Tensor, str, int], Tensor]
+    check: checking.Check
     positions: bool = False
     strided: bool = True
     causal: bool = False
     course: str = "supervised"
     least: int = 2
-    arrange: Callable[[Tensor, int], Tensor] | None = None
+    arrange: Callable[[Any, int], Any] | None = None
+    restore: Callable[[Any, int], Any] | None = None
     faults: Callable[[Answers], list[str]] | None = None
 
 
-def pixels(answered: Tensor, classes: int) -> Tensor:
+def pixels(answered: Any, classes: int) -> Any:
     """Answers of every pixel out of those of a coarser grid (a pixel shuffle, Shi et al., CVPR 2016).
 
     Args:
@@ -57,11 +60,36 @@ def pixels(answered: Tensor, classes: int) -> Tensor:
         classes: How many classes there are.
 
     Returns:
-        Shape ``(K, batch, classes, f·rows, f·columns)``.
+        Shape ``(K, batch, classes, f·rows, f·columns)``, an array or a tensor as was given.
     """
-    from torch.nn.functional import pixel_shuffle
+    count, batch, numbers, rows, columns = answered.shape
+    finer = math.isqrt(numbers // classes)
+    if finer == 1:
+        return answered
+    parted = answered.reshape(count * batch * classes, finer, finer, rows, columns)
+    return _moved(parted, (0, 3, 1, 4, 2)).reshape(count, batch, classes, finer * rows, finer * columns)
 
-    return pixel_shuffle(answered, math.isqrt(answered.shape[2] // classes))
+
+def places(shuffled: Any, outputs: int) -> Any:
+    """Answers of a coarser grid out of those of every pixel: the inverse of `pixels`.
+
+    Args:
+        shuffled: Shape ``(K, batch, classes, f·rows, f·columns)``.
+        outputs: How many numbers a place of the coarser grid answers: ``classes·f²``.
+
+    Returns:
+        Shape ``(K, batch, classes·f², rows, columns)``, an array or a tensor as was given.
+    """
+    count, batch, classes, height, width = shuffled.shape
+    finer = math.isqrt(outputs // classes)
+    if finer == 1:
+        return shuffled
+    parted = shuffled.reshape(count * batch * classes, height // finer, finer, width // finer, finer)
+    return _moved(parted, (0, 2, 4, 1, 3)).reshape(count, batch, outputs, height // finer, width // finer)
+
+
+def _moved(x: Any, axes: tuple[int, ...]) -> Any:
+    return x.transpose(axes) if isinstance(x, np.ndarray) else x.permute(axes)
 
 
 _OF_CLASSES = ("error", "nll", "ece", "robust_error")
@@ -83,6 +111,7 @@ KINDS = {
         ),
         Kind(
             "segmentation", "cross_entropy", ("error", "miou"), checking.class_a_pixel, positions=True, arrange=pixels,
+            restore=places,
         ),
         Kind("detection", "detection", ("missed", "iou"), checking.boxes, positions=True),
         Kind(

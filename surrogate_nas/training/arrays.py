@@ -1,0 +1,96 @@
+"""NumPy arrays, and what turns into them: training on a CPU needs no PyTorch, but users' code may speak it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array: TypeAlias = NDArray[Any]
+"""Of any type and shape."""
+Slope: TypeAlias = Callable[[Array, Callable[[Array], Array]], Array]
+"""From inputs ``(n, …)``, and a function from outputs ``(K, n, …)`` of networks to the gradient by them, to the
+gradient of each network by its inputs ``(K, n, …)``."""
+
+
+def as_array(given: Any) -> Array:
+    """An array of what is given, without a copy where there need be none.
+
+    Args:
+        given: An array, a tensor on any device, or anything that NumPy makes an array of.
+    """
+    return np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
+
+
+def log_softmax(scores: Array, axis: int) -> Array:
+    """The logarithms of the softmax, float64, in the shape of the scores.
+
+    Args:
+        scores: Shape ``(…)``.
+        axis: That of the classes.
+    """
+    shifted = scores.astype(np.float64)
+    shifted -= shifted.max(axis, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis, keepdims=True))
+    return shifted
+
+
+def softmax(scores: Array, axis: int) -> Array:
+    """Probabilities, float64, in the shape of the scores.
+
+    Args:
+        scores: Shape ``(…)``.
+        axis: That of the classes.
+    """
+    shifted = scores.astype(np.float64)
+    shifted -= shifted.max(axis, keepdims=True)
+    np.exp(shifted, out=shifted)
+    shifted /= shifted.sum(axis, keepdims=True)
+    return shifted
+
+
+def autograd_slope(again: Callable[[Tensor], Tensor], inputs: Tensor, gradient_of: Callable[[Array], Array]) -> Array:
+    """The gradient of each of K networks by their common inputs, shape ``(K, n, …)``.
+
+    Args:
+        again: From inputs to outputs ``(K, n, …)``, by operations of PyTorch.
+        inputs: Shape ``(n, …)``.
+        gradient_of: From outputs to the gradient by them, both ``(K, n, …)``.
+    """
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = inputs.detach().clone().requires_grad_()
+        outputs = again(leaf)
+        come = torch.as_tensor(gradient_of(as_array(outputs))).to(outputs)
+        parts = [
+            torch.autograd.grad(one, leaf, down, retain_graph=True)[0] for one, down in zip(outputs, come, strict=True)
+        ]
+    return np.stack([as_array(part) for part in parts])
+
+
+def differentiable(again: Callable[[Array], Array], slope: Slope) -> Callable[[Tensor], Tensor]:
+    """The same from tensors to tensors, differentiable by the inputs where they require a gradient.
+
+    Args:
+        again: From inputs to outputs ``(K, n, …)``.
+        slope: From inputs, and a function from outputs to the gradient by them, to that of each network by its inputs.
+    """
+    import torch
+
+    class Again(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, inputs: Tensor) -> Tensor:
+            ctx.inputs = as_array(inputs)
+            return torch.as_tensor(again(ctx.inputs))
+
+        @staticmethod
+        def backward(ctx: Any, come: Tensor) -> Tensor:
+            return torch.as_tensor(slope(ctx.inputs, lambda _: as_array(come)).sum(0))
+
+    return Again.apply

@@ -1,0 +1,159 @@
+"""What trains networks side by side: the protocol that the engine speaks, and PyTorch's way of it for any module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+
+from surrogate_nas.training.arrays import Array, as_array, autograd_slope
+from surrogate_nas.training.machine import loaded
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from surrogate_nas.training.tasks import Schedule, Task
+
+EVALUATION_BATCH = {"cpu": 64}
+"""By kind of device: on a CPU a batch's activations should stay in the cache."""
+_ELSEWHERE = 1000
+Descent: TypeAlias = Callable[[Any, Array], tuple[Array, Any]]
+"""From arranged outputs ``(K, batch, …)`` and targets to the losses ``(K,)`` and the gradient of their sum."""
+
+
+class Model(Protocol):
+    """K networks that are trained side by side.
+
+    Attributes:
+        count: K.
+    """
+
+    count: int
+
+    def step(self, inputs: Array, targets: Array, descent: Descent, rate: float) -> tuple[Array, Array]:
+        """Take one step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged outputs before it.
+
+        Args:
+            inputs: Shape ``(batch, channels, height, width)``.
+            targets: As the descent takes them.
+            descent: The losses and their gradient.
+            rate: The learning rate.
+        """
+
+    def answer(self, inputs: Array) -> Array:
+        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there are.
+
+        Args:
+            inputs: Shape ``(n, channels, height, width)``.
+        """
+
+    def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
+        """The gradient of each network by its inputs in evaluation mode, shape ``(K, n, channels, height, width)``.
+
+        Args:
+            inputs: Shape ``(n, channels, height, width)``, one batch.
+            gradient_of: From arranged outputs to the gradient by them.
+        """
+
+
+class TorchModel:
+    """A module of PyTorch: one network, or a stack of several whose outputs begin with their number.
+
+    Attributes:
+        count: How many networks there are.
+    """
+
+    def __init__(self, module: nn.Module, task: Task, schedule: Schedule, device: str, *, count: int = 0) -> None:
+        """Begin with the module's weights as they are.
+
+        Args:
+            module: From inputs ``(batch, channels, height, width)`` to ``(batch, …)``, or to ``(count, batch, …)``.
+            task: Arranges what is answered.
+            schedule: Momentum and weight decay.
+            device: Where the module is, as PyTorch names it.
+            count: Of the networks in a stack; 0 for a single network.
+        """
+        self._torch = loaded()
+        self.count, self._is_stack = count or 1, count > 0
+        self._module, self._task, self._schedule, self._device = module, task, schedule, device
+        self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self._type = self._parameters[0].dtype if self._parameters else None
+        self._velocities: dict[int, Tensor] = {}
+        self._batch = EVALUATION_BATCH.get(device.partition(":")[0], _ELSEWHERE)
+
+    def step(self, inputs: Array, targets: Array, descent: Descent, rate: float) -> tuple[Array, Array]:
+        """Take one step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged outputs before it.
+
+        Args:
+            inputs: Shape ``(batch, channels, height, width)``.
+            targets: As the descent takes them.
+            descent: The losses and their gradient: of arrays on a CPU, of tensors elsewhere.
+            rate: The learning rate.
+        """
+        self._module.train()
+        outputs = self._outputs(self._placed(inputs))
+        seen = outputs.detach()
+        losses, gradient = descent(seen.numpy() if self._device == "cpu" else seen, targets)
+        for parameter in self._parameters:
+            parameter.grad = None
+        outputs.backward(self._torch.as_tensor(gradient).to(outputs))  # type: ignore[no-untyped-call]
+        self._descend(rate)
+        return losses, as_array(seen)
+
+    def answer(self, inputs: Array) -> Array:
+        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there are.
+
+        Args:
+            inputs: Shape ``(n, channels, height, width)``.
+        """
+        self._module.eval()
+        with self._torch.no_grad():
+            parts = [
+                as_array(self._outputs(self._placed(inputs[start : start + self._batch])))
+                for start in range(0, len(inputs), self._batch)
+            ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, 1)
+
+    def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
+        """The gradient of each network by its inputs in evaluation mode, shape ``(K, n, channels, height, width)``.
+
+        Args:
+            inputs: Shape ``(n, channels, height, width)``, one batch.
+            gradient_of: From arranged outputs to the gradient by them.
+        """
+        self._module.eval()
+        return autograd_slope(self._outputs, self._placed(inputs), gradient_of)
+
+    def _placed(self, inputs: Array) -> Tensor:
+        placed: Tensor = self._torch.as_tensor(inputs, dtype=self._type, device=self._device)
+        return placed
+
+    def _outputs(self, inputs: Tensor) -> Tensor:
+        answered: Tensor = self._module(inputs)
+        arranged: Tensor = self._task.arranged(answered if self._is_stack else answered.unsqueeze(0))
+        return arranged
+
+    def _descend(self, rate: float) -> None:
+        """Move all parameters that have a gradient, as `torch.optim.SGD` does, whose import takes a second."""
+        torch, schedule = self._torch, self._schedule
+        moved = [(i, parameter) for i, parameter in enumerate(self._parameters) if parameter.grad is not None]
+        if not moved:
+            return
+        with torch.no_grad():
+            weights = [parameter.detach() for _, parameter in moved]
+            slopes = [parameter.grad for _, parameter in moved]
+            if schedule.weight_decay:
+                torch._foreach_add_(slopes, weights, alpha=schedule.weight_decay)
+            if schedule.momentum:
+                known = [i in self._velocities for i, _ in moved]
+                begun = [slope for slope, is_known in zip(slopes, known, strict=True) if is_known]
+                going = [self._velocities[i] for (i, _), is_known in zip(moved, known, strict=True) if is_known]
+                if going:
+                    torch._foreach_mul_(going, schedule.momentum)
+                    torch._foreach_add_(going, begun)
+                for (i, _), slope, is_known in zip(moved, slopes, known, strict=True):
+                    if not is_known:
+                        self._velocities[i] = slope.clone()  # type: ignore[union-attr]
+                torch._foreach_add_(slopes, [self._velocities[i] for i, _ in moved], alpha=schedule.momentum)
+            torch._foreach_add_(weights, slopes, alpha=-rate)
