@@ -176,6 +176,29 @@ def test_querying_loads_neither_torch_nor_pandas_nor_models() -> None:
     assert not loaded_after(code) & {"torch", "pandas", "sklearn", "xgboost", "matplotlib", "statsmodels"}
 
 
+def test_data_and_measures_of_a_task_load_neither_torch_nor_scikit_learn() -> None:
+    code = """
+import numpy as np
+from surrogate_nas.training import TASKS
+from surrogate_nas.training.courses import course_named
+from surrogate_nas.training.machine import cores, device_named
+from surrogate_nas.training.measures import MEASURES, Answers
+
+task = TASKS["digits"]
+weights = np.random.default_rng(0).normal(size=(1, 64, 10)).astype(np.float32)
+answer = lambda inputs: np.einsum("ni,kic->knc", inputs.reshape(len(inputs), -1), weights)
+slope = lambda inputs, of: np.einsum("knc,kic->kni", of(answer(inputs)), weights).reshape(1, *inputs.shape)
+with cores(1):
+    inputs, targets = task.data["valid"]
+    answers = Answers(answer(inputs), targets, inputs, task, answer, slope)
+    told = {measure.name: measure.of(answers) for measure in (*task.measured, MEASURES["brier"])}
+    batches = list(course_named("supervised")(task, task.data, seed=0).batches(0, answer))
+assert device_named("cpu") == "cpu" and len(batches) == 16 and len(task.digest) == 64
+assert 0 < told["error"] < told["robust_error"] <= 100, told
+"""
+    assert not loaded_after(code) & {"torch", "sklearn", "scipy", "pandas", "numba"}
+
+
 LIGHT = (
     "benchmarks",
     "path",

@@ -14,6 +14,7 @@ import numpy as np
 
 from surrogate_nas.training.tasks.base import SPLIT_SEED
 from surrogate_nas.training.tasks.checking import SPLITS
+from surrogate_nas.training.tasks.digits import BRIGHTEST, published
 
 DIGITS = 3
 """0, 1 and 2."""
@@ -47,15 +48,15 @@ class Scenes(NamedTuple):
 @lru_cache(maxsize=1)
 def scenes() -> dict[str, Scenes]:
     """Draw the scenes of every split: 600 to train, 300 to validate, 300 to test."""
-    from sklearn.datasets import load_digits
-
-    digits, rng = load_digits(n_class=DIGITS), np.random.default_rng(SPLIT_SEED)
-    order, start = rng.permutation(len(digits.images)), 0
+    images, labels = published("detection or segmentation")
+    images, labels = images[labels < DIGITS], labels[labels < DIGITS]
+    rng = np.random.default_rng(SPLIT_SEED)
+    order, start = rng.permutation(len(images)), 0
     made = {}
     for name in SPLITS:
         own = order[start : start + _SCANS[name]]
         start += _SCANS[name]
-        drawn = [_scene(digits.images[own] / 16, digits.target[own], rng) for _ in range(_SCENES[name])]
+        drawn = [_scene(images[own] / BRIGHTEST, labels[own], rng) for _ in range(_SCENES[name])]
         made[name] = Scenes(*(np.stack(part) for part in zip(*drawn, strict=True)))
     return made
 

@@ -8,11 +8,13 @@ the test behind both; only the past that a forecast starts from reaches back ove
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import numpy as np
 
-from surrogate_nas.extras import is_installed
+from surrogate_nas.extras import is_installed, need
+from surrogate_nas.sources.packages import package_folder
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split
 from surrogate_nas.training.tasks.checking import Split
 
@@ -32,17 +34,24 @@ def load() -> dict[str, Split]:
 
 def carbon_dioxide() -> np.ndarray:
     """Monthly means in parts per million, shape ``(526,)``."""
-    from statsmodels.datasets import co2
-
-    weekly = co2.load_pandas().data["co2"]
-    return np.asarray(weekly.resample("MS").mean().interpolate(), dtype=np.float64)
+    months: dict[str, list[float]] = {}
+    for day, measured in _rows("co2"):
+        months.setdefault(day[: len("YYYYMM")], []).extend([float(measured)] if measured else [])
+    means = np.array([math.fsum(weeks) / len(weeks) if weeks else math.nan for weeks in months.values()])
+    places, known = np.arange(len(means)), ~np.isnan(means)
+    return np.asarray(np.interp(places, places[known], means[known]))
 
 
 def sea_temperature() -> np.ndarray:
     """Monthly means in °C, shape ``(732,)``."""
-    from statsmodels.datasets import elnino
+    return np.array([float(month) for _, *months in _rows("elnino") for month in months])
 
-    return np.asarray(elnino.load_pandas().data.drop(columns="YEAR"), dtype=np.float64).ravel()
+
+def _rows(name: str) -> list[list[str]]:
+    """The rows of a data set in statsmodels' own file: importing the library takes longer than reading."""
+    need("The task forecasting", "statsmodels")
+    file = package_folder(("statsmodels", "statsmodels")) / "datasets" / name / f"{name}.csv"
+    return [line.split(",") for line in file.read_text(encoding="utf-8").splitlines()[1:]]
 
 
 def windows(series: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, split_images, standardise
 from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.digits import published
 
 _LARGEST_DEGREES = 60.0
 _ERROR_DEGREES = 15.0
@@ -14,9 +15,8 @@ _ERROR_DEGREES = 15.0
 def load() -> dict[str, Split]:
     """Turn each of scikit-learn's scans once, by an angle uniform in ±60°: 1,000 / 400 / 397."""
     from scipy.ndimage import rotate
-    from sklearn.datasets import load_digits
 
-    images = load_digits().images
+    images, _ = published("rotation")
     angles = np.random.default_rng(SPLIT_SEED).uniform(-1, 1, len(images))
     turned = [rotate(i, _LARGEST_DEGREES * a, reshape=False, order=1) for i, a in zip(images, angles, strict=True)]
     return standardise(split_images(np.stack(turned)[:, None], angles, (1000, 400, 397)))
