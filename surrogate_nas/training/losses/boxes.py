@@ -15,9 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from surrogate_nas.training.losses.base import Loss
+from surrogate_nas.training.losses.slopes import Array
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -135,17 +139,104 @@ def _mean(values: Tensor, weights: Tensor) -> Tensor:
     return (values * weights).sum(-1) / weights.sum(-1).clamp(min=1)
 
 
+_BoxSlope = Callable[[Array, Array, Array], tuple[Array, Array]]
+
+
+@np.errstate(all="ignore")
+def _slope(of_boxes: _BoxSlope, outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """The slope of `_summed`; that of boxes gives losses ``(K, batch, objects)`` and gradients by the numbers."""
+    (count, batch), (rows, columns) = outputs.shape[:2], outputs.shape[3:]
+    there, classes, boxes = targets[..., 0] >= 0, np.maximum(targets[..., 0], 0).astype(int), targets[..., 1:]
+    x, y = (np.clip((boxes[..., axis] // STRIDE).astype(int), 0, n - 1) for axis, n in ((0, columns), (1, rows)))
+    boxes = boxes.astype(outputs.dtype, copy=False)
+    networks, examples = np.ogrid[:count, :batch]
+    at = (networks[:, :, None], examples[:, :, None], y[None], x[None])
+    by_place = outputs.transpose(0, 1, 3, 4, 2)
+    held = by_place[at]  # (K, batch, objects, numbers)
+    by_held = np.empty_like(held)
+    of_class, by_held[..., 1:-4] = _class_slope(held[..., 1:-4], classes)
+    middle = STRIDE * (np.stack([x, y], 2).astype(outputs.dtype) + outputs.dtype.type(0.5))
+    of_box, by_held[..., -4:] = of_boxes(held[..., -4:], middle, boxes)
+    by_held[..., 0] = 0
+    full = np.zeros((batch, rows, columns), outputs.dtype)
+    np.maximum.at(full, (examples.T, y, x), there)
+    of_objects, of_places = _weights(there.astype(outputs.dtype), 1), _weights(full, 2) / 2 + _weights(1 - full, 2) / 2
+    odds = outputs[:, :, 0]
+    raised = np.exp(-np.abs(odds))
+    losses = (np.maximum(odds, 0) - odds * full + np.log1p(raised)) * of_places
+    gradient = np.zeros_like(outputs)
+    gradient[:, :, 0] = (np.where(odds >= 0, 1, raised) / (1 + raised) - full) * (of_places / batch)
+    by_held *= (of_objects / batch)[..., None]
+    np.add.at(gradient.transpose(0, 1, 3, 4, 2), at, by_held)
+    return ((of_class + of_box) * of_objects).sum(2) + losses.sum((2, 3)), gradient
+
+
+def _weights(chosen: Array, axes: int) -> Array:
+    """What each weighs in the mean of those chosen, of the last axes; 0 where none is."""
+    weights: Array = chosen / np.maximum(chosen.sum(tuple(range(-axes, 0)), keepdims=True), 1)
+    return weights
+
+
+def _class_slope(scores: Array, classes: Array) -> tuple[Array, Array]:
+    """Cross-entropies of classes, the last axis, and their gradients."""
+    lowered = scores - scores.max(-1, keepdims=True)
+    p = np.exp(lowered)
+    total = p.sum(-1, keepdims=True)
+    right = classes[None, ..., None] == np.arange(scores.shape[-1])
+    losses: Array = np.log(total[..., 0]) - np.where(right, lowered, 0).sum(-1)
+    return losses, p / total - right
+
+
+def _smooth_l1_slope(numbers: Array, middle: Array, boxes: Array) -> tuple[Array, Array]:
+    wanted = np.concatenate([(boxes[..., :2] - middle) / ANCHOR, np.log(np.maximum(boxes[..., 2:], 1e-3) / ANCHOR)], 2)
+    off = numbers - wanted
+    far = np.abs(off)
+    near = far < BETA
+    losses: Array = np.where(near, off * off / (2 * BETA), far - BETA / 2).sum(3)
+    return losses, np.where(near, off / BETA, np.sign(off))
+
+
+def _giou_slope(numbers: Array, middle: Array, boxes: Array) -> tuple[Array, Array]:
+    """Where two edges are one, either moves half of what the lesser or the greater is, as PyTorch has it."""
+    centre, side = middle + ANCHOR * numbers[..., :2], ANCHOR * np.exp(np.minimum(numbers[..., 2:], _LARGEST))
+    low, high = centre - side / 2, centre + side / 2
+    other_low, other_high = boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2
+    reach = np.minimum(high, other_high) - np.maximum(low, other_low)
+    within, span = np.maximum(reach, 0), np.maximum(high, other_high) - np.minimum(low, other_low)
+    shared, around = within.prod(-1), span.prod(-1)
+    union = side.prod(-1) + boxes[..., 2:].prod(-1) - shared
+    some, all_around = np.maximum(union, 1e-9), np.maximum(around, 1e-9)
+    losses = 2 - shared / some - union / all_around
+    by_union = np.where(union >= 1e-9, shared / some**2, 0) - 1 / all_around
+    by_reach = ((-1 / some - by_union)[..., None] * within[..., ::-1]) * (reach >= 0)
+    by_span = np.where(around >= 1e-9, union / all_around**2, 0)[..., None] * span[..., ::-1]
+    outside, outside_low = _exceeds(high, other_high), _exceeds(other_low, low)
+    by_high = by_reach * (1 - outside) + by_span * outside
+    by_low = -by_reach * (1 - outside_low) - by_span * outside_low
+    by_side = (by_high - by_low) / 2 + by_union[..., None] * side[..., ::-1]
+    by_log = by_side * side * (numbers[..., 2:] <= _LARGEST)
+    return losses, np.concatenate([ANCHOR * (by_high + by_low), by_log], -1)
+
+
+def _exceeds(one: Array, other: Array) -> Array:
+    """1 where it does, a half where both are equal, else 0."""
+    more: Array = np.heaviside(one - other, one.dtype.type(0.5))
+    return more
+
+
 _EVEN = math.log(2)
 FAMILY = (
     Loss(
         "detection", "class + smooth L1 of the box (Girshick, ICCV 2015) + objectness (Redmon et al., CVPR 2016)",
         "nats", ("detection",), smooth_l1,
         chance=lambda classes: math.log(classes) + _EVEN + 4 * (_OFF - BETA / 2), comparable="detection, smooth L1",
+        slope=partial(_slope, _smooth_l1_slope),
     ),
     Loss(
         "detection_giou", "class + 1 - generalised IoU of the box (Rezatofighi et al., CVPR 2019) + objectness",
         "nats", ("detection",), giou,
         chance=lambda classes: math.log(classes) + _EVEN + 0.5, comparable="detection, GIoU",
+        slope=partial(_slope, _giou_slope),
     ),
 )  # fmt: skip
 """The losses of this file."""

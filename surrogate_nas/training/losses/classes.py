@@ -8,7 +8,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from surrogate_nas.training.losses.base import Loss
+from surrogate_nas.training.losses.slopes import (
+    Array,
+    averaged,
+    log_right,
+    of_right,
+    places,
+    share,
+    softened,
+    summed,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,30 +102,90 @@ def _mean(each: Tensor, outputs: Tensor) -> Tensor:
     return each.reshape(*outputs.shape[:2], -1).mean(2)
 
 
+@np.errstate(all="ignore")
+def cross_entropy_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """The slope of `cross_entropy`, see `Loss`.
+
+    Args:
+        outputs: Scores, see the module.
+        targets: Class numbers, see the module.
+    """
+    return of_right(outputs, targets, lambda log: (-log, -1.0))
+
+
+@np.errstate(all="ignore")
+def _label_smoothing_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    classes, weight = outputs.shape[2], share(outputs)
+    gradient, total, top = softened(outputs)
+    right = places(outputs, targets)
+    logs = log_right(outputs[right], total, top)
+    means = log_right(summed(outputs - top if isinstance(top, np.ndarray) else outputs)[:, :, 0] / classes, total, 0.0)
+    gradient *= weight / total
+    gradient -= weight * SMOOTHING / classes
+    gradient[right] -= weight * (1 - SMOOTHING)
+    return averaged((SMOOTHING - 1) * logs - SMOOTHING * means), gradient
+
+
+@np.errstate(all="ignore")
+def _focal_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    def of(log: Array) -> tuple[Array, Array]:
+        p = np.exp(log)
+        wrong = 1 - p
+        return -(wrong**GAMMA) * log, wrong ** (GAMMA - 1) * (GAMMA * p * log - wrong)
+
+    return of_right(outputs, targets, of)
+
+
+@np.errstate(all="ignore")
+def _brier_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    p, total, _ = softened(outputs)
+    p /= total
+    right = places(outputs, targets)
+    of_target, squares = p[right], summed(p * p)
+    gradient = p + (of_target[:, :, None] - squares)
+    gradient *= p
+    gradient[right] -= of_target
+    gradient *= 2 * share(outputs)
+    return averaged(squares[:, :, 0] - 2 * of_target + 1), gradient
+
+
+@np.errstate(all="ignore")
+def _hinge_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    classes = outputs.shape[2]
+    right = places(outputs, targets)
+    missing = 1 + outputs
+    missing -= outputs[right][:, :, None]
+    gradient = np.multiply(missing >= 0, missing.dtype.type(share(outputs) / classes))
+    np.maximum(missing, 0, out=missing)
+    gradient[right] -= summed(gradient)[:, :, 0]
+    return averaged((summed(missing)[:, :, 0] - 1) / classes), gradient
+
+
 FAMILY = (
     Loss(
         "cross_entropy", "negative log-likelihood of the right class", "nats", _FITS, cross_entropy,
-        chance=math.log, comparable="cross-entropy",
+        chance=math.log, comparable="cross-entropy", slope=cross_entropy_slope,
     ),
     Loss(
         "label_smoothing",
         f"cross-entropy with {100 * SMOOTHING:g} % of a target spread over all classes (Szegedy et al., CVPR 2016)",
         "nats", _FITS, label_smoothing,
-        chance=math.log, comparable="smoothed cross-entropy",
+        chance=math.log, comparable="smoothed cross-entropy", slope=_label_smoothing_slope,
     ),
     Loss(
         "focal", f"cross-entropy weighted by (1 - p)^{GAMMA} (Lin et al., ICCV 2017)", "weighted nats", _FITS, focal,
         chance=lambda classes: (1 - 1 / classes) ** GAMMA * math.log(classes), comparable="focal",
+        slope=_focal_slope,
     ),
     Loss(
         "brier", "squared error of the probabilities on the one-hot target (Brier 1950)", "squared probability",
         _FITS, brier,
-        chance=lambda classes: 1 - 1 / classes, comparable="Brier score",
+        chance=lambda classes: 1 - 1 / classes, comparable="Brier score", slope=_brier_slope,
     ),
     Loss(
         "hinge", "multi-class hinge, margins of 1 (Weston & Watkins, ESANN 1999), over the number of classes",
         "margins", _FITS, hinge,
-        chance=lambda classes: 1 - 1 / classes, comparable="hinge",
+        chance=lambda classes: 1 - 1 / classes, comparable="hinge", slope=_hinge_slope,
     ),
 )  # fmt: skip
 """The losses of this file."""

@@ -6,9 +6,15 @@ nothing is a grey answer to pixels that are black or white.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from surrogate_nas.training.losses.base import Loss
+from surrogate_nas.training.losses.numbers import absolute_error, slope_of
+from surrogate_nas.training.losses.slopes import Array
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,15 +64,69 @@ def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
     return 1 - similarity.view(count, batch, -1).mean(2)
 
 
+@np.errstate(all="ignore")
+def _ssim_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """Means over windows are matrices, from the left over rows and over columns; their transposes lead back."""
+    (count, batch, channels), sides = outputs.shape[:3], outputs.shape[3:]
+    x, y = outputs.transpose(3, 4, 2, 0, 1), targets.transpose(2, 3, 1, 0)[:, :, :, None]
+    maps = np.empty((*sides, 5, channels, count, batch), outputs.dtype)
+    for at, of in enumerate((x, y)):
+        maps[:, :, at] = of
+    np.multiply(maps[:, :, :1], maps[:, :, :2], out=maps[:, :, 2:4])
+    np.multiply(maps[:, :, 1], maps[:, :, 1], out=maps[:, :, 4])
+    over = [_means(side, outputs.dtype) for side in sides]
+    mean_x, mean_y, of_xx, of_xy, of_yy = np.moveaxis(_applied(maps, *over), 2, 0)
+    pixels = math.prod(min(WINDOW, side) for side in sides)
+    unbiased = pixels / max(pixels - 1, 1)
+    variances = unbiased * (of_xx - mean_x**2 + of_yy - mean_y**2) + _SMALL[1]
+    covariance = unbiased * (of_xy - mean_x * mean_y)
+    squares = mean_x**2 + mean_y**2 + _SMALL[0]
+    luminance, structure = (2 * mean_x * mean_y + _SMALL[0]) / squares, (2 * covariance + _SMALL[1]) / variances
+    negative = luminance < 0
+    taken = np.where(negative, np.abs(structure), structure)
+    similarity = luminance * taken
+    axes = (0, 1, 2)
+    windows = math.prod(similarity.shape[:3])
+    by_luminance = taken * (-1 / (windows * batch))
+    by_structure = luminance * np.where(negative, np.sign(structure), 1) * (-1 / (windows * batch))
+    back = np.empty((*similarity.shape[:2], 3, channels, count, batch), outputs.dtype)
+    by_xy = by_structure * 2 * unbiased / variances
+    by_xx = -by_structure * structure * unbiased / variances
+    back[:, :, 0] = 2 * by_luminance * (mean_y - luminance * mean_x) / squares - by_xy * mean_y - 2 * by_xx * mean_x
+    back[:, :, 1], back[:, :, 2] = by_xx, by_xy
+    by_mean, by_xx, by_xy = np.moveaxis(_applied(back, *(one.T for one in over)), 2, 0)
+    gradient = np.empty_like(outputs)
+    np.add(by_mean, 2 * maps[:, :, 0] * by_xx + maps[:, :, 1] * by_xy, out=gradient.transpose(3, 4, 2, 0, 1))
+    return 1 - np.add.reduce(similarity, axis=axes) / windows, gradient
+
+
+@lru_cache(maxsize=16)
+def _means(side: int, kind: np.dtype[Any]) -> Array:
+    """The means over all windows of a line, a matrix of shape ``(windows, side)``."""
+    window = min(WINDOW, side)
+    first = np.arange(side - window + 1)[:, None]
+    at = np.arange(side)
+    means: Array = ((at >= first) & (at < first + window)).astype(kind) / kind.type(window)
+    return means
+
+
+def _applied(maps: Array, rows: Array, columns: Array) -> Array:
+    """Both matrices from the left, over axes 0 and 1 of maps of shape ``(height, width, …)``."""
+    height, width, *rest = maps.shape
+    lower = (rows @ maps.reshape(height, -1)).reshape(len(rows), width, -1)
+    both: Array = (columns @ lower).reshape(len(rows), len(columns), *rest)
+    return both
+
+
 _FITS = ("images", "reconstruction")
 FAMILY = (
     Loss(
         "l1", "mean absolute error of pixels", "absolute error", _FITS, l1,
-        chance=lambda classes: 0.5, comparable="absolute error",  # noqa: ARG005 - images have no classes
+        chance=lambda classes: 0.5, comparable="absolute error", slope=slope_of(absolute_error),  # noqa: ARG005 - images have no classes
     ),
     Loss(
         "ssim", "1 - structural similarity (Wang et al., IEEE TIP 2004)", "1 - SSIM", _FITS, ssim,
-        chance=lambda classes: 1.0, comparable="SSIM",  # noqa: ARG005
+        chance=lambda classes: 1.0, comparable="SSIM", slope=_ssim_slope,  # noqa: ARG005
     ),
 )  # fmt: skip
 """The losses of this file."""

@@ -13,7 +13,10 @@ from functools import partial
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from surrogate_nas.training.losses.base import Loss
+from surrogate_nas.training.losses.slopes import Array, Slope
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,6 +74,49 @@ def _off(outputs: Tensor, targets: Tensor) -> Tensor:
     return targets.reshape(len(targets), -1) - outputs.flatten(2)
 
 
+def slope_of(of_error: Callable[[Array], tuple[Array, Array]]) -> Slope:
+    """The slope of a mean over numbers.
+
+    Args:
+        of_error: From outputs less targets, an array that may be changed, to the loss of each and its derivative.
+    """
+
+    @np.errstate(all="ignore")
+    def slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+        size = math.prod(outputs.shape[2:])
+        values, gradient = of_error(outputs - targets.reshape(outputs.shape[1:]).astype(outputs.dtype, copy=False))
+        losses: Array = np.add.reduce(values, axis=tuple(range(2, values.ndim))) / size
+        gradient *= 1 / (outputs.shape[1] * size)
+        return losses, gradient
+
+    return slope
+
+
+def _squared(error: Array) -> tuple[Array, Array]:
+    return error * error, 2 * error
+
+
+def absolute_error(error: Array) -> tuple[Array, Array]:
+    """The absolute value and its derivative, 0 at 0.
+
+    Args:
+        error: Of any shape.
+    """
+    return np.abs(error), np.sign(error)
+
+
+def _huber(error: Array) -> tuple[Array, Array]:
+    off = np.abs(error)
+    near = np.minimum(off, 1)
+    return near * (off - near / 2), np.clip(error, -1, 1)
+
+
+def _pinball(error: Array) -> tuple[Array, Array]:
+    kind = error.dtype.type
+    derivative = np.where(error >= 0, kind(1 - QUANTILE), kind(-QUANTILE))
+    return derivative * error, derivative
+
+
 def _huber_of_normal() -> float:
     density, inside = _NORMAL.pdf(1), 2 * _NORMAL.cdf(1) - 1
     return (inside - 2 * density) / 2 + 2 * density - (1 - inside) / 2
@@ -81,11 +127,12 @@ def _loss(
     title: str,
     unit: str,
     each: Callable[[Tensor, Tensor], Tensor],
+    of_error: Callable[[Array], tuple[Array, Array]],
     constant: float,
     comparable: str,
     fits: tuple[str, ...] = ("regression",),
 ) -> Loss:
-    return Loss(name, title, unit, fits, each, partial(_always, constant), comparable)
+    return Loss(name, title, unit, fits, each, partial(_always, constant), comparable, slope_of(of_error))
 
 
 def _always(value: float, classes: int) -> float:  # noqa: ARG001 - numbers have no classes
@@ -94,19 +141,19 @@ def _always(value: float, classes: int) -> float:  # noqa: ARG001 - numbers have
 
 FAMILY = (
     _loss(
-        "squared", "mean squared error: asks for the mean", "squared error", squared, 1.0, "squared error",
+        "squared", "mean squared error: asks for the mean", "squared error", squared, _squared, 1.0, "squared error",
         ("regression", "images", "reconstruction"),
     ),
     _loss(
-        "absolute", "mean absolute error: asks for the median", "absolute error", absolute,
+        "absolute", "mean absolute error: asks for the median", "absolute error", absolute, absolute_error,
         math.sqrt(2 / math.pi), "absolute error",
     ),
     _loss(
-        "huber", "squared near 0, absolute beyond 1 (Huber 1964)", "Huber error", huber,
+        "huber", "squared near 0, absolute beyond 1 (Huber 1964)", "Huber error", huber, _huber,
         _huber_of_normal(), "Huber error",
     ),
     _loss(
-        "pinball", f"asks for the quantile {QUANTILE:g} (Koenker & Bassett 1978)", "pinball error", pinball,
+        "pinball", f"asks for the quantile {QUANTILE:g} (Koenker & Bassett 1978)", "pinball error", pinball, _pinball,
         _NORMAL.pdf(_NORMAL.inv_cdf(QUANTILE)), "pinball error",
     ),
 )  # fmt: skip

@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from surrogate_nas.training.losses.base import Loss
+from surrogate_nas.training.losses.slopes import Array, Slope, of_right, share, softened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,23 +64,60 @@ def _log_probability(outputs: Tensor, targets: Tensor) -> Tensor:
     return outputs.log_softmax(2).gather(2, actions).squeeze(2)
 
 
+@np.errstate(all="ignore")
+def _expected_return_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    better = targets[:, 1].astype(outputs.dtype)
+    return of_right(
+        outputs, targets[:, 0].astype(int), lambda log: (-log * better, np.broadcast_to(-better, log.shape))
+    )
+
+
+@np.errstate(all="ignore")
+def _entropy_return_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    losses, gradient = _expected_return_slope(outputs, targets)
+    p, total, top = softened(outputs)
+    logs = outputs - top - np.log(total)
+    p /= total
+    spread = np.add.reduce(p * logs, axis=2, keepdims=True)
+    logs -= spread
+    p *= logs
+    p *= ENTROPY * share(outputs)
+    gradient += p
+    return losses + ENTROPY * spread[:, :, 0], gradient
+
+
+@np.errstate(all="ignore")
+def _clipped_return_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    better, before = (targets[:, column].astype(outputs.dtype) for column in (1, 2))
+
+    def of(log: Array) -> tuple[Array, Array]:
+        ratio = np.exp(log - before)
+        free, held = -ratio * better, -np.clip(ratio, 1 - CLIP, 1 + CLIP) * better
+        return np.maximum(free, held), np.where(free >= held, free, 0)  # within the clip both are the same
+
+    return of_right(outputs, targets[:, 0].astype(int), of)
+
+
 def _all_lost(actions: int) -> float:  # noqa: ARG001 - the interface
     return 1.0
 
 
-def _loss(name: str, title: str, each: Callable[[Tensor, Tensor], Tensor]) -> Loss:
-    return Loss(name, title, "lost return", ("policy",), each, _all_lost, "lost return")
+def _loss(name: str, title: str, each: Callable[[Tensor, Tensor], Tensor], slope: Slope) -> Loss:
+    return Loss(name, title, "lost return", ("policy",), each, _all_lost, "lost return", slope)
 
 
 FAMILY = (
-    _loss("expected_return", "policy gradient: -log π(a|s) · advantage (Williams 1992)", expected_return),
+    _loss(
+        "expected_return", "policy gradient: -log π(a|s) · advantage (Williams 1992)", expected_return,
+        _expected_return_slope,
+    ),
     _loss(
         "entropy_return", f"policy gradient with an entropy bonus of {ENTROPY:g} (Williams & Peng 1991)",
-        entropy_return,
+        entropy_return, _entropy_return_slope,
     ),
     _loss(
         "clipped_return", "clipped ratio of probabilities, so that steps are used again (PPO, Schulman et al. 2017)",
-        clipped_return,
+        clipped_return, _clipped_return_slope,
     ),
 )  # fmt: skip
 """The losses of this file."""

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from surrogate_nas.training.losses.base import Loss
+from surrogate_nas.training.losses.slopes import Array, places, softened, summed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,11 +34,42 @@ def dice(outputs: Tensor, targets: Tensor) -> Tensor:
     return 1 - ((2 * shared + SMOOTH) / (p.sum(3) + right.sum(2) + SMOOTH)).mean(2)
 
 
+@np.errstate(all="ignore")
+def _dice_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    count, batch, classes = outputs.shape[:3]
+    p, total, _ = softened(outputs)
+    p /= total
+    right = places(outputs, targets)
+    answered = p[right]
+    pixels = tuple(range(3, p.ndim))
+
+    def of_class(weights: Array | None) -> Array:
+        """Sums over the pixels of each class, shape ``(K, batch, classes)``."""
+        networks, examples, kinds = right[:3]
+        where = ((networks * batch + examples) * classes + kinds).ravel()
+        found = np.bincount(where, weights, count * batch * classes)
+        return found.reshape(count, batch, classes).astype(p.dtype)
+
+    above = 2 * of_class(answered.ravel()) + SMOOTH
+    below = np.add.reduce(p, axis=pixels) + of_class(None) + SMOOTH
+    # The loss falls by `gain` with p where a pixel has the class, and grows by `cost` with p everywhere.
+    cost, gain = above / (classes * below * below), 2 / (classes * below)
+    cost, gain = cost / batch, gain / batch
+    cost_of_pixel = np.expand_dims(cost, pixels)
+    of_right = gain[right[:3]] * answered
+    gradient = p * cost_of_pixel
+    inner = summed(gradient)
+    inner -= of_right[:, :, None]
+    gradient -= np.multiply(p, inner, out=p)
+    gradient[right] -= of_right
+    return 1 - np.add.reduce(above / below, axis=2) / classes, gradient
+
+
 FAMILY = (
     Loss(
         "dice", "1 - soft Dice coefficient, the mean over classes (Milletari et al., 3DV 2016)", "1 - Dice",
         ("segmentation",), dice,
-        chance=lambda classes: 1 - 1 / classes, comparable="Dice",
+        chance=lambda classes: 1 - 1 / classes, comparable="Dice", slope=_dice_slope,
     ),
 )  # fmt: skip
 """The losses of this file."""

@@ -11,8 +11,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from surrogate_nas.training.losses.base import Loss
-from surrogate_nas.training.losses.classes import cross_entropy
+from surrogate_nas.training.losses.classes import cross_entropy, cross_entropy_slope
+from surrogate_nas.training.losses.slopes import Array, softened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,15 +91,126 @@ def _worst_where(each: Tensor, hopeless: Tensor, classes: int) -> Tensor:
     return each.masked_fill(hopeless, 10 * math.log(classes))
 
 
+@np.errstate(all="ignore")
+def _aligned_cross_entropy_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    _, _, classes, positions = outputs.shape
+    doubled = _doubled_labels(targets)
+    stays = targets != BLANK
+    at = np.cumsum(stays, 1) + np.cumsum(doubled, 1) - 1
+    written = np.zeros((len(targets), max(positions, 2 * targets.shape[1])), int)
+    examples, _ = np.nonzero(stays)
+    written[examples, at[stays]] = targets[stays]
+    losses, gradient = cross_entropy_slope(outputs, written[:, :positions])
+    _forget(losses, gradient, stays.sum(1) + doubled.sum(1) > positions, classes)
+    return losses, gradient
+
+
+@np.errstate(all="ignore")
+def _ctc_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """Forward and backward at once: the latter are the forward paths of the mirrored text in mirrored time.
+
+    Emissions are divided by the greatest of a text's own at each position, which keeps products of them in float64's
+    range; where they leave it nevertheless, everything is done again with logarithms.
+    """
+    count, batch, classes, positions = outputs.shape
+    longest, examples = targets.shape[1], count * batch
+    lengths, doubled = (targets != BLANK).sum(1), _doubled_labels(targets)
+    labels = np.concatenate([np.full((batch, 1), BLANK), targets], 1).T[:, None]  # (labels, 1, batch)
+    gradient, total, top = softened(outputs)
+    networks, columns, times = np.arange(count)[:, None], np.arange(batch), np.arange(positions)[:, None, None, None]
+    norms = (np.log(total.astype(float)) + top).transpose(3, 2, 0, 1)  # (positions, 1, K, batch)
+    logs = outputs[networks, columns, labels, times].astype(float) - norms
+    logs = logs.reshape(positions, 1 + longest, examples)
+    greatest = logs.max(1, keepdims=True)
+    logs -= greatest
+    skips = (targets[:, 1:] != BLANK) & ~doubled[:, 1:]
+    skips, ends = (np.tile(one, (count, 1)).T for one in (skips, lengths[:, None]))
+    hopeless = lengths + doubled.sum(1) > positions
+    shares, nats = _shares(np.exp(logs), skips, ends[0], np.add, np.multiply, 0.0, 1.0)
+    nats = np.log(nats)
+    if not (np.isfinite(nats) & (nats > 1.1 * positions - 650) | np.tile(hopeless, count)).all():
+        shares, nats = _shares(logs, skips, ends[0], np.logaddexp, np.add, -np.inf, 0.0)
+        shares = np.exp(shares)
+    losses = -(nats + greatest[:, 0].sum(0)).reshape(count, batch).astype(outputs.dtype) / positions
+    gradient /= total
+    # What a label's states hold at every position, off the probabilities.
+    parts = shares.reshape(positions, 1 + longest, count, batch).astype(outputs.dtype)
+    steps = [step // gradient.itemsize for step in gradient.strides]
+    where = networks * steps[0] + columns * steps[1] + labels * steps[2] + times * steps[3]
+    np.subtract.at(gradient.ravel("K"), where.ravel(), parts.ravel())
+    gradient *= 1 / (positions * batch)
+    _forget(losses, gradient, hopeless, classes)
+    return losses, gradient
+
+
+def _shares(
+    emitted: Array, skips: Array, ends: Array, plus: np.ufunc, times: np.ufunc, nothing: float, one: float
+) -> tuple[Array, Array]:
+    """The shares of all paths that are at each label at each position, and what all paths weigh, shape ``(n,)``.
+
+    Args:
+        emitted: The weights of the blank and of a text's labels, shape ``(positions, 1 + labels, n)``.
+        skips: Whether a label can follow the one before it without a blank, shape ``(labels - 1, n)``.
+        ends: The lengths of the texts, shape ``(n,)``.
+        plus: Of weights: of numbers or of their logarithms.
+        times: Likewise.
+        nothing: The weight of what cannot be.
+        one: The weight of what is certain.
+    """
+    positions, held, n = emitted.shape
+    states = 2 * held - 1  # a blank before, between and behind the labels
+    weights = np.empty((positions, states, 2 * n))
+    weights[:, 0::2, :n], weights[:, 1::2, :n] = emitted[:, :1], emitted[:, 1:]
+    weights[:, :, n:] = weights[::-1, ::-1, :n]
+    allowed = np.full((states, 2 * n), nothing)
+    allowed[3::2, :n][skips] = one
+    allowed[2:, n:] = allowed[2:, :n][::-1]
+    found = np.empty_like(weights)
+    start, texts = found[0], np.arange(n)
+    start[:] = nothing
+    start[:2, :n] = one
+    start[states - 1 - 2 * ends, n + texts] = one
+    start[np.where(ends > 0, states - 2 * ends, states - 1), n + texts] = one
+    padded = np.full((states + 2, 2 * n), nothing)
+    now, skipped = padded[2:], np.empty((states, 2 * n))
+    for before, weight, after in zip(found[:-1], weights[:-1], found[1:], strict=True):
+        times(before, weight, out=now)
+        plus(now, padded[1:-1], out=after)
+        times(padded[:-2], allowed, out=skipped)
+        plus(after, skipped, out=after)
+    both = times(found[:, :, :n], weights[:, :, :n])
+    times(both, found[::-1, ::-1, n:], out=both)
+    together = plus.reduce(both, axis=1, keepdims=True)
+    inverse = np.subtract if plus is np.logaddexp else np.divide
+    inverse(both, together, out=both)
+    shares = np.empty_like(emitted)
+    shares[:, 0], shares[:, 1:] = plus.reduce(both[:, 0::2], axis=1), both[:, 1::2]
+    return shares, together[0, 0]
+
+
+def _doubled_labels(targets: Array) -> Array:
+    """`_doubled` of a NumPy array."""
+    doubled = np.zeros(targets.shape, bool)
+    doubled[:, 1:] = (targets[:, 1:] != BLANK) & (targets[:, 1:] == targets[:, :-1])
+    return doubled
+
+
+def _forget(losses: Array, gradient: Array, hopeless: Array, classes: int) -> None:
+    """The worst recorded value and no gradient, where a target cannot be written."""
+    losses[:, hopeless] = 10 * math.log(classes)
+    gradient[:, hopeless] = 0
+
+
 _FITS = ("sequence",)
 FAMILY = (
     Loss(
         "ctc", "likelihood of a text over all its alignments, per position (Graves et al., ICML 2006)", "nats",
-        _FITS, ctc, chance=math.log, comparable="CTC",
+        _FITS, ctc, chance=math.log, comparable="CTC", slope=_ctc_slope,
     ),
     Loss(
         "aligned_cross_entropy", "likelihood of a text in one alignment, written from the left, per position", "nats",
         _FITS, aligned_cross_entropy, chance=math.log, comparable="aligned cross-entropy",
+        slope=_aligned_cross_entropy_slope,
     ),
 )  # fmt: skip
 """The losses of this file."""
