@@ -14,11 +14,10 @@ from surrogate_nas.training.losses.base import Loss
 from surrogate_nas.training.losses.slopes import (
     Array,
     averaged,
-    log_right,
     of_right,
     places,
     share,
-    softened,
+    softmax_of,
     summed,
 )
 
@@ -115,15 +114,14 @@ def cross_entropy_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 @np.errstate(all="ignore")
 def _label_smoothing_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    classes, weight = outputs.shape[2], share(outputs)
-    gradient, total, top = softened(outputs)
-    right = places(outputs, targets)
-    logs = log_right(outputs[right], total, top)
-    means = log_right(summed(outputs - top if isinstance(top, np.ndarray) else outputs)[:, :, 0] / classes, total, 0.0)
-    gradient *= weight / total
+    softmax, classes, weight = softmax_of(outputs, targets), outputs.shape[2], share(outputs)
+    lowered = outputs - softmax.top if isinstance(softmax.top, np.ndarray) else outputs
+    means = (summed(lowered) / classes - np.log(softmax.total))[:, :, 0]
+    gradient = softmax.raised
+    gradient *= weight / softmax.total
     gradient -= weight * SMOOTHING / classes
-    gradient[right] -= weight * (1 - SMOOTHING)
-    return averaged((SMOOTHING - 1) * logs - SMOOTHING * means), gradient
+    softmax.flat[softmax.right] -= weight * (1 - SMOOTHING)
+    return averaged((SMOOTHING - 1) * softmax.logs - SMOOTHING * means), gradient
 
 
 @np.errstate(all="ignore")
@@ -138,26 +136,31 @@ def _focal_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 @np.errstate(all="ignore")
 def _brier_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    p, total, _ = softened(outputs)
-    p /= total
-    right = places(outputs, targets)
-    of_target, squares = p[right], summed(p * p)
-    gradient = p + (of_target[:, :, None] - squares)
-    gradient *= p
-    gradient[right] -= of_target
-    gradient *= 2 * share(outputs)
+    softmax, weight = softmax_of(outputs, targets), 2 * share(outputs)
+    p = softmax.raised
+    p /= softmax.total
+    of_target = softmax.flat[softmax.right]
+    gradient = p * p
+    squares = summed(gradient)
+    p *= weight * (squares - of_target[:, :, None])
+    gradient *= weight
+    gradient -= p
+    gradient.ravel("K")[softmax.right] -= weight * of_target
     return averaged(squares[:, :, 0] - 2 * of_target + 1), gradient
 
 
 @np.errstate(all="ignore")
 def _hinge_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     classes = outputs.shape[2]
-    right = places(outputs, targets)
-    missing = 1 + outputs
-    missing -= outputs[right][:, :, None]
-    gradient = np.multiply(missing >= 0, missing.dtype.type(share(outputs) / classes))
+    missing = outputs.copy(order="K")
+    right = places(missing, targets)
+    of_target = missing.ravel("K")[right][:, :, None]
+    missing += 1
+    missing -= of_target
+    gradient = (missing >= 0).astype(missing.dtype)
+    gradient *= share(outputs) / classes
     np.maximum(missing, 0, out=missing)
-    gradient[right] -= summed(gradient)[:, :, 0]
+    gradient.ravel("K")[right] -= summed(gradient)[:, :, 0]
     return averaged((summed(missing)[:, :, 0] - 1) / classes), gradient
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from surrogate_nas.training.losses.base import Loss
-from surrogate_nas.training.losses.slopes import Array, places, softened, summed
+from surrogate_nas.training.losses.slopes import Array, softmax_of, summed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,31 +37,31 @@ def dice(outputs: Tensor, targets: Tensor) -> Tensor:
 @np.errstate(all="ignore")
 def _dice_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     count, batch, classes = outputs.shape[:3]
-    p, total, _ = softened(outputs)
-    p /= total
-    right = places(outputs, targets)
-    answered = p[right]
+    softmax = softmax_of(outputs, targets)
+    p, flat, right = softmax.raised, softmax.flat, softmax.right
+    p /= softmax.total
+    answered = flat[right]
     pixels = tuple(range(3, p.ndim))
+    where = np.arange(0, count * batch * classes, classes).reshape(count, batch, *([1] * (targets.ndim - 1)))
+    where = np.add(where, targets, out=np.empty_like(right)).ravel("K")
 
     def of_class(weights: Array | None) -> Array:
         """Sums over the pixels of each class, shape ``(K, batch, classes)``."""
-        networks, examples, kinds = right[:3]
-        where = ((networks * batch + examples) * classes + kinds).ravel()
         found = np.bincount(where, weights, count * batch * classes)
         return found.reshape(count, batch, classes).astype(p.dtype)
 
-    above = 2 * of_class(answered.ravel()) + SMOOTH
-    below = np.add.reduce(p, axis=pixels) + of_class(None) + SMOOTH
+    above = 2 * of_class(answered.ravel("K")) + SMOOTH
+    below = np.add.reduce(p, axis=pixels)
+    below += of_class(None) + SMOOTH
     # The loss falls by `gain` with p where a pixel has the class, and grows by `cost` with p everywhere.
-    cost, gain = above / (classes * below * below), 2 / (classes * below)
-    cost, gain = cost / batch, gain / batch
-    cost_of_pixel = np.expand_dims(cost, pixels)
-    of_right = gain[right[:3]] * answered
-    gradient = p * cost_of_pixel
+    gain = 2 / (classes * batch * below)
+    cost = np.multiply(gain, above / (2 * below), out=np.empty_like(below))
+    np.multiply(gain.ravel()[where], answered.ravel("K"), out=answered.ravel("K"))  # the fall, by example and pixel
+    gradient = np.multiply(p, np.expand_dims(cost, pixels), out=np.empty_like(p))
     inner = summed(gradient)
-    inner -= of_right[:, :, None]
+    inner -= answered[:, :, None]
     gradient -= np.multiply(p, inner, out=p)
-    gradient[right] -= of_right
+    gradient.ravel("K")[right] -= answered
     return 1 - np.add.reduce(above / below, axis=2) / classes, gradient
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ Slope: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
 """See `Loss.slope`."""
 _CALM = (1e-30, 1e30)
 """Sums of exponentials between which no term that matters was lost or too large, in either precision."""
-_LARGE = 1 << 14
+_LARGE = 1 << 12
 """Elements from which halving beats a reduction over an axis that is not the innermost one."""
 
 
@@ -52,30 +52,81 @@ def summed(values: Array) -> Array:
     Args:
         values: Shape ``(K, batch, classes[, positions…])``.
     """
-    while values.size > _LARGE and values.shape[2] > 3:
-        half, odd = divmod(values.shape[2], 2)
-        halved: Array = values[:, :, :half] + values[:, :, half : 2 * half]
+    parts = values
+    while parts.shape[2] > 1 and parts.size > _LARGE:
+        half, odd = divmod(parts.shape[2], 2)
+        halved: Array = parts[:, :, :half] + parts[:, :, half : 2 * half]
         if odd:
-            halved[:, :, :1] += values[:, :, -1:]
-        values = halved
-    total: Array = np.add.reduce(values, axis=2, keepdims=True)
-    return total
+            halved[:, :, :1] += parts[:, :, -1:]
+        parts = halved
+    if parts.shape[2] > 1 or parts is values:
+        parts = np.add.reduce(parts, axis=2, keepdims=True)
+    return parts
 
 
-def places(outputs: Array, targets: Array) -> tuple[Array, ...]:
-    """The index of the right class of every network, example and position.
+def places(values: Array, targets: Array) -> Array:
+    """Where the right class of every network, example and position is in ``values.ravel("K")``.
 
     Args:
-        outputs: Shape ``(K, batch, classes[, positions…])``.
+        values: Shape ``(K, batch, classes[, positions…])``, without gaps in memory.
+        targets: Class numbers, shape ``(batch[, positions…])``.
+
+    Returns:
+        Shape ``(K, batch[, positions…])``, lying in memory as the values do.
+    """
+    firsts, step = _firsts(values.shape, values.strides)
+    right: Array = np.multiply(targets, step, out=np.empty_like(firsts))
+    right += firsts
+    return right
+
+
+@lru_cache(maxsize=32)
+def _firsts(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Array, int]:
+    """Where the first class is, and how far it is to the next."""
+    order = np.argsort(strides, kind="stable")[::-1]
+    numbers = np.arange(math.prod(shape)).reshape([shape[axis] for axis in order]).transpose(np.argsort(order))
+    first = numbers[:, :, 0].copy(order="K")
+    return first, int(numbers[:, :, -1].flat[0] - first.flat[0]) // max(shape[2] - 1, 1)
+
+
+class Softmax(NamedTuple):
+    """A softmax, not divided yet by its sum, with what a loss wants to know of the right classes.
+
+    Attributes:
+        raised: Exponentials, shape ``(K, batch, classes[, positions…])``, a fresh array.
+        total: Their sum, shape ``(K, batch, 1[, positions…])``.
+        top: What was taken from the outputs before, see `softened`.
+        flat: The exponentials in the order of memory, the same memory.
+        right: Where those of the right classes are in it, shape ``(K, batch[, positions…])``.
+        of_right: What they are.
+        logs: The log-probabilities of the right classes.
+    """
+
+    raised: Array
+    total: Array
+    top: Array | float
+    flat: Array
+    right: Array
+    of_right: Array
+    logs: Array
+
+
+def softmax_of(outputs: Array, targets: Array) -> Softmax:
+    """The softmax over classes.
+
+    Args:
+        outputs: Scores, shape ``(K, batch, classes[, positions…])``.
         targets: Class numbers, shape ``(batch[, positions…])``.
     """
-    networks, examples, *positions = _grid(len(outputs), *targets.shape)
-    return networks, examples, targets[None], *positions
-
-
-@lru_cache(maxsize=64)
-def _grid(*sides: int) -> tuple[Array, ...]:
-    return tuple(np.ogrid[tuple(slice(side) for side in sides)])
+    raised, total, top = softened(outputs)
+    flat, right = raised.ravel("K"), places(raised, targets)
+    of_right = flat[right]
+    if isinstance(top, float) and of_right.size and of_right.min() > _CALM[0]:
+        logs = np.log(of_right / total[:, :, 0])
+    else:
+        lowered = np.subtract(outputs, top, out=np.empty_like(raised))
+        logs = lowered.ravel("K")[right] - np.log(total[:, :, 0])
+    return Softmax(raised, total, top, flat, right, of_right, logs)
 
 
 def of_right(outputs: Array, targets: Array, of: Callable[[Array], tuple[Array, Array | float]]) -> tuple[Array, Array]:
@@ -86,26 +137,13 @@ def of_right(outputs: Array, targets: Array, of: Callable[[Array], tuple[Array, 
         targets: Class numbers, shape ``(batch[, positions…])``.
         of: From log-probabilities ``(K, batch[, positions…])`` to values and derivatives, of the same shape.
     """
-    gradient, total, top = softened(outputs)
-    right = places(outputs, targets)
-    values, derivative = of(log_right(outputs[right], total, top))
+    softmax = softmax_of(outputs, targets)
+    values, derivative = of(softmax.logs)
     derivative = derivative * share(outputs)
-    gradient *= -np.expand_dims(derivative, 2) / total if isinstance(derivative, np.ndarray) else -derivative / total
-    gradient[right] += derivative
+    factor = np.divide(-derivative, softmax.total[:, :, 0], out=softmax.total[:, :, 0])
+    gradient = np.multiply(softmax.raised, softmax.total, out=softmax.raised)
+    softmax.flat[softmax.right] = softmax.of_right * factor + derivative
     return averaged(values), gradient
-
-
-def log_right(scores: Array, total: Array, top: Array | float) -> Array:
-    """Log-probabilities of classes by their scores.
-
-    Args:
-        scores: Of one class each, shape ``(K, batch[, positions…])``.
-        total: Of `softened`.
-        top: Of `softened`.
-    """
-    lowered = scores - top[:, :, 0] if isinstance(top, np.ndarray) else scores
-    logs: Array = lowered - np.log(total[:, :, 0])
-    return logs
 
 
 def share(outputs: Array) -> float:
