@@ -84,7 +84,8 @@ def slope_of(of_error: Callable[[Array], tuple[Array, Array]]) -> Slope:
     @np.errstate(all="ignore")
     def slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
         size = math.prod(outputs.shape[2:])
-        values, gradient = of_error(outputs - targets.reshape(outputs.shape[1:]).astype(outputs.dtype, copy=False))
+        wanted = targets.reshape(outputs.shape[1:]).astype(outputs.dtype, copy=False)
+        values, gradient = of_error(np.subtract(outputs, wanted, out=np.empty_like(outputs)))
         losses: Array = np.add.reduce(values, axis=tuple(range(2, values.ndim))) / size
         gradient *= 1 / (outputs.shape[1] * size)
         return losses, gradient
@@ -132,7 +133,7 @@ def _loss(
     comparable: str,
     fits: tuple[str, ...] = ("regression",),
 ) -> Loss:
-    return Loss(name, title, unit, fits, each, partial(_always, constant), comparable, slope_of(of_error))
+    return Loss(name, title, unit, fits, each, partial(_always, constant), comparable, slope=slope_of(of_error))
 
 
 def _always(value: float, classes: int) -> float:  # noqa: ARG001 - numbers have no classes

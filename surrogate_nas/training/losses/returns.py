@@ -103,7 +103,7 @@ def _all_lost(actions: int) -> float:  # noqa: ARG001 - the interface
 
 
 def _loss(name: str, title: str, each: Callable[[Tensor, Tensor], Tensor], slope: Slope) -> Loss:
-    return Loss(name, title, "lost return", ("policy",), each, _all_lost, "lost return", slope)
+    return Loss(name, title, "lost return", ("policy",), each, _all_lost, "lost return", slope=slope)
 
 
 FAMILY = (

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Slope: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
 """See `Loss.slope`."""
-_CALM = (1e-30, 1e30)
-"""Sums of exponentials between which no term that matters was lost or too large, in either precision."""
+_CALM = (1e-15, 1e15)
+"""Between these no term that matters was lost or too large, nor is a quotient, in either precision."""
 _LARGE = 1 << 12
 """Elements from which halving beats a reduction over an axis that is not the innermost one."""
 

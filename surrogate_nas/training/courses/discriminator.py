@@ -1,0 +1,243 @@
+"""A small discriminator of images, its gradients and its training, by hand in NumPy.
+
+Two convolutions of 3×3 with stride 2, leaky rectifiers, and one linear score, large for real images. The score is
+piecewise linear in the image, so its slope there is a product of the weights and of the rectifiers' masks. That makes
+the gradient of R1 (Mescheder et al., ICML 2018), which penalises the slope at real images, another pass forward: of the
+slope itself, through the weights and the same masks.
+
+Weights begin as those of PyTorch's layers do after ``torch.manual_seed``, drawn from the same Mersenne twister; Adam
+(Kingma & Ba, ICLR 2015) is PyTorch's. Examples are the last axis of everything inside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.training.losses.slopes import Array
+
+Compared = Callable[[Array, Array], tuple[float, Array, Array]]
+"""From scores of made and of real images to the loss, and its gradients by either."""
+WIDTH = 16
+"""Channels after the first convolution; twice as many after the second."""
+LEAK = 0.2
+RATE = 2e-3
+BETAS = (0.5, 0.99)
+PENALTY = 1.0
+"""Half of it weighs the squared slope."""
+_TINY = 1e-8
+
+
+class Discriminator:
+    """From images ``(n, channels, height, width)`` to scores ``(n,)``.
+
+    Attributes:
+        layers: Weights and biases: of the first convolution, the second, and the score, as matrices from flattened
+            windows ``(out, in·9)``, and from features ``(1, features)``.
+    """
+
+    def __init__(
+        self, channels: int, height: int, width: int, *, seed: int, kind: type[np.floating[Any]] = np.float32
+    ) -> None:
+        """Draw the weights.
+
+        Args:
+            channels: Of an image.
+            height: Likewise.
+            width: Likewise.
+            seed: Of the weights.
+            kind: Of all numbers.
+        """
+        half = (_halved(height), _halved(width))
+        quarter = (_halved(half[0]), _halved(half[1]))
+        ins, outs = (9 * channels, 9 * WIDTH, 2 * WIDTH * math.prod(quarter)), (WIDTH, 2 * WIDTH, 1)
+        shapes = [shape for i, o in zip(ins, outs, strict=True) for shape in ((o, i), (o, 1))]
+        bounds = np.repeat([1 / math.sqrt(i) for i in ins], [o * (i + 1) for i, o in zip(ins, outs, strict=True)])
+        self._all = _uniform(seed, bounds.astype(np.float32)).astype(kind)
+        self.layers = _views(self._all, shapes)
+        self._gradient = np.zeros_like(self._all)
+        self._gradients = _views(self._gradient, shapes)
+        self._first, self._second = np.zeros_like(self._all), np.zeros_like(self._all)
+        self._steps = 0
+
+    def scores(self, images: Array) -> Array:
+        """The scores of images, shape ``(n,)``.
+
+        Args:
+            images: Shape ``(n, channels, height, width)``.
+        """
+        return self._pass(images).scores
+
+    def slopes(self, images: Array) -> tuple[Array, Array]:
+        """The scores of images, shape ``(n,)``, and the slope of each by its image, in the images' shape.
+
+        Args:
+            images: Shape ``(n, channels, height, width)``.
+        """
+        seen = self._pass(images)
+        return seen.scores, seen.slope.transpose(3, 0, 1, 2)
+
+    def learn(self, made: Array, real: Array, compared: Compared) -> Array:
+        """One step of Adam down the loss and the penalty; gives the scores of real images before it, shape ``(n,)``.
+
+        Args:
+            made: Shape ``(m, channels, height, width)``.
+            real: Shape ``(n, channels, height, width)``.
+            compared: The loss.
+        """
+        scores = self.differentiate(made, real, compared)
+        self._step()
+        return scores
+
+    def differentiate(self, made: Array, real: Array, compared: Compared) -> Array:
+        """Find the `gradients` of the loss and the penalty; gives the scores of real images, shape ``(n,)``.
+
+        Args:
+            made: Shape ``(m, channels, height, width)``.
+            real: Shape ``(n, channels, height, width)``.
+            compared: The loss.
+        """
+        fooled = len(made)
+        seen = self._pass(np.concatenate([made, real]))
+        _, by_made, by_real = compared(seen.scores[:fooled], seen.scores[fooled:])
+        self._of_scores(seen, np.concatenate([by_made, by_real]).astype(self._all.dtype, copy=False))
+        self._of_penalty(seen, fooled)
+        return seen.scores[fooled:]
+
+    @property
+    def gradients(self) -> Sequence[Array]:
+        """Of each of the `layers`, as `differentiate` found them last."""
+        return self._gradients
+
+    def _pass(self, images: Array) -> _Pass:
+        return _Pass(self.layers, images.transpose(1, 2, 3, 0).astype(self._all.dtype, copy=False))
+
+    def _of_scores(self, seen: _Pass, by_score: Array) -> None:
+        """The gradient of a loss of the scores: each example's slopes by its score, times the loss's by that."""
+        first, first_bias, second, second_bias, head, head_bias = self._gradients
+        np.matmul(seen.features, by_score, out=head[0])
+        head_bias[:] = by_score.sum()
+        for weight, bias, slopes, windows in (
+            (second, second_bias, seen.by_second, seen.second_windows),
+            (first, first_bias, seen.by_first, seen.first_windows),
+        ):
+            down = (slopes * by_score).reshape(len(weight), -1)
+            np.matmul(down, windows.T, out=weight)
+            np.add.reduce(down, axis=1, keepdims=True, out=bias)
+
+    def _of_penalty(self, seen: _Pass, begin: int) -> None:
+        """Add the gradient of `PENALTY`/2 times the mean squared slope at images from ``begin`` on."""
+        by_first, by_second = seen.by_first[..., begin:], seen.by_second[..., begin:]
+        slope = seen.slope[..., begin:] * (PENALTY / by_first.shape[-1])
+        first, _, second, _, _, _ = self.layers
+        for_first, _, for_second, _, for_head, _ = self._gradients
+        windows = _windows(slope)
+        for_first += by_first.reshape(WIDTH, -1) @ windows.T
+        slope = (first @ windows).reshape(by_first.shape) * seen.first_mask[..., begin:]
+        windows = _windows(slope)
+        for_second += by_second.reshape(2 * WIDTH, -1) @ windows.T
+        slope = (second @ windows).reshape(by_second.shape) * seen.second_mask[..., begin:]
+        for_head += np.add.reduce(slope, axis=3).reshape(1, -1)
+
+    def _step(self) -> None:
+        self._steps += 1
+        gradient, (slow, fast) = self._gradient, BETAS
+        self._first += (1 - slow) * (gradient - self._first)
+        self._second *= fast
+        self._second += (1 - fast) * gradient * gradient
+        scale = np.sqrt(self._second)
+        scale /= math.sqrt(1 - fast**self._steps)
+        scale += _TINY
+        np.divide(self._first, scale, out=scale)
+        scale *= RATE / (1 - slow**self._steps)
+        self._all -= scale
+
+
+class _Pass:
+    """What images ``(channels, height, width, n)`` met on their way forward, and the slopes of their scores."""
+
+    def __init__(self, layers: Sequence[Array], images: Array) -> None:
+        first, first_bias, second, second_bias, head, head_bias = self.layers = layers
+        self.images = images
+        self.first_windows = _windows(images)
+        hidden, self.first_mask = _rectified(first @ self.first_windows + first_bias, images)
+        self.second_windows = _windows(hidden)
+        hidden, self.second_mask = _rectified(second @ self.second_windows + second_bias, hidden)
+        self.features = hidden.reshape(-1, images.shape[3])
+        self.scores: Array = (head @ self.features + head_bias)[0]
+        self._backed: tuple[Array, Array] | None = None
+
+    @property
+    def by_second(self) -> Array:
+        """The slopes by what the second convolution gives."""
+        return self._back()[0]
+
+    @property
+    def by_first(self) -> Array:
+        """The slopes by what the first convolution gives."""
+        return self._back()[1]
+
+    @property
+    def slope(self) -> Array:
+        """The slopes by the images."""
+        return _together(self.layers[0].T @ self.by_first.reshape(WIDTH, -1), self.images.shape)
+
+    def _back(self) -> tuple[Array, Array]:
+        if self._backed is None:
+            by_second = self.layers[4].reshape(*self.second_mask.shape[:3], 1) * self.second_mask
+            down = self.layers[2].T @ by_second.reshape(2 * WIDTH, -1)
+            self._backed = by_second, _together(down, self.first_mask.shape) * self.first_mask
+        return self._backed
+
+
+def _halved(side: int) -> int:
+    return -(-side // 2)
+
+
+def _rectified(flat: Array, before: Array) -> tuple[Array, Array]:
+    """Leaky rectified values ``(channels, height, width, n)``, half as high and wide as before, and their slopes."""
+    values = flat.reshape(len(flat), _halved(before.shape[1]), _halved(before.shape[2]), before.shape[3])
+    mask = np.where(values > 0, values.dtype.type(1), values.dtype.type(LEAK))
+    return values * mask, mask
+
+
+def _windows(images: Array) -> Array:
+    """All windows of 3×3 in steps of 2, zeros around, from ``(channels, height, width, n)``: one to a column."""
+    channels, height, width, n = images.shape
+    rows, columns = _halved(height), _halved(width)
+    padded = np.zeros((channels, 2 * rows + 1, 2 * columns + 1, n), images.dtype)
+    padded[:, 1 : height + 1, 1 : width + 1] = images
+    windows = np.empty((channels, 3, 3, rows, columns, n), images.dtype)
+    for y in range(3):
+        for x in range(3):
+            windows[:, y, x] = padded[:, y : y + 2 * rows : 2, x : x + 2 * columns : 2]
+    return windows.reshape(9 * channels, -1)
+
+
+def _together(windows: Array, shape: tuple[int, ...]) -> Array:
+    """The transpose of `_windows`: what windows say of each pixel, summed, shape ``(channels, height, width, n)``."""
+    channels, height, width, n = shape
+    rows, columns = _halved(height), _halved(width)
+    parts = windows.reshape(channels, 3, 3, rows, columns, n)
+    padded = np.zeros((channels, 2 * rows + 1, 2 * columns + 1, n), windows.dtype)
+    for y in range(3):
+        for x in range(3):
+            padded[:, y : y + 2 * rows : 2, x : x + 2 * columns : 2] += parts[:, y, x]
+    return padded[:, 1 : height + 1, 1 : width + 1]
+
+
+def _uniform(seed: int, bounds: Array) -> Array:
+    """Numbers from minus to plus their bounds, as PyTorch draws them one after the other: 24 bits of each word."""
+    words = np.random.RandomState(seed % 2**32).randint(0, 2**32, len(bounds), np.uint32)
+    drawn = (words & np.uint32(2**24 - 1)).astype(np.float32) * np.float32(2**-24)
+    uniform: Array = drawn * (2 * bounds) - bounds
+    return uniform
+
+
+def _views(flat: Array, shapes: Sequence[tuple[int, int]]) -> list[Array]:
+    """Parts of a vector as matrices of these shapes, the same memory."""
+    stops = np.cumsum([math.prod(shape) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(flat, stops[:-1]), shapes, strict=True)]

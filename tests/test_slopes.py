@@ -1,0 +1,217 @@
+"""Slopes by hand: each against PyTorch's autograd of the same loss, in either order of memory and at the extremes."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from surrogate_nas.training.losses import LOSSES, Loss
+from surrogate_nas.training.losses.adversarial import AdversarialLoss
+from surrogate_nas.training.losses.slopes import Array
+
+ONE_AXIS = ("adversarial", "adversarial_hinge")
+"""Losses of scores, one for each example, and not of outputs."""
+OF_CLASSES = ("cross_entropy", "label_smoothing", "focal", "brier", "hinge", "dice")
+OF_NUMBERS = ("squared", "absolute", "huber", "pinball")
+SCALES = st.sampled_from([0.0, 1e-3, 1.0, 1.0, 1.0, 30.0, 1e3, 1e5])
+"""Of outputs: from all alike to those whose exponentials overflow."""
+
+
+def innermost(values: Array, gap: int) -> Array:
+    """The same with the batch innermost in memory, and a gap between two rows of it."""
+    axes = (*range(3, values.ndim), *((2,) if values.ndim > 2 else ()), 0, 1)
+    there = values.transpose(axes)
+    held = np.empty((*there.shape[:-1], there.shape[-1] + gap), values.dtype)[..., : there.shape[-1]]
+    held[...] = there
+    return held.transpose(np.argsort(axes))
+
+
+def by_autograd(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Array]:
+    given = torch.from_numpy(np.ascontiguousarray(outputs)).double().requires_grad_()
+    wanted = torch.from_numpy(targets)
+    values = loss.each(given, wanted.double() if wanted.is_floating_point() else wanted)
+    (gradient,) = torch.autograd.grad(values.mean(1).sum(), given)
+    return values.detach().numpy(), gradient.numpy()
+
+
+def hold(loss: Loss, outputs: Array, targets: Array, floor: float = 1e-6) -> None:
+    """In float64 within 1e-9, in float32 half of the numbers within 1e-6, of what PyTorch finds in float64.
+
+    Relative to each number and the largest; a `floor` is what all of them may count as at least.
+    """
+    assert loss.slope
+    for layout in (np.ascontiguousarray, lambda x: innermost(x, 0), lambda x: innermost(x, 3)):
+        for kind, near in ((np.float64, 1e-9), (np.float32, 1e-6)):
+            given = layout(outputs.astype(kind))
+            expected = by_autograd(loss, given, targets)
+            before = given.copy()
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                found = loss.slope(given, targets)
+            assert np.array_equal(given, before)
+            for value, right in zip(found, expected, strict=True):
+                assert value.dtype == kind and value.shape == right.shape
+                scale = np.abs(right).max() + (floor if kind is np.float64 else 1) / right[0].size
+                off = np.abs(value - right) / (np.abs(right) + scale)
+                assert off.max() < near if kind is np.float64 else np.median(off) < near, (loss.name, off.max())
+            if given.strides[1] == given.itemsize and given[0].size > 1:
+                assert found[1].strides[1] == found[1].itemsize or given.shape[1] == 1
+
+
+def outputs_of(rng: np.random.Generator, scale: float, *shape: int) -> Array:
+    """Every third time rounded, so that some are equal."""
+    outputs = scale * rng.standard_normal(shape)
+    return outputs.round() if rng.integers(3) == 0 else outputs
+
+
+SEEDS, COUNTS, BATCHES = st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 6)
+
+
+def test_every_loss_has_a_slope() -> None:
+    assert [name for name, loss in LOSSES.items() if loss.slope is None] == []
+    assert (
+        sum(isinstance(loss, AdversarialLoss) and loss.discriminating_slope is not None for loss in LOSSES.values())
+        == 2
+    )
+
+
+@pytest.mark.parametrize("name", OF_CLASSES)
+@settings(max_examples=400, deadline=None)
+@given(SEEDS, COUNTS, BATCHES, st.integers(2, 7), st.lists(st.integers(1, 5), max_size=2), SCALES)
+def test_of_classes(name: str, seed: int, count: int, batch: int, classes: int, sides: list[int], scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    sides = sides or ([2, 3] if name == "dice" else [])
+    outputs = outputs_of(rng, scale, count, batch, classes, *sides)
+    hold(LOSSES[name], outputs, rng.integers(classes, size=(batch, *sides)))
+
+
+@pytest.mark.parametrize("name", OF_CLASSES)
+def test_of_classes_where_arrays_are_large(name: str) -> None:
+    rng = np.random.default_rng(0)
+    for classes, sides in ((11, (8, 9)), (2, (31, 9))):
+        outputs = outputs_of(rng, 2.0, 2, 10, classes, *sides)
+        hold(LOSSES[name], outputs, rng.integers(classes, size=(10, *sides)))
+
+
+@pytest.mark.parametrize("name", [*OF_NUMBERS, "l1"])
+@settings(max_examples=400, deadline=None)
+@given(SEEDS, COUNTS, BATCHES, st.sampled_from([(1,), (5,), (1, 4, 3)]), SCALES, st.booleans())
+def test_of_numbers(
+    name: str, seed: int, count: int, batch: int, shape: tuple[int, ...], scale: float, equal: bool
+) -> None:
+    if name == "l1":
+        shape = (1, 4, 3)
+    rng = np.random.default_rng(seed)
+    targets = rng.standard_normal((batch, *shape)).round(1).astype(np.float32)
+    outputs = outputs_of(rng, scale, count, batch, *shape)
+    if equal:
+        outputs[0] = targets
+    hold(LOSSES[name], outputs, targets[:, 0] if shape == (1,) else targets)
+
+
+@settings(max_examples=400, deadline=None)
+@given(SEEDS, COUNTS, BATCHES, st.integers(1, 2), st.integers(1, 10), st.integers(2, 10), st.booleans())
+def test_ssim(seed: int, count: int, batch: int, channels: int, height: int, width: int, negative: bool) -> None:
+    rng = np.random.default_rng(seed)
+    targets = rng.random((batch, channels, height, width)).astype(np.float32)
+    outputs = rng.random((count, *targets.shape)) - negative
+    if count * batch > 2:
+        outputs[0, 0] = targets[0]  # where all is rounding
+    hold(LOSSES["ssim"], outputs, targets, floor=1e-3)
+
+
+@pytest.mark.parametrize("name", ["detection", "detection_giou"])
+@settings(max_examples=400, deadline=None)
+@given(SEEDS, COUNTS, BATCHES, st.integers(1, 4), st.integers(1, 4), st.sampled_from([0.0, 0.1, 1.0, 1.0, 30.0]))
+def test_of_boxes(name: str, seed: int, count: int, batch: int, rows: int, columns: int, scale: float) -> None:
+    """Several objects may be in one place, some have no area, and with a scale of 0 edges fall together."""
+    rng = np.random.default_rng(seed)
+    classes, objects = 3, int(rng.integers(1, 4))
+    kinds = rng.integers(-1, classes, (batch, objects, 1))
+    middles = rng.uniform(0, (4 * columns, 4 * rows), (batch, objects, 2))
+    boxes = np.concatenate([middles, rng.uniform(0, 12, (batch, objects, 2))], 2)
+    if scale == 0:
+        boxes = np.concatenate([middles // 4 * 4 + 2, np.full((batch, objects, 2), 8.0)], 2)
+    targets = np.where(kinds < 0, [-1.0, 0, 0, 0, 0], np.concatenate([kinds, boxes], 2)).astype(np.float32)
+    outputs = outputs_of(rng, scale, count, batch, 1 + classes + 4, rows, columns)
+    loss = LOSSES[name]
+    hold(loss, outputs, targets.astype(np.float64) if name == "detection" else targets)
+
+
+@pytest.mark.parametrize("name", ["ctc", "aligned_cross_entropy"])
+@settings(max_examples=400, deadline=None)
+@given(SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.integers(1, 5), st.integers(1, 12), SCALES)
+def test_of_sequences(
+    name: str, seed: int, count: int, batch: int, classes: int, longest: int, positions: int, scale: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(1, classes, (batch, longest))
+    targets[np.arange(longest) >= rng.integers(0, longest + 1, (batch, 1))] = 0
+    outputs = outputs_of(rng, scale, count, batch, classes, positions)
+    hold(LOSSES[name], outputs, targets)
+
+
+def test_ctc_of_long_sequences_and_of_what_float64_cannot_hold() -> None:
+    rng = np.random.default_rng(0)
+    targets = rng.integers(1, 6, (4, 12))
+    for scale, positions in ((1.0, 200), (200.0, 64), (1.0, 900)):
+        hold(LOSSES["ctc"], outputs_of(rng, scale, 2, 4, 6, positions), targets)
+
+
+@pytest.mark.parametrize("name", ["expected_return", "entropy_return", "clipped_return"])
+@settings(max_examples=400, deadline=None)
+@given(SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.sampled_from([0.0, 0.1, 1.0, 3.0]))
+def test_of_returns(name: str, seed: int, count: int, batch: int, actions: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    outputs = outputs_of(rng, scale, count, batch, actions)
+    taken = rng.integers(actions, size=batch)
+    logs = outputs - np.log(np.exp(outputs).sum(2, keepdims=True))
+    before = logs[0, np.arange(batch), taken] + 0.3 * rng.standard_normal(batch)
+    better = rng.standard_normal(batch).round(1)
+    hold(LOSSES[name], outputs, np.stack([taken, better, before], 1))
+
+
+@pytest.mark.parametrize("name", ONE_AXIS)
+@settings(max_examples=400, deadline=None)
+@given(SEEDS, COUNTS, BATCHES, SCALES)
+def test_of_scores(name: str, seed: int, count: int, batch: int, scale: float) -> None:
+    loss, rng = LOSSES[name], np.random.default_rng(seed)
+    assert isinstance(loss, AdversarialLoss) and loss.discriminating_slope
+    made, real = outputs_of(rng, scale, count, batch), outputs_of(rng, scale, batch)
+    hold(loss, made, real)
+    scores = [torch.from_numpy(one).requires_grad_() for one in (made[0], real)]
+    expected = loss.discriminating(*scores)
+    value, *slopes = loss.discriminating_slope(made[0], real)
+    assert value == pytest.approx(expected.item(), rel=1e-9)
+    for found, right in zip(slopes, torch.autograd.grad(expected, scores), strict=True):
+        np.testing.assert_allclose(found, right.numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in ONE_AXIS])
+def test_outputs_that_are_not_finite_give_losses_that_are_not(name: str, wrong: float) -> None:
+    """Silently, and of no other example."""
+    loss, rng = LOSSES[name], np.random.default_rng(0)
+    assert loss.slope
+    kind = loss.fits[-1]
+    shape, targets = {
+        "segmentation": ((4, 2, 2), rng.integers(4, size=(3, 2, 2))),
+        "regression": ((2,), rng.standard_normal((3, 2))),
+        "reconstruction": ((1, 8, 8), rng.random((3, 1, 8, 8))),
+        "detection": ((8, 2, 2), np.tile([1.0, 3.0, 3.0, 5.0, 5.0], (3, 1, 1))),
+        "sequence": ((4, 5), np.tile([1, 2], (3, 1))),
+        "policy": ((4,), np.tile([1.0, 0.5, -1.0], (3, 1))),
+    }[kind]
+    outputs = rng.standard_normal((1, 3, *shape))
+    usual, _ = loss.slope(outputs, targets)
+    outputs[0, 1] = wrong
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found, _ = loss.slope(outputs, targets)
+    assert np.isfinite(found[0]).tolist() == [True, False, True]
+    np.testing.assert_allclose(found[0, [0, 2]], usual[0, [0, 2]], rtol=1e-12)
