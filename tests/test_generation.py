@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -103,12 +106,31 @@ def test_a_good_cell_makes_digits_and_a_dead_one_collapses() -> None:
 
 def test_a_discriminator_learns_to_tell_noise_from_digits() -> None:
     task = TASKS["generation"]
-    course = Adversarial(task, task.data, seed=0, device=torch.device("cpu"))
-    noise = torch.randn(1, 50, 1, 8, 8)
-    values = [course.losses(noise, targets).item() for epoch in (0, 1) for _, targets in course.batches(epoch, len)]
-    assert values[-1] > values[0] + 1
+    noise = np.random.default_rng(0).standard_normal((1, 50, 1, 8, 8)).astype(np.float32)
+    own = replace(task.trained, slope=None, discriminating_slope=None)
+    found = []
+    for outputs, loss in ((noise, task.trained), (noise, own), (torch.from_numpy(noise), own)):
+        course = Adversarial(replace(task, loss=loss), task.data, seed=0)
+        batches = (batch for epoch in (0, 1) for batch in course.batches(epoch, len))
+        values, gradients = zip(*(course.descent(outputs, targets) for _, targets in batches), strict=True)
+        assert values[0].shape == (1,) and values[0].dtype == np.float64 and values[-1][0] > values[0][0] + 1
+        assert type(gradients[0]) is type(outputs) and gradients[0].shape == outputs.shape
+        found.append((np.stack(values), np.asarray(gradients[-1])))
+    for values, gradient in found[1:]:
+        np.testing.assert_allclose(values, found[0][0], rtol=1e-4)
+        np.testing.assert_allclose(gradient, found[0][1], rtol=1e-2, atol=1e-5)
     with pytest.raises(UserError, match="no AdversarialLoss"):
-        Adversarial(TASKS["denoising"], task.data, seed=0, device=torch.device("cpu"))
+        Adversarial(TASKS["denoising"], task.data, seed=0)
+
+
+def test_images_that_are_not_finite_make_losses_that_are_not() -> None:
+    task = TASKS["generation"]
+    course = Adversarial(task, task.data, seed=0)
+    _, targets = next(iter(course.batches(0, len)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        losses, gradient = course.descent(np.full((1, 50, 1, 8, 8), np.nan, np.float32), targets)
+    assert np.isnan(losses).all() and np.isnan(gradient).all()
 
 
 def test_a_good_cell_denoises_better_than_filters_and_a_linear_one() -> None:

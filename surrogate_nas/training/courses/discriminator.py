@@ -29,6 +29,7 @@ BETAS = (0.5, 0.99)
 PENALTY = 1.0
 """Half of it weighs the squared slope."""
 _TINY = 1e-8
+_silently = np.errstate(all="ignore")  # images of a generator that diverged are not finite
 
 
 class Discriminator:
@@ -63,6 +64,7 @@ class Discriminator:
         self._first, self._second = np.zeros_like(self._all), np.zeros_like(self._all)
         self._steps = 0
 
+    @_silently
     def scores(self, images: Array) -> Array:
         """The scores of images, shape ``(n,)``.
 
@@ -71,6 +73,7 @@ class Discriminator:
         """
         return self._pass(images).scores
 
+    @_silently
     def slopes(self, images: Array) -> tuple[Array, Array]:
         """The scores of images, shape ``(n,)``, and the slope of each by its image, in the images' shape.
 
@@ -78,8 +81,9 @@ class Discriminator:
             images: Shape ``(n, channels, height, width)``.
         """
         seen = self._pass(images)
-        return seen.scores, seen.slope.transpose(3, 0, 1, 2)
+        return seen.scores, seen.slope().transpose(3, 0, 1, 2)
 
+    @_silently
     def learn(self, made: Array, real: Array, compared: Compared) -> Array:
         """One step of Adam down the loss and the penalty; gives the scores of real images before it, shape ``(n,)``.
 
@@ -131,7 +135,7 @@ class Discriminator:
     def _of_penalty(self, seen: _Pass, begin: int) -> None:
         """Add the gradient of `PENALTY`/2 times the mean squared slope at images from ``begin`` on."""
         by_first, by_second = seen.by_first[..., begin:], seen.by_second[..., begin:]
-        slope = seen.slope[..., begin:] * (PENALTY / by_first.shape[-1])
+        slope = seen.slope(begin) * (PENALTY / by_first.shape[-1])
         first, _, second, _, _, _ = self.layers
         for_first, _, for_second, _, for_head, _ = self._gradients
         windows = _windows(slope)
@@ -180,10 +184,10 @@ class _Pass:
         """The slopes by what the first convolution gives."""
         return self._back()[1]
 
-    @property
-    def slope(self) -> Array:
-        """The slopes by the images."""
-        return _together(self.layers[0].T @ self.by_first.reshape(WIDTH, -1), self.images.shape)
+    def slope(self, begin: int = 0) -> Array:
+        """The slopes by the images from ``begin`` on."""
+        by_first = self.by_first[..., begin:]
+        return _together(self.layers[0].T @ by_first.reshape(WIDTH, -1), self.images[..., begin:].shape)
 
     def _back(self) -> tuple[Array, Array]:
         if self._backed is None:
