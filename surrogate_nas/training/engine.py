@@ -1,10 +1,10 @@
 """Training cells on a task: one by one on a CPU, many at once on a GPU, with the same result.
 
-On a CPU compiled kernels (`LaneNetwork`) train one cell faster than PyTorch trains it in a stack; on a GPU a stack
-fills the device (`Stack`); networks of a space without cell graphs, which differ in shape, are trained one by one by
-PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in the same order, so the
-ways differ only in the order of sums (float32; ``tests/test_engine.py`` holds the tolerance). What is told of
-the training split is a mean over the batches of an epoch while the network trains, as NAS-Bench-201 records.
+On a CPU compiled kernels (`CompiledModel`) train one cell faster than PyTorch trains it in a stack; on a GPU a stack
+fills the device (`Stack`); networks of a space without blueprints or cell graphs are trained one by one by PyTorch.
+Every cell starts from the weights that the seed gives it and sees the same batches in the same order, so the ways
+differ only in the order of sums (float32; ``tests/test_engine.py`` holds the tolerance). What is told of the training
+split is a mean over the batches of an epoch while the network trains, as NAS-Bench-201 records.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from __future__ import annotations
 import math
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,15 +24,16 @@ from surrogate_nas.space import Cell, Space, space_of
 from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.courses import Course, course_named
 from surrogate_nas.training.curve import Curve
+from surrogate_nas.training.fast.network import CompiledModel
 from surrogate_nas.training.machine import check_numbers, cores, device_named
 from surrogate_nas.training.measures import Answers
-from surrogate_nas.training.models import EVALUATION_BATCH, Model, TorchModel
+from surrogate_nas.training.models import Model, torch_model
 from surrogate_nas.training.tasks import Task
 
 STACKED_ON_GPU = 64
 SIZES = ("params", "macs")
-_WARM: set[tuple[str, int, frozenset[int]]] = set()
-"""What this process has compiled, or read from the compiler's cache: kind of task, dimensions, operations."""
+_WARM: set[tuple[str, str]] = set()
+"""Kinds of task and losses whose code this process has loaded."""
 
 
 def train(
@@ -109,6 +112,14 @@ def train(
     return [curves[i] for i in range(len(cells))]
 
 
+@lru_cache(maxsize=64)
+def _say_once(space: str) -> None:
+    warnings.warn(
+        f"Cells of {space} have no blueprint: PyTorch's own layers train them, which takes several times as long.",
+        stacklevel=2,
+    )
+
+
 def _out_of_memory(error: Exception) -> bool:
     kinds = (MemoryError,) if "torch" not in sys.modules else (MemoryError, sys.modules["torch"].OutOfMemoryError)
     return isinstance(error, kinds) or "can't allocate memory" in str(error)
@@ -170,19 +181,16 @@ class _Run:
         return curves
 
     def _warm_up(self, cells: Sequence[Cell]) -> None:
-        """Do one batch with a network that is thrown away, so that no cell is charged for what is compiled for all."""
-        if self.device != "cpu":
+        """Do one batch with a network that is thrown away, so that no cell is charged for what is loaded for all."""
+        key = self.task.kind, self.task.trained.name
+        model = None if key in _WARM or self.device != "cpu" else self._model(cells)
+        if not isinstance(model, CompiledModel):
             return
-        for cell in cells:
-            graph = self.spaces[cell].graph(cell, live_only=self.live_only)
-            key = self.task.kind, self.network.dimensions, frozenset(graph.operations if graph else ())
-            if graph is None or key in _WARM:
-                continue
-            course, model = self.course(self.task, self.task.data, seed=self.seed), self._model([cell])
-            inputs, targets = next(iter(course.batches(0, model.answer)))
-            model.step(inputs, targets, course.descent, 0.0)
-            model.answer(inputs[: EVALUATION_BATCH["cpu"]])
-            _WARM.add(key)
+        course = self.course(self.task, self.task.data, seed=self.seed)
+        inputs, targets = next(iter(course.batches(0, model.answer)))
+        outputs = model.step(inputs, targets, course.descent, 0.0)[1]
+        self._measured("train", Answers(outputs, targets, inputs, self.task, model.answer, model.slope), "batch")
+        _WARM.add(key)
 
     def _judged(self, model: Model, course: Course, split: str) -> tuple[Array, Answers]:
         """The loss of each network on a split, shape ``(K,)``, and its answers."""
@@ -195,19 +203,17 @@ class _Run:
         return {f"{split}_{measure.name}": as_array(measure.of(answers)) for measure in measures}
 
     def _model(self, cells: Sequence[Cell]) -> Model:
-        """What trains the cells: one network, or a stack of several."""
-        import torch
-
-        from surrogate_nas.training.fast import LaneNetwork, faster
-
-        networks = [
-            self.spaces[cell].build(cell, self.network, seed=self.seed, live_only=self.live_only) for cell in cells
-        ]
-        module = faster(networks, torch.device(self.device)) or networks[0]
-        if not isinstance(module, LaneNetwork):
-            module = module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        count = len(networks) if len(networks) > 1 else 0
-        return TorchModel(module, self.task, self.task.schedule, self.device, count=count)
+        """What trains the cells: one network, compiled where it can be, or a stack of several."""
+        if self.device == "cpu" and len(cells) == 1:
+            plan = self.spaces[cells[0]].blueprint(cells[0], self.network, live_only=self.live_only)
+            if plan is not None:
+                return CompiledModel(plan, self.task, seed=self.seed)
+            _say_once(self.spaces[cells[0]].name)
+        return torch_model(
+            [self.spaces[cell].build(cell, self.network, seed=self.seed, live_only=self.live_only) for cell in cells],
+            self.task,
+            self.device,
+        )
 
     def _curve(self, cell: Cell) -> Curve:
         units = {told.name: told.unit for told in self.task.told}

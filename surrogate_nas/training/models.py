@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from surrogate_nas.training.machine import loaded
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from surrogate_nas.network.cells import CellNetwork
     from surrogate_nas.training.tasks import Schedule, Task
 
 EVALUATION_BATCH = {"cpu": 64}
@@ -157,3 +158,24 @@ class TorchModel:
                         self._velocities[i] = slope.clone()  # type: ignore[union-attr]
                 torch._foreach_add_(slopes, [self._velocities[i] for i, _ in moved], alpha=schedule.momentum)
             torch._foreach_add_(weights, slopes, alpha=-rate)
+
+
+def torch_model(networks: Sequence[nn.Module], task: Task, device: str) -> TorchModel:
+    """PyTorch's way of training one network, or several of one macro architecture stacked.
+
+    Args:
+        networks: Freshly initialised, in evaluation or training mode.
+        task: Arranges what is answered; its schedule is that of the training.
+        device: As PyTorch names it.
+
+    Raises:
+        TypeError: Several networks that cannot be stacked.
+    """
+    torch = loaded()
+    module, count = networks[0], 0
+    if len(networks) > 1:
+        from surrogate_nas.training.fast.stack import Stack
+
+        module, count = Stack(cast("Sequence[CellNetwork]", networks)), len(networks)
+    placed = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return TorchModel(placed, task, task.schedule, device, count=count)

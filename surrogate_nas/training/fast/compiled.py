@@ -71,7 +71,7 @@ def kernels() -> Kernels:
 
 _ARGUMENTS = {
     "execute": (_ADDRESS, _ADDRESS, _ADDRESS, _WORD, _WORD, _WORD),
-    "enter": (_ADDRESS, _ADDRESS, _WORD, _WORD, _WORD, _WORD),
+    "enter": (_ADDRESS, _ADDRESS, _WORD, _WORD, _WORD, _WORD, _WORD),
     "descend": (_ADDRESS, _ADDRESS, _ADDRESS, _WORD, _REAL, _REAL, _REAL),
 }
 

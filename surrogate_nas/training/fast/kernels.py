@@ -602,14 +602,17 @@ def execute(shape: Shape) -> Code:
 def enter(shape: Shape) -> Code:
     """Bring examples into the arena: from ``(example, channel, pixel)`` to ``(pixel, channel, example)``.
 
-    Arguments: the tensor's address, the examples' address, channels, pixels, numbers in a row, examples.
+    Arguments: the tensor's address, the examples' address, channels, rows between two
+    pixels, pixels, numbers in a row, examples.
     """
-    arguments = ((PTR, "to"), (PTR, "come"), (I64, "channels"), (I64, "pixels"), (I64, "row"), (I64, "examples"))
+    arguments = (
+        (PTR, "to"), (PTR, "come"), (I64, "channels"), (I64, "rows"), (I64, "pixels"), (I64, "row"), (I64, "examples"),
+    )  # fmt: skip
     code = Code("enter", arguments, shape.width, public=True)
     given = code.arguments
     size = given["channels"] * given["pixels"]
     with code.loop(given["channels"]) as channel, code.loop(given["pixels"]) as pixel:
-        to = given["to"] + (pixel * given["channels"] + channel) * given["row"]
+        to = given["to"] + (pixel * given["rows"] + channel) * given["row"]
         come = given["come"] + (channel * given["pixels"] + pixel)
         with code.loop(given["examples"]) as example:
             code.store(code.number(come + example * size), to + example)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,13 @@ from surrogate_nas.network.blueprint import Blueprint
 from surrogate_nas.training.fast.compiled import kernels
 from surrogate_nas.training.fast.program import TABLES, Ends, Program, Tensor, Words
 
+if TYPE_CHECKING:
+    from surrogate_nas.training.models import Descent
+    from surrogate_nas.training.tasks import Task
+
 Array = NDArray[np.float32]
+AT_ONCE = 64
+"""Examples that are answered at once: their activations should stay in the cache."""
 _LINE = 64
 """Bytes: the arena begins at a line of the cache."""
 
@@ -30,20 +37,21 @@ class CompiledNetwork:
         (2, 10)
     """
 
-    def __init__(self, plan: Blueprint, *, seed: int, batch: int) -> None:
+    def __init__(self, plan: Blueprint, *, seed: int, batch: int, at_once: int = 0) -> None:
         """Translate a network and draw its weights.
 
         Args:
             plan: The network.
             seed: The root of the initial weights.
-            batch: The most examples at once.
+            batch: The most examples of a step of training.
+            at_once: How many are answered at once; 0 for as many.
 
         Raises:
             UserError: There is no compiler.
         """
         self._kernels = kernels()
-        self.plan, self.batch = plan, batch
-        self.program = Program(plan, batch, self._kernels.shape)
+        self.plan, self.batch, self.at_once = plan, batch, at_once or batch
+        self.program = Program(plan, batch, self.at_once, self._kernels.shape)
         self._arena = _aligned(self.program.size)
         self._slope: tuple[Words, Ends] | None = None
         self._folded = False
@@ -75,9 +83,9 @@ class CompiledNetwork:
         """
         ends = self.program.step_ends
         self._enter(x, ends)
-        self._run(self.program.step[: ends.forwards], len(x))
+        self._run(self.program.step[: ends.forwards], ends, len(x))
         self._folded = False
-        return self._answers(ends, len(x))
+        return self._shaped(self._all(ends, ends.output)[:, :, : len(x)].transpose(2, 1, 0))
 
     def backward(self, gradient: Array) -> None:
         """The gradients of all weights, from that of the answers of `forward`.
@@ -87,7 +95,7 @@ class CompiledNetwork:
         """
         ends = self.program.step_ends
         self._put(ends, gradient)
-        self._run(self.program.step[ends.forwards :], len(gradient))
+        self._run(self.program.step[ends.forwards :], ends, len(gradient))
 
     def descend(self, rate: float, momentum: float, decay: float) -> None:
         """A step of stochastic gradient descent by the gradients of `backward`.
@@ -97,7 +105,7 @@ class CompiledNetwork:
             momentum: Of Nesterov's kind.
             decay: Of all weights.
         """
-        places, base = self.program.fixed.places, self._arena.ctypes.data
+        places, base = self.program.fixed.places, self._base
         addresses = (base + 4 * places[what] for what in ("weights", "gradients", "momenta"))
         self._kernels.descend(*addresses, self.program.parameters.size, rate, momentum, decay)
         self._folded = False
@@ -111,21 +119,21 @@ class CompiledNetwork:
         Raises:
             ValueError: See `forward`.
         """
-        ends, found = self.program.answer_ends, []
+        ends = self.program.answer_ends
         self._fold()
-        for start in range(0, len(x), self.batch):
-            part = x[start : start + self.batch]
-            self._enter(part, ends)
-            self._run(self.program.answer, len(part))
-            found.append(self._answers(ends, len(part)).copy())
-        return np.concatenate(found) if len(found) != 1 else found[0]
+        found = np.empty((ends.output.pixels, ends.output.channels, len(x)), np.float32)
+        for part in self._parts(len(x)):
+            self._enter(x[part], ends)
+            self._run(self.program.answer, ends, part.stop - part.start)
+            found[:, :, part] = self._all(ends, ends.output)[:, :, : part.stop - part.start]
+        return self._shaped(found.transpose(2, 1, 0))
 
-    def slope(self, x: Array, gradient_of: Any) -> Array:
-        """The gradient by the input, in batches, with running statistics.
+    def slope(self, x: Array, gradient: Array) -> Array:
+        """The gradient by the input, with running statistics, of the input's shape.
 
         Args:
             x: Shape ``(n, channels, height, width)``.
-            gradient_of: From the answers to a part of the inputs, and where it begins, to the gradient by them.
+            gradient: By the answers, of their shape.
 
         Raises:
             ValueError: See `forward`.
@@ -139,18 +147,20 @@ class CompiledNetwork:
                 self._arena = larger
         words, ends = self._slope
         self._fold()
-        found = np.empty(x.shape, np.float32)
-        for start in range(0, len(x), self.batch):
-            part = x[start : start + self.batch]
-            self._enter(part, ends)
-            self._run(words[: ends.forwards], len(part))
-            self._put(ends, gradient_of(self._answers(ends, len(part)), start))
-            self._run(words[ends.forwards :], len(part))
-            if ends.input_gradient is None:
-                found[:] = 0
-                break
-            found[start : start + self.batch] = self._view(ends.input_gradient, len(part)).reshape(part.shape)
+        found = np.zeros(x.shape, np.float32)
+        for part in self._parts(len(x)) if ends.input_gradient else ():
+            self._enter(x[part], ends)
+            self._run(words[: ends.forwards], ends, part.stop - part.start)
+            self._put(ends, gradient[part])
+            self._run(words[ends.forwards :], ends, part.stop - part.start)
+            assert ends.input_gradient
+            come = self._all(ends, ends.input_gradient)[:, :, : part.stop - part.start]
+            found[part] = come.transpose(2, 1, 0).reshape(found[part].shape)
         return found
+
+    def _parts(self, examples: int) -> Iterator[slice]:
+        for start in range(0, examples, self.at_once):
+            yield slice(start, min(start + self.at_once, examples))
 
     def weights(self, what: str = "weights") -> dict[str, Array]:
         """All weights by name, or their gradients, in PyTorch's layout.
@@ -168,34 +178,36 @@ class CompiledNetwork:
 
     def _fold(self) -> None:
         if not self._folded:
-            self._run(self.program.fold, 1)
+            self._run(self.program.fold, self.program.answer_ends, 1)
             self._folded = True
 
     def _enter(self, x: Array, ends: Ends) -> None:
-        if x.shape[1:] != self.plan.layers[0].shape or len(x) > self.batch:
+        most = self.batch if ends is self.program.step_ends else self.at_once
+        if x.shape[1:] != self.plan.layers[0].shape or not 0 < len(x) <= most:
             raise ValueError(f"inputs of shape {x.shape} do not fit a network for {self.plan.layers[0].shape}")
-        given = np.ascontiguousarray(x, np.float32)
-        to = self._arena.ctypes.data + 4 * ends.input.room.offset
-        tensor = ends.input
-        self._kernels.enter(to, given.ctypes.data, tensor.channels, tensor.pixels, self.program.row, len(x))
-
-    def _run(self, words: Words, examples: int) -> None:
-        self._kernels.execute(
-            self._arena.ctypes.data, TABLES.words.ctypes.data, words.ctypes.data, len(words), self.program.row, examples
+        given, to = np.ascontiguousarray(x, np.float32), ends.input
+        self._kernels.enter(
+            self._base + 4 * to.room.offset, given.ctypes.data, to.channels, to.rows, to.pixels, ends.row, len(x)
         )
 
-    def _all(self, tensor: Tensor) -> Array:
+    def _run(self, words: Words, ends: Ends, examples: int) -> None:
+        if len(words):
+            self._kernels.execute(
+                self._base, TABLES.words.ctypes.data, words.ctypes.data, len(words), ends.row, examples
+            )
+
+    @property
+    def _base(self) -> int:
+        return self._arena.ctypes.data
+
+    def _all(self, ends: Ends, tensor: Tensor) -> Array:
         """A tensor as it lies, shape ``(pixels, channels, row)``."""
-        shape = tensor.pixels, tensor.rows, self.program.row
+        shape = tensor.pixels, tensor.rows, ends.row
         whole = self._arena[tensor.room.offset : tensor.room.offset + math.prod(shape)].reshape(shape)
         return whole[:, tensor.start : tensor.start + tensor.channels]
 
-    def _view(self, tensor: Tensor, examples: int) -> Array:
-        """A tensor with the examples in front, shape ``(batch, channels, pixels)``."""
-        return self._all(tensor)[:, :, :examples].transpose(2, 1, 0)
-
-    def _answers(self, ends: Ends, examples: int) -> Array:
-        seen = self._view(ends.output, examples)
+    def _shaped(self, seen: Array) -> Array:
+        """Answers ``(batch, outputs, pixels)`` in the shape that losses know."""
         if not self.plan.network.positions:
             return seen[:, :, 0]
         if self.plan.network.dimensions == 1:
@@ -204,8 +216,7 @@ class CompiledNetwork:
 
     def _put(self, ends: Ends, gradient: Array) -> None:
         assert ends.output_gradient
-        to = self._all(ends.output_gradient)
-        examples = len(gradient)
+        to, examples = self._all(ends, ends.output_gradient), len(gradient)
         to[:, :, :examples] = gradient.reshape(examples, to.shape[1], -1).transpose(2, 1, 0)
         to[:, :, examples:] = 0
 
@@ -220,3 +231,61 @@ def _aligned(size: int) -> Array:
     whole = np.zeros(size + spare, np.float32)
     start = -(whole.ctypes.data // 4) % spare
     return whole[start : start + size]
+
+
+class CompiledModel:
+    """One network trained by compiled kernels, as the engine drives it.
+
+    Attributes:
+        count: One.
+    """
+
+    count = 1
+
+    def __init__(self, plan: Blueprint, task: Task, *, seed: int) -> None:
+        """Begin with fresh weights.
+
+        Args:
+            plan: The network.
+            task: Its schedule, and how it arranges what is answered.
+            seed: The root of the initial weights.
+
+        Raises:
+            UserError: There is no compiler.
+        """
+        self._task, self._schedule = task, task.schedule
+        self.network = CompiledNetwork(plan, seed=seed, batch=task.schedule.batch, at_once=AT_ONCE)
+
+    def step(self, inputs: Array, targets: Array, descent: Descent, rate: float) -> tuple[Array, Array]:
+        """Take one step of stochastic gradient descent; gives the losses ``(1,)``, and the arranged outputs before it.
+
+        Args:
+            inputs: Shape ``(batch, channels, height, width)``.
+            targets: As the descent takes them.
+            descent: The losses and their gradient.
+            rate: The learning rate.
+        """
+        outputs = self._task.arranged(self.network.forward(inputs)[None])
+        losses, gradient = descent(outputs, targets)
+        self.network.backward(self._task.restored(gradient)[0])
+        self.network.descend(rate, self._schedule.momentum, self._schedule.weight_decay)
+        return losses, outputs
+
+    def answer(self, inputs: Array) -> Array:
+        """The arranged outputs in evaluation mode, shape ``(1, n, …)``.
+
+        Args:
+            inputs: Shape ``(n, channels, height, width)``.
+        """
+        arranged: Array = self._task.arranged(self.network.answer(inputs)[None])
+        return arranged
+
+    def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
+        """The gradient of the network by its inputs in evaluation mode, shape ``(1, n, channels, height, width)``.
+
+        Args:
+            inputs: Shape ``(n, channels, height, width)``.
+            gradient_of: From arranged outputs to the gradient by them.
+        """
+        gradient = self._task.restored(gradient_of(self.answer(inputs)))[0]
+        return self.network.slope(inputs, gradient)[None]

@@ -255,16 +255,17 @@ class Program:
         ends: By timeline, the tensors of the input and of the answer, and where their gradients lie.
     """
 
-    def __init__(self, plan: Blueprint, batch: int, shape: Shape) -> None:
+    def __init__(self, plan: Blueprint, batch: int, at_once: int, shape: Shape) -> None:
         """Translate a network.
 
         Args:
             plan: The network.
-            batch: The most examples at once.
+            batch: The most examples of a step of training.
+            at_once: The most examples that are answered at once.
             shape: What fits the registers.
         """
         self.plan, self.shape = plan, shape
-        self.row = -(-batch // shape.width) * shape.width
+        self.row, self.answer_row = (-(-examples // shape.width) * shape.width for examples in (batch, at_once))
         self.live = _live(plan)
         self.users: dict[int, list[int]] = {place: [] for place in self.live}
         for place in self.live:
@@ -362,16 +363,16 @@ class Program:
         return timeline, _Backward(forward, by_input=False).all()
 
     def _answer(self) -> tuple[Timeline, Ends]:
-        timeline = Timeline(self.row)
+        timeline = Timeline(self.answer_row)
         forward = _Forward(self, timeline, training=False)
         forward.all()
         last = forward.made[self.live[-1]]
         timeline.use(last)
-        return timeline, Ends(forward.made[0], last, None, None, len(timeline.instructions))
+        return timeline, Ends(timeline.row, forward.made[0], last, None, None, len(timeline.instructions))
 
     def slope(self) -> tuple[Words, Ends, int]:
         """Answers and their gradient by the input: the instructions, and how large the arena must be."""
-        timeline = Timeline(self.row)
+        timeline = Timeline(self.answer_row)
         forward = _Forward(self, timeline, training=False)
         forward.all()
         ends = _Backward(forward, by_input=True).all()
@@ -384,6 +385,7 @@ class Ends:
     """Where a timeline meets whoever runs it.
 
     Attributes:
+        row: Numbers between two channels.
         input: The tensor of the examples.
         output: The tensor of the answers.
         output_gradient: Where its gradient is expected after `forwards` instructions.
@@ -391,6 +393,7 @@ class Ends:
         forwards: The instructions before.
     """
 
+    row: int
     input: Tensor
     output: Tensor
     output_gradient: Tensor | None
@@ -571,9 +574,9 @@ class _Backward:
             if place in self.begun and place in self.needed and layer.kind != "input":
                 getattr(self, f"_{layer.kind}")(place, layer, self.gradients[place])
         come = self.gradients.get(0)
-        if come is not None:
-            self.timeline.use(come)
-        return Ends(self.forward.made[0], output, gradient, come, forwards)
+        # Whoever drives looks at the answers, and at the gradient by the input, when all is done.
+        self.timeline.use(output, *([] if come is None else [come]))
+        return Ends(self.timeline.row, self.forward.made[0], output, gradient, come, forwards)
 
     def target(self, place: int) -> tuple[Tensor, int] | None:
         """Where a contribution to a gradient is written, and whether it is added; None where nobody needs it."""
