@@ -30,15 +30,26 @@ def one_thread() -> Iterator[None]:
     """
     import scipy.linalg  # noqa: F401
 
+    with threads(1):
+        yield
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let what is loaded of BLAS, OpenMP and PyTorch use so many threads each until the block ends.
+
+    Args:
+        number: At least 1.
+    """
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 0
-    with _controller(tuple(name in sys.modules for name in _WITH_POOLS)).limit(limits=1):
-        if torch is not None and before != 1:
-            torch.set_num_threads(1)
+    with _controller(tuple(name in sys.modules for name in _WITH_POOLS)).limit(limits=number):
+        if torch is not None and before != number:
+            torch.set_num_threads(number)
         try:
             yield
         finally:
-            if torch is not None and before != 1:
+            if torch is not None and before != number:
                 torch.set_num_threads(before)
 
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.threads import threads
 
 MOST_EPOCHS = 100_000
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
@@ -67,27 +68,24 @@ def check_numbers(**numbers: int) -> None:
 
 
 @contextmanager
-def cores(threads: int) -> Iterator[None]:
-    """Have PyTorch use a number of cores and keep freed memory; the number is restored afterwards.
+def cores(number: int) -> Iterator[None]:
+    """Use a number of cores for arithmetic and keep freed memory; the number is restored afterwards.
 
     PyTorch is not imported: what needs it only now and then imports it by `loaded`, which minds the number.
 
     Args:
-        threads: 1 where several worker processes share the machine.
+        number: 1 where several worker processes share the machine.
     """
     keep_memory()
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else None
-    _ASKED.append(threads)
-    if torch:
-        torch.set_num_threads(threads)
+    came_late = "torch" not in sys.modules
+    _ASKED.append(number)
     try:
-        yield
+        with threads(number):
+            yield
     finally:
         _ASKED.pop()
-        torch = sys.modules.get("torch")
-        if torch:
-            torch.set_num_threads(before or _threads_at_first())
+        if came_late and "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(_threads_at_first())
 
 
 def loaded() -> Any:
