@@ -103,6 +103,7 @@ def _object(llvm: Any, machine: Any, processor: str, features: str, shape: Shape
     content, digest = kept[:-32], kept[-32:]
     if kept and hashlib.sha256(content).digest() == digest:
         return content
+    print("Compiling the kernels that train on this processor: a few seconds, once.", file=sys.stderr)  # noqa: T201
     content = _compile(llvm, machine, shape)
     _keep(path, content + hashlib.sha256(content).digest())
     return content
