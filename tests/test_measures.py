@@ -81,6 +81,16 @@ def test_every_position_counts_as_an_answer(classified: Answers, name: str) -> N
     assert of(name, answers(folded, classified.targets.view(-1, 5))) == pytest.approx(of(name, classified))
 
 
+def test_of_equal_scores_the_first_is_the_answer() -> None:
+    outputs, targets = randn(K, 50, CLASSES, 6).round(), torch.randint(CLASSES, (50, 6))
+    expected = 100 * (outputs.numpy().argmax(2) != targets.numpy()).mean((1, 2))
+    assert of("error", answers(outputs, targets)) == expected.tolist()
+    outputs[0, 0, 1, 0] = torch.nan
+    targets[0, 0] = 1
+    outputs[1:] = outputs[:1]
+    assert len({*of("error", answers(outputs, targets))}) == 1
+
+
 def test_calibration_of_a_certain_network_is_its_error() -> None:
     targets = torch.tensor([0, 1, 2, 3])
     certain = answers(1000 * torch.eye(CLASSES)[[0, 1, 2, 0]][None], targets)

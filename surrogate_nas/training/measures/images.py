@@ -31,10 +31,13 @@ def structural_similarity(answers: Answers) -> Array:
     """
     x, y = (part.astype(np.float64) for part in (answers.arrays.outputs, answers.arrays.targets))
     window = tuple(min(WINDOW, side) for side in x.shape[3:])
-    unbiased = np.prod(window) / max(np.prod(window) - 1, 1)
+    pixels = window[0] * window[1]
+    unbiased = pixels / max(pixels - 1, 1)
+    height, width = (side - w + 1 for side, w in zip(x.shape[3:], window, strict=True))
 
     def mean(of: Array) -> Array:
-        return np.asarray(np.lib.stride_tricks.sliding_window_view(of, window, (-2, -1)).mean((-2, -1)))
+        rows = np.sum([of[..., i : i + height, :] for i in range(window[0])], 0)
+        return np.asarray(np.sum([rows[..., i : i + width] for i in range(window[1])], 0) / pixels)
 
     mean_x, mean_y = mean(x), mean(y)
     variances = unbiased * (mean(x * x) - mean_x**2 + mean(y * y) - mean_y**2)
