@@ -27,7 +27,7 @@ EXTRAS: dict[str, dict[str, str]] = {
     "dask": {"distributed": "distributed"},
     "models": {"sklearn": "scikit-learn", "xgboost": "xgboost"},
     "report": {"plotly": "plotly"},
-    "train": {"torch": "torch", "numba": "numba"},
+    "train": {"torch": "torch", "llvmlite": "llvmlite"},
     "tasks": {
         "mnist1d": "mnist1d",
         "pycountry": "pycountry",

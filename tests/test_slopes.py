@@ -39,14 +39,16 @@ def by_autograd(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Arra
     return values.detach().numpy(), gradient.numpy()
 
 
-def hold(loss: Loss, outputs: Array, targets: Array, floor: float = 1e-6, single: float = 1e-6) -> None:
-    """In float64 within 1e-9, in float32 half of the numbers within `single`, of what PyTorch finds in float64.
+def hold(
+    loss: Loss, outputs: Array, targets: Array, floor: float = 1e-6, single: float = 1e-6, double: float = 1e-9
+) -> None:
+    """In float64 within `double`, in float32 half of the numbers within `single`, of what PyTorch finds in float64.
 
     Relative to each number and the largest; a `floor` is what all of them may count as at least.
     """
     assert loss.slope
     for layout in (np.ascontiguousarray, lambda x: innermost(x, 0), lambda x: innermost(x, 3)):
-        for kind, near in ((np.float64, 1e-9), (np.float32, single)):
+        for kind, near in ((np.float64, double), (np.float32, single)):
             given = layout(outputs.astype(kind))
             expected = by_autograd(loss, given, targets)
             before = given.copy()
@@ -153,7 +155,7 @@ def test_of_sequences(
     targets = rng.integers(1, classes, (batch, longest))
     targets[np.arange(longest) >= rng.integers(0, longest + 1, (batch, 1))] = 0
     outputs = outputs_of(rng, scale, count, batch, classes, positions)
-    hold(LOSSES[name], outputs, targets)
+    hold(LOSSES[name], outputs, targets, double=1e-8)  # likelihoods of many alignments are sums of products
 
 
 def test_ctc_of_long_sequences_and_of_what_float64_cannot_hold() -> None:

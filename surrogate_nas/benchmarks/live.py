@@ -3,9 +3,10 @@
 Every cell is trained alone, so its answer does not depend on what it was asked together with. Results are kept in
 ``live/`` of the home folder by everything that they depend on: the task's data, settings and code, network, space,
 device, cell, epochs and seed. Nothing is trained twice, whatever is interrupted, and an edited task is trained anew.
-The version of PyTorch is noted beside an answer, but an answer of another version stands: it differs in the order of
-sums, which is noise as a seed's is. A query costs the seconds of the training that answered it, evaluation included: on
-a CPU those of the processor, so that other load costs a search nothing.
+The engine belongs to them: another one sums in another order, which training amplifies to a difference like a seed's.
+The version of its library is noted beside an answer, but an answer of another version stands. A query costs the seconds
+of the training that answered it, evaluation included: on a CPU those of the processor, so that other load costs a
+search nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from surrogate_nas.plugin import absolute
 from surrogate_nas.space import DEFAULT_SPACE, Cell, space_named
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.table import Seed
+from surrogate_nas.training.machine import COMPILED, engine_named
 from surrogate_nas.training.tasks import parted
 
 PREFIX = "live:"
@@ -71,7 +74,6 @@ class LiveBenchmark(Benchmark):
         """
         from surrogate_nas.training.tasks import code_of, task_named
 
-        need(f"{PREFIX}{task}", "torch")
         self._code = code_of(task)
         self.task = task_named(task)
         self._named, self.device = task, device
@@ -79,6 +81,8 @@ class LiveBenchmark(Benchmark):
         self.space = space_named(space)
         if not self.space.is_buildable:
             raise UserError(f"Cells of the space {space} cannot be built and trained here: it has no network.")
+        self._engine = engine_named(self.space, device)
+        need(f"{PREFIX}{task}", "llvmlite" if self._engine == COMPILED else "torch")
         self.name = PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
         self.title = f"live training: {self.task.title}"
         self.source = f"trained here on {device}: {self.task.source}"
@@ -112,6 +116,7 @@ class LiveBenchmark(Benchmark):
             "code": self._code,
             "network": self.network.settings,
             "device": self.device,
+            "engine": self._engine,
             "space": [self.space.definition, _code_of_class(type(self.space))],
         }
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -171,15 +176,14 @@ class LiveBenchmark(Benchmark):
         found = self.kept.find(key)
         if found is not None:
             return found
-        import torch
-
         from surrogate_nas.training import train
 
         (curve,) = train(
             [cell], self.task, epochs=epochs, seed=seed, device=self.device, network=self.network, at_once=1,
             space=self.space,
         )  # fmt: skip
-        made_with = {"surrogate_nas": __version__, "torch": torch.__version__}
+        library = "llvmlite" if self._engine == COMPILED else "torch"
+        made_with = {"surrogate_nas": __version__, "engine": self._engine, library: metadata.version(library)}
         return self.kept.add(key, Trained(curve.metrics, curve.seconds), made_with)
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - the interface

@@ -15,7 +15,7 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.space import DEFAULT_SPACE, Enumerable, listed, space_named
 from surrogate_nas.training import task_named
-from surrogate_nas.training.machine import check_numbers
+from surrogate_nas.training.machine import check_numbers, engine_named
 from surrogate_nas.training.tasks import code_of
 
 ORDER_SEED = 0
@@ -126,4 +126,5 @@ def describe(plan: Plan) -> dict[str, Any]:
         "splits": {name: len(split.targets) for name, split in task.data.items()},
         "epochs": plan.epochs,
         "digest": f"{task.digest} {code_of(plan.task)}",
+        "engine": engine_named(plan.cells),
     }

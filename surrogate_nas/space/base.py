@@ -237,6 +237,11 @@ class Space(ABC):
         """
         return None
 
+    @property
+    def has_blueprints(self) -> bool:
+        """Whether networks of cells are written down layer by layer (see `blueprint`)."""
+        return type(self).blueprint is not Space.blueprint
+
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
         """The network of a cell, with fresh weights, as a PyTorch module.
 

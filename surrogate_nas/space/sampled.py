@@ -278,6 +278,11 @@ class Sampled(EnumerableChoiceSpace):
         """Whether cells can be built and trained here."""
         return self.base.is_buildable
 
+    @property
+    def has_blueprints(self) -> bool:
+        """Whether networks of cells are written down layer by layer."""
+        return self.base.has_blueprints
+
     def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint | None:
         """The network of a cell, layer by layer; None where it is not written down so.
 

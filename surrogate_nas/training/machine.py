@@ -12,12 +12,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.threads import threads
 
+if TYPE_CHECKING:
+    from surrogate_nas.space import Space
+
 MOST_EPOCHS = 100_000
+COMPILED = "compiled 1"
+"""The name of the engine that trains on a CPU; another number is another order of sums, so another training."""
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """glibc's numbers for two parameters of mallopt(3)."""
 _ASKED: list[int] = []
@@ -46,6 +51,16 @@ def device_named(name: str) -> str:
     if device.type == "meta":
         raise UserError("The device 'meta' computes nothing.")
     return str(device)
+
+
+def engine_named(space: Space, device: str = "cpu") -> str:
+    """What trains the cells of a space, which belongs to whatever is kept of a training.
+
+    Args:
+        space: The space.
+        device: As PyTorch names it.
+    """
+    return COMPILED if device == "cpu" and space.has_blueprints else "pytorch"
 
 
 def check_numbers(**numbers: int) -> None:
