@@ -24,7 +24,7 @@ MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
 NEAREST, FURTHEST = 3, 12
 """Steps from start to goal on the shortest way."""
 _AGENT, _GOAL, _WALLS, _TRAIL = range(4)
-_SIZES = {"train": 500, "valid": 128, "test": 256}
+_SIZES = {"train": 500, "valid": 384, "test": 768}
 _COMPASS = 3.0
 
 
@@ -125,7 +125,7 @@ ENVIRONMENT = GridWorld()
 
 
 def load() -> dict[str, Split]:
-    """Draw grids whose goal can be reached in 3 to 12 steps: 500 / 128 / 256."""
+    """Draw grids whose goal can be reached in 3 to 12 steps: 500 / 384 / 768."""
     parts = np.split(_drawn(sum(_SIZES.values())), np.cumsum([*_SIZES.values()])[:-1])
     return starting(ENVIRONMENT, dict(zip(_SIZES, parts, strict=True)))
 

@@ -29,7 +29,7 @@ VOICES = {
 }
 """The languages of each split, one voice each."""
 _LATIN = dict(zip("АИМОСУ", LETTERS, strict=True))
-_SIZES = {"train": 800, "valid": 300, "test": 300}
+_SIZES = {"train": 800, "valid": 500, "test": 700}
 _BANDS, _LENGTH, _HOP = 16, 32, 0.045
 _SECONDS, _LEAD = 0.7, 5
 _WARP = 0.12
@@ -97,7 +97,7 @@ def spoken(
 
 
 def load() -> dict[str, Split]:
-    """Join 800 / 300 / 300 sequences.
+    """Join 800 / 500 / 700 sequences.
 
     Raises:
         UserError: See `recordings`.

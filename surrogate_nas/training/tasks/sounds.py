@@ -34,7 +34,7 @@ KITS = {
     "test": ("BJA_Pacific", "ColomboAcousticDrumkit", "ElectricEmpireKit"),
 }
 """The kits of each split; all by one maker are in one."""
-_SIZES = {"train": 160, "valid": 80, "test": 80}
+_SIZES = {"train": 160, "valid": 160, "test": 200}
 _SUFFIXES = (".aiff", ".flac", ".wav")
 _BANDS, _LENGTH, _HOP = 16, 24, 0.0125
 _SECONDS = 0.35
@@ -110,7 +110,7 @@ def repeated(found: list[Stroke], n: int, rng: np.random.Generator) -> tuple[np.
 
 
 def load() -> dict[str, Split]:
-    """Repeat the strokes: 800 / 400 / 400.
+    """Repeat the strokes: 800 / 800 / 1,000.
 
     Raises:
         UserError: See `strokes`.
