@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ DECIDES = "kendall_best_quarter"
 """Where a search ends, and so what losses are compared by."""
 SINGLE = ", one seed"
 """Ends the names of what one seed tells."""
+ACROSS = ", one seed for another's goal"
+"""Ends the names of what is held against the goal of another training, whose luck it does not share."""
 _EARLY = 0.5
 """A candidate that costs at most so much of a whole training run is an early one."""
 _CLOSE = 0.02
@@ -186,10 +188,11 @@ def advice(findings: Sequence[Finding]) -> list[str]:
     """
     made = [family for family in families(findings) if family.findings[0].seeds is None]
     kinds = dict.fromkeys(family.measure for family in made)
-    return [" ".join(_paragraph([family for family in made if family.measure == kind])) for kind in kinds]
+    across = {(f.table, f.candidate.removesuffix(ACROSS)): f for f in findings if f.candidate.endswith(ACROSS)}
+    return [" ".join(_paragraph([family for family in made if family.measure == kind], across)) for kind in kinds]
 
 
-def _paragraph(made: Sequence[Family]) -> Iterator[str]:
+def _paragraph(made: Sequence[Family], across: Mapping[tuple[str, str], Finding]) -> Iterator[str]:
     tested = {finding.table: finding.tested for family in made for finding in family.findings}
     without = len(tested) - sum(tested.values())
     untested = f", {without} without a test, so validation stands for it" if without else ""
@@ -202,6 +205,7 @@ def _paragraph(made: Sequence[Family]) -> Iterator[str]:
         first = next((family for family in held if 2 * len(family.findings) >= on), held[0])
         yield f"{when} search on {first.name} (held by {len(first.findings)} of {on}, the best L on {first.leads}):"
         yield f"τ {first.tau():.3f} in the best quarter{_ceiling_of(first)}, {first.tau('kendall'):.3f} over all cells;"
+        yield from _without_luck(first, across)
         yield f"{first.better:.2%} of cells are better than the one that it likes best."
         others = [family for family in held if family is not first]
         ahead = [f"{f.name} ({f.behind:.3f})" for f in others if f.behind < first.behind - _CLOSE]
@@ -214,6 +218,17 @@ def _paragraph(made: Sequence[Family]) -> Iterator[str]:
             yield f"About as good: {'; '.join(near)}."
         if far:
             yield f"Further behind: {'; '.join(far)}."
+
+
+def _without_luck(family: Family, across: Mapping[tuple[str, str], Finding]) -> Iterator[str]:
+    """What is left where the goal is that of another training."""
+    pairs = [(f, across[f.table, f.candidate]) for f in family.findings if (f.table, f.candidate) in across]
+    if pairs:
+        same, other = (mean(finding.taus["kendall"] for finding in held) for held in zip(*pairs, strict=True))
+        yield (
+            f"with another training's goal, whose luck it does not share, {other:.3f} instead of {same:.3f} "
+            f"({_count(len(pairs), 'table')});"
+        )
 
 
 def _ceiling_of(family: Family) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Progress
-from surrogate_nas.papers.advice import SINGLE, Finding, advice, summary
+from surrogate_nas.papers.advice import ACROSS, SINGLE, Finding, advice, summary
 from surrogate_nas.papers.candidates import Candidate, Goal, candidates_of, goal_of, itself, measure_of, seeds_of
 from surrogate_nas.papers.jobs import finished
 from surrogate_nas.papers.maps import draw_losses
@@ -31,7 +31,6 @@ from surrogate_nas.papers.rows import PaperResult, Row
 from surrogate_nas.papers.trained import answered
 
 _FINAL = "measured on test data: a search may see it only where a study declares so"
-_ACROSS = ", one seed for another's goal"
 _BEST = "@best"
 _NONE_TRAINED = "No table of losses is here: snas table-losses makes them."
 _NEARLY_ALL, _MOST_CROSSED = 0.9, 3
@@ -71,7 +70,7 @@ def losses(
     title, seconds = "Which loss should drive a search?", time.perf_counter() - started
     if answer is None:
         return PaperResult(title, rows, seconds, notes, summary(findings))
-    return PaperResult(title, [*answer.rows, *rows], seconds, notes, summary(findings), answer.table)
+    return PaperResult(title, [*answer.rows, *rows], seconds, notes, summary(findings), answer.table, answer.findings)
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
             yield _finding(bench, goal, candidate, SINGLE, [(seed, goal.values) for seed in single], own, groups)
         if len(candidate.seeds) > 1 and len(candidate.seeds) == len(wanted):
             crossed = [(a, b) for i, a in enumerate(candidate.seeds) for j, b in enumerate(wanted) if i != j]
-            yield _finding(bench, goal, candidate, _ACROSS, crossed[:_MOST_CROSSED], own, groups)
+            yield _finding(bench, goal, candidate, ACROSS, crossed[:_MOST_CROSSED], own, groups)
 
 
 def _mean_of(columns: Sequence[Values]) -> Values:
@@ -157,7 +156,7 @@ def _finding(
         measure=goal.measure,
         candidate=f"{candidate.name}{end}",
         family=f"{candidate.family}{end}",
-        role="" if end == _ACROSS else f"{candidate.role}{end}" * bool(candidate.role),
+        role="" if end == ACROSS else f"{candidate.role}{end}" * bool(candidate.role),
         final=candidate.final,
         tested=goal.metric.kind == "final",
         seeds=len(pairs) if end else None,

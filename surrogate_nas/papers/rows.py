@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -72,14 +72,17 @@ class Summary:
     Attributes:
         heads: The headings.
         rows: The cells, as texts.
+        more: What JSON holds of each row besides; empty for nothing.
     """
 
     heads: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+    more: Sequence[Mapping[str, str]] = ()
 
     def to_json(self) -> list[dict[str, str]]:
         """A JSON object a row."""
-        return [dict(zip(self.heads, row, strict=True)) for row in self.rows]
+        more = self.more or [{}] * len(self.rows)
+        return [{**dict(zip(self.heads, row, strict=True)), **rest} for row, rest in zip(self.rows, more, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class PaperResult:
         notes: What a reader must know.
         summary: What a terminal shows in place of the rows, or None to show them.
         answer: A shorter table before that, or None.
+        findings: What JSON holds besides, by its keys.
 
     Example:
         >>> result = PaperResult("Table 5", [], seconds=12.0, notes=["One run."])
@@ -106,6 +110,7 @@ class PaperResult:
     notes: Sequence[str] = field(default_factory=list)
     summary: Summary | None = None
     answer: Summary | None = None
+    findings: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The table as ``snas paper --json`` prints it."""
@@ -116,6 +121,7 @@ class PaperResult:
             "notes": list(self.notes),
             **({"answer": self.answer.to_json()} if self.answer else {}),
             **({"summary": self.summary.to_json()} if self.summary else {}),
+            **self.findings,
         }
 
     @property

@@ -30,12 +30,20 @@ class Search(NamedTuple):
         objective: What is minimised.
         strategy: As `surrogate_nas.strategies.resolve` takes it.
         seconds: The budget.
+        seed: The training seed that it sees; None for what the benchmark says by itself.
     """
 
     benchmark: str
     objective: str
     strategy: str
     seconds: float
+    seed: int | None = None
+
+    @property
+    def name(self) -> str:
+        """By which its runs are kept."""
+        told = (self.benchmark, self.objective, self.strategy, self.seconds)
+        return ", ".join(map(str, told if self.seed is None else (*told, f"seed {self.seed}")))
 
 
 class Found(NamedTuple):
@@ -87,15 +95,13 @@ def run_searches(
     Raises:
         UserError: A strategy failed, a table is not here, or the file is of another version or cannot be written.
     """
-    jobs = {f"{', '.join(map(str, search))}, {run}": (search, run) for search, n in searches for run in range(n)}
+    jobs = {f"{search.name}, {run}": (search, run) for search, n in searches for run in range(n)}
     settings = {
         "version": __version__,
-        "objectives": sorted({_objective(search.benchmark, search.objective).fingerprint for search, _ in searches}),
+        "objectives": sorted({_objective(s.benchmark, s.objective, s.seed).fingerprint for s, _ in searches}),
     }
     made = results_of(run_search, jobs, path, settings, workers=workers, engine=engine, progress=progress)
-    return {
-        search: [_read(made[f"{', '.join(map(str, search))}, {run}"]) for run in range(n)] for search, n in searches
-    }
+    return {search: [_read(made[f"{search.name}, {run}"]) for run in range(n)] for search, n in searches}
 
 
 def _read(result: tuple[list[float], list[tuple[int, int]]]) -> Found:
@@ -104,8 +110,8 @@ def _read(result: tuple[list[float], list[tuple[int, int]]]) -> Found:
 
 
 @lru_cache(maxsize=8)
-def _objective(benchmark: str, objective: str) -> Objective:
-    return Objective(objective, load(benchmark))
+def _objective(benchmark: str, objective: str, seed: int | None) -> Objective:
+    return Objective(objective, load(benchmark), seed=seed)
 
 
 def run_search(job: tuple[Search, int]) -> Found:
@@ -118,7 +124,7 @@ def run_search(job: tuple[Search, int]) -> Found:
         UserError: The strategy failed.
     """
     search, number = job
-    objective = _objective(search.benchmark, search.objective)
+    objective = _objective(search.benchmark, search.objective, search.seed)
     experiment = Experiment(objective, [search.strategy], number + 1, Budget(seconds=search.seconds), first_cells=0)
     run = execute_run(experiment, search.strategy, number)
     if run.failure:

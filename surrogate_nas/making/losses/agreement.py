@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES, LEVEL = 1000, 0.95
-MORE_RESAMPLES = 20_000
-"""Where a p-value has to stand a correction for many tests."""
 LEAST = 0.2
 """An order that agrees with another seed's by less is called noise."""
 
@@ -46,37 +44,10 @@ def agreement(first: NDArray[np.float64], second: NDArray[np.float64], seed: int
     return _with_interval(tau, resampled)
 
 
-def difference(
-    usual: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]], wanted: Sequence[NDArray[np.float64]],
-    seed: int = 0,
-) -> tuple[Agreement, float]:  # fmt: skip
-    """By how much τ with what is wanted is greater for one order than for another, and the p-value of no difference.
-
-    Args:
-        usual: One order, each of several times, shape ``(n,)``, finite.
-        other: Another, as often.
-        wanted: What each is held against.
-        seed: Of the resamples, which both orders share.
-
-    Returns:
-        The difference of the mean τ with its interval, and the two-sided p-value of the bootstrap over cells.
-    """
-    counts = _counts(len(wanted[0]), seed, MORE_RESAMPLES)
-    each = [
-        _taus(one, goal, counts) - _taus(two, goal, counts) for one, two, goal in zip(usual, other, wanted, strict=True)
-    ]
-    found, *resampled = np.mean(each, axis=0)
-    known = np.array(resampled)[np.isfinite(resampled)]
-    if not len(known):
-        return _with_interval(found, resampled), 1.0
-    tails = (1 + (known <= 0).sum(), 1 + (known >= 0).sum())
-    return _with_interval(found, resampled), float(min(1.0, 2 * min(tails) / (1 + len(known))))
-
-
-def _counts(n: int, seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
+def _counts(n: int, seed: int) -> NDArray[np.float64]:
     """How often each cell is drawn: once each in the first row, then by resamples."""
     rng = np.random.default_rng(seed)
-    return np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), resamples)])
+    return np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), RESAMPLES)])
 
 
 def _taus(first: NDArray[np.float64], second: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:

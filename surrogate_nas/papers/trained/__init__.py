@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.losses import TRAINED, Losses
+from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.jobs import finished
 from surrogate_nas.papers.rows import Row, Summary
-from surrogate_nas.papers.trained.answer import rows, summary, words
+from surrogate_nas.papers.trained.answer import findings, is_noise, rows, summary
 from surrogate_nas.papers.trained.picture import draw
+from surrogate_nas.papers.trained.replication import TABLE, Replication, replication
 from surrogate_nas.papers.trained.searched import RUNS, searched
+from surrogate_nas.papers.trained.sentences import words
 from surrogate_nas.papers.trained.study import FEWEST, Study, study
 
 __all__ = ["Answer", "answered"]
@@ -27,11 +31,13 @@ class Answer:
         table: A line a task.
         rows: All of it.
         words: The answer in plain words.
+        findings: What JSON holds besides.
     """
 
     table: Summary
     rows: Sequence[Row]
     words: Sequence[str]
+    findings: Mapping[str, Any]
 
 
 def answered(
@@ -55,13 +61,26 @@ def answered(
     if not studies:
         return None
     searches = searched(
-        studies, runs=RUNS if runs is None else runs, workers=workers, engine=engine, folder=folder, progress=progress
-    )
+        [one for one in studies if not (one.longer or is_noise(one))], runs=RUNS if runs is None else runs,
+        workers=workers, engine=engine, folder=folder, progress=progress,
+    )  # fmt: skip
+    again = _again()
     draw(studies, searches, folder / "trained.png")
     few = [name for name in names if found[name] is None]
     notes = [f"Fewer than {FEWEST} cells of two seeds, so not looked at: {', '.join(few)}."] if few else []
-    return Answer(summary(studies), list(rows(studies, searches)), [*words(studies, searches), *notes])
+    return Answer(
+        summary(studies), list(rows(studies, searches)), [*words(studies, searches, again), *notes],
+        findings(studies, searches, again),
+    )  # fmt: skip
 
 
 def _studied(name: str) -> Study | None:
     return study(load(name))
+
+
+def _again() -> Replication | None:
+    """The replication, where its table is whole."""
+    try:
+        return replication(load(TABLE))
+    except UserError:
+        return None

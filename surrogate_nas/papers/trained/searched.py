@@ -1,29 +1,38 @@
 """The same question asked of searches: every strategy on every loss, at equal seconds, judged by one final measure.
 
 A search is paid by the training that it reads: one on the first epoch sees more cells, one on validation pays a pass
-more. What it found is judged by the test of the usual loss's run. That run is the one that a search on the usual loss
-saw, whose luck it shares; a search on another loss saw another run.
+more. It sees one seed of every cell. What it found is judged by the mean test of the usual loss's runs with the other
+seeds, so that no search shares the luck of what judges it; a cell that has no other seed is not judged.
+
+Ranks are compared over the same tables only: what all tables hold, over all of them; and what some hold besides, over
+these. The unit of a test is the table, since runs on one table share its cells.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import rankdata
+from scipy.stats import t as student
 
-from surrogate_nas.benchmarks import load
+from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.comparison.statistics import holm, signed_rank
 from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.searches import Found, Search, run_searches
-from surrogate_nas.papers.trained.study import Study
+from surrogate_nas.papers.trained.contrasts import seen_from
+from surrogate_nas.papers.trained.orders import others
+from surrogate_nas.papers.trained.study import EARLY, Study
 from surrogate_nas.strategies import DEFAULTS
 
 RUNS = 5
 TRAININGS = 25
 """The budget, in whole runs of the usual loss."""
+USUAL = "usual validation measure"
 _REFUSED = 1.0
 
 
@@ -33,8 +42,8 @@ class Searched(NamedTuple):
     Attributes:
         table: The benchmark.
         drive: What was minimised, such as ``valid_loss@focal``.
-        regret: By strategy, of each run: the final measure of what was found over the best of the table, as an
-            objective counts it.
+        regret: By strategy, of each run: the mean final measure, with seeds that the search did not see, of what was
+            found over the best of the table, as an objective counts it; NaN where no other seed was trained.
         rank: The mean rank among the losses of the table, over strategies and runs; 1 is best.
         p: Of a paired test against the usual loss's own validation measure over strategies and runs, with Holm's
             correction within the table; 1 for that itself.
@@ -49,16 +58,41 @@ class Searched(NamedTuple):
     cells: float
 
 
+class Meeting(NamedTuple):
+    """Losses that the same tables hold, ranked among themselves.
+
+    Attributes:
+        tables: The benchmarks.
+        ranks: By what a loss is (`role_of`), the mean rank on each table; 1 is best.
+        p: The same, of a paired t-test against the usual validation measure over tables, after Holm's correction.
+        detectable: From this difference on, two mean ranks are told apart with a power of 80 %, corrected; the median.
+    """
+
+    tables: tuple[str, ...]
+    ranks: dict[str, Values]
+    p: dict[str, float]
+    detectable: float
+
+
 def drives_of(found: Study) -> Iterator[str]:
-    """What searches of a task are driven by: every loss, and of the usual one what else its runs tell.
+    """What drives searches of a task: every loss that trained all cells, and what else the usual one's runs tell.
 
     Args:
         found: The task.
     """
+    bench = load(found.table)
     yield f"valid_{found.judged}@{found.usual}"
-    yield from (f"valid_loss@{loss}" for loss in found.losses)
+    for loss in found.losses:
+        question = bench.question(f"valid_loss@{loss}")
+        if np.isfinite(bench.column(*question, _seen(bench, found))).all():
+            yield f"valid_loss@{loss}"
     yield f"train_loss@{found.usual}"
-    yield f"train_loss@{found.usual}[1]"
+    yield f"train_loss@{found.usual}[{found.signals['early'].epochs}]"
+
+
+def _seen(bench: Benchmark, found: Study) -> int:
+    """The seed that a search sees."""
+    return bench.seeds(bench.question(found.goals[0].metric))[0]
 
 
 def searched(
@@ -84,7 +118,7 @@ def searched(
         UserError: The folder cannot be written, or a worker was lost.
     """
     asked = {
-        Search(found.table, drive, strategy, _budget(found)): found
+        Search(found.table, drive, strategy, _budget(found), _seen(load(found.table), found)): found
         for found in studies
         for drive in drives_of(found)
         for strategy in DEFAULTS
@@ -100,11 +134,24 @@ def _budget(found: Study) -> float:
     return round(TRAININGS * whole.seconds, 3)
 
 
-def _judged(found: Study, made: dict[Search, list[Found]]) -> Iterator[Searched]:
-    """The losses of one table."""
+def judging(found: Study) -> Values:
+    """The final measure of every cell by the seeds that searches do not see, as an objective counts it.
+
+    Args:
+        found: The task.
+    """
     bench = load(found.table)
     metric = bench.metric(found.goals[0].metric)
-    final = metric.minimised(bench.column(*bench.question(metric.name))) / (100 if metric.unit == "%" else 1)
+    question = bench.question(metric.name)
+    seeds = bench.seeds(question)
+    columns = np.array([metric.minimised(bench.column(*question, seed)) for seed in seeds])
+    final: Values = others(columns)[seeds.index(_seen(bench, found))] / (100 if metric.unit == "%" else 1)
+    return final
+
+
+def _judged(found: Study, made: dict[Search, list[Found]]) -> Iterator[Searched]:
+    """The losses of one table."""
+    final = judging(found)
     worst, best = np.nanmax(final), np.nanmin(final)
     drives = list(drives_of(found))
     regrets: dict[str, dict[str, list[float]]] = {drive: {} for drive in drives}
@@ -116,15 +163,67 @@ def _judged(found: Study, made: dict[Search, list[Found]]) -> Iterator[Searched]
         ]
         cells[search.objective] += [run.cells_at(search.seconds) for run in runs]
     values = np.array([np.concatenate([*regrets[drive].values()]) for drive in drives])
-    p = [_REFUSED, *holm([signed_rank(one - values[0])[0] for one in values[1:]])]
+    kept = values[:, np.isfinite(values).all(axis=0)]
+    p = [_REFUSED, *holm([signed_rank(one - kept[0])[0] for one in kept[1:]])]
     ranks = _ranks(values)
     for i, drive in enumerate(drives):
         yield Searched(found.table, drive, regrets[drive], float(ranks[i]), float(p[i]), float(np.mean(cells[drive])))
 
 
 def _ranks(values: Values) -> Values:
-    """Mean ranks of the rows, ties shared."""
-    from scipy.stats import rankdata
+    """Mean ranks of the rows, ties shared, over the columns that all rows have."""
+    kept = values[:, np.isfinite(values).all(axis=0)]
+    return np.asarray(rankdata(kept, axis=0).mean(axis=1)) if kept.size else np.full(len(values), math.nan)
 
-    means: Values = rankdata(values, axis=0).mean(axis=1)
-    return means
+
+def role_of(one: Searched, searches: Sequence[Searched]) -> str:
+    """What a loss is beside the table's usual one, so that tables meet.
+
+    Args:
+        one: A loss that searches were driven by.
+        searches: All of them; the first of a table is driven by its usual validation measure.
+    """
+    first = next(other for other in searches if other.table == one.table)
+    usual = first.drive.partition("@")[2]
+    metric, _, loss = one.drive.partition("@")
+    if one is first:
+        return USUAL
+    named_loss = loss.partition("[")[0]
+    early = f" at {EARLY:.0%} of the run" if "[" in loss else ""
+    return f"usual {metric.replace('_', ' ')}{early}" if named_loss == usual else f"validation loss of {named_loss}"
+
+
+def meetings(searches: Sequence[Searched]) -> list[Meeting]:
+    """What all tables hold, ranked over all; then what some hold besides, over these; the most tables first.
+
+    Args:
+        searches: Of all tasks.
+    """
+    values: dict[str, dict[str, Values]] = {}
+    for one in searches:
+        values.setdefault(one.table, {})[role_of(one, searches)] = np.concatenate([*one.regret.values()])
+    tables: dict[str, tuple[str, ...]] = {}
+    for role in dict.fromkeys(role for held in values.values() for role in held):
+        tables[role] = tuple(table for table, held in values.items() if role in held)
+    usual = [role for role, held in tables.items() if len(held) == len(values)]
+    found = [_meeting(tuple(values), usual, values)]
+    for same in dict.fromkeys(held for role, held in tables.items() if role not in usual):
+        found.append(_meeting(same, [*usual, *(role for role, held in tables.items() if held == same)], values))
+    return sorted(found, key=lambda one: -len(one.tables))
+
+
+def _meeting(tables: tuple[str, ...], roles: Sequence[str], values: dict[str, dict[str, Values]]) -> Meeting:
+    ranks = np.array([_ranks(np.array([values[table][role] for role in roles])) for table in tables])
+    gaps = ranks[:, 1:] - ranks[:, :1]
+    p, needed = np.ones(gaps.shape[1]), math.nan
+    if len(tables) > 1:
+        spread = gaps.std(axis=0, ddof=1) / math.sqrt(len(tables))
+        steps = np.divide(np.abs(gaps.mean(axis=0)), spread, out=np.zeros_like(spread), where=spread > 0)
+        p = holm(2 * student.sf(steps, len(tables) - 1)) if len(steps) else p
+        needed = float(np.median(spread)) * seen_from(len(tables), len(steps)) if len(steps) else math.nan
+    return Meeting(
+        tables,
+        dict(zip(roles, ranks.T, strict=True)),
+        dict(zip(roles, [_REFUSED, *map(float, p)], strict=True)),
+        needed,
+    )

@@ -1,29 +1,51 @@
 """How well every training loss, and what it tells along the way, orders a task's cells by what is finally wanted.
 
-Of a table of losses the cells of two seeds are looked at: what a run with one seed tells is held against what the run
-with the other seed finally has, in both directions, since the luck of a run flatters what the same run told. The
-ceiling is the final measure itself of one seed against that of the other.
+Every training of a table of losses is used, also where cells have different numbers of seeds: what a run with one seed
+tells is held against the mean of what the runs with the other seeds finally have (`orders` says how).
+The ceiling is the final measure itself of one seed against that of the others.
+
+A task may have tables of several run lengths: the usual one is ``losses-TASK``, and others name the task in their card.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
+from scipy.stats import t as student
 
 from surrogate_nas.benchmarks import Benchmark
-from surrogate_nas.making.losses.agreement import Agreement, difference
+from surrogate_nas.making.losses.agreement import Agreement
 from surrogate_nas.metrics import Metric
 from surrogate_nas.papers.ranks import SHARES, Values, best, kendall
+from surrogate_nas.papers.trained.orders import (
+    FEWEST_CELLS,
+    Columns,
+    corrected,
+    crossed,
+    draws,
+    others,
+    paired,
+    same_run,
+    seeds_of_goal,
+    taus_of,
+    two_seeds,
+    with_interval,
+)
 
 FEWEST = 40
 """Cells of two seeds from which a table says something."""
 DRAWN, CHOICES = 0.5, 400
 """A choice is among this share of the cells, drawn so many times."""
 LAMBDAS = (0.0, 0.02, 0.1, 0.3)
-_DIRECTIONS = ((0, 1), (1, 0))
+EARLY = 0.2
+"""The share of the run at which the early training loss is looked at; the nearest epoch that is held."""
+MEASURE, CONTRASTED = "measure", ("loss", "train", "early")
+"""The keys of the signals: what judges, and what is contrasted with it."""
 _SEED = 0
 
 
@@ -35,9 +57,9 @@ class Told:
         metric: Such as ``valid_loss@focal``.
         loss: What was trained.
         epochs: After how many.
-        taus: Kendall's τ with the goal of the other seed, by the keys of `SHARES`.
-        regret: What the cell that it likes best of a `DRAWN` share has more than the best of these, by the goal of the
-            other seed, as an objective counts it.
+        taus: Kendall's τ with the mean goal of the other seeds, by the keys of `SHARES`.
+        regret: What the cell that it likes best of a `DRAWN` share has more than the best of these, by the mean goal of
+            the other seeds, as an objective counts it.
         share: Of the cost of the usual loss's whole run.
         seconds: The mean over cells.
         whole: Whether the run was trained to its end.
@@ -59,9 +81,9 @@ class Goal:
 
     Attributes:
         metric: Such as ``test_error@cross_entropy``.
-        ceiling: Its own τ between seeds, by the keys of `SHARES`.
-        regret: Of choosing by it with the other seed.
-        told: Everything that a search may see.
+        ceiling: Its own τ between one seed and the mean of the others, by the keys of `SHARES`.
+        regret: Of choosing by it with one seed.
+        told: Everything that a search may see; of other goals than a task's own, of whole runs.
         apart: By loss but the usual one, by how much its validation measure orders cells worse than the usual one's
             (difference of τ, with its interval), and the p-value of there being none.
         by_lambda: By λ and loss: regret of L + λR, and parameters of what it chooses over the median's.
@@ -76,8 +98,31 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class Signal:
+    """One of the four signals of the usual loss's runs that are named beforehand.
+
+    Attributes:
+        metric: Such as ``valid_loss@focal``.
+        epochs: After how many.
+        tau: With the mean final measure of the other seeds.
+        corrected: The correlation with it without the noise of seeds; NaN where two seeds do not agree.
+        two_seeds: τ of two seeds of the signal.
+        same_run: τ with the final measure of its own run.
+        gap: Validation loss less training loss at that epoch, over the sum of their sizes; −1 to 1.
+    """
+
+    metric: str
+    epochs: int
+    tau: Agreement
+    corrected: Agreement
+    two_seeds: float
+    same_run: float
+    gap: float
+
+
+@dataclass(frozen=True)
 class Study:
-    """A task.
+    """A task, in runs of one length.
 
     Attributes:
         table: The benchmark.
@@ -85,8 +130,17 @@ class Study:
         usual: The loss that the task is trained with if nothing is named.
         losses: All of them.
         judged: What the task is judged by, without its split.
-        classes: How many cells of two seeds there are, and how many at all.
+        classes: How many cells have two seeds or more, and how many there are at all.
+        seeds: The fewest and the most trainings of a cell by the usual loss, and all of them.
+        epochs: Of a whole run.
+        longer: Whether these are not the runs of the table ``losses-TASK``.
         goals: The task's own measure first, then others of the same runs.
+        signals: By `MEASURE` and `CONTRASTED`.
+        two_seeds: τ of two single seeds of the task's final measure.
+        ceiling: τ of one seed of it with the mean of the others.
+        taus: τ of every signal, and as ``goal`` the ceiling: the first number is the estimate, the others are resamples
+            of cells.
+        contrasts: By `CONTRASTED`, τ less that of the validation measure over the same cells, likewise.
     """
 
     table: str
@@ -95,7 +149,20 @@ class Study:
     losses: tuple[str, ...]
     judged: str
     classes: tuple[int, int]
+    seeds: tuple[int, int, int]
+    epochs: int
+    longer: bool
     goals: tuple[Goal, ...]
+    signals: dict[str, Signal]
+    two_seeds: Agreement
+    ceiling: Agreement
+    taus: dict[str, Values] = field(compare=False)
+    contrasts: dict[str, Values] = field(compare=False)
+
+    @property
+    def name(self) -> str:
+        """The task, with the length of its runs where it is not the usual one."""
+        return f"{self.task}, {self.epochs} epochs" if self.longer else self.task
 
 
 def study(bench: Benchmark) -> Study | None:
@@ -109,108 +176,188 @@ def study(bench: Benchmark) -> Study | None:
     told = [m.name.partition("@")[0] for m in bench.metrics if m.name.endswith(f"@{usual}") and m.split == "valid"]
     measures = [name.removeprefix("valid_") for name in told if name != "valid_loss" and not name.endswith("seconds")]
     table = _Table(bench, losses, usual, measures)
-    if len(table.cells) < FEWEST:
+    if table.replicated < FEWEST:
         return None
-    goals = tuple(_goal(table, measure) for measure in measures)
+    task = _task_of(bench)
+    goal = table(f"test_{measures[0]}@{usual}")
+    counts, trainings = draws(goal.shape[1]), table.trainings
+    orders = {key: taus_of(crossed(table(*named), goal), counts) for key, named in table.named(measures[0]).items()}
+    orders["goal"] = taus_of(crossed(goal, goal), counts)
     return Study(
-        bench.name, bench.name.removeprefix("losses-").removesuffix("/trained"), usual, losses, measures[0],
-        (len(table.cells), table.trained), goals,
+        bench.name, task, usual, losses, measures[0], (table.replicated, len(trainings)),
+        (int(trainings.min()), int(trainings.max()), int(trainings.sum())), table.last(f"train_loss@{usual}"),
+        bench.name != f"losses-{task}/trained",
+        tuple(_goal(table, measure, own=measure == measures[0]) for measure in measures),
+        dict(_signals(table, measures[0], goal, orders)),
+        with_interval(taus_of(two_seeds(goal), counts)), with_interval(orders["goal"]), orders,
+        dict(_contrasts(table, measures[0], goal, counts)),
     )  # fmt: skip
 
 
+def _task_of(bench: Benchmark) -> str:
+    """What the card says, else what the name does."""
+    try:
+        named = json.loads(getattr(bench, "card", "") or "{}").get("task")
+    except (ValueError, AttributeError):
+        named = None
+    return named if isinstance(named, str) else bench.name.removeprefix("losses-").removesuffix("/trained")
+
+
 class _Table:
-    """The columns of the cells that both seeds trained by every loss."""
+    """The columns of a table of losses, of the cells that can be held against another seed."""
 
     def __init__(self, bench: Benchmark, losses: tuple[str, ...], usual: str, measures: list[str]) -> None:
         self.bench, self.losses, self.usual, self.measures = bench, losses, usual, measures
-        held = [np.isfinite(self._whole(f"valid_loss@{loss}", seed)) for loss in losses for seed in (0, 1)]
-        self.cells, self.trained = np.flatnonzero(np.all(held, axis=0)), len(held[0])
+        self.cells: np.ndarray = np.arange(len(bench.column(*bench.question(f"valid_loss@{usual}"))))
+        self.seeds = bench.seeds(bench.question(f"test_{measures[0]}@{usual}"))
+        goal = self(f"test_{measures[0]}@{usual}")
+        self.trainings = np.isfinite(goal).sum(axis=0)
+        self.replicated = int((self.trainings > 1).sum())
+        rest = np.isfinite(others(goal))
+        held = [np.isfinite(self(f"valid_loss@{loss}")) & rest for loss in losses]
+        self.whole = self.cells
+        self.cells = np.flatnonzero(np.any(held, axis=(0, 1)))
         self.params = bench.column("params")[self.cells] if "params" in bench.space.analytic else None
 
-    def _whole(self, metric: str, seed: int) -> Values:
-        question = self.bench.question(metric)
-        if seed not in self.bench.seeds(question):
-            return np.full(len(self.bench.column(*question)), np.nan)
-        return self.bench.column(*question, seed)
-
-    def __call__(self, metric: str, epochs: int | None, seed: int) -> Values:
-        """A column as an objective counts it: smaller is better, what is in % as a fraction."""
-        found = self.bench.metric(metric)
-        values = found.minimised(self.bench.column(metric, epochs, seed)[self.cells])
+    def __call__(self, metric: str, epochs: int | None = None, cells: np.ndarray | None = None) -> Columns:
+        """A column of every seed as an objective counts it: smaller is better, what is in % as a fraction."""
+        found, question = self.bench.metric(metric), self.bench.question(metric, epochs)
+        held, cells = self.bench.seeds(question), self.cells if cells is None else cells
+        lacking = np.full(len(cells), math.nan)
+        columns = [self.bench.column(*question, s)[cells] if s in held else lacking for s in self.seeds]
+        values = found.minimised(np.array(columns))
         return values / 100 if found.unit == "%" else values
 
-    def searchable(self) -> Iterator[tuple[Metric, int]]:
+    def searchable(self, *, whole: bool) -> Iterator[tuple[Metric, int]]:
         """What a search may see, with its epochs."""
         for metric in self.bench.metrics:
             if metric.is_loss and metric.kind == "search":
-                yield from ((metric, epochs) for epochs in metric.epochs)
+                yield from ((metric, epochs) for epochs in metric.epochs[-1 if whole else 0 :])
 
     def seconds(self, metric: Metric, epochs: int) -> float:
         """Of a run so far and, but for what training itself tells, one validation pass; the mean over cells."""
         loss = metric.name.partition("@")[2]
-        spent = self.bench.column(f"train_seconds@{loss}") * epochs / self._last(f"train_loss@{loss}")
+        spent = self.bench.column(f"train_seconds@{loss}") * epochs / self.last(f"train_loss@{loss}")
         if metric.split != "train":
             spent = spent + self.bench.column(f"valid_seconds@{loss}")
         return float(np.nanmean(spent))
 
-    def _last(self, metric: str) -> int:
+    def last(self, metric: str) -> int:
         return self.bench.metric(metric).epochs[-1]
 
+    def nearest(self, metric: str, epochs: float) -> int:
+        """The epoch that is held and nearest, of two the earlier."""
+        return min(self.bench.metric(metric).epochs, key=lambda held: (abs(held - epochs), held))
 
-def _goal(table: _Table, measure: str) -> Goal:
+    def named(self, measure: str) -> dict[str, tuple[str, int]]:
+        """The signals that are named beforehand, by their keys."""
+        loss, train = f"valid_loss@{self.usual}", f"train_loss@{self.usual}"
+        end = self.last(train)
+        return {
+            MEASURE: (f"valid_{measure}@{self.usual}", end),
+            "loss": (loss, end),
+            "train": (train, end),
+            "early": (train, self.nearest(train, EARLY * end)),
+        }
+
+
+def _signals(table: _Table, measure: str, goal: Columns, orders: dict[str, Values]) -> Iterator[tuple[str, Signal]]:
+    counts = draws(goal.shape[1])
+    of_goal, seeds = taus_of(two_seeds(goal), counts), seeds_of_goal(goal)
+    whole = table(f"test_{measure}@{table.usual}", None, table.whole)
+    for key, (metric, epochs) in table.named(measure).items():
+        taus, own = orders[key], taus_of(two_seeds(table(metric, epochs)), counts)
+        run = taus_of(same_run(table(metric, epochs, table.whole), whole), np.ones((1, whole.shape[1])))
+        yield key, Signal(
+            metric, epochs, with_interval(taus), with_interval(corrected(taus, own, of_goal, seeds)), float(own[0]),
+            float(run[0]), _gap(table, epochs),
+        )  # fmt: skip
+
+
+def _gap(table: _Table, epochs: int) -> float:
+    valid, train = f"valid_loss@{table.usual}", f"train_loss@{table.usual}"
+    at = table.nearest(valid, epochs)
+    one, two = (np.nanmean(table(name, at, table.whole)) for name in (valid, train))
+    return float((one - two) / (abs(one) + abs(two)))
+
+
+def _contrasts(table: _Table, measure: str, goal: Columns, counts: Values) -> Iterator[tuple[str, Values]]:
+    named = table.named(measure)
+    judged = table(*named[MEASURE])
+    for key in CONTRASTED:
+        one, two = paired(table(*named[key]), judged, goal)
+        yield key, taus_of(one, counts) - taus_of(two, counts)
+
+
+def _goal(table: _Table, measure: str, *, own: bool) -> Goal:
     name = f"test_{measure}@{table.usual}"
-    wanted = [table(name, None, seed) for seed in (0, 1)]
-    whole = table.seconds(table.bench.metric(f"valid_loss@{table.usual}"), table._last(f"train_loss@{table.usual}"))
+    wanted = table(name)
+    rest = others(wanted)
+    whole = table.seconds(table.bench.metric(f"valid_loss@{table.usual}"), table.last(f"train_loss@{table.usual}"))
     told = []
-    for metric, epochs in table.searchable():
-        values = [table(metric.name, epochs, seed) for seed in (0, 1)]
-        seconds = table.seconds(metric, epochs)
+    for metric, epochs in table.searchable(whole=not own):
+        values, seconds = table(metric.name, epochs), table.seconds(metric, epochs)
         told.append(
             Told(
                 metric.name,
                 metric.name.partition("@")[2],
                 epochs,
-                taus(values, wanted),
-                regret(values, wanted),
+                taus(values, rest),
+                regret(values, rest),
                 seconds / whole,
                 seconds,
                 epochs == metric.epochs[-1],
-            )  # fmt: skip
+            )
         )
-    return Goal(
-        name, taus(wanted, wanted), regret(wanted, wanted), tuple(told), dict(_apart(table, measure, wanted)),
-        dict(_by_lambda(table, wanted)),
-    )  # fmt: skip
+    apart = dict(_apart(table, measure, wanted)) if own else {}
+    by_lambda = dict(_by_lambda(table, rest)) if own else {}
+    return Goal(name, taus(wanted, rest), regret(wanted, rest), tuple(told), apart, by_lambda)
 
 
-def taus(values: list[Values], wanted: list[Values]) -> dict[str, float]:
-    """Kendall's τ of one seed's values with the other seed's goal, the mean of both directions, by band.
+def _held(values: Columns, rest: Columns) -> list[tuple[Values, Values]]:
+    """By seed, both columns of the cells that have both; of seeds with enough of them."""
+    held = [(v[known], r[known]) for v, r in zip(values, rest, strict=True) if (known := _both(v, r)).any()]
+    return [pair for pair in held if len(pair[0]) >= FEWEST_CELLS]
+
+
+def _both(one: Values, two: Values) -> np.ndarray:
+    return np.isfinite(one) & np.isfinite(two)
+
+
+def _mean(values: Sequence[float], pairs: Sequence[tuple[Values, Values]]) -> float:
+    """The mean over seeds, weighted by their cells."""
+    return float(np.average(values, weights=[len(one) for one, _ in pairs])) if pairs else math.nan
+
+
+def taus(values: Columns, rest: Columns) -> dict[str, float]:
+    """Kendall's τ of one seed's values with the other seeds' goal, the mean over seeds, by band.
 
     Args:
-        values: Of both seeds, shape ``(n,)``, smaller is better.
-        wanted: Likewise.
+        values: Of every seed, smaller is better.
+        rest: The goal of the others, as `others` gives it.
     """
-    found = {}
+    pairs, found = _held(values, rest), {}
     for band, share in SHARES.items():
-        cells = [best(wanted[other], share) for _, other in _DIRECTIONS]
-        pairs = zip(_DIRECTIONS, cells, strict=True)
-        found[band] = float(np.mean([kendall(values[one][c], wanted[other][c]) for (one, other), c in pairs]))
+        cells = [best(goal, share) for _, goal in pairs]
+        each = [kendall(one[c], goal[c]) for (one, goal), c in zip(pairs, cells, strict=True)]
+        found[band] = _mean(each, pairs)
     return found
 
 
-def regret(values: list[Values], wanted: list[Values]) -> float:
-    """What the chosen of a share of the cells has more than the best of them, by the goal of the other seed; a mean.
+def regret(values: Columns, rest: Columns) -> float:
+    """What the chosen of a share of the cells has more than the best of them, by the goal of the other seeds; a mean.
 
     Args:
-        values: Of both seeds, shape ``(n,)``, smaller is better; the smallest is chosen.
-        wanted: Likewise.
+        values: Of every seed, smaller is better; the smallest is chosen.
+        rest: The goal of the others, as `others` gives it.
     """
-    drawn = _draws(len(values[0]))
-    lost = [wanted[b][_chosen(values[a], drawn)] - wanted[b][drawn].min(axis=1) for a, b in _DIRECTIONS]
-    return float(np.mean(lost))
+    pairs = _held(values, rest)
+    drawn = [_draws(len(one)) for one, _ in pairs]
+    lost = [goal[_chosen(one, d)] - goal[d].min(axis=1) for (one, goal), d in zip(pairs, drawn, strict=True)]
+    return _mean([float(each.mean()) for each in lost], pairs)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _draws(n: int) -> np.ndarray:
     rng = np.random.default_rng(_SEED)
     return np.array([rng.permutation(n)[: round(DRAWN * n)] for _ in range(CHOICES)])
@@ -221,24 +368,36 @@ def _chosen(values: Values, drawn: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def _apart(table: _Table, measure: str, wanted: list[Values]) -> Iterator[tuple[str, tuple[Agreement, float]]]:
+def _apart(table: _Table, measure: str, wanted: Columns) -> Iterator[tuple[str, tuple[Agreement, float]]]:
     """By every other loss, how much worse its validation measure orders the cells than the usual loss's does."""
-    usual = [table(f"valid_{measure}@{table.usual}", None, seed) for seed in (0, 1)]
+    counts, usual = draws(wanted.shape[1]), table(f"valid_{measure}@{table.usual}")
     for loss in table.losses:
         if loss != table.usual:
-            other = [table(f"valid_{measure}@{loss}", None, seed) for seed in (0, 1)]
-            yield loss, difference(usual, other, wanted[::-1])
+            one, two = paired(usual, table(f"valid_{measure}@{loss}"), wanted)
+            yield loss, apart_by(taus_of(one, counts) - taus_of(two, counts), wanted.shape[1])
 
 
-def _by_lambda(table: _Table, wanted: list[Values]) -> Iterator[tuple[tuple[float, str], tuple[float, float]]]:
+def apart_by(resampled: Values, cells: int) -> tuple[Agreement, float]:
+    """A difference with its interval, and the two-sided p-value of there being none, by its standard error and t.
+
+    Args:
+        resampled: The estimate, then its resamples.
+        cells: How many are resampled.
+    """
+    found, spread = with_interval(resampled), float(np.nanstd(resampled[1:]))
+    if not spread > 0:
+        return found, 1.0
+    return found, float(2 * student.sf(abs(found.tau) / spread, cells - 1))
+
+
+def _by_lambda(table: _Table, rest: Columns) -> Iterator[tuple[tuple[float, str], tuple[float, float]]]:
     """By λ and loss, the regret of validation loss + λ·parameters, and how large what it chooses is."""
     if table.params is None:
         return
     size = table.params / np.median(table.params)
-    drawn = _draws(len(size))
     for weight in LAMBDAS:
-        regularised = [one + weight * size for one in wanted]
         for loss in table.losses:
-            values = [table(f"valid_loss@{loss}", None, seed) + weight * size for seed in (0, 1)]
-            chosen = [size[_chosen(one, drawn)].mean() for one in values]
-            yield (weight, loss), (regret(values, regularised), float(np.mean(chosen)))
+            values = table(f"valid_loss@{loss}") + weight * size
+            sizes = _held(values, np.where(np.isfinite(rest), size, math.nan))
+            chosen = [float(sized[_chosen(one, _draws(len(one)))].mean()) for one, sized in sizes]
+            yield (weight, loss), (regret(values, rest + weight * size), _mean(chosen, sizes))
