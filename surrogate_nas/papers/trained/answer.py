@@ -15,7 +15,8 @@ from surrogate_nas.papers.rows import Row, Summary
 from surrogate_nas.papers.trained.contrasts import LEVEL, Contrast, Moderation, contrasts_of, moderations_of
 from surrogate_nas.papers.trained.replication import Replication
 from surrogate_nas.papers.trained.searched import Meeting, Searched, meetings
-from surrogate_nas.papers.trained.study import DRAWN, EARLY, MEASURE, Goal, Signal, Study, Told
+from surrogate_nas.papers.trained.study import DRAWN, Goal, Signal, Study, Told
+from surrogate_nas.papers.trained.trainings import EARLY, MEASURE
 
 BAND = "kendall_best_half"
 """Where losses are looked for: a search ends among the good cells, and a quarter of two hundred is too few to tell."""

@@ -26,7 +26,8 @@ from scipy.stats import t as student
 
 from surrogate_nas.comparison.statistics import holm
 from surrogate_nas.papers.ranks import Values
-from surrogate_nas.papers.trained.study import CONTRASTED, Study
+from surrogate_nas.papers.trained.study import Study
+from surrogate_nas.papers.trained.trainings import CONTRASTED
 
 OF_INTEREST = 0.05
 """A difference of τ below this is of no interest."""
@@ -40,7 +41,7 @@ class Contrast:
     """A signal against the validation measure, over tasks.
 
     Attributes:
-        signal: One of `surrogate_nas.papers.trained.study.CONTRASTED`.
+        signal: One of `surrogate_nas.papers.trained.trainings.CONTRASTED`.
         length: Of the runs, in usual runs.
         tasks: How many.
         difference: The mean over tasks of τ less that of the validation measure.
@@ -258,4 +259,5 @@ def _ranked(values: Values, counts: Values) -> Values:
     """By resample the ranks less their mean, where each value is there so many times; shape of `counts`."""
     below = (values[:, None] > values) + 0.5 * (values[:, None] == values)
     ranks: Values = counts @ below.T
-    return ranks - (counts * ranks).sum(axis=1, keepdims=True) / counts.sum(axis=1, keepdims=True)
+    ranks -= (counts * ranks).sum(axis=1, keepdims=True) / counts.sum(axis=1, keepdims=True)
+    return ranks

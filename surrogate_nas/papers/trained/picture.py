@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from surrogate_nas.papers.pictures import COLOURS, save
 from surrogate_nas.papers.trained.answer import ALL, BAND
 from surrogate_nas.papers.trained.searched import Searched, meetings
-from surrogate_nas.papers.trained.study import EARLY, Study
+from surrogate_nas.papers.trained.study import Study
+from surrogate_nas.papers.trained.trainings import EARLY
 
 
 def draw(studies: Sequence[Study], searches: Sequence[Searched], path: Path) -> None:

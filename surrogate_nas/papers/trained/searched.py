@@ -26,7 +26,8 @@ from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.searches import Found, Search, run_searches
 from surrogate_nas.papers.trained.contrasts import seen_from
 from surrogate_nas.papers.trained.orders import others
-from surrogate_nas.papers.trained.study import EARLY, Study
+from surrogate_nas.papers.trained.study import Study
+from surrogate_nas.papers.trained.trainings import EARLY
 from surrogate_nas.strategies import DEFAULTS
 
 RUNS = 5

@@ -22,7 +22,8 @@ from surrogate_nas.papers.trained.contrasts import (
 )
 from surrogate_nas.papers.trained.replication import Replication
 from surrogate_nas.papers.trained.searched import TRAININGS, USUAL, Searched, meetings
-from surrogate_nas.papers.trained.study import LAMBDAS, MEASURE, Study
+from surrogate_nas.papers.trained.study import LAMBDAS, Study
+from surrogate_nas.papers.trained.trainings import MEASURE
 
 SHORT = 0.2
 """A run whose validation loss is at most 1.5 times its training loss has not overfitted: the gap of the two."""

@@ -20,7 +20,6 @@ from scipy.stats import t as student
 
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.making.losses.agreement import Agreement
-from surrogate_nas.metrics import Metric
 from surrogate_nas.papers.ranks import SHARES, Values, best, kendall
 from surrogate_nas.papers.trained.orders import (
     FEWEST_CELLS,
@@ -36,16 +35,13 @@ from surrogate_nas.papers.trained.orders import (
     two_seeds,
     with_interval,
 )
+from surrogate_nas.papers.trained.trainings import CONTRASTED, MEASURE, Trainings
 
 FEWEST = 40
 """Cells of two seeds from which a table says something."""
 DRAWN, CHOICES = 0.5, 400
 """A choice is among this share of the cells, drawn so many times."""
 LAMBDAS = (0.0, 0.02, 0.1, 0.3)
-EARLY = 0.2
-"""The share of the run at which the early training loss is looked at; the nearest epoch that is held."""
-MEASURE, CONTRASTED = "measure", ("loss", "train", "early")
-"""The keys of the signals: what judges, and what is contrasted with it."""
 _SEED = 0
 
 
@@ -175,7 +171,7 @@ def study(bench: Benchmark) -> Study | None:
     losses = tuple(m.name.partition("@")[2] for m in bench.metrics if m.name.startswith("train_loss@"))
     told = [m.name.partition("@")[0] for m in bench.metrics if m.name.endswith(f"@{usual}") and m.split == "valid"]
     measures = [name.removeprefix("valid_") for name in told if name != "valid_loss" and not name.endswith("seconds")]
-    table = _Table(bench, losses, usual, measures)
+    table = Trainings(bench, losses, usual, measures)
     if table.replicated < FEWEST:
         return None
     task = _task_of(bench)
@@ -203,65 +199,7 @@ def _task_of(bench: Benchmark) -> str:
     return named if isinstance(named, str) else bench.name.removeprefix("losses-").removesuffix("/trained")
 
 
-class _Table:
-    """The columns of a table of losses, of the cells that can be held against another seed."""
-
-    def __init__(self, bench: Benchmark, losses: tuple[str, ...], usual: str, measures: list[str]) -> None:
-        self.bench, self.losses, self.usual, self.measures = bench, losses, usual, measures
-        self.cells: np.ndarray = np.arange(len(bench.column(*bench.question(f"valid_loss@{usual}"))))
-        self.seeds = bench.seeds(bench.question(f"test_{measures[0]}@{usual}"))
-        goal = self(f"test_{measures[0]}@{usual}")
-        self.trainings = np.isfinite(goal).sum(axis=0)
-        self.replicated = int((self.trainings > 1).sum())
-        rest = np.isfinite(others(goal))
-        held = [np.isfinite(self(f"valid_loss@{loss}")) & rest for loss in losses]
-        self.whole = self.cells
-        self.cells = np.flatnonzero(np.any(held, axis=(0, 1)))
-        self.params = bench.column("params")[self.cells] if "params" in bench.space.analytic else None
-
-    def __call__(self, metric: str, epochs: int | None = None, cells: np.ndarray | None = None) -> Columns:
-        """A column of every seed as an objective counts it: smaller is better, what is in % as a fraction."""
-        found, question = self.bench.metric(metric), self.bench.question(metric, epochs)
-        held, cells = self.bench.seeds(question), self.cells if cells is None else cells
-        lacking = np.full(len(cells), math.nan)
-        columns = [self.bench.column(*question, s)[cells] if s in held else lacking for s in self.seeds]
-        values = found.minimised(np.array(columns))
-        return values / 100 if found.unit == "%" else values
-
-    def searchable(self, *, whole: bool) -> Iterator[tuple[Metric, int]]:
-        """What a search may see, with its epochs."""
-        for metric in self.bench.metrics:
-            if metric.is_loss and metric.kind == "search":
-                yield from ((metric, epochs) for epochs in metric.epochs[-1 if whole else 0 :])
-
-    def seconds(self, metric: Metric, epochs: int) -> float:
-        """Of a run so far and, but for what training itself tells, one validation pass; the mean over cells."""
-        loss = metric.name.partition("@")[2]
-        spent = self.bench.column(f"train_seconds@{loss}") * epochs / self.last(f"train_loss@{loss}")
-        if metric.split != "train":
-            spent = spent + self.bench.column(f"valid_seconds@{loss}")
-        return float(np.nanmean(spent))
-
-    def last(self, metric: str) -> int:
-        return self.bench.metric(metric).epochs[-1]
-
-    def nearest(self, metric: str, epochs: float) -> int:
-        """The epoch that is held and nearest, of two the earlier."""
-        return min(self.bench.metric(metric).epochs, key=lambda held: (abs(held - epochs), held))
-
-    def named(self, measure: str) -> dict[str, tuple[str, int]]:
-        """The signals that are named beforehand, by their keys."""
-        loss, train = f"valid_loss@{self.usual}", f"train_loss@{self.usual}"
-        end = self.last(train)
-        return {
-            MEASURE: (f"valid_{measure}@{self.usual}", end),
-            "loss": (loss, end),
-            "train": (train, end),
-            "early": (train, self.nearest(train, EARLY * end)),
-        }
-
-
-def _signals(table: _Table, measure: str, goal: Columns, orders: dict[str, Values]) -> Iterator[tuple[str, Signal]]:
+def _signals(table: Trainings, measure: str, goal: Columns, orders: dict[str, Values]) -> Iterator[tuple[str, Signal]]:
     counts = draws(goal.shape[1])
     of_goal, seeds = taus_of(two_seeds(goal), counts), seeds_of_goal(goal)
     whole = table(f"test_{measure}@{table.usual}", None, table.whole)
@@ -274,14 +212,14 @@ def _signals(table: _Table, measure: str, goal: Columns, orders: dict[str, Value
         )  # fmt: skip
 
 
-def _gap(table: _Table, epochs: int) -> float:
+def _gap(table: Trainings, epochs: int) -> float:
     valid, train = f"valid_loss@{table.usual}", f"train_loss@{table.usual}"
     at = table.nearest(valid, epochs)
     one, two = (np.nanmean(table(name, at, table.whole)) for name in (valid, train))
     return float((one - two) / (abs(one) + abs(two)))
 
 
-def _contrasts(table: _Table, measure: str, goal: Columns, counts: Values) -> Iterator[tuple[str, Values]]:
+def _contrasts(table: Trainings, measure: str, goal: Columns, counts: Values) -> Iterator[tuple[str, Values]]:
     named = table.named(measure)
     judged = table(*named[MEASURE])
     for key in CONTRASTED:
@@ -289,7 +227,7 @@ def _contrasts(table: _Table, measure: str, goal: Columns, counts: Values) -> It
         yield key, taus_of(one, counts) - taus_of(two, counts)
 
 
-def _goal(table: _Table, measure: str, *, own: bool) -> Goal:
+def _goal(table: Trainings, measure: str, *, own: bool) -> Goal:
     name = f"test_{measure}@{table.usual}"
     wanted = table(name)
     rest = others(wanted)
@@ -368,7 +306,7 @@ def _chosen(values: Values, drawn: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def _apart(table: _Table, measure: str, wanted: Columns) -> Iterator[tuple[str, tuple[Agreement, float]]]:
+def _apart(table: Trainings, measure: str, wanted: Columns) -> Iterator[tuple[str, tuple[Agreement, float]]]:
     """By every other loss, how much worse its validation measure orders the cells than the usual loss's does."""
     counts, usual = draws(wanted.shape[1]), table(f"valid_{measure}@{table.usual}")
     for loss in table.losses:
@@ -390,7 +328,7 @@ def apart_by(resampled: Values, cells: int) -> tuple[Agreement, float]:
     return found, float(2 * student.sf(abs(found.tau) / spread, cells - 1))
 
 
-def _by_lambda(table: _Table, rest: Columns) -> Iterator[tuple[tuple[float, str], tuple[float, float]]]:
+def _by_lambda(table: Trainings, rest: Columns) -> Iterator[tuple[tuple[float, str], tuple[float, float]]]:
     """By λ and loss, the regret of validation loss + λ·parameters, and how large what it chooses is."""
     if table.params is None:
         return
