@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from surrogate_nas.papers.pictures import COLOURS, save
 from surrogate_nas.papers.trained.answer import ALL, BAND
-from surrogate_nas.papers.trained.searched import Searched, meetings
+from surrogate_nas.papers.trained.searched import FEWEST_TABLES, Searched, meetings
 from surrogate_nas.papers.trained.study import Study
 from surrogate_nas.papers.trained.trainings import EARLY
 
@@ -62,14 +62,15 @@ def draw(studies: Sequence[Study], searches: Sequence[Searched], path: Path) -> 
 def _draw_ranks(axes: Axes, searches: Sequence[Searched]) -> None:
     """Mean ranks over the same tables: a block for every group of tables, the largest at the top."""
     lines: list[tuple[str, np.ndarray]] = []
-    for one in reversed(meetings(searches) if searches else []):
+    held = [one for one in (meetings(searches) if searches else []) if len(one.tables) >= FEWEST_TABLES]
+    for one in reversed(held):
         ordered = sorted(one.ranks.items(), key=lambda item: -float(item[1].mean()))
         lines += [(f"{role} ({len(one.tables)} tables)", ranks) for role, ranks in ordered]
         axes.axhline(len(lines) - 0.5, color="0.8", linewidth=0.8)
     for i, (_, ranks) in enumerate(lines):
         axes.plot(ranks, [i] * len(ranks), "o", color="0.6", markersize=4)
         axes.plot(ranks.mean(), i, "D", color=COLOURS[0])
-    axes.set_yticks(range(len(lines)), [name for name, _ in lines], fontsize=6)
+    axes.set_yticks(range(len(lines)), [name for name, _ in lines], fontsize=8)
     axes.set(xlabel="rank by other seeds' final test, 1 is best (grey: each table)",
              title="In search, at equal seconds,\nover the same tables")  # fmt: skip
     axes.grid(alpha=0.3)

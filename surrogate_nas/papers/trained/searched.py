@@ -33,6 +33,8 @@ from surrogate_nas.strategies import DEFAULTS
 RUNS = 5
 TRAININGS = 25
 """The budget, in whole runs of the usual loss."""
+FEWEST_TABLES = 3
+"""Losses that fewer tables hold are not ranked in words and pictures."""
 USUAL = "usual validation measure"
 _REFUSED = 1.0
 

@@ -21,7 +21,7 @@ from surrogate_nas.papers.trained.contrasts import (
     two_level,
 )
 from surrogate_nas.papers.trained.replication import Replication
-from surrogate_nas.papers.trained.searched import TRAININGS, USUAL, Searched, meetings
+from surrogate_nas.papers.trained.searched import FEWEST_TABLES, TRAININGS, USUAL, Searched, meetings
 from surrogate_nas.papers.trained.study import LAMBDAS, Study
 from surrogate_nas.papers.trained.trainings import MEASURE
 
@@ -29,7 +29,6 @@ SHORT = 0.2
 """A run whose validation loss is at most 1.5 times its training loss has not overfitted: the gap of the two."""
 CLEAN, NOISY = 0.85, 0.65
 """From which τ of validation measure and test within a run the noise is mostly luck, and under which evaluation."""
-FEWEST_TABLES = 3
 _WHOLE = (MEASURE, "loss", "train")
 
 
