@@ -27,7 +27,7 @@ ALPHABET = " " + string.ascii_lowercase
 LENGTH = 32
 """Positions; a shorter text has nothing behind it."""
 _SHORTEST = 5
-_SIZES = (150, 140, 190)
+_SIZES = (150, 130, 190)
 """Of each language, by split."""
 _KNOWN = 7
 """In so many of the languages a thing must have a name of its own."""
@@ -82,7 +82,7 @@ def _own(called: dict[str, dict[str, str]]) -> list[dict[str, str]]:
 
 
 def load() -> dict[str, Split]:
-    """Write names as one letter a position: 1,500 / 1,400 / 1,900, of each language as many.
+    """Write names as one letter a position: 1,500 / 1,300 / 1,900, of each language as many.
 
     Raises:
         UserError: See `names`; or pycountry has too few of them.
