@@ -132,6 +132,18 @@ class Journal:
                 raise self._cannot_write(error) from error
         self.entries.append(entry)
 
+    def commit(self) -> None:
+        """Wait until every line is safe on the disk.
+
+        Raises:
+            UserError: The disk is full.
+        """
+        if self._chain is not None:
+            try:
+                self._chain.commit()
+            except OSError as error:
+                raise self._cannot_write(error) from error
+
     def _cannot_write(self, error: OSError) -> UserError:
         return UserError(f"Cannot write {self.path}: {error.strerror or error}. What was finished is kept.")
 

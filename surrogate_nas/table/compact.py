@@ -1,13 +1,15 @@
 """Compact tables: rounded columns of a few thousand cells, hundreds of them in a few kilobytes each.
 
 Where a table's file (`surrogate_nas.table.file`) holds every column on its own, a compact one has a single dataset: of
-every column and seed whole numbers, int32, which times a power of ten of their metric are its values. So a number keeps
-the digits that it is worth, and gzip little more than its entropy. The mean of a cell is what seed 0 gave, so that all
-cells are alike whether or not further seeds trained them.
+every column and seed whole numbers, int32, each of which is a power of ten and the significant digits before it. So a
+number keeps the digits that it is worth, whatever stands beside it, and gzip little more than its entropy; what was
+read and is written again stays as it is. The mean of a cell is what seed 0 gave, so that all cells are alike whether or
+not further seeds trained them.
 
 Layout: ``/values`` is int32 of shape ``(columns * cells,)``, column by column, `MISSING` where a cell has no value;
-``/index`` is JSON, all of `surrogate_nas.table.index.TEXTS`, the network, and for every metric its details, its
-``decimals``, and its columns as ``[epochs, seed]``. The attribute ``digest`` is a sha256 of both.
+``/index`` is JSON, all of `surrogate_nas.table.index.TEXTS`, the network, and for every metric its details, how many
+``digits`` its numbers keep, and its columns as ``[epochs, seed]``. The attribute ``digest`` is a sha256 of both. Older
+files have ``decimals`` in place of digits: their whole numbers are values times that power of ten.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,12 @@ from surrogate_nas.table.table import Table, Values
 FORMAT, VERSION = "surrogate_nas compact table", FORMATS["compact"].version
 MISSING = np.iinfo(np.int32).min
 _DIGITS = {"cost": 3}
-"""How many of its middle value a metric keeps, by quantity."""
+"""How many a metric's numbers keep, by quantity."""
 _DIGITS_ELSE = 4
-_LARGEST = np.iinfo(np.int32).max
+_LEAST = 1e-290
+"""What is smaller is kept as 0."""
+_SHIFT, _MIDDLE, _POWERS = 1 << 16, 1 << 15, 1 << 10
+"""A whole number is (power of ten + `_POWERS`)·`_SHIFT` + digits + `_MIDDLE`."""
 _MOST = 1 << 28
 """The bytes of an index or of all values that a file may unpack to."""
 _CHUNK = 1 << 16
@@ -61,18 +65,18 @@ def write_compact(table: Table, path: Path) -> None:
         >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.files import shipped
         >>> with TemporaryDirectory() as folder:
-        ...     held = read_compact(next(iter(sorted(shipped("losses").glob("*.h5")))))
-        ...     write_compact(held.table, Path(folder) / "copy.h5")
-        ...     read_compact(Path(folder) / "copy.h5").digest == held.digest
+        ...     one, two = Path(folder) / "one.h5", Path(folder) / "two.h5"
+        ...     write_compact(read_compact(next(iter(sorted(shipped("losses").glob("*.h5"))))).table, one)
+        ...     write_compact(read_compact(one).table, two)
+        ...     one.read_bytes() == two.read_bytes()
         True
     """
     keys: dict[str, list[ColumnKey]] = {name: [] for name in table.metrics}
     for key in sorted(key for key in table.columns if key.seed != "mean"):
         keys[key.metric].append(key)
-    decimals = {name: _decimals(table.metrics[name], [table.columns[key] for key in own]) for name, own in keys.items()}
-    whole = [_whole(table.columns[key], decimals[name]) for name, own in keys.items() for key in own]
+    whole = [_whole(table.columns[key], digits_of(table.metrics[name])) for name, own in keys.items() for key in own]
     metrics = {
-        name: {"details": details(metric), "decimals": decimals[name], "columns": [key[1:] for key in keys[name]]}
+        name: {"details": details(metric), "digits": digits_of(metric), "columns": [key[1:] for key in keys[name]]}
         for name, metric in table.metrics.items()
     }
     texts = {key: printable(getattr(table, key)) for key in TEXTS}
@@ -89,20 +93,61 @@ def write_compact(table: Table, path: Path) -> None:
         temporary.write_bytes(image.getvalue())
 
 
-def _decimals(metric: Metric, columns: list[Values]) -> int:
-    """How many decimals a metric's numbers keep; fewer than none where they are large."""
-    numbers = np.abs(np.concatenate(columns))
-    numbers = numbers[np.isfinite(numbers) & (numbers > 0)]
-    if not len(numbers):
-        return 0
-    digits = _DIGITS.get(metric.quantity, _DIGITS_ELSE)
-    fitting = math.floor(math.log10(_LARGEST / numbers.max()))
-    return min(digits - 1 - math.floor(math.log10(np.median(numbers))), fitting)
+def digits_of(metric: Metric) -> int:
+    """How many significant digits a metric's numbers keep.
+
+    Args:
+        metric: The metric.
+    """
+    return _DIGITS.get(metric.quantity, _DIGITS_ELSE)
 
 
-def _whole(column: Values, decimals: int) -> NDArray[np.int32]:
-    known = np.isfinite(column)
-    return np.where(known, np.rint(np.where(known, column, 0) * 10.0**decimals), MISSING).astype(np.int32)
+def rounded(values: Values, digits: int | NDArray[np.int64]) -> Values:
+    """Numbers as a compact table keeps them; what was rounded once stays as it is.
+
+    Args:
+        values: Any shape; what is not finite stays.
+        digits: How many significant ones each keeps, at most 4.
+
+    Example:
+        >>> rounded(np.array([123.456, -0.000123456, 99999.0, 0.0]), 4).tolist()
+        [123.5, -0.0001235, 100000.0, 0.0]
+    """
+    whole, powers = _parted(values, digits)
+    return np.where(np.isfinite(values), _scaled(whole, powers), values)
+
+
+def _parted(values: Values, digits: int | NDArray[np.int64]) -> tuple[Values, NDArray[np.int64]]:
+    """The significant digits of every number as a whole one, and the power of ten that it is to be taken times."""
+    known = np.isfinite(values) & (np.abs(values) >= _LEAST)
+    values = np.where(known, values, 1.0)
+    powers = np.floor(np.log10(np.abs(values))).astype(np.int64) + 1 - digits
+    whole = np.rint(_scaled(values, -powers))
+    powers = powers + (np.abs(whole) >= 10.0**digits)  # rounded up, or a logarithm was an ulp too small
+    whole = np.rint(_scaled(values, -powers))
+    return np.where(known, whole, 0.0), np.where(known, powers, 0)
+
+
+def _scaled(values: Values, powers: NDArray[np.int64]) -> Values:
+    """Numbers times powers of ten; divided where these are negative, which rounds only once."""
+    factor = 10.0 ** np.abs(powers)
+    return np.where(powers < 0, values / factor, values * factor)
+
+
+def _whole(column: Values, digits: int) -> NDArray[np.int32]:
+    whole, powers = _parted(column, digits)
+    return np.where(np.isfinite(column), (powers + _POWERS) * _SHIFT + whole + _MIDDLE, MISSING).astype(np.int32)
+
+
+def _read(row: NDArray[np.int32], held: dict[str, Any]) -> Values:
+    """The numbers of a column."""
+    lacking = row == MISSING
+    if "digits" in held:
+        whole = np.where(lacking, _POWERS * _SHIFT + _MIDDLE, row.astype(np.int64))
+        numbers = _scaled((whole % _SHIFT - _MIDDLE).astype(np.float64), whole // _SHIFT - _POWERS)
+    else:
+        numbers = row / 10.0 ** held["decimals"]
+    return np.where(lacking, np.nan, numbers)
 
 
 def _digest(index: bytes, values: NDArray[np.int32]) -> str:
@@ -160,8 +205,7 @@ def _table(content: dict[str, Any], values: NDArray[np.int32]) -> Table:
         metric = made(Metric, held["details"], name=name, epochs=())
         runs: dict[int, dict[int, Values]] = {}
         for epochs, seed in held["columns"]:
-            row = next(rows)
-            runs.setdefault(epochs, {})[seed] = np.where(row == MISSING, np.nan, row / 10.0 ** held["decimals"])
+            runs.setdefault(epochs, {})[seed] = _read(next(rows), held)
         for epochs, columns in runs.items():
             table.add(metric, epochs, columns[0], 1, columns)
     return table

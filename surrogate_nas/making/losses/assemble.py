@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.files import Journal
-from surrogate_nas.making.assemble import columns_of
-from surrogate_nas.making.batches import Entry
-from surrogate_nas.making.losses.pairs import Pair
-from surrogate_nas.making.plan import Job, describe, journal_path
-from surrogate_nas.metrics import Metric
+from surrogate_nas.making.losses.held import Of
+from surrogate_nas.making.losses.kept import kept_of
+from surrogate_nas.making.losses.pairs import Pair, classes_of
 from surrogate_nas.space import Sampled
 from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.table import Table
@@ -24,47 +21,49 @@ AT_LEAST = 2
 """Classes that a table needs."""
 
 
-def held_by(pair: Pair) -> dict[Job, Entry]:
-    """What the journal of a pair holds by now of the pair's classes; another process may be adding to it.
+def fullest(held: Mapping[Pair, Of]) -> tuple[list[Pair], list[int]]:
+    """The pairs of a task that make a table, and its cells in the order of the plan.
+
+    These are the cells that all of the pairs trained, those that all pairs trained that are asked for more classes than
+    others, and those that an earlier table holds.
 
     Args:
-        pair: The pair.
-
-    Raises:
-        UserError: The journal is damaged.
+        held: What there is of each pair.
     """
-    found = {Job(*entry["job"]): entry for entry in Journal.read(journal_path(pair.plan), describe(pair.plan))}
-    return {job: found[job] for job in pair.plan.jobs() if job in found}
+    asked = {pair: classes_of(pair) for pair in held}
+    wide = min((number for number in asked.values() if number), default=0)
+    cells = {pair: {job.cell for job in of.trainings if job.seed == 0} for pair, of in held.items()}
+    counts = {pair: min(len(own), wide) if wide else len(own) for pair, own in cells.items()}
+    before = {pair: of.tabled for pair, of in held.items() if of.tabled}
+    base = frozenset.intersection(*before.values()) if before else frozenset()
+    enough = max(AT_LEAST, LEAST_SHARE * max(counts.values(), default=0))
+    pairs = [pair for pair in held if pair in before or (counts[pair] >= enough and cells[pair] >= base)]
+    if not pairs:
+        return [], []
+    found = set.intersection(*(cells[pair] for pair in pairs)).union(*before.values())
+    if deep := [pair for pair in pairs if asked[pair] > wide]:
+        found |= set.intersection(*(cells[pair] for pair in deep))
+    place = pairs[0].places
+    return pairs, sorted(found, key=place.__getitem__)
 
 
-def fullest(held: Mapping[Pair, Mapping[Job, Entry]]) -> tuple[list[Pair], list[int]]:
-    """The pairs of a task that make a table, and the cells of all of them in the order of the plan.
-
-    Args:
-        held: What each pair holds.
-    """
-    counts = {pair: sum(job.seed == 0 for job in entries) for pair, entries in held.items()}
-    pairs = [pair for pair, count in counts.items() if count >= max(AT_LEAST, LEAST_SHARE * max(counts.values()))]
-    jobs = pairs[0].plan.jobs() if pairs else []
-    return pairs, [job.cell for job in jobs if job.seed == 0 and all(job in held[pair] for pair in pairs)]
-
-
-def table_of(held: Mapping[Pair, Mapping[Job, Entry]], cells: Sequence[int]) -> Table:
+def table_of(held: Mapping[Pair, Of], cells: Sequence[int]) -> Table:
     """The table of a task.
 
     Args:
-        held: What the pairs of the task hold.
-        cells: The cells that all of them trained with seed 0, by their place in the space.
+        held: What there is of the pairs of the task, in runs of one length.
+        cells: The cells, by their place in the space.
     """
     pairs = list(held)
-    space, task = pairs[0].plan.cells, pairs[0].task
+    space, task, length = pairs[0].plan.cells, pairs[0].task, pairs[0].length
     assert isinstance(space, ChoiceSpace)
-    losses = {pair.trained.trained.name: pair for pair in pairs}
+    losses = {pair.loss: pair for pair in pairs}
     own = task.trained.name if task.trained.name in losses else next(iter(losses))
+    longer = f", in runs of {pairs[0].plan.epochs} epochs" if length > 1 else ""
     table = Table(
-        name=f"losses-{task.name}",
+        name=f"losses-{pairs[0].table}",
         space=Sampled(space, space.choices[list(cells)]).definition,
-        title=f"{len(cells):,} classes of cells trained with each of {', '.join(losses)}: {task.title}",
+        title=f"{len(cells):,} classes of cells trained with each of {', '.join(losses)}{longer}: {task.title}",
         source=f"trained by surrogate_nas; {task.source}",
         licence="that of surrogate_nas; the data's own may differ",
         citation="",
@@ -72,27 +71,21 @@ def table_of(held: Mapping[Pair, Mapping[Job, Entry]], cells: Sequence[int]) -> 
         network=task.network(),
         epochs="curve",
     )
-    for loss, pair in losses.items():
-        _add(table, loss, pair, held[pair], cells)
+    for pair in losses.values():
+        _add(table, pair, held[pair], cells)
     return table
 
 
-def _add(table: Table, loss: str, pair: Pair, entries: Mapping[Job, Entry], cells: Sequence[int]) -> None:
+def _add(table: Table, pair: Pair, of: Of, cells: Sequence[int]) -> None:
     """Add the columns of one loss."""
-
-    def read(seed: int, value: Callable[[Entry], float]) -> NDArray[np.float64]:
-        of_seed = (entries.get(Job(cell, seed)) for cell in cells)
-        return np.array([np.nan if entry is None else value(entry) for entry in of_seed])
-
-    def add(metric: Metric, epochs: int | None, column: Callable[[int], NDArray[np.float64]]) -> None:
-        columns = {seed: column(seed) for seed in range(pair.plan.seeds)}
-        known = {seed: values for seed, values in columns.items() if np.isfinite(values).any()}
-        about = f"{metric.description}, which trained {loss}"
-        table.add(replace(metric, name=f"{metric.name}@{loss}", description=about), epochs, columns[0], 1, known)
-
-    last = pair.plan.epochs
-    for metric, epochs, column in columns_of(pair.trained, pair.plan, read):
-        if metric.quantity != "cost" or epochs == last:
-            add(metric, epochs, column)
-    diverged = Metric("diverged", "", "record", "structure", description="1 where training went wrong")
-    add(diverged, last, lambda seed: read(seed, lambda entry: float(bool(entry["note"]))))
+    kept, row = kept_of(pair.trained, pair.plan.epochs), {cell: place for place, cell in enumerate(cells)}
+    seeds = 1 + max(job.seed for job in of.trainings)
+    values: NDArray[np.float64] = np.full((seeds, len(kept), len(cells)), np.nan)
+    for job, training in of.trainings.items():
+        if job.cell in row:
+            values[job.seed, :, row[job.cell]] = [training.values[one.key] for one in kept]
+    for place, one in enumerate(kept):
+        known = {seed: values[seed, place] for seed in range(seeds) if np.isfinite(values[seed, place]).any()}
+        about = f"{one.metric.description}, which trained {pair.loss}"
+        metric = replace(one.metric, name=f"{one.metric.name}@{pair.loss}", description=about)
+        table.add(metric, one.epochs, values[0, place], 1, known)

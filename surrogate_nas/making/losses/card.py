@@ -8,57 +8,55 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.making.batches import Entry
 from surrogate_nas.making.losses.agreement import agreement
+from surrogate_nas.making.losses.held import Of, settings_of
+from surrogate_nas.making.losses.kept import DIVERGED
 from surrogate_nas.making.losses.pace import seconds_each
-from surrogate_nas.making.losses.pairs import CLASSES, NOISY_CLASSES, SEEDS, Pair
-from surrogate_nas.making.plan import Job, describe
+from surrogate_nas.making.losses.pairs import Pair
+from surrogate_nas.making.plan import Job
 from surrogate_nas.training.told import Told
 
-_FEWEST = 10
-"""Classes of two seeds from which their agreement is told."""
+_FEWEST, _MOST = 10, 1000
+"""Classes of two seeds from which their agreement is told, and of how many of them at most."""
 
 
-def card_of(held: Mapping[Pair, Mapping[Job, Entry]]) -> dict[str, Any]:
+def card_of(held: Mapping[Pair, Of], asked: Mapping[str, int]) -> dict[str, Any]:
     """The card of a task's table.
 
     Args:
-        held: What each pair of the task holds.
+        held: What there is of each pair of the task.
+        asked: By loss, how many trainings are asked for in all.
     """
-    task = next(iter(held)).task
+    pair = next(iter(held))
     return {
-        "task": task.name,
-        "judged_by": f"valid_{task.measured[0].name}",
-        "losses": {pair.loss: _of_pair(pair, entries) for pair, entries in held.items()},
+        "task": pair.task.name,
+        "length": pair.length,
+        "judged_by": f"valid_{pair.task.measured[0].name}",
+        "losses": {pair.loss: _of_pair(pair, of, asked.get(pair.loss, 0)) for pair, of in held.items()},
     }
 
 
-def _of_pair(pair: Pair, entries: Mapping[Job, Entry]) -> dict[str, Any]:
-    seconds = [entry["processor_seconds"] for entry in entries.values()]
-    whole = CLASSES + NOISY_CLASSES * (SEEDS - 1)
+def _of_pair(pair: Pair, of: Of, asked: int) -> dict[str, Any]:
+    seconds, jobs = of.seconds(), of.trainings
+    seeds = sorted({*range(pair.plan.seeds), *(job.seed for job in jobs)})
     return {
-        "digest": describe(pair.plan)["digest"],
-        "epochs": pair.plan.epochs,
-        "classes": {seed: sum(job.seed == seed for job in entries) for seed in range(pair.plan.seeds)},
-        "diverged": sum(bool(entry["note"]) for entry in entries.values()),
+        **settings_of(pair),
+        "made": list(of.made),
+        "classes": {seed: sum(job.seed == seed for job in jobs) for seed in seeds},
+        "diverged": sum(bool(training.last(DIVERGED)) for training in jobs.values()),
         "processor_seconds": sum(seconds),
         "processor_seconds_a_training": float(np.median(seconds)) if seconds else None,
-        "processor_hours_of_all": whole * seconds_each(seconds) / 3600 if seconds else None,
-        "two_seeds": {told.name: found for told in pair.trained.told if (found := _agreement(told, entries))},
+        "processor_hours_of_all": max(asked, len(seconds)) * seconds_each(seconds) / 3600 if seconds else None,
+        "two_seeds": {told.name: found for told in pair.trained.told if (found := _agreement(told, of))},
     }
 
 
-def _agreement(told: Told, entries: Mapping[Job, Entry]) -> dict[str, Any]:
+def _agreement(told: Told, of: Of) -> dict[str, Any]:
     """How two seeds agree at the end of the run; empty for what is no search metric, or of too few classes."""
-    first = {job.cell: entry for job, entry in entries.items() if job.seed == 0}
-    second = {job.cell: entry for job, entry in entries.items() if job.seed == 1 and job.cell in first}
-    if told.split == "test" or len(second) < _FEWEST:
+    cells = [job.cell for job in of.trainings if job.seed == 0 and Job(job.cell, 1) in of.trainings][:_MOST]
+    if told.split == "test" or len(cells) < _FEWEST:
         return {}
-    values = np.array([[_last(seed[cell][told.name]) for seed in (first, second)] for cell in second])
+    values = np.array([[of.trainings[Job(cell, seed)].last(told.name) for seed in (0, 1)] for cell in cells])
     found = agreement(*values.T)
     numbers = {name: value if math.isfinite(value) else None for name, value in found._asdict().items()}
-    return {**numbers, "classes": len(second), "is_noise": found.is_noise}
-
-
-def _last(value: Any) -> float:
-    return float(value[-1] if isinstance(value, list) else value)
+    return {**numbers, "classes": len(cells), "is_noise": found.is_noise}

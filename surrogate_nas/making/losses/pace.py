@@ -1,4 +1,4 @@
-"""How long what is left of a table will take, from what its trainings took so far."""
+"""How long what is left of a table will take, from what its trainings took so far, and what of it fits into hours."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from surrogate_nas.errors import UserError
 from surrogate_nas.files.progress import duration
 from surrogate_nas.making.batches import Entry
 from surrogate_nas.making.plan import Job, Plan
@@ -17,12 +18,73 @@ _LONGEST = 10
 
 
 def seconds_each(seconds: Sequence[float]) -> float:
-    """The mean of what trainings took; of the first of a process, which compiles kernels, at most ten times the median.
+    """The mean of what trainings took, but for the first, which compiles kernels; each at most ten times the median.
 
     Args:
         seconds: At least one.
     """
+    seconds = seconds[1:] or seconds
     return float(np.minimum(seconds, _LONGEST * np.median(seconds)).mean())
+
+
+def hours_given(hours: float | None) -> float:
+    """Check the hours that a user gives; infinite where none are.
+
+    Args:
+        hours: What was given.
+
+    Raises:
+        UserError: They are no finite number above 0.
+    """
+    if hours is None:
+        return math.inf
+    if not (math.isfinite(hours) and hours > 0):
+        raise UserError(f"Hours must be a finite number above 0, not {hours:g}.")
+    return hours
+
+
+class Known:
+    """What a training of each pair takes, from those that are made.
+
+    A pair of which none is takes what those of its task take for as many epochs, else what all do.
+    """
+
+    def __init__(self, spent: Mapping[Plan, Sequence[float]]) -> None:
+        """Look at what is made.
+
+        Args:
+            spent: Processor seconds of the trainings of each pair.
+        """
+        self._each = {plan: seconds_each(seconds) for plan, seconds in spent.items() if seconds}
+
+    def __getitem__(self, plan: Plan) -> float:
+        """Processor seconds of a training; a tenth of one where nothing is known at all.
+
+        Args:
+            plan: Of the pair.
+        """
+        if plan in self._each:
+            return self._each[plan]
+        task = plan.task.partition("?")[0]
+        own = [each / of.epochs for of, each in self._each.items() if of.task.partition("?")[0] == task]
+        every = own or [each / of.epochs for of, each in self._each.items()] or [0.1 / plan.epochs]
+        return plan.epochs * float(np.mean(every))
+
+
+def fitting_in(hours: float, spent: float, wanted: Sequence[tuple[Plan, int]], known: Known) -> tuple[int, float]:
+    """How many of some pairs, from the first, are expected to be made in so many processor hours.
+
+    Args:
+        hours: In all, what is spent included.
+        spent: Processor seconds by now.
+        wanted: Pairs in the order of their priority, each with how many trainings are left of it.
+        known: What a training takes.
+
+    Returns:
+        How many pairs, and the hours that all of them would take.
+    """
+    ends = spent + np.cumsum([0.0, *(number * known[plan] for plan, number in wanted)])
+    return int((ends[1:] <= 3600 * hours).sum()), float(ends[-1] / 3600)
 
 
 class Pace:

@@ -20,6 +20,7 @@ from scipy.stats import t as student
 
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.making.losses.agreement import Agreement
+from surrogate_nas.making.losses.kept import LATE
 from surrogate_nas.papers.ranks import SHARES, Values, best, kendall
 from surrogate_nas.papers.trained.orders import (
     FEWEST_CELLS,
@@ -170,7 +171,8 @@ def study(bench: Benchmark) -> Study | None:
     usual = bench.objective.partition("@")[2].partition(" ")[0].partition("[")[0]
     losses = tuple(m.name.partition("@")[2] for m in bench.metrics if m.name.startswith("train_loss@"))
     told = [m.name.partition("@")[0] for m in bench.metrics if m.name.endswith(f"@{usual}") and m.split == "valid"]
-    measures = [name.removeprefix("valid_") for name in told if name != "valid_loss" and not name.endswith("seconds")]
+    left_out = ("valid_loss", "seconds", LATE)
+    measures = [name.removeprefix("valid_") for name in told if not name.endswith(left_out)]
     table = Trainings(bench, losses, usual, measures)
     if table.replicated < FEWEST:
         return None

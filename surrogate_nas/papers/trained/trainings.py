@@ -12,7 +12,8 @@ from surrogate_nas.metrics import Metric
 from surrogate_nas.papers.trained.orders import Columns, others
 
 EARLY = 0.2
-"""The share of the run at which the early training loss is looked at; the nearest epoch that is held."""
+"""The share of the run at which the early training loss is looked at: after the epoch in which it ends, or, in a table
+of every epoch, the nearest."""
 MEASURE, CONTRASTED = "measure", ("loss", "train", "early")
 """The keys of the signals: what judges, and what is contrasted with it."""
 
@@ -109,6 +110,11 @@ class Trainings:
         """
         return min(self.bench.metric(metric).epochs, key=lambda held: (abs(held - epochs), held))
 
+    def _early(self, metric: str) -> int:
+        held = self.bench.metric(metric).epochs
+        share = EARLY * held[-1]
+        return self.nearest(metric, share if held == tuple(range(1, held[-1] + 1)) else math.ceil(share - 1e-9))
+
     def named(self, measure: str) -> dict[str, tuple[str, int]]:
         """The signals that are named beforehand, each with its epochs, by `MEASURE` and `CONTRASTED`.
 
@@ -121,5 +127,5 @@ class Trainings:
             MEASURE: (f"valid_{measure}@{self.usual}", end),
             "loss": (loss, end),
             "train": (train, end),
-            "early": (train, self.nearest(train, EARLY * end)),
+            "early": (train, self._early(train)),
         }
