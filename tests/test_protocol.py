@@ -27,8 +27,10 @@ from surrogate_nas.making.losses.pairs import Pair
 from surrogate_nas.making.losses.rounds import ROUND, rounds, run_of, train_rounds
 from surrogate_nas.making.losses.write import seconds_in_tables, write_losses
 from surrogate_nas.making.plan import Plan, representatives
-from surrogate_nas.space import nb201
-from surrogate_nas.table import ColumnKey, read_compact
+from surrogate_nas.metrics import Metric
+from surrogate_nas.network import Network
+from surrogate_nas.space import Sampled, nb201
+from surrogate_nas.table import ColumnKey, Table, read_compact, write_compact
 from surrogate_nas.table.compact import rounded
 from surrogate_nas.training import TASKS, train
 from tests.conftest import Snas
@@ -338,3 +340,47 @@ def test_a_name_is_that_of_one_task(tmp_path: Path) -> None:
     text = f'[[steps]]\ntasks = ["{TASK}", "{file}:OTHER"]\nlosses = "usual"'
     with pytest.raises(UserError, match="would be in one table"):
         write_losses(read_design(str(design(tmp_path, text=text))), tmp_path)
+
+
+def exhaustive(folder: Path) -> Path:
+    """A made-up table: every class by one loss, ten of them by another too."""
+    rng, space = np.random.default_rng(2), nb201()
+    cells = representatives(space)
+    table = Table("losses-all", Sampled(space, space.choices[cells]).definition, "t", "s", "l", "c",
+                  "valid_loss@one", Network(), epochs="curve")  # fmt: skip
+    for loss in ("one", "two"):
+        held = np.arange(len(cells)) < (10 if loss == "two" else len(cells))
+        for name, kind, split in (("valid_loss", "search", "valid"), ("test_loss", "final", "test")):
+            columns = {seed: np.where(held, rng.uniform(1, 2, len(cells)), np.nan) for seed in (0, 1)}
+            metric = Metric(f"{name}@{loss}", "nats", kind, "loss", split=split)  # type: ignore[arg-type]
+            table.add(metric, 3, columns[0], 1, columns)
+        for split in ("train", "valid"):
+            seconds = np.where(held, 1.0, np.nan)
+            table.add(Metric(f"{split}_seconds@{loss}", "s", "record", "cost"), 3, seconds, 1, {0: seconds})
+    write_compact(table, folder / "losses" / "all.h5")
+    return folder / "losses" / "all.h5"
+
+
+def test_where_every_class_was_trained_the_table_holds_all_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    table = read_compact(exhaustive(tmp_path))
+    whole, space = load("losses-all"), nb201()
+    assert len(whole.space) == 15625 and whole.banner == "" and whole.metric("valid_loss@one").n_cells == 15625
+    places = {class_: row for row, class_ in enumerate(space.classes[representatives(space)])}
+    rows = np.array([places[class_] for class_ in space.classes])
+    for loss in ("one", "two"):
+        for seed in (0, 1):
+            for name in ("valid_loss", "test_loss"):
+                column = table.column(ColumnKey(f"{name}@{loss}", 3, seed))[rows]
+                assert np.array_equal(whole.column(f"{name}@{loss}", 3, seed), column, equal_nan=True)
+    few = int((rows < 10).sum())
+    assert [whole.metric(f"{name}@two").n_cells for name in ("valid_loss", "test_loss")] == [few, few]
+    assert whole.seeds(whole.question("valid_loss@one")) == (0, 1)
+    least = int(np.argmin(whole.column("valid_loss@one")))
+    answer = whole.query(whole.space[least], "valid_loss@one")
+    assert answer.value == table.column(ColumnKey("valid_loss@one", 3, 0)).min() and answer.n_seeds == 1
+    assert "predicted" not in answer.source and whole.final(whole.space[least])["test_loss@one"] is not None
+    with pytest.raises(UserError, match="has no valid_loss@two"):
+        whole.query(whole.space[int(np.flatnonzero(rows >= 10)[0])], "valid_loss@two")

@@ -4,6 +4,9 @@ A Gaussian process of ours (`surrogate_nas.surrogates.gp`) learns a column from 
 asked for, and what it predicts for the other classes is kept in the home folder. Of 1,000 classes of the shipped table
 `fashion` it orders the other 4,044 with a Kendall's τ of .81 by validation loss, of .35 within the best quarter; a cell
 is its class's, as with trainings. No final metric is ever predicted: a found cell that was not trained has none.
+
+Where every class was trained with some loss, nothing is predicted: every cell has what its class has, seed by seed, and
+metrics of losses that did not train all classes are missing elsewhere.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ class FilledTable(HeldTable):
 
     Attributes:
         is_trained: Of every cell of the space whether its class was trained, shape ``(len(cells),)``.
+        is_whole: Whether all of them were, so that nothing is predicted.
     """
 
     def __init__(self, trained: HeldTable) -> None:
@@ -58,6 +62,12 @@ class FilledTable(HeldTable):
         self._row[self._class[[self.cells.index(cell) for cell in self._trained]]] = np.arange(len(self._trained))
         self.is_trained: NDArray[np.bool_] = (self._row >= 0)[self._class]
         n, total = int(self.is_trained.sum()), len(self.cells)
+        self.is_whole = n == total
+        if self.is_whole:
+            self.digest = hashlib.sha256(f"{trained.digest} whole".encode()).hexdigest()
+            self.metrics = {name: self._spread(metric) for name, metric in self.metrics.items()} | {MARK.name: MARK}
+            self.sources = {**self.sources, (MARK.name, None): MARK.source}
+            return
         self.digest = hashlib.sha256(f"{trained.digest} {MODEL} {VERSION}".encode()).hexdigest()
         self.title = f"{self.title}; the other cells predicted"
         self.banner = (
@@ -76,9 +86,16 @@ class FilledTable(HeldTable):
             return replace(metric, n_cells=n_trained)
         return replace(metric, n_cells=len(self.cells), source=f"{metric.source}; cells of other classes predicted")
 
+    def _spread(self, metric: Metric) -> Metric:
+        """A metric with the cells that have it after every run."""
+        known = [np.isfinite(self.table.columns[ColumnKey(metric.name, epochs, "mean")]) for epochs in metric.epochs]
+        return replace(metric, n_cells=int(np.all(known, axis=0)[self._row[self._class]].sum()))
+
     @cached_property
     def keys(self) -> Set[ColumnKey]:
-        """The columns that it holds: means, and which cells were trained."""
+        """The columns that it holds: means, where nothing is predicted of single seeds too, and which were trained."""
+        if self.is_whole:
+            return {*self.table.columns, _MARKED}
         return {key for key in self.table.columns if key.seed == "mean"} | {_MARKED}
 
     def column(self, key: ColumnKey) -> Values:
@@ -92,8 +109,9 @@ class FilledTable(HeldTable):
         values = np.full(len(self._row), np.nan)
         known = self._row >= 0
         values[known] = self.table.columns[key][self._row[known]]
-        if _is_predicted(self.metrics[key.metric]) and not known.all():
-            values[~known] = self._predicted(key)
+        lacking = np.isnan(values)
+        if _is_predicted(self.metrics[key.metric]) and lacking.any() and not self.is_whole:
+            values[lacking] = self._predicted(key, lacking)
         return values[self._class]
 
     def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
@@ -108,22 +126,22 @@ class FilledTable(HeldTable):
         counts = np.append(self.table.n_seeds[metric, epochs], np.int16(0))  # the last is that of no row
         return np.asarray(counts[self._row[self._class]])
 
-    def _predicted(self, key: ColumnKey) -> Values:
-        """What is foretold of the classes that were not trained, in their order; kept once it was computed."""
+    def _predicted(self, key: ColumnKey, lacking: NDArray[np.bool_]) -> Values:
+        """What is foretold of the classes that lack it, in their order; kept once it was computed."""
         path = home() / "losses" / "predicted" / f"{self.digest[:24]}-{key.metric}-{key.epochs}.npy"
-        wanted = int((self._row < 0).sum())
+        wanted = int(lacking.sum())
         with suppress(OSError, ValueError):
             kept = np.load(path, allow_pickle=False)
             if kept.shape == (wanted,) and kept.dtype == np.float64 and np.isfinite(kept).all():
                 return np.asarray(kept)
-        found = self._foretold(self.metrics[key.metric], self.table.columns[key])
+        found = self._foretold(self.metrics[key.metric], self.table.columns[key], lacking)
         with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, found, allow_pickle=False)
         return found
 
-    def _foretold(self, metric: Metric, values: Values) -> Values:
+    def _foretold(self, metric: Metric, values: Values, lacking: NDArray[np.bool_]) -> Values:
         space, known = self.cells, np.isfinite(values)
-        others = [space[place] for place in self._first[self._row < 0]]
+        others = [space[place] for place in self._first[lacking]]
         if np.ptp(values[known]) == 0:
             return np.full(len(others), values[known][0])
         cells = [space.cell(cell) for cell, is_known in zip(self._trained, known, strict=True) if is_known]

@@ -3,7 +3,8 @@
 Of a task, about a thousand functional classes were trained with every loss that fits it, each a training of its own:
 ``valid_error@focal[3]`` is what the third epoch of training by the focal loss gave. Among the trained cells everything
 is exact (``losses-TASK/trained``, a sampled space); over the whole space (``losses-TASK``) the cells of other classes
-are predicted, and marked (`surrogate_nas.benchmarks.filled`).
+are predicted, and marked (`surrogate_nas.benchmarks.filled`); where every class was trained, nothing is. Longer runs
+are tables of their own, such as ``losses-TASK-x4``.
 """
 
 from __future__ import annotations
