@@ -193,7 +193,7 @@ with cores(1):
     answers = Answers(answer(inputs), targets, inputs, task, answer, slope)
     told = {measure.name: measure.of(answers) for measure in (*task.measured, MEASURES["brier"])}
     batches = list(course_named("supervised")(task, task.data, seed=0).batches(0, answer))
-assert device_named("cpu") == "cpu" and len(batches) == 16 and len(task.digest) == 64
+assert device_named("cpu") == "cpu" and len(batches) == 10 and len(task.digest) == 64
 assert 0 < told["error"] < told["robust_error"] <= 100, told
 """
     assert not loaded_after(code) & {"torch", "sklearn", "scipy", "pandas", "numba", "llvmlite"}

@@ -100,7 +100,7 @@ TASK = Task(
     classes=2,
     kind="policy",
     residual=False,
-    schedule=Schedule(epochs=6, batch=512),
+    schedule=Schedule(epochs=12, batch=512, learning_rate=0.05),
     source="the equations of Barto, Sutton & Anderson 1983, computed here",
     environment=ENVIRONMENT,
 )

@@ -31,7 +31,7 @@ TASK = Task(
     kind="images",
     channels=4,
     residual=False,
-    schedule=Schedule(epochs=4, batch=50, learning_rate=0.05),
+    schedule=Schedule(epochs=8, batch=50, learning_rate=0.05),
     measures=("psnr", "ssim", "mae"),
     source="scikit-learn's copy of the UCI optical recognition of handwritten digits, noise added here",
 )

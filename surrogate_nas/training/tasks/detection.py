@@ -20,6 +20,6 @@ TASK = Task(
     kind="detection",
     residual=False,
     outputs=1 + DIGITS + 4,
-    schedule=Schedule(epochs=6, batch=16, learning_rate=0.05),
+    schedule=Schedule(epochs=12, batch=16, learning_rate=0.05),
     source=SOURCE,
 )

@@ -121,7 +121,7 @@ TASK = Task(
     classes=len(LANGUAGES),
     channels=8,
     residual=False,
-    schedule=Schedule(epochs=6, batch=32),
+    schedule=Schedule(epochs=24, batch=32),
     source="the catalogues of names in the package pycountry (iso-codes, LGPL 2.1)",
     is_here=has_phrases,
     measures=("error", "nll", "ece"),  # a step against one-hot letters is no other text

@@ -34,7 +34,7 @@ TASK = Task(
     classes=10,
     channels=8,
     residual=False,
-    schedule=Schedule(epochs=5),
+    schedule=Schedule(epochs=5, learning_rate=0.05),
     source="the package mnist1d, seed 42",
     is_here=partial(is_installed, "mnist1d"),
 )

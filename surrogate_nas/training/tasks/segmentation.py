@@ -22,6 +22,6 @@ TASK = Task(
     kind="segmentation",
     residual=False,
     outputs=(1 + DIGITS) * _FINER**2,
-    schedule=Schedule(epochs=6, batch=16, learning_rate=1.0),
+    schedule=Schedule(epochs=12, batch=16, learning_rate=1.0),
     source=SOURCE,
 )
