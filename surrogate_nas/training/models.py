@@ -136,7 +136,7 @@ class TorchModel:
         return arranged
 
     def _descend(self, rate: float) -> None:
-        """Move all parameters that have a gradient, as `torch.optim.SGD` does, whose import takes a second."""
+        """Move all parameters that have a gradient, as PyTorch's own SGD does, whose import takes a second."""
         torch, schedule = self._torch, self._schedule
         moved = [(i, parameter) for i, parameter in enumerate(self._parameters) if parameter.grad is not None]
         if not moved:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.extras import need
-from surrogate_nas.files import home
+from surrogate_nas.files import home, locked, replacing
 
 if TYPE_CHECKING:
     from surrogate_nas.training.fast.kernels import Shape
@@ -96,22 +96,34 @@ def _object(llvm: Any, machine: Any, processor: str, features: str, shape: Shape
     for source in _SOURCES:
         key.update(Path(__file__).with_name(source).read_bytes())
     path = home() / "compiled" / f"{key.hexdigest()[:32]}.o"
+    found = _kept(path)
+    if found:
+        return found
     try:
-        kept = path.read_bytes()
+        with locked(path, what="the compiled kernels"):  # of processes that start at once, one compiles
+            found = _kept(path)
+            if not found:
+                found = _compile(llvm, machine, shape)
+                with replacing(path) as temporary:
+                    temporary.write_bytes(found + hashlib.sha256(found).digest())
+    except UserError:  # a home that cannot be written: the next process compiles again
+        found = found or _compile(llvm, machine, shape)
+    return found
+
+
+def _kept(path: Path) -> bytes:
+    """The code in a file; empty where there is none, or it is damaged."""
+    try:
+        whole = path.read_bytes()
     except OSError:
-        kept = b""
-    content, digest = kept[:-32], kept[-32:]
-    if kept and hashlib.sha256(content).digest() == digest:
-        return content
-    print("Compiling the kernels that train on this processor: a few seconds, once.", file=sys.stderr)  # noqa: T201
-    content = _compile(llvm, machine, shape)
-    _keep(path, content + hashlib.sha256(content).digest())
-    return content
+        return b""
+    return whole[:-32] if hashlib.sha256(whole[:-32]).digest() == whole[-32:] else b""
 
 
 def _compile(llvm: Any, machine: Any, shape: Shape) -> bytes:
     from surrogate_nas.training.fast.kernels import assembly
 
+    sys.stderr.write("Compiling the kernels that train on this processor: once, a second or two.\n")
     module = llvm.parse_assembly(assembly(shape))
     module.triple = machine.triple
     options = llvm.create_pipeline_tuning_options(speed_level=_SPEED)
@@ -120,14 +132,3 @@ def _compile(llvm: Any, machine: Any, shape: Shape) -> bytes:
     builder.getModulePassManager().run(module, builder)
     code: bytes = machine.emit_object(module)
     return code
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Put code into the cache; where that cannot be written, the next process compiles again."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        mine = path.with_name(f"{path.name}.{os.getpid()}")
-        mine.write_bytes(content)
-        mine.replace(path)
-    except OSError:
-        pass

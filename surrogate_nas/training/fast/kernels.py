@@ -1,7 +1,7 @@
 """The operations of a network, written for the processor at hand.
 
 Everything is in one flat array of float32. A tensor is ``(pixel, channel, example)``: the examples of a batch lie side
-by side and fill vector registers, a neighbouring channel is `row` numbers further on, a neighbouring pixel a fixed
+by side and fill vector registers, a neighbouring channel is a row of numbers further on, a neighbouring pixel a fixed
 number of rows. Which pixels a layer combines is a table: for every pixel of its output the pixels of its input, each
 with the tap of the kernel that weighs it. So one convolution serves images and signals, strides, dilation and causal
 padding, no border is padded, and the gradient by the input is the same convolution with the transposed table. Weights

@@ -246,13 +246,18 @@ class Program:
     """The instructions of a network.
 
     Attributes:
-        fixed: Where weights and what belongs to them lie; `Program.parameters` in front.
+        plan: The network.
+        shape: What fits the registers.
+        row: Numbers between two channels while training.
+        answer_row: The same of answers.
+        parameters: Where each parameter lies among the weights, and its gradient among the gradients.
+        fixed: Where weights and what belongs to them lie.
         size: Numbers of the arena.
-        step: Forwards and backwards while training; `forwards` of them are forwards.
+        step: Forwards and backwards while training.
+        step_ends: Its tensors that others see, and how many instructions are forwards.
         fold: What has to be done once before answers, after the weights changed.
         answer: Answers.
-        slope: Answers and, from `slope_forwards` on, their gradient by the input.
-        ends: By timeline, the tensors of the input and of the answer, and where their gradients lie.
+        answer_ends: As `step_ends`.
     """
 
     def __init__(self, plan: Blueprint, batch: int, at_once: int, shape: Shape) -> None:
@@ -388,7 +393,7 @@ class Ends:
         row: Numbers between two channels.
         input: The tensor of the examples.
         output: The tensor of the answers.
-        output_gradient: Where its gradient is expected after `forwards` instructions.
+        output_gradient: Where its gradient is expected once the forward instructions are done.
         input_gradient: Where that of the examples is at the end.
         forwards: The instructions before.
     """

@@ -42,7 +42,7 @@ def scans(scale: float = 1.0) -> dict[str, Split]:
 
 
 def published(task: str) -> tuple[Array, Array]:
-    """All scans as scikit-learn's `load_digits` gives them, read from its file: importing the library takes longer.
+    """All scans as scikit-learn's own loader gives them, read from its file: importing the library takes longer.
 
     Args:
         task: What needs them, for the message.
