@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kendalltau
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.network import Network
@@ -18,6 +19,7 @@ from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.training import TASKS, Curve, Task, train
 from surrogate_nas.training.engine import _Run
 from surrogate_nas.training.machine import keep_memory
+from surrogate_nas.training.models import Model, torch_model
 from surrogate_nas.training.models import TorchModel
 from surrogate_nas.training.tasks import Split, digits
 
@@ -227,3 +229,27 @@ def test_a_step_is_that_of_pytorchs_optimiser(momentum: float, decay: float) -> 
 def test_every_task_states_its_schedule() -> None:
     for task in TASKS.values():
         assert task.schedule.epochs >= 1 and task.title
+
+
+@pytest.mark.slow
+def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(7)
+    cells = [SPACE[int(i)] for i in rng.choice(len(SPACE), 200, replace=False)]
+
+    def trained() -> list[Curve]:
+        return [train([cell], TASKS["digits"], epochs=3, seed=i)[0] for i, cell in enumerate(cells)]
+
+    def plain(run: _Run, cells: list[Cell]) -> Model:
+        return torch_model(
+            [SPACE.build(cell, run.network, seed=run.seed, live_only=True) for cell in cells], run.task, "cpu"
+        )
+
+    compiled = trained()
+    monkeypatch.setattr(_Run, "_model", plain)
+    reference = trained()
+    for name in ("train_loss", "valid_loss", "valid_error", "test_loss"):
+        ours, theirs = (np.array([curve.metrics[name] for curve in curves]) for curves in (compiled, reference))
+        off = ours - theirs
+        assert abs(off.mean()) < 4 * off.std(ddof=1) / np.sqrt(len(off)), name
+        assert np.median(np.abs(off)) < 0.01 * np.median(theirs), name
+        assert kendalltau(ours, theirs)[0] > 0.9, name

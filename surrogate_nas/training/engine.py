@@ -1,10 +1,11 @@
 """Training cells on a task: one by one on a CPU, many at once on a GPU, with the same result.
 
 On a CPU compiled kernels (`CompiledModel`) train one cell faster than PyTorch trains it in a stack; on a GPU a stack
-fills the device (`surrogate_nas.training.fast.stack`); networks of a space without blueprints or cell graphs are trained
-one by one by PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in the same
-order, so the ways differ only in the order of sums (float32; ``tests/test_engine.py`` holds the tolerance). What is told
-of the training split is a mean over the batches of an epoch while the network trains, as NAS-Bench-201 records.
+fills the device (`surrogate_nas.training.fast.stack`); networks of a space without blueprints or cell graphs are
+trained one by one by PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in
+the same order, so the ways differ only in the order of sums (float32; ``tests/test_engine.py`` holds the tolerance).
+What is told of the training split is a mean over the batches of an epoch while the network trains, as NAS-Bench-201
+records.
 """
 
 from __future__ import annotations
