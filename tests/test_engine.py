@@ -19,8 +19,7 @@ from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.training import TASKS, Curve, Task, train
 from surrogate_nas.training.engine import _Run
 from surrogate_nas.training.machine import keep_memory
-from surrogate_nas.training.models import Model, torch_model
-from surrogate_nas.training.models import TorchModel
+from surrogate_nas.training.models import Model, TorchModel, torch_model
 from surrogate_nas.training.tasks import Split, digits
 
 SPACE = nb201()
