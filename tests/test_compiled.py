@@ -136,11 +136,11 @@ def test_every_space_computes_what_its_plain_networks_do(name: str) -> None:
 def test_500_random_cells_have_the_gradients_of_the_reference(name: str) -> None:
     space, rng, kinds = space_named(name), np.random.default_rng(0), [*NETWORKS.values()]
     distances = [compare(space, space.sample(rng), kinds[i % len(kinds)], (16, 9)) for i in range(500)]
-    # A number within rounding of 0 passes a ReLU on one side and not on the other: rare, and then larger.
+    # A number within rounding of 0 passes a ReLU on one side and not on the other: rare, and then the gradient is off.
     for what in distances[0]:
         each = np.array([one[what] for one in distances])
-        assert np.median(each) < (1e-6 if name in ("nb201", "macro") else 3e-6), what
-        assert np.quantile(each, 0.98) < MOST, what
+        assert np.median(each) < (1e-6 if name in ("nb201", "macro") else 2e-6), what
+        assert np.quantile(each, 0.97) < (1e-3 if what == "gradient" else MOST), what
 
 
 def single(kind: str) -> Blueprint:
