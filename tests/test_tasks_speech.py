@@ -170,7 +170,7 @@ def test_letters_are_read_from_recordings_of_the_packages_form(monkeypatch: pyte
         for i, name in enumerate(names):
             tone(tmp_path / language / f"{name}.ogg", 150 * 2**i * (1 + voice / 50))
     inputs, targets = letters.load()["test"]
-    assert inputs.shape == (300, 16, 1, 32) and targets.shape == (300, 3)
+    assert inputs.shape == (700, 16, 1, 32) and targets.shape == (700, 3)
     assert set(targets.ravel().tolist()) == {*range(7)}
     (tmp_path / "it" / "sounds.xml").write_text("<klettres><alphabet/></klettres>")
     with pytest.raises(UserError, match="lacks the letters A, I"):
