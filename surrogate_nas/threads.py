@@ -11,6 +11,12 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+VARIABLES = {
+    name: "1"
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+                 "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
+}  # fmt: skip
+"""What the environment of a process says before it imports anything, so that arithmetic has one thread there."""
 _WITH_POOLS = ("numpy", "scipy.linalg", "sklearn", "xgboost", "torch", "numba")
 """Modules that bring a pool of threads when they are first imported."""
 

@@ -26,6 +26,7 @@ from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import NB201, Cell, ChoiceSpace
 from surrogate_nas.strategies import Strategy, is_builtin, resolve
+from surrogate_nas.threads import VARIABLES
 from surrogate_nas.trial import Request, Trial
 from tests import hostile_strategies
 from tests.hostile_strategies import HARMFUL, HARMLESS, PLACED
@@ -128,6 +129,75 @@ def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
             time.sleep(0.01)
         parent.kill()
     assert not any(_runs(int(pid)) for pid in mark.read_text().split()[:2])
+
+
+THREADED = """
+import json, os, sys
+import surrogate_nas as sn
+from threadpoolctl import threadpool_info
+
+class Mine(sn.Strategy):
+    def ask(self, n):
+        import scipy.linalg, torch
+        held = {pool["num_threads"] for pool in threadpool_info()} | {torch.get_num_threads()}
+        with open(os.environ["TOLD"], "a") as file:
+            print(json.dumps([sorted(held), os.environ["OMP_NUM_THREADS"]]), file=file)
+        return [self.space.sample(self.rng)]
+
+if __name__ == "__main__":
+    strategy = Mine if sys.argv[1] == "object" else sys.argv[1]
+    sn.compare("analog-cifar10", [strategy], runs=2, budget=12, workers=int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("named", ["threaded.py:Mine", "threaded", "object"], ids=["file", "entry point", "object"])
+def test_a_users_strategy_has_one_thread_whatever_the_machine_has(named: str, workers: int, tmp_path: Path) -> None:
+    (tmp_path / "threaded.py").write_text(THREADED)
+    metadata = tmp_path / "threaded-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: threaded\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[surrogate_nas.strategies]\nthreaded = threaded:Mine\n")
+    made = subprocess.run(
+        [sys.executable, "threaded.py", named, str(workers)], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        env={name: value for name, value in _environment().items() if name not in VARIABLES}
+        | {"TOLD": str(tmp_path / "told")},
+    )  # fmt: skip
+    assert not made.returncode, made.stderr
+    told = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    assert told == [[[1], "1"]] * 4
+
+
+WARMED = """
+import sys
+import surrogate_nas as sn
+from surrogate_nas.space.once import asked_of
+
+class Mine(sn.Strategy):
+    def __init__(self, space, *, seed):
+        super().__init__(space, seed=seed)
+        print("scipy.linalg" in sys.modules, asked_of(space), file=sys.stderr)
+
+    def ask(self, n):
+        import scipy.linalg
+        from surrogate_nas.surrogates.columns import columns
+        columns(self.space, [self.space[0]], "one_hot")
+        return [self.space.sample(self.rng)]
+
+if __name__ == "__main__":
+    sn.compare("analog-cifar10", [Mine], runs=2, budget=12)
+"""
+
+
+def test_what_one_run_of_a_users_strategy_needed_the_next_starts_with(tmp_path: Path) -> None:
+    """Of ours and of our libraries: an import, and what is worked out of a space."""
+    (tmp_path / "warm.py").write_text(WARMED)
+    made = subprocess.run(
+        [sys.executable, tmp_path / "warm.py"], capture_output=True, text=True, timeout=120, env=_environment()
+    )
+    first, second = made.stderr.splitlines()
+    assert first == "False []"
+    assert second == "True [('surrogate_nas.surrogates.columns:surveyed', ('one_hot', ()))]"
 
 
 def _environment() -> dict[str, str]:

@@ -17,12 +17,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from surrogate_nas.engine.worker import receive, send
+from surrogate_nas.threads import VARIABLES
 
-_ONE_THREAD = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-                 "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
-}  # fmt: skip
 _LOOK_SECONDS = 0.5
 
 
@@ -47,7 +43,7 @@ class Seat:
         """
         self._function, self._folder = function, folder
         self._path = list(sys.path if path is None else path)
-        self._variables = {**(variables or {}), **_ONE_THREAD}
+        self._variables = {**(variables or {}), **VARIABLES}
         self._lock = threading.Lock()
         self._worker: subprocess.Popen[bytes] | None = None
         self._closed = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from surrogate_nas.errors import unknown
 from surrogate_nas.gaussian import Scaling
 from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
+from surrogate_nas.space.once import once
 
 Matrix = NDArray[np.float32]
 
@@ -34,7 +34,7 @@ def columns(space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[
     return _encoded(space, cells, encoding, extra)
 
 
-@lru_cache(maxsize=16)
+@once(16)
 def surveyed(space: Space, encoding: str, extra: tuple[str, ...] = ()) -> Matrix:
     """Encode the cells of `Space.survey`, once a process: every cell of an enumerable space, in its order.
 
@@ -46,7 +46,7 @@ def surveyed(space: Space, encoding: str, extra: tuple[str, ...] = ()) -> Matrix
     return _encoded(space, space.survey, encoding, extra)
 
 
-@lru_cache(maxsize=16)
+@once(16)
 def scaling(space: Space, encoding: str) -> Scaling:
     """How the columns of an encoding are brought to one scale, from the survey of the space.
 

@@ -18,6 +18,7 @@ from torch.nn.functional import silu
 
 from surrogate_nas.network import Network
 from surrogate_nas.space import Enumerable, Space
+from surrogate_nas.space.once import once
 from surrogate_nas.space.terms import Terms
 from surrogate_nas.surrogates.columns import surveyed
 
@@ -67,7 +68,7 @@ def has_terms(space: Space) -> TypeGuard[Enumerable]:
     return isinstance(space, Enumerable) and space.terms is not None and space.classes is not None
 
 
-@lru_cache(maxsize=2)
+@once(2)
 def inputs_of(space: Enumerable) -> Inputs:
     """What the network reads of a space, once a process.
 

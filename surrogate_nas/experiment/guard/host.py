@@ -23,8 +23,9 @@ from typing import Any
 from surrogate_nas.experiment.guard.answers import cells_to_json, flags_of, flags_of_class, own_cells
 from surrogate_nas.experiment.guard.failure import StrategyError, as_strategy_error
 from surrogate_nas.experiment.guard.parcel import Parcel, unpack
-from surrogate_nas.experiment.guard.wire import HEAD, LARGEST_ANSWER
+from surrogate_nas.experiment.guard.wire import HEAD, LARGEST_ANSWER, LIBRARIES
 from surrogate_nas.space import Enumerable, Space
+from surrogate_nas.space.once import Question, asked_of
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.trial import Trial
 
@@ -62,6 +63,7 @@ def _host(connection: int, guest: _Guest) -> None:
         "give": (guest.give, "was given what is known"),
         "ask": (guest.ask, "was asked"),
         "tell": (guest.tell, "was told"),
+        "needed": (guest.needed, "was asked what it needed"),
     }
     serve(connection, commands, lambda: guest.file)
 
@@ -184,6 +186,11 @@ class _Guest:
     def tell(self, trials: list[Trial]) -> None:
         """Tell it trials."""
         self._strategy.tell(trials)
+
+    def needed(self) -> tuple[list[str], list[Question]]:
+        """What of `LIBRARIES` this process holds, in the order of import, and what was asked of the space."""
+        names = [name for name in list(sys.modules) if isinstance(name, str) and name.partition(".")[0] in LIBRARIES]
+        return names, asked_of(self._space)
 
 
 def _file_of(kind: type) -> str:

@@ -13,7 +13,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
@@ -217,7 +217,7 @@ class _Outside(Hosted):
     """A stranger's strategy, in a process of its own."""
 
     def __init__(self, strategy: StrategyLike, space: Space, seed: int, limit: float) -> None:
-        self._space, self._limit = space, limit
+        self._space, self._limit, self._asked = space, limit, False
         parcel = pack(space)
         ours = type(space).__module__.startswith("surrogate_nas.")
         self.child = Child(_ENTRY, parcel.content if ours else None)
@@ -235,7 +235,17 @@ class _Outside(Hosted):
         self.child.call("give", parcel, limit=max(self._limit, START_SECONDS), when="was given what it reads")
 
     def ask(self, n: int) -> list[Cell | Request]:
-        return cells_from_json(self._call("ask", n, when="was asked"), n, self._space, self._epochs)
+        answer = self._call("ask", n, when="was asked")
+        if not self._asked:  # most of what it needs for long it has needed by now
+            self._asked = True
+            self.child.prepare_others(self._limit)
+        return cells_from_json(answer, n, self._space, self._epochs)
+
+    def end(self) -> None:
+        """Let its process end by itself, for a moment."""
+        with suppress(StrategyError):
+            self.child.prepare_others(self._limit)
+        self.child.end()
 
     def tell(self, trials: Sequence[Trial]) -> None:
         self._call("tell", list(trials), when="was told")
@@ -270,7 +280,7 @@ def hosted(
     try:
         outside.give(settings)
         yield outside
-        outside.child.end()
+        outside.end()
     finally:
         outside.child.kill()
 

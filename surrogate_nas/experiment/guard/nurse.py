@@ -14,20 +14,22 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from surrogate_nas.experiment.guard.nursery import RUNNING, THREADS, WAIT
+from surrogate_nas.experiment.guard.nursery import PREPARE, RUNNING, WAIT
 from surrogate_nas.experiment.guard.wire import HEAD, Birth, receive
 from surrogate_nas.space import Enumerable, Space
+from surrogate_nas.space.once import work_out
+from surrogate_nas.threads import VARIABLES
 
 Job = Callable[[], None]
 _CHECK_SECONDS = 1.0
-_spaces: dict[bytes, Space] = {}
+_spaces: dict[bytes | None, Space] = {}
 
 
 def main(connection: int, parent: int) -> None:
@@ -57,6 +59,9 @@ def _tend(link: socket.socket, parent: int, born: set[int]) -> Job | None:
         if not message:
             return None
         order = pickle.loads(receive(link))
+        if message == PREPARE:
+            _prepare(*order)
+            continue
         if message == WAIT:
             answer = _waited(order[0], order[1], born)
         else:
@@ -87,6 +92,15 @@ def _waited(pid: int, patience: float, born: set[int]) -> int:
         time.sleep(0.002)
 
 
+def _prepare(space: bytes | None, modules: Sequence[str], questions: Sequence[Any]) -> None:
+    """Import and work out what a process needed, so that later ones are forked with it."""
+    for name in modules:
+        with suppress(Exception, SystemExit):
+            import_module(name)
+    if space in _spaces:
+        work_out(_spaces[space], questions)
+
+
 def _fork(birth: Birth) -> int:
     """Fork, after what the new process needs of ours is there."""
     try:
@@ -113,7 +127,7 @@ def _job(birth: Birth, fds: list[int]) -> Job:
     with suppress(OSError):
         os.chdir(birth.folder)
     os.environ.clear()
-    os.environ.update(birth.environment | {name: "1" for name in THREADS})
+    os.environ.update(birth.environment | VARIABLES)
     sys.path[:] = birth.path
     random.seed()
     np.random.seed()  # noqa: NPY002 - else every process would draw alike

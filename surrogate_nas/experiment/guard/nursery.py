@@ -15,12 +15,14 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
-from surrogate_nas.experiment.guard.wire import HEAD, Birth, read, send
+from surrogate_nas.experiment.guard.wire import HEAD, LIBRARIES, Birth, read, send
+from surrogate_nas.threads import VARIABLES
 
 START_SECONDS = 60.0
 """The longest that a process may take to start, and a stranger's file to be imported."""
-FORK, WAIT = b"f", b"w"
+FORK, WAIT, PREPARE = b"f", b"w", b"p"
 RUNNING = -1_000
 _BOOT = """
 import json, sys
@@ -28,7 +30,6 @@ sys.path[:] = json.loads(sys.argv[1])
 from surrogate_nas.experiment.guard.nurse import main
 main(*map(int, sys.argv[2:]))
 """
-THREADS = ("OMP_NUMTHREADS", "OPENBLAS_NUMTHREADS", "MKL_NUMTHREADS", "NUMEXPR_NUMTHREADS")
 
 
 class Nursery:
@@ -45,6 +46,7 @@ class Nursery:
             OSError: The system does not.
         """
         self.owner = os.getpid()
+        self._prepared: set[str] = set()
         self._lock = threading.Lock()
         self._link, theirs = socket.socketpair()
         arguments = [json.dumps(sys.path), str(theirs.fileno()), str(self.owner)]
@@ -53,7 +55,7 @@ class Nursery:
                 [sys.executable, "-c", _BOOT, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env=os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONUNBUFFERED": "1"},
+                env=os.environ | VARIABLES | {"PYTHONUNBUFFERED": "1"},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -86,6 +88,24 @@ class Nursery:
             self._link.sendall(WAIT)
             code = self._answer((pid, patience))
         return None if code == RUNNING else code
+
+    def prepare(self, space: bytes | None, needed: Any) -> None:
+        """Let later processes have at once what one needed, as our strategies do, whose runs share a process.
+
+        Args:
+            space: The pickled space that it started with.
+            needed: What that process says that it imported and asked of the space; nothing of it is believed.
+
+        Raises:
+            OSError: The nursery does not answer.
+        """
+        match needed:
+            case [[*modules], [*questions]] if (key := json.dumps(needed)) not in self._prepared:
+                allowed = [one for one in modules if isinstance(one, str) and one.partition(".")[0] in LIBRARIES]
+                with self._lock:
+                    self._prepared.add(key)
+                    self._link.sendall(PREPARE)
+                    send(self._link, pickle.dumps((space, allowed, questions)), time.monotonic() + START_SECONDS)
 
     def _answer(self, order: object) -> int:
         deadline = time.monotonic() + START_SECONDS

@@ -44,7 +44,7 @@ class Child:
             StrategyError: The system starts none.
         """
         self.file = ""
-        self._ended = False
+        self._ended, self._space = False, space
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
         self._socket, theirs = socket.socketpair()
         output = _error_stream()
@@ -154,6 +154,19 @@ class Child:
         except (OSError, EOFError):
             forget(self._nursery)
             return None
+
+    def prepare_others(self, limit: float) -> None:
+        """Let processes that are forked later start with what this one has needed until now.
+
+        Args:
+            limit: The longest that it may take to say so, in seconds.
+
+        Raises:
+            StrategyError: It does not answer.
+        """
+        needed = self.call("needed", limit=limit, when="was asked what it needed")
+        with suppress(OSError):
+            self._nursery.prepare(self._space, needed)
 
     def end(self) -> None:
         """Let the process end by itself, for a moment, and then end all of its session."""

@@ -10,6 +10,8 @@ from typing import NamedTuple
 HEAD = struct.Struct("<q")
 LARGEST_ANSWER = 16 * 2**20
 """The most bytes that we read of a stranger's process at once."""
+LIBRARIES = ("surrogate_nas", "numpy", "scipy", "sklearn", "torch", "xgboost", "numba")
+"""What is imported before a fork if an earlier process needed it: ours, and what strategies and models of ours need."""
 _LONGEST_WAIT = 1e6
 
 

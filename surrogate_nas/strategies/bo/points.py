@@ -8,7 +8,6 @@ are standardised, over the points of a space that is listed and else over its su
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from surrogate_nas.gaussian import Floats
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.once import once
 from surrogate_nas.strategies.bo.expert import Places
 
 _COSTS = "one_hot"
@@ -71,7 +71,7 @@ def _encoded(space: Space, name: str, choices: Choices) -> Floats:
     return np.asarray(space.encodings[name](choices), dtype=np.float64)
 
 
-@lru_cache(maxsize=4)
+@once(4)
 def whole(space: Enumerable, with_costs: bool) -> Points:
     """The points of all cells of a space.
 
@@ -81,13 +81,10 @@ def whole(space: Enumerable, with_costs: bool) -> Points:
     """
     classes = None if with_costs else space.classes
     of_cell: NDArray[np.intp] = (np.arange(len(space)) if classes is None else classes).astype(np.intp)
-    found = []
-    for view in _views(space):
-        columns = []
-        for name, share in _blocks(space, view, with_costs):
-            block = _averaged(_encoded(space, name, space.choices), of_cell)
-            columns.append(_Standard.of(block, share)(block))
-        found.append(np.column_stack(columns))
+    views = [_blocks(space, view, with_costs) for view in _views(space)]
+    names = {name: None for blocks in views for name, _ in blocks}
+    means = {name: _averaged(_encoded(space, name, space.choices), of_cell) for name in names}
+    found = [np.column_stack([_Standard.of(means[name], share)(means[name]) for name, share in view]) for view in views]
     return Points(tuple(found), of_cell)
 
 
@@ -100,7 +97,7 @@ def _averaged(cells: Floats, of_cell: Places) -> Floats:
     return np.asarray(sums / counts[:, None])
 
 
-@lru_cache(maxsize=16)
+@once(16)
 def _surveyed(space: Space, name: str, share: float) -> _Standard:
     return _Standard.of(_encoded(space, name, space.surveyed_choices), share)
 

@@ -1,0 +1,77 @@
+"""Functions of a space that a process works out once, and which of them it was asked for.
+
+A user's strategy runs in a process that is forked anew for every run. What an earlier run asked for is worked out
+before the fork, so that later ones find it, as runs of our strategies do, which share a process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import lru_cache, wraps
+from importlib import import_module
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from surrogate_nas.space.base import Space
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound=Space)
+Question = tuple[str, tuple[Any, ...]]
+"""The name of a function as ``module:function``, and what it was called with beside the space."""
+
+_functions: dict[str, Callable[..., Any]] = {}
+_asked: dict[tuple[str, str, tuple[Any, ...]], None] = {}
+
+
+def once(most: int) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
+    """Let a function of a space answer each of its last questions once a process.
+
+    The function stands at the top of a module; beside the space it takes texts, numbers and tuples of these.
+
+    Args:
+        most: How many answers are remembered.
+    """
+
+    def decorate(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+        name = f"{function.__module__}:{function.__name__}"
+        remembered: Callable[..., R] = lru_cache(maxsize=most)(function)
+
+        @wraps(function)
+        def answer(space: S, /, *arguments: P.args, **named: P.kwargs) -> R:
+            _asked[space.definition, name, arguments] = None
+            return remembered(space, *arguments, **named)
+
+        _functions[name] = answer
+        return answer
+
+    return decorate
+
+
+def asked_of(space: Space) -> list[Question]:
+    """What this process was asked of a space.
+
+    Args:
+        space: The space.
+    """
+    return [(name, arguments) for of, name, arguments in list(_asked) if of == space.definition]
+
+
+def work_out(space: Space, questions: Sequence[Any]) -> None:
+    """Work out what another process was asked of a space; what is no such question is left out.
+
+    Args:
+        space: The space.
+        questions: As `asked_of` gave them, tuples perhaps as lists; nothing of it is believed.
+    """
+    for question in questions:
+        with suppress(Exception):
+            name, arguments = question
+            module = name.partition(":")[0]
+            if module.startswith("surrogate_nas."):
+                import_module(module)
+                _functions[name](space, *_with_tuples(arguments))
+
+
+def _with_tuples(value: Any) -> Any:
+    return tuple(map(_with_tuples, value)) if isinstance(value, list | tuple) else value
