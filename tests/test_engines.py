@@ -220,6 +220,28 @@ def test_an_interrupted_engine_leaves_no_process(name: str, undisturbed: Any, tm
     assert gated.finish() == undisturbed
 
 
+@pytest.mark.parametrize(("kind", "named"), [("", False), ("parent -2", True), ("parent -9", False)])
+def test_slurm_leaves_no_folder(kind: str, named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where the command was given nor elsewhere, however it ends."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("TMPDIR", str(there))
+    gated = Gated(tmp_path / "work")
+    process = gated.start_on("slurm:cluster=local" + f",folder={there}" * named)
+    gated.arrived(2)
+    assert [path.name[:10] for path in there.iterdir() if path.is_dir()] == ["snas-slurm"]
+    if not kind:
+        gated.open()
+    else:
+        assert hit(process, kind, str(tmp_path))
+    process.communicate()
+    while marked(str(tmp_path / "work")) or any(path.is_dir() for path in there.iterdir()):
+        time.sleep(0.01)
+    assert not any(here.iterdir())
+
+
 @pytest.mark.parametrize(
     ("engine", "says"),
     [

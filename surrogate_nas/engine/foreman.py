@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import IO, NamedTuple
 
 from surrogate_nas.engine.order import Order
@@ -28,6 +31,7 @@ BROKEN = -1
 AGAIN = "What was finished is kept; run the same command again to go on, on any engine."
 Found = tuple[int, bytes | str]
 """A job's place, and its worker's message or how it was lost, in words."""
+_will: int | None = None
 
 
 class Contract(NamedTuple):
@@ -59,7 +63,8 @@ def in_a_line(error: BaseException | None) -> str:
 
 def main() -> None:
     """Do what the process that started this one says."""
-    _leave_nothing()
+    global _will
+    _will = _leave_nothing()
     orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -83,18 +88,51 @@ def main() -> None:
     os._exit(0)  # what threads of the library still wait for is nobody's concern
 
 
-def _leave_nothing() -> None:
-    """Let a child wait for the end of this process, however it comes, and then kill all of the session that is left."""
+def remove_at_the_end(folder: Path) -> None:
+    """Let a folder be removed when this process has ended, however that comes.
+
+    Args:
+        folder: One that nobody else needs.
+    """
+    if _will is not None:
+        os.write(_will, f"{folder}\0".encode())
+
+
+def _leave_nothing() -> int | None:
+    """Let a child wait for the end of this process, however it comes, and then kill all of the session that is left.
+
+    Returns:
+        Where to write which folders it shall remove then, each with a zero behind it.
+    """
     if sys.platform == "win32":
-        return
-    reading, _ = os.pipe()  # nobody closes the other end but the system
+        return None
+    reading, writing = os.pipe()  # nobody closes the other end but the system
     if os.fork():
         os.close(reading)
-        return
+        return writing
     os.closerange(0, reading)
     os.closerange(reading + 1, os.sysconf("SC_OPEN_MAX"))
-    os.read(reading, 1)
+    left = b"".join(iter(partial(os.read, reading, 4096), b""))
+    if left:
+        _remove_after_this(left.split(b"\0")[:-1])
     os.killpg(0, signal.SIGKILL)
+    return None
+
+
+def _remove_after_this(folders: Sequence[bytes]) -> None:
+    """Let a child in a session of its own wait for the end of this process and of all that could write, and remove."""
+    (ready, away), (over, alive) = os.pipe(), os.pipe()
+    if os.fork():
+        os.close(away)
+        os.read(ready, 1)
+        return
+    os.setsid()
+    os.close(away)
+    os.close(alive)
+    os.read(over, 1)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
 
 
 def _listen(orders: IO[bytes], over: threading.Event) -> None:

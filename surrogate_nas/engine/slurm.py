@@ -1,9 +1,10 @@
 """Jobs on a Slurm cluster, by submitit: one array of ``--workers`` tasks, each of which takes jobs until none is left.
 
-The place says where and how long, as in ``slurm:partition=cpu,time=60``: time in minutes, mem in GB, folder where tasks
-and this process meet (the working directory if left out; both must be shared by all machines), cluster=local to make
-the tasks on this machine without Slurm; anything else is handed to ``sbatch`` under its name. A task that is lost costs
-the job that it was doing; jobs that no task has begun when the last one ends are made by the same command again.
+The place says where and how long, as in ``slurm:partition=cpu,time=60``: time in minutes, mem in GB, folder in which
+tasks and this process meet in one that is removed at the end (shared by all machines; the data folder if left out),
+cluster=local to make the tasks on this machine without Slurm; anything else is handed to ``sbatch`` under its name. A
+task that is lost costs the job that it was doing; jobs that no task has begun when the last one ends are made by the
+same command again.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.engine.foreman import AGAIN
+from surrogate_nas.engine.foreman import AGAIN, remove_at_the_end
 from surrogate_nas.engine.spool import Spool
 from surrogate_nas.errors import UserError
+from surrogate_nas.files import home
 
 if TYPE_CHECKING:
     from submitit import Executor, Job
@@ -30,7 +32,7 @@ _MINUTES = 24 * 60
 _QUICK_SECONDS, _SLOW_SECONDS = 0.02, 1.0
 _LOOK_SECONDS = 5.0
 _GRACE_SECONDS = 2.0
-"""How long after a task's end its last answer may take to be seen here."""
+"""How long after a task's end its last answer may take to be seen here, and a task to end that is cancelled."""
 _OURS = {"time": ("timeout_min", int), "mem": ("mem_gb", float)}
 
 
@@ -48,16 +50,25 @@ def run(contract: Contract, jobs: list[bytes]) -> Iterator[Found | None]:
         UserError: An option is wrong, there is no Slurm, a folder cannot be written, or all tasks ended too early.
     """
     options = _options(contract.place)
-    try:
-        folder = Path(mkdtemp(prefix=".snas-slurm-", dir=Path(options.pop("folder", ".")).absolute()))
-    except OSError as error:
-        raise UserError(f"Slurm's tasks need a folder: {error.strerror or error}: {error.filename}.") from error
+    folder = _folder(options.pop("folder", ""), options.get("cluster") == "local")
+    remove_at_the_end(folder)
     try:
         spool = Spool(folder)
         spool.fill(contract.order, jobs)
         yield from _Work(spool, _submitted(folder, options, contract.workers or 1), len(jobs)).found()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder(place: str, here: bool) -> Path:
+    """A new folder in a place; where none is named, in the data folder, or among temporary files for tasks here."""
+    parent = Path(place or (gettempdir() if here else home())).absolute()
+    try:
+        if not place:
+            parent.mkdir(parents=True, exist_ok=True)
+        return Path(mkdtemp(prefix="snas-slurm-", dir=parent))
+    except OSError as error:
+        raise UserError(f"Slurm's tasks need a folder: {error.strerror or error}: {error.filename}.") from error
 
 
 def _options(place: str) -> dict[str, str]:
@@ -121,6 +132,9 @@ class _Work:
             for task in self._tasks:
                 with suppress(Exception):
                     task.cancel()
+            until = time.monotonic() + _GRACE_SECONDS
+            while not all(task.done(force_check=False) for task in self._tasks) and time.monotonic() < until:
+                time.sleep(_QUICK_SECONDS)
 
     def _lost(self) -> Iterator[tuple[int, str]]:
         """Jobs whose task has ended without their answer."""
