@@ -19,7 +19,7 @@ from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, locked
-from tests.conftest import EVERY_STRATEGY
+from tests.conftest import EVERY_STRATEGY, Snas
 
 FILE = Path(__file__).with_name("tiny_task.py")
 TINY = f"{FILE}:TINY"
@@ -340,3 +340,39 @@ def test_a_task_can_be_trained_with_another_loss(tmp_path: Path, monkeypatch: py
     assert sn.load("live:digits?loss=focal/macro").space.name == "macro"
     with pytest.raises(UserError, match="Did you mean 'brier'"):
         sn.load(f"live:{TINY}?loss=brie")
+
+
+def test_a_relative_path_is_compared_on_and_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+) -> None:
+    """A task and a loss in the working directory; the fingerprint is of their content, not of how they are spelled."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(FILE, "tiny.py")
+    assert snas("new", "loss", "Mine").code == 0
+    Path("elsewhere").mkdir()
+    for file in ("tiny.py", "mine.py"):
+        shutil.copy(file, Path("elsewhere", f"other_{file}"))
+    spelled = ["live:tiny.py:TINY?loss=mine.py:Mine", "live:./tiny.py:TINY?loss=./mine.py:Mine"]
+    spelled.append(f"live:{tmp_path}/elsewhere/other_tiny.py:TINY?loss={tmp_path}/elsewhere/other_mine.py:Mine")
+    arguments = ["--runs", 1, "--budget", 11, "--out", "out", "--json", "--strategies"]
+    first = snas("compare", spelled[0], *arguments, "random")
+    assert first.code == 0, first.err
+    assert snas("report", "out", "--bench", spelled[1]).code == 0
+    grown = snas("compare", spelled[2], *arguments, "random,evolution")  # goes on in the same folder
+    assert grown.code == 0 and grown.json["fingerprint"] == first.json["fingerprint"], grown.err
+    Path("mine.py").write_text(Path("mine.py").read_text() + "# edited\n")
+    assert "results of two are never mixed" in snas("compare", spelled[0], *arguments, "random").err
+
+
+def test_a_folder_whose_fingerprint_has_the_spelling_is_still_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    bench = sn.load(f"live:{TINY}")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(LiveBenchmark, "identity", property(lambda self: self.name))
+        before = sn.compare(bench, ["random"], runs=1, budget=11, folder=tmp_path / "out")
+    assert sn.Objective(bench.objective, bench).fingerprint != before.objective.fingerprint
+    read = sn.comparison.read_comparison(tmp_path / "out", benchmark=f"live:{TINY}")
+    assert read.runs[0].trials == before.runs[0].trials

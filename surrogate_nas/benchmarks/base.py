@@ -85,6 +85,11 @@ class Benchmark(ABC):
     more: str = ""
     _by_name: Mapping[str, Metric]
 
+    @property
+    def identity(self) -> str:
+        """What of its name tells it from others: not the spelling of a path, whose file's content `fingerprint` has."""
+        return self.name
+
     @abstractmethod
     def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
         """Answer several questions about several cells in one call.

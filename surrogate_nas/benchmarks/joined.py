@@ -112,6 +112,11 @@ class JoinedBenchmark(Benchmark):
         return own
 
     @property
+    def identity(self) -> str:
+        """The base's; the files are in its fingerprint."""
+        return self.base.identity
+
+    @property
     def network(self) -> Network:  # type: ignore[override]
         """The base's; latencies may have been measured on another, which their metric's description says."""
         return self.base.network

@@ -178,6 +178,11 @@ class LearnedBenchmark(Benchmark):
     def __reduce__(self) -> tuple[Callable[[str], LearnedBenchmark], tuple[str]]:
         return open_learned, (self.name.removeprefix(PREFIX),)
 
+    @property
+    def identity(self) -> str:
+        """That it predicts; the files are in its fingerprint."""
+        return PREFIX
+
     @cached_property
     def fingerprint(self) -> str:
         """A digest of the files and the seed of the noise."""

@@ -103,6 +103,12 @@ class LiveBenchmark(Benchmark):
     def __reduce__(self) -> tuple[Any, ...]:
         return _open, (self._named, self.space.name, self.device)
 
+    @property
+    def identity(self) -> str:
+        """Its name without the paths of a user's files."""
+        task = "?loss=".join(part.rpartition(":")[2] for part in parted(self._named) if part)
+        return PREFIX + (task if self.space.name == DEFAULT_SPACE else f"{task}/{self.space.name}")
+
     @cached_property
     def network(self) -> Network:  # type: ignore[override]
         """The macro architecture around the cell, which follows from the task's data."""

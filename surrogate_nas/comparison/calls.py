@@ -245,7 +245,10 @@ def read_comparison(
         seed_policy=told.get("seed_policy", "mean"),
         search_on_final=told.get("search_on_final", ()),
     )
-    if objective.fingerprint != description["fingerprint"]:
+    if description["fingerprint"] not in (
+        objective.fingerprint,
+        objective.fingerprint_under(description["benchmark"]),
+    ):
         raise UserError(
             f"{folder} was made with other data or conventions (fingerprint {description['fingerprint']}, "
             f"now {objective.fingerprint}); results of two are never mixed. Run the comparison again."

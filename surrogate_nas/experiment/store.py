@@ -32,7 +32,7 @@ VERSION = FORMATS["comparison"].version
 _SAFE = "()=,+@ "
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
 _GROWING = {"strategies", "runs", "budget"}
-_MOVING = {"objective", "with"}
+_MOVING = {"objective", "benchmark", "address", "with"}
 """What the fingerprint covers already; files may move."""
 
 

@@ -212,22 +212,22 @@ class Objective:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of benchmark, expression, constants and conventions; results of two are never mixed."""
-        content: dict[str, Any] = {
-            "benchmark": self.benchmark.name,
-            "data": self.benchmark.fingerprint,
-            "expression": str(self),
-            "constants": [term.constants() for term in self.terms],
-            "seed": self.seed,
-            "cost": self.benchmark.cost,
-            "conventions": _CONVENTIONS,
-        }
+        return self.fingerprint_under(self.benchmark.identity)
+
+    def fingerprint_under(self, name: str) -> str:
+        """The same as earlier releases gave it, where the benchmark's name stood as it was spelled.
+
+        Args:
+            name: That name.
+        """
         looked_up = {digest_of(self.benchmark.space, question.metric) for question in self._questions} - {""}
-        if looked_up:
-            content["proxies"] = sorted(looked_up)
-        if self.draws:
-            content["seed_policy"] = self.seed_policy
-        if self.search_on_final:
-            content["search_on_final"] = sorted(self.search_on_final)
+        policy, finals = self.draws and self.seed_policy, sorted(self.search_on_final)
+        where_any = {"proxies": sorted(looked_up), "seed_policy": policy, "search_on_final": finals}
+        content = {key: value for key, value in where_any.items() if value} | {
+            "benchmark": name, "data": self.benchmark.fingerprint, "expression": str(self), "seed": self.seed,
+            "constants": [term.constants() for term in self.terms], "cost": self.benchmark.cost,
+            "conventions": _CONVENTIONS,
+        }  # fmt: skip
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
