@@ -92,6 +92,30 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(snas: Snas, 
     assert json.loads((out / "summary.json").read_text()) == made
 
 
+def test_every_command_has_a_folder_of_its_own(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named after what it compares; what another made is never replaced."""
+    monkeypatch.chdir(tmp_path)
+    suite = '[[problems]]\nname = "one"\nbenchmark = "fashion"\n\n[[strategies]]\nname = "random"\n'
+    (tmp_path / "own.toml").write_text(f"title = 'Own'\ncells = 12\nruns = 2\n\n{suite}")
+    few = ["--strategies", "random", "--runs", 2, "--budget", 12]
+    assert snas("suite", "own.toml", "--out", "results/compare").code == 0
+    before = {path: path.read_bytes() for path in Path("results/compare").rglob("*") if path.is_file()}
+    for command in (
+        ["compare", *few], ["compare", "analog-cifar10", *few], ["suite", "own.toml"],
+        ["lambda-path", "fashion", "--lambdas", "0,0.1", *few],
+    ):  # fmt: skip
+        assert snas(*command).code == 0
+    names = ["compare", "compare-analog-cifar10", "compare-fashion", "lambda-path-fashion", "suite-own"]
+    assert sorted(path.name for path in Path("results").iterdir()) == names
+    assert {path: path.read_bytes() for path in Path("results/compare").rglob("*") if path.is_file()} == before
+    for command, held in (
+        (["compare", *few, "--out", "results/compare"], "holds a suite"),
+        (["suite", "own.toml", "--out", "results/compare-fashion"], "holds a comparison"),
+        (["lambda-path", "fashion", *few, "--out", "results/compare"], "holds a suite"),
+    ):
+        assert_one_clear_line(snas(*command), held)
+
+
 def test_compare_without_arguments_takes_the_embedded_table_and_all_strategies(snas: Snas, tmp_path: Path) -> None:
     made = snas("compare", "--runs", 1, "--budget", 12, "--out", tmp_path / "out", "--json").json
     assert made["benchmark"] == "fashion"

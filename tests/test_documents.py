@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import typer
 
 from surrogate_nas.cli.app import app
+from surrogate_nas.cli.options import results_folder
 from tests.documents import TOP, anchors, blocks, links, prose, read, sections, shell, spans, texts
 from tests.test_architecture import ROOMS
 
@@ -57,6 +59,26 @@ def test_every_command_line_that_is_shown_is_understood(path: Path) -> None:
             found, rest = command(shlex.split(line)[1:])
             assert not hasattr(found, "commands"), line
             found.make_context(found.name, rest)
+
+
+def test_no_two_of_the_shown_commands_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of README, guide, Makefile and the commands' own examples, given one after the other."""
+    monkeypatch.chdir(tmp_path)
+    recipes = [line.strip() for line in read("Makefile").splitlines() if line.startswith("\t$(BIN)/snas")]
+    helps = [COMMANDS.commands[name].help for name in ("compare", "suite", "lambda-path")] + [COMMANDS.help]
+    lines = [*shell(read("README.md")), *shell(read("analysis/guide.md")), *"\n".join(helps).splitlines()]
+    lines += [line.replace("$(BIN)/", "").replace("$(WORKERS)", "2") for line in recipes]
+    written = defaultdict(set)
+    for line in (line.strip() for line in lines):
+        name = next((name for name in ("compare", "suite", "lambda-path") if line.startswith(f"snas {name} ")), "")
+        if name:
+            found, rest = command(shlex.split(re.sub(r"   .*| #.*", "", line))[1:])
+            asked = found.make_context(found.name, rest).params
+            what = asked.get("bench") or asked.get("name") or "fashion"
+            folder = results_folder(asked["out"] and Path(asked["out"]), "", name, what)
+            written[folder].add((name, what, asked.get("objective"), str(asked.get("with_"))))
+    assert len(written) > 15
+    assert {folder: made for folder, made in written.items() if len(made) > 1} == {}
 
 
 @pytest.mark.parametrize("path", USER_TEXTS)

@@ -125,7 +125,7 @@ def test_every_command_is_there_with_its_options(site: Path) -> None:
     assert {"snas compare", "snas data fetch", "snas new strategy"} <= set(commands())
     for command in commands().values():
         assert f'<section id="{command.anchor}">' in text
-    assert "--subject-to" in text and "[default: results/compare]" in text
+    assert "--subject-to" in text and "results/compare-BENCH if left out" in text
 
 
 def test_a_registry_s_plug_ins_are_listed_in_its_room(site: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from surrogate_nas.cli.compare import write_pages
-from surrogate_nas.cli.options import StrategiesOption, names
+from surrogate_nas.cli.options import StrategiesOption, names, results_folder
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
 
 
@@ -38,7 +38,7 @@ def baseline(
     from surrogate_nas.baselines import baseline as run_baseline
     from surrogate_nas.strategies import DEFAULTS
 
-    folder = out or Path("results") / f"baseline-{system}-{task.replace('/', '-')}"
+    folder = results_folder(out, "comparison", "baseline", system, task)
     with progress_bar("runs") as progress:
         comparison, made = run_baseline(
             system, task, seconds=limit, folder=folder, strategies=names(strategies) or DEFAULTS, runs=runs, seed=seed,

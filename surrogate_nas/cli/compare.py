@@ -30,6 +30,7 @@ from surrogate_nas.cli.options import (
     WithOption,
     WorkersOption,
     names,
+    results_folder,
 )
 from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, note, note_absent, progress_bar, seconds, show_table
 from surrogate_nas.errors import UserError
@@ -55,9 +56,10 @@ def compare(
     target: TargetOption = None,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,
-    out: Annotated[Path, typer.Option(help="Where results and the report go, and are resumed from.")] = Path(
-        "results/compare"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where results and the report go, and are resumed from; results/compare-BENCH if left out."),
+    ] = None,
     with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -66,8 +68,8 @@ def compare(
     \b
     Examples:
       snas compare
-      snas compare nb201-cifar10 --strategies random,bo --runs 20 --workers 4
-      snas compare fashion --strategies evolution --strategies mine.py:Mine --out results/mine
+      snas compare nb201-cifar100 --strategies random,bo --runs 20 --workers 4
+      snas compare fashion --strategies evolution --strategies mine.py:Mine --out results/fashion-mine
     """
     from surrogate_nas.benchmarks import default, load
     from surrogate_nas.comparison import compare as run_compare
@@ -75,6 +77,8 @@ def compare(
 
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
+    bench = bench or default()
+    folder = results_folder(out, "comparison", "compare", bench)
     with progress_bar("runs") as shown:
         counts = (0, 0)
 
@@ -87,7 +91,7 @@ def compare(
             shown(*counts, f"{strategy}, run {run}: {trials[-1].index + 1} cells")
 
         comparison = run_compare(
-            load(bench or default(), with_=with_ or ()),
+            load(bench, with_=with_ or ()),
             names(strategies) or DEFAULTS,
             objective,
             subject_to=subject_to,
@@ -103,13 +107,13 @@ def compare(
             target=target,
             workers=workers,
             engine=engine,
-            folder=out,
+            folder=folder,
             progress=progress,
             callback=within,
         )
     failures = comparison.failures
     if comparison.strategies:
-        _finish(out, json, bench)
+        _finish(folder, json, bench)
     if failures:
         raise UserError(failures[0] + (f" ({len(failures) - 1} more failures.)" if failures[1:] else ""))
 

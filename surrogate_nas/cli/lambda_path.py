@@ -19,6 +19,7 @@ from surrogate_nas.cli.options import (
     WorkersOption,
     names,
     numbers,
+    results_folder,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 
@@ -36,9 +37,12 @@ def lambda_path(
     seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,
-    out: Annotated[Path, typer.Option(help="Where results, figure and CSV go, and are resumed from.")] = Path(
-        "results/lambda-path"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where results, figure and CSV go, and are resumed from; results/lambda-path-BENCH if left out."
+        ),
+    ] = None,
     with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -58,17 +62,18 @@ def lambda_path(
     from surrogate_nas.report.lambda_path import picture_of_path
     from surrogate_nas.strategies import DEFAULTS
 
+    folder = results_folder(out, "path over λ", "lambda-path", bench)
     with progress_bar("runs") as progress:
         path = run_path(
             load(bench, with_=with_ or ()), names(strategies) or list(DEFAULTS), objective,
             lambdas=numbers(lambdas, "λ"), subject_to=subject_to, runs=runs, budget=budget, seed=seed, workers=workers,
-            engine=engine, folder=out, progress=progress,
+            engine=engine, folder=folder, progress=progress,
         )  # fmt: skip
-    content, drawn, store = path.to_json(), picture_of_path(path), Store(out)
+    content, drawn, store = path.to_json(), picture_of_path(path), Store(folder)
     store.write_json("lambda-path.json", content)
     store.write_text("lambda-path.csv", path.to_csv())
     for ending, image in (("svg", drawn.svg), ("png", drawn.png)):
-        with replacing(out / f"{drawn.name}.{ending}") as temporary:
+        with replacing(folder / f"{drawn.name}.{ending}") as temporary:
             temporary.write_bytes(image)
     heads, rows = _table(content)
     title = f"{content['benchmark']}: {content['objective']}, mean regret at each λ"
@@ -76,7 +81,7 @@ def lambda_path(
     covered = content["hypervolume"]
     shares = [f"{one['name']} {_share(one['mean'])}" for one in covered["strategies"]]
     note(f"Hypervolume of the exact front covered: its optima {_share(covered['optima'])}, {', '.join(shares)}.")
-    note(f"Figure and CSV: {out}")
+    note(f"Figure and CSV: {folder}")
 
 
 def _share(value: float | None) -> str:

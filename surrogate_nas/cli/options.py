@@ -20,6 +20,8 @@ PROCESSES = "processes"
 _MOST_DIGITS = 18
 _COMMA = re.compile(r",(?![^()]*\))")
 """A comma outside parentheses."""
+_NO_NAME = re.compile(r"[^\w.]+")
+"""What of a benchmark's name is no part of a folder's."""
 
 
 def _benchmarks(incomplete: str) -> list[str]:
@@ -86,6 +88,26 @@ EngineOption = Annotated[
 ]
 HiddenOption = Annotated[bool, typer.Option("--hidden", help="Deny strategies what is known for free.")]
 TargetOption = Annotated[float | None, typer.Option(help="A run ends when a feasible cell scores this or less.")]
+
+
+def results_folder(out: Path | None, kind: str, command: str, *what: str) -> Path:
+    """Where a command keeps results: the folder that the user names, or one named after what it compares.
+
+    Args:
+        out: What the user says, or None.
+        kind: What it keeps there, such as ``"comparison"``.
+        command: Its name.
+        what: What it compares on, in the user's words.
+
+    Raises:
+        UserError: The folder holds results of another kind, whose pages would be lost.
+    """
+    from surrogate_nas.serving.places import kind_of
+
+    folder = out or Path("results") / "-".join(_NO_NAME.sub("-", word).strip("-") for word in (command, *what))
+    if (held := kind_of(folder)) not in ("", kind):
+        raise UserError(f"{folder} holds a {held}, and this is a {kind}; name another folder with --out.")
+    return folder
 
 
 def at_once(workers: int | None, engine: str, usual: int) -> int | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from surrogate_nas.cli.options import PROCESSES, EngineOption, StrategiesOption, WorkersOption, names
+from surrogate_nas.cli.options import PROCESSES, EngineOption, StrategiesOption, WorkersOption, names, results_folder
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ def suite(
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,
     out: Annotated[
-        Path | None, typer.Option(help="Where results, tables and the report go, and are resumed from.")
+        Path | None,
+        typer.Option(
+            help="Where results, tables and the report go, and are resumed from; results/suite-NAME if left out."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -38,12 +41,12 @@ def suite(
     Examples:
       snas suite starter
       snas suite standard --strategies random,local_search,mine.py:Mine --workers 2
-      snas suite mine.toml --runs 5 --out results/mine --engine dask:tcp://HOST:8786
+      snas suite mine.toml --runs 5 --out results/own --engine dask:tcp://HOST:8786
     """
     from surrogate_nas.suite import read_suite, run_suite
 
     chosen = read_suite(name).only(names(problems)).entered(names(strategies), runs)
-    folder = out or Path("results") / f"suite-{chosen.name}"
+    folder = results_folder(out, "suite", "suite", chosen.name)
     with progress_bar("runs") as progress:
         result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress)
     finish(result, folder, json)
