@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, check_call_limit, introduce
 from surrogate_nas.experiment.run import execute_run
 from surrogate_nas.experiment.runs import OtherHistoryError, Run
+from surrogate_nas.experiment.sources import Sources, sources_of
 from surrogate_nas.experiment.store import Store
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.workshop import workshop_of
@@ -110,6 +111,12 @@ class Experiment:
         """The strategies' names."""
         return [label(strategy) for strategy in self.strategies]
 
+    @cached_property
+    def sources(self) -> dict[str, Sources]:
+        """The source of every strategy of a user's, by label, as it is when this is first asked."""
+        found = {label(strategy): sources_of(strategy) for strategy in self.strategies}
+        return {name: files for name, files in found.items() if files}
+
     def describe(self) -> dict[str, Any]:
         """The experiment as its store records it."""
         return {
@@ -156,7 +163,7 @@ class Experiment:
         store = None if folder is None else Store(folder)
         with store.locked() if store else nullcontext():
             if store is not None:
-                store.begin(self.describe())
+                store.begin(self.describe(), self.sources)
             held = self._held(store)
             done = {key: run for key, run in held.items() if self._is_whole(run)}
             jobs = [(strategy, run) for run in range(self.runs) for strategy in self.strategies]

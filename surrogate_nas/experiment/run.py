@@ -16,6 +16,7 @@ from surrogate_nas.experiment.guard import Hosted, hosted
 from surrogate_nas.experiment.guard.failure import StrategyError
 from surrogate_nas.experiment.ledger import Asked, Ledger, Outcome
 from surrogate_nas.experiment.several import Scalarised, scalarised
+from surrogate_nas.experiment.sources import Sources, sources_of
 from surrogate_nas.experiment.store import Run, RunLog, Store, as_file_name
 from surrogate_nas.objective.workshop import workshop_of
 from surrogate_nas.space import Cell, Space
@@ -111,6 +112,8 @@ def execute_run(
         started = time.perf_counter()
         failure = trace = ""
         try:
+            if store is not None:
+                _check_unchanged(strategy, experiment.sources.get(name, {}))
             search.go(strategy)
         except StrategyError as error:
             failure, trace = f"Strategy {name} failed in run {run}: {error}", error.trace
@@ -129,6 +132,13 @@ def execute_run(
     if store is not None:
         _keep(store, name, run, trace)
     return result
+
+
+def _check_unchanged(strategy: StrategyLike, told: Sources) -> None:
+    """Refuse a strategy that was edited after the comparison began: other runs may have been made by what it was."""
+    if (now := sources_of(strategy)) and now != told:
+        names = sorted(name for name in {*told, *now} if told.get(name) != now.get(name))
+        raise StrategyError(f"{names[0]} was edited while runs were made; the same command makes all of them anew.")
 
 
 def _keep(store: Store, name: str, run: int, trace: str) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from urllib.parse import quote
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.runs import Run, RunLog, read_run
+from surrogate_nas.experiment.sources import Sources
 from surrogate_nas.experiment.watch import RunWatch
 from surrogate_nas.files import locked, replacing
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
@@ -70,23 +72,31 @@ class Store:
         with locked(self.folder):
             yield
 
-    def begin(self, experiment: dict[str, Any]) -> None:
+    def begin(self, experiment: dict[str, Any], sources: Mapping[str, Sources] | None = None) -> None:
         """Write what is compared, or check that the folder holds the same comparison.
 
         A folder may be extended by further strategies and runs and a larger budget; everything else must agree. What it
-        was begun with stays; each extension is noted with the versions that made it.
+        was begun with stays; each extension is noted with the versions that made it. The runs of a user's strategy
+        whose source has changed are forgotten, which is said on standard error, so that code is never mixed.
 
         Args:
             experiment: The description, with ``fingerprint``, ``strategies`` and ``runs``.
+            sources: Those of users' strategies, by label.
 
         Raises:
             UserError: The folder holds another comparison, or cannot be written.
         """
-        now = provenance()
+        now, own = provenance(), sources or {}
+        digests = {label: {name: _digest(text) for name, text in files.items()} for label, files in own.items()}
         merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
         if self._description.is_file():
             held = self.read()
             _check_same(held, experiment, self.folder)
+            before = held.get("sources", {})
+            for label in own:
+                if (was := before.get(label, digests[label])) != digests[label]:
+                    self._forget(label, held["runs"], was, digests[label])
+            digests = before | digests
             added = [name for name in experiment["strategies"] if name not in held["strategies"]]
             merged |= {
                 "strategies": [*held["strategies"], *added],
@@ -94,13 +104,26 @@ class Store:
                 "provenance": held["provenance"],
                 "extensions": held["extensions"],
             }
-            before = [{"provenance": held["provenance"]}, *held["extensions"]][-1]["provenance"]
-            if any(merged[key] != held[key] for key in _GROWING) or now != before:
-                grown = {key: merged[key] for key in _GROWING}
+            last = [{"provenance": held["provenance"]}, *held["extensions"]][-1]["provenance"]
+            changed = {"sources": digests} if digests != before else {}
+            if any(merged[key] != held[key] for key in _GROWING) or now != last or changed:
+                grown = {key: merged[key] for key in _GROWING} | changed
                 merged["extensions"] = [*held["extensions"], {**grown, "provenance": now}]
+        if digests:
+            merged["sources"] = digests
+        for label, files in own.items():
+            for name, text in files.items():
+                self.write_text(f"sources/{as_file_name(label)}/{as_file_name(name)}", text)
         merged = json.loads(json.dumps(merged))
         self.write_json("experiment.json", {**merged, "check": _check(merged)})
         self.__dict__.pop("_root", None)
+
+    def _forget(self, label: str, runs: int, was: Mapping[str, str], now: Mapping[str, str]) -> None:
+        """Forget all runs of a strategy whose source has changed, and say so."""
+        names = ", ".join(sorted(name for name in {*was, *now} if was.get(name) != now.get(name)))
+        sys.stderr.write(f"{label} has changed since {self.folder} was written ({names}): its runs are made anew.\n")
+        for run in range(runs):
+            self.discard(label, run)
 
     def read(self) -> dict[str, Any]:
         """What is compared.
@@ -279,8 +302,18 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     "seed": _is_count,
     "first_cells": _is_count,
     "provenance": lambda value: isinstance(value, dict),
+    "sources": lambda value: value is None or _are_sources(value),
     "extensions": lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value),
 }
+
+
+def _are_sources(value: Any) -> bool:
+    held = value.values() if isinstance(value, dict) else [None]
+    return all(isinstance(files, dict) and _are_names([*files.values()]) for files in held)
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _check(content: dict[str, Any]) -> str:

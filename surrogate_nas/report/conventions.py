@@ -118,4 +118,8 @@ def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
         ("budget, evaluations", "no limit" if budget["cells"] is None else str(budget["cells"])),
         (f"budget, {benchmark.cost}", "no limit" if budget["seconds"] is None else f"{budget['seconds']:g}"),
     ]
+    for label, files in description.get("sources", {}).items():
+        rows.append(
+            (f"source of {label}", ", ".join(f"{name} (sha256 {digest:.12})" for name, digest in files.items()))
+        )
     return rows + [(str(name), str(value)) for name, value in (description.get("provenance") or {}).items()]

@@ -91,7 +91,7 @@ def run_suite(
         for one in opened.values():
             if one.store is not None:
                 held.enter_context(one.store.locked())
-                one.store.begin(one.experiment.describe())
+                one.store.begin(one.experiment.describe(), one.experiment.sources)
         if folder is not None:
             Store(Path(folder)).write_json(PLAN, _plan(suite, opened, skipped))
         traces = _traces(suite, opened, workers, engine, progress)

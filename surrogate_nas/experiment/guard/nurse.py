@@ -129,6 +129,7 @@ def _job(birth: Birth, fds: list[int]) -> Job:
     os.environ.clear()
     os.environ.update(birth.environment | VARIABLES)
     sys.path[:] = birth.path
+    sys.dont_write_bytecode = True  # a user's module that was edited twice in a second would be taken from before
     random.seed()
     np.random.seed()  # noqa: NPY002 - else every process would draw alike
     module, _, name = birth.entry.partition(":")
