@@ -15,10 +15,15 @@ import pytest
 
 from analysis.torture import COMMAND, hit, marked, start
 from surrogate_nas.benchmarks import known, load
-from surrogate_nas.comparison import bind, read_comparison
+from surrogate_nas.comparison import bind, compare, read_comparison
+from surrogate_nas.comparison.lambda_path import lambda_path
 from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import Budget
+from surrogate_nas.report.cards import card
+from surrogate_nas.report.findings import best_cells
+from surrogate_nas.report.headline import headline
+from surrogate_nas.report.look import looks
 from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.suite import SUITES, Entrant, Problem, ProblemResult, Suite, SuiteResult, read_suite, run_suite
 from surrogate_nas.suite.profile import expected_runtime
@@ -369,3 +374,43 @@ def test_equal_strategies_are_equal() -> None:
     assert same.pairs[0].detectable == 0
     with pytest.raises(UserError, match="has no problem"):
         Suite("none", "None", [], [Entrant("random", 1)])
+
+
+BESIDE = """
+import surrogate_nas as sn
+from surrogate_nas.space import EnumerableChoiceSpace
+
+SPACE = EnumerableChoiceSpace("many", {{"tens": range(100), "ones": range(20)}})
+
+def loss(cell):
+    return 1.0 if cell.index == 0 else 1.0 + {apart} if cell.index == 1 else {largest}
+
+BENCH = sn.Computed(SPACE, {{"valid_loss": loss, "width@mine": lambda _: 2.0}})
+
+class Mine(sn.Strategy):
+    def ask(self, n):
+        return [self.space[1]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("apart", "largest", "found"),
+    [(1e-10, 2.0, True), (1e-8, 2.0, False), (1e-4, 1e6, True), (1e-2, 1e6, False), (1e-11, 1.001, False)],
+)
+def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
+    apart: float, largest: float, found: bool, tmp_path: Path
+) -> None:
+    """For a suite, a path over λ, a comparison's words and its cards alike."""
+    file = tmp_path / "beside.py"
+    file.write_text(BESIDE.format(apart=apart, largest=largest))
+    bench, mine = f"{file}:BENCH", f"{file}:Mine"
+    compared = compare(bench, [mine], "valid_loss", runs=2, budget=11)
+    (best,) = best_cells(compared, 1)
+    assert best.trial.score == 1.0 + apart and (compared.regrets("Mine") <= compared.rounding).all() == found
+    marks = card(compared, best, looks(["Mine"]), None).marks
+    assert ("the optimum of the space" in " ".join(headline(compared)), marks) == (found, ["the optimum"] * found)
+    path = lambda_path(bench, [mine], "valid_loss + 1*width@mine", lambdas=[0.0, 1.0], runs=2, budget=11)
+    assert [told["strategies"][0]["found"] for told in path.to_json()["lambdas"]] == [float(found)] * 2
+    problems = [Problem("one", bench, "valid_loss", cells=11)]
+    result = run_suite(Suite("beside", "Beside", problems, [Entrant(mine, 2)]))
+    assert result.profile.solved.tolist() == [float(found)]

@@ -18,6 +18,7 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.store import Run
 from surrogate_nas.notebook import html_table
 from surrogate_nas.objective import Objective
+from surrogate_nas.objective.terms import ROUNDING
 from surrogate_nas.space import Cell
 from surrogate_nas.trial import Trial
 
@@ -76,6 +77,14 @@ class Comparison:
         if self.objective.parts > 1:
             return 0.0 if self.frame is not None and self.frame.exact else None
         return self.objective.optimum()
+
+    @cached_property
+    def rounding(self) -> float:
+        """Up to which regret the optimum counts as found."""
+        if self.objective.parts > 1:
+            return ROUNDING
+        scores = self.objective.over_space()
+        return 0.0 if scores is None else scores.rounding
 
     @cached_property
     def noise(self) -> Noise | None:

@@ -32,7 +32,6 @@ from surrogate_nas.strategies import StrategyLike
 
 STEP = "lambda-"
 """What the folder of a λ is called, in a path's."""
-_EQUAL = 1e-12
 _LEVEL = 0.05
 _HEADS = ("lambda", "strategy", "run", "cell", "score", "regret", "L", "R")
 
@@ -67,7 +66,7 @@ class Step:
         """The strategies of the least mean regret; several where they tie."""
         means = self.mean_regrets
         least = min(means.values(), default=0.0)
-        return [name for name, mean in means.items() if mean <= least + _EQUAL]
+        return [name for name, mean in means.items() if mean <= least + self.comparison.rounding]
 
     @property
     def decided(self) -> bool:
@@ -179,7 +178,7 @@ class LambdaPath:
     def _found(step: Step, name: str) -> float:
         """The share of runs that found an optimum."""
         regrets = step.comparison.regrets(name)
-        met = 0 if regrets is None else int((regrets <= _EQUAL).sum())
+        met = 0 if regrets is None else int((regrets <= step.comparison.rounding).sum())
         return met / len(step.comparison.runs_of(name))
 
     def _covered_json(self, name: str) -> dict[str, Any]:

@@ -77,6 +77,10 @@ def loss_divisor(metric: Metric) -> tuple[float, str]:
     return 1.0, f"in {metric.unit}" if metric.unit else "as it is"
 
 
+ROUNDING = 1e-9
+"""Scores that differ by this share of their range are equal: they are sums, which round."""
+
+
 @dataclass(frozen=True)
 class Scores:
     """Scores of many cells, each array of shape ``(n,)``.
@@ -101,3 +105,9 @@ class Scores:
     penalty: NDArray[np.float64]
     feasible: NDArray[np.bool_]
     vector: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def rounding(self) -> float:
+        """Up to how far above the least one a score counts as it, a share of the range of the feasible ones."""
+        feasible = self.score[self.feasible]
+        return ROUNDING * float(np.ptp(feasible)) if len(feasible) else 0.0

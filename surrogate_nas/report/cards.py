@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from surrogate_nas.comparison import Comparison
 from surrogate_nas.report.findings import FoundCell, final_questions, values_of
 from surrogate_nas.report.look import Look
@@ -77,7 +75,7 @@ def card(comparison: Comparison, found: FoundCell, looks: dict[str, Look], graph
 
 def _marks(comparison: Comparison, trial: Trial) -> list[str]:
     optimum = _optimum(comparison)
-    if optimum is not None and np.isclose(trial.score, optimum, rtol=0, atol=1e-12):
+    if optimum is not None and abs(trial.score - optimum) <= comparison.rounding:
         return ["the optimum"]
     return [] if trial.feasible else ["infeasible"]
 

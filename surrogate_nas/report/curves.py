@@ -21,8 +21,6 @@ from surrogate_nas.report.look import MIDDLE, Look, label_log_axis, legend, line
 
 _MOST_POINTS = 400
 """More would neither be seen nor fit the bootstrap into little memory."""
-_ZERO = 1e-12
-"""Below this a regret is rounding."""
 
 _Points = TypeVar("_Points", Values, NDArray[np.int64])
 
@@ -57,6 +55,7 @@ class Panel:
         reference_label: What the line is.
         rising: Whether curves rise as searches get better.
         noise: What training seeds do to a regret, or None.
+        rounding: Up to where a regret counts as none.
     """
 
     x_label: str
@@ -67,6 +66,7 @@ class Panel:
     reference_label: str = ""
     rising: bool = False
     noise: Noise | None = None
+    rounding: float = 0.0
 
 
 def curve_over_cells(runs: Sequence[tuple[Anytime, Values]]) -> Curve:
@@ -126,7 +126,7 @@ def draw_curves(figure: Figure, curves: Mapping[str, Curve], looks: dict[str, Lo
         panel: The axes.
     """
     axes = figure.add_subplot()
-    floor = _floor(curves.values(), panel.noise) if panel.logarithmic else -np.inf
+    floor = _floor(curves.values(), panel) if panel.logarithmic else -np.inf
     for name, curve in curves.items():
         look = looks[name]
         mean, low, high = (np.maximum(part, floor) for part in (curve.mean, curve.low, curve.high))
@@ -158,26 +158,28 @@ def _draw_noise(axes: Axes, noise: Noise) -> list[Artist]:
     return [band, line]
 
 
-def _floor(curves: Iterable[Curve], noise: Noise | None) -> float:
+def _floor(curves: Iterable[Curve], panel: Panel) -> float:
     """Half of the smallest regret above zero: where a logarithmic axis ends; 0 where every regret is zero.
 
     The axis goes on until half of the noise band can be seen.
     """
     means = np.concatenate([curve.mean for curve in curves])
-    positive = means[means > _ZERO]
+    positive = means[means > panel.rounding]
     if not len(positive):
         return 0.0
     lowest = float(positive.min())
-    return min(lowest, noise.mean_of_seeds if noise is not None and noise.mean_of_seeds > _ZERO else lowest) / 2
+    band = 0.0 if panel.noise is None else panel.noise.mean_of_seeds
+    return min(lowest, band if band > panel.rounding else lowest) / 2
 
 
-def reaches_zero(curves: Iterable[Curve]) -> bool:
+def reaches_zero(curves: Iterable[Curve], panel: Panel) -> bool:
     """Whether some curve of regrets ends at none.
 
     Args:
         curves: The curves.
+        panel: The axes.
     """
-    return any(curve.mean[-1] <= _ZERO for curve in curves)
+    return any(curve.mean[-1] <= panel.rounding for curve in curves)
 
 
 def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:

@@ -94,14 +94,14 @@ class Figures:
         offset = optimum or 0.0
         values = self._with(lambda _, history: history.score - offset)
         if self.comparison.objective.parts > 1:
-            panel = Panel("", "share of the hypervolume missed (log scale)", logarithmic=True)
+            panel = Panel("", "share of the hypervolume missed (log scale)", True, rounding=self.comparison.rounding)
             return self._two_clocks("score", f"{MISSED} by what was found", self._until_feasible, values, panel)
         if optimum is None:
             what, y_label = "Score of the incumbent", "score of the incumbent"
         else:
             what, y_label = "Regret of the incumbent: its score minus the optimum of the space", "regret (log scale)"
         noise = None if optimum is None else self.comparison.noise
-        panel = Panel("", y_label, logarithmic=optimum is not None, noise=noise)
+        panel = Panel("", y_label, optimum is not None, noise=noise, rounding=self.comparison.rounding)
         rule = self._until_feasible
         if noise is not None:
             rule += (
@@ -163,7 +163,7 @@ class Figures:
         return [*pictures, self._curves(f"{name}-by-cost", caption, over_cost, cost)]
 
     def _curves(self, name: str, caption: str, curves: dict[str, Curve], panel: Panel) -> Picture:
-        if panel.logarithmic and reaches_zero(curves.values()):
+        if panel.logarithmic and reaches_zero(curves.values(), panel):
             caption += " A line at the lower edge has found the optimum in every run."
         elif not panel.logarithmic and is_cut_off(curves.values(), panel):
             caption += " The steep start is cut off."

@@ -83,7 +83,8 @@ def _best(comparison: Comparison) -> str:
         shown.append(f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}")
     by = _join(list(found.found_by))
     optimum = comparison.optimum
-    place = ", the optimum of the space" if optimum is not None and found.trial.score - optimum < 1e-12 else ""
+    is_optimum = optimum is not None and found.trial.score - optimum <= comparison.rounding
+    place = ", the optimum of the space" if is_optimum else ""
     numbers = f" ({', '.join(shown)})" if shown else ""
     return f"The best cell of all scores {fixed(found.trial.score, 5)}{numbers}{place}; evaluated by {by}."
 

@@ -17,6 +17,7 @@ import numpy as np
 from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.experiment.experiment import Budget
 from surrogate_nas.objective import Objective
+from surrogate_nas.objective.terms import ROUNDING
 from surrogate_nas.space import listed
 from surrogate_nas.suite.trace import Trace, checkpoints
 
@@ -33,6 +34,7 @@ class Reference:
         scale: From the optimum to what random sampling is expected to reach in the end; where no table tells, to the
             mean of all runs.
         exact: Whether all this is the space's, not the runs'.
+        rounding: Up to which normalised regret the optimum counts as found.
     """
 
     optimum: float
@@ -40,6 +42,7 @@ class Reference:
     random: Values
     scale: float
     exact: bool
+    rounding: float = ROUNDING
 
     @property
     def ceiling(self) -> float:
@@ -70,7 +73,7 @@ def reference_of(objective: Objective, budget: Budget, traces: Sequence[Trace]) 
     start = float(scores.score[scores.feasible].mean())
     random = expected(objective, budget, start)
     scale = next(span for span in (float(random[-1]) - optimum, start - optimum, 1.0) if span > 0)
-    return Reference(optimum, start, random, scale, exact=True)
+    return Reference(optimum, start, random, scale, exact=True, rounding=scores.rounding / scale)
 
 
 def _from_runs(objective: Objective, traces: Sequence[Trace]) -> Reference:

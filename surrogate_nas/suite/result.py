@@ -26,8 +26,8 @@ from surrogate_nas.suite.verdict import Verdict, verdict_of
 
 BUDGETS = (0.25, 0.5, 1.0)
 """The shares of the budget at which ranks are tested."""
-FOUND = 1e-9
-"""Normalised regret up to which the optimum counts as found: scores are sums, which round."""
+_WHOLE = 1e-9
+"""What a share of the budget may lie above a checkpoint that it means: shares are fractions, which round."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class ProblemResult:
         Args:
             fraction: Above 0, up to 1.
         """
-        return int(np.ceil(fraction * len(self.checkpoints) - FOUND)) - 1
+        return int(np.ceil(fraction * len(self.checkpoints) - _WHOLE)) - 1
 
     def runtimes(self, strategy: str, target: float) -> Values:
         """What every run spent until its normalised regret reached a target, shape ``(runs,)``; infinite for never.
@@ -120,7 +120,7 @@ class ProblemResult:
             strategy: Its name.
             target: A normalised regret; 0 for the optimum.
         """
-        reached = self.regrets(strategy) <= target + FOUND
+        reached = self.regrets(strategy) <= target + self.reference.rounding
         return np.where(reached.any(axis=1), self.checkpoints[reached.argmax(axis=1)], np.inf)
 
     def failures(self, strategy: str) -> list[str]:
