@@ -250,7 +250,10 @@ class Blueprint:
         Args:
             seed: The root.
         """
-        return {name: _drawn(one, zlib.crc32(f"{seed}/{name}".encode())) for name, one in self.parameters.items()}
+        stream = np.random.MT19937(0)  # seeded anew for every tensor
+        return {
+            name: _drawn(one, stream, zlib.crc32(f"{seed}/{name}".encode())) for name, one in self.parameters.items()
+        }
 
     def _add(self, layer: Layer) -> int:
         self.layers.append(layer)
@@ -305,15 +308,11 @@ def _everything(pixels: int) -> Windows:
     return Windows((1, 1), pixels, 1, np.stack([np.zeros(pixels, int), np.arange(pixels), np.zeros(pixels, int)], 1))
 
 
-_STREAM = np.random.MT19937(0)
-"""Seeded anew for every tensor."""
-
-
-def _drawn(parameter: Parameter, seed: int) -> NDArray[np.float32]:
+def _drawn(parameter: Parameter, stream: np.random.MT19937, seed: int) -> NDArray[np.float32]:
     if parameter.bound is None:
         return np.full(parameter.shape, parameter.value, np.float32)
-    _STREAM._legacy_seeding(seed)
-    bits = _STREAM.random_raw(math.prod(parameter.shape)) & np.uint64(2**24 - 1)
+    stream._legacy_seeding(seed)
+    bits = stream.random_raw(math.prod(parameter.shape)) & np.uint64(2**24 - 1)
     bound = np.float32(parameter.bound)
     uniform: NDArray[np.float32] = bits.astype(np.float32) * np.float32(2**-24) * (bound + bound) - bound
     return uniform.reshape(parameter.shape)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.network.blueprint import Blueprint
 from surrogate_nas.training.fast.compiled import kernels
-from surrogate_nas.training.fast.program import TABLES, Ends, Program, Tensor, Words
+from surrogate_nas.training.fast.program import TABLES, Ends, Program, Tensor, Words, shares
 
 if TYPE_CHECKING:
     from surrogate_nas.training.models import Descent
@@ -61,8 +61,6 @@ class CompiledNetwork:
         self._set_up()
 
     def _set_up(self) -> None:
-        from surrogate_nas.training.fast.program import shares
-
         for name, place in self.program.fixed.places.items():
             what, _, layer = name.rpartition(" ")
             if what == "running variance":
@@ -192,9 +190,8 @@ class CompiledNetwork:
 
     def _run(self, words: Words, ends: Ends, examples: int) -> None:
         if len(words):
-            self._kernels.execute(
-                self._base, TABLES.words.ctypes.data, words.ctypes.data, len(words), ends.row, examples
-            )
+            tables = TABLES.words  # held while the kernels read it: another thread's network may bring a longer one
+            self._kernels.execute(self._base, tables.ctypes.data, words.ctypes.data, len(words), ends.row, examples)
 
     @property
     def _base(self) -> int:
