@@ -24,6 +24,8 @@ from surrogate_nas.training.tasks.checking import Split
 
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _SIZES = (4000, 5000)
+_PART = 2000
+"""Images that are pooled at once."""
 
 
 def find() -> Callable[[str], bytes]:
@@ -85,10 +87,13 @@ def pool(images: np.ndarray, size: int) -> np.ndarray:
         images: Shape ``(n, height, height)``, the height a multiple of `size`.
         size: The new height and width.
     """
-    n, height, _ = images.shape
+    _, height, _ = images.shape
     block = height // size
-    blocks = images.reshape(n, 1, size, block, size, block).astype(np.float32)
-    return np.asarray(blocks.mean((3, 5)) / 255)
+    pooled = [
+        part.reshape(len(part), 1, size, block, size, block).astype(np.float32).mean((3, 5)) / 255
+        for part in np.split(images, range(_PART, len(images), _PART))  # all at once would take hundreds of MB
+    ]
+    return np.concatenate(pooled)
 
 
 def load(size: int = 7) -> dict[str, Split]:
