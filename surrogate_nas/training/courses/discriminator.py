@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.training.losses.slopes import Array
+from surrogate_nas.training.arrays import Array
 
 Compared = Callable[[Array, Array], tuple[float, Array, Array]]
 """From scores of made and of real images to the loss, and its gradients by either."""

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.base import Loss
-from surrogate_nas.training.losses.slopes import Array
 
 if TYPE_CHECKING:
     from torch import Tensor

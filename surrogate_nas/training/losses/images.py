@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.base import Loss
 from surrogate_nas.training.losses.numbers import absolute_error, slope_of
-from surrogate_nas.training.losses.slopes import Array
 
 if TYPE_CHECKING:
     from torch import Tensor

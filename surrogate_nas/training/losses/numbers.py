@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surrogate_nas.training.losses.base import Loss
-from surrogate_nas.training.losses.slopes import Array, Slope
+from surrogate_nas.training.arrays import Array
+from surrogate_nas.training.losses.base import Loss, Slope
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.base import Loss
-from surrogate_nas.training.losses.slopes import Array, softmax_of, summed
+from surrogate_nas.training.losses.slopes import softmax_of, summed
 
 if TYPE_CHECKING:
     from torch import Tensor

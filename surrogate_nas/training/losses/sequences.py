@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.base import Loss
 from surrogate_nas.training.losses.classes import cross_entropy, cross_entropy_slope
-from surrogate_nas.training.losses.slopes import Array, softened
+from surrogate_nas.training.losses.slopes import softened
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,14 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
-Slope: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
-"""See `Loss.slope`."""
+from surrogate_nas.training.arrays import Array
+
 _CALM = (1e-15, 1e15)
 """Between these no term that matters was lost or too large, nor is a quotient, in either precision."""
 _LARGE = 1 << 12
