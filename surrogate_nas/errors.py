@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 _MANY = 30
 
@@ -38,25 +40,45 @@ class AbsentError(UserError):
     """
 
 
-def unknown(what: str, given: object, known: Iterable[str]) -> UserError:
+def unknown(what: str, given: object, known: Iterable[str], *, lister: str = "") -> UserError:
     """Build the error for a name that is not in a registry.
 
     Args:
         what: The noun, such as ``"strategy"``.
         given: What the user wrote.
         known: The names that would be right.
+        lister: A command that lists them, where they are too many for a line.
 
     Returns:
-        A `UserError` that names the nearest match first and then everything known.
+        A `UserError` that names the nearest match first and then everything known, or the nearest three and `lister`;
+        or what a Python file without a name in it defines.
 
     Example:
         >>> print(unknown("strategy", "evolutoin", ["evolution", "random"]))
         Unknown strategy 'evolutoin'. Did you mean 'evolution'? Known: evolution, random.
     """
     names = sorted(known)
+    if str(given).endswith(".py"):
+        inside = _defined_in(Path(str(given))) or ["NAME"]
+        return UserError(f"{given} is a file; name the {what} in it, as in {given}:{inside[0]}.")
     near = get_close_matches(str(given), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return UserError(f"Unknown {what} {str(given)!r}.{hint} Known: {', '.join(_folded(names)) or 'none'}.")
+    right = f"Known: {', '.join(_folded(names)) or 'none'}."
+    if lister:
+        right = f"Nearest: {', '.join(get_close_matches(str(given), names, n=3, cutoff=0.0))}; {lister} lists all."
+    return UserError(f"Unknown {what} {str(given)!r}.{hint} {right}")
+
+
+def _defined_in(file: Path) -> list[str]:
+    """The names that a Python file defines, classes first; none where it cannot be read."""
+    try:
+        body = ast.parse(file.read_text(encoding="utf-8")).body if file.is_file() else []
+    except (OSError, ValueError, SyntaxError, RecursionError):
+        return []
+    classes = [node.name for node in body if isinstance(node, ast.ClassDef)]
+    assigned = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    named = [target.id for target in assigned if isinstance(target, ast.Name)]
+    return [name for name in (*classes, *named) if not name.startswith("_")]
 
 
 def _folded(names: list[str]) -> list[str]:

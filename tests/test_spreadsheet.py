@@ -74,6 +74,7 @@ def test_import_query_fit_predict_and_search(snas: Snas, tmp_path: Path) -> None
         (f"cell,valid error\n{CELLS[0]},1\n", "names no metric"),
         (f"cell,params\n{CELLS[0]},1\n", "follows from the cell alone"),
         ("cell,valid_error\n" + "x,y\n" * 7, "14 wrong entries"),
+        (f"cell,valid_error\n{CELLS[0]},y\n", "has 1 wrong entry: row 1"),
         ("", "needs a column 'cell'"),
         (f"cell,valid_error\n{CELLS[0]},1_0\n", "row 1: valid_error is '1_0', no number"),
         (f"cell,valid_error\n{CELLS[0]},1,2\n", "has 3 entries in row 1 and 2 in its header"),

@@ -99,7 +99,7 @@ def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named() -> None:
     with pytest.raises(UserError, match="is no cell of nb201"):
         make_model("ridge").fit(macro()[:3], [1.0, 2.0, 3.0], nb201())
     unregistered = drawn(EnumerableChoiceSpace("nobody", {"a": tuple("xyz"), "b": tuple("xyz")}), 3)
-    with pytest.raises(UserError, match="no registered space"):
+    with pytest.raises(UserError, match=r"no registered space: give its own, as in fit\(cells, values, space=…\)"):
         make_model("ridge").fit(unregistered, [1.0, 2.0, 3.0])
 
 

@@ -100,7 +100,7 @@ def _opener(name: str) -> Opener:
         if opener.claims(name):
             return opener
     shapes = [opener.shape for opener in OPENERS if opener.shape]
-    raise unknown("benchmark", name, [*known(), *shapes])
+    raise unknown("benchmark", name, [*known(), *shapes], lister="snas benchmarks")
 
 
 def reserved() -> frozenset[str]:

@@ -73,6 +73,7 @@ def compare(
     """
     from surrogate_nas.benchmarks import default, load
     from surrogate_nas.comparison import compare as run_compare
+    from surrogate_nas.report.numbers import plural
     from surrogate_nas.strategies import DEFAULTS
 
     if budget is None and budget_seconds is None:
@@ -115,7 +116,8 @@ def compare(
     if comparison.strategies:
         _finish(folder, json, bench)
     if failures:
-        raise UserError(failures[0] + (f" ({len(failures) - 1} more failures.)" if failures[1:] else ""))
+        more = f" ({plural(len(failures) - 1, 'more failure')}.)" if failures[1:] else ""
+        raise UserError(failures[0] + more)
 
 
 def report(

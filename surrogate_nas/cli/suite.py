@@ -66,7 +66,7 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     from surrogate_nas.experiment.store import Store
     from surrogate_nas.report import write_suite_explorer, write_suite_report
     from surrogate_nas.report.explorer import MISSING
-    from surrogate_nas.report.numbers import NOTHING, fixed
+    from surrogate_nas.report.numbers import NOTHING, fixed, plural
 
     content = result.summary
     Store(folder).write_json("suite.json", content)
@@ -93,7 +93,8 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     for skipped in result.skipped:
         note(f"Not run: {skipped.problem.name}: {skipped.reason}")
     if failures := content["failures"]:
-        note(f"{failures[0]}" + (f" ({len(failures) - 1} more failures, in suite.json.)" if failures[1:] else ""))
+        more = f" ({plural(len(failures) - 1, 'more failure')}, in suite.json.)" if failures[1:] else ""
+        note(f"{failures[0]}{more}")
     for sentence in content["verdict"]["sentences"]:
         note(sentence)
     note(f"Report: {page}")

@@ -223,4 +223,5 @@ class _Found:
         """Say what is wrong, the first few in full."""
         if self._n_wrong:
             more = f" (and {self._n_wrong - _SHOWN} more)" if self._n_wrong > _SHOWN else ""
-            raise UserError(f"{printable(path)} has {self._n_wrong} wrong entries: {'; '.join(self._wrong)}{more}.")
+            entries = "1 wrong entry" if self._n_wrong == 1 else f"{self._n_wrong} wrong entries"
+            raise UserError(f"{printable(path)} has {entries}: {'; '.join(self._wrong)}{more}.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+from surrogate_nas.errors import UserError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.trial import Trial
@@ -33,7 +34,13 @@ class RegularisedEvolution(Strategy):
             seed: The root of the strategy's randomness.
             population: How many of the youngest trials may become parents.
             tournament: How many are drawn, with replacement, to choose a parent from.
+
+        Raises:
+            UserError: One of them is below 1.
         """
+        for knob, value in (("population", population), ("tournament", tournament)):
+            if value < 1:
+                raise UserError(f"{knob} is at least 1, not {value}.")
         super().__init__(space, seed=seed)
         self.tournament = tournament
         self._population: deque[Trial] = deque(maxlen=population)

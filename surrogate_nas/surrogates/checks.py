@@ -132,7 +132,12 @@ def own_cells(cells: Sequence[Cell], space: Space | None = None) -> tuple[Space,
     if space is None:
         if not isinstance(cells[0], Cell):
             raise UserError(f"A surrogate needs cells, not {cells[0]!r:.80}; Space.parse reads a cell's string.")
-        space = space_of_cell(cells[0])
+        try:
+            space = space_of_cell(cells[0])
+        except UserError as error:
+            raise UserError(
+                f"{cells[0]!s:.200} is a cell of no registered space: give its own, as in fit(cells, values, space=…)."
+            ) from error
     return space, [_own(space, cell) for cell in cells]
 
 

@@ -64,7 +64,7 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
     """
     if isinstance(error, StrategyError):
         return error
-    if isinstance(error, UserError) and when == "was loaded":
+    if isinstance(error, UserError) and when in ("was loaded", "was made"):
         return StrategyError(str(error))
     try:
         said = str(error)

@@ -73,11 +73,13 @@ class Bohb(Hyperband):
             min_bandwidth: The least width.
 
         Raises:
-            UserError: The space is not one of choices.
+            UserError: The space is not one of choices, or less than no cell is drawn.
         """
         super().__init__(space, seed=seed, eta=eta, rungs=rungs)
         if not isinstance(space, ChoiceSpace):
             raise UserError(f"bohb needs a space of choices (ChoiceSpace); {space.name} is none.")
+        if num_samples < 0:
+            raise UserError(f"num_samples is at least 0, not {num_samples}.")
         self.num_samples, self.random_fraction = num_samples, random_fraction
         self.bandwidth_factor, self.min_bandwidth = bandwidth_factor, min_bandwidth
         self._choices = space
