@@ -38,7 +38,7 @@ def table_losses(
     assemble: Annotated[bool, typer.Option("--assemble", help="Train nothing; write what there is by now.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Train the same cells on every task with every loss, or what a design says.
+    """Train the same cells on every task by every loss.
 
     Rounds of fifty classes of everything: what is made when it is interrupted is a table (--assemble). What the tables
     in the folder hold counts as trained, so the same command goes on where they end.
