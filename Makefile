@@ -97,9 +97,9 @@ table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data
 proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (5 minutes; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas proxies nb201 --task fashion --out data/proxies-nb201.h5 --workers $(WORKERS)
 
-table-losses: $(SETUP)  ## train what analysis/losses_protocol.md says and write data/losses/ (12 hours of a core; goes on)
+table-losses: $(SETUP)  ## train what analysis/losses_protocol.md says and write data/protocol/ (12 hours of a core; goes on)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 nice -n 19 $(BIN)/snas table-losses --design protocol --hours 12 \
-	    --out data/losses --workers $(WORKERS)
+	    --out data/protocol --workers $(WORKERS)
 
 bench: data  ## the speed of queries, of the search loop and of training
 	$(BIN)/python analysis/bench_query.py
