@@ -231,6 +231,13 @@ def test_every_task_states_its_schedule() -> None:
         assert task.schedule.epochs >= 1 and task.title
 
 
+def test_a_cell_without_a_way_from_its_input_is_attacked_in_vain_by_pytorchs_engine_too() -> None:
+    task = TASKS["digits"]
+    built = SPACE.build(SPACE.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"), task.network(), seed=0)
+    inputs = task.data["valid"].inputs[:4]
+    assert not torch_model([built], task, "cpu").slope(inputs, np.ones_like).any()
+
+
 @pytest.mark.slow
 def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(7)

@@ -69,9 +69,11 @@ def autograd_slope(again: Callable[[Tensor], Tensor], inputs: Tensor, gradient_o
         outputs = again(leaf)
         come = torch.as_tensor(gradient_of(as_array(outputs))).to(outputs)
         parts = [
-            torch.autograd.grad(one, leaf, down, retain_graph=True)[0] for one, down in zip(outputs, come, strict=True)
+            torch.autograd.grad(one, leaf, down, retain_graph=True, allow_unused=True)[0]
+            for one, down in zip(outputs, come, strict=True)
         ]
-    return np.stack([as_array(part) for part in parts])
+    nothing = np.zeros(inputs.shape, np.float32)  # of a network without a way from its input
+    return np.stack([nothing if part is None else as_array(part) for part in parts])
 
 
 def differentiable(again: Callable[[Array], Array], slope: Slope) -> Callable[[Tensor], Tensor]:
