@@ -21,7 +21,7 @@ class Fetched(Opener):
 
     def names(self) -> Iterable[str]:
         """What is there, and what can be fetched; what is installed only keeps its table there."""
-        here = {path.stem for path in (home() / "tables").glob("*.h5")}
+        here = {path.stem for path in (home() / "tables").glob("*.h5") if path.is_file()}
         return sorted({*made(), *here} - {*Installed().names()})
 
     def claims(self, name: str) -> bool:

@@ -123,25 +123,29 @@ def compare(
 def report(
     folder: Annotated[Path, typer.Argument(help="Where compare or suite stored its results.")],
     bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Look every score up again in its table, not the best of each run alone.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write the pages of a stored comparison or suite again.
 
-    They are report.html and explore.html, of as many runs as there are.
+    They are report.html and explore.html, of as many runs as there are. A score that its table contradicts is refused.
 
     \b
     Examples:
       snas report results/compare
+      snas report results/compare-fashion --verify
     """
     from surrogate_nas.suite.kept import PLAN
 
     if not (folder / PLAN).is_file():
-        _finish(folder, json, bench)
+        _finish(folder, json, bench, verify)
         return
     from surrogate_nas.cli.suite import finish
     from surrogate_nas.suite.stored import stored_suite
 
-    stored = stored_suite(folder, benchmark=bench)
+    stored = stored_suite(folder, benchmark=bench, verify=verify)
     if stored.result is None:
         raise UserError(f"{folder} holds no problem yet on which every strategy has a run.")
     finish(stored.result, folder, json)
@@ -149,11 +153,11 @@ def report(
         note(f"{stored.missing:,} runs of the suite are not there yet; the snas suite command makes them.")
 
 
-def _finish(folder: Path, json: bool, bench: str | None) -> None:
+def _finish(folder: Path, json: bool, bench: str | None, verify: bool = False) -> None:
     """Read a comparison back from its store, write summary and report, and print it."""
     from surrogate_nas.comparison import read_comparison
 
-    comparison = read_comparison(folder, benchmark=bench)
+    comparison = read_comparison(folder, benchmark=bench, verify=verify)
     content = comparison.to_json()
     written = write_pages(comparison, content, folder)
     title = f"{content['benchmark']}: {comparison.objective} (lower is better)"

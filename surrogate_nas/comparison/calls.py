@@ -8,6 +8,8 @@ from pathlib import Path
 from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, load, reopen
 from surrogate_nas.comparison.comparison import Comparison
+from surrogate_nas.comparison.verified import check_run
+from surrogate_nas.comparison.verified import verify as verify_run
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.experiment import FIRST_CELLS, Budget, Experiment, Progress, Within
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS
@@ -210,9 +212,14 @@ def compare(
 
 @checked
 def read_comparison(
-    folder: str | Path, *, benchmark: str | None = None, runs: int | None = None, unfinished: bool = False
+    folder: str | Path,
+    *,
+    benchmark: str | None = None,
+    runs: int | None = None,
+    unfinished: bool = False,
+    verify: bool = False,
 ) -> Comparison:
-    """Read a stored comparison, finished or not.
+    """Read a stored comparison, finished or not; where its benchmark is a table, every best score is looked up again.
 
     Args:
         folder: Where `compare` stored it.
@@ -220,9 +227,10 @@ def read_comparison(
             folder never loads code.
         runs: How many runs of each strategy are read, from the first; None for all.
         unfinished: Whether it may be one of which no run has finished.
+        verify: Whether all scores are looked up again, not the best of each run alone.
 
     Raises:
-        UserError: There is none, it is damaged, or its benchmark now holds other data.
+        UserError: There is none, it is damaged, its benchmark now holds other data, or contradicts a score.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -256,6 +264,10 @@ def read_comparison(
     numbers = range(description["runs"])[:runs]
     found = [store.load(name, run, opened.space) for name in description["strategies"] for run in numbers]
     made = [run for run in found if run is not None]
+    for run in made:
+        path = store.path(run.strategy, run.run)
+        check_run(run, objective, path)
+        verify_run(run, objective, description["seed"], path, whole=verify)
     if not unfinished and not any(run.trials and not run.failure for run in made):
         raise UserError(f"{folder} holds no finished run yet.")
     return Comparison(objective, description, made)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.lines import Lines
 from surrogate_nas.files.chain import Chain, DamagedError, read_chain
+from surrogate_nas.files.regular import read_regular
 from surrogate_nas.notebook import html_table
 from surrogate_nas.space import Space
 from surrogate_nas.trial import Trial
@@ -227,7 +228,7 @@ def read_run(path: Path, root: str, strategy: str, run: int, space: Space) -> Ru
         UserError: The file is damaged, of another comparison, or cannot be read.
     """
     try:
-        entries = [link.entry for link in read_chain(path.read_bytes(), root)]
+        entries = [link.entry for link in read_chain(read_regular(path), root)]
         end = ending(entries[-1], len(entries) - 1) if entries else None
         if end is None:
             return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from hashlib import blake2b, sha256
@@ -20,11 +20,13 @@ from typing import Any
 from urllib.parse import quote
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.experiment.description import wrong_in
 from surrogate_nas.experiment.runs import Run, RunLog, read_run
 from surrogate_nas.experiment.sources import Sources
 from surrogate_nas.experiment.watch import RunWatch
 from surrogate_nas.files import locked, replacing
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
+from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective.parser import parse_several
 from surrogate_nas.space import Space
 
@@ -133,7 +135,7 @@ class Store:
         """
         path = self._description
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(read_regular(path))
         except OSError as error:
             raise UserError(f"{self.folder} holds no comparison: {error.strerror}.") from error
         except (ValueError, RecursionError) as error:
@@ -144,7 +146,7 @@ class Store:
         check = content.pop("check", None)
         if check != _check(content):
             raise _damaged(path, "it is not as it was written")
-        if wrong := sorted(name for name, is_right in _RIGHT.items() if not is_right(content.get(name))):
+        if wrong := wrong_in(content):
             raise _damaged(path, f"it says nothing sensible of {', '.join(wrong)}")
         return content
 
@@ -274,42 +276,6 @@ def _versions() -> Iterator[tuple[str, str]]:
     for package in _VERSIONED:
         with suppress(PackageNotFoundError):
             yield package, version(package)
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _are_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
-
-
-def _are_labels(value: Any) -> bool:
-    """Whether these are different names that can stand in a file's name, and there is one."""
-    if not _are_names(value) or not value or len(set(value)) < len(value):
-        return False
-    return all(name and not set(name) & {"\\", "\0"} for name in value)
-
-
-_RIGHT: dict[str, Callable[[Any], bool]] = {
-    "fingerprint": lambda value: isinstance(value, str),
-    "benchmark": lambda value: isinstance(value, str),
-    "with": _are_names,
-    "objective": lambda value: isinstance(value, dict) and isinstance(value.get("expression"), str),
-    "strategies": _are_labels,
-    "runs": lambda value: _is_count(value) and value > 0,
-    "budget": lambda value: isinstance(value, dict) and {*value} == {"cells", "seconds"},
-    "seed": _is_count,
-    "first_cells": _is_count,
-    "provenance": lambda value: isinstance(value, dict),
-    "sources": lambda value: value is None or _are_sources(value),
-    "extensions": lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value),
-}
-
-
-def _are_sources(value: Any) -> bool:
-    held = value.values() if isinstance(value, dict) else [None]
-    return all(isinstance(files, dict) and _are_names([*files.values()]) for files in held)
 
 
 def _digest(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from surrogate_nas.experiment.runs import ending
 from surrogate_nas.files.chain import DamagedError, read_chain
+from surrogate_nas.files.regular import open_regular
 
 
 class _Stamp(NamedTuple):
@@ -85,12 +86,12 @@ class RunWatch:
     def _read_on(self) -> bool:
         """Read further lines; whether they go on from those before."""
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 file.seek(self._read)
                 links = read_chain(file.read(), self._seal)
             for link in links:
                 self._take(link.entry)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             self.damage = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
             return False
         if links:

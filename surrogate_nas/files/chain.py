@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from surrogate_nas.files.durable import sync, sync_path
 from surrogate_nas.files.locks import locked
+from surrogate_nas.files.regular import read_regular
 
 GROUP_SECONDS = 0.2
 """How long lines may wait in memory for those that follow."""
@@ -105,7 +106,7 @@ class Chain:
         with ExitStack() as stack:
             stack.enter_context(locked(path))
             self._is_new = not path.exists()
-            content = b"" if self._is_new else path.read_bytes()
+            content = b"" if self._is_new else read_regular(path)
             links = read_chain(content, root)
             links = links[: accept([link.entry for link in links])]
             self.entries = [link.entry for link in links]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from surrogate_nas.errors import UserError
 from surrogate_nas.files.paths import printable
+from surrogate_nas.files.regular import open_regular
 
 RELEASE = "written_by"
 """What the release that wrote a file is called in it."""
@@ -106,7 +107,7 @@ def check_first_line(path: Path, name: str) -> None:
 
 def _first_line(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = json.loads(file.readline(_LONGEST_LINE))
     except (OSError, ValueError, RecursionError):
         return {}

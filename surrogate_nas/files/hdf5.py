@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from surrogate_nas.files.formats import RELEASE
+from surrogate_nas.files.regular import open_regular
 
 ERRORS = (
     OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, zlib.error,
@@ -36,7 +37,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     Args:
         path: The file.
     """
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         if raw.read(len(_SIGNATURE)) != _SIGNATURE:
             raise ValueError("it does not begin as an HDF5 file")
     with h5py.File(path, "r") as file:

@@ -14,6 +14,7 @@ from typing import Any, Self
 from surrogate_nas.errors import UserError
 from surrogate_nas.files.chain import Chain, DamagedError, read_chain
 from surrogate_nas.files.formats import FORMATS, check_first_line, stamp
+from surrogate_nas.files.regular import read_regular
 
 _ROOT = f"journal {FORMATS['journal'].version}"
 
@@ -81,7 +82,7 @@ class Journal:
         journal.path = path
         try:
             check_first_line(path, "journal")
-            journal._accept([link.entry for link in read_chain(path.read_bytes(), _ROOT)])
+            journal._accept([link.entry for link in read_chain(read_regular(path), _ROOT)])
         except FileNotFoundError:
             return []
         except DamagedError as error:

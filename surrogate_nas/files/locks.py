@@ -20,10 +20,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files.regular import open_regular
 
 _POLL_SECONDS = 0.02
 _PATIENCE_SECONDS = 1.0
 """A shorter wait, as for a line that another process adds, is not told."""
+_LONGEST, _MOST_PROCESSES = 1000, 2**32
+"""The most bytes of a signature, and what no process's number reaches."""
+_UNSIGNED = (ValueError, KeyError, TypeError, RecursionError)
+"""What is raised where a lock's file holds no signature."""
 _owners: dict[tuple[int, Path], int] = {}
 """The thread of this process that holds a lock or tries to: the system's locks do not tell threads apart."""
 _guard = threading.Lock()
@@ -69,10 +74,13 @@ def holder(path: Path) -> Holder | None:
             since = file.stat().st_mtime
             if (os.getpid(), file) in _owners:
                 return Holder(os.getpid(), platform.node(), since)
-            signed = json.loads(file.read_bytes())
-            found = Holder(int(signed["pid"]), str(signed["host"]), since)
-        except (OSError, ValueError, KeyError, TypeError):
+            with open_regular(file) as content:
+                signed = json.loads(content.read(_LONGEST))
+            found = Holder(signed["pid"], str(signed["host"]), since)
+        except (OSError, *_UNSIGNED):
             return None
+    if type(found.pid) is not int or not 0 < found.pid < _MOST_PROCESSES:
+        return None
     return found if found.host != platform.node() or _is_alive(found.pid) else None
 
 
@@ -197,9 +205,9 @@ def _sign(descriptor: int) -> None:
 
 def _holder(descriptor: int) -> str:
     try:
-        signed = json.loads(os.pread(descriptor, 1000, 0))
+        signed = json.loads(os.pread(descriptor, _LONGEST, 0))
         return f"process {signed['pid']} on {signed['host']} (since {signed['since']})"
-    except (ValueError, KeyError, TypeError):  # it is just signing
+    except _UNSIGNED:  # it is just signing
         return "another process"
 
 

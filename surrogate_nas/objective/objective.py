@@ -30,7 +30,7 @@ from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.parser import parsed
 from surrogate_nas.objective.requests import fidelities, readable
 from surrogate_nas.objective.seeds import Draw, SingleSeeds, as_reported, check_drawable, checked_policy, worst_of_seeds
-from surrogate_nas.objective.terms import BoundTerm, Scores, loss_divisor
+from surrogate_nas.objective.terms import BoundTerm, Scores, finite, loss_divisor, violation_divisor
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.table import Seed
 from surrogate_nas.trial import Trial
@@ -117,7 +117,7 @@ class Objective:
             pairs = zip(self.terms, self._questions, strict=False)
             self.terms = [replace(t, largest=worst_of_seeds(benchmark, q, t.largest)) for t, q in pairs]
         self.epochs = max((q.epochs for q in self._questions if q.epochs is not None), default=None)
-        self.bounds = [self._bound(number) for number in range(self.parts)]
+        self.bounds = finite([self._bound(number) for number in range(self.parts)])
 
     @property
     def bound(self) -> float:
@@ -167,7 +167,7 @@ class Objective:
         question = self._ask(constraint.metric, constraint.epochs)
         median, _ = self.benchmark.scale(question, self.seed)
         resolved = Constraint(question.metric, question.epochs, constraint.relation, constraint.limit)
-        return resolved, len(self._questions) - 1, abs(constraint.limit) or abs(median) or 1.0
+        return resolved, len(self._questions) - 1, violation_divisor(constraint.limit, median)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in ("_space_scores", "known")} | {

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.errors import UserError
 from surrogate_nas.metrics import Metric
 
 _PERCENT = 100.0
+_NOTHING = 1e-100
 
 _Values = TypeVar("_Values", float, NDArray[np.float64])
 
@@ -75,6 +78,30 @@ def loss_divisor(metric: Metric) -> tuple[float, str]:
     if metric.quantity == "error":
         return _PERCENT, "% to a fraction"
     return 1.0, f"in {metric.unit}" if metric.unit else "as it is"
+
+
+def violation_divisor(limit: float, median: float) -> float:
+    """What a violation is divided by: the size of the limit; the median where that is nothing, or as good as nothing.
+
+    Args:
+        limit: In the metric's unit.
+        median: Of the metric over the space.
+    """
+    return next((abs(size) for size in (limit, median) if abs(size) > _NOTHING), 1.0)
+
+
+def finite(bounds: list[float]) -> list[float]:
+    """The bounds themselves, unless weights are so large that a score may be no number.
+
+    Args:
+        bounds: For each objective a score that no feasible cell exceeds.
+
+    Raises:
+        UserError: One of them, or their sum, is infinite.
+    """
+    if not math.isfinite(sum(bounds)):
+        raise UserError("The weights are so large that scores are no finite numbers; make them smaller.")
+    return bounds
 
 
 ROUNDING = 1e-9

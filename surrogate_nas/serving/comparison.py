@@ -19,7 +19,8 @@ from surrogate_nas.serving.band import Band, over_cells, over_seconds
 
 STATES = ("done", "running", "failed", "halted", "damaged", "missing")
 """Of a run. Halted: begun, and nobody is making it now, or its budget was raised since."""
-_MOST_RUNS = 100_000
+MOST_RUNS = 100_000
+"""Of a comparison that is watched."""
 _KEPT = ("version", "fingerprint", "seed", "first_cells", "objective")
 """What must stay for a run's file to be read on."""
 
@@ -112,8 +113,8 @@ class ComparisonWatch:
         self._described, before = stamp, self.description
         try:
             self.description, self.trouble = Store(self.folder).read(), ""
-            if self.description["runs"] * len(self.description["strategies"]) > _MOST_RUNS:
-                raise UserError(f"{path} tells of more than {_MOST_RUNS:,} runs.")
+            if self.description["runs"] * len(self.description["strategies"]) > MOST_RUNS:
+                raise UserError(f"{path} tells of more than {MOST_RUNS:,} runs.")
             Store(self.folder).watch("", 0)
         except UserError as error:
             self.description, self.trouble = {}, str(error)

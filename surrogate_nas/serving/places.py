@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from surrogate_nas.files.regular import read_regular
 from surrogate_nas.suite.kept import PLAN, PROBLEMS
 
 KINDS = {
@@ -61,9 +60,7 @@ class Places:
         if found is None or kind is None:
             return None
         try:
-            descriptor = os.open(found, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
-            with os.fdopen(descriptor, "rb") as file:
-                return (file.read(), kind) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+            return read_regular(found, follow=False), kind
         except OSError:
             return None
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.files import Holder
-from surrogate_nas.serving.comparison import ComparisonWatch
+from surrogate_nas.files.regular import read_regular
+from surrogate_nas.serving.comparison import MOST_RUNS, ComparisonWatch
 from surrogate_nas.suite.kept import PLAN, PROBLEMS
 
-_WRONG = (OSError, ValueError, KeyError, TypeError, RecursionError)
+_WRONG = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 class SuiteWatch:
@@ -90,8 +91,11 @@ class SuiteWatch:
 
 
 def _plan(folder: Path) -> Any:
-    return json.loads((folder / PLAN).read_bytes())
+    return json.loads(read_regular(folder / PLAN))
 
 
 def _entrants(plan: Any) -> dict[str, int]:
-    return {str(one["name"]): int(one["runs"]) for one in plan["strategies"]}
+    entrants = {str(one["name"]): int(one["runs"]) for one in plan["strategies"]}
+    if not all(0 < runs <= MOST_RUNS for runs in entrants.values()):
+        raise ValueError("no numbers of runs")
+    return entrants

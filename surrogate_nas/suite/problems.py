@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.experiment.description import MOST_RUNS
 from surrogate_nas.experiment.experiment import FIRST_CELLS, Budget
 from surrogate_nas.strategies import StrategyLike, label
 
@@ -77,6 +78,8 @@ class Entrant:
     def __post_init__(self) -> None:
         if self.runs < 1:
             raise UserError(f"{self.label} needs at least 1 run, not {self.runs}.")
+        if self.runs > MOST_RUNS:
+            raise UserError(f"{self.label} has at most {MOST_RUNS:,} runs, not {self.runs}.")
 
     @property
     def label(self) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.files.regular import read_regular
 from surrogate_nas.suite.problems import Entrant, Problem, Suite
 
 SUITES = ("starter", "standard")
@@ -53,7 +54,7 @@ def read_suite(name: str) -> Suite:
     if path.suffix != _SUFFIX:
         raise unknown("suite", name, [*SUITES, f"FILE{_SUFFIX}"])
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     return _suite(path.stem, str(path), content)

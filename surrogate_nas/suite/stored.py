@@ -10,6 +10,7 @@ from pathlib import Path
 
 from surrogate_nas.comparison import Comparison, read_comparison
 from surrogate_nas.errors import UserError
+from surrogate_nas.files.regular import read_regular
 from surrogate_nas.suite.kept import PLAN, PROBLEMS
 from surrogate_nas.suite.problems import Problem, Suite
 from surrogate_nas.suite.reading import suite_told
@@ -57,12 +58,13 @@ def _result(problem: Problem, made: Comparison, suite: Suite) -> ProblemResult:
     return problem_result(problem, objective, suite.labels, traces)
 
 
-def stored_suite(folder: str | Path, *, benchmark: str | None = None) -> StoredSuite:
+def stored_suite(folder: str | Path, *, benchmark: str | None = None, verify: bool = False) -> StoredSuite:
     """Read a suite's folder.
 
     Args:
         folder: Where `run_suite` stored it.
         benchmark: A benchmark's name again, where opening it runs a file of the user's.
+        verify: Whether all scores are looked up again, not the best of each run alone.
 
     Raises:
         UserError: It holds no suite, a damaged one, or no finished run yet.
@@ -73,7 +75,8 @@ def stored_suite(folder: str | Path, *, benchmark: str | None = None) -> StoredS
     for problem in suite.problems:
         place = folder / PROBLEMS / problem.name
         if any((place / "runs").glob("*.jsonl")):
-            comparisons[problem.name] = _entered(read_comparison(place, benchmark=benchmark, unfinished=True), suite)
+            made = read_comparison(place, benchmark=benchmark, unfinished=True, verify=verify)
+            comparisons[problem.name] = _entered(made, suite)
     if not any(comparison.strategies for comparison in comparisons.values()):
         raise UserError(f"{folder} holds no finished run yet.")
     return StoredSuite(suite, comparisons)
@@ -82,7 +85,7 @@ def stored_suite(folder: str | Path, *, benchmark: str | None = None) -> StoredS
 def _asked(path: Path) -> Suite:
     """The suite of a plan."""
     try:
-        plan = json.loads(path.read_bytes())
+        plan = json.loads(read_regular(path))
         problems = [{key: value for key, value in one.items() if value is not None} for one in plan["asked"]]
         told = {key: plan[key] for key in ("title", "seed", "strategies")} | {"problems": problems}
         name = str(plan["suite"])

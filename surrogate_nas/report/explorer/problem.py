@@ -187,7 +187,7 @@ class ProblemData:
             "strategies": [{"name": n, "colour": k.colour, "symbol": _SYMBOLS[k.marker]} for n, k in looks_of],
             "runs": [{"strategy": names.index(r.strategy), "run": r.run, "trials": len(r.trials)} for r in runs],
             "cells": block.array(np.array(met, dtype=np.int32)),
-            "finished": block.array(np.array(finished, dtype=np.float32)),
+            "finished": block.array(np.minimum(finished, np.finfo(np.float32).max).astype(np.float32)),
         }
 
 

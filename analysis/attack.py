@@ -1,0 +1,605 @@
+"""Repeats attacks on the command line, on folders of results, on the server and on whatever runs users' code.
+
+Each prints a line that says what happened; the exit code is 1 if one succeeds.
+
+.venv/bin/python analysis/attack.py [--only WORD] [--patience 1]
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from surrogate_nas.experiment.runs import RunLog
+from surrogate_nas.experiment.store import Store, _check
+
+ROOT = Path(__file__).parents[1]
+SNAS = [sys.executable, "-m", "surrogate_nas"]
+SECONDS = 60.0
+"""The longest that a command may take on a quiet machine; ``--patience`` multiplies it."""
+PATIENCE = [1.0]
+Attack = Callable[[Path], str]
+"""Attacks from an empty folder; says what happened, or raises `Succeeded`."""
+ATTACKS: dict[str, Attack] = {}
+
+
+class Succeeded(Exception):
+    """An attack has done what it wanted."""
+
+
+def attack(name: str) -> Callable[[Attack], Attack]:
+    """Register an attack."""
+
+    def register(function: Attack) -> Attack:
+        ATTACKS[name] = function
+        return function
+
+    return register
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """That of every command: its own data folder, none of our threads."""
+    return os.environ | {"SURROGATE_NAS_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
+
+
+def given(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command, given in a folder; `Succeeded` if it hangs or leaves a traceback."""
+    command, seconds = [*SNAS, *map(str, arguments)], SECONDS * PATIENCE[0]
+    try:
+        made = subprocess.run(
+            command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise Succeeded(f"it hangs for {seconds:g} s: snas {' '.join(map(str, arguments))}") from None
+    if "Traceback" in made.stderr:
+        raise Succeeded(f"a traceback: {made.stderr.strip().splitlines()[-1]}")
+    return made
+
+
+def said(made: subprocess.CompletedProcess[str]) -> str:
+    """The last line of a command's standard error."""
+    return ([*made.stderr.strip().splitlines()] or ["nothing is said"])[-1]
+
+
+def refused(folder: Path, *arguments: object) -> str:
+    """What a command says that must be refused."""
+    made = given(folder, *arguments)
+    if made.returncode != 2:
+        raise Succeeded(f"exit code {made.returncode}: snas {' '.join(map(str, arguments))}")
+    return said(made)
+
+
+COMPARE = ("compare", "fashion", "--strategies", "random,evolution", "--runs", 2, "--budget", 12, "--out", "out")
+
+
+def compared(folder: Path) -> Store:
+    """A small comparison in ``out``."""
+    made = given(folder, *COMPARE)
+    if made.returncode:
+        raise RuntimeError(made.stderr)
+    return Store(folder / "out")
+
+
+def resealed(store: Store, change: Callable[[dict[str, Any]], None]) -> None:
+    """A description with a change, sealed as if it had been written so."""
+    path = store.folder / "experiment.json"
+    content = json.loads(path.read_text())
+    del content["check"]
+    change(content)
+    path.write_text(json.dumps({**content, "check": _check(content)}))
+
+
+def rewritten(store: Store, strategy: str, run: int, change: Callable[[list[dict[str, Any]]], None]) -> None:
+    """A run's lines with a change, sealed as if they had been written so."""
+    path, root = store.path(strategy, run), f"{Store(store.folder)._root} {strategy} {run}"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        del line["seal"]
+    change(lines)
+    path.unlink()
+    log = RunLog(path, root)
+    log._chain.append_all(lines)
+    log.close()
+
+
+class Served:
+    """``snas serve`` on a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.process = subprocess.Popen(
+            [*SNAS, "serve", str(folder), "--port", "0", "--json"], env=environment(folder.parent),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        self.address = str(json.loads(self.process.stdout.readline())["address"])
+
+    def __enter__(self) -> "Served":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def answered(self, path: str = "") -> str:
+        """A page; `Succeeded` if there is none."""
+        try:
+            with urlopen(self.address + path, timeout=10 * PATIENCE[0]) as page:
+                return str(page.read().decode())
+        except OSError as error:
+            raise Succeeded(f"serve does not answer /{path}: {error}") from error
+
+    def threads(self) -> int:
+        """How many threads it has."""
+        return len(os.listdir(f"/proc/{self.process.pid}/task"))
+
+
+def shown(folder: Path) -> str:
+    """All ways of looking at ``out`` of a folder: served, reported, exported."""
+    with Served(folder) as server:
+        for path in ("", "state/", "at/out", "part/out", "state/out"):
+            server.answered(path)
+    for command in (("report", "out"), ("export", "csv", "out")):
+        made = given(folder, *command)
+        if made.returncode not in (0, 2):
+            raise Succeeded(f"exit code {made.returncode} of {command[0]}: {said(made)}")
+    return said(given(folder, "report", "out"))
+
+
+EDITED = (
+    "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n        return [self.space[{}]]\n"
+)
+
+
+SUITE = """
+cells = 12
+runs = 2
+strategies = ["random", "evolution"]
+
+[[problems]]
+name = "one"
+benchmark = "fashion"
+"""
+
+
+@attack("A.2 a strategy is edited between two calls on one folder")
+def edited(folder: Path) -> str:
+    for place, runs in ((11, 2), (12, 4)):
+        (folder / "mine.py").write_text(EDITED.format(place))
+        made = given(folder, "compare", "fashion", "--strategies", "mine.py:Mine", "--runs", runs, "--budget", 11,
+                     "--out", "out")  # fmt: skip
+    cells = {json.loads(path.read_text().splitlines()[-2])["cell"] for path in (folder / "out" / "runs").iterdir()}
+    if len(cells) > 1:
+        raise Succeeded("runs of old and of new code stand in one folder")
+    return next(line for line in made.stderr.splitlines() if "Mine" in line)
+
+
+@attack("A.3 live training on files of the working directory")
+def relative(folder: Path) -> str:
+    shutil.copy(ROOT / "tests" / "tiny_task.py", folder / "tiny.py")
+    given(folder, "new", "loss", "Mine")
+    names = ("live:tiny.py:TINY", "live:./tiny.py:TINY", "live:tiny.py:TINY?loss=mine.py:Mine")
+    found = []
+    for name in names:
+        made = given(folder, "compare", name, "--strategies", "random", "--runs", 1, "--budget", 11, "--out",
+                     "with" if "?" in name else "without", "--json")  # fmt: skip
+        if made.returncode:
+            raise Succeeded(f"{name} fails: {said(made)}")
+        found.append(json.loads(made.stdout)["fingerprint"])
+    if found[0] != found[1]:
+        raise Succeeded("the fingerprint depends on how a path is spelled")
+    return "compared and read again"
+
+
+@attack("A.4 one command replaces another's pages")
+def replaced(folder: Path) -> str:
+    (folder / "own.toml").write_text(SUITE)
+    given(folder, "suite", "own.toml", "--out", "results/compare")
+    before = (folder / "results" / "compare" / "report.html").read_bytes()
+    given(folder, *COMPARE[:-2])
+    if (folder / "results" / "compare" / "report.html").read_bytes() != before:
+        raise Succeeded("snas compare has replaced the suite's report")
+    return refused(folder, *COMPARE[:-1], "results/compare")
+
+
+LOCKS = {
+    "an infinite number": b'{"pid": 1e999, "host": "here", "since": ""}',
+    "an endless number": b'{"pid": 1' + b"0" * 400 + b', "host": "here"}',
+    "lists in lists": b"[" * 100_000,
+    "lists in lists, short": b"[" * 999,
+}
+
+
+def with_lock(content: bytes | None) -> Attack:
+    def locked(folder: Path) -> str:
+        compared(folder)
+        lock = folder / "out" / ".lock"
+        if content is None:
+            os.mkfifo(lock)
+        else:
+            lock.write_bytes(content)
+        shown(folder)
+        if content is not None:
+            given(folder, *COMPARE)
+        return "shown as if nobody held it"
+
+    return locked
+
+
+for what, content in {**LOCKS, "a FIFO": None}.items():
+    ATTACKS[f"A.5 a lock that holds {what}"] = with_lock(content)
+
+
+@attack("A.5 what is no file among the tables")
+def no_tables(folder: Path) -> str:
+    tables = folder / "home" / "tables"
+    tables.mkdir(parents=True)
+    (tables / "dangling.h5").symlink_to(tables / "nowhere")
+    (tables / "folder.h5").mkdir()
+    os.mkfifo(tables / "fifo.h5")
+    os.mkfifo(tables / "nb201-cifar10.h5")
+    for command in (("benchmarks", "--json"), ("query", "fashion", 11, "--metric", "valid_loss"), ("data", "list")):
+        made = given(folder, *command)
+        if made.returncode:
+            raise Succeeded(f"snas {command[0]} fails: {said(made)}")
+    for name in ("dangling", "folder", "fifo"):
+        refused(folder, "query", name, 11, "--metric", "valid_loss")
+    refused(folder, "query", tables / "fifo.h5", 11, "--metric", "valid_loss")
+    refused(folder, "compare", "fashion", "--with", tables / "fifo.h5", "--runs", 1)
+    return "passed over, and refused by name"
+
+
+@attack("A.5 weights whose sum is no number")
+def infinite(folder: Path) -> str:
+    objective = "valid_error + 1e308*params + 1e308*macs"
+    line = refused(folder, *COMPARE, "--objective", objective)
+    if (folder / "out").exists():
+        raise Succeeded("something was written")
+    refused(folder, "search", "fashion", "--objective", f"{objective}, valid_loss", "--budget", 12)
+    made = given(folder, *COMPARE, "--objective", "valid_error subject to params <= 1e-310")
+    if "damaged" in made.stderr:
+        raise Succeeded(f"a limit of next to nothing: {said(made)}")
+    return line
+
+
+def setting(*path: str, to: Any) -> Callable[[dict[str, Any]], None]:
+    def change(content: dict[str, Any]) -> None:
+        for name in path[:-1]:
+            content = content[name]
+        content[path[-1]] = to
+
+    return change
+
+
+DESCRIPTIONS = {
+    "budget.cells, a text": setting("budget", "cells", to="many"),
+    "budget.cells, an endless number": setting("budget", "cells", to=10**400),
+    "budget.seconds, a list": setting("budget", "seconds", to=[1]),
+    "objective.objectives, a number": setting("objective", "objectives", to=3),
+    "objective.seed, a list": setting("objective", "seed", to=[]),
+    "objective.seed_policy, a number": setting("objective", "seed_policy", to=7),
+    "objective.terms, a text": setting("objective", "terms", to="x"),
+    "objective.constraints, null": setting("objective", "constraints", to=None),
+    "objective.search_on_final, a number": setting("objective", "search_on_final", to=4),
+    "objective.cost, a list": setting("objective", "cost", to=[2]),
+    "address, a number": setting("address", to=5),
+    "address, null": setting("address", to=None),
+    "benchmark, with a line break": setting("benchmark", to="a\nb"),
+    "with, files that are not there": setting("with", to=["/nowhere.h5"]),
+    "runs, 10**30": setting("runs", to=10**30),
+    "runs, 10**7": setting("runs", to=10**7),
+    "seed, 10**400": setting("seed", to=10**400),
+    "first_cells, 10**30": setting("first_cells", to=10**30),
+    "simulated_workers, a text": setting("simulated_workers", to="two"),
+    "hidden, a text": setting("hidden", to="no"),
+    "target, a text": setting("target", to="best"),
+    "target, no number": setting("target", to=float("nan")),
+    "strategies, a very long name": setting("strategies", to=["random", "x" * 5000]),
+    "provenance, lists in lists": setting("provenance", to={"numpy": [[[[["x"]]]]]}),
+    "sources, a text": setting("sources", to="x"),
+    "extensions, numbers within": setting("extensions", to=[{"runs": "x", "provenance": 4}]),
+    "version, a truth value": setting("version", to=True),
+}
+
+
+def with_description(change: Callable[[dict[str, Any]], None]) -> Attack:
+    def described(folder: Path) -> str:
+        resealed(compared(folder), change)
+        return shown(folder)
+
+    return described
+
+
+for what, how in DESCRIPTIONS.items():
+    ATTACKS[f"A.5 a sealed description of {what}"] = with_description(how)
+
+
+def in_trials(**values: Any) -> Callable[[list[dict[str, Any]]], None]:
+    def change(lines: list[dict[str, Any]]) -> None:
+        for line in lines[:-1]:
+            line.update(values)
+
+    return change
+
+
+def in_the_end(**values: Any) -> Callable[[list[dict[str, Any]]], None]:
+    return lambda lines: lines[-1].update(values)
+
+
+def best_by(change: float) -> Callable[[list[dict[str, Any]]], None]:
+    def lower(lines: list[dict[str, Any]]) -> None:
+        lines[5]["score"] = lines[5]["loss"] = change
+
+    return lower
+
+
+LINES = {
+    "a score of 10**400": in_trials(score=10**400),
+    "a score that is a text": in_trials(score="low"),
+    "epochs: null in every trial": in_trials(epochs=None),
+    "epochs: null at the end": in_the_end(epochs=None),
+    "epochs: null everywhere": lambda lines: [line.update(epochs=None) for line in lines],
+    "other epochs": lambda lines: [line.update(epochs=1) for line in lines],
+    "values: null": in_trials(values=None),
+    "values without the objective's": in_trials(values={}),
+    "scores of two objectives": in_trials(scores=[1.0, 2.0]),
+    "real_seconds of 1e308": in_the_end(real_seconds=1e308, strategy_seconds=1e308),
+    "finished of 1e308": in_trials(finished=1e308, cost_seconds=1e308),
+    "a diagnosis of lists": in_the_end(diagnosis={"a": [1]}),
+    "an end that is no count": in_the_end(end="all"),
+}
+
+
+def with_lines(change: Callable[[list[dict[str, Any]]], None]) -> Attack:
+    def lined(folder: Path) -> str:
+        rewritten(compared(folder), "random", 0, change)
+        return shown(folder)
+
+    return lined
+
+
+for what, how in LINES.items():
+    ATTACKS[f"A.5 a sealed run with {what}"] = with_lines(how)
+
+
+@attack("A.5 a FIFO in place of a run, a description, a plan")
+def fifos(folder: Path) -> str:
+    store = compared(folder)
+    for path in (store.path("random", 0), store.folder / "experiment.json"):
+        path.unlink()
+        os.mkfifo(path)
+        shown(folder)
+    (folder / "suite").mkdir()
+    (folder / "suite" / "problems").mkdir()
+    os.mkfifo(folder / "suite" / "plan.json")
+    shown(folder)
+    return "passed over"
+
+
+@attack("A.5 a plan of 10**30 runs")
+def planned(folder: Path) -> str:
+    (folder / "own.toml").write_text(SUITE)
+    given(folder, "suite", "own.toml", "--out", "out")
+    path = folder / "out" / "plan.json"
+    plan = json.loads(path.read_text())
+    for count in (10**30, 10**9, -3, "two", None, 1.5):
+        plan["strategies"][0]["runs"] = count
+        path.write_text(json.dumps(plan))
+        shown(folder)
+    return "passed over"
+
+
+def contradicted(change: Callable[[list[dict[str, Any]]], None], *options: str) -> Attack:
+    def contradicts(folder: Path) -> str:
+        rewritten(compared(folder), "random", 0, change)
+        return refused(folder, "report", "out", *options)
+
+    return contradicts
+
+
+def first_raised(lines: list[dict[str, Any]]) -> None:
+    worst = max(range(len(lines) - 1), key=lambda i: float(lines[i]["score"]))
+    lines[worst]["loss"] += 0.5
+    lines[worst]["score"] += 0.5
+
+
+ATTACKS["A.5 a best score that the table contradicts"] = contradicted(best_by(0.001))
+ATTACKS["A.5 another score that the table contradicts, with --verify"] = contradicted(first_raised, "--verify")
+
+
+HOSTILE = """
+import os, signal, subprocess, sys
+import surrogate_nas as sn
+
+class Detaches(sn.Strategy):
+    def ask(self, n):
+        sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+        with open("left", "a") as file:
+            print(subprocess.Popen(sleep, start_new_session=True).pid, file=file)
+            if not os.fork():
+                os.setsid()
+                print(subprocess.Popen(sleep, start_new_session=True).pid, file=file, flush=True)
+                os._exit(0)
+        return [self.space.sample(self.rng)]
+
+class Stops(sn.Strategy):
+    def ask(self, n):
+        os.kill(os.getppid(), signal.SIGSTOP)
+        return [self.space.sample(self.rng)]
+
+class Prints(sn.Strategy):
+    def ask(self, n):
+        sys.stderr.write("x" * 3_000_000)
+        return [self.space.sample(self.rng)]
+
+class Waits(sn.Strategy):
+    def ask(self, n):
+        open("asked", "w").close()
+        while True:
+            signal.pause()
+"""
+
+
+def hosted(folder: Path, name: str, *more: object) -> subprocess.CompletedProcess[str]:
+    """A comparison with one of `HOSTILE`."""
+    (folder / "hostile.py").write_text(HOSTILE)
+    return given(folder, "compare", "fashion", "--strategies", f"hostile.py:{name},random", "--runs", 2, "--budget", 14,
+                 "--call-limit", 8, "--out", "out", *more)  # fmt: skip
+
+
+@attack("A.6 a strategy's detached children")
+def detached(folder: Path) -> str:
+    hosted(folder, "Detaches")
+    left = [int(line) for line in (folder / "left").read_text().split()]
+    time.sleep(1)
+    if alive := [pid for pid in left if _runs(pid)]:
+        for pid in alive:
+            os.kill(pid, signal.SIGKILL)
+        raise Succeeded(f"{len(alive)} of {len(left)} outlive the command")
+    return f"none of {len(left)} outlives the command"
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@attack("A.6 a strategy that stops its parent")
+def stops(folder: Path) -> str:
+    started = time.monotonic()
+    made = hosted(folder, "Stops")
+    if made.returncode != 2 or "stopped" not in said(made):
+        raise Succeeded(f"no failure is told: {said(made)}")
+    return f"{said(made)} After {time.monotonic() - started:.0f} s."
+
+
+@attack("A.6 megabytes on standard error")
+def prints(folder: Path) -> str:
+    made = hosted(folder, "Prints")
+    if len(made.stderr) > 10**6:
+        raise Succeeded(f"{len(made.stderr):,} bytes are passed on")
+    return f"{len(made.stderr):,} bytes are passed on"
+
+
+@attack("A.6 what is no number, name or budget")
+def numbers(folder: Path) -> str:
+    short = COMPARE[:2]
+    for more in (
+        ("--strategies", ","), ("--strategies", " , ", "--strategies", ""), ("--budget-seconds", "1e-300"),
+        ("--budget", "9" * 20), ("--runs", "9" * 20), ("--simulated-workers", "9" * 20), ("--budget", "0"),
+    ):  # fmt: skip
+        line = refused(folder, *short, *more, "--out", "out")
+        if (folder / "out").exists():
+            raise Succeeded(f"something is written with {' '.join(more)}")
+    return line
+
+
+@attack("A.6 a FIFO as --with, and as a benchmark")
+def fifo_joined(folder: Path) -> str:
+    os.mkfifo(folder / "fifo.h5")
+    os.mkfifo(folder / "fifo.py")
+    os.mkfifo(folder / "fifo.toml")
+    refused(folder, "compare", "fifo.h5", "--out", "out")
+    refused(folder, "compare", "fifo.py:BENCH", "--out", "out")
+    refused(folder, "suite", "fifo.toml", "--out", "out")
+    refused(folder, "compare", "fashion", "--strategies", "fifo.py:Mine", "--out", "out")
+    return refused(folder, "compare", "fashion", "--with", "fifo.h5", "--out", "out")
+
+
+@attack("A.6 connections without end")
+def connections(folder: Path) -> str:
+    with Served(folder) as server:
+        port = int(server.address.rstrip("/").rpartition(":")[2])
+        before = server.threads()
+        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+        time.sleep(2)
+        if (more := server.threads() - before) > 100:
+            raise Succeeded(f"{more} threads for 300 connections")
+        for one in held:
+            one.close()
+    return f"{more} threads for 300 connections"
+
+
+@attack("A.6 a request that drips")
+def drips(folder: Path) -> str:
+    with Served(folder) as server:
+        port = int(server.address.rstrip("/").rpartition(":")[2])
+        started = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port)) as connection, suppress(ConnectionError):
+            connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+            while (passed := time.monotonic() - started) < 40:
+                connection.sendall(b"x")
+                time.sleep(0.5)
+        if passed > 30:
+            raise Succeeded(f"it is kept for {passed:.0f} s")
+        return f"it is closed after {passed:.0f} s"
+
+
+@attack("A.6 a second and a third Ctrl-C")
+def interrupted(folder: Path) -> str:
+    (folder / "hostile.py").write_text(HOSTILE)
+    command = [*SNAS, "compare", "fashion", "--strategies", "hostile.py:Waits", "--runs", "1", "--out", "out"]
+    process = subprocess.Popen(command, cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True)
+    while not (folder / "asked").exists():
+        time.sleep(0.05)
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    _, errors = process.communicate()
+    if process.returncode != 130 or "Traceback" in errors:
+        raise Succeeded(f"exit code {process.returncode}: {errors[-200:]}")
+    return f"exit code 130: {errors.strip()}"
+
+
+@attack("A.6 a parent that is killed while the fork server works")
+def killed(folder: Path) -> str:
+    (folder / "hostile.py").write_text(HOSTILE)
+    command = [*SNAS, "compare", "fashion", "--strategies", "hostile.py:Waits", "--runs", "2", "--workers", "2",
+               "--out", "out"]  # fmt: skip
+    with open(folder / "said", "wb") as file:
+        process = subprocess.Popen(command, cwd=folder, env=environment(folder), stderr=file)
+        while not (folder / "asked").exists():
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+    time.sleep(3)
+    if b"Traceback" in (content := (folder / "said").read_bytes()):
+        raise Succeeded(f"a traceback: {content[-200:].decode()}")
+    return "nothing is said"
+
+
+def main() -> int:
+    """Make the attacks; 1 if one succeeds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="attacks whose name holds this")
+    parser.add_argument("--patience", type=float, default=1.0, help="how many times slower than usual the machine is")
+    arguments = parser.parse_args()
+    only, PATIENCE[0] = arguments.only, arguments.patience
+    succeeded = 0
+    for name, function in ATTACKS.items():
+        if only not in name:
+            continue
+        with tempfile.TemporaryDirectory(prefix="attack-") as folder:
+            try:
+                print(f"{name}: withstood: {function(Path(folder)):.200}", flush=True)
+            except Succeeded as error:
+                succeeded += 1
+                print(f"{name}: SUCCEEDED: {str(error):.300}", flush=True)
+    print(f"{succeeded} attacks succeeded.")
+    return min(succeeded, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

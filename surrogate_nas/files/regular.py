@@ -1,0 +1,41 @@
+"""Reading a file that anybody may have put there: a regular one, never a FIFO, whose end would never come."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+    """Open a regular file for reading; the caller closes it.
+
+    Args:
+        path: The file.
+        follow: Whether it may be a link to one.
+
+    Raises:
+        OSError: It is something else, is not there, or cannot be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
+    file = os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb")
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "It is no file", str(path))
+
+
+def read_regular(path: Path, *, follow: bool = True) -> bytes:
+    """Read a regular file.
+
+    Args:
+        path: The file.
+        follow: Whether it may be a link to one.
+
+    Raises:
+        OSError: It is something else, is not there, or cannot be read.
+    """
+    with open_regular(path, follow=follow) as file:
+        return file.read()
