@@ -17,8 +17,9 @@ def main(how="", file=os.devnull):
     """Answer until the input ends."""
     best, space, rng = None, {}, random.Random()
     note(file, os.getpid())
-    if how in ("hangs", "spawns"):
-        note(file, subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid)
+    if how in ("hangs", "spawns", "detaches"):
+        sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+        note(file, subprocess.Popen(sleep, start_new_session=how == "detaches").pid)
     for line in sys.stdin:
         message = json.loads(line)
         if "space" in message:

@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -258,6 +259,33 @@ class LeavesAProcess(Quiet):
             with open(os.environ["LEFT_BEHIND"], "a") as file:
                 file.write(f"{os.getpid()}\n")
             time.sleep(10**6)
+        return super().ask(n)
+
+
+class LeavesADetachedProcess(Quiet):
+    """In a session of its own, and one that is forked twice, as daemons are."""
+
+    def ask(self, n):
+        sleep = [sys.executable, "-c", "import time; time.sleep(10**6)"]
+        with open(os.environ["LEFT_BEHIND"], "a") as file:
+            print(subprocess.Popen(sleep, start_new_session=True).pid, file=file)
+            if not (child := os.fork()):
+                os.setsid()
+                print(subprocess.Popen(sleep, start_new_session=True).pid, file=file, flush=True)
+                os._exit(0)
+            os.waitpid(child, 0)
+        return super().ask(n)
+
+
+class StopsItsParent(Quiet):
+    def ask(self, n):
+        os.kill(os.getppid(), signal.SIGSTOP)
+        return super().ask(n)
+
+
+class PrintsMegabytes(Quiet):
+    def ask(self, n):
+        sys.stderr.write("x" * 3_000_000)
         return super().ask(n)
 
 

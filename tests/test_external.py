@@ -117,11 +117,13 @@ def test_failures_are_one_line_and_exit_code_2(text: str, said: str, snas: Snas)
     assert "Traceback" not in made.err
 
 
-def test_it_ends_when_the_strategy_goes_and_when_we_are_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spawns", ["spawns", "detaches"])
+def test_it_ends_when_the_strategy_goes_and_when_we_are_killed(spawns: str, tmp_path: Path) -> None:
+    """With what it started, also in a session of its own."""
     pids = tmp_path / "pids"
-    external = resolve(f"external(command={command('fine', pids)!r})")(nb201(), seed=0)
+    external = resolve(f"external(command={command(spawns, pids)!r})")(nb201(), seed=0)
     external.ask(1)
-    assert len(running(pids)) == 1
+    assert len(running(pids)) == 2
     del external
     assert gone(pids)
     pids.unlink()
@@ -129,7 +131,7 @@ def test_it_ends_when_the_strategy_goes_and_when_we_are_killed(tmp_path: Path) -
         "import os, signal\n"
         "from surrogate_nas.space import nb201\n"
         "from surrogate_nas.strategies.external.strategy import External\n"
-        f"external = External(nb201(), seed=0, command={command('spawns', pids)!r})\n"
+        f"external = External(nb201(), seed=0, command={command(spawns, pids)!r})\n"
         "external.ask(1)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

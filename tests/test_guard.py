@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -22,7 +23,10 @@ from surrogate_nas.experiment.experiment import Budget, Experiment
 from surrogate_nas.experiment.guard import hosted, introduce
 from surrogate_nas.experiment.guard.answers import Flags, cells_from_json, cells_to_json, own_cells
 from surrogate_nas.experiment.guard.failure import StrategyError
+from surrogate_nas.experiment.guard.nursery import WAIT, Nursery
+from surrogate_nas.experiment.guard.wire import Birth, send
 from surrogate_nas.experiment.store import Run
+from surrogate_nas.files.passing import MOST_PRINTED
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import NB201, Cell, ChoiceSpace
 from surrogate_nas.strategies import Strategy, is_builtin, resolve
@@ -83,11 +87,12 @@ def test_what_else_a_strategy_does_changes_nothing(
     assert not capfd.readouterr().out
 
 
+@pytest.mark.parametrize("leaves", ["LeavesAProcess", "LeavesADetachedProcess"])
 def test_a_process_that_a_strategy_leaves_ends_with_its_run(
-    objective: Objective, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    leaves: str, objective: Objective, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEFT_BEHIND", str(tmp_path / "left"))
-    assert not run_of(f"{FILE}:LeavesAProcess", objective, 12).failure
+    assert not run_of(f"{FILE}:{leaves}", objective, 12).failure
     left = [int(line) for line in (tmp_path / "left").read_text().split()]
     assert left and not any(_runs(pid) for pid in left)
 
@@ -202,6 +207,44 @@ def test_what_one_run_of_a_users_strategy_needed_the_next_starts_with(tmp_path: 
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_a_strategy_detached_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    environment = _environment() | {"LEFT_BEHIND": str(left)}
+    with subprocess.Popen([sys.executable, "-c", PARENT, f"{FILE}:LeavesADetachedProcess"], env=environment) as parent:
+        while not (left.exists() and left.read_text().count("\n") >= 2):
+            time.sleep(0.01)
+        parent.kill()
+    while any(_runs(int(pid)) for pid in left.read_text().split()):  # for ever, if one outlives it
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_one_that_stops_its_parent_is_told_and_holds_nobody(objective: Objective) -> None:
+    failure = run_of(f"{FILE}:StopsItsParent", objective).failure
+    assert failure == "Strategy StopsItsParent failed in run 0: it stopped the process that started its own."
+    assert not run_of(f"{FILE}:Quiet", objective).failure
+
+
+def test_what_a_strategy_prints_is_passed_on_up_to_a_limit(
+    objective: Objective, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert not run_of(f"{FILE}:PrintsMegabytes", objective).failure
+    said = capfd.readouterr().err
+    assert said.count("x") == MOST_PRINTED
+    assert said.endswith("\nPrintsMegabytes has printed 100,000 bytes; the rest is left out.\n")
+
+
+def test_the_nursery_leaves_without_a_word_when_nobody_waits_for_its_answer(capfd: pytest.CaptureFixture[str]) -> None:
+    nursery = Nursery()
+    pid = nursery.fork(Birth("time:sleep", sys.path, "", {}, None), [os.dup(2) for _ in range(3)])
+    nursery._link.sendall(WAIT)
+    send(nursery._link, pickle.dumps((pid, 0.2)), time.monotonic() + 60)
+    nursery._link.close()
+    assert nursery._process.wait(60) == 0
+    assert "BrokenPipe" not in capfd.readouterr().err
 
 
 def test_a_file_that_exits_when_imported_is_refused_in_one_line(analog: TableBenchmark, tmp_path: Path) -> None:

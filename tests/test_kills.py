@@ -123,6 +123,24 @@ def test_a_killed_comparison_leaves_no_process_and_goes_on(
     assert gated.finish() == undisturbed
 
 
+SECOND = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT); "
+SECOND += "from surrogate_nas.cli import main; main()"
+
+
+def test_a_second_interrupt_changes_nothing(tmp_path: Path) -> None:
+    """Neither while the command tidies up nor when it is about to leave."""
+    gated, mark = Gated(tmp_path / "work"), str(tmp_path)
+    process = start([sys.executable, "-c", SECOND, *gated.arguments], tmp_path / "home", mark)
+    gated.arrived(2)
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    says = "snas: interrupted. What was finished is kept; the same command goes on from there."
+    assert (process.returncode, errors.strip()) == (130, says)
+    while marked(mark):
+        time.sleep(0.01)
+
+
 def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(undisturbed: Any, tmp_path: Path) -> None:
     gated, mark = Gated(tmp_path / "work"), str(tmp_path)
     process = gated.start(mark)

@@ -9,11 +9,15 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -23,6 +27,7 @@ from surrogate_nas.errors import UserError
 from surrogate_nas.experiment.store import Store
 from surrogate_nas.files import holder, locked
 from surrogate_nas.serving import Server
+from surrogate_nas.serving.server import MOST_AT_ONCE, Timely
 from surrogate_nas.suite import Entrant, Problem, Suite, run_suite
 from tests.conftest import Snas
 from tests.test_kills import Gated
@@ -346,3 +351,35 @@ def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -
 def test_what_cannot_be_served_is_one_line(arguments: list[str], says: str, snas: Snas) -> None:
     outcome = snas("serve", *arguments)
     assert outcome.code == 2 and says in outcome.err and len(outcome.err.splitlines()) == 1
+
+
+def test_connections_beyond_a_number_are_closed(server: Server) -> None:
+    held = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(MOST_AT_ONCE)]
+    while sum("process_request_thread" in thread.name for thread in threading.enumerate()) < MOST_AT_ONCE:
+        time.sleep(0.01)
+    with socket.create_connection(("127.0.0.1", server.server_port)) as one_more:
+        assert one_more.recv(1) == b""
+    for connection in held:
+        connection.close()
+    while sum("process_request_thread" in thread.name for thread in threading.enumerate()):
+        time.sleep(0.01)
+    with urlopen(server.address) as page:
+        assert page.status == 200
+
+
+def test_a_request_that_drips_has_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock of our own: every byte takes four seconds."""
+    now = 0.0
+    monkeypatch.setattr("surrogate_nas.serving.server.time.monotonic", lambda: now)
+    here, there = socket.socketpair()
+    with here, there:
+        timely = Timely(here)
+        for place in range(3):
+            there.sendall(b"G")
+            assert timely.read(10) == b"G"
+            now = 4.0 * (place + 1)
+        there.sendall(b"G")
+        with pytest.raises(TimeoutError):
+            timely.read(10)
+        timely.renew()
+        assert timely.read(10) == b"G"

@@ -127,10 +127,16 @@ def names(given: Iterable[str] | None) -> list[str]:
     A comma within parentheses belongs to the name, as in ``evolution(population=50,tournament=5)``.
 
     Args:
-        given: The option's values.
+        given: The option's values; None where it is left out.
+
+    Raises:
+        UserError: There is no name in them.
     """
-    found = [name.strip() for part in given or () for name in _COMMA.split(part)]
-    return [name for name in found if name]
+    parts = list(given or ())
+    found = [name for part in parts for name in map(str.strip, _COMMA.split(part)) if name]
+    if parts and not found:
+        raise UserError(f"There is no name in {','.join(parts)!r:.40}.")
+    return found
 
 
 def numbers(given: str, what: str) -> list[float]:

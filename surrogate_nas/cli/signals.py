@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 _AGAIN_SECONDS = 0.05
 _PATIENCE_SECONDS = 4.0
@@ -47,8 +47,8 @@ def ending_signals(received: list[int]) -> Iterator[None]:
     finally:
         ending.over.set()
         sys.unraisablehook = ending.hook
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, handler in before.items():  # what comes while an ended command leaves has been heard before
+            signal.signal(number, signal.SIG_IGN if received else handler)
 
 
 class _Ending:
@@ -56,12 +56,17 @@ class _Ending:
 
     def __init__(self, received: list[int]) -> None:
         self.received, self.over, self.hook = received, threading.Event(), sys.unraisablehook
+        self._uncaught = False
 
-    def begin(self, number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002 - the signature of a handler
-        if not self.received:
-            threading.Thread(target=self._leave, daemon=True).start()
+    def begin(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        """End the command; a second signal is noted, and must not end the tidying up."""
+        is_first = not self.received
         self.received.append(number)
-        raise KeyboardInterrupt
+        if is_first:
+            threading.Thread(target=self._leave, daemon=True).start()
+        if is_first or self._uncaught:
+            self._uncaught = False
+            raise KeyboardInterrupt
 
     def _leave(self) -> None:
         if not self.over.wait(_PATIENCE_SECONDS):
@@ -73,6 +78,7 @@ class _Ending:
     def unraisable(self, found: Any) -> None:
         """An interrupt that came while an object was let go, which nothing could catch, comes again."""
         if self.received and issubclass(found.exc_type, KeyboardInterrupt):
+            self._uncaught = True
             threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), self.received[0])).start()
         else:
             self.hook(found)

@@ -17,8 +17,9 @@ from typing import Any
 from surrogate_nas.arguments import check_fields
 from surrogate_nas.engine import check_engine, run_jobs, stays_here
 from surrogate_nas.errors import UserError
+from surrogate_nas.experiment.description import MOST, MOST_RUNS
 from surrogate_nas.experiment.guard import CALL_LIMIT_SECONDS, check_call_limit, introduce
-from surrogate_nas.experiment.run import execute_run
+from surrogate_nas.experiment.run import execute_run, first_cells
 from surrogate_nas.experiment.runs import OtherHistoryError, Run
 from surrogate_nas.experiment.sources import Sources, sources_of
 from surrogate_nas.experiment.store import Store
@@ -54,6 +55,8 @@ class Budget:
             raise UserError("A run needs a budget: a number of cells, or simulated seconds.")
         if self.cells is not None and self.cells < 1:
             raise UserError(f"A budget must be at least 1 cell, not {self.cells}.")
+        if self.cells is not None and self.cells > MOST:
+            raise UserError(f"A budget is at most {MOST:,} cells, not {self.cells}.")
         if self.seconds is not None and not 0 < self.seconds < float("inf"):
             raise UserError(f"A budget must be a finite number of simulated seconds above 0, not {self.seconds}.")
 
@@ -92,11 +95,13 @@ class Experiment:
             raise UserError(f"strategies is a list of names or classes, not {self.strategies!r:.80}.")
         if self.runs < 1:
             raise UserError(f"A comparison needs at least 1 run, not {self.runs}.")
+        if self.runs > MOST_RUNS:
+            raise UserError(f"A comparison has at most {MOST_RUNS:,} runs, not {self.runs}.")
         if not self.strategies:
             raise UserError("A comparison needs at least one strategy.")
         if len(set(self.labels)) < len(self.labels):
             raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
-        if self.simulated_workers < 1:
+        if not 1 <= self.simulated_workers <= MOST:
             raise UserError(f"There must be at least 1 simulated worker, not {self.simulated_workers}.")
         if self.target is not None and not math.isfinite(self.target):
             raise UserError(f"A target is a finite score, not {self.target}.")
@@ -160,6 +165,7 @@ class Experiment:
             UserError: The folder holds another comparison, or cannot be written.
         """
         check_engine(engine, workers)
+        self.check_budget()
         store = None if folder is None else Store(folder)
         with store.locked() if store else nullcontext():
             if store is not None:
@@ -185,7 +191,22 @@ class Experiment:
                 done[name, run] = Run(name, run, [], 0.0, 0.0, lost) if outcome.failure else outcome.result
                 if progress:
                     progress(len(done), len(jobs))
+        if not any(run.trials or run.failure for run in done.values()):
+            raise UserError("The budget does not pay for a single evaluation.")
         return [done[name, run] for name in self.labels for run in range(self.runs)]
+
+    def check_budget(self) -> None:
+        """Refuse a budget in seconds that pays for nothing, where a table tells it beforehand.
+
+        Raises:
+            UserError: Not one of the runs could make its first evaluation.
+        """
+        seconds, benchmark = self.budget.seconds, self.objective.benchmark
+        if seconds is None or not benchmark.has_columns or not self.first_cells:
+            return
+        begins = [first_cells(benchmark.space, 1, self.seed, run)[0] for run in range(self.runs)]
+        if not (self.objective.look_up(begins)[2] <= seconds).any():
+            raise UserError("The budget does not pay for a single evaluation.")
 
     def _held(self, store: Store | None) -> dict[tuple[str, int], Run]:
         """The runs of a folder that have ended; those that failed are forgotten."""

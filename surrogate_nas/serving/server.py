@@ -10,10 +10,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import socket
 import sys
 import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,10 @@ ADDRESS = "127.0.0.1"
 PORT = 8765
 """Where it answers if nothing else is said."""
 _NAMES = (ADDRESS, "localhost")
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 10.0
+"""The longest that a request may take to come, however it drips, and that a browser may take to read an answer."""
+MOST_AT_ONCE = 32
+"""Connections; further ones are closed at once."""
 _ALWAYS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -91,11 +97,36 @@ class Server(ThreadingHTTPServer):
             other = "Choose another with --port, or 0 for a free one"
             raise UserError(f"Port {port} of {ADDRESS} {why}. {other}.") from error
         self.names = {f"{name}:{self.server_port}" for name in _NAMES}
+        self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
 
     @property
     def address(self) -> str:
         """The address of the first page."""
         return f"http://{ADDRESS}:{self.server_port}/"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection in a thread of its own, or close it where there are too many.
+
+        Args:
+            request: The connection.
+            client_address: Whose it is.
+        """
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer a connection, and make room for another.
+
+        Args:
+            request: The connection.
+            client_address: Whose it is.
+        """
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Pass over a browser that went away; tell anything else."""
@@ -109,11 +140,59 @@ class Server(ThreadingHTTPServer):
         return thread
 
 
+class Timely(RawIOBase):
+    """Reads a connection until a deadline, which bytes that drip in do not put off."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Begin the time of a first request.
+
+        Args:
+            connection: What is read.
+        """
+        self._connection = connection
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin the time of a further request."""
+        self._deadline = time.monotonic() + _PATIENCE_SECONDS
+
+    def readable(self) -> bool:
+        """Whether it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what has come, waiting for a first byte.
+
+        Args:
+            buffer: Where it goes.
+
+        Raises:
+            TimeoutError: The request takes too long.
+        """
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request takes too long")
+        self._connection.settimeout(left)
+        try:
+            return self._connection.recv_into(buffer)
+        finally:
+            self._connection.settimeout(_PATIENCE_SECONDS)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "snas", ""
     timeout = _PATIENCE_SECONDS
+
+    def setup(self) -> None:
+        super().setup()
+        self._timely = Timely(self.connection)
+        self.rfile = BufferedReader(self._timely)
+
+    def handle_one_request(self) -> None:
+        self._timely.renew()
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         if self.headers.get("Host", "").lower() not in self.server.names:

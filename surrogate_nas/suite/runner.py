@@ -89,12 +89,16 @@ def run_suite(
         raise UserError(f"No problem of {suite.name} can be run: {skipped[0].problem.name}: {skipped[0].reason}")
     with ExitStack() as held:
         for one in opened.values():
+            one.experiment.check_budget()
             if one.store is not None:
                 held.enter_context(one.store.locked())
                 one.store.begin(one.experiment.describe(), one.experiment.sources)
         if folder is not None:
             Store(Path(folder)).write_json(PLAN, _plan(suite, opened, skipped))
         traces = _traces(suite, opened, workers, engine, progress)
+    for key in opened:
+        if not any(trace.evaluations or trace.failure for (name, *_), trace in traces.items() if name == key):
+            raise UserError(f"{suite.name}, {key}: The budget does not pay for a single evaluation.")
     results = [
         problem_result(one.problem, one.objective, suite.labels, [t for (name, *_), t in traces.items() if name == key])
         for key, one in opened.items()

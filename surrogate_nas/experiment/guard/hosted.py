@@ -220,7 +220,7 @@ class _Outside(Hosted):
         self._space, self._limit, self._asked = space, limit, False
         parcel = pack(space)
         ours = type(space).__module__.startswith("surrogate_nas.")
-        self.child = Child(_ENTRY, parcel.content if ours else None)
+        self.child = Child(_ENTRY, parcel.content if ours else None, name=label(strategy))
         try:
             sent = pack(strategy), None if ours else parcel
             loaded = self.child.call("load", *sent, limit=max(limit, START_SECONDS), when="was loaded")
@@ -242,10 +242,17 @@ class _Outside(Hosted):
         return cells_from_json(answer, n, self._space, self._epochs)
 
     def end(self) -> None:
-        """Let its process end by itself, for a moment."""
+        """Let its process end by itself, for a moment.
+
+        Raises:
+            StrategyError: It has stopped another process.
+        """
         with suppress(StrategyError):
             self.child.prepare_others(self._limit)
+        stopped = self.child.parent_is_stopped
         self.child.end()
+        if stopped:
+            raise StrategyError("it stopped the process that started its own.")
 
     def tell(self, trials: Sequence[Trial]) -> None:
         self._call("tell", list(trials), when="was told")
@@ -325,7 +332,7 @@ def _stamp(path: Path) -> tuple[object, ...]:
 
 @lru_cache(maxsize=64)
 def _introduced(strategy: str, stamp: tuple[object, ...]) -> Flags:  # noqa: ARG001 - a file that changed is read anew
-    child = Child(_ENTRY)
+    child = Child(_ENTRY, name=label(strategy))
     try:
         loaded = child.call("load", pack(strategy), None, limit=START_SECONDS, when="was loaded")
         return flags_from_json(loaded.get("flags") if isinstance(loaded, dict) else None)

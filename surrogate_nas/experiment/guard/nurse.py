@@ -25,6 +25,7 @@ from surrogate_nas.experiment.guard.nursery import PREPARE, RUNNING, WAIT
 from surrogate_nas.experiment.guard.wire import HEAD, Birth, receive
 from surrogate_nas.space import Enumerable, Space
 from surrogate_nas.space.once import work_out
+from surrogate_nas.strategies.external.supervisor import adopt, end_adopted
 from surrogate_nas.threads import VARIABLES
 
 Job = Callable[[], None]
@@ -40,6 +41,7 @@ def main(connection: int, parent: int) -> None:
         parent: The process that started this one.
     """
     born: set[int] = set()
+    adopt()
     with socket.socket(fileno=connection) as link:
         job = _tend(link, parent, born)
     if job is not None:
@@ -48,6 +50,7 @@ def main(connection: int, parent: int) -> None:
     for pid in born:
         with suppress(OSError):
             os.killpg(pid, signal.SIGKILL)
+    end_adopted(())
 
 
 def _tend(link: socket.socket, parent: int, born: set[int]) -> Job | None:
@@ -55,10 +58,9 @@ def _tend(link: socket.socket, parent: int, born: set[int]) -> Job | None:
     while os.getppid() == parent:
         if not select.select([link], [], [], _CHECK_SECONDS)[0]:
             continue
-        message, fds, *_ = socket.recv_fds(link, 1, 3)
-        if not message:
+        if (asked := _asked(link)) is None:
             return None
-        order = pickle.loads(receive(link))
+        message, order, fds = asked
         if message == PREPARE:
             _prepare(*order)
             continue
@@ -72,8 +74,18 @@ def _tend(link: socket.socket, parent: int, born: set[int]) -> Job | None:
                 born.add(answer)
             for fd in fds:
                 os.close(fd)
-        link.sendall(HEAD.pack(answer))
+        with suppress(ConnectionError):  # nobody waits for it any more, which the next look tells
+            link.sendall(HEAD.pack(answer))
     return None
+
+
+def _asked(link: socket.socket) -> tuple[bytes, Any, list[int]] | None:
+    """The next message, what it says, and descriptors; None where nobody asks any more."""
+    try:
+        message, fds, *_ = socket.recv_fds(link, 1, 3)
+        return (message, pickle.loads(receive(link)), fds) if message else None
+    except (ConnectionError, EOFError):
+        return None
 
 
 def _waited(pid: int, patience: float, born: set[int]) -> int:
@@ -86,6 +98,7 @@ def _waited(pid: int, patience: float, born: set[int]) -> int:
             return RUNNING
         if ended:
             born.discard(pid)
+            end_adopted(born)
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() >= until:
             return RUNNING
@@ -121,6 +134,7 @@ def _job(birth: Birth, fds: list[int]) -> Job:
     """Make the forked process look as if it had been started afresh; returns its work."""
     connection, log, output = fds
     os.setsid()
+    adopt()
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)

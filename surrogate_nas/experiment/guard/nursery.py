@@ -7,14 +7,19 @@ that started it does.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
+import select
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from surrogate_nas.experiment.guard.wire import HEAD, LIBRARIES, Birth, read, send
@@ -24,6 +29,7 @@ START_SECONDS = 60.0
 """The longest that a process may take to start, and a stranger's file to be imported."""
 FORK, WAIT, PREPARE = b"f", b"w", b"p"
 RUNNING = -1_000
+_LOOK_SECONDS, _PATIENCE_SECONDS = 0.2, 2.0
 _BOOT = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -111,16 +117,33 @@ class Nursery:
         deadline = time.monotonic() + START_SECONDS
         try:
             send(self._link, pickle.dumps(order), deadline)
+            while not select.select([self._link], [], [], _LOOK_SECONDS)[0]:
+                if self.is_stopped or time.monotonic() > deadline:
+                    raise OSError(errno.EIO, "the process that forks others does not answer")
             return int(HEAD.unpack(read(self._link, HEAD.size, deadline))[0])
         except BaseException:  # an answer that nobody waited for would be taken for the next
             self._link.close()
             raise
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody has sent it a signal to stop; told on Linux alone."""
+        try:
+            state = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (OSError, IndexError):
+            return False
+        return state in ("T", "t")
+
     def close(self) -> None:
-        """End it."""
+        """Let it end, with all that it forked and what these left behind; kill it where it takes long."""
         self._link.close()
-        self._process.kill()
-        self._process.wait()
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGCONT)
+        try:
+            self._process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 _nursery: Nursery | None = None

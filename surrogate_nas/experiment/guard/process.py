@@ -1,7 +1,7 @@
 """A process of its own for code that is not to be trusted: ours sends pickles and reads JSON, and can always end it.
 
-The two are joined by a socket that only they hold, so that what the stranger prints goes to our standard error and
-disturbs nothing. The process leads a session of its own, which is ended as a whole, and dies with us.
+The two are joined by a socket that only they hold, so that what the stranger prints goes to our standard error, up to a
+limit, and disturbs nothing. The process leads a session of its own, which is ended as a whole, and dies with us.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from surrogate_nas.experiment.guard.failure import StrategyError, as_text, one_line, place_in_dump
 from surrogate_nas.experiment.guard.nursery import forget, the_nursery
 from surrogate_nas.experiment.guard.wire import HEAD, LARGEST_ANSWER, Birth, read, send
+from surrogate_nas.files.passing import Passing
 
 _PATIENCE_SECONDS = 1.0
 _DUMP_SECONDS = 0.3
@@ -33,12 +34,13 @@ class Child:
         file: The file that the stranger's class is defined in, for messages; empty until that is known.
     """
 
-    def __init__(self, entry: str, space: bytes | None = None) -> None:
+    def __init__(self, entry: str, space: bytes | None = None, *, name: str = "A user's code") -> None:
         """Start the process; the first `call` waits until it is ready.
 
         Args:
             entry: ``module:function`` that runs there, given the descriptors of the socket and the log, and the space.
             space: A pickled space of ours that it starts with.
+            name: Whose it is, for what is said of its output.
 
         Raises:
             StrategyError: The system starts none.
@@ -47,7 +49,8 @@ class Child:
         self._ended, self._space = False, space
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
         self._socket, theirs = socket.socketpair()
-        output = _error_stream()
+        self._printing = Passing(name)
+        output = self._printing.inlet
         try:
             self._nursery = the_nursery()
             birth = Birth(entry, sys.path, _folder(), dict(os.environ), space)
@@ -59,6 +62,11 @@ class Child:
         finally:
             theirs.close()
             os.close(output)
+
+    @property
+    def parent_is_stopped(self) -> bool:
+        """Whether the process that forked it was stopped, which nobody does but a stranger."""
+        return self._nursery.is_stopped
 
     @property
     def alive(self) -> bool:
@@ -187,6 +195,7 @@ class Child:
             self._code(_PATIENCE_SECONDS)
         self._socket.close()
         self._log.close()
+        self._printing.finish(_DUMP_SECONDS)
 
 
 def _signal_name(number: int) -> str:
@@ -194,14 +203,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _error_stream() -> int:
-    """A descriptor of our standard error, or of nothing where that is closed."""
-    try:
-        return os.dup(2)
-    except OSError:
-        return os.open(os.devnull, os.O_WRONLY)
 
 
 def _folder() -> str:

@@ -2,7 +2,7 @@
 
 It is a stranger's, so nothing that it says is believed: a line is JSON or an error that quotes it. It runs under a
 supervisor (`surrogate_nas.strategies.external.supervisor`), so that it and whatever it started end when we do, even if
-we are killed. What it prints on its standard error is passed on.
+we are killed. What it prints on its standard error is passed on, up to a limit.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.errors import UserError
+from surrogate_nas.files.passing import Passing
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _LONGEST_LINE = 2**20
@@ -49,11 +50,13 @@ class Process:
         words = _words(command)
         self._link, theirs = socket.socketpair()
         pipe, stop = os.pipe()
+        printing = Passing(f"The proposer {command!r:.80}")
         try:
             supervisor = subprocess.Popen(
                 [sys.executable, "-IS", str(_SUPERVISOR), str(pipe), str(os.getpid()), *words],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
+                stderr=printing.inlet,
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
                 pass_fds=[pipe],
                 start_new_session=True,
@@ -65,8 +68,9 @@ class Process:
         finally:
             theirs.close()
             os.close(pipe)
+            os.close(printing.inlet)
         self._supervisor = supervisor
-        self.end = weakref.finalize(self, _end, os.getpid(), supervisor, self._link, stop)
+        self.end = weakref.finalize(self, _end, os.getpid(), supervisor, self._link, stop, printing)
 
     def send(self, message: Any, limit: float) -> None:
         """Write a line.
@@ -157,7 +161,7 @@ def _shown(said: bytes) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."  # noqa: PLR2004
 
 
-def _end(owner: int, supervisor: subprocess.Popen[bytes], link: socket.socket, stop: int) -> None:
+def _end(owner: int, supervisor: subprocess.Popen[bytes], link: socket.socket, stop: int, printing: Passing) -> None:
     """End the process, in whatever state it is; without effect in a fork of its owner."""
     if os.getpid() != owner:
         return
@@ -170,3 +174,4 @@ def _end(owner: int, supervisor: subprocess.Popen[bytes], link: socket.socket, s
     except subprocess.TimeoutExpired:
         supervisor.kill()
         supervisor.wait()
+    printing.finish(_PATIENCE_SECONDS)
