@@ -17,8 +17,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from surrogate_nas.experiment.runs import RunLog
@@ -132,10 +134,14 @@ class Served:
         self.process.communicate()
 
     def answered(self, path: str = "") -> str:
-        """A page; `Succeeded` if there is none."""
+        """A page, or that there is nothing; `Succeeded` if there is no answer."""
         try:
             with urlopen(self.address + path, timeout=10 * PATIENCE[0]) as page:
                 return str(page.read().decode())
+        except HTTPError as error:
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise Succeeded(f"serve answers /{path} with {error.code}") from error
+            return ""
         except OSError as error:
             raise Succeeded(f"serve does not answer /{path}: {error}") from error
 
