@@ -6,12 +6,12 @@ from itertools import cycle
 
 import numpy as np
 
-from surrogate_nas.gaussian import Floats, Places
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.bo.expert import Seen
 from surrogate_nas.strategies.bo.pool import Pool
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, gain_of, sharpened
 from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.gaussian import Floats, Places
 
 _PARENTS, _CHILDREN = 10, 30
 _REFITTED = 10

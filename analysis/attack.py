@@ -23,8 +23,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from surrogate_nas.experiment.runs import RunLog
-from surrogate_nas.experiment.store import Store, _check
+from surrogate_nas.study.runs import RunLog
+from surrogate_nas.study.store import Store, _check
 
 ROOT = Path(__file__).parents[1]
 SNAS = [sys.executable, "-m", "surrogate_nas"]

@@ -14,14 +14,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import surrogate_nas as sn
-from surrogate_nas.experiment.run import first_cells
+from surrogate_nas.core.threads import one_thread
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.look import looks
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.darts import darts
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import resolve
-from surrogate_nas.threads import one_thread
-from surrogate_nas.trial import Trial
+from surrogate_nas.study.run import first_cells
 
 WINDOWS = ((10, 150), (150, 500), (500, 1000), (1000, 2000))
 

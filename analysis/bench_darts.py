@@ -7,9 +7,9 @@ import argparse
 import time
 
 import surrogate_nas as sn
-from surrogate_nas.experiment.experiment import Budget, Experiment
 from surrogate_nas.space import space_named
 from surrogate_nas.strategies import STRATEGIES
+from surrogate_nas.study.experiment import Budget, Experiment
 
 ROUNDS = 3
 SLOW = {"bo": 100}

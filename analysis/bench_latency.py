@@ -15,10 +15,10 @@ import numpy as np
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
 
-from surrogate_nas.hardware import Protocol, draw_cells, measure
-from surrogate_nas.network import Network
 from surrogate_nas.space.nb201.encodings import operation_counts
+from surrogate_nas.space.network import Network
 from surrogate_nas.training import task_named
+from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 
 
 def main() -> None:

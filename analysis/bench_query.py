@@ -11,7 +11,7 @@ import numpy as np
 from nats_bench import create
 
 import surrogate_nas as sn
-from surrogate_nas.sources import nb201
+from surrogate_nas.tables.sources import nb201
 
 RECORDS = (0, 11, 284)
 REPEATS = 5000

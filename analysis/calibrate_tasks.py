@@ -29,13 +29,13 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.benchmarks.making.losses.agreement import agreement
+from surrogate_nas.benchmarks.making.losses.pace import seconds_each
+from surrogate_nas.benchmarks.making.losses.pairs import MOST_EXAMPLES
+from surrogate_nas.benchmarks.making.plan import Job, Plan, describe, journal_path
+from surrogate_nas.benchmarks.making.train import train_classes
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal, replacing
-from surrogate_nas.making.losses.agreement import agreement
-from surrogate_nas.making.losses.pace import seconds_each
-from surrogate_nas.making.losses.pairs import MOST_EXAMPLES
-from surrogate_nas.making.plan import Job, Plan, describe, journal_path
-from surrogate_nas.making.train import train_classes
 from surrogate_nas.training import TASKS, Task, task_named
 
 LENGTHS, CLASSES, SEEDS = (1, 2, 4, 8), 60, 2

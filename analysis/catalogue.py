@@ -21,8 +21,8 @@ def entry(name: str) -> dict[str, object]:
     """
     from surrogate_nas.benchmarks.table import TableBenchmark
     from surrogate_nas.files import table_path
-    from surrogate_nas.sources.catalogue import source_named, source_of
-    from surrogate_nas.table import write_table
+    from surrogate_nas.tables import write_table
+    from surrogate_nas.tables.sources.catalogue import source_named, source_of
 
     path = table_path(name)
     write_table(source_named(source_of(name) or "").read(name), path)
@@ -34,8 +34,8 @@ def entry(name: str) -> dict[str, object]:
 def main() -> None:
     """Describe every benchmark of every source."""
     from surrogate_nas.files.home import HOME_VARIABLE
-    from surrogate_nas.sources import fetching
-    from surrogate_nas.sources.catalogue import SOURCES, source_named
+    from surrogate_nas.tables.sources import fetching
+    from surrogate_nas.tables.sources.catalogue import SOURCES, source_named
 
     found: dict[str, object] = {}
     with TemporaryDirectory() as home:

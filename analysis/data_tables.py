@@ -13,7 +13,7 @@ from typing import Any
 
 from marked import put, table
 
-from surrogate_nas.sources.catalogue import SOURCES, source_named
+from surrogate_nas.tables.sources.catalogue import SOURCES, source_named
 
 DATA = Path(__file__).parents[1] / "data"
 SOURCE_HEADS = ("source", "benchmarks", "cells", "measured", "epochs", "how it gets here", "licence")

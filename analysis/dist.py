@@ -24,7 +24,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 OPTIONAL_MODULES = """
 import importlib, json, pkgutil, sys
 import surrogate_nas
-from surrogate_nas.extras import is_optional
+from surrogate_nas.core.extras import is_optional
 
 imported, absent = 0, {}
 for module in pkgutil.walk_packages(surrogate_nas.__path__, "surrogate_nas."):

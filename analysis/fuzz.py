@@ -21,18 +21,18 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks.computed import Computed
-from surrogate_nas.comparison import compare
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.store import Store
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective.parser import parse_several
-from surrogate_nas.sources import spreadsheet
 from surrogate_nas.space import EnumerableChoiceSpace, nb201
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.comparison import compare
+from surrogate_nas.study.store import Store
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, load, save
-from surrogate_nas.table import Table, TableFile, write_table
-from surrogate_nas.trial import Trial
+from surrogate_nas.tables import Table, TableFile, write_table
+from surrogate_nas.tables.sources import spreadsheet
 
 SECONDS = 30
 SPACE = EnumerableChoiceSpace("tiny", dict.fromkeys("abc", tuple("0123")))

@@ -4,7 +4,8 @@
 
 A library says its licence as an SPDX expression, as a classifier, or as a text; what says none, or binds whoever passes
 the library on, has a note. Of an extra that is not installed here, the file keeps what it says; with the site-packages
-of another environment on PYTHONPATH it is read from there. tests/test_licences.py holds it against pyproject.toml.
+of another environment on PYTHONPATH it is read from there. tests/documents/test_licences.py holds it against
+pyproject.toml.
 """
 
 import csv

@@ -19,11 +19,11 @@ from scipy.stats import rankdata
 
 import surrogate_nas as sn
 from surrogate_nas.cli.options import names as listed
-from surrogate_nas.comparison.comparison import Comparison
-from surrogate_nas.comparison.statistics import holm, signed_rank
-from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective import Objective
 from surrogate_nas.strategies import label
+from surrogate_nas.study.comparison.comparison import Comparison
+from surrogate_nas.study.comparison.statistics import holm, signed_rank
+from surrogate_nas.study.store import Run
 
 BUDGET = 150
 NEVER = np.inf

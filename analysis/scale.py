@@ -28,16 +28,16 @@ import numpy as np
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.kept import Kept, Trained
-from surrogate_nas.comparison import bind, read_comparison
-from surrogate_nas.engine import run_jobs
-from surrogate_nas.experiment.experiment import Budget, Experiment
+from surrogate_nas.benchmarks.making.plan import Plan
+from surrogate_nas.benchmarks.making.train import train_job
 from surrogate_nas.files import Journal, shipped
-from surrogate_nas.making.plan import Plan
-from surrogate_nas.making.train import train_job
+from surrogate_nas.runtime.engines import run_jobs
 from surrogate_nas.strategies import STRATEGIES
-from surrogate_nas.suite import SuiteResult, read_suite
-from surrogate_nas.suite.runner import problem_result
-from surrogate_nas.suite.trace import trace_of
+from surrogate_nas.study.comparison import bind, read_comparison
+from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.study.suite import SuiteResult, read_suite
+from surrogate_nas.study.suite.runner import problem_result
+from surrogate_nas.study.suite.trace import trace_of
 
 ENGINES = ("processes", "dask", "ray", "slurm:cluster=local")
 WORKERS = (1, 2, 4, 8)

@@ -16,8 +16,8 @@ from scipy.stats import kendalltau
 
 import surrogate_nas as sn
 from surrogate_nas.cli.surrogates import fit
-from surrogate_nas.comparison import Comparison
 from surrogate_nas.strategies import STRATEGIES
+from surrogate_nas.study.comparison import Comparison
 
 TABLE, BUDGET = "nb201-cifar10", 100
 FOLDER = Path("results/surrogate-ranking")

@@ -11,10 +11,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
-from surrogate_nas.table import ColumnKey, Table, TableFile, write_table
-from surrogate_nas.table.index import TEXTS
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
+from surrogate_nas.tables.index import TEXTS
 
 
 def read_version_1(path: Path) -> Table:

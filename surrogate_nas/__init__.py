@@ -68,31 +68,31 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from surrogate_nas.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import load
     from surrogate_nas.benchmarks.computed import Computed
-    from surrogate_nas.comparison import compare, search
-    from surrogate_nas.errors import UserError
+    from surrogate_nas.core.errors import UserError
     from surrogate_nas.objective import Objective, diversity, energy, latency, loss, macs, metric, params
     from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, nb201
+    from surrogate_nas.space.trial import Request, Trial
     from surrogate_nas.strategies import Strategy
-    from surrogate_nas.suite import run_suite
-    from surrogate_nas.trial import Request, Trial
+    from surrogate_nas.study.comparison import compare, search
+    from surrogate_nas.study.suite import run_suite
 
 _ROOMS = {
-    "AskTell": "experiment.asktell",
+    "AskTell": "study.asktell",
     "Cell": "space",
     "ChoiceSpace": "space",
     "Computed": "benchmarks.computed",
     "EnumerableChoiceSpace": "space",
     "Objective": "objective",
-    "Request": "trial",
+    "Request": "space.trial",
     "Strategy": "strategies",
-    "Trial": "trial",
-    "UserError": "errors",
-    "compare": "comparison",
+    "Trial": "space.trial",
+    "UserError": "core.errors",
+    "compare": "study.comparison",
     "diversity": "objective",
     "energy": "objective",
     "latency": "objective",
@@ -102,8 +102,8 @@ _ROOMS = {
     "metric": "objective",
     "nb201": "space",
     "params": "objective",
-    "run_suite": "suite",
-    "search": "comparison",
+    "run_suite": "study.suite",
+    "search": "study.comparison",
 }
 
 __all__ = [

@@ -14,15 +14,15 @@ import pytest
 
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.cli import main
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import home, table_path
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
-from surrogate_nas.sources import nb201
-from surrogate_nas.sources.fetching import MIRROR_VARIABLE, fetch
 from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
+from surrogate_nas.space.network import Network
 from surrogate_nas.strategies import DEFAULTS, STRATEGIES
-from surrogate_nas.table import Table, write_table
+from surrogate_nas.tables import Table, write_table
+from surrogate_nas.tables.sources import nb201
+from surrogate_nas.tables.sources.fetching import MIRROR_VARIABLE, fetch
 from tests.browser import chromium
 
 if TYPE_CHECKING:

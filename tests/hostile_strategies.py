@@ -19,7 +19,7 @@ import time
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.experiment.guard import host
+from surrogate_nas.study.sandbox import host
 
 
 class Quiet(sn.Strategy):

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import surrogate_nas
-from tests.test_architecture import ROOMS
+from tests.core.test_architecture import ROOMS
 
 PACKAGE = surrogate_nas.__name__
 Node = ast.ClassDef | ast.FunctionDef
@@ -179,8 +179,8 @@ class Registry:
 @cache
 def registries() -> list[Registry]:
     """Every registry, in the order of the rooms."""
-    from surrogate_nas import papers, proxies, space, strategies, surrogates
-    from surrogate_nas.training import TASKS
+    from surrogate_nas import papers, space, strategies, surrogates
+    from surrogate_nas.training import TASKS, proxies
     from surrogate_nas.training.losses import LOSSES
     from surrogate_nas.training.measures import MEASURES
 

@@ -19,10 +19,10 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import surrogate_nas as sn
-from surrogate_nas.comparison.front import undominated
-from surrogate_nas.comparison.lambda_path import lambda_path
-from surrogate_nas.hardware import Protocol, draw_cells, measure
-from surrogate_nas.table import write_table
+from surrogate_nas.study.comparison.front import undominated
+from surrogate_nas.study.comparison.lambda_path import lambda_path
+from surrogate_nas.tables import write_table
+from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 
 FOLDER = Path("results/tutorials/objective")
 shutil.rmtree(FOLDER, ignore_errors=True)

@@ -18,9 +18,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.comparison.statistics import signed_rank
-from surrogate_nas.hardware import draw_cells
+from surrogate_nas.study.comparison.statistics import signed_rank
 from surrogate_nas.training import task_named, train
+from surrogate_nas.training.hardware import draw_cells
 
 FOLDER = Path("results/tutorials/task")
 shutil.rmtree(FOLDER, ignore_errors=True)

@@ -17,8 +17,8 @@ from surrogate_nas.benchmarks.live import Live
 from surrogate_nas.benchmarks.losses import Losses
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.sources.catalogue import made
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.tables.sources.catalogue import made
 
 __all__ = [
     "OPENERS", "TABLE_SUFFIX", "Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available",

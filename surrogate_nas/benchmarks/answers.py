@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.space import Cell
-from surrogate_nas.table import Seed
+from surrogate_nas.tables import Seed
 
 Values: TypeAlias = NDArray[np.float64]
 """Answers in their metric's unit, of any shape."""

@@ -13,12 +13,12 @@ import numpy as np
 from surrogate_nas.benchmarks.answers import Answer, Measurement, Question, Values
 from surrogate_nas.benchmarks.free import Formula, Free, Measured
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
-from surrogate_nas.notebook import html_table
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.notebook import html_table
 from surrogate_nas.space import Cell, Enumerable, Space, listed
-from surrogate_nas.table import Seed
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables import Seed
 
 CellLike: TypeAlias = Cell | str
 """A cell, or its printed text."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.extras import is_installed
+from surrogate_nas.core.extras import is_installed
 from surrogate_nas.space import DEFAULT_SPACE, SPACES, Space, space_named
 from surrogate_nas.training.tasks import TASKS, Task
 

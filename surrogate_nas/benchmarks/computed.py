@@ -12,16 +12,16 @@ from functools import cached_property
 
 import numpy as np
 
-from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks.answers import Measurement, Question, Values
 from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.free import Applied, Free
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import metric_named
-from surrogate_nas.network import Network
+from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import metric_named
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
-from surrogate_nas.table import Seed
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables import Seed
 
 Function = Callable[[Cell], float]
 """What a user's function says of a cell: one number."""

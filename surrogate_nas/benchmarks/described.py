@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from surrogate_nas.files import shipped
-from surrogate_nas.sources.catalogue import citation, how_to_get, is_ready, licence, source_named, source_of
+from surrogate_nas.tables.sources.catalogue import citation, how_to_get, is_ready, licence, source_named, source_of
 
 
 @lru_cache(maxsize=1)

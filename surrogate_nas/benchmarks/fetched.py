@@ -9,9 +9,9 @@ from surrogate_nas.benchmarks.described import described
 from surrogate_nas.benchmarks.installed import Installed
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
-from surrogate_nas.errors import AbsentError, UserError
+from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import home, table_path
-from surrogate_nas.sources.catalogue import how_to_get, made, source_of
+from surrogate_nas.tables.sources.catalogue import how_to_get, made, source_of
 
 
 class Fetched(Opener):

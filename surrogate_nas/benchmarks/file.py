@@ -7,8 +7,8 @@ from pathlib import Path
 from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import open_table
-from surrogate_nas.errors import UserError
-from surrogate_nas.plugin import absolute, import_file
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.plugin import absolute, import_file
 
 TABLE_SUFFIX = ".h5"
 """A name that ends so is the path of a table."""

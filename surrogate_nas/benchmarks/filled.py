@@ -20,12 +20,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import home, replacing
-from surrogate_nas.metrics import Metric
 from surrogate_nas.space import Sampled, listed
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, HeldTable, Values
+from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, HeldTable, Values
 
 MODEL, VERSION = "gp", 1
 """What predicts; another version keeps its predictions elsewhere."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.network import Network
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
+from surrogate_nas.space.network import Network
 
 Values = NDArray[np.float64]
 """A metric of cells in its own unit, shape ``(n,)``."""

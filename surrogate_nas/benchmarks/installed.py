@@ -15,13 +15,13 @@ from typing import Any
 from surrogate_nas.benchmarks.described import described
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import locked, shipped, table_path
-from surrogate_nas.sources.catalogue import SOURCES, is_current, lacks, source_named, source_of
-from surrogate_nas.table import write_table
+from surrogate_nas.tables import write_table
+from surrogate_nas.tables.sources.catalogue import SOURCES, is_current, lacks, source_named, source_of
 
 FASHION = "fashion"
-"""The table that the project made and ships (`surrogate_nas.making`)."""
+"""The table that the project made and ships (`surrogate_nas.benchmarks.making`)."""
 
 
 class Installed(Opener):

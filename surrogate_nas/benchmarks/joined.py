@@ -15,12 +15,12 @@ from surrogate_nas.benchmarks.free import Free
 from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.benchmarks.table import open_table
-from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import Cell
+from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.storage import is_surrogate
-from surrogate_nas.table import Seed
+from surrogate_nas.tables import Seed
 
 
 def open_extra(file: Path) -> Benchmark:
@@ -45,8 +45,8 @@ class JoinedBenchmark(Benchmark):
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> import surrogate_nas as sn
-        >>> from surrogate_nas.metrics import metric_named
-        >>> from surrogate_nas.table import Table, write_table
+        >>> from surrogate_nas.core.metrics import metric_named
+        >>> from surrogate_nas.tables import Table, write_table
         >>> table = Table("mine", "nb201", "stopwatch", "measured here", "MIT", "", "", Network())
         >>> table.add(metric_named("latency@mine"), None, np.linspace(1.0, 9.0, 15625))
         >>> with TemporaryDirectory() as folder:

@@ -20,13 +20,13 @@ from surrogate_nas.benchmarks.answers import Measurement, Question, Values
 from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import Cell, Enumerable, choices_of, listed, space_named
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.storage import Fitted
 from surrogate_nas.surrogates.storage import load as load_model
-from surrogate_nas.table import Seed
+from surrogate_nas.tables import Seed
 
 PREFIX = "surrogate:"
 _SEED_MARK = "#"

@@ -22,21 +22,21 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas import __version__
 from surrogate_nas.benchmarks.answers import Measurement, Question
 from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.catalogue import HOW, describe_live
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.errors import UserError
-from surrogate_nas.extras import need
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import need
+from surrogate_nas.core.plugin import absolute
+from surrogate_nas.core.version import __version__
 from surrogate_nas.files import home
-from surrogate_nas.network import Network
-from surrogate_nas.plugin import absolute
 from surrogate_nas.space import DEFAULT_SPACE, Cell, space_named
+from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import known as known_spaces
-from surrogate_nas.table import Seed
+from surrogate_nas.tables import Seed
 from surrogate_nas.training.machine import COMPILED, engine_named
 from surrogate_nas.training.tasks import parted
 

@@ -1,4 +1,4 @@
-"""Tables of losses: ``losses-TASK`` and ``losses-TASK/trained``, as `surrogate_nas.making.losses` makes them.
+"""Tables of losses: ``losses-TASK`` and ``losses-TASK/trained``, made by `surrogate_nas.benchmarks.making.losses`.
 
 Of a task, about a thousand functional classes were trained with every loss that fits it, each a training of its own:
 ``valid_error@focal[3]`` is what the third epoch of training by the focal loss gave. Among the trained cells everything
@@ -20,10 +20,10 @@ from surrogate_nas.benchmarks.answers import Answer, Question, Values
 from surrogate_nas.benchmarks.filled import FilledTable
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark
-from surrogate_nas.errors import AbsentError
+from surrogate_nas.core.errors import AbsentError
 from surrogate_nas.files import home, shipped, table_path
 from surrogate_nas.space import Cell
-from surrogate_nas.table import HeldTable, Seed, read_compact
+from surrogate_nas.tables import HeldTable, Seed, read_compact
 
 PREFIX, TRAINED = "losses-", "/trained"
 _CHARGE = (

@@ -15,15 +15,15 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas import __version__
 from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark
-from surrogate_nas.errors import UserError
-from surrogate_nas.network.graph import CONV1, CONV3, NONE, POOL, SKIP
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.version import __version__
 from surrogate_nas.space import Cell, Enumerable, listed
+from surrogate_nas.space.network.graph import CONV1, CONV3, NONE, POOL, SKIP
 from surrogate_nas.training import Task, task_named
 
 _OPERATIONS = (SKIP, CONV1, CONV3, POOL)
@@ -36,7 +36,7 @@ class Pace(NamedTuple):
 
     Attributes:
         fixed: Whatever is computed.
-        operations: By layer (`surrogate_nas.network.graph`), on one edge of every cell of the network.
+        operations: By layer (`surrogate_nas.space.network.graph`), on one edge of every cell of the network.
     """
 
     fixed: float

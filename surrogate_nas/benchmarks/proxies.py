@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.files import shipped
-from surrogate_nas.network import Network
 from surrogate_nas.space import Space
 from surrogate_nas.space.base import Analytic
 from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
-from surrogate_nas.table import ColumnKey, TableFile
+from surrogate_nas.tables import ColumnKey, TableFile
 
 
 @lru_cache(maxsize=32)

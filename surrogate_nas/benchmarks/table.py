@@ -14,9 +14,9 @@ import numpy as np
 from surrogate_nas.benchmarks.answers import Measurement, Question, Values
 from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Enumerable
-from surrogate_nas.table import UNKNOWN_SEEDS, ColumnKey, HeldTable, Seed, TableFile
+from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, HeldTable, Seed, TableFile
 
 _CHARGES = {
     "queries": "An evaluation is charged one query; the benchmark holds no training times.",
@@ -50,7 +50,7 @@ def _opened(path: Path, modified: int) -> TableBenchmark:  # noqa: ARG001 - part
 
 
 class TableBenchmark(Benchmark):
-    """Answers from an HDF5 table (`surrogate_nas.table`), and analytic metrics from the cells themselves.
+    """Answers from an HDF5 table (`surrogate_nas.tables`), and analytic metrics from the cells themselves.
 
     A query costs the training run it reads plus one validation pass, in the seconds that the table records, or one
     unit where it records none; a pass is free where only training is recorded. Questions that need no training cost

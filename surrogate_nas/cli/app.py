@@ -8,7 +8,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from surrogate_nas import __version__
 from surrogate_nas.cli import (
     baseline,
     check,
@@ -34,8 +33,9 @@ from surrogate_nas.cli import (
 from surrogate_nas.cli.output import note
 from surrogate_nas.cli.panels import Panels
 from surrogate_nas.cli.signals import ending_signals, farewell
-from surrogate_nas.errors import UserError
-from surrogate_nas.extras import is_optional, missing
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import is_optional, missing
+from surrogate_nas.core.version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130
 _LONGEST_LINE = 2000

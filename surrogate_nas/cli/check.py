@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from surrogate_nas.cli.output import JsonOption, emit, show_table
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 
 
 def check(

@@ -33,10 +33,10 @@ from surrogate_nas.cli.options import (
     results_folder,
 )
 from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, note, note_absent, progress_bar, seconds, show_table
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
-    from surrogate_nas.comparison import Comparison
+    from surrogate_nas.study.comparison import Comparison
 
 
 def compare(
@@ -72,9 +72,9 @@ def compare(
       snas compare fashion --strategies evolution --strategies mine.py:Mine --out results/fashion-mine
     """
     from surrogate_nas.benchmarks import default, load
-    from surrogate_nas.comparison import compare as run_compare
     from surrogate_nas.report.numbers import plural
     from surrogate_nas.strategies import DEFAULTS
+    from surrogate_nas.study.comparison import compare as run_compare
 
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
@@ -137,13 +137,13 @@ def report(
       snas report results/compare
       snas report results/compare-fashion --verify
     """
-    from surrogate_nas.suite.kept import PLAN
+    from surrogate_nas.study.suite.kept import PLAN
 
     if not (folder / PLAN).is_file():
         _finish(folder, json, bench, verify)
         return
     from surrogate_nas.cli.suite import finish
-    from surrogate_nas.suite.stored import stored_suite
+    from surrogate_nas.study.suite.stored import stored_suite
 
     stored = stored_suite(folder, benchmark=bench, verify=verify)
     if stored.result is None:
@@ -155,7 +155,7 @@ def report(
 
 def _finish(folder: Path, json: bool, bench: str | None, verify: bool = False) -> None:
     """Read a comparison back from its store, write summary and report, and print it."""
-    from surrogate_nas.comparison import read_comparison
+    from surrogate_nas.study.comparison import read_comparison
 
     comparison = read_comparison(folder, benchmark=bench, verify=verify)
     content = comparison.to_json()
@@ -185,9 +185,9 @@ def write_pages(comparison: Comparison, content: dict[str, Any], folder: Path) -
     Raises:
         UserError: The folder cannot be written.
     """
-    from surrogate_nas.experiment.store import Store
     from surrogate_nas.report import write_explorer, write_report
     from surrogate_nas.report.explorer import MISSING
+    from surrogate_nas.study.store import Store
 
     Store(folder).write_json("summary.json", content)
     explorer = write_explorer(comparison, folder)

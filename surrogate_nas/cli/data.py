@@ -13,7 +13,7 @@ import typer
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 
 if TYPE_CHECKING:
-    from surrogate_nas.table import Table
+    from surrogate_nas.tables import Table
 
 app = typer.Typer(no_args_is_help=True, help="Fetch, import and verify benchmark data.")
 
@@ -75,10 +75,10 @@ def fetch(
       snas data fetch nb201
       snas data fetch all
     """
-    from surrogate_nas.errors import unknown
+    from surrogate_nas.core.errors import unknown
     from surrogate_nas.files import locked, table_path
-    from surrogate_nas.sources import fetching
-    from surrogate_nas.sources.catalogue import check_package, source_named
+    from surrogate_nas.tables.sources import fetching
+    from surrogate_nas.tables.sources.catalogue import check_package, source_named
 
     started = time.perf_counter()
     if name not in ("all", *_fetchable()):
@@ -101,7 +101,7 @@ def fetch(
 
 def _is_complete(source: str) -> bool:
     """Whether what is fetched of a source makes tables, which of some needs a package; says where it does not."""
-    from surrogate_nas.sources.catalogue import SOURCES, how_to_get, is_ready
+    from surrogate_nas.tables.sources.catalogue import SOURCES, how_to_get, is_ready
 
     complete = is_ready(source) or not SOURCES[source].package
     if not complete:
@@ -110,7 +110,7 @@ def _is_complete(source: str) -> bool:
 
 
 def _fetchable() -> list[str]:
-    from surrogate_nas.sources.catalogue import SOURCES, to_fetch
+    from surrogate_nas.tables.sources.catalogue import SOURCES, to_fetch
 
     return [source for source in SOURCES if to_fetch(source)]
 
@@ -124,7 +124,7 @@ def list_(json: JsonOption = False) -> None:
       snas data list
     """
     from surrogate_nas.files import table_path
-    from surrogate_nas.sources import catalogue
+    from surrogate_nas.tables.sources import catalogue
 
     listed: list[dict[str, Any]] = []
     for name in catalogue.SOURCES:
@@ -172,10 +172,10 @@ def import_(
       snas data import csv mine.csv --name mine
     """
     from surrogate_nas.benchmarks import reserved
-    from surrogate_nas.errors import UserError
-    from surrogate_nas.sources import nats, spreadsheet
-    from surrogate_nas.sources.nb201 import pth
+    from surrogate_nas.core.errors import UserError
     from surrogate_nas.space import register
+    from surrogate_nas.tables.sources import nats, spreadsheet
+    from surrogate_nas.tables.sources.nb201 import pth
 
     started = time.perf_counter()
     if kind is Importable.csv:
@@ -197,7 +197,7 @@ def import_(
 def _written(table: Table) -> tuple[str, str, int]:
     """Write a table into the home folder; its name, what it holds, and how many columns."""
     from surrogate_nas.files import table_path
-    from surrogate_nas.table import write_table
+    from surrogate_nas.tables import write_table
 
     write_table(table, table_path(table.name))
     return table.name, table.title, len(table.columns)
@@ -228,9 +228,9 @@ def verify(
       snas data verify
       snas data verify nb201
     """
-    from surrogate_nas.errors import UserError
+    from surrogate_nas.core.errors import UserError
     from surrogate_nas.files import table_path
-    from surrogate_nas.sources import catalogue, fetching
+    from surrogate_nas.tables.sources import catalogue, fetching
 
     started = time.perf_counter()
     whole = [s for s, e in catalogue.SOURCES.items() if all(table_path(b).is_file() for b in e.names)]
@@ -253,6 +253,6 @@ def verify(
 
 
 def _sources() -> list[str]:
-    from surrogate_nas.sources.catalogue import SOURCES
+    from surrogate_nas.tables.sources.catalogue import SOURCES
 
     return ["all", *SOURCES]

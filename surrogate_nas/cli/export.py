@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from surrogate_nas.cli.output import JsonOption, emit, note, show_table
-from surrogate_nas.errors import unknown
+from surrogate_nas.core.errors import unknown
 
 
 def export(
@@ -29,7 +29,7 @@ def export(
       snas export mlflow results/compare     (then mlflow ui --backend-store-uri sqlite:///…/mlflow.db)
       snas export latex results/suite-starter --out paper/tables
     """
-    from surrogate_nas.export import EXPORTS, results_of
+    from surrogate_nas.report.export import EXPORTS, results_of
     from surrogate_nas.report.numbers import plural
 
     if format_ not in EXPORTS:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 
 
 def measure(
@@ -34,11 +34,11 @@ def measure(
     if os.path.isdir(out):
         raise UserError(f"{out} is a folder; name the file to write.")
     from surrogate_nas.files import locked
-    from surrogate_nas.hardware import Protocol, draw_cells
-    from surrogate_nas.hardware import measure as run_measure
     from surrogate_nas.space import DEFAULT_SPACE, register
-    from surrogate_nas.table import write_table
+    from surrogate_nas.tables import write_table
     from surrogate_nas.training import task_named
+    from surrogate_nas.training.hardware import Protocol, draw_cells
+    from surrogate_nas.training.hardware import measure as run_measure
 
     found = register(space or DEFAULT_SPACE)
     drawn = draw_cells(cells, seed, found)

@@ -56,11 +56,11 @@ def lambda_path(
       snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4" --strategies evolution,bo
     """
     from surrogate_nas.benchmarks import load
-    from surrogate_nas.comparison.lambda_path import lambda_path as run_path
-    from surrogate_nas.experiment.store import Store
     from surrogate_nas.files import replacing
     from surrogate_nas.report.lambda_path import picture_of_path
     from surrogate_nas.strategies import DEFAULTS
+    from surrogate_nas.study.comparison.lambda_path import lambda_path as run_path
+    from surrogate_nas.study.store import Store
 
     folder = results_folder(out, "path over λ", "lambda-path", bench)
     with progress_bar("runs") as progress:

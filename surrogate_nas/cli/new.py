@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from surrogate_nas.cli.output import JsonOption, emit
-from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.core.errors import UserError, unknown
 
 _STRATEGY = '''"""{name}: a search strategy for surrogate_nas. Try it: snas check {file}:{name}
 

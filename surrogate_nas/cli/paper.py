@@ -11,7 +11,7 @@ import typer
 
 from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, at_once
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
     from surrogate_nas.papers import PaperResult

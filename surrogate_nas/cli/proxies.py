@@ -32,7 +32,7 @@ def proxies(
       snas proxies nb201 --task digits --out digits-proxies.h5
       snas search nb201-cifar10 --strategy zero_cost --with digits-proxies.h5
     """
-    from surrogate_nas.making.proxies import Passes, make_proxies
+    from surrogate_nas.benchmarks.making.proxies import Passes, make_proxies
     from surrogate_nas.space import register
 
     started = time.perf_counter()

@@ -38,9 +38,9 @@ from surrogate_nas.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from surrogate_nas.experiment.store import Run
     from surrogate_nas.objective import Objective
-    from surrogate_nas.trial import Trial
+    from surrogate_nas.space.trial import Trial
+    from surrogate_nas.study.store import Run
 
 
 def search(
@@ -69,8 +69,8 @@ def search(
       snas search nb201-cifar10 --objective "valid_error[12] + 0.1*params" --subject-to "latency@raspi4 <= 20"
     """
     from surrogate_nas.benchmarks import load
-    from surrogate_nas.comparison import bind
-    from surrogate_nas.comparison import search as run_search
+    from surrogate_nas.study.comparison import bind
+    from surrogate_nas.study.comparison import search as run_search
 
     bound = bind(
         load(bench, with_=with_ or ()),
@@ -112,7 +112,7 @@ class _Counted:
 
 
 def _content(run: Run, bound: Objective) -> dict[str, Any]:
-    from surrogate_nas.comparison import final_metrics
+    from surrogate_nas.study.comparison import final_metrics
 
     (best,), optimum = bound.reported([run.incumbent]), bound.optimum()
     found: dict[str, Any] = {

@@ -27,7 +27,7 @@ def serve(
       snas serve results/compare
       snas serve results --port 0
     """
-    from surrogate_nas.serving import Server
+    from surrogate_nas.report.live import Server
 
     with Server(folder, port) as server:
         content = {"address": server.address, "folder": str(server.pages.places.root)}

@@ -13,7 +13,7 @@ from surrogate_nas.cli.options import PROCESSES, EngineOption, StrategiesOption,
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
 
 if TYPE_CHECKING:
-    from surrogate_nas.suite import SuiteResult
+    from surrogate_nas.study.suite import SuiteResult
 
 
 def suite(
@@ -43,7 +43,7 @@ def suite(
       snas suite standard --strategies random,local_search,mine.py:Mine --workers 2
       snas suite mine.toml --runs 5 --out results/own --engine dask:tcp://HOST:8786
     """
-    from surrogate_nas.suite import read_suite, run_suite
+    from surrogate_nas.study.suite import read_suite, run_suite
 
     chosen = read_suite(name).only(names(problems)).entered(names(strategies), runs)
     folder = results_folder(out, "suite", "suite", chosen.name)
@@ -63,10 +63,10 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     Raises:
         UserError: The folder cannot be written.
     """
-    from surrogate_nas.experiment.store import Store
     from surrogate_nas.report import write_suite_explorer, write_suite_report
     from surrogate_nas.report.explorer import MISSING
     from surrogate_nas.report.numbers import NOTHING, fixed, plural
+    from surrogate_nas.study.store import Store
 
     content = result.summary
     Store(folder).write_json("suite.json", content)

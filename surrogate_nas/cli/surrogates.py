@@ -10,12 +10,12 @@ import typer
 
 from surrogate_nas.cli.options import CellsArgument, cells_named
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
     from surrogate_nas.benchmarks.answers import Question, Values
-    from surrogate_nas.metrics import Metric
+    from surrogate_nas.core.metrics import Metric
     from surrogate_nas.space import Cell
     from surrogate_nas.surrogates.evaluation import Split
 
@@ -60,7 +60,7 @@ def fit(
     from surrogate_nas.surrogates import MODELS, make_model
     from surrogate_nas.surrogates.evaluation import evaluate
     from surrogate_nas.surrogates.storage import Card, save
-    from surrogate_nas.table import CLASS_METRIC
+    from surrogate_nas.tables import CLASS_METRIC
 
     if seed < 0:
         raise UserError(f"A seed must be at least 0, not {seed}.")

@@ -34,7 +34,7 @@ def table(
       snas table digits --workers 2
       snas table digits --space macro
     """
-    from surrogate_nas.making.make import make_table
+    from surrogate_nas.benchmarks.making.make import make_table
     from surrogate_nas.space import register
 
     started = time.perf_counter()

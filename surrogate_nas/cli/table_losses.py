@@ -10,10 +10,10 @@ import typer
 
 from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, at_once
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
-    from surrogate_nas.making.losses.pairs import Pair
+    from surrogate_nas.benchmarks.making.losses.pairs import Pair
 
 _USUAL = 2
 """Trainings at once, each on one core."""
@@ -50,10 +50,10 @@ def table_losses(
       snas table-losses --design protocol --hours 12 --out data/losses
       snas compare losses-digits --objective "valid_loss@brier + 0.1*params"
     """
+    from surrogate_nas.benchmarks.making.losses.pace import hours_given
+    from surrogate_nas.benchmarks.making.losses.rounds import train_rounds
+    from surrogate_nas.benchmarks.making.losses.write import seconds_in_tables, write_losses
     from surrogate_nas.files import home
-    from surrogate_nas.making.losses.pace import hours_given
-    from surrogate_nas.making.losses.rounds import train_rounds
-    from surrogate_nas.making.losses.write import seconds_in_tables, write_losses
 
     most, say = hours_given(hours), _once()
     pairs = _pairs(tasks, losses, classes, noisy_classes, design, say)
@@ -79,8 +79,8 @@ def _pairs(
     tasks: str, losses: str, classes: int | None, noisy_classes: int | None, design: str, say: Callable[[str], object]
 ) -> list[Pair]:
     """What is asked for."""
-    from surrogate_nas.making.losses.design import read_design
-    from surrogate_nas.making.losses.pairs import CLASSES, NOISY_CLASSES, pairs_of
+    from surrogate_nas.benchmarks.making.losses.design import read_design
+    from surrogate_nas.benchmarks.making.losses.pairs import CLASSES, NOISY_CLASSES, pairs_of
 
     if not design:
         named = [list(filter(None, map(str.strip, text.split(",")))) for text in (tasks, losses)]

@@ -9,10 +9,10 @@ import numpy as np
 
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.contract.trying import FIRST, differing, requested, synthetic
-from surrogate_nas.experiment.guard.failure import shown
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy
-from surrogate_nas.trial import Request, Trial
+from surrogate_nas.study.sandbox.failure import shown
 
 if TYPE_CHECKING:
     from surrogate_nas.contract.strategies import Strategies

@@ -11,8 +11,8 @@ import sys
 from surrogate_nas.contract.checks import LIMIT_SECONDS, BrokenContractError
 from surrogate_nas.contract.toy import equipped
 from surrogate_nas.contract.trying import trajectory
-from surrogate_nas.experiment.guard.parcel import Parcel, unpack
 from surrogate_nas.strategies import resolve
+from surrogate_nas.study.sandbox.parcel import Parcel, unpack
 
 
 def repeated(strategy: Parcel, space: Parcel, n: int) -> list[str]:

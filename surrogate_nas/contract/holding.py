@@ -8,10 +8,10 @@ from types import FunctionType, MethodType, ModuleType
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark
-from surrogate_nas.experiment.ledger import Ledger
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Space
-from surrogate_nas.table import TableFile
+from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.tables import TableFile
 
 FORBIDDEN = (Benchmark, Objective, Ledger, TableFile)
 """What a strategy may not hold: whatever knows an answer."""

@@ -9,16 +9,16 @@ from typing import Any
 
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.contract.inspection import KINDS
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.experiment.guard.failure import shown
-from surrogate_nas.experiment.guard.host import leave_quietly, serve, settle
-from surrogate_nas.experiment.guard.parcel import Parcel, pack, unpack
-from surrogate_nas.plugin import import_file
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.plugin import import_file
 from surrogate_nas.space import Space, space_named
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.strategies import Strategy, is_named, resolve
 from surrogate_nas.strategies import known as known_strategies
 from surrogate_nas.strategies.reference import Reference
+from surrogate_nas.study.sandbox.failure import shown
+from surrogate_nas.study.sandbox.host import leave_quietly, serve, settle
+from surrogate_nas.study.sandbox.parcel import Parcel, pack, unpack
 from surrogate_nas.surrogates import MODELS, Surrogate, model_class
 
 

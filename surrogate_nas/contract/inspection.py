@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import Any
 
 from surrogate_nas.contract.checks import LIMIT_SECONDS, Check, CheckFunction, promise
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.guard.failure import StrategyError, as_text
-from surrogate_nas.experiment.guard.nursery import START_SECONDS
-from surrogate_nas.experiment.guard.parcel import Parcel, pack
-from surrogate_nas.experiment.guard.process import Child
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Space
+from surrogate_nas.study.sandbox.failure import StrategyError, as_text
+from surrogate_nas.study.sandbox.nursery import START_SECONDS
+from surrogate_nas.study.sandbox.parcel import Parcel, pack
+from surrogate_nas.study.sandbox.process import Child
 
 KINDS = {
     "strategy": "surrogate_nas.contract.strategies",

@@ -34,9 +34,9 @@ from surrogate_nas.contract.trying import (
     trajectory,
     trials_of,
 )
-from surrogate_nas.experiment.guard.parcel import Parcel, pack
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.strategies import Strategy
+from surrogate_nas.study.sandbox.parcel import Parcel, pack
 
 _SHORT, _WHOLE = 30, 60
 """How many cells the runs have that are compared, and the whole run."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from surrogate_nas.contract.checks import BrokenContractError
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.guard.failure import shown
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space
+from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy
-from surrogate_nas.trial import Request, Trial
+from surrogate_nas.study.sandbox.failure import shown
 
 FIRST = 10
 """How many cells a strategy is told first."""

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.paths import printable
 from surrogate_nas.files.regular import open_regular
 
@@ -64,7 +64,7 @@ def stamp(name: str) -> dict[str, Any]:
 
 def this_release() -> str:
     """The release that runs."""
-    return str(import_module("surrogate_nas").__version__)
+    return str(import_module("surrogate_nas.core.version").__version__)
 
 
 def check_version(path: Path, name: str, version: object, release: object = "") -> None:

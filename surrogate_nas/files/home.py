@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 
 HOME_VARIABLE = "SURROGATE_NAS_HOME"
 """The variable that names the folder of fetched and imported data."""

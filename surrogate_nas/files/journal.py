@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.chain import Chain, DamagedError, read_chain
 from surrogate_nas.files.formats import FORMATS, check_first_line, stamp
 from surrogate_nas.files.regular import read_regular

@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.regular import open_regular
 
 _POLL_SECONDS = 0.02
@@ -108,7 +108,7 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
         ...         pass
         Traceback (most recent call last):
             ...
-        surrogate_nas.errors.UserError: This process is writing the results already.
+        surrogate_nas.core.errors.UserError: This process is writing the results already.
     """
     what = what or str(path)
     try:

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 
 DIVERSITY = "diversity"
 """The name of the term that depends on what a run has found before."""

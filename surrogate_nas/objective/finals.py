@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from surrogate_nas.benchmarks import Benchmark
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 
 
 def declared(given: str | Sequence[str], benchmark: Benchmark) -> tuple[str, ...]:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.free import Free, Values
-from surrogate_nas.errors import unknown
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.objective.expression import Constraint
 from surrogate_nas.objective.terms import BoundTerm
 from surrogate_nas.space import Cell
-from surrogate_nas.table import Seed
+from surrogate_nas.tables import Seed
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.arguments import checked
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.answers import Measurement
 from surrogate_nas.benchmarks.proxies import digest_of
-from surrogate_nas.errors import UserError
-from surrogate_nas.notebook import html_table
+from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.notebook import html_table
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact
 from surrogate_nas.objective.finals import check_used, check_visible, declared, warning
 from surrogate_nas.objective.known import Known
@@ -32,8 +32,8 @@ from surrogate_nas.objective.requests import fidelities, readable
 from surrogate_nas.objective.seeds import Draw, SingleSeeds, as_reported, check_drawable, checked_policy, worst_of_seeds
 from surrogate_nas.objective.terms import BoundTerm, Scores, finite, loss_divisor, violation_divisor
 from surrogate_nas.space import Cell, listed
-from surrogate_nas.table import Seed
-from surrogate_nas.trial import Trial
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.tables import Seed
 
 _CONVENTIONS = 2
 """Raised whenever the same expression would score otherwise than before."""

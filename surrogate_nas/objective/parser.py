@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, metric
 
 _MAX_LENGTH = 2000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
     from surrogate_nas.objective.objective import Objective

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, available
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.terms import Scores
 from surrogate_nas.space import Cell
-from surrogate_nas.table import Seed
-from surrogate_nas.trial import Trial
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.tables import Seed
 
 SeedPolicy = Literal["mean", "draw"]
 Values = NDArray[np.float64]

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Metric
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
 
 _PERCENT = 100.0
 _NOTHING = 1e-100

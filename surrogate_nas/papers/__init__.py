@@ -6,9 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from surrogate_nas.engine import check_engine
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.experiment.store import Store
+from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.papers import (
     caps,
     landscape,
@@ -23,6 +21,8 @@ from surrogate_nas.papers import (
     transfer,
 )  # fmt: skip
 from surrogate_nas.papers.rows import PaperResult
+from surrogate_nas.runtime.engines import check_engine
+from surrogate_nas.study.store import Store
 
 __all__ = ["PAPERS", "PaperResult", "reproduce"]
 
@@ -75,7 +75,7 @@ def reproduce(
         folder: Where to write.
         runs: Runs per strategy; None for the paper's number.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         progress: Called with (runs done, runs in all).
 
     Raises:

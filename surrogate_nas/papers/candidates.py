@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, Question
-from surrogate_nas.metrics import Metric
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.ranks import Values
 

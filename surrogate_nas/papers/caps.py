@@ -21,17 +21,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas import __version__
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.computed import Computed
-from surrogate_nas.comparison import search
-from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.core.version import __version__
 from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.latency import HELP_POOL, known_devices, split
 from surrogate_nas.papers.pictures import draw_caps
 from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.rows import PaperResult, Row, Summary
 from surrogate_nas.space import listed
+from surrogate_nas.study.comparison import search
+from surrogate_nas.study.experiment import Progress
 from surrogate_nas.surrogates.latency import Latency
 
 _BENCH = "nb201-cifar100"
@@ -98,7 +98,7 @@ def caps(*, runs: int | None, workers: int | None, engine: str, folder: Path, pr
     Args:
         runs: Searches a limit, each with latency samples of its own; 5 if None.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished searches go.
         progress: Called with (searches done, searches in all).
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from surrogate_nas.engine import raise_lost, run_jobs
-from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.files import Journal
+from surrogate_nas.runtime.engines import raise_lost, run_jobs
+from surrogate_nas.study.experiment import Progress
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -32,7 +32,7 @@ def results_of(
         path: The file of finished jobs.
         settings: What a file of finished jobs must agree with.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         progress: Called with (jobs done, jobs in all).
 
     Returns:
@@ -65,7 +65,7 @@ def finished(
         function: Of one job; the same wherever it is called.
         jobs: The jobs.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         progress: Called with (jobs done, jobs in all), after each result was taken.
 
     Raises:

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers.descent import DESCENTS
 from surrogate_nas.papers.pictures import draw_landscape
 from surrogate_nas.papers.published import DATA_SETS
 from surrogate_nas.papers.ranks import SHARES, Values, best, ceiling
 from surrogate_nas.papers.rows import PaperResult, Row
 from surrogate_nas.space import Enumerable, listed
+from surrogate_nas.study.experiment import Progress
 
 Indices = NDArray[np.intp]
 

@@ -25,17 +25,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas import __version__
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.core.version import __version__
 from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.pictures import draw_latency
 from surrogate_nas.papers.rows import PaperResult, Row
-from surrogate_nas.sources.nb201.latencies import devices as held
 from surrogate_nas.space import listed
+from surrogate_nas.study.experiment import Progress
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.base import Z90
 from surrogate_nas.surrogates.latency import KnownDevices, Latency
+from surrogate_nas.tables.sources.nb201.latencies import devices as held
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -134,7 +134,7 @@ def latency(
     Args:
         runs: Draws of measured cells a device and size, 10 if None.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished scores go.
         progress: Called with (jobs done, jobs in all).
     """

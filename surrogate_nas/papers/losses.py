@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load, tables
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers.advice import ACROSS, SINGLE, Finding, advice, summary
 from surrogate_nas.papers.candidates import Candidate, Goal, candidates_of, goal_of, itself, measure_of, seeds_of
 from surrogate_nas.papers.jobs import finished
@@ -29,6 +28,7 @@ from surrogate_nas.papers.maps import draw_losses
 from surrogate_nas.papers.ranks import MEASURES, Values, agreement, ceiling
 from surrogate_nas.papers.rows import PaperResult, Row
 from surrogate_nas.papers.trained import answered
+from surrogate_nas.study.experiment import Progress
 
 _FINAL = "measured on test data: a search may see it only where a study declares so"
 _BEST = "@best"
@@ -44,7 +44,7 @@ def losses(
     Args:
         runs: Of every strategy on every loss of a table of losses; all else is read once.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the picture goes.
         progress: Called with (tables done, tables in all).
 

@@ -20,12 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas import __version__
 from surrogate_nas.benchmarks import load
-from surrogate_nas.comparison import search
-from surrogate_nas.comparison.trivial import trivial_cells
-from surrogate_nas.experiment.experiment import Progress
-from surrogate_nas.experiment.run import strategy_seed
+from surrogate_nas.core.version import __version__
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.workshop import workshop_of
 from surrogate_nas.papers.jobs import results_of
@@ -33,6 +29,10 @@ from surrogate_nas.papers.rows import PaperResult, Row, Summary
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.oneshot.base import OneShot
+from surrogate_nas.study.comparison import search
+from surrogate_nas.study.comparison.trivial import trivial_cells
+from surrogate_nas.study.experiment import Progress
+from surrogate_nas.study.run import strategy_seed
 from surrogate_nas.training.supernet import live_operations
 
 _BENCH = "fashion"
@@ -77,7 +77,7 @@ def oneshot(
     Args:
         runs: Searches each; 5 if None.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the finished searches go.
         progress: Called with (searches done, searches in all).
 

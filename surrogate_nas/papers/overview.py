@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.store import Store
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers.rows import PaperResult
+from surrogate_nas.study.store import Store
 
 _AGREES, _DIFFERS = "agrees", "differs"
 

@@ -2,8 +2,8 @@
 
 The figure of merit of hardware-aware searches, such as Lu et al., "NSGANetV2: Evolutionary Multi-Objective
 Surrogate-Assisted Neural Architecture Search", ECCV 2020, but against exact fronts: NAS-Bench-201 holds all cells, with
-the latency and energy of HW-NAS-Bench and of HELP's devices. Frames are those of `surrogate_nas.comparison.front`; what
-is missed is noted after every tenth cell. Nothing is published on the same frames, so every row is ours alone.
+the latency and energy of HW-NAS-Bench and of HELP's devices. Frames are
+those of `surrogate_nas.study.comparison.front`; what is missed is noted after every tenth cell. Nothing is published on the same frames, so every row is ours alone.
 
 An objective, a strategy and a run are one job; finished ones are kept in ``fronts.jsonl``.
 """
@@ -19,18 +19,18 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from surrogate_nas import __version__
 from surrogate_nas.benchmarks import load
-from surrogate_nas.comparison.front import Frame, frame_of, vectors_of
-from surrogate_nas.comparison.statistics import interval, paired_tests
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import Budget, Experiment, Progress
-from surrogate_nas.experiment.run import execute_run
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.version import __version__
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.pictures import COLOURS, save
 from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.rows import PaperResult, Row, Summary
+from surrogate_nas.study.comparison.front import Frame, frame_of, vectors_of
+from surrogate_nas.study.comparison.statistics import interval, paired_tests
+from surrogate_nas.study.experiment import Budget, Experiment, Progress
+from surrogate_nas.study.run import execute_run
 
 _BENCH = "nb201-cifar10"
 COSTS = (
@@ -76,7 +76,7 @@ def pareto(
     Args:
         runs: Per front and strategy; 30 if None.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished runs go.
         progress: Called with (runs done, runs in all).
 

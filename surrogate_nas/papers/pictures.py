@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.comparison.statistics import interval
 from surrogate_nas.files import replacing
 from surrogate_nas.papers.rows import Row
 from surrogate_nas.papers.searches import Found
+from surrogate_nas.study.comparison.statistics import interval
 
 Values = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from surrogate_nas import __version__
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.core.version import __version__
 from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.published import DATA_SETS
 from surrogate_nas.papers.ranks import within
 from surrogate_nas.space import listed
+from surrogate_nas.study.experiment import Progress
 from surrogate_nas.surrogates import Prediction, make_model
 from surrogate_nas.surrogates.evaluation import scores_of, split_cells
 
@@ -80,7 +80,7 @@ def scored(
         fits: Different ones.
         path: The file of finished fits.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         progress: Called with (fits done, fits in all).
 
     Raises:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.comparison.statistics import holm, signed_rank
 from surrogate_nas.papers.predictor_fits import Fit, Score
 from surrogate_nas.papers.rows import Row
+from surrogate_nas.study.comparison.statistics import holm, signed_rank
 from surrogate_nas.surrogates.losses import LOSSES
 
 DATA_SET, MODEL, SQUARED = "CIFAR-10", "gnn", "mse"

@@ -19,7 +19,6 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers import predictor_losses
 from surrogate_nas.papers.pictures import draw_predictors
 from surrogate_nas.papers.predictor_fits import Fit, Score, learned_metric, scored
@@ -27,6 +26,7 @@ from surrogate_nas.papers.predictor_losses import findings, loss_fits, published
 from surrogate_nas.papers.published import DATA_SETS
 from surrogate_nas.papers.rows import PaperResult, Row, Summary
 from surrogate_nas.space import listed
+from surrogate_nas.study.experiment import Progress
 
 SIZES = (46, 78, 156, 233, 469, 781, 1563)
 _PUBLISHED_SIZES = (78, 156, 469, 781, 1563)
@@ -52,7 +52,7 @@ def predictors(
     Args:
         runs: Seeds per model, data set and size; None for ten.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished fits go.
         progress: Called with (fits done, fits in all).
     """

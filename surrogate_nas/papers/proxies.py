@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load, tables
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers.candidates import Goal, goal_of
 from surrogate_nas.papers.jobs import finished
 from surrogate_nas.papers.maps import draw_proxies
 from surrogate_nas.papers.ranks import MEASURES, TITLES, Values, agreement
 from surrogate_nas.papers.rows import PaperResult, Row, Summary
-from surrogate_nas.sources.nb201 import seed_888
+from surrogate_nas.study.experiment import Progress
+from surrogate_nas.tables.sources.nb201 import seed_888
 
 SIZES = ("params", "macs")
 """What a proxy has to beat: larger is taken to promise more."""
@@ -73,7 +73,7 @@ def proxies(
     Args:
         runs: Without meaning here: whole tables are read once.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the picture goes.
         progress: Called with (tables done, tables in all).
 

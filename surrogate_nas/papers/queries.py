@@ -24,10 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas import __version__
 from surrogate_nas.benchmarks import load
-from surrogate_nas.comparison import search
-from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.core.version import __version__
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.jobs import results_of
 from surrogate_nas.papers.pictures import draw_queries
@@ -35,7 +33,9 @@ from surrogate_nas.papers.published import DATA_SETS
 from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.rows import PaperResult, Row, Summary
 from surrogate_nas.space import listed
-from surrogate_nas.trial import Trial
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.comparison import search
+from surrogate_nas.study.experiment import Progress
 
 GIVEN = 150
 """Cells after which what a search would hand over is looked at."""
@@ -139,7 +139,7 @@ def queries(
     Args:
         runs: Per strategy, data set and kind of seeds; those of `PLANS` if None.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished runs go.
         progress: Called with (runs done, runs in all).
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.pictures import draw_test_curves
 from surrogate_nas.papers.published import (
     ABSENT,
@@ -42,6 +41,7 @@ from surrogate_nas.papers.rows import PaperResult, Row
 from surrogate_nas.papers.searches import Found, Search, places, run_searches
 from surrogate_nas.papers.tested import against_published, against_runs
 from surrogate_nas.space import Cell
+from surrogate_nas.study.experiment import Progress
 
 _TOLERANCE = {"CIFAR-10": 0.15, "CIFAR-100": 0.4, "ImageNet16-120": 0.6}
 _SECONDS = 12_000.0
@@ -70,7 +70,7 @@ def nb201(
     Args:
         runs: Per strategy, at most; 500 if None, 20 of what asks a model.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished runs go.
         progress: Called with (runs done, runs in all).
 
@@ -104,7 +104,7 @@ def nats(*, runs: int | None, workers: int | None, engine: str, folder: Path, pr
     Args:
         runs: Per strategy and data set, at most; 500 if None, 20 of what asks a model.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished runs go.
         progress: Called with (runs done, runs in all).
 

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas import __version__
 from surrogate_nas.benchmarks import load
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import Budget, Experiment, Progress
-from surrogate_nas.experiment.run import execute_run
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.version import __version__
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.jobs import results_of
+from surrogate_nas.study.experiment import Budget, Experiment, Progress
+from surrogate_nas.study.run import execute_run
 
 
 class Search(NamedTuple):
@@ -89,7 +89,7 @@ def run_searches(
         searches: Each with the number of its runs.
         path: The file of finished runs.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         progress: Called with (runs done, runs in all).
 
     Raises:

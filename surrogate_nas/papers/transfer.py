@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import load, tables
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers.candidates import Goal, goal_of, own_loss, seeds_of
 from surrogate_nas.papers.jobs import finished
 from surrogate_nas.papers.maps import draw_transfer
 from surrogate_nas.papers.ranks import Values, best, ceiling, kendall
 from surrogate_nas.papers.rows import PaperResult, Row, Summary
+from surrogate_nas.study.experiment import Progress
 
 WHOLE, QUARTER, LOSS = "kendall", "kendall_best_quarter", "kendall_of_loss"
 
@@ -97,7 +97,7 @@ def transfer(
     Args:
         runs: Without meaning here: whole tables are read once.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the picture goes.
         progress: Called with (spaces done, spaces in all).
 

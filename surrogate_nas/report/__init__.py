@@ -9,7 +9,7 @@ from surrogate_nas.report.explorer import beside, write_explorer, write_suite_ex
 from surrogate_nas.report.suite import write_suite_report
 
 if TYPE_CHECKING:
-    from surrogate_nas.comparison import Comparison
+    from surrogate_nas.study.comparison import Comparison
 
 __all__ = ["write_explorer", "write_report", "write_suite_explorer", "write_suite_report"]
 
@@ -40,9 +40,9 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
         ...     page.name, "local_search" in page.read_text(encoding="utf-8")
         ('report.html', True)
     """
-    from surrogate_nas.baselines.record import read_baselines
     from surrogate_nas.report.page import Page  # it draws: whoever wants a number only does not wait for that
     from surrogate_nas.report.writing import write_page
+    from surrogate_nas.study.baselines.record import read_baselines
 
     page = Page(comparison, command, read_baselines(folder), beside(folder))
     html = page.html()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from surrogate_nas.baselines.record import Baseline, Found
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import Content, Head, Shown, Table, strategy
 from surrogate_nas.report.numbers import fixed
+from surrogate_nas.study.baselines.record import Baseline, Found
 
 
 class Beside(NamedTuple):

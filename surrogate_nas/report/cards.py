@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from surrogate_nas.comparison import Comparison
 from surrogate_nas.report.findings import FoundCell, final_questions, values_of
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import Content, strategy
 from surrogate_nas.report.numbers import NO_CELL, fixed, natural, plural
 from surrogate_nas.report.picture import Picture
-from surrogate_nas.trial import Trial
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.comparison import Comparison
 
 _ALWAYS = ("params", "macs")
 _MOST_TWINS = 3

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from surrogate_nas.comparison import Comparison
 from surrogate_nas.objective import Objective
 from surrogate_nas.strategies import is_builtin, resolve
 from surrogate_nas.strategies.listing import described
+from surrogate_nas.study.comparison import Comparison
 
 _DRAWN = (
     "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the cell among those "

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from surrogate_nas.comparison.noise import Noise
-from surrogate_nas.comparison.statistics import Anytime, Values, interval
 from surrogate_nas.report.look import MIDDLE, Look, label_log_axis, legend, line_handles, plain
+from surrogate_nas.study.comparison.noise import Noise
+from surrogate_nas.study.comparison.statistics import Anytime, Values, interval
 
 _MOST_POINTS = 400
 """More would neither be seen nor fit the bootstrap into little memory."""

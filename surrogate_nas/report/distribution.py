@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from surrogate_nas.comparison.statistics import Values, summarise
 from surrogate_nas.report.look import INK, MIDDLE, PAPER, Look, plain
+from surrogate_nas.study.comparison.statistics import Values, summarise
 
 _SPREAD = 0.26
 """How far points of one row are moved apart, in rows."""

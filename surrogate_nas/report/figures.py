@@ -9,9 +9,6 @@ from functools import partial
 import numpy as np
 
 from surrogate_nas.benchmarks import Question
-from surrogate_nas.comparison import Comparison
-from surrogate_nas.comparison.statistics import Anytime, Values
-from surrogate_nas.experiment.store import Run
 from surrogate_nas.report.curves import (
     Curve,
     Panel,
@@ -29,6 +26,9 @@ from surrogate_nas.report.numbers import MISSED, clock, plural
 from surrogate_nas.report.objectives import draw_objectives
 from surrogate_nas.report.picture import Picture, picture
 from surrogate_nas.space import Cell, listed
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.comparison.statistics import Anytime, Values
+from surrogate_nas.study.store import Run
 
 _WIDTH = 5.8
 _LONGEST_LABEL = 60

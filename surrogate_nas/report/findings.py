@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, Question
-from surrogate_nas.comparison import Comparison
-from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
-from surrogate_nas.trial import Trial
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.comparison.statistics import Values
 
 _MOST_CONSIDERED = 1000
 """So many of the best cells are sorted into functional classes; a twin that is worse than all of them is not told."""

@@ -15,10 +15,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from surrogate_nas.comparison.statistics import Values
-from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.report.look import INK, MIDDLE, PAPER, Look, legend, plain
+from surrogate_nas.study.comparison.statistics import Values
+from surrogate_nas.study.store import Run
 
 _SHOWN_SHARE = 0.6
 """The share of cells, best in L first, that the vertical axis has room for."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from surrogate_nas.comparison import Comparison
-from surrogate_nas.comparison.statistics import Summary
 from surrogate_nas.report.findings import best_cells, final_questions, values_of
 from surrogate_nas.report.numbers import MISSED, NO_CELL, decimals_for, fixed, natural, p_value, plural
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.comparison.statistics import Summary
 
 _LEVEL = 0.05
 

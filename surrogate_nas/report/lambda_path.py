@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from surrogate_nas.comparison.front import nondominated
-from surrogate_nas.comparison.lambda_path import LambdaPath
-from surrogate_nas.comparison.statistics import interval
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.report.look import INK, MIDDLE, Look, legend, looks, plain
 from surrogate_nas.report.objectives import attained
 from surrogate_nas.report.picture import Picture, picture
+from surrogate_nas.study.comparison.front import nondominated
+from surrogate_nas.study.comparison.lambda_path import LambdaPath
+from surrogate_nas.study.comparison.statistics import interval
 
 _SIZE = (10.0, 4.6)
 _APART = 0.02

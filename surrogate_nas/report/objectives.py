@@ -14,9 +14,9 @@ import moocore
 import numpy as np
 from matplotlib.figure import Figure
 
-from surrogate_nas.comparison.front import nondominated
-from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.report.look import INK, MIDDLE, Look, legend, plain
+from surrogate_nas.study.comparison.front import nondominated
+from surrogate_nas.study.comparison.statistics import Values
 
 _SHOWN_SHARE = 0.6
 """The share of cells, best first, that the axes have room for."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from surrogate_nas.baselines.record import Baseline
-from surrogate_nas.comparison import Comparison
-from surrogate_nas.comparison.diagnosis import diagnose
 from surrogate_nas.report.baselines import baseline_table
 from surrogate_nas.report.cards import Card, card
 from surrogate_nas.report.conventions import conventions, provenance_rows
@@ -21,6 +18,9 @@ from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.tables import constants_table, summary_notes, summary_table, tests_table
 from surrogate_nas.report.told import told, trivial_table
 from surrogate_nas.space import Cell
+from surrogate_nas.study.baselines.record import Baseline
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.comparison.diagnosis import diagnose
 
 _BEST_CELLS = 5
 _MOST_FAILURES = 20

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from surrogate_nas.comparison import Comparison
-from surrogate_nas.comparison.statistics import Values
-from surrogate_nas.experiment.store import Run
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import Content, Head, Shown, Table, strategy
 from surrogate_nas.report.numbers import (
@@ -23,6 +20,9 @@ from surrogate_nas.report.numbers import (
     quantity,
     scientific,
 )
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.comparison.statistics import Values
+from surrogate_nas.study.store import Run
 
 _LEVEL = 0.05
 

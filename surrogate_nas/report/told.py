@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.comparison import Comparison
-from surrogate_nas.comparison.trivial import trivial_cells
-from surrogate_nas.experiment.store import Run
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import Content, Head, Shown, Table, strategy
 from surrogate_nas.report.numbers import NOTHING, decimals_for, fixed, scientific
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.comparison.trivial import trivial_cells
+from surrogate_nas.study.store import Run
 
 _MOST_ROWS = 8
 

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Graph, Network
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.cell import Cell, Choices, choices_of
+from surrogate_nas.space.network import Graph, Network
 from surrogate_nas.space.sketch import Sketch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
-    from surrogate_nas.network.blueprint import Blueprint
+    from surrogate_nas.space.network.blueprint import Blueprint
     from surrogate_nas.space.terms import Terms
 
 Column: TypeAlias = NDArray[np.float64]

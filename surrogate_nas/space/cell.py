@@ -8,8 +8,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.notebook import html_figure, html_table
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.notebook import html_figure, html_table
 
 Choices: TypeAlias = NDArray[np.int8]
 """Cells as a model or a formula reads them: the index of the chosen option, shape ``(n, positions)``."""

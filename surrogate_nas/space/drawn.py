@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Space
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.enumerable import Enumerable

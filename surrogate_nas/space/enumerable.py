@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Space
 from surrogate_nas.space.cell import Cell, Choices, choices_of
 
@@ -114,7 +114,7 @@ def listed(space: Space) -> Enumerable:
         >>> listed(space_named("darts"))
         Traceback (most recent call last):
             ...
-        surrogate_nas.errors.UserError: The cells of the space darts cannot be listed, which this needs.
+        surrogate_nas.core.errors.UserError: The cells of the space darts cannot be listed, which this needs.
     """
     if not isinstance(space, Enumerable):
         raise UserError(f"The cells of the space {space.name} cannot be listed, which this needs.")

@@ -12,10 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.base import Analytic, Column, millions
 from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
 _ACTIVATIONS = ("relu", "tanh")

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Encoding, Space
 from surrogate_nas.space.cell import Cell, Choices, cell_text, choices_of
 from surrogate_nas.space.enumerable import Enumerable

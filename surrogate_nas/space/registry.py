@@ -17,10 +17,10 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.plugin import import_file
 from surrogate_nas.files import home, replacing
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
-from surrogate_nas.plugin import import_file
 from surrogate_nas.space.base import Space
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.enumerable import listed

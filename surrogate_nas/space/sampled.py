@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.network import Graph, Network
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices
+from surrogate_nas.space.network import Graph, Network
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 from surrogate_nas.space.sketch import Sketch
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
-    from surrogate_nas.network.blueprint import Blueprint
+    from surrogate_nas.space.network.blueprint import Blueprint
 
 NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""

@@ -9,9 +9,9 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.extras import opened
-from surrogate_nas.plugin import import_file
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.extras import opened
+from surrogate_nas.core.plugin import import_file
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.reference import Reference, configured
 

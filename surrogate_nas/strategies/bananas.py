@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from surrogate_nas.errors import unknown
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
 from surrogate_nas.surrogates.checks import check_whole

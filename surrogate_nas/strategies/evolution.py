@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.trial import Trial
 
 
 class RegularisedEvolution(Strategy):

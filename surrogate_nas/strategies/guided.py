@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from surrogate_nas.errors import unknown
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.belief import ACQUISITIONS, Belief, Floats, floor_of
 from surrogate_nas.strategies.candidates import POOLS, sampled
 from surrogate_nas.surrogates import Surrogate, make_model, model_class
-from surrogate_nas.trial import Trial
 
 _LEAST, _WIDEST = 1e-12, 3.0
 """Standard deviations of a logarithm beyond these say nothing more."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.trial import Request, Trial
 
 
 class RandomSearch(Strategy):

@@ -10,8 +10,8 @@ import ast
 import inspect
 from typing import Any, NamedTuple
 
-from surrogate_nas.arguments import check_argument
-from surrogate_nas.errors import UserError, unknown
+from surrogate_nas.core.arguments import check_argument
+from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.base import Strategy
 

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space
 from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.trial import Trial
 
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8

@@ -10,10 +10,10 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.extras import opened
-from surrogate_nas.metrics import Quantity
-from surrogate_nas.plugin import import_file
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.extras import opened
+from surrogate_nas.core.metrics import Quantity
+from surrogate_nas.core.plugin import import_file
 from surrogate_nas.surrogates.base import Prediction, Surrogate
 
 __all__ = ["MODELS", "Prediction", "Surrogate", "make_model", "model_class"]

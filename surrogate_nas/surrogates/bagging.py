@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.metrics import LOSSES, Quantity
+from surrogate_nas.core.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import Prediction, Surrogate, folds
 from surrogate_nas.surrogates.checks import check_name, check_names, check_whole

@@ -14,12 +14,12 @@ from typing import Any, ClassVar, NamedTuple, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Quantity
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Quantity
+from surrogate_nas.core.threads import one_thread
 from surrogate_nas.space import Cell, Space, space_named
 from surrogate_nas.surrogates.checks import check_flag, check_whole, is_sequence, own_cells
 from surrogate_nas.surrogates.target import Floats, Target, fit_target
-from surrogate_nas.threads import one_thread
 
 Arrays = Mapping[str, NDArray[Any]]
 """Numbers by name, as they are written to a file; bytes go in as ``uint8``."""
@@ -90,7 +90,7 @@ class Surrogate(ABC):
         """Store what is learned.
 
         Args:
-            quantity: Of the metric (see `surrogate_nas.metrics.Metric`); decides the target's transform.
+            quantity: Of the metric (see `surrogate_nas.core.metrics.Metric`); decides the target's transform.
             seed: The root of the model's randomness.
             calibrate: Whether the standard deviation is calibrated; False where only the mean matters.
 

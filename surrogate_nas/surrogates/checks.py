@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex, TypeGuard
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space import space_of as space_of_cell
 

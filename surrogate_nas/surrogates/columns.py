@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import unknown
-from surrogate_nas.gaussian import Scaling
-from surrogate_nas.network import Network
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
+from surrogate_nas.space.network import Network
 from surrogate_nas.space.once import once
+from surrogate_nas.surrogates.gaussian import Scaling
 
 Matrix = NDArray[np.float32]
 

@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import LOSSES, Quantity
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates import make_model, model_class
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate

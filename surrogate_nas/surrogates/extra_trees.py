@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.metrics import Quantity
+from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.surrogates.bagging import Bagging
 from surrogate_nas.surrogates.base import Arrays
 from surrogate_nas.surrogates.checks import check_number, check_whole

@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.metrics import Quantity
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, folds
 from surrogate_nas.surrogates.checks import check_flag, check_name, check_number, check_whole

@@ -12,12 +12,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.gaussian import Process, matern_of_squares, most_likely_weights, squared_distances, weighted
-from surrogate_nas.metrics import LOSSES, Quantity
+from surrogate_nas.core.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
 from surrogate_nas.surrogates.checks import check_flag, check_names
 from surrogate_nas.surrogates.columns import columns, scaling
+from surrogate_nas.surrogates.gaussian import (
+    Process,
+    matern_of_squares,
+    most_likely_weights,
+    squared_distances,
+    weighted,
+)
 from surrogate_nas.surrogates.target import Floats
 from surrogate_nas.surrogates.warp import Warp
 

@@ -17,14 +17,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Quantity
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Quantity
+from surrogate_nas.core.threads import one_thread
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, check_data, folds
 from surrogate_nas.surrogates.checks import check_whole, own_cells
 from surrogate_nas.surrogates.evidence import Posterior, Prior, measure, most_evident, noise_shape
 from surrogate_nas.surrogates.target import Floats, Target
-from surrogate_nas.threads import one_thread
 
 KnownDevices = Mapping[str, tuple[Sequence[Cell], Sequence[float] | NDArray[Any]]]
 """By device the cells measured on it and their latencies, in any unit."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import silu
 
-from surrogate_nas.metrics import Quantity
+from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.bagging import default_encoding
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, folds

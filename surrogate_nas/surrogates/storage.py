@@ -21,15 +21,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas import __version__
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.version import __version__
 from surrogate_nas.files import replacing
 from surrogate_nas.files.content import made
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.paths import printable
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
 from surrogate_nas.space import Enumerable, space_named
+from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, model_class
 from surrogate_nas.surrogates.base import Surrogate
 

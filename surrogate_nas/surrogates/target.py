@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.metrics import Quantity
+from surrogate_nas.core.metrics import Quantity
 
 Floats = NDArray[np.float64]
 """Numbers of double precision, of any shape."""

@@ -3,9 +3,9 @@
 On a CPU compiled kernels (`CompiledModel`) train one cell faster than PyTorch trains it in a stack; on a GPU a stack
 fills the device (`surrogate_nas.training.fast.stack`); networks of a space without blueprints or cell graphs are
 trained one by one by PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in
-the same order, so the ways differ only in the order of sums (float32; ``tests/test_engine.py`` holds the tolerance).
-What is told of the training split is a mean over the batches of an epoch while the network trains, as NAS-Bench-201
-records.
+the same order, so the ways differ only in the order of sums (float32; ``tests/training/test_engine.py`` holds the
+tolerance). What is told of the training split is a mean over the batches of an epoch while the network trains, as
+NAS-Bench-201 records.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.network import Network
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Space, space_of
+from surrogate_nas.space.network import Network
 from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.courses import Course, course_named
 from surrogate_nas.training.curve import Curve

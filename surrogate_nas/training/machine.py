@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.threads import threads
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.threads import threads
 
 if TYPE_CHECKING:
     from surrogate_nas.space import Space

@@ -13,7 +13,7 @@ from surrogate_nas.training.machine import loaded
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from surrogate_nas.network.cells import CellNetwork
+    from surrogate_nas.space.network.cells import CellNetwork
     from surrogate_nas.training.tasks import Schedule, Task
 
 EVALUATION_BATCH = {"cpu": 64}

@@ -6,9 +6,9 @@ import importlib.util
 import os
 from pathlib import Path
 
-from surrogate_nas.extras import need
+from surrogate_nas.core.extras import need
 from surrogate_nas.files.home import expanded
-from surrogate_nas.sources.packages import is_installed, package_folder
+from surrogate_nas.tables.sources.packages import is_installed, package_folder
 
 FASHION_VARIABLE = "SURROGATE_NAS_FASHION"
 """Names a folder with Fashion-MNIST's four files, before the other places are tried."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from surrogate_nas.metrics import Kind, Metric, Quantity
+from surrogate_nas.core.metrics import Kind, Metric, Quantity
 
 if TYPE_CHECKING:
     from surrogate_nas.training.measures import Measure

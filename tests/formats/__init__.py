@@ -1,7 +1,7 @@
 """Small files of every format that is read again: how they are written, and what is read from them.
 
 Every release has a folder here, which stays, with ``expected.json`` beside its files. ``make formats`` writes that of
-this release anew, after a change of a format; tests/test_formats.py reads them all.
+this release anew, after a change of a format; tests/files/test_formats.py reads them all.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import numpy as np
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.kept import Kept, Trained
-from surrogate_nas.comparison import read_comparison
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE, Journal, home, table_path
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
 from surrogate_nas.space import EnumerableChoiceSpace, listed, register, space_named
+from surrogate_nas.space.network import Network
+from surrogate_nas.study.comparison import read_comparison
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, load, save
-from surrogate_nas.table import ColumnKey, Table, TableFile, read_compact, write_compact, write_table
+from surrogate_nas.tables import ColumnKey, Table, TableFile, read_compact, write_compact, write_table
 
 FOLDER = Path(__file__).parent
 SPACE = EnumerableChoiceSpace("tiny", {"width": tuple("1234"), "kernel": tuple("1357"), "activation": ("relu", "silu")})
@@ -171,7 +171,7 @@ def _read_space(path: Path) -> Any:
 
 
 def _write_measured(path: Path) -> None:
-    from surrogate_nas.hardware import Protocol, draw_cells, measure  # PyTorch, which reading needs not
+    from surrogate_nas.training.hardware import Protocol, draw_cells, measure  # PyTorch, which reading needs not
 
     space = space_named("macro")
     drawn = draw_cells(3, 0, space)

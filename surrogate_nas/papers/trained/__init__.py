@@ -9,8 +9,7 @@ from typing import Any
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.losses import TRAINED, Losses
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.experiment import Progress
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers.jobs import finished
 from surrogate_nas.papers.rows import Row, Summary
 from surrogate_nas.papers.trained.answer import findings, is_noise, rows, summary
@@ -19,6 +18,7 @@ from surrogate_nas.papers.trained.replication import TABLE, Replication, replica
 from surrogate_nas.papers.trained.searched import RUNS, searched
 from surrogate_nas.papers.trained.sentences import words
 from surrogate_nas.papers.trained.study import FEWEST, Study, study
+from surrogate_nas.study.experiment import Progress
 
 __all__ = ["Answer", "answered"]
 
@@ -48,7 +48,7 @@ def answered(
     Args:
         runs: Of each strategy on each loss; None for the usual number.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the picture and the finished searches go.
         progress: Called with (searches done, searches in all).
 

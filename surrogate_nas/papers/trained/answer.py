@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.comparison.statistics import holm
-from surrogate_nas.making.losses.agreement import LEAST, Agreement
+from surrogate_nas.benchmarks.making.losses.agreement import LEAST, Agreement
 from surrogate_nas.papers.rows import Row, Summary
 from surrogate_nas.papers.trained.contrasts import LEVEL, Contrast, Moderation, contrasts_of, moderations_of
 from surrogate_nas.papers.trained.replication import Replication
 from surrogate_nas.papers.trained.searched import Meeting, Searched, meetings
 from surrogate_nas.papers.trained.study import DRAWN, Goal, Signal, Study, Told
 from surrogate_nas.papers.trained.trainings import EARLY, MEASURE
+from surrogate_nas.study.comparison.statistics import holm
 
 BAND = "kendall_best_half"
 """Where losses are looked for: a search ends among the good cells, and a quarter of two hundred is too few to tell."""

@@ -24,10 +24,10 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from surrogate_nas.comparison.statistics import holm
 from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.trained.study import Study
 from surrogate_nas.papers.trained.trainings import CONTRASTED
+from surrogate_nas.study.comparison.statistics import holm
 
 OF_INTEREST = 0.05
 """A difference of τ below this is of no interest."""

@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.making.losses.agreement import LEVEL, Agreement
+from surrogate_nas.benchmarks.making.losses.agreement import LEVEL, Agreement
 from surrogate_nas.papers.ranks import Values
 
 Columns = NDArray[np.float64]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark
-from surrogate_nas.making.losses.agreement import Agreement
+from surrogate_nas.benchmarks.making.losses.agreement import Agreement
 from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.trained.orders import (
     Columns,
@@ -22,7 +22,7 @@ from surrogate_nas.papers.trained.orders import (
     two_seeds,
     with_interval,
 )
-from surrogate_nas.table import CLASS_METRIC
+from surrogate_nas.tables import CLASS_METRIC
 
 TABLE = "fashion"
 SOON = 0.4

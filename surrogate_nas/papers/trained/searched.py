@@ -20,8 +20,6 @@ from scipy.stats import rankdata
 from scipy.stats import t as student
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.comparison.statistics import holm, signed_rank
-from surrogate_nas.experiment.experiment import Progress
 from surrogate_nas.papers.ranks import Values
 from surrogate_nas.papers.searches import Found, Search, run_searches
 from surrogate_nas.papers.trained.contrasts import seen_from
@@ -29,6 +27,8 @@ from surrogate_nas.papers.trained.orders import others
 from surrogate_nas.papers.trained.study import Study
 from surrogate_nas.papers.trained.trainings import EARLY
 from surrogate_nas.strategies import DEFAULTS
+from surrogate_nas.study.comparison.statistics import holm, signed_rank
+from surrogate_nas.study.experiment import Progress
 
 RUNS = 5
 TRAININGS = 25
@@ -113,7 +113,7 @@ def searched(
         studies: The tasks.
         runs: Of each strategy on each loss.
         workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.engine.ENGINES`, behind a colon its place.
+        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where finished runs are kept.
         progress: Called with (runs done, runs in all).
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.stats import norm
 
-from surrogate_nas.making.losses.agreement import LEAST, Agreement
+from surrogate_nas.benchmarks.making.losses.agreement import LEAST, Agreement
 from surrogate_nas.papers.trained.answer import ALL, TITLES, differing, is_noise, number
 from surrogate_nas.papers.trained.contrasts import (
     LEVEL,

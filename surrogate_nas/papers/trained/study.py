@@ -19,8 +19,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from surrogate_nas.benchmarks import Benchmark
-from surrogate_nas.making.losses.agreement import Agreement
-from surrogate_nas.making.losses.kept import LATE
+from surrogate_nas.benchmarks.making.losses.agreement import Agreement
+from surrogate_nas.benchmarks.making.losses.kept import LATE
 from surrogate_nas.papers.ranks import SHARES, Values, best, kendall
 from surrogate_nas.papers.trained.orders import (
     FEWEST_CELLS,

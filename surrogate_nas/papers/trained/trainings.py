@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark
-from surrogate_nas.metrics import Metric
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.papers.trained.orders import Columns, others
 
 EARLY = 0.2

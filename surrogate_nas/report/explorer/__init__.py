@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surrogate_nas.extras import command, is_installed
+from surrogate_nas.core.extras import command, is_installed
 
 if TYPE_CHECKING:
-    from surrogate_nas.comparison import Comparison
-    from surrogate_nas.suite import SuiteResult
+    from surrogate_nas.study.comparison import Comparison
+    from surrogate_nas.study.suite import SuiteResult
 
 EXPLORER = "explore.html"
 """The name of its file, beside the report's."""
@@ -80,7 +80,7 @@ def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> from surrogate_nas.suite import read_suite, run_suite
+        >>> from surrogate_nas.study.suite import read_suite, run_suite
         >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
         >>> with TemporaryDirectory() as folder:
         ...     page = write_suite_explorer(run_suite(suite, folder), Path(folder))
@@ -91,7 +91,7 @@ def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
         return None
     from surrogate_nas.report.explorer.page import Page, write
     from surrogate_nas.report.explorer.problem import ProblemData
-    from surrogate_nas.suite.kept import kept_problems
+    from surrogate_nas.study.suite.kept import kept_problems
 
     page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
     runs = min(max(entrant.runs for entrant in result.suite.entrants), _MOST_RUNS)

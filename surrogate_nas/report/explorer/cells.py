@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.comparison import Comparison
-from surrogate_nas.comparison.front import undominated
-from surrogate_nas.comparison.statistics import Values
-from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.space import Cell, listed
-from surrogate_nas.trial import Trial
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.comparison.front import undominated
+from surrogate_nas.study.comparison.statistics import Values
+from surrogate_nas.study.store import Run
 
 _DRAW_SEED = 201
 Places = NDArray[np.intp]

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question
-from surrogate_nas.comparison.statistics import Values
-from surrogate_nas.errors import UserError
-from surrogate_nas.metrics import Quantity
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.findings import final_questions
-from surrogate_nas.table import Seed
-from surrogate_nas.trial import Trial
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.comparison.statistics import Values
+from surrogate_nas.tables import Seed
 
 READ, FINAL, COST, TRAINED, STRUCTURE, PROXY = (
     "read by the objective", "final, never searched on", "costs", "other trainings", "structure", "proxies",

@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.comparison import Comparison
-from surrogate_nas.comparison.statistics import Values
-from surrogate_nas.experiment.store import Run
 from surrogate_nas.objective import Scores
 from surrogate_nas.report.explorer.cells import Shown, shown_cells
 from surrogate_nas.report.explorer.columns import READ, Wanted, decimals, table_values, told_values, wanted
@@ -18,6 +15,9 @@ from surrogate_nas.report.explorer.drawings import drawings
 from surrogate_nas.report.explorer.packing import Block
 from surrogate_nas.report.look import looks
 from surrogate_nas.space import Cell, ChoiceSpace
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.comparison.statistics import Values
+from surrogate_nas.study.store import Run
 
 _SYMBOLS = {
     "o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x",

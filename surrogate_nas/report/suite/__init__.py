@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from surrogate_nas.report.explorer import beside
 
 if TYPE_CHECKING:
-    from surrogate_nas.suite import SuiteResult
+    from surrogate_nas.study.suite import SuiteResult
 
 
 def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") -> Path:
@@ -30,7 +30,7 @@ def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") 
     Example:
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
-        >>> from surrogate_nas.suite import read_suite, run_suite
+        >>> from surrogate_nas.study.suite import read_suite, run_suite
         >>> result = run_suite(read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2))
         >>> with TemporaryDirectory() as folder:
         ...     page = write_suite_report(result, Path(folder))
@@ -39,7 +39,7 @@ def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") 
     """
     from surrogate_nas.report.suite.page import SuitePage  # it draws: whoever wants a number only does not wait for it
     from surrogate_nas.report.writing import write_page
-    from surrogate_nas.suite.tables import write_tables
+    from surrogate_nas.study.suite.tables import write_tables
 
     page = SuitePage(result, command, beside(folder))
     html = page.html()

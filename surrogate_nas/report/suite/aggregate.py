@@ -11,7 +11,7 @@ from surrogate_nas.report.look import MIDDLE, Look, plain
 from surrogate_nas.report.picture import Picture, picture
 
 if TYPE_CHECKING:
-    from surrogate_nas.suite import SuiteResult
+    from surrogate_nas.study.suite import SuiteResult
 
 _WIDTH = 5.4
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from surrogate_nas.report.look import INK, MIDDLE, PAPER, Look, plain
 from surrogate_nas.report.numbers import p_value
 from surrogate_nas.report.picture import Picture, picture
-from surrogate_nas.suite.critical import Critical
+from surrogate_nas.study.suite.critical import Critical
 
 _WIDTH, _ROW = 5.4, 0.27
 

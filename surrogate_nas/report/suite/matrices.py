@@ -11,12 +11,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from surrogate_nas.comparison.statistics import Values
 from surrogate_nas.report.look import plain
 from surrogate_nas.report.picture import Picture, picture
+from surrogate_nas.study.comparison.statistics import Values
 
 if TYPE_CHECKING:
-    from surrogate_nas.suite import SuiteResult
+    from surrogate_nas.study.suite import SuiteResult
 
 _COLOURS = LinearSegmentedColormap.from_list("blue to orange", ["#0a4f8f", "#7fb2da", "#f4f4f2", "#e8995a", "#c04a00"])
 _LIGHT, _DARK = "#ffffff", "#111111"

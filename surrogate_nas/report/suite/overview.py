@@ -13,10 +13,10 @@ from matplotlib.ticker import PercentFormatter
 from surrogate_nas.report.look import MIDDLE, Look, legend, line_handles, plain
 from surrogate_nas.report.numbers import plural
 from surrogate_nas.report.picture import Picture, picture
-from surrogate_nas.suite.profile import TARGETS
+from surrogate_nas.study.suite.profile import TARGETS
 
 if TYPE_CHECKING:
-    from surrogate_nas.suite import SuiteResult
+    from surrogate_nas.study.suite import SuiteResult
 
 _SIZE = (10.4, 4.6)
 

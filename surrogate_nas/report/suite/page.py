@@ -7,8 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.errors import UserError
-from surrogate_nas.experiment.store import provenance
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.look import looks
 from surrogate_nas.report.markup import Content, Head, Shown, Table, render
 from surrogate_nas.report.numbers import plural
@@ -26,10 +25,11 @@ from surrogate_nas.report.suite.tables import (
 )
 from surrogate_nas.strategies.listing import described
 from surrogate_nas.strategies.reference import Reference
-from surrogate_nas.suite.bootstrap import RESAMPLES
+from surrogate_nas.study.store import provenance
+from surrogate_nas.study.suite.bootstrap import RESAMPLES
 
 if TYPE_CHECKING:
-    from surrogate_nas.suite import SuiteResult
+    from surrogate_nas.study.suite import SuiteResult
 
 _HEADLINE = 3
 """Sentences of the verdict that say who leads and whether that is decided; the others say what would change it."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import Content, Head, Shown, Table, strategy
 from surrogate_nas.report.numbers import NOTHING, fixed, p_value, quantity
-from surrogate_nas.suite.profile import MARKED, expected_runtime
+from surrogate_nas.study.suite.profile import MARKED, expected_runtime
 
 if TYPE_CHECKING:
-    from surrogate_nas.suite import SuiteResult
+    from surrogate_nas.study.suite import SuiteResult
 
 _LEVEL = 0.05
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from surrogate_nas.network.blueprint import Blueprint
-from surrogate_nas.network.frame import Network
 from surrogate_nas.space.darts.genotype import INPUTS, Genotype
 from surrogate_nas.space.darts.sizes import STEM, plan
+from surrogate_nas.space.network.blueprint import Blueprint
+from surrogate_nas.space.network.frame import Network
 
 
 def genotyped(genotype: Genotype, network: Network) -> Blueprint:

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.network import Network
+from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.darts.drawing import genotype_sketch
 from surrogate_nas.space.darts.genotype import CELLS, INPUTS, SHAPE, Genotype, nodes_of, read
 from surrogate_nas.space.darts.wiring import Half, relabelled
+from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.space.sketch import Sketch
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from surrogate_nas.network.blueprint import Blueprint
+    from surrogate_nas.space.network.blueprint import Blueprint
 
 _MOST_REMEMBERED = 1 << 13
 _Place: TypeAlias = tuple[int, int, int]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 
 Edge: TypeAlias = tuple[str, int]
 """An operation and the node that it is applied to."""

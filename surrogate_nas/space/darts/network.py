@@ -13,11 +13,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from surrogate_nas.network import Network
-from surrogate_nas.network.layers import ConvolutionBN, answers, initialise
 from surrogate_nas.space.darts.genotype import INPUTS, Genotype
 from surrogate_nas.space.darts.operations import FactorizedReduce, operation
 from surrogate_nas.space.darts.sizes import STEM, plan
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.layers import ConvolutionBN, answers, initialise
 
 
 class GenotypeCell(nn.Module):

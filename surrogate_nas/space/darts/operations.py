@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surrogate_nas.network import Network
-from surrogate_nas.network.layers import convolve
-from surrogate_nas.network.pooling import AveragePool
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.layers import convolve
+from surrogate_nas.space.network.pooling import AveragePool
 
 
 def operation(name: str, channels: int, stride: int, network: Network) -> nn.Module:

@@ -12,12 +12,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.base import Analytic, Column, millions
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.darts.encodings import Wire, depth, operation_counts
 from surrogate_nas.space.darts.wiring import Wiring
+from surrogate_nas.space.network import Network
 
 STEM = 3
 """The stem has three times the channels of the first stage."""

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.darts import encodings, sizes

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from surrogate_nas.network.blueprint import Blueprint
-from surrogate_nas.network.frame import Network
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.macro.choices import layers_and_channels
 from surrogate_nas.space.macro.sizes import stage_of_layer
+from surrogate_nas.space.network.blueprint import Blueprint
+from surrogate_nas.space.network.frame import Network
 
 
 def stack(cell: Cell, network: Network) -> Blueprint:

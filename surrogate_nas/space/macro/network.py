@@ -2,7 +2,8 @@
 
 Every convolution is 3×3 with batch normalisation and ReLU. The image is halved by average pooling after each third of
 them (a single one is not followed by any, two by one), so ``layers`` and ``channels`` alone fix the network. Signals
-and the variants, which keep the size or answer at every position, are as in `surrogate_nas.network.cells.CellNetwork`.
+and the variants, which keep the size or answer at every position, are as in
+`surrogate_nas.space.network.cells.CellNetwork`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surrogate_nas.network import Network
-from surrogate_nas.network.layers import ConvolutionBN, answers, initialise
-from surrogate_nas.network.pooling import HalvingPool
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.macro.choices import layers_and_channels
 from surrogate_nas.space.macro.sizes import stage_of_layer
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.layers import ConvolutionBN, answers, initialise
+from surrogate_nas.space.network.pooling import HalvingPool
 
 
 class MacroNetwork(nn.Module):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.base import Analytic, Column, by_name, trained_sizes
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.macro.choices import layers_and_channels
+from surrogate_nas.space.network import Network
 
 
 def stage_of_layer(layer: int, layers: int) -> int:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-from surrogate_nas.network import Network
 from surrogate_nas.space.base import Analytic
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.macro.choices import CHANNELS, LAYERS
 from surrogate_nas.space.macro.sizes import ANALYTIC
+from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from surrogate_nas.network.blueprint import Blueprint
+    from surrogate_nas.space.network.blueprint import Blueprint
 
 
 class Macro(EnumerableChoiceSpace):
@@ -69,7 +69,7 @@ def macro() -> Macro:
     """The macro space of convolution stacks, one shared instance a process.
 
     Example:
-        >>> from surrogate_nas.network import Network
+        >>> from surrogate_nas.space.network import Network
         >>> network = macro().build(macro()[15], Network(image_size=8, input_channels=1), seed=0)
         >>> sum(weight.numel() for weight in network.parameters())
         5018

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.base import Analytic, Column, by_name, trained_sizes
 from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.network import Network
 
 EXPANSIONS, KERNELS, EXCITED = ("1", "4", "6"), ("3", "5"), ("no", "yes")
 DECISIONS = 4

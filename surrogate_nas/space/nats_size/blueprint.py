@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from surrogate_nas.network.around import answered, reduction
-from surrogate_nas.network.around import cell as one_cell
-from surrogate_nas.network.blueprint import Blueprint
-from surrogate_nas.network.frame import Network
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.nats_size.sizes import CELL, REDUCTIONS
+from surrogate_nas.space.network.around import answered, reduction
+from surrogate_nas.space.network.around import cell as one_cell
+from surrogate_nas.space.network.blueprint import Blueprint
+from surrogate_nas.space.network.frame import Network
 
 
 def sized(cell: Cell, network: Network) -> Blueprint:

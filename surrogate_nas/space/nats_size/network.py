@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surrogate_nas.network import Network
-from surrogate_nas.network.cells import CellModule, Reduction
-from surrogate_nas.network.layers import ConvolutionBN, answers, initialise
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.nats_size.sizes import CELL, REDUCTIONS
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.cells import CellModule, Reduction
+from surrogate_nas.space.network.layers import ConvolutionBN, answers, initialise
 
 
 class SizeNetwork(nn.Module):

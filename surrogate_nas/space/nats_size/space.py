@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.network import Network
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.nats_size.sizes import ANALYTIC, CHANNELS, STAGE_OF_LAYER
+from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from surrogate_nas.network.blueprint import Blueprint
+    from surrogate_nas.space.network.blueprint import Blueprint
 
 
 def _widths(choices: Choices) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import unknown
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, path_live
 

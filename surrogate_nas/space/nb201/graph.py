@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-"""In the order of `surrogate_nas.network.graph`'s numbers."""
+"""In the order of `surrogate_nas.space.network.graph`'s numbers."""

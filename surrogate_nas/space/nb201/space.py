@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.network import Graph, Network
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.drawing import CONV1, CONV3, NOTHING, POOL, SKIP, four_nodes
@@ -28,13 +27,14 @@ from surrogate_nas.space.nb201.encodings import ENCODINGS, cost_groups
 from surrogate_nas.space.nb201.graph import OPERATIONS
 from surrogate_nas.space.nb201.identity import functional_class, official_string
 from surrogate_nas.space.nb201.sizes import ANALYTIC
+from surrogate_nas.space.network import Graph, Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.sketch import Sketch
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from surrogate_nas.network.blueprint import Blueprint
+    from surrogate_nas.space.network.blueprint import Blueprint
     from surrogate_nas.space.terms import Terms
 
 NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
@@ -151,7 +151,7 @@ class NB201(EnumerableChoiceSpace):
             network: The macro architecture.
             live_only: Whether to leave out operations that the output does not depend on.
         """
-        from surrogate_nas.network.around import around
+        from surrogate_nas.space.network.around import around
 
         return around(self.graph(cell, live_only=live_only), network)
 
@@ -164,7 +164,7 @@ class NB201(EnumerableChoiceSpace):
             seed: The root of the initial weights.
             live_only: Whether to leave out operations that the output does not depend on.
         """
-        from surrogate_nas.network.cells import CellNetwork
+        from surrogate_nas.space.network.cells import CellNetwork
 
         return CellNetwork(self.graph(cell, live_only=live_only), network, seed=seed)
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from surrogate_nas.network.graph import CONV1, NONE, POOL, SKIP
 from surrogate_nas.space.nb201 import EDGES, NB201
+from surrogate_nas.space.network.graph import CONV1, NONE, POOL, SKIP
 from surrogate_nas.space.terms import Counts, Level, Terms
 
 Term: TypeAlias = tuple[Any, int]

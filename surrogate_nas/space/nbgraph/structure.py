@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.base import Analytic, Column, Encoding
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.nbgraph.trees import LINKS, NODES
+from surrogate_nas.space.network import Network
 
 Matrix = NDArray[np.float32]
 _LINKS = np.array(LINKS)

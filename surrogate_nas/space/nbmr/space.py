@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import ClassVar
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, cell_text
 from surrogate_nas.space.nbmr.sizes import ANALYTIC, BLOCKS, BRANCHES, CHANNELS, STAGES, numbers_in_steps

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.base import Analytic, Column, Encoding, by_name
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, path_live
+from surrogate_nas.space.network import Network
 from surrogate_nas.space.transnas.graph import CONV1, CONV3, OPERATIONS, SKIP
 
 _INTO_OUTPUT, _FROM_INPUT = (3, 4, 5), (0, 1, 3)

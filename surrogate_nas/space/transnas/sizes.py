@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.metrics import Metric
-from surrogate_nas.network import Network
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.base import Analytic, Column, millions
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.four_nodes import EDGES
+from surrogate_nas.space.network import Network
 
 MOST_MODULES = 6
 MICRO_MODULES = (4, 1, 4, 1, 4)

@@ -15,12 +15,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.gaussian import Floats
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.bo.expert import Places, Seen
 from surrogate_nas.strategies.bo.pool import Pool
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
-from surrogate_nas.trial import Request, Trial
+from surrogate_nas.surrogates.gaussian import Floats
 
 _LATE, _EARLY = 1, 2
 """The experts of L beyond what is read early, and of that; those of L alone come first."""

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.gaussian import (
+from surrogate_nas.surrogates.gaussian import (
     MOST_FOR_LIKELIHOOD,
     Floats,
     Foreseen,

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.gaussian import Floats
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo.expert import Seen
-from surrogate_nas.trial import Trial
+from surrogate_nas.surrogates.gaussian import Floats
 
 _MARGIN = 0.1
 """How far beyond what is told the reference lies, as a share of its range."""

@@ -13,11 +13,11 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.gaussian import Floats
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.once import once
 from surrogate_nas.strategies.bo.expert import Places
+from surrogate_nas.surrogates.gaussian import Floats
 
 _COSTS = "one_hot"
 _WEIGHT_OF_COSTS = 0.25

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.gaussian import Floats, Places
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.strategies.bo.expert import Expert, Seen
 from surrogate_nas.strategies.bo.points import Points, some
+from surrogate_nas.surrogates.gaussian import Floats, Places
 
 _DRAWN, _FIRST_CHILDREN, _CHILDREN = 700, 30, 3
 """Random cells at the start, mutations of every parent then, and at every later question."""

@@ -18,15 +18,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.gaussian import Floats
 from surrogate_nas.space import Cell, Enumerable, Space, listed
+from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.bo.expert import Places, Seen
 from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_of, reference_of, shortfall
 from surrogate_nas.strategies.bo.points import Points, whole
 from surrogate_nas.strategies.bo.pool import Choice, Pool, Whole
 from surrogate_nas.strategies.nsga2 import survivors
-from surrogate_nas.trial import Request, Trial
+from surrogate_nas.surrogates.gaussian import Floats
 
 _LARGEST_LISTED = 32_768
 _PARENTS = 10

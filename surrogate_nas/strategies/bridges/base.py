@@ -21,11 +21,11 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.extras import missing
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import missing
 from surrogate_nas.space import Cell, ChoiceSpace, Space
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.trial import Trial
 
 _PLAIN = (bool, int, float, str)
 _PLAIN_NAMES = {kind.__name__ for kind in _PLAIN} | {f"{kind.__name__} | None" for kind in _PLAIN}

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from surrogate_nas.errors import unknown
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bridges.base import Bridge, library, named, strategy_class
-from surrogate_nas.trial import Trial
 
 _BUDGET = 150
 _ELSEWHERE = {"SMAC3"}

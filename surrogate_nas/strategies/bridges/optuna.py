@@ -11,10 +11,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar
 
-from surrogate_nas.errors import unknown
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bridges.base import Bridge, library, named, plain_knobs, strategy_class
-from surrogate_nas.trial import Trial
 
 _ORDERED = {"CmaEsSampler", "QMCSampler"}
 _ONE_OBJECTIVE = {"CmaEsSampler"}

@@ -19,10 +19,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import unknown
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bridges.base import Bridge, library, named, nearest_cell, strategy_class
-from surrogate_nas.trial import Trial
 
 _ONE = {"GA": "soo.nonconvex.ga", "NicheGA": "soo.nonconvex.ga_niching"}
 _MANY = {

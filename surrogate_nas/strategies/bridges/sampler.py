@@ -15,10 +15,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, Space
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyLike, label, resolve
-from surrogate_nas.trial import Trial
 
 
 class StrategySampler(optuna.samplers.BaseSampler):

@@ -13,10 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-from surrogate_nas.errors import unknown
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bridges.base import Bridge, library, named, strategy_class
-from surrogate_nas.trial import Trial
 
 _FACADES = {
     "BlackBox": "BlackBoxFacade",

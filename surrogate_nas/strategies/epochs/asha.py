@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import ClassVar
 
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.epochs.rungs import Rung, check_ladder, promoted, rungs_of
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.trial import Request, Trial
 
 
 class Asha(RandomSearch):

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, Space, choices_of
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.epochs.density import Density
 from surrogate_nas.strategies.epochs.hyperband import Hyperband
 from surrogate_nas.strategies.epochs.rungs import Rung
-from surrogate_nas.trial import Trial
 
 _GOOD = 0.15
 _SPARE = 2

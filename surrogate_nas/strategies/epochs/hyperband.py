@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import ClassVar
 
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.epochs.rungs import Bracket, Rung, check_ladder, rungs_of
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.trial import Request, Trial
 
 
 class Hyperband(RandomSearch):

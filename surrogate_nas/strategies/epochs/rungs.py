@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell
-from surrogate_nas.trial import Request, Trial
+from surrogate_nas.space.trial import Request, Trial
 
 
 class Rung(NamedTuple):

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.passing import Passing
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")

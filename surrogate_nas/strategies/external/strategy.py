@@ -21,11 +21,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, Space
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.external.process import Process
-from surrogate_nas.trial import Trial
 
 _SEED_BITS, _EXAMPLES = 31, 3
 

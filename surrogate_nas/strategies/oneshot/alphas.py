@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from surrogate_nas.errors import unknown
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.oneshot.base import OneShot, Probabilities
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from surrogate_nas.errors import unknown
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.training.courses.base import Answer, Course
 
 __all__ = ["COURSES", "Answer", "Course", "course_named"]

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.courses.base import Answer
 from surrogate_nas.training.courses.discriminator import Discriminator

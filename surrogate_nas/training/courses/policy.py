@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.arrays import Array, log_softmax
 from surrogate_nas.training.courses.base import Answer, Course
 from surrogate_nas.training.measures import Answers

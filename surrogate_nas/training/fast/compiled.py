@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.extras import need
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import need
 from surrogate_nas.files import home, locked, replacing
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.network.blueprint import Blueprint
+from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.training.fast.compiled import kernels
 from surrogate_nas.training.fast.program import TABLES, Ends, Program, Tensor, Words, shares
 
@@ -30,8 +30,8 @@ class CompiledNetwork:
     A backward pass belongs to the forward pass before it: what lies between the layers is kept once.
 
     Example:
-        >>> from surrogate_nas.network import Graph, Network
-        >>> from surrogate_nas.network.around import around
+        >>> from surrogate_nas.space.network import Graph, Network
+        >>> from surrogate_nas.space.network.around import around
         >>> plan = around(Graph(((0, 1),), (3,)), Network(channels=4, cells_per_stage=1, image_size=8))
         >>> CompiledNetwork(plan, seed=0, batch=64).answer(np.zeros((2, 3, 8, 8), np.float32)).shape
         (2, 10)

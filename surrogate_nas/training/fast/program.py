@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.network.blueprint import Blueprint, Layer, Windows
+from surrogate_nas.space.network.blueprint import Blueprint, Layer, Windows
 from surrogate_nas.training.fast.kernels import ADD, BIAS, CODES, MASK, WORDS, Shape
 
 Words = NDArray[np.int64]

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from surrogate_nas.network.cells import CellModule, CellNetwork, Reduction
-from surrogate_nas.network.graph import CONV1, CONV3, POOL, SKIP
-from surrogate_nas.network.layers import ConvolutionBN, convolve
+from surrogate_nas.space.network.cells import CellModule, CellNetwork, Reduction
+from surrogate_nas.space.network.graph import CONV1, CONV3, POOL, SKIP
+from surrogate_nas.space.network.layers import ConvolutionBN, convolve
 
 Cells = tuple[int, ...]
 
@@ -189,7 +189,7 @@ class Stack(nn.Module):
     """Several `CellNetwork` of one macro architecture, trained as one; the weights are copied from them.
 
     Example:
-        >>> from surrogate_nas.network import Graph, Network
+        >>> from surrogate_nas.space.network import Graph, Network
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
         >>> stack = Stack([CellNetwork(Graph(((0, 1),), (o,)), small, seed=0) for o in (1, 2, 3)])
         >>> stack(torch.zeros(2, 3, 8, 8)).shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surrogate_nas.plugin import named
+from surrogate_nas.core.plugin import named
 from surrogate_nas.training.measures import (
     anomalies,
     boxes,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.arrays import Array, Slope, as_array, autograd_slope, differentiable
 from surrogate_nas.training.machine import loaded
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.network import Graph
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Enumerable, Space
+from surrogate_nas.space.network import Graph
 
 
 class EdgeChoices(NamedTuple):
@@ -18,7 +18,7 @@ class EdgeChoices(NamedTuple):
 
     Attributes:
         edges: (from, to), one for each position of the space.
-        operations: For every edge the layer of each choice, by `surrogate_nas.network.graph`'s numbers.
+        operations: For every edge the layer of each choice, by `surrogate_nas.space.network.graph`'s numbers.
     """
 
     edges: tuple[tuple[int, int], ...]

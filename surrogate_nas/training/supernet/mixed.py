@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surrogate_nas.network import Network
-from surrogate_nas.network.graph import CONV1, CONV3, POOL, SKIP
-from surrogate_nas.network.layers import ConvolutionBN, convolve
-from surrogate_nas.network.pooling import AveragePool
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.graph import CONV1, CONV3, POOL, SKIP
+from surrogate_nas.space.network.layers import ConvolutionBN, convolve
+from surrogate_nas.space.network.pooling import AveragePool
 from surrogate_nas.training.supernet.choices import EdgeChoices
 
 _KERNELS = {CONV1: 1, CONV3: 3}

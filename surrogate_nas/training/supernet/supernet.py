@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.network import Network
-from surrogate_nas.network.cells import CellNetwork
-from surrogate_nas.network.layers import initialise
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Space, listed
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.cells import CellNetwork
+from surrogate_nas.space.network.layers import initialise
 from surrogate_nas.training.descent import descent
 from surrogate_nas.training.machine import cores
 from surrogate_nas.training.supernet.choices import edge_choices

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from surrogate_nas import __version__
-from surrogate_nas.errors import UserError
-from surrogate_nas.plugin import named
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.plugin import named
+from surrogate_nas.core.version import __version__
 from surrogate_nas.training.tasks import (
     anomaly,
     cartpole,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
-from surrogate_nas.extras import is_installed, need
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import is_installed, need
 
 HIGHEST_HZ = 8000
 _LOWEST_HZ = 60

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrogate_nas.errors import UserError, unknown
-from surrogate_nas.extras import is_optional, missing
-from surrogate_nas.network import Network
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.extras import is_optional, missing
+from surrogate_nas.space.network import Network
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.tasks.checking import SPLITS, Split, checked
 from surrogate_nas.training.tasks.kinds import KINDS, Kind

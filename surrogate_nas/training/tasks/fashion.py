@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.places import DEBIAN, FASHION_FILES, FASHION_VARIABLE, fashion_folder, has_fashion
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
 from surrogate_nas.training.tasks.checking import Split

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from surrogate_nas.extras import is_installed
+from surrogate_nas.core.extras import is_installed
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split, standardise
 from surrogate_nas.training.tasks.checking import Split
 

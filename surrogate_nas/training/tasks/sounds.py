@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.tasks import audio
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, standardise
 from surrogate_nas.training.tasks.checking import Split

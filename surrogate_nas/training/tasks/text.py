@@ -10,7 +10,7 @@ import string
 
 import numpy as np
 
-from surrogate_nas.errors import UserError
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split
 from surrogate_nas.training.tasks.checking import Split
 

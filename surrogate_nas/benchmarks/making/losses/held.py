@@ -1,0 +1,210 @@
+"""What there is of the pairs of a table by now: the trainings in their journals, and those in the table itself.
+
+A table's trainings count where its card says of their loss what would be said now: data and settings (the digest),
+engine, epochs, and what is kept. So work goes on where a table ends, on a machine whose home folder is empty too.
+Others are not mixed in: the table stays apart until there is one of as many trainings to put in its place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from surrogate_nas.benchmarks.making.batches import Entry
+from surrogate_nas.benchmarks.making.losses.kept import SPENT, Training, kept_of, record_of, training_of
+from surrogate_nas.benchmarks.making.losses.pairs import Note, Pair, pair_of
+from surrogate_nas.benchmarks.making.plan import Job, describe, journal_path
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import Journal
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import Sampled
+from surrogate_nas.tables import ColumnKey, HeldTable, read_compact
+
+Made = tuple[str, str]
+
+
+class Of(NamedTuple):
+    """The trainings of a pair.
+
+    Attributes:
+        trainings: By job, in the order of the plan of all classes.
+        made: When the first and the last of them ended, UTC; empty where it is not known.
+        tabled: The cells that an earlier table holds with seed 0.
+    """
+
+    trainings: dict[Job, Training]
+    made: Made
+    tabled: frozenset[int]
+
+    def seconds(self) -> list[float]:
+        """What each took."""
+        return [training.last(SPENT) for training in self.trainings.values()]
+
+
+@dataclass
+class Held:
+    """What there is of a table.
+
+    Attributes:
+        of: By pair; of losses too that only the earlier table holds.
+        before: How many trainings the earlier table holds.
+    """
+
+    of: dict[Pair, Of] = field(default_factory=dict)
+    before: int = 0
+
+
+def held_by(pair: Pair) -> dict[Job, Entry]:
+    """What the journal of a pair holds by now; another process may be adding to it.
+
+    Args:
+        pair: The pair.
+
+    Raises:
+        UserError: The journal is damaged.
+    """
+    return {Job(*entry["job"]): entry for entry in Journal.read(journal_path(pair.plan), describe(pair.plan))}
+
+
+def settings_of(pair: Pair) -> dict[str, Any]:
+    """What a card says of a pair's trainings that must agree for others to be mixed with them.
+
+    Args:
+        pair: The pair.
+    """
+    settings = describe(pair.plan)
+    own = {name: settings[name] for name in ("digest", "engine", "epochs")}
+    kept: dict[str, Any] = json.loads(json.dumps(record_of(kept_of(pair.trained, pair.plan.epochs))))
+    return {**own, "kept": kept}
+
+
+def in_table(
+    pairs: Sequence[Pair], path: Path, *, note: Note = lambda _: None
+) -> dict[Pair, tuple[dict[Job, Training], Made]]:
+    """What a table holds of some pairs that may be mixed with trainings of now, and when it was made.
+
+    Args:
+        pairs: Of one table.
+        path: Where it may be.
+        note: Told how much of it is not mixed in, and why.
+
+    Raises:
+        UserError: It is damaged.
+    """
+    earlier = _Earlier.at(path)
+    if not earlier:
+        return {}
+    every = [*pairs, *earlier.others(pairs)]
+    found = {pair: earlier.of(pair) for pair in every if not earlier.differs(pair)}
+    if foreign := earlier.trainings - sum(len(trainings) for trainings, _ in found.values()):
+        note(earlier.told(every, foreign))
+    return {pair: found[pair] for pair in pairs if pair in found}
+
+
+def held_of(pairs: Sequence[Pair], path: Path, *, note: Note = lambda _: None) -> Held:
+    """What there is of a table.
+
+    Args:
+        pairs: Those that are asked for.
+        path: Where an earlier table may be.
+        note: Told what is not mixed in, and why.
+
+    Raises:
+        UserError: The table or a journal is damaged.
+    """
+    held, earlier = Held(), _Earlier.at(path)
+    held.before = earlier.trainings if earlier else 0
+    pairs = [*pairs, *(earlier.others(pairs) if earlier else ())]
+    taken = in_table(pairs, path, note=note)
+    for pair in pairs:
+        kept, (trainings, made) = kept_of(pair.trained, pair.plan.epochs), taken.get(pair, ({}, ("", "")))
+        tabled = frozenset(job.cell for job in trainings if job.seed == 0)
+        own = {job: training_of(kept, entry) for job, entry in held_by(pair).items()}
+        times = sorted(filter(None, [*made, *(training.made for training in own.values())]))
+        together = {**trainings, **own}
+        ordered = {job: together[job] for job in _ordered(pair, together)}
+        if ordered or pair.plan.classes != 0:
+            held.of[pair] = Of(ordered, (times[0], times[-1]) if times else ("", ""), tabled)
+    return held
+
+
+def _ordered(pair: Pair, jobs: Mapping[Job, Training]) -> list[Job]:
+    place = pair.places
+    return sorted(jobs, key=lambda job: (job.seed, place[job.cell]))
+
+
+class _Earlier:
+    """A table that is there already."""
+
+    def __init__(self, path: Path, table: HeldTable) -> None:
+        self._path, self._table = path, table
+        try:
+            card = json.loads(table.card or "{}")
+            self._losses = dict(card["losses"])
+        except (ValueError, LookupError, TypeError):
+            self._losses = {}
+        self.trainings = sum(
+            int(np.isfinite(values).sum())
+            for (metric, epochs, seed), values in table.table.columns.items()
+            if seed != "mean" and metric.startswith("train_loss@") and epochs == table.metrics[metric].epochs[-1]
+        )
+
+    @classmethod
+    def at(cls, path: Path) -> _Earlier | None:
+        """The table in a file, or None where there is no file."""
+        return cls(path, read_compact(path)) if path.exists() else None
+
+    def others(self, pairs: Sequence[Pair]) -> Iterator[Pair]:
+        """Pairs of losses that it holds and that are not asked for, trained as they would be now; of no classes."""
+        one = pairs[0]
+        for loss in sorted(set(self._losses) - {pair.loss for pair in pairs}):
+            try:
+                pair = pair_of(one.plan.task.partition("?")[0], one.task, loss, one.length)
+            except UserError:  # a user's own loss, whose file is not known here
+                continue
+            if not self.differs(pair):
+                yield replace(pair, plan=replace(pair.plan, classes=0, noisy_classes=0))
+
+    def differs(self, pair: Pair) -> list[str]:
+        """In which settings its trainings by a loss are not those of now; ``loss`` where there are none."""
+        told = self._losses.get(pair.loss)
+        if not isinstance(told, dict):
+            return ["loss"]
+        now = settings_of(pair)
+        cells = self._table.cells
+        found = [name for name, value in now.items() if told.get(name) != value]
+        alike = isinstance(cells, Sampled) and cells.base.definition == pair.plan.cells.definition
+        return found if alike else [*found, "space"]
+
+    def told(self, pairs: Sequence[Pair], foreign: int) -> str:
+        """What is not mixed in, in one line."""
+        asked = {pair.loss: pair for pair in pairs}
+        why = {name for loss in self._losses for name in (self.differs(asked[loss]) if loss in asked else ["loss"])}
+        return (
+            f"{printable(self._path)} is of another protocol or engine ({', '.join(sorted(why or {'no card'}))}): its "
+            f"{foreign:,} trainings are not mixed in, and it stays until there are as many."
+        )
+
+    def of(self, pair: Pair) -> tuple[dict[Job, Training], Made]:
+        """Its trainings by a loss, and when the first and the last of them were made."""
+        columns, space = self._table.table.columns, pair.plan.cells
+        kept = kept_of(pair.trained, pair.plan.epochs)
+        cells = [space.index(space.cell(str(cell))) for cell in self._table.cells]
+        last = f"train_loss@{pair.loss}", pair.plan.epochs
+        seeds = sorted(seed for metric, epochs, seed in columns if seed != "mean" and (metric, epochs) == last)
+        found: dict[Job, Training] = {}
+        for seed in seeds:
+            names = [(f"{one.metric.name}@{pair.loss}", one.epochs) for one in kept]
+            lacking = np.full(len(cells), np.nan)
+            rows = np.array([columns.get(ColumnKey(*name, seed), lacking) for name in names]).T.tolist()
+            known = np.isfinite(columns[ColumnKey(*last, seed)])
+            for row in np.flatnonzero(known):
+                values = dict(zip((one.key for one in kept), rows[row], strict=True))
+                found[Job(cells[row], int(seed))] = Training(values)
+        made = self._losses[pair.loss].get("made")
+        return found, tuple(map(str, made)) if isinstance(made, list) and len(made) == 2 else ("", "")  # type: ignore[return-value]  # noqa: PLR2004

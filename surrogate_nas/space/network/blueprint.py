@@ -1,0 +1,318 @@
+"""A network as a list of layers, without weights and without a library: whoever computes it translates it once.
+
+Every layer reads tensors that are there and makes one of a shape ``(channels, height, width)``; height 1 for signals.
+Beyond the published networks: signals (kernels of length 3), odd sizes (a stride of 2 rounds up), networks that keep
+the size, heads that answer at every position, and a causal variant for language modelling, padded on the left only.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.space.network.frame import Network
+
+Shape = tuple[int, int, int]
+"""Channels, height and width of a tensor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Where the pixels of an output look; there is one object for each geometry.
+
+    Attributes:
+        size: Rows and columns of the output.
+        inputs: Pixels of the input.
+        taps: Weights of a window.
+        looks: The pixel of the output, the pixel of the input that it looks at and the tap, in rows, in the order of
+            the first, then of the third; shape ``(n, 3)``.
+    """
+
+    size: tuple[int, int]
+    inputs: int
+    taps: int
+    looks: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer.
+
+    Attributes:
+        kind: ``input``, ``convolution``, ``depthwise``, ``normalisation``, ``relu``, ``sum``, ``join``, ``average``,
+            ``largest`` or ``linear``.
+        shape: Of what it makes.
+        sources: The places of the layers that it reads.
+        name: Of its parameters, as PyTorch would name its module or tensor; empty where it has none.
+        windows: Where it looks, if at more than the same pixel.
+        affine: Whether a normalisation has scales and shifts.
+    """
+
+    kind: str
+    shape: Shape
+    sources: tuple[int, ...] = ()
+    name: str = ""
+    windows: Windows | None = None
+    affine: bool = True
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One tensor of weights.
+
+    Attributes:
+        shape: As PyTorch has it: outputs first, then inputs, rows and columns.
+        bound: It starts uniform within this, or, where None, at `value`.
+        value: The number that it starts at.
+    """
+
+    shape: tuple[int, ...]
+    bound: float | None = None
+    value: float = 0.0
+
+
+@dataclass
+class Blueprint:
+    """A network, layer by layer; a method for each kind adds one and gives its place.
+
+    Attributes:
+        network: The macro architecture.
+        layers: In the order in which they are computed; the last answers.
+        parameters: By the name of the tensor, in the order of PyTorch's modules.
+
+    Example:
+        >>> plan = Blueprint(Network(channels=4, image_size=8))
+        >>> features = plan.convolution_bn(plan.input(), "stem", 4, 3, relu=False)
+        >>> plan.layers[features].shape, plan.answer(features)
+        ((4, 8, 8), 4)
+    """
+
+    network: Network
+    layers: list[Layer] = field(default_factory=list)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+
+    def input(self) -> int:
+        """The images or signals."""
+        height = self.network.image_size if self.network.dimensions == 2 else 1
+        return self._add(Layer("input", (self.network.input_channels, height, self.network.image_size)))
+
+    def convolution(
+        self,
+        x: int,
+        name: str,
+        outputs: int,
+        kernel: tuple[int, int],
+        *,
+        stride: tuple[int, int] = (1, 1),
+        dilation: int = 1,
+        depthwise: bool = False,
+        start: tuple[int, int] | None = None,
+    ) -> int:
+        """A convolution without bias, padded so that it keeps the size at stride 1 and rounds it up at stride 2.
+
+        Args:
+            x: What it reads.
+            name: Of its weight.
+            outputs: Channels out.
+            kernel: Rows and columns.
+            stride: Down and along; along an axis of one pixel it has no meaning.
+            dilation: How far apart neighbouring weights look.
+            depthwise: Whether each channel is convolved by itself.
+            start: Where the first window begins; None for a window around the first pixel, or, where the network is
+                causal, one that ends there.
+        """
+        inputs, height, width = self.layers[x].shape
+        found = windows((height, width), kernel, stride, dilation, self.network.causal, start)
+        fan_in = (1 if depthwise else inputs) * kernel[0] * kernel[1]
+        self._weigh(name, (outputs, 1 if depthwise else inputs, *kernel), fan_in)
+        kind = "depthwise" if depthwise else "convolution"
+        return self._add(Layer(kind, (outputs, *found.size), (x,), name, found))
+
+    def normalisation(self, x: int, name: str, *, affine: bool = True) -> int:
+        """Batch normalisation.
+
+        Args:
+            x: What it reads.
+            name: Of its module.
+            affine: Whether it has scales and shifts.
+        """
+        shape = self.layers[x].shape
+        if affine:
+            self.parameters[f"{name}.weight"] = Parameter(shape[:1], value=1.0)
+            self.parameters[f"{name}.bias"] = Parameter(shape[:1])
+        return self._add(Layer("normalisation", shape, (x,), name, affine=affine))
+
+    def convolution_bn(
+        self, x: int, name: str, outputs: int, kernel: int, *, relu: bool = True, stride: int = 1
+    ) -> int:
+        """[ReLU,] convolution, batch normalisation: most trained layers.
+
+        Args:
+            x: What it reads.
+            name: Of its module.
+            outputs: Channels out.
+            kernel: 1 or 3; one-dimensional for signals.
+            relu: Whether the input passes a ReLU first.
+            stride: 1 or 2.
+        """
+        rows = kernel if self.network.dimensions == 2 else 1
+        if relu:
+            x = self.relu(x)
+        x = self.convolution(x, f"{name}.weight", outputs, (rows, kernel), stride=(stride, stride))
+        return self.normalisation(x, f"{name}.norm")
+
+    def relu(self, x: int) -> int:
+        """The larger of a tensor and 0; asked for twice, it is computed once.
+
+        Args:
+            x: What it reads.
+        """
+        layer = Layer("relu", self.layers[x].shape, (x,))
+        return self.layers.index(layer) if layer in self.layers else self._add(layer)
+
+    def sum(self, *terms: int) -> int:
+        """A sum of tensors of one shape.
+
+        Args:
+            *terms: What is added; a single one is given back as it is.
+        """
+        return terms[0] if len(terms) == 1 else self._add(Layer("sum", self.layers[terms[0]].shape, terms))
+
+    def zeros(self, shape: Shape) -> int:
+        """Zeros.
+
+        Args:
+            shape: Channels, height and width.
+        """
+        return self._add(Layer("sum", shape))
+
+    def join(self, *parts: int) -> int:
+        """Tensors of one size with their channels side by side.
+
+        Args:
+            *parts: What is joined.
+        """
+        shapes = [self.layers[part].shape for part in parts]
+        return self._add(Layer("join", (sum(shape[0] for shape in shapes), *shapes[0][1:]), parts))
+
+    def pool(self, x: int, kernel: int = 3, stride: int = 1, *, largest: bool = False) -> int:
+        """The mean of a window, padding not counted, or its largest number.
+
+        Args:
+            x: What it reads.
+            kernel: The length of a window, odd; one-dimensional for signals.
+            stride: 1 or 2.
+            largest: Whether the largest is taken.
+        """
+        channels, height, width = self.layers[x].shape
+        window = (kernel if self.network.dimensions == 2 else 1, kernel)
+        found = windows((height, width), window, (stride, stride), 1, self.network.causal)
+        return self._add(Layer("largest" if largest else "average", (channels, *found.size), (x,), windows=found))
+
+    def halve(self, x: int) -> int:
+        """The mean of windows of 2×2 (or 2) at stride 2; an odd last row or column is a window of its own.
+
+        Args:
+            x: What it reads.
+        """
+        channels, height, width = self.layers[x].shape
+        rows = min(2, height)
+        found = windows((height, width), (rows, 2), (rows, 2), 1, False, (0, 0))
+        return self._add(Layer("average", (channels, *found.size), (x,), windows=found))
+
+    def answer(self, x: int, name: str = "head") -> int:
+        """The linear layer: of the mean over pixels, or at every position.
+
+        Args:
+            x: Features.
+            name: Of its module.
+        """
+        if not self.network.positions:
+            channels, height, width = self.layers[x].shape
+            x = self._add(Layer("average", (channels, 1, 1), (x,), windows=_everything(height * width)))
+        inputs, height, width = self.layers[x].shape
+        self._weigh(f"{name}.weight", (self.network.classes, inputs), inputs)
+        self.parameters[f"{name}.bias"] = Parameter((self.network.classes,), 1 / math.sqrt(inputs))
+        found = windows((height, width), (1, 1), (1, 1))
+        return self._add(Layer("linear", (self.network.classes, height, width), (x,), name, found))
+
+    def weights(self, seed: int) -> dict[str, NDArray[np.float32]]:
+        """Initial weights by name: uniform within one over the root of the fan-in, as PyTorch's layers start.
+
+        Each tensor comes from a stream of its own, named by seed and tensor, so that a cell's live operations start
+        alike whether or not its dead ones are built. The stream is PyTorch's.
+
+        Args:
+            seed: The root.
+        """
+        stream = np.random.MT19937(0)  # seeded anew for every tensor
+        return {
+            name: _drawn(one, stream, zlib.crc32(f"{seed}/{name}".encode())) for name, one in self.parameters.items()
+        }
+
+    def _add(self, layer: Layer) -> int:
+        self.layers.append(layer)
+        return len(self.layers) - 1
+
+    def _weigh(self, name: str, shape: tuple[int, ...], fan_in: int) -> None:
+        self.parameters[name] = Parameter(shape, 1 / math.sqrt(fan_in))
+
+
+@lru_cache(maxsize=512)
+def windows(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: int = 1,
+    causal: bool = False,
+    start: tuple[int, int] | None = None,
+) -> Windows:
+    """Where the windows of a layer look, and how many rows and columns of them there are.
+
+    Args:
+        size: Height and width of the input.
+        kernel: Rows and columns of a window.
+        stride: From a window to the next, down and along.
+        dilation: How far apart neighbours in a window are.
+        causal: Whether a window ends at its position instead of lying around it.
+        start: Where the first window begins; None for what `causal` says.
+
+    Example:
+        >>> windows((1, 3), (1, 3), (1, 1)).looks.tolist()
+        [[0, 0, 1], [0, 1, 2], [1, 0, 0], [1, 1, 1], [1, 2, 2], [2, 1, 0], [2, 2, 1]]
+    """
+    axes = []
+    for axis in (0, 1):
+        step = stride[axis] if size[axis] > 1 else 1
+        reach = dilation * (kernel[axis] - 1)
+        first = start[axis] if start else -reach if causal and axis else -(reach // 2)
+        at, tap = np.arange(0, size[axis], step)[:, None], np.arange(kernel[axis])
+        axes.append(at + first + dilation * tap)
+    rows, columns = axes
+    y, x = rows[:, None, :, None], columns[None, :, None, :]
+    inside = (y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])
+    places = (len(rows) * len(columns), kernel[0] * kernel[1])
+    pixels, taps = np.nonzero(inside.reshape(places))
+    sources = (y * size[1] + x).reshape(places)[pixels, taps]
+    return Windows((len(rows), len(columns)), size[0] * size[1], places[1], np.stack([pixels, sources, taps], 1))
+
+
+@lru_cache(maxsize=64)
+def _everything(pixels: int) -> Windows:
+    """One window that holds all pixels."""
+    return Windows((1, 1), pixels, 1, np.stack([np.zeros(pixels, int), np.arange(pixels), np.zeros(pixels, int)], 1))
+
+
+def _drawn(parameter: Parameter, stream: np.random.MT19937, seed: int) -> NDArray[np.float32]:
+    if parameter.bound is None:
+        return np.full(parameter.shape, parameter.value, np.float32)
+    stream._legacy_seeding(seed)
+    bits = stream.random_raw(math.prod(parameter.shape)) & np.uint64(2**24 - 1)
+    bound = np.float32(parameter.bound)
+    uniform: NDArray[np.float32] = bits.astype(np.float32) * np.float32(2**-24) * (bound + bound) - bound
+    return uniform.reshape(parameter.shape)

@@ -1,0 +1,142 @@
+"""A network of cells, as NAS-Bench-201 published it (Dong & Yang, ICLR 2020).
+
+Stem 3×3 + BN; three stages of N cells at C, 2C and 4C channels; a residual block of stride 2 between stages; BN and
+ReLU before global average pooling; a linear layer. Where nothing is strided, the blocks' shortcuts have no pooling.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from surrogate_nas.space.network.frame import Network
+from surrogate_nas.space.network.graph import CONV1, CONV3, NONE, POOL, SKIP, Graph
+from surrogate_nas.space.network.layers import ConvolutionBN, Zero, answers, convolve, initialise
+from surrogate_nas.space.network.pooling import AveragePool, HalvingPool
+
+
+class CellModule(nn.Module):
+    """One cell: every node the sum of operations on those before it.
+
+    Where the input has other channels than the cell, its operations change them, as NATS-Bench's size space has it.
+    """
+
+    def __init__(self, graph: Graph, channels: int, network: Network, inputs: int | None = None) -> None:
+        """Build the operation of every edge.
+
+        Args:
+            graph: The cell.
+            channels: Channels out.
+            network: The macro architecture.
+            inputs: Channels in; as many as out if left out.
+        """
+        super().__init__()
+        self.graph = graph
+        first = channels if inputs is None else inputs
+        self.edges = nn.ModuleList(
+            _operation(operation, channels if source else first, channels, network)
+            for (source, _), operation in zip(graph.edges, graph.operations, strict=True)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the last node.
+
+        Args:
+            x: Shape ``(batch, inputs, height, width)``.
+        """
+        nodes = [x]
+        for target in range(1, self.graph.nodes):
+            terms = [self.edges[e](nodes[s]) for e, (s, t) in enumerate(self.graph.edges) if t == target]
+            total = terms[0]
+            for term in terms[1:]:
+                total = total + term
+            nodes.append(total)
+        return nodes[-1]
+
+
+def _operation(operation: int, inputs: int, channels: int, network: Network) -> nn.Module:
+    if operation in (CONV1, CONV3):
+        return ConvolutionBN(inputs, channels, 3 if operation == CONV3 else 1, network)
+    if operation == SKIP and inputs != channels:
+        return ConvolutionBN(inputs, channels, 1, network, relu=False)
+    return {NONE: Zero(), SKIP: nn.Identity(), POOL: AveragePool(network.causal)}[operation]
+
+
+class Reduction(nn.Module):
+    """The residual block between stages, which halves the size (ResNetBasicblock).
+
+    Where `Network.residual` is false, only its shortcut.
+    """
+
+    def __init__(self, channels: int, network: Network, inputs: int | None = None) -> None:
+        """Build the block.
+
+        Args:
+            channels: Channels out.
+            network: The macro architecture, which may keep the size.
+            inputs: Channels in; half of those out if left out.
+        """
+        super().__init__()
+        inputs = channels // 2 if inputs is None else inputs
+        stride = 2 if network.strided else 1
+        self.residual = network.residual
+        if self.residual:
+            self.first = ConvolutionBN(inputs, channels, 3, network, stride=stride)
+            self.second = ConvolutionBN(channels, channels, 3, network)
+        self.pool = HalvingPool() if network.strided else nn.Identity()
+        self.shortcut = nn.Parameter(torch.empty(channels, inputs, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block.
+
+        Args:
+            x: Shape ``(batch, inputs, height, width)``.
+        """
+        shortcut = convolve(self.pool(x), self.shortcut)
+        return shortcut + self.second(self.first(x)) if self.residual else shortcut
+
+
+class CellNetwork(nn.Module):
+    """The whole network; `stages` holds cells, `reductions` what is between stages.
+
+    Example:
+        >>> network = CellNetwork(Graph(((0, 1),), (CONV3,)), Network(), seed=0)
+        >>> sum(p.numel() for p in network.parameters())
+        316346
+    """
+
+    def __init__(self, graph: Graph, network: Network, *, seed: int) -> None:
+        """Build and initialise the network.
+
+        Args:
+            graph: The cell; its dead operations are built too (see `Graph.live`).
+            network: The macro architecture.
+            seed: The root of the initial weights.
+        """
+        super().__init__()
+        self.graph, self.network = graph, network
+        c = network.channels
+        self.stem = ConvolutionBN(network.input_channels, c, 3, network, relu=False)
+        self.stages = nn.ModuleList(
+            nn.ModuleList(CellModule(graph, width, network) for _ in range(network.cells_per_stage))
+            for width, _ in network.stages
+        )
+        self.reductions = nn.ModuleList(Reduction(width, network) for width in (2 * c, 4 * c))
+        self.last = nn.BatchNorm2d(4 * c)
+        self.head = nn.Linear(4 * c, network.classes)
+        initialise(self, seed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the answers, shape ``(batch, classes)``, or with positions behind (see `answers`).
+
+        Args:
+            x: Shape ``(batch, input channels, height, width)``; height 1 for signals.
+        """
+        x = self.stem(x)
+        for i, stage in enumerate(self.stages):
+            if i:
+                x = self.reductions[i - 1](x)
+            for cell in stage:  # type: ignore[attr-defined]
+                x = cell(x)
+        return answers(F.relu(self.last(x)), self.head, self.network)

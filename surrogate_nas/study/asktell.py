@@ -1,0 +1,160 @@
+"""A search whose loop is the caller's: ask for cells, evaluate them anywhere, tell what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.objective import Objective
+from surrogate_nas.space import Cell
+from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.study.run import first_cells, settings_of, strategy_seed
+from surrogate_nas.study.sandbox import CALL_LIMIT_SECONDS, check_call_limit, hosted, introduce
+from surrogate_nas.study.several import scalarised
+
+
+class AskTell:
+    """One strategy under one objective, asked and told by hand.
+
+    Cells are evaluated on the objective's benchmark, or by the caller, who then tells the metrics. Asked and told in
+    turn, it makes the same trials as run `seed` of a comparison.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> loop = AskTell(sn.Objective("valid_loss + 0.1*params", sn.load("fashion")), "evolution", seed=0)
+        >>> for _ in range(20):
+        ...     for cell in loop.ask():
+        ...         trial = loop.tell(cell)
+        >>> len(loop.trials), loop.best.score == min(trial.score for trial in loop.trials)
+        (20, True)
+
+    Attributes:
+        objective: What is minimised.
+        trials: Everything told so far.
+    """
+
+    @checked
+    def __init__(
+        self,
+        objective: Objective,
+        strategy: StrategyLike = "bo",
+        *,
+        seed: int = 0,
+        first: int = 10,
+        hidden: bool = False,
+        call_limit_seconds: float = CALL_LIMIT_SECONDS,
+    ) -> None:
+        """Make the strategy.
+
+        Args:
+            objective: What is minimised.
+            strategy: A name, ``file.py:Class``, or a class.
+            seed: The number of the run.
+            first: How many random cells are asked for before the strategy's own.
+            hidden: Whether the strategy is denied what is known for free.
+            call_limit_seconds: The longest that one `ask` or `tell` may take.
+
+        Raises:
+            UserError: There is no such strategy, or it could not be made.
+        """
+        if not isinstance(objective, Objective):
+            raise UserError(f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}.")
+        if seed < 0 or first < 0:
+            raise UserError(f"seed and first are whole numbers of at least 0, not {seed} and {first}.")
+        self.objective, self.trials = objective, list[Trial]()
+        self._space, self._ledger = objective.benchmark.space, Ledger(objective, run=seed)
+        self._first: list[Cell] = first_cells(self._space, first, 0, seed)
+        check_call_limit(call_limit_seconds)
+        introduce(strategy)
+        settings = settings_of(objective, hidden, strategy)
+        make = partial(hosted, strategy, self._space, limit=call_limit_seconds, settings=settings)
+        root = strategy_seed(0, seed)
+        self._stack = ExitStack()
+        plain = self._stack.enter_context(make(seed=root))
+        self._strategy = self._stack.enter_context(scalarised(plain, make, objective.parts, root))
+
+    def ask(self, n: int = 1) -> Sequence[Cell | Request]:
+        """Ask for cells, also while others are still being evaluated.
+
+        Args:
+            n: The most that may be returned, at least 1.
+
+        Returns:
+            Between 1 and `n` cells; requests where the strategy chooses epochs.
+
+        Raises:
+            UserError: `n` is below 1, or the strategy failed.
+        """
+        if not isinstance(n, int) or n < 1:
+            raise UserError(f"At least 1 cell is asked for, not {n!r:.80}.")
+        if self._first:
+            asked, self._first = self._first[:n], self._first[n:]
+            return asked
+        while (seconds := self._strategy.work()) is not None:
+            self._ledger.owed += seconds
+        return self._strategy.ask(n)
+
+    def tell(
+        self, cell: Cell | str | Request, values: Mapping[str, float] | None = None, *, cost: float = 0.0
+    ) -> Trial:
+        """Tell how a cell did; it need not have been asked for.
+
+        Args:
+            cell: The cell.
+            values: The objective's metrics as the caller measured them, in their own units; what is known for free may
+                be left out. None looks everything up in the objective's benchmark, and charges it.
+            cost: What the caller's evaluation cost, in seconds.
+
+        Returns:
+            The trial, as the strategy was told it.
+
+        Raises:
+            UserError: The cell is foreign, a metric is missing or no finite number, or the strategy failed.
+        """
+        asked = cell if isinstance(cell, Request) else self._space.cell(cell)
+        if values is None:
+            (outcome,) = self._ledger.look_up([asked])
+        elif isinstance(asked, Request):
+            raise UserError("What a request gave is looked up; tell values of a cell after the objective's own epochs.")
+        else:
+            outcome = self._ledger.given(asked, values, cost)
+        trial = self._ledger.trial(outcome, self._ledger.cost)
+        self.trials.append(trial)
+        self._strategy.tell([trial])
+        return trial
+
+    @property
+    def best(self) -> Trial:
+        """The best trial after the objective's own epochs, as it was seen, the earliest among equals.
+
+        Where seeds are drawn, `Objective.reported` reads it again by the mean over seeds.
+
+        Raises:
+            UserError: None was told yet.
+        """
+        answers = [trial for trial in self.trials if trial.epochs == self.objective.epochs]
+        if not answers:
+            raise UserError("No cell was told yet, so none is the best.")
+        return min(answers, key=lambda trial: trial.score)
+
+    def close(self) -> None:
+        """Let the strategy go."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<AskTell {str(self.objective)!r}: {len(self.trials)} trials>"

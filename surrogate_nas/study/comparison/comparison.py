@@ -1,0 +1,366 @@
+"""A comparison: the runs of an experiment with their objective, and the numbers that a report needs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.notebook import html_table
+from surrogate_nas.objective import Objective
+from surrogate_nas.objective.terms import ROUNDING
+from surrogate_nas.space import Cell
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.comparison.front import Frame, frame_of, undominated, vectors_of
+from surrogate_nas.study.comparison.noise import Noise, noise_of
+from surrogate_nas.study.comparison.statistics import (
+    Anytime,
+    PairedTest,
+    Summary,
+    Values,
+    anytime,
+    paired_tests,
+    summarise,
+)
+from surrogate_nas.study.store import Run
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The finished runs of several strategies under one objective.
+
+    Attributes:
+        objective: What was minimised.
+        description: What was compared, as the store records it.
+        runs: Every run.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=3, budget=40)
+        >>> found.to_frame().shape[0], found.summary_frame()["strategy"].tolist()
+        (240, ['random', 'local_search'])
+        >>> found.regrets("random").shape, bool((found.regrets("random") >= 0).all())  # 0 is the exact optimum
+        ((3,), True)
+    """
+
+    objective: Objective
+    description: dict[str, Any]
+    runs: Sequence[Run]
+
+    @property
+    def strategies(self) -> list[str]:
+        """The strategies with at least one finished run, in the order of the comparison."""
+        return [name for name in self.description["strategies"] if self.runs_of(name)]
+
+    @property
+    def missing(self) -> int:
+        """How many runs of what was begun have not ended yet."""
+        return len(self.description["strategies"]) * int(self.description["runs"]) - len(self.runs)
+
+    @property
+    def failures(self) -> list[str]:
+        """What went wrong in the runs that failed."""
+        return [run.failure for run in self.runs if run.failure]
+
+    def runs_of(self, strategy: str) -> list[Run]:
+        """The finished runs of a strategy, by number.
+
+        Args:
+            strategy: Its name.
+        """
+        return [run for run in self.runs if run.strategy == strategy and run.trials and not run.failure]
+
+    @cached_property
+    def optimum(self) -> float | None:
+        """The best score of the space; None where it is undefined. Of several objectives 0: nothing missed."""
+        if self.objective.parts > 1:
+            return 0.0 if self.frame is not None and self.frame.exact else None
+        return self.objective.optimum()
+
+    @cached_property
+    def rounding(self) -> float:
+        """Up to which regret the optimum counts as found."""
+        if self.objective.parts > 1:
+            return ROUNDING
+        scores = self.objective.over_space()
+        return 0.0 if scores is None else scores.rounding
+
+    @cached_property
+    def noise(self) -> Noise | None:
+        """How much the scores of good cells change with the training seed; None where the benchmark does not tell."""
+        return noise_of(self.objective)
+
+    def feasible_runs_of(self, strategy: str) -> list[Run]:
+        """The finished runs of a strategy that found a feasible cell; only these have a score.
+
+        Args:
+            strategy: Its name.
+        """
+        return [run for run in self.runs_of(strategy) if self.answer(run).feasible]
+
+    @cached_property
+    def _reported(self) -> dict[tuple[str, int], Sequence[Trial]]:
+        return {}
+
+    def reported(self, run: Run) -> Sequence[Trial]:
+        """A run's trials as this comparison reports them: where its search saw drawn seeds, by the mean over seeds.
+
+        Args:
+            run: A run of this comparison.
+        """
+        if not self.objective.draws:
+            return run.trials
+        key = run.strategy, run.run
+        if key not in self._reported:
+            self._reported[key] = self.objective.reported(run.trials)
+        return self._reported[key]
+
+    def answer(self, run: Run) -> Trial:
+        """What a run found: the best trial by what its search saw, as it is reported.
+
+        Args:
+            run: A finished run.
+        """
+        return self.reported(run)[run.incumbent.index]
+
+    def vectors(self, run: Run, n: int | None = None) -> Values:
+        """The objectives' scores of what a run found, shape ``(k, objectives)``.
+
+        Where its search saw drawn seeds, that is what it saw no other cell beat, by the mean over seeds.
+
+        Args:
+            run: A finished run under several objectives.
+            n: In its first so many trials; None for all.
+        """
+        answers = [trial for trial in run.trials[:n] if trial.epochs == run.epochs and trial.feasible]
+        if self.objective.draws and answers:
+            told, best = self.reported(run), undominated(vectors_of(answers))
+            answers = [told[trial.index] for trial, is_best in zip(answers, best, strict=True) if is_best]
+        return vectors_of(answers) if answers else np.empty((0, self.objective.parts))
+
+    @property
+    def found_feasible(self) -> bool:
+        """Whether some finished run found a feasible cell."""
+        return any(self.feasible_runs_of(name) for name in self.strategies)
+
+    @cached_property
+    def frame(self) -> Frame | None:
+        """Of several objectives, what hypervolumes are taken in."""
+        if self.objective.parts == 1:
+            return None
+        return frame_of(self.objective, [trial for run in self.runs for trial in run.trials])
+
+    def score(self, run: Run) -> float:
+        """What a run achieved: its best score; of several objectives the share of the front's hypervolume it misses.
+
+        Args:
+            run: A finished run.
+        """
+        return self.answer(run).score if self.frame is None else self.frame.missed(self.vectors(run))
+
+    def optimism(self, strategy: str) -> Values | None:
+        """What the searches saw of their answers minus what these are by the mean over seeds; below 0 flatters.
+
+        Args:
+            strategy: Its name.
+
+        Returns:
+            One for each feasible run, shape ``(runs,)`` as `scores`; None where searches see what is reported.
+        """
+        if not self.objective.draws:
+            return None
+        runs = self.feasible_runs_of(strategy)
+        if self.frame is None:
+            seen = [run.incumbent.score for run in runs]
+        else:
+            seen = [self.frame.missed(vectors_of(run.answers)) for run in runs]
+        return np.array(seen) - self.scores(strategy)
+
+    def scores(self, strategy: str) -> Values:
+        """What every finished run of a strategy that found a feasible cell achieved, shape ``(runs,)`` (see `score`).
+
+        Args:
+            strategy: Its name.
+        """
+        return np.array([self.score(run) for run in self.feasible_runs_of(strategy)])
+
+    def anytime(self, run: Run) -> Anytime:
+        """What a run had achieved after each of its trials.
+
+        Args:
+            run: A finished run.
+        """
+        found = anytime(run)
+        if self.frame is not None:
+            steps = [self.frame.missed(self.vectors(run, i + 1)) for i in range(len(run.trials))]
+            return replace(found, score=np.array(steps))
+        told = self.reported(run)
+        return replace(found, score=np.where(np.isinf(found.score), np.inf, [told[i].score for i in found.best]))
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Every trial of every finished run as a row, with strategy and run."""
+        import pandas
+
+        frames = [run.to_frame() for name in self.strategies for run in self.runs_of(name)]
+        return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
+
+    def summary_frame(self) -> pandas.DataFrame:
+        """One row a strategy: runs, mean, deviation, interquartile mean and interval of the score, mean regret."""
+        import pandas
+
+        return pandas.DataFrame(self.summary_rows())
+
+    def summary_rows(self) -> list[dict[str, Any]]:
+        """The rows of `summary_frame`."""
+        rows = []
+        for entry in self.to_json()["strategies"]:
+            score = entry["score"] or {}
+            low, high = score.get("ci95") or (None, None)
+            numbers = {name: score.get(name) for name in ("mean", "std", "iqm")}
+            ends = {"ci95_low": low, "ci95_high": high, "regret": entry["regret"]["mean"]}
+            counts = {"runs": entry["runs"], "evaluations": entry["evaluations"]}
+            rows.append({"strategy": entry["name"], **numbers, **ends, **counts})
+        return rows
+
+    def report(self, folder: str | Path) -> Path:
+        """Write ``report.html`` and its figures.
+
+        Args:
+            folder: Where to write; made if it is missing.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            UserError: The folder cannot be written, or no run has finished.
+        """
+        if not self.strategies:
+            raise UserError("There is nothing to report: no run has finished.")
+        pages = import_module("surrogate_nas.report")  # a room after this one, asked for only when a page is wanted
+        page: Path = pages.write_report(self, Path(folder))
+        return page
+
+    def regrets(self, strategy: str) -> Values | None:
+        """Final score minus the optimum, shape ``(runs,)`` as `scores`; None where it is undefined.
+
+        Args:
+            strategy: Its name.
+        """
+        scores = self.scores(strategy)
+        return None if self.optimum is None or not len(scores) else scores - self.optimum
+
+    def summary(self, strategy: str) -> Summary | None:
+        """The final scores in a few numbers; None where no run found a feasible cell.
+
+        Args:
+            strategy: Its name.
+        """
+        scores = self.scores(strategy)
+        return summarise(scores) if len(scores) else None
+
+    @cached_property
+    def tests(self) -> list[PairedTest]:
+        """Every pair of strategies over the runs that all finished; a run without a feasible cell loses to one with."""
+        if not self.found_feasible:
+            return []
+        finished = [{run.run for run in self.runs_of(name)} for name in self.strategies]
+        shared = set.intersection(*finished) if finished else set()
+        scores = {
+            name: np.array([self.score(run) for run in self.runs_of(name) if run.run in shared])
+            for name in self.strategies
+        }
+        return paired_tests(scores) if shared else []
+
+    def __repr__(self) -> str:
+        runs = f"{len(self.runs)} runs of {', '.join(self.description['strategies'])}"
+        return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
+
+    def _repr_html_(self) -> str:
+        """The comparison in a notebook: what it found in words, and the scores of every strategy."""
+        told = [self._strategy_json(name) for name in self.strategies]
+        rows = [
+            (
+                s["name"],
+                f"{s['feasible_runs']} of {s['runs']}",
+                *(s["score"][part] for part in ("mean", "std", "iqm")),
+                s["regret"]["mean"],
+            )
+            for s in told
+        ]
+        heads = ("strategy", "runs with an answer", "mean score", "std", "IQM", "mean regret")
+        said = import_module("surrogate_nas.report.headline").headline(self)  # a room after this one, as in `report`
+        note = " ".join([f"minimise {self.objective}; lower is better.", *said, *self.failures])
+        return html_table(f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note)
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as ``snas compare --json`` prints it."""
+        return {
+            "fingerprint": self.objective.fingerprint,
+            "benchmark": self.objective.benchmark.name,
+            "objective": self.objective.describe(),
+            "cost_unit": self.objective.benchmark.cost,
+            "known": self._known_json(),
+            "warning": self.objective.warning,
+            "optimum": self.optimum,
+            "noise": None if self.noise is None else asdict(self.noise),
+            "strategies": [self._strategy_json(name) for name in self.strategies],
+            "tests": [asdict(test) for test in self.tests],
+            "failures": self.failures,
+        }
+
+    def _known_json(self) -> dict[str, Any]:
+        """What strategies were told for free."""
+        known = self.objective.known
+        hidden = bool(self.description.get("hidden"))
+        return {"hidden": hidden, "terms": list(known.terms), "missing": list(known.missing)}
+
+    def _strategy_json(self, name: str) -> dict[str, Any]:
+        runs, summary = self.runs_of(name), self.summary(name)
+        regrets, optimism = self.regrets(name), self.optimism(name)
+        return {
+            "name": name,
+            "runs": len(runs),
+            "feasible_runs": len(self.feasible_runs_of(name)),
+            "score": Summary.nothing() if summary is None else summary.to_json(),
+            "regret": {
+                "mean": None if regrets is None else float(regrets.mean()),
+                "median": None if regrets is None else float(np.median(regrets)),
+            },
+            "optimism": None if optimism is None or not len(optimism) else float(optimism.mean()),
+            "best": self._best_json(min(map(self.answer, runs), key=lambda trial: trial.score)),
+            "evaluations": sum(len(run.trials) for run in runs),
+            "distinct_cells": sum(len({trial.cell for trial in run.trials}) for run in runs),
+            "simulated_seconds": sum(run.simulated_seconds for run in runs),
+            "real_seconds": sum(run.real_seconds for run in runs),
+        }
+
+    def _best_json(self, best: Trial) -> dict[str, Any]:
+        if not best.feasible:
+            return {"cell": None, "score": None, "final": {}}
+        return {"cell": str(best.cell), "score": best.score, "final": final_metrics(self.objective, best.cell)}
+
+
+def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
+    """The final (test) metrics of a found cell, each after its longest run; read for reports, never for a search.
+
+    Args:
+        objective: The objective; a final metric that its study searches on is none here.
+        cell: The cell.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> objective = sn.Objective("valid_loss", sn.load("fashion"))
+        >>> sorted(final_metrics(objective, objective.benchmark.space[11]))
+        ['test_error', 'test_loss']
+    """
+    final = objective.benchmark.final(cell)
+    return {name: value for name, value in final.items() if name not in objective.search_on_final}

@@ -1,0 +1,346 @@
+"""Strategies over a grid of λ on an exact table: where the winner changes, and the front that the optima trace.
+
+The expression is read as L + λ·R: λ is the sum of the weights of R's terms, each over its median, and R their mean by
+these weights. Each λ of the grid replaces that common factor and leaves the proportions within R as they are. So
+``valid_error + 0.1*params + 0.3*macs`` at λ = 0.2 is ``valid_error + 0.05*params + 0.15*macs``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.benchmarks import Benchmark, load
+from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.objective import Expression, Objective, parse
+from surrogate_nas.objective.expression import DIVERSITY, Term, exact
+from surrogate_nas.space import Cell, listed
+from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.study.comparison.calls import compare
+from surrogate_nas.study.comparison.comparison import Comparison
+from surrogate_nas.study.comparison.front import Frame, frame_of
+from surrogate_nas.study.comparison.statistics import Values
+from surrogate_nas.study.experiment import Progress
+
+STEP = "lambda-"
+"""What the folder of a λ is called, in a path's."""
+_LEVEL = 0.05
+_HEADS = ("lambda", "strategy", "run", "cell", "score", "regret", "L", "R")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One λ.
+
+    Attributes:
+        value: λ.
+        comparison: The runs under L + λ·R.
+    """
+
+    value: float
+    comparison: Comparison
+
+    @property
+    def optimum(self) -> int:
+        """The place of the best cell in the order of the space."""
+        scores = self.comparison.objective.over_space()
+        assert scores is not None
+        return int(scores.score.argmin())
+
+    @property
+    def mean_regrets(self) -> dict[str, float]:
+        """By strategy, of those that found a feasible cell."""
+        regrets = {name: self.comparison.regrets(name) for name in self.comparison.strategies}
+        return {name: float(each.mean()) for name, each in regrets.items() if each is not None}
+
+    @property
+    def winners(self) -> list[str]:
+        """The strategies of the least mean regret; several where they tie."""
+        means = self.mean_regrets
+        least = min(means.values(), default=0.0)
+        return [name for name, mean in means.items() if mean <= least + self.comparison.rounding]
+
+    @property
+    def decided(self) -> bool:
+        """Whether one strategy wins, and each other is worse in paired runs (Wilcoxon, Holm) at 5 %."""
+        winners = self.winners
+        tests = [test for test in self.comparison.tests if {test.first, test.second} & {*winners}]
+        return len(winners) == 1 and all(test.p_holm < _LEVEL for test in tests)
+
+
+@dataclass(frozen=True)
+class LambdaPath:
+    """Comparisons over a grid of λ.
+
+    Attributes:
+        expression: The expression that the grid is of.
+        plane: L and R as two objectives.
+        frame: Of their exact front.
+        steps: By rising λ.
+    """
+
+    expression: str
+    plane: Objective
+    frame: Frame
+    steps: Sequence[Step]
+
+    @cached_property
+    def points(self) -> Values:
+        """L and R of all cells, shape ``(cells, 2)``."""
+        scores = self.plane.over_space()
+        assert scores is not None
+        return scores.vector
+
+    def point(self, cell: Cell) -> Values:
+        """L and R of a cell, shape ``(2,)``.
+
+        Args:
+            cell: A cell of the space.
+        """
+        return np.asarray(self.points[listed(self.plane.benchmark.space).index(cell)])
+
+    def traced(self, strategy: str) -> list[Values]:
+        """What each run of a strategy found over the grid: L and R of its answer at each λ, shape ``(steps, 2)``.
+
+        Args:
+            strategy: Its name.
+        """
+        found: dict[int, list[Values]] = {}
+        for step in self.steps:
+            for run in step.comparison.feasible_runs_of(strategy):
+                found.setdefault(run.run, []).append(self.point(step.comparison.answer(run).cell))
+        return [np.array(found[number]) for number in sorted(found)]
+
+    @property
+    def strategies(self) -> list[str]:
+        """The strategies with a finished run."""
+        return list(dict.fromkeys(name for step in self.steps for name in step.comparison.strategies))
+
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        """Where the winner changes: between which two λ, from whom to whom."""
+        return [
+            {"between": [a.value, b.value], "from": a.winners, "to": b.winners}
+            for a, b in zip(self.steps, self.steps[1:], strict=False)
+            if a.winners != b.winners
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """The path as ``snas lambda-path --json`` prints it."""
+        return {
+            "benchmark": self.plane.benchmark.name,
+            "objective": self.expression,
+            "lambdas": [self._step_json(step) for step in self.steps],
+            "changes": self.changes,
+            "hypervolume": {
+                "utopia": self.frame.utopia.tolist(),
+                "nadir": (self.frame.utopia + self.frame.span).tolist(),
+                "optima": 1 - self.frame.missed(self.points[[step.optimum for step in self.steps]]),
+                "strategies": [self._covered_json(name) for name in self.strategies],
+            },
+        }
+
+    def _step_json(self, step: Step) -> dict[str, Any]:
+        objective, place = step.comparison.objective, step.optimum
+        loss, cost = self.points[place].tolist()
+        means = step.mean_regrets
+        return {
+            "value": step.value,
+            "objective": str(objective),
+            "fingerprint": objective.fingerprint,
+            "optimum": {
+                "cell": str(listed(objective.benchmark.space)[place]), "score": objective.optimum(), "L": loss,
+                "R": cost,
+            },
+            "winners": step.winners,
+            "decided": step.decided,
+            "strategies": [
+                {
+                    "name": name,
+                    "runs": len(step.comparison.runs_of(name)),
+                    "score": None if name not in means else float(step.comparison.scores(name).mean()),
+                    "regret": means.get(name),
+                    "found": self._found(step, name),
+                }
+                for name in step.comparison.strategies
+            ],
+        }  # fmt: skip
+
+    @staticmethod
+    def _found(step: Step, name: str) -> float:
+        """The share of runs that found an optimum."""
+        regrets = step.comparison.regrets(name)
+        met = 0 if regrets is None else int((regrets <= step.comparison.rounding).sum())
+        return met / len(step.comparison.runs_of(name))
+
+    def _covered_json(self, name: str) -> dict[str, Any]:
+        shares = [1 - self.frame.missed(run) for run in self.traced(name)]
+        spread = float(np.std(shares, ddof=1)) if len(shares) > 1 else None
+        return {"name": name, "mean": float(np.mean(shares)) if shares else None, "std": spread}
+
+    def to_csv(self) -> str:
+        """What every run found at every λ, a line each."""
+        text = io.StringIO()
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow(_HEADS)
+        lines.writerows(self._lines())
+        return text.getvalue()
+
+    def _lines(self) -> Iterator[tuple[object, ...]]:
+        for step in self.steps:
+            best = step.comparison.optimum or 0.0
+            for name in step.comparison.strategies:
+                for run in step.comparison.feasible_runs_of(name):
+                    found = step.comparison.answer(run)
+                    place = self.point(found.cell).tolist()
+                    yield step.value, name, run.run, found.cell, found.score, found.score - best, *place
+
+
+@checked
+def lambda_path(
+    benchmark: str | Benchmark,
+    strategies: Sequence[StrategyLike],
+    objective: str | Expression | None = None,
+    *,
+    lambdas: Sequence[float],
+    subject_to: str | None = None,
+    runs: int = 10,
+    budget: int = 150,
+    seed: int = 0,
+    workers: int | None = None,
+    engine: str = "processes",
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+) -> LambdaPath:
+    """Compare strategies at every λ of a grid, resuming what a folder already holds.
+
+    Args:
+        benchmark: A name or an opened benchmark; a table with all its cells.
+        strategies: Names, ``file.py:Class``, or classes.
+        objective: One expression with L and R; None for the benchmark's default.
+        lambdas: Different numbers of at least 0.
+        subject_to: Limits as text.
+        runs: How many seeds at each λ, the same at all.
+        budget: The most evaluations of a run.
+        seed: The root of all randomness.
+        workers: How many runs at once; None for one, or for as many as a cluster takes.
+        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place, such as
+            ``dask:tcp://HOST:8786``. Results depend neither on it nor on `workers`.
+        folder: Where results are stored, a folder a λ; None keeps them in memory.
+        progress: Called with (runs done, runs in all).
+
+    Raises:
+        UserError: Anything about the input is wrong, or a run failed.
+    """
+    opened = load(benchmark) if isinstance(benchmark, str) else benchmark
+    expression = _expression(opened, objective, subject_to)
+    values = checked_grid(lambdas)
+    bound = [Objective(at(expression, opened, value), opened) for value in values]
+    plane, frame = plane_of(expression, opened)
+    total, each = len(values) * len(strategies) * runs, len(strategies) * runs
+    steps = []
+    for place, (value, under) in enumerate(zip(values, bound, strict=True)):
+        own = None if folder is None else Path(folder) / f"{STEP}{exact(value)}"
+        made = compare(
+            opened, strategies, under, runs=runs, budget=budget, seed=seed, workers=workers, engine=engine, folder=own,
+            progress=_from(progress, place * each, total),
+        )  # fmt: skip
+        if made.failures:
+            raise UserError(made.failures[0])
+        steps.append(Step(value, made))
+    return LambdaPath(str(expression), plane, frame, steps)
+
+
+def plane_of(expression: Expression, benchmark: Benchmark) -> tuple[Objective, Frame]:
+    """L and R of an expression as two objectives, and the frame of their exact front.
+
+    Args:
+        expression: L and R.
+        benchmark: A table with all its cells.
+
+    Raises:
+        UserError: There is no R, no table, or no cell that keeps the limits.
+    """
+    loss, cost = _parts(expression, benchmark)
+    plane = Objective((Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))), benchmark)
+    if plane.over_space() is None:
+        raise UserError(f"A path over λ needs exact optima: a table with all its cells, which {benchmark.name} is not.")
+    frame = frame_of(plane)
+    if frame is None:
+        raise UserError(f"No cell of {benchmark.name} keeps the limits of {expression}.")
+    return plane, frame
+
+
+def _from(progress: Progress | None, before: int, total: int) -> Callable[[int, int], None] | None:
+    """A part's progress as that of the whole."""
+    return progress and (lambda done, _: progress(before + done, total))
+
+
+def _expression(benchmark: Benchmark, objective: str | Expression | None, subject_to: str | None) -> Expression:
+    given = benchmark.objective if objective is None else objective
+    expression = parse(str(given), subject_to)
+    if any(term.metric == DIVERSITY for term in expression.terms):
+        raise UserError("diversity depends on a run's history, so there is no optimum at any λ.")
+    return expression
+
+
+def checked_grid(lambdas: Sequence[float]) -> list[float]:
+    """The grid in rising order.
+
+    Args:
+        lambdas: Different finite numbers of at least 0.
+
+    Raises:
+        UserError: There is none, one is out of range, or one is there twice.
+    """
+    values = sorted(float(value) for value in lambdas)
+    if not values:
+        raise UserError("A path over λ needs at least one λ, such as --lambdas 0,0.05,0.1.")
+    if wrong := [value for value in values if not 0 <= value < float("inf")]:
+        raise UserError(f"A λ is a finite number of at least 0, not {wrong[0]:g}.")
+    if twice := [a for a, b in zip(values, values[1:], strict=False) if a == b]:
+        raise UserError(f"λ = {twice[0]:g} is there twice.")
+    return values
+
+
+def at(expression: Expression, benchmark: Benchmark, value: float) -> Expression:
+    """The expression with another λ.
+
+    Args:
+        expression: L and R.
+        benchmark: Says which metrics are losses.
+        value: The sum of R's weights.
+
+    Raises:
+        UserError: There is no R, or all its weights are 0.
+    """
+    loss, cost = _parts(expression, benchmark)
+    return replace(expression, terms=(*loss, *scaled(cost, value)))
+
+
+def _parts(expression: Expression, benchmark: Benchmark) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+    """The terms of L and those of R."""
+    is_loss = {term: benchmark.metric(term.metric).is_loss for term in expression.terms}
+    loss, cost = (tuple(term for term in expression.terms if is_loss[term] == wanted) for wanted in (True, False))
+    if not sum(term.weight for term in cost):
+        raise UserError(f"{expression} has no regulariser for λ to weigh; add one, such as 0.1*params.")
+    return loss, cost
+
+
+def scaled(terms: Sequence[Term], total: float) -> tuple[Term, ...]:
+    """Terms with weights of another sum, in the same proportions.
+
+    Args:
+        terms: With a weight above 0 among them.
+        total: The sum.
+    """
+    before = sum(term.weight for term in terms)
+    return tuple(replace(term, weight=total * (term.weight / before)) for term in terms)

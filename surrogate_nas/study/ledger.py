@@ -1,0 +1,222 @@
+"""One run's dealings with an objective: every look-up is counted and charged here, and becomes a trial.
+
+Asking for a known cell again gives the same answer and is charged again, for every strategy alike, as training it
+again would be. Only training a cell on, where the benchmark holds all epochs of one run, costs just the difference.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from surrogate_nas.benchmarks.answers import Values
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.objective import Draw, Objective
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.study.sandbox.failure import StrategyError
+
+_ARCHIVE_SIZE = 10
+Asked = Cell | Request
+
+
+class Outcome(NamedTuple):
+    """What one evaluation gave, before it has its place and time in the run.
+
+    Attributes:
+        cell: The cell.
+        epochs: The training run that was read.
+        names: What `values` are, as an expression writes it.
+        values: In natural units.
+        score: Without diversity, as all that follow.
+        loss: L.
+        penalty: λ·R.
+        feasible: Whether all constraints hold.
+        scores: Of several objectives, each one's.
+        cost: What it is charged.
+    """
+
+    cell: Cell
+    epochs: int | None
+    names: Sequence[str]
+    values: list[float]
+    score: float
+    loss: float
+    penalty: float
+    feasible: bool
+    scores: tuple[float, ...]
+    cost: float
+
+
+class Ledger:
+    """Evaluates cells for one run.
+
+    Attributes:
+        evaluations: How many trials were made.
+        cost: What they cost together, in seconds or queries.
+        owed: Seconds of a strategy's own work, which the next trial is charged.
+    """
+
+    def __init__(self, objective: Objective, *, root: int = 0, run: int = 0) -> None:
+        """Start a run with nothing found and nothing spent.
+
+        Args:
+            objective: What is minimised.
+            root: The root seed of the experiment; with `run` it decides which seeds are seen where these are drawn.
+            run: The number of the run.
+        """
+        self.objective = objective
+        self.evaluations = 0
+        self.cost = self.owed = 0.0
+        self._draw = Draw(root, run)
+        self._names = [str(question) for question in objective.questions()]
+        self._several = objective.parts > 1
+        self._one_by_one, self._one_curve = objective.benchmark.one_by_one, objective.benchmark.one_curve
+        self._archive = _Archive(objective.benchmark.space) if objective.has_history else None
+        self._trained: dict[Cell, int] = {}
+
+    def look_up(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
+        """Evaluate cells in order; where answers are made when asked for, no sooner than each is taken.
+
+        Args:
+            asked: Cells of the space, or requests for them after other epochs than the objective's.
+
+        Raises:
+            UserError: The benchmark does not hold what is asked for.
+        """
+        if self._one_by_one or any(type(one) is Request for one in asked):
+            return (outcome for one in asked for outcome in self._group([one]))
+        return self._group(asked)
+
+    def evaluate(self, asked: Sequence[Asked], cost_limit: float = float("inf")) -> Iterator[Trial]:
+        """Evaluate cells one after another, as far as the cost allows; each trial is made when it is taken.
+
+        Args:
+            asked: As for `look_up`.
+            cost_limit: The most that the run may cost; a cell that would pass it is no trial, nor any after it.
+
+        Yields:
+            The trials, fewer than `asked` when the limit was reached.
+        """
+        for outcome in self.look_up(asked) if self.cost < cost_limit else ():
+            if self.cost + outcome.cost > cost_limit:
+                return
+            yield self.trial(outcome, self.cost)
+            if self.cost >= cost_limit:
+                return
+
+    def _group(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
+        """Evaluate cells with one look-up; of requests, one at a time."""
+        epochs, names, questions = self.objective.epochs, self._names, None
+        first = asked[0]
+        if isinstance(first, Request):
+            cells, epochs = [first.cell], first.epochs
+            try:
+                questions = self.objective.questions(epochs, first.read)
+            except UserError as error:
+                raise StrategyError(f"it requested what cannot be read: {error}") from error
+            names = [str(question) for question in questions]
+        else:
+            cells = cast(list[Cell], asked)
+        values, cost = self.objective.seen(self._draw, cells, questions)
+        return self._outcomes(cells, epochs, names, values, cost)
+
+    def given(self, cell: Cell, values: Mapping[str, float], cost: float) -> Outcome:
+        """An evaluation that somebody else made.
+
+        Args:
+            cell: A cell of the space.
+            values: The objective's metrics, in natural units; those that are known for free may be left out.
+            cost: What it is charged.
+
+        Raises:
+            UserError: A metric is missing that needs training, or is no finite number.
+        """
+        benchmark, row = self.objective.benchmark, []
+        for question in self.objective.questions():
+            value = values.get(str(question), values.get(question.metric))
+            if value is None:
+                free = benchmark.free(question, self.objective.seed)
+                if free is None:
+                    raise UserError(f"{question} of {cell} is missing: it takes a training to know it.")
+                value = free([cell])[0]
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise UserError(f"{question} of {cell} is a finite number, not {value!r:.80}.")
+            row.append(float(value))
+        (outcome,) = self._outcomes([cell], self.objective.epochs, self._names, np.array([row]), np.array([cost]))
+        return outcome
+
+    def _outcomes(
+        self, cells: Sequence[Cell], epochs: int | None, names: Sequence[str], values: Values, cost: Values
+    ) -> Iterator[Outcome]:
+        scores = self.objective.combine(values)
+        vectors = map(tuple, scores.vector.tolist()) if self._several else [()] * len(cells)
+        rows = zip(
+            cells, values.tolist(), scores.score.tolist(), scores.loss.tolist(), scores.penalty.tolist(),
+            scores.feasible.tolist(), vectors, cost.tolist(), strict=True,
+        )  # fmt: skip
+        for cell, row, score, loss, penalty, feasible, vector, spent in rows:
+            charged = self._continued(cell, epochs, spent) if self._one_curve else spent
+            charged, self.owed = charged + self.owed, 0.0
+            yield Outcome(cell, epochs, names, row, score, loss, penalty, feasible, vector, charged)
+
+    def _continued(self, cell: Cell, epochs: int | None, cost: float) -> float:
+        """The charge where epochs are points of one curve: training on costs the difference."""
+        since = self._trained.get(cell)
+        if epochs is None or since is None or epochs <= since:
+            return cost
+        asked = [question.metric for question in self.objective.questions() if question.epochs is not None]
+        return self.objective.benchmark.continued(cell, since, epochs, asked)
+
+    def trial(self, outcome: Outcome, started: float) -> Trial:
+        """Count and charge an evaluation that has finished, and give it its place in the run.
+
+        Args:
+            outcome: What it gave.
+            started: When it began, on the simulated clock.
+        """
+        extra = 0.0
+        if self._archive is not None and outcome.feasible:
+            extra = self.objective.diversity_weight * self._archive.visit(outcome.cell, outcome.loss)
+        trial = Trial(
+            index=self.evaluations,
+            cell=outcome.cell,
+            score=outcome.score + extra,
+            loss=outcome.loss,
+            penalty=outcome.penalty + extra,
+            feasible=outcome.feasible,
+            epochs=outcome.epochs,
+            cost_seconds=outcome.cost,
+            values=dict(zip(outcome.names, outcome.values, strict=True)),
+            started=started,
+            finished=started + outcome.cost,
+            scores=outcome.scores,
+        )
+        if self._one_curve and outcome.epochs is not None:
+            self._trained[outcome.cell] = max(outcome.epochs, self._trained.get(outcome.cell, 0))
+        self.evaluations += 1
+        self.cost += outcome.cost
+        return trial
+
+
+class _Archive:
+    """The ten feasible cells of lowest loss that a run has found, against which a new one's similarity is taken."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._best: list[tuple[float, int, Cell]] = []
+        self._known: dict[Cell, float] = {}
+
+    def visit(self, cell: Cell, loss: float) -> float:
+        """The largest similarity of a cell to those archived before it, as it was when the cell first came."""
+        if cell not in self._known:
+            alike = (self._space.similarity(cell, other) for *_, other in self._best)
+            self._known[cell] = max(alike, default=0.0)
+            heapq.heappush(self._best, (-loss, -len(self._known), cell))
+            if len(self._best) > _ARCHIVE_SIZE:
+                heapq.heappop(self._best)
+        return self._known[cell]

@@ -1,0 +1,171 @@
+"""What a strategy says of itself and what it asks for, held against the contract; and both as plain JSON.
+
+The process of a stranger's strategy sends these as JSON, so that nothing it says is ever unpickled, and every cell is
+looked up by its text in the space of ours.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request
+from surrogate_nas.strategies import Strategy
+from surrogate_nas.study.sandbox.failure import StrategyError, shown
+
+_LARGEST_BATCH = 10**6
+
+
+DECLARED = {
+    "known": "uses_known",
+    "epochs": "chooses_epochs",
+    "readable": "chooses_epochs",
+    "objectives": "many_objectives",
+    "workshop": "needs_workshop",
+}
+"""What a strategy may be given beside the space, and the flag by which its class declares that it reads it."""
+
+
+class Flags(NamedTuple):
+    """What a strategy declares.
+
+    Attributes:
+        batch_size: How many cells it likes to be asked for at once, at least 1.
+        chooses_epochs: Whether it may ask for other epochs than the objective's.
+        many_objectives: Whether it reads the scores of several objectives.
+        uses_known: Whether it reads what the objective knows for free.
+        needs_workshop: Whether it trains for itself, in a workshop.
+    """
+
+    batch_size: int = 1
+    chooses_epochs: bool = False
+    many_objectives: bool = False
+    uses_known: bool = False
+    needs_workshop: bool = False
+
+
+def flags_of(strategy: Strategy) -> Flags:
+    """Read what a strategy declares.
+
+    Args:
+        strategy: A made one.
+
+    Raises:
+        StrategyError: Its batch size is no whole number.
+    """
+    try:
+        size = operator.index(strategy.batch_size)
+    except TypeError as error:
+        raise StrategyError(f"its batch_size is {shown(strategy.batch_size)}, not a whole number from 1 on.") from error
+    own = (bool(getattr(strategy, name, False)) for name in Flags._fields[1:])
+    return Flags(min(max(size, 1), _LARGEST_BATCH), *own)
+
+
+def flags_of_class(strategy: type[Strategy]) -> Flags:
+    """Read what a class declares; its batch size is known once it is made.
+
+    Args:
+        strategy: The class.
+    """
+    return Flags(1, *(getattr(strategy, name, False) is True for name in Flags._fields[1:]))
+
+
+def flags_from_json(content: Any) -> Flags:
+    """Check flags that another process sent.
+
+    Args:
+        content: Any JSON value.
+
+    Raises:
+        StrategyError: They are none.
+    """
+    names = Flags._fields
+    if not isinstance(content, dict) or set(content) != set(names):
+        raise StrategyError(f"its process sent {shown(content)} instead of its flags.")
+    size, *rest = (content[name] for name in names)
+    if type(size) is not int or not 1 <= size <= _LARGEST_BATCH or not all(type(flag) is bool for flag in rest):
+        raise StrategyError(f"its process sent {shown(content)} instead of its flags.")
+    return Flags(**content)
+
+
+def own_cells(asked: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
+    """The space's own cells for what a strategy returned, in requests where it may choose epochs.
+
+    Args:
+        asked: What `ask` returned.
+        n: The most that it might.
+        space: The space, where every cell is looked up by its string.
+        epochs: What a request may ask for; none where the strategy does not choose.
+
+    Raises:
+        StrategyError: It is no list of 1 to `n` cells of the space, or a request is not for these epochs.
+    """
+    if not isinstance(asked, Sequence) or isinstance(asked, str):
+        raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
+    taken = list(islice(iter(asked), n + 1))
+    if not taken:
+        raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
+    if len(taken) > n:
+        raise StrategyError(f"ask({n}) returned more than {n}: {len(asked)} cells.")
+    return [_own(one, n, space, epochs) for one in taken]
+
+
+def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Request:
+    cell = asked.cell if isinstance(asked, Request) else asked
+    if not isinstance(cell, Cell) or cell not in space:
+        raise StrategyError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}.")
+    if not isinstance(asked, Request):
+        return space.cell(cell)
+    if not epochs:
+        raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs: declare chooses_epochs.")
+    if asked.epochs not in epochs:
+        held = ", ".join(map(str, epochs))
+        raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {held}.")
+    return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))
+
+
+def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:
+    """Write cells as their texts, and requests as lists.
+
+    Args:
+        asked: What `own_cells` gave.
+    """
+    return [one.text if isinstance(one, Cell) else [one.cell.text, one.epochs, list(one.read)] for one in asked]
+
+
+def cells_from_json(content: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
+    """Look up what another process asks for; nothing of it is believed.
+
+    Args:
+        content: Any JSON value.
+        n: The most that it may ask for.
+        space: The space, where every cell is looked up by its string.
+        epochs: What a request may ask for; none where the strategy does not choose.
+
+    Raises:
+        StrategyError: It is no list of 1 to `n` cells of the space, or requests for these epochs.
+    """
+    if not isinstance(content, list) or not 1 <= len(content) <= n:
+        raise StrategyError(f"its process sent {shown(content)} instead of 1 to {n} cells.")
+    return [_from_json(one, space, epochs) for one in content]
+
+
+def _from_json(one: Any, space: Space, epochs: Sequence[int]) -> Cell | Request:
+    match one:
+        case str():
+            return _looked_up(one, space)
+        case [str() as text, int() as asked, list() as read]:
+            if asked in epochs and all(isinstance(name, str) for name in read):
+                return Request(_looked_up(text, space), asked, tuple(read))
+    raise StrategyError(f"its process sent {shown(one)} instead of a cell.")
+
+
+def _looked_up(text: str, space: Space) -> Cell:
+    try:
+        return space.cell(Cell((), text))
+    except UserError as error:
+        raise StrategyError(f"its process sent {shown(text)}, which is no cell of {space.name}.") from error

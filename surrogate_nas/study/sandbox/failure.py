@@ -1,0 +1,128 @@
+"""What went wrong in a stranger's code, in one line, and its whole traceback for the results folder."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from surrogate_nas.core.errors import UserError
+
+_PACKAGE = Path(__file__).parents[1]
+_LONGEST_LINE, _LONGEST_TRACE = 400, 100_000
+
+
+class StrategyError(UserError):
+    """A strategy broke its contract, raised, or took too long.
+
+    Attributes:
+        trace: Its own traceback, or empty.
+    """
+
+    def __init__(self, line: str, trace: str = "") -> None:
+        """Keep the line and the traceback.
+
+        Args:
+            line: What went wrong.
+            trace: The traceback.
+        """
+        super().__init__(line)
+        self.trace = trace
+
+
+def shown(value: object) -> str:
+    """A stranger's value as a message can quote it, cut to length.
+
+    Args:
+        value: Anything with a repr.
+    """
+    try:
+        text = one_line(repr(value))
+    except BaseException as error:  # noqa: BLE001 - a stranger's repr can raise anything
+        text = f"<a {type(value).__name__} that cannot be printed: {type(error).__name__}>"
+    return text if len(text) < 80 else f"{text[:77]}..."
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks, cut to length.
+
+    Args:
+        text: Any text.
+    """
+    line = " ".join(text[: 10 * _LONGEST_LINE].split())
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 3]}..."
+
+
+def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyError:
+    """What a stranger's code raised, as its failure.
+
+    Args:
+        error: Anything that can be raised.
+        when: What it was doing, such as ``"was asked"``.
+        file: The file that its class is defined in, or empty.
+    """
+    if isinstance(error, StrategyError):
+        return error
+    if isinstance(error, UserError) and when in ("was loaded", "was made"):
+        return StrategyError(str(error))
+    try:
+        said = str(error)
+    except BaseException as other:  # noqa: BLE001 - a stranger's exception can raise when printed
+        said = f"it cannot be printed ({type(other).__name__})"
+    own = _without_ours(error.__traceback__)
+    line = f"{type(error).__name__} when it {when}"
+    line = one_line(f"{line}: {said}" if said else line)
+    place = _place([(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(own)], file)
+    return StrategyError(f"{line} ({place})" if place else line, _printed(error, said, own))
+
+
+def place_in_dump(dump: str, file: str) -> str:
+    """Where a process was, by what `faulthandler` printed of it.
+
+    Args:
+        dump: The printed stacks, each with the innermost frame first.
+        file: The file that the strategy's class is defined in, or empty.
+    """
+    frames = []
+    for line in dump.splitlines():
+        head, _, rest = line.strip().partition('", line ')
+        if head.startswith('File "') and rest.split(" ")[0].isdigit():
+            frames.append((head.removeprefix('File "'), int(rest.split(" ")[0])))
+    return _place(frames[::-1], file)
+
+
+def _place(frames: list[tuple[str, int]], file: str) -> str:
+    """The innermost frame in the strategy's file, or else outside this package, as ``file:line``."""
+    for wanted in (lambda name: name == file, lambda name: not Path(name).is_relative_to(_PACKAGE)):
+        for name, line in reversed(frames):
+            if wanted(name):
+                return f"{name}:{line}"
+    return ""
+
+
+def _without_ours(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of this room that lead to the stranger's."""
+    while trace is not None and Path(trace.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
+        trace = trace.tb_next
+    return trace
+
+
+def _printed(error: BaseException, said: str, trace: TracebackType | None) -> str:
+    try:
+        if len(said) > _LONGEST_TRACE:
+            frames = "".join(traceback.format_tb(trace))
+            return f"{frames[-_LONGEST_TRACE:]}{type(error).__name__}: {said[:_LONGEST_LINE]}...\n"
+        return "".join(traceback.format_exception(type(error), error, trace))[-_LONGEST_TRACE:]
+    except BaseException as other:  # noqa: BLE001 - a stranger's exception can raise when printed
+        return f"{type(error).__name__}, which cannot be printed: {type(other).__name__}\n"
+
+
+def as_text(value: Any, longest: int) -> str:
+    """What another process sent as a text; empty where it is none.
+
+    Args:
+        value: Any JSON value.
+        longest: Where it is cut.
+    """
+    return value[:longest] if isinstance(value, str) else ""

@@ -1,0 +1,343 @@
+"""Strategies as a run sees them: whatever goes wrong in one is a `StrategyError` of its own, and every call is limited.
+
+Those that come with the project run here. A stranger's (a file, an entry point, a class from elsewhere) runs in a
+process of its own, where it can exit, hang, print and patch as it likes; only `ask` and `tell` cross, and evaluation
+stays here. This protects against accidents, not against attack.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.strategies import Strategy, StrategyLike, is_builtin, is_named, known, label, resolve
+from surrogate_nas.strategies.reference import Reference
+from surrogate_nas.study.sandbox.answers import (
+    DECLARED,
+    Flags,
+    cells_from_json,
+    flags_from_json,
+    flags_of,
+    flags_of_class,
+    own_cells,
+)
+from surrogate_nas.study.sandbox.failure import StrategyError, as_strategy_error, as_text
+from surrogate_nas.study.sandbox.nursery import START_SECONDS
+from surrogate_nas.study.sandbox.parcel import pack
+from surrogate_nas.study.sandbox.process import Child
+
+CALL_LIMIT_SECONDS = 600.0
+_ENTRY = "surrogate_nas.study.sandbox.host:main"
+_LONGEST_ALARM = 1e6
+
+
+def check_call_limit(seconds: object) -> None:
+    """Refuse a limit that is none.
+
+    Args:
+        seconds: The longest that one call of a strategy may take.
+
+    Raises:
+        UserError: It is no finite number above 0.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise UserError(
+            f"The limit of one call (--call-limit, call_limit_seconds) is a finite number of seconds above 0, "
+            f"not {seconds!r:.80}."
+        )
+
+
+class TimeLimitError(BaseException):
+    """A call took longer than its limit; no plain Exception, so that ``except Exception`` lets it pass."""
+
+
+class Alarm:
+    """Interrupts calls that take too long; without effect outside the main thread and where there are no signals."""
+
+    def __enter__(self) -> Alarm:
+        self._works = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+        if self._works:
+            self._previous = signal.signal(signal.SIGALRM, self._ring)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._works:
+            signal.signal(signal.SIGALRM, self._previous)
+
+    @staticmethod
+    def _ring(signum: int, frame: FrameType | None) -> None:  # noqa: ARG004 - the signature of a handler
+        raise TimeLimitError
+
+    def set(self, seconds: float) -> None:
+        """Let `TimeLimitError` be raised when some time has passed.
+
+        Args:
+            seconds: How long from now; 0 for never.
+        """
+        if self._works:
+            signal.setitimer(signal.ITIMER_REAL, min(seconds, _LONGEST_ALARM))
+
+
+class Hosted(ABC):
+    """A strategy, wherever it runs.
+
+    Attributes:
+        flags: What it declares.
+        seconds: Spent in the strategy so far.
+    """
+
+    flags: Flags
+    seconds: float = 0.0
+    _epochs: Sequence[int] = ()
+
+    @property
+    def batch_size(self) -> int:
+        """How many cells it likes to be asked for at once."""
+        return self.flags.batch_size
+
+    @property
+    def chooses_epochs(self) -> bool:
+        """Whether it may ask for other epochs than the objective's."""
+        return self.flags.chooses_epochs
+
+    @property
+    def many_objectives(self) -> bool:
+        """Whether it reads the scores of several objectives."""
+        return self.flags.many_objectives
+
+    def give(self, settings: Mapping[str, Any] | None) -> None:
+        """Give it what it declares that it reads (`DECLARED`), before it is asked.
+
+        Args:
+            settings: By attribute; those that it does not declare are left out.
+        """
+        wanted = {name: value for name, value in (settings or {}).items() if getattr(self.flags, DECLARED[name])}
+        self._epochs = wanted.get("epochs", ())
+        if wanted:
+            self._set(wanted)
+
+    @abstractmethod
+    def _set(self, settings: Mapping[str, Any]) -> None: ...
+
+    @abstractmethod
+    def ask(self, n: int) -> list[Cell | Request]:
+        """What it asks for: 1 to `n` of the space's own cells, or requests of them where it chooses epochs.
+
+        Args:
+            n: The most that it may return.
+
+        Raises:
+            StrategyError: It returned something else, raised, took too long, or ended.
+        """
+
+    @abstractmethod
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Tell it trials of its own, which it may change.
+
+        Args:
+            trials: The new ones.
+
+        Raises:
+            StrategyError: It raised, took too long, or ended.
+        """
+
+    def work(self) -> float | None:
+        """Let it do a slice of work of its own, which only strategies of ours have.
+
+        Returns:
+            The seconds that it is charged; None where nothing is left to be done.
+
+        Raises:
+            StrategyError: It raised, or took too long.
+        """
+        return None
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        """What it tells of the run besides its trials; a stranger's is not asked."""
+        return {}
+
+    def _timed(self, function: Callable[[], Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            return function()
+        finally:
+            self.seconds += time.perf_counter() - started
+
+
+class _Inside(Hosted):
+    """A strategy of ours, in this process."""
+
+    def __init__(self, factory: type[Strategy], space: Space, seed: int, limit: float, alarm: Alarm) -> None:
+        self._space, self._limit, self._alarm = space, limit, alarm
+        self._strategy: Strategy = self._call(lambda: factory(space, seed=seed), "was made")
+        self.flags = flags_of(self._strategy)
+
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        for name, value in settings.items():
+            setattr(self._strategy, name, value)
+
+    def ask(self, n: int) -> list[Cell | Request]:
+        asked = self._call(lambda: self._strategy.ask(n), "was asked")
+        return own_cells(asked, n, self._space, self._epochs)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        self._call(lambda: self._strategy.tell(trials), "was told")
+
+    def work(self) -> float | None:
+        return self._call(self._strategy.work, "worked") if self.flags.needs_workshop else None
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        return self._call(self._strategy.diagnosis, "gave its diagnosis")  # type: ignore[no-any-return]
+
+    def _call(self, function: Callable[[], Any], when: str) -> Any:
+        try:
+            self._alarm.set(self._limit)
+            return self._timed(function)
+        except TimeLimitError as error:
+            raise StrategyError(f"it took more than {self._limit:g} s when it {when}.") from error
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one clear line for errors of ours too
+            raise as_strategy_error(error, when, "") from error
+        finally:
+            self._alarm.set(0)
+
+
+class _Outside(Hosted):
+    """A stranger's strategy, in a process of its own."""
+
+    def __init__(self, strategy: StrategyLike, space: Space, seed: int, limit: float) -> None:
+        self._space, self._limit, self._asked = space, limit, False
+        parcel = pack(space)
+        ours = type(space).__module__.startswith("surrogate_nas.")
+        self.child = Child(_ENTRY, parcel.content if ours else None, name=label(strategy))
+        try:
+            sent = pack(strategy), None if ours else parcel
+            loaded = self.child.call("load", *sent, limit=max(limit, START_SECONDS), when="was loaded")
+            self.child.file = as_text(loaded.get("file") if isinstance(loaded, dict) else None, 4096)
+            self.flags = flags_from_json(self._call("make", seed, when="was made"))
+        except BaseException:
+            self.child.kill()
+            raise
+
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        parcel = pack(dict(settings), shared=self._space)
+        self.child.call("give", parcel, limit=max(self._limit, START_SECONDS), when="was given what it reads")
+
+    def ask(self, n: int) -> list[Cell | Request]:
+        answer = self._call("ask", n, when="was asked")
+        if not self._asked:  # most of what it needs for long it has needed by now
+            self._asked = True
+            self.child.prepare_others(self._limit)
+        return cells_from_json(answer, n, self._space, self._epochs)
+
+    def end(self) -> None:
+        """Let its process end by itself, for a moment.
+
+        Raises:
+            StrategyError: It has stopped another process.
+        """
+        with suppress(StrategyError):
+            self.child.prepare_others(self._limit)
+        stopped = self.child.parent_is_stopped
+        self.child.end()
+        if stopped:
+            raise StrategyError("it stopped the process that started its own.")
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        self._call("tell", list(trials), when="was told")
+
+    def _call(self, command: str, *arguments: object, when: str) -> Any:
+        return self._timed(lambda: self.child.call(command, *arguments, limit=self._limit, when=when))
+
+
+@contextmanager
+def hosted(
+    strategy: StrategyLike, space: Space, *, seed: int, limit: float, settings: Mapping[str, Any] | None = None
+) -> Iterator[Hosted]:
+    """Make a strategy and let it go at the end.
+
+    Args:
+        strategy: A name, ``file.py:Class``, or a class.
+        space: The space that cells come from.
+        seed: The root of the strategy's randomness.
+        limit: The longest that one call may take, in seconds.
+        settings: What it is given where it declares that it reads it.
+
+    Raises:
+        StrategyError: It could not be made.
+    """
+    if is_builtin(strategy):
+        with Alarm() as alarm:
+            inside = _Inside(resolve(strategy), space, seed, limit, alarm)
+            inside.give(settings)
+            yield inside
+        return
+    outside = _Outside(strategy, space, seed, limit)
+    try:
+        outside.give(settings)
+        yield outside
+        outside.end()
+    finally:
+        outside.child.kill()
+
+
+def introduce(strategy: StrategyLike) -> Flags:
+    """Check that there is such a strategy, without running a stranger's code here, and say what it declares.
+
+    Args:
+        strategy: A registered name, ``file.py:Class``, or a class.
+
+    Raises:
+        UserError: There is no such name, file or class, the file fails to import, it is no strategy, or it is a
+            stranger's and needs a workshop.
+    """
+    flags = _flags(strategy)
+    if flags.needs_workshop and not is_builtin(strategy):
+        raise UserError(
+            f"{label(strategy)} needs a workshop, which only strategies of the project are given: what a stranger's "
+            "process trains cannot be charged."
+        )
+    return flags
+
+
+def _flags(strategy: StrategyLike) -> Flags:
+    if is_builtin(strategy) or not isinstance(strategy, str):
+        return flags_of_class(resolve(strategy))
+    head = Reference.parse(strategy).head
+    path, separator, _ = head.rpartition(":")
+    if not separator and not is_named(head):
+        raise unknown("strategy", head, known())
+    return _introduced(strategy, _stamp(Path(path)) if separator else ())
+
+
+def _stamp(path: Path) -> tuple[object, ...]:
+    """What changes when a file does."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return ()
+    return str(path.absolute()), status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=64)
+def _introduced(strategy: str, stamp: tuple[object, ...]) -> Flags:  # noqa: ARG001 - a file that changed is read anew
+    child = Child(_ENTRY, name=label(strategy))
+    try:
+        loaded = child.call("load", pack(strategy), None, limit=START_SECONDS, when="was loaded")
+        return flags_from_json(loaded.get("flags") if isinstance(loaded, dict) else None)
+    except StrategyError as error:
+        told = str(error)
+        raise UserError(told if strategy in told else f"{label(strategy)} cannot be used: {told}") from error
+    finally:
+        child.kill()

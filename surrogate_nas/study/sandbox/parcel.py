@@ -1,0 +1,125 @@
+"""How objects of ours reach the process of a stranger's strategy: by name, by the file they are from, or by value.
+
+Only in this direction: what that process sends is JSON.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from surrogate_nas.core.plugin import import_file, module_name, origin
+from surrogate_nas.study.sandbox.failure import StrategyError, one_line
+
+_NOTHING = object()
+
+
+class Parcel(NamedTuple):
+    """Objects on their way.
+
+    Attributes:
+        files: Users' files that must be imported first, each with its noun.
+        content: The pickled objects.
+    """
+
+    files: tuple[tuple[Path, str], ...]
+    content: bytes
+
+
+class _Pickler(pickle.Pickler):
+    """Sends a space that the other process has as a mark."""
+
+    def __init__(self, file: io.BytesIO, shared: object) -> None:
+        super().__init__(file)
+        self._shared = shared
+
+    def persistent_id(self, item: Any) -> str | None:
+        return "shared" if item is self._shared else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, shared: object) -> None:
+        super().__init__(file)
+        self._shared = shared
+
+    def persistent_load(self, _: Any) -> object:
+        return self._shared
+
+
+def pack(*objects: object, shared: object = _NOTHING) -> Parcel:
+    """Pack objects for another process.
+
+    Classes that it can import go by name, those of a user's file with that file, and all others (of a notebook, of a
+    script that runs, of a function's body) by value.
+
+    Args:
+        objects: Strategies' classes, spaces, what they hold.
+        shared: What the other process has already.
+
+    Raises:
+        StrategyError: One of them cannot be sent.
+    """
+    modules = {kind.__module__ for item in objects for kind in _kinds(item)}
+    files = tuple(found for found in map(origin, sorted(modules)) if found)
+    importable = all(origin(name) or _can_be_imported(name) for name in modules)
+    try:
+        if importable:
+            try:
+                _Pickler(content := io.BytesIO(), shared).dump(objects)
+                return Parcel(files, content.getvalue())
+            except (pickle.PicklingError, AttributeError, TypeError):
+                pass
+        return Parcel(files, _by_value(objects, modules))
+    except Exception as error:  # noqa: BLE001 - a stranger's __reduce__ can raise anything
+        named = ", ".join(getattr(item, "__name__", type(item).__name__) for item in objects)
+        raise StrategyError(
+            f"{named} cannot be sent to a process of its own ({one_line(f'{type(error).__name__}: {error}')}): "
+            "define it at the top of a file and name it as file.py:Class."
+        ) from error
+
+
+def unpack(parcel: Parcel, shared: object = _NOTHING) -> tuple[Any, ...]:
+    """Take out what `pack` packed; in the process that was started for it.
+
+    Args:
+        parcel: From the parent process.
+        shared: What this process has already.
+    """
+    for file, what in parcel.files:
+        if origin(module_name(file, what)) != (file, what):
+            import_file(file, what)
+    content: tuple[Any, ...] = _Unpickler(io.BytesIO(parcel.content), shared).load()
+    return content
+
+
+def _kinds(item: object) -> Iterable[type]:
+    return (item if isinstance(item, type) else type(item)).__mro__
+
+
+def _can_be_imported(module: str) -> bool:
+    """Whether a fresh process with the same path finds a module by its name."""
+    top = module.partition(".")[0]
+    return top != "__main__" and any(finder.find_spec(top, None) is not None for finder in sys.meta_path)
+
+
+def _by_value(objects: tuple[object, ...], modules: set[str]) -> bytes:
+    import cloudpickle  # slow to import, and rarely needed
+
+    unknown: list[ModuleType] = [
+        sys.modules[name]
+        for name in modules
+        if name in sys.modules and not origin(name) and not _can_be_imported(name) and name != "__main__"
+    ]
+    for module in unknown:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        content: bytes = cloudpickle.dumps(objects)
+    finally:
+        for module in unknown:
+            cloudpickle.unregister_pickle_by_value(module)
+    return content

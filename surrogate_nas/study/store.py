@@ -1,0 +1,307 @@
+"""Results: an append-only, locked, sealed, crash-safe store, from which everything that is reported can be recomputed.
+
+A folder holds ``experiment.json`` (what was compared, under which fingerprint, with which versions) and
+``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.study.runs`). A line that a crash tore is dropped; an unfinished
+run is replayed by its strategy and continued; anything else that is not as it was written is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from hashlib import blake2b, sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import locked, replacing
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
+from surrogate_nas.files.regular import read_regular
+from surrogate_nas.objective.parser import parse_several
+from surrogate_nas.space import Space
+from surrogate_nas.study.description import wrong_in
+from surrogate_nas.study.runs import Run, RunLog, read_run
+from surrogate_nas.study.sources import Sources
+from surrogate_nas.study.watch import RunWatch
+
+__all__ = ["VERSION", "Run", "RunLog", "Store", "provenance"]
+
+VERSION = FORMATS["comparison"].version
+_SAFE = "()=,+@ "
+_VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
+_GROWING = {"strategies", "runs", "budget"}
+_MOVING = {"objective", "benchmark", "address", "with"}
+"""What the fingerprint covers already; files may move."""
+
+
+class Store:
+    """The folder of one comparison."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder; nothing is read or written yet.
+
+        Args:
+            folder: Where results lie or will lie.
+        """
+        self.folder = folder
+
+    @property
+    def _description(self) -> Path:
+        return self.folder / "experiment.json"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a comparison."""
+        return self._description.is_file()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder, which is made if need be, for this process alone; waits for another one.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"Cannot write {self.folder}: {error.strerror or error}.") from error
+        with locked(self.folder):
+            yield
+
+    def begin(self, experiment: dict[str, Any], sources: Mapping[str, Sources] | None = None) -> None:
+        """Write what is compared, or check that the folder holds the same comparison.
+
+        A folder may be extended by further strategies and runs and a larger budget; everything else must agree. What it
+        was begun with stays; each extension is noted with the versions that made it. The runs of a user's strategy
+        whose source has changed are forgotten, which is said on standard error, so that code is never mixed.
+
+        Args:
+            experiment: The description, with ``fingerprint``, ``strategies`` and ``runs``.
+            sources: Those of users' strategies, by label.
+
+        Raises:
+            UserError: The folder holds another comparison, or cannot be written.
+        """
+        now, own = provenance(), sources or {}
+        digests = {label: {name: _digest(text) for name, text in files.items()} for label, files in own.items()}
+        merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
+        if self._description.is_file():
+            held = self.read()
+            _check_same(held, experiment, self.folder)
+            before = held.get("sources", {})
+            for label in own:
+                if (was := before.get(label, digests[label])) != digests[label]:
+                    self._forget(label, held["runs"], was, digests[label])
+            digests = before | digests
+            added = [name for name in experiment["strategies"] if name not in held["strategies"]]
+            merged |= {
+                "strategies": [*held["strategies"], *added],
+                "runs": max(held["runs"], experiment["runs"]),
+                "provenance": held["provenance"],
+                "extensions": held["extensions"],
+            }
+            last = [{"provenance": held["provenance"]}, *held["extensions"]][-1]["provenance"]
+            changed = {"sources": digests} if digests != before else {}
+            if any(merged[key] != held[key] for key in _GROWING) or now != last or changed:
+                grown = {key: merged[key] for key in _GROWING} | changed
+                merged["extensions"] = [*held["extensions"], {**grown, "provenance": now}]
+        if digests:
+            merged["sources"] = digests
+        for label, files in own.items():
+            for name, text in files.items():
+                self.write_text(f"sources/{as_file_name(label)}/{as_file_name(name)}", text)
+        merged = json.loads(json.dumps(merged))
+        self.write_json("experiment.json", {**merged, "check": _check(merged)})
+        self.__dict__.pop("_root", None)
+
+    def _forget(self, label: str, runs: int, was: Mapping[str, str], now: Mapping[str, str]) -> None:
+        """Forget all runs of a strategy whose source has changed, and say so."""
+        names = ", ".join(sorted(name for name in {*was, *now} if was.get(name) != now.get(name)))
+        sys.stderr.write(f"{label} has changed since {self.folder} was written ({names}): its runs are made anew.\n")
+        for run in range(runs):
+            self.discard(label, run)
+
+    def read(self) -> dict[str, Any]:
+        """What is compared.
+
+        Raises:
+            UserError: The folder holds no comparison, or a damaged one.
+        """
+        path = self._description
+        try:
+            content = json.loads(read_regular(path))
+        except OSError as error:
+            raise UserError(f"{self.folder} holds no comparison: {error.strerror}.") from error
+        except (ValueError, RecursionError) as error:
+            raise _damaged(path, "it is no JSON") from error
+        if not isinstance(content, dict):
+            raise _damaged(path, "it holds no names")
+        check_version(path, "comparison", content.get("version"), content.get(RELEASE))
+        check = content.pop("check", None)
+        if check != _check(content):
+            raise _damaged(path, "it is not as it was written")
+        if wrong := wrong_in(content):
+            raise _damaged(path, f"it says nothing sensible of {', '.join(wrong)}")
+        return content
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write a JSON file so that it is either whole or as it was before.
+
+        Args:
+            name: The file's name in the folder.
+            content: What to write.
+
+        Raises:
+            UserError: The folder cannot be written.
+        """
+        self.write_text(name, json.dumps(content, indent=1) + "\n")
+
+    def write_text(self, name: str, content: str) -> None:
+        """Write a text file so that it is either whole or as it was before.
+
+        Args:
+            name: The file's name in the folder.
+            content: What to write.
+
+        Raises:
+            UserError: The folder cannot be written.
+        """
+        with replacing(self.folder / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+
+    def path(self, strategy: str, run: int) -> Path:
+        """The file of a run.
+
+        Args:
+            strategy: The strategy's label.
+            run: The number of the run.
+        """
+        return self.folder / "runs" / f"{as_file_name(strategy)}-{run}.jsonl"
+
+    @cached_property
+    def _root(self) -> str:
+        """What every seal of this comparison begins with, so that no other's file is taken for one of its own."""
+        held = self.read()
+        return " ".join(str(held.get(name)) for name in ("version", "fingerprint", "seed", "first_cells"))
+
+    @cached_property
+    def _epochs(self) -> int | None:
+        """The objective's own epochs, as `Objective.epochs`."""
+        parts = parse_several(self.read()["objective"]["expression"])
+        terms = [term.epochs for part in parts for term in part.terms]
+        limits = [limit.epochs for part in parts for limit in part.constraints]
+        return max((epochs for epochs in (*terms, *limits) if epochs is not None), default=None)
+
+    @contextmanager
+    def log(self, strategy: str, run: int) -> Iterator[RunLog]:
+        """Open a run's file for appending.
+
+        Args:
+            strategy: The strategy's label.
+            run: The number of the run.
+        """
+        log = RunLog(self.path(strategy, run), f"{self._root} {strategy} {run}")
+        try:
+            yield log
+        except BaseException:
+            with suppress(UserError):  # a full disk is told once
+                log.close()
+            raise
+        log.close()
+
+    def watch(self, strategy: str, run: int) -> RunWatch:
+        """Follow a run while it is made, without its lock.
+
+        Args:
+            strategy: The strategy's label.
+            run: The number of the run.
+
+        Raises:
+            UserError: The folder holds no comparison, or a damaged one.
+        """
+        return RunWatch(self.path(strategy, run), f"{self._root} {strategy} {run}", self._epochs)
+
+    def discard(self, strategy: str, run: int) -> None:
+        """Forget a run, so that it starts anew.
+
+        Args:
+            strategy: The strategy's label.
+            run: The number of the run.
+        """
+        self.path(strategy, run).unlink(missing_ok=True)
+
+    def load(self, strategy: str, run: int, space: Space) -> Run | None:
+        """Read a run; None while it has not ended.
+
+        Args:
+            strategy: The strategy's label.
+            run: The number of the run.
+            space: The space of its cells.
+
+        Raises:
+            UserError: The file is damaged.
+        """
+        return read_run(self.path(strategy, run), f"{self._root} {strategy} {run}", strategy, run, space)
+
+
+def as_file_name(strategy: str) -> str:
+    """A strategy's label as it stands in a file's name.
+
+    Args:
+        strategy: The label.
+    """
+    return quote(strategy, safe=_SAFE)
+
+
+def provenance() -> dict[str, Any]:
+    """What the results were made with."""
+    from surrogate_nas.core.version import __version__
+
+    return {
+        "surrogate_nas": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **dict(_versions()),
+    }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    """The installed ones of the libraries that numbers may depend on."""
+    for package in _VERSIONED:
+        with suppress(PackageNotFoundError):
+            yield package, version(package)
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _check(content: dict[str, Any]) -> str:
+    """A digest of everything in a description."""
+    return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _damaged(path: Path, reason: str) -> UserError:
+    return UserError(f"{path} is damaged: {reason}. Run the comparison again in another folder.")
+
+
+def _check_same(held: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+    for unit, limit in wanted["budget"].items():
+        before = held["budget"][unit]
+        if (limit is None) != (before is None) or (limit is not None and limit < before):
+            raise UserError(
+                f"{folder} holds a comparison with a budget of {before} {unit}, now {limit}; it can only be raised. "
+                "Choose another folder."
+            )
+    for key in wanted.keys() - _GROWING - _MOVING:
+        if held.get(key) != wanted[key]:
+            raise UserError(
+                f"{folder} holds another comparison ({key} {held.get(key)}, now {wanted[key]}); "
+                "results of two are never mixed. Choose another folder."
+            )

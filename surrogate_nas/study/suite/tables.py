@@ -1,0 +1,235 @@
+"""Every table of a suite as rows, and all of them as CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.files import replacing
+from surrogate_nas.study.suite.profile import MARKED, expected_runtime
+from surrogate_nas.study.suite.result import SuiteResult
+
+Rows = list[dict[str, Any]]
+"""One by one, each from column to value; None where there is none."""
+
+
+def problems(result: SuiteResult) -> Rows:
+    """One row a problem: what was asked, and what regret is measured in.
+
+    Args:
+        result: What the suite has found.
+    """
+    return [
+        {
+            "problem": p.name,
+            "benchmark": p.problem.benchmark,
+            "objective": p.objective,
+            "budget": p.checkpoints[-1],
+            "unit": p.unit,
+            "optimum": p.reference.optimum,
+            "random": p.reference.optimum + p.reference.scale,
+            "exact": p.reference.exact,
+            "seed noise": p.noise,
+        }
+        for p in result.problems
+    ]
+
+
+def strategies(result: SuiteResult) -> Rows:
+    """One row a strategy, the best rank first.
+
+    Args:
+        result: What the suite has found.
+    """
+    keys = ("name", "rank_mean", "solved", "regret_iqm", "regret_mean", "regret_median", "probability_best_here",
+            "probability_best", "failures")  # fmt: skip
+    return [{key: told[key] for key in keys} for told in result.summary["strategies"]]
+
+
+def regret(result: SuiteResult) -> Rows:
+    """Mean normalised regret, problem × strategy: 0 the optimum, 1 random sampling.
+
+    Args:
+        result: What the suite has found.
+    """
+    rows = zip(result.problems, result.means().tolist(), strict=True)
+    return [{"problem": p.name} | dict(zip(result.strategies, row, strict=True)) for p, row in rows]
+
+
+def runtime(result: SuiteResult) -> Rows:
+    """Expected running time until three targets, in the unit of each problem's budget; infinite where no run got there.
+
+    Args:
+        result: What the suite has found.
+    """
+    return [
+        {
+            "problem": p.name,
+            "unit": p.unit,
+            "target": target,
+            **{name: expected_runtime(p, name, target) for name in result.strategies},
+        }
+        for p in result.problems
+        for target in MARKED
+    ]
+
+
+def reached(result: SuiteResult) -> Rows:
+    """The share of runs that reached three targets, problem × strategy.
+
+    Args:
+        result: What the suite has found.
+    """
+    return [
+        {
+            "problem": p.name,
+            "target": target,
+            **{name: float(np.isfinite(p.runtimes(name, target)).mean()) for name in result.strategies},
+        }
+        for p in result.problems
+        for target in MARKED
+    ]
+
+
+def pairs(result: SuiteResult) -> Rows:
+    """One row a pair: tests over problems and over runs, and the probability of improvement.
+
+    Args:
+        result: What the suite has found.
+    """
+    return [
+        {
+            **asdict(pair.test),
+            "difference": pair.difference,
+            "detectable": pair.detectable,
+            "detectable here": pair.detectable_here,
+            "significantly better on": len(pair.better),
+            "significantly worse on": len(pair.worse),
+            "probability of improvement": improved.probability,
+            "low": improved.low,
+            "high": improved.high,
+        }
+        for pair, improved in zip(result.pairs, result.improvements, strict=True)
+    ]
+
+
+def critical(result: SuiteResult) -> Rows:
+    """Average ranks at the shares of the budget, with Friedman's p and Nemenyi's critical difference.
+
+    Args:
+        result: What the suite has found.
+    """
+    return [
+        {"budget": one.fraction, "p": one.p, "critical difference": one.distance}
+        | dict(zip(result.strategies, one.ranks.tolist(), strict=True))
+        for one in result.critical
+    ]
+
+
+def accounts(result: SuiteResult) -> Rows:
+    """One row a strategy: what it spent.
+
+    Args:
+        result: What the suite has found.
+    """
+    return [asdict(account) for account in result.accounts]
+
+
+TABLES: dict[str, Callable[[SuiteResult], Rows]] = {
+    "problems": problems,
+    "strategies": strategies,
+    "regret": regret,
+    "runtime": runtime,
+    "reached": reached,
+    "pairs": pairs,
+    "critical": critical,
+    "accounts": accounts,
+}
+"""All tables by the names of their files."""
+
+_ESCAPED = {ord(c): f"\\{c}" for c in "&%$#_{}"} | {
+    ord("\\"): r"\textbackslash{}", ord("~"): r"\textasciitilde{}", ord("^"): r"\textasciicircum{}"
+}  # fmt: skip
+
+
+def write_tables(result: SuiteResult, folder: Path) -> None:
+    """Write every table as ``NAME.csv`` and ``NAME.tex``; each file is whole or as it was before.
+
+    Args:
+        result: What the suite has found.
+        folder: Where to write; made if it is missing.
+
+    Raises:
+        UserError: The folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.study.suite import read_suite, run_suite
+        >>> result = run_suite(read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2))
+        >>> with TemporaryDirectory() as folder:
+        ...     write_tables(result, Path(folder))
+        ...     len(list(Path(folder).glob("*.csv"))) == len(list(Path(folder).glob("*.tex"))) > 0
+        True
+    """
+    for name, table in TABLES.items():
+        rows = table(result)
+        for suffix, text in (("csv", as_csv(rows)), ("tex", as_latex(rows))):
+            with replacing(folder / f"{name}.{suffix}") as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+
+def as_csv(rows: Rows) -> str:
+    """A table as CSV: numbers with all their digits, nothing where there is no value.
+
+    Args:
+        rows: The table.
+    """
+    written = io.StringIO()
+    writer = csv.DictWriter(written, rows[0] if rows else (), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _exact(value) for key, value in row.items()} for row in rows)
+    return written.getvalue()
+
+
+def as_latex(rows: Rows) -> str:
+    """A table as a ``tabular`` of the package booktabs: numbers with four digits, a dash where there is no value.
+
+    Args:
+        rows: The table.
+    """
+    columns = list(rows[0]) if rows else []
+    numeric = [all(row[c] is None or isinstance(row[c], Real) for row in rows) for c in columns]
+    lines = [map(_rounded, row.values()) for row in rows]
+    heads = [_rounded(column) for column in columns]
+    return "\n".join([*tabular("".join("lr"[is_number] for is_number in numeric), heads, lines), ""])
+
+
+def tabular(columns: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of a ``tabular`` of the package booktabs; all is escaped already.
+
+    Args:
+        columns: How each is set, a letter a column.
+        heads: Of the columns.
+        rows: The cells.
+    """
+    top, *lines = (" & ".join(cells) + r" \\" for cells in (heads, *rows))
+    return [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", top, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}"]
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else repr(float(value))
+    return "" if value is None else value
+
+
+def _rounded(value: Any) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value).translate(_ESCAPED)

@@ -1,0 +1,23 @@
+"""Tables: a benchmark's answers in memory (`Table`) and in a file (`TableFile`, `write_table`)."""
+
+from surrogate_nas.tables.compact import read_compact, write_compact
+from surrogate_nas.tables.file import FORMAT, VERSION, TableFile, write_table
+from surrogate_nas.tables.held import HeldTable
+from surrogate_nas.tables.index import ColumnKey, Seed
+from surrogate_nas.tables.table import CLASS_METRIC, UNKNOWN_SEEDS, Table, Values
+
+__all__ = [
+    "CLASS_METRIC",
+    "FORMAT",
+    "UNKNOWN_SEEDS",
+    "VERSION",
+    "ColumnKey",
+    "HeldTable",
+    "Seed",
+    "Table",
+    "TableFile",
+    "Values",
+    "read_compact",
+    "write_compact",
+    "write_table",
+]

@@ -1,0 +1,211 @@
+"""Compact tables: rounded columns of a few thousand cells, hundreds of them in a few kilobytes each.
+
+Where a table's file (`surrogate_nas.tables.file`) holds every column on its own, a compact one has a single dataset: of
+every column and seed whole numbers, int32, each of which is a power of ten and the significant digits before it. So a
+number keeps the digits that it is worth, whatever stands beside it, and gzip little more than its entropy; what was
+read and is written again stays as it is. The mean of a cell is what seed 0 gave, so that all cells are alike whether or
+not further seeds trained them.
+
+Layout: ``/values`` is int32 of shape ``(columns * cells,)``, column by column, `MISSING` where a cell has no value;
+``/index`` is JSON, all of `surrogate_nas.tables.index.TEXTS`, the network, and for every metric its details, how many
+``digits`` its numbers keep, and its columns as ``[epochs, seed]``. The attribute ``digest`` is a sha256 of both. Older
+files have ``decimals`` in place of digits: their whole numbers are values times that power of ten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.files import hdf5, replacing
+from surrogate_nas.files.content import made
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import listed, space_named
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables.held import HeldTable
+from surrogate_nas.tables.index import TEXTS, ColumnKey, details
+from surrogate_nas.tables.table import Table, Values
+
+FORMAT, VERSION = "surrogate_nas compact table", FORMATS["compact"].version
+MISSING = np.iinfo(np.int32).min
+_DIGITS = {"cost": 3}
+"""How many a metric's numbers keep, by quantity."""
+_DIGITS_ELSE = 4
+_LEAST = 1e-290
+"""What is smaller is kept as 0."""
+_SHIFT, _MIDDLE, _POWERS = 1 << 16, 1 << 15, 1 << 10
+"""A whole number is (power of ten + `_POWERS`)·`_SHIFT` + digits + `_MIDDLE`."""
+_MOST = 1 << 28
+"""The bytes of an index or of all values that a file may unpack to."""
+_CHUNK = 1 << 16
+
+
+def write_compact(table: Table, path: Path) -> None:
+    """Write a table whose columns are all of trainings of some epochs; see `read_compact` for what is kept.
+
+    Args:
+        table: What to write; of its means only those that single seeds say are kept.
+        path: The file; its folder is made if need be.
+
+    Raises:
+        UserError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.files import shipped
+        >>> with TemporaryDirectory() as folder:
+        ...     one, two = Path(folder) / "one.h5", Path(folder) / "two.h5"
+        ...     write_compact(read_compact(next(iter(sorted(shipped("losses").glob("*.h5"))))).table, one)
+        ...     write_compact(read_compact(one).table, two)
+        ...     one.read_bytes() == two.read_bytes()
+        True
+    """
+    keys: dict[str, list[ColumnKey]] = {name: [] for name in table.metrics}
+    for key in sorted(key for key in table.columns if key.seed != "mean"):
+        keys[key.metric].append(key)
+    whole = [_whole(table.columns[key], digits_of(table.metrics[name])) for name, own in keys.items() for key in own]
+    metrics = {
+        name: {"details": details(metric), "digits": digits_of(metric), "columns": [key[1:] for key in keys[name]]}
+        for name, metric in table.metrics.items()
+    }
+    texts = {key: printable(getattr(table, key)) for key in TEXTS}
+    content = {"texts": texts, "network": table.network.settings, "metrics": metrics}
+    index, values = json.dumps(content).encode(), np.concatenate(whole)
+    image = io.BytesIO()
+    with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
+        file.attrs["version"] = VERSION
+        hdf5.set_texts(file, {"format": FORMAT, RELEASE: this_release(), "digest": _digest(index, values)})
+        for name, array in (("index", np.frombuffer(index, dtype=np.uint8)), ("values", values)):
+            chunks = (min(len(array), _CHUNK),)
+            file.create_dataset(name, data=array, chunks=chunks, compression="gzip", compression_opts=9, shuffle=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(image.getvalue())
+
+
+def digits_of(metric: Metric) -> int:
+    """How many significant digits a metric's numbers keep.
+
+    Args:
+        metric: The metric.
+    """
+    return _DIGITS.get(metric.quantity, _DIGITS_ELSE)
+
+
+def rounded(values: Values, digits: int | NDArray[np.int64]) -> Values:
+    """Numbers as a compact table keeps them; what was rounded once stays as it is.
+
+    Args:
+        values: Any shape; what is not finite stays.
+        digits: How many significant ones each keeps, at most 4.
+
+    Example:
+        >>> rounded(np.array([123.456, -0.000123456, 99999.0, 0.0]), 4).tolist()
+        [123.5, -0.0001235, 100000.0, 0.0]
+    """
+    whole, powers = _parted(values, digits)
+    return np.where(np.isfinite(values), _scaled(whole, powers), values)
+
+
+def _parted(values: Values, digits: int | NDArray[np.int64]) -> tuple[Values, NDArray[np.int64]]:
+    """The significant digits of every number as a whole one, and the power of ten that it is to be taken times."""
+    known = np.isfinite(values) & (np.abs(values) >= _LEAST)
+    values = np.where(known, values, 1.0)
+    powers = np.floor(np.log10(np.abs(values))).astype(np.int64) + 1 - digits
+    whole = np.rint(_scaled(values, -powers))
+    powers = powers + (np.abs(whole) >= 10.0**digits)  # rounded up, or a logarithm was an ulp too small
+    whole = np.rint(_scaled(values, -powers))
+    return np.where(known, whole, 0.0), np.where(known, powers, 0)
+
+
+def _scaled(values: Values, powers: NDArray[np.int64]) -> Values:
+    """Numbers times powers of ten; divided where these are negative, which rounds only once."""
+    factor = 10.0 ** np.abs(powers)
+    return np.where(powers < 0, values / factor, values * factor)
+
+
+def _whole(column: Values, digits: int) -> NDArray[np.int32]:
+    whole, powers = _parted(column, digits)
+    return np.where(np.isfinite(column), (powers + _POWERS) * _SHIFT + whole + _MIDDLE, MISSING).astype(np.int32)
+
+
+def _read(row: NDArray[np.int32], held: dict[str, Any]) -> Values:
+    """The numbers of a column."""
+    lacking = row == MISSING
+    if "digits" in held:
+        whole = np.where(lacking, _POWERS * _SHIFT + _MIDDLE, row.astype(np.int64))
+        numbers = _scaled((whole % _SHIFT - _MIDDLE).astype(np.float64), whole // _SHIFT - _POWERS)
+    else:
+        numbers = row / 10.0 ** held["decimals"]
+    return np.where(lacking, np.nan, numbers)
+
+
+def _digest(index: bytes, values: NDArray[np.int32]) -> str:
+    total = hashlib.sha256(index)
+    total.update(np.ascontiguousarray(values).data)
+    return total.hexdigest()
+
+
+def read_compact(path: Path) -> HeldTable:
+    """Read a compact table, all of it.
+
+    Args:
+        path: A file that `write_compact` wrote.
+
+    Raises:
+        UserError: The file is missing, damaged or of another format.
+
+    Example:
+        >>> from surrogate_nas.files import shipped
+        >>> path = next(iter(sorted(shipped("losses").glob("*.h5"))))
+        >>> table = read_compact(path)
+        >>> table.cells.name.startswith("nb201"), table.cost
+        (True, 'seconds')
+    """
+    if not os.path.isfile(path):
+        raise UserError(f"There is no table at {printable(path)}.")
+    try:
+        with hdf5.opened(path) as file:
+            if not hdf5.says(file, "format", FORMAT):
+                raise UserError(f"{printable(path)} is no {FORMAT}.")
+            check_version(path, "compact", hdf5.number(file, "version"), hdf5.release(file))
+            index, values = _bounded(file, "index", np.uint8).tobytes(), _bounded(file, "values", np.int32)
+            if _digest(index, values) != hdf5.text(file, "digest"):
+                raise ValueError("its content was altered")
+            return HeldTable(_table(json.loads(index), values), hdf5.text(file, "digest"))
+    except UserError:
+        raise
+    except hdf5.ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"The table {printable(path)} is damaged ({reason}). Make or fetch it again.") from error
+
+
+def _bounded(file: h5py.File, name: str, dtype: type[np.generic]) -> NDArray[Any]:
+    dataset = hdf5.child(file, name)
+    if getattr(dataset, "ndim", 0) != 1 or dataset.nbytes > _MOST:
+        raise ValueError(f"{name} is no list of numbers, or too long")
+    return hdf5.array(dataset, dataset.shape, dtype)
+
+
+def _table(content: dict[str, Any], values: NDArray[np.int32]) -> Table:
+    texts = {key: str(content["texts"][key]) for key in TEXTS}
+    table = Table(**texts, network=Network.of(content["network"]))  # type: ignore[arg-type]
+    rows = iter(values.reshape(-1, len(listed(space_named(table.space)))))
+    for name, held in content["metrics"].items():
+        metric = made(Metric, held["details"], name=name, epochs=())
+        runs: dict[int, dict[int, Values]] = {}
+        for epochs, seed in held["columns"]:
+            runs.setdefault(epochs, {})[seed] = _read(next(rows), held)
+        for epochs, columns in runs.items():
+            table.add(metric, epochs, columns[0], 1, columns)
+    return table

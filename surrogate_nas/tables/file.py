@@ -1,0 +1,249 @@
+"""The table format: one HDF5 file a benchmark, a column for every (metric, epochs, seed).
+
+Layout: ``/columns/METRIC/EPOCHS/SEED`` holds float64 of shape ``(len(space),)`` in the order of the space, NaN where
+a cell has no value. EPOCHS is the length of the training run, or ``any`` where training plays no part; SEED is a
+number, or ``mean`` over the seeds that the source holds. Beside the columns of a run stands ``n_seeds``, int16 of
+shape ``(len(space),)``, 0 for a missing cell and -1 where the source does not say. A metric's group carries unit,
+kind, quantity, split, description and source as attributes; the file carries the rest of `Table`.
+
+``/index`` holds all of that again, and a sha256 of every column (`surrogate_nas.tables.index`); the attribute ``seal``
+is the sha256 of the index and ``digest`` that of the columns and their meaning. Opening checks the index and the file's
+attributes; a column, and the attributes beside it, are checked when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.files import hdf5, replacing
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, listed, space_named
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables.index import N_SEEDS, TEXTS, ColumnKey, Index, column_digest, details, epochs_text
+from surrogate_nas.tables.table import Table, Values
+
+FORMAT = "surrogate_nas table"
+"""What a table's file says that it is."""
+VERSION = FORMATS["table"].version
+"""Of the format that is written."""
+_MOST_LISTED = 1_000_000
+"""The cells of a space that a file defines; listing more would take more memory than a table is worth."""
+_CHUNK = 1 << 17
+_LARGEST_INDEX = 64_000_000
+
+
+def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
+    """Write a table so that the file is either whole or, if anything fails, as it was before.
+
+    Args:
+        table: What to write.
+        path: The file; its folder is made if need be.
+        compressed: Whether columns are stored compressed, which makes opening one a little slower.
+
+    Raises:
+        UserError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.core.metrics import metric_named
+        >>> import surrogate_nas as sn
+        >>> about = ("mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error")
+        >>> stacks = Table(*about, Network(), cost="queries")
+        >>> stacks.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
+        >>> with TemporaryDirectory() as folder:
+        ...     write_table(stacks, Path(folder) / "mine.h5")
+        ...     sn.load(f"{folder}/mine.h5").query("conv_stack(layers=6, channels=32)", "valid_error").value
+        15.085714285714287
+    """
+    index = table.index()
+    content = index.dump()
+    packing = {"compression": "gzip", "shuffle": True, "chunks": (min(max(index.n_cells, 1), _CHUNK),)}
+    storage = packing if compressed else {}
+    image = io.BytesIO()  # HDF5 itself does not survive a full disk, so it writes to memory
+    with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
+        file.attrs["version"] = VERSION
+        seal = hashlib.sha256(content).hexdigest()
+        hdf5.set_texts(file, {"format": FORMAT, RELEASE: this_release(), "seal": seal, **_file_attributes(index)})
+        file["index"] = np.frombuffer(content, dtype=np.uint8)
+        file.create_group("columns")
+        for name, metric in index.metrics.items():
+            group = file.create_group(f"columns/{name}")
+            group.attrs["n_cells"] = metric.n_cells
+            hdf5.set_texts(group, {key: value for key, value in details(metric).items() if isinstance(value, str)})
+        for (name, epochs, seed), values in table.columns.items():
+            file.create_dataset(f"columns/{name}/{epochs_text(epochs)}/{seed}", data=values, **storage)
+        for (name, epochs), counts in table.n_seeds.items():
+            run = file[f"columns/{name}/{epochs_text(epochs)}"]
+            run.create_dataset(N_SEEDS, data=counts, **storage)
+            hdf5.set_texts(run, {"source": index.sources[name, epochs]})
+    with replacing(path) as temporary:
+        temporary.write_bytes(image.getvalue())
+
+
+def _file_attributes(index: Index) -> dict[str, str]:
+    """What a file says of the whole table for whoever opens it with another program."""
+    return {**index.texts, "network": json.dumps(index.network.settings), "digest": index.digest()}
+
+
+class TableFile:
+    """A table on disk: metadata is read at once, columns when they are first asked for.
+
+    Attributes:
+        path: The file.
+        name, space, title, source, licence, citation, objective, cost, epochs, banner, card: See `Table`.
+        digest: Of all columns and what they mean; every column that is read was checked against it.
+        network: The macro architecture behind `params` and `macs`.
+        metrics: Every metric by name.
+        keys: The columns that it holds.
+        sources: Where the numbers of each (metric, epochs) come from.
+        cells: The table's space.
+
+    Example:
+        >>> from surrogate_nas.files import shipped
+        >>> table = TableFile(shipped("fashion.h5"))
+        >>> table.space, table.metrics["valid_loss"].epochs, len(table.column(ColumnKey("valid_loss", 5, "mean")))
+        ('nb201', (1, 2, 3, 4, 5), 15625)
+    """
+
+    name: str
+    space: str
+    title: str
+    source: str
+    licence: str
+    citation: str
+    objective: str
+    cost: str
+    banner: str
+    epochs: str
+    card: str
+
+    def __init__(self, path: Path) -> None:
+        """Open a table.
+
+        Args:
+            path: A file that `write_table` wrote.
+
+        Raises:
+            UserError: The file is missing, damaged, or of another format; or its space is unknown, cannot be listed,
+                or has another number of cells than the columns.
+        """
+        self.path = path
+        with self._open() as file:
+            _check_kind(file, path)
+            self._index = _read_index(file)
+            for key, value in _file_attributes(self._index).items():
+                if hdf5.text(file, key) != value:
+                    raise ValueError(f"its attribute {key} is not what its index says")
+        for key in TEXTS:
+            setattr(self, key, self._index.texts[key])
+        self.digest = self._index.digest()
+        self.network: Network = self._index.network
+        self.metrics: dict[str, Metric] = self._index.metrics
+        self.sources = self._index.sources
+        self.keys: set[ColumnKey] = self._index.keys
+        self.cells = self._space()
+
+    def column(self, key: ColumnKey) -> Values:
+        """Read one column, shape ``(len(space),)``.
+
+        Args:
+            key: One of `keys`.
+
+        Raises:
+            UserError: It is damaged, or another table lies there by now.
+        """
+        return self._read(key.metric, key.epochs, str(key.seed), np.float64)
+
+    def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
+        """How many seeds each cell's mean is over, shape ``(len(space),)``.
+
+        Args:
+            metric: The metric's name.
+            epochs: The length of the training run, or None.
+
+        Raises:
+            UserError: It is damaged, or another table lies there by now.
+        """
+        return self._read(metric, epochs, N_SEEDS, np.int16)
+
+    def _space(self) -> Enumerable:
+        space = listed(space_named(self.space))
+        n_cells = self._index.n_cells
+        combinations = 0
+        if isinstance(space, ChoiceSpace) and not isinstance(space, Sampled):
+            combinations = math.prod(map(len, space.options))
+        if self.space.startswith("{") and combinations > _MOST_LISTED:
+            raise UserError(
+                f"{self.path} defines a space of {combinations:,} cells; a table has {_MOST_LISTED:,} at most."
+            )
+        if n_cells != combinations and n_cells != len(space):  # where every combination is a cell, none has to be made
+            raise UserError(
+                f"{self.path} is for {n_cells:,} cells, but its space {space.name} has {len(space):,}. "
+                "Import it again with the space as it is now."
+            )
+        return space
+
+    def _read(self, metric: str, epochs: int | None, name: str, dtype: type[np.generic]) -> NDArray[Any]:
+        with self._open() as file:
+            wanted = self._index.digests[metric, epochs][name]
+            group = hdf5.child(hdf5.child(file, "columns"), metric)
+            for key, value in details(self.metrics[metric]).items():
+                if (hdf5.text if isinstance(value, str) else hdf5.number)(group, key) != value:
+                    raise ValueError(f"the {key} of {metric} is not what the index says")
+            run = hdf5.child(group, epochs_text(epochs))
+            if hdf5.text(run, "source") != self.sources[metric, epochs]:
+                raise ValueError(f"the source of {metric} is not what the index says")
+            values = hdf5.array(hdf5.child(run, name), (self._index.n_cells,), dtype)
+            if column_digest(values) != wanted:
+                raise ValueError(f"{run.name}/{name} has changed since it was written or opened")
+            return values
+
+    @contextmanager
+    def _open(self) -> Iterator[h5py.File]:
+        if not os.path.isfile(self.path):
+            raise UserError(f"There is no table at {printable(self.path)}.")
+        try:
+            with hdf5.opened(self.path) as file:
+                yield file
+        except UserError:
+            raise
+        except hdf5.ERRORS as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(
+                f"The table {printable(self.path)} is damaged ({reason}). Delete it and fetch or import it again."
+            ) from error
+
+
+def _check_kind(file: h5py.File, path: Path) -> None:
+    """Refuse what is no table, and a table of another version; the first one wrote its texts in another way."""
+    if "format" not in file.attrs:
+        raise UserError(f"{path} is not a {FORMAT} file.")
+    version = hdf5.number(file, "version")
+    if version != 1 and not hdf5.says(file, "format", FORMAT):
+        raise UserError(f"{path} is not a {FORMAT} file.")
+    check_version(path, "table", version, hdf5.release(file))
+
+
+def _read_index(file: h5py.File) -> Index:
+    dataset = hdf5.child(file, "index")
+    if getattr(dataset, "nbytes", 0) > _LARGEST_INDEX:
+        raise ValueError("its index is too long")
+    content = hdf5.array(dataset, dtype=np.uint8).tobytes()
+    if hashlib.sha256(content).hexdigest() != hdf5.text(file, "seal"):
+        raise ValueError("its index was altered")
+    return Index.load(content)

@@ -1,0 +1,132 @@
+"""AnalogNAS-Bench: the NAS-Bench-201 space on CIFAR-10, digital and on simulated analogue hardware.
+
+Installed as the package ``analog-nasbench``. It holds *test* accuracies only: no validation split, no losses, no
+training times, and it states no licence. Its pickle is read through an allow-list, never executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.files import table_path
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import nb201
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables.sources.packages import package_folder
+from surrogate_nas.tables.sources.pickles import read_pickle
+from surrogate_nas.tables.sources.verify import Verified
+
+TITLE = "AnalogNAS-Bench: CIFAR-10, digital and on simulated analogue hardware"
+NAME = "analog-cifar10"
+NAMES = (NAME,)
+PACKAGE = ("analog-nasbench", "analognasbench")
+LICENCE = "none stated"
+CITATION = "AnalogNAS-Bench: A NAS Benchmark for Analog In-Memory Computing, arXiv:2506.18495, 2025"
+BANNER = (
+    "This table holds test accuracies only. Searching on it is searching on a test split with nothing held out: "
+    "use it to compare strategies, not to claim that an architecture generalises. Every query costs one unit; "
+    "the table has no training times."
+)
+_DRIFT_SECONDS = (60, 3600, 86400, 2592000)
+_ACCURACIES = {
+    "digital_error": ("baseline_accuracy", "in digital arithmetic"),
+    "ptq_error": ("ptq_accuracy", "after post-training quantisation"),
+    "qat_error": ("qat_accuracy", "after quantisation-aware training"),
+    "noisy_error": ("noisy_accuracy", "under analogue noise, trained without it"),
+    "analog_error": ("analog_accuracy", "under analogue noise, trained for it"),
+    **{
+        f"{kind}_drift_{seconds}s_error": (
+            f"{field}_drift_{seconds}",
+            f"{seconds} s after programming, {training}",
+        )
+        for kind, field, training in (
+            ("digital", "baseline", "trained without noise"),
+            ("analog", "analog", "trained for analogue noise"),
+        )
+        for seconds in _DRIFT_SECONDS
+    },
+}
+
+
+class _Record:
+    """Stands for the package's own classes, which are never imported."""
+
+
+def read(name: str = NAME) -> Table:  # noqa: ARG001 - there is one
+    """Read the installed package's file into a table.
+
+    Args:
+        name: `NAME`.
+
+    Raises:
+        UserError: The package is not installed, or its file is damaged or not what it should be.
+    """
+    return read_file(package_folder(PACKAGE) / "data.anb")
+
+
+def verify() -> Iterator[Verified]:
+    """Hold the table against what the package's own description says.
+
+    Raises:
+        UserError: The table is not here or damaged.
+    """
+    column = TableFile(table_path(NAME)).column(ColumnKey("digital_error", None, "mean"))
+    held = int(np.isfinite(column).sum())
+    yield Verified(f"cells of {NAME}", held == len(nb201()), f"{held:,}, {len(nb201()):,} published")
+
+
+def read_file(path: Path) -> Table:
+    """Read a file of the package's format.
+
+    Args:
+        path: The package's ``data.anb``.
+
+    Raises:
+        UserError: The file is missing, damaged or not what it should be.
+    """
+    allowed = {"analognasbench.data.Architecture": _Record, "analognasbench.data.DriftMeasurement": _Record}
+    try:
+        with path.open("rb") as file:
+            records = read_pickle(file, allowed, path)
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+    space = nb201()
+    table = Table(
+        name=NAME,
+        space=space.name,
+        title="AnalogNAS-Bench: CIFAR-10 test errors, digital and under analogue noise and drift",
+        source="Python package analog-nasbench",
+        licence=LICENCE,
+        citation=CITATION,
+        objective="digital_error + 0.02*params",
+        network=Network(classes=10),
+        cost="queries",
+        banner=BANNER,
+    )
+    try:
+        order = [space.from_naslib(key).index for key in records]
+        if sorted(order) != list(range(len(space))):
+            raise ValueError(f"it lists {len(order)} cells, not each of the {len(space)} once")
+        for name, (field, description) in _ACCURACIES.items():
+            raw = [getattr(record, field) for record in records.values()]
+            errors = np.full(len(space), np.nan)
+            errors[order] = [100.0 - float(getattr(value, "value", value)) for value in raw]
+            metric = Metric(
+                name,
+                "%",
+                "search",
+                "error",
+                split="test",
+                description=f"CIFAR-10 test error {description}; nothing held out",
+                source=table.source,
+            )
+            table.add(metric, None, errors)
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not an AnalogNAS-Bench file: {printable(error):.300}.") from error
+    return table

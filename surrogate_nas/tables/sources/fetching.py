@@ -1,0 +1,195 @@
+"""Public files at pinned commits, fetched once and checked by their sha256.
+
+``data/manifest.json`` names every file of every source with its sha256, size, licence and citation. The environment
+variable ``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import home, locked, shipped
+from surrogate_nas.files.paths import printable
+
+MIRROR_VARIABLE = "SURROGATE_NAS_MIRROR"
+Progress = Callable[[int, int], None]
+
+
+@lru_cache(maxsize=1)
+def _manifest() -> dict[str, Any]:
+    return dict(json.loads(shipped("manifest.json").read_text()))
+
+
+def fetchable() -> list[str]:
+    """The names of all sources that have files to fetch."""
+    return list(_manifest()["sources"])
+
+
+def repositories(source: str) -> list[dict[str, Any]]:
+    """What the manifest says of a source's repositories: commit, licence, citation, what they hold, and their files.
+
+    Args:
+        source: One of `fetchable`.
+    """
+    return list(_manifest()["sources"][source]["repositories"])
+
+
+def citation(source: str, of: Collection[str] | None = None) -> str:
+    """The papers to cite for a source, each once.
+
+    Args:
+        source: One of `fetchable`.
+        of: The repositories that are used; None for all.
+    """
+    used = [entry for entry in repositories(source) if of is None or entry["repository"] in of]
+    cited = [_manifest()["sources"][source]["citation"], *(entry.get("citation", "") for entry in used)]
+    return "; ".join(dict.fromkeys(filter(None, cited)))
+
+
+def licences(source: str, of: Collection[str] | None = None) -> str:
+    """The licences that a source's repositories state.
+
+    Args:
+        source: One of `fetchable`.
+        of: The repositories that are used; None for all.
+    """
+    stated: dict[str, list[str]] = {}
+    for entry in repositories(source):
+        if of is None or entry["repository"] in of:
+            stated.setdefault(entry["licence"], []).append(entry["repository"])
+    if len(stated) == 1:
+        return next(iter(stated))
+    return "; ".join(f"{licence} ({', '.join(dict.fromkeys(held))})" for licence, held in stated.items())
+
+
+def origin(source: str, repository: str) -> str:
+    """A repository with the commits that its files are taken from, as metrics name their source.
+
+    Args:
+        source: One of `fetchable`.
+        repository: ``OWNER/REPO``.
+    """
+    commits = [entry["commit"][:7] for entry in repositories(source) if entry["repository"] == repository]
+    return f"{repository}@{'/'.join(commits)}"
+
+
+def registry(source: str) -> dict[str, str]:
+    """The sha256 of every file of a source by its path ``OWNER/REPO/COMMIT/PATH``.
+
+    Args:
+        source: One of `fetchable`.
+    """
+    return {
+        f"{entry['repository']}/{entry['commit']}/{path}": file["sha256"]
+        for entry in repositories(source)
+        for path, file in entry["files"].items()
+    }
+
+
+def size(source: str) -> int:
+    """The bytes of all files of a source.
+
+    Args:
+        source: One of `fetchable`.
+    """
+    return sum(file["bytes"] for entry in repositories(source) for file in entry["files"].values())
+
+
+def folder() -> Path:
+    """Where the fetched files lie, laid out as ``OWNER/REPO/COMMIT/PATH``."""
+    return home() / "fetched"
+
+
+def files(source: str, beginning: str = "") -> list[Path]:
+    """Where files of a source lie once they are fetched, in the order of the manifest.
+
+    Args:
+        source: One of `fetchable`.
+        beginning: What their path ``OWNER/REPO/COMMIT/PATH`` begins with.
+    """
+    return [folder() / name for name in registry(source) if name.startswith(beginning)]
+
+
+def fetch(source: str, progress: Progress | None = None) -> list[Path]:
+    """Download what is missing or altered, each file checked by its sha256, and return the paths.
+
+    Args:
+        source: One of `fetchable`.
+        progress: Called with (files done, files in all).
+
+    Raises:
+        UserError: A file is absent, altered or out of reach, or the folder cannot be written.
+    """
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("ERROR")
+    base, is_folder = _base()
+    wanted = registry(source)
+    retries = 0 if is_folder else 3
+    downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
+    downloads = pooch.create(folder(), base_url=base + "/", registry=wanted, retry_if_failed=retries)
+    paths = []
+    with locked(home() / "fetching", what=f"the fetched files in {home()}"):
+        _remove_torn(wanted)
+        for done, name in enumerate(wanted):
+            try:
+                paths.append(Path(downloads.fetch(name, downloader=downloader)))
+            except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
+                raise UserError(
+                    f"Cannot fetch {base}/{name}: {error}. Without network, set {MIRROR_VARIABLE} to a folder "
+                    "that holds the files as OWNER/REPO/COMMIT/PATH."
+                ) from error
+            except ValueError as error:
+                raise UserError(f"{base}/{name} was altered: its sha256 is not {wanted[name]}.") from error
+            except OSError as error:
+                raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
+            if progress:
+                progress(done + 1, len(wanted))
+    return paths
+
+
+def _base() -> tuple[str, bool]:
+    """Where the files come from, and whether that is a folder."""
+    mirror = os.environ.get(MIRROR_VARIABLE, "")
+    base = mirror or str(_manifest()["base_url"])
+    if mirror and "://" not in mirror:
+        if not os.path.isdir(mirror):
+            raise UserError(f"{MIRROR_VARIABLE}={printable(mirror)} is not a folder.")
+        return base.rstrip("/"), True
+    try:
+        address = urlsplit(base)
+        is_web = address.scheme in ("http", "https") and bool(address.hostname) and base == printable(base)
+        _ = address.port
+    except ValueError:
+        is_web = False
+    if not is_web:
+        raise UserError(
+            f"{MIRROR_VARIABLE}={printable(mirror)} is no folder, and no address such as https://example.org/files."
+        )
+    return base.rstrip("/"), False
+
+
+def _remove_torn(files: Iterable[str]) -> None:
+    """Remove what a download left that was killed; nobody else is downloading while the lock is held."""
+    for place in {(folder() / name).parent for name in files}:
+        for torn in place.glob(f"{tempfile.gettempprefix()}*"):
+            with suppress(OSError):
+                torn.unlink()
+
+
+def _copy(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
+    try:
+        content = Path(url).read_bytes()
+    except OSError as error:
+        raise FileNotFoundError(error.errno, error.strerror) from error
+    Path(output_file).write_bytes(content)

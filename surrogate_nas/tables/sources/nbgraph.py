@@ -1,0 +1,158 @@
+"""NAS-Bench-Graph: all architectures of its space on nine graph data sets, means of three seeds.
+
+Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", NeurIPS 2022 Datasets and Benchmarks, as
+the package ``nas-bench-graph`` holds it: validation and test performance, latency and parameters. Losses, curves, the
+number of epochs and training times are not in the package. On ogbn-proteins performance is the ROC-AUC, elsewhere the
+accuracy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Kind, Metric
+from surrogate_nas.files import table_path
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space.nbgraph import NBGraph, nbgraph, nbgraph_proteins
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables import ColumnKey, Table, TableFile, Values
+from surrogate_nas.tables.sources.packages import package_folder
+from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
+from surrogate_nas.tables.sources.verify import Verified
+
+TITLE = "NAS-Bench-Graph: graph networks on nine graph data sets"
+PACKAGE = ("nas-bench-graph", "nas_bench_graph")
+LICENCE = "Apache-2.0"
+CITATION = (
+    "Qin et al., NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search, NeurIPS 2022 Datasets and Benchmarks"
+)
+SEEDS = 3
+_SOURCE = "Python package nas-bench-graph"
+_FIELDS = ("valid_perf", "perf", "latency", "para")
+_MOST_TUPLES = 27_000
+"""A number of NumPy's is made from a tuple, and every record of the large files has one."""
+_DIGITS = 1e-9
+
+
+@dataclass(frozen=True)
+class _DataSet:
+    """A data set: its title, the digest of its file's numbers, and the best validation performance in it."""
+
+    title: str
+    digest: str
+    best: float
+
+
+_DATA_SETS = {
+    "nbgraph-cora": _DataSet("Cora", "859ad856bbc754b8", 0.81933333333),
+    "nbgraph-citeseer": _DataSet("CiteSeer", "a8d5a445d2560fd4", 0.728),
+    "nbgraph-pubmed": _DataSet("PubMed", "868897ed21b6ac30", 0.81133333333),
+    "nbgraph-cs": _DataSet("Coauthor CS", "6b98cf645a182b37", 0.92133333333),
+    "nbgraph-physics": _DataSet("Coauthor Physics", "2f1504901ef67ece", 0.94),
+    "nbgraph-photo": _DataSet("Amazon Photo", "a585f9654533921b", 0.94066666667),
+    "nbgraph-computers": _DataSet("Amazon Computers", "0a4f0406d1f4c0ad", 0.919),
+    "nbgraph-arxiv": _DataSet("ogbn-arxiv", "57166d092d54b8a5", 0.73666666667),
+    "nbgraph-proteins": _DataSet("ogbn-proteins", "b92b030ed1cb5e0e", 0.85333333333),
+}
+NAMES = tuple(_DATA_SETS)
+_PROTEINS = "nbgraph-proteins"
+
+
+def read(name: str) -> Table:
+    """Read the installed package's file into a table.
+
+    Args:
+        name: One of `NAMES`.
+
+    Raises:
+        UserError: The package is not installed, or its file is damaged, altered or not what it should be.
+    """
+    data, space = _DATA_SETS[name], _space(name)
+    path = package_folder(PACKAGE) / "light" / f"{name.removeprefix('nbgraph-')}.bench"
+    valid, test, latency, params = _results(path, space, data.digest).T
+    measure = _measure(name)
+    table = Table(
+        name=name,
+        space=space.name,
+        title=f"NAS-Bench-Graph on {data.title}: graph networks, means of {SEEDS} seeds",
+        source=_SOURCE,
+        licence=LICENCE,
+        citation=CITATION,
+        objective=f"valid_{measure} + 0.02*params",
+        network=Network(),
+        cost="queries",
+    )
+    kinds: tuple[tuple[str, Kind, Values], ...] = (("valid", "search", valid), ("test", "final", test))
+    for split, kind, performance in kinds:
+        metric = Metric(
+            f"{split}_{measure}", "%", kind, "quality" if name == _PROTEINS else "error", split=split, source=_SOURCE,
+            description="the benchmark's performance after its own number of epochs, which the package does not give",
+        )  # fmt: skip
+        table.add(metric, None, 100.0 * performance if name == _PROTEINS else 100.0 - 100.0 * performance, SEEDS)
+    of_latency = Metric(
+        "latency@gpu", "ms", "search", "cost", source=_SOURCE,
+        description="on the authors' GPU, which the package does not name; recorded without unit, read as seconds",
+    )  # fmt: skip
+    table.add(of_latency, None, 1e3 * latency)
+    of_params = Metric("params", "M", "search", "cost", description="trainable, as recorded", source=_SOURCE)
+    table.add(of_params, None, params)
+    return table
+
+
+def _space(name: str) -> NBGraph:
+    return nbgraph_proteins() if name == _PROTEINS else nbgraph()
+
+
+def _measure(name: str) -> str:
+    return "roc_auc" if name == _PROTEINS else "error"
+
+
+def _results(path: Path, space: NBGraph, digest: str) -> NDArray[np.float64]:
+    """The fields of all cells in the order of the space, shape ``(len(space), 4)``."""
+    try:
+        with path.open("rb") as file:
+            records = read_pickle(file, numpy_scalars(), path, most_tuples=_MOST_TUPLES)
+    except OSError as error:
+        raise UserError(f"Cannot read {printable(path)}: {error.strerror}.") from error
+    keys = [space.key(cell) for cell in space]
+    try:
+        if set(records) != set(keys):
+            raise ValueError(f"it lists {len(records):,} architectures, not each of the {len(space):,} once")
+        values = np.array([[float(records[key][field]) for field in _FIELDS] for key in keys])
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{printable(path)} is not a file of {PACKAGE[0]}: {printable(error):.300}.") from error
+    if digest_of(values) != digest:
+        raise UserError(f"{printable(path)} was altered, or is of another version: its numbers are not {PACKAGE[0]}'s.")
+    return values
+
+
+def digest_of(values: NDArray[np.float64]) -> str:
+    """The first 16 digits of the sha256 of all numbers.
+
+    Args:
+        values: Shape ``(len(space), 4)``.
+    """
+    return hashlib.sha256(np.ascontiguousarray(values, dtype="<f8").tobytes()).hexdigest()[:16]
+
+
+def verify() -> Iterator[Verified]:
+    """Hold the tables against the package's own best values and counts.
+
+    Raises:
+        UserError: A table is not here or damaged.
+    """
+    for name, data in _DATA_SETS.items():
+        metric = f"valid_{_measure(name)}"
+        column = TableFile(table_path(name)).column(ColumnKey(metric, None, "mean"))
+        found = float(column.max() if name == _PROTEINS else 100.0 - column.min())
+        passed = abs(found - 100.0 * data.best) < _DIGITS
+        yield Verified(f"best validation of {name}", passed, f"{found:.4f} %, {100 * data.best:.4f} in the package")
+        held, cells = int(np.isfinite(column).sum()), len(_space(name))
+        yield Verified(f"cells of {name}", held == cells, f"{held:,}, {cells:,} in the space")

@@ -1,0 +1,227 @@
+"""One's own measurements: a CSV or Parquet file with a column of cells and columns of metrics becomes a table.
+
+A column's name is the metric's: ``valid_error``, ``valid_loss[12]`` (after a run of 12 epochs), ``latency@mine``, with
+a unit behind it where that must be said: ``valid_loss[12] (nats)``. What it is follows from the name: ``…_error`` and
+``…_accuracy`` (larger is better) are in %, ``latency@…`` in ms, ``energy@…`` in mJ, ``memory@…`` in MB; a loss has no
+unit unless it is given, as nobody else knows whether it is a cross-entropy or a squared error; ``test_…`` is only
+reported and never searched; every other number counts as a cost without unit. A cell may appear once; a metric's empty
+entries are cells without a value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric, metric_named
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Sampled, Space, choices_of, listed
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.sampled import MOST_HELD
+from surrogate_nas.tables import Table
+from surrogate_nas.tables.sources.rows import read_rows
+
+CELL_COLUMN = "cell"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
+_COLUMN = re.compile(
+    r"(?P<metric>[A-Za-z][A-Za-z0-9_.@-]*)(\[(?P<epochs>[1-9][0-9]{0,8})\])?( *\((?P<unit>[\w%·/^* .-]{1,40})\))?"
+)
+_PLURALS = {"error": "errors", "quality": "accuracies"}
+_LONGEST_NAME = 100
+_MOST_VALUES = 50_000_000
+"""Of all columns; 400 MB."""
+_SHOWN = 5
+_MISSING = ("", "nan", "<na>")
+
+
+class _Column(NamedTuple):
+    """A column's metric, the length of its training run, and its numbers by cell."""
+
+    metric: Metric
+    epochs: int | None
+    values: NDArray[np.float64]
+
+
+def read(path: Path, name: str, taken: frozenset[str], space: Space) -> Table:
+    """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that the file has.
+
+    Args:
+        path: The file; ``.parquet`` or ``.pq`` is Parquet, everything else CSV.
+        name: The benchmark's name.
+        taken: Names that are other benchmarks'.
+        space: The space that the cells are of.
+
+    Raises:
+        UserError: The name is taken or malformed, or the file is missing or wrong; the first wrong rows are listed.
+            Also where the space's cells are neither listed nor choices.
+    """
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise UserError(
+            f"A benchmark's name is at most {_LONGEST_NAME} letters, digits, '_', '-', '.' or '@', "
+            f"not {printable(repr(name)):.120}."
+        )
+    if name in taken:
+        raise UserError(f"{name} is another benchmark's name; choose a further one with --name.")
+    rows = read_rows(path)
+    header = [entry.strip() for entry in next(rows)]
+    if header.count(CELL_COLUMN) != 1 or len(header) < 2:  # noqa: PLR2004 - a cell and a metric
+        raise UserError(
+            f"{printable(path)} needs a column {CELL_COLUMN!r} and at least one of a metric, such as valid_error."
+        )
+    place = header.index(CELL_COLUMN)
+    cells = (
+        _held(path, place, space)
+        if isinstance(space, ChoiceSpace) and not isinstance(space, Enumerable)
+        else listed(space)
+    )
+    columns = _columns([entry for entry in header if entry != CELL_COLUMN], path, cells)
+    n_rows = 0
+    found = _Found(cells)
+    for n_rows, row in enumerate(rows, 1):
+        if n_rows > len(cells) and cells is space:
+            raise UserError(
+                f"{printable(path)} has more rows than the space {space.name} has cells ({len(cells):,}); each may "
+                "appear once."
+            )
+        found.add(n_rows, row.pop(place), row, columns)
+    found.check(path)
+    return _table(path, name, cells, columns, n_rows)
+
+
+def _held(path: Path, place: int, space: ChoiceSpace) -> Sampled:
+    """The cells that a file has of a space; rows that name none are told of when they are read again."""
+    rows = read_rows(path)
+    next(rows)
+    held: dict[Cell, None] = {}
+    wrong = ""
+    for row in rows:
+        try:
+            held[space.cell(row[place].strip())] = None
+        except UserError as error:
+            wrong = wrong or f": {printable(str(error).rstrip('.'))}"
+        if len(held) > MOST_HELD:
+            raise UserError(f"{printable(path)} has more than {MOST_HELD:,} cells of the space {space.name}.")
+    if not held:
+        raise UserError(f"{printable(path)} names no cell of the space {space.name}{wrong}.")
+    return Sampled(space, choices_of(list(held)))
+
+
+def _table(path: Path, name: str, space: Enumerable, columns: list[_Column], n_rows: int) -> Table:
+    losses = [c.metric.name for c in columns if c.metric.kind == "search" and c.metric.is_loss]
+    table = Table(
+        name=name,
+        space=space.definition,
+        title=f"{n_rows} cells of {printable(path.name)}",
+        source=printable(path),
+        licence="the user's own",
+        citation="",
+        objective=losses[0] if losses else "",
+        network=Network(),
+        cost="queries",
+        banner=space.notice if isinstance(space, Sampled) else "",
+    )
+    for column in columns:
+        table.add(*column)
+    return table
+
+
+def _columns(header: list[str], path: Path, space: Enumerable) -> list[_Column]:
+    """The columns that a header names, without values."""
+    if len(header) * len(space) > _MOST_VALUES:
+        raise UserError(f"{printable(path)} has {len(header):,} columns, too many for {len(space):,} cells.")
+    columns: list[_Column] = []
+    for entry in header:
+        metric, epochs = _metric(entry, path, space)
+        for other in columns:
+            if (other.metric.name, other.epochs) == (metric.name, epochs):
+                raise UserError(f"{printable(path)} has the column {entry} twice.")
+            if other.metric.name == metric.name and other.metric.unit != metric.unit:
+                raise UserError(f"{printable(path)} gives {metric.name} in two units.")
+        columns.append(_Column(metric, epochs, np.full(len(space), np.nan)))
+    return columns
+
+
+def _metric(column: str, path: Path, space: Enumerable) -> tuple[Metric, int | None]:
+    """The metric that a column's name means, and its epochs."""
+    found = _COLUMN.fullmatch(column)
+    if found is None:
+        raise UserError(
+            f"{printable(path)} has a column {printable(repr(column)):.100}, which names no metric; right are "
+            "valid_error, valid_loss[12], valid_loss[12] (nats) or latency@mine."
+        )
+    name = found["metric"]
+    if name in space.analytic:
+        raise UserError(
+            f"{printable(path)} has a column {name}, which follows from the cell alone; leave it out or rename it."
+        )
+    described = f"column {printable(column)} of {printable(path.name)}"
+    metric = metric_named(name, description=described, source=printable(path))
+    if found["unit"]:
+        given = printable(found["unit"].strip())
+        if metric.unit == "%" and given != "%":
+            raise UserError(
+                f"{printable(path)} gives {name} in {given}; {_PLURALS[metric.quantity]} are in %, from 0 to 100."
+            )
+        metric = replace(metric, unit=given)
+    if metric.quantity == "loss" and not metric.unit:
+        metric = replace(metric, description=f"{described}, in a unit that is not given")
+    return metric, int(found["epochs"]) if found["epochs"] else None
+
+
+class _Found:
+    """What the rows hold, and what is wrong with them; the first row of data is row 1."""
+
+    def __init__(self, space: Enumerable) -> None:
+        self._space = space
+        self._first_row: dict[int, int] = {}
+        self._wrong: list[str] = []
+        self._n_wrong = 0
+
+    def add(self, row: int, text: str, entries: list[str], columns: list[_Column]) -> None:
+        """Put a row's numbers where they belong."""
+        index = self._index(row, text)
+        for column, entry in zip(columns, entries, strict=True):
+            number = self._number(row, column.metric.name, entry.strip())
+            if index is not None:
+                column.values[index] = number
+
+    def _index(self, row: int, text: str) -> int | None:
+        try:
+            cell = self._space.cell(text.strip())
+        except UserError as error:
+            self._note(f"row {row}: {printable(str(error).rstrip('.'))}")
+            return None
+        first = self._first_row.setdefault(cell.index, row)
+        if first != row:
+            self._note(f"row {row}: the cell of row {first} again")
+        return cell.index
+
+    def _number(self, row: int, metric: str, entry: str) -> float:
+        if entry.lower() in _MISSING:
+            return np.nan
+        try:
+            number = float(entry if entry.isascii() and "_" not in entry else "")
+        except ValueError:
+            self._note(f"row {row}: {metric} is {printable(repr(entry)):.80}, no number")
+            return np.nan
+        if not np.isfinite(number):
+            self._note(f"row {row}: {metric} is {entry}, not finite")
+        return number
+
+    def _note(self, wrong: str) -> None:
+        self._n_wrong += 1
+        if len(self._wrong) < _SHOWN:
+            self._wrong.append(wrong)
+
+    def check(self, path: Path) -> None:
+        """Say what is wrong, the first few in full."""
+        if self._n_wrong:
+            more = f" (and {self._n_wrong - _SHOWN} more)" if self._n_wrong > _SHOWN else ""
+            entries = "1 wrong entry" if self._n_wrong == 1 else f"{self._n_wrong} wrong entries"
+            raise UserError(f"{printable(path)} has {entries}: {'; '.join(self._wrong)}{more}.")

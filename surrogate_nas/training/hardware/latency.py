@@ -1,0 +1,141 @@
+"""The protocol of a latency: what is held fixed, which clock is read, and how one visit to a cell is timed.
+
+A cell is visited in several short rounds, each over all cells in a new random order, so that a burst of other work
+hits all cells alike; a visit warms up and then times a few inferences, and what counts is the median over all rounds.
+
+One thread on a CPU is timed by its own processor clock, which stands still while another process has the core; on an
+idle machine it agrees with the wall clock. Two measurements of 30 cells on two cores where four to five processes
+wanted one ranked them with a Spearman of .99 (published network), .97 (a small one, batch 32) and .96 (batch 1) by the
+processor's clock, and .86, .85 and .96 by the wall clock. The wall clock is read too, and both are reported
+(``analysis/bench_latency.py`` prints both).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space.network import Network
+from surrogate_nas.training.hardware.card import usable_cores
+from surrogate_nas.training.machine import device_named
+
+FEWEST_WARM_UPS, FEWEST_REPEATS = 10, 50
+MOST_EXAMPLES = 10**12
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is held fixed while cells are timed.
+
+    Attributes:
+        device: As PyTorch names it.
+        threads: PyTorch's threads on a CPU.
+        batch: Images (or signals) of one inference.
+        rounds: How often every cell is visited.
+        repeats: Timed inferences of a visit.
+        warm_ups: The fewest inferences before them.
+        warm_up_seconds: The shortest time before them.
+
+    Example:
+        >>> Protocol(threads=1).clock, Protocol(batch=32).inputs(Network()).shape
+        ('processor', torch.Size([32, 3, 32, 32]))
+        >>> Protocol(rounds=1, repeats=10)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.core.errors.UserError: A latency needs at least 10 warm-ups and 50 timed repeats, not ...
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    batch: int = 1
+    rounds: int = 10
+    repeats: int = 10
+    warm_ups: int = FEWEST_WARM_UPS
+    warm_up_seconds: float = 0.005
+
+    def __post_init__(self) -> None:
+        numbers = (self.threads, self.batch, self.rounds, self.repeats, self.warm_ups)
+        if not all(isinstance(number, int) for number in numbers):
+            raise UserError(f"Threads, batch, rounds, repeats and warm-ups are whole numbers, not {numbers!r:.200}.")
+        if not 1 <= self.threads <= usable_cores():
+            raise UserError(f"There can be 1 to {usable_cores()} threads here, not {self.threads}.")
+        if not 1 <= self.batch <= MOST_EXAMPLES:
+            raise UserError(f"A batch holds at least 1 example, and at most {MOST_EXAMPLES:,}, not {self.batch}.")
+        if self.warm_ups < FEWEST_WARM_UPS or self.rounds * self.repeats < FEWEST_REPEATS:
+            raise UserError(
+                f"A latency needs at least {FEWEST_WARM_UPS} warm-ups and {FEWEST_REPEATS} timed repeats, "
+                f"not {self.warm_ups} and {self.rounds} x {self.repeats}."
+            )
+        device_named(self.device)
+
+    @cached_property
+    def torch_device(self) -> torch.device:
+        """The device."""
+        return torch.device(self.device)
+
+    @property
+    def clock(self) -> Literal["processor", "wall"]:
+        """Which clock the latency is read from."""
+        return "processor" if self.torch_device.type == "cpu" and self.threads == 1 else "wall"
+
+    def inputs(self, network: Network) -> Tensor:
+        """One batch of noise on the device.
+
+        Args:
+            network: The macro architecture, for the shape.
+        """
+        height = network.image_size if network.dimensions == 2 else 1
+        shape = (self.batch, network.input_channels, height, network.image_size)
+        return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.torch_device)
+
+
+class Timings(NamedTuple):
+    """Milliseconds of each timed inference, by both clocks; the processor's only where it tells the whole."""
+
+    wall: list[float]
+    processor: list[float]
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a device has done what it was given.
+
+    Args:
+        device: The device; a CPU has always done it.
+    """
+    if device.type == "mps":
+        torch.mps.synchronize()
+    elif device.type != "cpu":
+        getattr(torch, device.type).synchronize(device)
+
+
+@torch.inference_mode()
+def time_inference(network: nn.Module, inputs: Tensor, protocol: Protocol) -> Timings:
+    """Warm up, then time single inferences, each synchronised before and after.
+
+    Args:
+        network: On the device, in evaluation mode.
+        inputs: One batch on the device.
+        protocol: How often.
+    """
+    device = protocol.torch_device
+    started, warm_ups = time.perf_counter(), 0
+    while warm_ups < protocol.warm_ups or time.perf_counter() - started < protocol.warm_up_seconds:
+        network(inputs)
+        synchronise(device)
+        warm_ups += 1
+    timings = Timings([], [])
+    for _ in range(protocol.repeats):
+        wall, processor = time.perf_counter_ns(), time.thread_time_ns()
+        network(inputs)
+        synchronise(device)
+        processor, wall = time.thread_time_ns() - processor, time.perf_counter_ns() - wall
+        timings.wall.append(wall / 1e6)
+        if protocol.clock == "processor":
+            timings.processor.append(processor / 1e6)
+    return timings

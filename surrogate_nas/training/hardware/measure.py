@@ -1,0 +1,183 @@
+"""Measuring many cells: rounds in random order, with a reference cell in between against drift."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import Journal
+from surrogate_nas.space import DEFAULT_SPACE, Cell, Space, drawn_cells, listed, space_named, space_of
+from surrogate_nas.space.network import Network
+from surrogate_nas.training.hardware.card import device_card, load_average
+from surrogate_nas.training.hardware.energy import Meter, assumed_watts, energy_mj, find_meter
+from surrogate_nas.training.hardware.latency import Protocol, synchronise, time_inference
+from surrogate_nas.training.hardware.measured import Measured, Visit
+from surrogate_nas.training.hardware.memory import peak_memory_mb
+from surrogate_nas.training.machine import cores
+
+REFERENCE_EVERY = 10
+"""Visits to cells between two to the reference."""
+Progress = Callable[[int, int], None]
+"""Is told (visits done, visits in all)."""
+
+
+def draw_cells(n: int, seed: int = 0, space: Space | None = None) -> list[Cell]:
+    """Draw different cells of a space; more of the same seed begin with the fewer.
+
+    Args:
+        n: How many.
+        seed: Of the draw.
+        space: The space; None for the usual one.
+
+    Raises:
+        UserError: There are not so many, the seed is negative, or the cells of the space cannot be listed.
+
+    Example:
+        >>> draw_cells(3) == draw_cells(30)[:3]
+        True
+    """
+    return drawn_cells(listed(space or space_named(DEFAULT_SPACE)), n, seed)
+
+
+def _check_seed(seed: int) -> None:
+    if not isinstance(seed, int) or seed < 0:
+        raise UserError(f"A seed must be a whole number of at least 0, not {seed!r:.80}.")
+
+
+def measure(
+    cells: Sequence[Cell],
+    network: Network | None = None,
+    protocol: Protocol | None = None,
+    *,
+    space: Space | None = None,
+    seed: int = 0,
+    watts: float | None = None,
+    journal: Path | None = None,
+    progress: Progress | None = None,
+) -> Measured:
+    """Measure cells; the operations that the output does not depend on are built and run, as in the original.
+
+    Args:
+        cells: Different cells of one space.
+        network: The macro architecture; None for the published one.
+        protocol: How they are timed; None for one thread of the CPU and a batch of 1.
+        space: Their space; None to look it up.
+        seed: Of the random order of each round.
+        watts: The power to estimate energy with where no counter can be read; None for a round figure.
+        journal: A file that keeps every visit and lets an interrupted measurement go on; None for none.
+        progress: Called with (visits done, visits in all).
+
+    Raises:
+        UserError: The cells are of no registered space, or of several, or cannot be built; a journal cannot be written,
+            is damaged or of another measurement; an inference fails.
+
+    Example:
+        >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
+        >>> cells = draw_cells(2)
+        >>> told = measure(cells, small, Protocol(rounds=5, repeats=10))
+        >>> told.latency.shape, bool((told.latency > 0).all())  # milliseconds
+        ((2,), True)
+    """
+    network, protocol = network or Network(), protocol or Protocol()
+    if watts is not None and not 0 < watts < float("inf"):
+        raise UserError(f"The assumed power must be a finite number of watts above 0, not {watts}.")
+    if not cells or len(set(cells)) < len(cells):
+        raise UserError("A measurement needs at least one cell, and none twice.")
+    _check_seed(seed)
+    space = space or space_of(cells[0])
+    if stranger := next((cell for cell in cells if cell not in space), None):
+        raise UserError(f"{stranger} is no cell of the space {space.name}.")
+    meter = find_meter(protocol.torch_device)
+    if meter is None and watts is None:
+        watts = assumed_watts(protocol.torch_device, protocol.threads)
+    card = device_card(protocol.torch_device, protocol.threads)
+    schedule = _schedule(cells, protocol.rounds, seed)
+    settings = {
+        "space": space.definition, "cells": len(cells), "seed": seed,
+        "protocol": asdict(protocol), "network": network.settings,
+        "model": card["model"], "meter": meter.name if meter else "",
+    }  # fmt: skip
+    with Journal(journal, settings, {"card": card}) as log:
+        card, visits = _read(log)
+        if any(cell.text != visit.cell for (_, cell), visit in zip(schedule, visits, strict=False) if cell):
+            raise UserError(f"{journal} holds an interrupted measurement of other cells. Delete it or choose another.")
+        try:
+            with cores(protocol.threads):
+                bench = _Bench(space, network, protocol, meter)
+                for number, (is_first, cell) in enumerate(schedule):
+                    if number >= len(visits):
+                        visits.append(bench.visit(cell, thorough=is_first))
+                        log.append(asdict(visits[-1]))
+                    if progress:
+                        progress(number + 1, len(schedule))
+        except (RuntimeError, MemoryError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(
+                f"An inference at batch {protocol.batch} failed ({reason}). A smaller one may do."
+            ) from error
+    card |= {"load_average_end": load_average()}
+    assumed = watts if meter is None else None
+    return Measured(space, cells, network, protocol, card, visits, assumed, meter.name if meter else "")
+
+
+def _read(log: Journal) -> tuple[dict[str, Any], list[Visit]]:
+    """The device card of the measurement's beginning, and the visits so far."""
+    try:
+        return dict(log.header["card"]), [Visit(**entry) for entry in log.entries]
+    except (ValueError, KeyError, TypeError) as error:
+        raise log.damaged(error) from error
+
+
+def _schedule(cells: Sequence[Cell], rounds: int, seed: int) -> list[tuple[bool, Cell | None]]:
+    """Whom to visit, in order, and whether it is for the first time; None is the reference."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+    visits: list[tuple[bool, Cell | None]] = []
+    for number in range(rounds):
+        for place, i in enumerate(rng.permutation(len(cells))):
+            if place % REFERENCE_EVERY == 0:
+                visits.append((False, None))
+            visits.append((number == 0, cells[int(i)]))
+    return [*visits, (False, None)]
+
+
+class _Bench:
+    """Builds a cell's network, visits it, and lets it go."""
+
+    def __init__(self, space: Space, network: Network, protocol: Protocol, meter: Meter | None) -> None:
+        self.space, self.network, self.protocol, self.meter = space, network, protocol, meter
+        self.inputs = protocol.inputs(network)
+        self.reference = self._build(space.reference)
+
+    def _build(self, cell: Cell) -> nn.Module:
+        return self.space.build(cell, self.network, seed=0).to(self.protocol.torch_device).eval()
+
+    def visit(self, cell: Cell | None, *, thorough: bool) -> Visit:
+        """Time a cell, and on its first visit measure memory and energy too."""
+        started = time.perf_counter()
+        memory = energy = None
+        model = self.reference if cell is None else self._build(cell)
+        timings = time_inference(model, self.inputs, self.protocol)
+        if thorough:
+            memory = peak_memory_mb(model, self.inputs)
+            energy = self._energy(model, self.inputs) if self.meter else None
+        seconds = time.perf_counter() - started
+        return Visit(cell.text if cell else "", timings.wall, timings.processor, seconds, memory, energy)
+
+    @torch.inference_mode()
+    def _energy(self, model: nn.Module, inputs: Tensor) -> float:
+        assert self.meter is not None
+        device = self.protocol.torch_device
+
+        def infer() -> None:
+            model(inputs)
+            synchronise(device)
+
+        return energy_mj(infer, self.meter)

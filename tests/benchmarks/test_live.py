@@ -1,0 +1,378 @@
+"""The live benchmark: trained once, kept, resumed, and searched by every strategy unchanged."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks.kept import Kept, Trained
+from surrogate_nas.benchmarks.live import LiveBenchmark
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import HOME_VARIABLE, locked
+from tests.conftest import EVERY_STRATEGY, Snas
+
+FILE = Path(__file__).parents[1].joinpath("tiny_task.py")
+TINY = f"{FILE}:TINY"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LiveBenchmark:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    return LiveBenchmark(TINY)
+
+
+def kept(home: Path) -> list[list[object]]:
+    """Everything kept, without checksums."""
+    files = (home / "live").glob("*.jsonl")
+    return [json.loads(line.partition(" ")[2]) for file in files for line in file.read_text().splitlines()]
+
+
+def test_a_cell_is_trained_once_and_kept(bench: LiveBenchmark, tmp_path: Path) -> None:
+    cell = bench.space[11]
+    first = bench.query(cell, "valid_loss")
+    assert (first.epochs, first.seed, first.unit, first.n_seeds) == (1, 0, "nats", 1)
+    again = LiveBenchmark(TINY)
+    assert again.query(cell, "valid_loss") == first
+    assert {*again.query(cell)} == {*bench.query(cell)} > {"train_loss", "valid_error", "params", "macs"}
+    assert len(kept(tmp_path)) == 1
+
+
+def test_epochs_and_seeds_are_trainings_of_their_own(bench: LiveBenchmark, tmp_path: Path) -> None:
+    cell = bench.space[11]
+    answers = [
+        bench.query(cell, "train_loss", epochs=1),
+        bench.query(cell, "train_loss", epochs=2),
+        bench.query(cell, "train_loss", epochs=1, seed=1),
+    ]
+    assert len(set(answers)) == len(kept(tmp_path)) == 3
+    with pytest.raises(UserError, match="at least 1 epoch"):
+        bench.query(cell, "train_loss", epochs=0)
+    with pytest.raises(UserError, match="one seed at a time"):
+        bench.query(cell, "train_loss", seed="mean")
+
+
+def test_an_answer_does_not_depend_on_what_else_is_asked(
+    bench: LiveBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [bench.space[i] for i in (3, 11, 500)]
+    together = [float(a) for a in bench.query(cells, "valid_loss")]
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "other"))
+    alone = LiveBenchmark(TINY)
+    assert [float(alone.query(cell, "valid_loss")) for cell in reversed(cells)] == together[::-1]
+
+
+def test_analytic_metrics_train_nothing(bench: LiveBenchmark, tmp_path: Path) -> None:
+    assert bench.query(bench.space[11], "params") > 0
+    assert not (tmp_path / "live").exists()
+
+
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home where what one strategy had trained is kept for the next, as all begin with the same cells."""
+    return tmp_path_factory.mktemp("live")
+
+
+@pytest.mark.parametrize("strategy", EVERY_STRATEGY)
+def test_every_strategy_searches_live(strategy: str, shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(shared_home))
+    bench = LiveBenchmark(TINY)
+    run = sn.search(bench, strategy, "valid_loss + 0.1*params subject to depth <= 2", budget=14)
+    assert len(run.trials) == 14
+    assert run.incumbent.epochs == 1 and run.incumbent.cost_seconds > 0
+    assert max(t.score for t in run.trials if t.feasible) < min(t.score for t in run.trials if not t.feasible)
+
+
+def test_no_cell_is_trained_that_the_budget_does_not_reach(bench: LiveBenchmark, tmp_path: Path) -> None:
+    first = sn.search(bench, "random", "valid_loss", budget=3)
+    assert len(kept(tmp_path)) == 3
+    costs = [trial.cost_seconds for trial in first.trials]
+    again = sn.search(bench, "random", "valid_loss", budget_seconds=costs[0] + costs[1] + costs[2] / 2)
+    assert [trial.cost_seconds for trial in again.trials] == costs[:2]
+    assert len(kept(tmp_path)) == 3
+
+
+def test_a_comparison_has_a_report_and_no_regret(bench: LiveBenchmark, tmp_path: Path) -> None:
+    assert bench.name
+    made = sn.compare(f"live:{TINY}", ["random", "evolution"], runs=2, budget=12, folder=tmp_path / "out", workers=2)
+    assert made.optimum is None and made.objective.seed == 0
+    from surrogate_nas.report import write_report
+
+    page = write_report(made, tmp_path / "out").read_text()
+    assert "live training" in page and "test_error" in page and "kept from before" in page
+
+
+COMPARE = """
+import sys
+from pathlib import Path
+import surrogate_nas as sn
+
+kept, enough = 0, int(sys.argv[3])
+
+def hook(event, arguments):
+    global kept
+    if event == "open" and arguments[1] == "a" and "/live/" in str(arguments[0]):
+        kept += 1
+        print("keeps", flush=True)
+        if kept > enough + 2:
+            sys.stdin.read()
+
+sys.addaudithook(hook)
+sn.compare(sys.argv[1], ["random", "bo"], runs=2, budget=12, folder=Path(sys.argv[2]))
+"""
+"""Tells whenever it is about to keep an answer; after some it waits to be killed."""
+
+
+def test_a_killed_comparison_goes_on_and_trains_nothing_twice(bench: LiveBenchmark, tmp_path: Path) -> None:
+    assert bench.name
+    out = tmp_path / "out"
+    for enough in (3, 5):
+        command = [sys.executable, "-c", COMPARE, f"live:{TINY}", str(out), str(enough)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        for _ in range(enough):
+            assert process.stdout.readline() == b"keeps\n"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    assert len(kept(tmp_path)) >= 2 + 4
+    made = sn.compare(f"live:{TINY}", ["random", "bo"], runs=2, budget=12, folder=out)
+    assert [len(run.trials) for run in made.runs] == [12] * 4
+    keys = [tuple(entry[:3]) for entry in kept(tmp_path)]
+    assert len(keys) == len(set(keys))
+    trained = {trial.cell.text: trial.cost_seconds for run in made.runs for trial in run.trials}
+    assert trained == {entry[0]: entry[4] for entry in kept(tmp_path) if entry[0] in trained}
+
+
+def test_a_torn_line_is_trained_again_and_a_damaged_one_is_an_error(bench: LiveBenchmark, tmp_path: Path) -> None:
+    first, second = bench.space[3], bench.space[11]
+    answer = bench.query(first, "valid_loss")
+    (file,) = (tmp_path / "live").glob("*.jsonl")
+    whole = file.read_bytes()
+    file.write_bytes(whole + b'["|none~0|+')
+    fresh = LiveBenchmark(TINY)
+    assert fresh.query(first, "valid_loss") == answer
+    fresh.query(second, "valid_loss")
+    assert len(kept(tmp_path)) == 2
+    file.write_bytes(b"nonsense\n" + whole)
+    with pytest.raises(UserError, match="Line 1 of .* is damaged"):
+        LiveBenchmark(TINY).query(first, "valid_loss")
+
+
+def test_a_flipped_digit_of_an_answer_is_found(bench: LiveBenchmark, tmp_path: Path) -> None:
+    cell = bench.space[11]
+    bench.query(cell, "valid_loss")
+    bench.query(bench.space[3], "valid_loss")
+    (file,) = (tmp_path / "live").glob("*.jsonl")
+    whole = file.read_bytes()
+    place = whole.index(b"valid_error") + len(b'valid_error": ')
+    digit = b"1" if whole[place : place + 1] != b"1" else b"2"
+    file.write_bytes(whole[:place] + digit + whole[place + 1 :])
+    with pytest.raises(UserError, match=f"Line 1 of {file} is damaged; delete that line or the file"):
+        LiveBenchmark(TINY).query(cell, "valid_loss")
+
+
+def test_an_edited_task_is_answered_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    file = tmp_path / "mine.py"
+    shutil.copy(FILE, file)
+    text = file.read_text()
+
+    def ask() -> tuple[float, str]:
+        bench = sn.load(f"live:{file}:TINY")
+        return float(bench.query(bench.space[11], "valid_loss")), bench.fingerprint
+
+    first = ask()
+    assert ask() == first
+    edits = {
+        "data": text.replace("digits.images[:, None] / 16", "digits.images[:, None] / 8"),
+        "schedule": text.replace("batch=32", "batch=16"),
+        "loss": text.replace("TINY = Task(", "class Mine(Task):\n    worst_loss = 0.5\n\n\nTINY = Mine("),
+    }
+    found = {}
+    for what, edited in edits.items():
+        assert edited != text
+        file.write_text(edited)
+        found[what] = ask()
+    assert len({first, *found.values()}) == 4
+    assert len({answer for answer, _ in (first, *found.values())}) == 4
+    file.write_text(text)
+    assert ask() == first
+
+
+TASK_OF_A_FILE = """
+from pathlib import Path
+import numpy as np
+from surrogate_nas.training import Task
+
+def load():
+    numbers = np.load(Path(__file__).parents[1].joinpath("numbers.npz"))
+    return {name: (numbers["inputs"], numbers["targets"]) for name in ("train", "valid", "test")}
+
+TASK = Task("mine", "", load, 1, kind="regression", tolerance=0.5)
+"""
+
+
+def write_numbers(folder: Path, factor: float) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(folder / "numbers.npz", inputs=rng.normal(size=(20, 1, 4, 4)), targets=factor * rng.normal(size=20))
+
+
+def test_data_and_tolerance_belong_to_the_fingerprint(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(TASK_OF_A_FILE)
+    write_numbers(tmp_path, 1.0)
+    first = LiveBenchmark(f"{file}:TASK")
+    assert LiveBenchmark(f"{file}:TASK").fingerprint == first.fingerprint
+    assert first.metric("valid_loss").unit == first.metric("test_loss").unit == "squared error"
+    write_numbers(tmp_path, 2.0)  # the file of the task is as it was
+    second = LiveBenchmark(f"{file}:TASK")
+    third = LiveBenchmark(f"{file}:TASK")
+    third.task = replace(third.task, tolerance=0.25)
+    assert len({first.fingerprint, second.fingerprint, third.fingerprint}) == 3
+
+
+def test_device_and_space_belong_to_the_fingerprint(bench: LiveBenchmark, tmp_path: Path) -> None:
+    other = LiveBenchmark(TINY, device="cpu:0")
+    assert len({bench.fingerprint, other.fingerprint, LiveBenchmark(TINY, space="macro").fingerprint}) == 3
+    for one in (bench, other):
+        one.query(one.space[11], "valid_loss")
+    assert len(kept(tmp_path)) == 2
+
+
+def test_of_two_answers_the_first_stands_for_both(bench: LiveBenchmark, tmp_path: Path) -> None:
+    cell = bench.space[11]
+    other, key = LiveBenchmark(TINY), (cell.text, 1, 0)
+    assert other.kept.find(key) is None  # both begin to train it
+    mine = bench.query(cell, "valid_loss")
+    stands = other.kept.add(key, Trained({"valid_loss": -1.0}, 9.0), {})
+    assert stands.metrics["valid_loss"] == mine == other.query(cell, "valid_loss")
+    assert len(kept(tmp_path)) == 1
+
+
+ADD = """
+import sys
+from pathlib import Path
+from surrogate_nas.benchmarks.kept import Kept, Trained
+kept, me = Kept(Path(sys.argv[1])), sys.argv[2]
+for i in range(40):
+    stands = kept.add(("cell", 1, i), Trained({"me": me}, 1.0), {})
+    print(stands.metrics["me"], flush=True)
+"""
+
+
+def test_processes_that_answer_at_once_agree_and_lose_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "live" / "t.jsonl"
+    made = [subprocess.Popen([sys.executable, "-c", ADD, str(file), me], stdout=subprocess.PIPE) for me in "abc"]
+    said = [process.communicate()[0].split() for process in made]
+    assert [process.returncode for process in made] == [0, 0, 0]
+    assert said[0] == said[1] == said[2] and len(said[0]) == 40
+    assert [entry[2] for entry in kept(tmp_path)] == list(range(40))
+
+
+def test_of_two_lines_for_one_question_the_first_stands_and_adding_takes_the_lock(tmp_path: Path) -> None:
+    files = [tmp_path / "live" / f"{name}.jsonl" for name in "ab"]
+    for number, file in enumerate(files):
+        Kept(file).add(("cell", 1, 0), Trained({"x": float(number)}, 1.0), {})
+    files[0].write_bytes(files[0].read_bytes() + files[1].read_bytes())
+    assert Kept(files[0]).find(("cell", 1, 0)) == Trained({"x": 0.0}, 1.0)
+    with locked(files[0]), pytest.raises(UserError, match="writing .* already"):
+        Kept(files[0]).add(("cell", 1, 1), Trained({"x": 2.0}, 1.0), {})
+
+
+def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
+    file = tmp_path / "live" / "t.jsonl"
+    store = Kept(file)
+    for seed in (0, 1):
+        store.add(("cell", 1, seed), Trained({"x": 1.0}, 1.0), {})
+    os.truncate(file, file.read_bytes().index(b"\n") + 1)
+    assert store.find(("cell", 1, 2)) is None
+    store.add(("cell", 1, 3), Trained({"x": 3.0}, 1.0), {})
+    assert [entry[2] for entry in kept(tmp_path)] == [0, 3]
+    assert Kept(file).find(("cell", 1, 3)) == Trained({"x": 3.0}, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("live:digit", "Did you mean 'digits'"),
+        ("live:no-such-file.py:TASK", "There is no task file"),
+        (f"live:{FILE}:NOTHING", "holds no task"),
+        (f"live:{FILE}:RAISES", "the disk is on the moon"),
+        (f"live:{FILE}:HALVED", "must give the splits"),
+    ],
+)
+def test_a_task_that_is_wrong_is_one_clear_line(bench: LiveBenchmark, name: str, says: str) -> None:
+    assert bench.name
+    with pytest.raises(UserError, match=says):
+        sn.search(name, "random", "valid_loss", budget=1)
+
+
+def test_an_unknown_device_is_one_clear_line() -> None:
+    with pytest.raises(UserError, match="There is no device 'quantum'"):
+        LiveBenchmark(TINY, device="quantum")
+
+
+def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(bench: LiveBenchmark) -> None:
+    with pytest.raises(UserError, match="final metric"):
+        sn.Objective("test_error", bench)
+    with pytest.raises(UserError, match="no table"):
+        bench.column("valid_loss")
+
+
+def test_a_task_can_be_trained_with_another_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    plain, brier = (sn.load(f"live:{TINY}{loss}") for loss in ("", "?loss=brier"))
+    assert brier.name == f"live:{TINY}?loss=brier" and brier.fingerprint != plain.fingerprint
+    cell = plain.space[11]
+    both = [{name: bench.query(cell, name) for name in ("valid_loss", "valid_nll")} for bench in (plain, brier)]
+    assert both[0]["valid_loss"] == pytest.approx(float(both[0]["valid_nll"]))
+    assert both[1]["valid_loss"] < 2 and both[1]["valid_loss"].unit != "nats" == both[1]["valid_nll"].unit
+    assert sn.load("live:digits?loss=focal/macro").space.name == "macro"
+    with pytest.raises(UserError, match="Did you mean 'brier'"):
+        sn.load(f"live:{TINY}?loss=brie")
+
+
+def test_a_relative_path_is_compared_on_and_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+) -> None:
+    """A task and a loss in the working directory; the fingerprint is of their content, not of how they are spelled."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(FILE, "tiny.py")
+    assert snas("new", "loss", "Mine").code == 0
+    Path("elsewhere").mkdir()
+    for file in ("tiny.py", "mine.py"):
+        shutil.copy(file, Path("elsewhere", f"other_{file}"))
+    spelled = ["live:tiny.py:TINY?loss=mine.py:Mine", "live:./tiny.py:TINY?loss=./mine.py:Mine"]
+    spelled.append(f"live:{tmp_path}/elsewhere/other_tiny.py:TINY?loss={tmp_path}/elsewhere/other_mine.py:Mine")
+    arguments = ["--runs", 1, "--budget", 11, "--out", "out", "--json", "--strategies"]
+    first = snas("compare", spelled[0], *arguments, "random")
+    assert first.code == 0, first.err
+    assert snas("report", "out", "--bench", spelled[1]).code == 0
+    grown = snas("compare", spelled[2], *arguments, "random,evolution")  # goes on in the same folder
+    assert grown.code == 0 and grown.json["fingerprint"] == first.json["fingerprint"], grown.err
+    Path("mine.py").write_text(Path("mine.py").read_text() + "# edited\n")
+    assert "results of two are never mixed" in snas("compare", spelled[0], *arguments, "random").err
+
+
+def test_a_folder_whose_fingerprint_has_the_spelling_is_still_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    bench = sn.load(f"live:{TINY}")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(LiveBenchmark, "identity", property(lambda self: self.name))
+        before = sn.compare(bench, ["random"], runs=1, budget=11, folder=tmp_path / "out")
+    assert sn.Objective(bench.objective, bench).fingerprint != before.objective.fingerprint
+    read = sn.comparison.read_comparison(tmp_path / "out", benchmark=f"live:{TINY}")
+    assert read.runs[0].trials == before.runs[0].trials

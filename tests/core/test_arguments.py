@@ -1,0 +1,109 @@
+"""Arguments of a wrong type: a `UserError` that says what would be right, whatever public function is called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.core.arguments import check_fields, checked
+from surrogate_nas.study.comparison import read_comparison
+from surrogate_nas.study.experiment import Budget
+
+WRONG: list[Any] = [
+    None, 5, -3, 2.5, float("nan"), True, "text", b"bytes", [], [1], {}, {"a": 1}, object(), ..., 1j, "x" * 5000,
+    "a\0b", "\udcff",
+]  # fmt: skip
+"""Of each kind one; some are right for some arguments."""
+BENCH = sn.load("analog-cifar10")
+OBJECTIVE = sn.Objective("digital_error", BENCH)
+SPACE = BENCH.space
+RUN = {"benchmark": BENCH, "objective": OBJECTIVE, "budget": 2}
+CALLS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
+    (sn.load, {"name": "analog-cifar10"}),
+    (sn.search, RUN | {"strategy": "random"}),
+    (sn.compare, RUN | {"strategies": ["random"], "runs": 1}),
+    (sn.Objective, {"expression": "digital_error", "benchmark": BENCH}),
+    (sn.AskTell, {"objective": OBJECTIVE, "strategy": "random"}),
+    (sn.loss, {"name": "digital_error"}),
+    (sn.metric, {"name": "digital_error"}),
+    (sn.latency, {"device": "raspi4"}),
+    (sn.energy, {"device": "raspi4"}),
+    (sn.ChoiceSpace, {"name": "a", "options": {"x": (1, 2)}}),
+    (sn.EnumerableChoiceSpace, {"name": "a", "options": {"x": (1, 2)}}),
+    (sn.Computed, {"space": SPACE, "metrics": {"valid_error": len}}),
+    (BENCH.query, {"cells": SPACE[0]}),
+    (BENCH.column, {"metric": "digital_error"}),
+    (BENCH.metric, {"name": "digital_error"}),
+    (SPACE.cell, {"given": SPACE[0]}),
+    (SPACE.parse, {"text": str(SPACE[0])}),
+    (Budget, {"cells": 2}),
+    (read_comparison, {"folder": "none"}),
+]
+UNCHECKED = {("compare", "folder"), ("compare", "workers"), ("Computed", "network")}
+"""A text is a folder, a large number of workers is one, and a network is whatever the sizes ask of it."""
+
+
+def parameters(call: Callable[..., Any]) -> list[str]:
+    return [p.name for p in inspect.signature(call).parameters.values() if p.kind is not p.VAR_KEYWORD]
+
+
+CASES = [
+    (call, given, name) for call, given in CALLS for name in parameters(call) if (call.__name__, name) not in UNCHECKED
+]
+
+
+@pytest.mark.parametrize(("call", "given", "name"), CASES, ids=lambda part: getattr(part, "__name__", str(part)[:20]))
+def test_a_wrong_type_is_a_user_error(call: Callable[..., Any], given: dict[str, Any], name: str) -> None:
+    for value in WRONG:
+        try:
+            call(**(given | {name: value}))
+        except sn.UserError as error:
+            assert len(str(error).splitlines()) == 1, error
+
+
+@pytest.mark.parametrize("folder", [5, b"bytes", [], object()])
+def test_a_folder_is_a_path(folder: object) -> None:
+    with pytest.raises(sn.UserError, match="folder is None or a text or a path|folder is a text or a path"):
+        sn.compare(BENCH, ["random"], OBJECTIVE, runs=1, budget=2, folder=folder)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("workers", [2.5, "two", True])
+def test_workers_are_a_whole_number(workers: object) -> None:
+    with pytest.raises(sn.UserError, match="workers is a whole number or None, not"):
+        sn.compare(BENCH, ["random"], OBJECTIVE, runs=1, budget=2, workers=workers)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    @checked
+    def told(n: int, x: float, seed: int | None = None) -> tuple[object, ...]:
+        return n, x, seed
+
+    assert told(np.int64(3), np.float32(0.5)) == (3, 0.5, None)
+    assert [type(value) for value in told(np.int64(3), np.float64(0.5), np.int8(1))] == [int, float, int]
+    with pytest.raises(sn.UserError, match=r"^seed is a whole number or None, not 'one'\.$"):
+        told(1, 1, "one")
+
+
+def test_a_folder_may_be_text_and_counts_may_be_numpys(tmp_path: Any) -> None:
+    made = sn.compare(BENCH, ["random"], OBJECTIVE, runs=np.int64(1), budget=np.int64(3), folder=str(tmp_path))
+    assert read_comparison(str(tmp_path)).scores("random").tolist() == made.scores("random").tolist()
+
+
+def test_fields_are_checked_too() -> None:
+    @dataclass(frozen=True)
+    class Knob:
+        turns: int | None = None
+        other: list[int] | None = None
+
+        def __post_init__(self) -> None:
+            check_fields(self)
+
+    assert Knob(np.int64(2), "anything").turns == 2  # type: ignore[arg-type]
+    with pytest.raises(sn.UserError, match="turns is a whole number or None, not 'many'"):
+        Knob("many")  # type: ignore[arg-type]

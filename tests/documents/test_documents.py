@@ -1,0 +1,138 @@
+"""What the project's texts name is there: files, headings, targets, scripts, commands and their options."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from surrogate_nas.cli.app import app
+from surrogate_nas.cli.options import results_folder
+from tests.core.test_architecture import ROOMS
+from tests.documents import TOP, anchors, blocks, links, prose, read, sections, shell, spans, texts
+
+COMMANDS: Any = typer.main.get_command(app)
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", read("Makefile"), re.M))
+TEXTS = [pytest.param(path, id=str(path.relative_to(TOP))) for path in texts()]
+USER_TEXTS = [one for one in TEXTS if one.id != "CHANGELOG.md"]  # which also says what once was
+
+
+def command(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that words name, and the words behind it."""
+    found, rest = COMMANDS, words
+    while rest and rest[0] in getattr(found, "commands", ()):
+        found, rest = found.commands[rest[0]], rest[1:]
+    return found, rest
+
+
+@pytest.mark.parametrize("path", TEXTS)
+def test_every_link_and_picture_leads_somewhere(path: Path) -> None:
+    for link in links(path.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", link):
+            continue
+        file, _, heading = link.partition("#")
+        place = (path.parent / file).resolve() if file else path
+        assert place.exists() and TOP in (place, *place.parents), link
+        assert not heading or heading in anchors(place.read_text(encoding="utf-8")), link
+
+
+@pytest.mark.parametrize("path", USER_TEXTS)
+def test_every_target_and_script_that_is_named_exists(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    named = [*spans(text), *shell(text)]
+    assert {one.split()[1] for one in named if re.match(r"make [a-z0-9-]+(?!\S)", one)} <= TARGETS
+    for one in named:
+        for script in re.findall(r"\b(?:analysis|tests|surrogate_nas|data)/[\w./-]*\w\.(?:py|md|json|h5)\b", one):
+            assert (TOP / script).exists(), script
+
+
+@pytest.mark.parametrize("path", USER_TEXTS)
+def test_every_command_line_that_is_shown_is_understood(path: Path) -> None:
+    for line in shell(path.read_text(encoding="utf-8")):
+        if line.startswith("snas "):
+            found, rest = command(shlex.split(line)[1:])
+            assert not hasattr(found, "commands"), line
+            found.make_context(found.name, rest)
+
+
+def test_no_two_of_the_shown_commands_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of README, guide, Makefile and the commands' own examples, given one after the other."""
+    monkeypatch.chdir(tmp_path)
+    recipes = [line.strip() for line in read("Makefile").splitlines() if line.startswith("\t$(BIN)/snas")]
+    helps = [COMMANDS.commands[name].help for name in ("compare", "suite", "lambda-path")] + [COMMANDS.help]
+    lines = [*shell(read("README.md")), *shell(read("analysis/guide.md")), *"\n".join(helps).splitlines()]
+    lines += [line.replace("$(BIN)/", "").replace("$(WORKERS)", "2") for line in recipes]
+    written = defaultdict(set)
+    for line in (line.strip() for line in lines):
+        name = next((name for name in ("compare", "suite", "lambda-path") if line.startswith(f"snas {name} ")), "")
+        if name:
+            found, rest = command(shlex.split(re.sub(r"   .*| #.*", "", line))[1:])
+            asked = found.make_context(found.name, rest).params
+            what = asked.get("bench") or asked.get("name") or "fashion"
+            folder = results_folder(asked["out"] and Path(asked["out"]), "", name, what)
+            written[folder].add((name, what, asked.get("objective"), str(asked.get("with_"))))
+    assert len(written) > 15
+    assert {folder: made for folder, made in written.items() if len(made) > 1} == {}
+
+
+@pytest.mark.parametrize("path", USER_TEXTS)
+def test_every_command_that_is_named_has_the_options_named_with_it(path: Path) -> None:
+    for code in spans(path.read_text(encoding="utf-8")):
+        if code.startswith("snas ") and not re.match(r"snas [^a-z-]", code):
+            for variant in code.split()[1].split("|"):
+                found, rest = command([variant, *code.split()[2:]])
+                assert found is not COMMANDS or rest[0].startswith("--"), code
+                options = {option for parameter in found.params for option in parameter.opts} | {"--help"}
+                assert {word for word in rest if re.fullmatch(r"--[a-z-]+", word)} <= options, code
+
+
+@pytest.mark.parametrize("path", USER_TEXTS)
+def test_every_extra_that_is_named_can_be_installed(path: Path) -> None:
+    extras = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]
+    for named in re.findall(r"pip install '(?:surrogate[-_]nas|\.)\[([\w,]+)\]'", path.read_text(encoding="utf-8")):
+        assert set(named.split(",")) <= set(extras), named
+
+
+def test_every_measured_section_names_a_command() -> None:
+    for title, text in sections(read("analysis/README.md")):
+        claims = re.sub(r"`[^`]*`|\[[^\]]*\]\([^)]*\)", "", text)
+        if re.search(r"(?<![\w-])\d", claims):
+            assert re.search(r"`make [a-z]|analysis/\w+\.py|`snas [a-z]", text), f"{title} has figures, but no command"
+
+
+@pytest.mark.parametrize("name", ["analysis/README.md", "analysis/guide.md"])
+def test_the_contents_name_every_section(name: str) -> None:
+    text = read(name)
+    assert anchors(text.partition("\n## ")[2]) <= {link[1:] for link in links(text) if link.startswith("#")}
+
+
+def test_the_guide_names_the_rooms_in_their_order() -> None:
+    (text,) = [text for title, text in sections(read("analysis/guide.md")) if title == "How it is built"]
+    assert spans(text) == [room for room in ROOMS if not room.startswith("_")]
+
+
+def test_every_picture_is_shown() -> None:
+    shown = {(path.parent / link).resolve() for path in texts() for link in links(path.read_text(encoding="utf-8"))}
+    assert set((TOP / "data" / "pictures").iterdir()) <= shown
+
+
+def test_the_text_for_language_models_keeps_its_convention() -> None:
+    """A title, a summary as a quotation, then sections that are lists of links, each with a note: llmstxt.org."""
+    text = read("llms.txt")
+    assert re.match(r"# \w+\n\n> ", text) and len(re.findall(r"^# ", text, re.M)) == 1
+    listed = text.partition("\n## ")[2]
+    lines = [line for line in listed.splitlines()[1:] if line and not line.startswith("## ")]
+    assert lines and all(re.fullmatch(r"- \[[^\]]+\]\([^)]+\): .+", line) for line in lines)
+
+
+def test_every_block_of_code_says_its_language() -> None:
+    for path in texts():
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n```") == 2 * sum(len(blocks(text, kind)) for kind in ("sh", "python", "toml", "json"))
+        assert "```" not in prose(text), path

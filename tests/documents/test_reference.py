@@ -1,0 +1,165 @@
+"""The reference: what is public is described and shown by an example, links lead somewhere, the search finds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analysis.reference.checks import dangling, shows_example, undescribed
+from analysis.reference.commands import commands
+from analysis.reference.names import PACKAGE, Module, Place, modules, pages, public, registries, rooms, source
+from analysis.reference.references import Scope
+from analysis.reference.site import broken
+from tests.core.test_architecture import ROOMS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).parents[2]
+BAD = '''
+"""A module that speaks of `nothing.there`."""
+
+def share(cells, limit=3):
+    """How many cells keep a limit.
+
+    Args:
+        cells: The cells.
+        bound: It is called otherwise.
+
+    Raises:
+        LimitError: There is none.
+    """
+
+class Bare:
+    """Has a field that no one tells of."""
+
+    width: int
+
+LENGTH = 3
+'''
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reference, as ``make docs`` writes it."""
+    folder = tmp_path_factory.mktemp("docs")
+    command = [sys.executable, "-m", "analysis.reference", str(folder)]
+    made = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert not made.stderr
+    return folder
+
+
+@pytest.fixture
+def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module among those of the package with every fault."""
+    (tmp_path / "faulty.py").write_text(BAD.lstrip())
+    monkeypatch.syspath_prepend(tmp_path)
+    held = {"faulty": Module("faulty"), **modules()}
+    for part in ("checks", "references", "names"):
+        monkeypatch.setattr(f"analysis.reference.{part}.modules", lambda: held)
+    return "faulty"
+
+
+def test_every_public_name_is_described_and_shown_and_every_link_leads_somewhere(site: Path) -> None:
+    assert {path.name for path in site.glob("*.html")} == {page.file for page in pages().values()} | {"commands.html"}
+
+
+def test_what_must_show_an_example_is_all_that_the_door_and_the_rooms_offer() -> None:
+    assert {*ROOMS} - {room.removeprefix(f"{PACKAGE}.") for room in rooms()} == {"__main__"}
+    shown = {place.name for place in public()}
+    assert {"Strategy", "compare", "Objective", "nb201", "TableBenchmark", "RegularisedEvolution", "Ridge"} <= shown
+    assert len(shown) > 150 and all(shows_example(place) for place in public())
+
+
+def test_faults_are_seen(bad: str) -> None:
+    found = [line for name in ("share", "Bare", "LENGTH") for line in undescribed(Place(bad, name))]
+    assert [line.removeprefix("faulty.") for line in found] == [
+        "share has no parameter bound",
+        "share does not describe its parameter limit",
+        "Bare.width is no entry of Attributes",
+        "LENGTH is a constant without a text below it",
+    ]
+    assert list(dangling(bad)) == ["nothing.there"]
+    assert not shows_example(Place(bad, "share"))
+
+
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("Objective.known", "objective.html#Objective.known"),
+        ("surrogate_nas.space.nb201", "space.html#nb201"),
+        ("snas data fetch", "commands.html#snas-data-fetch"),
+        ("evolution", "strategies.evolution.html#RegularisedEvolution"),
+        ("KeyboardInterrupt", ""),
+    ],
+)
+def test_a_reference_is_understood_as_its_reader_would(text: str, link: str) -> None:
+    found = Scope(f"{PACKAGE}.trial").find(text)
+    assert found is not None and found.link == link
+
+
+@pytest.mark.parametrize(
+    "text", ["Objective.unknown", "surrogate_nas.space.nb202", "snas dance", "evolutoin", "a name"]
+)
+def test_what_stands_for_nothing_is_no_reference(text: str) -> None:
+    assert Scope(f"{PACKAGE}.trial").find(text) is None
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text('<p id="here"><a href="#here">x</a><a href="#gone">x</a><a href="b.html">x</a>')
+    (tmp_path / "c.html").write_text("<p>a <cell> of the space</p>")
+    assert broken(tmp_path) == [
+        "c.html: <cell> is no tag of ours",
+        "a.html links to #gone, where there is no such place",
+        "a.html links to b.html, which is not there",
+    ]
+
+
+def test_every_command_is_there_with_its_options(site: Path) -> None:
+    text = (site / "commands.html").read_text(encoding="utf-8")
+    assert {"snas compare", "snas data fetch", "snas new strategy"} <= set(commands())
+    for command in commands().values():
+        assert f'<section id="{command.anchor}">' in text
+    assert "--subject-to" in text and "results/compare-BENCH if left out" in text
+
+
+def test_a_registry_s_plug_ins_are_listed_in_its_room(site: Path) -> None:
+    for kept in registries():
+        text = (site / pages()[kept.room].file).read_text(encoding="utf-8")
+        assert all(f"<code>{name}</code>" in text for name in kept.entries), kept.title
+
+
+def test_the_search_finds_and_leads_there(site: Path, tab: Page) -> None:
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(f"file://{site}/index.html")
+    tab.keyboard.press("/")
+    tab.fill("#search", "objective known")
+    assert tab.locator("#found a").first.inner_text() == "Objective.known"
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**/objective.html#Objective.known")
+    assert tab.locator("section:target .signature").first.is_visible()
+    tab.fill("#search", "zzz")
+    assert tab.locator("#found").inner_text() == "Nothing found."
+    tab.keyboard.press("Escape")
+    assert tab.locator("#page").is_visible()
+    assert all(url.startswith("file://") for url in asked)
+
+
+@pytest.mark.parametrize("page", ["index", "commands", "objective", "strategies", "gaussian"])
+def test_a_page_fits_a_phone(site: Path, browser: Browser, page: str) -> None:
+    tab = browser.new_page(viewport={"width": 390, "height": 844})
+    tab.goto(f"file://{site}/{page}.html")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    assert not tab.locator("#map ul").first.is_visible()
+    tab.close()
+
+
+def test_a_name_is_at_home_where_it_is_offered() -> None:
+    assert source(PACKAGE, "nb201") == Place(f"{PACKAGE}.space.nb201.space", "nb201")
+    assert source(f"{PACKAGE}.trial", "Cell") == source(PACKAGE, "Cell")

@@ -1,0 +1,78 @@
+"""Strategies with hyperparameters: in the name, in the files, and checked before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.cli.options import names
+from surrogate_nas.contract import check
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import nb201
+from surrogate_nas.strategies import is_builtin, label, resolve
+
+MINE = """
+import surrogate_nas as sn
+
+class Mine(sn.Strategy):
+    def __init__(self, space, *, seed, step: int = 1):
+        super().__init__(space, seed=seed)
+        self.step = step
+
+    def ask(self, n):
+        return [self.space.sample(self.rng) for _ in range(self.step)][-1:]
+"""
+
+
+def test_options_reach_the_constructor_and_the_name() -> None:
+    made = resolve("evolution( tournament=5, population = 7 )")(nb201(), seed=0)
+    assert (made.tournament, made._population.maxlen) == (5, 7)
+    assert label("evolution( tournament=5, population = 7 )") == "evolution(population=7,tournament=5)"
+    assert is_builtin("evolution(population=7)") and not is_builtin("a(1).py:Mine(step=2)")
+    assert label("some/a(1).py:Mine(step=2,word=fast,path='a/b')") == "Mine(path='a/b',step=2,word=fast)"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("evolution(populaton=5)", "Did you mean 'population'"),
+        ("evolution(population=many)", "population of evolution is a whole number, not 'many'"),
+        ("evolution(5)", "written as evolution"),
+        ("evolution(population=open('x'))", "written as evolution"),
+        ("evolution(seed=3)", "option of evolution"),
+        (f"evolution(population={'9' * 300})", "more than 200 characters"),
+        ("evolutoin(population=5)", "Did you mean 'evolution'"),
+        ("(population=5)", "strategy"),
+    ],
+)
+def test_wrong_options_are_one_line(text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said.replace("(", r"\(")):
+        resolve(text)
+    with pytest.raises(UserError):
+        sn.search("fashion", text, budget=1)
+
+
+def test_commas_within_parentheses_do_not_split() -> None:
+    given = ["random,evolution(population=5,tournament=2), bo", "a.py:B(x=(1,2),y=3)"]
+    assert names(given) == ["random", "evolution(population=5,tournament=2)", "bo", "a.py:B(x=(1,2),y=3)"]
+
+
+def test_two_settings_are_two_strategies_of_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    spec = f"{tmp_path}/mine.py:Mine"
+    strategies = ["evolution", "evolution(population=5)", f"{spec}(step=2)", f"{spec}(step=3)"]
+    made = sn.compare("fashion", strategies, runs=2, budget=14, folder=tmp_path / "out")
+    assert made.strategies == ["evolution", "evolution(population=5)", "Mine(step=2)", "Mine(step=3)"]
+    found = {name: [str(trial.cell) for trial in made.runs_of(name)[0].trials] for name in made.strategies}
+    assert len({tuple(cells) for cells in found.values()}) == 4
+    again = sn.compare("fashion", strategies, runs=2, budget=14, folder=tmp_path / "out")
+    assert [run.trials for run in again.runs] == [run.trials for run in made.runs]
+    with pytest.raises(UserError, match="step of Mine is a whole number"):
+        sn.search("fashion", f"{spec}(step=fast)", budget=1)
+
+
+def test_the_contract_is_checked_with_options() -> None:
+    checks = check("evolution(population=5)", nb201())
+    assert checks and all(one.passed for one in checks)

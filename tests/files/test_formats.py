@@ -1,0 +1,117 @@
+"""Files of every release are read by this one, with the values noted beside them; newer and older ones are told."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks.kept import _sealed
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files.formats import FORMATS, RELEASE
+from tests.formats import FILES, FOLDER, tiny_home
+
+RELEASES = sorted(path.name for path in FOLDER.iterdir() if (path / "expected.json").is_file())
+HELD = [(release, name) for release in RELEASES for name in FILES if (FOLDER / release / name).exists()]
+
+
+@pytest.fixture
+def copied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """The file of a release, where it may be written beside it."""
+    release, name = request.param
+    target, source = tmp_path / name, FOLDER / release / name
+    (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    with tiny_home(FOLDER / release / "table.h5"):
+        yield target
+
+
+def same(found: Any, expected: Any) -> bool:
+    """Whether two trees of plain values are alike, numbers up to the rounding of another processor."""
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(same(found[key], expected[key]) for key in expected)
+    if isinstance(expected, list):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    return bool(found == (pytest.approx(expected, rel=1e-6, abs=1e-9) if isinstance(expected, float) else expected))
+
+
+def test_this_release_has_a_file_of_every_format() -> None:
+    assert {FILES[name].format for release, name in HELD if release == sn.__version__} == set(FORMATS)
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 500_000
+
+
+@pytest.mark.parametrize("copied", HELD, indirect=True, ids="/".join)
+def test_what_a_release_wrote_is_read(copied: Path, request: pytest.FixtureRequest) -> None:
+    release, name = request.node.callspec.params["copied"]
+    expected = json.loads((FOLDER / release / "expected.json").read_text())[name]
+    assert same(json.loads(json.dumps(FILES[name].read(copied))), expected)
+
+
+def marked(path: Path, version: int, release: str) -> None:
+    """Let a file say that it is of another version, as its format says so."""
+    if path.suffix in (".h5", ".surrogate"):
+        with h5py.File(path, "a") as file:
+            file.attrs["version"] = version
+            file.attrs.modify(RELEASE, file.attrs[RELEASE].__class__(release.ljust(5)[:5].encode()))
+        return
+    if path.name == "answers.jsonl":
+        answer = json.loads(path.read_text().partition(" ")[2])
+        path.write_bytes(_sealed(json.dumps([*answer[:-1], answer[-1] | {"version": version, RELEASE: release}])))
+        return
+    for file in [path] if path.is_file() else path.rglob("experiment.json"):
+        first, _, rest = file.read_text().partition("\n") if file.suffix == ".jsonl" else (file.read_text(), "", "")
+        content = json.loads(first) | {"version": version, RELEASE: release}
+        file.write_text(json.dumps(content) + "\n" + rest)
+
+
+UNVERSIONED = b"""\
+{"settings": {"task": "digits", "epochs": 3}, "card": {"cores": 2}, "seal": "86bd8c29f8aee67d"}
+{"entry": {"class": 11, "metrics": [1.5, null]}, "seal": "cb9f26f3a6569519"}
+{"entry": "\\u00e9", "seal": "75d61a7db5f06896"}
+"""
+CURRENT = [(sn.__version__, name) for name in FILES]
+
+
+@pytest.mark.parametrize("copied", CURRENT, indirect=True, ids="/".join)
+def test_a_newer_version_names_the_release_that_reads_it(copied: Path) -> None:
+    own = FORMATS[FILES[copied.name].format].version
+    marked(copied, own + 1, "9.8.7")
+    with pytest.raises(UserError) as refused:
+        FILES[copied.name].read(copied)
+    said = str(refused.value)
+    assert f"of version {own + 1}; this program reads version {own}." in said and "\n" not in said
+    newer = f"A newer release wrote it, 9.8.7; this is {sn.__version__}"
+    assert said.endswith(f"{newer}: pip install 'surrogate_nas>=9.8.7'.")
+
+
+@pytest.mark.parametrize("copied", CURRENT, indirect=True, ids="/".join)
+def test_an_older_version_says_how_it_is_carried_over(copied: Path) -> None:
+    format_ = FORMATS[FILES[copied.name].format]
+    marked(copied, 0, "0.0.1")
+    with pytest.raises(UserError, match=re.escape(f"reads version {format_.version}. {format_.older}")):
+        FILES[copied.name].read(copied)
+
+
+@pytest.mark.parametrize("copied", [(sn.__version__, "comparison")], indirect=True)
+@pytest.mark.parametrize("release", ["", "9.9; rm -rf /", None, 3, "9" * 50])
+def test_a_release_that_is_none_is_not_repeated(copied: Path, release: Any) -> None:
+    marked(copied, 99, release)
+    with pytest.raises(UserError, match=r"release wrote it; this is .*: pip install --upgrade surrogate_nas\.$"):
+        FILES["comparison"].read(copied)
+
+
+@pytest.mark.parametrize("copied", [(sn.__version__, "journal.jsonl"), (sn.__version__, "space.json")], indirect=True)
+def test_files_from_before_they_said_a_version_are_of_the_first(copied: Path) -> None:
+    expected = json.loads((FOLDER / sn.__version__ / "expected.json").read_text())[copied.name]
+    if copied.suffix == ".json":
+        entry = json.loads(copied.read_text())
+        copied.write_text(json.dumps({key: entry[key] for key in ("file", "object")}))
+    else:
+        copied.write_bytes(UNVERSIONED)
+    assert FILES[copied.name].read(copied) == expected

@@ -1,0 +1,97 @@
+"""The journal: it goes on after a crash, drops a torn line, and refuses what is damaged or of other work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import Journal
+from surrogate_nas.files.formats import stamp
+
+SETTINGS = {"task": "digits", "sizes": (3, 4)}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A journal of two entries."""
+    with Journal(tmp_path / "folder" / "work.jsonl", SETTINGS, {"begun": "today"}) as journal:
+        journal.append({"value": 1})
+        journal.append([2, None])
+    assert journal.path is not None
+    return journal.path
+
+
+def test_work_goes_on_where_it_stopped(path: Path) -> None:
+    with Journal(path, SETTINGS, {"begun": "tomorrow"}) as journal:
+        assert journal.entries == [{"value": 1}, [2, None]]
+        settings = {"task": "digits", "sizes": [3, 4]}
+        assert journal.header == {**stamp("journal"), "settings": settings, "begun": "today"}
+        journal.append("third")
+    with Journal(path, SETTINGS) as journal:
+        assert journal.entries == [{"value": 1}, [2, None], "third"]
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"value": 3}', b"\xff"])
+def test_a_torn_last_line_is_dropped(path: Path, torn: bytes) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole + torn)
+    with Journal(path, SETTINGS) as journal:
+        assert len(journal.entries) == 2
+        assert path.read_bytes() == whole
+
+
+def test_a_torn_first_line_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "work.jsonl"
+    path.write_bytes(b'{"settings": {"ta')
+    with Journal(path, SETTINGS) as journal:
+        journal.append(1)
+    with Journal(path, SETTINGS) as journal:
+        assert journal.entries == [1]
+
+
+@pytest.mark.parametrize("line", [b"nonsense", b"", b"\xff"])
+def test_a_damaged_line_is_told(path: Path, line: bytes) -> None:
+    first, _, *rest = path.read_bytes().splitlines()
+    damaged = b"\n".join([first, line, *rest, b""])
+    path.write_bytes(damaged)
+    with pytest.raises(UserError, match="is damaged .* Delete it to begin anew"):
+        Journal(path, SETTINGS)
+    assert path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("line", [b"[]", b"3", b"{}", b'{"settings": 3}'])
+def test_a_damaged_first_line_is_told(path: Path, line: bytes) -> None:
+    path.write_bytes(line + b"\n")
+    with pytest.raises(UserError, match="is damaged"):
+        Journal(path, SETTINGS)
+
+
+def test_other_settings_are_refused_by_name_and_the_file_is_left_alone(path: Path) -> None:
+    path.write_bytes(kept := path.read_bytes() + b"torn")
+    with pytest.raises(UserError, match=r"other settings \(more, sizes\)"):
+        Journal(path, {**SETTINGS, "sizes": (3, 5), "more": True})
+    with pytest.raises(UserError, match=r"other settings \(sizes\)"):
+        Journal(path, {"task": "digits"})
+    assert path.read_bytes() == kept
+
+
+def test_a_journal_without_an_entry_leaves_no_file(tmp_path: Path) -> None:
+    with Journal(tmp_path / "work.jsonl", SETTINGS):
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_path_everything_stays_in_memory() -> None:
+    with Journal(None, SETTINGS) as journal:
+        journal.append(1)
+    assert journal.entries == [1] and journal.path is None
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "work.jsonl", tmp_path):
+        with pytest.raises(UserError, match="Cannot write .*: ") as caught:
+            Journal(path, SETTINGS)
+        assert "\n" not in str(caught.value)

@@ -1,0 +1,108 @@
+"""Locks: one holder at a time, whoever it is; they die with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import locked
+
+HOLDER = """
+import sys
+from pathlib import Path
+from surrogate_nas.files import locked
+with locked(Path(sys.argv[1]), what="the book"):
+    print("held", flush=True)
+    sys.stdin.readline()
+print("let go", flush=True)
+"""
+
+
+def hold(path: Path) -> subprocess.Popen[str]:
+    """A process that holds a lock until it reads a line."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    return child
+
+
+def says(child: subprocess.Popen[str], stream: str = "stdout") -> str:
+    return str(getattr(child, stream).readline()).strip()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: path], ids=["folder", "file", "nothing"])
+def test_a_second_process_is_refused_in_one_line_that_names_the_first(tmp_path: Path, make: object) -> None:
+    path = tmp_path / "work"
+    make(path)  # type: ignore[operator]
+    holder = hold(path)
+    assert says(holder) == "held"
+    with pytest.raises(UserError, match=rf"process {holder.pid} on \S+ \(since 20.*\) is writing the book"):
+        with locked(path, what="the book", wait=False):
+            pass
+    holder.communicate("\n")
+    with locked(path, wait=False):
+        pass
+    assert sorted(found.name for found in tmp_path.rglob("*")) in (["work"], [])
+
+
+def test_a_second_process_waits_and_says_once_for_whom(tmp_path: Path) -> None:
+    path = tmp_path / "work"
+    first = hold(path)
+    assert says(first) == "held"
+    second = hold(path)
+    assert f"Waiting for process {first.pid} on " in says(second, "stderr")
+    first.communicate("\n")
+    assert says(second) == "held"
+    assert second.communicate("\n") == ("let go\n", "")
+
+
+def test_a_killed_holder_holds_nothing_even_if_it_forked(tmp_path: Path) -> None:
+    path = tmp_path / "work"
+    code = HOLDER.replace("    print(", "    import os; os.fork() or sys.stdin.readline()\n    print(", 1)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert says(holder) == "held"
+    with pytest.raises(UserError), locked(path, wait=False):
+        pass
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with locked(path, wait=False):
+        pass
+    holder.communicate("\n\n")
+
+
+def test_threads_of_one_process_exclude_each_other_and_themselves(tmp_path: Path) -> None:
+    path, order, waits = tmp_path / "work", [], threading.Event()
+
+    def second() -> None:
+        waits.set()
+        with locked(path):
+            order.append("second")
+
+    with locked(path):
+        with pytest.raises(UserError, match="This process is writing .* already"), locked(path):
+            pass
+        thread = threading.Thread(target=second)
+        thread.start()
+        waits.wait()
+        with pytest.raises(UserError, match="already"), locked(path):
+            pass
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="Cannot write"), locked(tmp_path / "file" / "work"):
+        pass

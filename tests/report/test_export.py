@@ -1,0 +1,465 @@
+"""Exports: what other people's tools open holds what the comparison says, whole, the same twice, and unfinished too."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.report.export import EXPORTS, OptunaObjective, results_of
+from surrogate_nas.report.export.booktabs import escaped
+from surrogate_nas.report.export.latex import write_latex
+from surrogate_nas.space import ChoiceSpace
+from surrogate_nas.study.comparison import Comparison, compare, read_comparison
+from surrogate_nas.study.comparison.lambda_path import lambda_path
+from surrogate_nas.study.comparison.stored_path import read_lambda_path
+from surrogate_nas.study.suite import Entrant, Problem, Suite, run_suite
+from surrogate_nas.study.suite.stored import stored_suite
+from tests.conftest import Snas
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+BUDGET, RUNS = 24, 3
+read_csv = partial(pd.read_csv, float_precision="round_trip")
+STRATEGIES = ["random", "evolution(population=5)", "successive_halving"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One objective with a limit; a strategy that trains most cells for fewer epochs."""
+    place = tmp_path_factory.mktemp("export") / "limited"
+    compare("fashion", STRATEGIES, "valid_error + 0.1*params", subject_to="latency@cpu <= 0.55", runs=RUNS,
+            budget=BUDGET, folder=place)  # fmt: skip
+    return place
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path) -> Comparison:
+    return read_comparison(folder)
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two objectives."""
+    place = tmp_path_factory.mktemp("export") / "front"
+    compare("fashion", ["random", "nsga2"], "valid_error, params", runs=1, budget=30, folder=place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("export") / "tiny"
+    problems = [Problem("plain", "fashion", cells=12), Problem("late", "fashion", "valid_error", cells=12)]
+    run_suite(Suite("tiny", "Tiny & small", problems, [Entrant("random", 2), Entrant("evolution", 1)]), place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("export") / "path"
+    lambda_path("fashion", ["random"], "valid_error + 0.1*params", lambdas=[0.5, 0.05], runs=2, budget=12, folder=place)
+    return place
+
+
+def studies_of(file: Path) -> dict[str, optuna.Study]:
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
+    return {name: optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)}
+
+
+@pytest.mark.parametrize("name", ["csv", "latex", "optuna"])
+def test_exporting_twice_gives_the_same_bytes(name: str, folder: Path, tmp_path: Path) -> None:
+    first, second = (EXPORTS[name].write(folder, tmp_path / place) for place in ("a", "b"))
+    assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
+    assert first and not list(tmp_path.rglob("*.part"))
+
+
+def test_csv_holds_every_trial_run_and_summary_with_units(folder: Path, made: Comparison, tmp_path: Path) -> None:
+    EXPORTS["csv"].write(folder, tmp_path)
+    trials, runs, summary, columns = (
+        read_csv(tmp_path / f"{name}.csv") for name in ("trials", "runs", "summary", "columns")
+    )
+    told = made.to_frame()
+    assert len(trials) == len(told) == sum(len(run.trials) for run in made.runs)
+    assert trials["score"].tolist() == told["score"].tolist()
+    assert trials["cell"].tolist() == told["cell"].tolist()
+    assert trials["latency@cpu"].tolist() == told["latency@cpu"].tolist()
+    for run in made.runs:
+        (row,) = runs[(runs.strategy == run.strategy) & (runs.run == run.run)].to_dict("records")
+        answer = made.answer(run)
+        assert row["score"] == answer.score and row["cell"] == answer.cell.text
+        assert row["final_test_error"] == made.objective.benchmark.query(answer.cell, "test_error")
+    means = {entry["name"]: entry["score"]["mean"] for entry in made.to_json()["strategies"]}
+    assert dict(zip(summary["strategy"], summary["mean"], strict=True)) == means
+    tables = {"trials": trials, "runs": runs, "summary": summary}
+    assert [(row.file, row.column) for row in columns.itertuples()] == [(n, c) for n, t in tables.items() for c in t]
+    units = {row.column: row.unit for row in columns.fillna("").itertuples()}
+    assert (units["latency@cpu"], units["cost"], units["final_test_error"], units["params"]) == (
+        "ms", "seconds", "%", "parameters",
+    )  # fmt: skip
+    assert columns["meaning"].notna().all()
+
+
+def test_optuna_has_a_study_a_run_with_values_states_and_limits(folder: Path, made: Comparison, tmp_path: Path) -> None:
+    (file,) = EXPORTS["optuna"].write(folder, tmp_path / "optuna.log")
+    studies = studies_of(file)
+    assert sorted(studies) == sorted(f"{run.strategy} / run {run.run}" for run in made.runs)
+    seen: Counter[str] = Counter()
+    for run in made.runs:
+        study = studies[f"{run.strategy} / run {run.run}"]
+        for trial, frozen in zip(run.trials, study.trials, strict=True):
+            complete = trial.epochs == run.epochs
+            seen[frozen.state.name] += 1
+            assert (frozen.state.name == "COMPLETE") == complete
+            assert frozen.intermediate_values == {trial.epochs: trial.score}
+            if complete:
+                assert frozen.value == trial.loss + trial.penalty
+                seen["infeasible"] += not trial.feasible
+                assert (max(frozen.system_attrs["constraints"]) > 0) != trial.feasible
+            assert frozen.user_attrs["cell"] == trial.cell.text
+            assert list(frozen.params.values()) == [part.partition("~")[0] for part in trial.cell.text.replace(
+                "+", "").replace("||", "|").strip("|").split("|")]  # fmt: skip
+            assert frozen.duration is not None and frozen.datetime_start is not None
+            assert frozen.duration.total_seconds() == pytest.approx(trial.finished - trial.started, abs=1e-5)
+        assert study.best_value == made.score(run) == study.user_attrs["score"]
+    assert min(seen["PRUNED"], seen["COMPLETE"], seen["infeasible"]) > 0
+
+
+def test_of_several_objectives_the_studies_have_their_front(front: Path, tmp_path: Path) -> None:
+    (file,) = EXPORTS["optuna"].write(front, tmp_path / "optuna.log")
+    made = read_comparison(front)
+    for run in made.runs:
+        study = studies_of(file)[f"{run.strategy} / run {run.run}"]
+        assert study.metric_names == ["valid_error[5]", "params"]
+        ours = made.vectors(run)
+        from surrogate_nas.study.comparison.front import nondominated
+
+        assert sorted(set(map(tuple, nondominated(ours).tolist()))) == sorted(
+            {tuple(trial.values) for trial in study.best_trials}
+        )
+
+
+def test_ten_thousand_trials_take_seconds(made: Comparison, tmp_path: Path) -> None:
+    """By processor time, generously: it took two seconds on one slow core."""
+    runs = [run for run in made.runs if run.strategy == "random"]
+    trials = [trial for run in runs for trial in run.trials]
+    from dataclasses import replace
+
+    long = [replace(trials[i % len(trials)], index=i) for i in range(10_000)]
+    many = Comparison(made.objective, made.description, [replace(runs[0], trials=long)])
+    before = time.process_time()
+    EXPORTS["optuna"].write(many, tmp_path / "many.log")
+    assert time.process_time() - before < 20
+    assert (tmp_path / "many.log").read_text().count('"op_code":4') == 10_000
+
+
+@pytest.fixture
+def dashboard(front: Path, tmp_path: Path) -> Iterator[str]:
+    """The real dashboard on the export of two objectives, on a free port of this machine alone."""
+    (file,) = EXPORTS["optuna"].write(front, tmp_path / "optuna.log")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = "from optuna_dashboard._cli import main; main()"
+    command = [sys.executable, "-c", code, str(file), "--host", "127.0.0.1", "--port", str(port)]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            assert started.poll() is None, "the dashboard ended"
+            try:
+                urllib.request.urlopen(f"{address}/api/studies", timeout=60).read()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        started.terminate()
+        started.wait()
+
+
+def test_the_real_dashboard_shows_values_parameters_and_the_front(dashboard: str, front: Path, tab: Page) -> None:
+    run = next(run for run in read_comparison(front).runs if run.strategy == "nsga2")
+    tab.set_default_timeout(120_000)
+    tab.goto(f"{dashboard}/dashboard")
+    tab.get_by_text("nsga2 / run 0").click()
+    tab.get_by_text("Pareto Front").first.wait_for()
+    traces = tab.evaluate_handle(
+        """() => new Promise(found => { const look = () => {
+            for (const plot of document.querySelectorAll('.js-plotly-plot')) {
+                const title = trace => trace.marker?.colorbar?.title?.text || '';
+                const traces = (plot.data || []).map(trace =>
+                    [title(trace), Array.from(trace.x, (x, i) => [x, trace.y[i]])]);
+                if (traces.some(([title]) => title === 'Best Trial')) return found(traces);
+            }
+            setTimeout(look, 100); }; look(); })"""
+    ).json_value()
+    best = {tuple(point) for title, points in traces for point in points if title == "Best Trial"}
+    dominated = {tuple(point) for title, points in traces for point in points if title != "Best Trial"}
+    every = {trial.scores for trial in run.trials}
+    beaten = {a for a in every for b in every if all(np.array(b) <= a) and a != b}
+    assert best == every - beaten and dominated == beaten
+    tab.goto(f"{tab.url.partition('?')[0].rstrip('/')}/trials")
+    tab.get_by_text("User Attributes").wait_for()
+    text = tab.inner_text("body")
+    first = run.trials[0]
+    assert ", ".join(str(score) for score in first.scores) in text
+    assert first.cell.text in text
+    for position, part in zip(("0-1", "0-2", "1-2"), re.findall(r"\|?(\w+)~", first.cell.text), strict=False):
+        assert f"{position} {part}" in text
+
+
+def balanced(text: str) -> bool:
+    """Whether every environment and every brace is closed, in order."""
+    opened: list[str] = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if kind == "begin":
+            opened.append(name)
+        elif not opened or opened.pop() != name:
+            return False
+    bare = re.sub(r"\\[{}]", "", text)
+    return not opened and bare.count("{") == bare.count("}")
+
+
+def rows_of(text: str) -> dict[str, list[str]]:
+    body = text.partition("\\midrule\n")[2].partition("\\bottomrule")[0]
+    lines = [line.removesuffix(r" \\").split(" & ") for line in body.strip().splitlines()]
+    return {line[0]: line[1:] for line in lines}
+
+
+def test_latex_prints_the_numbers_of_the_json_with_the_best_in_bold(
+    folder: Path, made: Comparison, tmp_path: Path
+) -> None:
+    files = {file.name: file.read_text() for file in EXPORTS["latex"].write(folder, tmp_path)}
+    assert files.keys() == {"summary.tex", "tests.tex"}
+    assert all(balanced(text) and r"\toprule" in text for text in files.values())
+    text, told = files["summary.tex"], made.to_json()["strategies"]
+    rows = rows_of(text)
+    assert list(rows) == [escaped(entry["name"]) for entry in told]
+    assert (
+        r"successive\_halving" in rows and r"latency@cpu $\leq$ 0.55 on fashion, 24 evaluations a run, 3 runs" in text
+    )
+    best = min(told, key=lambda entry: entry["score"]["mean"])["name"]
+    for entry in told:
+        runs, score, std, iqm, ends, regret = rows[escaped(entry["name"])]
+        assert runs == "3"
+        numbers = [float(number) for number in re.findall(r"\d+\.\d+", f"{score} {std} {iqm} {ends} {regret}")]
+        wanted = [entry["score"][key] for key in ("mean", "std", "iqm")] + entry["score"]["ci95"]
+        decimals = len(re.findall(r"\.(\d+)", score)[0])
+        assert numbers == [round(value, decimals) for value in [*wanted, entry["regret"]["mean"]]]
+        assert score.startswith(r"\textbf") == (entry["name"] == best)
+    tests = rows_of(files["tests.tex"])
+    assert sum(1 for _ in tests) == len({test.first for test in made.tests})
+    assert files["tests.tex"].count(r" \\") == 1 + len(made.tests)
+
+
+def test_latex_marks_what_is_significantly_worse(made: Comparison, tmp_path: Path) -> None:
+    """Eight runs of which the second strategy loses every one: p is .008."""
+    from dataclasses import replace
+
+    answer = made.answer(made.runs_of("random")[0])
+    runs = [
+        replace(made.runs_of("random")[0], strategy=name, run=number, trials=[
+            replace(answer, index=0, score=base + number / 1000, feasible=True, started=0.0)])
+        for name, base in (("a_b", 0.25), ("[x]", 0.5)) for number in range(8)
+    ]  # fmt: skip
+    told = made.description | {"strategies": ["a_b", "[x]"], "runs": 8}
+    write_latex(Comparison(made.objective, told, runs), tmp_path)
+    text = (tmp_path / "summary.tex").read_text()
+    rows = rows_of(text)
+    assert r"\dagger" not in rows[r"a\_b"][1] and r"\dagger" in rows["{[}x{]}"][1]
+    assert rows[r"a\_b"][1].startswith(r"\textbf{0.2") and rows["{[}x{]}"][1].startswith(r"\underline{0.5")
+    assert balanced(text)
+
+
+def test_figures_are_vectors_with_their_letters_and_captions(front: Path, tmp_path: Path) -> None:
+    files = EXPORTS["figures"].write(front, tmp_path)
+    stems = {file.stem for file in files} - {"captions"}
+    assert {"pareto-front", "score-by-cells", "cell-1"} <= stems
+    captions = (tmp_path / "captions.txt").read_text()
+    for stem in stems:
+        svg, pdf = (tmp_path / f"{stem}.svg").read_text(), (tmp_path / f"{stem}.pdf").read_bytes()
+        assert "<svg" in svg and "<image" not in svg and "var(--" not in svg
+        assert pdf.startswith(b"%PDF") and b"/Subtype /Image" not in pdf and b"/CreationDate" not in pdf
+        assert pdf.count(b"/FontFile2") or b"/Type /Font" not in pdf
+        assert f"{stem}: " in captions
+
+
+def test_mlflow_reads_what_the_comparison_says(folder: Path, made: Comparison, tmp_path: Path) -> None:
+    (file,) = EXPORTS["mlflow"].write(folder, tmp_path / "mlflow.db")
+    from surrogate_nas.report.export.mlflow import _client
+
+    with _client(file) as client:
+        (experiment,) = [found for found in client.search_experiments() if found.name == "limited"]
+        runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+        assert len(runs) == len(made.runs)
+        run = made.runs_of("random")[1]
+        held = runs["random / run 1"]
+        assert held.data.params["objective"] == str(made.objective)
+        assert held.data.metrics["found/score"] == made.score(run)
+        assert held.data.tags["fingerprint"] == made.objective.fingerprint
+        assert held.info.status == "FINISHED" and held.info.end_time > held.info.start_time
+        history = client.get_metric_history(held.info.run_id, "score")
+        assert [(point.step, point.value) for point in history] == [(t.index, t.score) for t in run.trials]
+        assert "latency/cpu" in held.data.metrics
+    assert str(tmp_path).encode() not in file.read_bytes()
+
+
+@pytest.mark.skipif(
+    find_spec("trackio") is None, reason="trackio is an extra that dev has not: it wants an older pillow"
+)
+def test_trackio_reads_what_the_comparison_says(folder: Path, made: Comparison, tmp_path: Path) -> None:
+    (file,) = EXPORTS["trackio"].write(folder, tmp_path / "trackio")
+    with sqlite3.connect(file) as held:
+        rows = held.execute(
+            "SELECT step, metrics FROM metrics WHERE run_name = 'random / run 1' ORDER BY step"
+        ).fetchall()
+        (config,) = held.execute("SELECT config FROM configs WHERE run_name = 'random / run 1'").fetchone()
+    run = made.runs_of("random")[1]
+    assert [json.loads(told)["score"] for _, told in rows[:-1]] == run.scores.tolist()
+    assert json.loads(rows[-1][1])["found/score"] == made.score(run)
+    assert json.loads(config)["objective"] == str(made.objective)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "extra"),
+    [("mlflow", "alembic", "mlflow"), ("trackio", "trackio", "trackio"), ("optuna", "optuna", "bridges")],
+)
+def test_a_missing_library_is_named_with_its_extra(
+    name: str, missing: str, extra: str, folder: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    ended = snas("export", name, folder, "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert ended.err == f"snas: This export needs {missing}: pip install 'surrogate_nas[{extra}]'.\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_suite_read_from_its_folder_is_the_suite_that_was_run(suite: Path) -> None:
+    stored = stored_suite(suite)
+    assert stored.missing == 0 and stored.result is not None
+    again = run_suite(stored.suite, suite)
+    assert json.dumps(stored.result.summary) == json.dumps(again.summary)
+    assert (stored.suite.name, stored.suite.title) == ("tiny", "Tiny & small")
+
+
+def test_a_suite_is_exported_by_problem_and_over_all(suite: Path, snas: Snas) -> None:
+    told = {name: snas("export", name, suite, "--json").json for name in ("csv", "latex", "optuna")}
+    assert {(one["comparisons"], one["runs"], one["missing"], one["trials"]) for one in told.values()} == {
+        (2, 6, 0, 72)
+    }
+    out = suite / "export"
+    trials = read_csv(out / "csv" / "trials.csv")
+    assert trials.groupby("problem").size().to_dict() == {"late": 36, "plain": 36}
+    assert read_csv(out / "csv" / "suite-strategies.csv")["name"].nunique() == 2
+    assert "plain / evolution / run 0" in studies_of(out / "optuna.log")
+    regret = (out / "latex" / "regret.tex").read_text()
+    result = stored_suite(suite).result
+    assert result is not None and balanced(regret)
+    for problem in result.problems:
+        shown = [float(re.findall(r"\d+\.\d+", cell)[0]) for cell in rows_of(regret)[problem.name]]
+        assert shown == pytest.approx([problem.at(name).mean() for name in result.strategies], abs=5e-4)
+
+
+def test_a_path_over_lambda_is_read_again_and_exported(path: Path, snas: Snas) -> None:
+    again = read_lambda_path(path)
+    assert [step.value for step in again.steps] == [0.05, 0.5]
+    out = path / "export"
+    assert snas("export", "csv", path).code == snas("export", "latex", path).code == 0
+    trials = read_csv(out / "csv" / "trials.csv")
+    assert trials.groupby("lambda").size().to_dict() == {0.05: 24, 0.5: 24}
+    rows = rows_of((out / "latex" / "regret.tex").read_text())
+    for step in again.steps:
+        (cell,) = rows[f"{step.value:g}"]
+        assert float(re.findall(r"\d+\.\d+", cell)[0]) == pytest.approx(step.mean_regrets["random"], abs=5e-4)
+
+
+def test_what_is_unfinished_is_exported_and_counted(folder: Path, suite: Path, tmp_path: Path, snas: Snas) -> None:
+    import shutil
+
+    torn = shutil.copytree(folder, tmp_path / "torn", ignore=shutil.ignore_patterns("export", "random-2*"))
+    ended = snas("export", "csv", torn, "--json")
+    assert ended.code == 0 and (ended.json["runs"], ended.json["missing"]) == (8, 1)
+    assert "1 run of what was begun is not there yet" in ended.err
+    half = shutil.copytree(suite, tmp_path / "half", ignore=shutil.ignore_patterns("export"))
+    for file in (half / "problems" / "late" / "runs").glob("evolution*"):
+        file.unlink()
+    results = results_of(half)
+    assert results.missing == 1 and results.suite is not None
+    assert [problem.name for problem in results.suite.problems] == ["plain"]
+    assert snas("export", "latex", half).code == 0
+    shutil.rmtree(half / "problems" / "plain" / "runs")
+    assert results_of(half).missing == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["excel", "."], "Unknown format 'excel'. Known: csv, figures, latex, mlflow, optuna, trackio."),
+        (["csv", "nowhere"], "nowhere holds no comparison, suite or path over λ: give what was --out of one of them."),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], said: str, snas: Snas, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = snas("export", *arguments)
+    assert (ended.code, ended.err) == (2, f"snas: {said}\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(before)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_benchmark_is_an_optuna_objective_that_charges_and_knows_limits() -> None:
+    bound = sn.Objective("valid_error + 0.1*params", sn.load("fashion"), subject_to="latency@cpu <= 0.5")
+    objective = OptunaObjective(bound)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=8))
+    study.optimize(objective, n_trials=25)
+    _, scores, cost = bound.look_up([trial.cell for trial in objective.trials])
+    assert [trial.value for trial in study.trials] == (scores.loss + scores.penalty).tolist()
+    assert objective.cost == pytest.approx(cost.sum()) == study.trials[-1].user_attrs["cost so far"]
+    assert [objective.constraints(trial)[0] == 0 for trial in study.trials] == scores.feasible.tolist()
+    assert 0 < scores.feasible.sum() < 25
+    assert study.best_value == scores.score[scores.feasible].min()
+
+
+@pytest.mark.usefixtures("quiet")
+def test_several_objectives_and_combinations_that_are_no_cells() -> None:
+    objective = OptunaObjective(sn.Objective("valid_error, params", sn.load("fashion")))
+    study = optuna.create_study(directions=objective.directions, sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(objective, n_trials=5)
+    assert [tuple(trial.values) for trial in study.trials] == [trial.scores for trial in objective.trials]
+    from surrogate_nas.strategies.bridges.base import nearest_cell
+
+    class Even(ChoiceSpace):
+        def allows(self, choices: tuple[int, ...]) -> bool:
+            return sum(choices) % 2 == 0
+
+    space = Even("even", {"a": (0, 1), "b": (0, 1)})
+    assert nearest_cell(space, (1, 1)).choices == (1, 1)
+    assert sum(nearest_cell(space, (0, 1)).choices) % 2 == 0
+    with pytest.raises(UserError, match="This wraps a surrogate_nas.Objective"):
+        OptunaObjective("valid_error")  # type: ignore[arg-type]

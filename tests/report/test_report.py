@@ -1,0 +1,418 @@
+"""The report: one self-contained page, honest in every corner case, whose curves agree with hand computations."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+import surrogate_nas as sn
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.report import write_report
+from surrogate_nas.report.conventions import citations
+from surrogate_nas.report.curves import curve_over_cells, curve_over_cost
+from surrogate_nas.report.figures import Figures
+from surrogate_nas.report.findings import best_cells
+from surrogate_nas.report.front import front_of
+from surrogate_nas.report.headline import headline
+from surrogate_nas.report.look import looks, plain
+from surrogate_nas.report.numbers import decimals_for, fixed, natural, p_value
+from surrogate_nas.report.tables import summary_table
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.strategies.random import RandomSearch
+from surrogate_nas.study.comparison import Comparison, compare, read_comparison
+from surrogate_nas.study.comparison.statistics import anytime
+from surrogate_nas.study.store import Run
+from surrogate_nas.tables import Table, write_table
+
+EVIL = "_evil$x_{<script>alert(1)</script>"
+
+
+class Failing(RandomSearch):
+    """Always fails when asked."""
+
+    def ask(self, n: int):  # noqa: ARG002
+        raise RuntimeError("<img src=x> & broke")
+
+
+class FailingOnce(RandomSearch):
+    """Fails in some runs only."""
+
+    def ask(self, n: int):
+        if self.rng.random() < 0.02:
+            raise RuntimeError("unlucky")
+        return super().ask(n)
+
+
+Evil = type(EVIL, (RandomSearch,), {})
+
+
+class Resources(HTMLParser):
+    """Collects what a page would load, its tags and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        named = [str(value) for name, value in attrs if name in ("src", "href", "srcset", "xlink:href", "data")]
+        self.loaded += [address for address in named if not address.startswith("#")]
+
+    def handle_data(self, data):
+        if self.tags[-1:] != ["style"]:
+            self.text += data
+
+
+def report(comparison: Comparison, folder: Path, **more: str) -> Resources:
+    """Write a report and check what holds for every one."""
+    path = write_report(comparison, folder, **more)
+    assert path == folder / "report.html"
+    assert not list(folder.rglob("*.part"))
+    html = path.read_text(encoding="utf-8")
+    page = Resources(html)
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in page.loaded)
+    assert "script" not in page.tags and "link" not in page.tags and "@import" not in html and "url(" not in html
+    for address in page.loaded:
+        svg = base64.b64decode(address.partition(",")[2]).decode()
+        assert not re.findall(r'(?:href|src)="(?!#|data:)', svg)
+    assert "nan" not in page.text.lower().split()
+    assert comparison.objective.fingerprint in page.text
+    for name in comparison.description["strategies"]:
+        assert name in page.text
+    for picture in (folder / "figures").glob("*.png"):
+        pixels = imread(picture)
+        assert min(pixels.shape[:2]) > 150 and pixels[..., :3].std() > 0.02
+    return page
+
+
+def pictures(folder: Path) -> set[str]:
+    return {path.stem for path in (folder / "figures").glob("*.png")}
+
+
+@pytest.fixture(scope="module")
+def small() -> Comparison:
+    return compare("analog-cifar10", ["random", "evolution"], runs=3, budget=30)
+
+
+def test_a_small_comparison(small, tmp_path):
+    page = report(small, tmp_path, command="snas compare analog-cifar10 --runs <3>")
+    assert small.objective.benchmark.banner in page.text
+    assert "snas compare analog-cifar10 --runs <3>" in page.text
+    assert "digital_error + 0.02*params" in page.text
+    assert "not significant" in page.text and "none could be" in page.text
+    assert "holds no final (test) metric" in page.text
+    cells = {f"cell-{rank}" for rank in range(1, 6)}
+    assert pictures(tmp_path) == {"score-by-cells", "final-scores", "pareto-front", "pareto-front-near"} | cells
+    assert len(page.loaded) == len(pictures(tmp_path))
+
+
+def test_reports_repeat(small, tmp_path):
+    first = write_report(small, tmp_path / "a").read_bytes()
+    assert write_report(small, tmp_path / "b").read_bytes() == first
+
+
+def test_a_stored_comparison_shows_its_provenance(tmp_path):
+    compare("analog-cifar10", ["random"], runs=2, budget=12, folder=tmp_path)
+    stored = read_comparison(tmp_path)
+    page = report(stored, tmp_path)
+    for name, value in stored.description["provenance"].items():
+        assert name in page.text and str(value) in page.text
+
+
+def test_an_unwritable_folder_is_a_user_error(small, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(sn.UserError, match="Cannot write"):
+        write_report(small, tmp_path / "file")
+
+
+@pytest.mark.parametrize("strategies", [["random"], ["random", "evolution"]])
+def test_one_run_says_so(strategies, tmp_path):
+    page = report(compare("analog-cifar10", strategies, runs=1, budget=3), tmp_path)
+    assert "a figure from one run" in page.text
+    assert "Every figure is from one run." in page.text
+    assert "±" not in page.text.partition("Anytime performance")[0].partition("Summary")[2].replace("mean ± std", "")
+
+
+def test_one_strategy_claims_no_comparison(tmp_path):
+    page = report(compare("analog-cifar10", ["random"], runs=3, budget=15), tmp_path)
+    assert "is the only strategy" in page.text
+    assert "No two strategies finished the same runs." in page.text
+
+
+def test_diversity_leaves_regret_undefined(tmp_path):
+    made = compare("analog-cifar10", ["random", "evolution"], "digital_error + 0.05*diversity", runs=3, budget=20)
+    page = report(made, tmp_path)
+    assert "undefined: scores depend on history" in page.text
+    assert "No Pareto front: diversity" in page.text
+    row = summary_table(made, looks(made.strategies)).rows[0]
+    assert row.count("–") == 2
+    assert "pareto-front" not in pictures(tmp_path)
+
+
+def test_no_regulariser_has_no_front(tmp_path):
+    page = report(compare("analog-cifar10", ["random"], "digital_error", runs=2, budget=15), tmp_path)
+    assert "the objective has no regulariser" in page.text
+    assert "pareto-front" not in pictures(tmp_path)
+
+
+def test_constraints_that_few_cells_meet(tmp_path):
+    made = compare(
+        "analog-cifar10", ["random", "evolution"], subject_to="params <= 80000 and digital_error <= 40",
+        runs=4, budget=25,
+    )  # fmt: skip
+    infeasible = sum(not run.incumbent.feasible for run in made.runs)
+    assert 0 < infeasible < 8
+    page = report(made, tmp_path)
+    assert f"{infeasible} of 8 runs found no feasible cell" in page.text
+    assert "of the cells meet the constraints" in page.text
+    assert f"{infeasible} run" in page.text and "left out" in page.text
+    bound = made.objective.bound
+    assert all(score < bound for name in made.strategies for score in made.scores(name))
+    assert sum(len(made.scores(name)) for name in made.strategies) == 8 - infeasible
+    told = {s["name"]: s for s in made.to_json()["strategies"]}
+    assert all(told[name]["feasible_runs"] == len(made.scores(name)) for name in told)
+    scores = made.objective.over_space()
+    assert scores is not None
+    front = front_of(made.objective, made.runs)
+    assert front is not None and front.on_front.any() and scores.feasible[front.on_front].all()
+
+
+def test_constraints_that_no_cell_meets(tmp_path):
+    made = compare("analog-cifar10", ["random"], subject_to="params <= 10", runs=2, budget=12)
+    page = report(made, tmp_path)
+    assert "No feasible cell was found" in page.text
+    assert "2 of 2 runs found no feasible cell" in page.text and "no cell of the space is feasible" in page.text
+    assert pictures(tmp_path) == {f"cell-{rank}" for rank in range(1, 6)}
+    assert page.text.count("no feasible cell") >= 8 and not re.search(r"score [0-9]", page.text)
+    (told,) = made.to_json()["strategies"]
+    assert set(told["score"].values()) == {None} == set(told["regret"].values()) and made.optimum is None
+    assert told["best"] == {"cell": None, "score": None, "final": {}} and told["feasible_runs"] == 0
+
+
+HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>$x_{$"""
+
+
+def test_what_a_table_says_is_only_text(tmp_path):
+    table = Table(
+        "hostile", "nb201", HOSTILE, HOSTILE, HOSTILE, HOSTILE, "valid_error", Network(), "queries", banner=HOSTILE
+    )
+    fall = np.linspace(90.0, 10.0, 15625)
+    table.add(Metric("valid_error", HOSTILE, "search", "error", description=HOSTILE, source=HOSTILE), 12, fall)
+    table.add(Metric("test_error", HOSTILE, "final", "error", split=HOSTILE), 12, fall + 1)
+    table.add(Metric("odd", HOSTILE, "search", "structure", description=HOSTILE), None, fall + 2)
+    write_table(table, tmp_path / "hostile.h5")
+    bench = sn.load(str(tmp_path / "hostile.h5"))
+    made = compare(bench, ["random", "evolution", Failing, Evil], "valid_error + 0.1*odd", runs=2, budget=15)
+    path = write_report(made, tmp_path, command=f"snas compare {HOSTILE}\udcff")
+    html = path.read_text(encoding="utf-8")
+    assert "<script" not in html and "<img src=x" not in html and html.count("&lt;script&gt;") > 10
+    assert set(Resources(html).tags) <= TAGS
+
+
+TAGS = set(
+    "html head meta title style body main header section h1 h2 h3 p code strong div span svg line table thead tbody tr "
+    "th td small figure figcaption img article dl dt dd ul ol li pre nav a".split()
+)  # fmt: skip
+
+
+def test_failures_are_prominent_and_escaped(tmp_path):
+    page = report(compare("analog-cifar10", ["random", Failing], runs=2, budget=15), tmp_path)
+    assert "2 runs failed" in page.text
+    assert page.text.count("<img src=x> & broke") == 2
+    assert page.text.index("failed") < page.text.index("Summary")
+    assert page.tags.count("img") == len(page.loaded)
+
+
+def test_a_strategy_that_failed_in_some_runs_is_tested_on_the_others(tmp_path):
+    made = compare("analog-cifar10", ["random", FailingOnce], runs=6, budget=40)
+    assert 0 < len(made.runs_of("FailingOnce")) < 6
+    report(made, tmp_path)
+    assert sum((t.wins, t.ties, t.losses)[i] for t in made.tests for i in range(3)) == len(made.runs_of("FailingOnce"))
+
+
+def test_when_everything_failed(tmp_path):
+    page = report(compare("analog-cifar10", [Failing], runs=2, budget=15), tmp_path)
+    assert "No run has finished" in page.text and pictures(tmp_path) == set()
+
+
+def test_a_strategy_name_is_only_text(tmp_path):
+    page = report(compare("analog-cifar10", ["random", Evil], runs=2, budget=15), tmp_path)
+    assert page.text.count(EVIL) > 3
+
+
+def _run(number: int, scores: list[float], costs: list[float]) -> Run:
+    cell = sn.nb201()[number]
+    rows = enumerate(zip(scores, costs, np.cumsum(costs), strict=True))
+    trials = [Trial(i, cell, s, s, 0.0, True, None, c, {}, end - c, end) for i, (s, c, end) in rows]
+    return Run("s", number, trials, 1.0, 0.5)
+
+
+def test_curves_are_right_continuous_means():
+    runs = [_run(0, [5.0, 7.0, 1.0], [2.0, 2.0, 2.0]), _run(1, [3.0, 2.0], [3.0, 3.0])]
+    pairs = [(anytime(run), anytime(run).score) for run in runs]
+    over_cells = curve_over_cells(pairs)
+    assert dict(zip(over_cells.x, over_cells.mean, strict=True)) == {1: 4.0, 2: 3.5, 3: 1.5}
+    over_cost = curve_over_cost(pairs, divisor=2.0)
+    assert over_cost.x.tolist() == [1.5, 3.0]  # before 3 s a run has finished nothing; at 6 s both end
+    assert over_cost.mean.tolist() == [4.0, 1.5]
+    assert (over_cost.low <= over_cost.mean).all() and (over_cost.mean <= over_cost.high).all()
+
+
+def test_best_cells_are_distinct_and_counted_by_run(small):
+    found = best_cells(small, 5)
+    everything = [trial for run in small.runs for trial in run.trials]
+    identity = small.objective.benchmark.space.identity
+    best = {}
+    for trial in sorted(everything, key=lambda trial: (trial.score, trial.cell.index)):
+        best.setdefault(identity(trial.cell), (trial.score, trial.cell.index))
+    assert [(cell.trial.score, cell.trial.cell.index) for cell in found] == list(best.values())[:5]
+    for cell in found:
+        for name in small.strategies:
+            runs = [run for run in small.runs_of(name) if cell.trial.cell in {trial.cell for trial in run.trials}]
+            assert cell.found_by.get(name, 0) == len(runs)
+
+
+def test_functional_twins_share_a_card(tmp_path):
+    space = sn.nb201()
+    strings = ("none", "skip_connect")  # a dead edge into node 2 that nothing leaves
+    twins = [f"|nor_conv_3x3~0|+|{op}~0|none~1|+|none~0|nor_conv_1x1~1|none~2|" for op in strings]
+    trials = [
+        Trial(i, space.parse(text), 0.1 + i, 0.1, 0.0, True, None, 1.0, {"digital_error": 10.0})
+        for i, text in enumerate(twins)
+    ]
+    objective = sn.Objective("digital_error", sn.load("analog-cifar10"))
+    description = {
+        "strategies": ["s"], "runs": 1, "first_cells": 0, "seed": 0, "budget": {"cells": 2, "seconds": None},
+        "hidden": False, "simulated_workers": 1,
+    }  # fmt: skip
+    made = Comparison(objective, description, [Run("s", 0, trials, 1.0, 0.5)])
+    (found,) = best_cells(made, 5)
+    assert str(found.trial.cell) == twins[0] and [str(twin.cell) for twin in found.twins] == twins[1:]
+    page = report(made, tmp_path)
+    assert page.tags.count("article") == 1 and f"{twins[1]} (1.10000)" in page.text
+
+
+def test_the_front_is_exact(small):
+    front = front_of(small.objective, small.runs)
+    scores = small.objective.over_space()
+    assert front is not None and scores is not None
+    points = np.column_stack([scores.loss, scores.penalty])
+    for loss, penalty in points[front.on_front]:
+        weakly = (points <= [loss, penalty]).all(axis=1)
+        assert not (weakly & (points < [loss, penalty]).any(axis=1)).any()
+    assert scores.score[front.on_front].min() == scores.score.min()
+
+
+def test_the_headline_follows_the_test(small):
+    space = sn.nb201()
+
+    def runs(name: str, scores: list[float]) -> list[Run]:
+        return [
+            Run(name, i, [Trial(0, space[i], s, s, 0.0, True, None, 1.0, {"digital_error": 100 * s})], 1.0, 0.5)
+            for i, s in enumerate(scores)
+        ]
+
+    objective = sn.Objective("digital_error", small.objective.benchmark)
+    description = {"strategies": ["a", "b"], "runs": 8, "first_cells": 0}
+    low, high = [0.10 + 0.001 * i for i in range(8)], [0.20 + 0.002 * i for i in range(8)]
+    clear = headline(Comparison(objective, description, runs("a", high) + runs("b", low)))
+    assert clear[0].startswith("b has the lowest mean final score")
+    assert "better in 8, equal in 0 and worse in 0 of 8" in clear[1] and "is significant" in clear[1]
+    equal = headline(Comparison(objective, description, runs("a", low) + runs("b", low)))
+    assert equal[0].startswith("a and b share the lowest mean")
+    mixed = headline(Comparison(objective, description, runs("a", low) + runs("b", low[::-1][:7] + [0.2])))
+    assert "not significant" in mixed[1]
+
+
+def test_numbers():
+    assert fixed(-1e-17, 3) == "0.000" and fixed(None, 3) == "–" and fixed(-0.5, 1) == "−0.5"
+    assert decimals_for([0.1, 0.1]) == 4 and decimals_for([0.1, 0.102]) == 5 and decimals_for([0, 7]) == 3
+    assert natural(344346.0, "parameters") == "344,346" and natural(8.556, "%") == "8.56 %"
+    assert p_value(0.0001) == "< 0.001" and p_value(0.0234) == "0.023"
+
+
+def test_looks_differ_and_depend_on_position_alone():
+    names = [f"s{i}" for i in range(20)]
+    assert len(set(looks(names).values())) == 20
+    assert looks(names)["s3"] == looks(names[:4])["s3"]
+    assert plain("_a$b") == " _a$b" and len(plain("x" * 99)) < 30 and plain("a\nb\udcff\x00") == "a·b··"
+
+
+@pytest.mark.data
+def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
+    made = compare(real, ["random", "evolution"], "valid_error + 0.02*params", runs=3, budget=40)
+    page = report(made, tmp_path)
+    assert {"test-by-cells", "test-by-cost", "score-by-cost"} <= pictures(tmp_path)
+    assert "test_error[200]" in page.text and "never the best test_error so far" in page.text
+    test = real.column("test_error", 200)
+
+    drawn = {}
+
+    class Spy(Figures):
+        def _curves(self, name, caption, curves, panel):
+            drawn[name] = (curves, panel)
+            return super()._curves(name, caption, curves, panel)
+
+    Spy(made, looks(made.strategies)).test()
+    curves, panel = drawn["test-by-cells"]
+    for name in made.strategies:
+        for cells, mean in zip(curves[name].x.astype(int), curves[name].mean, strict=True):
+            by_hand = []
+            for run in made.runs_of(name):
+                best = min(run.trials[:cells], key=lambda trial: trial.score)
+                by_hand.append(test[best.cell.index])
+            assert mean == pytest.approx(np.mean(by_hand))
+    scores = made.objective.over_space()
+    assert scores is not None and panel.reference == test[scores.score.argmin()]
+    best_test = [min(test[t.cell.index] for t in run.trials) for run in made.runs_of("random")]
+    assert curves["random"].mean[-1] > np.mean(best_test)
+
+    curves, panel = drawn["test-by-cost"]
+    divisor = {"days": 86400.0, "hours": 3600.0}[panel.x_label.split()[-1]]
+    for name in made.strategies:
+        for at, mean in zip(curves[name].x[::7] * divisor, curves[name].mean[::7], strict=True):
+            by_hand = []
+            for run in made.runs_of(name):
+                ends = np.cumsum([trial.cost_seconds for trial in run.trials])
+                done = [t for t, end in zip(run.trials, ends, strict=True) if end <= at * (1 + 1e-12)]
+                by_hand.append(test[min(done, key=lambda trial: trial.score).cell.index])
+            assert mean == pytest.approx(np.mean(by_hand))
+
+
+def test_several_objectives_show_their_front(tmp_path):
+    made = compare("analog-cifar10", ["random", "evolution"], "digital_error, params", runs=2, budget=25)
+    page = report(made, tmp_path)
+    assert (
+        "hypervolume that is missed" in page.text
+        and "exact front" in page.text
+        and "pareto-front" in pictures(tmp_path)
+    )
+    scores = made.scores("random")
+    assert ((0 < scores) & (scores < 1)).all()
+
+
+def test_the_conventions_say_what_strategies_were_given_and_how_they_were_run(tmp_path):
+    made = compare("fashion", ["random"], "valid_loss + 0.1*params, latency@cpu", runs=1, budget=15,
+                   simulated_workers=3)  # fmt: skip
+    text = report(made, tmp_path).text
+    assert "random: made for one objective, run on several by random scalarisation" in text
+    assert "that it reads it: params, latency@cpu" in text and "3 cells are evaluated side by side" in text
+    hidden = compare("fashion", ["random"], "valid_loss + 0.1*params", runs=1, budget=15, hidden=True)
+    assert "for free (params) was withheld from all strategies" in report(hidden, tmp_path).text
+
+
+def test_everything_that_was_used_is_cited_once(small: Comparison) -> None:
+    cited = citations(small)
+    assert len(cited) == len(set(cited)) and all(cited)
+    assert any("NAS-Bench-201" in paper for paper in cited), "the space"
+    assert any("Real et al." in paper for paper in cited), "evolution"

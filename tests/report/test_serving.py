@@ -1,0 +1,385 @@
+"""`snas serve`: what is being made is seen as it is made, nothing is disturbed, and nothing but results is shown."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+import pytest
+
+from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import holder, locked
+from surrogate_nas.report.live import Server
+from surrogate_nas.report.live.server import MOST_AT_ONCE, Timely
+from surrogate_nas.study.comparison import compare
+from surrogate_nas.study.store import Store
+from surrogate_nas.study.suite import Entrant, Problem, Suite, run_suite
+from tests.conftest import Snas
+from tests.study.test_kills import Gated
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+COMMAND = [sys.executable, "-c", "from surrogate_nas.cli import main; main()"]
+PATIENCE_MS = 180_000
+"""On a machine with much else to do."""
+
+
+class Answer:
+    """What a server said."""
+
+    def __init__(self, said: http.client.HTTPResponse) -> None:
+        self.status, self.headers, self.body = said.status, dict(said.getheaders()), said.read()
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def ask(server: Server, path: str, *, method: str = "GET", host: str | None = None) -> Answer:
+    """Ask for exactly this path, as no browser would."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection.putrequest(method, path, skip_host=True)
+    connection.putheader("Host", host or f"127.0.0.1:{server.server_port}")
+    connection.endheaders()
+    answer = Answer(connection.getresponse())
+    connection.close()
+    return answer
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark) -> Path:
+    """A folder of results with one finished comparison, to be copied."""
+    folder = tmp_path_factory.mktemp("made")
+    compare(analog, ["random", "evolution"], runs=3, budget=15, folder=folder / "one")
+    return folder
+
+
+@pytest.fixture
+def results(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "results"))
+
+
+@pytest.fixture
+def server(results: Path) -> Iterator[Server]:
+    with Server(results, 0) as server:
+        server.pages.patience_seconds = math.inf
+        server.in_background()
+        yield server
+        server.shutdown()
+
+
+def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page) -> None:
+    gated = Gated(tmp_path)
+    tab.set_default_timeout(PATIENCE_MS)
+    with Server(tmp_path, 0) as server:
+        server.in_background()
+        tab.goto(server.address)
+        assert "No results yet" in tab.inner_text("#part")
+        process = gated.start("serving")
+        gated.arrived(2)
+        tab.click("text=out")
+        tab.wait_for_selector("[data-count=running] >> text=2")
+        before = (tmp_path / "out" / "runs").stat().st_mtime_ns
+        assert f"Process {process.pid} is at work since" in tab.inner_text("#part")
+        assert tab.inner_text("[data-count=done]") in "012" and tab.inner_text("[data-count=failed]") == "0"
+        assert re.fullmatch(r"0:\d\d:\d\d", tab.inner_text("[data-since]"))
+        assert (tmp_path / "out" / "runs").stat().st_mtime_ns == before
+        gated.open()
+        tab.wait_for_selector("[data-count=done] >> text=4")
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+        tab.wait_for_selector("text=All runs have ended.")
+        assert tab.locator(".charts svg").count() == 1, "the benchmark counts queries"
+        assert tab.locator(".charts path[stroke]").count() == 2
+        tab.click("text=report")
+        tab.wait_for_selector("text=Best cells")
+        assert tab.evaluate("document.images.length") > 3
+        server.shutdown()
+
+
+def test_what_is_at_hand_is_told_in_numbers(server: Server) -> None:
+    told = ask(server, "/state/one").json
+    assert told["counts"] == {
+        "done": 6, "running": 0, "failed": 0, "halted": 0, "damaged": 0, "missing": 0, "runs": 6,
+    }  # fmt: skip
+    assert [one["evaluations"] for one in told["strategies"]] == [45, 45]
+    runs = [Store(server.pages.places.root / "one").watch("random", number) for number in range(3)]
+    for run in runs:
+        run.refresh()
+    assert told["strategies"][0]["best"] == min(run.best[-1] for run in runs)
+    assert told["strategies"][0]["median"] == sorted(run.best[-1] for run in runs)[1]
+    page = ask(server, "/at/one/").text
+    assert "All runs have ended; there is no report yet." in page and "random" in page and "<svg viewBox" in page
+    part = ask(server, "/part/one")
+    assert ask(server, f"/part/one?{part.headers['ETag']}").status == 204
+    assert ask(server, "/part/one?other").body == part.body
+
+
+def test_a_run_is_read_on_not_again(made: Path, tmp_path: Path, analog: TableBenchmark) -> None:
+    whole = Store(made / "one").path("random", 1).read_bytes()
+    lines = whole.splitlines(keepends=True)
+    (tmp_path / "runs").mkdir()
+    shutil.copy(made / "one" / "experiment.json", tmp_path)
+    store = Store(tmp_path)
+    file, run = store.path("random", 1), store.watch("random", 1)
+    assert not run.refresh() and not run.is_begun
+    file.write_bytes(b"".join(lines[:4]) + lines[4][:30])
+    assert run.refresh() and len(run.best) == 4 and run.end is None and not run.damage
+    assert not run.refresh()
+    with file.open("ab") as growing:
+        growing.write(lines[4][30:] + b"".join(lines[5:]))
+    assert run.refresh() and len(run.best) == 15 and run.end is not None
+    trials = store.load("random", 1, analog.space).trials
+    assert run.best[-1] == min(trial.score for trial in trials) and run.finished == [t.finished for t in trials]
+    file.write_bytes(b"".join(lines[:3]))
+    assert run.refresh() and len(run.best) == 3 and run.end is None
+    file.write_bytes(whole.replace(lines[4], lines[4].replace(b"true", b"True")))
+    assert run.refresh() and "line 5 is not as it was written" in run.damage
+    file.write_bytes(whole)
+    assert run.refresh() and len(run.best) == 15 and not run.damage
+    file.unlink()
+    assert run.refresh() and not run.best and not run.is_begun
+
+
+def test_a_page_does_not_wait_until_all_is_read(server: Server, tab: Page) -> None:
+    server.pages.patience_seconds = 0.0
+    assert "Reading: 6 runs to go." in ask(server, "/at/one/").text
+    assert ask(server, "/state/one").json["counts"]["done"] == 6, "a script is told all"
+    assert "Reading" not in ask(server, "/at/one/").text
+    (server.pages.places.root / "one").rename(server.pages.places.root / "two")
+    tab.goto(f"{server.address}at/two/")
+    tab.wait_for_selector("text=Reading: 6 runs to go.")
+    server.pages.patience_seconds = math.inf
+    tab.wait_for_selector("text=6 of 6 runs done")
+
+
+def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> None:
+    file = results / "one" / "runs" / "random-1.jsonl"
+    file.write_bytes(file.read_bytes().replace(b'"feasible": true', b'"feasible": false', 1))
+    told = ask(server, "/state/one").json
+    assert told["counts"]["damaged"] == 1 and told["counts"]["done"] == 5
+    assert told["failures"] == [
+        "runs/random-1.jsonl is damaged: line 1 is not as it was written. Delete it and run again."
+    ]
+    assert "line 1 is not as it was written" in ask(server, "/at/one/").text
+    (results / "one" / "experiment.json").write_text('{"version": 2, "<b>')
+    assert "This folder cannot be read." in ask(server, "/at/one/").text
+    assert ask(server, "/state/").json["one"]["counts"]["runs"] == 0
+    shutil.rmtree(results / "one")
+    assert ask(server, "/at/one/").status == 404 and "No results yet" in ask(server, "/").text
+
+
+def test_failures_and_interrupted_runs_are_told(tmp_path: Path, analog: TableBenchmark) -> None:
+    file = tmp_path / "breaks.py"
+    file.write_text(
+        "import surrogate_nas as sn\nclass Breaks(sn.Strategy):\n def ask(self, n): raise ValueError('<i>no</i>')\n"
+        " def tell(self, trials): pass\n"
+    )
+    compare(analog, ["random", f"{file}:Breaks"], runs=2, budget=12, folder=tmp_path / "out")
+    run = tmp_path / "out" / "runs" / "random-1.jsonl"
+    run.write_bytes(b"".join(run.read_bytes().splitlines(keepends=True)[:5]))
+    with Server(tmp_path / "out", 0) as server:
+        server.in_background()
+        told, page = ask(server, "/state/").json, ask(server, "/").text
+        assert [one["states"] for one in told["strategies"]] == [["done", "halted"], ["failed", "failed"]]
+        assert "Nobody is at work, and 1 run is not finished: the same command goes on." in page
+        assert "&lt;i&gt;no&lt;/i&gt;" in page and "<i>no" not in page
+        trace = re.search(r'href="(/files/failures/[^"]+)">traceback', page)
+        assert trace is not None and "ValueError" in ask(server, trace[1]).text
+        server.shutdown()
+
+
+def test_a_suite_counts_the_runs_of_each_strategy(tmp_path: Path) -> None:
+    problems = [Problem("one", "analog-cifar10", cells=12), Problem("two", "fashion", "valid_loss, params", cells=11)]
+    suite = Suite("s", "A <title>", problems, [Entrant("random", 3), Entrant("evolution", 1)])
+    run_suite(suite, tmp_path)
+    with Server(tmp_path, 0) as server:
+        server.in_background()
+        told, page = ask(server, "/state/").json, ask(server, "/").text
+        assert {name: one["counts"]["runs"] for name, one in told["problems"].items()} == {"one": 4, "two": 4}
+        assert "A &lt;title&gt;" in page and "8 of 8 runs done" in page and page.count('<svg viewBox="0 0 400') == 1
+        assert "4 of 4 runs done" in ask(server, "/at/problems/one/").text
+        assert "There are several objectives" in ask(server, "/at/problems/two").text
+        server.shutdown()
+
+
+def test_only_this_machine_s_own_names_are_answered(server: Server) -> None:
+    port = server.server_port
+    assert server.server_address[0] == "127.0.0.1"
+    for host in (f"localhost:{port}", f"127.0.0.1:{port}", f"LOCALHOST:{port}"):
+        assert ask(server, "/", host=host).status == 200
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "127.0.0.1",
+        f"127.0.0.1:{port + 1}",
+        f"127.0.0.1:{port}.a",
+        " ",
+    ):
+        answer = ask(server, "/", host=host)
+        assert answer.status == 421 and b"results" not in answer.body.lower()
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        assert ask(server, "/", method=method).status == 405
+    head = ask(server, "/", method="HEAD")
+    assert head.status == 200 and not head.body and int(head.headers["Content-Length"]) > 1000
+    for path in ("/", "/part/one", "/state/one", "/nothing"):
+        headers = ask(server, path).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"] and headers["X-Frame-Options"] == "DENY"
+        assert headers["X-Content-Type-Options"] == "nosniff" and "Access-Control-Allow-Origin" not in headers
+
+
+def test_nothing_outside_is_served(server: Server, results: Path) -> None:
+    (results.parent / "secret.html").write_text("secret")
+    (results / "one" / "report.html").write_text("<p>fine</p>")
+    (results / "one" / "out.html").symlink_to(results.parent / "secret.html")
+    (results / "one" / "in.html").symlink_to(results / "one" / "report.html")
+    (results / "outside").symlink_to(results.parent)
+    (results / "one" / ".hidden.html").write_text("hidden")
+    (results / "one" / "folder.html").mkdir()
+    os.mkfifo(results / "one" / "pipe.html")
+    assert ask(server, "/files/one/report.html").body == ask(server, "/files/one/in.html").body == b"<p>fine</p>"
+    assert "sandbox" in ask(server, "/files/one/report.html").headers["Content-Security-Policy"]
+    for path in (
+        "../secret.html", "one/../../secret.html", "%2e%2e/secret.html", "one/%2e%2e/%2e%2e/secret.html",
+        "..%2fsecret.html", "one%2freport.html", f"{results.parent}/secret.html", f"/{results.parent}/secret.html",
+        "one/out.html", "outside/secret.html", "one/.hidden.html", "one/.lock", "one/folder.html", "one/pipe.html",
+        "one/runs/random-0.jsonl", "one/report.html%00.png", "one/%ff.html", "one", "", "one/", "one//report.html",
+        "one\\report.html",
+    ):  # fmt: skip
+        answer = ask(server, f"/files/{path}")
+        assert answer.status == 404 and answer.body == b"There is nothing here.\n", path
+    for path in (
+        "/at/outside/",
+        "/at/../",
+        "/at/one/runs",
+        "/part/..",
+        "/state/%2e%2e",
+        "/one/report.html",
+        "/etc/passwd",
+    ):
+        assert ask(server, path).status == 404, path
+    assert "outside" not in ask(server, "/").text
+
+
+def test_a_shown_file_reaches_neither_this_server_nor_another(server: Server, results: Path, tab: Page) -> None:
+    (results / "one" / "report.html").write_text(
+        "<title>waits</title><script>fetch('/state/one').then(() => document.title = 'read',"
+        " () => document.title = 'refused')</script>"
+    )
+    console: list[str] = []
+    page = tab.context.new_page()
+    page.on("console", lambda said: console.append(said.text))
+    page.goto(f"{server.address}files/one/report.html")
+    page.wait_for_function("document.title != 'waits'")
+    assert page.title() == "refused" and console
+
+
+def test_to_ask_who_holds_a_lock_does_not_take_it(tmp_path: Path) -> None:
+    assert holder(tmp_path) is None
+    wait = f"""
+from pathlib import Path
+from surrogate_nas.files import locked
+with locked(Path({str(tmp_path)!r}), wait=False):
+    print("held", flush=True)
+    input()
+"""
+    child = subprocess.Popen([sys.executable, "-c", wait], stdin=-1, stdout=-1, stderr=-1, text=True)
+    assert child.stdout is not None and child.stdout.readline() == "held\n"
+    found = holder(tmp_path)
+    assert found is not None and found.pid == child.pid
+    with pytest.raises(UserError, match=f"process {child.pid} "), locked(tmp_path, wait=False):
+        pass
+    child.kill()
+    child.communicate()
+    assert (tmp_path / ".lock").exists() and holder(tmp_path) is None
+    with locked(tmp_path):
+        mine = holder(tmp_path)
+        assert mine is not None and mine.pid == os.getpid()
+        other = subprocess.run([sys.executable, "-c", wait], capture_output=True, text=True, input="\n", timeout=60)
+        assert other.returncode and "is writing" in other.stderr, "our lock was not given up by asking"
+
+
+def heed_interrupts() -> None:
+    """What a shell started in the background, these tests perhaps, ignores interrupts, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -> None:
+    command = [*COMMAND, "serve", str(results), "--port", "0", "--json"]
+    process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, preexec_fn=heed_interrupts)
+    assert process.stdout is not None
+    told = json.loads(process.stdout.readline())
+    assert told["folder"] == str(results)
+    port = int(re.fullmatch(r"http://127\.0\.0\.1:(\d+)/", told["address"])[1])  # type: ignore[index]
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/")
+    assert b"Results in results" in connection.getresponse().read()
+    connection.close()
+    taken = snas("serve", results, "--port", port)
+    assert taken.code == 2 and taken.err == (
+        f"snas: Port {port} of 127.0.0.1 is in use. Choose another with --port, or 0 for a free one.\n"
+    )
+    process.send_signal(signal.SIGINT)
+    rest, said = process.communicate(timeout=30)
+    assert process.returncode == 0 and not rest and "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["nowhere"], "nowhere is no folder of results."), ([".", "--port", "70000"], "A port is from")],
+)
+def test_what_cannot_be_served_is_one_line(arguments: list[str], says: str, snas: Snas) -> None:
+    outcome = snas("serve", *arguments)
+    assert outcome.code == 2 and says in outcome.err and len(outcome.err.splitlines()) == 1
+
+
+def test_connections_beyond_a_number_are_closed(server: Server) -> None:
+    held = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(MOST_AT_ONCE)]
+    while sum("process_request_thread" in thread.name for thread in threading.enumerate()) < MOST_AT_ONCE:
+        time.sleep(0.01)
+    with socket.create_connection(("127.0.0.1", server.server_port)) as one_more:
+        assert one_more.recv(1) == b""
+    for connection in held:
+        connection.close()
+    while sum("process_request_thread" in thread.name for thread in threading.enumerate()):
+        time.sleep(0.01)
+    with urlopen(server.address) as page:
+        assert page.status == 200
+
+
+def test_a_request_that_drips_has_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock of our own: every byte takes four seconds."""
+    now = 0.0
+    monkeypatch.setattr("surrogate_nas.report.live.server.time.monotonic", lambda: now)
+    here, there = socket.socketpair()
+    with here, there:
+        timely = Timely(here)
+        for place in range(3):
+            there.sendall(b"G")
+            assert timely.read(10) == b"G"
+            now = 4.0 * (place + 1)
+        there.sendall(b"G")
+        with pytest.raises(TimeoutError):
+            timely.read(10)
+        timely.renew()
+        assert timely.read(10) == b"G"

@@ -1,0 +1,279 @@
+"""Engines: the same results wherever jobs are done, a lost worker changes nothing, and a lost cluster is one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.torture import hit, marked, workers
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.runtime.engines import run_jobs
+from surrogate_nas.runtime.engines.order import Order
+from tests.conftest import Snas
+from tests.runtime.test_jobs import fail, fall
+from tests.study.test_kills import Gated
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+ROOT = Path(__file__).parents[2]
+SUITE = """
+title = "Engines"
+cells = 13
+runs = 2
+strategies = ["random", "mine.py:Mine"]
+
+[[problems]]
+name = "plain"
+benchmark = "fashion"
+
+[[problems]]
+name = "capped"
+benchmark = "fashion"
+objective = "valid_error[5]"
+subject_to = "latency@cpu <= 0.6"
+"""
+MINE = '''"""A stranger's strategy beside the command."""
+
+import surrogate_nas as sn
+
+
+class Mine(sn.Strategy):
+    def ask(self, n):
+        return [self.space.sample(self.rng)]
+
+    def tell(self, trials):
+        pass
+'''
+
+
+class Dask:
+    """A scheduler and two workers of one thread, which know nothing of where commands are given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "scheduler.json"
+        self.scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", str(self.file), "--no-dashboard")
+        while not self.file.is_file():
+            assert self.scheduler.poll() is None
+            time.sleep(0.01)
+        self.workers = [
+            self._start("worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard") for _ in range(2)
+        ]
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(2)
+
+    @property
+    def address(self) -> str:
+        return str(json.loads(self.file.read_bytes())["address"])
+
+    def _start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", "--host", "127.0.0.1", *arguments]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SURROGATE_NAS")}
+        return subprocess.Popen(
+            command, cwd="/", env=environment | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def end(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
+    cluster = Dask(tmp_path_factory.mktemp("dask"))
+    yield cluster
+    cluster.end()
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> str:
+    """An engine's name and place."""
+    name = str(request.param)
+    return f"dask:{request.getfixturevalue('dask').address}" if name == "dask" else name
+
+
+def suite_of(folder: Path, snas: Snas, *how: str) -> tuple[Any, dict[str, list[str]]]:
+    """What a suite says, without seconds, and every trial; the command is given in its folder."""
+    (folder / "suite.toml").write_text(SUITE)
+    (folder / "mine.py").write_text(MINE)
+    told = snas("suite", "suite.toml", "--out", "out", "--json", *how)
+    assert told.code == 0, told.err
+    content = json.loads(told.out)
+    assert not content["failures"]
+    for strategy in content["strategies"]:
+        del strategy["real_seconds"]
+    runs = sorted((folder / "out").rglob("*.jsonl"))
+    return content, {file.name: file.read_text().splitlines()[:-1] for file in runs}
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, Any]:
+    return {}
+
+
+@pytest.mark.parametrize("engine", ["processes", "dask", "ray", "slurm:cluster=local"], indirect=True)
+def test_a_suite_is_the_same_on_every_engine(
+    engine: str, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if not expected:
+        (tmp_path / "one").mkdir()
+        monkeypatch.chdir(tmp_path / "one")
+        expected["suite"] = suite_of(tmp_path / "one", snas)
+        monkeypatch.chdir(tmp_path)
+    found = suite_of(tmp_path, snas, "--engine", engine, "--workers", "2")
+    assert found == expected["suite"]
+    assert {path.name for path in tmp_path.iterdir()} <= {"one", "out", "suite.toml", "mine.py"}
+
+
+@pytest.mark.parametrize("engine", ["dask", "slurm:cluster=local"], indirect=True)
+def test_a_job_that_ends_its_process_costs_itself_alone(engine: str) -> None:
+    outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2, engine=engine)}
+    lost = {job: outcome.failure for job, outcome in outcomes.items() if outcome.failure}
+    assert lost == {3: "its worker was killed by SIGKILL (9)", 5: "its worker ended itself with exit code 7"}
+    assert all(outcomes[job].result == job for job in range(8) if job not in lost)
+
+
+@pytest.mark.parametrize("engine", ["dask"], indirect=True)
+def test_an_exception_of_a_job_is_raised_here(engine: str) -> None:
+    with pytest.raises(UserError, match="no two"):
+        list(run_jobs(fail, range(4), workers=2, engine=engine))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What a gated comparison gives in one process."""
+    return Gated(tmp_path_factory.mktemp("undisturbed")).finish()
+
+
+def test_a_killed_dask_worker_changes_nothing_and_a_second_command_waits(
+    undisturbed: Any, dask: Dask, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gated = Gated(tmp_path)
+    process = gated.start_on(f"dask:{dask.address}")
+    gated.arrived(2)
+    with ThreadPoolExecutor(1) as thread:
+        second, said = thread.submit(gated.made), ""
+        while f"Waiting for process {process.pid} on {platform.node()} " not in said:
+            said += capfd.readouterr().err
+        dask.workers[0].kill()
+        gated.open()  # what it did is begun anew, by the other
+        assert process.wait() == 0, process.communicate()
+        assert second.result() == undisturbed
+
+
+@pytest.mark.slow
+def test_a_killed_ray_worker_changes_nothing(undisturbed: Any, tmp_path: Path) -> None:
+    gated = Gated(tmp_path)
+    process = gated.start_on("ray")
+    gated.arrived(2)
+    rays = [pid for pid in marked(str(tmp_path)) if b"ray::_do" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(rays) == 2
+    os.kill(rays[0], signal.SIGKILL)
+    gated.open()
+    assert process.wait() == 0, process.communicate()
+    assert not marked(str(tmp_path))
+    assert gated.finish() == undisturbed
+
+
+def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(undisturbed: Any, dask: Dask, tmp_path: Path) -> None:
+    gated = Gated(tmp_path)
+    process = gated.start_on(f"dask:{dask.address}")
+    gated.arrived(1)
+    dask.scheduler.kill()
+    _, said = process.communicate()
+    assert process.returncode == 2
+    assert said.splitlines()[-1] == (
+        f"snas: The Dask scheduler at {dask.address} went away. What was finished is kept; run the same command again "
+        "to go on, on any engine."
+    )
+    gated.open()
+    again = gated.start_on(f"slurm:cluster=local,folder={tmp_path}")
+    assert again.wait() == 0, again.communicate()
+    assert gated.finish() == undisturbed
+
+
+@pytest.mark.parametrize("name", ["dask", pytest.param("ray", marks=pytest.mark.slow)])
+def test_an_interrupted_engine_leaves_no_process(name: str, undisturbed: Any, tmp_path: Path) -> None:
+    gated = Gated(tmp_path)
+    process = gated.start_on(name)
+    gated.arrived(2)
+    assert len(workers(str(tmp_path))) == 2 and hit(process, "parent -2", str(tmp_path))
+    _, said = process.communicate()
+    assert process.returncode == 130 and "interrupted" in said
+    while marked(str(tmp_path)):
+        time.sleep(0.01)
+    assert gated.finish() == undisturbed
+
+
+@pytest.mark.parametrize(("kind", "named"), [("", False), ("parent -2", True), ("parent -9", False)])
+def test_slurm_leaves_no_folder(kind: str, named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where the command was given nor elsewhere, however it ends."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("TMPDIR", str(there))
+    gated = Gated(tmp_path / "work")
+    process = gated.start_on("slurm:cluster=local" + f",folder={there}" * named)
+    gated.arrived(2)
+    assert [path.name[:10] for path in there.iterdir() if path.is_dir()] == ["snas-slurm"]
+    if not kind:
+        gated.open()
+    else:
+        assert hit(process, kind, str(tmp_path))
+    process.communicate()
+    while marked(str(tmp_path / "work")) or any(path.is_dir() for path in there.iterdir()):
+        time.sleep(0.01)
+    assert not any(here.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("engine", "says"),
+    [
+        ("dask:tcp://127.0.0.1:9", "There is no Dask scheduler at tcp://127.0.0.1:9"),
+        ("ray:127.0.0.1:9", "There is no Ray at 127.0.0.1:9"),
+        ("slurm:cpu", "Options of slurm are NAME=VALUE"),
+        ("slurm:folder=/nowhere", "Slurm's tasks need a folder"),
+        ("slurm:cluster=local,time=soon", "Slurm does not take the tasks"),
+        ("processes:here", "takes no address"),
+        ("dusk", "Did you mean 'dask'"),
+    ],
+)
+def test_a_bad_address_is_one_line(engine: str, says: str, tmp_path: Path, snas: Snas) -> None:
+    told = snas("compare", "--runs", "1", "--budget", "11", "--out", tmp_path / "out", "--engine", engine)
+    assert told.code == 2 and says in told.err.splitlines()[-1], told.err
+
+
+@pytest.mark.parametrize(("engine", "library"), [("dask", "distributed"), ("ray", "ray"), ("slurm", "submitit")])
+def test_a_missing_library_is_one_line(
+    engine: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    told = snas("compare", "--out", tmp_path / "out", "--engine", engine)
+    assert told.code == 2 and told.err == (
+        f"snas: The engine {engine} needs {library}: pip install 'surrogate_nas[{engine}]'.\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_worker_on_a_machine_that_lacks_something_says_what(tmp_path: Path) -> None:
+    order = Order.of(b"")
+    with pytest.raises(UserError, match=r"There is no folder .*gone on \S+: workers need the working directory"):
+        Order(order.function, str(tmp_path / "gone"), order.path, {}, order.versions, "key").seat()
+    with pytest.raises(UserError, match=r"have Python 3.* here are Python 2.7, surrogate_nas 0. Install the same"):
+        Order(b"", order.folder, (), {}, {"Python": "2.7", "surrogate_nas": "0"}, "key").seat()

@@ -1,0 +1,148 @@
+"""The engine room: every job once, a lost worker costs its job only, and nothing outlives what asked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.runtime.engines import raise_lost, run_jobs
+
+
+def square(shared: int, number: int) -> tuple[int, int, int]:
+    """A job: its answer, its process and its threads."""
+    print("a job may print", number)  # noqa: T201
+    return shared + number * number, os.getpid(), int(os.environ.get("OMP_NUM_THREADS", 0))
+
+
+def fall(number: int) -> int:
+    """A job that ends its process if its number is 3 or 5."""
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == 5:
+        os._exit(7)
+    return number
+
+
+def fail(number: int) -> int:
+    if number == 2:
+        raise UserError("no two")
+    return number
+
+
+def test_every_job_is_done_once_by_workers_of_one_thread(capfd: pytest.CaptureFixture[str]) -> None:
+    outcomes = list(run_jobs(partial(square, 100), range(20), workers=2))
+    assert sorted((o.job, o.result[0]) for o in outcomes) == [(n, 100 + n * n) for n in range(20)]
+    assert os.getpid() not in {o.result[1] for o in outcomes} and {o.result[2] for o in outcomes} == {1}
+    printed = capfd.readouterr()
+    assert printed.out == "" and "a job may print 3" in printed.err
+
+
+@pytest.mark.parametrize(("jobs", "workers"), [([4, 5], 1), ([4], 2), ([], 2)])
+def test_one_worker_or_one_job_stays_in_this_process(jobs: list[int], workers: int) -> None:
+    outcomes = list(run_jobs(partial(square, 0), jobs, workers=workers))
+    assert [o.job for o in outcomes] == jobs and {o.result[1] for o in outcomes} <= {os.getpid()}
+
+
+def test_a_lost_worker_costs_its_job_and_nothing_else() -> None:
+    outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2)}
+    assert sorted(outcomes) == list(range(8))
+    lost = {job: outcome.failure for job, outcome in outcomes.items() if outcome.failure}
+    assert lost == {3: "its worker was killed by SIGKILL (9)", 5: "its worker ended itself with exit code 7"}
+    assert all(outcomes[job].result == job for job in outcomes if job not in lost)
+    with pytest.raises(UserError, match=r"^Its worker was killed by SIGKILL \(9\)\. Run the same"):
+        assert outcomes[3].result
+    with pytest.raises(UserError, match="1 job was lost: its worker ended itself with exit code 7"):
+        raise_lost([outcomes[5]])
+    raise_lost([])
+
+
+def test_an_exception_of_a_job_is_raised_here_with_its_own_traceback() -> None:
+    with pytest.raises(UserError, match="no two") as caught:
+        list(run_jobs(fail, range(4), workers=2))
+    assert any("in fail" in line for line in caught.value.__notes__)
+
+
+def test_what_was_defined_in_the_main_program_travels() -> None:
+    code = "\n".join(
+        [
+            "from surrogate_nas.runtime.engines import run_jobs",
+            "class Own:",
+            "    def __init__(self, n): self.n = n",
+            "print(sum(o.result.n for o in run_jobs(lambda own: Own(own.n + 1), [Own(1), Own(2)], workers=2)))",
+        ]
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert (done.stdout, done.stderr) == ("5\n", "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"), [({"engine": "proceses"}, "Did you mean 'processes'"), ({"workers": 0}, "at least 1")]
+)
+def test_what_cannot_be_is_one_line(settings: dict[str, object], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        list(run_jobs(fail, [1], **settings))  # type: ignore[arg-type]
+
+
+def sleep(folder: Path, number: int) -> None:
+    """A job that never ends, and says that it began."""
+    (folder / f"{number}-{os.getpid()}").touch()
+    while True:
+        time.sleep(0.01)
+
+
+def begun(folder: Path, count: int) -> list[int]:
+    """The workers of a number of begun jobs; waits for them."""
+    while len(found := list(folder.iterdir())) < count:
+        time.sleep(0.01)
+    return [int(path.name.partition("-")[2]) for path in found]
+
+
+def gone(process: int) -> bool:
+    """Whether a process has ended; a zombie has."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def test_leaving_the_loop_ends_the_workers(tmp_path: Path) -> None:
+    jobs = run_jobs(partial(sleep_but_first, tmp_path), range(3), workers=2)
+    assert next(iter(jobs)).job == 0
+    workers = begun(tmp_path, 2)
+    jobs.close()  # type: ignore[attr-defined]
+    assert all(gone(worker) for worker in workers)
+
+
+def sleep_but_first(folder: Path, number: int) -> None:
+    if number:
+        sleep(folder, number)
+
+
+ORPHANS = """
+import sys
+from functools import partial
+from pathlib import Path
+from surrogate_nas.runtime.engines import run_jobs
+from tests.runtime.test_jobs import sleep
+list(run_jobs(partial(sleep, Path(sys.argv[1])), range(2), workers=2))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for orphans in /proc")
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    parent = subprocess.Popen([sys.executable, "-c", ORPHANS, str(tmp_path)], env=environment)
+    workers = begun(tmp_path, 2)
+    parent.kill()
+    parent.wait()
+    while not all(gone(worker) for worker in workers):  # for ever, if they outlive it
+        time.sleep(0.01)

@@ -1,0 +1,305 @@
+"""Spaces of genotypes: printing and parsing as DARTS does, exact sizes, the network, and everybody's work on them."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+from torch import nn
+
+import surrogate_nas as sn
+from surrogate_nas import contract
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.space import Cell, Space, cell_named, choices_of, drawn_cells, space_named
+from surrogate_nas.space.darts import Darts, NASNet, darts, nasnet
+from surrogate_nas.space.darts.genotype import INPUTS
+from surrogate_nas.space.network import Network
+from surrogate_nas.training import train
+from tests.conftest import ON_EVERY_SPACE, Snas
+from tests.space.test_network import CAUSAL, SMALL, count_macs, inputs, size
+from tests.space.test_network import SHAPES as ALL
+from tests.tiny_task import TINY
+
+SPACES = pytest.mark.parametrize("space", [darts(), nasnet()], ids=lambda space: space.name)
+SHAPES = pytest.mark.parametrize("network", ALL.values(), ids=ALL)
+PUBLISHED = Network(channels=36, cells_per_stage=6)
+"""Twenty cells, as DARTS trains them on CIFAR-10."""
+SPEC = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY/darts"
+
+
+def sizes(space: Space, cell: Cell, network: Network) -> dict[str, float]:
+    return {name: function(choices_of([cell]), network)[0] for name, (_, function) in space.analytic.items()}
+
+
+def test_darts_has_as_many_cells_as_its_paper_counts() -> None:
+    pairs = [len(list(combinations(range(INPUTS + node), 2))) for node in range(4)]
+    assert darts().size == int(np.prod(pairs)) ** 2 * 7**16 == 1_076_746_950_455_072_400
+    assert "1,076,746,950,455,072,400" in repr(darts())
+
+
+def test_a_genotype_is_read_as_darts_prints_it_and_printed_with_the_lower_source_first() -> None:
+    given_order = darts().named["DARTS_V2"]
+    cell = darts().parse(given_order)
+    assert cell == darts().parse(cell.text) and cell.text.startswith("Genotype(normal=[('sep_conv_3x3', 0), ")
+    assert cell.text.endswith("('max_pool_3x3', 1), ('skip_connect', 2)], reduce_concat=range(2, 6))")
+    spread = given_order.replace("(", "(\n  ").replace("]", ",\n]").replace("'", '"')
+    assert darts().parse(f"\n{spread} ") == darts().parse("DARTS_V2") == cell
+
+
+@SPACES
+def test_published_cells_are_cells_found_by_their_names(space: Darts | NASNet) -> None:
+    for name, text in space.named.items():
+        assert space.parse(name) == space.parse(text) and cell_named(name) == (space, space.parse(name))
+
+
+V2 = darts().named["DARTS_V2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("DARTS_V3", "Did you mean 'DARTS_V2'"),
+        (V2[:-1], r"reads Genotype\(normal=.*or is one of DARTS_V1, DARTS_V2"),
+        (V2.replace("dil_conv_3x3", "none"), "holds 'none'; an edge is one of max_pool_3x3"),
+        (V2.replace("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"), "normal cell .* node 5 comes after 0 to 4, not 5"),
+        (V2.replace("('sep_conv_3x3', 1)", "('sep_conv_3x3', 0)"), "Node 2 of the normal cell .* not 0 twice"),
+        (V2.replace("reduce_concat=[2, 3", "reduce_concat=[3, 2, 3"), "reduce cell .* joins the nodes 2, 3, 4, 5 "),
+        (nasnet().named["NASNet"], "8 edges, two for each of its 4 nodes, not 10"),
+    ],
+)
+def test_what_is_no_cell_is_refused_in_one_line(text: str, says: str) -> None:
+    with pytest.raises(UserError, match=says) as caught:
+        darts().parse(text)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.one_of(st.text(max_size=60), st.text("Genotype(normal=[])',0 1]reduce_concat" + V2, max_size=300)))
+@settings(max_examples=100, deadline=None)
+def test_parsing_gives_a_cell_or_a_user_error_of_one_line(text: str) -> None:
+    try:
+        darts().parse(text)
+    except UserError as error:
+        assert "\n" not in str(error)
+
+
+def test_loose_ends_are_what_a_cell_of_nasnet_joins() -> None:
+    genotype = nasnet().genotype(nasnet().parse("AmoebaNet"))
+    assert (genotype.normal_concat, genotype.reduce_concat) == ((4, 5, 6), (3, 4, 6))
+    with pytest.raises(UserError, match="normal cell of the space nasnet joins the nodes 4, 5, 6 "):
+        nasnet().parse(nasnet().named["AmoebaNet"].replace("normal_concat=[4", "normal_concat=[3, 4"))
+
+
+def changed_edges(space: Darts | NASNet, one: Cell, other: Cell) -> list[tuple[Counter[object], Counter[object]]]:
+    """By node what only one of two cells has."""
+    nodes = []
+    for mine, theirs in zip(space.halves(one.choices), space.halves(other.choices), strict=True):
+        nodes += [(Counter(a) - Counter(b), Counter(b) - Counter(a)) for a, b in zip(mine, theirs, strict=True)]
+    return [(gone, come) for gone, come in nodes if gone or come]
+
+
+@SPACES
+def test_a_neighbour_has_one_edge_of_another_operation_or_from_another_source(space: Darts | NASNet) -> None:
+    for centre in drawn_cells(space, 3):
+        around = space.neighbours(centre)
+        assert len(set(around)) == len(around) and centre not in around
+        for cell in around:
+            ((gone, come),) = changed_edges(space, centre, cell)
+            ((source, operation),), ((new_source, new_operation),) = gone, come
+            assert (source == new_source) != (operation == new_operation)
+
+
+def test_darts_cells_have_120_neighbours_and_mutation_is_uniform_over_them() -> None:
+    rng = np.random.default_rng(0)
+    centre = darts().sample(rng)
+    around = darts().neighbours(centre)
+    assert len(around) == 16 * 6 + 2 * 2 * (1 + 2 + 3)
+    counts = Counter(darts().mutate(centre, rng) for _ in range(6000))
+    assert set(counts) == set(around) and chisquare(list(counts.values())).pvalue > 1e-3
+
+
+def test_nodes_with_two_equal_edges_are_drawn_as_often_as_any_others() -> None:
+    """A node of two edges among m has m·(m+1)/2 pairs; the first node of `nasnet` has 16 edges, 16 equal pairs."""
+    rng = np.random.default_rng(1)
+    cells = [nasnet().sample(rng) for _ in range(3000)]
+    equal = sum(half[0][0] == half[0][1] for cell in cells for half in nasnet().halves(cell.choices))
+    assert abs(equal / 6000 - 16 / 136) < 4 * np.sqrt(16 / 136 / 6000)
+
+
+def test_the_order_of_the_nodes_is_no_part_of_a_cells_identity() -> None:
+    text = darts().named["DARTS_V2"]
+    first, second = "('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ", "('sep_conv_3x3', 1), ('skip_connect', 0), "
+    swapped = text.replace(first + second, second + first, 1)
+    one, other = darts().parse(text), darts().parse(swapped)
+    assert one != other and darts().identity(one) == darts().identity(other) and darts().similarity(one, other) == 1
+    changed = darts().parse(text.replace("dil_conv_3x3", "dil_conv_5x5"))
+    assert darts().identity(one) != darts().identity(changed) and darts().similarity(one, changed) == 15 / 16
+
+
+@pytest.mark.parametrize(
+    ("name", "millions_of_parameters", "millions_of_macs"),
+    [("DARTS_V2", 3.349342, 528), ("PC_DARTS_cifar", 3.63, None), ("PDARTS", 3.43, 532), ("DARTS_V1", 3.17, None)],
+)
+def test_published_sizes(name: str, millions_of_parameters: float, millions_of_macs: float | None) -> None:
+    found = sizes(darts(), darts().parse(name), PUBLISHED)
+    digits = len(str(millions_of_parameters).partition(".")[2])
+    assert round(found["params"] / 1e6, digits) == millions_of_parameters
+    assert millions_of_macs is None or round(found["macs"]) == millions_of_macs
+
+
+@SPACES
+@SHAPES
+def test_sizes_of_built_networks_are_the_formulas(
+    space: Darts | NASNet, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deeper = Network(**{**vars(network), "cells_per_stage": 2})
+    cells = [*drawn_cells(space, 6), *map(space.parse, space.named)][:9]
+    for cell, macro in zip(cells, [network, deeper] * 5, strict=False):
+        model = space.build(cell, macro, seed=0)
+        found = sizes(space, cell, macro)
+        assert size(model) == found["params"]
+        assert count_macs(model, monkeypatch) == round(1e6 * found["macs"])
+
+
+def test_structure_is_counted() -> None:
+    found = sizes(darts(), darts().parse("DARTS_V2"), SMALL)
+    assert (found["convolutions"], found["pools"], found["skips"]) == (6, 5, 5)
+    assert (found["depth"], found["reduction_depth"]) == (2, 1)
+
+
+def test_a_reduction_cell_strides_only_what_enters_from_its_inputs_and_halves_the_image() -> None:
+    cell = darts().parse("DARTS_V2")
+    model = darts().build(cell, SMALL, seed=0)
+    shapes: list[tuple[int, ...]] = []
+    for part in model.cells:  # type: ignore[union-attr]
+        part.register_forward_hook(lambda _module, _given, out: shapes.append(tuple(out.shape[1:])))
+    model(inputs(SMALL).float())
+    c = SMALL.channels
+    assert shapes == [(4 * c, 7, 7), (8 * c, 4, 4), (8 * c, 4, 4), (16 * c, 2, 2), (16 * c, 2, 2)]
+    kinds = [type(edge).__name__ for edge in model.cells[1].edges]  # type: ignore[union-attr,index]
+    assert kinds == ["Pool", "Pool", "Pool", "Identity", "Pool", "Identity", "Pool", "Identity"]
+
+
+@SPACES
+def test_the_future_does_not_change_past_answers(space: Darts | NASNet) -> None:
+    x = inputs(CAUSAL)
+    changed = x.clone()
+    changed[..., 7:] += 1
+    for cell in drawn_cells(space, 5):
+        model = space.build(cell, CAUSAL, seed=0).double().eval()
+        assert model(x)[..., :7].equal(model(changed)[..., :7]) and not model(x).equal(model(changed))
+
+
+def test_weights_follow_from_the_seed() -> None:
+    cell = darts().parse("PDARTS")
+    one, same, other = (darts().build(cell, SMALL, seed=seed) for seed in (0, 0, 1))
+    assert isinstance(one, nn.Module)
+    weights = [next(model.cells[0].edges[1].parameters()) for model in (one, same, other)]  # type: ignore[union-attr,index]
+    assert weights[0].equal(weights[1]) and not weights[0].equal(weights[2])
+
+
+@SPACES
+def test_encodings_tell_cells_apart_and_counts_give_the_sizes(space: Darts | NASNet) -> None:
+    cells = drawn_cells(space, 200)
+    for name in ("one_hot", "adjacency", "path_and_graph"):
+        assert len(np.unique(space.encode(cells, name), axis=0)) == len(cells)
+    assert space.encode(cells, "adjacency").sum(axis=1).tolist() == [4 * space.nodes] * len(cells)
+    counts = space.encode(cells, "operation_counts")
+    assert (counts.sum(axis=1) == 4 * space.nodes).all()
+    params = space.analytic["params"][1](choices_of(cells), SMALL)
+    joined = space.encode(cells, "shape")[:, [4, 9]]
+    per_group: dict[tuple[float, ...], list[int]] = {}
+    for i, key in enumerate(map(tuple, joined.tolist())):
+        per_group.setdefault(key, []).append(i)
+    rows = max(per_group.values(), key=len)
+    known = np.column_stack([np.ones(len(rows)), counts[rows]])
+    fitted = known @ np.linalg.lstsq(known, params[rows], rcond=None)[0]
+    np.testing.assert_allclose(fitted, params[rows], rtol=1e-6)
+
+
+def test_paths_of_one_and_two_operations_are_counted_from_each_input() -> None:
+    found = darts().encode([darts().parse("DARTS_V2")], "paths")[0].reshape(2, -1)
+    single, double = found[0, :14].reshape(2, 7), found[0, 14:].reshape(2, 7, 7)
+    place = {name: i for i, name in enumerate(darts().operations)}
+    sep, skip, dilated = place["sep_conv_3x3"], place["skip_connect"], place["dil_conv_3x3"]
+    assert single[0, sep] == 2 and single[1, sep] == 3 and single[0, skip] == 2
+    assert double[0, sep, dilated] == double[1, sep, dilated] == 1 and double.sum() == 2
+
+
+def test_cells_and_space_survive_pickling() -> None:
+    again = pickle.loads(pickle.dumps(darts()))
+    assert again == darts() and again.parse("DARTS_V1") == darts().parse("DARTS_V1") and space_named("darts") is darts()
+
+
+def test_a_cell_trains() -> None:
+    (curve,) = train([darts().parse("DARTS_V1")], TINY, epochs=2)
+    assert curve.values["train_loss"][-1] < curve.values["train_loss"][0] and not curve.note
+    assert curve.parameters == size(darts().build(curve.cell, TINY.network(), seed=0))
+
+
+TARGET = darts().parse("DARTS_V2").choices
+
+
+@pytest.fixture(scope="module")
+def free() -> sn.Computed:
+    """A benchmark without training: by how many choices a cell differs from DARTS_V2."""
+    differing = lambda cell: sum(a != b for a, b in zip(cell.choices, TARGET, strict=True))  # noqa: E731
+    return sn.Computed(darts(), {"valid_error": lambda cell: 4.0 * differing(cell)})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "budget"), [("local_search", 700), ("evolution", 300), ("reinforce", 400), ("bo", 30)]
+)
+def test_strategies_find_better_cells_than_random_ones(free: sn.Computed, strategy: str, budget: int) -> None:
+    objective = sn.Objective("valid_error + 0.01*params", free)
+    best = [sn.search(free, name, objective, budget=budget, seed=0).incumbent.score for name in (strategy, "random")]
+    assert best[0] < best[1]
+
+
+@pytest.mark.parametrize("strategy", ON_EVERY_SPACE)
+def test_every_strategy_keeps_the_contract_on_it(strategy: str) -> None:
+    assert not [check for check in contract.check(strategy, darts()) if not check.passed]
+
+
+def test_live_trainings_are_searched_and_the_report_draws_the_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    objective = "valid_loss[1] + 0.1*params"
+    made = sn.compare(f"live:{SPEC}", ["evolution"], objective=objective, runs=1, budget=2, folder=tmp_path / "out")
+    assert [len(run.trials) for run in made.runs] == [2]
+    from surrogate_nas.report import write_report
+
+    assert "Graph of the cell Genotype(normal=[" in write_report(made, tmp_path / "out").read_text()
+
+
+def test_a_surrogate_of_drawn_cells_becomes_a_benchmark(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    file = tmp_path / "model.h5"
+    made = snas("fit", f"live:{SPEC}", "--target", "valid_loss", "--epochs", 1, "--train", 8, "--test", 3, "--model",
+                "ridge", "--out", file, "--json")  # fmt: skip
+    assert made.code == 0, made.err
+    assert (made.json["n_train"], made.json["n_test"]) == (8, 3)
+    bench = sn.load(f"surrogate:{file}")
+    cells = drawn_cells(darts(), 20, seed=5)
+    together = bench.query(cells, "valid_loss")
+    assert [bench.query(cell, "valid_loss") for cell in cells] == together
+    noisy = sn.load(f"surrogate:{file}#1")
+    assert noisy.query(cells, "valid_loss") == [noisy.query(cell, "valid_loss") for cell in cells] != together
+    with pytest.raises(UserError, match="cannot be listed"):
+        bench.column("valid_loss")
+    found = sn.search(bench, "evolution", sn.Objective("valid_loss + 0.1*params", bench), budget=30, seed=0)
+    assert len(found.trials) == 30 and found.incumbent.cell in darts()
+    vars(bench)["truth"] = live = sn.load(f"live:{SPEC}")  # a task in a file is not opened by a model's card
+    true = bench.final(found.incumbent.cell)
+    assert true["true valid_loss[1]"] == live.query(found.incumbent.cell, "valid_loss", epochs=1)
+    assert true["test_error"] is not None

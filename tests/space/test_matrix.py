@@ -1,0 +1,142 @@
+"""Every strategy and a bridge to every library, on every kind of benchmark: short runs from start to answer.
+
+It reads the registry, so that a new strategy is covered without being mentioned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks import Benchmark
+from surrogate_nas.benchmarks.table import TableBenchmark
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space.network import Network
+from surrogate_nas.strategies import STRATEGIES, resolve
+from surrogate_nas.study.store import Run
+from surrogate_nas.tables import Table, write_table
+from tests import examples_sampled, tiny_task
+from tests.space.test_sampled_tables import sampled
+from tests.surrogates.test_learned import stored
+
+BRIDGED = ("optuna:TPESampler", "pymoo:NSGA2(pop_size=8)", "nevergrad:OnePlusOne", "smac")
+NAMES = (*STRATEGIES, *BRIDGED)
+COSTLY = {"gnn_guided", "npenas"}
+"""Strategies that train a network before they ask."""
+CELLS, FEW = 18, 13
+
+
+class Place(NamedTuple):
+    """Where strategies are run.
+
+    Attributes:
+        objective: What is minimised.
+        limit: What cells are subject to; about half of them keep it.
+        workers: Simulated ones.
+    """
+
+    objective: str
+    limit: str
+    workers: int
+
+
+PLACES = {
+    "table": Place("valid_loss + 0.1*params", "params <= 15000", 1),
+    "table, four workers": Place("valid_loss + 0.1*params", "params <= 15000", 4),
+    "table, two objectives": Place("valid_loss, macs", "params <= 15000", 3),
+    "live": Place("valid_loss + 0.1*params", "params <= 1500", 2),
+    "surrogate": Place("valid_loss + 0.1*params", "params <= 15000", 2),
+    "sampled": Place("valid_error + 0.1*latency@mine", "latency@mine <= 1.5", 3),
+    "not listed": Place("valid_error + 0.1*latency@mine", "latency@mine <= 9.1", 3),
+}
+
+
+@pytest.fixture(scope="module")
+def benches(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Benchmark]:
+    """The benchmark of a place, opened when it is first asked for."""
+    folder, opened = tmp_path_factory.mktemp("matrix"), dict[str, Benchmark]()
+
+    def bench(place: str) -> Benchmark:
+        kind = place.partition(",")[0]
+        if kind not in opened:
+            opened[kind] = make(kind)
+        return opened[kind]
+
+    def make(kind: str) -> Benchmark:
+        fashion = sn.load("fashion")
+        if kind == "live":
+            return sn.load(f"live:{tiny_task.__file__}:TINY")
+        if kind == "surrogate":
+            assert isinstance(fashion, TableBenchmark)
+            return sn.load(f"surrogate:{stored(fashion, 'valid_loss', folder / 'loss.h5')}")
+        if kind == "sampled":
+            write_table(sampled_table(), folder / "part.h5")
+            return TableBenchmark(folder / "part.h5")
+        return examples_sampled.BENCH if kind == "not listed" else fashion
+
+    return bench
+
+
+def sampled_table() -> Table:
+    """300 of 65,536 cells, without epochs: what comes later in their order is better and slower."""
+    table = Table("part", sampled(300).definition, "t", "s", "l", "c", "valid_error", Network(), cost="queries")
+    table.add(Metric("valid_error", "%", "search", "error"), None, np.linspace(90, 10, 300))
+    table.add(Metric("latency@mine", "ms", "search", "cost"), None, np.linspace(1.0, 2.0, 300))
+    return table
+
+
+def made(bench: Benchmark, name: str, place: str, cells: int) -> Run:
+    objective, limit, workers = PLACES[place]
+    return sn.search(bench, name, objective, subject_to=limit, budget=cells, simulated_workers=workers, seed=1)
+
+
+def holds(run: Run, bench: Benchmark, place: str, cells: int) -> None:
+    """What every run keeps."""
+    assert not run.failure and len(run.trials) == cells
+    assert all(trial.cell in bench.space and math.isfinite(trial.score) for trial in run.trials)
+    assert [trial.index for trial in run.trials] == list(range(cells))
+    ends = [trial.finished for trial in run.trials]
+    assert ends == sorted(ends)
+    name, bound = PLACES[place].limit.split(" <= ")
+    for trial in run.trials:
+        assert trial.feasible == (trial.values[name] <= float(bound))
+    feasible = [trial.score for trial in run.trials if trial.feasible]
+    infeasible = [trial.score for trial in run.trials if not trial.feasible]
+    assert feasible, "about half of all cells are"
+    assert max(feasible) < min(infeasible, default=math.inf)
+    assert run.incumbent.feasible and run.incumbent.score == min(trial.score for trial in run.answers)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in COSTLY])
+def test_on_a_table(name: str, benches: Callable[[str], Benchmark]) -> None:
+    bench = benches("table")
+    holds(made(bench, name, "table", FEW), bench, "table", FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", NAMES)
+def test_everywhere(name: str, place: str, benches: Callable[[str], Benchmark]) -> None:
+    bench, cells = benches(place), FEW if name in COSTLY else CELLS
+    first, again = made(bench, name, place, cells), made(bench, name, place, cells)
+    holds(first, bench, place, cells)
+    assert [(t.cell, t.epochs, t.score) for t in first.trials] == [(t.cell, t.epochs, t.score) for t in again.trials]
+    if "two" in place:
+        assert first.scalarised != resolve(name).many_objectives
+        assert all(len(trial.scores) == 2 for trial in first.trials)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if resolve(name).chooses_epochs])
+def test_over_epochs(name: str) -> None:
+    """Those that choose epochs read less than everybody, and answer after the objective's own."""
+    run = sn.search("fashion", name, "valid_loss + 0.1*params", budget=60, simulated_workers=3)
+    whole = sn.Objective("valid_loss", sn.load("fashion")).epochs
+    read = {trial.epochs for trial in run.trials}
+    assert whole in read and len(read) > 1
+    assert run.incumbent.epochs == whole

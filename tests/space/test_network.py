@@ -1,0 +1,217 @@
+"""The network: exact sizes, functionally equal cells, live-only twins, causality, and many stacked as one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from surrogate_nas.space import Cell, nb201
+from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.cells import CellNetwork
+from surrogate_nas.space.network.layers import ConvolutionBN
+from surrogate_nas.space.network.pooling import AveragePool, HalvingPool
+from surrogate_nas.training.fast.stack import Stack
+
+SPACE = nb201()
+SMALL = Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2)
+SIGNAL = Network(channels=4, cells_per_stage=1, image_size=13, input_channels=1, dimensions=1)
+CAUSAL = Network(classes=5, channels=4, cells_per_stage=1, image_size=12, input_channels=3, dimensions=1, causal=True)
+SHAPES = {
+    "image": SMALL,
+    "signal": SIGNAL,
+    "causal": CAUSAL,
+    "image, positions": replace(SMALL, positions=True),
+    "image, unstrided": replace(SMALL, strided=False),
+    "image, unstrided positions": replace(SMALL, positions=True, strided=False),
+    "signal, positions": replace(SIGNAL, positions=True),
+    "signal, unstrided": replace(SIGNAL, strided=False),
+    "signal, unstrided positions": replace(SIGNAL, positions=True, strided=False),
+}
+ALL_SHAPES = pytest.mark.parametrize("network", SHAPES.values(), ids=SHAPES)
+
+
+def some_cells(n: int, seed: int = 0) -> list[Cell]:
+    rng = np.random.default_rng(seed)
+    return [SPACE[int(i)] for i in rng.choice(len(SPACE), n, replace=False)]
+
+
+def inputs(network: Network, batch: int = 3, dtype: torch.dtype = torch.float64) -> Tensor:
+    height = network.image_size if network.dimensions == 2 else 1
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, network.input_channels, height, network.image_size, dtype=dtype, generator=generator)
+
+
+def count_macs(model: CellNetwork, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Count multiply-accumulates by watching every convolution and linear layer of one forward pass."""
+    counted: list[int] = []
+    convolution, linear = F.conv2d, F.linear
+
+    def watched_convolution(x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        y = convolution(x, weight, *args, **kwargs)
+        counted.append(y[0, 0].numel() * weight.numel())
+        return y
+
+    def watched_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        counted.append(x[0].numel() // x.shape[-1] * (weight.numel() + bias.numel()))
+        return linear(x, weight, bias)
+
+    with monkeypatch.context() as patch, torch.no_grad():
+        patch.setattr(F, "conv2d", watched_convolution)
+        patch.setattr(F, "linear", watched_linear)
+        model(inputs(model.network, 1, torch.float32))
+    return sum(counted)
+
+
+def size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("index", "params", "macs"), [(0, 129306, 15647370), (11, 802426, 113951370), (284, 101306, 11715210)]
+)
+def test_the_official_networks(index: int, params: int, macs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nb201().build(SPACE[index], Network(), seed=0)
+    assert size(model) == params
+    assert count_macs(model, monkeypatch) == macs
+
+
+@ALL_SHAPES
+def test_sizes_of_built_networks_are_the_formulas(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    for cell in some_cells(30, seed=network.dimensions + network.causal):
+        model = nb201().build(cell, network, seed=0)
+        choices = SPACE.choices[[cell.index]]
+        assert size(model) == parameters(choices, network)[0]
+        assert count_macs(model, monkeypatch) == multiply_accumulates(choices, network)[0]
+
+
+@pytest.mark.parametrize("shape", [(14, 14), (7, 7), (4, 4), (3, 2), (1, 9), (1, 1)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_pooling_is_pytorchs(shape: tuple[int, int], layout: torch.memory_format) -> None:
+    x = torch.randn(2, 3, *shape, dtype=torch.float64).to(memory_format=layout).requires_grad_()
+    kernel, pad, pair = ((3, 3), (1, 1), (2, 2)) if shape[0] > 1 else ((1, 3), (0, 1), (1, 2))
+    for ours, theirs in [
+        (AveragePool()(x), F.avg_pool2d(x, kernel, 1, pad, count_include_pad=False)),
+        (HalvingPool()(x), F.avg_pool2d(x, pair, pair, ceil_mode=True)),
+    ]:
+        g = torch.randn_like(theirs)
+        torch.testing.assert_close(ours, theirs)
+        torch.testing.assert_close(torch.autograd.grad(ours, x, g), torch.autograd.grad(theirs, x, g))
+
+
+def test_causal_pooling_gradient() -> None:
+    x = torch.randn(2, 3, 1, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(AveragePool(causal=True), (x,))
+
+
+@ALL_SHAPES
+def test_dead_operations_change_no_output(network: Network) -> None:
+    x = inputs(network, dtype=torch.float32)
+    smaller = 0
+    for cell in some_cells(40):
+        full, live = (nb201().build(cell, network, seed=5, live_only=only) for only in (False, True))
+        smaller += size(live) < size(full)
+        assert live.stages[0][0].graph == SPACE.graph(cell, live_only=True)
+        assert torch.equal(full(x), live(x))
+    assert smaller > 5
+
+
+TWINS = [  # a skip contracted; a pooling of a sum as a sum of poolings
+    ("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|",
+     "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|avg_pool_3x3~1|none~2|"),
+    ("|nor_conv_3x3~0|+|skip_connect~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|",
+     "|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|avg_pool_3x3~1|none~2|"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other"), TWINS)
+def test_functionally_equal_cells_compute_the_same(one: str, other: str) -> None:
+    cells = SPACE.parse(one), SPACE.parse(other)
+    assert SPACE.classes[cells[0].index] == SPACE.classes[cells[1].index]
+    a, b = (nb201().build(cell, SMALL, seed=1).double() for cell in cells)
+    torch.testing.assert_close(a(inputs(SMALL)), b(inputs(SMALL)))
+
+
+@pytest.mark.parametrize("network", [*SHAPES.values(), replace(SMALL, positions=True, image_size=4)])
+def test_answers_stand_at_the_positions_of_the_last_stage(network: Network) -> None:
+    answers = nb201().build(SPACE[11], network, seed=0).double()(inputs(network))
+    size = network.image_size if network.causal or not network.strided else -(-network.image_size // 4)
+    places = (size,) * network.dimensions if network.positions else ()
+    assert answers.shape == (3, network.classes, *places)
+    assert network.answers == answers[0, 0].numel()
+
+
+def test_a_network_is_told_and_read_as_older_files_told_it() -> None:
+    for network in SHAPES.values():
+        assert Network.of(network.settings) == network
+        assert set(network.settings) - set(CAUSAL.settings) == {
+            name for name, changed in [("positions", network.positions), ("strided", not network.strided)]
+            if changed and not network.causal
+        }  # fmt: skip
+    assert CAUSAL == replace(CAUSAL, positions=True, strided=False)
+    for wrong in ([3], {"classes": 3}, {**SMALL.settings, "strided": 1}, {**SMALL.settings, "mood": 1}):
+        with pytest.raises(ValueError, match="network"):
+            Network.of(wrong)  # type: ignore[arg-type]
+
+
+def test_the_future_does_not_change_past_answers() -> None:
+    for cell in [SPACE[11], *some_cells(20)]:
+        model = nb201().build(cell, CAUSAL, seed=0).double().eval()
+        x = inputs(CAUSAL)
+        changed = x.clone()
+        changed[..., 7:] += 1
+        before, after = model(x), model(changed)
+        assert torch.equal(before[..., :7], after[..., :7])
+    model = nb201().build(SPACE[11], CAUSAL, seed=0).double().eval()
+    assert not torch.equal(model(x)[..., 7:], model(changed)[..., 7:])
+
+
+@ALL_SHAPES
+@pytest.mark.parametrize("live_only", [False, True])
+def test_a_stack_computes_and_learns_what_each_network_does(network: Network, live_only: bool) -> None:
+    singles = [nb201().build(cell, network, seed=2, live_only=live_only).double() for cell in some_cells(7)]
+    stack = Stack(singles)
+    models = [stack, *singles]
+    optimisers = [torch.optim.SGD(model.parameters(), 0.1, 0.9, nesterov=True, weight_decay=5e-4) for model in models]
+    for step in range(4):
+        x = inputs(network, 6) + step
+        answers = stack(x), torch.stack([single(x) for single in singles])
+        torch.testing.assert_close(*answers)
+        for answer, own in zip(answers, (optimisers[:1], optimisers[1:]), strict=True):
+            (answer.square().flatten(1).mean(1)).sum().backward()
+            for optimiser in own:
+                optimiser.step()
+                optimiser.zero_grad()
+    for model in models:
+        model.eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(stack(x), torch.stack([single(x) for single in singles]))
+
+
+def test_a_network_of_nan_leaves_its_neighbours_alone() -> None:
+    singles = [nb201().build(cell, SMALL, seed=2) for cell in some_cells(3)]
+    with torch.no_grad():
+        singles[1].stem.weight.fill_(torch.nan)
+    stack = Stack(singles)
+    answers = stack(inputs(SMALL, dtype=torch.float32))
+    assert answers.isfinite().flatten(1).all(1).tolist() == [True, False, True]
+    answers.sum((1, 2)).sum().backward()
+    finite = stack.weight.grad.isfinite().flatten(1).all(1)  # type: ignore[union-attr]
+    assert finite.tolist() == [True, False, True]
+    assert stack.stem.weight.grad.unflatten(0, (3, -1)).isfinite().flatten(1).all(1).tolist() == [True, False, True]  # type: ignore[union-attr]
+
+
+def test_seeds_and_names_give_the_initial_weights() -> None:
+    one, same, other = (nb201().build(SPACE[11], SMALL, seed=seed) for seed in (0, 0, 1))
+    layers = [model.stem for model in (one, same, other)]
+    assert torch.equal(layers[0].weight, layers[1].weight)
+    assert not torch.equal(layers[0].weight, layers[2].weight)
+    convolutions = [m.weight for m in one.modules() if isinstance(m, ConvolutionBN)]
+    assert len({w.flatten()[0].item() for w in convolutions}) == len(convolutions)
+    assert all(w.abs().max() <= w[0].numel() ** -0.5 for w in convolutions)

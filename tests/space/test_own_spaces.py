@@ -1,0 +1,137 @@
+"""Spaces of one's own: a listed one with its table in a file, and one of 10^18 cells that can only be sampled."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import Enumerable, register, space_named
+from surrogate_nas.space.base import SURVEYED
+from tests.conftest import SWIFT_STRATEGIES, Snas
+from tests.examples_enumerable import SPACE as LISTED
+from tests.examples_sampled import SPACE as SAMPLED
+
+HERE = Path(__file__).parents[1]
+BENCHES = [f"{HERE / 'examples_enumerable.py'}:BENCH", f"{HERE / 'examples_sampled.py'}:BENCH"]
+
+
+def test_the_example_fits_in_sixty_lines() -> None:
+    assert len((HERE / "examples_enumerable.py").read_text().splitlines()) <= 60
+
+
+def test_a_space_that_cannot_be_listed_still_counts_samples_and_prints() -> None:
+    assert SAMPLED.size == 4**30 and not isinstance(SAMPLED, Enumerable)
+    cell = SAMPLED.sample(np.random.default_rng(0))
+    assert SAMPLED.parse(str(cell)) == cell and cell in SAMPLED
+    assert len(SAMPLED.neighbours(cell)) == 90
+    child = SAMPLED.mutate(cell, np.random.default_rng(1))
+    assert sum(a != b for a, b in zip(cell.choices, child.choices, strict=True)) == 1
+    assert pickle.loads(pickle.dumps(SAMPLED)) == SAMPLED
+
+
+@pytest.mark.parametrize("bench", BENCHES, ids=["listed", "sampled"])
+def test_every_strategy_runs_on_it_through_the_command_line(snas: Snas, bench: str, tmp_path: Path) -> None:
+    made = snas(
+        "compare", bench, "--strategies", ",".join(SWIFT_STRATEGIES), "--objective", "valid_error", "--runs", 1,
+        "--budget", 25, "--out", tmp_path / "out", "--json",
+    )  # fmt: skip
+    assert made.code == 0, made.err
+    found = {s["name"]: s["score"]["mean"] for s in made.json["strategies"]}
+    assert set(found) == set(SWIFT_STRATEGIES) and all(np.isfinite(list(found.values())))
+    regrets = [s["regret"]["mean"] for s in made.json["strategies"]]
+    assert all(r is None for r in regrets) if bench == BENCHES[1] else all(r >= 0 for r in regrets)
+
+
+def test_constants_of_a_sampled_space_come_from_a_fixed_survey() -> None:
+    bench = sn.load(BENCHES[1])
+    objective = sn.Objective("valid_error + 0.1*latency@mine", bench)
+    assert len(SAMPLED.survey) == SURVEYED and SAMPLED.survey[:3] == pickle.loads(pickle.dumps(SAMPLED)).survey[:3]
+    values = bench.query(list(SAMPLED.survey), "latency@mine")
+    assert objective.terms[1].divisor == np.median(values)
+    assert "sample of 10,000" in objective.terms[1].divisor_meaning
+    assert sn.Objective("valid_error + 0.1*latency@mine", sn.load(BENCHES[1])).fingerprint == objective.fingerprint
+
+
+def test_what_cannot_be_listed_has_no_column_and_says_so() -> None:
+    with pytest.raises(UserError, match="cannot be listed"):
+        sn.load(BENCHES[1]).column("valid_error")
+
+
+def test_a_csv_of_cells_of_a_space_of_ones_own_becomes_a_benchmark(snas: Snas, tmp_path: Path) -> None:
+    rows = "\n".join(f'"{cell}",{20 + i / 10}' for i, cell in enumerate(LISTED))
+    (tmp_path / "mine.csv").write_text(f"cell,valid_error\n{rows}\n")
+    spec = f"{HERE / 'examples_enumerable.py'}:SPACE"
+    made = snas("data", "import", "csv", tmp_path / "mine.csv", "--name", "perceptrons", "--space", spec)
+    assert made.code == 0, made.err
+    bench = sn.load("perceptrons")
+    assert bench.space == LISTED and bench.query(str(LISTED[3]), "valid_error") == pytest.approx(20.3)
+    assert snas("compare", "perceptrons", "--strategies", "random,bo", "--runs", 1, "--budget", 15, "--out",
+                tmp_path / "out").code == 0  # fmt: skip
+
+
+def test_a_definition_without_code_opens_the_same_space() -> None:
+    assert space_named(LISTED.definition) == LISTED and json.loads(LISTED.definition)["name"] == "perceptron"
+    assert space_named(SAMPLED.definition) == SAMPLED
+    no_options = '{"name": "x", "listed": true, "options": {}}'
+    for broken in ("{", '{"name": 3}', no_options, '{"name": "x", "listed": 1, "options": 7}'):
+        with pytest.raises(UserError):
+            space_named(broken)
+
+
+def test_a_registered_space_is_found_by_name_and_none_takes_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "odd.py"
+    file.write_text(
+        "import surrogate_nas as sn\n"
+        "class Odd(sn.EnumerableChoiceSpace):\n"
+        "    name, positions, options = 'odd', ('a', 'b'), (('1', '2'), ('1', '2'))\n"
+        "    def allows(self, choices):\n        return choices != (1, 1)\n"
+        "SPACE = Odd()\nOTHER = sn.ChoiceSpace('nb201', {'a': ('x', 'y')})\n"
+    )
+    space = register(f"{file}:SPACE")
+    assert len(space) == 3 and space_named("odd") is space  # type: ignore[arg-type]
+    assert all(cell in space for cell in space.neighbours(space.parse("odd(a=1, b=1)")))
+    with pytest.raises(UserError, match="named nb201, and so is another"):
+        register(f"{file}:OTHER")
+    with pytest.raises(UserError, match="defines no NOTHING"):
+        register(f"{file}:NOTHING")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        (None, None, "name"),
+        ("x y", {"a": ("1", "2")}, "name"),
+        ("x", {}, "at least one position"),
+        ("x", {"a": ()}, "1 to 127 options"),
+        ("x", {"a": ("1", "1")}, "twice"),
+        ("x", {"a": ("1,2",)}, "is no name"),
+        ("x", ["a"], "mapping"),
+    ],
+)
+def test_a_malformed_space_is_refused_in_one_line(name: object, options: object, says: str) -> None:
+    with pytest.raises(UserError, match=says) as caught:
+        sn.ChoiceSpace(name, options)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "mlp", "perceptron()", "perceptron(width=8)", "perceptron(width=9, depth=1, activation=relu, norm=none)"],
+)
+def test_a_malformed_cell_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        LISTED.parse(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_forged_cell_is_looked_up_by_its_string() -> None:
+    true = LISTED[5]
+    for forged in (sn.Cell(LISTED[7].choices, true.text, 7), sn.Cell(true.choices, true.text, 10**9)):
+        assert LISTED.cell(forged) is true and LISTED.index(forged) == 5
+        assert sn.load(BENCHES[0]).query(forged, "valid_error") == sn.load(BENCHES[0]).query(true, "valid_error")

@@ -1,0 +1,201 @@
+"""The NAS-Bench-201 space: its order, its three identities, its one sampler and one mutator."""
+
+from __future__ import annotations
+
+import csv
+import pickle
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from surrogate_nas.contract.trying import TinySpace
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import NB201, Cell
+from surrogate_nas.space import nb201 as make_space
+from surrogate_nas.space.four_nodes import edge_live, path_live
+from surrogate_nas.space.nb201 import OPERATIONS
+from surrogate_nas.space.network.graph import CONV1, CONV3
+
+SPACE = make_space()
+CELLS = st.integers(0, 15624).map(SPACE.__getitem__)
+NONE, SKIP, ONE, THREE, POOL = range(5)
+LANDSCAPE = "v-tao/nats-bench-landscape/b307ae5fe6e8d7043cd4fe7d1c3532288271adb7/nats_bench.csv"
+
+
+def cell(*choices: int) -> Cell:
+    """A cell by the operations of its edges 0-1, 0-2, 1-2, 0-3, 1-3, 2-3."""
+    return SPACE.cell(choices)
+
+
+def same_function(one: Cell, other: Cell) -> bool:
+    return bool(SPACE.classes[one.index] == SPACE.classes[other.index])
+
+
+def test_counts() -> None:
+    assert len(SPACE) == 15625 == len(set(SPACE)) == len({str(c) for c in SPACE})
+    assert len(set(SPACE.official_classes.tolist())) == 6466
+    assert len({SPACE.official_string(c) for c in SPACE}) == 6466
+    assert len(set(SPACE.classes.tolist())) == 5044
+    paths, edges = path_live(SPACE.choices), edge_live(SPACE.choices)
+    assert (~paths.any(axis=1)).sum() == 341
+    working = edges & np.isin(SPACE.choices, (CONV1, CONV3))
+    assert (~working.any(axis=1)).sum() == 1983
+
+
+@pytest.mark.data
+def test_the_order_and_the_isomorphism_strings_are_the_official_ones(mirror: Path) -> None:
+    with (mirror / LANDSCAPE).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [str(c) for c in SPACE] == [row["ArchitectureString"] for row in rows]
+    published = [row["UniqueString"] for row in rows]
+    assert len(set(zip(published, SPACE.official_classes.tolist(), strict=True))) == 6466
+    assert len(set(published)) == 6466
+
+
+def test_known_cells_have_their_official_index() -> None:
+    assert SPACE[0].text == (
+        "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
+    )
+    assert SPACE[11].text == ("|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|")
+
+
+@given(CELLS)
+def test_round_trips(given_cell: Cell) -> None:
+    assert SPACE.parse(str(given_cell)) is given_cell
+    assert SPACE.parse(f"  {given_cell}\n") is given_cell
+    assert SPACE.cell(given_cell.choices) is given_cell
+    assert SPACE.cell(str(given_cell)) is given_cell
+    assert SPACE[given_cell.index] is given_cell
+    assert SPACE.from_naslib(SPACE.to_naslib(given_cell)) is given_cell
+    thawed = pickle.loads(pickle.dumps(given_cell))
+    assert thawed == given_cell
+    assert hash(thawed) == hash(given_cell)
+    assert thawed in SPACE
+    assert SPACE.cell(thawed) is given_cell
+
+
+def test_a_cell_is_immutable() -> None:
+    with pytest.raises(AttributeError, match="immutable"):
+        SPACE[0].index = 3  # type: ignore[misc]
+
+
+@given(CELLS)
+@settings(max_examples=50, deadline=None)
+def test_neighbours_are_the_24_cells_at_distance_one_and_symmetric(centre: Cell) -> None:
+    around = SPACE.neighbours(centre)
+    assert len(around) == 24 == len(set(around))
+    for neighbour in around:
+        assert sum(a != b for a, b in zip(centre.choices, neighbour.choices, strict=True)) == 1
+        assert centre in SPACE.neighbours(neighbour)
+
+
+@pytest.mark.parametrize("space", [SPACE, TinySpace()], ids=lambda s: s.name)
+def test_mutation_is_uniform_over_the_neighbours(space: NB201 | TinySpace) -> None:
+    centre = space[len(space) // 3]
+    around = space.neighbours(centre)
+    rng = np.random.default_rng(5)
+    counts = Counter(space.mutate(centre, rng) for _ in range(400 * len(around)))
+    assert set(counts) == set(around)
+    assert chisquare([counts[c] for c in around]).pvalue > 1e-3
+
+
+def test_sampling_is_uniform_over_the_raw_cells() -> None:
+    rng = np.random.default_rng(6)
+    counts = np.bincount([SPACE.sample(rng).index for _ in range(50_000)], minlength=len(SPACE))
+    assert chisquare(counts.reshape(125, 125).sum(axis=1)).pvalue > 1e-3
+    classes = np.array([SPACE.sample(rng).choices for _ in range(20_000)])
+    for position in classes.T:
+        assert chisquare(np.bincount(position, minlength=5)).pvalue > 1e-3
+
+
+def test_naslib_tuples_by_hand() -> None:
+    """Edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3; operations skip 0, none 1, 3x3 2, 1x1 3, pool 4."""
+    by_hand = {
+        "|skip_connect~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|": (0, 1, 2, 3, 4, 1),
+        "|none~0|+|none~0|none~1|+|avg_pool_3x3~0|none~1|none~2|": (1, 1, 4, 1, 1, 1),
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|": (2, 2, 1, 4, 2, 4),
+    }
+    for text, numbers in by_hand.items():
+        assert SPACE.to_naslib(SPACE.parse(text)) == numbers
+        assert str(SPACE.from_naslib(numbers)) == text
+
+
+@given(st.lists(st.integers(-2, 6), max_size=8))
+def test_a_naslib_tuple_is_a_cell_or_a_user_error(numbers: list[int]) -> None:
+    if len(numbers) == 6 and all(0 <= n <= 4 for n in numbers):
+        assert SPACE.to_naslib(SPACE.from_naslib(numbers)) == tuple(numbers)
+    else:
+        with pytest.raises(UserError, match="six|6 numbers"):
+            SPACE.from_naslib(numbers)
+
+
+PIECES = st.sampled_from([*OPERATIONS, "|", "+", "~", "0", "1", "2", "~0|", "|+|", "nor_conv_7x7", " ", "None", ""])
+NEARLY = st.tuples(CELLS.map(str), st.integers(0, 90), st.integers(0, 5), st.text(max_size=3)).map(
+    lambda t: t[0][: t[1]] + t[3] + t[0][t[1] + t[2] :]
+)
+
+
+@given(st.one_of(st.text(max_size=120), st.lists(PIECES, max_size=30).map("".join), NEARLY))
+@settings(max_examples=400, deadline=None)
+def test_parsing_gives_a_cell_or_a_user_error_of_one_line(text: str) -> None:
+    try:
+        parsed = SPACE.parse(text)
+    except UserError as error:
+        assert str(error)
+        assert "\n" not in str(error)
+    else:
+        assert str(parsed) == text.strip()
+
+
+def test_a_cell_of_another_space_is_none_of_this_one() -> None:
+    foreign = TinySpace()[3]
+    assert foreign not in SPACE
+    assert str(SPACE[3]) not in SPACE
+    with pytest.raises(UserError, match="not a cell of the space nb201"):
+        SPACE.cell(foreign)
+    for choices in [(0, 0), (0,) * 7, (9,) * 6, (-1,) * 6]:
+        with pytest.raises(UserError, match="not a cell"):
+            SPACE.cell(choices)
+
+
+SAME_FUNCTION = {
+    "a skip before or after a convolution": (cell(SKIP, 0, THREE, 0, 0, SKIP), cell(THREE, 0, SKIP, 0, 0, SKIP)),
+    "two nodes around a skip": (cell(0, THREE, 0, 0, 0, SKIP), cell(THREE, 0, 0, 0, SKIP, 0)),
+    "a dead convolution": (cell(THREE, 0, 0, ONE, 0, 0), cell(0, 0, 0, ONE, 0, 0)),
+    "a dead end before node 2": (cell(0, 0, THREE, SKIP, 0, THREE), cell(0, 0, 0, SKIP, 0, 0)),
+    "the order of a sum": (cell(ONE, THREE, 0, 0, SKIP, SKIP), cell(THREE, ONE, 0, 0, SKIP, SKIP)),
+    "pooling distributes over a sum": (cell(THREE, SKIP, SKIP, 0, 0, POOL), cell(THREE, 0, 0, POOL, POOL, 0)),
+    "pooling a sum of twice the input": (cell(SKIP, SKIP, SKIP, 0, 0, POOL), cell(POOL, 0, 0, POOL, SKIP, 0)),
+    "no path at all": (cell(THREE, ONE, POOL, 0, 0, 0), cell(0, 0, 0, 0, 0, 0)),
+}
+OTHER_FUNCTION = {
+    "one convolution used twice, or two": (cell(THREE, 0, SKIP, 0, SKIP, SKIP), cell(THREE, THREE, 0, 0, SKIP, SKIP)),
+    "a kernel's size": (cell(0, 0, 0, ONE, 0, 0), cell(0, 0, 0, THREE, 0, 0)),
+    "pooling once or twice": (cell(0, POOL, 0, 0, 0, POOL), cell(0, POOL, 0, 0, 0, SKIP)),
+    "the input once or twice": (cell(0, 0, 0, SKIP, 0, 0), cell(SKIP, 0, 0, SKIP, SKIP, 0)),
+    "a convolution of a sum, or a sum of convolutions": (
+        cell(POOL, SKIP, SKIP, 0, 0, THREE),
+        cell(POOL, THREE, 0, 0, THREE, SKIP),
+    ),
+    "pooling before or after a convolution": (cell(0, POOL, 0, 0, 0, THREE), cell(0, THREE, 0, 0, 0, POOL)),
+}
+
+
+@pytest.mark.parametrize("pair", SAME_FUNCTION.values(), ids=SAME_FUNCTION)
+def test_cells_of_the_same_function_share_a_class(pair: tuple[Cell, Cell]) -> None:
+    assert same_function(*pair)
+
+
+@pytest.mark.parametrize("pair", OTHER_FUNCTION.values(), ids=OTHER_FUNCTION)
+def test_cells_of_other_functions_do_not(pair: tuple[Cell, Cell]) -> None:
+    assert not same_function(*pair)
+
+
+def test_the_official_string_merges_shared_with_separate_convolutions_and_the_function_does_not() -> None:
+    shared, separate = OTHER_FUNCTION["one convolution used twice, or two"]
+    assert SPACE.official_string(shared) == SPACE.official_string(separate)

@@ -1,0 +1,180 @@
+"""Surrogates of any space: listed or not, registered or not; what is handed in is looked up by its string."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from surrogate_nas.benchmarks import load
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space, macro, nb201
+from surrogate_nas.space.network import Network
+from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
+from surrogate_nas.surrogates.latency import Latency
+from surrogate_nas.surrogates.storage import Card, save
+
+WIDTHS = ("8", "16", "32", "64")
+HUGE = ChoiceSpace("huge", {f"layer{i}": map(str, range(8)) for i in range(20)})
+SMALL = EnumerableChoiceSpace("small", {"a": WIDTHS, "b": WIDTHS, "c": WIDTHS})
+EVERYWHERE = [name for name in MODELS if name != "gnn"]
+
+
+def drawn(space: Space, n: int) -> list[Cell]:
+    rng = np.random.default_rng(0)
+    return [space.sample(rng) for _ in range(n)]
+
+
+def values_of(cells: list[Cell]) -> NDArray[np.float64]:
+    return np.array([10.0 + sum(cell.choices[:3]) + cell.choices[0] for cell in cells])
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+@pytest.mark.parametrize("space", [macro(), SMALL, HUGE], ids=lambda space: space.name)
+def test_every_model_but_the_graph_network_reads_any_space(name: str, space: Space) -> None:
+    assert space != HUGE or space.size > 10**18
+    cells = drawn(space, 150)
+    quick = {"trees": 60} if name == "xgboost" else {}
+    model = make_model(name, "cost", **quick).fit(cells[:100], values_of(cells[:100]), space)
+    found = model.predict(cells[100:])
+    least = 0.6 if name == "mlp" else 0.8  # small networks learn columns that mean nothing by heart
+    assert spearmanr(found.mean, values_of(cells[100:])).statistic > least
+    assert (found.std > 0).all()
+    again = model_class(name).from_state(model.settings(), model.state()).predict(cells[100:])
+    np.testing.assert_allclose(again.mean, found.mean, rtol=1e-12)
+    np.testing.assert_allclose(again.std, found.std, rtol=1e-12)
+
+
+def test_a_space_that_is_no_more_than_its_options_is_found_again_from_the_file() -> None:
+    cells = drawn(HUGE, 20)
+    model = make_model("ridge").fit(cells, values_of(cells), HUGE)
+    assert bytes(model.state()["space"]).decode() == HUGE.definition
+    assert type(model).from_state(model.settings(), model.state()).predict(cells[:1]).mean.shape == (1,)
+
+
+def test_the_ensemble_leaves_out_members_that_cannot_read_the_space() -> None:
+    cells = drawn(macro(), 30)
+    names = [("gnn", {}, 3.0), ("gp", {}, 1.0), ("ridge", {}, 1.0)]
+    both = make_model("ensemble", members=names).fit(cells, values_of(cells)).predict(cells)
+    without = make_model("ensemble", members=names[1:]).fit(cells, values_of(cells)).predict(cells)
+    np.testing.assert_array_equal(both.mean, without.mean)
+    with pytest.raises(UserError, match="No member of the ensemble can read the space macro"):
+        make_model("ensemble", members=names[:1]).fit(cells, values_of(cells))
+
+
+@pytest.mark.parametrize("name", ["gp", "ridge", "latency", "extra_trees"])
+def test_a_forged_index_is_never_read(name: str) -> None:
+    space = nb201()
+    cells = drawn(space, 40)
+    forged = [Cell(cell.choices, cell.text, 9930) for cell in cells]
+    beyond = [Cell((9,) * 6, cell.text, 10**9) for cell in cells]
+    honest, given = (make_model(name).fit(them, values_of(cells)) for them in (cells, forged))
+    for asked in (cells, forged, beyond):
+        np.testing.assert_array_equal(given.predict(asked).mean, honest.predict(cells).mean)
+
+
+def test_known_devices_are_looked_up_too() -> None:
+    space = nb201()
+    cells = drawn(space, 200)
+    forged = [Cell(cell.choices, cell.text, 0) for cell in cells]
+    priors = [Latency(known={"a": (them, values_of(cells))}).prior(space) for them in (cells, forged)]
+    np.testing.assert_array_equal(priors[0].centre, priors[1].centre)
+
+
+def test_cells_to_measure_first_are_chosen_from_the_survey_of_a_space_without_a_list() -> None:
+    chosen = Latency().choose(HUGE, 5)
+    assert len(set(chosen)) == 5 and all(cell in HUGE for cell in chosen)
+    with pytest.raises(UserError, match="Between 1 and 10000 cells"):
+        Latency().choose(HUGE, 10_001)
+
+
+def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named() -> None:
+    mixed = [*macro()[:3], *nb201()[:3]]
+    with pytest.raises(UserError, match="is no cell of macro"):
+        make_model("ridge").fit(mixed, range(6))
+    with pytest.raises(UserError, match="is no cell of nb201"):
+        make_model("ridge").fit(macro()[:3], [1.0, 2.0, 3.0], nb201())
+    unregistered = drawn(EnumerableChoiceSpace("nobody", {"a": tuple("xyz"), "b": tuple("xyz")}), 3)
+    with pytest.raises(UserError, match=r"no registered space: give its own, as in fit\(cells, values, space=…\)"):
+        make_model("ridge").fit(unregistered, [1.0, 2.0, 3.0])
+
+
+def test_a_failed_fit_leaves_nothing_half_learned() -> None:
+    model = make_model("gnn", steps=2, pretrain=False).fit(nb201()[:10], range(10))
+    with pytest.raises(UserError, match="needs a space of graphs"):
+        model.fit(macro()[:10], range(10))
+    with pytest.raises(UserError, match="call fit first"):
+        model.predict(nb201()[:3])
+
+
+@pytest.fixture
+def of_macro(tmp_path: Path) -> str:
+    space, made = macro(), []
+    for metric in (Metric("valid_error", "%", "search", "error", (5,)), Metric("latency@cpu", "ms", "search", "cost")):
+        values = values_of(list(space))
+        model = make_model("ridge", metric.quantity).fit(space[:20], values[:20])
+        card = Card(
+            model="ridge", benchmark="b", fingerprint="f", space="macro", metric=metric,
+            epochs=5 if metric.epochs else None, network=Network(input_channels=1), split="random", seed=0,
+            n_train=20, n_test=16, scores={},
+        )  # fmt: skip
+        made.append(tmp_path / f"{metric.name}.h5")
+        save(model, card, np.arange(20), made[-1])
+    return f"surrogate:{','.join(map(str, made))}"
+
+
+def test_a_surrogate_of_the_macro_space_answers_with_that_space_s_sizes(of_macro: str) -> None:
+    bench = load(of_macro)
+    cell = bench.space.parse("conv_stack(layers=1, channels=32)")
+    assert bench.query(cell, "params") == 682
+    everything = bench.query(cell)
+    assert set(everything) == {metric.name for metric in bench.metrics}
+    assert everything["params"] == 682
+
+
+def checks() -> dict[str, object]:
+    return {"a number": 7, "nothing": None, "a text": "cells", "bytes": b"x", "a mapping": {"a": 1}}
+
+
+@pytest.mark.parametrize("given", checks().values(), ids=checks())
+def test_wrong_kinds_of_cells_values_and_spaces_are_one_line(given: object) -> None:
+    cells = nb201()[:3]
+    fitted: Surrogate = make_model("ridge").fit(cells, [1.0, 2.0, 3.0])
+    for call in (
+        lambda: make_model("ridge").fit(given, [1.0, 2.0, 3.0]),  # type: ignore[arg-type]
+        lambda: make_model("ridge").fit([given] * 3, [1.0, 2.0, 3.0]),  # type: ignore[list-item]
+        lambda: make_model("ridge").fit(cells, given),  # type: ignore[arg-type]
+        lambda: make_model("ridge").fit(cells, [1.0, 2.0, 3.0], given or "x"),  # type: ignore[arg-type]
+        lambda: fitted.predict(given),  # type: ignore[arg-type]
+        lambda: fitted.predict([given]),  # type: ignore[list-item]
+        lambda: make_model(given),  # type: ignore[arg-type]
+        lambda: make_model("ridge", given),  # type: ignore[arg-type]
+        lambda: Latency(known={"a": given}).prior(nb201()),  # type: ignore[dict-item]
+    ):
+        with pytest.raises(UserError) as said:
+            call()  # type: ignore[no-untyped-call]
+        assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("ridge", {"seed": "one"}), ("ridge", {"seed": -1}), ("ridge", {"seed": 1.5}), ("ridge", {"calibrate": "no"}),
+        ("ridge", {"encoding": 3}), ("ridge", {"extra": "params"}), ("ridge", {"penalty": 1}),
+        ("xgboost", {"parts": 0}), ("xgboost", {"parts": "many"}), ("xgboost", {"trees": 0}),
+        ("xgboost", {"rate": "a"}),
+        ("xgboost", {"depth": 2.5}), ("xgboost", {"subsample": 2}), ("xgboost", {"threads": None}),
+        ("extra_trees", {"column_sample": float("nan")}), ("extra_trees", {"extra": [1]}), ("gp", {"blocks": "alive"}),
+        ("gp", {"warp": 1}), ("gnn", {"steps": 0}), ("gnn", {"ranking": None}), ("gnn", {"pretrain": "yes"}),
+        ("latency", {"known": [1]}), ("ensemble", {"members": "gp"}), ("ensemble", {"members": [("gp", 1.0)]}),
+        ("ensemble", {"members": [("gp", {}, "heavy")]}), ("ensemble", {"members": [("none", {}, 1.0)]}),
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_one_line(model: str, settings: dict[str, object]) -> None:
+    with pytest.raises(UserError) as said:
+        make_model(model, **settings)  # type: ignore[arg-type]
+    assert "\n" not in str(said.value)

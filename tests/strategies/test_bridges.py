@@ -1,0 +1,284 @@
+"""The searches of other libraries as strategies of ours, and ours as a sampler of Optuna's."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.contract import check
+from surrogate_nas.contract.trying import TinySpace, synthetic, trajectory, trials_of
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import ChoiceSpace, nb201
+from surrogate_nas.space.base import Space
+from surrogate_nas.space.sampled import Sampled
+from surrogate_nas.strategies import BRIDGES, is_builtin, label, resolve
+from surrogate_nas.strategies.bridges.base import nearest_cell
+from surrogate_nas.strategies.bridges.sampler import StrategySampler
+from tests.documents import blocks, read
+
+SWIFT = [
+    "optuna:TPESampler",
+    "optuna:NSGAIISampler(population_size=10)",
+    "pymoo:NSGA2(pop_size=10)",
+    "nevergrad:PortfolioDiscreteOnePlusOne",
+]
+"""One of each library that every test can afford."""
+OTHERS = [
+    "optuna:CmaEsSampler",
+    "optuna:NSGAIIISampler",
+    "optuna:QMCSampler",
+    "optuna:RandomSampler",
+    "pymoo:AGEMOEA",
+    "pymoo:GA",
+    "pymoo:NSGA3",
+    "pymoo:NicheGA",
+    "pymoo:SMSEMOA",
+    "pymoo:SPEA2",
+    "pymoo:UNSGA3",
+    "nevergrad:DE",
+    "nevergrad:NGOpt",
+    "nevergrad:OnePlusOne",
+    "smac",
+    "smac:Random",
+]
+GAUSSIAN = ["optuna:GPSampler", "smac:BlackBox"]
+"""Gaussian processes that take a second an ask where eighteen positions have ten options each."""
+
+
+def broken(checks: list[Any]) -> list[str]:
+    return [f"{one.name}: {one.detail}" for one in checks if not one.passed]
+
+
+@pytest.mark.parametrize("name", SWIFT[:1])
+def test_a_bridge_keeps_the_contract_on_a_space_that_it_exhausts(name: str) -> None:
+    assert not broken(check(name, TinySpace()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*SWIFT, *OTHERS, *GAUSSIAN])
+def test_every_bridge_keeps_the_contract(name: str) -> None:
+    assert not broken(check(name, TinySpace() if name in GAUSSIAN else None))
+
+
+class Held(Sampled):
+    """Thirty cells of 5⁶, one in five hundred."""
+
+    def __init__(self) -> None:
+        larger = ChoiceSpace("larger", {f"p{place}": range(5) for place in range(6)})
+        held = np.random.default_rng(0).integers(5, size=(30, 6))
+        super().__init__(larger, np.unique(held, axis=0).astype(np.int8))
+
+
+@pytest.mark.parametrize("name", [*SWIFT, "smac"])
+def test_where_few_combinations_are_cells_the_nearest_are_asked_for(name: str) -> None:
+    space = Held()
+    cells = trajectory(resolve(name), space, seed=0, n=40)
+    assert len(set(cells)) > 15
+    assert nearest_cell(space, space[7].choices) is space[7]
+    for other in ([4, 4, 4, 4, 4, 4], [0, 1, 2, 3, 4, 0]):
+        found = nearest_cell(space, other)
+        assert min((space.choices != other).sum(axis=1)) == sum(
+            a != b for a, b in zip(found.choices, other, strict=True)
+        )
+
+
+@pytest.mark.parametrize("name", [name for name in SWIFT if "NSGAII" not in name])
+def test_what_was_told_is_learned_from(name: str) -> None:
+    """Told that one corner of the space is far better than all else, each library looks there more than at random."""
+    space, centre = nb201(), nb201()[4242]
+
+    def distance(cell: sn.Cell) -> float:
+        return float(sum(a != b for a, b in zip(cell.choices, centre.choices, strict=True)))
+
+    rng = np.random.default_rng(0)
+    told = [space.sample(rng) for _ in range(30)]
+    made = resolve(name)(space, seed=0)
+    made.tell(trials_of(told, distance))
+    asked = []
+    for _ in range(30):
+        asked += made.ask(1)
+        made.tell(trials_of(asked[-1:], distance, start=30 + len(asked)))
+    assert np.mean([distance(cell) for cell in asked]) < np.mean([distance(cell) for cell in told]) - 0.5
+
+
+@pytest.mark.parametrize("name", SWIFT)
+def test_several_objectives_with_a_limit_and_workers(name: str) -> None:
+    objective = sn.Objective("valid_loss, macs subject to params <= 15000", sn.load("fashion"))
+    made, again = (sn.search("fashion", name, objective, budget=30, simulated_workers=3) for _ in range(2))
+    assert not made.failure and len(made.trials) == 30
+    assert not made.scalarised, "the library sees the objectives themselves"
+    assert {trial.feasible for trial in made.trials} == {True, False}
+    assert [trial.cell for trial in made.trials] == [trial.cell for trial in again.trials]
+
+
+def test_nothing_global_changes(capfd: pytest.CaptureFixture[str]) -> None:
+    filters, level = list(warnings.filters), logging.root.manager.disable
+    for name in SWIFT:
+        trajectory(resolve(name), TinySpace(), seed=0, n=20)
+    assert (list(warnings.filters), logging.root.manager.disable) == (filters, level)
+    printed = capfd.readouterr()
+    assert not printed.out and not printed.err
+
+
+def test_a_bridge_is_one_of_ours_and_can_be_pickled() -> None:
+    for name in (*SWIFT, "smac"):
+        assert is_builtin(name) and label(name) == name
+        plain = resolve(name.partition("(")[0])
+        assert is_builtin(plain) and pickle.loads(pickle.dumps(plain)) is plain
+    made = resolve("optuna:TPESampler(n_startup_trials=3)")(nb201(), seed=0)
+    assert made.knobs["n_startup_trials"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("optuna:TPE", "Unknown sampler of Optuna 'TPE'. Known: CmaEsSampler, "),
+        ("optuna", "Unknown sampler of Optuna ''"),
+        ("optuna:GridSampler", "Unknown sampler of Optuna"),
+        ("optuna:TPESampler(n_startup=3)", "Did you mean 'n_startup_trials'"),
+        ("optuna:TPESampler(n_startup_trials=few)", "is a whole number, not 'few'"),
+        ("pymoo:NSGA", "Did you mean 'NSGA3'"),
+        ("pymoo:NSGA2(pop_size=no)", "pop_size of pymoo:NSGA2 is a whole number"),
+        ("nevergrad:OnePlus", "Did you mean 'OnePlusOne'"),
+        ("smac:Blackbox", "Did you mean 'BlackBox'"),
+    ],
+)
+def test_wrong_names_are_one_line(name: str, said: str) -> None:
+    with pytest.raises(UserError) as raised:
+        resolve(name)
+    assert said in str(raised.value) and "\n" not in str(raised.value) and len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("name", ["optuna:CmaEsSampler", "optuna:TPESampler", "pymoo:GA", "nevergrad:DE", "smac"])
+def test_a_library_that_is_missing_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = "cmaes" if name == "optuna:CmaEsSampler" else name.partition(":")[0]
+    monkeypatch.setitem(__import__("sys").modules, missing, None)
+    module = __import__(BRIDGES[name.partition(":")[0]].partition(":")[0], fromlist=["bridge"])
+    module.bridge.cache_clear()
+    with pytest.raises(UserError, match=rf"{name} needs {missing}: pip install 'surrogate_nas\[bridges\]'"):
+        resolve(name)
+    monkeypatch.undo()
+    module.bridge.cache_clear()
+
+
+def test_a_space_that_is_none_of_choices_is_refused() -> None:
+    class Bare(Space):
+        name = "bare"
+        sample = mutate = neighbours = parse = None  # type: ignore[assignment]
+
+    for name in SWIFT:
+        with pytest.raises(UserError, match="needs a space of choices"):
+            resolve(name)(Bare(), seed=0)
+    with pytest.raises(UserError, match="needs a space of choices"):
+        StrategySampler("random", Bare())
+
+
+def fashion_study(strategy: str, n: int, **kwargs: Any) -> tuple[optuna.Study, StrategySampler]:
+    bench = sn.load("fashion")
+    loss = sn.Objective("valid_loss", bench)
+    sampler = StrategySampler(strategy, bench.space, seed=3)
+    study = optuna.create_study(sampler=sampler, **kwargs)
+    sign = -1 if kwargs.get("direction") == "maximize" else 1
+
+    def score(trial: optuna.Trial) -> float:
+        return sign * float(loss.look_up([sampler.cell(trial)])[1].score[0])
+
+    study.optimize(score, n_trials=n)
+    return study, sampler
+
+
+@pytest.fixture
+def quiet() -> Any:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(before)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_a_strategy_drives_a_study_as_it_drives_a_run(direction: str) -> None:
+    study, sampler = fashion_study("evolution(population=5)", 40, direction=direction)
+    made = resolve("evolution(population=5)")(sampler.space, seed=3)
+    loss = sn.Objective("valid_loss", sn.load("fashion"))
+    for trial in study.trials:
+        (cell,) = made.ask(1)
+        assert {p: trial.params[p] for p in sampler.space.positions} == dict(
+            zip(
+                sampler.space.positions,
+                (o[c] for o, c in zip(sampler.space.options, cell.choices, strict=True)),
+                strict=True,
+            )
+        )
+        made.tell(trials_of([cell], lambda cell: float(loss.look_up([cell])[1].score[0]), start=trial.number))
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_study_of_anybody_can_be_taken_over() -> None:
+    space = TinySpace()
+    sampler = StrategySampler("random", space, seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.enqueue_trial(dict(zip(space.positions, ("left", "blue", "2"), strict=True)))
+    study.add_trial(
+        optuna.trial.create_trial(
+            params={"else": 1.0}, distributions={"else": optuna.distributions.FloatDistribution(0, 2)}, value=0.5
+        )
+    )
+
+    def score(trial: optuna.Trial) -> float:
+        cell = sampler.cell(trial)
+        if trial.number == 5:
+            raise optuna.TrialPruned
+        return synthetic(cell) + trial.suggest_float("noise", 0.0, 1e-6)
+
+    study.optimize(score, n_trials=23)
+    states = [trial.state.name for trial in study.trials]
+    assert states.count("PRUNED") == 1 and states.count("COMPLETE") == 23
+    asked = [tuple(t.params[p] for p in space.positions) for t in study.trials if "side" in t.params and t.number != 5]
+    assert asked[0] == ("left", "blue", "2")
+    assert len(set(asked)) == len(asked), "random search repeats nothing that it was told"
+
+
+@pytest.mark.usefixtures("quiet")
+def test_several_objectives_need_a_strategy_that_knows_them() -> None:
+    space = nb201()
+    for name in ("nsga2", "random"):
+        sampler = StrategySampler(name, space)
+        study = optuna.create_study(sampler=sampler, directions=["minimize", "maximize"])
+
+        def score(trial: optuna.Trial, sampler: StrategySampler = sampler) -> tuple[float, float]:
+            cell = sampler.cell(trial)
+            return synthetic(cell), float(sum(cell.choices))
+
+        if name == "random":
+            with pytest.raises(UserError, match="random knows one objective, and the study has 2"):
+                study.optimize(score, n_trials=1)
+        else:
+            study.optimize(score, n_trials=30)
+            assert len(study.trials) == 30
+
+
+@pytest.mark.usefixtures("quiet")
+def test_the_study_in_the_guide_runs() -> None:
+    (code,) = [block for block in blocks(read("analysis/guide.md"), "python") if "StrategySampler" in block]
+    named = {"StrategySampler": StrategySampler, "optuna": optuna, "bench": sn.load("nb201-cifar10")}
+    exec(code, named)
+    study = named["study"]
+    assert len(study.trials) == 100 and study.best_value < 10
+
+
+@pytest.mark.parametrize("name", ["pymoo:SPEA2", "pymoo:SMSEMOA"])
+def test_a_run_leaves_nothing_to_the_next(name: str) -> None:
+    """pymoo's default arguments are objects that remember, and as many objectives as the first run had."""
+    alone = sn.search("fashion", name, "valid_loss", budget=45, seed=1)
+    assert len(sn.search("fashion", name, "valid_loss, macs", budget=45).trials) == 45
+    assert [t.cell for t in sn.search("fashion", name, "valid_loss", budget=45, seed=1).trials] == [
+        t.cell for t in alone.trials
+    ]

@@ -1,0 +1,138 @@
+"""The frame of the model-guided strategies: what the model is told, what may be asked, and what is asked first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.contract.trying import INFEASIBLE, TinySpace, draw, synthetic, trajectory, trials_of
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import NB201, Cell
+from surrogate_nas.strategies import Strategy, resolve
+from surrogate_nas.strategies.belief import ACQUISITIONS, Belief, floor_of
+from surrogate_nas.strategies.candidates import POOLS
+from surrogate_nas.strategies.guided import Guided
+
+SLOW = pytest.param("gnn_guided", marks=pytest.mark.slow)
+SWIFT = {"model": "ridge", "pool": "all"}
+
+
+class Priced:
+    """Knows λR of every cell, and which cells keep a limit."""
+
+    penalties = ((),)
+
+    def penalty(self, cells: Sequence[Cell]) -> Any:
+        return np.array([float(cell.choices[0]) for cell in cells])
+
+    def feasible(self, cells: Sequence[Cell]) -> Any:
+        return np.array([cell.choices[1] != 0 for cell in cells])
+
+
+def told(made: Strategy, cells: Sequence[Cell], score: Any = synthetic) -> Strategy:
+    made.tell(trials_of(cells, score))
+    return made
+
+
+def test_expected_improvement_is_that_of_the_score() -> None:
+    rng = np.random.default_rng(0)
+    belief = Belief(np.array([-1.0, 0.0]), np.array([0.5, 1.0]), np.array([0.2, 0.1]), 1.0, 1.8)
+    drawn = 1 + np.exp(belief.mean + belief.std * rng.standard_normal((400_000, 2))) + belief.penalty
+    expected = np.maximum(belief.best - drawn, 0).mean(axis=0)
+    np.testing.assert_allclose(-ACQUISITIONS["expected_improvement"](belief, rng), expected, rtol=0.02)
+
+
+@pytest.mark.parametrize("name", ACQUISITIONS)
+def test_every_acquisition_prefers_what_is_better_and_what_is_cheaper(name: str) -> None:
+    rng = np.random.default_rng(0)
+    small = np.full(2, 1e-3)
+    for best in (0.0, 1.5, 9.0):
+        better = Belief(np.array([0.0, 1.0]), small, np.zeros(2), 0.0, best)
+        cheaper = Belief(np.zeros(2), small, np.array([0.0, 1.0]), 0.0, best)
+        for belief in (better, cheaper):
+            assert ACQUISITIONS[name](belief, rng).argmin() == 0
+
+
+def test_the_floor_is_below_the_best_even_where_all_is_equal() -> None:
+    assert floor_of(np.array([2.0, 3.0, 4.0])) == pytest.approx(2 - 0.15)
+    assert floor_of(np.array([2.0, 2.0, 4.0])) < 2 and floor_of(np.array([2.0])) < 2
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_every_pool_gives_cells_and_only_those_never_asked_for_are_asked(pool: str, space: NB201) -> None:
+    cells = draw(space, 30)
+    made = told(Guided(space, seed=0, model="ridge", pool=pool), cells)
+    asked = [cell for _ in range(4) for cell in made.ask(3)]
+    assert len(asked) == len(set(asked)) == 12
+    assert not set(asked) & set(cells)
+
+
+def test_a_batch_holds_no_two_cells_of_one_function(space: NB201) -> None:
+    asked = told(Guided(space, seed=0, **SWIFT), draw(space, 30)).ask(20)
+    assert len({space.identity(cell) for cell in asked}) == len(asked) == 20
+
+
+def test_what_is_known_for_free_is_not_learned_but_heeded() -> None:
+    space = TinySpace()
+    made = Guided(space, seed=0, acquisition="greedy", **SWIFT)
+    made.known = Priced()
+    cells = space[:16:3]
+    priced = Priced().penalty
+
+    def score(cell: Cell) -> float:
+        return cell.choices[2] / 10 + priced([cell])[0]
+
+    asked = told(made, cells, score).ask(1)
+    np.testing.assert_allclose(made._losses(), [cell.choices[2] / 10 for cell in cells])
+    assert asked[0].choices[0] == 0 and asked[0].choices[1] != 0
+
+
+def test_an_infeasible_cell_counts_as_the_worst_unless_its_loss_is_known() -> None:
+    space = TinySpace()
+    made = Guided(space, seed=0)
+    scores = dict(zip(space[:4], (1.0, 2.0, INFEASIBLE, 3.0), strict=True))
+    told(made, list(scores), scores.__getitem__)
+    assert made._losses().tolist() == [1.0, 2.0, 3.0, 3.0]
+
+
+def test_names_that_mean_nothing_are_refused_in_one_line(space: NB201) -> None:
+    for knobs in ({"model": "gpp"}, {"acquisition": "thomson"}, {"pool": "everything"}):
+        with pytest.raises(UserError, match="Did you mean|Known"):
+            Guided(space, seed=0, **knobs)
+
+
+def test_a_model_that_cannot_read_the_space_is_replaced() -> None:
+    assert resolve("gnn_guided")(TinySpace(), seed=0).model == "gp"
+
+
+@pytest.mark.parametrize("name", ["guided", "forest", "npenas", "bananas", SLOW])
+def test_the_zoo_beats_random_search(name: str, space: NB201) -> None:
+    """By what it asks for late; one lucky cell decides nothing."""
+    late = [list(map(synthetic, trajectory(resolve(n), space, seed=0, n=60)))[30:] for n in (name, "random")]
+    assert np.mean(late[0]) < np.mean(late[1]) - np.std(late[1]) / 3
+
+
+def test_it_runs_under_a_cap_with_workers_and_several_objectives() -> None:
+    bench = sn.load("fashion")
+    objective = sn.Objective("valid_loss + 0.1*params", bench, subject_to="params <= 5000")
+    run = sn.search(bench, "guided", objective, budget=40, seed=0, simulated_workers=4)
+    assert len({trial.cell for trial in run.trials}) == 40
+    assert all(trial.feasible for trial in run.trials[20:])
+    several = sn.search(bench, "guided", sn.Objective("valid_loss, params", bench), budget=40, seed=0)
+    assert len({trial.cell for trial in several.trials}) == 40
+
+
+def test_a_functional_twin_of_a_told_cell_is_believed_to_lose_as_much(space: NB201) -> None:
+    cells = draw(space, 30)
+    told_class = space.identity(cells[0])
+    twin = next(cell for cell in space if cell not in cells and space.identity(cell) == told_class)
+    made = told(Guided(space, seed=0, model="ridge"), cells)
+    model, floor = made._model()
+    assert model is not None
+    belief = made._belief(model, floor, [twin], best=0.0)
+    losses = [synthetic(cell) - floor for cell in cells if space.identity(cell) == told_class]
+    assert belief.mean[0] == pytest.approx(np.log(losses).mean())

@@ -1,0 +1,302 @@
+"""One-shot strategies: λR by edges, the supernet, what is charged, which cells are refused, and what a report shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import surrogate_nas as sn
+from surrogate_nas import contract
+from surrogate_nas.contract.holding import FORBIDDEN, reachable
+from surrogate_nas.contract.toy import equipped, toy_workshop
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.objective.additive import Additive
+from surrogate_nas.objective.workshop import workshop_of
+from surrogate_nas.space import NB201
+from surrogate_nas.strategies import ONE_SHOT, resolve
+from surrogate_nas.strategies.oneshot.alphas import Alphas
+from surrogate_nas.strategies.oneshot.darts import Darts
+from surrogate_nas.study import experiment as experiments
+from surrogate_nas.study import run as runs
+from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.training.places import has_fashion
+from surrogate_nas.training.supernet import Goal, Supernet
+from surrogate_nas.training.tasks import Split, task_named
+from tests.conftest import Snas
+
+QUICK = [*(name for name in ONE_SHOT if name != "spos"), "spos(epochs=4,population=8,generations=2)"]
+EXACT = ("params", "macs", "convolutions", "operations")
+
+
+def trained(name: str, space: NB201, seed: int = 0, **changed: Any) -> Any:
+    """A strategy that has trained in the toy workshop, and the seconds that it was charged."""
+    made = resolve(name)(space, seed=seed)
+    made.workshop = replace(toy_workshop(), **changed)
+    seconds = 0.0
+    while (slice_seconds := made.work()) is not None:
+        seconds += slice_seconds
+    return made, seconds
+
+
+@pytest.fixture(scope="module")
+def own() -> Any:
+    """A table of ours, and probabilities of the choices of every edge."""
+    rng = np.random.default_rng(3)
+    return sn.load("fashion"), rng.dirichlet(np.ones(5), size=6)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (experiments, runs):
+        monkeypatch.setattr(module, "workshop_of", lambda _, hidden=False: toy_workshop())  # noqa: ARG005
+
+
+@pytest.mark.parametrize("terms", [*(f"0.1*{name}" for name in EXACT), "0.2*params + 0.05*macs"])
+def test_the_expected_penalty_is_that_of_all_cells_enumerated(own: Any, terms: str) -> None:
+    bench, probabilities = own
+    objective = sn.Objective(f"valid_loss + {terms}", bench)
+    additive = Additive.of(objective.known, bench.space)
+    share = probabilities[np.arange(6), bench.space.choices].prod(axis=1)
+    assert share.sum() == pytest.approx(1)
+    assert abs(additive.expected(probabilities) - share @ objective.known.penalty(bench.space)) < 1e-9
+    assert np.allclose(
+        additive.penalty(bench.space.choices[:99]), objective.known.penalty(bench.space[:99]), atol=1e-12
+    )
+
+
+def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own: Any) -> None:
+    bench, probabilities = own
+    objective = sn.Objective("valid_loss + 0.1*latency@cpu", bench)
+    additive = Additive.of(objective.known, bench.space)
+    assert additive.terms[0].startswith("latency@cpu by the additive model (R² 0.99")
+    share = probabilities[np.arange(6), bench.space.choices].prod(axis=1)
+    assert additive.expected(probabilities) == pytest.approx(share @ objective.known.penalty(bench.space), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("objective", "limits", "says"),
+    [
+        ("valid_loss + 0.1*live_macs", None, "cannot minimise live_macs: it is no sum"),
+        ("valid_loss + 0.1*paths", None, "cannot minimise paths"),
+        ("valid_loss + 0.1*depth", None, "cannot minimise depth"),
+        ("valid_loss + 0.1*diversity", None, "nothing of diversity"),
+        ("valid_loss", "params <= 9000", "nothing of limits"),
+        ("valid_loss, params", None, "nothing of several objectives"),
+        ("valid_loss + train_loss", None, "minimises one loss"),
+    ],
+)
+def test_what_no_supernet_can_minimise_is_refused(objective: str, limits: str | None, says: str) -> None:
+    bound = sn.Objective(objective, sn.load("live:digits"), subject_to=limits)
+    with pytest.raises(UserError, match=says):
+        workshop_of(bound)
+
+
+def test_a_table_that_no_task_here_made_is_refused(snas: Snas) -> None:
+    refused = snas("search", "analog-cifar10", "--strategy", "darts", "--budget", 12)
+    assert refused.code == 2 and "live:TASK" in refused.err and "analog-cifar10 has none" in refused.err
+
+
+@pytest.mark.skipif(not has_fashion(), reason="Fashion-MNIST is not here")
+def test_a_workshop_of_a_table_charges_on_its_clock_and_holds_no_answers() -> None:
+    workshop = workshop_of(sn.Objective("valid_loss + 0.1*params", sn.load("fashion")))
+    assert workshop.penalty.matrix.any()
+    assert not workshop_of(
+        sn.Objective("valid_loss + 0.1*params", sn.load("fashion")), hidden=True
+    ).penalty.matrix.any()
+    made = workshop.supernet(epochs=1, seed=0)
+    (task,) = [held for held in reachable(made, workshop) if type(held).__name__ == "Task"]
+    assert not [held for held in reachable(made, workshop) if isinstance(held, FORBIDDEN)]
+    with pytest.raises(UserError, match="reads none itself"):
+        task.data  # noqa: B018
+    made.train(torch.full((6, 5), 0.2))
+    full = made.spent()
+    made.train(path=(3,) * 6)
+    assert 0.007 < full < 0.012 and 0.5 < made.spent() / full < 0.9
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist1d", "text"])
+def test_a_path_of_the_supernet_is_the_network_of_that_cell(name: str, space: NB201) -> None:
+    task = replace(task_named(name), channels=2)
+    data = {split: Split(*(part[:8] for part in task.data[split])) for split in ("train", "valid")}
+    supernet = Supernet(space, task.network(), task, data, Goal(), (len, len), epochs=1, seed=0)
+    cell = space.reference
+    single = space.build(cell, task.network(), seed=1)
+    weights = single.state_dict()
+    weights |= {name: value for name, value in supernet._model.state_dict().items() if name in weights}
+    for stage, mixed in enumerate(supernet._cells):
+        for group in mixed.convolutions.values():
+            for i, (edge, choice) in enumerate(group.places):
+                if cell.choices[edge] == choice:
+                    rows, place = slice(2 * 2**stage * i, 2 * 2**stage * (i + 1)), f"stages.{stage}.0.edges.{edge}."
+                    weights[f"{place}weight"] = group.all.weight[rows]
+                    weights[f"{place}norm.weight"] = group.all.norm.weight[rows]
+                    weights[f"{place}norm.bias"] = group.all.norm.bias[rows]
+    single.load_state_dict(weights)
+    inputs, targets = map(torch.from_numpy, data["valid"])
+    with torch.no_grad():
+        expected = float(task.losses(single.train()(inputs)[None], targets)[0])
+    assert supernet.inherited([cell.choices])[0] == pytest.approx(expected, rel=1e-5)
+    assert np.isfinite(supernet.train(path=cell.choices))
+
+
+def test_the_gradient_of_the_mixture_is_that_of_finite_differences() -> None:
+    supernet = toy_workshop().supernet(epochs=1, seed=0)
+    supernet._model.double()
+    supernet._data = {name: Split(inputs.double(), targets) for name, (inputs, targets) in supernet._data.items()}
+    supernet._batches = {name: supernet._endless(name, 0) for name in supernet._data}
+    start = torch.full((6, 5), 0.2, dtype=torch.float64)
+    weights = start.clone().requires_grad_()
+    supernet.judge(weights)
+    for place in ((0, 3), (3, 1), (5, 4), (2, 0)):
+        step = torch.zeros_like(start)
+        step[place] = 1e-7  # a longer one crosses where a ReLU begins
+        ends = [supernet.judge((start + sign * step).requires_grad_()) for sign in (1, -1)]
+        assert (ends[0] - ends[1]) / 2e-7 == pytest.approx(float(weights.grad[place]), rel=1e-4, abs=1e-8)
+
+
+def test_a_path_without_life_gives_no_gradient() -> None:
+    supernet = toy_workshop().supernet(epochs=1, seed=0)
+    for step in (supernet.judge, supernet.train):
+        weights = torch.ones(6, 5, requires_grad=True)
+        assert np.isfinite(step(weights, path=(3, 0, 0, 0, 0, 0)))
+        assert weights.grad is None or not weights.grad.any()
+
+
+def test_errors_are_driven_by_the_probability_of_the_target(space: NB201) -> None:
+    plain = toy_workshop().supernet(epochs=1, seed=0)
+    goal = Goal(weight=2.0, is_error=True)
+    made = Supernet(space, plain._model.network, plain._task, plain._data, goal, (len, len), epochs=1, seed=0)
+    weights = torch.full((6, 5), 0.2, requires_grad=True)
+    assert 0 < made.train(weights) < 2 and bool(weights.grad.abs().sum() > 0)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_same_seed_trains_the_same_and_another_does_not(name: str, space: NB201) -> None:
+    state = torch.get_rng_state()
+    (first, seconds), (again, charged), (other, _) = (trained(name, space, seed) for seed in (5, 5, 6))
+    assert seconds == charged > 0 and torch.equal(state, torch.get_rng_state())
+    cells = first.ask(12)
+    assert cells == again.ask(12) != other.ask(12) and len(set(cells)) == 12
+    assert first.diagnosis() == again.diagnosis()
+    assert all(np.isfinite(value) for group in first.diagnosis().values() for value in group.values())
+
+
+@pytest.mark.parametrize("choose", ["argmax", "sampled"])
+def test_a_dear_network_collapses_and_dead_cells_are_passed_over(choose: str, space: NB201) -> None:
+    """Where R drowns L, α goes to none on every edge, which no cell may be made of."""
+    dear = replace(toy_workshop().penalty, matrix=100 * toy_workshop().penalty.matrix)
+    made, _ = trained(f"darts(choose={choose},epochs=30,rate=0.2)", space, penalty=dear)
+    told = made.diagnosis()
+    assert told["after epoch 30"]["without weights"] > told["after epoch 1"]["without weights"] > 0.6
+    assert told["after epoch 30"]["none"] > 0.8
+    (cell,) = made.ask(1)
+    assert any(space.graph(cell, live_only=True).operations)
+    assert made.refused > 0 == told["cells without a path"]["passed over"]
+
+
+def test_argmax_asks_for_the_most_probable_cells_in_order(space: NB201) -> None:
+    made, _ = trained("drnas(choose=argmax)", space)
+    assert np.allclose(made.probabilities.sum(axis=1), 1)
+    asked = [made.probabilities[np.arange(6), cell.choices].prod() for cell in made.ask(20)]
+    assert asked == sorted(asked, reverse=True)
+
+
+def test_inherited_weights_rank_what_spos_asks_for(space: NB201) -> None:
+    made, _ = trained(QUICK[-1], space)
+    cells = made.ask(5)
+    losses = made.supernet.inherited([cell.choices for cell in cells], made.examples)
+    scores = losses + made.workshop.penalty.penalty([cell.choices for cell in cells])
+    assert scores.tolist() == sorted(scores) and all(scores[0] <= score for score in made._scores.values())
+
+
+def test_training_losses_drive_alpha_without_steps_of_its_own(space: NB201) -> None:
+    _, by_valid = trained("darts", space)
+    summed, by_sum = trained("darts(drive=train_sum,window=4)", space)
+    assert by_valid == pytest.approx(2 * by_sum)
+    assert np.abs(summed.probabilities - 0.2).max() > 0.005
+
+
+@pytest.mark.parametrize(("knob", "says"), [("choose=best", "argmax"), ("drive=test", "train_sum")])
+def test_an_unknown_knob_is_told(knob: str, says: str, space: NB201) -> None:
+    with pytest.raises(UserError, match=says):
+        resolve(f"darts({knob})")(space, seed=0)
+
+
+def test_without_a_workshop_nothing_is_asked(space: NB201) -> None:
+    with pytest.raises(UserError, match="must be given a workshop"):
+        Darts(space, seed=0).ask(1)
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_first_cell_bears_the_supernet_and_a_budget_ends_within_it(own: Any, tmp_path: Path) -> None:
+    bench, _ = own
+    objective = sn.Objective("valid_loss", bench)
+
+    def made(budget: Budget, workers: int = 1, folder: Path | None = None) -> Any:
+        compared = Experiment(objective, ["darts", "random"], 1, budget, first_cells=2, simulated_workers=workers)
+        return compared.execute(folder=folder)[0]
+
+    run = made(Budget(cells=5))
+    alone = objective.look_up([trial.cell for trial in run.trials])[2]
+    assert [trial.cost_seconds for trial in run.trials] == pytest.approx(alone + np.array([0, 0, 0.16, 0, 0]))
+    assert run.trials[2].started == run.trials[1].finished
+    assert run.diagnosis["edge 0-1"].keys() == set(bench.space.options[0])
+    before = run.trials[1].finished
+    assert len(made(Budget(seconds=before + 0.05)).trials) == 2
+    side = made(Budget(cells=5), workers=3)
+    ready = side.trials[2].finished - alone[2]
+    assert all(trial.finished >= ready for trial in side.trials[2:]) and len(side.trials) == 5
+    stored = made(Budget(cells=5), folder=tmp_path)
+    assert stored == made(Budget(cells=5), folder=tmp_path) and stored.diagnosis == run.diagnosis
+
+
+@pytest.mark.usefixtures("toy")
+def test_asked_by_hand_it_is_charged_the_same(own: Any) -> None:
+    bench, _ = own
+    with sn.AskTell(sn.Objective("valid_loss", bench), "snas", first=0) as loop:
+        (cell,) = loop.ask()
+        trial = loop.tell(cell, {"valid_loss": 0.5}, cost=1.0)
+    assert trial.cost_seconds == pytest.approx(1.16)
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_report_shows_what_was_refused_and_the_cells_that_take_no_search(own: Any, tmp_path: Path) -> None:
+    bench, _ = own
+    compared = sn.compare(
+        bench, ["darts", "random"], "valid_loss + 0.1*params", runs=1, budget=12, folder=tmp_path / "runs"
+    )
+    page = compared.report(tmp_path).read_text()
+    for text in (
+        "cells without a path",
+        "share of E[λR]",
+        "edge 2-3",
+        "without weights",
+        "all 3×3",
+        "one 3×3",
+        "all skip",
+    ):
+        assert text in page
+    assert "random</span></h3>" not in page
+
+
+def test_a_strategy_of_a_user_s_file_gets_no_workshop(tmp_path: Path, snas: Snas) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("from surrogate_nas.strategies.oneshot.darts import Darts\nclass Mine(Darts):\n    pass\n")
+    refused = snas("search", "fashion", "--strategy", f"{file}:Mine", "--budget", 12)
+    assert refused.code == 2 and "needs a workshop" in refused.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_every_one_shot_strategy_keeps_the_contract(name: str) -> None:
+    checks = contract.check(name)
+    assert not [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+
+
+def test_a_class_that_needs_none_is_left_as_it_is() -> None:
+    assert equipped(resolve("random")) is resolve("random") and issubclass(equipped(Darts), Alphas)

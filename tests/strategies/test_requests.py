@@ -1,0 +1,325 @@
+"""Requests with epochs, simulated workers, several objectives, what is known for free, and a loop by hand."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks import Benchmark, TableBenchmark
+from surrogate_nas.contract.holding import reachable
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.objective import Objective
+from surrogate_nas.space import Cell, nb201
+from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.study.comparison.front import frame_of, hypervolume, nondominated, vectors_of
+from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.study.ledger import Ledger
+from tests.conftest import EVERY_STRATEGY
+
+SPACE = nb201()
+
+
+class Halving(sn.Strategy):
+    """Reads new cells early, and the best of every four after all epochs."""
+
+    chooses_epochs = True
+
+    def __init__(self, space, *, seed):
+        super().__init__(space, seed=seed)
+        self.early = []
+
+    def ask(self, n):
+        if len(self.early) >= 4:
+            best = min(self.early, key=lambda trial: trial.score)
+            self.early = []
+            return [sn.Request(best.cell, self.epochs[-1])]
+        return [
+            sn.Request(
+                self.space.sample(self.rng), self.epochs[0], read=("train_loss",) if "loss" in self.wants else ()
+            )
+        ]
+
+    wants = ""
+
+    def tell(self, trials):
+        self.early += [trial for trial in trials if trial.epochs == self.epochs[0]]
+
+
+class Greedy(sn.Strategy):
+    best = None
+
+    def ask(self, n):
+        parent = self.best.cell if self.best else self.space.sample(self.rng)
+        return [self.space.mutate(parent, self.rng) for _ in range(n)]
+
+    def tell(self, trials):
+        known = [*trials, self.best] if self.best else trials
+        self.best = min(known, key=lambda trial: trial.score)
+
+
+class WantsTheMoon(Halving):
+    def ask(self, n):
+        return [sn.Request(self.space.sample(self.rng), 7)]
+
+
+class OnlyEarly(Halving):
+    def ask(self, n):
+        return [sn.Request(self.space.sample(self.rng), self.epochs[0])]
+
+
+def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_answer(small: TableBenchmark) -> None:
+    run = sn.search(small, Halving, "valid_error", budget=40, seed=1)
+    early, late = ([t for t in run.trials if t.epochs == epochs] for epochs in (12, 200))
+    assert len(early) > 20 and len(late) >= 15
+    assert {t.cost_seconds for t in early} == {13.0} and {t.cost_seconds for t in late} == {201.0}
+    assert all(t.values == {"valid_error[12]": small.query(t.cell, "valid_error", epochs=12)} for t in early)
+    assert run.incumbent == min(late, key=lambda t: t.score) and run.incumbent.epochs == 200
+    ends = [t.finished for t in run.trials]
+    assert ends == sorted(ends) and ends[-1] == pytest.approx(run.simulated_seconds)
+
+
+def test_a_request_may_read_further_search_metrics_but_no_final_one(small: TableBenchmark) -> None:
+    ledger = Ledger(Objective("valid_error", small))
+    (outcome,) = ledger.look_up([Request(SPACE[3], 200, ("train_loss",))])
+    assert list(outcome.names) == ["valid_error[200]", "train_loss[200]"]
+    with pytest.raises(UserError, match="final metric"):
+        list(ledger.look_up([Request(SPACE[3], 200, ("test_error",))]))
+    with pytest.raises(UserError, match="train_loss"):
+        list(ledger.look_up([Request(SPACE[3], 12, ("train_loss",))]))
+
+
+def test_what_a_strategy_may_not_request_is_its_own_failure(small: TableBenchmark) -> None:
+    with pytest.raises(UserError, match="not one of 12, 200"):
+        sn.search(small, WantsTheMoon, "valid_error", budget=15)
+    run = Experiment(Objective("valid_error", small), [OnlyEarly], 1, Budget(5), first_cells=0).execute()[0]
+    assert "no answer" in run.failure and len(run.trials) == 5
+
+
+def test_fidelities_are_the_epochs_that_every_term_is_held_for(small: TableBenchmark) -> None:
+    assert Objective("valid_error", small).fidelities == (12, 200)
+    assert Objective("valid_error[12]", small).fidelities == (12,)
+    assert Objective("valid_error + train_loss", small).fidelities == (200,)
+
+
+@pytest.mark.parametrize("strategy", EVERY_STRATEGY)
+def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy: str) -> None:
+    bench = sn.load("fashion")
+    run = sn.search(bench, strategy, "valid_loss + 0.1*params", budget=40, simulated_workers=4, seed=2)
+    assert len(run.trials) == 40
+    finished = [trial.finished for trial in run.trials]
+    assert finished == sorted(finished) and [trial.index for trial in run.trials] == list(range(40))
+    assert all(t.finished == pytest.approx(t.started + t.cost_seconds) for t in run.trials)
+    moments = sorted({t.started for t in run.trials})
+    busy = [sum(t.started <= m < t.finished for t in run.trials) for m in moments]
+    assert max(busy) == 4 and finished[-1] < 0.5 * run.simulated_seconds
+    again = sn.search(bench, strategy, "valid_loss + 0.1*params", budget=40, simulated_workers=4, seed=2)
+    assert again.trials == run.trials
+
+
+def test_a_budget_in_seconds_is_wall_time_of_the_simulated_workers(small: TableBenchmark) -> None:
+    one, four = (sn.search(small, "random", "valid_error", budget_seconds=201 * 5, simulated_workers=n) for n in (1, 4))
+    assert len(one.trials) == 5 and len(four.trials) == 20
+    assert max(t.finished for t in four.trials) <= 201 * 5
+
+
+def test_one_simulated_worker_makes_what_no_workers_made(small: TableBenchmark) -> None:
+    runs = [sn.search(small, "evolution", "valid_error", budget=30, simulated_workers=1) for _ in range(2)]
+    assert runs[0].trials == runs[1].trials
+    assert [t.started for t in runs[0].trials] == [201.0 * i for i in range(30)]
+
+
+def test_several_objectives_give_every_trial_its_vector(small: TableBenchmark) -> None:
+    objective = Objective("valid_error + 0.1*params, latency@thing subject to latency@thing <= 5", small)
+    scores = objective.over_space()
+    assert scores is not None and scores.vector.shape == (15625, 2)
+    feasible = scores.feasible
+    np.testing.assert_allclose(scores.vector.sum(axis=1)[feasible], scores.score[feasible])
+    assert scores.vector[feasible].max(axis=0) == pytest.approx([b for b in scores.vector[feasible].max(axis=0)])
+    assert (scores.vector[~feasible] > scores.vector[feasible].max(axis=0)).all()
+    assert str(objective).startswith("valid_error[200] + 0.1*params, latency@thing subject to")
+    assert Objective(str(objective), small).fingerprint == objective.fingerprint
+    for text in ("params, macs", "valid_error, diversity", "valid_error,", ", valid_error"):
+        with pytest.raises(UserError):
+            Objective(text, small)
+
+
+def test_a_strategy_of_one_objective_covers_a_front_by_random_weights(small: TableBenchmark, tmp_path: Path) -> None:
+    made = sn.compare(
+        small, ["random", "evolution"], "valid_error, latency@thing", runs=3, budget=60, folder=tmp_path / "out"
+    )
+    for name in made.strategies:
+        missed = made.scores(name)
+        assert ((missed >= 0) & (missed < 1)).all()
+    assert made.optimum == 0.0 and made.frame is not None and made.frame.exact
+    run = made.runs_of("evolution")[0]
+    assert all(len(trial.scores) == 2 for trial in run.trials)
+    steps = made.anytime(run).score
+    assert (np.diff(steps) <= 0).all() and steps[-1] == pytest.approx(made.score(run))
+    content = made.to_json()
+    assert content["objective"]["objectives"] == ["valid_error[200]", "latency@thing"]
+
+
+def test_the_whole_front_misses_nothing_and_a_point_outside_everything(small: TableBenchmark) -> None:
+    objective = Objective("valid_error, latency@thing", small)
+    frame, scores = frame_of(objective, []), objective.over_space()
+    assert frame is not None and scores is not None
+    assert frame.missed(nondominated(scores.vector)) == pytest.approx(0.0)
+    assert frame.missed(scores.vector.max(axis=0, keepdims=True) + 1) == 1.0
+    assert hypervolume(np.array([[0.0, 0.0]])) == pytest.approx(1.1**2)
+
+
+def test_what_is_known_for_free_is_lambda_r_and_feasibility_and_holds_no_benchmark(small: TableBenchmark) -> None:
+    objective = Objective("valid_error + 0.1*params + 0.2*latency@thing subject to latency@thing <= 4", small)
+    known, scores = objective.known, objective.over_space()
+    assert scores is not None
+    cells = list(SPACE[:500])
+    np.testing.assert_allclose(known.penalty(cells), scores.penalty[:500])
+    assert (known.feasible(cells) == scores.feasible[:500]).all()
+    assert known.terms == ("params", "latency@thing", "latency@thing <= 4") and known.missing == ()
+    assert not any(isinstance(held, Benchmark | Objective) for held in reachable(known))
+    thawed = pickle.loads(pickle.dumps(known))
+    np.testing.assert_allclose(thawed.penalty(cells), known.penalty(cells))
+    limited = Objective("valid_error + 0.1*train_loss subject to valid_error <= 20", small).known
+    assert limited.terms == () and limited.missing == ("valid_error[200] <= 20",)
+
+
+class Knows(Greedy):
+    uses_known = True
+    seen: list[object] = []
+
+    def ask(self, n):
+        cells = super().ask(n)
+        return cells if self.known is None else sorted(cells, key=lambda c: self.known.penalty([c])[0])
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_strategy_reads_what_is_known_where_it_declares_it_unless_withheld(
+    small: TableBenchmark, hidden: bool
+) -> None:
+    made = sn.compare(small, [Knows, "random"], "valid_error + 0.1*params", runs=1, budget=15, hidden=hidden)
+    assert not made.failures
+    assert made.to_json()["known"] == {"hidden": hidden, "terms": ["params"], "missing": []}
+
+
+def test_a_run_ends_at_a_target_and_when_a_callback_says_so(small: TableBenchmark) -> None:
+    whole = sn.search(small, "random", "valid_error", budget=50)
+    target = sorted(trial.score for trial in whole.trials)[10]
+    short = sn.search(small, "random", "valid_error", budget=50, target=target)
+    assert short.incumbent.score <= target and len(short.trials) < 50
+    assert list(short.trials) == list(whole.trials[: len(short.trials)])
+    seen: list[Trial] = []
+
+    def watch(trials: Sequence[Trial]) -> bool:
+        seen.extend(trials)
+        return len(seen) >= 20
+
+    watched = sn.search(small, "random", "valid_error", budget=50, callback=watch)
+    assert len(watched.trials) == 20 and seen == list(watched.trials)
+
+
+@pytest.mark.parametrize("strategy", ["random", "evolution", "local_search", "bo"])
+def test_the_loop_by_hand_makes_the_trials_of_a_run(small: TableBenchmark, strategy: str) -> None:
+    objective = Objective("valid_error + 0.1*params", small)
+    with sn.AskTell(objective, strategy, seed=3) as loop:
+        for _ in range(25):
+            (cell,) = loop.ask()
+            assert isinstance(cell, Cell)
+            loop.tell(cell)
+        run = sn.search(small, strategy, objective, budget=25, seed=3)
+        assert loop.trials == list(run.trials) and loop.best == run.incumbent
+
+
+def test_the_caller_s_own_measurements_are_scored_by_the_objective(small: TableBenchmark) -> None:
+    objective = Objective("valid_error + 0.1*params", small)
+    loop = sn.AskTell(objective, "random")
+    cell = SPACE[17]
+    mine = loop.tell(cell, {"valid_error": 12.0}, cost=3.5)
+    params = 0.1 * float(small.query(cell, "params")) / objective.terms[1].divisor
+    assert mine.score == pytest.approx(0.12 + params) and mine.cost_seconds == 3.5
+    assert loop.tell(str(cell)).loss == pytest.approx(small.query(cell, "valid_error") / 100)
+    for values, says in (
+        ({}, "is missing"),
+        ({"valid_error": float("nan")}, "finite"),
+        ({"valid_error": "x"}, "finite"),
+    ):
+        with pytest.raises(UserError, match=says):
+            loop.tell(cell, values)
+    with pytest.raises(UserError, match="At least 1 cell"):
+        loop.ask(0)
+    with pytest.raises(UserError):
+        sn.AskTell("valid_error")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="No cell was told"):
+        sn.AskTell(objective, "random").best  # noqa: B018
+
+
+def test_trials_as_frames(small: TableBenchmark) -> None:
+    made = sn.compare(small, ["random", "evolution"], "valid_error + 0.1*params", runs=2, budget=12)
+    frame = made.to_frame()
+    assert len(frame) == 48 and {"strategy", "run", "cell", "score", "params", "valid_error[200]"} <= set(frame.columns)
+    run = made.runs[0]
+    assert run.to_frame()["score"].tolist() == [trial.score for trial in run.trials]
+    assert "<table" in made._repr_html_() and len(made.summary_frame()) == 2
+
+
+def test_a_comparison_writes_its_own_report(small: TableBenchmark, tmp_path: Path) -> None:
+    made = sn.compare(small, ["random"], "valid_error", runs=2, budget=12)
+    assert made.report(tmp_path / "out").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_vectors_of_nothing_feasible_are_empty(small: TableBenchmark) -> None:
+    run = sn.search(small, "random", "valid_error, latency@thing", budget=12)
+    assert vectors_of([replace(trial, feasible=False) for trial in run.trials]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("strategy", ["random", "local_search", "bo"])
+def test_a_raised_budget_goes_on_where_the_folder_ended(small: TableBenchmark, tmp_path: Path, strategy: str) -> None:
+    def made(folder: str, budget: int) -> sn.comparison.Comparison:  # type: ignore[name-defined]
+        return sn.compare(small, [strategy], "valid_error", runs=2, budget=budget, folder=tmp_path / folder)
+
+    made("grown", 15)
+    before = [path.read_bytes() for path in sorted((tmp_path / "grown" / "runs").iterdir())]
+    grown, whole = made("grown", 25), made("whole", 25)
+    assert [run.trials for run in grown.runs] == [run.trials for run in whole.runs]
+    for path, old in zip(sorted((tmp_path / "grown" / "runs").iterdir()), before, strict=True):
+        assert path.read_bytes().startswith(old[: old.rstrip(b"\n").rfind(b"\n")])
+    with pytest.raises(UserError, match="can only be raised"):
+        made("grown", 20)
+    with pytest.raises(UserError, match="can only be raised"):
+        sn.compare(small, [strategy], "valid_error", runs=2, budget_seconds=1e6, folder=tmp_path / "grown")
+
+
+def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run() -> None:
+    bench = sn.load("fashion")
+    objective = Objective("valid_loss", bench)
+    ledger, cell, other = Ledger(objective), bench.space[11], bench.space[12]  # type: ignore[index]
+
+    def charged(*asked: Request) -> list[float]:
+        return [ledger.trial(outcome, 0.0).cost_seconds for outcome in ledger.look_up(asked)]
+
+    def whole(cell: Cell, epochs: int) -> float:
+        return float(bench.measure([cell], [bench.question("valid_loss", epochs)]).cost[0])
+
+    seconds = [float(bench.query(cell, "train_seconds", epochs=epochs)) for epochs in (1, 3, 5)]
+    once = float(bench.query(cell, "valid_seconds", epochs=5))
+    assert charged(Request(cell, 1)) == [whole(cell, 1)]
+    assert charged(Request(cell, 3)) == [pytest.approx(seconds[1] - seconds[0] + once)]
+    assert charged(Request(cell, 3)) == [whole(cell, 3)], "asking again is training again"
+    assert charged(Request(cell, 5), Request(other, 5)) == [
+        pytest.approx(seconds[2] - seconds[1] + once),
+        whole(other, 5),
+    ]
+
+
+def test_a_run_of_its_own_is_never_continued(small: TableBenchmark) -> None:
+    assert not small.one_curve
+    ledger = Ledger(Objective("valid_error", small))
+    costs = [ledger.trial(o, 0.0).cost_seconds for o in ledger.look_up([Request(SPACE[3], 12), Request(SPACE[3], 200)])]
+    assert costs == [13.0, 201.0]
+    with pytest.raises(UserError, match="none continues another"):
+        small.continued(SPACE[3], 12, 200)

@@ -1,0 +1,126 @@
+"""The contract holds for every registered strategy, and the contract's checks catch what they are meant to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas import Strategy
+from surrogate_nas.contract import Check, check
+from surrogate_nas.contract.strategies import CHECKS
+from surrogate_nas.contract.trying import LargeSpace, TinySpace, trajectory, trials_of
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import NB201, Cell, Space
+from surrogate_nas.strategies import label, resolve
+from tests import broken_strategies
+from tests.broken_strategies import CAUGHT_BY
+from tests.conftest import EVERY_STRATEGY
+
+FILE = Path(broken_strategies.__file__)
+
+
+def failures(checks: list[Check]) -> list[str]:
+    return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+
+
+@pytest.mark.parametrize("space", [NB201(), TinySpace(), LargeSpace()], ids=lambda space: space.name)
+@pytest.mark.parametrize("name", EVERY_STRATEGY)
+def test_every_strategy_keeps_the_contract(name: str, space: Space) -> None:
+    checks = check(name, space)
+    assert not failures(checks)
+    assert len(checks) == len(CHECKS)
+
+
+def test_a_strategy_is_checked_on_a_space_to_exhaust_and_one_to_sample() -> None:
+    names = {made.name.rpartition("[")[2] for made in check("random")}
+    assert names == {"nb201]", "tiny]", "large]"}
+
+
+def test_a_strategy_from_a_file_keeps_the_contract() -> None:
+    assert not failures(check(f"{FILE}:Fine"))
+    assert not failures(check(resolve(f"{FILE}:Fine"))), "also as the class that came from the file"
+
+
+@pytest.mark.parametrize("broken", CAUGHT_BY, ids=lambda broken: broken.__name__)
+def test_the_contract_catches(broken: type[Strategy]) -> None:
+    found = failures(check(broken, TinySpace()))
+    found += failures(check(broken)) if not found else []
+    assert any(CAUGHT_BY[broken] in failure for failure in found), found
+    assert all("\n" not in failure for failure in found)
+
+
+def test_the_example_of_ten_lines_keeps_the_contract(tmp_path: Path) -> None:
+    """The one in the docstring of `Strategy`."""
+    lines = [
+        line.strip(" ") for line in (Strategy.__doc__ or "").splitlines() if line.strip().startswith((">>>", "..."))
+    ]
+    code = "\n".join(line[4:] for line in lines)
+    file = tmp_path / "mine.py"
+    file.write_text(f"from surrogate_nas import Strategy\n{code}\n")
+    assert not failures(check(f"{file}:Greedy"))
+
+
+def test_every_check_says_what_it_promises() -> None:
+    assert all(check.__doc__ for check in CHECKS)
+    assert len({check.__doc__ for check in CHECKS}) == len(CHECKS)
+
+
+def test_names_that_resolve_to_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Did you mean 'evolution'"):
+        resolve("evolutoin")
+    with pytest.raises(UserError, match="no strategy file"):
+        resolve(f"{tmp_path}/none.py:Mine")
+    with pytest.raises(UserError, match="defines no Mine"):
+        resolve(f"{FILE}:Mine")
+    (tmp_path / "bad.py").write_text("import nothing_of_this_name\nclass Mine: pass\n")
+    with pytest.raises(UserError, match="cannot be imported: ModuleNotFoundError"):
+        resolve(f"{tmp_path}/bad.py:Mine")
+    (tmp_path / "other.py").write_text("class Mine: pass\nnumber = 3\n")
+    for name in ("Mine", "number"):
+        with pytest.raises(UserError, match="not a subclass of surrogate_nas.Strategy"):
+            resolve(f"{tmp_path}/other.py:{name}")
+    with pytest.raises(UserError, match="not a subclass"):
+        resolve(int)  # type: ignore[arg-type]
+
+
+def test_labels() -> None:
+    assert label("evolution") == "evolution"
+    assert label("some/where.py:Mine") == "Mine"
+    assert label(resolve("evolution")) == "RegularisedEvolution"
+
+
+def test_random_search_does_not_ask_for_what_it_was_told() -> None:
+    space = TinySpace()
+    made = resolve("random")(space, seed=0)
+    made.tell(trials_of(space[:20]))
+    assert {made.ask(1)[0] for _ in range(4)} == set(space[20:])
+
+
+@pytest.mark.parametrize("space", [NB201(), TinySpace()], ids=lambda space: space.name)
+def test_random_search_repeats_no_cell_while_there_are_others(space: Space) -> None:
+    n = min(len(space), 300)
+    cells = trajectory(resolve("random"), space, seed=3, n=n, first=0)
+    assert len(set(cells)) == n
+
+
+def test_local_search_asks_the_neighbours_of_the_best_and_moves_to_the_best_of_them(space: NB201) -> None:
+    search = resolve("local_search")(space, seed=0)
+    first = trials_of(space[:10])
+    search.tell(first)
+    centre = min(first, key=lambda trial: trial.score).cell
+    known = {trial.cell for trial in first}
+    seen = dict.fromkeys([])
+    while len(seen) < len([c for c in space.neighbours(centre) if c not in known]):
+        asked = search.ask(5)
+        seen |= dict.fromkeys(asked)
+        search.tell(trials_of(asked))
+    assert set(seen) == set(space.neighbours(centre)) - known
+    best = min([*space.neighbours(centre), centre], key=lambda c: trials_of([c])[0].score)
+    assert best != centre, "else there would be nothing to move to"
+    unseen = set(space.neighbours(best)) - known - set(seen)
+    asked_next: list[Cell] = []
+    while len(asked_next) < len(unseen):
+        asked_next += search.ask(1)
+        search.tell(trials_of(asked_next[-1:]))
+    assert set(asked_next) == unseen

@@ -1,0 +1,467 @@
+"""What no other test noticed when a line was changed on purpose: terms, limits and choices that are easily lost."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.contract.strategies import TinySpace, trials_of
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.objective import Objective
+from surrogate_nas.space import NB201, Cell, nb201
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
+from surrogate_nas.strategies.evolution import RegularisedEvolution
+from surrogate_nas.strategies.random import RandomSearch
+from surrogate_nas.study.comparison.front import frame_of, hypervolume
+from surrogate_nas.study.comparison.statistics import anytime
+from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.study.sandbox import Hosted
+from surrogate_nas.study.sandbox.answers import flags_of_class
+from surrogate_nas.study.several import Scalarised, scalarised
+from surrogate_nas.study.store import Run, Store
+from surrogate_nas.tables import Table, write_table
+from tests.strategies.test_requests import Halving
+
+N = 15625
+TINY = TinySpace()
+
+
+def error(cell: Cell) -> float:
+    return 10.0 + 3.0 * cell.choices[0] + cell.choices[2]
+
+
+def weights(cell: Cell) -> float:
+    return 1.0 + cell.choices[1]
+
+
+def computed(function: Callable[[Cell], float] = error) -> sn.Computed:
+    return sn.Computed(TINY, {"valid_error": function, "weights": weights})
+
+
+# Objective and ledger
+
+
+def test_diversity_is_part_of_the_bound_that_no_feasible_cell_exceeds() -> None:
+    objective = Objective("valid_error + 3*diversity", computed(), subject_to="weights <= 2.9")
+    trials = list(Ledger(objective).evaluate(list(TINY)))
+    worst = max(trial.score for trial in trials if trial.feasible)
+    assert worst > 2, "diversity counts"
+    assert all(trial.score == pytest.approx(trial.loss + trial.penalty) for trial in trials if trial.feasible)
+    assert min(trial.score for trial in trials if not trial.feasible) > worst
+
+
+def test_only_feasible_cells_are_archived_for_diversity() -> None:
+    objective = Objective("valid_error + diversity", computed(), subject_to="weights <= 1.5")
+    broken, kept = TINY.parse("left-blue-0"), TINY.parse("left-red-0")
+    first, second = Ledger(objective).evaluate([broken, kept])
+    assert (first.feasible, second.feasible) == (False, True)
+    assert second.penalty == 0.0, "nothing feasible was found before, however alike the infeasible cell is"
+
+
+@pytest.mark.parametrize(("others", "share"), [(9, 2 / 3), (10, 1 / 3)])
+def test_ten_cells_are_archived_and_the_eleventh_drives_the_worst_out(others: int, share: float) -> None:
+    new, worst = TINY.parse("left-red-0"), TINY.parse("left-red-1")
+    unlike = [cell for cell in TINY if sum(a == b for a, b in zip(cell.choices, new.choices, strict=True)) == 1]
+    bench = computed(lambda cell: 50.0 if cell == worst else error(cell))
+    *_, last = Ledger(Objective("valid_error + diversity", bench)).evaluate([worst, *unlike[:others], new])
+    assert last.penalty == pytest.approx(share)
+
+
+def test_the_fingerprint_changes_with_the_seed_even_where_its_constants_do_not(tmp_path: Path) -> None:
+    table = Table("seeded", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries")
+    values = np.linspace(1, 2, N)
+    table.add(Metric("valid_error", "%", "search", "error"), 3, values, per_seed={777: values, 888: values})
+    write_table(table, tmp_path / "seeded.h5")
+    bench = TableBenchmark(tmp_path / "seeded.h5")
+    made = [Objective("valid_error", bench, seed=seed) for seed in ("mean", 777, 888)]
+    assert len({objective.fingerprint for objective in made}) == 3
+    assert made[0].terms == made[1].terms == made[2].terms
+
+
+def test_the_fingerprint_changes_with_what_an_evaluation_is_charged() -> None:
+    class Timed(sn.Computed):
+        cost = "seconds"
+
+    queries, seconds = (kind(TINY, {"valid_error": error}) for kind in (sn.Computed, Timed))
+    assert queries.fingerprint == seconds.fingerprint
+    assert Objective("valid_error", queries).fingerprint != Objective("valid_error", seconds).fingerprint
+
+
+def test_the_fingerprint_changes_with_the_data_even_where_its_constants_do_not() -> None:
+    one, other = (Objective("valid_error", computed(f)) for f in (error, lambda cell: error(TINY[-1 - cell.index])))
+    assert one.terms == other.terms
+    assert one.fingerprint != other.fingerprint
+
+
+def test_the_fingerprint_changes_with_the_conventions(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Objective("valid_error", computed()).fingerprint
+    monkeypatch.setattr("surrogate_nas.objective.objective._CONVENTIONS", -1)
+    assert Objective("valid_error", computed()).fingerprint != before
+
+
+def test_bounds_by_hand_are_the_largest_loss_and_penalty_of_each_objective() -> None:
+    """Errors go to 16 %, weights to 3, which is 1.5 times their median."""
+    objective = Objective("valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2")
+    assert objective.bounds == pytest.approx([0.16 + 0.5 * 1.5, 2 * 1.5])
+    assert objective.bound == pytest.approx(0.16 + 2.5 * 1.5)
+    _, scores, _ = objective.look_up([TINY.parse("left-blue-0")])
+    assert scores.vector[0] == pytest.approx([objective.bounds[0] + 0.5, objective.bounds[1] + 0.5])
+    assert scores.score[0] == pytest.approx(objective.bound + 0.5), "3 is over the limit by half of it"
+
+
+def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_limit() -> None:
+    known = Objective("valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2").known
+    cells = [TINY.parse("left-blue-0"), TINY.parse("right-red-3")]
+    assert known.vector(cells) == pytest.approx(np.array([[0.75, 3.0], [0.25, 1.0]]))
+    assert known.penalty(cells) == pytest.approx([3.75, 1.25])
+    assert known.violation(cells).tolist() == [0.5, 0.0]
+    assert known.feasible(cells).tolist() == [False, True]
+
+
+def test_a_term_of_fewer_epochs_keeps_its_own_when_others_are_read_early(tmp_path: Path) -> None:
+    table = Table("three", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries")
+    for epochs in (4, 12, 200):
+        table.add(Metric("valid_error", "%", "search", "error"), epochs, np.full(N, float(epochs)))
+    write_table(table, tmp_path / "three.h5")
+    objective = Objective("valid_error[4] + valid_error[200]", TableBenchmark(tmp_path / "three.h5"))
+    asked = {epochs: [q.epochs for q in objective.questions(epochs)] for epochs in objective.fidelities}
+    assert asked == {4: [4, 4], 12: [4, 12], 200: [4, 200]}
+
+
+def test_an_objective_travels_without_what_can_be_computed_again(analog: TableBenchmark) -> None:
+    objective = Objective("digital_error + 0.1*params", analog)
+    before = len(pickle.dumps(objective))
+    assert objective.over_space() is not None and objective.known.terms == ("params",)
+    assert len(pickle.dumps(objective)) == before
+
+
+class OneCurve(TableBenchmark):
+    """The small table as if its epochs were points of one run."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.one_curve = True
+
+    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:  # noqa: ARG002
+        return epochs - since + 1.0
+
+
+def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(small: TableBenchmark) -> None:
+    ledger = Ledger(Objective("valid_error", OneCurve(small.path)))
+    cell, other = small.space[3], small.space[4]
+    asked = [(cell, 12), (other, 200), (cell, 200), (cell, 200), (cell, 12), (cell, 200)]
+    costs = [trial.cost_seconds for one in asked for trial in ledger.evaluate([sn.Request(*one)])]
+    assert costs == [13.0, 201.0, 189.0, 201.0, 13.0, 201.0]
+
+
+# Runs and their store
+
+
+def test_a_run_computes_with_one_thread_whatever_was_allowed_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info()}
+
+    seen: list[set[int]] = []
+    ask = RandomSearch.ask
+
+    def noting(self: RandomSearch, n: int) -> Sequence[Cell]:
+        seen.append(threads())
+        return ask(self, n)
+
+    monkeypatch.setattr(RandomSearch, "ask", noting)
+    with threadpool_limits(2):
+        assert 2 in threads()
+        sn.search(computed(), "random", "valid_error", budget=12)
+        assert 2 in threads()
+    assert seen == [{1}] * 2
+
+
+def test_equal_workers_finish_in_the_order_of_asking_are_told_together_and_make_no_trial_too_many() -> None:
+    told: list[int] = []
+
+    def watch(trials: Sequence[Trial]) -> None:
+        told.append(len(trials))
+
+    alone, four = (
+        sn.search(computed(), "random", "valid_error", budget=15, simulated_workers=n, callback=watch) for n in (1, 4)
+    )
+    assert [t.cell for t in four.trials] == [t.cell for t in alone.trials] and len(four.trials) == 15
+    assert told[-4:] == [4, 4, 4, 3]
+
+
+def test_a_target_is_reached_by_feasible_trials_only() -> None:
+    """Every score is below the target, so that the first feasible trial ends the run."""
+    objective = Objective("valid_error", computed(), subject_to="weights <= 1.5")
+    ends = [
+        [t.feasible for t in run.trials]
+        for run in Experiment(objective, ["random"], 6, Budget(20), first_cells=0, target=1e6).execute()
+    ]
+    assert all(feasible[-1] and not any(feasible[:-1]) for feasible in ends)
+    assert max(map(len, ends)) > 2
+
+
+def test_a_target_is_reached_after_the_objective_s_own_epochs_only(small: TableBenchmark) -> None:
+    objective = Objective("valid_error", small)
+    (run,) = Experiment(objective, [Halving], 1, Budget(30), first_cells=0, target=1e6).execute()
+    assert [t.epochs for t in run.trials] == [12, 12, 12, 12, 200]
+
+
+def test_measurements_told_by_hand_are_found_by_the_name_that_an_expression_writes(small: TableBenchmark) -> None:
+    loop = sn.AskTell(Objective("valid_error[12] + valid_error[200]", small), "random")
+    assert loop.tell(small.space[3], {"valid_error[12]": 30.0, "valid_error[200]": 10.0}).score == pytest.approx(0.4)
+
+
+def test_a_folder_that_holds_more_runs_keeps_their_number(tmp_path: Path) -> None:
+    for runs in (3, 1):
+        sn.compare(computed(), ["random"], "valid_error", runs=runs, budget=11, folder=tmp_path)
+    assert Store(tmp_path).read()["runs"] == 3
+
+
+# Several objectives by random weights
+
+
+class Recorder(Hosted):
+    """Notes what it is told."""
+
+    def __init__(self, seed: int) -> None:
+        self.flags = flags_of_class(RandomSearch)
+        self.seed, self.told, self.seconds = seed, list[list[Trial]](), 1.0
+
+    def _set(self, settings: Any) -> None: ...
+
+    def ask(self, n: int) -> list[Cell]:
+        return [TINY[0]] * n
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        self.told.append(list(trials))
+
+
+def vectors(rows: Sequence[Sequence[float]], feasible: bool = True) -> list[Trial]:
+    return [Trial(i, TINY[i], sum(row), 0.0, 0.0, feasible, None, 1.0, scores=tuple(row)) for i, row in enumerate(rows)]
+
+
+@pytest.fixture
+def weighted() -> Iterator[tuple[Scalarised, list[Recorder]]]:
+    made = [Recorder(0)]
+
+    @contextmanager
+    def make(seed: int) -> Iterator[Recorder]:
+        made.append(Recorder(seed))
+        yield made[-1]
+
+    with scalarised(made[0], make, 2, 5) as strategy:
+        assert isinstance(strategy, Scalarised)
+        yield strategy, made
+
+
+Weighted = tuple[Scalarised, list[Recorder]]
+
+
+def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(weighted: Weighted) -> None:
+    strategy, (recorder,) = weighted
+    strategy.tell(vectors([(1.0, 40.0), (3.0, 20.0), (2.0, 20.0)]))
+    weights = np.random.default_rng([5, 2]).dirichlet(np.ones(2))
+    scaled = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.0]]) * weights
+    assert [t.score for t in recorder.told[0]] == pytest.approx(scaled.max(axis=1) + 0.05 * scaled.sum(axis=1))
+
+
+def test_an_infeasible_vector_scales_nothing_and_ranks_after_all(weighted: Weighted) -> None:
+    strategy, (recorder,) = weighted
+    strategy.tell([*vectors([(1.0, 2.0), (3.0, 0.0)]), *vectors([(90.0, 90.0), (2.0, 1.0)], feasible=False)])
+    fine, other, worst, bad = (trial.score for trial in recorder.told[0])
+    assert max(fine, other) > 0.2, "scaled to the feasible ones"
+    assert worst > bad > max(fine, other)
+
+
+def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(weighted: Weighted) -> None:
+    strategy, made = weighted
+    strategy.tell(vectors([(i, 9 - i) for i in range(9)]))
+    strategy.ask(1)
+    assert len(made) == 1
+    strategy.tell(vectors([(9, 0)]))
+    strategy.ask(1)
+    assert len(made) == 2 and made[1].seed != made[0].seed
+    (again,) = made[1].told
+    assert len(again) == 10
+    rng = np.random.default_rng([5, 2])
+    rng.dirichlet(np.ones(2))
+    scaled = np.array([(i / 9, 1 - i / 9) for i in range(10)]) * rng.dirichlet(np.ones(2))
+    assert [t.score for t in again] == pytest.approx(scaled.max(axis=1) + 0.05 * scaled.sum(axis=1))
+    assert strategy.seconds == 2.0
+    strategy.ask(1)
+    assert len(made) == 2
+
+
+def test_what_knows_several_objectives_is_left_alone() -> None:
+    recorder = Recorder(0)
+    recorder.flags = recorder.flags._replace(many_objectives=True)
+    with scalarised(recorder, Recorder, 2, 0) as strategy:  # type: ignore[arg-type]
+        assert strategy is recorder
+
+
+# Fronts
+
+
+def test_the_frame_spans_the_feasible_front_and_nothing_else() -> None:
+    """Errors of 20, 15 and 10 % at weights of 1, 2 and 3, whose median is 2; the last is forbidden."""
+    bench = computed(lambda cell: 20.0 - 5 * cell.choices[1] + 3 * cell.choices[0] + cell.choices[2])
+    frame = frame_of(Objective("valid_error, weights", bench, subject_to="weights <= 2.9"), [])
+    assert frame is not None and frame.exact
+    assert frame.utopia == pytest.approx([0.15, 0.5]) and frame.span == pytest.approx([0.05, 0.5])
+    assert frame.volume == pytest.approx(1.1 * 0.1 + 0.1 * 1.0)
+
+
+def test_a_front_of_one_point_has_a_frame() -> None:
+    frame = frame_of(Objective("valid_error, weights", computed()), [])
+    assert frame is not None and frame.span.tolist() == [1.0, 1.0]
+    assert frame.missed(frame.utopia[None] + 0.5) == pytest.approx(1 - 0.6**2 / 1.1**2)
+
+
+def test_where_nothing_is_listed_the_front_is_that_of_the_feasible_trials() -> None:
+    space = sn.ChoiceSpace("wide", {"a": (1, 2, 3), "b": (1, 2, 3)})
+    metrics = {"valid_error": lambda cell: 10.0 + cell.choices[0], "weights": lambda cell: 1.0 + cell.choices[1]}
+    objective = Objective("valid_error, weights", sn.Computed(space, metrics))
+    frame = frame_of(objective, [*vectors([(1.0, 2.0), (2.0, 1.0)]), *vectors([(0.0, 0.0)], feasible=False)])
+    assert frame is not None and not frame.exact and frame.utopia.tolist() == [1.0, 1.0]
+
+
+def test_points_between_the_nadir_and_the_reference_count() -> None:
+    assert hypervolume(np.array([[1.05, 0.0]])) == pytest.approx(0.05 * 1.1)
+
+
+def test_a_curve_knows_no_incumbent_before_the_first_answer() -> None:
+    rows = [(12, 1.0), (200, 5.0), (12, 0.0), (200, 4.0)]
+    trials = [Trial(i, TINY[i], score, score, 0.0, True, epochs, 1.0) for i, (epochs, score) in enumerate(rows)]
+    curve = anytime(Run("mine", 0, trials, 1.0, 1.0, epochs=200))
+    assert curve.score.tolist() == [np.inf, 5.0, 5.0, 4.0]
+    assert curve.best.tolist() == [0, 1, 1, 3]
+
+
+# Tables
+
+
+def test_the_cells_of_a_metric_are_those_that_it_holds_at_all_epochs() -> None:
+    whole, part = np.ones(N), np.ones(N)
+    part[100:] = np.nan
+    for columns in ((whole, part), (part, whole)):
+        table = Table("t", "nb201", "t", "s", "l", "c", "valid_error", Network())
+        for epochs, column in zip((12, 200), columns, strict=True):
+            table.add(Metric("valid_error", "%", "search", "error"), epochs, column)
+        assert table.metrics["valid_error"].n_cells == 100
+        assert table.metrics["valid_error"].epochs == (12, 200)
+
+
+# Strategies
+
+
+class Noting(NB201):
+    """Notes which cells were drawn and which were mutated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn = 0
+        self.parents: list[Cell] = []
+
+    def sample(self, rng: np.random.Generator) -> Cell:
+        self.drawn += 1
+        return super().sample(rng)
+
+    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
+        self.parents.append(cell)
+        return super().mutate(cell, rng)
+
+
+def test_evolution_draws_until_its_population_is_full_and_never_after() -> None:
+    space = Noting()
+    made = RegularisedEvolution(space, seed=0, population=10)
+    made.ask(1)
+    made.tell(trials_of(space[:9]))
+    made.ask(5)
+    assert (space.drawn, space.parents) == (6, [])
+    made.tell(trials_of(space[9:10], start=9))
+    made.ask(5)
+    assert space.drawn == 6 and len(space.parents) == 5
+
+
+def bo_told(scores: Callable[[Cell], float], cells: Sequence[Cell], **knobs: float) -> BayesianOptimisation:
+    made = BayesianOptimisation(nb201(), seed=0, **knobs)  # type: ignore[arg-type]
+    made.tell(trials_of(cells, scores))
+    return made
+
+
+def drawn(n: int, seed: int) -> list[Cell]:
+    return [nb201()[int(i)] for i in np.random.default_rng(seed).permutation(N)[:n]]
+
+
+def smooth(cell: Cell) -> float:
+    table = np.random.default_rng(5).random((6, 5))
+    return float(sum(table[place, choice] for place, choice in enumerate(cell.choices)))
+
+
+def twins_and_others() -> tuple[NDArray[np.intp], list[Cell]]:
+    """The cells of the largest functional class; one of them, and cells of other classes."""
+    space = nb201()
+    twins = np.flatnonzero(space.classes == np.bincount(space.classes).argmax())
+    return twins, [space[int(twins[0])], *(cell for cell in drawn(40, 3) if cell.index not in twins)]
+
+
+def test_bo_believes_each_cell_of_a_batch_so_that_the_next_lies_elsewhere() -> None:
+    """Equal cells tie for the largest improvement; once one is believed, only others promise more."""
+    _, cells = twins_and_others()
+    made = bo_told(lambda cell: 0.0 if cell == cells[0] else 1.0 + smooth(cell), cells)
+    asked = np.array([cell.choices for cell in made.ask(6)])
+    assert len(np.unique(nb201().encodings["path_and_graph"](asked), axis=0)) >= 5
+
+
+def test_bo_believes_no_worse_than_it_predicts_so_that_a_batch_stays_among_the_promising() -> None:
+    asked = bo_told(smooth, drawn(30, 1)).ask(8)
+    assert np.mean([smooth(cell) for cell in asked]) < 2.5 < np.mean([smooth(cell) for cell in drawn(500, 9)]) - 0.3
+
+
+def test_bo_does_not_care_by_how_much_a_cell_is_infeasible() -> None:
+    """Scores from a million on are infeasible; all count like the worst feasible one."""
+    cells = drawn(25, 2)
+    worst = max(smooth(cell) for cell in cells[5:])
+    answers = []
+    for infeasible in (worst, 1e6, 1e9):
+        made = bo_told(lambda cell, s=infeasible: s if cell in cells[:5] else smooth(cell), cells)  # type: ignore[misc]
+        answers.append(made.ask(4))
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_bo_asks_for_the_cheapest_twin_of_the_best_cell_and_then_leaves_them() -> None:
+    """They share what was learned, so that only λR is left to gain, and of that the cheapest gains most."""
+    objective, space = Objective("valid_loss + 0.1*params", sn.load("fashion")), nb201()
+    twins, cells = twins_and_others()
+    cost = objective.known.penalty(space)
+    cells[0] = space[int(twins[cost[twins].argmax()])]
+
+    def told(cell: Cell) -> Trial:
+        alike = int((space.classes == space.classes[cell.index]).argmax())
+        loss = 0.2 if cell.index in twins else 0.5 + 0.05 * smooth(space[alike])
+        penalty = float(cost[cell.index])
+        return Trial(0, cell, loss + penalty, loss, penalty, True, 5, 1.0)
+
+    made = BayesianOptimisation(space, seed=0)
+    made.known = objective.known
+    made.tell([told(cell) for cell in cells])
+    asked: list[int] = []
+    for _ in range(8):
+        (cell,) = made.ask(1)
+        made.tell([told(cell)])
+        asked.append(cell.index)
+    among = [index for index in asked if index in twins]
+    assert cost[among].min() == cost[twins].min() and len(among) <= 3

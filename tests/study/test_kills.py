@@ -1,0 +1,216 @@
+"""Killed in any way at any moment, a comparison leaves no process, and the same command makes the same of it.
+
+The moment does not depend on the clock: a strategy waits at its tenth trial until a file says that it may go on. The
+long version with random moments and other commands is analysis/torture.py.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.torture import COMMAND, hit, marked, start, workers
+from surrogate_nas.study.comparison import compare
+from tests.conftest import Snas
+from tests.study.test_experiment import bare
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+GATE = '''"""Random search that waits at its tenth trial until it may go on."""
+
+import time
+from pathlib import Path
+
+import surrogate_nas as sn
+
+GO, HERE = Path({go!r}), Path({here!r})
+
+
+class Gate(sn.Strategy):
+    told = 0
+
+    def ask(self, n):
+        if self.told == 10:
+            (HERE / str(time.monotonic_ns())).touch()
+            while not GO.exists():
+                time.sleep(0.01)
+        return [self.space.sample(self.rng)]
+
+    def tell(self, trials):
+        self.told += len(trials)
+'''
+
+
+class Gated:
+    """A comparison of two runs of `Gate` and two of random search, on two workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.go, self.here = folder, folder / "go", folder / "here"
+        self.here.mkdir(parents=True)
+        file = folder / "gate.py"
+        file.write_text(GATE.format(go=str(self.go), here=str(self.here)))
+        self.strategy = f"{file}:Gate"
+        self.arguments = [
+            "compare", "analog-cifar10", "--strategies", f"{self.strategy},random", "--runs", "2", "--budget", "25",
+            "--workers", "2", "--out", str(folder / "out"),
+        ]  # fmt: skip
+
+    def start(self, mark: str) -> subprocess.Popen[str]:
+        return start([*COMMAND, *self.arguments], self.folder / "home", mark)
+
+    def start_on(self, engine: str) -> subprocess.Popen[str]:
+        self.arguments[-2:-2] = ["--engine", engine]
+        return self.start(str(self.folder))
+
+    def arrived(self, count: int) -> None:
+        """Wait until a number of strategies wait at the gate."""
+        while len(list(self.here.iterdir())) < count:
+            time.sleep(0.01)
+
+    def open(self) -> None:
+        self.go.touch()
+
+    def finish(self) -> tuple[Any, dict[str, list[str]]]:
+        """Make what is missing in this process; what the comparison says, and every trial."""
+        self.open()
+        return self.made()
+
+    def made(self) -> tuple[Any, dict[str, list[str]]]:
+        """The same, at a gate that may be shut."""
+        made = bare(compare("analog-cifar10", [self.strategy, "random"], runs=2, budget=25, folder=self.folder / "out"))
+        assert not made["failures"]
+        return made, self.runs()
+
+    def runs(self) -> dict[str, list[str]]:
+        files = sorted((self.folder / "out" / "runs").glob("*.jsonl"))
+        return {file.name: file.read_text().splitlines()[:-1] for file in files}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What the comparison gives if nothing happens to it."""
+    return Gated(tmp_path_factory.mktemp("undisturbed")).finish()
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "says"),
+    [
+        ("group", -9, ""),
+        ("parent -9", -9, ""),
+        ("parent -15", 143, "snas: ended by SIGTERM. What was finished is kept; the same command goes on from there."),
+        ("parent -1", 129, "snas: ended by SIGHUP. What was finished is kept; the same command goes on from there."),
+        ("parent -2", 130, "snas: interrupted. What was finished is kept; the same command goes on from there."),
+    ],
+)
+def test_a_killed_comparison_leaves_no_process_and_goes_on(
+    undisturbed: Any, tmp_path: Path, kind: str, code: int, says: str
+) -> None:
+    gated, mark = Gated(tmp_path / "work"), str(tmp_path)
+    process = gated.start(mark)
+    gated.arrived(2)
+    assert len(workers(mark)) == 2 and hit(process, kind, mark)
+    _, errors = process.communicate()
+    assert (process.returncode, errors.strip()) == (code, says)
+    while marked(mark):  # for ever, if one outlives it
+        time.sleep(0.01)
+    assert gated.finish() == undisturbed
+
+
+SECOND = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT); "
+SECOND += "from surrogate_nas.cli import main; main()"
+
+
+def test_a_second_interrupt_changes_nothing(tmp_path: Path) -> None:
+    """Neither while the command tidies up nor when it is about to leave."""
+    gated, mark = Gated(tmp_path / "work"), str(tmp_path)
+    process = start([sys.executable, "-c", SECOND, *gated.arguments], tmp_path / "home", mark)
+    gated.arrived(2)
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    says = "snas: interrupted. What was finished is kept; the same command goes on from there."
+    assert (process.returncode, errors.strip()) == (130, says)
+    while marked(mark):
+        time.sleep(0.01)
+
+
+def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(undisturbed: Any, tmp_path: Path) -> None:
+    gated, mark = Gated(tmp_path / "work"), str(tmp_path)
+    process = gated.start(mark)
+    gated.arrived(2)
+    assert hit(process, "worker", mark)
+    gated.open()
+    printed, errors = process.communicate()
+    assert process.returncode == 2 and "random" in printed
+    told = [line for line in errors.splitlines() if line.startswith("snas: ")]
+    assert len(told) == 1 and "Traceback" not in errors
+    assert "Strategy Gate failed in run" in told[0] and "killed by SIGKILL (9)" in told[0]
+    summary = json.loads((gated.folder / "out" / "summary.json").read_text())
+    assert {s["name"]: s["runs"] for s in summary["strategies"]} == {"Gate": 1, "random": 2}
+    assert gated.runs()["random-0.jsonl"] == undisturbed[1]["random-0.jsonl"]
+    assert gated.finish() == undisturbed
+
+
+def test_a_second_process_waits_for_the_first_and_both_say_the_same(undisturbed: Any, tmp_path: Path) -> None:
+    gated = Gated(tmp_path / "work")
+    first = gated.start("first")
+    gated.arrived(2)
+    second = gated.start("second")
+    assert second.stderr is not None
+    assert f"Waiting for process {first.pid} on " in second.stderr.readline()
+    gated.open()
+    assert (first.wait(), second.wait()) == (0, 0)
+    assert gated.finish() == undisturbed
+
+
+UNCAUGHT = """
+import os, signal, sys, time
+from surrogate_nas.cli.signals import ending_signals, farewell
+class Held:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000): pass
+received = []
+try:
+    with ending_signals(received):
+        held = Held()
+        del held
+        {after}
+except KeyboardInterrupt:
+    print("came again", farewell(received)[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("after", "code", "says"),
+    [
+        ("while True: time.sleep(.01)", 0, "came again 143"),
+        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n        while True: time.sleep(.01)", 143, ""),
+    ],
+    ids=["again", "at last"],
+)
+def test_a_signal_that_nothing_could_catch_ends_the_command_all_the_same(after: str, code: int, says: str) -> None:
+    process = start([sys.executable, "-c", UNCAUGHT.format(after=after)], Path(), "uncaught")
+    printed, errors = process.communicate()
+    assert (process.returncode, printed.strip()) == (code, says)
+    assert "Traceback" not in errors and errors.count("\n") == (code > 0)
+
+
+def test_a_command_that_ignores_hangups_still_does() -> None:
+    code = "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    code += "from surrogate_nas.cli.signals import ending_signals\n"
+    code += "with ending_signals([]): os.kill(os.getpid(), signal.SIGHUP)\n"
+    assert start([sys.executable, "-c", code], Path(), "hangup").wait() == 0
+
+
+def test_handlers_are_put_back(snas: Snas) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    snas("path")
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -1,0 +1,167 @@
+"""The source of users' strategies belongs to a folder: what changed is told, and its runs are made anew."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.study.sources import sources_of
+from surrogate_nas.study.store import Store
+from surrogate_nas.study.suite import run_suite
+from tests.conftest import Snas
+
+MINE = """
+import sys
+sys.path.insert(0, {folder!r})
+import surrogate_nas as sn
+
+class Mine(sn.Strategy):
+    def ask(self, n):
+        from helper import place
+        return [self.space[place(self.rng)]]
+"""
+HELPER = "def place(rng):\n    return int(rng.integers({low}, {high}))\n"
+LOW, HIGH = range(1000), range(10_000, 15_625)
+
+
+@pytest.fixture
+def strategy(tmp_path: Path) -> str:
+    (tmp_path / "mine.py").write_text(MINE.format(folder=str(tmp_path)))
+    draw_from(tmp_path, LOW)
+    return f"{tmp_path}/mine.py:Mine"
+
+
+def draw_from(folder: Path, cells: range) -> None:
+    (folder / "helper.py").write_text(HELPER.format(low=cells.start, high=cells.stop))
+
+
+def asked(folder: Path, first: int = 10) -> list[set[int]]:
+    """The cells that each run asked for, after the random ones."""
+    space = sn.load("fashion").space
+    files = sorted((folder / "runs").glob("Mine-*.jsonl"))
+    runs = [[json.loads(line[line.index("{") :]) for line in file.read_text().splitlines()] for file in files]
+    return [{space.index(one["cell"]) for one in run[first:] if "cell" in one} for run in runs]
+
+
+def compared(strategy: str, folder: Path, runs: int = 2, budget: int = 14) -> sn.Comparison:
+    return sn.compare("fashion", [strategy, "random"], runs=runs, budget=budget, folder=folder)
+
+
+@pytest.mark.parametrize("change", ["runs", "budget", "nothing"])
+def test_a_file_that_was_edited_is_never_mixed(
+    change: str, strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    compared(strategy, out)
+    others = (out / "runs" / "random-0.jsonl").read_bytes()
+    assert all(cells <= {*LOW} for cells in asked(out)) and not capsys.readouterr().err
+    draw_from(tmp_path, HIGH)
+    compared(strategy, out, *{"runs": (4, 14), "budget": (2, 18), "nothing": (2, 14)}[change])
+    assert len(asked(out)) == (4 if change == "runs" else 2)
+    assert all(cells <= {*HIGH} for cells in asked(out))
+    assert capsys.readouterr().err == f"Mine has changed since {out} was written (helper.py): its runs are made anew.\n"
+    assert (change == "budget") or (out / "runs" / "random-0.jsonl").read_bytes() == others
+    held = Store(out).read()
+    assert [*held["sources"]["Mine"]] == ["helper.py", "mine.py"] and held["extensions"][-1]["sources"]
+    assert (out / "sources" / "Mine" / "helper.py").read_text() == (tmp_path / "helper.py").read_text()
+
+
+def test_a_file_that_is_as_it_was_is_not_made_anew(
+    strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where it has moved with what is beside it."""
+    out = tmp_path / "out"
+    compared(strategy, out)
+    before = {path.name: path.stat().st_mtime_ns for path in (out / "runs").iterdir()}
+    (tmp_path / "moved").mkdir()
+    for name in ("mine.py", "helper.py"):
+        shutil.move(tmp_path / name, tmp_path / "moved" / name)
+    compared(f"{tmp_path}/moved/mine.py:Mine", out)
+    assert {path.name: path.stat().st_mtime_ns for path in (out / "runs").iterdir()} == before
+    assert not capsys.readouterr().err
+
+
+def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(tmp_path: Path) -> None:
+    file, out = tmp_path / "mine.py", tmp_path / "out"
+    file.write_text(
+        "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n"
+        f"        open({str(file)!r}, 'a').write('# edited\\n')\n        return [self.space[3]]\n"
+    )
+    made = sn.compare("fashion", [f"{file}:Mine", "random"], runs=2, budget=11, folder=out)
+    (failure,) = made.failures
+    assert failure.startswith("Strategy Mine failed in run 1: mine.py was edited while runs were made;")
+
+
+def test_problems_of_a_suite_are_made_anew_too(
+    strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "own.toml"
+    suite.write_text(
+        f'cells = 14\nruns = 2\nstrategies = ["random", "{strategy}"]\n\n'
+        '[[problems]]\nname = "one"\nbenchmark = "fashion"\n'
+    )
+    run_suite(str(suite), tmp_path / "out")
+    draw_from(tmp_path, HIGH)
+    run_suite(str(suite), tmp_path / "out")
+    assert all(cells <= {*HIGH} for cells in asked(tmp_path / "out" / "problems" / "one"))
+    assert "Mine has changed" in capsys.readouterr().err
+
+
+def test_the_report_names_the_source(strategy: str, tmp_path: Path, snas: Snas) -> None:
+    out = tmp_path / "out"
+    arguments = ["--strategies", f"{strategy},random", "--runs", 2, "--budget", 14, "--out", out]
+    assert snas("compare", "fashion", *arguments).code == 0
+    assert "source of Mine" in (out / "report.html").read_text()
+
+
+SCRIPT = """
+import surrogate_nas as sn
+from surrogate_nas.study.sources import sources_of
+
+CELL = {cell}
+
+class Mine(sn.Strategy):
+    def ask(self, n):
+        return [self.space[CELL]]
+
+if __name__ == "__main__":
+    print({said!r})
+    print(sorted(sources_of(Mine).items()))
+"""
+
+
+def test_of_a_script_counts_what_defines_something(tmp_path: Path) -> None:
+    told = []
+    for cell, said in ((3, "first"), (3, "then"), (4, "then")):
+        (tmp_path / "script.py").write_text(SCRIPT.format(cell=cell, said=said))
+        made = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=True)
+        told.append(made.stdout.splitlines()[1])
+    assert told[0] == told[1] != told[2] and "script.py" in told[0]
+
+
+def test_whose_source_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sources_of("bo") == sources_of("optuna:TPESampler") == {}
+    package = tmp_path / "outside"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "inner.py").write_text("from outside import other\nfrom . import same\nclass Mine: pass\n")
+    (package / "other.py").write_text("A = 1\n")
+    (package / "same.py").write_text("import numpy, surrogate_nas, os\n")
+    metadata = tmp_path / "outside-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[surrogate_nas.strategies]\noutside = outside.inner:Mine\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    assert [*sources_of("outside")] == ["inner.py", "other.py", "same.py"]
+    assert [*sources_of(f"{package}/inner.py:Mine(knob=1)")] == ["inner.py", "other.py", "same.py"]
+    (tmp_path / "propose.py").write_text("print(1)\n")
+    assert sources_of(f"external(command='python {tmp_path}/propose.py')") == {"propose.py": "print(1)\n"}
+    typed: dict[str, type] = {}
+    exec("class Mine:\n    def ask(self, n): return 1\nclass Other:\n    def ask(self, n): return 2\n", typed)
+    assert [*sources_of(typed["Mine"])] == ["Mine"] and sources_of(typed["Mine"]) != sources_of(typed["Other"])

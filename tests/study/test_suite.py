@@ -1,0 +1,416 @@
+"""Suites: what is read, run, resumed and refused; the statistics on results made by hand; the verdict's words."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.torture import COMMAND, hit, marked, start
+from surrogate_nas.benchmarks import known, load
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.report.cards import card
+from surrogate_nas.report.findings import best_cells
+from surrogate_nas.report.headline import headline
+from surrogate_nas.report.look import looks
+from surrogate_nas.strategies import STRATEGIES
+from surrogate_nas.study.comparison import bind, compare, read_comparison
+from surrogate_nas.study.comparison.lambda_path import lambda_path
+from surrogate_nas.study.comparison.statistics import Values
+from surrogate_nas.study.experiment import Budget
+from surrogate_nas.study.suite import SUITES, Entrant, Problem, ProblemResult, Suite, SuiteResult, read_suite, run_suite
+from surrogate_nas.study.suite.profile import expected_runtime
+from surrogate_nas.study.suite.reference import Reference, expected, reference_of
+from surrogate_nas.study.suite.tables import TABLES
+from surrogate_nas.study.suite.trace import Trace
+from tests.conftest import Snas
+from tests.documents import blocks, read
+from tests.study.test_kills import GATE
+
+TINY = """
+title = "Tiny"
+cells = 14
+runs = 2
+strategies = ["random", "evolution", { name = "local_search", runs = 1 }]
+
+[[problems]]
+name = "plain"
+benchmark = "fashion"
+
+[[problems]]
+name = "capped"
+benchmark = "fashion"
+objective = "valid_error[5]"
+subject_to = "latency@cpu <= 0.6"
+
+[[problems]]
+name = "seconds"
+benchmark = "fashion"
+objective = "valid_error[5]"
+seconds = 9
+"""
+BROKEN = Path(__file__).parents[1] / "broken_strategies.py"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    file = tmp_path / "tiny.toml"
+    file.write_text(TINY)
+    return file
+
+
+def bare(result: SuiteResult) -> Any:
+    """What a suite says, without the seconds that no two machines share."""
+    content = json.loads(json.dumps(result.summary))
+    for strategy in content["strategies"]:
+        del strategy["real_seconds"]
+    return content
+
+
+def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(tiny: Path, tmp_path: Path, snas: Snas) -> None:
+    out = tmp_path / "out"
+    printed = snas("suite", tiny, "--workers", "2", "--out", out, "--json")
+    assert printed.code == 0
+    told = json.loads(printed.out)
+    assert {"problems", "strategies", "tests", "verdict"} <= told.keys()
+    assert [problem["name"] for problem in told["problems"]] == ["plain", "capped", "seconds"]
+    assert {s["name"]: s["runs"] for s in told["strategies"]} == {"random": 6, "evolution": 6, "local_search": 3}
+    assert [s["rank_mean"] for s in told["strategies"]] == sorted(s["rank_mean"] for s in told["strategies"])
+    assert sum(s["probability_best"] for s in told["strategies"]) == pytest.approx(1)
+    assert told["verdict"]["sentences"][0] in (out / "report.html").read_text()
+    for name in TABLES:
+        assert len(pd.read_csv(out / "tables" / f"{name}.csv"))
+        assert r"\toprule" in (out / "tables" / f"{name}.tex").read_text()
+    again = snas("report", out, "--json")
+    assert again.code == 0 and json.loads(again.out) == told
+    alone = run_suite(read_suite(str(tiny)))
+    for strategy in told["strategies"]:
+        del strategy["real_seconds"]
+    assert bare(alone) == told
+    held = {file: file.read_bytes() for file in (out / "problems").rglob("*.jsonl")}
+    assert len(held) == 15
+    more = run_suite(read_suite(str(tiny)).entered((), 2), out)
+    assert {s: len(more.problems[0].traces[s]) for s in more.strategies} == dict.fromkeys(more.strategies, 2)
+    assert all(file.read_bytes() == content for file, content in held.items())
+    assert len(read_comparison(out / "problems" / "plain").runs) == 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_killed_suite_goes_on_where_it_was(tmp_path: Path) -> None:
+    go, here = tmp_path / "go", tmp_path / "here"
+    here.mkdir()
+    (tmp_path / "gate.py").write_text(GATE.format(go=str(go), here=str(here)))
+    file = tmp_path / "gated.toml"
+    file.write_text(TINY.replace('"evolution"', json.dumps(f"{tmp_path / 'gate.py'}:Gate")))
+    out = tmp_path / "out"
+    process = start([*COMMAND, "suite", str(file), "--workers", "2", "--out", str(out)], tmp_path / "home", str(out))
+    while len(list(here.iterdir())) < 2:
+        time.sleep(0.01)
+    assert hit(process, "group", str(out))
+    process.communicate()
+    while marked(str(out)):
+        time.sleep(0.01)
+    begun = sorted(file.name for file in (out / "problems").rglob("*.jsonl"))
+    assert "Gate-0.jsonl" in begun and len(begun) < 15
+    go.touch()
+    suite = read_suite(str(file))
+    assert bare(run_suite(str(file), out)) == bare(run_suite(suite))
+
+
+def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) -> None:
+    suite = read_suite(str(tiny)).only(["plain"]).entered(["random", f"{BROKEN}:RaisesWhenAsked"])
+    result = run_suite(suite)
+    problem, name = result.problems[0], "RaisesWhenAsked"
+    assert len(result.failures) == 2 and all("plain: Strategy RaisesWhenAsked failed" in f for f in result.failures)
+    assert (problem.regrets(name) == problem.reference.ceiling).all()
+    assert result.verdict.winner == "random" and not result.verdict.decided
+    assert any("RaisesWhenAsked failed in 2 of 2 runs" in sentence for sentence in result.verdict.sentences)
+    assert result.summary["strategies"][1]["failures"] == 2
+
+
+def test_what_was_not_fetched_is_told_and_left_out(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+) -> None:
+    monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "home"))
+    absent = '[[problems]]\nname = "absent"\nbenchmark = "transnas-micro-jigsaw"\n'
+    tiny.write_text(TINY + absent)
+    told = snas("suite", tiny, "--problems", "plain,absent", "--strategies", "random", "--runs", "1", "--out", tmp_path)
+    assert told.code == 0
+    assert "Not run: absent: transnas-micro-jigsaw is not here yet: run snas data fetch transnas" in told.err
+    alone = snas("suite", tiny, "--problems", "absent", "--out", tmp_path / "none")
+    assert alone.code == 2 and "No problem of tiny can be run: absent: transnas" in alone.err
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("cells = 14", "cells = ", "tiny.toml is no TOML: Invalid value (at line 3, column 9)."),
+        ("cells = 14", 'cells = "14"', "tiny.toml: cells is a whole number, not '14'."),
+        ("cells = 14", "cells = 0", "tiny.toml: plain: A budget must be at least 1 cell, not 0."),
+        ("cells = 14", "", "tiny.toml: plain: A run needs a budget: a number of cells, or simulated seconds."),
+        ("cells = 14", "cell = 14", "tiny.toml: Unknown key 'cell'. Did you mean 'cells'?"),
+        ("runs = 2", "runs = 0", "tiny.toml: random needs at least 1 run, not 0."),
+        ('"random"', "7", "tiny.toml: strategies[0] is a table, not 7."),
+        ("runs = 1", 'runs = "two"', "tiny.toml: strategies[2].runs is a whole number, not 'two'."),
+        ('"random"', '"evolution"', "tiny.toml: tiny has the strategy evolution twice."),
+        ('"random"', '"randon"', "Unknown strategy 'randon'. Did you mean 'random'?"),
+        ('name = "capped"', 'name = "plain"', "tiny.toml: tiny has the problem plain twice."),
+        ('name = "capped"', 'name = "../up"', "tiny.toml: A problem's name has letters, digits and ._+- only"),
+        ('name = "capped"', "", "tiny.toml: problems[1].name is missing."),
+        ('name = "capped"', "name = 1", "tiny.toml: problems[1].name is a text, not 1."),
+        ("objective", "objektive", "tiny.toml: Unknown key 'problems[1].objektive'. Did you mean 'problems[1].obj"),
+        ("<= 0.6", "<= 0", "tiny, capped: No cell of fashion meets latency@cpu <= 0."),
+        ("valid_error[5]", "valid_eror", "tiny, capped: Unknown metric of fashion 'valid_eror'."),
+        ("title", "seed = -1\ntitle", "tiny.toml: A seed must be at least 0, not -1."),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_one_line(tiny: Path, tmp_path: Path, snas: Snas, old: str, new: str, says: str) -> None:
+    tiny.write_text(TINY.replace(old, new, 1))
+    told = snas("suite", tiny, "--out", tmp_path / "out")
+    assert told.code == 2 and not (tmp_path / "out").exists()
+    (line,) = told.err.strip().splitlines()
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["strater"], "Unknown suite 'strater'. Did you mean 'starter'? Known: FILE.toml, standard, starter."),
+        (["nowhere.toml"], "Cannot read nowhere.toml: No such file or directory."),
+        (["starter", "--problems", "fashoin"], "Unknown problem of starter 'fashoin'. Did you mean 'fashion'?"),
+        (["starter", "--runs", "0"], "random needs at least 1 run, not 0."),
+        (["starter", "--engine", "abacus"], "Unknown engine 'abacus'."),
+        (["starter", "--workers", "0"], "There must be at least 1 worker, not 0."),
+    ],
+)
+def test_wrong_arguments_are_one_line(arguments: list[str], says: str, tmp_path: Path, snas: Snas) -> None:
+    told = snas("suite", *arguments, "--out", tmp_path / "out")
+    assert told.code == 2 and says in told.err and not (tmp_path / "out").exists()
+
+
+def test_the_suite_in_the_guide_is_one(tmp_path: Path) -> None:
+    (block,) = blocks(read("analysis/guide.md"), "toml")
+    (tmp_path / "mine.toml").write_text(block)
+    suite = read_suite(str(tmp_path / "mine.toml"))
+    assert [entrant.runs for entrant in suite.entrants] == [10, 5] and len(suite.problems) == 1
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_suites_that_come_along_name_what_there_is(name: str) -> None:
+    suite = read_suite(name)
+    assert {problem.benchmark for problem in suite.problems} <= set(known())
+    assert {str(entrant.strategy).partition("(")[0] for entrant in suite.entrants} <= set(STRATEGIES)
+    if name == "standard":
+        assert len(suite.problems) >= 24
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "expression", "limits", "policy"),
+    [
+        ("fashion", "valid_loss[5]", None, "mean"),
+        ("fashion", "valid_error[5]", "latency@cpu <= 0.45", "mean"),
+        ("nb201-cifar10", "valid_error[200]", None, "draw"),
+    ],
+)
+def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
+    benchmark: str, expression: str, limits: str | None, policy: str
+) -> None:
+    objective = bind(load(benchmark), expression, limits, seed_policy=policy)
+    scores = objective.over_space()
+    assert scores is not None
+    start = scores.score[scores.feasible].mean()
+    curve = expected(objective, Budget(20), start)
+    rng = np.random.default_rng(1)
+    drawn = rng.integers(len(scores.score), size=(40_000, 20))
+    seen = scores.score[drawn]
+    if policy == "draw":
+        seeds = objective.single_seeds()
+        assert seeds is not None
+        column = int(np.flatnonzero(seeds.trained == 0)[0])
+        by_seed = seeds.values[:, :, column]
+        lots = rng.random((*drawn.shape, by_seed.shape[1])) * np.isfinite(by_seed)[drawn]
+        seen = np.take_along_axis(by_seed[drawn], lots.argmax(axis=2)[..., None], axis=2)[..., 0]
+    found = np.take_along_axis(drawn, seen.argmin(axis=1)[:, None], axis=1)[:, 0]
+    reported = np.where(scores.feasible[found], scores.score[found], start)
+    assert curve[-1] == pytest.approx(reported.mean(), abs=4 * reported.std() / 200)
+    assert curve[0] == pytest.approx(start)
+    assert (np.diff(curve) <= 1e-12).all()
+    reference = reference_of(objective, Budget(20), [])
+    assert reference.exact and reference.regret(curve)[-1] == pytest.approx(1)
+    assert reference.regret(np.array([objective.optimum(), np.inf])).tolist() == [0, reference.ceiling]
+
+
+def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them() -> None:
+    front = Problem("front", "fashion", "valid_error, latency@cpu", cells=12)
+    history = Problem("history", "fashion", "valid_error + 0.1*diversity", cells=12)
+    result = run_suite(Suite("two", "Two", [front, history], [Entrant("random", 2), Entrant("evolution", 2)]))
+    first, second = result.problems
+    assert not first.reference.exact and first.reference.optimum == 0 and first.weight == 0
+    assert not second.reference.exact and second.weight == 0.1 and result.means()[1].min() < 1
+    assert second.reference.optimum == min(t.score[-1] for traces in second.traces.values() for t in traces)
+    assert {told["solved"] for told in result.summary["strategies"]} == {None}
+    assert not result.stability.by_weight
+
+
+def test_seconds_are_turned_into_cells_by_the_mean_charge() -> None:
+    objective = bind(load("fashion"), "valid_loss[5]", None)
+    seconds = 20 * objective.look_up(list(objective.benchmark.space))[2].mean()  # type: ignore[call-overload]
+    scores = objective.over_space()
+    assert scores is not None
+    start = float(scores.score.mean())
+    by_seconds = expected(objective, Budget(seconds=seconds * (1 + 1e-9)), start)
+    assert by_seconds[0] == start
+    assert by_seconds[[99, -1]].tolist() == expected(objective, Budget(20), start)[[9, -1]].tolist()
+
+
+def made(problems: Mapping[str, Mapping[str, Values]], weights: Mapping[str, float] | None = None) -> SuiteResult:
+    """A suite's result with these regrets, per problem and strategy of shape ``(runs, checkpoints)``."""
+    results = []
+    for name, runs in problems.items():
+        traces = {
+            strategy: [Trace(strategy, k, row, "", len(row), len(row) - 1, 2.0, 1.0, 0.5) for k, row in enumerate(rows)]
+            for strategy, rows in runs.items()
+        }
+        width = len(next(iter(runs.values()))[0])
+        problem = Problem(name, "table", cells=width, first_cells=0)
+        reference = Reference(0.0, 10.0, np.linspace(10, 1, width), 1.0, exact=True)
+        weight = (weights or {}).get(name, 0.0)
+        results.append(
+            ProblemResult(
+                problem,
+                "loss",
+                "loss",
+                weight,
+                "f",
+                "cells",
+                "seconds",
+                np.arange(1.0, width + 1),
+                reference,
+                0.3,
+                traces,
+            )  # fmt: skip
+        )
+    strategies = next(iter(problems.values()))
+    entrants = [Entrant(name, len(rows)) for name, rows in strategies.items()]
+    return SuiteResult(Suite("made", "Made", [r.problem for r in results], entrants), results, [])
+
+
+def steps(*ends: float) -> Values:
+    """Runs of four checkpoints that end at these regrets, from 5 on."""
+    return np.array([[5.0, 5.0, end, end] for end in ends])
+
+
+def test_runtimes_ranks_and_probabilities_by_hand() -> None:
+    result = made(
+        {"p": {"a": steps(0, 0, 0.5, 2), "b": steps(1, 1, 1, 1)}, "q": {"a": steps(1, 1, 1, 1), "b": steps(1, 1, 1, 1)}}
+    )
+    first = result.problems[0]
+    assert expected_runtime(first, "a", 0.0) == (3 + 3 + 4 + 4) / 2
+    assert expected_runtime(first, "b", 0.0) == float("inf")
+    assert first.at("a", 0.5).tolist() == [5, 5, 5, 5] and first.at("a", 0.51).tolist() == [0, 0, 0.5, 2]
+    assert result.profile.solved.tolist() == [0.25, 0]
+    assert result.profile.share[:, 49].tolist() == [0, 0] and (result.profile.share[:, -1] > 0).all()
+    assert result.critical[-1].ranks.tolist() == [1.25, 1.75] and result.critical[-1].p is None
+    assert result.ranks.mean[:, -1].tolist() == [1.25, 1.75] and result.ranks.mean[:, 0].tolist() == [1.5, 1.5]
+    assert ">a</td>" in result._repr_html_() and "2 strategies on 2 problems" in repr(result)
+    (improved,) = result.improvements
+    assert improved.probability == (0.75 + 0.5) / 2 and improved.low <= improved.probability <= improved.high
+    assert [a.iqm for a in result.aggregates] == [0.875, 1] and result.aggregates[0].mean == pytest.approx(6.5 / 8)
+    account = result.accounts[0]
+    assert (account.runs, account.duplicates, account.simulated_seconds, account.queries) == (8, 8, 16, 0)
+
+
+def noisy(rng: np.random.Generator, *means: float) -> dict[str, Values]:
+    """Ten runs of strategies a, b, c… around these regrets."""
+    return {name: steps(*(mean + 0.02 * rng.random(10))) for name, mean in zip("abcd", means, strict=False)}
+
+
+def test_a_verdict_says_what_is_decided_and_what_would_change_it() -> None:
+    rng = np.random.default_rng(0)
+    clear = made({f"p{i}": noisy(rng, 0.1, 0.5 + i / 50, 0.9, 1.2) for i in range(12)})
+    assert clear.verdict.winner == "a" and clear.verdict.decided and clear.verdict.decided_here
+    assert clear.critical[-1].cliques and clear.critical[-1].p is not None and clear.critical[-1].p < 0.001
+    said = " ".join(clear.verdict.sentences)
+    assert "a has the best average rank over 12 problems, 1.00; b follows with 2.00." in said
+    assert "For problems of this kind it is decided" in said and "leads in 100% of random halves." in said
+    split = made({f"p{i}": noisy(rng, 0.1, 0.5) if i % 2 else noisy(rng, 0.5, 0.1) for i in range(12)})
+    assert not split.verdict.decided
+    assert "the data do not decide between" in " ".join(split.verdict.sentences)
+    here, elsewhere = split.pairs[0].detectable_here, split.pairs[0].detectable
+    assert here is not None and elsewhere is not None and here < 0.01 < elsewhere
+    assert len(split.pairs[0].better) == len(split.pairs[0].worse) == 6
+    few = made({f"p{i}": noisy(rng, 0.1, 0.5) for i in range(3)})
+    assert few.verdict.decided_here and not few.verdict.decided
+    assert "3 problems cannot decide about others of their kind" in " ".join(few.verdict.sentences)
+    short = made({f"p{i}": {n: rows[:2] for n, rows in noisy(rng, 0.1, 0.5).items()} for i in range(7)})
+    assert not short.verdict.decided_here and "2 runs of a strategy cannot tell" in short.verdict.sentences[1]
+
+
+def test_another_weight_and_half_the_budget_change_the_winner() -> None:
+    rng = np.random.default_rng(0)
+    problems = {"l": noisy(rng, 0.1, 0.5), "r": noisy(rng, 0.5, 0.1), "s": noisy(rng, 0.1, 0.4)}
+    late = {name: runs | {"b": runs["b"] - np.array([0, 3.0, 0, 0])} for name, runs in problems.items()}
+    result = made(late, weights={"r": 0.2, "s": 0.5})
+    stable = result.stability
+    assert (stable.winner, stable.half_budget, stable.plain, stable.weighted) == ("a", "b", "a", "b")
+    assert stable.by_weight == {"table, loss": {0.0: "a", 0.2: "b", 0.5: "a"}}
+    said = " ".join(result.verdict.sentences)
+    assert "After half of the budget b leads." in said and "b at λ = 0.2" in said
+
+
+def test_equal_strategies_are_equal() -> None:
+    same = made({f"p{i}": {name: steps(0, 0, 0, 0, 0, 0) for name in "abc"} for i in range(7)})
+    assert same.critical[-1].p == 1 and same.critical[-1].cliques == [["a", "b", "c"]]
+    assert same.ranks.best.tolist() == pytest.approx([1 / 3] * 3)
+    assert not same.verdict.decided and not same.verdict.decided_here
+    assert same.pairs[0].detectable == 0
+    with pytest.raises(UserError, match="has no problem"):
+        Suite("none", "None", [], [Entrant("random", 1)])
+
+
+BESIDE = """
+import surrogate_nas as sn
+from surrogate_nas.space import EnumerableChoiceSpace
+
+SPACE = EnumerableChoiceSpace("many", {{"tens": range(100), "ones": range(20)}})
+
+def loss(cell):
+    return 1.0 if cell.index == 0 else 1.0 + {apart} if cell.index == 1 else {largest}
+
+BENCH = sn.Computed(SPACE, {{"valid_loss": loss, "width@mine": lambda _: 2.0}})
+
+class Mine(sn.Strategy):
+    def ask(self, n):
+        return [self.space[1]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("apart", "largest", "found"),
+    [(1e-10, 2.0, True), (1e-8, 2.0, False), (1e-4, 1e6, True), (1e-2, 1e6, False), (1e-11, 1.001, False)],
+)
+def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
+    apart: float, largest: float, found: bool, tmp_path: Path
+) -> None:
+    """For a suite, a path over λ, a comparison's words and its cards alike."""
+    file = tmp_path / "beside.py"
+    file.write_text(BESIDE.format(apart=apart, largest=largest))
+    bench, mine = f"{file}:BENCH", f"{file}:Mine"
+    compared = compare(bench, [mine], "valid_loss", runs=2, budget=11)
+    (best,) = best_cells(compared, 1)
+    assert best.trial.score == 1.0 + apart and (compared.regrets("Mine") <= compared.rounding).all() == found
+    marks = card(compared, best, looks(["Mine"]), None).marks
+    assert ("the optimum of the space" in " ".join(headline(compared)), marks) == (found, ["the optimum"] * found)
+    path = lambda_path(bench, [mine], "valid_loss + 1*width@mine", lambdas=[0.0, 1.0], runs=2, budget=11)
+    assert [told["strategies"][0]["found"] for told in path.to_json()["lambdas"]] == [float(found)] * 2
+    problems = [Problem("one", bench, "valid_loss", cells=11)]
+    result = run_suite(Suite("beside", "Beside", problems, [Entrant(mine, 2)]))
+    assert result.profile.solved.tolist() == [float(found)]

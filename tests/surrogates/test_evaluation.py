@@ -1,0 +1,94 @@
+"""How surrogates are scored: splits that do not leak, scores worked out by hand, and the ceiling of real data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import NB201
+from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.base import Prediction
+from surrogate_nas.surrogates.evaluation import evaluate, learning_curve, noise_ceiling, scores_of, split_cells
+
+
+@pytest.mark.parametrize("kind", ["random", "grouped"])
+def test_a_split_has_as_many_cells_as_asked_and_repeats(space: NB201, kind: str) -> None:
+    values = np.zeros(15625)
+    values[::3] = np.nan
+    split = split_cells(space, values, 500, kind, seed=4)  # type: ignore[arg-type]
+    assert len(split.train) == 500 == len(set(split.train.tolist()))
+    assert not set(split.train) & set(split.test)
+    assert np.isfinite(values[np.concatenate(split)]).all()
+    again = split_cells(space, values, 500, kind, seed=4)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(split.train, again.train)
+
+
+def test_a_grouped_split_keeps_functional_twins_together(space: NB201) -> None:
+    classes, values = space.classes, np.zeros(15625)
+    grouped = split_cells(space, values, 1000, "grouped")
+    assert not set(classes[grouped.train]) & set(classes[grouped.test])
+    random = split_cells(space, values, 1000, "random")
+    assert len(random.test) == 14625 and set(classes[random.train]) & set(classes[random.test])
+
+
+def test_what_cannot_be_split_says_so(space: NB201) -> None:
+    values = np.zeros(15625)
+    with pytest.raises(UserError, match="Cannot learn from 1 cells"):
+        split_cells(space, values, 1)
+    with pytest.raises(UserError, match="15625 have a value"):
+        split_cells(space, values, 15626)
+    with pytest.raises(UserError, match="random or grouped"):
+        split_cells(space, values, 10, "odd")  # type: ignore[arg-type]
+
+
+def test_scores_worked_out_by_hand() -> None:
+    truth = np.array([1.0, 2.0, 3.0, 4.0])
+    found = Prediction(np.array([2.0, 1.0, 3.0, 5.0]), np.array([1.0, 0.1, 1.0, 1.0]))
+    scores = scores_of(truth, found, top=1)
+    assert scores["kendall"] == pytest.approx(4 / 6) and scores["kendall_top_half"] == -1.0
+    assert scores["spearman"] == pytest.approx(0.8)
+    assert scores["r2"] == pytest.approx(1 - 3 / 5) and scores["mae"] == 0.75
+    assert scores["coverage90"] == 0.75
+    assert scores["regret_top"] == 1.0 and scores["precision_top"] == 0.0
+    assert scores_of(truth, found, top=2)["precision_top"] == 1.0
+    assert np.isnan(list(scores_of(truth[:1], Prediction(truth[:1], truth[:1])).values())).all()
+    assert np.isnan(scores_of(np.ones(4), found)["kendall"])
+
+
+def test_real_accuracy_is_learned_and_its_interval_is_honest(real: TableBenchmark) -> None:
+    values = real.column("valid_error", 200)
+    made = list(learning_curve(lambda seed: make_model("gp", seed=seed), real.space, values, (156,), seeds=3))
+    assert all(one.scores["kendall"] > 0.82 for one in made)
+    assert 0.84 < np.mean([one.scores["coverage90"] for one in made]) < 0.96
+    assert made[0].to_json()["n_test"] == 15625 - 156
+
+
+def test_real_latency_is_learned_from_ten_cells(real: TableBenchmark) -> None:
+    values = real.column("latency@gold_6226")
+    made = evaluate(make_model("ridge", "cost"), real.space, values, split_cells(real.space, values, 10))
+    assert made.scores["spearman"] > 0.95
+
+
+def test_a_quick_booster_beats_the_first_try(real: TableBenchmark) -> None:
+    values = real.column("valid_error", 200)
+    model = make_model("xgboost", parts=1, trees=150, rate=0.1, calibrate=False)
+    assert evaluate(model, real.space, values, split_cells(real.space, values, 1563)).scores["kendall"] > 0.91
+
+
+def test_the_ceiling_of_real_data_is_the_published_one(real: TableBenchmark, space: NB201) -> None:
+    found = noise_ceiling(space, real.column("valid_error", 200))
+    assert found["kendall"] == pytest.approx(0.944, abs=0.002)
+    assert found["kendall_top_half"] == pytest.approx(0.86, abs=0.01)
+    assert found["kendall_top_quarter"] == pytest.approx(0.75, abs=0.015)
+
+
+def test_a_surrogate_of_a_surrogate_orders_as_it_does(real: TableBenchmark) -> None:
+    """What a model predicts can be learned again: nothing but the cell goes in."""
+    values = real.column("valid_error", 200)
+    split = split_cells(real.space, values, 200)
+    first = evaluate(make_model("gp"), real.space, values, split).model.predict(real.space).mean
+    second = evaluate(make_model("gp"), real.space, first, split).model.predict(real.space).mean
+    assert kendalltau(first, second).statistic > 0.9

@@ -1,0 +1,162 @@
+"""The Gaussian process against its textbook formulas, written out slowly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from surrogate_nas.surrogates.gaussian import (
+    Growing,
+    Hyper,
+    Process,
+    Scaling,
+    matern_of_squares,
+    most_likely,
+    most_likely_weights,
+    squared_distances,
+)
+
+Floats = NDArray[np.float64]
+NOISE = 0.1
+
+
+@pytest.fixture
+def points() -> Floats:
+    return np.random.default_rng(0).standard_normal((25, 3))
+
+
+@pytest.fixture
+def values(points: Floats) -> Floats:
+    found = np.sin(points[:, 0]) + 0.5 * points[:, 1]
+    return np.asarray(found - found.mean())
+
+
+def kernel(left: Floats, right: Floats, length: float = 1.0) -> Floats:
+    r = np.sqrt(5) * np.linalg.norm(left[:, None] - right[None], axis=2) / length
+    return np.asarray((1 + r + r**2 / 3) * np.exp(-r))
+
+
+def test_the_kernel_of_squared_distances(points: Floats) -> None:
+    squared = squared_distances(points, points[:5])
+    np.testing.assert_allclose(matern_of_squares(squared), kernel(points, points[:5]), atol=1e-7)
+    assert (squared_distances(points, points) >= 0).all()
+
+
+def test_predictions_are_the_conditional_distribution(points: Floats, values: Floats) -> None:
+    seen, other = points[:20], points[20:]
+    process = Process.seeing(kernel(seen, seen), values[:20], NOISE)
+    gain = kernel(other, seen) @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20))
+    variance = values[:20] @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20)) @ values[:20] / 20
+    left = 1 - np.diag(gain @ kernel(seen, other))
+    mean, std = process.foresee(kernel(seen, other))
+    np.testing.assert_allclose(mean, gain @ values[:20], rtol=1e-8)
+    np.testing.assert_allclose(std, np.sqrt(variance * (left + NOISE)), rtol=1e-8)
+
+
+def test_left_out_is_what_a_process_without_the_point_says(points: Floats, values: Floats) -> None:
+    process = Process.seeing(kernel(points, points), values, NOISE)
+    mean, std = process.left_out(values)
+    for i in (0, 7, 24):
+        kept = np.arange(25) != i
+        without = Process.seeing(kernel(points[kept], points[kept]), values[kept], NOISE)
+        there = without._replace(variance=process.variance).foresee(kernel(points[kept], points[[i]]))
+        np.testing.assert_allclose([mean[i], std[i]], [there[0][0], there[1][0]], rtol=1e-8)
+    np.testing.assert_allclose(process.left_out(values + 3)[0], mean + 3)
+
+
+PLACES = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 3])
+"""Twelve seen cells at ten places."""
+
+
+def covariance(points: Floats, places: NDArray[np.intp], hyper: Hyper) -> Floats:
+    """Of cells at some places, written out."""
+    same = hyper.shared * np.equal.outer(places, places)
+    return kernel(points[places], points[places], hyper.length) + same + hyper.luck * np.eye(len(places))
+
+
+def conditioned(points: Floats, places: NDArray[np.intp], target: Floats, hyper: Hyper) -> tuple[Floats, Floats]:
+    """Mean and variance of a further cell at every point, by generalised least squares with inverses."""
+    everywhere = np.arange(len(points))
+    inverse, ones = np.linalg.inv(covariance(points, places, hyper)), np.ones(len(places))
+    level = ones @ inverse @ target / (ones @ inverse @ ones)
+    to_all = kernel(points, points[places], hyper.length) + hyper.shared * np.equal.outer(everywhere, places)
+    variance = (target - level) @ inverse @ (target - level) / len(places)
+    left = 1 + hyper.shared + hyper.luck - np.einsum("ij,jk,ik->i", to_all, inverse, to_all)
+    return level + to_all @ inverse @ (target - level), variance * left
+
+
+@pytest.mark.parametrize("at_once", [0, 1, 7, 12])
+def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
+    points: Floats, values: Floats, at_once: int
+) -> None:
+    hyper, everywhere = Hyper(1.5, 0.1, 0.05), np.arange(25)
+    to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(PLACES, everywhere)
+    process = Growing(25, 1 + hyper.shared, hyper.luck)
+    if at_once:
+        process.see_all(PLACES[:at_once], to_all[:at_once])
+    for place, row in zip(PLACES[at_once:], to_all[at_once:], strict=True):
+        process.see(int(place), row)
+    target = values[:12] + 3.0
+    mean, variance = process.foresee(target, np.empty(0, dtype=np.intp), np.empty((0, 25)))
+    expected = conditioned(points, PLACES, target, hyper)
+    np.testing.assert_allclose(mean, expected[0], rtol=1e-8)
+    np.testing.assert_allclose(variance, expected[1], rtol=1e-8)
+
+
+def test_pending_cells_take_their_variance_and_leave_the_mean(points: Floats, values: Floats) -> None:
+    hyper, everywhere = Hyper(1.5, 0.1, 0.05), np.arange(25)
+    to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(PLACES, everywhere)
+    told, pending, process = PLACES[:8], PLACES[8:], Growing(25, 1 + hyper.shared, hyper.luck)
+    process.see_all(told, to_all[:8])
+    before = process.foresee(values[:8], pending[:0], to_all[:0])
+    mean, variance = process.foresee(values[:8], pending, to_all[8:])
+    believed = np.concatenate([values[:8], before.mean[pending]])
+    np.testing.assert_allclose(mean, conditioned(points, PLACES, believed, hyper)[0], atol=1e-8)
+    (of_all, of_told) = (conditioned(points, p, np.sin(np.arange(len(p))), hyper)[1] for p in (PLACES, told))
+    shares = (of_all / of_all[15]) / (of_told / of_told[15])  # each has a variance of its own
+    np.testing.assert_allclose((variance / variance[15]) / (before.variance / before.variance[15]), shares)
+
+
+def test_places_may_be_added_later(points: Floats, values: Floats) -> None:
+    few, hyper, none = 15, Hyper(1.5, 0.0, 0.05), np.empty(0, dtype=np.intp)
+    to_all = kernel(points[:10], points, hyper.length)
+    process = Growing(few, 1.0, hyper.luck)
+    process.see_all(np.arange(6), to_all[:6, :few])
+    process.widen(to_all[:6, few:])
+    for place in range(6, 10):
+        process.see(place, to_all[place])
+    expected = conditioned(points, np.arange(10), values[:10], hyper)
+    np.testing.assert_allclose(process.foresee(values[:10], none, np.empty((0, 25))), expected, rtol=1e-8)
+
+
+def test_the_most_likely_hyperparameters_are_those_that_made_the_values() -> None:
+    rng = np.random.default_rng(3)
+    points = rng.standard_normal((120, 2)) / 2
+    places = np.concatenate([np.arange(120), np.arange(60)])
+    for made in (Hyper(0.5, 0.0, 1e-2), Hyper(2.0, 0.1, 1e-4), Hyper(1.0, 0.03, 0.3)):
+        target = 5.0 + np.linalg.cholesky(covariance(points, places, made)) @ rng.standard_normal(180)
+        squares, same = squared_distances(points[places], points[places]), np.equal.outer(places, places)
+        found = most_likely(squares, same, target, Hyper())
+        assert abs(np.log2(found.length / made.length)) <= 1
+        assert found.luck == pytest.approx(made.luck, rel=2.5), made
+        assert found == most_likely(squares, same, 100 * target - 7, Hyper())
+
+
+def test_a_block_that_says_nothing_gets_the_smaller_weight() -> None:
+    rng = np.random.default_rng(1)
+    told, nothing = rng.standard_normal((2, 120, 1)) / np.sqrt(2)
+    values = np.sin(3 * told[:, 0]) + 0.05 * rng.standard_normal(120)
+    weights, noise = most_likely_weights([told, nothing], values - values.mean(), seed=0)
+    assert weights[0] > 20 * weights[1] and noise < 0.05
+
+
+def test_scaled_points_are_one_apart_and_columns_that_do_not_vary_are_gone(points: Floats) -> None:
+    block = np.column_stack([100 * points, np.ones(25)])
+    scaling = Scaling.of(block)
+    unit = scaling.unit(block)
+    assert unit.shape == (25, 3)
+    assert squared_distances(unit, unit).mean() == pytest.approx(1.0)
+    np.testing.assert_array_equal(scaling.unit(block[3:5]), unit[3:5])
+    np.testing.assert_allclose(np.ptp(scaling.ranged(block), axis=0), 1.0)
+    assert Scaling.of(np.ones((4, 2))).unit(np.ones((3, 2))).shape == (3, 0)

@@ -1,0 +1,173 @@
+"""The graph network: equal on functionally equal cells, right about what it computes on, and better than a mean."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import NB201, Cell, macro
+from surrogate_nas.space.nb201.terms import Terms, terms_of
+from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.gnn import GraphNetwork
+
+Values = NDArray[np.float64]
+QUICK = 60
+"""Optimiser steps where a test does not ask for accuracy."""
+
+
+def errors_of(cells: list[Cell]) -> Values:
+    """Errors (%) that fall with the convolutions of a cell."""
+    return np.array([60.0 / (1 + sum(c in (2, 3) for c in cell.choices)) + sum(cell.choices) / 10 for cell in cells])
+
+
+def some(space: NB201, n: int, seed: int = 0) -> list[Cell]:
+    return [space[int(i)] for i in np.random.default_rng(seed).permutation(len(space))[:n]]
+
+
+@pytest.fixture(scope="module")
+def terms(space: NB201) -> Terms:
+    return terms_of(space)
+
+
+def row_of(space: NB201, terms: Terms, cell: str) -> dict[int, tuple[float, float, float]]:
+    """For a cell, the non-zero counts by term: uses, different ones, different live convolutions."""
+    counts = terms.classes[space.classes[space.parse(cell).index]].reshape(3, -1)
+    return {int(t): tuple(map(float, counts[:, t])) for t in np.flatnonzero(counts.any(axis=0))}  # type: ignore[misc]
+
+
+def test_the_space_is_132_terms_computed_in_order(terms: Terms) -> None:
+    computed = terms.poolings
+    for level in terms.levels:
+        assert level.sums.shape[1] == 2 * computed and 0 < level.ones < len(level.sums)
+        computed += len(level.sums)
+        for once_less in level.pooled:
+            assert max(once_less) < computed
+            computed += len(once_less)
+    assert computed == 132 and sum(len(level.sums) for level in terms.levels) == 2 * 59
+    assert terms.classes.shape == (5044, 3 * 132)
+
+
+def test_counts_of_cells_worked_out_by_hand(space: NB201, terms: Terms) -> None:
+    nothing = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    assert row_of(space, terms, nothing) == {}
+    skip = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+    assert row_of(space, terms, skip) == {0: (1, 1, 0)}
+    pooled_thrice = "|avg_pool_3x3~0|+|none~0|avg_pool_3x3~1|+|none~0|none~1|avg_pool_3x3~2|"
+    assert row_of(space, terms, pooled_thrice) == {3: (1, 1, 0)}
+    twice_the_same = "|nor_conv_1x1~0|+|none~0|skip_connect~1|+|none~0|skip_connect~1|skip_connect~2|"
+    assert row_of(space, terms, twice_the_same) == {terms.poolings: (2, 1, 1)}
+    two_of_a_kind = "|nor_conv_1x1~0|+|none~0|none~1|+|nor_conv_1x1~0|skip_connect~1|none~2|"
+    assert row_of(space, terms, two_of_a_kind) == {terms.poolings: (2, 2, 2)}
+
+
+def test_the_counts_belong_to_the_class_and_tell_nearly_all_classes_apart(space: NB201, terms: Terms) -> None:
+    assert len(np.unique(terms.classes, axis=0)) == 5032
+    live = (terms.classes.reshape(5044, 3, -1)[:, 2] > 0).any(axis=1)
+    assert (~live[space.classes]).sum() == 1983
+
+
+@pytest.fixture(scope="module")
+def fitted(space: NB201) -> GraphNetwork:
+    cells = some(space, 80)
+    model = GraphNetwork("error", seed=1, steps=QUICK)
+    return model.fit(cells, errors_of(cells))
+
+
+def test_functional_twins_are_predicted_equal_over_the_whole_space(space: NB201, fitted: GraphNetwork) -> None:
+    found = fitted.predict(space)
+    _, first, of_class = np.unique(space.classes, return_index=True, return_inverse=True)
+    for numbers in found:
+        np.testing.assert_array_equal(numbers, numbers[first][of_class])
+    assert len(np.unique(found.mean)) > 5000
+
+
+def test_relabelling_the_inner_nodes_changes_nothing(space: NB201, fitted: GraphNetwork) -> None:
+    """Without an edge between the inner nodes, they can change places."""
+    for a, b, c, d, e in itertools.product(range(5), repeat=5):
+        here, there = (a, b, 0, c, d, e), (b, a, 0, c, e, d)
+        one, other = fitted.predict([space.cell(here), space.cell(there)]).mean
+        assert one == other
+
+
+def test_a_prediction_does_not_depend_on_the_batch(space: NB201, fitted: GraphNetwork) -> None:
+    whole = fitted.predict(space)
+    drawn = some(space, 30, seed=9)
+    np.testing.assert_array_equal(fitted.predict(drawn).mean, whole.mean[[cell.index for cell in drawn]])
+    np.testing.assert_array_equal(fitted.predict(drawn[:1]).std, whole.std[drawn[0].index])
+
+
+def test_the_seed_decides_and_a_loaded_model_predicts_the_same(space: NB201, fitted: GraphNetwork) -> None:
+    cells = some(space, 80)
+    again, other = (GraphNetwork("error", seed=s, steps=QUICK).fit(cells, errors_of(cells)) for s in (1, 2))
+    loaded = GraphNetwork.from_state(fitted.settings(), fitted.state())
+    np.testing.assert_array_equal(again.predict(space).mean, fitted.predict(space).mean)
+    np.testing.assert_array_equal(loaded.predict(space).std, fitted.predict(space).std)
+    assert (other.predict(space).mean != fitted.predict(space).mean).any()
+
+
+def test_torch_draws_of_the_caller_are_left_alone(space: NB201) -> None:
+    torch.manual_seed(4)
+    expected = torch.rand(3)
+    torch.manual_seed(4)
+    GraphNetwork(steps=2).fit(some(space, 10), errors_of(some(space, 10)))
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("settings", [{"ranking": 1.0}, {"pretrain": False}])
+def test_the_options_learn_too(space: NB201, settings: dict[str, object]) -> None:
+    train, test = some(space, 200)[:100], some(space, 200)[100:]
+    model = make_model("gnn", seed=0, steps=150, **settings).fit(train, errors_of(train))
+    assert kendalltau(model.predict(test).mean, errors_of(test)).statistic > 0.6
+
+
+def test_a_cost_counts_dead_operations(space: NB201) -> None:
+    """Two cells without a path differ in a cost, by what they build."""
+    cells = some(space, 300)
+    model = make_model("gnn", "cost", seed=0).fit(cells, [1.0 + sum(c == 3 for c in cell.choices) for cell in cells])
+    dead = [space.parse(f"|{op}~0|+|none~0|{op}~1|+|none~0|none~1|none~2|") for op in ("none", "nor_conv_3x3")]
+    less, more = model.predict(dead).mean
+    assert more > 1.5 * less
+
+
+def test_a_space_without_terms_is_refused_by_name() -> None:
+    cells = macro()[:4]
+    with pytest.raises(UserError, match=r"needs a space of graphs \(Space.terms\); macro has none"):
+        GraphNetwork().fit(cells, [1.0, 2.0, 3.0, 4.0])
+    assert not GraphNetwork.reads(macro())
+
+
+def test_another_space_of_graphs_is_read(space: NB201) -> None:
+    """Nothing of the network knows the field's space: its graphs under another name are learned too."""
+
+    class Renamed(NB201):
+        """The same graphs, with nothing known for free."""
+
+        name, analytic = "renamed", {}
+
+    other = Renamed()
+    cells = some(other, 60)
+    model = GraphNetwork(steps=QUICK, pretrain=False).fit(cells, errors_of(cells), other)
+    found = model.predict(other)
+    assert kendalltau(found.mean, errors_of(list(other))).statistic > 0.4
+    with pytest.raises(UserError, match="cells are those of the space nb201, not of renamed"):
+        model.predict(space)
+
+
+@pytest.mark.data
+def test_on_real_errors_it_is_far_better_than_a_mean(space: NB201, real: TableBenchmark) -> None:
+    values = real.column("valid_error", epochs=200)
+    train, test = np.split(np.random.default_rng(0).permutation(len(space))[:2000], [200])
+    model = make_model("gnn", "error", seed=0).fit([space[int(i)] for i in train], values[train])
+    found = model.predict([space[int(i)] for i in test])
+    assert kendalltau(found.mean, values[test]).statistic > 0.85
+    error = np.abs(np.log(found.mean) - np.log(values[test])).mean()
+    baseline = np.abs(np.log(values[train]).mean() - np.log(values[test])).mean()
+    assert error < baseline / 4
+    assert (np.abs(found.mean - values[test]) < 1.6449 * found.std).mean() > 0.8

@@ -1,0 +1,176 @@
+"""A surrogate as a benchmark: it predicts once, adds noise only when asked, and asks the truth about what was found."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks import TableBenchmark, load
+from surrogate_nas.benchmarks.learned import LearnedBenchmark
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.evaluation import evaluate, split_cells
+from surrogate_nas.surrogates.storage import Card, save
+from tests.conftest import Snas
+
+
+def stored(bench: TableBenchmark, metric: str, path: Path, epochs: int | None = None) -> Path:
+    """A ridge fitted on 300 cells of a table."""
+    known, values = bench.metric(metric), bench.column(metric, epochs)
+    split = split_cells(bench.space, values, 300)
+    found = evaluate(make_model("ridge", known.quantity), bench.space, values, split)
+    card = Card(
+        model="ridge", benchmark=str(bench.path), fingerprint=bench.fingerprint, space="nb201", metric=known,
+        epochs=bench.question(metric, epochs).epochs, network=bench.network, split="random", seed=0, n_train=300,
+        n_test=15325, scores=found.scores,
+    )  # fmt: skip
+    save(found.model, card, split.train, path)
+    return path
+
+
+@pytest.fixture
+def files(small: TableBenchmark, tmp_path: Path) -> str:
+    error = stored(small, "valid_error", tmp_path / "models" / "error.h5")
+    latency = stored(small, "latency@thing", tmp_path / "models" / "latency.h5")
+    return f"surrogate:{error},{latency}"
+
+
+def test_files_of_several_metrics_are_one_benchmark(files: str) -> None:
+    bench = load(files)
+    assert isinstance(bench, LearnedBenchmark) and bench is load(files)
+    assert [m.name for m in bench.metrics][:2] == ["valid_error", "latency@thing"]
+    cell = bench.space[7]
+    assert bench.query(cell, "valid_error", epochs=200) == bench.column("valid_error", 200)[7]
+    assert bench.query(cell, "latency@thing").unit == "ms"
+    assert bench.query(cell, "params") == bench.truth.query(cell, "params")  # type: ignore[union-attr]
+    assert "predicted" in bench.banner and bench.describe()["available"]
+    with pytest.raises(UserError, match="runs of 200 epochs, not 12"):
+        bench.column("valid_error", 12)
+    with pytest.raises(UserError, match="Unknown metric"):
+        bench.column("test_error")
+
+
+def test_a_folder_names_all_its_files(files: str, tmp_path: Path) -> None:
+    both = load(f"surrogate:{tmp_path / 'models'}")
+    assert both.fingerprint == load(files).fingerprint
+    np.testing.assert_array_equal(both.column("valid_error"), load(files).column("valid_error"))
+
+
+def test_noise_is_asked_for_and_repeats(files: str) -> None:
+    plain, noisy, other = load(files), load(f"{files}#1"), load(f"{files}#2")
+    mean, std = plain.prediction("valid_error")  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(plain.column("valid_error"), mean)
+    drawn = noisy.column("valid_error")
+    np.testing.assert_array_equal(drawn, plain.column("valid_error", seed=1))
+    assert 0.95 < ((drawn - mean) / std).std() < 1.05
+    assert abs(np.corrcoef(drawn - mean, other.column("valid_error") - mean)[0, 1]) < 0.05
+    assert len({plain.fingerprint, noisy.fingerprint, other.fingerprint}) == 3
+    assert noisy.query(noisy.space[3], "valid_error") == drawn[3]
+    with pytest.raises(UserError, match="needs a seed"):
+        load(f"{files}#much")
+
+
+def test_a_search_on_it_reads_the_incumbent_again_from_the_truth(files: str, small: TableBenchmark) -> None:
+    bench = load(files)
+    run = sn.search(bench, "random", "valid_error + 0.1*latency@thing", budget=15)
+    cell = run.incumbent.cell
+    final = bench.final(cell)
+    assert final["true valid_error[200]"] == small.column("valid_error", 200)[cell.index]
+    assert final["true latency@thing"] == small.column("latency@thing")[cell.index]
+    assert final["test_error"] == small.column("test_error")[cell.index]
+    assert not [m for m in bench.metrics if m.kind == "final"]
+
+
+def test_without_its_truth_nothing_final_is_said(files: str, small: TableBenchmark) -> None:
+    small.path.unlink()
+    bench = LearnedBenchmark([Path(name) for name in files.removeprefix("surrogate:").split(",")])
+    assert bench.truth is None and bench.final(bench.space[0]) == {}
+
+
+def test_workers_open_it_again(files: str) -> None:
+    bench = load(f"{files}#5")
+    again = pickle.loads(pickle.dumps(bench))
+    assert again.fingerprint == bench.fingerprint and again.default_seed == 5
+
+
+def test_files_that_do_not_go_together_are_refused(small: TableBenchmark, files: str, tmp_path: Path) -> None:
+    first = files.removeprefix("surrogate:").split(",")[0]
+    shutil.copy(first, tmp_path / "twice.h5")
+    with pytest.raises(UserError, match="so does another file"):
+        load(f"surrogate:{first},{tmp_path / 'twice.h5'}")
+    with pytest.raises(UserError, match="never searched on"):
+        load(f"surrogate:{stored(small, 'test_error', tmp_path / 'final.h5')}")
+    with pytest.raises(UserError, match="There is no surrogate file"):
+        load("surrogate:absent.h5")
+    with pytest.raises(UserError, match="names no file"):
+        load("surrogate:")
+    with pytest.raises(UserError, match="is no fitted surrogate"):
+        load(f"surrogate:{small.path}")
+
+
+def test_fit_and_predict_on_the_command_line(snas: Snas, tmp_path: Path) -> None:
+    out = tmp_path / "m.h5"
+    target = ("fit", "analog-cifar10", "--target", "digital_error")
+    fitted = snas(*target, "--train", 60, "--model", "ridge", "--out", out, "--json")
+    assert fitted.code == 0
+    keys = {"kendall", "spearman", "r2", "mae", "coverage90", "train_seconds", "predict_seconds", "n_train", "n_test"}
+    assert keys <= set(fitted.json) and fitted.json["n_test"] == 15625 - 60
+    cell = "|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"
+    (found,) = snas("predict", out, cell, "--json").json
+    assert found["cell"] == cell and found["unit"] == "%" and found["std"] > 0
+    found = snas("query", f"surrogate:{out}", cell, "--metric", "params", "--json").json
+    assert found[0]["value"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--target", "nothing", "--train", 10), "Unknown metric"),
+        (("--target", "digital_error", "--train", 1), "Cannot learn from 1 cells"),
+        (("--target", "digital_error", "--train", 99999), "15625 have a value"),
+        (("--target", "digital_error", "--train", 10, "--model", "magic"), "Unknown model 'magic'"),
+        (("--target", "digital_error", "--train", 10, "--split", "odd"), "random or grouped"),
+        (("--target", "digital_error", "--train", 10, "--seed", -1), "at least 0"),
+    ],
+)
+def test_what_cannot_be_fitted_is_one_line(
+    snas: Snas,
+    tmp_path: Path,
+    arguments: tuple[object, ...],
+    says: str,
+) -> None:
+    ended = snas("fit", "analog-cifar10", *arguments, "--out", tmp_path / "m.h5")
+    assert ended.code == 2 and says in ended.err and ended.err.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:
+    file = files.removeprefix("surrogate:").split(",")[0]
+    ended = snas("predict", file, "conv")
+    assert ended.code == 2 and "Malformed cell" in ended.err
+    assert snas("predict", "absent.h5", "conv").code == 2
+
+
+def test_what_was_measured_here_is_fitted_and_joins_a_search(snas: Snas, tmp_path: Path) -> None:
+    local, model = tmp_path / "local.h5", tmp_path / "latency.h5"
+    assert snas("measure", "--cells", 12, "--task", "tests/tiny_task.py:TINY", "--out", local).code == 0
+    asked = ["--target", "latency@local", "--train", 8, "--model", "ridge", "--out", model]
+    assert snas("fit", local, *asked, "--json").json["n_test"] == 4
+    objective = ["--objective", "digital_error + 0.1*latency@local", "--with", model]
+    found = snas("search", "analog-cifar10", "--strategy", "evolution", "--budget", 20, *objective, "--json").json
+    assert found["best"]["metrics"]["latency@local"] > 0 and found["regret"] >= 0
+    joined = sn.load("analog-cifar10", with_=[model])
+    assert "predicted" in joined.banner and joined.query(joined.space[0], "latency@local").unit == "ms"
+
+
+def test_the_latency_model_is_given_known_devices(snas: Snas, real: TableBenchmark, tmp_path: Path) -> None:
+    out = tmp_path / "model.h5"
+    asked = ["fit", real.name, "--target", "latency@fpga", "--train", 10, "--model", "latency", "--out", out]
+    fitted = snas(*asked, "--known", "raspi4,eyeriss", "--json")
+    assert fitted.json["spearman"] > 0.9
+    assert "cannot be a known one" in snas(*asked, "--known", "fpga,raspi4").err
+    assert "latency@nothing" in snas(*asked, "--known", "nothing").err

@@ -1,0 +1,201 @@
+"""Losses of surrogates: values by published formulas, gradients by finite differences, and predictions with a unit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+from torch import Tensor
+from torch.nn.functional import margin_ranking_loss, mse_loss
+
+from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.papers.predictor_fits import Fit, Score
+from surrogate_nas.papers.predictor_losses import differences, findings
+from surrogate_nas.space import NB201, Cell
+from surrogate_nas.surrogates import gnn, make_model
+from surrogate_nas.surrogates.base import Prediction
+from surrogate_nas.surrogates.evaluation import ndcg_of, scores_of
+from surrogate_nas.surrogates.gnn import GraphNetwork
+from surrogate_nas.surrogates.losses import LOSSES, logistic_rank
+from surrogate_nas.surrogates.units import Units
+from tests.conftest import Snas
+
+RANKING = [name for name in LOSSES if name != "mse"]
+EVERY = [*LOSSES.values(), logistic_rank]
+GOAL = torch.tensor([0.3, -1.0, 2.0, 0.9, 0.1], dtype=torch.float64)
+GUESS = torch.tensor([[0.1, -0.45, 0.3, 1.0, 0.35], [0.0, 1.1, -0.2, 0.4, -2.0]], dtype=torch.float64)
+SEEN = torch.tensor([[1.0, 1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0, 0.0]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("loss", EVERY, ids=lambda loss: loss.__name__)
+def test_gradients_are_those_of_finite_differences(loss: Callable[..., Tensor]) -> None:
+    assert torch.autograd.gradcheck(lambda guess: loss(guess, GOAL, SEEN), (GUESS.clone().requires_grad_(),))
+
+
+@pytest.mark.parametrize("loss", EVERY, ids=lambda loss: loss.__name__)
+def test_cells_that_a_member_has_not_seen_count_for_nothing(loss: Callable[..., Tensor]) -> None:
+    moved = GUESS.clone()
+    moved[1, [2, 4]] = torch.tensor([90.0, -70.0], dtype=torch.float64)
+    alone = loss(GUESS[1:, [0, 1, 3]], GOAL[[0, 1, 3]], torch.ones(1, 3, dtype=torch.float64))
+    torch.testing.assert_close(loss(moved, GOAL, SEEN)[1:], alone)
+    assert torch.equal(loss(GUESS, GOAL, 0 * SEEN), torch.zeros(2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", RANKING)
+def test_a_ranking_loss_does_not_see_where_the_predictions_lie(name: str) -> None:
+    torch.testing.assert_close(LOSSES[name](GUESS + 7, GOAL, SEEN), LOSSES[name](GUESS, GOAL, SEEN))
+    right, wrong = (LOSSES[name](sign * GOAL[None], GOAL, SEEN[:1]) for sign in (1, -1))
+    assert right < wrong
+
+
+def pairs() -> list[tuple[int, int]]:
+    return [(i, j) for i in range(5) for j in range(5) if GOAL[i] < GOAL[j]]
+
+
+def test_values_of_the_squared_and_the_pairwise_losses_are_those_of_pytorch() -> None:
+    first, second = (torch.tensor([pair[k] for pair in pairs()]) for k in (0, 1))
+    seen = SEEN[:1]
+    torch.testing.assert_close(LOSSES["mse"](GUESS[:1], GOAL, seen)[0], mse_loss(GUESS[0], GOAL))
+    # what is to be larger comes first in PyTorch, and the worse cell is
+    expected = margin_ranking_loss(GUESS[0, second], GUESS[0, first], torch.ones(len(first)), margin=0.5)
+    torch.testing.assert_close(LOSSES["hinge-rank"](GUESS[:1], GOAL, seen)[0], expected)
+    odds = 4 * (GUESS[0, second] - GUESS[0, first])
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(odds, torch.ones_like(odds)) / 4
+    torch.testing.assert_close(logistic_rank(GUESS[:1], GOAL, seen)[0], expected)
+
+
+def test_listmle_is_the_probability_of_the_true_order() -> None:
+    """Plackett and Luce's: the probabilities of all orders add up to one, and each is a product of softmaxes."""
+    total = 0.0
+    for order in itertools.permutations(range(5)):
+        goal = torch.empty(5, dtype=torch.float64)
+        goal[list(order)] = torch.arange(5.0, dtype=torch.float64)
+        found = torch.exp(-5 * LOSSES["listmle"](GUESS[:1], goal, SEEN[:1]))[0]
+        strength = torch.exp(-GUESS[0, list(order)])
+        torch.testing.assert_close(found, torch.stack([strength[i] / strength[i:].sum() for i in range(5)]).prod())
+        total += float(found)
+    assert total == pytest.approx(1.0)
+
+
+def test_warp_weighs_hinges_by_the_harmonic_number_of_violators() -> None:
+    """As Weston et al. write it, with the exact rank: L(r) = 1 + 1/2 + … + 1/r times the mean hinge."""
+    expected = 0.0
+    for i in range(5):
+        hinges = [0.5 - float(GUESS[0, j] - GUESS[0, i]) for first, j in pairs() if first == i]
+        wrong = [hinge for hinge in hinges if hinge > 0]
+        expected += sum(1 / k for k in range(1, len(wrong) + 1)) * sum(wrong) / max(len(wrong), 1)
+    assert float(LOSSES["warp"](GUESS[:1], GOAL, SEEN[:1])[0]) == pytest.approx(expected / 5)
+
+
+def test_units_keep_the_order_and_give_the_target_s_scale() -> None:
+    rng = np.random.default_rng(0)
+    target = np.sort(rng.normal(size=200))
+    noise = rng.normal(size=(2, 200))
+    scores = np.stack([50 + 3 * target + noise[0] / 2, -7 + 0.1 * np.expm1(target) + noise[1] / 50])
+    unseen = rng.random(scores.shape) < 0.3
+    units = Units.fit(scores, unseen, target)
+    found = units.of(scores)
+    for member in range(2):
+        assert kendalltau(found[member], scores[member]).statistic == 1.0
+    assert np.abs(found - target).mean() < 0.3 < np.abs(target).mean()
+    wide = np.linspace([-50.0, -20.0], [150.0, 20.0], 1000, axis=1)
+    assert (np.diff(units.of(wide)) > 0).all()
+
+
+def test_units_of_two_cells_in_the_wrong_order_still_rise() -> None:
+    units = Units.fit(np.array([[0.0, 1.0]]), np.array([[True, True]]), np.array([1.0, -1.0]))
+    low, high = units.of(np.array([[0.0, 1.0]]))[0]
+    assert low < high and (low + high) / 2 == pytest.approx(0.0)
+
+
+def errors_of(cells: list[Cell]) -> NDArray[np.float64]:
+    """Errors (%) that fall with the convolutions of a cell."""
+    return np.array([60.0 / (1 + sum(c in (2, 3) for c in cell.choices)) + sum(cell.choices) / 10 for cell in cells])
+
+
+@pytest.mark.parametrize("loss", RANKING)
+def test_a_network_that_learned_an_order_predicts_values_with_an_interval(space: NB201, loss: str) -> None:
+    drawn = [space[int(i)] for i in np.random.default_rng(0).permutation(len(space))[:300]]
+    train, test = drawn[:100], drawn[100:]
+    model = make_model("gnn", seed=0, steps=60, pretrain=False, loss=loss).fit(train, errors_of(train))
+    found, truth = model.predict(test), errors_of(test)
+    assert kendalltau(found.mean, truth).statistic > 0.5
+    assert np.abs(found.mean - truth).mean() < 0.8 * np.abs(truth - errors_of(train).mean()).mean()
+    assert (np.abs(found.mean - truth) <= 1.645 * found.std).mean() > 0.75
+    again = GraphNetwork.from_state(model.settings(), model.state()).predict(test)
+    np.testing.assert_array_equal(again.mean, found.mean)
+    np.testing.assert_array_equal(again.std, found.std)
+    few = make_model("gnn", seed=0, steps=2, pretrain=False, loss=loss).fit(train[:3], errors_of(train[:3]))
+    assert np.isfinite(few.predict(test)).all()
+
+
+def test_the_best_of_a_quality_is_the_largest(space: NB201) -> None:
+    drawn = [space[int(i)] for i in np.random.default_rng(0).permutation(len(space))[:200]]
+    accuracy = 100 - errors_of(drawn)
+    model = make_model("gnn", "quality", seed=0, steps=60, pretrain=False, loss="warp").fit(drawn[:100], accuracy[:100])
+    assert kendalltau(model.predict(drawn[100:]).mean, accuracy[100:]).statistic > 0.5
+
+
+def test_a_loss_that_is_none_is_refused() -> None:
+    with pytest.raises(UserError, match="Unknown loss of a surrogate 'wrap'. Did you mean 'warp'"):
+        make_model("gnn", loss="wrap")
+
+
+def test_fit_takes_a_loss_and_stores_it(
+    snas: Snas, small: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gnn, "_FEWEST_STEPS", 5)
+    monkeypatch.setattr(gnn, "_STEPS_PER_ROOT", 1)
+    asked = ["--target", "valid_error", "--train", 20, "--model", "gnn", "--loss", "listmle", "--test", 200]
+    made = snas("fit", small.path, *asked, "--out", tmp_path / "m.h5", "--json")
+    assert made.code == 0, made.err
+    assert made.json["loss"] == "listmle" and made.json["rank_top"] >= 1 and 0 <= made.json["ndcg"] <= 1
+    assert snas("predict", tmp_path / "m.h5", 11, "--json").json[0]["std"] > 0
+    refused = snas("fit", small.path, "--target", "valid_error", "--train", 20, "--model", "ridge", "--loss", "warp",
+                   "--out", tmp_path / "n.h5")  # fmt: skip
+    assert refused.code == 2 and "setting of the model ridge 'loss'" in refused.err and not (tmp_path / "n.h5").exists()
+
+
+def test_rank_and_precision_of_the_top_are_those_of_gates() -> None:
+    """N@K and P@K as walkerning/aw_nas counts them: ranks from 1, the whole part of the share."""
+    rng = np.random.default_rng(3)
+    truth = rng.permutation(1000).astype(float)
+    mean = truth + rng.normal(size=1000) * 150
+    liked = np.argsort(mean)
+    scores = scores_of(truth, Prediction(mean, np.ones(1000)))
+    assert scores["rank_top"] == truth[liked[:10]].min() + 1
+    assert scores["precision_half_percent"] == len(set(truth[liked[:5]]) & set(range(5))) / 5
+
+
+def test_ndcg_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import ndcg_score
+
+    rng = np.random.default_rng(5)
+    truth, mean = rng.normal(size=400), rng.normal(size=400)
+    relevance = 20 * (1 - (np.argsort(np.argsort(truth)) + 1) / 400)
+    assert ndcg_of(truth, mean) == pytest.approx(ndcg_score([2**relevance - 1], [-mean]))
+    assert ndcg_of(truth, truth) == pytest.approx(1.0) and np.isnan(ndcg_of(np.ones(4), mean[:4]))
+
+
+def test_an_effect_is_seen_only_where_a_test_over_seeds_says_so() -> None:
+    scores = {}
+    for seed, loss in itertools.product(range(10), ("", *RANKING)):
+        made = Score(*[0.0] * len(Score._fields))._replace(rank_top=3.0 + seed % 2, kendall=0.8 + seed / 1000)
+        better = {"": 0, "warp": 2}.get(loss, seed % 2)
+        worse = 0.01 * (1 + seed) * (loss == "listmle")
+        scores[Fit("CIFAR-10", seed, 156, "gnn", loss)] = made._replace(
+            rank_top=made.rank_top - better, kendall=made.kendall - worse
+        )
+    by = {(one.loss, one.measure): one for one in differences(scores)}
+    assert by["warp", "rank_top"].gain == 2.0 and by["warp", "rank_top"].p < 0.05
+    assert by["hinge-rank", "rank_top"].gain == 0.5 and by["hinge-rank", "rank_top"].p > 0.05
+    rank, precision, tau = findings(scores)
+    assert "N@10. Here seen with warp@156." in rank and "Here not seen; all are equal." in precision
+    assert "not seen; the contrary with listmle@156." in tau

@@ -1,0 +1,170 @@
+"""What every surrogate promises, over the registry: it learns, repeats itself, is stored whole, refuses nonsense."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space import NB201, Cell
+from surrogate_nas.space.network import Network
+from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
+from surrogate_nas.surrogates.base import check_data
+from surrogate_nas.surrogates.storage import Card, load, save
+from surrogate_nas.surrogates.target import fit_target
+
+Values = NDArray[np.float64]
+
+
+def errors_of(cells: list[Cell]) -> Values:
+    """Errors (%) that fall with the convolutions of a cell."""
+    return np.array([60.0 / (1 + sum(c in (2, 3) for c in cell.choices)) + sum(cell.choices) / 10 for cell in cells])
+
+
+@pytest.fixture(scope="module")
+def cells(space: NB201) -> list[Cell]:
+    drawn = np.random.default_rng(5).permutation(len(space))[:120]
+    return [space[int(i)] for i in drawn]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def fitted(request: pytest.FixtureRequest, cells: list[Cell]) -> Surrogate:
+    return make_model(request.param, seed=3).fit(cells[:60], errors_of(cells[:60]))
+
+
+def card(model: Surrogate) -> Card:
+    return Card(
+        model=model.name, benchmark="b", fingerprint="f", space="nb201",
+        metric=Metric("valid_error", "%", "search", "error", (200,)), epochs=200, network=Network(), split="random",
+        seed=3, n_train=60, n_test=60, scores={"kendall": 0.5},
+    )  # fmt: skip
+
+
+def test_it_orders_cells_that_it_never_saw(fitted: Surrogate, cells: list[Cell]) -> None:
+    found = fitted.predict(cells[60:])
+    assert found.mean.shape == found.std.shape == (60,)
+    assert np.isfinite(found.mean).all() and (found.std > 0).all()
+    assert spearmanr(found.mean, errors_of(cells[60:])).statistic > 0.5
+    assert fitted.predict([]).mean.shape == (0,)
+
+
+def test_the_same_seed_and_data_predict_the_same(fitted: Surrogate, cells: list[Cell]) -> None:
+    again = model_class(fitted.name)(**fitted.settings()).fit(cells[:60], errors_of(cells[:60]))
+    for ours, theirs in zip(fitted.predict(cells[60:]), again.predict(cells[60:]), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_fitting_again_forgets(fitted: Surrogate, cells: list[Cell]) -> None:
+    model = model_class(fitted.name)(**fitted.settings())
+    model.fit(cells[60:], 7.0 + errors_of(cells[60:])).fit(cells[:60], errors_of(cells[:60]))
+    np.testing.assert_array_equal(model.predict(cells[60:]).mean, fitted.predict(cells[60:]).mean)
+
+
+def test_what_is_stored_predicts_the_same(fitted: Surrogate, cells: list[Cell], tmp_path: Path) -> None:
+    save(fitted, card(fitted), np.arange(60), tmp_path / "m.h5")
+    found = load(tmp_path / "m.h5")
+    assert found.card == replace(card(fitted), versions=found.card.versions)
+    assert found.train_cells.tolist() == list(range(60))
+    for ours, theirs in zip(fitted.predict(cells), found.model.predict(cells), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_handful_of_cells_is_enough(name: str, cells: list[Cell]) -> None:
+    found = make_model(name).fit(cells[:2], [10.0, 20.0]).predict(cells)
+    assert np.isfinite(found.mean).all() and np.isfinite(found.std).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("n", "values", "says"),
+    [
+        (3, [1.0, 1.0, 1.0], "nothing to learn"),
+        (3, [1.0, float("nan"), 2.0], "is nan"),
+        (3, [1.0, 2.0], "3 cells need 3 values"),
+        (1, [1.0], "at least 2 different cells"),
+        (0, [], "needs cells"),
+        (2, ["low", "high"], "not all numbers"),
+    ],
+)
+def test_nonsense_is_refused_in_one_line(name: str, cells: list[Cell], n: int, values: list[float], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        make_model(name).fit(cells[:n], values)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_predicts_only_after_learning(name: str, cells: list[Cell], tmp_path: Path) -> None:
+    model = make_model(name)
+    with pytest.raises(UserError, match="call fit first"):
+        model.predict(cells)
+    with pytest.raises(UserError, match="call fit first"):
+        save(model, card(model), np.arange(3), tmp_path / "m.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_repeated_cells_are_averaged(cells: list[Cell]) -> None:
+    kept, values = check_data([cells[0], cells[1], cells[0]], [1.0, 5.0, 3.0])
+    assert kept == cells[:2] and values.tolist() == [2.0, 5.0]
+    with pytest.raises(UserError, match="at least 2 different cells to learn from, not 1"):
+        make_model("ridge").fit([cells[0]] * 3, [1.0, 2.0, 3.0])
+
+
+def test_an_unknown_model_is_named_with_those_that_are_known() -> None:
+    with pytest.raises(UserError, match="Unknown model 'rigde'. Did you mean 'ridge'"):
+        make_model("rigde")
+    with pytest.raises(UserError, match="is a Surrogate"):
+        make_model(f"{__file__}:Card")
+
+
+@pytest.fixture
+def stored(cells: list[Cell], tmp_path: Path) -> Path:
+    model = make_model("ridge").fit(cells, errors_of(cells))
+    save(model, card(model), np.arange(120), tmp_path / "m.h5")
+    return tmp_path / "m.h5"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_file_cut_off_is_one_clear_error(stored: Path, share: float) -> None:
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(UserError, match=r"is damaged|is no fitted surrogate"):
+        load(stored)
+
+
+def test_a_file_of_another_version_or_kind_says_so(stored: Path) -> None:
+    with h5py.File(stored, "r+") as file:
+        file.attrs["version"] = 99
+    with pytest.raises(UserError, match="surrogate of version 99; this program reads version 2"):
+        load(stored)
+    with h5py.File(stored, "r+") as file:
+        file.attrs["format"] = "else"
+    with pytest.raises(UserError, match="no fitted surrogate"):
+        load(stored)
+    with pytest.raises(UserError, match="There is no surrogate file"):
+        load(stored.with_name("absent.h5"))
+
+
+def test_a_changed_number_is_noticed(stored: Path) -> None:
+    with h5py.File(stored, "r+") as file:
+        file["state/model/weights"][0] += 1.0
+    with pytest.raises(UserError, match="its digest is wrong"):
+        load(stored)
+
+
+@pytest.mark.parametrize("quantity", ["error", "loss", "cost", "structure"])
+@pytest.mark.parametrize(
+    "values", [[1.0, 2.0, 50.0], [0.0, 0.0, 3.0], [0.003, 20.0, 21.0], [-5.0, 1.0, 2.0], [-3.0, -2.0, -1.0]]
+)
+def test_the_target_keeps_order_and_comes_back(quantity: str, values: list[float]) -> None:
+    array = np.array(values)
+    target = fit_target(array, quantity)  # type: ignore[arg-type]
+    learned = target.forward(array)
+    assert np.isfinite(learned).all() and ((np.diff(array) > 0) == (np.diff(learned) > 0)).all()
+    np.testing.assert_allclose(target.backward(learned, np.ones(3))[0], array, atol=1e-9)

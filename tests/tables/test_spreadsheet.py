@@ -1,0 +1,166 @@
+"""A CSV or Parquet file of one's own becomes a benchmark; what is wrong is told row by row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import Enumerable, nb201
+from surrogate_nas.tables import Table
+from surrogate_nas.tables.sources import spreadsheet
+from tests.conftest import Snas
+
+SPACE = nb201()
+CELLS = [SPACE[i].text for i in range(4)]
+
+
+def written(folder: Path, text: str, name: str = "mine.csv") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def read(path: Path, name: str, space: Enumerable = SPACE) -> Table:
+    return spreadsheet.read(path, name, frozenset(), space)
+
+
+def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
+    text = "cell,valid_error,valid_loss[12],latency@mine,test_error,channels,valid_accuracy\n"
+    text += f"{CELLS[0]},10.5,.4,3,11,16,\n {CELLS[2]} ,9,,4.5,nan,32,91\n"
+    table = read(written(tmp_path, text), "mine")
+    found = {name: (m.unit, m.kind, m.quantity, m.epochs, m.n_cells) for name, m in table.metrics.items()}
+    assert found == {
+        "valid_error": ("%", "search", "error", (), 2),
+        "valid_loss": ("", "search", "loss", (12,), 1),
+        "latency@mine": ("ms", "search", "cost", (), 2),
+        "test_error": ("%", "final", "error", (), 1),
+        "channels": ("", "search", "cost", (), 2),
+        "valid_accuracy": ("%", "search", "quality", (), 1),
+    }
+    assert table.objective == "valid_error" and table.cost == "queries"
+    column = table.columns["valid_error", None, "mean"]  # type: ignore[index]
+    assert column[0] == 10.5 and column[2] == 9 and np.isnan(column[1])
+
+
+def test_import_query_fit_predict_and_search(snas: Snas, tmp_path: Path) -> None:
+    errors = 5 + SPACE.choices.astype(float) @ [1.0, 2, 3, 4, 5, 6]
+    rows = "\n".join(f"{cell.text},{error},{2 * error}" for cell, error in zip(SPACE, errors, strict=True))
+    path = written(tmp_path, f"cell,valid_error,latency@mine\n{rows}\n")
+    made = snas("data", "import", "csv", path, "--name", "own", "--json").json
+    assert made["benchmarks"] == ["own"] and made["files"] == 1
+    assert sn.load("own").query(CELLS[1], "valid_error") == pytest.approx(errors[1])
+    model = tmp_path / "model.h5"
+    fitted = snas("fit", "own", "--target", "valid_error", "--train", 100, "--model", "ridge", "--out", model, "--json")
+    assert fitted.json["kendall"] > 0.6
+    assert snas("predict", model, CELLS[0], "--json").json[0]["unit"] == "%"
+    objective = ["--objective", "valid_error + 0.1*latency@mine"]
+    searched = snas("search", "own", "--strategy", "evolution", "--budget", 60, *objective, "--json").json
+    assert len(searched["trials"]) == 60 and searched["regret"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("valid_error\n3\n", "needs a column 'cell'"),
+        (f"cell\n{CELLS[0]}\n", "at least one of a metric"),
+        (f"cell,valid_error\n{CELLS[0]},ten\n", "row 1: valid_error is 'ten', no number"),
+        (f"cell,valid_error\n{CELLS[0]},inf\n", "row 1: valid_error is inf, not finite"),
+        (f"cell,valid_error\n{CELLS[0]},1\n{CELLS[0]},2\n", "row 2: the cell of row 1 again"),
+        (f"cell,valid_error\n{CELLS[0]},1\n|none~0|,2\n", "row 2: Malformed cell"),
+        (f"cell,valid error\n{CELLS[0]},1\n", "names no metric"),
+        (f"cell,params\n{CELLS[0]},1\n", "follows from the cell alone"),
+        ("cell,valid_error\n" + "x,y\n" * 7, "14 wrong entries"),
+        (f"cell,valid_error\n{CELLS[0]},y\n", "has 1 wrong entry: row 1"),
+        ("", "needs a column 'cell'"),
+        (f"cell,valid_error\n{CELLS[0]},1_0\n", "row 1: valid_error is '1_0', no number"),
+        (f"cell,valid_error\n{CELLS[0]},1,2\n", "has 3 entries in row 1 and 2 in its header"),
+        (f"cell,valid_error\n{CELLS[0]}\n", "has 1 entries in row 1 and 2 in its header"),
+        (f"cell,valid_error,valid_error\n{CELLS[0]},1,2\n", "has the column valid_error twice"),
+        (f"cell,cell,valid_error\n{CELLS[0]},{CELLS[0]},2\n", "needs a column 'cell'"),
+        (f"cell,a_loss[1] (nats),a_loss[2]\n{CELLS[0]},1,2\n", "gives a_loss in two units"),
+        (f"cell,valid_error (nats)\n{CELLS[0]},1\n", "errors are in %"),
+        (f"cell,a_loss (<b>)\n{CELLS[0]},1\n", "names no metric"),
+        (f'cell,valid_error\n"{CELLS[0]},1\n', "Cannot read"),
+        ("cell,valid_error\n" + f"{CELLS[0]},1\n" * 15626, "more rows than the space nb201 has cells"),
+        ("cell," + ",".join(f"m{i}" for i in range(1001)) + "\n", "1,002 columns"),
+        ("cell,valid_error\n" + "x" * 1_000_001, "a line has 1,000,000 characters or more"),
+    ],
+)
+def test_what_is_wrong_is_told(text: str, says: str, tmp_path: Path, snas: Snas) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(UserError) as caught:
+        read(path, "mine")
+    assert says in str(caught.value)
+    refused = snas("data", "import", "csv", path, "--name", "mine")
+    assert refused.code == 2 and says in refused.err and len(refused.err.strip().splitlines()) == 1
+
+
+def test_a_loss_has_the_unit_that_its_header_gives(tmp_path: Path) -> None:
+    text = f"cell,valid_loss[3] (nats),train_loss (squared error),other_loss,latency@x (µs)\n{CELLS[0]},1,2,3,4\n"
+    table = read(written(tmp_path, text), "mine")
+    units = {name: metric.unit for name, metric in table.metrics.items()}
+    assert units == {"valid_loss": "nats", "train_loss": "squared error", "other_loss": "", "latency@x": "µs"}
+    assert "unit that is not given" in table.metrics["other_loss"].description
+
+
+SPACE_FILE = """
+from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace
+OPTIONS = {"width": ("16", "64"), "act": ("relu", "tanh")}
+MLP = EnumerableChoiceSpace("mlp", OPTIONS)
+ONLY_SAMPLED = ChoiceSpace("drawn", OPTIONS)
+"""
+
+
+def test_a_table_of_a_space_of_ones_own(snas: Snas, tmp_path: Path) -> None:
+    file = written(tmp_path, SPACE_FILE, "spaces.py")
+    rows = "".join(f"mlp(width={w}, act={a}),{e}\n" for w, a, e in (("16", "relu", 4), ("64", "tanh", 2)))
+    path = written(tmp_path, f"cell,valid_error,params\n{rows.replace(',4', ',4,1').replace(',2', ',2,3')}")
+    refused = snas("data", "import", "csv", path, "--name", "own-mlp", "--space", f"{file}:MLP")
+    assert refused.code == 2 and "has 4 entries in row 1" in refused.err, "a cell with a comma needs quotes"
+    quoted = "".join(f'"mlp(width={w}, act={a})",{e},7\n' for w, a, e in (("16", "relu", 4), ("64", "tanh", 2)))
+    path = written(tmp_path, f"cell,valid_error,params\n{quoted}")
+    made = snas("data", "import", "csv", path, "--name", "own-mlp", "--space", f"{file}:MLP", "--json").json
+    assert made["benchmarks"] == ["own-mlp"]
+    bench = sn.load("own-mlp")
+    assert len(bench.space) == 4 and bench.query("mlp(width=64, act=tanh)", "valid_error") == 2  # type: ignore[arg-type]
+    assert bench.query("mlp(width=64, act=tanh)", "params") == 7, "no size that follows from the cell"
+    wrong = ((f"{file}:ONLY_SAMPLED", "names no cell of the space drawn: "), (f"{file}:NO", "defines no NO"))
+    for spec, says in (*wrong, ("x", "Unknown")):
+        ended = snas("data", "import", "csv", path, "--name", "own-2", "--space", spec)
+        assert ended.code == 2 and says in ended.err and ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".csv", "x" * 5000, "\udcff.csv"])
+def test_a_name_that_no_file_has_is_one_line(snas: Snas, tmp_path: Path, name: str) -> None:
+    for kind in (("csv", "--name", "mine"), ("nats",), ("nb201-pth",)):
+        ended = snas("data", "import", *kind, tmp_path / name)
+        assert ended.code == 2 and "There is no" in ended.err and len(ended.err.strip().splitlines()) == 1
+
+
+def test_a_path_of_other_bytes_is_imported(snas: Snas, tmp_path: Path) -> None:
+    path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},1\n", "\udcff.csv")
+    assert snas("data", "import", "csv", path, "--name", "bytes").code == 0
+    assert sn.load("bytes").source.endswith("\\udcff.csv")
+    refused = snas("data", "import", "csv", path)
+    assert refused.code == 2 and "benchmark's name" in refused.err and refused.err.count("\n") == 1
+    assert snas("data", "import", "csv", path, "--name", "x" * 300).code == 2
+
+
+def test_a_file_that_is_no_text_is_one_line(snas: Snas, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes(b"cell,valid_error\n\xff\xfe,1\n")
+    ended = snas("data", "import", "csv", path)
+    assert ended.code == 2 and "Cannot read" in ended.err and ended.err.count("\n") == 1
+
+
+def test_names_and_files_that_cannot_be(tmp_path: Path, snas: Snas) -> None:
+    path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},1\n")
+    for name, says in (("nb201-cifar10", "another benchmark's name"), ("../x", "letters, digits")):
+        refused = snas("data", "import", "csv", path, "--name", name)
+        assert refused.code == 2 and says in refused.err
+    assert "There is no file" in snas("data", "import", "csv", tmp_path / "none.csv").err
+    assert "--name and --space are for csv" in snas("data", "import", "nats", tmp_path, "--name", "x").err

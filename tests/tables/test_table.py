@@ -1,0 +1,463 @@
+"""The table format: what goes in comes out, what is damaged is refused, a failed write leaves the old file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, Table, TableFile, write_table
+from surrogate_nas.tables.index import TEXTS
+
+N = 15625
+
+
+def tiny_table() -> Table:
+    """Few cells of a space that the file itself defines."""
+    space = EnumerableChoiceSpace("tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")})
+    table = Table("small", space.definition, "A title", "a source", "MIT", "a paper", "valid_error", Network(classes=7))
+    rng = np.random.default_rng(0)
+    valid = Metric("valid_error", "%", "search", "error", description="é", source="one file")
+    table.add(valid, 12, rng.random(64), 3, {1: rng.random(64), 2: rng.random(64)})
+    table.add(Metric("latency@thing", "ms", "search", "cost"), None, rng.random(64))
+    return table
+
+
+def assert_holds(file: TableFile, table: Table) -> None:
+    """Whatever the file answers is what the table holds."""
+    assert file.digest == table.digest() and file.metrics == table.metrics and file.keys == set(table.columns)
+    assert (file.name, file.space, file.network) == (table.name, table.space, table.network)
+    for key, values in table.columns.items():
+        assert file.column(key).tobytes() == values.tobytes()
+    for run, counts in table.n_seeds.items():
+        assert file.n_seeds(*run).tobytes() == counts.tobytes()
+
+
+def small_table(scale: float = 1.0) -> Table:
+    """A table with every kind of column: per seed, mean only, without epochs, and with holes."""
+    table = Table("small", "nb201", "A title", "a source", "MIT", "a paper", "valid_error", Network(classes=7))
+    rng = np.random.default_rng(0)
+    seeds = {777: scale * rng.random(N), 888: scale * rng.random(N)}
+    seeds[888][5:50] = np.nan
+    counts = np.where(np.isfinite(seeds[888]), 2, 1).astype(np.int16)
+    valid = Metric("valid_error", "%", "search", "error", split="x-valid", description="é, a note", source="one file")
+    table.add(valid, 200, np.nanmean(list(seeds.values()), axis=0), counts, seeds)
+    table.add(valid, 12, scale * rng.random(N), 3)
+    holes = scale * rng.random(N)
+    holes[100:] = np.nan
+    table.add(Metric("latency@thing", "ms", "search", "cost"), None, holes)
+    return table
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    target = tmp_path / "folder" / "small.h5"
+    write_table(small_table(), target)
+    return target
+
+
+def same(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.array_equal(one, other, equal_nan=True))
+
+
+def test_round_trip(path: Path) -> None:
+    table, file = small_table(), TableFile(path)
+    for text in TEXTS:
+        assert getattr(file, text) == getattr(table, text)
+    assert file.network == table.network
+    assert file.metrics == table.metrics
+    assert file.keys == set(table.columns)
+    assert file.digest == table.digest()
+    for key, values in table.columns.items():
+        assert same(file.column(key), values)
+    for run, counts in table.n_seeds.items():
+        assert same(file.n_seeds(*run), counts)
+    assert file.sources["valid_error", 200] == "one file"
+    assert file.metrics["valid_error"].epochs == (12, 200)
+    assert file.metrics["latency@thing"].n_cells == 100
+    assert file.n_seeds("latency@thing", None)[99] == UNKNOWN_SEEDS
+    assert file.n_seeds("latency@thing", None)[100] == 0
+
+
+def test_the_digest_follows_every_value() -> None:
+    table = small_table()
+    before = table.digest()
+    assert before == small_table().digest()
+    table.columns[ColumnKey("valid_error", 12, "mean")][3] += 1e-12
+    assert table.digest() != before
+
+
+def test_a_missing_file_is_a_user_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no table at"):
+        TableFile(tmp_path / "none.h5")
+
+
+def test_a_file_cut_anywhere_is_refused(path: Path) -> None:
+    whole = path.read_bytes()
+    for share in (0.0, 0.001, 0.01, 0.1, 0.5, 0.9, 0.999):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(UserError, match="damaged"):
+            TableFile(path)
+
+
+def test_a_foreign_file_is_refused(path: Path) -> None:
+    path.write_text("cell,valid_error\n")
+    with pytest.raises(UserError, match="damaged"):
+        TableFile(path)
+    with h5py.File(path, "w") as file:
+        file["columns/valid_error/200/mean"] = np.zeros(N)
+    with pytest.raises(UserError, match="is not a surrogate_nas table"):
+        TableFile(path)
+
+
+def test_another_version_is_refused_and_the_message_says_what_to_do(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        file.attrs["version"] = 99
+    with pytest.raises(UserError, match=r"version 99.*reads version 2.*pip install"):
+        TableFile(path)
+
+
+def test_a_table_of_the_first_version_is_told_how_to_be_made_anew(path: Path) -> None:
+    """It wrote its texts with variable length, which is not read any more."""
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"format": "surrogate_nas table", "version": 1})
+    with pytest.raises(UserError, match=r"version 1; this program reads version 2.*snas data"):
+        TableFile(path)
+
+
+@pytest.mark.parametrize("attribute", ["version", "network", "digest", "seal", *TEXTS])
+def test_a_file_without_an_attribute_is_refused(path: Path, attribute: str) -> None:
+    with h5py.File(path, "a") as file:
+        del file.attrs[attribute]
+    with pytest.raises(UserError, match="damaged"):
+        TableFile(path)
+
+
+def replaced(name: str, value: Any, **how: Any) -> Callable[[h5py.File], object]:
+    """An edit that puts another dataset in the place of one."""
+
+    def edit(file: h5py.File) -> None:
+        del file[name]
+        file.create_dataset(name, data=value, **how)
+
+    return edit
+
+
+def linked(name: str, link: Any) -> Callable[[h5py.File], object]:
+    def edit(file: h5py.File) -> None:
+        del file[name]
+        file[name] = link
+
+    return edit
+
+
+def attribute(item: str, name: str, value: Any) -> Callable[[h5py.File], object]:
+    return lambda file: file[item].attrs.__setitem__(name, value)
+
+
+def around(file: h5py.File) -> None:
+    del file["columns"]
+    file["columns"] = file["/"]
+
+
+def virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout(shape=(N,), dtype="f8")
+    layout[:] = h5py.VirtualSource("else.h5", "x", shape=(N,))
+    del file[MEAN]
+    file.create_virtual_dataset(MEAN, layout)
+
+
+def one_value(file: h5py.File) -> None:
+    file[MEAN][7] += 1e-9
+
+
+MEAN = "columns/valid_error/200/mean"
+BROKEN: dict[str, Callable[[h5py.File], object]] = {
+    "no columns": lambda file: file.__delitem__("columns"),
+    "columns that are none": replaced("columns", 3.0),
+    "columns that go in a circle": around,
+    "a metric that is no group": replaced("columns/valid_error", 3.0),
+    "a run that is no group": replaced("columns/valid_error/200", 3.0),
+    "a column that is a group": linked(MEAN, h5py.SoftLink("/columns")),
+    "a column of another length": replaced(MEAN, np.zeros(N - 1)),
+    "a column of two dimensions": replaced(MEAN, np.zeros((N, 1))),
+    "a column of another type": replaced(MEAN, np.zeros(N, dtype=np.float32)),
+    "a column of texts": replaced(MEAN, ["a"] * N),
+    "a column of nothing": replaced(MEAN, h5py.Empty("f8")),
+    "a column that is not stored": replaced(MEAN, None, shape=(N,), dtype="f8"),
+    "a column with a value changed": one_value,
+    "a column in chunks that are not stored": replaced(MEAN, None, shape=(N,), dtype="f8", chunks=(N,)),
+    "a column packed otherwise": replaced(MEAN, np.zeros(N), chunks=(N,), compression="lzf"),
+    "a column that is a virtual dataset": virtual,
+    "a column that is a soft link": linked(MEAN, h5py.SoftLink("/columns/valid_error/12/mean")),
+    "a column that is a link to another file": linked(MEAN, h5py.ExternalLink("else.h5", "/x")),
+    "columns that are a link to another file": linked("columns", h5py.ExternalLink("else.h5", "/columns")),
+    "a metric without a unit": lambda file: file["columns/valid_error"].attrs.__delitem__("unit"),
+    "a metric with another unit": attribute("columns/valid_error", "unit", np.bytes_(b"ms")),
+    "a metric with a number for a unit": attribute("columns/valid_error", "unit", 3),
+    "a metric with a list for a unit": attribute("columns/valid_error", "unit", ["a", "b"]),
+    "a metric with a text for a number of cells": attribute("columns/valid_error", "n_cells", "all"),
+    "a run of another source": attribute("columns/valid_error/200", "source", np.bytes_(b"hearsay")),
+    "a network that is no JSON": attribute("/", "network", np.bytes_(b"{")),
+    "a network with more": attribute("/", "network", np.bytes_(b'{"mood": 1}')),
+    "another title": attribute("/", "title", np.bytes_(b"Another")),
+    "another digest": attribute("/", "digest", np.bytes_(b"0" * 64)),
+    "a title of any length": attribute("/", "title", "A title"),
+    "no index": lambda file: file.__delitem__("index"),
+    "an index that is a group": lambda file: (file.__delitem__("index"), file.create_group("index")),
+    "an index of one number": replaced("index", np.uint8(3)),
+    "an index elsewhere": linked("index", h5py.ExternalLink("else.h5", "/index")),
+}
+
+
+@pytest.mark.parametrize("break_it", BROKEN.values(), ids=BROKEN)
+def test_a_file_of_another_layout_is_refused(path: Path, break_it: Callable[[h5py.File], object]) -> None:
+    with h5py.File(path.with_name("else.h5"), "w") as file:
+        file.update({"x": np.zeros(N), "index": np.zeros(9, dtype=np.uint8)})
+    with h5py.File(path, "a") as file:
+        break_it(file)
+    with pytest.raises(UserError, match="damaged") as caught:
+        TableFile(path).column(ColumnKey("valid_error", 200, "mean"))
+    assert "\n" not in str(caught.value)
+
+
+def sealed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Forge an index: sealed again, and its digest written anew where it still has one."""
+    with h5py.File(path, "a") as file:
+        index = json.loads(file["index"][()].tobytes())
+        change(index)
+        content = json.dumps(index).encode() if isinstance(index, dict) else b""
+        del file["index"], file.attrs["seal"]
+        file["index"] = np.frombuffer(content, dtype=np.uint8)
+        file.attrs["seal"] = np.bytes_(hashlib.sha256(content).hexdigest())
+
+
+FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no cells": lambda index: index.__setitem__("cells", 0),
+    "a text for the cells": lambda index: index.__setitem__("cells", "many"),
+    "a metric of a new kind": lambda index: index["metrics"]["valid_error"]["details"].__setitem__("kind", "free"),
+    "a metric without details": lambda index: index["metrics"]["valid_error"].pop("details"),
+    "a metric that is a list": lambda index: index["metrics"].__setitem__("valid_error", []),
+    "a run that is no number": lambda index: index["metrics"]["valid_error"]["runs"].__setitem__("often", {}),
+    "a seed that is no number": lambda index: index["metrics"]["valid_error"]["runs"]["12"]["digests"].__setitem__(
+        "lucky", "0"
+    ),
+    "a network that is a list": lambda index: index.__setitem__("network", [3]),
+    "a network with texts": lambda index: index["network"].__setitem__("classes", "ten"),
+    "texts that are numbers": lambda index: index["texts"].__setitem__("title", 3),
+    "a cost of a new kind": lambda index: index["texts"].__setitem__("cost", "euros"),
+    "another unit": lambda index: index["metrics"]["valid_error"]["details"].__setitem__("unit", "ms"),
+    "another column's digest": lambda index: index["metrics"]["valid_error"]["runs"]["12"]["digests"].__setitem__(
+        "mean", "0" * 64
+    ),
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_an_index_that_says_something_else_is_refused(path: Path, forge: Callable[[dict[str, Any]], object]) -> None:
+    sealed(path, forge)
+    with pytest.raises(UserError, match="damaged") as caught:
+        TableFile(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_deep_nesting_is_refused(path: Path) -> None:
+    content = b"[" * 200_000
+    with h5py.File(path, "a") as file:
+        del file["index"]
+        file["index"] = np.frombuffer(content, dtype=np.uint8)
+        file.attrs["seal"] = np.bytes_(hashlib.sha256(content).hexdigest())
+    with pytest.raises(UserError, match="damaged"):
+        TableFile(path)
+
+
+def test_one_flipped_bit_of_a_column_is_found(path: Path) -> None:
+    column = small_table().columns[ColumnKey("valid_error", 12, "mean")]
+    whole = path.read_bytes()
+    place = whole.index(column[7000:7002].tobytes())
+    path.write_bytes(whole[: place + 6] + bytes([whole[place + 6] ^ 4]) + whole[place + 7 :])
+    file = TableFile(path)
+    assert same(file.column(ColumnKey("valid_error", 200, "mean")), small_table().columns["valid_error", 200, "mean"])  # type: ignore[index]
+    with pytest.raises(UserError, match="has changed since it was written"):
+        file.column(ColumnKey("valid_error", 12, "mean"))
+
+
+def test_a_column_that_is_another_tables_by_now_is_refused(path: Path) -> None:
+    file = TableFile(path)
+    write_table(small_table(2.0), path)
+    with pytest.raises(UserError, match="has changed since"):
+        file.column(ColumnKey("valid_error", 200, "mean"))
+
+
+def test_a_table_for_another_number_of_cells_is_refused(tmp_path: Path) -> None:
+    table = tiny_table()
+    table.space = EnumerableChoiceSpace("tiny", {"a": tuple("0123"), "b": tuple("0123")}).definition
+    write_table(table, tmp_path / "t.h5")
+    with pytest.raises(UserError, match=r"for 64 cells, but its space tiny has 16"):
+        TableFile(tmp_path / "t.h5")
+
+
+@pytest.mark.parametrize("space", ["macros", "{}", '{"name": "x", "listed": true, "options": 3}', "", "../x"])
+def test_a_table_of_an_unknown_space_is_refused(tmp_path: Path, space: str) -> None:
+    table = tiny_table()
+    table.space = space
+    write_table(table, tmp_path / "t.h5")
+    with pytest.raises(UserError) as caught:
+        TableFile(tmp_path / "t.h5")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_of_a_space_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
+    table = tiny_table()
+    table.space = ChoiceSpace("tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")}).definition
+    write_table(table, tmp_path / "t.h5")
+    with pytest.raises(UserError, match="cannot be listed"):
+        TableFile(tmp_path / "t.h5")
+
+
+def test_opening_lists_no_cells(path: Path) -> None:
+    """The space is made when a cell is first asked for; that takes longer than all the rest."""
+    code = (
+        "import sys; from pathlib import Path; from surrogate_nas.tables import TableFile; "
+        "file = TableFile(Path(sys.argv[1])); file.column(max(file.keys, key=str)); "
+        "assert '_cells' not in vars(file.cells)"
+    )
+    root = str(Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code, path], check=True, cwd=root, env={**os.environ, "PYTHONPATH": root})
+
+
+def test_texts_of_any_length_and_letters(tmp_path: Path) -> None:
+    table = tiny_table()
+    table.card, table.banner, table.source = "é" * 100_000, "two\0parts", "\udcff.csv"
+    write_table(table, tmp_path / "t.h5")
+    file = TableFile(tmp_path / "t.h5")
+    assert (file.card, file.banner, file.source) == (table.card, "two\\0parts", "\\udcff.csv")
+    assert_holds(file, table)
+
+
+def test_a_column_that_is_gone_later_is_a_user_error(path: Path) -> None:
+    file = TableFile(path)
+    path.unlink()
+    with pytest.raises(UserError, match="no table"):
+        file.column(ColumnKey("valid_error", 200, "mean"))
+
+
+def test_rewriting_replaces_the_file_and_leaves_nothing_else(path: Path) -> None:
+    write_table(small_table(2.0), path)
+    assert TableFile(path).digest == small_table(2.0).digest()
+    assert [p.name for p in path.parent.iterdir()] == ["small.h5"]
+
+
+def test_an_interrupted_write_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = path.read_bytes()
+    table = small_table(2.0)
+    monkeypatch.setattr(Table, "index", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_table(table, path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ["small.h5"]
+
+
+def test_a_folder_that_cannot_be_made_is_a_user_error(path: Path) -> None:
+    with pytest.raises(UserError, match="Cannot write"):
+        write_table(small_table(), path / "below" / "a" / "file.h5")
+
+
+WRITE_LARGER = textwrap.dedent(
+    """
+    import resource, signal, sys
+    from pathlib import Path
+    from surrogate_nas.core.errors import UserError
+    from surrogate_nas.tables import write_table
+    from tests.tables.test_table import small_table
+    table = small_table(2.0)
+    exec(sys.argv[2])
+    try:
+        write_table(table, Path(sys.argv[1]))
+    except UserError as error:
+        print(error)
+        sys.exit(2)
+    """
+)
+
+
+def write_in_a_process(path: Path, before: str, prefix: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+    root = str(Path(__file__).parents[2])
+    return subprocess.run(
+        [*(prefix or []), sys.executable, "-c", WRITE_LARGER, str(path), before],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": root},
+        timeout=60,
+        check=False,
+    )
+
+
+def assert_refused_and_unchanged(made: subprocess.CompletedProcess[str], path: Path, before: bytes) -> None:
+    assert made.returncode == 2, made.stderr
+    assert "Nothing was changed there" in made.stdout
+    assert "Traceback" not in made.stderr
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("limit", [0, 4096, 300_000])
+def test_a_full_disk_leaves_the_file_as_it_was(path: Path, limit: int) -> None:
+    """The largest file that the process may write stands for the disk; the kernel refuses the rest."""
+    before = path.read_bytes()
+    limited = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    limited += f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+    assert_refused_and_unchanged(write_in_a_process(path, limited), path, before)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path):  # type: ignore[no-untyped-def]
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False)
+    yield folder if made.returncode == 0 else None
+    if made.returncode == 0:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_really_full_disk_leaves_the_file_as_it_was(tiny_disk: Path | None, path: Path) -> None:
+    """Where this user may mount one: a disk with room for the first table and half a second one."""
+    if tiny_disk is None:
+        limited = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
+        target = path
+    else:
+        limited, target = "", tiny_disk / "small.h5"
+        write_table(small_table(), target)
+    before = target.read_bytes()
+    assert_refused_and_unchanged(write_in_a_process(target, limited), target, before)
+
+
+def test_a_read_only_folder_is_a_user_error_and_unchanged(path: Path) -> None:
+    """Root may write anywhere, so there the process first becomes nobody, who owns nothing here."""
+    before = path.read_bytes()
+    for folder in [path.parent, *path.parents[:4]]:
+        if os.access(folder, os.X_OK) and folder != Path("/"):
+            folder.chmod(0o555)
+    drop = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)" if os.geteuid() == 0 else ""
+    try:
+        made = write_in_a_process(path, drop)
+    finally:
+        for folder in path.parents[:4]:
+            folder.chmod(0o755)
+    assert_refused_and_unchanged(made, path, before)

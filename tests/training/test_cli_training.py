@@ -1,0 +1,149 @@
+"""The commands that train and measure: any space by its cell's text, units, and one line for whatever is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surrogate_nas.benchmarks import load
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.space import cell_named, macro, nb201, register
+from tests.cli.test_cli import CELL, assert_one_clear_line
+from tests.conftest import Snas
+
+TINY = str(Path(__file__).parents[1].joinpath("tiny_task.py")) + ":TINY"
+STACK = "conv_stack(layers=1, channels=4)"
+SPACE = """
+import torch
+from surrogate_nas.space import EnumerableChoiceSpace
+
+class Pairs(EnumerableChoiceSpace):
+    name, positions, options = "pairs", ("wide", "bias"), (("1", "2", "3"), ("no", "yes"))
+
+    def build(self, cell, network, *, seed, live_only=False):
+        torch.manual_seed(seed)
+        flat = network.input_channels * network.image_size**2
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(flat, network.classes, bool(cell.choices[1])))
+"""
+
+
+@pytest.fixture
+def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's file with a space, in a home of its own."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setattr("surrogate_nas.space.registry._opened", {})
+    file = tmp_path / "spaces.py"
+    file.write_text(SPACE)
+    return file
+
+
+def test_a_cell_is_found_in_the_space_that_prints_it(pairs: Path) -> None:
+    assert cell_named(f" {CELL} ") == (nb201(), nb201().parse(CELL))
+    assert cell_named(STACK) == (macro(), macro()[0])
+    assert cell_named("11") == (nb201(), nb201()[11])
+    for text, says in [
+        ("15625", "cells 0 to 15624, not 15625"),
+        ("9" * 5000, "cells 0 to 15624, not 9"),
+        ("-1", "Malformed cell"),
+        ("conv_stack(layers=5, channels=8)", "layers of the space macro"),
+        ("conv_stacks(layers=1)", "a cell of the space macro reads"),
+        (CELL.replace("none", "conv"), "Unknown operation 'conv'"),
+        (CELL[1:], "Malformed cell .* reads .OP~0"),
+        ("pairs(wide=1, bias=yes)", "Malformed cell"),
+        ("", "Malformed cell"),
+    ]:
+        with pytest.raises(UserError, match=says):
+            cell_named(text)
+    space = register(f"{pairs}:Pairs")
+    assert cell_named("pairs(wide=1, bias=yes)") == (space, space[1])  # type: ignore[index]
+    with pytest.raises(UserError, match="wide of the space pairs is 1, 2, 3, not 4"):
+        cell_named("pairs(wide=4, bias=yes)")
+
+
+def test_train_says_the_unit_of_every_number(snas: Snas) -> None:
+    asked = ["train", STACK, "--task", "rotation", "--epochs", 1]
+    made = snas(*asked, "--json").json
+    assert made["units"]["test_loss"] == made["units"]["train_loss"] == "squared error"
+    assert made["units"]["valid_error"] == "%" and set(made["units"]) == set(made["metrics"])
+    shown = snas(*asked).out
+    assert "squared error, test_error" in shown and "train_loss (squared error)" in shown and "nats" not in shown
+    assert "train_loss (nats)" in snas("train", STACK, "--task", TINY).out
+
+
+def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(snas: Snas, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.py"
+    header = "import numpy as np\nfrom surrogate_nas.training import Task\n"
+    pair = "(np.random.default_rng(0).normal(size=(8, 1, 4, 4)), np.arange(8) % 2)"
+    file.write_text(f"{header}TASK = Task('mine', '', lambda: dict.fromkeys(('train', 'valid', 'test'), {pair}), 2)\n")
+    assert 0 <= snas("train", STACK, "--task", f"{file}:TASK", "--json").json["metrics"]["test_error"] <= 100
+    for wrong, says in [
+        ("(1, 2)", "inputs of its train split must have a shape"),
+        ("7", "pair of inputs and targets, not int"),
+        (pair.replace("% 2", "% 3"), "go from 0 to 2, but its 2 classes"),
+        (pair.replace("normal", "choice").replace("size=", "[np.nan], "), "not finite"),
+    ]:
+        file.write_text(
+            f"{header}TASK = Task('mine', '', lambda: dict.fromkeys(('train', 'valid', 'test'), {wrong}), 2)\n"
+        )
+        for command in (
+            ["train", STACK, "--task"],
+            ["table"],
+            ["measure", "--cells", 2, "--out", tmp_path / "t.h5", "--task"],
+        ):
+            assert_one_clear_line(snas(*command, f"{file}:TASK"), says)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--epochs", -1], "at least 1"),
+        (["--epochs", 10**30], "at most 100,000 epochs"),
+        (["--epochs", "nan"], "--epochs"),
+        (["--seed", -1], "at least 0"),
+        (["--seed", 1.5], "--seed"),
+    ],
+)
+def test_absurd_numbers_get_one_line(snas: Snas, arguments: list[object], says: str) -> None:
+    assert_one_clear_line(snas("train", STACK, "--task", TINY, *arguments), says)
+
+
+def test_cells_of_any_space_are_measured_trained_and_searched(snas: Snas, pairs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pairs.h5"
+    made = snas("measure", "--cells", 6, "--space", f"{pairs}:Pairs", "--task", TINY, "--out", out, "--json")
+    assert made.json["space"] == "pairs" and made.json["n"] == 6
+    assert made.json["steadiness"].startswith(("steady (", "drifted by "))
+    bench = load(str(out))
+    assert [str(cell) for cell in bench.space][:1] == ["pairs(wide=1, bias=no)"]
+    assert np.isfinite(bench.column("latency@local")).all()
+    assert snas("train", "pairs(wide=2, bias=yes)", "--task", TINY, "--json").json["params"] == 650
+    found = snas("search", f"live:{TINY}/pairs", "--strategy", "random", "--budget", 3, "--json").json
+    assert len(found["trials"]) == 3 and found["best"]["cell"].startswith("pairs(")
+    assert_one_clear_line(snas("measure", "--cells", 7, "--space", "pairs", "--out", out), "1 to 6 cells")
+    assert_one_clear_line(snas("measure", "--cells", 7, "--space", "pear", "--out", out), "Did you mean 'pairs'")
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from surrogate_nas.files import locked
+with locked(Path(sys.argv[1])):
+    print("holds", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_measurement_of_one_file_says_who_makes_it(snas: Snas, tmp_path: Path) -> None:
+    out = tmp_path / "local.h5"
+    command = [sys.executable, "-c", HOLD, str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"holds\n"
+        asked = ["measure", "--cells", 1, "--task", TINY, "--out"]
+        assert_one_clear_line(snas(*asked, out), f"process {other.pid} ")
+        assert snas(*asked, tmp_path / "another.h5").code == 0
+        other.communicate()
+    assert snas(*asked, out).code == 0 and out.is_file()

@@ -1,0 +1,390 @@
+"""Compiled networks: outputs, gradients and running statistics are those of the same network in PyTorch, in float64."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import HOME_VARIABLE, home
+from surrogate_nas.space import Cell, Space, nb201, space_named
+from surrogate_nas.space.network import Graph, Network
+from surrogate_nas.space.network.around import around
+from surrogate_nas.space.network.blueprint import Blueprint, windows
+from surrogate_nas.space.network.graph import CONV3, NONE, POOL, SKIP
+from surrogate_nas.training import TASKS, train
+from surrogate_nas.training.fast import compiled
+from surrogate_nas.training.fast.kernels import NARROW, WIDE, assembly
+from surrogate_nas.training.fast.network import CompiledNetwork
+
+SPACES = ("nb201", "macro", "nats-size", "darts", "nasnet")
+NETWORKS = {
+    "image": Network(channels=4, cells_per_stage=1, image_size=14, input_channels=1),
+    "odd image, odd channels, two cells": Network(channels=3, cells_per_stage=2, image_size=9, classes=3),
+    "signal": Network(channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1),
+    "plain reductions": Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2, residual=False),
+    "causal, plain reductions": Network(
+        channels=4, cells_per_stage=1, image_size=6, input_channels=1, dimensions=1, causal=True, residual=False
+    ),
+    "causal": Network(channels=5, cells_per_stage=1, image_size=11, input_channels=2, dimensions=1, causal=True),
+    "image, positions": Network(channels=4, cells_per_stage=1, image_size=9, input_channels=1, positions=True),
+    "image, unstrided": Network(channels=4, cells_per_stage=1, image_size=5, input_channels=8, strided=False),
+    "image, unstrided positions, plain reductions": Network(
+        channels=4, cells_per_stage=1, image_size=6, input_channels=1, positions=True, strided=False, residual=False
+    ),
+    "signal, positions": Network(
+        channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1, positions=True
+    ),
+    "signal, unstrided": Network(
+        channels=4, cells_per_stage=1, image_size=7, input_channels=2, dimensions=1, strided=False
+    ),
+    "signal, unstrided positions": Network(
+        channels=3, cells_per_stage=1, image_size=8, input_channels=2, dimensions=1, positions=True, strided=False
+    ),
+    "one pixel at last": Network(channels=8, cells_per_stage=1, image_size=3, input_channels=1),
+}
+ALL_NETWORKS = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+ALL_SPACES = pytest.mark.parametrize("name", SPACES)
+MOST = 2e-5
+"""Of the norm of all gradients; PyTorch's own float32 is as far off in deep networks."""
+
+
+def inputs(network: Network, examples: int, seed: int) -> Tensor:
+    height = network.image_size if network.dimensions == 2 else 1
+    generator = torch.Generator().manual_seed(seed)
+    shape = (examples, network.input_channels, height, network.image_size)
+    return torch.randn(shape, dtype=torch.float64, generator=generator)
+
+
+def plain(space: Space, cell: Cell, network: Network) -> nn.Module:
+    return space.build(cell, network, seed=0).double()
+
+
+def off(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The distance, of the norm of theirs; of nothing, itself."""
+    norm = float(np.linalg.norm(theirs))
+    return float(np.linalg.norm(ours - theirs)) / (norm or 1.0)
+
+
+def flat(tensors: dict[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate([tensors[name].ravel() for name in sorted(tensors)])
+
+
+def gradients(module: nn.Module) -> dict[str, np.ndarray]:
+    held = module.named_parameters()
+    return {name: np.zeros(one.shape) if one.grad is None else one.grad.numpy() for name, one in held}
+
+
+def compare(space: Space, cell: Cell, network: Network, batches: tuple[int, ...] = (7, 7, 4)) -> dict[str, float]:
+    """Steps of several batches, then answers and their slope by the running statistics: the largest distances."""
+    theirs, plan = plain(space, cell, network), space.blueprint(cell, network)
+    assert plan is not None
+    ours = CompiledNetwork(plan, seed=0, batch=max(batches), at_once=3)
+    found = {"forward": 0.0, "gradient": 0.0}
+    for step, examples in enumerate(batches):  # rooms are used again, also by a smaller batch
+        x = inputs(network, examples, step)
+        wanted = theirs(x)
+        come = torch.randn(wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(step))
+        theirs.zero_grad()
+        (wanted * come).sum().backward()
+        found["forward"] = max(found["forward"], off(ours.forward(x.float().numpy()), wanted.detach().numpy()))
+        ours.backward(come.float().numpy())
+        found["gradient"] = max(found["gradient"], off(flat(ours.weights("gradients")), flat(gradients(theirs))))
+    theirs.eval()
+    x = inputs(network, 5, 9).requires_grad_()
+    wanted = theirs(x)
+    come = torch.randn(wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
+    slope = torch.zeros_like(x)
+    if wanted.requires_grad:
+        slope = torch.autograd.grad((wanted * come).sum(), x, allow_unused=True)[0]
+        slope = torch.zeros_like(x) if slope is None else slope
+    seen = x.detach().float().numpy()
+    found["answer"] = off(ours.answer(seen), wanted.detach().numpy())
+    found["slope"] = off(ours.slope(seen, come.float().numpy()), slope.numpy())
+    return found
+
+
+@ALL_NETWORKS
+def test_answers_and_gradients_are_those_of_the_plain_network(network: Network) -> None:
+    space = nb201()
+    found = [compare(space, space[i], network) for i in (11, 284, 5, 0, 6111, 777, 9999, 123, 4567)]
+    for what in found[0]:
+        *most, worst = sorted(one[what] for one in found)
+        # A number within rounding of 0 may pass a ReLU on one side and not on the other: one in some hundred cells.
+        assert np.median(most) < 6e-6 and most[-1] < MOST and worst < 1e-2, what
+
+
+@ALL_SPACES
+def test_every_space_computes_what_its_plain_networks_do(name: str) -> None:
+    space, rng = space_named(name), np.random.default_rng(3)
+    found = [compare(space, space.sample(rng), network) for network in NETWORKS.values()]
+    for what in found[0]:
+        *most, worst = sorted(one[what] for one in found)
+        assert np.median(most) < 3e-6 and most[-1] < MOST and worst < 1e-2, what
+
+
+@pytest.mark.slow
+@ALL_SPACES
+def test_500_random_cells_have_the_gradients_of_the_reference(name: str) -> None:
+    space, rng, kinds = space_named(name), np.random.default_rng(0), [*NETWORKS.values()]
+    distances = [compare(space, space.sample(rng), kinds[i % len(kinds)], (16, 9)) for i in range(500)]
+    # A number within rounding of 0 passes a ReLU on one side and not on the other: rare, and then the gradient is off.
+    for what in distances[0]:
+        each = np.array([one[what] for one in distances])
+        assert np.median(each) < (1e-6 if name in ("nb201", "macro") else 2e-6), what
+        assert np.quantile(each, 0.95) < (1e-3 if what == "gradient" else MOST), what
+
+
+def single(kind: str) -> Blueprint:
+    """A network of one operation on an image, answered at every position."""
+    plan = Blueprint(Network(classes=3, image_size=6, input_channels=4, positions=True, strided=False))
+    x = plan.input()
+    layers = {
+        "convolution": lambda: plan.convolution(x, "w", 5, (3, 3)),
+        "strided": lambda: plan.convolution(x, "w", 8, (3, 3), stride=(2, 2)),
+        "dilated": lambda: plan.convolution(x, "w", 4, (5, 5), dilation=2),
+        "row": lambda: plan.convolution(x, "w", 4, (1, 7)),
+        "depthwise": lambda: plan.convolution(x, "w", 4, (3, 3), depthwise=True),
+        "shifted": lambda: plan.convolution(x, "w", 4, (1, 1), stride=(2, 2), start=(1, 1)),
+        "normalisation": lambda: plan.normalisation(x, "n"),
+        "plain normalisation": lambda: plan.normalisation(x, "n", affine=False),
+        "relu": lambda: plan.relu(x),
+        "average": lambda: plan.pool(x),
+        "strided average": lambda: plan.pool(x, 3, 2),
+        "largest": lambda: plan.pool(x, 3, 2, largest=True),
+        "halve": lambda: plan.halve(x),
+        "sum": lambda: plan.sum(x, plan.relu(x), plan.pool(x)),
+        "join": lambda: plan.join(plan.relu(x), plan.convolution(x, "w", 3, (1, 1)), x),
+    }
+    plan.answer(layers[kind]())
+    return plan
+
+
+def reference(kind: str, x: Tensor, w: dict[str, Tensor]) -> Tensor:
+    import torch.nn.functional as F
+
+    of = {
+        "convolution": lambda: F.conv2d(x, w["w"], padding=1),
+        "strided": lambda: F.conv2d(x, w["w"], stride=2, padding=1),
+        "dilated": lambda: F.conv2d(x, w["w"], padding=4, dilation=2),
+        "row": lambda: F.conv2d(x, w["w"], padding=(0, 3)),
+        "depthwise": lambda: F.conv2d(x, w["w"], padding=1, groups=4),
+        "shifted": lambda: F.conv2d(x[:, :, 1:, 1:], w["w"], stride=2),
+        "normalisation": lambda: F.batch_norm(x, None, None, w["n.weight"], w["n.bias"], training=True),
+        "plain normalisation": lambda: F.batch_norm(x, None, None, training=True),
+        "relu": lambda: x.relu(),
+        "average": lambda: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
+        "strided average": lambda: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+        "largest": lambda: F.max_pool2d(x, 3, 2, 1),
+        "halve": lambda: F.avg_pool2d(x, 2),
+        "sum": lambda: x + x.relu() + F.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
+        "join": lambda: torch.cat([x.relu(), F.conv2d(x, w["w"]), x], 1),
+    }
+    y = of[kind]()
+    return torch.einsum("bchw,oc->bohw", y, w["head.weight"]) + w["head.bias"][:, None, None]
+
+
+KINDS = (
+    "convolution", "strided", "dilated", "row", "depthwise", "shifted", "normalisation", "plain normalisation", "relu",
+    "average", "strided average", "largest", "halve", "sum", "join",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("examples", [1, 8, 16, 21, 33, 64, 70])
+def test_the_gradient_of_every_operation_is_float64s(kind: str, examples: int) -> None:
+    plan = single(kind)
+    network = CompiledNetwork(plan, seed=1, batch=70)
+    weights = {name: torch.from_numpy(one).double().requires_grad_() for name, one in network.weights().items()}
+    x = inputs(plan.network, examples, examples)
+    ours, wanted = network.forward(x.float().numpy()), reference(kind, x, weights)
+    come = torch.randn(wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    slopes = torch.autograd.grad((wanted * come).sum(), [*weights.values()])
+    network.backward(come.float().numpy())
+    assert off(ours, wanted.detach().numpy()) < 1e-6
+    for one, slope in zip(network.weights("gradients").values(), slopes, strict=True):
+        relative = np.abs(one - slope.numpy()) / (np.abs(slope.numpy()) + 1e-2 * float(slope.abs().max()) + 1e-12)
+        assert np.median(relative) < 1e-6
+        assert relative.max() < 1e-3
+
+
+@ALL_SPACES
+def test_weights_start_as_the_plain_networks(name: str) -> None:
+    space = space_named(name)
+    cell = space.sample(np.random.default_rng(1))
+    plan = space.blueprint(cell, NETWORKS["image"])
+    assert plan is not None
+    ours, theirs = plan.weights(3), dict(space.build(cell, NETWORKS["image"], seed=3).named_parameters())
+    assert set(ours) == set(theirs)
+    for key, one in ours.items():
+        assert one.shape == tuple(theirs[key].shape)
+        assert np.abs(one - theirs[key].detach().numpy()).max() < 3e-8
+
+
+def test_a_step_is_stochastic_gradient_descent_as_pytorch_has_it() -> None:
+    space, network = nb201(), NETWORKS["plain reductions"]
+    theirs = plain(space, space[11], network)
+    ours = CompiledNetwork(around(space.graph(space[11]), network), seed=0, batch=7)
+    optimiser = torch.optim.SGD(theirs.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    for step in range(3):
+        x = inputs(network, 7, step)
+        optimiser.zero_grad()
+        theirs(x).square().sum().backward()
+        optimiser.step()
+        ours.backward(2 * ours.forward(x.float().numpy()))
+        ours.descend(0.05, 0.9, 5e-4)
+    moved = {name: one.detach().numpy() for name, one in theirs.named_parameters()}
+    assert off(flat(ours.weights()), flat(moved)) < 1e-5
+
+
+def test_what_lies_behind_a_batch_does_not_count() -> None:
+    network = NETWORKS["image"]
+    plan = around(nb201().graph(nb201()[11]), network)
+    fresh, used = (CompiledNetwork(plan, seed=0, batch=64) for _ in range(2))
+    used._arena[used.program.fixed.size :] = np.nan
+    x = inputs(network, 5, 0).float().numpy()
+    for one in (fresh, used):
+        one.backward(np.array(one.forward(x)))
+    assert np.array_equal(flat(fresh.weights("gradients")), flat(used.weights("gradients")))
+
+
+def test_dead_operations_and_a_cell_without_a_path_have_no_gradients() -> None:
+    edges = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+    network = NETWORKS["image"]
+    for operations in ((CONV3, NONE, NONE, SKIP, NONE, NONE), (CONV3, NONE, POOL, NONE, NONE, NONE)):
+        ours = CompiledNetwork(around(Graph(edges, operations), network), seed=0, batch=8)
+        x = inputs(network, 8, 0).float().numpy()
+        ours.backward(np.ones_like(ours.forward(x)))
+        found = ours.weights("gradients")
+        assert all(not one.any() for name, one in found.items() if ".edges." in name)
+        assert found["head.bias"].any()
+        assert ours.slope(x, np.ones((8, 10), np.float32)).any() == (operations[3] == SKIP)
+
+
+def test_windows_say_where_a_layer_looks() -> None:
+    causal = windows((1, 4), (1, 3), (1, 1), 1, True)
+    assert [tuple(row[:2]) for row in causal.looks.tolist() if row[0] == 2] == [(2, 0), (2, 1), (2, 2)]
+    strided = windows((5, 5), (3, 3), (2, 2))
+    assert strided.size == (3, 3) and strided.inputs == 25
+    assert windows((5, 5), (3, 3), (2, 2)) is strided
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 32, 32), (65, 3, 32, 32), (0, 3, 32, 32)])
+def test_inputs_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    network = CompiledNetwork(
+        around(nb201().graph(nb201()[11]), Network(channels=4, cells_per_stage=1)), seed=0, batch=64
+    )
+    with pytest.raises(ValueError, match=r"do not fit a network for \(3, 32, 32\)"):
+        network.forward(np.zeros(shape, np.float32))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="names a processor of this family")
+def test_narrow_registers_give_the_same_gradients(tmp_path: Path) -> None:
+    code = (
+        "import numpy as np\n"
+        "from surrogate_nas.space import nb201\n"
+        "from surrogate_nas.training.fast.network import CompiledNetwork\n"
+        "from surrogate_nas.space.network import Network\n"
+        "net = Network(channels=8, cells_per_stage=1, image_size=7, input_channels=1)\n"
+        "one = CompiledNetwork(nb201().blueprint(nb201()[11], net), seed=0, batch=40)\n"
+        "x = np.random.default_rng(0).standard_normal((33, 1, 7, 7)).astype(np.float32)\n"
+        "one.backward(np.array(one.forward(x)))\n"
+        "print(one._kernels.shape.width, *(float(v.sum(dtype=float)) for v in one.weights('gradients').values()))\n"
+    )
+    said = []
+    for processor in ("haswell", ""):
+        env = {**os.environ, compiled.CPU_VARIABLE: processor, HOME_VARIABLE: str(tmp_path)}
+        said.append(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True))
+    narrow, own = (np.array(one.stdout.split(), float) for one in said)
+    assert narrow[0] == 8
+    assert np.allclose(narrow[1:], own[1:], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [WIDE, NARROW])
+def test_kernels_are_written_alike_every_time(shape: object) -> None:
+    assert assembly(shape) == assembly(shape)  # type: ignore[arg-type]
+
+
+def fresh(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True, text=True, check=False
+    )
+
+
+TRAINED = (
+    "import sys\n"
+    "from surrogate_nas.space import nb201\n"
+    "from surrogate_nas.training import TASKS, train\n"
+    "print(train([nb201()[11]], TASKS['digits'], epochs=1)[0].metrics['test_loss'])\n"
+    "print(sorted({'torch', 'sklearn', 'numba', 'scipy.stats', 'pandas'} & {*sys.modules}))\n"
+)
+
+
+def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(tmp_path: Path) -> None:
+    first = fresh(TRAINED, **{HOME_VARIABLE: str(tmp_path)})
+    assert first.stdout.split("\n")[1] == "[]", first.stderr
+    assert "compiling" in first.stderr.lower()
+    (kept,) = (tmp_path / "compiled").iterdir()
+    whole = kept.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], bytes(len(whole))):
+        kept.write_bytes(damaged)
+        assert fresh(TRAINED, **{HOME_VARIABLE: str(tmp_path)}).stdout == first.stdout
+        assert kept.read_bytes() == whole
+    again = fresh(TRAINED, **{HOME_VARIABLE: str(tmp_path)})
+    assert again.stdout == first.stdout and not again.stderr
+
+
+def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "compiled").write_text("a file where a folder should be")
+    assert fresh(TRAINED, **{HOME_VARIABLE: str(tmp_path)}).stdout.split("\n")[1] == "[]"
+
+
+def test_a_name_that_is_no_processors_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(compiled.CPU_VARIABLE, "no such; thing")
+    compiled.kernels.cache_clear()
+    try:
+        with pytest.raises(UserError, match="names a processor as LLVM does"):
+            compiled.kernels()
+    finally:
+        compiled.kernels.cache_clear()
+    assert home().is_dir() or not home().exists()
+
+
+def resident() -> float:
+    """MB of memory that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads what Linux tells")
+def test_ten_thousand_trainings_leave_no_memory_behind() -> None:
+    from tests.training.test_engine import TINY
+
+    space, rng = nb201(), np.random.default_rng(0)
+    for _ in range(500):
+        train([space.sample(rng)], TINY, epochs=1, test=False)
+    before = resident()
+    for _ in range(10_000):
+        train([space.sample(rng)], TINY, epochs=1, test=False)
+    assert resident() - before < 20
+
+
+@pytest.mark.parametrize("task", ["digits", "text", "generation"])
+def test_a_training_fits_into_little_memory(task: str) -> None:
+    network = TASKS[task].network()
+    plan = around(nb201().graph(nb201()[11]), network)
+    one = CompiledNetwork(plan, seed=0, batch=TASKS[task].schedule.batch, at_once=64)
+    one.slope(
+        np.zeros((2, *plan.layers[0].shape), np.float32),
+        np.zeros_like(one.answer(np.zeros((2, *plan.layers[0].shape)))),
+    )
+    assert one._arena.nbytes < 20e6

@@ -1,0 +1,69 @@
+"""The languages of names: nothing is seen twice, nothing betrays its language, and cells beat counting letters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import nb201
+from surrogate_nas.training import TASKS, train
+from surrogate_nas.training.tasks import languages
+
+TASK = TASKS["languages"]
+GOOD = nb201().parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|")
+pytestmark = pytest.mark.skipif(not TASK.is_here(), reason="needs the package pycountry")
+
+
+def read(row: np.ndarray) -> str:
+    """The text of one-hot letters ``(27, 1, LENGTH)``."""
+    return "".join(languages.ALPHABET[column.argmax()] for column in row[:, 0].T if column.any())
+
+
+def test_texts_are_written_without_accents_and_read_back() -> None:
+    assert languages.plain("Élő Łódź – Straße, İstanbul (ı)") == "elo lodz strasse istanbul i"
+    texts = ["ein name", "x" * languages.LENGTH]
+    assert [read(row) for row in languages.encode(texts)] == texts
+
+
+def test_every_language_has_as_many_names_and_none_is_in_two() -> None:
+    sizes = {"train": 150, "valid": 130, "test": 190}
+    seen: dict[str, int] = {}
+    for split, size in sizes.items():
+        inputs, targets = TASK.data[split]
+        assert np.bincount(targets).tolist() == [size] * 10
+        for row, target in zip(inputs, targets.tolist(), strict=True):
+            assert seen.setdefault(read(row), target) == target
+    assert len(seen) == 10 * sum(sizes.values())
+    assert languages.ALPHABET.index(" ") == 0 and min(map(len, seen)) >= 5
+
+
+def test_what_two_languages_write_alike_is_left_out() -> None:
+    for by_code in languages.names():
+        assert len(by_code) >= 5 and len({*by_code.values()}) == len(by_code)
+
+
+def test_a_cell_beats_the_majority_and_a_linear_model_by_more_than_its_seeds_differ() -> None:
+    (x, y), (unseen, wanted) = (
+        (split.inputs.sum((2, 3)), split.targets) for split in (TASK.data["train"], TASK.data["test"])
+    )
+    linear = 100 - 100 * LogisticRegression(C=0.1, max_iter=1000).fit(x, y).score(unseen, wanted)
+    majority = 100 - 100 * np.bincount(wanted).max() / len(wanted)
+    errors = [train([GOOD], TASK, seed=seed)[0].finals["test_error"] for seed in (0, 1)]
+    assert linear < majority - 20
+    assert np.mean(errors) < linear - 2 * abs(errors[0] - errors[1])
+
+
+def test_too_few_names_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = languages.names()[:100]
+    monkeypatch.setattr(languages, "names", lambda: names)
+    with pytest.raises(UserError, match=r"pycountry has only \d+ of 150 names in de for the train split"):
+        languages.load()
+
+
+def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert not TASK.is_here()
+    with pytest.raises(UserError, match=r"needs pycountry: pip install 'surrogate_nas\[tasks\]'"):
+        languages.names()

@@ -1,0 +1,355 @@
+"""Every loss: gradient against differences, value against PyTorch or a formula, and what knowing nothing costs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.training.losses import LOSSES, Loss, fitting, loss_named
+from surrogate_nas.training.losses.sequences import aligned, needed
+
+K, BATCH, CLASSES = 2, 3, 4
+
+
+def randn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def numbers(*shape: int, most: int = CLASSES) -> Tensor:
+    return torch.randint(most, shape, generator=torch.Generator().manual_seed(1))
+
+
+TEXTS = torch.tensor([[1, 1, 2, 0], [3, 1, 0, 0], [2, 0, 0, 0]])
+"""The first needs four positions: a blank parts its equal neighbours."""
+EXAMPLES: dict[str, list[tuple[Tensor, Tensor]]] = {
+    "classification": [(randn(K, BATCH, CLASSES), numbers(BATCH))],
+    "language": [(randn(K, BATCH, CLASSES, 5), numbers(BATCH, 5))],
+    "segmentation": [(randn(K, BATCH, CLASSES, 3, 2), numbers(BATCH, 3, 2))],
+    "regression": [
+        (2 * randn(K, BATCH, 1), randn(BATCH, seed=1)),
+        (2 * randn(K, BATCH, 3), randn(BATCH, 3, seed=1)),
+    ],
+    "detection": [
+        (
+            randn(K, BATCH, 1 + CLASSES + 4, 2, 3),
+            torch.tensor(
+                [
+                    [[1, 2.5, 3.0, 6.0, 4.0], [3, 9.0, 5.5, 3.0, 7.0]],
+                    [[0, 7.0, 7.5, 5.0, 9.0], [-1, 0.0, 0.0, 0.0, 0.0]],
+                    [[2, 11.5, 1.0, 8.0, 2.0], [2, 0.5, 6.0, 1.0, 3.0]],
+                ],
+                dtype=torch.float64,
+            ),
+        )
+    ],
+    "sequence": [(randn(K, BATCH, CLASSES, 6), TEXTS)],
+    "policy": [(randn(K, BATCH, CLASSES), torch.tensor([[0.0, 1.5, -1.0], [3.0, -0.7, -2.0], [1.0, 0.3, -0.1]]))],
+    "images": [
+        (randn(K, BATCH, 1, 9, 8).sigmoid(), randn(BATCH, 1, 9, 8, seed=1).sigmoid()),
+        (randn(K, BATCH, 1, 1, 12).sigmoid(), randn(BATCH, 1, 1, 12, seed=1).sigmoid()),
+        (randn(K, BATCH, 1, 4, 4).sigmoid(), randn(BATCH, 1, 4, 4, seed=1).sigmoid()),
+    ],
+}
+"""By kind of task, outputs and targets of every form that its losses take."""
+ELSEWHERE = {"generation"}
+"""Kinds whose targets have a form of their own: the tests of their tasks hold their losses."""
+CASES = [
+    pytest.param(loss, outputs, targets, id=f"{loss.name}-{kind}-{i}")
+    for loss in LOSSES.values()
+    for kind in loss.fits
+    for i, (outputs, targets) in enumerate(EXAMPLES.get(kind, ()))
+]
+
+
+@pytest.mark.parametrize(("loss", "outputs", "targets"), CASES)
+def test_gradients_are_those_of_differences(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
+    given = outputs.clone().requires_grad_()
+    assert loss.each(given, targets).shape == outputs.shape[:2]
+    assert torch.autograd.gradcheck(lambda x: loss.each(x, targets), (given,), eps=1e-6, atol=1e-7, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("loss", "outputs", "targets"), CASES)
+def test_a_network_is_judged_by_its_own_answers_alone(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
+    together = loss.each(outputs, targets)
+    for k in range(K):
+        torch.testing.assert_close(together[k], loss.each(outputs[k : k + 1], targets)[0])
+    given = outputs.clone().requires_grad_()
+    loss.each(given, targets)[0, 1].backward()
+    touched = given.grad.flatten(2).abs().sum(2) > 0
+    assert touched.tolist() == [[False, True, False], [False, False, False]]
+
+
+@pytest.mark.parametrize("kind", ["classification", "language", "segmentation"])
+def test_losses_of_classes_are_pytorchs(kind: str) -> None:
+    outputs, targets = EXAMPLES[kind][0]
+    rows = outputs.movedim(2, -1)
+    flat, wanted = rows.reshape(-1, CLASSES), targets.expand(K, *targets.shape).reshape(-1)
+    one_hot, p = F.one_hot(wanted, CLASSES).double(), flat.softmax(1)
+    formulas = {
+        "cross_entropy": F.cross_entropy(flat, wanted, reduction="none"),
+        "label_smoothing": -((0.9 * one_hot + 0.1 / CLASSES) * p.log()).sum(1),
+        "focal": (one_hot * -((1 - p) ** 2) * p.log()).sum(1),
+        "brier": (p - one_hot).square().sum(1),
+        "hinge": F.multi_margin_loss(flat, wanted, reduction="none"),
+    }
+    assert set(formulas) == set(fitting(kind)) - {"dice"}
+    for name, values in formulas.items():
+        expected = values.reshape(K, BATCH, -1).mean(2)
+        torch.testing.assert_close(LOSSES[name].each(outputs, targets), expected)
+
+
+def test_dice_follows_its_formula() -> None:
+    ((outputs, targets),) = EXAMPLES["segmentation"]
+    expected = torch.zeros(K, BATCH, CLASSES, dtype=torch.float64)
+    for k, b, c in np.ndindex(K, BATCH, CLASSES):
+        p, y = outputs[k, b].softmax(0)[c], (targets[b] == c).double()
+        expected[k, b, c] = 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
+    torch.testing.assert_close(LOSSES["dice"].each(outputs, targets), expected.mean(2))
+
+
+def corners(box: list[float]) -> list[float]:
+    x, y, width, height = box
+    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+
+
+def giou(a: list[float], b: list[float]) -> float:
+    """The generalised intersection over union of two boxes by their corners (Rezatofighi et al., 2019)."""
+    one, two = corners(a), corners(b)
+    sides = [min(one[i + 2], two[i + 2]) - max(one[i], two[i]) for i in (0, 1)]
+    shared = max(sides[0], 0) * max(sides[1], 0)
+    union = a[2] * a[3] + b[2] * b[3] - shared
+    hull = math.prod(max(one[i + 2], two[i + 2]) - min(one[i], two[i]) for i in (0, 1))
+    return shared / union - (hull - union) / hull
+
+
+def test_losses_of_boxes_are_summed_over_objects_and_places() -> None:
+    ((outputs, targets),) = EXAMPLES["detection"]
+    for name in fitting("detection"):
+        found = LOSSES[name].each(outputs, targets)
+        for k, b in np.ndindex(K, BATCH):
+            full, terms = np.zeros((2, 3)), []
+            for kind, *box in (one.tolist() for one in targets[b] if one[0] >= 0):
+                row, column = int(box[1] // 4), int(box[0] // 4)
+                full[row, column] = 1
+                answer = outputs[k, b, :, row, column]
+                middle = [4 * column + 2, 4 * row + 2]
+                off = [(box[i] - middle[i]) / 8 for i in (0, 1)] + [math.log(box[i] / 8) for i in (2, 3)]
+                said = answer[-4:].tolist()
+                if name == "detection":
+                    far = F.smooth_l1_loss(answer[-4:], torch.tensor(off).double(), beta=1 / 9, reduction="sum").item()
+                else:
+                    centre, sides = (
+                        (middle[i] + 8 * said[i] for i in (0, 1)),
+                        (8 * math.exp(min(i, 2)) for i in said[2:]),
+                    )
+                    far = 1 - giou([*centre, *sides], box)
+                terms.append(far - answer[1:-4].log_softmax(0)[int(kind)].item())
+            odds = F.logsigmoid(outputs[k, b, 0] * torch.from_numpy(2 * full - 1))
+            even = sum(-odds[torch.from_numpy(full == state)].mean().item() for state in (0, 1)) / 2
+            assert found[k, b].item() == pytest.approx(sum(terms) / len(terms) + even)
+
+
+def test_an_image_without_objects_costs_objectness_alone() -> None:
+    ((outputs, targets),) = EXAMPLES["detection"]
+    empty = torch.full_like(targets[:, :, :1], -1)
+    for name in fitting("detection"):
+        none = LOSSES[name].each(outputs, torch.cat([empty, torch.zeros_like(targets[:, :, 1:])], 2))
+        torch.testing.assert_close(none, -F.logsigmoid(-outputs[:, :, 0]).flatten(2).mean(2) / 2)
+
+
+@pytest.mark.parametrize(("outputs", "targets"), EXAMPLES["regression"])
+def test_losses_of_numbers_are_pytorchs(outputs: Tensor, targets: Tensor) -> None:
+    from sklearn.metrics import mean_pinball_loss
+
+    wanted = targets.view(1, BATCH, -1).expand_as(outputs)
+    formulas = {
+        "squared": F.mse_loss(outputs, wanted, reduction="none"),
+        "absolute": F.l1_loss(outputs, wanted, reduction="none"),
+        "huber": F.huber_loss(outputs, wanted, reduction="none"),
+    }
+    for name, values in formulas.items():
+        torch.testing.assert_close(LOSSES[name].each(outputs, targets), values.mean(2))
+    pinball = LOSSES["pinball"].each(outputs, targets)
+    for k in range(K):
+        expected = [mean_pinball_loss(w, o, alpha=0.9) for w, o in zip(wanted[k], outputs[k], strict=True)]
+        assert pinball[k].tolist() == pytest.approx(expected)
+
+
+def test_ctc_is_pytorchs_and_the_sum_over_all_paths() -> None:
+    ((outputs, targets),) = EXAMPLES["sequence"]
+    positions = outputs.shape[3]
+    each = 6 * LOSSES["ctc"].each(outputs, targets)
+    lengths = (targets > 0).sum(1)
+    for k in range(K):
+        logs = outputs[k].permute(2, 0, 1).log_softmax(2)
+        theirs = F.ctc_loss(logs, targets, torch.full((BATCH,), positions), lengths, reduction="none")
+        torch.testing.assert_close(each[k], theirs)
+    p = outputs[0, 0].softmax(0)
+    paths = itertools.product(range(CLASSES), repeat=positions)
+    total = sum(math.prod(p[c, t].item() for t, c in enumerate(path)) for path in paths if decode(path) == [1, 1, 2])
+    assert each[0, 0].item() == pytest.approx(-math.log(total))
+
+
+def decode(path: tuple[int, ...]) -> list[int]:
+    return [c for c, _ in itertools.groupby(path) if c]
+
+
+def test_the_one_alignment_is_one_of_ctcs_paths() -> None:
+    ((outputs, targets),) = EXAMPLES["sequence"]
+    written = aligned(targets, 6)
+    assert written.tolist() == [[1, 0, 1, 2, 0, 0], [3, 1, 0, 0, 0, 0], [2, 0, 0, 0, 0, 0]]
+    assert [decode(tuple(row)) for row in written.tolist()] == [[1, 1, 2], [3, 1], [2]]
+    expected = -outputs.log_softmax(2).gather(2, written.expand(K, 1, BATCH, 6).movedim(1, 2)).mean(3).squeeze(2)
+    one, all_paths = (LOSSES[name].each(outputs, targets) for name in ("aligned_cross_entropy", "ctc"))
+    torch.testing.assert_close(one, expected)
+    assert (one > all_paths).all()
+
+
+@pytest.mark.parametrize("name", fitting("sequence"))
+@pytest.mark.parametrize("positions", [1, 3])
+def test_a_target_that_does_not_fit_has_the_worst_loss(name: str, positions: int) -> None:
+    assert needed(TEXTS).tolist() == [4, 2, 1]
+    outputs = randn(K, BATCH, CLASSES, positions).requires_grad_()
+    each = LOSSES[name].each(outputs, TEXTS)
+    fits = torch.tensor([n <= positions for n in (4, 2, 1)])
+    assert (each[:, ~fits] == LOSSES[name].worst(CLASSES)).all()
+    assert (each[:, fits] < 10).all() and each.isfinite().all()
+    each.sum().backward()
+    assert outputs.grad.isfinite().all()
+    assert (outputs.grad.flatten(2).abs().sum(2) > 0).tolist() == [fits.tolist()] * K
+
+
+def windows_ssim(x: np.ndarray, y: np.ndarray) -> float:
+    """The published formula, window by window (Wang et al. 2004, equation 13)."""
+    rows, columns = (min(7, side) for side in x.shape)
+    values = []
+    for i in range(x.shape[0] - rows + 1):
+        for j in range(x.shape[1] - columns + 1):
+            a, b = (image[i : i + rows, j : j + columns].ravel() for image in (x, y))
+            (va, ab), (_, vb) = np.cov(a, b)
+            quotients = (2 * a.mean() * b.mean() + 1e-4) / (a.mean() ** 2 + b.mean() ** 2 + 1e-4)
+            values.append(quotients * (2 * ab + 9e-4) / (va + vb + 9e-4))
+    return float(np.mean(values))
+
+
+@pytest.mark.parametrize(("outputs", "targets"), EXAMPLES["images"])
+def test_losses_of_images_follow_their_formulas(outputs: Tensor, targets: Tensor) -> None:
+    for k, b in itertools.product(range(K), range(BATCH)):
+        expected = 1 - windows_ssim(outputs[k, b, 0].numpy(), targets[b, 0].numpy())
+        assert LOSSES["ssim"].each(outputs, targets)[k, b].item() == pytest.approx(expected)
+        off = (outputs[k, b] - targets[b]).abs().mean().item()
+        assert LOSSES["l1"].each(outputs, targets)[k, b].item() == pytest.approx(off)
+
+
+@pytest.mark.parametrize("name", fitting("classification"))
+@pytest.mark.parametrize("classes", [2, 10, 50])
+def test_chance_is_the_loss_of_uniform_answers(name: str, classes: int) -> None:
+    each = LOSSES[name].each(torch.zeros(1, classes, classes), torch.arange(classes))
+    assert each[0].tolist() == pytest.approx([LOSSES[name].chance(classes)] * classes)
+
+
+@pytest.mark.parametrize("name", fitting("regression"))
+def test_chance_is_the_loss_of_the_best_constant_answer_to_normal_targets(name: str) -> None:
+    quantiles = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    targets = torch.distributions.Normal(0.0, 1.0).icdf(quantiles)
+    answers = torch.linspace(-2, 2, 41, dtype=torch.float64)
+    outputs = answers[:, None, None].expand(-1, len(targets), 1)
+    assert LOSSES[name].each(outputs, targets).mean(1).min().item() == pytest.approx(LOSSES[name].chance(1), rel=2e-3)
+
+
+@pytest.mark.parametrize("name", fitting("sequence"))
+def test_uniform_answers_cost_chance_where_a_text_fills_all_positions_and_never_more(name: str) -> None:
+    each = LOSSES[name].each(torch.zeros(1, 2, CLASSES, 3), torch.tensor([[1, 2, 3], [1, 2, 0]]))
+    assert each[0, 0].item() == pytest.approx(LOSSES[name].chance(CLASSES))
+    assert each[0, 1].item() <= LOSSES[name].chance(CLASSES) + 1e-6
+
+
+@pytest.mark.parametrize("name", ["l1", "ssim"])
+def test_chance_of_images_is_that_of_grey(name: str) -> None:
+    targets = numbers(20, 1, 9, 9, most=2).float()
+    each = LOSSES[name].each(torch.full((1, 20, 1, 9, 9), 0.5), targets)
+    assert each.mean().item() == pytest.approx(LOSSES[name].chance(1), abs=0.15)
+
+
+def test_every_loss_says_what_it_is_and_is_tested_here() -> None:
+    assert {case.values[0] for case in CASES} == {loss for loss in LOSSES.values() if not ELSEWHERE & {*loss.fits}}
+    for name, loss in LOSSES.items():
+        assert loss.name == name and loss.title and loss.unit
+        assert 0 < loss.worst(CLASSES) == 10 * loss.chance(CLASSES) < math.inf
+    units: dict[str, set[str]] = {}
+    for loss in LOSSES.values():
+        units.setdefault(loss.comparable, set()).add(loss.unit)
+    assert all(len(found) == 1 for found in units.values())
+
+
+GOOD = """
+from surrogate_nas.training.losses import Loss
+
+MINE = Loss("mine", "a hinge", "margins", ("classification",), lambda o, t: o.sum(2), lambda classes: 1.0, "mine")
+NUMBER = 3
+"""
+
+
+def test_a_loss_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(GOOD)
+    assert loss_named(f"{file}:MINE").name == "mine"
+    for name, said in {
+        "focl": "Did you mean 'focal'",
+        f"{file}:NUMBER": "holds no loss NUMBER",
+        f"{file}:OTHER": "holds no loss OTHER",
+        f"{tmp_path / 'none.py'}:MINE": "no loss file",
+    }.items():
+        with pytest.raises(UserError, match=said):
+            loss_named(name)
+
+
+@pytest.mark.parametrize(
+    ("each", "said"),
+    [
+        ("o.nothing()", "loss x failed: AttributeError"),
+        ("o.sum()", r"each network and example, \(2, 3\), not torch.float64 of shape \(\)"),
+        ("o.argmax(2)", r"not torch.int64 of shape \(2, 3\)"),
+        ("None", "not None"),
+        ("o.detach().sum(2)", "has no gradient"),
+    ],
+)
+def test_a_loss_of_ones_own_says_what_it_does_wrong(tmp_path: Path, each: str, said: str) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(GOOD.replace("o.sum(2)", each).replace('"mine"', '"x"'))
+    outputs, targets = EXAMPLES["classification"][0]
+    with pytest.raises(UserError, match=said):
+        loss_named(f"{file}:MINE").each(outputs.clone().requires_grad_(), targets)
+
+
+@pytest.mark.parametrize("chance", [0.0, -1.0, math.nan, math.inf, None, "high"])
+def test_the_loss_of_knowing_nothing_is_a_positive_number(chance: object) -> None:
+    wrong = replace(LOSSES["focal"], chance=lambda _: chance)
+    with pytest.raises(UserError, match="of knowing nothing is a finite number above 0"):
+        wrong.worst(10)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"unit": ""}, "unit of a loss is a text"),
+        ({"fits": "classification"}, "a tuple of kinds"),
+        ({"each": None}, "each of the loss x is a function"),
+        ({"chance": 1.0}, "chance of the loss x is a function"),
+    ],
+)
+def test_a_wrong_loss_says_what_is_wrong(changed: dict[str, object], said: str) -> None:
+    each: Callable[[Tensor, Tensor], Tensor] = LOSSES["focal"].each
+    right = {"name": "x", "title": "x", "unit": "x", "fits": ("language",), "each": each, "chance": math.log}
+    with pytest.raises(UserError, match=said):
+        Loss(**{**right, "comparable": "x", **changed})  # type: ignore[arg-type]

@@ -1,0 +1,244 @@
+"""Every measure against scikit-learn, an independent formula or a computation by hand, for each of several networks."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics
+from torch import Tensor
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.training import TASKS
+from surrogate_nas.training.losses import LOSSES
+from surrogate_nas.training.measures import MEASURES, Answers, Measure, measure_named
+from surrogate_nas.training.measures.robust import MOST, STEP
+from surrogate_nas.training.measures.sequences import BLANK, distances, greedy, unaligned
+
+K, N, CLASSES = 3, 200, 4
+
+
+def randn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def answers(outputs: Tensor, targets: Tensor, *, tolerance: float = 0.0) -> Answers:
+    inputs = torch.zeros(len(targets), 1, 1, 1)
+    return Answers(outputs, targets, inputs, SimpleNamespace(tolerance=tolerance), lambda _: outputs)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def classified() -> Answers:
+    """Networks of growing confidence, right more often than by chance."""
+    targets = torch.arange(N) % CLASSES
+    right = torch.eye(CLASSES)[targets]
+    return answers(torch.stack([(k + 1) * (right + randn(N, CLASSES, seed=k)) for k in range(K)]), targets)
+
+
+@pytest.fixture(scope="module")
+def numbered() -> Answers:
+    targets = randn(N, 2)
+    return answers(torch.stack([targets + 0.3 * (k + 1) * randn(N, 2, seed=k + 1) for k in range(K)]), targets)
+
+
+def of(name: str, given: Answers) -> list[float]:
+    values = MEASURES[name].of(given)
+    assert values.dtype == np.float64 and values.shape == given.arrays.outputs.shape[:1]
+    return values.tolist()
+
+
+def by_bins(p: np.ndarray, targets: np.ndarray) -> float:
+    """The expected calibration error in %, written as Guo et al. (2017) do, bin by bin."""
+    confidence, right = p.max(1), p.argmax(1) == targets
+    total = 0.0
+    for m in range(15):
+        inside = (confidence > m / 15) & (confidence <= (m + 1) / 15)
+        if inside.any():
+            total += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    return 100 * total
+
+
+def test_measures_of_classes_are_sklearns_or_the_papers(classified: Answers) -> None:
+    targets = classified.targets.numpy()
+    p = classified.outputs.double().softmax(2).numpy()
+    one_hot = np.eye(CLASSES)[targets]
+    assert of("error", classified) == pytest.approx(
+        [100 - 100 * metrics.accuracy_score(targets, q.argmax(1)) for q in p]
+    )
+    assert of("nll", classified) == pytest.approx([metrics.log_loss(targets, q) for q in p])
+    assert of("brier", classified) == pytest.approx([((q - one_hot) ** 2).sum(1).mean() for q in p])
+    assert of("ece", classified) == pytest.approx([by_bins(q, targets) for q in p])
+    assert 0 < min(of("ece", classified))
+
+
+@pytest.mark.parametrize("name", ["error", "nll", "brier", "ece", "perplexity"])
+def test_every_position_counts_as_an_answer(classified: Answers, name: str) -> None:
+    folded = classified.outputs.view(K, N // 5, 5, CLASSES).transpose(2, 3)
+    assert of(name, answers(folded, classified.targets.view(-1, 5))) == pytest.approx(of(name, classified))
+
+
+def test_of_equal_scores_the_first_is_the_answer() -> None:
+    outputs, targets = randn(K, 50, CLASSES, 6).round(), torch.randint(CLASSES, (50, 6))
+    expected = 100 * (outputs.numpy().argmax(2) != targets.numpy()).mean((1, 2))
+    assert of("error", answers(outputs, targets)) == expected.tolist()
+    outputs[0, 0, 1, 0] = torch.nan
+    targets[0, 0] = 1
+    outputs[1:] = outputs[:1]
+    assert len({*of("error", answers(outputs, targets))}) == 1
+
+
+def test_calibration_of_a_certain_network_is_its_error() -> None:
+    targets = torch.tensor([0, 1, 2, 3])
+    certain = answers(1000 * torch.eye(CLASSES)[[0, 1, 2, 0]][None], targets)
+    assert of("ece", certain) == of("error", certain) == [25.0]
+
+
+def test_measures_of_numbers_are_sklearns(numbered: Answers) -> None:
+    wanted = numbered.targets.double().numpy()
+    for name, formula in {
+        "mae": metrics.mean_absolute_error,
+        "rmse": lambda t, o: math.sqrt(metrics.mean_squared_error(t, o)),
+        "r2": metrics.r2_score,
+        "pinball": lambda t, o: metrics.mean_pinball_loss(t, o, alpha=0.9),
+    }.items():
+        assert of(name, numbered) == pytest.approx([formula(wanted, o) for o in numbered.outputs.double().numpy()])
+
+
+def test_a_number_is_wrong_beyond_the_tasks_tolerance() -> None:
+    outputs = torch.tensor([[[0.0], [0.4], [0.6], [-2.0]]])
+    assert of("error", answers(outputs, torch.zeros(4), tolerance=0.5)) == [50.0]
+
+
+def test_perplexity_of_uniform_answers_is_the_number_of_classes() -> None:
+    assert of("perplexity", answers(torch.zeros(1, 2, 7, 5), torch.ones(2, 5, dtype=torch.long))) == pytest.approx([7])
+
+
+def levenshtein(a: str, b: str) -> int:
+    """By the recursive definition."""
+    if not a or not b:
+        return len(a) + len(b)
+    if a[0] == b[0]:
+        return levenshtein(a[1:], b[1:])
+    return 1 + min(levenshtein(a[1:], b), levenshtein(a, b[1:]), levenshtein(a[1:], b[1:]))
+
+
+def numbers(texts: list[str], length: int) -> np.ndarray:
+    return np.array([[ord(c) - 96 for c in text.ljust(length, "`")] for text in texts])
+
+
+def test_edit_distances_are_those_of_the_definition() -> None:
+    rng = np.random.default_rng(0)
+    said, meant = (["".join(rng.choice(list("abc"), rng.integers(m + 1))) for _ in range(60)] for m in (6, 5))
+    expected = [levenshtein(a, b) for a, b in zip(said, meant, strict=True)]
+    assert distances(numbers(said, 7), numbers(meant, 5)).tolist() == expected
+    known = numbers(["kitten", "saturday", ""], 8), numbers(["sitting", "sunday", "abc"], 7)
+    assert distances(*known).tolist() == [3, 3, 3]
+
+
+def test_texts_are_read_by_merging_and_dropping_blanks() -> None:
+    paths = torch.tensor([[0, 1, 1, 0, 1, 2], [0, 0, 0, 0, 0, 0], [3, 3, 3, 2, 2, 0]])
+    outputs = torch.eye(CLASSES)[paths].transpose(1, 2)
+    assert greedy(outputs.numpy()).tolist() == [[1, 1, 2, 0, 0, 0], [0] * 6, [3, 2, 0, 0, 0, 0]]
+    targets = torch.tensor([[1, 1, 2], [1, 0, 0], [3, 3, 2]])
+    given = answers(torch.stack([outputs, outputs.flip(1)]), targets)
+    errors = of("character_error", given)
+    assert errors[0] == pytest.approx(100 * 2 / 7)
+    assert errors[1] != errors[0]
+    assert of("text_error", given)[0] == pytest.approx(200 / 3)
+
+
+def linear(weights: Tensor, inputs: Tensor) -> Tensor:
+    return torch.einsum("kcd,nd->knc", weights, inputs.flatten(1))
+
+
+def test_the_robust_error_is_that_of_the_worst_step_against_a_linear_network() -> None:
+    """Of two classes a linear network's worst step is known: the margin falls by the step times the weights' norm."""
+    weights = randn(K, 2, 6)
+    inputs, targets = randn(MOST + 100, 1, 2, 3, seed=1), torch.randint(2, (MOST + 100,))
+    with torch.inference_mode():
+        frozen = inputs.clone()
+        given = Answers(linear(weights, frozen), targets.clone(), frozen, None, lambda x: linear(weights, x))  # type: ignore[arg-type]
+        attacked = MEASURES["robust_error"].of(given)
+    scores = linear(weights, inputs)[:, :MOST]
+    sign = 1 - 2 * targets[:MOST]
+    margins = sign * (scores[..., 0] - scores[..., 1])
+    fallen = margins - STEP * (weights[:, 0] - weights[:, 1]).abs().sum(1, keepdim=True)
+    assert attacked.tolist() == pytest.approx((100 * (fallen < 0).double().mean(1)).tolist())
+    assert (attacked > 100 * (margins < 0).double().mean(1).numpy()).all()
+
+
+def test_the_attack_finds_a_gradient_where_a_network_is_certain() -> None:
+    weights = 200 * torch.tensor([[[1.0], [-1.0]]])
+    inputs = torch.full((4, 1, 1, 1), 0.09)
+    targets = torch.zeros(4, dtype=torch.long)
+    given = Answers(linear(weights, inputs), targets, inputs, None, lambda x: linear(weights, x))  # type: ignore[arg-type]
+    assert of("error", given) == [0.0]
+    assert of("robust_error", given) == [100.0]
+
+
+def test_answers_are_arrays_and_tensors_whichever_they_are_made_of() -> None:
+    weights, inputs, targets = randn(K, 2, 6), randn(5, 1, 2, 3, seed=1), torch.arange(5) % 2
+    of_tensors = Answers(linear(weights, inputs), targets, inputs, None, lambda x: linear(weights, x))  # type: ignore[arg-type]
+    told = of_tensors.arrays
+    of_arrays = Answers(told.outputs, told.targets, told.inputs, None, told.again, told.slope)  # type: ignore[arg-type]
+    for one in (of_tensors, of_arrays):
+        assert torch.equal(one.outputs, linear(weights, inputs)) and torch.equal(one.targets, targets)
+        assert np.array_equal(one.arrays.again(inputs.numpy()), told.outputs)
+        leaf = inputs.clone().requires_grad_()
+        one.again(leaf).square().sum().backward()
+        slopes = one.arrays.slope(inputs.numpy(), lambda outputs: 2 * outputs)
+        expected = 2 * torch.einsum("knc,kcd->knd", linear(weights, inputs), weights).view(K, *inputs.shape)
+        np.testing.assert_allclose(slopes, expected, rtol=1e-5)
+        assert leaf.grad is not None
+        torch.testing.assert_close(leaf.grad, expected.sum(0))
+
+
+def test_measures_of_images_follow_their_formulas() -> None:
+    targets = randn(2, 1, 9, 8).sigmoid()
+    outputs = torch.stack([targets, (targets + 0.1 * randn(2, 1, 9, 8, seed=1)).clamp(0, 1)])
+    given = answers(outputs, targets)
+    assert of("ssim", given) == pytest.approx([1, 1 - LOSSES["ssim"].each(outputs, targets)[1].mean().item()], abs=1e-6)
+    off = (outputs[1] - targets).double().square().mean((1, 2, 3)).numpy()
+    assert of("psnr", given) == pytest.approx([100, np.mean(10 * np.log10(1 / off))])
+    assert of("mae", given)[1] == pytest.approx((outputs[1] - targets).abs().mean().item())
+
+
+def test_every_measure_says_what_it_is() -> None:
+    for name, measure in MEASURES.items():
+        assert measure.name == name and measure.title and math.isfinite(measure.worst)
+        assert measure.unit == "%" or measure.quantity != "error"
+
+
+def test_a_measure_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(
+        "from surrogate_nas.training.measures import MEASURES, Measure\n"
+        "MINE = Measure('mine', 'errors', '%', 'error', 100.0, MEASURES['error'].of)\n"
+    )
+    assert measure_named(f"{file}:MINE").name == "mine"
+    for name, said in {"pnsr": "Did you mean 'psnr'", f"{file}:MEASURES": "holds no measure MEASURES"}.items():
+        with pytest.raises(UserError, match=said):
+            measure_named(name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [({"name": ""}, "name of a measure"), ({"quantity": "cost"}, "quantity of"), ({"when": "never"}, "when of")],
+)
+def test_a_wrong_measure_says_what_is_wrong(changed: dict[str, str], said: str) -> None:
+    right = {"name": "x", "title": "x", "unit": "%", "quantity": "error", "worst": 1.0, "of": MEASURES["error"].of}
+    with pytest.raises(UserError, match=said):
+        Measure(**{**right, **changed})  # type: ignore[arg-type]
+
+
+def test_answers_of_blanks_alone_are_noted() -> None:
+    outputs = torch.zeros(2, 3, 4, 5)
+    outputs[:, :, BLANK] = 1
+    outputs[1, 2, 3, 4] = 2
+    task, targets = TASKS["translation"], torch.ones(3, 2, dtype=torch.long)
+    noted = unaligned(Answers(outputs, targets, torch.zeros(3, 1, 1, 5), task, lambda inputs: inputs))
+    assert [bool(note) for note in noted] == [True, False]

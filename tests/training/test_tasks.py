@@ -1,0 +1,273 @@
+"""Every task: fixed splits, the right shapes, and a mid-range cell that beats knowing nothing by a wide margin."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import nb201
+from surrogate_nas.training import TASKS, Task, places, task_named, train
+from surrogate_nas.training.tasks import Schedule, fashion, text
+from surrogate_nas.training.tasks.base import as_split
+from surrogate_nas.training.tasks.checking import SPLITS
+
+CELL = nb201().parse("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|")
+INSTANT = ["digits", "rotation", "mnist1d", "text"]
+
+
+def idx(array: np.ndarray) -> bytes:
+    return b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture(scope="module")
+def clothes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of Fashion-MNIST's form and size, made here: a bright square whose place is the class."""
+    folder = tmp_path_factory.mktemp("fashion")
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 60000), ("t10k", 10000)):
+        labels = rng.integers(10, size=n)
+        images = rng.integers(0, 80, size=(n, 28, 28))
+        for label in range(10):
+            images[labels == label, 4 * (label // 5) + 8 :, 5 * (label % 5) : 5 * (label % 5) + 6] += 90
+        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images), 1))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
+    return folder
+
+
+def baseline(task: Task) -> tuple[float, float]:
+    """(loss, error) on the test split of the training split's majority class, mean, or unigram."""
+    train_targets, targets = (task.data[name].targets for name in ("train", "test"))
+    if task.kind == "regression":
+        off = targets - train_targets.mean()
+        return np.square(off).mean().item(), 100 * (np.abs(off) > task.tolerance).mean().item()
+    counts = np.bincount(train_targets.ravel(), minlength=task.classes) + 1.0
+    loss = -np.log(counts / counts.sum())[targets.ravel()].mean().item()
+    return loss, 100 * (targets != counts.argmax()).mean().item()
+
+
+@pytest.mark.parametrize("name", INSTANT)
+def test_a_task_beats_its_baseline(name: str) -> None:
+    task = TASKS[name]
+    curve = train([CELL], task, epochs=3 if name == "text" else 4)[0]
+    loss, error = baseline(task)
+    assert curve.finals["test_loss"] < 0.8 * loss
+    assert curve.finals["test_error"] < 0.8 * error
+    assert list(curve.metrics) == [told.name for told in task.told]
+    assert not curve.note
+
+
+@pytest.mark.parametrize("name", INSTANT)
+def test_splits_are_fixed_disjoint_and_of_the_right_shape(name: str) -> None:
+    task = TASKS[name]
+    again = task.load()
+    seen: set[bytes] = set()
+    for split in SPLITS:
+        inputs, targets = task.data[split]
+        assert np.array_equal(inputs, again[split].inputs) and np.array_equal(targets, again[split].targets)
+        assert inputs.dtype == np.float32 and np.isfinite(inputs).all() and inputs.flags.c_contiguous
+        assert len(inputs) == len(targets)
+        if task.kind != "regression":
+            assert 0 <= targets.min() and targets.max() < task.classes
+        mine = {x.tobytes() for x in inputs}
+        if name != "text":
+            assert not mine & seen
+        seen |= mine
+
+
+def test_text_targets_are_the_next_characters() -> None:
+    inputs, targets = TASKS["text"].data["train"]
+    assert np.array_equal(inputs.argmax(1)[:, 0, 1:], targets[:, :-1])
+    assert text.encode("Ab9\t").tolist() == [text.ALPHABET.index(c) for c in "ab0?"]
+
+
+def test_fashion_learns_from_files_of_its_form(clothes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(places.FASHION_VARIABLE, str(clothes))
+    task = Task("clothes", "", fashion.load, 10)
+    assert {name: tuple(split.inputs.shape) for name, split in task.data.items()} == {
+        "train": (4000, 1, 7, 7), "valid": (5000, 1, 7, 7), "test": (10000, 1, 7, 7),
+    }  # fmt: skip
+    assert train([CELL], task, epochs=1, test=False)[0].values["valid_error"][0] < 50
+
+
+def test_fashion_is_here_when_a_folder_holds_its_files(
+    clothes: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(places, "fashion_folders", lambda: [tmp_path])
+    assert not fashion.TASK.is_here()
+    monkeypatch.setattr(places, "fashion_folders", lambda: [tmp_path, clothes])
+    assert fashion.TASK.is_here()
+
+
+def test_pooling_pixels_averages_blocks() -> None:
+    images = np.arange(16, dtype=np.uint8).reshape(1, 4, 4) * 10
+    assert (fashion.pool(images, 2)[0, 0] * 255).round(3).tolist() == [[25, 45], [105, 125]]
+
+
+def test_missing_fashion_names_three_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(places, "fashion_folders", lambda: [tmp_path])
+
+    def unreachable() -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(fashion, "_fetch", unreachable)
+    with pytest.raises(
+        UserError, match=r"torchvision.*apt-get install dataset-fashion-mnist.*network that reaches http"
+    ):
+        fashion.load()
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x03\0\0", b"\0\0\x08\x01\0\0\0\x05ab", b"<html>"])
+def test_a_damaged_file_is_told(content: bytes) -> None:
+    with pytest.raises(UserError, match="damaged"):
+        fashion.parse_idx(content, "train-images")
+
+
+def test_cifar_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SURROGATE_NAS_CIFAR", str(tmp_path))
+    with pytest.raises(UserError, match="torchvision"):
+        TASKS["cifar10"].load()
+
+
+def test_tasks_from_a_users_file(tmp_path: Path) -> None:
+    header = "from surrogate_nas.training.tasks import Task\n"
+    (tmp_path / "good.py").write_text(f"{header}TASK = Task('mine', '', dict, 2)\n")
+    (tmp_path / "raises.py").write_text("1 / 0\n")
+    (tmp_path / "late.py").write_text(f"{header}TASK = Task('late', '', lambda: 1 / 0, 2)\n")
+    assert task_named(f"{tmp_path}/good.py:TASK").name == "mine"
+    for name, message in [
+        (f"{tmp_path}/raises.py:TASK", "cannot be imported: ZeroDivisionError"),
+        (f"{tmp_path}/good.py:OTHER", "holds no task OTHER"),
+        (f"{tmp_path}/none.py:TASK", "no task file"),
+        ("digit", "Did you mean 'digits'"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            task_named(name)
+    with pytest.raises(UserError, match="cannot load its data: ZeroDivisionError"):
+        _ = task_named(f"{tmp_path}/late.py:TASK").data
+    with pytest.raises(UserError, match="must give the splits"):
+        _ = task_named(f"{tmp_path}/good.py:TASK").data
+
+
+def images(n: int = 4, **changes: object) -> tuple[object, object]:
+    return changes.get("inputs", np.zeros((n, 1, 2, 3))), changes.get("targets", np.arange(n) % 2)
+
+
+def task_of(train_split: object, kind: str = "classification", classes: int = 2) -> Task:
+    other = (np.zeros((4, 1, 1, 3)), np.zeros((4, 3), int)) if kind == "language" else images()
+    splits = {"train": train_split, "valid": other, "test": other}
+    return Task("mine", "", lambda: splits, 1 if kind == "regression" else classes, kind=kind)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [images(), [*images()], ([[[[0.0] * 3] * 2]] * 4, [0, 1, 1, 0]), (images()[0], [0.0] * 4),
+     (torch.zeros(4, 1, 3, 2, requires_grad=True).transpose(2, 3), torch.zeros(4, dtype=torch.int32))],
+)  # fmt: skip
+def test_pairs_of_arrays_become_splits(pair: object) -> None:
+    inputs, targets = task_of(pair).data["train"]
+    assert inputs.dtype == np.float32 and targets.dtype == np.int64 and inputs.shape == (4, 1, 2, 3)
+    assert inputs.flags.c_contiguous and targets.flags.c_contiguous
+    assert task_of((images()[0], [0, 1, 2, 3]), "regression").data["train"].targets.dtype == np.float32
+
+
+NAN = np.full((4, 1, 2, 3), np.nan)
+
+
+@pytest.mark.parametrize(
+    ("split", "kind", "says"),
+    [
+        (3, "classification", "its train split must be a Split or a pair of inputs and targets, not int"),
+        ((1, 2, 3), "classification", "pair of inputs and targets"),
+        (("ab", [0, 1]), "classification", "no array of numbers"),
+        (([[1], [1, 2]], [0, 1]), "classification", "no array of numbers"),
+        (images(inputs=np.zeros((4, 6))), "classification", r"shape \(n, channels, height, width\), not \(4, 6\)"),
+        (images(0), "classification", r"not \(0, 1, 2, 3\)"),
+        (images(targets=np.zeros(3, int)), "classification", "has 4 inputs but 3 targets"),
+        (images(inputs=NAN), "classification", "not finite"),
+        (images(targets=np.array([0, 1, 2, 0])), "classification", "go from 0 to 2, but its 2 classes from 0 to 1"),
+        (images(targets=np.array([0, -1, 1, 0])), "classification", "go from -1 to 1"),
+        (images(targets=np.array([0, 0.5, 1, 0])), "classification", "whole numbers"),
+        (images(targets=np.array([0, np.nan, 1, 0])), "classification", "whole numbers"),
+        (images(targets=np.zeros((4, 1), int)), "classification", r"shape \(4,\), not \(4, 1\)"),
+        (images(targets=np.zeros((4, 1))), "regression", "one value each"),
+        (images(targets=np.array([0, np.inf, 1, 0])), "regression", "not finite"),
+        (images(targets=np.zeros((4, 3), int)), "language", "inputs of height 1"),
+        (images(inputs=np.zeros((4, 1, 9, 9))), "classification", "different shapes"),
+    ],
+)
+def test_data_that_is_wrong_is_told_in_one_line(split: object, kind: str, says: str) -> None:
+    with pytest.raises(UserError, match=f"The task mine is wrong: .*{says}") as raised:
+        _ = task_of(split, kind).data
+    assert "\n" not in str(raised.value)
+
+
+def test_settings_that_are_wrong_are_told() -> None:
+    for settings, says in [
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
+        ({"batch": 2.5}, "batch must be a whole number"),
+        ({"learning_rate": float("nan")}, "learning_rate of a schedule is a finite number"),
+    ]:
+        with pytest.raises(UserError, match=says):
+            Schedule(**settings)  # type: ignore[arg-type]
+    for changes, says in [
+        ({"classes": 1}, "classes of the task x must be a whole number of at least 2"),
+        ({"kind": "regresion"}, "Did you mean 'regression'"),
+        ({"outputs": 0}, "outputs of the task x"),
+        ({"channels": "4"}, "channels of the task x"),
+    ]:
+        with pytest.raises(UserError, match=says):
+            Task(**({"name": "x", "title": "", "load": dict, "classes": 3} | changes))  # type: ignore[arg-type]
+
+
+def test_the_digest_is_of_data_and_settings() -> None:
+    one, two = images(), images(targets=np.array([1, 0, 1, 0]))
+    assert task_of(one).digest == task_of(one).digest != task_of(two).digest
+    changed = [replace(task_of(one), tolerance=0.5), replace(task_of(one), channels=5),
+               replace(task_of(one), schedule=Schedule(batch=3)), replace(task_of(one), classes=3),
+               task_of(one).with_loss("focal"), replace(task_of(one), measures=("error",))]  # fmt: skip
+    assert len({task.digest for task in (task_of(one), *changed)}) == 7
+
+
+def test_the_unit_of_a_loss() -> None:
+    assert TASKS["rotation"].loss_unit == "squared error"
+    assert {TASKS[name].loss_unit for name in ("digits", "text")} == {"nats"}
+
+
+def test_losses_and_errors_by_hand() -> None:
+    outputs = torch.tensor([[[0.0, 0.0], [0.0, 9.0]], [[5.0, 0.0], [0.0, 5.0]]])
+    task = Task("two", "", dict, 2)
+    targets = torch.tensor([0, 0])
+    expected = [torch.nn.functional.cross_entropy(o, targets).item() for o in outputs]
+    assert task.losses(outputs, targets).tolist() == pytest.approx(expected)
+    line = Task("line", "", dict, 1, kind="regression", tolerance=0.5)
+    values = torch.tensor([[[0.0], [1.0]]])
+    assert line.losses(values, torch.tensor([0.0, 3.0])).tolist() == [2]
+    assert line.losses(values.numpy(), np.array([0.0, 3.0], np.float32)).tolist() == [2]
+    for given in (values, values.numpy()):
+        losses, gradient = line.descent(given, np.array([0.0, 3.0], np.float32))
+        assert losses.tolist() == [2] and losses.dtype == np.float64
+        assert type(gradient) is type(given) and gradient.tolist() == [[[0.0], [-2.0]]]
+    assert as_split(np.zeros((1, 1, 1, 1)), np.zeros(1)).targets.dtype == np.float32
+
+
+def test_a_task_with_another_loss_is_another_task(tmp_path: Path) -> None:
+    focal = task_named("digits?loss=focal")
+    assert (focal.name, focal.trained.name, focal.kind) == ("digits?loss=focal", "focal", "classification")
+    assert task_named("digits?loss=cross_entropy") is TASKS["digits"]
+    assert focal.with_loss("cross_entropy").name == "digits?loss=cross_entropy"
+    assert [told.name for told in focal.told] == [told.name for told in TASKS["digits"].told]
+    for name, says in [
+        ("digits?loss=focul", "Did you mean 'focal'"),
+        ("digits?loss=", r"only \?loss=LOSS may stand"),
+        ("digits?seed=3", r"only \?loss=LOSS may stand, not \?seed=3"),
+        ("digits?loss=squared", "not for the classification task digits; these are: cross_entropy"),
+        (f"digits?loss={tmp_path}/none.py:MINE", "no loss file"),
+    ]:
+        with pytest.raises(UserError, match=says):
+            _ = task_named(name).trained
