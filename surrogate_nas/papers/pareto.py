@@ -2,8 +2,9 @@
 
 The figure of merit of hardware-aware searches, such as Lu et al., "NSGANetV2: Evolutionary Multi-Objective
 Surrogate-Assisted Neural Architecture Search", ECCV 2020, but against exact fronts: NAS-Bench-201 holds all cells, with
-the latency and energy of HW-NAS-Bench and of HELP's devices. Frames are
-those of `surrogate_nas.study.comparison.front`; what is missed is noted after every tenth cell. Nothing is published on the same frames, so every row is ours alone.
+the latency and energy of HW-NAS-Bench and of HELP's devices. Frames are those of
+`surrogate_nas.study.comparison.front`; what is missed is noted after every tenth cell. Nothing is published on the same
+frames, so every row is ours alone.
 
 An objective, a strategy and a run are one job; finished ones are kept in ``fronts.jsonl``.
 """
