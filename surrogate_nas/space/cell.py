@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.notebook import html_figure, html_table
+from surrogate_nas.core.notebook import html_figure
 
 Choices: TypeAlias = NDArray[np.int8]
 """Cells as a model or a formula reads them: the index of the chosen option, shape ``(n, positions)``."""
@@ -59,25 +59,23 @@ class Cell:
         return f"Cell({self.text!r})"
 
     def _repr_html_(self) -> str:
-        """The cell in a notebook: drawn, where its space draws cells, else its choices by position."""
-        from surrogate_nas.space.product import ChoiceSpace
-        from surrogate_nas.space.registry import space_of
-        from surrogate_nas.space.svg import sketch_svg
-
-        try:
-            space = space_of(self)
-        except UserError:
-            return html_figure(self.text, "of no registered space")
-        place = f"cell {self.index:,} of the space {space.name}" if self.index >= 0 else f"of the space {space.name}"
-        if sketch := space.sketch(self):
-            return html_figure(self.text, place, sketch_svg(sketch))
-        if not isinstance(space, ChoiceSpace):
-            return html_figure(self.text, place)
-        rows = [(space.positions[i], space.options[i][choice]) for i, choice in enumerate(self.choices)]
-        return html_table(self.text, ("position", "choice"), rows, place)
+        """The cell in a notebook, as `show_cells_by` says; its text alone before anything has."""
+        return _shown[-1](self)
 
     def __reduce__(self) -> tuple[type[Cell], tuple[tuple[int, ...], str, int]]:
         return Cell, (self.choices, self.text, self.index)
+
+
+_shown: list[Callable[[Cell], str]] = [lambda cell: html_figure(cell.text, "")]
+
+
+def show_cells_by(html_of: Callable[[Cell], str]) -> None:
+    """Let notebooks show cells in another way: a cell does not know its space, the registry of spaces does.
+
+    Args:
+        html_of: From a cell to HTML.
+    """
+    _shown.append(html_of)
 
 
 def choices_of(cells: Sequence[Cell]) -> Choices:

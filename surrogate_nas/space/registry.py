@@ -18,14 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.notebook import html_figure, html_table
 from surrogate_nas.core.plugin import import_file
 from surrogate_nas.files import home, replacing
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.space.base import Space
-from surrogate_nas.space.cell import Cell
+from surrogate_nas.space.cell import Cell, show_cells_by
 from surrogate_nas.space.enumerable import listed
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 from surrogate_nas.space.sampled import Sampled, held_of
+from surrogate_nas.space.svg import sketch_svg
 
 ENTRY_POINT_GROUP = "surrogate_nas.spaces"
 SPACES: dict[str, str] = {
@@ -155,6 +157,24 @@ def space_of(cell: Cell) -> Space:
         if cell in space:
             return space
     raise UserError(f"{cell} is a cell of no registered space. Known: {', '.join(known())}.")
+
+
+def _html_of(cell: Cell) -> str:
+    """A cell in a notebook: drawn, where its space draws cells, else its choices by position."""
+    try:
+        space = space_of(cell)
+    except UserError:
+        return html_figure(cell.text, "of no registered space")
+    place = f"cell {cell.index:,} of the space {space.name}" if cell.index >= 0 else f"of the space {space.name}"
+    if sketch := space.sketch(cell):
+        return html_figure(cell.text, place, sketch_svg(sketch))
+    if not isinstance(space, ChoiceSpace):
+        return html_figure(cell.text, place)
+    rows = [(space.positions[i], space.options[i][choice]) for i, choice in enumerate(cell.choices)]
+    return html_table(cell.text, ("position", "choice"), rows, place)
+
+
+show_cells_by(_html_of)
 
 
 def cell_named(text: str) -> tuple[Space, Cell]:

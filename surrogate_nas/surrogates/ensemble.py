@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell
-from surrogate_nas.surrogates import make_model, model_class
-from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
+from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, make_model, model_class
 from surrogate_nas.surrogates.checks import check_number, is_sequence
 from surrogate_nas.surrogates.target import Floats
 

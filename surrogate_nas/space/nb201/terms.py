@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from surrogate_nas.space.nb201 import EDGES, NB201
+from surrogate_nas.space.enumerable import Enumerable
+from surrogate_nas.space.four_nodes import EDGES
 from surrogate_nas.space.network.graph import CONV1, NONE, POOL, SKIP
 from surrogate_nas.space.terms import Counts, Level, Terms
 
@@ -37,13 +38,14 @@ class _Use(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def terms_of(space: NB201) -> Terms:
+def terms_of(space: Enumerable) -> Terms:
     """Find the terms of the space, once a process (about a second).
 
     Args:
         space: NAS-Bench-201's.
     """
-    _, first = np.unique(space.classes, return_index=True)
+    classes = np.arange(len(space)) if space.classes is None else space.classes
+    _, first = np.unique(classes, return_index=True)
     outputs = [_output(space[int(i)].choices) for i in first]
     inside = [Counter(term for term, _ in frozenset().union(*(use.inside for use in output))) for output in outputs]
     sums = [_sum(output) for output in outputs]
@@ -66,12 +68,12 @@ def terms_of(space: NB201) -> Terms:
         if depth:
             rows = [_row(base[1], place, before) for base, _ in unpooled]
             levels.append(Level(np.stack(rows), sum(base[0] == CONV1 for base, _ in unpooled), tuple(pooled)))
-    classes = np.zeros((len(outputs), 3 * len(place)), dtype=np.float32)
+    counts = np.zeros((len(outputs), 3 * len(place)), dtype=np.float32)
     for row, (total, live) in enumerate(zip(sums, inside, strict=True)):
-        classes[row, : 2 * len(place)] = _row(total, place, len(place))
+        counts[row, : 2 * len(place)] = _row(total, place, len(place))
         for term, n in live.items():
-            classes[row, 2 * len(place) + place[term]] = n
-    return Terms(sum(not base for base, _ in place), tuple(levels), classes)
+            counts[row, 2 * len(place) + place[term]] = n
+    return Terms(sum(not base for base, _ in place), tuple(levels), counts)
 
 
 def _output(choices: tuple[int, ...]) -> list[_Use]:

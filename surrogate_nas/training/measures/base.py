@@ -16,8 +16,6 @@ from surrogate_nas.training.machine import loaded
 if TYPE_CHECKING:  # a list of measures needs no PyTorch
     from torch import Tensor
 
-    from surrogate_nas.training.tasks.base import Task
-
 When = Literal["batch", "epoch", "end"]
 """How often a measure is taken."""
 Quantity = Literal["error", "loss", "quality"]
@@ -53,7 +51,7 @@ class Answers:
     Either is made of the other where it is first looked at, so that what looks at arrays alone needs no PyTorch.
 
     Attributes:
-        task: The task that the examples are from.
+        task: The `Task` that the examples are from.
     """
 
     def __init__(
@@ -61,7 +59,7 @@ class Answers:
         outputs: Array | Tensor,
         targets: Array | Tensor,
         inputs: Array | Tensor,
-        task: Task,
+        task: Any,
         again: Callable[[Any], Any],
         slope: Slope | None = None,
     ) -> None:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.measures.base import Answers, Measure
-
-if TYPE_CHECKING:
-    from surrogate_nas.training.tasks.base import Task
 
 Features = Callable[[Array], Array]
 CLUSTERS = 10
@@ -31,11 +28,11 @@ _KEPT: list[tuple[Array, Features]] = []
 _MOST_KEPT = 4
 
 
-def features_of(task: Task) -> Features:
+def features_of(task: Any) -> Features:
     """The classifier's hidden layer: from images ``(n, channels, height, width)`` to ``(n, 32)`` float64.
 
     Args:
-        task: Its training targets are the real images.
+        task: A `Task`; its training targets are the real images.
     """
     images = task.data["train"].targets
     for known, features in _KEPT:

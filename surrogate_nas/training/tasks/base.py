@@ -16,7 +16,7 @@ from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.extras import is_optional, missing
 from surrogate_nas.space.network import Network
 from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.tasks.checking import SPLITS, Split, checked
+from surrogate_nas.training.tasks.checking import SPLITS, Split, as_split, checked
 from surrogate_nas.training.tasks.kinds import KINDS, Kind
 from surrogate_nas.training.told import Told, told_of
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from surrogate_nas.training.losses import Loss
     from surrogate_nas.training.measures import Measure
     from surrogate_nas.training.tasks.environment import Environment
+
+__all__ = ["SPLIT_SEED", "Schedule", "Task", "as_split", "split_images", "standardise"]
 
 SPLIT_SEED = 0
 """The seed of every shuffled split: splits are part of a task, not of a run."""
@@ -314,17 +316,6 @@ def split_images(
         name: as_split(images[order[a:b]], labels[order[a:b]])
         for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True)
     }
-
-
-def as_split(inputs: np.ndarray, targets: np.ndarray) -> Split:
-    """Turn arrays into a split.
-
-    Args:
-        inputs: Shape ``(n, channels, height, width)``.
-        targets: Shape ``(n,)`` or ``(n, length)``; whole numbers become class numbers.
-    """
-    kind = np.int64 if np.issubdtype(targets.dtype, np.integer) else np.float32
-    return Split(np.array(inputs, np.float32, order="C"), np.array(targets, kind, order="C"))
 
 
 def standardise(splits: dict[str, Split]) -> dict[str, Split]:

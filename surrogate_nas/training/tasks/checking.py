@@ -29,6 +29,17 @@ class Split(NamedTuple):
     targets: Array
 
 
+def as_split(inputs: Array, targets: Array) -> Split:
+    """Turn arrays into a split.
+
+    Args:
+        inputs: Shape ``(n, channels, height, width)``.
+        targets: Shape ``(n,)`` or ``(n, length)``; whole numbers become class numbers.
+    """
+    kind = np.int64 if np.issubdtype(targets.dtype, np.integer) else np.float32
+    return Split(np.array(inputs, np.float32, order="C"), np.array(targets, kind, order="C"))
+
+
 Check = Callable[[Array, Array, str, int], Array]
 """From inputs, targets, a name for them and the number of classes to the targets in their own type."""
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from surrogate_nas.training.arrays import Array
-
-if TYPE_CHECKING:
-    from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.checking import Split, as_split
 
 __all__ = ["Array", "Environment", "starting"]
 
@@ -73,6 +70,4 @@ def starting(environment: Environment, states: Mapping[str, Array]) -> dict[str,
         environment: Observes them.
         states: By split, shape ``(n, …)``.
     """
-    from surrogate_nas.training.tasks.base import as_split
-
     return {name: as_split(environment.observe(part), part) for name, part in states.items()}
