@@ -49,7 +49,7 @@ def plain_loop(cell: Cell, task: Task) -> None:
     from torch import nn
 
     from surrogate_nas.space.network.cells import CellModule, Reduction
-    from surrogate_nas.space.network.pooling import AveragePool
+    from surrogate_nas.space.network.layers import AveragePool
 
     (inputs, targets), valid = ([torch.from_numpy(part) for part in task.data[split]] for split in ("train", "valid"))
     network = nb201().build(cell, task.network(), seed=SEED)

@@ -23,7 +23,7 @@ from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.version import __version__
 from surrogate_nas.space import Cell, Enumerable, listed
-from surrogate_nas.space.network.graph import CONV1, CONV3, NONE, POOL, SKIP
+from surrogate_nas.space.network import CONV1, CONV3, NONE, POOL, SKIP
 from surrogate_nas.training import Task, task_named
 
 _OPERATIONS = (SKIP, CONV1, CONV3, POOL)
@@ -36,7 +36,7 @@ class Pace(NamedTuple):
 
     Attributes:
         fixed: Whatever is computed.
-        operations: By layer (`surrogate_nas.space.network.graph`), on one edge of every cell of the network.
+        operations: By layer (`surrogate_nas.space.network`), on one edge of every cell of the network.
     """
 
     fixed: float

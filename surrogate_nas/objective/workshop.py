@@ -18,7 +18,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.additive import Additive
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.space import Enumerable
-from surrogate_nas.space.network.graph import CONV1, CONV3
+from surrogate_nas.space.network import CONV1, CONV3
 
 if TYPE_CHECKING:
     from surrogate_nas.training.supernet import EdgeChoices, Goal, Supernet

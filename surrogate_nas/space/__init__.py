@@ -1,9 +1,7 @@
 """Spaces: what a cell is, which cells there are, when two are the same, and how a model sees them."""
 
-from surrogate_nas.space.base import Space
+from surrogate_nas.space.base import Enumerable, Space, drawn_cells, listed
 from surrogate_nas.space.cell import Cell, choices_of
-from surrogate_nas.space.drawn import drawn_cells
-from surrogate_nas.space.enumerable import Enumerable, listed
 from surrogate_nas.space.macro import Macro, macro
 from surrogate_nas.space.nb201 import NB201, nb201
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.cell import Cell, Choices
+from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Arrow, Box, Frame, Mark, Sketch, Text, curved
 
 NONE = 0
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -34,3 +38,61 @@ def edge_live(choices: Choices) -> NDArray[np.bool_]:
     for p, path in enumerate(PATHS):
         live[:, list(path)] |= paths[:, [p]]
     return live
+
+
+NOTHING, SKIP = ("", MIDDLE), ("skip", INK)
+CONV1, CONV3, POOL = ("conv 1×1", "#0072b2"), ("conv 3×3", "#d55e00"), ("pool 3×3", "#009e73")
+"""Operations as they are shown: label and colour; `NOTHING` is a faint dotted line."""
+SIZE = (4.0, 2.0)
+"""Width and height of such a sketch in inches."""
+_PAPER = (288.0, 144.0)
+_FRAME = Frame.around((-0.3, 4.35), (-0.95, 1.37), _PAPER, equal=True)
+_NODES = ((0.0, 0.0), (1.35, 0.0), (2.7, 0.0), (4.05, 0.0))
+_NAMES = ("in", "1", "2", "out")
+_RADIUS = 0.22 * _FRAME.scale[0]
+_ABOVE = 0.17
+"""How far over a straight edge its label stands."""
+_BEND = {(0, 2): -0.52, (1, 3): 0.52, (0, 3): -0.56}
+"""How far the edges that jump over nodes bend, in units of their length; negative upwards."""
+_GAPS = (13.0, 14.0)
+
+
+def four_nodes(cell: Cell, shown: Sequence[tuple[str, str]]) -> Sketch:
+    """Sketch a cell; `NOTHING` is faintly dotted, and what lies on no path from input to output is grey and dashed.
+
+    Args:
+        cell: A cell with an operation on each of `EDGES`.
+        shown: Label and colour of each operation.
+    """
+    live = _live(tuple(choice != NONE for choice in cell.choices))
+    parts = [_edge(edge, shown[choice], alive) for edge, choice, alive in zip(EDGES, cell.choices, live, strict=True)]
+    arrows, labels = zip(*parts, strict=True)
+    return Sketch(_PAPER, [*arrows, *(label for label in labels if label), *_nodes()])
+
+
+@lru_cache(maxsize=64)
+def _live(held: tuple[bool, ...]) -> tuple[bool, ...]:
+    return tuple(edge_live(np.array([held], dtype=np.int8))[0].tolist())
+
+
+@lru_cache(maxsize=128)
+def _edge(nodes: tuple[int, int], shown: tuple[str, str], live: bool) -> tuple[Arrow, Text | None]:
+    label, colour = shown if live else (shown[0], MIDDLE)
+    start, end = (_FRAME.at(_NODES[node]) for node in nodes)
+    bend, absent = _BEND.get(nodes, 0.0), shown == NOTHING
+    arrow = Arrow(
+        curved(start, end, bend, _GAPS), colour, 2.0 if live else 1.2,
+        (1, 3) if absent else () if live else (4, 2), 0.6 if absent else 1.0, 0.0 if absent else 11.0,
+    )  # fmt: skip
+    if not label:
+        return arrow, None
+    (x0, _), (x1, _) = (_NODES[node] for node in nodes)
+    place = (x0 + x1) / 2, -bend * (x1 - x0) / 2 if bend else _ABOVE
+    return arrow, Text(_FRAME.at(place), label, colour=colour, ground=PAPER if bend else "")
+
+
+@lru_cache(maxsize=1)
+def _nodes() -> tuple[Mark, ...]:
+    discs = [Box(_FRAME.at(place), (2 * _RADIUS, 2 * _RADIUS), _RADIUS, PAPER, INK, 1.3) for place in _NODES]
+    names = [Text(_FRAME.at(place), name) for place, name in zip(_NODES, _NAMES, strict=True)]
+    return (*discs, *names)

@@ -10,18 +10,119 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from typing import ClassVar
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import Encoding, Space
+from surrogate_nas.space.base import Encoding, Enumerable, Space
 from surrogate_nas.space.cell import Cell, Choices, cell_text, choices_of
-from surrogate_nas.space.enumerable import Enumerable
-from surrogate_nas.space.lazy import LazyCells
-from surrogate_nas.space.options import is_scale, numbers, one_hot
+
+_LEAST_STEPS = 3
+
+
+def one_hot(choices: Choices, options: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    """Every option of every position, a column each.
+
+    Args:
+        choices: Shape ``(n, positions)``.
+        options: Of each position.
+    """
+    each = [choices[:, [p]] == np.arange(len(names)) for p, names in enumerate(options)]
+    return np.column_stack(each).astype(np.float32)
+
+
+def numbers(choices: Choices, options: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    """A column for every position whose options are a scale, which counts its steps; the others as in `one_hot`.
+
+    Args:
+        choices: Shape ``(n, positions)``.
+        options: Of each position.
+    """
+    each = [
+        choices[:, [p]] if is_scale(names) else choices[:, [p]] == np.arange(len(names))
+        for p, names in enumerate(options)
+    ]
+    return np.column_stack(each).astype(np.float32)
+
+
+def is_scale(names: Sequence[str]) -> bool:
+    """Whether options are at least three numbers that rise or fall.
+
+    Args:
+        names: Of a position.
+    """
+    try:
+        values = [float(name) for name in names]
+    except ValueError:
+        return False
+    steps = {low < high for low, high in pairwise(values)}
+    return len(values) >= _LEAST_STEPS and len(steps) == 1
+
+
+class LazyCells(Sequence[Cell]):
+    """All cells of a space in its order, known by their choices; each is one object from its first use on.
+
+    Attributes:
+        choices: The choices of all, shape ``(n, positions)``.
+        by_text: The cells that are made so far, by their string.
+    """
+
+    def __init__(self, choices: Choices, options: Sequence[int], write: Callable[[tuple[int, ...]], str]) -> None:
+        """Take what the cells are made of; none is made yet.
+
+        Args:
+            choices: Of all cells in the order of the space, each once, shape ``(n, positions)``.
+            options: How many options each position has.
+            write: From choices to the canonical string.
+        """
+        self.choices = choices
+        self.by_text: dict[str, Cell] = {}
+        self._write = write
+        self._strides = [int(np.prod(options[place + 1 :], dtype=np.int64)) for place in range(len(options))]
+        self._made: list[Cell | None] = [None] * len(choices)
+
+    @cached_property
+    def _places(self) -> Mapping[int, int] | range:
+        """From the choices read as one number to the place; where every combination is a cell, these are the same."""
+        codes = np.zeros(len(self.choices), dtype=np.int64)
+        for column, stride in zip(self.choices.T, self._strides, strict=True):
+            codes += column * np.int64(stride)
+        places = range(len(self.choices))
+        if np.array_equal(codes, np.arange(len(places))):
+            return places
+        return dict(zip(codes.tolist(), places, strict=True))
+
+    def find(self, choices: tuple[int, ...]) -> Cell | None:
+        """The cell of some choices; None where they are no cell.
+
+        Args:
+            choices: One option index per position, each in its range.
+        """
+        code = sum(choice * stride for choice, stride in zip(choices, self._strides, strict=True))
+        return self[self._places[code]] if code in self._places else None
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __iter__(self) -> Iterator[Cell]:
+        return map(self.__getitem__, range(len(self._made)))
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self._made)))]
+        cell = self._made[index]
+        if cell is None:
+            choices = tuple(self.choices[index].tolist())
+            text = self._write(choices)
+            cell = self._made[index] = Cell(choices, text, range(len(self._made))[index])
+            self.by_text.setdefault(text, cell)
+        return cell
+
 
 _WORD = re.compile(r"[A-Za-z0-9_.+-]+")
 _MOST_OPTIONS = 127

@@ -22,12 +22,11 @@ from surrogate_nas.core.notebook import html_figure, html_table
 from surrogate_nas.core.plugin import import_file
 from surrogate_nas.files import home, replacing
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
-from surrogate_nas.space.base import Space
+from surrogate_nas.space.base import Space, listed
 from surrogate_nas.space.cell import Cell, show_cells_by
-from surrogate_nas.space.enumerable import listed
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 from surrogate_nas.space.sampled import Sampled, held_of
-from surrogate_nas.space.svg import sketch_svg
+from surrogate_nas.space.sketch import sketch_svg
 
 ENTRY_POINT_GROUP = "surrogate_nas.spaces"
 SPACES: dict[str, str] = {

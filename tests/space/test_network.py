@@ -15,8 +15,7 @@ from surrogate_nas.space import Cell, nb201
 from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.cells import CellNetwork
-from surrogate_nas.space.network.layers import ConvolutionBN
-from surrogate_nas.space.network.pooling import AveragePool, HalvingPool
+from surrogate_nas.space.network.layers import AveragePool, ConvolutionBN, HalvingPool
 from surrogate_nas.training.fast.stack import Stack
 
 SPACE = nb201()

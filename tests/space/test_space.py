@@ -19,7 +19,7 @@ from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space import nb201 as make_space
 from surrogate_nas.space.four_nodes import edge_live, path_live
 from surrogate_nas.space.nb201 import OPERATIONS
-from surrogate_nas.space.network.graph import CONV1, CONV3
+from surrogate_nas.space.network import CONV1, CONV3
 
 SPACE = make_space()
 CELLS = st.integers(0, 15624).map(SPACE.__getitem__)

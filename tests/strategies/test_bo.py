@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import surrogate_nas as sn
 from surrogate_nas.contract.trying import LargeSpace, synthetic, trials_of
 from surrogate_nas.space import Cell, ChoiceSpace, nb201
-from surrogate_nas.space.options import is_scale
+from surrogate_nas.space.product import is_scale
 from surrogate_nas.strategies.bo import pool
 from surrogate_nas.strategies.bo.expert import Expert
 from surrogate_nas.strategies.bo.points import some, whole

@@ -21,10 +21,10 @@ from surrogate_nas.contract import check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
 from surrogate_nas.space import EnumerableChoiceSpace, cell_named, space_named
-from surrogate_nas.space.lazy import LazyCells
 from surrogate_nas.space.nbgraph import LINKS, OPERATIONS, PROTEINS_OPERATIONS, NBGraph, nbgraph_proteins
 from surrogate_nas.space.nbgraph import nbgraph as graphs
 from surrogate_nas.space.network import Network
+from surrogate_nas.space.product import LazyCells
 from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.tables import ColumnKey, Table, write_table
 from surrogate_nas.tables.sources import fcnet, hpo, mlp, nbgraph

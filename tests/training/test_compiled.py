@@ -16,10 +16,8 @@ from torch import Tensor, nn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, home
 from surrogate_nas.space import Cell, Space, nb201, space_named
-from surrogate_nas.space.network import Graph, Network
-from surrogate_nas.space.network.around import around
-from surrogate_nas.space.network.blueprint import Blueprint, windows
-from surrogate_nas.space.network.graph import CONV3, NONE, POOL, SKIP
+from surrogate_nas.space.network import CONV3, NONE, POOL, SKIP, Graph, Network
+from surrogate_nas.space.network.blueprint import Blueprint, around, windows
 from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.fast import compiled
 from surrogate_nas.training.fast.kernels import NARROW, WIDE, assembly

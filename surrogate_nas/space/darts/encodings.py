@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.space.base import Encoding
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.darts.genotype import INPUTS
-from surrogate_nas.space.darts.wiring import Wiring
+from surrogate_nas.space.darts.genotype import INPUTS, Wiring
 
 Matrix: TypeAlias = NDArray[np.float32]
 Wire: TypeAlias = Callable[[Choices], Wiring]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
@@ -12,17 +12,184 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.space.cell import Cell, Choices, cell_text
-from surrogate_nas.space.darts.drawing import genotype_sketch
-from surrogate_nas.space.darts.genotype import CELLS, INPUTS, SHAPE, Genotype, nodes_of, read
-from surrogate_nas.space.darts.wiring import Half, relabelled
+from surrogate_nas.space.darts.genotype import CELLS, INPUTS, SHAPE, Edge, Genotype, Half, nodes_of, read, relabelled
+from surrogate_nas.space.darts.sizes import STEM, plan
 from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import ChoiceSpace
-from surrogate_nas.space.sketch import Sketch
+from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Arrow, Box, Frame, Mark, Point, Sketch, Text, curved
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from surrogate_nas.space.network.blueprint import Blueprint
+
+def genotyped(genotype: Genotype, network: Network) -> Blueprint:
+    """The whole network of a genotype.
+
+    Args:
+        genotype: Both cells.
+        network: The macro architecture.
+    """
+    drawn = Blueprint(network)
+    earlier = last = drawn.convolution_bn(drawn.input(), "stem", STEM * network.channels, 3, relu=False)
+    halved = False
+    for n, (which, width, _, _) in enumerate(plan(network)):
+        earlier, last = last, _cell(drawn, genotype, which, (earlier, last), width, f"cells.{n}", halved)
+        halved = which == 1 and network.strided
+    drawn.answer(drawn.normalisation(last, "normed", affine=False))
+    return drawn
+
+
+def _cell(
+    drawn: Blueprint, genotype: Genotype, which: int, inputs: tuple[int, int], width: int, name: str, halved: bool
+) -> int:
+    """One cell; its first input is larger than the second where the last cell halved."""
+    edges, joined = genotype.part(which)
+    first = f"{name}.earlier"
+    nodes = [
+        _reduced(drawn, inputs[0], width, first) if halved else drawn.convolution_bn(inputs[0], first, width, 1),
+        drawn.convolution_bn(inputs[1], f"{name}.last", width, 1),
+    ]
+    terms = []
+    for e, (operation, source) in enumerate(edges):
+        stride = 2 if which and source < INPUTS and drawn.network.strided else 1
+        terms.append(_operation(drawn, nodes[source], operation, width, stride, f"{name}.edges.{e}"))
+        if e % 2:
+            nodes.append(drawn.sum(*terms[-2:]))
+    return drawn.join(*(nodes[node] for node in joined))
+
+
+def _operation(drawn: Blueprint, x: int, operation: str, channels: int, stride: int, name: str) -> int:
+    kernel = int(operation[-1]) if operation[-1].isdigit() else 0
+    match operation.partition("_")[0]:
+        case "skip":
+            return x if stride == 1 else _reduced(drawn, x, channels, name)
+        case "sep":
+            x = _separable(drawn, x, channels, kernel, f"{name}.0", stride=stride)
+            return _separable(drawn, x, channels, kernel, f"{name}.1")
+        case "dil":
+            return _separable(drawn, x, channels, kernel, name, stride=stride, dilation=2)
+        case "conv":
+            x = drawn.convolution(drawn.relu(x), f"{name}.along", channels, (1, kernel), stride=(1, stride))
+            if drawn.network.dimensions == 2:
+                x = drawn.convolution(x, f"{name}.across", channels, (kernel, 1), stride=(stride, 1))
+            return drawn.normalisation(x, f"{name}.norm")
+    return drawn.pool(x, kernel, stride, largest=operation.startswith("max"))
+
+
+def _separable(
+    drawn: Blueprint, x: int, channels: int, kernel: int, name: str, *, stride: int = 1, dilation: int = 1
+) -> int:
+    """ReLU, a convolution of each channel by itself, a 1×1 convolution, batch normalisation."""
+    rows = kernel if drawn.network.dimensions == 2 else 1
+    x = drawn.convolution(
+        drawn.relu(x), f"{name}.depthwise", channels, (rows, kernel), stride=(stride, stride), dilation=dilation,
+        depthwise=True,
+    )  # fmt: skip
+    return drawn.normalisation(drawn.convolution(x, f"{name}.pointwise", channels, (1, 1)), f"{name}.norm")
+
+
+def _reduced(drawn: Blueprint, x: int, channels: int, name: str) -> int:
+    """ReLU, two 1×1 convolutions of stride 2, the second one pixel further, joined; batch normalisation."""
+    rows = int(drawn.network.dimensions == 2)
+    x = drawn.relu(x)
+    halves = [
+        drawn.convolution(x, f"{name}.{half}", channels // 2, (1, 1), stride=(2, 2), start=start)
+        for half, start in (("even", (0, 0)), ("odd", (rows, 1)))
+    ]
+    return drawn.normalisation(drawn.join(*halves), f"{name}.norm")
+
+
+_COLOURS = {"sep": "#d55e00", "dil": "#cc79a7", "conv": "#e69f00", "max": "#0072b2", "avg": "#009e73", "skip": INK}
+_TITLES = ("normal cell", "reduction cell")
+_WIDTH, _HEIGHT, _STEP = 1.0, 0.62, 1.62
+"""Of a box, and from one column to the next."""
+_NAMED = 0.36
+"""The height of a box with a name only."""
+_PAPER = (576.0, 374.4)
+_HALF = 187.2
+"""The height of one of the two."""
+
+
+def genotype_sketch(genotype: Genotype) -> Sketch:
+    """Sketch the normal cell above the reduction cell.
+
+    Args:
+        genotype: Both cells.
+    """
+    marks: list[Mark] = []
+    for which, title in enumerate(_TITLES):
+        marks += _half(*genotype.part(which), _HALF * which)
+        marks.append(Text((5.8, _HALF * which + 8.0), title, colour=MIDDLE, align="left"))
+    return Sketch(_PAPER, marks)
+
+
+@lru_cache(maxsize=1024)
+def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple[Mark, ...]:
+    places = _places(edges)
+    right = _STEP * (1 + max(column for column, _ in places))
+    heights = [height for _, height in places]
+    frame = Frame.around((-0.45, right + 0.45), (min(heights) - 0.55, max(heights) + 0.65), (_PAPER[0], _HALF), top=top)
+    out = right, 0.0
+    arrows: list[Mark] = []
+    boxes: list[Mark] = []
+    for node in concat:
+        column, height = places[node]
+        arrows.append(_arrow(frame, (_STEP * column + _WIDTH / 2, height), (out[0] - 0.3, out[1]), MIDDLE, 0.9))
+    for node in range(INPUTS, len(places)):
+        x, y = _STEP * places[node][0], places[node][1]
+        boxes.append(_box(frame, (x, y), (_WIDTH, _HEIGHT)))
+        for row, (operation, source) in enumerate(edges[2 * (node - INPUTS) : 2 * (node - INPUTS) + 2]):
+            start = places[source]
+            entry = y + _HEIGHT * (0.25 - 0.5 * row)
+            colour = _COLOURS[operation.partition("_")[0]]
+            begin = _STEP * start[0] + _half_of(source), start[1]
+            arrows.append(_arrow(frame, begin, (x - _WIDTH / 2, entry), colour, 1.4))
+            boxes.append(Text(frame.at((x, entry)), _label(operation), 8.0, colour))
+        corner = frame.at((x - _WIDTH / 2 + 0.03, y + _HEIGHT / 2))
+        boxes.append(Text((corner[0], corner[1] - 4.5), str(node), 7.0, MIDDLE, "left"))
+    for node in range(INPUTS):
+        boxes += _named(frame, (_STEP * places[node][0], places[node][1]), str(node), 2 * _half_of(node))
+    return (*arrows, *boxes, *_named(frame, out, "out", 0.6))
+
+
+def _places(edges: tuple[Edge, ...]) -> list[tuple[int, float]]:
+    """The column and the height of every node: a column after its sources, a little apart within one."""
+    columns = [0] * INPUTS
+    for node in range(0, len(edges), 2):
+        columns.append(1 + max(columns[source] for _, source in edges[node : node + 2]))
+    places = []
+    for node, column in enumerate(columns):
+        beside = [other for other, its in enumerate(columns) if its == column]
+        lift = 0.28 * (-1) ** column if len(beside) == 1 and column else 0.0
+        places.append((column, 1.15 * ((len(beside) - 1) / 2 - beside.index(node)) + lift))
+    return places
+
+
+def _half_of(node: int) -> float:
+    """Half the width of a node's box."""
+    return 0.17 if node < INPUTS else _WIDTH / 2
+
+
+def _label(operation: str) -> str:
+    """Such as ``sep 3×3``; a skip has no size."""
+    kind, _, rest = operation.partition("_")
+    size = rest.rpartition("_")[2].replace("x", "×")
+    return {"skip": "skip", "conv": "7×1, 1×7"}.get(kind, f"{kind} {size}")
+
+
+def _arrow(frame: Frame, start: Point, end: Point, colour: str, width: float) -> Arrow:
+    bend = 0.0 if end[0] - start[0] < _STEP else -0.12 if start[1] >= end[1] else 0.12
+    return Arrow(curved(frame.at(start), frame.at(end), bend), colour, width, head=9.0)
+
+
+def _box(frame: Frame, centre: Point, size: Point) -> Box:
+    return Box(frame.at(centre), frame.span(size), 4.0, PAPER, INK, 1.1)
+
+
+def _named(frame: Frame, centre: Point, name: str, width: float) -> list[Mark]:
+    return [_box(frame, centre, (width, _NAMED)), Text(frame.at(centre), name)]
+
 
 _MOST_REMEMBERED = 1 << 13
 _Place: TypeAlias = tuple[int, int, int]
@@ -253,8 +420,6 @@ class GenotypeSpace(ChoiceSpace):
             network: The macro architecture.
             live_only: Without meaning: every operation is live.
         """
-        from surrogate_nas.space.darts.blueprint import genotyped
-
         return genotyped(self.genotype(cell), network)
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002

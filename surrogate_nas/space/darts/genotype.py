@@ -8,8 +8,13 @@ a node by the strength that its search gave them, which changes no network: here
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import permutations
 from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 
@@ -119,3 +124,137 @@ def nodes_of(edges: tuple[Edge, ...], nodes: int, operations: tuple[str, ...], c
         first, second = sorted(pair, key=lambda edge: (edge[1], operations.index(edge[0])))
         found.append((first, second))
     return found
+
+
+# Published cells, by the names that their authors' repositories give them, as printed there.
+#
+# Sources: the files genotypes.py of quark0/darts, yuhuixu1993/PC-DARTS, chenxin061/pdarts and xiangning-chen/DrNAS;
+# those of NASNet-A and AmoebaNet-A are DARTS's own transcription.
+
+
+DARTS_CELLS: Mapping[str, str] = {
+    "DARTS_V1": (
+        "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), "
+        "('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)], "
+        "normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), "
+        "('max_pool_3x3', 0), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], "
+        "reduce_concat=[2, 3, 4, 5])"
+    ),
+    "DARTS_V2": (
+        "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
+        "('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], "
+        "normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), "
+        "('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], "
+        "reduce_concat=[2, 3, 4, 5])"
+    ),
+    "PC_DARTS_cifar": (
+        "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 0), ('dil_conv_3x3', 1), "
+        "('sep_conv_5x5', 0), ('sep_conv_3x3', 1), ('avg_pool_3x3', 0), ('dil_conv_3x3', 1)], "
+        "normal_concat=range(2, 6), reduce=[('sep_conv_5x5', 1), ('max_pool_3x3', 0), ('sep_conv_5x5', 1), "
+        "('sep_conv_5x5', 2), ('sep_conv_3x3', 0), ('sep_conv_3x3', 3), ('sep_conv_3x3', 1), ('sep_conv_3x3', 2)], "
+        "reduce_concat=range(2, 6))"
+    ),
+    "PC_DARTS_image": (
+        "Genotype(normal=[('skip_connect', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 0), ('skip_connect', 1), "
+        "('sep_conv_3x3', 1), ('sep_conv_3x3', 3), ('sep_conv_3x3', 1), ('dil_conv_5x5', 4)], "
+        "normal_concat=range(2, 6), reduce=[('sep_conv_3x3', 0), ('skip_connect', 1), ('dil_conv_5x5', 2), "
+        "('max_pool_3x3', 1), ('sep_conv_3x3', 2), ('sep_conv_3x3', 1), ('sep_conv_5x5', 0), ('sep_conv_3x3', 3)], "
+        "reduce_concat=range(2, 6))"
+    ),
+    "PDARTS": (
+        "Genotype(normal=[('skip_connect', 0), ('dil_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 1), "
+        "('sep_conv_3x3', 1), ('sep_conv_3x3', 3), ('sep_conv_3x3', 0), ('dil_conv_5x5', 4)], "
+        "normal_concat=range(2, 6), reduce=[('avg_pool_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 0), "
+        "('dil_conv_5x5', 2), ('max_pool_3x3', 0), ('dil_conv_3x3', 1), ('dil_conv_3x3', 1), ('dil_conv_5x5', 3)], "
+        "reduce_concat=range(2, 6))"
+    ),
+    "DrNAS_cifar10": (
+        "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 1), ('sep_conv_3x3', 2), "
+        "('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 2), ('dil_conv_5x5', 3)], "
+        "normal_concat=range(2, 6), reduce=[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('dil_conv_5x5', 2), "
+        "('sep_conv_5x5', 1), ('sep_conv_5x5', 1), ('dil_conv_5x5', 3), ('skip_connect', 4), ('sep_conv_5x5', 1)], "
+        "reduce_concat=range(2, 6))"
+    ),
+    "DrNAS_imagenet": (
+        "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
+        "('sep_conv_3x3', 0), ('dil_conv_3x3', 3), ('skip_connect', 0), ('sep_conv_3x3', 1)], "
+        "normal_concat=range(2, 6), reduce=[('max_pool_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), "
+        "('skip_connect', 2), ('sep_conv_3x3', 0), ('sep_conv_3x3', 2), ('sep_conv_3x3', 3), ('sep_conv_3x3', 1)], "
+        "reduce_concat=range(2, 6))"
+    ),
+}
+"""Cells of the space ``darts``."""
+
+NASNET_CELLS: Mapping[str, str] = {
+    "NASNet": (
+        "Genotype(normal=[('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 0), ('sep_conv_3x3', 0), "
+        "('avg_pool_3x3', 1), ('skip_connect', 0), ('avg_pool_3x3', 0), ('avg_pool_3x3', 0), ('sep_conv_3x3', 1), "
+        "('skip_connect', 1)], normal_concat=[2, 3, 4, 5, 6], reduce=[('sep_conv_5x5', 1), ('sep_conv_7x7', 0), "
+        "('max_pool_3x3', 1), ('sep_conv_7x7', 0), ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('skip_connect', 3), "
+        "('avg_pool_3x3', 2), ('sep_conv_3x3', 2), ('max_pool_3x3', 1)], reduce_concat=[4, 5, 6])"
+    ),
+    "AmoebaNet": (
+        "Genotype(normal=[('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 2), "
+        "('sep_conv_3x3', 0), ('avg_pool_3x3', 3), ('sep_conv_3x3', 1), ('skip_connect', 1), ('skip_connect', 0), "
+        "('avg_pool_3x3', 1)], normal_concat=[4, 5, 6], reduce=[('avg_pool_3x3', 0), ('sep_conv_3x3', 1), "
+        "('max_pool_3x3', 0), ('sep_conv_7x7', 2), ('sep_conv_7x7', 0), ('avg_pool_3x3', 1), ('max_pool_3x3', 0), "
+        "('max_pool_3x3', 1), ('conv_7x1_1x7', 0), ('sep_conv_3x3', 5)], reduce_concat=[3, 4, 6])"
+    ),
+}
+"""Cells of the space ``nasnet``: NASNet-A (Zoph et al., CVPR 2018) and AmoebaNet-A (Real et al., AAAI 2019)."""
+
+
+Node: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+"""The two edges of a node, each its source and the index of its operation, the lesser edge first."""
+Half: TypeAlias = tuple[Node, ...]
+"""A normal or a reduction cell."""
+
+
+class Wiring(NamedTuple):
+    """Many cells at once; the second axis is the normal and the reduction cell, the last one both edges of a node.
+
+    Attributes:
+        operations: Indices into the operations of the space, shape ``(n, 2, nodes, 2)``.
+        sources: The nodes that they are applied to, likewise.
+        joined: Whether a node's channels are part of the cell's output, shape ``(n, 2, nodes)``.
+    """
+
+    operations: NDArray[np.int8]
+    sources: NDArray[np.int8]
+    joined: NDArray[np.bool_]
+
+
+def loose_ends(sources: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Whether no edge leaves a node, shape ``(n, 2, nodes)``.
+
+    Args:
+        sources: As in `Wiring`.
+    """
+    nodes = np.arange(INPUTS, INPUTS + sources.shape[2])
+    left: NDArray[np.bool_] = (sources[:, :, None] == nodes[:, None, None]).any(axis=(3, 4))
+    return np.logical_not(left)
+
+
+@lru_cache(maxsize=1 << 14)
+def relabelled(half: Half) -> Half:
+    """The least of all cells that differ only in the order of their nodes.
+
+    The order decides in what order channels are joined, which the next cell's weights undo. Equal sums that come about
+    in other ways, by skips of skips, are not recognised.
+
+    Args:
+        half: A cell.
+    """
+    return min(_in_order(half, order) for order in permutations(range(len(half))) if _follows(half, order))
+
+
+def _follows(half: Half, order: tuple[int, ...]) -> bool:
+    """Whether every node still comes after its sources."""
+    place = {node + INPUTS: i + INPUTS for i, node in enumerate(order)}
+    return all(place.get(source, source) < place[node + INPUTS] for node in order for source, _ in half[node])
+
+
+def _in_order(half: Half, order: tuple[int, ...]) -> Half:
+    place = {node + INPUTS: i + INPUTS for i, node in enumerate(order)}
+    renamed = (sorted((place.get(source, source), operation) for source, operation in half[node]) for node in order)
+    return tuple((first, second) for first, second in renamed)

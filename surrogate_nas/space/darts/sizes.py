@@ -16,7 +16,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.base import Analytic, Column, millions
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.darts.encodings import Wire, depth, operation_counts
-from surrogate_nas.space.darts.wiring import Wiring
+from surrogate_nas.space.darts.genotype import Wiring
 from surrogate_nas.space.network import Network
 
 STEM = 3

@@ -20,9 +20,7 @@ from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.darts import encodings, sizes
 from surrogate_nas.space.darts.family import GenotypeSpace
-from surrogate_nas.space.darts.genotype import CELLS, INPUTS
-from surrogate_nas.space.darts.published import DARTS_CELLS
-from surrogate_nas.space.darts.wiring import Half, Wiring
+from surrogate_nas.space.darts.genotype import CELLS, DARTS_CELLS, INPUTS, Half, Wiring
 
 OPERATIONS = (
     "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5",

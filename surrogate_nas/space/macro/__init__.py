@@ -1,6 +1,94 @@
-"""The macro space of convolution stacks."""
+"""The macro space: plain stacks of equal convolutions, by their number and their width; 36 cells.
 
-from surrogate_nas.space.macro.choices import CHANNELS, LAYERS, layers_and_channels
-from surrogate_nas.space.macro.space import Macro, macro
+The tiny space of the tutorial that this lab began with, where an agent chooses ``num_layers`` and ``num_channels``.
+Here a "cell" is the whole network between input and pooling. The space lists its cells by layers, then channels.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from surrogate_nas.space.base import Analytic
+from surrogate_nas.space.cell import Cell
+from surrogate_nas.space.macro.sizes import ANALYTIC, CHANNELS, LAYERS, layers_and_channels, stage_of_layer
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.blueprint import Blueprint
+from surrogate_nas.space.product import EnumerableChoiceSpace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def stack(cell: Cell, network: Network) -> Blueprint:
+    """The whole network of a cell.
+
+    Args:
+        cell: From the macro space.
+        network: Classes and the shape of the input; the width comes from the cell.
+    """
+    plan = Blueprint(network)
+    x = plan.input()
+    layers, channels = layers_and_channels(cell.choices)
+    for layer in range(layers):
+        if network.strided and layer and stage_of_layer(layer, layers) > stage_of_layer(layer - 1, layers):
+            x = plan.halve(x)
+        x = plan.relu(plan.convolution_bn(x, f"layers.{layer}", channels, 3, relu=False))
+    plan.answer(x)
+    return plan
+
+
+class Macro(EnumerableChoiceSpace):
+    """The macro space; use the shared instance `surrogate_nas.space.macro()`.
+
+    Example:
+        >>> space = Macro()
+        >>> str(space[15])
+        'conv_stack(layers=3, channels=16)'
+    """
+
+    name = "macro"
+    positions = ("layers", "channels")
+    options = (LAYERS, CHANNELS)
+    cell_name = "conv_stack"
+    analytic: ClassVar[Analytic] = ANALYTIC
+    complexity = "layers"
+
+    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
+        """The network of a cell, layer by layer.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture.
+            live_only: Without meaning: every operation is live.
+        """
+        return stack(cell, network)
+
+    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002
+        """The network of a stack, with fresh weights.
+
+        Args:
+            cell: A cell of the space.
+            network: Classes and the shape of the input; the width comes from the cell.
+            seed: The root of the initial weights.
+            live_only: Without meaning: every convolution is live.
+        """
+        from surrogate_nas.space.macro.network import MacroNetwork
+
+        return MacroNetwork(cell, network, seed=seed)
+
+
+@lru_cache(maxsize=1)
+def macro() -> Macro:
+    """The macro space of convolution stacks, one shared instance a process.
+
+    Example:
+        >>> from surrogate_nas.space.network import Network
+        >>> network = macro().build(macro()[15], Network(image_size=8, input_channels=1), seed=0)
+        >>> sum(weight.numel() for weight in network.parameters())
+        5018
+    """
+    return Macro()
+
 
 __all__ = ["CHANNELS", "LAYERS", "Macro", "layers_and_channels", "macro"]

@@ -12,11 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surrogate_nas.space.cell import Cell
-from surrogate_nas.space.macro.choices import layers_and_channels
-from surrogate_nas.space.macro.sizes import stage_of_layer
+from surrogate_nas.space.macro.sizes import layers_and_channels, stage_of_layer
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.network.layers import ConvolutionBN, answers, initialise
-from surrogate_nas.space.network.pooling import HalvingPool
+from surrogate_nas.space.network.layers import ConvolutionBN, HalvingPool, answers, initialise
 
 
 class MacroNetwork(nn.Module):

@@ -11,8 +11,20 @@ import numpy as np
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.base import Analytic, Column, by_name, trained_sizes
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.macro.choices import layers_and_channels
 from surrogate_nas.space.network import Network
+
+LAYERS = ("1", "2", "3", "4", "6", "8")
+CHANNELS = ("4", "8", "12", "16", "24", "32")
+
+
+def layers_and_channels(choices: tuple[int, ...]) -> tuple[int, int]:
+    """How many convolutions a stack has, and how many channels each.
+
+    Args:
+        choices: Of a cell of the macro space.
+    """
+    layers, channels = choices
+    return int(LAYERS[layers]), int(CHANNELS[channels])
 
 
 def stage_of_layer(layer: int, layers: int) -> int:

@@ -13,8 +13,7 @@ import numpy as np
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.base import Analytic, Column, by_name, millions
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.network import Graph, Network
-from surrogate_nas.space.network.graph import CONV3, SKIP
+from surrogate_nas.space.network import CONV3, SKIP, Graph, Network
 
 CHANNELS = tuple(str(8 * eighths) for eighths in range(1, 9))
 CELL = Graph(((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)), (CONV3, CONV3, CONV3, SKIP, CONV3, CONV3))

@@ -1,7 +1,329 @@
-"""NAS-Bench-201's cells: the space, when two cells are the same, what a model sees, sizes, drawing."""
+"""The NAS-Bench-201 cell space: four nodes, six edges, five operations, 15,625 cells.
 
-from surrogate_nas.space.four_nodes import EDGES
-from surrogate_nas.space.nb201.graph import OPERATIONS
-from surrogate_nas.space.nb201.space import NASLIB_EDGES, NASLIB_OPERATIONS, NB201, nb201
+Dong & Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020.
+The space lists its cells in the official index order. That order is a product over the edges, shuffled by
+Python's Mersenne Twister with the seed 88, so it needs no index file; `snas data verify` holds it against one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space.base import Analytic, Encoding, numbered
+from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.four_nodes import CONV1, CONV3, EDGES, NOTHING, POOL, SKIP, four_nodes
+from surrogate_nas.space.nb201.encodings import ENCODINGS, cost_groups
+from surrogate_nas.space.nb201.sizes import ANALYTIC
+from surrogate_nas.space.network import Graph, Network
+from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.sketch import Sketch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from surrogate_nas.space.network import Terms
+    from surrogate_nas.space.network.blueprint import Blueprint
+
+_NONE, _SKIP, _POOL = 0, 1, 4
+_NODES = ((), ((0, 0),), ((1, 0), (2, 1)), ((3, 0), (4, 1), (5, 2)))
+"""For every node its incoming (edge, source node) pairs, edges numbered in the order of the string."""
+_OFFICIAL_NAMES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+Term: TypeAlias = tuple[Any, ...]
+"""A summand of a node: ``()`` is the input, ``(op, edge, terms)`` an operation on a sum of terms."""
+
+
+def official_string(choices: tuple[int, ...]) -> str:
+    """The unique string that NAS-Bench-201 publishes: zeroed branches as ``#``, skips contracted, sums sorted.
+
+    Args:
+        choices: The operation of each edge, in the order of the string.
+    """
+    names = ["0"]
+    for incoming in _NODES[1:]:
+        summands = []
+        for edge, source in incoming:
+            operation = choices[edge]
+            if operation == _NONE or names[source] == "#":
+                summands.append("#")
+            elif operation == _SKIP:
+                summands.append(names[source])
+            else:
+                summands.append(f"({names[source]})@{_OFFICIAL_NAMES[operation]}")
+        names.append("+".join(sorted(summands)))
+    return names[-1]
+
+
+@cache
+def functional_class(choices: tuple[int, ...]) -> str:
+    """A canonical form that two cells share exactly when they compute the same functions of their weights.
+
+    ``none`` is dropped, skips are contracted, sums flattened, each live convolution's weights are named (so a
+    result used twice differs from two convolutions), and average pooling, being linear, distributes over sums.
+
+    Args:
+        choices: The operation of each edge, in the order of the string.
+    """
+    nodes: list[tuple[Term, ...]] = [((),)]
+    for incoming in _NODES[1:]:
+        terms: list[Term] = []
+        for edge, source in incoming:
+            operation = choices[edge]
+            if operation == _NONE or not nodes[source]:
+                continue
+            if operation == _SKIP:
+                terms.extend(nodes[source])
+            elif operation == _POOL:
+                terms.extend((_POOL, None, (term,)) for term in nodes[source])
+            else:
+                terms.append((operation, edge, nodes[source]))
+        nodes.append(tuple(terms))
+    output = nodes[-1]
+    return min(_write(output, names) for names in _namings(output))
+
+
+def _convolutions(terms: tuple[Term, ...]) -> Iterator[Term]:
+    for term in terms:
+        if term:
+            if term[1] is not None:
+                yield term
+            yield from _convolutions(term[2])
+
+
+def _namings(output: tuple[Term, ...]) -> Iterator[dict[int, str]]:
+    """Every naming of the live convolutions that could be the smallest.
+
+    Convolutions are grouped by what they look like without names; only members of a group can change places.
+    """
+    shapes: dict[int, str] = {term[1]: _write((term,), {}) for term in _convolutions(output)}
+    groups: dict[str, list[int]] = {}
+    for edge, shape in sorted(shapes.items()):
+        groups.setdefault(shape, []).append(edge)
+    ordered = [groups[shape] for shape in sorted(groups)]
+    for arrangement in itertools.product(*(itertools.permutations(group) for group in ordered)):
+        yield {edge: str(i) for i, edge in enumerate(itertools.chain.from_iterable(arrangement))}
+
+
+def _write(terms: tuple[Term, ...], names: Mapping[int, str]) -> str:
+    """Print a sum with its terms sorted; a convolution without a name is printed without one."""
+    written = []
+    for term in terms:
+        if not term:
+            written.append("x")
+        else:
+            operation, edge, inner = term
+            name = "" if edge is None else names.get(edge, "")
+            written.append(f"{operation}{'w' + name if name else ''}({_write(inner, names)})")
+    return "+".join(sorted(written))
+
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""In the order of `surrogate_nas.space.network`'s numbers."""
+
+
+NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+"""The order of edges and operations in NASLib's tuples, which AnalogNAS-Bench shares."""
+
+_OFFICIAL_SHUFFLE_SEED = 88
+_SHAPE = "|OP~0|+|OP~0|OP~1|+|OP~0|OP~1|OP~2|"
+_FORMAT = re.compile(re.escape(_SHAPE).replace("OP", r"([^|+~]*)"))
+_TO_NASLIB_EDGE = [EDGES.index(edge) for edge in NASLIB_EDGES]
+_FROM_NASLIB_EDGE = [NASLIB_EDGES.index(edge) for edge in EDGES]
+_SHOWN = (NOTHING, SKIP, CONV1, CONV3, POOL)
+"""How operations are sketched, in their order."""
+
+
+class NB201(EnumerableChoiceSpace):
+    """The NAS-Bench-201 cell space; use the shared instance `surrogate_nas.space.nb201()`.
+
+    Example:
+        >>> space = NB201()
+        >>> str(space[11])
+        '|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|'
+    """
+
+    name = "nb201"
+    citation = "Dong & Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020"
+    positions = tuple(f"{source}-{target}" for source, target in EDGES)
+    options = (OPERATIONS,) * len(EDGES)
+    further_encodings: ClassVar[Mapping[str, Encoding]] = ENCODINGS
+    views = ("graph", "graph+signal", "alive")
+    analytic: ClassVar[Analytic] = ANALYTIC
+    complexity = "convolutions"
+    drawing_size = (4.0, 2.0)
+
+    def _order(self) -> list[tuple[int, ...]]:
+        order = list(itertools.product(range(len(OPERATIONS)), repeat=len(EDGES)))
+        random.Random(_OFFICIAL_SHUFFLE_SEED).shuffle(order)
+        return order
+
+    def write(self, choices: tuple[int, ...]) -> str:
+        """The field's string of a combination.
+
+        Args:
+            choices: The operation of each edge.
+        """
+        a, b, c, d, e, f = (OPERATIONS[choice] for choice in choices)
+        return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+    def parse(self, text: str) -> Cell:
+        """Read the field's string, such as ``|none~0|+|none~0|none~1|+|none~0|none~1|none~2|``.
+
+        Args:
+            text: The string; surrounding white space is ignored.
+
+        Raises:
+            UserError: The string has another shape, or an operation is unknown.
+        """
+        stripped = cell_text(text)
+        match = _FORMAT.fullmatch(stripped)
+        if match is None:
+            raise UserError(f"Malformed cell {text!r:.200}: a NAS-Bench-201 cell reads {_SHAPE}.")
+        for operation in match.groups():
+            if operation not in OPERATIONS:
+                known = ", ".join(OPERATIONS)
+                raise UserError(f"Unknown operation {operation!r} in cell {text!r}. Known: {known}.")
+        return self._by_choices[tuple(OPERATIONS.index(operation) for operation in match.groups())]
+
+    @cached_property
+    def reference(self) -> Cell:
+        """A cell that holds every operation."""
+        return self.parse("|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|")
+
+    def identity(self, cell: Cell) -> str:
+        """The canonical form of what a cell computes (see `functional_class`).
+
+        Args:
+            cell: A cell of the space.
+        """
+        return functional_class(cell.choices)
+
+    def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
+        """Operations counted as they are built and as they are live, because some devices compile dead graphs away.
+
+        Args:
+            choices: Of any cells, shape ``(n, 6)``.
+
+        Returns:
+            A constant, counts built, counts live, structure, edges built, edges live: shape ``(n, d)`` each.
+        """
+        return cost_groups(choices)
+
+    @property
+    def terms(self) -> Terms:
+        """What live cells are sums of, for models that compute along the graph (see `Terms`)."""
+        from surrogate_nas.space.nb201.terms import terms_of
+
+        return terms_of(self)
+
+    def graph(self, cell: Cell, *, live_only: bool = False) -> Graph:
+        """The operation on every edge.
+
+        Args:
+            cell: A cell of the space.
+            live_only: Whether to leave out operations that the output does not depend on.
+        """
+        graph = Graph(EDGES, cell.choices)
+        return graph.live() if live_only else graph
+
+    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:
+        """The published network around a cell, layer by layer.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture.
+            live_only: Whether to leave out operations that the output does not depend on.
+        """
+        from surrogate_nas.space.network.blueprint import around
+
+        return around(self.graph(cell, live_only=live_only), network)
+
+    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
+        """The published network around a cell, with fresh weights.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture.
+            seed: The root of the initial weights.
+            live_only: Whether to leave out operations that the output does not depend on.
+        """
+        from surrogate_nas.space.network.cells import CellNetwork
+
+        return CellNetwork(self.graph(cell, live_only=live_only), network, seed=seed)
+
+    def sketch(self, cell: Cell) -> Sketch:
+        """The cell as a graph; what lies on no path from input to output is grey and dashed.
+
+        Args:
+            cell: A cell of the space.
+        """
+        return four_nodes(cell, _SHOWN)
+
+    def official_string(self, cell: Cell) -> str:
+        """The benchmark's own isomorphism string (6,466 distinct ones over the space).
+
+        Args:
+            cell: Any cell of the space.
+        """
+        return official_string(cell.choices)
+
+    @cached_property
+    def official_classes(self) -> NDArray[np.int32]:
+        """For every cell the number of its official isomorphism class, shape ``(15625,)``, 6,466 classes."""
+        return numbered(map(self.official_string, self), len(self))
+
+    @cached_property
+    def classes(self) -> NDArray[np.int32]:
+        """For every cell the number of its functional class, shape ``(15625,)``, 5,044 classes.
+
+        Cells of one class compute the same family of functions of their live weights; their parameters,
+        MACs and latency can still differ, because dead operations are built.
+        """
+        return numbered(map(self.identity, self), len(self))
+
+    def to_naslib(self, cell: Cell) -> tuple[int, ...]:
+        """NASLib's tuple of six operation numbers (edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3; AnalogNAS-Bench's too).
+
+        Args:
+            cell: Any cell of the space.
+        """
+        return tuple(NASLIB_OPERATIONS.index(OPERATIONS[cell.choices[e]]) for e in _TO_NASLIB_EDGE)
+
+    def from_naslib(self, numbers: Iterable[int]) -> Cell:
+        """The inverse of `to_naslib`.
+
+        Args:
+            numbers: Six operation numbers between 0 and 4.
+
+        Raises:
+            UserError: There are not six, or one is out of range.
+        """
+        numbers = tuple(numbers)
+        if len(numbers) != len(EDGES) or not all(0 <= n < len(NASLIB_OPERATIONS) for n in numbers):
+            raise UserError(f"A NASLib tuple has {len(EDGES)} numbers from 0 to 4, not {numbers!r}.")
+        names = [NASLIB_OPERATIONS[n] for n in numbers]
+        return self._by_choices[tuple(OPERATIONS.index(names[e]) for e in _FROM_NASLIB_EDGE)]
+
+
+@lru_cache(maxsize=1)
+def nb201() -> NB201:
+    """The NAS-Bench-201 cell space, one shared instance a process.
+
+    Example:
+        >>> len(nb201()), nb201() is nb201()
+        (15625, True)
+    """
+    return NB201()
+
 
 __all__ = ["EDGES", "NASLIB_EDGES", "NASLIB_OPERATIONS", "NB201", "OPERATIONS", "nb201"]

@@ -14,8 +14,7 @@ from surrogate_nas.space.base import Analytic, Column, by_name, millions
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.four_nodes import edge_live, path_live
 from surrogate_nas.space.nb201.encodings import depth_and_live, operation_counts
-from surrogate_nas.space.network import Network
-from surrogate_nas.space.network.graph import CONV1, CONV3, POOL
+from surrogate_nas.space.network import CONV1, CONV3, POOL, Network
 
 
 def _per_convolution(choices: Choices, ones: float, threes: float) -> Column:

@@ -2,7 +2,7 @@
 
 A live cell is a sum of terms, and a term is the input or a convolution of such a sum, pooled zero or more times;
 ``none`` is dropped, skips are contracted, pooling is distributed over sums (as in
-`surrogate_nas.space.nb201.identity`). No node has a name in it, so relabelling changes nothing, and cells that compute
+`surrogate_nas.space.nb201`). No node has a name in it, so relabelling changes nothing, and cells that compute
 the same function are the same sum. The whole space has only 132 different terms, and 59 different sums inside
 convolutions, so an embedding of each is all that a network has to compute; a cell is then one row of counts.
 """
@@ -16,10 +16,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from surrogate_nas.space.enumerable import Enumerable
+from surrogate_nas.space.base import Enumerable
 from surrogate_nas.space.four_nodes import EDGES
-from surrogate_nas.space.network.graph import CONV1, NONE, POOL, SKIP
-from surrogate_nas.space.terms import Counts, Level, Terms
+from surrogate_nas.space.network import CONV1, NONE, POOL, SKIP, Counts, Level, Terms
 
 Term: TypeAlias = tuple[Any, int]
 """``(base, poolings)``; the base is ``()``, the input, or ``(operation, sum)``."""

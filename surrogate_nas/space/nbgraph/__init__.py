@@ -1,6 +1,330 @@
-"""NAS-Bench-Graph's architectures: trees of graph operations, which of them are the same, drawing, structure."""
+"""The NAS-Bench-Graph space: trees of four graph operations, 26,206 architectures; 2,021 of them for ogbn-proteins.
 
-from surrogate_nas.space.nbgraph.space import OPERATIONS, PROTEINS_OPERATIONS, NBGraph, nbgraph, nbgraph_proteins
-from surrogate_nas.space.nbgraph.trees import LINKS
+Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", NeurIPS 2022 Datasets and Benchmarks.
+A cell prints as the benchmark's own constructor, ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``: what each node
+reads (0 is the input), and what it does; what no node reads goes to the output. Only canonical forms are cells, derived
+here from the rules (`surrogate_nas.space.nbgraph.trees`); another way to write an architecture is read as its canonical
+form. Cells are listed by their link list, then by their operations, in the benchmark's order of both.
+
+Where we depart from it: the benchmark draws a link list and operations, so architectures with many ways to write them
+come up more often; here sampling is uniform over architectures, and mutation uniform over an architecture's neighbours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space.base import Analytic, Column, Encoding
+from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.nbgraph.trees import LINKS, NODES, Forms, Links, shape_of
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Arrow, Box, Frame, Mark, Point, Sketch, Text, curved
+
+_KINDS = {"skip": MIDDLE, "fc": "#009e73"}
+_GRAPH = "#0072b2"
+_PAPER = (331.2, 172.8)
+_GAPS = (17.0, 19.0)
+_HEIGHT, _PADDING, _LETTER = 17.0, 9.0, 5.6
+"""Of a box, around its text, and of a letter of it, in points."""
+
+
+def tree(links: Links, operations: Sequence[str]) -> Sketch:
+    """Sketch a cell: a box for every node; graph operations blue, the fully connected green, skips grey.
+
+    Args:
+        links: What each node reads; 0 is the input.
+        operations: Each node's operation.
+    """
+    arrows, places, out = _skeleton(links)
+    boxes: list[Mark] = [*_label(places[0], "in", INK), *_label(out, "out", INK)]
+    for place, operation in zip(places[1:], operations, strict=True):
+        boxes += _label(place, operation, _KINDS.get(operation, _GRAPH))
+    return Sketch(_PAPER, [*arrows, *boxes])
+
+
+@lru_cache(maxsize=64)
+def _skeleton(links: Links) -> tuple[tuple[Arrow, ...], tuple[Point, ...], Point]:
+    """The arrows, and where input, nodes and output stand, in points."""
+    places = _places(links)
+    right = max(x for x, _ in places) + 1.0
+    last = [node for node in range(1, NODES + 1) if node not in links]
+    output = right, sum(places[node][1] for node in last) / len(last)
+    heights = [y for _, y in places]
+    frame = Frame.around((-0.35, right + 0.35), (min(heights) - 0.7, max(heights) + 0.7), _PAPER)
+    ends = [(places[source], places[node]) for node, source in enumerate(links, 1)]
+    ends += [(places[node], output) for node in last]
+    arrows = [Arrow(curved(frame.at(start), frame.at(end), 0.0, _GAPS), INK, 1.3) for start, end in ends]
+    return tuple(arrows), tuple(map(frame.at, places)), frame.at(output)
+
+
+def _places(links: Links) -> list[Point]:
+    """Where input and nodes stand: further right the deeper, a node amid those that read it."""
+    heights: dict[int, float] = {}
+    free = 0
+
+    def stand(node: int) -> float:
+        nonlocal free
+        readers = [other for other, source in enumerate(links, 1) if source == node]
+        if readers:
+            heights[node] = sum(map(stand, readers)) / len(readers)
+        else:
+            heights[node], free = -float(free), free + 1
+        return heights[node]
+
+    stand(0)
+    depths = [0]
+    for source in links:
+        depths.append(depths[source] + 1)
+    return [(float(depths[node]), heights[node]) for node in range(NODES + 1)]
+
+
+@lru_cache(maxsize=1024)
+def _label(place: Point, text: str, colour: str) -> tuple[Box, Text]:
+    width = max(_HEIGHT, _PADDING + _LETTER * len(text))
+    return Box(place, (width, _HEIGHT), _HEIGHT / 3, PAPER, colour, 1.6), Text(place, text, colour=colour)
+
+
+# What a model sees of NAS-Bench-Graph's cells, and the metrics that follow from a cell alone.
+#
+# The widths of these networks differ by data set, and the files give the parameters, so sizes are no formula here.
+
+
+Matrix = NDArray[np.float32]
+_LINKS = np.array(LINKS)
+
+
+def depth(choices: Choices, skip: int) -> Column:
+    """The most operations in a row on the way from input to output, skips not counted, shape ``(n,)``.
+
+    Args:
+        choices: Shape ``(n, 5)``.
+        skip: The number of the skip.
+    """
+    reached = np.zeros((len(choices), NODES + 1))
+    for node, source in enumerate(_LINKS[choices[:, 0]].T, 1):
+        reached[:, node] = reached[np.arange(len(choices)), source] + (choices[:, node] != skip)
+    return np.asarray(reached.max(axis=1))
+
+
+def ends(choices: Choices) -> NDArray[np.bool_]:
+    """Whether each node goes to the output, because no node reads it, shape ``(n, 4)``.
+
+    Args:
+        choices: Shape ``(n, 5)``.
+    """
+    links = _LINKS[choices[:, 0]]
+    return np.stack([(links != node).all(axis=1) for node in range(1, NODES + 1)], axis=1)
+
+
+def _working(choices: Choices, skip: int) -> Column:
+    return np.asarray((choices[:, 1:] != skip).sum(axis=1), dtype=np.float64)
+
+
+def analytic(operations: int) -> Analytic:
+    """The metrics that need no measurement.
+
+    Args:
+        operations: How many operations the space has; the last is the skip.
+    """
+    functions: list[tuple[str, str, Callable[[Choices], Any]]] = [
+        ("operations", "skips not counted", lambda choices: _working(choices, operations - 1)),
+        ("depth", "most operations in a row, skips not counted", lambda choices: depth(choices, operations - 1)),
+        ("branches", "nodes that go to the output", lambda choices: ends(choices).sum(axis=1)),
+    ]
+
+    def column(function: Callable[[Choices], Any]) -> Callable[[Choices, Network], Column]:
+        return lambda choices, network: np.asarray(function(choices), dtype=np.float64)  # noqa: ARG005
+
+    return {
+        name: (Metric(name, "", "search", "structure", description=description), column(function))
+        for name, description, function in functions
+    }
+
+
+def encodings(operations: int) -> dict[str, Encoding]:
+    """The encodings beside ``one_hot``.
+
+    Args:
+        operations: How many operations the space has; the last is the skip.
+    """
+
+    def held(choices: Choices) -> NDArray[np.bool_]:
+        return np.equal(choices[:, 1:, None], np.arange(operations))
+
+    def operation_counts(choices: Choices) -> Matrix:
+        """How many nodes hold each operation."""
+        return np.asarray(held(choices).sum(axis=1), dtype=np.float32)
+
+    def functional(choices: Choices) -> Matrix:
+        """The tree without the numbers of its nodes.
+
+        How many nodes hold each operation, in all and among those that go to the output; how many with each operation
+        read the input or a node with each; depth, branches, and the shape.
+        """
+        here = held(choices)
+        rows = np.arange(len(choices))
+        sources = np.column_stack([np.full(len(choices), operations), choices[:, 1:]])
+        pairs = np.zeros((len(choices), operations + 1, operations), dtype=np.float32)
+        for node, source in enumerate(_LINKS[choices[:, 0]].T, 1):
+            np.add.at(pairs, (rows, sources[rows, source], choices[:, node]), 1)
+        last = (here & ends(choices)[:, :, None]).sum(axis=1)
+        shapes = np.equal(choices[:, :1], np.arange(len(LINKS)))
+        return np.column_stack(
+            [
+                here.sum(axis=1), last, pairs.reshape(len(choices), -1), depth(choices, operations - 1),
+                ends(choices).sum(axis=1), shapes,
+            ]
+        ).astype(np.float32)  # fmt: skip
+
+    return {"operation_counts": operation_counts, "functional": functional}
+
+
+OPERATIONS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
+"""Attention with two heads, convolution, isomorphism network, Chebyshev, GraphSAGE, ARMA, k-GNN, linear, identity."""
+PROTEINS_OPERATIONS = ("gcn", "sage", "arma", "fc", "skip")
+"""Those that the benchmark trained on ogbn-proteins."""
+_SHAPE = "Arch([0, 1, 2, 3], ['gcn', 'gcn', 'fc', 'skip'])"
+_FORMAT = re.compile(r"Arch\(\[([0-4](?:, ?[0-4])*)\], ?\[('[a-z]+'(?:, ?'[a-z]+')*)\]\)")
+
+
+class NBGraph(EnumerableChoiceSpace):
+    """The space; use the shared instances `nbgraph` and `nbgraph_proteins`.
+
+    Example:
+        >>> space = nbgraph()
+        >>> str(space.parse("Arch([0, 1, 2, 1], ['gcn', 'gin', 'fc', 'cheb'])"))
+        "Arch([0, 1, 1, 2], ['gcn', 'gin', 'cheb', 'fc'])"
+    """
+
+    positions = ("links", *(f"operation_{node}" for node in range(1, NODES + 1)))
+    cell_name = "Arch"
+    complexity = "operations"
+    views = ("functional+one_hot", "one_hot")
+    drawing_size = (4.6, 2.4)
+
+    def __init__(self, name: str, operations: Sequence[str]) -> None:
+        """Define the space of some operations.
+
+        Args:
+            name: Its name.
+            operations: Some of `OPERATIONS` in their order, the skip among them.
+        """
+        self.operations = tuple(operations)
+        self.options = (tuple("".join(map(str, links)) for links in LINKS), *(self.operations,) * NODES)
+        super().__init__(name)
+
+    @cached_property
+    def _forms(self) -> Forms:
+        return Forms(len(self.operations))
+
+    def _matrix(self) -> Choices:
+        return self._forms.all
+
+    def allows(self, choices: tuple[int, ...]) -> bool:
+        """Whether a combination is a canonical form.
+
+        Args:
+            choices: The link list's number and four operations'.
+        """
+        code = self._forms.code(choices[0], choices[1:])
+        return bool(self._forms.canonical[code] == code)
+
+    def write(self, choices: tuple[int, ...]) -> str:
+        """The benchmark's constructor of an architecture.
+
+        Args:
+            choices: The link list's number and four operations'.
+        """
+        shape, *operations = choices
+        return f"Arch({list(LINKS[shape])}, {[self.operations[operation] for operation in operations]})"
+
+    def parse(self, text: str) -> Cell:
+        """Read a constructor such as ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``, canonical or not.
+
+        Args:
+            text: The text; surrounding white space is ignored.
+
+        Raises:
+            UserError: It has another shape, an operation is unknown, or it is no architecture of the benchmark.
+        """
+        stripped = cell_text(text)
+        match = _FORMAT.fullmatch(stripped)
+        if match is None:
+            raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {_SHAPE}.")
+        operations = re.findall("[a-z]+", match[2])
+        if unknown := [operation for operation in operations if operation not in self.operations]:
+            raise UserError(f"An operation of the space {self.name} is {', '.join(self.operations)}, not {unknown[0]}.")
+        found = shape_of(tuple(map(int, re.findall("[0-4]", match[1]))))
+        if found is None or len(operations) != NODES:
+            raise UserError(f"{text!r:.200} is no tree of {NODES} nodes: a cell of {self.name} reads {_SHAPE}.")
+        shape, order = found
+        code = self._forms.code(shape, tuple(self.operations.index(operations[node]) for node in order))
+        if self._forms.canonical[code] < 0:
+            raise UserError(f"{text!r:.200} has nothing but skips, so it is not a cell of the space {self.name}.")
+        return self.at(self._forms.choices(int(self._forms.canonical[code])))
+
+    def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
+        code = self._forms.code(choices[0], choices[1:])
+        return [self._forms.choices(other) for other in self._forms.neighbours(code)]
+
+    def neighbours(self, cell: Cell) -> Sequence[Cell]:
+        """All cells that another operation of one node, or another node for it to read, makes of a cell.
+
+        An architecture that can be written in several ways has the neighbours of all of these, so that being a
+        neighbour is mutual. They come in the order of the space.
+
+        Args:
+            cell: The centre.
+        """
+        return super().neighbours(cell)
+
+    @cached_property
+    def further_encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
+        """``operation_counts`` and ``functional`` (see `surrogate_nas.space.nbgraph.structure`)."""
+        return encodings(len(self.operations))
+
+    @cached_property
+    def analytic(self) -> Analytic:  # type: ignore[override]
+        """How many operations and branches a cell has, and how deep it is."""
+        return analytic(len(self.operations))
+
+    def key(self, cell: Cell) -> int:
+        """The benchmark's own key: the link list's number, then the operations' among all nine, as decimal digits.
+
+        Args:
+            cell: A cell of the space.
+        """
+        digits = (OPERATIONS.index(self.operations[operation]) for operation in cell.choices[1:])
+        return int("".join(map(str, (cell.choices[0], *digits))))
+
+    def sketch(self, cell: Cell) -> Sketch:
+        """The cell as a tree (see `surrogate_nas.space.nbgraph.drawing`).
+
+        Args:
+            cell: A cell of the space.
+        """
+        return tree(LINKS[cell.choices[0]], [self.operations[o] for o in cell.choices[1:]])
+
+
+@lru_cache(maxsize=1)
+def nbgraph() -> NBGraph:
+    """The space of all nine operations, one shared instance a process."""
+    return NBGraph("nbgraph", OPERATIONS)
+
+
+@lru_cache(maxsize=1)
+def nbgraph_proteins() -> NBGraph:
+    """The space of the five operations of ogbn-proteins, one shared instance a process."""
+    return NBGraph("nbgraph-proteins", PROTEINS_OPERATIONS)
+
 
 __all__ = ["LINKS", "OPERATIONS", "PROTEINS_OPERATIONS", "NBGraph", "nbgraph", "nbgraph_proteins"]

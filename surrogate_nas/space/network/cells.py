@@ -10,10 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surrogate_nas.space.network.frame import Network
-from surrogate_nas.space.network.graph import CONV1, CONV3, NONE, POOL, SKIP, Graph
-from surrogate_nas.space.network.layers import ConvolutionBN, Zero, answers, convolve, initialise
-from surrogate_nas.space.network.pooling import AveragePool, HalvingPool
+from surrogate_nas.space.network import CONV1, CONV3, NONE, POOL, SKIP, Graph, Network
+from surrogate_nas.space.network.layers import (
+    AveragePool,
+    ConvolutionBN,
+    HalvingPool,
+    Zero,
+    answers,
+    convolve,
+    initialise,
+)
 
 
 class CellModule(nn.Module):

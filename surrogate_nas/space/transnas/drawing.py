@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from surrogate_nas.space.cell import Cell
-from surrogate_nas.space.drawing import CONV1, CONV3, NOTHING, SKIP
+from surrogate_nas.space.four_nodes import CONV1, CONV3, NOTHING, SKIP
 from surrogate_nas.space.sketch import INK, PAPER, Box, Frame, Mark, Sketch, Text
 
 SHOWN = (NOTHING, SKIP, CONV1, CONV3)

@@ -8,27 +8,196 @@ which is the order of the published results.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Mapping
+from functools import cache, cached_property, lru_cache
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import Analytic, Encoding
-from surrogate_nas.space.cell import Cell, cell_text
-from surrogate_nas.space.drawing import four_nodes
-from surrogate_nas.space.enumerable import numbered
-from surrogate_nas.space.four_nodes import EDGES
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space.base import Analytic, Column, Encoding, by_name, numbered
+from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, four_nodes, path_live
+from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.sketch import Sketch
 from surrogate_nas.space.transnas.drawing import SHOWN
-from surrogate_nas.space.transnas.encodings import ENCODINGS, STRUCTURE
-from surrogate_nas.space.transnas.graph import OPERATIONS
-from surrogate_nas.space.transnas.identity import functional_class
 from surrogate_nas.space.transnas.sizes import MICRO_SIZES
+
+# How a model sees cells of the micro space, and what of their structure needs no measurement.
+#
+# Encodings map choices of shape ``(n, 6)`` to a matrix ``(n, d)`` of float32; none contains anything measured. Path
+# features follow White et al., "BANANAS", AAAI 2021.
+
+
+OPERATIONS = ("none", "skip", "conv_1x1", "conv_3x3")
+"""The operations by the digit that stands for them."""
+NONE, SKIP, CONV1, CONV3 = range(4)
+
+
+_INTO_OUTPUT, _FROM_INPUT = (3, 4, 5), (0, 1, 3)
+
+
+def operation_counts(choices: Choices) -> NDArray[np.float32]:
+    """How many edges hold each operation, dead ones included, 4 columns.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+    """
+    return np.stack([(choices == o).sum(axis=1) for o in range(len(OPERATIONS))], axis=1).astype(np.float32)
+
+
+def paths(choices: Choices) -> NDArray[np.float32]:
+    """How often each sequence of operations leads from input to output, skips contracted, 15 columns.
+
+    A sequence has zero to three convolutions of 1×1 or 3×3.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+    """
+    counts = np.zeros((len(choices), 3**3), dtype=np.float32)
+    for carried, path in zip(path_live(choices).T, PATHS, strict=True):
+        code = np.zeros(len(choices), dtype=np.int64)
+        for edge in path:
+            code = np.where(choices[:, edge] > SKIP, code * 3 + choices[:, edge] - SKIP, code)
+        np.add.at(counts, (np.arange(len(choices)), code), carried)
+    return counts[:, _PATH_CODES]
+
+
+_PATH_CODES = [
+    sum(operation * 3**i for i, operation in enumerate(reversed(sequence)))
+    for length in range(4)
+    for sequence in itertools.product((1, 2), repeat=length)
+]
+
+
+def path_and_graph(choices: Choices) -> NDArray[np.float32]:
+    """`paths`, depth, live paths, and by operation the live edges, of them from the input, into the output; 26 columns.
+
+    Args:
+        choices: Shape ``(n, 6)``.
+    """
+    live = path_live(choices)
+    edges = edge_live(choices)
+    held = [edges & (choices == operation) for operation in (SKIP, CONV1, CONV3)]
+    columns = [h[:, list(among)].sum(axis=1) for h in held for among in (range(len(EDGES)), _FROM_INPUT, _INTO_OUTPUT)]
+    return np.column_stack([paths(choices), _path_lengths(choices).max(axis=1), live.sum(axis=1), *columns]).astype(
+        np.float32
+    )
+
+
+ENCODINGS: Mapping[str, Encoding] = {
+    "operation_counts": operation_counts,
+    "paths": paths,
+    "path_and_graph": path_and_graph,
+}
+"""Every encoding by name, besides ``one_hot``."""
+
+
+def _path_lengths(choices: Choices) -> NDArray[np.int64]:
+    """The convolutions on each live path, 0 for others, shape ``(n, 4)``."""
+    lengths = np.stack([(choices[:, list(path)] > SKIP).sum(axis=1) for path in PATHS], axis=1)
+    return np.where(path_live(choices), lengths, 0)
+
+
+def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.asarray(_path_lengths(choices).max(axis=1), dtype=np.float64)
+
+
+def _convolutions(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.asarray((choices > SKIP).sum(axis=1), dtype=np.float64)
+
+
+def _paths(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.asarray(path_live(choices).sum(axis=1), dtype=np.float64)
+
+
+STRUCTURE: Analytic = by_name(
+    (Metric("depth", "", "search", "structure", description="convolutions on the longest live path"), _depth),
+    (Metric("convolutions", "", "search", "structure", description="built in a cell"), _convolutions),
+    (Metric("paths", "", "search", "structure", description="live paths from input to output"), _paths),
+)
+"""Metrics of a cell's structure, with functions from choices and network to shape ``(n,)``."""
+
+
+# When do two cells of the micro space compute the same?
+#
+# The skeleton holds a cell ten times. Three of these change width and resolution, and there a skip from the input is a
+# convolution with weights of its own (see `surrogate_nas.space.transnas.sizes`). Two cells that are the same there are
+# the same everywhere.
+
+
+_INPUT = -1
+Sums = dict[int, tuple[int, ...]]
+"""For every edge with weights what it reads: a sum of the input and of other such edges."""
+
+
+@cache
+def functional_class(choices: tuple[int, ...]) -> str:
+    """A canonical form that two cells share exactly when they compute the same functions of their live weights.
+
+    ``none`` is dropped, skips between inner nodes are contracted, sums are flattened, and live operations with weights
+    are named, so that a result used twice differs from two operations; of all namings the smallest text is taken.
+
+    Args:
+        choices: The operation of each edge, in the order of the string.
+    """
+    output, read = _sums(choices)
+    live = _live(output, read)
+    return min(_write(output, read, choices, names) for names in _namings(live, read, choices))
+
+
+def _sums(choices: tuple[int, ...]) -> tuple[tuple[int, ...], Sums]:
+    """What the output sums, and what every operation with weights reads."""
+    nodes: list[tuple[int, ...]] = [(_INPUT,), (), (), ()]
+    read: Sums = {}
+    for edge, (source, target) in enumerate(EDGES):
+        if choices[edge] == NONE or not nodes[source]:
+            continue
+        if choices[edge] == SKIP and source:
+            nodes[target] += nodes[source]
+        else:
+            read[edge] = nodes[source]
+            nodes[target] += (edge,)
+    return nodes[-1], read
+
+
+def _live(output: tuple[int, ...], read: Sums) -> list[int]:
+    """The edges with weights that the output depends on, each after those that it reads."""
+    found = {_INPUT}
+    waiting = list(output)
+    while waiting:
+        edge = waiting.pop()
+        if edge not in found:
+            found.add(edge)
+            waiting += read[edge]
+    return sorted(found - {_INPUT})
+
+
+def _namings(live: list[int], read: Sums, choices: tuple[int, ...]) -> Iterator[dict[int, int]]:
+    """Every naming that could give the smallest text: only edges that look alike without names can change places."""
+    shapes = {_INPUT: "x"}
+    for edge in live:
+        shapes[edge] = f"{choices[edge]}({'+'.join(sorted(shapes[part] for part in read[edge]))})"
+    ordered = sorted(live, key=lambda edge: shapes[edge])
+    groups = [list(group) for _, group in itertools.groupby(ordered, key=lambda edge: shapes[edge])]
+    for arrangement in itertools.product(*map(itertools.permutations, groups)):
+        yield {_INPUT: 0} | {edge: i for i, edge in enumerate(itertools.chain.from_iterable(arrangement), 1)}
+
+
+def _write(output: tuple[int, ...], read: Sums, choices: tuple[int, ...], names: dict[int, int]) -> str:
+    """One line: the operations by name with what each reads, then what the output sums; 0 is the input."""
+
+    def total(parts: tuple[int, ...]) -> str:
+        return "+".join(map(str, sorted(names[part] for part in parts)))
+
+    operations = sorted((name, edge) for edge, name in names.items() if name)
+    return " ".join([*(f"{name}={choices[edge]}({total(read[edge])})" for name, edge in operations), total(output)])
+
 
 _FORMAT = re.compile("64-41414-([0-3])_([0-3]{2})_([0-3]{3})")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from surrogate_nas.space import Cell, Enumerable, Space
-from surrogate_nas.space.network.graph import CONV3, NONE, SKIP
+from surrogate_nas.space.network import CONV3, NONE, SKIP
 
 
 def trivial_cells(space: Space) -> dict[str, Cell]:

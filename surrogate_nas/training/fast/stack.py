@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from surrogate_nas.space.network import CONV1, CONV3, POOL, SKIP
 from surrogate_nas.space.network.cells import CellModule, CellNetwork, Reduction
-from surrogate_nas.space.network.graph import CONV1, CONV3, POOL, SKIP
 from surrogate_nas.space.network.layers import ConvolutionBN, convolve
 
 Cells = tuple[int, ...]

@@ -18,7 +18,7 @@ class EdgeChoices(NamedTuple):
 
     Attributes:
         edges: (from, to), one for each position of the space.
-        operations: For every edge the layer of each choice, by `surrogate_nas.space.network.graph`'s numbers.
+        operations: For every edge the layer of each choice, by `surrogate_nas.space.network`'s numbers.
     """
 
     edges: tuple[tuple[int, int], ...]

@@ -13,10 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surrogate_nas.space.network import Network
-from surrogate_nas.space.network.graph import CONV1, CONV3, POOL, SKIP
-from surrogate_nas.space.network.layers import ConvolutionBN, convolve
-from surrogate_nas.space.network.pooling import AveragePool
+from surrogate_nas.space.network import CONV1, CONV3, POOL, SKIP, Network
+from surrogate_nas.space.network.layers import AveragePool, ConvolutionBN, convolve
 from surrogate_nas.training.supernet.choices import EdgeChoices
 
 _KERNELS = {CONV1: 1, CONV3: 3}
