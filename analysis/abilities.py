@@ -20,7 +20,7 @@ from marked import table as markdown
 import surrogate_nas as sn
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, Strategy, resolve
-from surrogate_nas.training.hardware.card import device_model
+from surrogate_nas.training.hardware.latency import device_model
 
 TOP = Path(__file__).parents[1]
 FIGURES = TOP / "analysis" / "abilities.json"

@@ -26,7 +26,7 @@ def describe_live() -> Iterator[dict[str, Any]]:
 
 
 def _describe(task: Task, space: Space) -> dict[str, Any]:
-    trained = [told.metric((task.schedule.epochs,), HOW) for told in task.told]
+    trained = [told.metric((task.schedule.epochs,), HOW) for told in task.diagnostics]
     metrics = [*trained, *(metric for metric, _ in untrained(space).values())]
     return {
         "name": _PREFIX + (task.name if space.name == DEFAULT_SPACE else f"{task.name}/{space.name}"),

@@ -96,7 +96,7 @@ class LiveBenchmark(Benchmark):
         judged = f"valid_{self.task.measured[0].name}"
         self.objective = f"{judged} + 0.02*params" if "params" in self.space.analytic else judged
         epochs = (self.task.schedule.epochs,)
-        trained = (told.metric(epochs, HOW, self.source) for told in self.task.told)
+        trained = (told.metric(epochs, HOW, self.source) for told in self.task.diagnostics)
         self.metrics = (*trained, *(metric for metric, _ in untrained(self.space).values()))
         self._by_name = {metric.name: metric for metric in self.metrics}
 
@@ -211,7 +211,7 @@ class LiveBenchmark(Benchmark):
         """
         if question.epochs is None:
             return super().scale(question, seed)
-        worst = next(told.worst for told in self.task.told if told.name == question.metric)
+        worst = next(told.worst for told in self.task.diagnostics if told.name == question.metric)
         return worst, worst
 
 

@@ -22,7 +22,7 @@ from surrogate_nas.space.network import CONV1, CONV3
 
 if TYPE_CHECKING:
     from surrogate_nas.training.supernet import EdgeChoices, Goal, Supernet
-    from surrogate_nas.training.supernet.mixed import Active
+    from surrogate_nas.training.supernet.supernet import Active
     from surrogate_nas.training.tasks import Split
 
 _SPLITS, _QUANTITIES = ("valid", "train"), ("loss", "error")

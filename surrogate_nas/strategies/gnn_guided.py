@@ -43,8 +43,8 @@ class GnnGuided(Guided):
         Args:
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
-            acquisition: A key of `surrogate_nas.strategies.belief.ACQUISITIONS`.
-            pool: A key of `surrogate_nas.strategies.candidates.POOLS`.
+            acquisition: A key of `surrogate_nas.strategies.guided.ACQUISITIONS`.
+            pool: A key of `surrogate_nas.strategies.guided.POOLS`.
             steps: Of the networks' optimiser in each fit.
             patience: The networks are fitted anew when so large a share of told cells is new to them.
             first_cells: How many cells are drawn at random before the model is used, at least 2.

@@ -9,18 +9,225 @@ what it says of its own uncertainty.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.strategies.belief import ACQUISITIONS, Belief, Floats, floor_of
-from surrogate_nas.strategies.candidates import POOLS, sampled
 from surrogate_nas.surrogates import Surrogate, make_model, model_class
+
+# Where a model-guided strategy looks for its next cell: pools of candidates, made by the space's own moves.
+#
+# Mutations of the best cells, White et al., "BANANAS", AAAI 2021; tournaments, Wei et al., "NPENAS", TNNLS 2022. A
+# mutation is one move of `Space.mutate`, and with probability 1/2 each a second, a third … one, so that a pool does not
+# run dry around cells whose neighbours are known.
+
+
+_PARENTS, _CHILDREN, _DRAWN = 10, 10, 200
+_TOURNAMENT = 3
+_LONGEST = 6
+
+
+def mutations(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
+    """Ten mutations of each of the ten best.
+
+    Args:
+        space: The space that cells come from.
+        ranked: The told cells, the best first; at least one.
+        rng: The generator that the draws advance.
+    """
+    return [_mutated(space, parent, rng) for parent in ranked[:_PARENTS] for _ in range(_CHILDREN)]
+
+
+def offspring(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
+    """A hundred mutations of the winners of random tournaments of three among all told cells.
+
+    Args:
+        space: The space that cells come from.
+        ranked: The told cells, the best first; at least one.
+        rng: The generator that the draws advance.
+    """
+    winners = rng.integers(len(ranked), size=(_PARENTS, _TOURNAMENT)).min(axis=1)
+    return [_mutated(space, ranked[place], rng) for place in winners for _ in range(_CHILDREN)]
+
+
+def local(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:  # noqa: ARG001
+    """All neighbours of the three best.
+
+    Args:
+        space: The space that cells come from.
+        ranked: The told cells, the best first; at least one.
+        rng: Not drawn from.
+    """
+    return [cell for centre in ranked[:_TOURNAMENT] for cell in space.neighbours(centre)]
+
+
+def sampled(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:  # noqa: ARG001
+    """Cells drawn at random.
+
+    Args:
+        space: The space that cells come from.
+        ranked: Not read.
+        rng: The generator that the draws advance.
+    """
+    return [space.sample(rng) for _ in range(_DRAWN)]
+
+
+def mixed(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
+    """Mutations of the best, and cells drawn at random.
+
+    Args:
+        space: The space that cells come from.
+        ranked: The told cells, the best first; at least one.
+        rng: The generator that the draws advance.
+    """
+    return [*mutations(space, ranked, rng), *sampled(space, ranked, rng)]
+
+
+def whole(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
+    """Every cell, where they can be listed, else those of `mixed`.
+
+    Args:
+        space: The space that cells come from.
+        ranked: The told cells, the best first; at least one.
+        rng: The generator that the draws advance.
+    """
+    return space if isinstance(space, Enumerable) else mixed(space, ranked, rng)
+
+
+def _mutated(space: Space, cell: Cell, rng: np.random.Generator) -> Cell:
+    for _ in range(min(int(rng.geometric(0.5)), _LONGEST)):
+        cell = space.mutate(cell, rng)
+    return cell
+
+
+Pool = Callable[[Space, Sequence[Cell], np.random.Generator], Iterable[Cell]]
+
+POOLS: dict[str, Pool] = {
+    "mutations": mutations,
+    "offspring": offspring,
+    "local": local,
+    "sampled": sampled,
+    "mixed": mixed,
+    "all": whole,
+}
+"""By name."""
+
+
+# What a model believes of candidates, and the acquisitions that turn it into one number a candidate, the least first.
+#
+# Losses are learned as the logarithm of their distance from a floor a little below the best, because only the order
+# near the best matters; whatever is known for free (λR) is added afterwards. Sources: expected improvement, Jones et
+# al., "Efficient Global Optimization", JOGO 1998, here of a lognormal loss; Thompson sampling drawn for each candidate
+# alone, White et al., "BANANAS", AAAI 2021; confidence bound, Srinivas et al., "Gaussian Process Optimization in the
+# Bandit Setting", ICML 2010.
+
+
+Floats = NDArray[np.float64]
+
+_BELOW = 0.15
+"""How far the floor lies below the best, as a share of (median - best)."""
+_TRUST = 1.0
+"""Standard deviations that the confidence bound is optimistic by."""
+
+
+class Belief(NamedTuple):
+    """What is believed of ``n`` candidates: score = floor + exp(normal(mean, std)) + penalty.
+
+    Attributes:
+        mean: Of the logarithm of the loss above the floor, shape ``(n,)``.
+        std: Likewise, above 0.
+        penalty: What is known of the score beside the loss, shape ``(n,)``.
+        floor: A loss that none is believed to reach.
+        best: The best score told of a feasible cell.
+    """
+
+    mean: Floats
+    std: Floats
+    penalty: Floats
+    floor: float
+    best: float
+
+    def score(self, steps: Floats | float = 0.0) -> Floats:
+        """The score so many standard deviations above the median belief, shape ``(n,)``.
+
+        Args:
+            steps: One for all, or one each.
+        """
+        return np.asarray(self.floor + np.exp(self.mean + steps * self.std) + self.penalty)
+
+
+def floor_of(losses: Floats) -> float:
+    """A little below the best loss.
+
+    Args:
+        losses: Told losses, shape ``(n,)``.
+    """
+    best = float(losses.min())
+    return best - _BELOW * (float(np.median(losses)) - best or float(losses.max()) - best or 1.0)
+
+
+def greedy(belief: Belief, rng: np.random.Generator) -> Floats:  # noqa: ARG001 - one signature for all
+    """The score that is believed.
+
+    Args:
+        belief: Of the candidates.
+        rng: Not drawn from.
+    """
+    return belief.score()
+
+
+def confidence_bound(belief: Belief, rng: np.random.Generator) -> Floats:  # noqa: ARG001
+    """The score one standard deviation below.
+
+    Args:
+        belief: Of the candidates.
+        rng: Not drawn from.
+    """
+    return belief.score(-_TRUST)
+
+
+def thompson(belief: Belief, rng: np.random.Generator) -> Floats:
+    """A score drawn for each candidate alone.
+
+    Args:
+        belief: Of the candidates.
+        rng: The generator that the draw advances.
+    """
+    return belief.score(rng.standard_normal(len(belief.mean)))
+
+
+def expected_improvement(belief: Belief, rng: np.random.Generator) -> Floats:  # noqa: ARG001
+    """Minus the expected improvement on the best score; where none is to be expected, what is missing to it.
+
+    Args:
+        belief: Of the candidates.
+        rng: Not drawn from.
+    """
+    from scipy.special import ndtr
+
+    left = belief.best - belief.penalty - belief.floor
+    z = (np.log(np.maximum(left, np.finfo(float).tiny)) - belief.mean) / belief.std
+    gain = left * ndtr(z) - np.exp(belief.mean + belief.std**2 / 2) * ndtr(z - belief.std)
+    missing = np.maximum(belief.score() - belief.best, 0)
+    return np.where((left > 0) & (gain > 0), -gain, missing)
+
+
+Acquisition = Callable[[Belief, np.random.Generator], Floats]
+
+ACQUISITIONS: dict[str, Acquisition] = {
+    "expected_improvement": expected_improvement,
+    "thompson": thompson,
+    "confidence_bound": confidence_bound,
+    "greedy": greedy,
+}
+"""By name."""
+
 
 _LEAST, _WIDEST = 1e-12, 3.0
 """Standard deviations of a logarithm beyond these say nothing more."""

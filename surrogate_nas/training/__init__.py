@@ -9,13 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.curve import Curve
-    from surrogate_nas.training.engine import train
+    from surrogate_nas.training.engine import Curve, train
     from surrogate_nas.training.tasks import TASKS, Task, task_named
 
 __all__ = ["TASKS", "Curve", "Task", "task_named", "train"]
 
-_FILES = {"TASKS": "tasks", "Curve": "curve", "Task": "tasks", "task_named": "tasks", "train": "engine"}
+_FILES = {"TASKS": "tasks", "Curve": "engine", "Task": "tasks", "task_named": "tasks", "train": "engine"}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -23,13 +24,65 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Space, space_of
 from surrogate_nas.space.network import Network
 from surrogate_nas.training.arrays import Array, as_array
-from surrogate_nas.training.courses import Course, course_named
-from surrogate_nas.training.curve import Curve
 from surrogate_nas.training.fast.network import CompiledModel
 from surrogate_nas.training.machine import check_numbers, cores, device_named
 from surrogate_nas.training.measures import Answers
 from surrogate_nas.training.models import Model, torch_model
 from surrogate_nas.training.tasks import Task
+from surrogate_nas.training.trainers import Trainer, trainer_named
+
+
+@dataclass
+class Curve:
+    """What training one cell gave.
+
+    A number that is not finite, or a loss beyond `Task.worst_loss`, is recorded as the worst there is, with a note.
+
+    Attributes:
+        cell: The cell.
+        task: The task's name.
+        epochs: How many were trained.
+        seed: The root of initial weights and batches.
+        parameters: Of the whole network, dead operations included.
+        multiply_accumulates: By the paper's convention, dead operations included; NaN where the space has no formula.
+        device: What it was trained on.
+        units: Of everything that is told, by name.
+        values: By name, one after each epoch: of the training split the mean over its batches while training.
+        finals: By name, what is told at the end only: of the test split, and of the validation split what costs more.
+        seconds: Evaluation included; processor time on a CPU, wall-clock elsewhere; in a stack each cell's equal share.
+        train_seconds: Of all epochs of training, without evaluation, likewise.
+        valid_seconds: Of one evaluation of the validation split, likewise.
+        note: What went wrong, or empty.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.training import TASKS, train
+        >>> (curve,) = train([nb201()[11]], TASKS["digits"], epochs=2, test=False)
+        >>> len(curve.values["train_loss"]), curve.units["valid_error"], curve.note
+        (2, '%', '')
+    """
+
+    cell: Cell
+    task: str
+    epochs: int
+    seed: int
+    parameters: int
+    multiply_accumulates: float
+    device: str
+    units: dict[str, str]
+    values: dict[str, list[float]] = field(default_factory=dict)
+    finals: dict[str, float] = field(default_factory=dict)
+    seconds: float = math.nan
+    train_seconds: float = 0.0
+    valid_seconds: float = math.nan
+    note: str = ""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics at the end of the run, by the names of the benchmarks, in the order of their units."""
+        last = {name: values[-1] for name, values in self.values.items()} | self.finals
+        return {name: last[name] for name in self.units}
+
 
 STACKED_ON_GPU = 64
 SIZES = ("params", "macs")
@@ -90,7 +143,7 @@ def train(
     run = _Run(task, network or task.network(), spaces, epochs, seed, place, live_only, test)
     graphs = [spaces[cell].graph(cell, live_only=True) for cell in cells]
     order = sorted(range(len(cells)), key=lambda i: (graphs[i] or (), i))
-    if not all(graphs) or not run.course.stackable:
+    if not all(graphs) or not run.trainer.stackable:
         at_once = 1
     curves: dict[int, Curve] = {}
     with cores(threads):
@@ -147,7 +200,7 @@ class _Run:
     ) -> None:
         self.task, self.network, self.spaces, self.epochs, self.seed = task, network, spaces, epochs, seed
         self.device, self.live_only, self.test = device, live_only, test
-        self.course = course_named(task.course or task.about.course)
+        self.trainer = trainer_named(task.course or task.about.course)
 
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
         with np.errstate(all="ignore"):  # what diverges is noted
@@ -158,12 +211,12 @@ class _Run:
         clock = time.process_time if self.device == "cpu" else time.perf_counter
         start = clock()
         curves = [self._curve(cell) for cell in cells]
-        course, model = self.course(self.task, self.task.data, seed=self.seed), self._model(cells)
+        trainer, model = self.trainer(self.task, self.task.data, seed=self.seed), self._model(cells)
         for epoch in range(self.epochs):
             times = [clock()]
-            self._train_epoch(model, course, curves, epoch)
+            self._train_epoch(model, trainer, curves, epoch)
             times.append(clock())
-            losses, answers = self._judged(model, course, "valid")
+            losses, answers = self._judged(model, trainer, "valid")
             told = {"valid_loss": losses, **self._measured("valid", answers, "batch", "epoch")}
             self._record(curves, epoch, losses, told)
             times.append(clock())
@@ -172,12 +225,14 @@ class _Run:
                 curve.valid_seconds = (times[2] - times[1]) / len(cells)
         self._record(curves, epoch, losses, self._measured("valid", answers, "end"))
         if self.test:
-            losses, answers = self._judged(model, course, "test")
+            losses, answers = self._judged(model, trainer, "test")
             told = {"test_loss": losses, **self._measured("test", answers, "batch", "epoch", "end")}
             self._record(curves, epoch, losses, told)
-        for curve, fault in zip(curves, course.faults(answers), strict=True):
+        for curve, fault in zip(curves, trainer.faults(answers), strict=True):
             curve.note = curve.note or fault
-            curve.finals = {told.name: math.nan for told in self.task.told if not told.every_epoch} | curve.finals
+            curve.finals = {
+                told.name: math.nan for told in self.task.diagnostics if not told.every_epoch
+            } | curve.finals
             curve.seconds = (clock() - start) / len(cells)
         return curves
 
@@ -187,15 +242,15 @@ class _Run:
         model = None if key in _WARM or self.device != "cpu" else self._model(cells)
         if not isinstance(model, CompiledModel):
             return
-        course = self.course(self.task, self.task.data, seed=self.seed)
-        inputs, targets = next(iter(course.batches(0, model.answer)))
-        outputs = model.step(inputs, targets, course.descent, 0.0)[1]
+        trainer = self.trainer(self.task, self.task.data, seed=self.seed)
+        inputs, targets = next(iter(trainer.batches(0, model.answer)))
+        outputs = model.step(inputs, targets, trainer.descent, 0.0)[1]
         self._measured("train", Answers(outputs, targets, inputs, self.task, model.answer, model.slope), "batch")
         _WARM.add(key)
 
-    def _judged(self, model: Model, course: Course, split: str) -> tuple[Array, Answers]:
+    def _judged(self, model: Model, trainer: Trainer, split: str) -> tuple[Array, Answers]:
         """The loss of each network on a split, shape ``(K,)``, and its answers."""
-        losses, answers = course.judged(split, model.answer)
+        losses, answers = trainer.judged(split, model.answer)
         return losses, answers.with_slope(model.slope)
 
     def _measured(self, split: str, answers: Answers, *moments: str) -> dict[str, Array]:
@@ -217,7 +272,7 @@ class _Run:
         )
 
     def _curve(self, cell: Cell) -> Curve:
-        units = {told.name: told.unit for told in self.task.told}
+        units = {one.name: one.unit for one in self.task.diagnostics}
         return Curve(cell, self.task.name, self.epochs, self.seed, *self._sizes(cell), device=self.device, units=units)
 
     def _sizes(self, cell: Cell) -> tuple[int, float]:
@@ -229,13 +284,13 @@ class _Run:
             known["params"] = sum(parameter.numel() for parameter in built.parameters())
         return round(known["params"]), round(1e6 * known["macs"]) if "macs" in known else math.nan
 
-    def _train_epoch(self, model: Model, course: Course, curves: Sequence[Curve], epoch: int) -> None:
-        start, steps = epoch * course.steps, self.epochs * course.steps
+    def _train_epoch(self, model: Model, trainer: Trainer, curves: Sequence[Curve], epoch: int) -> None:
+        start, steps = epoch * trainer.steps, self.epochs * trainer.steps
         sums: list[Array] = []
         sizes: list[int] = []
-        for number, (inputs, targets) in enumerate(course.batches(epoch, model.answer), start):
+        for number, (inputs, targets) in enumerate(trainer.batches(epoch, model.answer), start):
             rate = self.task.schedule.learning_rate / 2 * (1 + math.cos(math.pi * number / steps))
-            losses, outputs = model.step(inputs, targets, course.descent, rate)
+            losses, outputs = model.step(inputs, targets, trainer.descent, rate)
             answers = Answers(outputs, targets, inputs, self.task, model.answer, model.slope)
             told = {"train_loss": losses, **self._measured("train", answers, "batch")}
             sums.append(np.stack([*told.values()]))
@@ -251,7 +306,7 @@ class _Run:
             if not (known and loss <= worst) and not curve.note:
                 what = "beyond the worst recorded" if known else "not finite"
                 curve.note = f"diverged in epoch {epoch + 1}: the loss was {what}"
-            for one in self.task.told:
+            for one in self.task.diagnostics:
                 if one.name not in told:
                     continue
                 value = one.recorded(told[one.name][k].item() if known else math.nan)

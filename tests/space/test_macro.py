@@ -23,7 +23,7 @@ from surrogate_nas.space import macro, nb201, space_named, space_of
 from surrogate_nas.space.macro.network import MacroNetwork
 from surrogate_nas.space.network import Network
 from surrogate_nas.training import TASKS, train
-from surrogate_nas.training.curve import Curve
+from surrogate_nas.training.engine import Curve
 from tests.conftest import ON_EVERY_SPACE, SWIFT_STRATEGIES
 from tests.space.test_network import CAUSAL, SHAPES, SMALL, count_macs, inputs, size
 from tests.tiny_task import TINY

@@ -16,7 +16,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, choices_of, nb201
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import resolve
-from surrogate_nas.strategies.epochs.density import Density
+from surrogate_nas.strategies.epochs.bohb import Density
 from surrogate_nas.strategies.epochs.rungs import rungs_of
 from surrogate_nas.study.experiment import Budget, Experiment
 

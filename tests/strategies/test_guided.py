@@ -13,9 +13,7 @@ from surrogate_nas.contract.trying import INFEASIBLE, TinySpace, draw, synthetic
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.strategies import Strategy, resolve
-from surrogate_nas.strategies.belief import ACQUISITIONS, Belief, floor_of
-from surrogate_nas.strategies.candidates import POOLS
-from surrogate_nas.strategies.guided import Guided
+from surrogate_nas.strategies.guided import ACQUISITIONS, POOLS, Belief, Guided, floor_of
 
 SLOW = pytest.param("gnn_guided", marks=pytest.mark.slow)
 SWIFT = {"model": "ridge", "pool": "all"}

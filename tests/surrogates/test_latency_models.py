@@ -19,8 +19,7 @@ from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space.four_nodes import edge_live
 from surrogate_nas.space.nb201.encodings import operation_counts
 from surrogate_nas.space.network import Network
-from surrogate_nas.surrogates.evidence import Prior, measure, most_evident, noise_shape
-from surrogate_nas.surrogates.latency import KnownDevices, Latency
+from surrogate_nas.surrogates.latency import KnownDevices, Latency, Prior, measure, most_evident, noise_shape
 from surrogate_nas.surrogates.storage import Card, load, save
 
 Values = NDArray[np.float64]

@@ -22,9 +22,8 @@ from surrogate_nas.space import NB201, Cell
 from surrogate_nas.surrogates import gnn, make_model
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.evaluation import ndcg_of, scores_of
-from surrogate_nas.surrogates.gnn import GraphNetwork
+from surrogate_nas.surrogates.gnn import GraphNetwork, Units
 from surrogate_nas.surrogates.losses import LOSSES, logistic_rank
-from surrogate_nas.surrogates.units import Units
 from tests.conftest import Snas
 
 RANKING = [name for name in LOSSES if name != "mse"]

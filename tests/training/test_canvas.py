@@ -14,8 +14,8 @@ from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.measures import MEASURES, Answers
 from surrogate_nas.training.tasks import canvas
+from surrogate_nas.training.tasks.base import pixels, places
 from surrogate_nas.training.tasks.checking import SPLITS
-from surrogate_nas.training.tasks.kinds import pixels, places
 
 DETECTION, SEGMENTATION = TASKS["detection"], TASKS["segmentation"]
 GOOD = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"

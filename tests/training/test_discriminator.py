@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surrogate_nas.training.courses.discriminator import BETAS, PENALTY, RATE, WIDTH, Discriminator
 from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
+from surrogate_nas.training.trainers.adversarial import BETAS, PENALTY, RATE, WIDTH, Discriminator
 
 SIZES = [(1, 8, 8), (3, 7, 10), (2, 1, 5), (1, 6, 6)]
 

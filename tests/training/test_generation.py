@@ -16,12 +16,12 @@ from sklearn.linear_model import Ridge
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
-from surrogate_nas.training.courses.adversarial import Adversarial
 from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
 from surrogate_nas.training.measures import MEASURES, Answers
 from surrogate_nas.training.measures.generation import frechet
 from surrogate_nas.training.tasks.base import as_split
+from surrogate_nas.training.trainers.adversarial import Adversarial
 
 CELL = nb201().parse("|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|nor_conv_3x3~0|none~1|nor_conv_3x3~2|")
 DEAD = nb201().parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")

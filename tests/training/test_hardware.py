@@ -19,12 +19,9 @@ from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, macro,
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import TableFile, write_table
 from surrogate_nas.training.hardware import Measured, Protocol, device_card, draw_cells, measure
-from surrogate_nas.training.hardware.card import device_model, usable_cores
-from surrogate_nas.training.hardware.energy import Rapl, energy_mj, find_meter
-from surrogate_nas.training.hardware.latency import time_inference
-from surrogate_nas.training.hardware.measure import REFERENCE_EVERY
+from surrogate_nas.training.hardware.latency import device_model, time_inference, usable_cores
+from surrogate_nas.training.hardware.measure import REFERENCE_EVERY, Rapl, energy_mj, find_meter, peak_memory_mb
 from surrogate_nas.training.hardware.measured import drift_in_words
-from surrogate_nas.training.hardware.memory import peak_memory_mb
 
 SMALL = Network(channels=2, cells_per_stage=1, image_size=4, input_channels=1)
 PROTOCOL = Protocol(rounds=5, repeats=10, warm_up_seconds=0.0)

@@ -13,11 +13,11 @@ from scipy.sparse.csgraph import shortest_path
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Curve, Task, train
-from surrogate_nas.training.courses import policy
-from surrogate_nas.training.courses.policy import Policy, act, advantages
 from surrogate_nas.training.losses import LOSSES, fitting
 from surrogate_nas.training.tasks import Schedule, cartpole, gridworld
 from surrogate_nas.training.tasks.environment import Array, Environment, starting
+from surrogate_nas.training.trainers import policy
+from surrogate_nas.training.trainers.policy import Policy, act, advantages
 
 CELL = nb201().parse("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|")
 CONTROL = ["cartpole", "gridworld"]

@@ -29,10 +29,7 @@ from surrogate_nas.strategies.zero_cost import ZeroCost
 from surrogate_nas.tables import TableFile
 from surrogate_nas.training import task_named
 from surrogate_nas.training.proxies import PROXIES
-from surrogate_nas.training.proxies.activity import jacob_cov, naswot
-from surrogate_nas.training.proxies.saliency import of_loss, synflow
-from surrogate_nas.training.proxies.score import score
-from surrogate_nas.training.proxies.watch import Watch
+from surrogate_nas.training.proxies.score import Watch, jacob_cov, naswot, of_loss, score, synflow
 from tests.conftest import Snas
 from tests.training.test_cli_training import SPACE
 

@@ -11,10 +11,10 @@ from sklearn.metrics import roc_auc_score
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
-from surrogate_nas.training.courses.reconstruction import Reconstruction
 from surrogate_nas.training.measures import MEASURES, Answers
 from surrogate_nas.training.tasks import anomaly, forecasting
 from surrogate_nas.training.tasks.base import as_split
+from surrogate_nas.training.trainers.base import Reconstruction
 
 GOOD = nb201().parse("|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|avg_pool_3x3~1|skip_connect~2|")
 

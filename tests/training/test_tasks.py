@@ -58,7 +58,7 @@ def test_a_task_beats_its_baseline(name: str) -> None:
     loss, error = baseline(task)
     assert curve.finals["test_loss"] < 0.8 * loss
     assert curve.finals["test_error"] < 0.8 * error
-    assert list(curve.metrics) == [told.name for told in task.told]
+    assert list(curve.metrics) == [told.name for told in task.diagnostics]
     assert not curve.note
 
 
@@ -261,7 +261,7 @@ def test_a_task_with_another_loss_is_another_task(tmp_path: Path) -> None:
     assert (focal.name, focal.trained.name, focal.kind) == ("digits?loss=focal", "focal", "classification")
     assert task_named("digits?loss=cross_entropy") is TASKS["digits"]
     assert focal.with_loss("cross_entropy").name == "digits?loss=cross_entropy"
-    assert [told.name for told in focal.told] == [told.name for told in TASKS["digits"].told]
+    assert [told.name for told in focal.diagnostics] == [told.name for told in TASKS["digits"].diagnostics]
     for name, says in [
         ("digits?loss=focul", "Did you mean 'focal'"),
         ("digits?loss=", r"only \?loss=LOSS may stand"),

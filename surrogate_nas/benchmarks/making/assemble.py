@@ -92,7 +92,7 @@ def columns_of(task: Task, plan: Plan, read: Reader) -> Iterator[tuple[Metric, i
         return Metric(f"{split}_seconds", "s", "record", "cost", split=split, description=description, source=source)
 
     source, run = f"{task.name}, trained by this project", f"of one run of {plan.epochs} epochs"
-    curves = [told for told in task.told if told.every_epoch]
+    curves = [told for told in task.diagnostics if told.every_epoch]
     for epoch in range(1, plan.epochs + 1):
         for told in curves:
             how = "mean over the epoch's batches" if told.split == "train" else "after the epoch"
@@ -103,7 +103,7 @@ def columns_of(task: Task, plan: Plan, read: Reader) -> Iterator[tuple[Metric, i
         yield spent, epoch, lambda seed, s=share: read(seed, lambda x: s * x["train_seconds"])  # type: ignore[misc]
         spent = seconds("valid", "processor time of one pass over the validation split")
         yield spent, epoch, lambda seed: read(seed, lambda x: x["valid_seconds"])
-    for told in task.told:
+    for told in task.diagnostics:
         if not told.every_epoch:
             described = told.metric((), f"at the end {run}", source)
             yield described, plan.epochs, lambda seed, n=told.name: read(seed, lambda x: x[n])  # type: ignore[misc]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import time
+import typing
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,17 +13,201 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal
 from surrogate_nas.space import DEFAULT_SPACE, Cell, Space, drawn_cells, listed, space_named, space_of
 from surrogate_nas.space.network import Network
-from surrogate_nas.training.hardware.card import device_card, load_average
-from surrogate_nas.training.hardware.energy import Meter, assumed_watts, energy_mj, find_meter
-from surrogate_nas.training.hardware.latency import Protocol, synchronise, time_inference
+from surrogate_nas.training.hardware.latency import Protocol, device_card, load_average, synchronise, time_inference
 from surrogate_nas.training.hardware.measured import Measured, Visit
-from surrogate_nas.training.hardware.memory import peak_memory_mb
 from surrogate_nas.training.machine import cores
+
+# Peak memory of one inference: weights, input, and all activations that are alive at the same time.
+#
+# On a GPU PyTorch's allocator says. On a CPU nothing does: the resident size of a process moves by whole arenas and
+# keeps what was freed. There the storages that every operation returns are followed, each for as long as something
+# holds it, and the largest sum counts. That is exact and the same every time, but leaves out what an operation uses
+# within.
+
+
+MEGABYTE = 1e6
+
+
+def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
+    """Run one inference and return its peak memory in MB (10⁶ bytes).
+
+    Args:
+        network: On the device of the inputs.
+        inputs: One batch.
+    """
+    held = [*network.parameters(), *network.buffers(), inputs]
+    fixed = sum(tensor.nbytes for tensor in held)
+    if inputs.device.type == "cuda":
+        torch.cuda.synchronize(inputs.device)
+        before = torch.cuda.memory_allocated(inputs.device)
+        torch.cuda.reset_peak_memory_stats(inputs.device)
+        with torch.inference_mode():
+            network(inputs)
+        torch.cuda.synchronize(inputs.device)
+        return (fixed + torch.cuda.max_memory_allocated(inputs.device) - before) / MEGABYTE
+    live = _LiveStorages(held)
+    with torch.inference_mode(), live:
+        network(inputs)
+    return (fixed + live.peak) / MEGABYTE
+
+
+class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Follows the storages that operations return; `peak` is the largest sum of bytes alive at once."""
+
+    def __init__(self, known: list[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak = 0
+        self._known = {StorageWeakRef(tensor.untyped_storage()).cdata for tensor in known}  # type: ignore[no-untyped-call]
+        self._live: dict[int, tuple[StorageWeakRef, int]] = {}
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self._live = {key: entry for key, entry in self._live.items() if not entry[0].expired()}  # type: ignore[no-untyped-call]
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+                if reference.cdata not in self._known:
+                    self._live[reference.cdata] = reference, storage.nbytes()
+        self.peak = max(self.peak, sum(size for _, size in self._live.values()))
+        return result
+
+
+# Energy of one inference: from counters where the machine has readable ones, else an estimate that says so.
+#
+# NVML counts what an NVIDIA GPU draws, RAPL what the processor packages of the machine draw, other processes included.
+
+
+CPU_WATTS_PER_THREAD, GPU_WATTS = 10.0, 250.0
+"""What an estimate assumes where the user names no power: a round figure for a busy core, and for a busy card."""
+_RAPL = Path("/sys/class/powercap")
+_SECONDS = 0.5
+
+
+class Meter(typing.Protocol):
+    """Counts energy since it was started."""
+
+    name: str
+
+    def start(self) -> None:
+        """Begin to count."""
+
+    def stop(self) -> float:
+        """Joules since `start`."""
+
+
+class Rapl:
+    """The counters of the processor packages, which Linux shows as files."""
+
+    name = "RAPL (processor packages, all processes)"
+
+    def __init__(self, folder: Path = _RAPL) -> None:
+        """Find the packages.
+
+        Args:
+            folder: Where Linux shows them.
+
+        Raises:
+            OSError: There are none, or they cannot be read.
+        """
+        self._packages = [path for path in sorted(folder.glob("*-rapl:*")) if path.name.count(":") == 1]
+        if not self._packages:
+            raise FileNotFoundError(f"no RAPL counters in {folder}")
+        self._ranges = [int((path / "max_energy_range_uj").read_text()) for path in self._packages]
+        self.start()
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._before = self._read()
+
+    def _read(self) -> list[int]:
+        return [int((path / "energy_uj").read_text()) for path in self._packages]
+
+    def stop(self) -> float:
+        """Joules since `start`; a counter may have passed its end once."""
+        used = zip(self._read(), self._before, self._ranges, strict=True)
+        return sum((now - before) % (top + 1) for now, before, top in used) / 1e6
+
+
+class Nvml:
+    """The counter of one NVIDIA GPU, where the package nvidia-ml-py is installed."""
+
+    name = "NVML (the whole card)"
+
+    def __init__(self, index: int) -> None:
+        """Open the card's counter.
+
+        Args:
+            index: The card's number, as PyTorch counts.
+
+        Raises:
+            ImportError: The package is not installed.
+            Exception: The driver knows no such counter.
+        """
+        self._library: Any = importlib.import_module("pynvml")
+        self._library.nvmlInit()
+        uuid = str(torch.cuda.get_device_properties(index).uuid)
+        self._handle = self._library.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith("GPU-") else f"GPU-{uuid}")
+        self.start()
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._before = self._library.nvmlDeviceGetTotalEnergyConsumption(self._handle)
+
+    def stop(self) -> float:
+        """Joules since `start`."""
+        return float(self._library.nvmlDeviceGetTotalEnergyConsumption(self._handle) - self._before) / 1e3
+
+
+def find_meter(device: torch.device) -> Meter | None:
+    """The counter of a device; None where it has no readable one.
+
+    Args:
+        device: The device that computes.
+    """
+    try:
+        if device.type == "cuda":
+            return Nvml(device.index or 0)
+        return Rapl() if device.type == "cpu" else None
+    except Exception:  # noqa: BLE001 - a driver can fail in any way, and then there is no counter
+        return None
+
+
+def energy_mj(infer: Callable[[], None], meter: Meter, seconds: float = _SECONDS) -> float:
+    """Millijoules of one call, by the meter, over many calls.
+
+    Args:
+        infer: Runs one inference and waits for it.
+        meter: The counter.
+        seconds: How long to call at least; counters tick in milliseconds.
+    """
+    calls, started = 0, time.perf_counter()
+    meter.start()
+    while time.perf_counter() - started < seconds:
+        infer()
+        calls += 1
+    return 1e3 * meter.stop() / calls
+
+
+def assumed_watts(device: torch.device, threads: int) -> float:
+    """The power that an estimate assumes where the user names none.
+
+    Args:
+        device: The device that computes.
+        threads: Threads of a CPU.
+    """
+    return CPU_WATTS_PER_THREAD * threads if device.type == "cpu" else GPU_WATTS
+
 
 REFERENCE_EVERY = 10
 """Visits to cells between two to the reference."""

@@ -14,7 +14,7 @@ from surrogate_nas.benchmarks.making.losses.kept import DIVERGED
 from surrogate_nas.benchmarks.making.losses.pace import seconds_each
 from surrogate_nas.benchmarks.making.losses.pairs import Pair
 from surrogate_nas.benchmarks.making.plan import Job
-from surrogate_nas.training.told import Told
+from surrogate_nas.training.diagnostics import Diagnostic
 
 _FEWEST, _MOST = 10, 1000
 """Classes of two seeds from which their agreement is told, and of how many of them at most."""
@@ -47,11 +47,11 @@ def _of_pair(pair: Pair, of: Of, asked: int) -> dict[str, Any]:
         "processor_seconds": sum(seconds),
         "processor_seconds_a_training": float(np.median(seconds)) if seconds else None,
         "processor_hours_of_all": max(asked, len(seconds)) * seconds_each(seconds) / 3600 if seconds else None,
-        "two_seeds": {told.name: found for told in pair.trained.told if (found := _agreement(told, of))},
+        "two_seeds": {told.name: found for told in pair.trained.diagnostics if (found := _agreement(told, of))},
     }
 
 
-def _agreement(told: Told, of: Of) -> dict[str, Any]:
+def _agreement(told: Diagnostic, of: Of) -> dict[str, Any]:
     """How two seeds agree at the end of the run; empty for what is no search metric, or of too few classes."""
     cells = [job.cell for job in of.trainings if job.seed == 0 and Job(job.cell, 1) in of.trainings][:_MOST]
     if told.split == "test" or len(cells) < _FEWEST:

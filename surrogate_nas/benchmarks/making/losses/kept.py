@@ -101,7 +101,7 @@ def kept_of(task: Task, epochs: int) -> list[Kept]:
 
 def _kept(task: Task, epochs: int) -> Iterator[Kept]:
     source, run, late = f"{task.name}, trained by this project", f"of one run of {epochs} epochs", late_epochs(epochs)
-    for told in task.told:
+    for told in task.diagnostics:
         name = told.name
         if not told.every_epoch:
             yield Kept(told.metric((), f"at the end {run}", source), epochs, lambda entry, n=name: entry[n])  # type: ignore[misc]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
+class Diagnostic:
     """One number that a training tells.
 
     Attributes:
@@ -57,7 +57,7 @@ class Told:
         )  # fmt: skip
 
 
-def told_of(loss_unit: str, worst_loss: float, measures: Sequence[Measure]) -> Iterator[Told]:
+def diagnostics_of(loss_unit: str, worst_loss: float, measures: Sequence[Measure]) -> Iterator[Diagnostic]:
     """Everything that a training tells, by split.
 
     Args:
@@ -66,8 +66,8 @@ def told_of(loss_unit: str, worst_loss: float, measures: Sequence[Measure]) -> I
         measures: What is measured besides.
     """
     for split in ("train", "valid", "test"):
-        yield Told(f"{split}_loss", split, loss_unit, "loss", worst_loss, split != "test")
+        yield Diagnostic(f"{split}_loss", split, loss_unit, "loss", worst_loss, split != "test")
         for measure in measures:
             if split != "train" or measure.when == "batch":
                 every = split != "test" and measure.when != "end"
-                yield Told(f"{split}_{measure.name}", split, measure.unit, measure.quantity, measure.worst, every)
+                yield Diagnostic(f"{split}_{measure.name}", split, measure.unit, measure.quantity, measure.worst, every)

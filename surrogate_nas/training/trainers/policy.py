@@ -22,10 +22,10 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.arrays import Array, log_softmax
-from surrogate_nas.training.courses.base import Answer, Course
 from surrogate_nas.training.measures import Answers
 from surrogate_nas.training.tasks import Split, Task
 from surrogate_nas.training.tasks.environment import Environment
+from surrogate_nas.training.trainers.base import Answer, Trainer
 
 EPISODES = 64
 """In an epoch, side by side."""
@@ -113,7 +113,7 @@ def advantages(episodes: Episodes, decay: float) -> Array:
     return scaled
 
 
-class Policy(Course):
+class Policy(Trainer):
     """Episodes of the network of now, and their steps several times over; judged by episodes from fixed starts.
 
     Actions are drawn when it is judged too: what is trained is the return of the policy, not that of its likeliest

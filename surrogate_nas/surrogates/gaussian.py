@@ -1,0 +1,469 @@
+"""One Gaussian process, for strategies and surrogates: kernel, likelihood, and predictions at once or in steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "MOST_FOR_LIKELIHOOD", "Floats", "Foreseen", "Growing", "Hyper", "Places", "Process", "Scaling",
+    "matern_of_squares", "most_likely", "most_likely_weights", "squared_distances", "weighted",
+]  # fmt: skip
+
+
+# Points and the Matérn-5/2 kernel over them, in units of its variance.
+#
+# Rasmussen & Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, section 4.2.
+
+
+Floats = NDArray[np.float64]
+"""Numbers of double precision, of any shape."""
+
+
+class Scaling(NamedTuple):
+    """How columns are brought to one scale: by their range over many points.
+
+    Attributes:
+        kept: The columns that vary, shape ``(d,)``.
+        centre: Their means, shape ``(kept,)``.
+        span: Their ranges.
+        distance: The mean squared distance of two random points after that.
+
+    Example:
+        >>> cells = np.array([[0, 5, 100], [1, 5, 300], [1, 5, 200]])
+        >>> Scaling.of(cells).kept, Scaling.of(cells).ranged(cells)[:, 1]
+        (array([ True, False,  True]), array([-0.5,  0.5,  0. ]))
+    """
+
+    kept: NDArray[np.bool_]
+    centre: Floats
+    span: Floats
+    distance: float
+
+    @classmethod
+    def of(cls, block: NDArray[Any]) -> Self:
+        """Take the constants from points, shape ``(n, d)``.
+
+        Args:
+            block: Many points, at best the whole space.
+        """
+        kept = np.ptp(block, axis=0) > 0
+        varying = block[:, kept].astype(np.float64)
+        centre, span = varying.mean(axis=0), np.ptp(varying, axis=0)
+        return cls(kept, centre, span, float(2 * ((varying - centre) / span).var(axis=0).sum()) or 1.0)
+
+    def ranged(self, block: NDArray[Any]) -> Floats:
+        """Points with the columns that vary, each centred and divided by its range, shape ``(n, kept)``.
+
+        Args:
+            block: Shape ``(n, d)``.
+        """
+        return np.asarray((block[:, self.kept].astype(np.float64) - self.centre) / self.span)
+
+    def unit(self, block: NDArray[Any]) -> Floats:
+        """`ranged`, and the whole so that two random points are 1 apart (root mean square).
+
+        Args:
+            block: Shape ``(n, d)``.
+        """
+        return np.asarray(self.ranged(block) / np.sqrt(self.distance))
+
+
+def squared_distances(left: Floats, right: Floats) -> Floats:
+    """Between all points of two sets, shape ``(n, m)``.
+
+    Args:
+        left: Shape ``(n, d)``.
+        right: Shape ``(m, d)``.
+
+    Example:
+        >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 1.0]]))
+        array([[25.,  1.]])
+    """
+    sums = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)
+    return np.asarray(np.maximum(sums - 2 * left @ right.T, 0))
+
+
+def matern_of_squares(squared: Floats) -> Floats:
+    """The Matérn-5/2 kernel.
+
+    Args:
+        squared: Squared distances over the squared length scale.
+
+    Example:
+        >>> matern_of_squares(np.array([0.0, 1.0, 9.0])).round(3)
+        array([1.   , 0.524, 0.028])
+    """
+    r = np.sqrt(5 * squared)
+    return np.asarray((1 + r + r**2 / 3) * np.exp(-r))
+
+
+def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
+    """A weighted sum of matrices.
+
+    Args:
+        weights: One each.
+        matrices: Of one shape, at least one.
+
+    Example:
+        >>> weighted(np.array([1.0, 0.5]), [np.eye(2), np.ones((2, 2))])
+        array([[1.5, 0.5],
+               [0.5, 1.5]])
+    """
+    return np.asarray(sum(weight * matrix for weight, matrix in zip(weights, matrices, strict=True)))
+
+
+# A process that has seen all its values at once: its predictions, also without one of them.
+#
+# Rasmussen & Williams, "Gaussian Processes for Machine Learning", MIT Press 2006; leave-one-out predictions by their
+# section 5.4.2. The process has zero mean and a variance that is the most likely one given kernel and noise; noise is
+# relative to it everywhere.
+
+
+_LEAST_VARIANCE, _LEAST_LEFT = 1e-12, 1e-9
+
+
+class Process(NamedTuple):
+    """A process that has seen values at some points.
+
+    Attributes:
+        root: The lower Cholesky factor of kernel plus noise there, shape ``(n, n)``.
+        alpha: What it solves to for the values, shape ``(n,)``.
+        noise: The variance of the noise, relative to that of the process.
+        variance: Of the process.
+
+    Example:
+        >>> from surrogate_nas.surrogates.gaussian import matern_of_squares, squared_distances
+        >>> seen, new = np.linspace(-3, 3, 9)[:, None], np.array([[1.1], [9.0]])
+        >>> kernel = matern_of_squares(squared_distances(seen, seen))
+        >>> process = Process.seeing(kernel, np.sin(seen[:, 0]), noise=1e-4)
+        >>> mean, std = process.foresee(matern_of_squares(squared_distances(seen, new)))
+        >>> bool(abs(mean[0] - np.sin(1.1)) < 2 * std[0] < std[1])  # sure near what was seen, not far away
+        True
+    """
+
+    root: Floats
+    alpha: Floats
+    noise: float
+    variance: float
+
+    @classmethod
+    def seeing(cls, kernel: Floats, values: Floats, noise: float) -> Self:
+        """Condition on values; the process's variance is the most likely one.
+
+        Args:
+            kernel: Between the seen points, shape ``(n, n)``.
+            values: There, about zero on average.
+            noise: The relative variance of their noise.
+        """
+        root = np.asarray(np.linalg.cholesky(kernel + noise * np.eye(len(values))))
+        alpha = _solve(root, values)
+        return cls(root, alpha, noise, max(float(values @ alpha) / len(values), _LEAST_VARIANCE))
+
+    def foresee(self, to_seen: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of values at other points, noise included, shape ``(m,)`` each.
+
+        Args:
+            to_seen: The kernel between the seen points and those, shape ``(n, m)``.
+        """
+        from scipy.linalg import solve_triangular
+
+        whitened = solve_triangular(self.root, to_seen, lower=True)
+        left = np.maximum(1 - (whitened**2).sum(axis=0), _LEAST_LEFT) + self.noise
+        return to_seen.T @ self.alpha, np.sqrt(self.variance * left)
+
+    def left_out(self, values: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation at every seen point, had it not been seen.
+
+        Args:
+            values: Those that it was conditioned on, or all of them shifted alike.
+        """
+        precision = np.diag(_solve(self.root, np.eye(len(values))))
+        return values - self.alpha / precision, np.sqrt(self.variance / precision)
+
+
+def _solve(root: Floats, right: Floats) -> Floats:
+    from scipy.linalg import cho_solve
+
+    return np.asarray(cho_solve((root, True), right))
+
+
+# The same process seen value by value: what one more costs is a row, and one more place a column.
+#
+# The covariance of seen cells and places is kept whitened: with K = RRᵀ of the seen cells, the rows of R⁻¹K(seen,
+# places) give means, variances and the next row of R at once.
+
+
+Places = NDArray[np.intp]
+"""Places by their numbers, of any shape."""
+LEAST = 1e-12
+_ROOM = 64
+
+
+class Foreseen(NamedTuple):
+    """What a process says of every place.
+
+    Attributes:
+        mean: Shape ``(m,)``.
+        variance: Of an unseen cell there, its own luck included, shape ``(m,)``.
+
+    Example:
+        >>> said = Foreseen(np.array([8.0, 6.5, 7.1]), np.array([0.1, 0.4, 0.2]))
+        >>> said.at(np.array([1])).mean
+        array([6.5])
+    """
+
+    mean: Floats
+    variance: Floats
+
+    def at(self, places: Places) -> Foreseen:
+        """What it says of some places only.
+
+        Args:
+            places: Their numbers, shape ``(k,)``.
+        """
+        return Foreseen(self.mean[places], self.variance[places])
+
+
+class Growing:
+    """A process over places, of which each seen cell is at one; its constant mean is that of generalised least squares.
+
+    Attributes:
+        held: How many cells are seen.
+
+    Example:
+        >>> from surrogate_nas.surrogates.gaussian import matern_of_squares, squared_distances
+        >>> line = np.linspace(0, 3, 31)[:, None]
+        >>> kernel = matern_of_squares(squared_distances(line, line))
+        >>> process = Growing(places=31, prior=1.0, luck=1e-4)
+        >>> for place in (0, 10, 20, 30):
+        ...     process.see(place, kernel[place])
+        >>> said = process.foresee(np.sin(line[[0, 10, 20, 30], 0]), np.array([], dtype=int), np.zeros((0, 31)))
+        >>> float(np.abs(said.mean - np.sin(line[:, 0])).max()) < 0.1
+        True
+        >>> int(said.variance.argmax()) in (5, 25)  # farthest from what was seen
+        True
+    """
+
+    def __init__(self, places: int, prior: float, luck: float) -> None:
+        """Start with nothing seen.
+
+        Args:
+            places: How many there are.
+            prior: The variance at a place, relative to that of the process.
+            luck: What a cell adds of its own.
+        """
+        self.held = 0
+        self._prior, self._luck = prior, luck
+        self._root: Floats = np.zeros((0, 0))
+        self._rows: Floats = np.empty((0, places))
+        self._spent: Floats = np.zeros(places)
+
+    def see(self, place: int, covariance: Floats) -> None:
+        """Take in a further cell.
+
+        Args:
+            place: Where it is.
+            covariance: Between there and all places, shape ``(m,)``.
+        """
+        n = self.held
+        self._make_room(n + 1)
+        before = self._rows[:n, place].copy()
+        own = max(self._prior + self._luck - float(before @ before), LEAST) ** 0.5
+        self._root[n, :n], self._root[n, n] = before, own
+        self._rows[n] = (covariance - before @ self._rows[:n]) / own
+        self._spent += self._rows[n] ** 2
+        self.held += 1
+
+    def see_all(self, places: Places, covariance: Floats) -> None:
+        """Take in the first cells at once.
+
+        Args:
+            places: Where they are, shape ``(n,)``.
+            covariance: Between there and all places, shape ``(n, m)``.
+        """
+        n = len(places)
+        self._make_room(n)
+        among = covariance[:, places]
+        among[np.equal.outer(places, places)] = self._prior
+        among[np.diag_indices(n)] += self._luck
+        self._root[:n, :n] = np.linalg.cholesky(among)
+        self._rows[:n] = _forward(self._root[:n, :n], covariance)
+        self._spent = np.einsum("ij,ij->j", self._rows[:n], self._rows[:n])
+        self.held = n
+
+    def widen(self, covariance: Floats) -> None:
+        """Add places.
+
+        Args:
+            covariance: Between the seen cells and these, shape ``(n, k)``.
+        """
+        new = _forward(self._root[: self.held, : self.held], covariance)
+        rows = np.empty((len(self._rows), self._rows.shape[1] + new.shape[1]))
+        rows[: self.held] = np.hstack([self._rows[: self.held], new])
+        self._rows = rows
+        self._spent = np.concatenate([self._spent, (new**2).sum(axis=0)])
+
+    def foresee(self, target: Floats, pending: Places, between: Floats) -> Foreseen:
+        """Mean and variance at all places, given values, and pending cells as if these had come as expected.
+
+        Args:
+            target: The values of the seen cells, shape ``(n,)``; these may all change from call to call.
+            pending: Where cells are whose values are not known yet, shape ``(k,)``.
+            between: The covariance between there and all places, shape ``(k, m)``.
+        """
+        n, rows = self.held, self._rows[: self.held]
+        white = _forward(self._root[:n, :n], np.column_stack([target, np.ones(n)]))
+        level = float(white[:, 0] @ white[:, 1] / (white[:, 1] @ white[:, 1]))
+        left = white[:, 0] - level * white[:, 1]
+        variance = max(float(left @ left) / n, LEAST)
+        spent = self._spent + self._taken(pending, between) if len(pending) else self._spent
+        return Foreseen(level + left @ rows, variance * (np.maximum(self._prior - spent, LEAST) + self._luck))
+
+    def _taken(self, pending: Places, between: Floats) -> Floats:
+        """How much variance pending cells will take at every place, shape ``(m,)``."""
+        rows = self._rows[: self.held]
+        before = rows[:, pending]
+        left = between - before.T @ rows
+        among = left[:, pending] + self._luck * np.eye(len(pending))
+        return np.asarray((_forward(np.asarray(np.linalg.cholesky(among)), left) ** 2).sum(axis=0))
+
+    def _make_room(self, n: int) -> None:
+        if n > len(self._rows):
+            rows, root, held = self._rows, self._root, self.held
+            room = max(_ROOM, 2 * n)
+            self._rows, self._root = np.empty((room, rows.shape[1])), np.zeros((room, room))
+            self._rows[:held], self._root[:held, :held] = rows[:held], root[:held, :held]
+
+
+def _forward(root: Floats, right: Floats) -> Floats:
+    from scipy.linalg import solve_triangular
+
+    return np.asarray(solve_triangular(root, right, lower=True, check_finite=False))
+
+
+# Which kernel and which noise make the values that were seen most likely.
+#
+# Rasmussen & Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, section 5.4.1. The variance of the
+# process is profiled out; noise is relative to it.
+
+
+MOST_FOR_LIKELIHOOD = 400
+"""More points than these are stood for by a random choice."""
+_ITERATIONS = 15
+_START_NOISE, _NOISE_PRIOR = -2.0, (-3.0, 2.0)
+_BOUNDS, _NOISE_BOUNDS = (-5.0, 4.0), (-7.0, 1.0)
+_WEIGHT_PRIOR = 2.0
+
+
+def most_likely_weights(points: Sequence[Floats], values: Floats, seed: int) -> tuple[Floats, float]:
+    """The weight of every block's squared distance, and the relative noise, by likelihood and weak priors.
+
+    Args:
+        points: A block each, shape ``(n, d)``, two random points about 1 apart.
+        values: Shape ``(n,)``, about zero on average.
+        seed: Chooses the points whose likelihood is maximised, where there are more than 400.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> matters, noise = rng.standard_normal((2, 60, 1)) / np.sqrt(2)
+        >>> weights, relative_noise = most_likely_weights([matters, noise], np.sin(2 * matters[:, 0]), seed=0)
+        >>> bool(weights[0] > 10 * weights[1])
+        True
+    """
+    from scipy.linalg import solve_triangular
+    from scipy.optimize import minimize
+
+    chosen = np.random.default_rng(seed).permutation(len(values))[:MOST_FOR_LIKELIHOOD]
+    values, n = values[chosen], len(chosen)
+    distances = [squared_distances(block[chosen], block[chosen]) for block in points]
+
+    def cost(logs: Floats) -> float:
+        kernel = matern_of_squares(weighted(np.exp(logs[:-1]), distances))
+        kernel[np.diag_indices(n)] += np.exp(logs[-1])
+        root = np.linalg.cholesky(kernel)
+        whitened = solve_triangular(root, values, lower=True)
+        likelihood = 0.5 * n * np.log(max(whitened @ whitened / n, _LEAST_VARIANCE)) + np.log(np.diag(root)).sum()
+        away = ((logs[-1] - _NOISE_PRIOR[0]) / _NOISE_PRIOR[1]) ** 2 + ((logs[:-1] / 2 / _WEIGHT_PRIOR) ** 2).sum()
+        return float(likelihood + 0.5 * away)
+
+    start = np.append(np.zeros(len(points)), _START_NOISE)
+    bounds = [tuple(2 * b for b in _BOUNDS)] * len(points) + [_NOISE_BOUNDS]
+    found = minimize(cost, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ITERATIONS}).x
+    return np.exp(found[:-1]), float(np.exp(found[-1]))
+
+
+class Hyper(NamedTuple):
+    """Of the covariance v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)] what is in units of v.
+
+    Attributes:
+        length: ℓ; two random points are about 1 apart.
+        shared: a, what cells of one point share beside the kernel.
+        luck: b, what each cell has of its own.
+
+    Example:
+        >>> Hyper(length=2.0)._replace(luck=0.1)
+        Hyper(length=2.0, shared=0.0, luck=0.1)
+    """
+
+    length: float = 1.0
+    shared: float = 0.0
+    luck: float = 1e-2
+
+
+GRID = Hyper((0.5, 1.0, 2.0, 4.0), (0.0, 0.03, 0.1), (1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3))  # type: ignore[arg-type]
+"""What is chosen from."""
+_MOST_SWEEPS = 4
+
+
+def most_likely(squares: Floats, same: NDArray[np.bool_], target: Floats, start: Hyper) -> Hyper:
+    """Climb the grid from a start, along one axis after another, until no step along any is more likely.
+
+    The mean is that of generalised least squares.
+
+    Args:
+        squares: Squared distances of the seen cells' points, shape ``(n, n)``.
+        same: Whether two of them are of one point, shape ``(n, n)``.
+        target: Their values, shape ``(n,)``.
+        start: On the grid.
+
+    Example:
+        >>> places = np.linspace(0, 4, 40)[:, None]
+        >>> noisy = np.sin(places[:, 0]) + 0.3 * np.random.default_rng(0).standard_normal(40)
+        >>> squares, same = squared_distances(places, places), np.eye(40, dtype=bool)
+        >>> smooth = most_likely(squares, same, np.sin(places[:, 0]), Hyper())
+        >>> rough = most_likely(squares, same, noisy, Hyper())
+        >>> smooth.luck < rough.luck  # what no neighbour shares is luck
+        True
+    """
+    from scipy.linalg import solve_triangular
+
+    n, both = len(target), np.column_stack([target, np.ones(len(target))])
+    shares, diagonal = same.astype(np.float64), np.diag_indices(n)
+
+    @cache
+    def smooth(length: float) -> Floats:
+        return matern_of_squares(squares / length**2)
+
+    @cache
+    def likelihood(hyper: Hyper) -> float:
+        covariance = smooth(hyper.length) + hyper.shared * shares
+        covariance[diagonal] += hyper.luck
+        root = np.linalg.cholesky(covariance)
+        white = solve_triangular(root, both, lower=True, check_finite=False)
+        (yy, y1), (_, one) = white.T @ white
+        variance = max(float(yy - y1**2 / one) / n, _LEAST_VARIANCE)
+        return float(-n * np.log(variance) - 2 * np.log(np.diag(root)).sum())
+
+    best = start
+    for _ in range(_MOST_SWEEPS):
+        before = best
+        for axis in ("luck", "length", "shared"):
+            best = max((best._replace(**{axis: value}) for value in getattr(GRID, axis)), key=likelihood)
+        if best == before:
+            break
+    return best

@@ -1,0 +1,168 @@
+"""What a trainer does: which inputs the networks see in an epoch, what they are told, and how they are judged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from surrogate_nas.training.arrays import Array
+from surrogate_nas.training.measures import Answers
+from surrogate_nas.training.tasks import Split, Task
+
+Answer: TypeAlias = Callable[[Array], Array]
+"""From inputs ``(n, …)`` to the arranged outputs of all networks ``(K, n, …)`` in evaluation mode."""
+
+
+class Trainer:
+    """One run of training of K networks that are trained side by side.
+
+    Attributes:
+        stackable: Whether several networks can take it at once; else K is 1.
+        note: What went wrong with the one network of a trainer that is not stackable, or empty.
+    """
+
+    stackable: ClassVar[bool] = True
+
+    def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
+        """Begin a run.
+
+        Args:
+            task: Its loss, measures and schedule.
+            data: The splits.
+            seed: The root of everything that is drawn.
+        """
+        self.task, self.data, self.seed = task, data, seed
+        self.note = ""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser in an epoch."""
+        raise NotImplementedError
+
+    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:
+        """What an epoch's steps see: inputs and what they are compared with.
+
+        Args:
+            epoch: Counted from 0.
+            answer: The networks as they are now.
+        """
+        raise NotImplementedError
+
+    def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their sum by the outputs.
+
+        Args:
+            outputs: Arranged, shape ``(K, batch, …)``: an array on a CPU, elsewhere a tensor. The gradient is like it.
+            targets: As `batches` gave them.
+        """
+        return self.task.descent(outputs, targets)
+
+    def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
+        """The loss of each network on a split, shape ``(K,)``, and what measures look at.
+
+        Args:
+            split: ``valid`` or ``test``.
+            answer: The networks as they are now.
+        """
+        raise NotImplementedError
+
+    def faults(self, answers: Answers) -> list[str]:
+        """What went wrong with each network, or empty: why its results are what they are.
+
+        Args:
+            answers: Of the split that was judged last.
+        """
+        return [self.note] * len(answers.arrays.outputs)
+
+
+class Supervised(Trainer):
+    """Every example once an epoch, in an order that the seed and the epoch draw; the last batch may be smaller."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser in an epoch."""
+        return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
+
+    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
+        """Examples and their targets.
+
+        Args:
+            epoch: Counted from 0.
+            answer: Not looked at.
+        """
+        inputs, targets = self.data["train"]
+        order, batch = np.random.default_rng((self.seed, epoch)).permutation(len(targets)), self.task.schedule.batch
+        for start in range(0, len(order), batch):
+            chosen = order[start : start + batch]
+            yield inputs[chosen], targets[chosen]
+
+    def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
+        """The loss of each network on a split, and its answers.
+
+        Args:
+            split: ``valid`` or ``test``.
+            answer: The networks as they are now.
+        """
+        inputs, targets = self.data[split]
+        outputs = answer(inputs)
+        return self.task.losses(outputs, targets), Answers(outputs, targets, inputs, self.task, answer)
+
+    def faults(self, answers: Answers) -> list[str]:
+        """What went wrong with each network, as tasks of this kind know it.
+
+        Args:
+            answers: Of the split that was judged last.
+        """
+        known = self.task.about.faults
+        return known(answers) if known else super().faults(answers)
+
+
+# Reconstruction: networks learn to answer their own inputs, of normal examples only; labels are for the judge.
+#
+# What a network makes of anomalous examples has no part in a loss: they are not trained on, and the loss of a split is
+# that of its normal examples.
+
+
+NORMAL = 0
+"""The label of normal examples; every other label is of anomalous ones."""
+
+
+class Reconstruction(Supervised):
+    """Shuffled batches of normal examples, each its own target; all examples are judged."""
+
+    def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
+        """Begin a run.
+
+        Args:
+            task: Its head answers as many numbers as an input has.
+            data: The splits; targets are labels.
+            seed: The root of the order of examples.
+        """
+        normal = data["train"].inputs[data["train"].targets == NORMAL]
+        super().__init__(task, {**data, "train": Split(normal, normal)}, seed=seed)
+
+    def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their sum by the outputs.
+
+        Args:
+            outputs: Shape ``(K, batch, numbers)``, an array or a tensor.
+            targets: Shape ``(batch, channels, height, width)``.
+        """
+        losses, gradient = super().descent(outputs.reshape(-1, *targets.shape), targets)
+        return losses, gradient.reshape(outputs.shape)
+
+    def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
+        """The loss of each network on the normal examples of a split, and its answers to all.
+
+        Args:
+            split: ``valid`` or ``test``.
+            answer: The networks as they are now.
+        """
+        inputs, labels = self.data[split]
+        outputs = answer(inputs).reshape(-1, *inputs.shape)
+        normal = labels == NORMAL
+        answers = Answers(outputs, labels, inputs, self.task, answer)
+        return self.task.losses(outputs[:, normal], inputs[normal]), answers
