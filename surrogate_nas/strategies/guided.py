@@ -136,7 +136,7 @@ _TRUST = 1.0
 """Standard deviations that the confidence bound is optimistic by."""
 
 
-class Belief(NamedTuple):
+class LossPosterior(NamedTuple):
     """What is believed of ``n`` candidates: score = floor + exp(normal(mean, std)) + penalty.
 
     Attributes:
@@ -154,7 +154,7 @@ class Belief(NamedTuple):
     best: float
 
     def score(self, steps: Floats | float = 0.0) -> Floats:
-        """The score so many standard deviations above the median belief, shape ``(n,)``.
+        """The score so many standard deviations above the median posterior, shape ``(n,)``.
 
         Args:
             steps: One for all, or one each.
@@ -172,53 +172,53 @@ def floor_of(losses: Floats) -> float:
     return best - _BELOW * (float(np.median(losses)) - best or float(losses.max()) - best or 1.0)
 
 
-def greedy(belief: Belief, rng: np.random.Generator) -> Floats:  # noqa: ARG001 - one signature for all
+def greedy(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001 - one signature for all
     """The score that is believed.
 
     Args:
-        belief: Of the candidates.
+        posterior: Of the candidates.
         rng: Not drawn from.
     """
-    return belief.score()
+    return posterior.score()
 
 
-def confidence_bound(belief: Belief, rng: np.random.Generator) -> Floats:  # noqa: ARG001
+def confidence_bound(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001
     """The score one standard deviation below.
 
     Args:
-        belief: Of the candidates.
+        posterior: Of the candidates.
         rng: Not drawn from.
     """
-    return belief.score(-_TRUST)
+    return posterior.score(-_TRUST)
 
 
-def thompson(belief: Belief, rng: np.random.Generator) -> Floats:
+def thompson(posterior: LossPosterior, rng: np.random.Generator) -> Floats:
     """A score drawn for each candidate alone.
 
     Args:
-        belief: Of the candidates.
+        posterior: Of the candidates.
         rng: The generator that the draw advances.
     """
-    return belief.score(rng.standard_normal(len(belief.mean)))
+    return posterior.score(rng.standard_normal(len(posterior.mean)))
 
 
-def expected_improvement(belief: Belief, rng: np.random.Generator) -> Floats:  # noqa: ARG001
+def expected_improvement(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001
     """Minus the expected improvement on the best score; where none is to be expected, what is missing to it.
 
     Args:
-        belief: Of the candidates.
+        posterior: Of the candidates.
         rng: Not drawn from.
     """
     from scipy.special import ndtr
 
-    left = belief.best - belief.penalty - belief.floor
-    z = (np.log(np.maximum(left, np.finfo(float).tiny)) - belief.mean) / belief.std
-    gain = left * ndtr(z) - np.exp(belief.mean + belief.std**2 / 2) * ndtr(z - belief.std)
-    missing = np.maximum(belief.score() - belief.best, 0)
+    left = posterior.best - posterior.penalty - posterior.floor
+    z = (np.log(np.maximum(left, np.finfo(float).tiny)) - posterior.mean) / posterior.std
+    gain = left * ndtr(z) - np.exp(posterior.mean + posterior.std**2 / 2) * ndtr(z - posterior.std)
+    missing = np.maximum(posterior.score() - posterior.best, 0)
     return np.where((left > 0) & (gain > 0), -gain, missing)
 
 
-Acquisition = Callable[[Belief, np.random.Generator], Floats]
+Acquisition = Callable[[LossPosterior, np.random.Generator], Floats]
 
 ACQUISITIONS: dict[str, Acquisition] = {
     "expected_improvement": expected_improvement,
@@ -231,7 +231,7 @@ ACQUISITIONS: dict[str, Acquisition] = {
 
 _LEAST, _WIDEST = 1e-12, 3.0
 """Standard deviations of a logarithm beyond these say nothing more."""
-_LUCK = 0.3
+_NOISE = 0.3
 """How much the logarithms of twins' losses are thought to differ by, before any two are told."""
 _MOST_TRIES = 100
 
@@ -268,7 +268,7 @@ class Guided(Strategy):
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
             model: A key of `surrogate_nas.surrogates.MODELS`; one that cannot read the space is replaced by ``gp``.
-            acquisition: A key of `surrogate_nas.strategies.belief.ACQUISITIONS`.
+            acquisition: A key of `surrogate_nas.strategies.guided.ACQUISITIONS`.
             pool: A key of `surrogate_nas.strategies.candidates.POOLS`.
             first_cells: How many cells are drawn at random before the model is used, at least 2.
             patience: The model is fitted anew when so large a share of told cells is new to it.
@@ -341,7 +341,7 @@ class Guided(Strategy):
         model, floor = self._model()
         if model is None or not pool:
             return []
-        merit = self.acquisition(self._belief(model, floor, pool, self._told[ranked[0]].score), self.rng)
+        merit = self.acquisition(self._posterior(model, floor, pool, self._told[ranked[0]].score), self.rng)
         shuffled = self.rng.permutation(len(pool))
         found: dict[str, Cell] = {}
         for place in shuffled[np.argsort(merit[shuffled], kind="stable")]:
@@ -357,12 +357,12 @@ class Guided(Strategy):
             return new
         return [cell for cell, keeps in zip(new, self.known.feasible(new), strict=True) if keeps]
 
-    def _belief(self, model: Surrogate, floor: float, pool: Sequence[Cell], best: float) -> Belief:
+    def _posterior(self, model: Surrogate, floor: float, pool: Sequence[Cell], best: float) -> LossPosterior:
         mean, std = model.predict(pool)
         mean = np.maximum(mean, _LEAST)
         spread = np.clip(std / mean, _LEAST, _WIDEST)
         self._heed_twins(pool, floor, mean := np.log(mean), spread)
-        return Belief(mean, spread, self._penalty(pool), floor, best)
+        return LossPosterior(mean, spread, self._penalty(pool), floor, best)
 
     def _heed_twins(self, pool: Sequence[Cell], floor: float, mean: Floats, spread: Floats) -> None:
         """Write over what is believed of candidates whose function is told: its loss, and how told twins differ.
@@ -373,10 +373,10 @@ class Guided(Strategy):
         for cell, loss in zip(self._told, np.log(np.maximum(self._losses() - floor, _LEAST)), strict=True):
             told.setdefault(self._identity(cell), []).append(float(loss))
         free = len(self._told) - len(told)
-        luck = np.sqrt((_LUCK**2 + sum(len(each) * np.var(each) for each in told.values())) / (1 + free))
+        noise = np.sqrt((_NOISE**2 + sum(len(each) * np.var(each) for each in told.values())) / (1 + free))
         for place, cell in enumerate(pool):
             if losses := told.get(self._identity(cell)):
-                mean[place], spread[place] = np.mean(losses), min(spread[place], max(luck, _LEAST))
+                mean[place], spread[place] = np.mean(losses), min(spread[place], max(noise, _LEAST))
 
     def _identity(self, cell: Cell) -> str:
         if cell not in self._identities:
@@ -405,8 +405,8 @@ class Guided(Strategy):
         worst = max((trial.score for trial in told if trial.feasible), default=np.inf)
         scores = np.array([min(trial.score, worst) for trial in told])
         if self._adds_up:
-            foreseen = ~self.known.feasible(cells)
-            scores = np.where(foreseen, [trial.loss + trial.penalty for trial in told], scores)
+            predicted = ~self.known.feasible(cells)
+            scores = np.where(predicted, [trial.loss + trial.penalty for trial in told], scores)
         return np.asarray(scores - self._penalty(cells))
 
     def _penalty(self, cells: Sequence[Cell]) -> Floats:

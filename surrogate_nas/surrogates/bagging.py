@@ -25,7 +25,7 @@ _LEAST_STD = 1e-3
 class Bagging(Surrogate):
     """The mean of parts that each leave one fold out; one part alone learns from everything.
 
-    Subclasses give `_learn_part` and `_foresee_parts`.
+    Subclasses give `_learn_part` and `_predict_parts`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Bagging(Surrogate):
         """
 
     @abstractmethod
-    def _foresee_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
+    def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
         """What each part predicts, shape ``(len(parts), n)``.
 
         Args:
@@ -103,11 +103,11 @@ class Bagging(Surrogate):
     def _by_blind_parts(self, matrix: Matrix) -> Floats:
         found = np.empty(len(matrix))
         for part, fold in zip(self._learned, self._blind_to, strict=True):
-            found[fold] = self._foresee_parts([part], matrix[fold])[0]
+            found[fold] = self._predict_parts([part], matrix[fold])[0]
         return found
 
-    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
-        return self._combined(self._foresee_parts(self._learned, self._matrix(cells)))
+    def _predict(self, cells: Sequence[Cell]) -> Prediction:
+        return self._combined(self._predict_parts(self._learned, self._matrix(cells)))
 
     def _combined(self, predicted: Floats) -> Prediction:
         """The parts' mean; where they disagree more, more error is to be expected, and some is everywhere."""
@@ -118,7 +118,7 @@ class Bagging(Surrogate):
         if not self._blind_to:
             return super()._held_out(cells, target)
         matrix = self._matrix(cells)
-        return Prediction(self._by_blind_parts(matrix), self._foresee(cells).std)
+        return Prediction(self._by_blind_parts(matrix), self._predict(cells).std)
 
 
 def default_encoding(quantity: Quantity) -> str:

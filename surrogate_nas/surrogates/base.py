@@ -60,7 +60,7 @@ class Prediction(NamedTuple):
 class Surrogate(ABC):
     """Learns one metric of cells.
 
-    Subclasses are one file each and give `_learn`, `_foresee`, `_arrays` and `_restore`, all in the transformed
+    Subclasses are one file each and give `_learn`, `_predict`, `_arrays` and `_restore`, all in the transformed
     target (about zero mean and unit variance). Cells go in, never matrices: how a cell becomes columns is the model's
     own choice among the space's encodings. A model that has predictions for its own training cells by parts of itself
     that did not see them gives `_held_out` too; the others are refitted on folds, for the calibration.
@@ -89,6 +89,13 @@ class Surrogate(ABC):
     _target: Target
     _widening: float
     _of_training: Prediction
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let classes that know `_predict` by its earlier name `_foresee` give and call it by that."""
+        super().__init_subclass__(**options)
+        earlier, now = (vars(cls).get(name) for name in ("_foresee", "_predict"))
+        cls._foresee = now or earlier or cls._predict  # type: ignore[attr-defined]
+        cls._predict = now or earlier or cls._predict  # type: ignore[method-assign]
 
     def __init__(self, quantity: Quantity = "error", *, seed: int = 0, calibrate: bool = True) -> None:
         """Store what is learned.
@@ -176,7 +183,7 @@ class Surrogate(ABC):
             return Prediction(np.empty(0), np.empty(0))
         _, cells = own_cells(cells, self._space)
         with one_thread():
-            mean, std = self._target.backward(*self._foresee(cells))
+            mean, std = self._target.backward(*self._predict(cells))
         return Prediction(mean, std * self._widening)
 
     def _scale_of(self, values: Floats) -> Target:
@@ -197,7 +204,7 @@ class Surrogate(ABC):
         """
 
     @abstractmethod
-    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
+    def _predict(self, cells: Sequence[Cell]) -> Prediction:
         """Predict the transformed target, with a standard deviation that is right up to a factor.
 
         Args:
@@ -229,7 +236,7 @@ class Surrogate(ABC):
             part = type(self)(**self.settings())
             part._space = self._space
             part._learn([cells[i] for i in kept], target[kept])
-            mean[fold], std[fold] = part._foresee([cells[i] for i in fold])
+            mean[fold], std[fold] = part._predict([cells[i] for i in fold])
         return Prediction(mean, std)
 
     def state(self) -> dict[str, NDArray[Any]]:

@@ -93,7 +93,7 @@ class Boosting(Bagging):
         }
         return xgboost.train(parameters, xgboost.DMatrix(matrix, target, nthread=self.threads), self.trees)
 
-    def _foresee_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
+    def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
         import xgboost
 
         data = xgboost.DMatrix(matrix, nthread=self.threads)

@@ -125,7 +125,7 @@ class Ensemble(Surrogate):
         mean = self._weights @ means
         return Prediction(mean, np.sqrt(self._weights @ (stds**2 + (means - mean) ** 2)))
 
-    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
+    def _predict(self, cells: Sequence[Cell]) -> Prediction:
         return self._combined(*self._in_target([model.predict(cells) for model in self._models]))
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002

@@ -114,7 +114,7 @@ class ExtraTrees(Bagging):
         grown = ExtraTreesRegressor(self.trees, max_features=self.column_sample, random_state=seed)
         return _flattened([tree.tree_ for tree in grown.fit(matrix, target).estimators_])
 
-    def _foresee_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
+    def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
         return np.array([part.predict(matrix) for part in parts])
 
     def _arrays(self) -> dict[str, NDArray[Any]]:

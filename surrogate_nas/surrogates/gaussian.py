@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "MOST_FOR_LIKELIHOOD", "Floats", "Foreseen", "Growing", "Hyper", "Places", "Process", "Scaling",
+    "MOST_FOR_LIKELIHOOD", "Floats", "Posterior", "Growing", "Hyper", "Places", "Process", "Scaling",
     "matern_of_squares", "most_likely", "most_likely_weights", "squared_distances", "weighted",
 ]  # fmt: skip
 
@@ -141,7 +141,7 @@ class Process(NamedTuple):
         >>> seen, new = np.linspace(-3, 3, 9)[:, None], np.array([[1.1], [9.0]])
         >>> kernel = matern_of_squares(squared_distances(seen, seen))
         >>> process = Process.seeing(kernel, np.sin(seen[:, 0]), noise=1e-4)
-        >>> mean, std = process.foresee(matern_of_squares(squared_distances(seen, new)))
+        >>> mean, std = process.predict(matern_of_squares(squared_distances(seen, new)))
         >>> bool(abs(mean[0] - np.sin(1.1)) < 2 * std[0] < std[1])  # sure near what was seen, not far away
         True
     """
@@ -164,7 +164,7 @@ class Process(NamedTuple):
         alpha = _solve(root, values)
         return cls(root, alpha, noise, max(float(values @ alpha) / len(values), _LEAST_VARIANCE))
 
-    def foresee(self, to_seen: Floats) -> tuple[Floats, Floats]:
+    def predict(self, to_seen: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of values at other points, noise included, shape ``(m,)`` each.
 
         Args:
@@ -204,15 +204,15 @@ LEAST = 1e-12
 _ROOM = 64
 
 
-class Foreseen(NamedTuple):
+class Posterior(NamedTuple):
     """What a process says of every place.
 
     Attributes:
         mean: Shape ``(m,)``.
-        variance: Of an unseen cell there, its own luck included, shape ``(m,)``.
+        variance: Of an unseen cell there, its own noise included, shape ``(m,)``.
 
     Example:
-        >>> said = Foreseen(np.array([8.0, 6.5, 7.1]), np.array([0.1, 0.4, 0.2]))
+        >>> said = Posterior(np.array([8.0, 6.5, 7.1]), np.array([0.1, 0.4, 0.2]))
         >>> said.at(np.array([1])).mean
         array([6.5])
     """
@@ -220,13 +220,13 @@ class Foreseen(NamedTuple):
     mean: Floats
     variance: Floats
 
-    def at(self, places: Places) -> Foreseen:
+    def at(self, places: Places) -> Posterior:
         """What it says of some places only.
 
         Args:
             places: Their numbers, shape ``(k,)``.
         """
-        return Foreseen(self.mean[places], self.variance[places])
+        return Posterior(self.mean[places], self.variance[places])
 
 
 class Growing:
@@ -239,26 +239,26 @@ class Growing:
         >>> from surrogate_nas.surrogates.gaussian import matern_of_squares, squared_distances
         >>> line = np.linspace(0, 3, 31)[:, None]
         >>> kernel = matern_of_squares(squared_distances(line, line))
-        >>> process = Growing(places=31, prior=1.0, luck=1e-4)
+        >>> process = Growing(places=31, prior=1.0, noise=1e-4)
         >>> for place in (0, 10, 20, 30):
         ...     process.see(place, kernel[place])
-        >>> said = process.foresee(np.sin(line[[0, 10, 20, 30], 0]), np.array([], dtype=int), np.zeros((0, 31)))
+        >>> said = process.predict(np.sin(line[[0, 10, 20, 30], 0]), np.array([], dtype=int), np.zeros((0, 31)))
         >>> float(np.abs(said.mean - np.sin(line[:, 0])).max()) < 0.1
         True
         >>> int(said.variance.argmax()) in (5, 25)  # farthest from what was seen
         True
     """
 
-    def __init__(self, places: int, prior: float, luck: float) -> None:
+    def __init__(self, places: int, prior: float, noise: float) -> None:
         """Start with nothing seen.
 
         Args:
             places: How many there are.
             prior: The variance at a place, relative to that of the process.
-            luck: What a cell adds of its own.
+            noise: What a cell adds of its own.
         """
         self.held = 0
-        self._prior, self._luck = prior, luck
+        self._prior, self._noise = prior, noise
         self._root: Floats = np.zeros((0, 0))
         self._rows: Floats = np.empty((0, places))
         self._spent: Floats = np.zeros(places)
@@ -273,7 +273,7 @@ class Growing:
         n = self.held
         self._make_room(n + 1)
         before = self._rows[:n, place].copy()
-        own = max(self._prior + self._luck - float(before @ before), LEAST) ** 0.5
+        own = max(self._prior + self._noise - float(before @ before), LEAST) ** 0.5
         self._root[n, :n], self._root[n, n] = before, own
         self._rows[n] = (covariance - before @ self._rows[:n]) / own
         self._spent += self._rows[n] ** 2
@@ -290,7 +290,7 @@ class Growing:
         self._make_room(n)
         among = covariance[:, places]
         among[np.equal.outer(places, places)] = self._prior
-        among[np.diag_indices(n)] += self._luck
+        among[np.diag_indices(n)] += self._noise
         self._root[:n, :n] = np.linalg.cholesky(among)
         self._rows[:n] = _forward(self._root[:n, :n], covariance)
         self._spent = np.einsum("ij,ij->j", self._rows[:n], self._rows[:n])
@@ -308,7 +308,7 @@ class Growing:
         self._rows = rows
         self._spent = np.concatenate([self._spent, (new**2).sum(axis=0)])
 
-    def foresee(self, target: Floats, pending: Places, between: Floats) -> Foreseen:
+    def predict(self, target: Floats, pending: Places, between: Floats) -> Posterior:
         """Mean and variance at all places, given values, and pending cells as if these had come as expected.
 
         Args:
@@ -322,14 +322,14 @@ class Growing:
         left = white[:, 0] - level * white[:, 1]
         variance = max(float(left @ left) / n, LEAST)
         spent = self._spent + self._taken(pending, between) if len(pending) else self._spent
-        return Foreseen(level + left @ rows, variance * (np.maximum(self._prior - spent, LEAST) + self._luck))
+        return Posterior(level + left @ rows, variance * (np.maximum(self._prior - spent, LEAST) + self._noise))
 
     def _taken(self, pending: Places, between: Floats) -> Floats:
         """How much variance pending cells will take at every place, shape ``(m,)``."""
         rows = self._rows[: self.held]
         before = rows[:, pending]
         left = between - before.T @ rows
-        among = left[:, pending] + self._luck * np.eye(len(pending))
+        among = left[:, pending] + self._noise * np.eye(len(pending))
         return np.asarray((_forward(np.asarray(np.linalg.cholesky(among)), left) ** 2).sum(axis=0))
 
     def _make_room(self, n: int) -> None:
@@ -403,16 +403,16 @@ class Hyper(NamedTuple):
     Attributes:
         length: ℓ; two random points are about 1 apart.
         shared: a, what cells of one point share beside the kernel.
-        luck: b, what each cell has of its own.
+        noise: b, what each cell has of its own.
 
     Example:
-        >>> Hyper(length=2.0)._replace(luck=0.1)
-        Hyper(length=2.0, shared=0.0, luck=0.1)
+        >>> Hyper(length=2.0)._replace(noise=0.1)
+        Hyper(length=2.0, shared=0.0, noise=0.1)
     """
 
     length: float = 1.0
     shared: float = 0.0
-    luck: float = 1e-2
+    noise: float = 1e-2
 
 
 GRID = Hyper((0.5, 1.0, 2.0, 4.0), (0.0, 0.03, 0.1), (1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3))  # type: ignore[arg-type]
@@ -437,7 +437,7 @@ def most_likely(squares: Floats, same: NDArray[np.bool_], target: Floats, start:
         >>> squares, same = squared_distances(places, places), np.eye(40, dtype=bool)
         >>> smooth = most_likely(squares, same, np.sin(places[:, 0]), Hyper())
         >>> rough = most_likely(squares, same, noisy, Hyper())
-        >>> smooth.luck < rough.luck  # what no neighbour shares is luck
+        >>> smooth.noise < rough.noise  # what no neighbour shares is noise
         True
     """
     from scipy.linalg import solve_triangular
@@ -452,7 +452,7 @@ def most_likely(squares: Floats, same: NDArray[np.bool_], target: Floats, start:
     @cache
     def likelihood(hyper: Hyper) -> float:
         covariance = smooth(hyper.length) + hyper.shared * shares
-        covariance[diagonal] += hyper.luck
+        covariance[diagonal] += hyper.noise
         root = np.linalg.cholesky(covariance)
         white = solve_triangular(root, both, lower=True, check_finite=False)
         (yy, y1), (_, one) = white.T @ white
@@ -462,7 +462,7 @@ def most_likely(squares: Floats, same: NDArray[np.bool_], target: Floats, start:
     best = start
     for _ in range(_MOST_SWEEPS):
         before = best
-        for axis in ("luck", "length", "shared"):
+        for axis in ("noise", "length", "shared"):
             best = max((best._replace(**{axis: value}) for value in getattr(GRID, axis)), key=likelihood)
         if best == before:
             break

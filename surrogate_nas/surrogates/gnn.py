@@ -242,7 +242,7 @@ class GraphNetwork(Surrogate):
         classes = self._space.classes
         return indices if self.quantity == "cost" or classes is None else classes[indices].astype(np.intp)
 
-    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
+    def _predict(self, cells: Sequence[Cell]) -> Prediction:
         members = self._members[:, self._rows(cells)]
         return Prediction(members.mean(axis=0), np.sqrt(members.var(axis=0) + self._noise**2))
 

@@ -144,8 +144,8 @@ class GaussianProcess(Surrogate):
         mean, std = self._process.left_out(learned)
         self._left_out = Prediction(mean, std)
 
-    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
-        mean, std = self._process.foresee(self._kernel(self._known, self._points(cells)))
+    def _predict(self, cells: Sequence[Cell]) -> Prediction:
+        mean, std = self._process.predict(self._kernel(self._known, self._points(cells)))
         return self._unwarped(Prediction(self._offset + mean, std))
 
     def _unwarped(self, found: Prediction) -> Prediction:

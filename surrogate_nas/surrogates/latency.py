@@ -249,8 +249,8 @@ class Latency(Surrogate):
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         self._learned = _update(self.prior(self._space), _rows(self._space, cells), target)
 
-    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
-        mean, std = self._learned.foresee(_rows(self._space, cells))
+    def _predict(self, cells: Sequence[Cell]) -> Prediction:
+        mean, std = self._learned.predict(_rows(self._space, cells))
         return Prediction(_above_zero(mean) if self.quantity == "cost" else mean, std)
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
@@ -264,7 +264,7 @@ class Latency(Surrogate):
         for fold in folds(len(cells), _FOLDS, self.seed):
             kept = np.setdiff1d(np.arange(len(cells)), fold)
             part = _update(self.prior(self._space), matrix[kept], target[kept])
-            mean[fold], std[fold] = part.foresee(matrix[fold])
+            mean[fold], std[fold] = part.predict(matrix[fold])
         return Prediction(mean, std)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -286,7 +286,7 @@ class _Learned(NamedTuple):
     posterior: Posterior
     size: float
 
-    def foresee(self, matrix: Floats) -> Prediction:
+    def predict(self, matrix: Floats) -> Prediction:
         """Predict in shares of the mean measured latency."""
         mean = matrix @ self.posterior.weights
         variance = ((matrix @ self.posterior.root) ** 2).sum(axis=1) + self.posterior.noise * noise_shape(mean)
@@ -348,7 +348,7 @@ def _most_telling(prior: Prior, matrix: Floats, n: int) -> list[int]:
 
 
 def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
-    """Weights of every known device, and the variances under which each is best foreseen from the others."""
+    """Weights of every known device, and the variances under which each is best predicted from the others."""
     rng = np.random.default_rng(seed)
     measured = [_check_known(space, device, known[device]) for device in sorted(known)]
     weights = np.array([_weights(matrix, values) for matrix, values in measured])

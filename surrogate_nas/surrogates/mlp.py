@@ -115,7 +115,7 @@ class Perceptrons(Surrogate):
         with torch.no_grad():
             return np.asarray(_values(self._weights, self._matrix(cells)).double().numpy())
 
-    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
+    def _predict(self, cells: Sequence[Cell]) -> Prediction:
         members = self._by_member(cells)
         return Prediction(members.mean(axis=0), np.sqrt(members.var(axis=0) + (0.5 * self._noise) ** 2))
 
@@ -123,7 +123,7 @@ class Perceptrons(Surrogate):
         members, mean = self._by_member(cells), np.empty(len(cells))
         for part, left_out in enumerate(self._parts):
             mean[left_out] = members[part :: len(self._parts), left_out].mean(axis=0)
-        return Prediction(mean, self._foresee(cells).std)
+        return Prediction(mean, self._predict(cells).std)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         scale = {"centre": self._centre, "spread": self._spread, "noise": np.array(self._noise)}

@@ -87,13 +87,13 @@ class Ridge(Surrogate):
         self._root = right.T / np.sqrt(values**2 + self._penalty)
         self._noise = float(np.sqrt(mean_square))
 
-    def _foresee(self, cells: Sequence[Cell]) -> Prediction:
+    def _predict(self, cells: Sequence[Cell]) -> Prediction:
         scaled = (self._matrix(cells) - self._centre) / self._spread
         stretch = 1 + ((scaled @ self._root) ** 2).sum(axis=1)
         return Prediction(scaled @ self._weights + self._offset, self._noise * np.sqrt(stretch))
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
-        return Prediction(target - self._errors, self._foresee(cells).std)
+        return Prediction(target - self._errors, self._predict(cells).std)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {

@@ -57,9 +57,9 @@ def test_a_surrogate_learns_and_predicts_on_one_thread() -> None:
             seen.append({*threads().values(), torch.get_num_threads()})
             super()._learn(cells, target)
 
-        def _foresee(self, cells) -> Prediction:  # type: ignore[no-untyped-def]
+        def _predict(self, cells) -> Prediction:  # type: ignore[no-untyped-def]
             seen.append({*threads().values(), torch.get_num_threads()})
-            return super()._foresee(cells)
+            return super()._predict(cells)
 
     cells = nb201()[:5]
     with threadpool_limits(3):

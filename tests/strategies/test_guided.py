@@ -13,7 +13,7 @@ from surrogate_nas.contract.trying import INFEASIBLE, TinySpace, draw, synthetic
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.strategies import Strategy, resolve
-from surrogate_nas.strategies.guided import ACQUISITIONS, POOLS, Belief, Guided, floor_of
+from surrogate_nas.strategies.guided import ACQUISITIONS, POOLS, Guided, LossPosterior, floor_of
 
 SLOW = pytest.param("gnn_guided", marks=pytest.mark.slow)
 SWIFT = {"model": "ridge", "pool": "all"}
@@ -38,10 +38,10 @@ def told(made: Strategy, cells: Sequence[Cell], score: Any = synthetic) -> Strat
 
 def test_expected_improvement_is_that_of_the_score() -> None:
     rng = np.random.default_rng(0)
-    belief = Belief(np.array([-1.0, 0.0]), np.array([0.5, 1.0]), np.array([0.2, 0.1]), 1.0, 1.8)
-    drawn = 1 + np.exp(belief.mean + belief.std * rng.standard_normal((400_000, 2))) + belief.penalty
-    expected = np.maximum(belief.best - drawn, 0).mean(axis=0)
-    np.testing.assert_allclose(-ACQUISITIONS["expected_improvement"](belief, rng), expected, rtol=0.02)
+    posterior = LossPosterior(np.array([-1.0, 0.0]), np.array([0.5, 1.0]), np.array([0.2, 0.1]), 1.0, 1.8)
+    drawn = 1 + np.exp(posterior.mean + posterior.std * rng.standard_normal((400_000, 2))) + posterior.penalty
+    expected = np.maximum(posterior.best - drawn, 0).mean(axis=0)
+    np.testing.assert_allclose(-ACQUISITIONS["expected_improvement"](posterior, rng), expected, rtol=0.02)
 
 
 @pytest.mark.parametrize("name", ACQUISITIONS)
@@ -49,10 +49,10 @@ def test_every_acquisition_prefers_what_is_better_and_what_is_cheaper(name: str)
     rng = np.random.default_rng(0)
     small = np.full(2, 1e-3)
     for best in (0.0, 1.5, 9.0):
-        better = Belief(np.array([0.0, 1.0]), small, np.zeros(2), 0.0, best)
-        cheaper = Belief(np.zeros(2), small, np.array([0.0, 1.0]), 0.0, best)
-        for belief in (better, cheaper):
-            assert ACQUISITIONS[name](belief, rng).argmin() == 0
+        better = LossPosterior(np.array([0.0, 1.0]), small, np.zeros(2), 0.0, best)
+        cheaper = LossPosterior(np.zeros(2), small, np.array([0.0, 1.0]), 0.0, best)
+        for posterior in (better, cheaper):
+            assert ACQUISITIONS[name](posterior, rng).argmin() == 0
 
 
 def test_the_floor_is_below_the_best_even_where_all_is_equal() -> None:
@@ -131,6 +131,6 @@ def test_a_functional_twin_of_a_told_cell_is_believed_to_lose_as_much(space: NB2
     made = told(Guided(space, seed=0, model="ridge"), cells)
     model, floor = made._model()
     assert model is not None
-    belief = made._belief(model, floor, [twin], best=0.0)
+    posterior = made._posterior(model, floor, [twin], best=0.0)
     losses = [synthetic(cell) - floor for cell in cells if space.identity(cell) == told_class]
-    assert belief.mean[0] == pytest.approx(np.log(losses).mean())
+    assert posterior.mean[0] == pytest.approx(np.log(losses).mean())

@@ -49,7 +49,7 @@ def test_predictions_are_the_conditional_distribution(points: Floats, values: Fl
     gain = kernel(other, seen) @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20))
     variance = values[:20] @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20)) @ values[:20] / 20
     left = 1 - np.diag(gain @ kernel(seen, other))
-    mean, std = process.foresee(kernel(seen, other))
+    mean, std = process.predict(kernel(seen, other))
     np.testing.assert_allclose(mean, gain @ values[:20], rtol=1e-8)
     np.testing.assert_allclose(std, np.sqrt(variance * (left + NOISE)), rtol=1e-8)
 
@@ -60,7 +60,7 @@ def test_left_out_is_what_a_process_without_the_point_says(points: Floats, value
     for i in (0, 7, 24):
         kept = np.arange(25) != i
         without = Process.seeing(kernel(points[kept], points[kept]), values[kept], NOISE)
-        there = without._replace(variance=process.variance).foresee(kernel(points[kept], points[[i]]))
+        there = without._replace(variance=process.variance).predict(kernel(points[kept], points[[i]]))
         np.testing.assert_allclose([mean[i], std[i]], [there[0][0], there[1][0]], rtol=1e-8)
     np.testing.assert_allclose(process.left_out(values + 3)[0], mean + 3)
 
@@ -72,7 +72,7 @@ PLACES = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 3])
 def covariance(points: Floats, places: NDArray[np.intp], hyper: Hyper) -> Floats:
     """Of cells at some places, written out."""
     same = hyper.shared * np.equal.outer(places, places)
-    return kernel(points[places], points[places], hyper.length) + same + hyper.luck * np.eye(len(places))
+    return kernel(points[places], points[places], hyper.length) + same + hyper.noise * np.eye(len(places))
 
 
 def conditioned(points: Floats, places: NDArray[np.intp], target: Floats, hyper: Hyper) -> tuple[Floats, Floats]:
@@ -82,7 +82,7 @@ def conditioned(points: Floats, places: NDArray[np.intp], target: Floats, hyper:
     level = ones @ inverse @ target / (ones @ inverse @ ones)
     to_all = kernel(points, points[places], hyper.length) + hyper.shared * np.equal.outer(everywhere, places)
     variance = (target - level) @ inverse @ (target - level) / len(places)
-    left = 1 + hyper.shared + hyper.luck - np.einsum("ij,jk,ik->i", to_all, inverse, to_all)
+    left = 1 + hyper.shared + hyper.noise - np.einsum("ij,jk,ik->i", to_all, inverse, to_all)
     return level + to_all @ inverse @ (target - level), variance * left
 
 
@@ -92,13 +92,13 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
 ) -> None:
     hyper, everywhere = Hyper(1.5, 0.1, 0.05), np.arange(25)
     to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(PLACES, everywhere)
-    process = Growing(25, 1 + hyper.shared, hyper.luck)
+    process = Growing(25, 1 + hyper.shared, hyper.noise)
     if at_once:
         process.see_all(PLACES[:at_once], to_all[:at_once])
     for place, row in zip(PLACES[at_once:], to_all[at_once:], strict=True):
         process.see(int(place), row)
     target = values[:12] + 3.0
-    mean, variance = process.foresee(target, np.empty(0, dtype=np.intp), np.empty((0, 25)))
+    mean, variance = process.predict(target, np.empty(0, dtype=np.intp), np.empty((0, 25)))
     expected = conditioned(points, PLACES, target, hyper)
     np.testing.assert_allclose(mean, expected[0], rtol=1e-8)
     np.testing.assert_allclose(variance, expected[1], rtol=1e-8)
@@ -107,10 +107,10 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
 def test_pending_cells_take_their_variance_and_leave_the_mean(points: Floats, values: Floats) -> None:
     hyper, everywhere = Hyper(1.5, 0.1, 0.05), np.arange(25)
     to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(PLACES, everywhere)
-    told, pending, process = PLACES[:8], PLACES[8:], Growing(25, 1 + hyper.shared, hyper.luck)
+    told, pending, process = PLACES[:8], PLACES[8:], Growing(25, 1 + hyper.shared, hyper.noise)
     process.see_all(told, to_all[:8])
-    before = process.foresee(values[:8], pending[:0], to_all[:0])
-    mean, variance = process.foresee(values[:8], pending, to_all[8:])
+    before = process.predict(values[:8], pending[:0], to_all[:0])
+    mean, variance = process.predict(values[:8], pending, to_all[8:])
     believed = np.concatenate([values[:8], before.mean[pending]])
     np.testing.assert_allclose(mean, conditioned(points, PLACES, believed, hyper)[0], atol=1e-8)
     (of_all, of_told) = (conditioned(points, p, np.sin(np.arange(len(p))), hyper)[1] for p in (PLACES, told))
@@ -121,13 +121,13 @@ def test_pending_cells_take_their_variance_and_leave_the_mean(points: Floats, va
 def test_places_may_be_added_later(points: Floats, values: Floats) -> None:
     few, hyper, none = 15, Hyper(1.5, 0.0, 0.05), np.empty(0, dtype=np.intp)
     to_all = kernel(points[:10], points, hyper.length)
-    process = Growing(few, 1.0, hyper.luck)
+    process = Growing(few, 1.0, hyper.noise)
     process.see_all(np.arange(6), to_all[:6, :few])
     process.widen(to_all[:6, few:])
     for place in range(6, 10):
         process.see(place, to_all[place])
     expected = conditioned(points, np.arange(10), values[:10], hyper)
-    np.testing.assert_allclose(process.foresee(values[:10], none, np.empty((0, 25))), expected, rtol=1e-8)
+    np.testing.assert_allclose(process.predict(values[:10], none, np.empty((0, 25))), expected, rtol=1e-8)
 
 
 def test_the_most_likely_hyperparameters_are_those_that_made_the_values() -> None:
@@ -139,7 +139,7 @@ def test_the_most_likely_hyperparameters_are_those_that_made_the_values() -> Non
         squares, same = squared_distances(points[places], points[places]), np.equal.outer(places, places)
         found = most_likely(squares, same, target, Hyper())
         assert abs(np.log2(found.length / made.length)) <= 1
-        assert found.luck == pytest.approx(made.luck, rel=2.5), made
+        assert found.noise == pytest.approx(made.noise, rel=2.5), made
         assert found == most_likely(squares, same, 100 * target - 7, Hyper())
 
 

@@ -169,7 +169,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     def _seen(
         self, pool: Pool, candidates: Places, places: Places, pending: Places, targets: Sequence[Floats]
     ) -> list[Seen]:
-        """What is read early, or foreseen of it, times a slope, and what is foreseen of the rest."""
+        """What is read early, or predicted of it, times a slope, and what is predicted of the rest."""
         if self._link is None:
             return super()._seen(pool, candidates, places, pending, targets)
         name, sign = self._link
@@ -186,8 +186,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         of_candidate, was_read = pool.of_cell[candidates], ~np.isnan(told)
         found = []
         firsts, seconds = pool.seen(_EARLY, looked, [read], pending), pool.seen(_LATE, both, rests, pending)
-        for foreseen, remaining, slope in zip(firsts, seconds, cycle(slopes), strict=False):
-            first, second = foreseen.at(of_candidate), remaining.at(of_candidate)
+        for predicted, remaining, slope in zip(firsts, seconds, cycle(slopes), strict=False):
+            first, second = predicted.at(of_candidate), remaining.at(of_candidate)
             mean = slope * np.where(was_read, told, first.mean) + second.mean
             found.append(Seen(mean, np.where(was_read, 0.0, slope**2 * first.variance) + second.variance))
         return found

@@ -1,7 +1,7 @@
 """One Gaussian process over points, which a told cell grows by a row, so that nothing told is taken in twice.
 
 The covariance of two cells is v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)]: cells of one function share a
-point, so they share its mean and its deviation a, and each has luck b of its own. ℓ, a and b are found again whenever
+point, so they share its mean and its deviation a, and each has noise b of its own. ℓ, a and b are found again whenever
 the told cells have grown by a tenth, or those that share a point with an earlier one by half.
 """
 
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from surrogate_nas.surrogates.gaussian import (
     MOST_FOR_LIKELIHOOD,
     Floats,
-    Foreseen,
     Growing,
     Hyper,
     Places,
+    Posterior,
     matern_of_squares,
     most_likely,
     squared_distances,
@@ -26,7 +26,7 @@ from surrogate_nas.surrogates.gaussian import (
 
 __all__ = ["Expert", "Hyper", "Places", "Seen"]
 
-Seen: TypeAlias = Foreseen
+Seen: TypeAlias = Posterior
 _GROWTH, _GROWTH_OF_TWINS = 1.1, 1.5
 
 
@@ -85,7 +85,7 @@ class Expert:
             self._fit(target)
             self._fitted = len(told), twins
         if self._process is None:
-            self._process = Growing(len(self._points), 1 + self.hyper.shared, self.hyper.luck)
+            self._process = Growing(len(self._points), 1 + self.hyper.shared, self.hyper.noise)
             self._process.see_all(told, self._covariance(told, self._away[: len(told)]))
         for number in range(self._process.held, len(told)):
             place = told[[number]]
@@ -93,7 +93,7 @@ class Expert:
         between = np.empty((len(pending), len(self._points)), dtype=np.float32)
         for number, place in enumerate(pending):
             between[number] = self._distances(int(place))
-        return self._process.foresee(target, pending, self._covariance(pending, between))
+        return self._process.predict(target, pending, self._covariance(pending, between))
 
     def _smooth(self, away: NDArray[np.float32]) -> Floats:
         return matern_of_squares(away / np.float64(self.hyper.length**2))
