@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from surrogate_nas.benchmarks.answers import Question, Values
     from surrogate_nas.core.metrics import Metric
     from surrogate_nas.space import Cell
-    from surrogate_nas.surrogates.evaluation import Split
+    from surrogate_nas.surrogates.evaluation import Holdout
 
 
 def fit(
@@ -59,7 +59,7 @@ def fit(
     from surrogate_nas.benchmarks import TABLE_SUFFIX, load
     from surrogate_nas.surrogates import MODELS, make_model
     from surrogate_nas.surrogates.evaluation import evaluate
-    from surrogate_nas.surrogates.storage import Card, save
+    from surrogate_nas.surrogates.storage import ModelCard, save
     from surrogate_nas.tables import CLASS_METRIC
 
     if seed < 0:
@@ -75,7 +75,7 @@ def fit(
     cells, values, parts = (_held if benchmark.has_columns else _asked)(benchmark, question, train, test, split, seed)
     found = evaluate(made, benchmark.space, values, parts, cells)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
-    card = Card(
+    card = ModelCard(
         model=model, benchmark=source, fingerprint=benchmark.fingerprint, space=benchmark.space.definition,
         metric=metric, epochs=question.epochs, network=benchmark.network, split=split, seed=seed,
         n_train=len(parts.train), n_test=len(parts.test), scores=found.scores,
@@ -98,19 +98,19 @@ def fit(
 
 def _held(
     benchmark: Benchmark, question: Question, train: int, test: int | None, split: str, seed: int
-) -> tuple[Sequence[Cell], Values, Split]:
+) -> tuple[Sequence[Cell], Values, Holdout]:
     """All cells of a table, their values, and which are learned from."""
     from surrogate_nas.space import listed
-    from surrogate_nas.surrogates.evaluation import Split, split_cells
+    from surrogate_nas.surrogates.evaluation import Holdout, split_cells
 
     values = benchmark.column(*question)
     learned, others = split_cells(listed(benchmark.space), values, train, split, seed)  # type: ignore[arg-type]
-    return listed(benchmark.space), values, Split(learned, others[: _number_of_tests(test)])
+    return listed(benchmark.space), values, Holdout(learned, others[: _number_of_tests(test)])
 
 
 def _asked(
     benchmark: Benchmark, question: Question, train: int, test: int | None, split: str, seed: int
-) -> tuple[Sequence[Cell], Values, Split]:
+) -> tuple[Sequence[Cell], Values, Holdout]:
     """Cells drawn from the space of a benchmark without columns, what it says of each, and which are learned from."""
     import numpy as np
 

@@ -21,7 +21,7 @@ from surrogate_nas.space import Enumerable
 from surrogate_nas.space.network import CONV1, CONV3
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.supernet import EdgeChoices, Goal, Supernet
+    from surrogate_nas.training.supernet import EdgeChoices, Supernet, SupernetLoss
     from surrogate_nas.training.supernet.supernet import Active
     from surrogate_nas.training.tasks import Split
 
@@ -99,9 +99,9 @@ def _sealed() -> dict[str, Split]:
     raise UserError("A one-shot strategy is given its data; it reads none itself.")
 
 
-def _goal(objective: Objective, kind: str) -> Goal:
+def _goal(objective: Objective, kind: str) -> SupernetLoss:
     """The L that a supernet can minimise."""
-    from surrogate_nas.training.supernet import Goal
+    from surrogate_nas.training.supernet import SupernetLoss
 
     if objective.parts > 1 or objective.constraints or objective.has_history:
         what = "several objectives" if objective.parts > 1 else "limits" if objective.constraints else "diversity"
@@ -114,4 +114,4 @@ def _goal(objective: Objective, kind: str) -> Goal:
             f"A one-shot strategy minimises one loss: valid_loss or train_loss, or the error of a task with classes, "
             f"not {' + '.join(term.name for term in losses)}."
         )
-    return Goal(losses[0].weight, split, quantity == "error")
+    return SupernetLoss(losses[0].weight, split, quantity == "error")

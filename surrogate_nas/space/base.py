@@ -393,9 +393,6 @@ class Enumerable(Space, Sequence[Cell]):
     def index(self, cell: object, *_: Any) -> int:
         """The place of a cell in the order of the space, looked up by its string.
 
-        Args:
-            cell: A cell, or its string.
-
         Raises:
             UserError: It is no cell of this space.
         """
@@ -403,9 +400,6 @@ class Enumerable(Space, Sequence[Cell]):
 
     def cell(self, given: Cell | str) -> Cell:
         """Return this space's own cell for a cell or its string; nothing else of a stranger's cell is believed.
-
-        Args:
-            given: A `Cell` or a canonical string.
 
         Raises:
             UserError: It names no cell of this space.

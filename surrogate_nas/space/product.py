@@ -248,9 +248,6 @@ class ChoiceSpace(Space):
     def cell(self, given: Cell | str | Sequence[int]) -> Cell:
         """This space's own cell for a cell, its string, or one option index per position.
 
-        Args:
-            given: Any of them.
-
         Raises:
             UserError: It names no cell of this space.
         """
@@ -286,9 +283,6 @@ class ChoiceSpace(Space):
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly.
 
-        Args:
-            rng: The generator that the draw advances.
-
         Raises:
             UserError: No combination that was drawn is allowed.
         """
@@ -301,10 +295,6 @@ class ChoiceSpace(Space):
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Re-draw one option, uniformly among `neighbours`.
 
-        Args:
-            cell: The parent.
-            rng: The generator that the draw advances.
-
         Raises:
             UserError: The cell has no neighbour.
         """
@@ -316,11 +306,7 @@ class ChoiceSpace(Space):
         raise UserError(f"{cell} has no neighbour in the space {self.name}.")
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ from `cell` in exactly one position, by position and then option.
-
-        Args:
-            cell: The centre.
-        """
+        """All cells that differ from `cell` in exactly one position, by position and then option."""
         return [Cell(choices, self.write(choices)) for choices in self._steps(cell.choices) if self.allows(choices)]
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -332,12 +318,7 @@ class ChoiceSpace(Space):
         ]
 
     def similarity(self, first: Cell, second: Cell) -> float:
-        """1 for cells of one identity, else the share of positions with equal options.
-
-        Args:
-            first: A cell of the space.
-            second: Another, or the same.
-        """
+        """1 for cells of one identity, else the share of positions with equal options."""
         return 1.0 if self.identity(first) == self.identity(second) else self._shared(first, second)
 
     def _shared(self, first: Cell, second: Cell) -> float:
@@ -419,9 +400,6 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
     def at(self, choices: Sequence[int]) -> Cell:
         """The space's own cell of some choices.
 
-        Args:
-            choices: One option index per position.
-
         Raises:
             UserError: They are no cell of this space.
         """
@@ -431,18 +409,11 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         return found
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell uniformly over the raw cells.
-
-        Args:
-            rng: The generator that the draw advances.
-        """
+        """Draw a cell uniformly over the raw cells."""
         return self._cells[int(rng.integers(len(self._cells)))]
 
     def cell(self, given: Cell | str | Sequence[int]) -> Cell:
         """This space's own cell for a cell, its string, or one option index per position.
-
-        Args:
-            given: Any of them.
 
         Raises:
             UserError: It names no cell of this space.
@@ -458,11 +429,7 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         return [None] * len(self._cells)
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ from `cell` in exactly one position, by position and then option.
-
-        Args:
-            cell: The centre.
-        """
+        """All cells that differ from `cell` in exactly one position, by position and then option."""
         place = self._place(cell)
         around = self._around[place]
         if around is None:
@@ -482,10 +449,6 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Re-draw one option, uniformly among `neighbours`.
-
-        Args:
-            cell: The parent.
-            rng: The generator that the draw advances.
 
         Raises:
             UserError: The cell has no neighbour.

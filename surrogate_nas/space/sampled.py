@@ -119,19 +119,11 @@ class Sampled(EnumerableChoiceSpace):
         return self._held
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is a held cell.
-
-        Args:
-            choices: One option index per position.
-        """
+        """Whether a combination is a held cell."""
         return choices in self._by_choices
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The canonical string of a combination, as the larger space prints it.
-
-        Args:
-            choices: One option index per position.
-        """
+        """The canonical string of a combination, as the larger space prints it."""
         return self.base.write(choices)
 
     def _listed(self) -> list[Cell]:
@@ -140,9 +132,6 @@ class Sampled(EnumerableChoiceSpace):
     def parse(self, text: str) -> Cell:
         """Read a string as the larger space prints it.
 
-        Args:
-            text: The string.
-
         Raises:
             UserError: It names no cell of the larger space, or one that is not held; the message says which.
         """
@@ -150,9 +139,6 @@ class Sampled(EnumerableChoiceSpace):
 
     def cell(self, given: Cell | str | Sequence[int]) -> Cell:
         """This space's own cell for a cell, its string, or one option index per position.
-
-        Args:
-            given: Any of them.
 
         Raises:
             UserError: It names no cell of the larger space, or one that is not held; the message says which.
@@ -163,9 +149,6 @@ class Sampled(EnumerableChoiceSpace):
 
     def at(self, choices: Sequence[int]) -> Cell:
         """The held cell of some choices.
-
-        Args:
-            choices: One option index per position.
 
         Raises:
             UserError: They are no cell of the larger space, or of one that is not held; the message says which.
@@ -240,37 +223,19 @@ class Sampled(EnumerableChoiceSpace):
         return self.base.drawing_size
 
     def identity(self, cell: Cell) -> str:
-        """What cells share that compute the same functions of their weights.
-
-        Args:
-            cell: A held cell.
-        """
+        """What cells share that compute the same functions of their weights."""
         return self.base.identity(cell)
 
     def similarity(self, first: Cell, second: Cell) -> float:
-        """How alike two cells are, from 0 to 1.
-
-        Args:
-            first: A held cell.
-            second: Another, or the same.
-        """
+        """How alike two cells are, from 0 to 1."""
         return self.base.similarity(first, second)
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """Columns that a cost is about linear in, in groups whose weights vary alike between devices.
-
-        Args:
-            choices: Of any cells, shape ``(n, positions)``.
-        """
+        """Columns that a cost is about linear in, in groups whose weights vary alike between devices."""
         return self.base.cost_groups(choices)
 
     def graph(self, cell: Cell, *, live_only: bool = False) -> Graph | None:
-        """The cell as a graph of operations; None where it is no such graph.
-
-        Args:
-            cell: A held cell.
-            live_only: Whether to leave out operations that the output does not depend on.
-        """
+        """The cell as a graph of operations; None where it is no such graph."""
         return self.base.graph(cell, live_only=live_only)
 
     @property
@@ -284,41 +249,19 @@ class Sampled(EnumerableChoiceSpace):
         return self.base.has_blueprints
 
     def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint | None:
-        """The network of a cell, layer by layer; None where it is not written down so.
-
-        Args:
-            cell: A held cell.
-            network: The macro architecture around it.
-            live_only: Whether to leave out operations that the output does not depend on.
-        """
+        """The network of a cell, layer by layer; None where it is not written down so."""
         return self.base.blueprint(cell, network, live_only=live_only)
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
-        """The network of a cell, with fresh weights.
-
-        Args:
-            cell: A held cell.
-            network: The macro architecture around it.
-            seed: The root of the initial weights.
-            live_only: Whether to leave out operations that the output does not depend on.
-        """
+        """The network of a cell, with fresh weights."""
         return self.base.build(cell, network, seed=seed, live_only=live_only)
 
     def sketch(self, cell: Cell) -> Sketch | None:
-        """The cell as a drawing of marks; None where the larger space has none.
-
-        Args:
-            cell: A held cell.
-        """
+        """The cell as a drawing of marks; None where the larger space has none."""
         return self.base.sketch(cell)
 
     def draw(self, figure: Figure, cell: Cell) -> None:
-        """Draw a cell into an empty figure of the size `drawing_size`, as the larger space does.
-
-        Args:
-            figure: The figure.
-            cell: A held cell.
-        """
+        """Draw a cell into an empty figure of the size `drawing_size`, as the larger space does."""
         self.base.draw(figure, cell)
 
 

@@ -46,11 +46,7 @@ class RegularisedEvolution(Strategy):
         self._population: deque[Trial] = deque(maxlen=population)
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """Propose children, or random cells until the population is full.
-
-        Args:
-            n: How many to return.
-        """
+        """Propose children, or random cells until the population is full."""
         return [self._child() for _ in range(n)]
 
     def _child(self) -> Cell:
@@ -62,9 +58,5 @@ class RegularisedEvolution(Strategy):
         return self.space.mutate(parent.cell, self.rng)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Let every trial enter the population; the oldest leave.
-
-        Args:
-            trials: New trials.
-        """
+        """Let every trial enter the population; the oldest leave."""
         self._population.extend(trials)

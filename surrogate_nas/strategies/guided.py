@@ -106,9 +106,9 @@ def _mutated(space: Space, cell: Cell, rng: np.random.Generator) -> Cell:
     return cell
 
 
-Pool = Callable[[Space, Sequence[Cell], np.random.Generator], Iterable[Cell]]
+CellPool = Callable[[Space, Sequence[Cell], np.random.Generator], Iterable[Cell]]
 
-POOLS: dict[str, Pool] = {
+POOLS: dict[str, CellPool] = {
     "mutations": mutations,
     "offspring": offspring,
     "local": local,
@@ -297,20 +297,12 @@ class Guided(Strategy):
         return {}
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember the trials; a cell told again replaces its earlier trial.
-
-        Args:
-            trials: The new trials.
-        """
+        """Remember the trials; a cell told again replaces its earlier trial."""
         self._told.update({trial.cell: trial for trial in trials})
         self._waiting.difference_update(trial.cell for trial in trials)
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """Propose cells that were not asked for yet, or random ones once every cell was.
-
-        Args:
-            n: The most that may be returned, at least 1.
-        """
+        """Propose cells that were not asked for yet, or random ones once every cell was."""
         missing = self.first_cells - len(self._told) - len(self._waiting)
         if missing > 0:
             asked = [self._drawn() for _ in range(min(n, missing))]

@@ -42,11 +42,7 @@ class LocalSearch(Strategy):
         self._near: Sequence[Cell] | None = None
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """Propose unknown neighbours of the centre, in random order.
-
-        Args:
-            n: The most to return.
-        """
+        """Propose unknown neighbours of the centre, in random order."""
         while True:
             wanted = self._wanted()
             if new := [cell for cell in wanted if cell not in self._asked][:n]:
@@ -98,10 +94,6 @@ class LocalSearch(Strategy):
         return cell
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember scores.
-
-        Args:
-            trials: New trials.
-        """
+        """Remember scores."""
         self._scores.update((trial.cell, trial.score) for trial in trials)
         self._asked.difference_update(trial.cell for trial in trials)

@@ -58,19 +58,11 @@ class NSGA2(Strategy):
         self._seen: set[Cell] = set()
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """Propose children, or random cells until the first population is full.
-
-        Args:
-            n: How many to return.
-        """
+        """Propose children, or random cells until the first population is full."""
         return [self._new() for _ in range(n)]
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Let trials compete; a generation ends when it has as many children as the population has parents.
-
-        Args:
-            trials: New trials.
-        """
+        """Let trials compete; a generation ends when it has as many children as the population has parents."""
         for trial in trials:
             self._seen.add(trial.cell)
             self._children.append(trial)

@@ -34,11 +34,7 @@ class RandomSearch(Strategy):
         self._known: set[Cell] = set()
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Draw cells.
-
-        Args:
-            n: How many to return.
-        """
+        """Draw cells."""
         return [self._draw() for _ in range(n)]
 
     def _draw(self) -> Cell:
@@ -49,9 +45,5 @@ class RandomSearch(Strategy):
         return cell
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember which cells are known.
-
-        Args:
-            trials: New trials.
-        """
+        """Remember which cells are known."""
         self._known.update(trial.cell for trial in trials)

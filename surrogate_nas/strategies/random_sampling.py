@@ -25,9 +25,5 @@ class RandomSampling(Strategy):
     """
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """Draw cells.
-
-        Args:
-            n: How many to return.
-        """
+        """Draw cells."""
         return [self.space.sample(self.rng) for _ in range(n)]

@@ -62,11 +62,7 @@ class Reinforce(Strategy):
         self._listed = _listed(space)
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """Sample cells from the policy.
-
-        Args:
-            n: How many to return.
-        """
+        """Sample cells from the policy."""
         if self._listed is not None:
             places = np.searchsorted(self._weights(self._listed).cumsum(), self.rng.random(n), side="right")
             return [self.space.cell(self._listed[min(place, len(self._listed) - 1)].tolist()) for place in places]
@@ -93,11 +89,7 @@ class Reinforce(Strategy):
         return weights
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Take one policy-gradient step per trial.
-
-        Args:
-            trials: New trials.
-        """
+        """Take one policy-gradient step per trial."""
         for trial in trials:
             reward = -trial.score
             baseline = reward if self._baseline is None else self._baseline

@@ -39,14 +39,14 @@ _SCORES = (
 )  # fmt: skip
 
 
-class Split(NamedTuple):
+class Holdout(NamedTuple):
     """Cells to learn from and cells to test on, as indices into the space."""
 
     train: Indices
     test: Indices
 
 
-def split_cells(space: Enumerable, values: Floats, n_train: int, kind: SplitKind = "random", seed: int = 0) -> Split:
+def split_cells(space: Enumerable, values: Floats, n_train: int, kind: SplitKind = "random", seed: int = 0) -> Holdout:
     """Draw training cells among those that have a value; the test cells are the others.
 
     Grouped by functional class, only those others are tested that compute other functions than every training cell:
@@ -72,16 +72,16 @@ def split_cells(space: Enumerable, values: Floats, n_train: int, kind: SplitKind
         )
     order = np.random.default_rng(seed).permutation(measured)
     if kind == "random":
-        return Split(order[:n_train], order[n_train:])
+        return Holdout(order[:n_train], order[n_train:])
     if space.classes is None:
         raise UserError(f"The space {space.name} has no functional classes to group by; use the random split.")
     classes = space.classes
     train, others = order[:n_train], order[n_train:]
-    return Split(train, others[~np.isin(classes[others], classes[train])])
+    return Holdout(train, others[~np.isin(classes[others], classes[train])])
 
 
-def split_drawn(space: Space, cells: Sequence[Cell], n_train: int, kind: SplitKind = "random") -> Split:
-    """Split cells that were drawn at random: the first are learned from, the others tested.
+def split_drawn(space: Space, cells: Sequence[Cell], n_train: int, kind: SplitKind = "random") -> Holdout:
+    """Holdout cells that were drawn at random: the first are learned from, the others tested.
 
     Grouped, only those others are tested that compute other functions than every training cell (`Space.identity`).
 
@@ -101,7 +101,7 @@ def split_drawn(space: Space, cells: Sequence[Cell], n_train: int, kind: SplitKi
     if kind == "grouped":
         learned = {space.identity(cell) for cell in cells[:n_train]}
         test = np.array([i for i in test if space.identity(cells[int(i)]) not in learned], dtype=np.int64)
-    return Split(train, test)
+    return Holdout(train, test)
 
 
 def _check_kind(kind: object) -> None:
@@ -219,7 +219,7 @@ def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
     return found
 
 
-def _cells_of(space: Space, cells: Sequence[Cell], split: Split) -> tuple[list[Cell], list[Cell]]:
+def _cells_of(space: Space, cells: Sequence[Cell], split: Holdout) -> tuple[list[Cell], list[Cell]]:
     """The cells of both parts of a split."""
     try:
         train, test = split
@@ -241,7 +241,7 @@ class Evaluation:
     """
 
     model: Surrogate
-    split: Split
+    split: Holdout
     scores: Mapping[str, float]
     train_seconds: float
     predict_seconds: float
@@ -258,7 +258,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: Surrogate, space: Space, values: Floats, split: Split, cells: Sequence[Cell] | None = None
+    model: Surrogate, space: Space, values: Floats, split: Holdout, cells: Sequence[Cell] | None = None
 ) -> Evaluation:
     """Fit a model on the training cells and score it on the test cells.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "MOST_FOR_LIKELIHOOD", "Floats", "Posterior", "Growing", "Hyper", "Places", "Process", "Scaling",
+    "MOST_FOR_LIKELIHOOD", "Floats", "Posterior", "GrowingProcess", "Hyper", "Places", "FittedProcess", "Scaling",
     "matern_of_squares", "most_likely", "most_likely_weights", "squared_distances", "weighted",
 ]  # fmt: skip
 
@@ -127,7 +127,7 @@ def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
 _LEAST_VARIANCE, _LEAST_LEFT = 1e-12, 1e-9
 
 
-class Process(NamedTuple):
+class FittedProcess(NamedTuple):
     """A process that has seen values at some points.
 
     Attributes:
@@ -140,7 +140,7 @@ class Process(NamedTuple):
         >>> from surrogate_nas.surrogates.gaussian import matern_of_squares, squared_distances
         >>> seen, new = np.linspace(-3, 3, 9)[:, None], np.array([[1.1], [9.0]])
         >>> kernel = matern_of_squares(squared_distances(seen, seen))
-        >>> process = Process.seeing(kernel, np.sin(seen[:, 0]), noise=1e-4)
+        >>> process = FittedProcess.seeing(kernel, np.sin(seen[:, 0]), noise=1e-4)
         >>> mean, std = process.predict(matern_of_squares(squared_distances(seen, new)))
         >>> bool(abs(mean[0] - np.sin(1.1)) < 2 * std[0] < std[1])  # sure near what was seen, not far away
         True
@@ -229,7 +229,7 @@ class Posterior(NamedTuple):
         return Posterior(self.mean[places], self.variance[places])
 
 
-class Growing:
+class GrowingProcess:
     """A process over places, of which each seen cell is at one; its constant mean is that of generalised least squares.
 
     Attributes:
@@ -239,7 +239,7 @@ class Growing:
         >>> from surrogate_nas.surrogates.gaussian import matern_of_squares, squared_distances
         >>> line = np.linspace(0, 3, 31)[:, None]
         >>> kernel = matern_of_squares(squared_distances(line, line))
-        >>> process = Growing(places=31, prior=1.0, noise=1e-4)
+        >>> process = GrowingProcess(places=31, prior=1.0, noise=1e-4)
         >>> for place in (0, 10, 20, 30):
         ...     process.see(place, kernel[place])
         >>> said = process.predict(np.sin(line[[0, 10, 20, 30], 0]), np.array([], dtype=int), np.zeros((0, 31)))

@@ -172,11 +172,7 @@ class GraphNetwork(Surrogate):
 
     @classmethod
     def reads(cls, space: Space) -> bool:
-        """Whether its cells are graphs of shared terms.
-
-        Args:
-            space: The space.
-        """
+        """Whether its cells are graphs of shared terms."""
         return has_terms(space)
 
     def settings(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
 from surrogate_nas.surrogates.checks import check_flag, check_names
 from surrogate_nas.surrogates.columns import columns, scaling
 from surrogate_nas.surrogates.gaussian import (
-    Process,
+    FittedProcess,
     matern_of_squares,
     most_likely_weights,
     squared_distances,
@@ -140,7 +140,7 @@ class GaussianProcess(Surrogate):
         centred = learned - self._offset
         self._known = self._points(cells)
         self._weights, noise = most_likely_weights(self._known, centred, self.seed)
-        self._process = Process.seeing(self._kernel(self._known, self._known), centred, noise)
+        self._process = FittedProcess.seeing(self._kernel(self._known, self._known), centred, noise)
         mean, std = self._process.left_out(learned)
         self._left_out = Prediction(mean, std)
 
@@ -166,7 +166,7 @@ class GaussianProcess(Surrogate):
         self._cells = [self._space.parse(text) for text in bytes(arrays["names"]).decode().split("\n")]
         self._known, self._weights = self._points(self._cells), arrays["weights"]
         self._offset, noise, variance = (float(number) for number in arrays["numbers"])
-        self._process = Process(arrays["root"], arrays["alpha"], noise, variance)
+        self._process = FittedProcess(arrays["root"], arrays["alpha"], noise, variance)
 
 
 def _default_blocks(quantity: Quantity) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ class Prior:
         return np.asarray(shared + np.diag(variances[1:-1][self.group]), dtype=np.float64)
 
 
-class Posterior(NamedTuple):
+class WeightPosterior(NamedTuple):
     """What is believed of the weights after measuring.
 
     Attributes:
@@ -132,7 +132,7 @@ def most_evident(parts: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floats
     return np.asarray(found.x, dtype=np.float64)
 
 
-def measure(matrix: Floats, target: Floats, prior: Prior, log_variances: Floats) -> Posterior:
+def measure(matrix: Floats, target: Floats, prior: Prior, log_variances: Floats) -> WeightPosterior:
     """Update the weights by measured values.
 
     Args:
@@ -153,7 +153,7 @@ def measure(matrix: Floats, target: Floats, prior: Prior, log_variances: Floats)
         weights = prior.centre + root @ (root.T @ (matrix.T @ ((target - matrix @ prior.centre) / weight**2)))
         shape = noise_shape(matrix @ weights)
     leverage = (((matrix @ root) / weight[:, None]) ** 2).sum(axis=1)
-    return Posterior(weights, np.asarray(root, dtype=np.float64), noise, leverage)
+    return WeightPosterior(weights, np.asarray(root, dtype=np.float64), noise, leverage)
 
 
 KnownDevices = Mapping[str, tuple[Sequence[Cell], Sequence[float] | NDArray[Any]]]
@@ -276,14 +276,14 @@ class Latency(Surrogate):
     def _restore(self, arrays: Arrays) -> None:
         beliefs = {name[6:]: array for name, array in arrays.items() if name.startswith("prior/")}
         self._prior = self._space, Prior(**beliefs)
-        found = Posterior(arrays["weights"], arrays["root"], float(arrays["noise"]), arrays["leverage"])
+        found = WeightPosterior(arrays["weights"], arrays["root"], float(arrays["noise"]), arrays["leverage"])
         self._learned = _Learned(found, float(arrays["size"]))
 
 
 class _Learned(NamedTuple):
     """A posterior in the prior's unit, the mean over cells, and how many of it the mean measured cell takes."""
 
-    posterior: Posterior
+    posterior: WeightPosterior
     size: float
 
     def predict(self, matrix: Floats) -> Prediction:

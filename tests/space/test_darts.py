@@ -184,7 +184,7 @@ def test_a_reduction_cell_strides_only_what_enters_from_its_inputs_and_halves_th
     c = SMALL.channels
     assert shapes == [(4 * c, 7, 7), (8 * c, 4, 4), (8 * c, 4, 4), (16 * c, 2, 2), (16 * c, 2, 2)]
     kinds = [type(edge).__name__ for edge in model.cells[1].edges]  # type: ignore[union-attr,index]
-    assert kinds == ["Pool", "Pool", "Pool", "Identity", "Pool", "Identity", "Pool", "Identity"]
+    assert kinds == ["Pooling", "Pooling", "Pooling", "Identity", "Pooling", "Identity", "Pooling", "Identity"]
 
 
 @SPACES

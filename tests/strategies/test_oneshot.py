@@ -25,7 +25,7 @@ from surrogate_nas.study import experiment as experiments
 from surrogate_nas.study import run as runs
 from surrogate_nas.study.experiment import Budget, Experiment
 from surrogate_nas.training.places import has_fashion
-from surrogate_nas.training.supernet import Goal, Supernet
+from surrogate_nas.training.supernet import Supernet, SupernetLoss
 from surrogate_nas.training.tasks import Split, task_named
 from tests.conftest import Snas
 
@@ -123,7 +123,7 @@ def test_a_workshop_of_a_table_charges_on_its_clock_and_holds_no_answers() -> No
 def test_a_path_of_the_supernet_is_the_network_of_that_cell(name: str, space: NB201) -> None:
     task = replace(task_named(name), channels=2)
     data = {split: Split(*(part[:8] for part in task.data[split])) for split in ("train", "valid")}
-    supernet = Supernet(space, task.network(), task, data, Goal(), (len, len), epochs=1, seed=0)
+    supernet = Supernet(space, task.network(), task, data, SupernetLoss(), (len, len), epochs=1, seed=0)
     cell = space.reference
     single = space.build(cell, task.network(), seed=1)
     weights = single.state_dict()
@@ -169,7 +169,7 @@ def test_a_path_without_life_gives_no_gradient() -> None:
 
 def test_errors_are_driven_by_the_probability_of_the_target(space: NB201) -> None:
     plain = toy_workshop().supernet(epochs=1, seed=0)
-    goal = Goal(weight=2.0, is_error=True)
+    goal = SupernetLoss(weight=2.0, is_error=True)
     made = Supernet(space, plain._model.network, plain._task, plain._data, goal, (len, len), epochs=1, seed=0)
     weights = torch.full((6, 5), 0.2, requires_grad=True)
     assert 0 < made.train(weights) < 2 and bool(weights.grad.abs().sum() > 0)

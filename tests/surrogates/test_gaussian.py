@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from surrogate_nas.surrogates.gaussian import (
-    Growing,
+    FittedProcess,
+    GrowingProcess,
     Hyper,
-    Process,
     Scaling,
     matern_of_squares,
     most_likely,
@@ -45,7 +45,7 @@ def test_the_kernel_of_squared_distances(points: Floats) -> None:
 
 def test_predictions_are_the_conditional_distribution(points: Floats, values: Floats) -> None:
     seen, other = points[:20], points[20:]
-    process = Process.seeing(kernel(seen, seen), values[:20], NOISE)
+    process = FittedProcess.seeing(kernel(seen, seen), values[:20], NOISE)
     gain = kernel(other, seen) @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20))
     variance = values[:20] @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20)) @ values[:20] / 20
     left = 1 - np.diag(gain @ kernel(seen, other))
@@ -55,11 +55,11 @@ def test_predictions_are_the_conditional_distribution(points: Floats, values: Fl
 
 
 def test_left_out_is_what_a_process_without_the_point_says(points: Floats, values: Floats) -> None:
-    process = Process.seeing(kernel(points, points), values, NOISE)
+    process = FittedProcess.seeing(kernel(points, points), values, NOISE)
     mean, std = process.left_out(values)
     for i in (0, 7, 24):
         kept = np.arange(25) != i
-        without = Process.seeing(kernel(points[kept], points[kept]), values[kept], NOISE)
+        without = FittedProcess.seeing(kernel(points[kept], points[kept]), values[kept], NOISE)
         there = without._replace(variance=process.variance).predict(kernel(points[kept], points[[i]]))
         np.testing.assert_allclose([mean[i], std[i]], [there[0][0], there[1][0]], rtol=1e-8)
     np.testing.assert_allclose(process.left_out(values + 3)[0], mean + 3)
@@ -92,7 +92,7 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
 ) -> None:
     hyper, everywhere = Hyper(1.5, 0.1, 0.05), np.arange(25)
     to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(PLACES, everywhere)
-    process = Growing(25, 1 + hyper.shared, hyper.noise)
+    process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
     if at_once:
         process.see_all(PLACES[:at_once], to_all[:at_once])
     for place, row in zip(PLACES[at_once:], to_all[at_once:], strict=True):
@@ -107,7 +107,7 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
 def test_pending_cells_take_their_variance_and_leave_the_mean(points: Floats, values: Floats) -> None:
     hyper, everywhere = Hyper(1.5, 0.1, 0.05), np.arange(25)
     to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(PLACES, everywhere)
-    told, pending, process = PLACES[:8], PLACES[8:], Growing(25, 1 + hyper.shared, hyper.noise)
+    told, pending, process = PLACES[:8], PLACES[8:], GrowingProcess(25, 1 + hyper.shared, hyper.noise)
     process.see_all(told, to_all[:8])
     before = process.predict(values[:8], pending[:0], to_all[:0])
     mean, variance = process.predict(values[:8], pending, to_all[8:])
@@ -121,7 +121,7 @@ def test_pending_cells_take_their_variance_and_leave_the_mean(points: Floats, va
 def test_places_may_be_added_later(points: Floats, values: Floats) -> None:
     few, hyper, none = 15, Hyper(1.5, 0.0, 0.05), np.empty(0, dtype=np.intp)
     to_all = kernel(points[:10], points, hyper.length)
-    process = Growing(few, 1.0, hyper.noise)
+    process = GrowingProcess(few, 1.0, hyper.noise)
     process.see_all(np.arange(6), to_all[:6, :few])
     process.widen(to_all[:6, few:])
     for place in range(6, 10):

@@ -261,18 +261,11 @@ class GenotypeSpace(ChoiceSpace):
         return Genotype(normal, self.joined(halves[0]), reduce, self.joined(halves[1]))
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The genotype as the DARTS repository prints it, the lower source of a node first.
-
-        Args:
-            choices: Of a cell of the space.
-        """
+        """The genotype as the DARTS repository prints it, the lower source of a node first."""
         return str(self._genotype(self.halves(choices)))
 
     def parse(self, text: str) -> Cell:
         """Read a printed genotype, or the name of a published one (`named`).
-
-        Args:
-            text: The edges of a node in any order, concats as ranges or lists.
 
         Raises:
             UserError: It is neither, or a genotype that is no cell of this space.
@@ -317,9 +310,6 @@ class GenotypeSpace(ChoiceSpace):
     def at(self, choices: Sequence[int]) -> Cell:
         """The cell of some choices.
 
-        Args:
-            choices: One option index per position.
-
         Raises:
             UserError: They are no cell of this space.
         """
@@ -333,9 +323,6 @@ class GenotypeSpace(ChoiceSpace):
 
         In the order of the edges, normal cell first: at each its other operations, then its other sources, where the
         operation is kept. Of two equal edges of a node only one is changed.
-
-        Args:
-            cell: The centre.
         """
         halves = self.halves(cell.choices)
         return [
@@ -345,12 +332,7 @@ class GenotypeSpace(ChoiceSpace):
         ]  # fmt: skip
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        """Draw uniformly among `neighbours`.
-
-        Args:
-            cell: The parent.
-            rng: The generator that the draw advances.
-        """
+        """Draw uniformly among `neighbours`."""
         halves = self.halves(cell.choices)
         places = self._places(halves)
         ends = np.cumsum([len(self.operations) - 1 + node + self.same_source for _, node, _ in places])
@@ -383,11 +365,7 @@ class GenotypeSpace(ChoiceSpace):
         return self._cell((changed, halves[1]) if which == 0 else (halves[0], changed))
 
     def identity(self, cell: Cell) -> str:
-        """The first of the genotypes that differ from it only in the order of their nodes, printed.
-
-        Args:
-            cell: A cell of the space.
-        """
+        """The first of the genotypes that differ from it only in the order of their nodes, printed."""
         return str(self._genotype([relabelled(half) for half in self.halves(cell.choices)]))
 
     def _shared(self, first: Cell, second: Cell) -> float:
@@ -400,9 +378,6 @@ class GenotypeSpace(ChoiceSpace):
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
         """A constant, operations by where they are, and single edges: a cost is about the sum of its operations.
-
-        Args:
-            choices: Of any cells, shape ``(n, positions)``.
 
         Returns:
             Matrices of shape ``(n, d)``, the first of them constant.
@@ -436,9 +411,5 @@ class GenotypeSpace(ChoiceSpace):
         return GenotypeNetwork(self.genotype(cell), network, seed=seed)
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Both cells as graphs (see `surrogate_nas.space.darts.drawing`).
-
-        Args:
-            cell: A cell of the space.
-        """
+        """Both cells as graphs (see `surrogate_nas.space.darts.drawing`)."""
         return genotype_sketch(self.genotype(cell))

@@ -69,22 +69,14 @@ class NASNet(GenotypeSpace):
     analytic: ClassVar[Analytic] = sizes.of(_wiring, OPERATIONS)
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell uniformly.
-
-        Args:
-            rng: The generator that the draw advances.
-        """
+        """Draw a cell uniformly."""
         pairs = _pairs_of_edges() * 2
         drawn = rng.integers([len(of_node) for of_node in pairs]).tolist()
         nodes = [of_node[i] for of_node, i in zip(pairs, drawn, strict=True)]
         return self._cell((tuple(nodes[:NODES]), tuple(nodes[NODES:])))
 
     def halves(self, choices: tuple[int, ...]) -> tuple[Half, Half]:
-        """The normal and the reduction cell of some choices.
-
-        Args:
-            choices: Of a cell of the space.
-        """
+        """The normal and the reduction cell of some choices."""
         return _half(choices[:_WIDTH]), _half(choices[_WIDTH:])
 
     def chosen(self, halves: Sequence[Half]) -> tuple[int, ...]:
@@ -96,11 +88,7 @@ class NASNet(GenotypeSpace):
         return tuple(number for half in halves for node in half for edge in node for number in edge)
 
     def joined(self, half: Half) -> tuple[int, ...]:
-        """The nodes that no edge leaves: their channels are the output of a cell.
-
-        Args:
-            half: A normal or a reduction cell.
-        """
+        """The nodes that no edge leaves: their channels are the output of a cell."""
         left = {source for node in half for source, _ in node}
         return tuple(node for node in range(INPUTS, INPUTS + NODES) if node not in left)
 

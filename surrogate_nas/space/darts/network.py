@@ -47,7 +47,7 @@ def operation(name: str, channels: int, stride: int, network: Network) -> nn.Mod
             return Crossed(channels, kernel, network, stride=stride)
         case "avg" if network.causal:
             return AveragePool(causal=True)
-    return Pool(name.startswith("max"), kernel, stride, network)
+    return Pooling(name.startswith("max"), kernel, stride, network)
 
 
 class Separable(nn.Module):
@@ -70,11 +70,7 @@ class Separable(nn.Module):
         self.channels, self.stride, self.dilation, self.causal = channels, stride, dilation, network.causal
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer.
-
-        Args:
-            x: Shape ``(batch, channels, height, width)``.
-        """
+        """Apply the layer."""
         x = convolve(
             F.relu(x), self.depthwise, stride=self.stride, groups=self.channels, dilation=self.dilation,
             causal=self.causal,
@@ -102,11 +98,7 @@ class Crossed(nn.Module):
         self.stride, self.causal = stride, network.causal
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer.
-
-        Args:
-            x: Shape ``(batch, channels, height, width)``.
-        """
+        """Apply the layer."""
         x = convolve(F.relu(x), self.along, stride=(1, self.stride), causal=self.causal)
         if self.across is not None:
             x = convolve(x, self.across, stride=(self.stride, 1))
@@ -134,11 +126,7 @@ class FactorizedReduce(nn.Module):
         self.rows = int(network.dimensions == 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer.
-
-        Args:
-            x: Shape ``(batch, inputs, height, width)``.
-        """
+        """Apply the layer."""
         x = F.relu(x)
         further = F.pad(x[:, :, self.rows :, 1:], (0, 1, 0, self.rows))
         halves = [convolve(part, weight, stride=2) for part, weight in ((x, self.even), (further, self.odd))]
@@ -146,7 +134,7 @@ class FactorizedReduce(nn.Module):
         return normed
 
 
-class Pool(nn.Module):
+class Pooling(nn.Module):
     """The largest of a window, or its mean without the padding; a causal window ends at its position."""
 
     def __init__(self, largest: bool, kernel: int, stride: int, network: Network) -> None:
@@ -208,12 +196,7 @@ class GenotypeCell(nn.Module):
         )
 
     def forward(self, earlier: Tensor, last: Tensor) -> Tensor:
-        """Compute the output.
-
-        Args:
-            earlier: What the cell before the last gave, shape ``(batch, channels, height, width)``.
-            last: What the last cell gave.
-        """
+        """Compute the output."""
         nodes = [self.earlier(earlier), self.last(last)]
         for edge in range(0, len(self.sources), 2):
             first, second = (self.edges[e](nodes[self.sources[e]]) for e in (edge, edge + 1))

@@ -81,11 +81,7 @@ class Darts(GenotypeSpace):
     analytic: ClassVar[Analytic] = sizes.of(_wiring, OPERATIONS)
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell uniformly.
-
-        Args:
-            rng: The generator that the draw advances.
-        """
+        """Draw a cell uniformly."""
         choices: list[int] = []
         for left in rng.integers(self.half_size, size=2).tolist():
             number = left
@@ -95,11 +91,7 @@ class Darts(GenotypeSpace):
         return self._cell(self.halves(tuple(choices)))
 
     def halves(self, choices: tuple[int, ...]) -> tuple[Half, Half]:
-        """The normal and the reduction cell of some choices.
-
-        Args:
-            choices: Of a cell of the space.
-        """
+        """The normal and the reduction cell of some choices."""
         return _half(choices[:_WIDTH]), _half(choices[_WIDTH:])
 
     def chosen(self, halves: Sequence[Half]) -> tuple[int, ...]:
@@ -123,11 +115,7 @@ class Darts(GenotypeSpace):
         return tuple(found)
 
     def joined(self, half: Half) -> tuple[int, ...]:  # noqa: ARG002 - all of them, in any cell
-        """All nodes: their channels are the output of a cell.
-
-        Args:
-            half: A normal or a reduction cell.
-        """
+        """All nodes: their channels are the output of a cell."""
         return _JOINED
 
 

@@ -62,11 +62,7 @@ class MnasNet(ChoiceSpace):
     analytic: ClassVar[Analytic] = ANALYTIC
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The seven stages of a combination.
-
-        Args:
-            choices: One option index per position.
-        """
+        """The seven stages of a combination."""
         each = (choices[at : at + DECISIONS] for at in range(0, len(choices), DECISIONS))
         return "|".join([printed[decisions] for printed, decisions in zip(_PRINTED, each, strict=True)])
 

@@ -64,11 +64,7 @@ class NatsSize(EnumerableChoiceSpace):
     analytic: ClassVar[Analytic] = ANALYTIC
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The benchmark's string of a combination.
-
-        Args:
-            choices: One option index per position.
-        """
+        """The benchmark's string of a combination."""
         return ":".join([CHANNELS[choice] for choice in choices])
 
     def parse(self, text: str) -> Cell:

@@ -168,11 +168,7 @@ class NB201(EnumerableChoiceSpace):
         return order
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The field's string of a combination.
-
-        Args:
-            choices: The operation of each edge.
-        """
+        """The field's string of a combination."""
         a, b, c, d, e, f = (OPERATIONS[choice] for choice in choices)
         return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
 
@@ -201,18 +197,11 @@ class NB201(EnumerableChoiceSpace):
         return self.parse("|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|")
 
     def identity(self, cell: Cell) -> str:
-        """The canonical form of what a cell computes (see `functional_class`).
-
-        Args:
-            cell: A cell of the space.
-        """
+        """The canonical form of what a cell computes (see `functional_class`)."""
         return functional_class(cell.choices)
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
         """Operations counted as they are built and as they are live, because some devices compile dead graphs away.
-
-        Args:
-            choices: Of any cells, shape ``(n, 6)``.
 
         Returns:
             A constant, counts built, counts live, structure, edges built, edges live: shape ``(n, d)`` each.
@@ -227,46 +216,24 @@ class NB201(EnumerableChoiceSpace):
         return terms_of(self)
 
     def graph(self, cell: Cell, *, live_only: bool = False) -> Graph:
-        """The operation on every edge.
-
-        Args:
-            cell: A cell of the space.
-            live_only: Whether to leave out operations that the output does not depend on.
-        """
+        """The operation on every edge."""
         graph = Graph(EDGES, cell.choices)
         return graph.live() if live_only else graph
 
     def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:
-        """The published network around a cell, layer by layer.
-
-        Args:
-            cell: A cell of the space.
-            network: The macro architecture.
-            live_only: Whether to leave out operations that the output does not depend on.
-        """
+        """The published network around a cell, layer by layer."""
         from surrogate_nas.space.network.blueprint import around
 
         return around(self.graph(cell, live_only=live_only), network)
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
-        """The published network around a cell, with fresh weights.
-
-        Args:
-            cell: A cell of the space.
-            network: The macro architecture.
-            seed: The root of the initial weights.
-            live_only: Whether to leave out operations that the output does not depend on.
-        """
+        """The published network around a cell, with fresh weights."""
         from surrogate_nas.space.network.cells import CellNetwork
 
         return CellNetwork(self.graph(cell, live_only=live_only), network, seed=seed)
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a graph; what lies on no path from input to output is grey and dashed.
-
-        Args:
-            cell: A cell of the space.
-        """
+        """The cell as a graph; what lies on no path from input to output is grey and dashed."""
         return four_nodes(cell, _SHOWN)
 
     def official_string(self, cell: Cell) -> str:

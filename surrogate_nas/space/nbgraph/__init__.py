@@ -230,20 +230,12 @@ class NBGraph(EnumerableChoiceSpace):
         return self._forms.all
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is a canonical form.
-
-        Args:
-            choices: The link list's number and four operations'.
-        """
+        """Whether a combination is a canonical form."""
         code = self._forms.code(choices[0], choices[1:])
         return bool(self._forms.canonical[code] == code)
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The benchmark's constructor of an architecture.
-
-        Args:
-            choices: The link list's number and four operations'.
-        """
+        """The benchmark's constructor of an architecture."""
         shape, *operations = choices
         return f"Arch({list(LINKS[shape])}, {[self.operations[operation] for operation in operations]})"
 
@@ -281,9 +273,6 @@ class NBGraph(EnumerableChoiceSpace):
 
         An architecture that can be written in several ways has the neighbours of all of these, so that being a
         neighbour is mutual. They come in the order of the space.
-
-        Args:
-            cell: The centre.
         """
         return super().neighbours(cell)
 
@@ -307,11 +296,7 @@ class NBGraph(EnumerableChoiceSpace):
         return int("".join(map(str, (cell.choices[0], *digits))))
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a tree (see `surrogate_nas.space.nbgraph.drawing`).
-
-        Args:
-            cell: A cell of the space.
-        """
+        """The cell as a tree (see `surrogate_nas.space.nbgraph.drawing`)."""
         return tree(LINKS[cell.choices[0]], [self.operations[o] for o in cell.choices[1:]])
 
 

@@ -51,11 +51,7 @@ class NBMR(ChoiceSpace):
     analytic: ClassVar[Analytic] = ANALYTIC
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The benchmark's string of a combination.
-
-        Args:
-            choices: One option index per position.
-        """
+        """The benchmark's string of a combination."""
         numbers = [options[choice] for options, choice in zip(self.options, choices, strict=True)]
         stages = (
             "_".join([numbers[stage.modules], str(k), *(numbers[place] for place in (*stage.blocks, *stage.channels))])

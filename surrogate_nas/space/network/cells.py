@@ -46,11 +46,7 @@ class CellModule(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the last node.
-
-        Args:
-            x: Shape ``(batch, inputs, height, width)``.
-        """
+        """Compute the last node."""
         nodes = [x]
         for target in range(1, self.graph.nodes):
             terms = [self.edges[e](nodes[s]) for e, (s, t) in enumerate(self.graph.edges) if t == target]
@@ -94,11 +90,7 @@ class Reduction(nn.Module):
         self.shortcut = nn.Parameter(torch.empty(channels, inputs, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the block.
-
-        Args:
-            x: Shape ``(batch, inputs, height, width)``.
-        """
+        """Apply the block."""
         shortcut = convolve(self.pool(x), self.shortcut)
         return shortcut + self.second(self.first(x)) if self.residual else shortcut
 

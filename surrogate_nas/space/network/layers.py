@@ -74,11 +74,7 @@ class ConvolutionBN(nn.Module):
         self.relu, self.stride, self.causal = relu, stride, network.causal
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer.
-
-        Args:
-            x: Shape ``(batch, inputs, height, width)``.
-        """
+        """Apply the layer."""
         if self.relu:
             x = F.relu(x)
         normed: Tensor = self.norm(convolve(x, self.weight, stride=self.stride, causal=self.causal))
@@ -89,11 +85,7 @@ class Zero(nn.Module):
     """The operation ``none``."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return zeros.
-
-        Args:
-            x: Any shape.
-        """
+        """Return zeros."""
         return torch.zeros_like(x)
 
 

@@ -80,22 +80,14 @@ class TransNASMacro(EnumerableChoiceSpace):
                 yield (*digits, *(0,) * (MOST_MODULES - length))
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether there are four to six modules without a gap, and as many double and halve as may.
-
-        Args:
-            choices: The digit of every module.
-        """
+        """Whether there are four to six modules without a gap, and as many double and halve as may."""
         length = choices.index(0) if 0 in choices else MOST_MODULES
         doublings = sum(digit in (2, 4) for digit in choices)
         halvings = sum(digit in (3, 4) for digit in choices)
         return length in LENGTHS and not any(choices[length:]) and doublings in DOUBLINGS and halvings in HALVINGS
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The benchmark's string of a combination.
-
-        Args:
-            choices: The digit of every module.
-        """
+        """The benchmark's string of a combination."""
         return f"64-{''.join(str(digit) for digit in choices if digit)}-basic"
 
     def parse(self, text: str) -> Cell:
@@ -128,11 +120,7 @@ class TransNASMacro(EnumerableChoiceSpace):
         return self.parse("64-1234-basic")
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a row of modules, the taller the larger the image, the wider the more channels.
-
-        Args:
-            cell: A cell of the space.
-        """
+        """The cell as a row of modules, the taller the larger the image, the wider the more channels."""
         return skeleton(cell)
 
 

@@ -221,11 +221,7 @@ class TransNASMicro(EnumerableChoiceSpace):
     drawing_size = (4.0, 2.0)
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The benchmark's string of a combination.
-
-        Args:
-            choices: The operation of each edge.
-        """
+        """The benchmark's string of a combination."""
         a, b, c, d, e, f = choices
         return f"64-41414-{a}_{b}{c}_{d}{e}{f}"
 
@@ -254,11 +250,7 @@ class TransNASMicro(EnumerableChoiceSpace):
         return self.parse("64-41414-3_21_103")
 
     def identity(self, cell: Cell) -> str:
-        """The canonical form of what a cell computes (see `functional_class`).
-
-        Args:
-            cell: A cell of the space.
-        """
+        """The canonical form of what a cell computes (see `functional_class`)."""
         return functional_class(cell.choices)
 
     @cached_property
@@ -270,11 +262,7 @@ class TransNASMicro(EnumerableChoiceSpace):
         return numbered(map(self.identity, self), len(self))
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a graph; what lies on no path from input to output is grey and dashed.
-
-        Args:
-            cell: A cell of the space.
-        """
+        """The cell as a graph; what lies on no path from input to output is grey and dashed."""
         return four_nodes(cell, SHOWN)
 
 

@@ -77,11 +77,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         self._link: _Link | None = None
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember trials after the first and after the last number of epochs apart, and no others.
-
-        Args:
-            trials: The new trials.
-        """
+        """Remember trials after the first and after the last number of epochs apart, and no others."""
         for trial in trials:
             if len(self.epochs) < _LEAST or trial.epochs == self.epochs[-1]:
                 super().tell([trial])
@@ -93,9 +89,6 @@ class EpochBayesianOptimisation(BayesianOptimisation):
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose cells to look at early, or to train to the end.
-
-        Args:
-            n: The most that may be returned, at least 1.
 
         Returns:
             Different cells; fewer than `n` where the space runs out.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from surrogate_nas.surrogates.gaussian import (
     MOST_FOR_LIKELIHOOD,
     Floats,
-    Growing,
+    GrowingProcess,
     Hyper,
     Places,
     Posterior,
@@ -52,7 +52,7 @@ class Expert:
         self._norms = np.einsum("ij,ij->i", self._points, self._points)
         self._told: Places = np.empty(0, dtype=np.intp)
         self._away: NDArray[np.float32] = np.empty((0, len(points)), dtype=np.float32)
-        self._process: Growing | None = None
+        self._process: GrowingProcess | None = None
 
     def extend(self, points: Floats) -> None:
         """Add points; those that were there keep their places.
@@ -85,7 +85,7 @@ class Expert:
             self._fit(target)
             self._fitted = len(told), twins
         if self._process is None:
-            self._process = Growing(len(self._points), 1 + self.hyper.shared, self.hyper.noise)
+            self._process = GrowingProcess(len(self._points), 1 + self.hyper.shared, self.hyper.noise)
             self._process.see_all(told, self._covariance(told, self._away[: len(told)]))
         for number in range(self._process.held, len(told)):
             place = told[[number]]

@@ -122,11 +122,7 @@ class Whole(Pool):
         self._order = np.lexsort((rng.random(len(space)), self.known.sum(axis=1), self.of_cell))
 
     def places(self, cells: Iterable[Cell]) -> Places:
-        """Where cells are in the order of the space.
-
-        Args:
-            cells: Of the space.
-        """
+        """Where cells are in the order of the space."""
         cells = list(cells)
         for cell in cells:
             if cell not in self._place:
@@ -134,11 +130,7 @@ class Whole(Pool):
         return np.array([self._place[cell] for cell in cells], dtype=np.intp)
 
     def cheapest(self, free: NDArray[np.bool_]) -> Places:
-        """Of every point the free cell of least known λR.
-
-        Args:
-            free: Of all cells, shape ``(n,)``.
-        """
+        """Of every point the free cell of least known λR."""
         left = self._order[free[self._order]]
         of_left = self.of_cell[left]
         return np.asarray(left[np.concatenate([[True], of_left[1:] != of_left[:-1]])])
@@ -197,11 +189,7 @@ class Choice(Pool):
                 self._experts[part] = [Expert(view, self._seed, like) for view, like in pairs]
 
     def places(self, cells: Iterable[Cell]) -> Places:
-        """Where cells are; those that were not there are added.
-
-        Args:
-            cells: Of the space.
-        """
+        """Where cells are; those that were not there are added."""
         cells = list(cells)
         new = list(dict.fromkeys(cell for cell in cells if cell not in self._place))
         if new:
@@ -222,11 +210,7 @@ class Choice(Pool):
         self.of_cell = np.arange(len(self.cells))
 
     def cheapest(self, free: NDArray[np.bool_]) -> Places:
-        """All free cells.
-
-        Args:
-            free: Of all cells, shape ``(n,)``.
-        """
+        """All free cells."""
         return np.flatnonzero(free)
 
     def _neighbours(self, cell: Cell) -> Sequence[Cell]:

@@ -90,20 +90,13 @@ class BayesianOptimisation(Strategy):
         self._rules: list[str] = []
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember the trials; a cell told again replaces its earlier trial.
-
-        Args:
-            trials: The new trials.
-        """
+        """Remember the trials; a cell told again replaces its earlier trial."""
         for trial in trials:
             self._trials[trial.cell] = trial
             self._pending.pop(trial.cell, None)
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose cells that were neither told nor asked for, or random ones once there is no other.
-
-        Args:
-            n: The most that may be returned, at least 1.
 
         Returns:
             Different cells; fewer than `n` where the first random cells or the space run out.

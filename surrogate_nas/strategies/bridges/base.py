@@ -74,20 +74,12 @@ class Bridge(Strategy):
         """Tell the library a trial, whether it asked for it or not."""
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """Propose cells, one after another.
-
-        Args:
-            n: How many to return.
-        """
+        """Propose cells, one after another."""
         with self._alone():
             return [self._propose() for _ in range(n)]
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Tell the library, in the given order.
-
-        Args:
-            trials: New trials.
-        """
+        """Tell the library, in the given order."""
         with self._alone():
             for trial in trials:
                 self._learn(trial)

@@ -79,23 +79,13 @@ class StrategySampler(optuna.samplers.BaseSampler):
         return self.space.at(chosen)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
-        """Every position of the space.
-
-        Args:
-            study: Its study.
-            trial: A new trial.
-        """
+        """Every position of the space."""
         return self._distributions
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The options of the cell that the strategy asks for, after it was told what has finished.
-
-        Args:
-            study: Its study.
-            trial: A new trial.
-            search_space: What `infer_relative_search_space` gave.
 
         Raises:
             UserError: The study has several objectives, and the strategy knows one.
@@ -109,14 +99,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """A parameter that is no position of the space, at random.
-
-        Args:
-            study: Its study.
-            trial: A new trial.
-            param_name: The parameter.
-            param_distribution: Where it is drawn from.
-        """
+        """A parameter that is no position of the space, at random."""
         return self._others.sample_independent(study, trial, param_name, param_distribution)
 
     def _tell(self, study: Study) -> None:

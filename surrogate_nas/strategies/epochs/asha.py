@@ -55,11 +55,7 @@ class Asha(RandomSearch):
         return rungs_of(self.epochs, self.eta)
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose cells that go on, or new ones.
-
-        Args:
-            n: How many to return.
-        """
+        """Propose cells that go on, or new ones."""
         return [self._next() for _ in range(n)]
 
     def _next(self) -> Cell | Request:
@@ -72,11 +68,7 @@ class Asha(RandomSearch):
         return self.ladder[0].request(self._draw())
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember every score at its rung.
-
-        Args:
-            trials: New trials.
-        """
+        """Remember every score at its rung."""
         super().tell(trials)
         for trial in trials:
             self._scores.setdefault(trial.epochs, {})[trial.cell] = trial.score

@@ -61,11 +61,7 @@ class Hyperband(RandomSearch):
         return rungs_of(self.epochs, self.eta, self.rungs)
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose what the oldest bracket wants that does not wait, or begin another.
-
-        Args:
-            n: How many to return.
-        """
+        """Propose what the oldest bracket wants that does not wait, or begin another."""
         return [self._next() for _ in range(n)]
 
     def _next(self) -> Cell | Request:
@@ -88,11 +84,7 @@ class Hyperband(RandomSearch):
         return Bracket(rungs, math.ceil(share * rungs[-1].resource / rungs[0].resource))
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Give every trial to the bracket that asked for it.
-
-        Args:
-            trials: New trials.
-        """
+        """Give every trial to the bracket that asked for it."""
         super().tell(trials)
         for trial in trials:
             found = (rung for bracket in self._brackets if (rung := bracket.tell(trial)) is not None)

@@ -44,7 +44,7 @@ class Penalty(Protocol):
         """
 
 
-class Workshop(Protocol):
+class SupernetContext(Protocol):
     """What a one-shot strategy is given (`surrogate_nas.objective.workshop`)."""
 
     @property
@@ -82,7 +82,7 @@ class OneShot(Strategy):
     """
 
     needs_workshop: ClassVar[bool] = True
-    workshop: Workshop
+    workshop: SupernetContext
     space: Enumerable
 
     def __init__(self, space: Space, *, seed: int) -> None:
@@ -126,11 +126,7 @@ class OneShot(Strategy):
         return float(self.supernet.spent())
 
     def ask(self, n: int) -> Sequence[Cell]:
-        """The next cells of the order, after all work that is left.
-
-        Args:
-            n: The most that may be returned.
-        """
+        """The next cells of the order, after all work that is left."""
         while self.work() is not None:
             pass
         assert self._answers is not None

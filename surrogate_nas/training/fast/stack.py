@@ -221,11 +221,7 @@ class Stack(nn.Module):
         self.bias = nn.Parameter(torch.stack([network.head.bias.detach() for network in networks]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(K, batch, classes)``, or with positions behind, as `CellNetwork` has them.
-
-        Args:
-            x: Shape ``(batch, input channels, height, width)``, the same for every network.
-        """
+        """Compute the answers, shape ``(K, batch, classes)``, or with positions behind, as `CellNetwork` has them."""
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         for i, stage in enumerate(self.stages):
             if i:

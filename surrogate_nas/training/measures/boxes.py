@@ -19,7 +19,7 @@ HALF = 0.5
 """The intersection over union from which two boxes are the same."""
 
 
-class Kept(NamedTuple):
+class Surest(NamedTuple):
     """The surest boxes of every image, in this order.
 
     Attributes:
@@ -31,7 +31,7 @@ class Kept(NamedTuple):
     classes: Array
 
 
-def kept(outputs: Array, targets: Array) -> Kept:
+def surest(outputs: Array, targets: Array) -> Surest:
     """The boxes that are left when the surest drop those that they overlap.
 
     Args:
@@ -53,7 +53,7 @@ def kept(outputs: Array, targets: Array) -> Kept:
         sure[_shared(box, boxes) > HALF] = -1
         np.put_along_axis(sure, best, -1, 2)
     within = np.arange(targets.shape[1]) < (targets[..., 0] >= 0).sum(1, keepdims=True)
-    return Kept(
+    return Surest(
         np.concatenate([box for box, _ in chosen], 2), np.where(within, np.concatenate([c for _, c in chosen], 2), -1)
     )
 
@@ -67,7 +67,7 @@ def missed(answers: Answers) -> Array:
         answers: Of a detector.
     """
     targets = answers.arrays.targets.astype(np.float64)
-    found = kept(answers.arrays.outputs, targets)
+    found = surest(answers.arrays.outputs, targets)
     classes, boxes = targets[:, :, 0], targets[:, :, 1:]
     left = np.tile(classes >= 0, (len(found.boxes), 1, 1))
     before = left.sum((1, 2))
@@ -87,7 +87,7 @@ def mean_overlap(answers: Answers) -> Array:
         answers: Of a detector.
     """
     targets = answers.arrays.targets.astype(np.float64)
-    found, there = kept(answers.arrays.outputs, targets), targets[:, :, 0] >= 0
+    found, there = surest(answers.arrays.outputs, targets), targets[:, :, 0] >= 0
     shared = _shared(found.boxes[:, :, None], targets[:, :, None, 1:])
     best = (shared * (found.classes >= 0)[:, :, None]).max(3)
     return np.asarray((best * there).sum((1, 2)) / there.sum())

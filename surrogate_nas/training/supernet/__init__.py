@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from surrogate_nas.training.supernet.choices import EdgeChoices, edge_choices, live_operations
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.supernet.supernet import Goal, Supernet
+    from surrogate_nas.training.supernet.supernet import Supernet, SupernetLoss
 
-__all__ = ["EdgeChoices", "Goal", "Supernet", "edge_choices", "live_operations"]
+__all__ = ["EdgeChoices", "SupernetLoss", "Supernet", "edge_choices", "live_operations"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("Goal", "Supernet"):
+    if name not in ("SupernetLoss", "Supernet"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.supernet"), name)

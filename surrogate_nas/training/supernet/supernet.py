@@ -104,11 +104,7 @@ class MixedCell(nn.Module):
         self._weights, self._active = weights, active
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the last node.
-
-        Args:
-            x: Shape ``(batch, channels, height, width)``.
-        """
+        """Compute the last node."""
         nodes: dict[int, Tensor] = {0: x}
         for source in sorted(self.leaving):
             for edge, term in self._leaving(source, nodes[source]) if source in nodes else ():
@@ -162,7 +158,7 @@ Price = Callable[[Active], float]
 """From the choices that are computed on every edge to seconds."""
 
 
-class Goal(NamedTuple):
+class SupernetLoss(NamedTuple):
     """The L of an objective as a supernet can minimise it.
 
     Attributes:
@@ -190,7 +186,7 @@ class Supernet:
         network: Network,
         task: Task,
         data: dict[str, Split],
-        goal: Goal,
+        goal: SupernetLoss,
         prices: tuple[Price, Price],
         *,
         epochs: int,

@@ -55,31 +55,18 @@ class CartPole(Environment):
     seen: int = 8
 
     def observe(self, states: Array) -> Array:
-        """Positions and angles as shares of what ends an episode, shape ``(n, 2, 1, seen)``.
-
-        Args:
-            states: Shape ``(n, seen, 4)``.
-        """
+        """Positions and angles as shares of what ends an episode, shape ``(n, 2, 1, seen)``."""
         shares = states[:, :, ::2] / (EDGE, LEAN)
         return np.ascontiguousarray(shares.transpose(0, 2, 1)[:, :, None], dtype=np.float32)
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
-        """Push every cart once.
-
-        Args:
-            states: Shape ``(n, seen, 4)``.
-            actions: 0 for left, 1 for right, shape ``(n,)``.
-        """
+        """Push every cart once."""
         new = pushed(states[:, -1], actions)
         ended = (np.abs(new[:, 0]) > EDGE) | (np.abs(new[:, 2]) > LEAN)
         return np.concatenate([states[:, 1:], new[:, None]], 1), np.ones(len(new)), ended
 
     def greatest(self, states: Array) -> Array:
-        """Every step of the longest episode, shape ``(n,)``.
-
-        Args:
-            states: Shape ``(n, seen, 4)``.
-        """
+        """Every step of the longest episode, shape ``(n,)``."""
         return np.full(len(states), float(self.longest))
 
 

@@ -62,11 +62,7 @@ class GridWorld(Environment):
     sight: int = 2
 
     def observe(self, states: Array) -> Array:
-        """Goal, walls and trail around the agent, the goal's direction, rows and columns, shape ``(n, 7, 5, 5)``.
-
-        Args:
-            states: Shape ``(n, 4, height, width)``.
-        """
+        """Goal, walls and trail around the agent, the goal's direction, rows and columns, shape ``(n, 7, 5, 5)``."""
         at, goal, side = _place(states, _AGENT), _place(states, _GOAL), 2 * self.sight + 1
         height, width = np.array(states.shape[2:]) + 2 * self.sight
         padded = np.zeros((len(states), 3, height, width), dtype=np.float32)
@@ -81,12 +77,7 @@ class GridWorld(Environment):
         return seen
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
-        """Move every agent by a square, but not into a wall.
-
-        Args:
-            states: Shape ``(n, 4, height, width)``.
-            actions: Indices into `MOVES`, shape ``(n,)``.
-        """
+        """Move every agent by a square, but not into a wall."""
         rows, at = np.arange(len(states)), _place(states, _AGENT)
         to = np.clip(at + MOVES[actions], 0, np.array(states.shape[2:]) - 1)
         to = np.where(states[rows, _WALLS, to[:, 0], to[:, 1]][:, None] > 0, at, to)
@@ -98,20 +89,12 @@ class GridWorld(Environment):
         return moved, ended.astype(float), ended
 
     def greatest(self, states: Array) -> Array:
-        """One, discounted along the shortest way, shape ``(n,)``.
-
-        Args:
-            states: Shape ``(n, 4, height, width)``.
-        """
+        """One, discounted along the shortest way, shape ``(n,)``."""
         at = _place(states, _AGENT)
         return self.discount ** (distances(states)[np.arange(len(states)), at[:, 0], at[:, 1]] - 1)
 
     def value(self, states: Array) -> Array:
-        """One, discounted along a way without walls, shape ``(n,)``.
-
-        Args:
-            states: Shape ``(n, 4, height, width)``.
-        """
+        """One, discounted along a way without walls, shape ``(n,)``."""
         steps: Array = np.abs(_place(states, _GOAL) - _place(states, _AGENT)).sum(1) - 1
         return self.discount**steps
 

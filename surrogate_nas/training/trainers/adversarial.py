@@ -291,12 +291,7 @@ class Adversarial(Supervised):
         self.discriminator = Discriminator(*data["train"].targets.shape[1:], seed=seed)
 
     def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
-        """Noise, and as many real images.
-
-        Args:
-            epoch: Counted from 0.
-            answer: Not looked at.
-        """
+        """Noise, and as many real images."""
         noise, images = self.data["train"]
         rng, batch = np.random.default_rng((self.seed, epoch)), self.task.schedule.batch
         chosen, real = (rng.permutation(len(noise)) for _ in range(2))
@@ -305,13 +300,7 @@ class Adversarial(Supervised):
             yield noise[chosen[part]], images[real[part]]
 
     def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The generator's loss, shape ``(1,)``, after a step of the discriminator, and its gradient by the outputs.
-
-        Args:
-            outputs: Shape ``(1, batch, channels, height, width)``, of which the logistic function makes images: an
-                array, or a tensor where it is trained elsewhere. The gradient is like it.
-            targets: Real images, shape ``(batch, channels, height, width)``.
-        """
+        """The generator's loss, shape ``(1,)``, after a step of the discriminator, and its gradient by the outputs."""
         made = _logistic(as_array(outputs)[0])
         real = self.discriminator.learn(made, as_array(targets), self.compared)
         scores, slopes = self.discriminator.slopes(made)
@@ -322,12 +311,7 @@ class Adversarial(Supervised):
         return losses, gradient[None] if isinstance(outputs, np.ndarray) else outputs.new_tensor(gradient)[None]
 
     def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
-        """The generator's loss on a split's noise, shape ``(1,)``, and its images; a collapse is noted.
-
-        Args:
-            split: ``valid`` or ``test``.
-            answer: The generator as it is now.
-        """
+        """The generator's loss on a split's noise, shape ``(1,)``, and its images; a collapse is noted."""
         noise, images = self.data[split]
         made = _logistic(as_array(answer(noise)))
         answers = Answers(made, images, noise, self.task, answer)

@@ -87,12 +87,7 @@ class Supervised(Trainer):
         return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
 
     def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
-        """Examples and their targets.
-
-        Args:
-            epoch: Counted from 0.
-            answer: Not looked at.
-        """
+        """Examples and their targets."""
         inputs, targets = self.data["train"]
         order, batch = np.random.default_rng((self.seed, epoch)).permutation(len(targets)), self.task.schedule.batch
         for start in range(0, len(order), batch):
@@ -100,22 +95,13 @@ class Supervised(Trainer):
             yield inputs[chosen], targets[chosen]
 
     def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
-        """The loss of each network on a split, and its answers.
-
-        Args:
-            split: ``valid`` or ``test``.
-            answer: The networks as they are now.
-        """
+        """The loss of each network on a split, and its answers."""
         inputs, targets = self.data[split]
         outputs = answer(inputs)
         return self.task.losses(outputs, targets), Answers(outputs, targets, inputs, self.task, answer)
 
     def faults(self, answers: Answers) -> list[str]:
-        """What went wrong with each network, as tasks of this kind know it.
-
-        Args:
-            answers: Of the split that was judged last.
-        """
+        """What went wrong with each network, as tasks of this kind know it."""
         known = self.task.about.faults
         return known(answers) if known else super().faults(answers)
 
@@ -145,22 +131,12 @@ class Reconstruction(Supervised):
         super().__init__(task, {**data, "train": Split(normal, normal)}, seed=seed)
 
     def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their sum by the outputs.
-
-        Args:
-            outputs: Shape ``(K, batch, numbers)``, an array or a tensor.
-            targets: Shape ``(batch, channels, height, width)``.
-        """
+        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their sum by the outputs."""
         losses, gradient = super().descent(outputs.reshape(-1, *targets.shape), targets)
         return losses, gradient.reshape(outputs.shape)
 
     def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
-        """The loss of each network on the normal examples of a split, and its answers to all.
-
-        Args:
-            split: ``valid`` or ``test``.
-            answer: The networks as they are now.
-        """
+        """The loss of each network on the normal examples of a split, and its answers to all."""
         inputs, labels = self.data[split]
         outputs = answer(inputs).reshape(-1, *inputs.shape)
         normal = labels == NORMAL

@@ -154,10 +154,6 @@ class Policy(Trainer):
         """Observations, and which actions were taken, their advantages and log-probabilities: shape ``(batch, 3)``.
 
         There are as many batches in every epoch, however soon its episodes end.
-
-        Args:
-            epoch: Counted from 0.
-            answer: The network as it is now.
         """
         rng = np.random.default_rng((self.seed, epoch))
         chosen = rng.integers(len(self.starts["train"]), size=EPISODES)
@@ -172,22 +168,12 @@ class Policy(Trainer):
                 yield inputs[part], targets[part]
 
     def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """What the epoch's episodes lost, shape ``(K,)`` float64, and the gradient of the task's surrogate.
-
-        Args:
-            outputs: Shape ``(K, batch, actions)``, an array or a tensor.
-            targets: As `batches` gave them.
-        """
+        """What the epoch's episodes lost, shape ``(K,)`` float64, and the gradient of the task's surrogate."""
         surrogate, gradient = super().descent(outputs, targets)
         return surrogate - surrogate + self._lost, gradient  # no number where the surrogate is none
 
     def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
-        """What episodes lose, shape ``(1,)``; of each its return, and the greatest possible.
-
-        Args:
-            split: ``valid`` or ``test``.
-            answer: The network as it is now.
-        """
+        """What episodes lose, shape ``(1,)``; of each its return, and the greatest possible."""
         episodes = act(self.environment, self.starts[split], answer, np.random.default_rng(JUDGED_SEED))
         taken = np.unique(episodes.actions[episodes.lives])
         self.note = f"collapsed: takes no action but {taken[0]}" if len(taken) == 1 else ""
