@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 
 import surrogate_nas as sn
-from surrogate_nas.report.live.pages import Pages
-from surrogate_nas.report.live.places import Places
+from surrogate_nas.report.live.page import Pages, Places
 
 STRATEGIES = [
     "random", "random_sampling", "local_search", "first_improvement", "iterated_local_search", "evolution",

@@ -148,7 +148,7 @@ def report(
     stored = stored_suite(folder, benchmark=bench, verify=verify)
     if stored.result is None:
         raise UserError(f"{folder} holds no problem yet on which every strategy has a run.")
-    finish(stored.result, folder, json)
+    finish(stored.result, folder, json, stored.comparisons)
     if stored.missing:
         note(f"{stored.missing:,} runs of the suite are not there yet; the snas suite command makes them.")
 

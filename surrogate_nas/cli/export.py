@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,13 @@ import typer
 from surrogate_nas.cli.output import JsonOption, emit, note, show_table
 from surrogate_nas.core.errors import unknown
 
+_FOLDER = Path(__file__).parents[1] / "report" / "export"
+_FORMATS = [found.name for found in pkgutil.iter_modules([str(_FOLDER)]) if not found.name.startswith("_")]
+"""Read from the names of the files, so that no library is loaded to tell them."""
+
 
 def export(
-    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="csv, figures, latex, mlflow, optuna or trackio.")],
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}.")],
     folder: Annotated[Path, typer.Argument(help="What was --out of compare, suite or lambda-path.")],
     out: Annotated[Path | None, typer.Option(help="The file or folder to write; DIR/export/… if left out.")] = None,
     bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,

@@ -57,7 +57,8 @@ def lambda_path(
     """
     from surrogate_nas.benchmarks import load
     from surrogate_nas.files import replacing
-    from surrogate_nas.report.lambda_path import picture_of_path
+    from surrogate_nas.report.page import Page
+    from surrogate_nas.report.reading import Study
     from surrogate_nas.strategies import DEFAULTS
     from surrogate_nas.study.comparison.lambda_path import lambda_path as run_path
     from surrogate_nas.study.store import Store
@@ -69,7 +70,8 @@ def lambda_path(
             lambdas=numbers(lambdas, "λ"), subject_to=subject_to, runs=runs, budget=budget, seed=seed, workers=workers,
             engine=engine, folder=folder, progress=progress,
         )  # fmt: skip
-    content, drawn, store = path.to_json(), picture_of_path(path), Store(folder)
+    content, store = path.to_json(), Store(folder)
+    (drawn,) = Page(Study(path)).pictures
     store.write_json("lambda-path.json", content)
     store.write_text("lambda-path.csv", path.to_csv())
     for ending, image in (("svg", drawn.svg), ("png", drawn.png)):

@@ -102,7 +102,7 @@ def results_folder(out: Path | None, kind: str, command: str, *what: str) -> Pat
     Raises:
         UserError: The folder holds results of another kind, whose pages would be lost.
     """
-    from surrogate_nas.report.live.places import kind_of
+    from surrogate_nas.report.reading import kind_of
 
     folder = out or Path("results") / "-".join(_NO_NAME.sub("-", word).strip("-") for word in (command, *what))
     if (held := kind_of(folder)) not in ("", kind):

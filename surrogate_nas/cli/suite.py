@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from surrogate_nas.cli.options import PROCESSES, EngineOption, StrategiesOption,
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
 
 if TYPE_CHECKING:
+    from surrogate_nas.study.comparison import Comparison
     from surrogate_nas.study.suite import SuiteResult
 
 
@@ -52,13 +54,14 @@ def suite(
     finish(result, folder, json)
 
 
-def finish(result: SuiteResult, folder: Path, json: bool) -> None:
+def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[str, Comparison] | None = None) -> None:
     """Write what a suite has found, with its pages, and print it.
 
     Args:
         result: What it has found.
         folder: Where its problems are kept.
         json: Whether JSON is printed.
+        comparisons: Those of its problems by name, where they were read already.
 
     Raises:
         UserError: The folder cannot be written.
@@ -70,7 +73,7 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
 
     content = result.summary
     Store(folder).write_json("suite.json", content)
-    explorer = write_suite_explorer(result, folder)
+    explorer = write_suite_explorer(result, folder, comparisons)
     page = write_suite_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
     heads = ("strategy", "mean rank", "optimum found", "IQM regret", "probability best", "failed", "real seconds")
     rows = [

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surrogate_nas.report.explorer import beside, write_explorer, write_suite_explorer
-from surrogate_nas.report.suite import write_suite_report
 
 if TYPE_CHECKING:
     from surrogate_nas.study.comparison import Comparison
+    from surrogate_nas.study.suite import SuiteResult
 
 __all__ = ["write_explorer", "write_report", "write_suite_explorer", "write_suite_report"]
 
@@ -41,9 +41,39 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
         ('report.html', True)
     """
     from surrogate_nas.report.page import Page  # it draws: whoever wants a number only does not wait for that
-    from surrogate_nas.report.writing import write_page
-    from surrogate_nas.study.baselines.record import read_baselines
+    from surrogate_nas.report.reading import Study, read_baselines
 
-    page = Page(comparison, command, read_baselines(folder), beside(folder))
-    html = page.html()
-    return write_page(html, page.pictures, folder)
+    return Page(Study(comparison, command, beside(folder), read_baselines(folder))).write(folder)
+
+
+def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") -> Path:
+    """Write ``report.html``, ``figures/*.png`` and ``tables/*``; each file is whole or as it was before.
+
+    The page has a link to ``explore.html`` where that lies in the folder (see `write_suite_explorer`).
+
+    Args:
+        result: What the suite has found.
+        folder: Where to write; made if it is missing.
+        command: The command that made it, which the page shows.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: The folder cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.study.suite import read_suite, run_suite
+        >>> result = run_suite(read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2))
+        >>> with TemporaryDirectory() as folder:
+        ...     page = write_suite_report(result, Path(folder))
+        ...     page.name, (Path(folder) / "tables").is_dir()
+        ('report.html', True)
+    """
+    from surrogate_nas.report.page import Page
+    from surrogate_nas.report.reading import Study, write_tables
+
+    write_tables(result, folder / "tables")
+    return Page(Study(result, command, beside(folder))).write(folder)

@@ -1,55 +1,19 @@
-"""How figures look: one colour, line style and marker per strategy, and one ink that a dark page can exchange.
+"""How strategies look: one colour and one mark by name, on every page, live, printed, in light and in dark.
 
-Colours are those of Okabe & Ito, "Color Universal Design", 2008, without the yellow that a white page swallows.
+Colours differ by at least 7 (OKLab × 100) for the colour-blind and stand out by 3:1; a mark is always drawn with them,
+and text is never in a strategy's colour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-INK = "#24292f"
-"""Text and axes; in the SVG of a page it becomes a variable."""
-PAPER = "#fefefe"
-"""What lies behind figures; a variable too."""
-MIDDLE = "#848d97"
-"""A grey that reads on a light and on a dark page."""
-
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d46")
-_DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.6), (1.2, 1.4), (6, 1.5, 1.2, 1.5), (3, 1))
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+INK, PAPER, MIDDLE = "#24292f", "#fefefe", "#848d97"
+"""Text and axes, what lies behind figures, and a grey that reads on both; the first two become variables of a page."""
+DARK_INK, DARK_PAPER = "#d5dbe2", "#0f141a"
 _LONGEST_NAME = 26
-
-RC: Any = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": MIDDLE,
-    "grid.alpha": 0.25,
-    "grid.linewidth": 0.7,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-    "lines.linewidth": 1.9,
-    "svg.hashsalt": "surrogate_nas",
-    "svg.fonttype": "path",
-    "text.parse_math": False,
-}
-"""The settings under which every figure is drawn and saved."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +21,23 @@ class Look:
     """How one strategy is drawn everywhere.
 
     Attributes:
-        colour: A hexadecimal colour.
+        colour: A hexadecimal colour, on a light page.
+        dark: The same on a dark page.
+        marker: Matplotlib's letter for the mark.
+        hollow: Whether the mark is an outline.
         dash: On and off lengths in line widths; empty for a solid line.
-        marker: Matplotlib's letter for the marker.
     """
 
     colour: str
-    dash: tuple[float, ...]
+    dark: str
     marker: str
+    hollow: bool = False
+    dash: tuple[float, ...] = ()
+
+    @property
+    def variable(self) -> str:
+        """The colour as a variable of CSS, which follows the page's scheme."""
+        return f"var(--c{self.colour[1:]})"
 
     @property
     def linestyle(self) -> Any:
@@ -76,63 +49,69 @@ class Look:
         """The line style as SVG takes it, at twice the width."""
         return " ".join(f"{2 * length:g}" for length in self.dash) or "none"
 
+    @property
+    def svg_mark(self) -> str:
+        """The mark as a path of SVG around the origin, 10 pixels wide."""
+        return _PATHS[self.marker]
 
-def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for every strategy, by its position alone.
+    @property
+    def plotly_mark(self) -> str:
+        """The mark as plotly.js names it."""
+        return _PLOTLY[self.marker] + ("-open" if self.hollow else "")
 
-    Args:
-        names: The strategies in the order of the comparison.
+
+_PATHS = {
+    "o": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z", "v": "M-5 -4H5L0 5Z", "^": "M-5 4H5L0 -5Z",
+    "s": "M-4 -4H4V4H-4Z", "P": "M-1.6 -5H1.6V-1.6H5V1.6H1.6V5H-1.6V1.6H-5V-1.6H-1.6Z",
+    "D": "M0 -5.2L5.2 0L0 5.2L-5.2 0Z",
+    "X": "M-4.6 -2.4L-2.4 -4.6L0 -2.2L2.4 -4.6L4.6 -2.4L2.2 0L4.6 2.4L2.4 4.6L0 2.2L-2.4 4.6L-4.6 2.4L-2.2 0Z",
+    "*": "M0 -5.6L1.5 -1.7L5.4 -1.7L2.3 .8L3.4 4.6L0 2.4L-3.4 4.6L-2.3 .8L-5.4 -1.7L-1.5 -1.7Z",
+    "h": "M-5 0L-2.5 -4.4H2.5L5 0L2.5 4.4H-2.5Z",
+}  # fmt: skip
+_PLOTLY = {
+    "o": "circle", "v": "triangle-down", "^": "triangle-up", "s": "square", "P": "cross", "D": "diamond", "X": "x",
+    "*": "star", "h": "hexagon",
+}  # fmt: skip
+_NAMED = {
+    "random": Look("#73787f", "#989898", "o", hollow=True),
+    "bo": Look("#12447e", "#517abb", "o"),
+    "evolution": Look("#e37500", "#fb7c01", "v"),
+    "local_search": Look("#276d4a", "#5ec47a", "^"),
+    "zero_cost": Look("#7c0eb5", "#ca60f8", "s"),
+    "reinforce": Look("#0c98d0", "#9edaff", "P"),
+    "iterated_local_search": Look("#bb0509", "#e3150f", "D"),
+    "nsga2": Look("#8c9b5a", "#cce763", "*"),
+    "random_sampling": Look("#492104", "#896a59", "h", hollow=True),
+}
+_FREE = Look("#f32ba6", "#fc81d2", "X")
+"""Of the first strategy that has none of its own, such as a user's."""
+_ORDER = (_FREE, *reversed(_NAMED.values()))
+"""Which look is taken next where a name has none, or another name has it already."""
+_DASHES = ((), (5, 1.6), (1.2, 1.4), (6, 1.5, 1.2, 1.5), (3, 1))
+SCHEMES = {look.colour: look.dark for look in _ORDER}
+"""Every colour of a strategy on a light page, and what it is on a dark one."""
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """The look of each strategy of a page: its own by its name, ``evolution`` for ``evolution(population=20)``.
+
+    Of two that would look alike the later takes the next that is free.
     """
-    return {
-        name: Look(_COLOURS[i % len(_COLOURS)], _DASHES[i % len(_DASHES)], _MARKERS[i % len(_MARKERS)])
-        for i, name in enumerate(names)
-    }
+    found: dict[str, Look] = {}
+    free = [Look(one.colour, one.dark, one.marker, one.hollow, dash) for dash in _DASHES for one in _ORDER]
+    wanted = {name: _NAMED.get(name.partition("(")[0]) for name in names}
+    for name, look in wanted.items():
+        if look is not None and look in free:
+            free.remove(look)
+            found[name] = look
+    for name in wanted:
+        if name not in found:
+            found[name] = free.pop(0) if free else _FREE
+    return {name: found[name] for name in wanted}
 
 
 def plain(name: str, longest: int = _LONGEST_NAME) -> str:
-    """A user's text as a figure can show it: cut to length, on one line, never hidden.
-
-    Args:
-        name: Such as a strategy's name.
-        longest: The most characters.
-    """
+    """A user's text as a figure can show it: cut to length, on one line, never hidden."""
     short = name if len(name) <= longest else f"{name[: longest - 1]}…"
     shown = "".join(c if c.isprintable() else "·" for c in short)
     return (" " if shown.startswith("_") else "") + shown
-
-
-def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Put a legend above the axes, where it covers nothing.
-
-    Args:
-        figure: The figure, of constrained layout.
-        handles: What is explained.
-        labels: In the order of the handles, already `plain`.
-    """
-    entry = 0.5 + 0.07 * max(map(len, labels))
-    columns = max(min(len(labels), int(figure.get_figwidth() / entry)), 1)
-    figure.legend(
-        handles, labels, loc="outside upper left", ncols=columns, fontsize=9, handlelength=2.6, columnspacing=1.2
-    )
-
-
-def line_handles(names: Sequence[str], by_name: dict[str, Look]) -> list[Any]:
-    """Legend entries of lines.
-
-    Args:
-        names: The strategies that are drawn.
-        by_name: Their looks.
-    """
-    return [Line2D([], [], color=by_name[n].colour, linestyle=by_name[n].linestyle) for n in names]
-
-
-def label_log_axis(axes: Axes) -> None:
-    """Label a logarithmic vertical axis at 1, 2 and 5 of every power, in plain numbers.
-
-    Args:
-        axes: The axes.
-    """
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=15))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -5,28 +5,32 @@ The templates are jinja2's with autoescape on, so a text that a user, a file or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from surrogate_nas.report.look import Look
+from surrogate_nas.report.look import SCHEMES, Look
+
+if TYPE_CHECKING:
+    from surrogate_nas.report.picture import Picture
+    from surrogate_nas.report.reading import Study
+
+_MOST_ITEMS = 20
+"""Of a list in a box."""
+LEVEL = 0.05
+"""Below which a p is told in bold."""
 
 
 class Shown(NamedTuple):
-    """A text that is set in its own way.
-
-    Attributes:
-        text: As it is; the template escapes it.
-        kind: How it is set; a strategy's name stands beside its line.
-        look: Of a strategy.
-    """
+    """A text that is set in its own way: a strategy's name beside its mark, a link to a file of the folder."""
 
     text: str
-    kind: Literal["code", "strong", "strategy"]
+    kind: Literal["code", "strong", "strategy", "link"]
     look: Look | None = None
+    address: str = ""
 
 
 Content = str | Shown
@@ -34,12 +38,7 @@ Content = str | Shown
 
 
 class Head(NamedTuple):
-    """The head of a column.
-
-    Attributes:
-        text: What it holds.
-        small: More of it, in small letters, or empty.
-    """
+    """The head of a column, and more of it in small letters."""
 
     text: str
     small: str = ""
@@ -47,43 +46,116 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
-
-    Attributes:
-        heads: One per column.
-        rows: The cells.
-        texts: How many leading columns are text, and so are set to the left.
-        facts: Whether its rows are names with values, without heads.
-    """
+    """A table whose first `texts` columns are set to the left; of facts, rows are names with values, without heads."""
 
     heads: Sequence[Head]
     rows: Sequence[Sequence[Content]]
     texts: int = 1
     facts: bool = False
+    folded: bool = False
+    kind: ClassVar[str] = "table"
+
+
+@dataclass(frozen=True)
+class Words:
+    """A paragraph; quiet and small as a note."""
+
+    parts: Sequence[Content]
+    note: bool = False
+    kind: ClassVar[str] = "words"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Pictures side by side, each with its caption, or in their natural width below one another."""
+
+    pictures: Sequence[Picture]
+    wide: bool = False
+    kind: ClassVar[str] = "figures"
+
+
+class Block(NamedTuple):
+    """Anything else that stands in a section: items of a list, a smaller heading, a command, or cards of cells."""
+
+    kind: Literal["items", "heading", "command", "cards"]
+    content: Any
+
+
+@dataclass(frozen=True)
+class Box:
+    """What a reader must see first: in bold, then words, then a list that may be long."""
+
+    strong: str
+    rest: str = ""
+    items: Sequence[str | Words] = ()
+    bad: bool = True
+
+    @property
+    def shown(self) -> list[str | Words]:
+        """The items that there is room for."""
+        more = len(self.items) - _MOST_ITEMS
+        return [*self.items[:_MOST_ITEMS], *([f"and {more} more"] if more > 0 else [])]
+
+
+class Section(NamedTuple):
+    """What a section says: its title, and words, pictures and tables; a text is a paragraph."""
+
+    title: str
+    blocks: Sequence[Table | Words | Figures | Block | str]
+
+
+class Listed(NamedTuple):
+    """A function that makes a section, of what, and where it stands on the page."""
+
+    place: int
+    of: str
+    make: Callable[[Study], Section | None]
+
+
+SECTIONS: list[Listed] = []
+"""Every section of the modules in ``sections/`` that were imported."""
+
+
+def section(
+    place: int, of: Literal["comparison", "suite", "path"]
+) -> Callable[[Callable[[Study], Section | None]], Callable[[Study], Section | None]]:
+    """Put what a function says on the pages of one kind of result, by rising places; None where it says nothing."""
+
+    def listed(make: Callable[[Study], Section | None]) -> Callable[[Study], Section | None]:
+        SECTIONS.append(Listed(place, of, make))
+        return make
+
+    return listed
+
+
+def note(text: str, *further: Content) -> Words:
+    """Words in small letters."""
+    return Words([text, *further], note=True)
+
+
+def drawn(pictures: Sequence[Picture] | str, *, wide: bool = False) -> Figures | str:
+    """Pictures, or a sentence where there is nothing to draw."""
+    return pictures if isinstance(pictures, str) else Figures(pictures, wide)
 
 
 def strategy(name: str, look: Look) -> Shown:
-    """A strategy's name with the line that it has in figures.
-
-    Args:
-        name: The name.
-        look: How it is drawn.
-    """
+    """A strategy's name beside its mark."""
     return Shown(name, "strategy", look)
+
+
+def in_bold_below(p: float, text: str) -> Content:
+    """A p in words, bold where it is significant."""
+    return Shown(text, "strong") if p < LEVEL else text
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("surrogate_nas.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
+    loader = PackageLoader("surrogate_nas.report")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made.globals["schemes"] = SCHEMES
+    return made
 
 
 def render(template: str, **content: Any) -> str:
-    """Fill a template.
-
-    Args:
-        template: The name of a file in ``templates/``.
-        content: What it shows.
-    """
+    """Fill a template of ``templates/``."""
     return _environment().get_template(template).render(**content)

@@ -17,8 +17,7 @@ from playwright.sync_api import Page as Tab
 
 from surrogate_nas.report import write_explorer, write_report, write_suite_explorer, write_suite_report
 from surrogate_nas.report.explorer import MISSING, page
-from surrogate_nas.report.explorer.cells import shown_cells
-from surrogate_nas.report.explorer.problem import ProblemData
+from surrogate_nas.report.explorer.problem import ProblemData, shown_cells
 from surrogate_nas.space import SPACES, space_named
 from surrogate_nas.space.sketch import POINTS_PER_INCH, Arrow, Box, Text
 from surrogate_nas.strategies.random import RandomSearch

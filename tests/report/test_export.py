@@ -25,8 +25,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.export import EXPORTS, OptunaObjective, results_of
-from surrogate_nas.report.export.booktabs import escaped
-from surrogate_nas.report.export.latex import write_latex
+from surrogate_nas.report.export.latex import escaped, write_latex
 from surrogate_nas.space import ChoiceSpace
 from surrogate_nas.study.comparison import Comparison, compare, read_comparison
 from surrogate_nas.study.comparison.lambda_path import lambda_path

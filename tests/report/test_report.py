@@ -14,15 +14,15 @@ from matplotlib.image import imread
 import surrogate_nas as sn
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.report import write_report
-from surrogate_nas.report.conventions import citations
 from surrogate_nas.report.curves import curve_over_cells, curve_over_cost
-from surrogate_nas.report.figures import Figures
 from surrogate_nas.report.findings import best_cells
-from surrogate_nas.report.front import front_of
 from surrogate_nas.report.headline import headline
 from surrogate_nas.report.look import looks, plain
 from surrogate_nas.report.numbers import decimals_for, fixed, natural, p_value
-from surrogate_nas.report.tables import summary_table
+from surrogate_nas.report.sections.anytime import test_curves as curves_of_test
+from surrogate_nas.report.sections.conventions import citations
+from surrogate_nas.report.sections.fronts import front_of
+from surrogate_nas.report.sections.scores import summary_table
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
@@ -261,11 +261,11 @@ def test_curves_are_right_continuous_means():
     runs = [_run(0, [5.0, 7.0, 1.0], [2.0, 2.0, 2.0]), _run(1, [3.0, 2.0], [3.0, 3.0])]
     pairs = [(anytime(run), anytime(run).score) for run in runs]
     over_cells = curve_over_cells(pairs)
-    assert dict(zip(over_cells.x, over_cells.mean, strict=True)) == {1: 4.0, 2: 3.5, 3: 1.5}
+    assert dict(zip(over_cells.x, over_cells.middle, strict=True)) == {1: 4.0, 2: 3.5, 3: 1.5}
     over_cost = curve_over_cost(pairs, divisor=2.0)
     assert over_cost.x.tolist() == [1.5, 3.0]  # before 3 s a run has finished nothing; at 6 s both end
-    assert over_cost.mean.tolist() == [4.0, 1.5]
-    assert (over_cost.low <= over_cost.mean).all() and (over_cost.mean <= over_cost.high).all()
+    assert over_cost.middle.tolist() == [4.0, 1.5]
+    assert (over_cost.low <= over_cost.middle).all() and (over_cost.middle <= over_cost.high).all()
 
 
 def test_best_cells_are_distinct_and_counted_by_run(small):
@@ -341,10 +341,12 @@ def test_numbers():
     assert p_value(0.0001) == "< 0.001" and p_value(0.0234) == "0.023"
 
 
-def test_looks_differ_and_depend_on_position_alone():
+def test_looks_differ_and_follow_the_name():
     names = [f"s{i}" for i in range(20)]
     assert len(set(looks(names).values())) == 20
-    assert looks(names)["s3"] == looks(names[:4])["s3"]
+    alone, among = looks(["bo"]), looks(["mine", "evolution", "bo", "evolution(population=5)"])
+    assert alone["bo"] == among["bo"] and among["evolution"] == looks(["evolution(population=9)"]).popitem()[1]
+    assert len(set(among.values())) == 4
     assert plain("_a$b") == " _a$b" and len(plain("x" * 99)) < 30 and plain("a\nb\udcff\x00") == "a·b··"
 
 
@@ -356,17 +358,10 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
     assert "test_error[200]" in page.text and "never the best test_error so far" in page.text
     test = real.column("test_error", 200)
 
-    drawn = {}
-
-    class Spy(Figures):
-        def _curves(self, name, caption, curves, panel):
-            drawn[name] = (curves, panel)
-            return super()._curves(name, caption, curves, panel)
-
-    Spy(made, looks(made.strategies)).test()
+    drawn = {one.name: (one.curves, one.panel) for one in curves_of_test(made)}
     curves, panel = drawn["test-by-cells"]
     for name in made.strategies:
-        for cells, mean in zip(curves[name].x.astype(int), curves[name].mean, strict=True):
+        for cells, mean in zip(curves[name].x.astype(int), curves[name].middle, strict=True):
             by_hand = []
             for run in made.runs_of(name):
                 best = min(run.trials[:cells], key=lambda trial: trial.score)
@@ -375,12 +370,12 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
     scores = made.objective.over_space()
     assert scores is not None and panel.reference == test[scores.score.argmin()]
     best_test = [min(test[t.cell.index] for t in run.trials) for run in made.runs_of("random")]
-    assert curves["random"].mean[-1] > np.mean(best_test)
+    assert curves["random"].middle[-1] > np.mean(best_test)
 
     curves, panel = drawn["test-by-cost"]
     divisor = {"days": 86400.0, "hours": 3600.0}[panel.x_label.split()[-1]]
     for name in made.strategies:
-        for at, mean in zip(curves[name].x[::7] * divisor, curves[name].mean[::7], strict=True):
+        for at, mean in zip(curves[name].x[::7] * divisor, curves[name].middle[::7], strict=True):
             by_hand = []
             for run in made.runs_of(name):
                 ends = np.cumsum([trial.cost_seconds for trial in run.trials])

@@ -15,7 +15,7 @@ import scikit_posthocs
 
 from surrogate_nas.report import write_suite_report
 from surrogate_nas.report.look import looks
-from surrogate_nas.report.suite.critical import diagram
+from surrogate_nas.report.sections.ranks import diagram
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.suite.critical import critical_at
 from surrogate_nas.study.suite.tables import TABLES, as_csv, as_latex

@@ -12,9 +12,9 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Draw
-from surrogate_nas.report.figures import Figures
-from surrogate_nas.report.look import looks
-from surrogate_nas.report.tables import summary_notes
+from surrogate_nas.report.page import Page
+from surrogate_nas.report.reading import Study
+from surrogate_nas.report.sections.scores import summary_notes
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Request
@@ -203,10 +203,9 @@ def test_the_noise_is_that_of_the_best_cells(path: Path) -> None:
 def test_the_report_draws_the_noise_or_says_that_there_is_none(path: Path) -> None:
     for objective, there in (("valid_error", True), ("valid_loss", False)):
         made = sn.compare(str(path), ["random"], objective, runs=2, budget=12)
-        figures = Figures(made, looks(["random"]))
-        (by_cells, _) = figures.score()
-        assert ("the noise of training" in by_cells.caption) == there  # type: ignore[union-attr]
-        assert (b"noise: mean of seeds" in by_cells.svg) == there  # type: ignore[union-attr]
+        by_cells = next(one for one in Page(Study(made)).pictures if one.name == "score-by-cells")
+        assert ("the noise of training" in by_cells.caption) == there
+        assert (b"noise: mean of seeds" in by_cells.svg) == there
         notes = " ".join(summary_notes(made))
         assert ("Noise of training" in notes) == there == ("There is no noise band" not in notes)
 

@@ -15,8 +15,7 @@ from analysis.attack import DESCRIPTIONS, LINES, LOCKS, SUITE, best_by, first_ra
 from surrogate_nas.benchmarks import available, load
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import HOME_VARIABLE, holder, locked
-from surrogate_nas.report.live.pages import Pages
-from surrogate_nas.report.live.places import Places
+from surrogate_nas.report.live.page import Pages, Places
 from surrogate_nas.study.comparison import read_comparison
 from surrogate_nas.study.store import Store
 from surrogate_nas.study.suite import run_suite

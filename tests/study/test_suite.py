@@ -16,10 +16,10 @@ import pytest
 from analysis.torture import COMMAND, hit, marked, start
 from surrogate_nas.benchmarks import known, load
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.report.cards import card
 from surrogate_nas.report.findings import best_cells
 from surrogate_nas.report.headline import headline
 from surrogate_nas.report.look import looks
+from surrogate_nas.report.sections.cells import card
 from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.study.comparison import bind, compare, read_comparison
 from surrogate_nas.study.comparison.lambda_path import lambda_path

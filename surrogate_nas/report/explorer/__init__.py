@@ -5,10 +5,12 @@ It carries its data, its script and plotly.js inside, all packed, and asks no ne
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surrogate_nas.core.extras import command, is_installed
+from surrogate_nas.files import replacing
 
 if TYPE_CHECKING:
     from surrogate_nas.study.comparison import Comparison
@@ -55,22 +57,25 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path | None:
     """
     if not is_installed("plotly"):
         return None
-    from surrogate_nas.report.explorer.page import Page, write
+    from surrogate_nas.report.explorer.page import Page
     from surrogate_nas.report.explorer.problem import ProblemData
 
     benchmark = comparison.objective.benchmark
     strategies, runs = comparison.description["strategies"], comparison.description["runs"]
     page = Page(f"The cells of {benchmark.name}")
     page.add(benchmark.name, ProblemData(comparison, strategies, runs).packed)
-    return write(page.html(), folder)
+    return _written(page.html(), folder)
 
 
-def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
+def write_suite_explorer(
+    result: SuiteResult, folder: Path, comparisons: Mapping[str, Comparison] | None = None
+) -> Path | None:
     """Write ``explore.html`` of a suite: one page with a choice of its problems; whole or as it was before.
 
     Args:
         result: What the suite has found.
         folder: Where its problems are kept, and the page goes.
+        comparisons: Those of its problems by name, where they were read already.
 
     Returns:
         The path of the page; None where plotly is not installed, or the folder keeps no problem.
@@ -89,12 +94,20 @@ def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
     """
     if not is_installed("plotly"):
         return None
-    from surrogate_nas.report.explorer.page import Page, write
+    from surrogate_nas.report.explorer.page import Page
     from surrogate_nas.report.explorer.problem import ProblemData
-    from surrogate_nas.study.suite.kept import kept_problems
+    from surrogate_nas.report.reading import kept_problems
 
     page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
     runs = min(max(entrant.runs for entrant in result.suite.entrants), _MOST_RUNS)
-    for problem, comparison in kept_problems(result, folder, runs):
-        page.add(problem.name, ProblemData(comparison, result.strategies, runs).packed)
-    return write(page.html(), folder) if page.shown else None
+    for name, comparison in kept_problems(result, folder, runs, comparisons):
+        page.add(name, ProblemData(comparison, result.strategies, runs).packed)
+    return _written(page.html(), folder) if page.shown else None
+
+
+def _written(html: str, folder: Path) -> Path:
+    """Write the page; it is whole or as it was before."""
+    path = folder / EXPLORER
+    with replacing(path) as temporary:
+        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
+    return path

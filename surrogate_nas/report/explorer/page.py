@@ -6,12 +6,9 @@ import base64
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.resources import files
-from pathlib import Path
 from sys import maxsize
 from typing import NamedTuple
 
-from surrogate_nas.files import replacing
-from surrogate_nas.report.explorer import EXPLORER
 from surrogate_nas.report.explorer.packing import compressed
 from surrogate_nas.report.explorer.problem import Detail
 from surrogate_nas.report.markup import render
@@ -59,6 +56,7 @@ class Page:
         self.shown: list[_Problem] = []
         self.left_out: list[str] = []
         self._to_come = problems
+        self._level = len(_DETAILS) - (1 if problems == 1 else 4)  # one alone has room for all
         self._room = MOST_BYTES - _SPARE - len(plotly())
 
     def add(self, name: str, packed: Callable[[Detail], bytes]) -> None:
@@ -70,16 +68,30 @@ class Page:
         """
         share = self._room / max(self._to_come, 1)
         self._to_come -= 1
-        block = _largest(packed, share)
+        block = self._largest(packed, share)
         if not block:
             self.left_out.append(name)
             return
         self._room -= len(block)
         self.shown.append(_Problem(name, block))
 
+    def _largest(self, packed: Callable[[Detail], bytes], share: float) -> str:
+        """The block of most detail that fits, in base 64; empty where none does. A problem is about like the last."""
+        blocks: dict[int, str] = {}
+        low, high, at = 0, len(_DETAILS), self._level
+        while low < high:
+            blocks[at] = _encoded(packed(_DETAILS[at]))
+            if len(blocks[at]) <= share:
+                low = at + 1
+            else:
+                high = at
+            at = (low + high) // 2 if len(blocks) > 1 else min(max(at + (1 if low > at else -1), low), high - 1)
+        self._level = max(low - 1, 0)
+        return blocks.get(low - 1, "")
+
     def html(self) -> str:
         """The whole document."""
-        script = files(__package__).joinpath("explorer.js").read_text(encoding="utf-8")
+        script = files("surrogate_nas.report").joinpath("templates/explorer.js").read_text(encoding="utf-8")
         return render(
             "explore.html", title=self.title, problems=self.shown, left_out=self.left_out, plotly=plotly(),
             script=script,
@@ -92,39 +104,6 @@ def plotly() -> str:
     from plotly.offline import get_plotlyjs
 
     return _encoded(compressed(get_plotlyjs().encode()))
-
-
-def _largest(packed: Callable[[Detail], bytes], share: float) -> str:
-    """The block of most detail that fits, in base 64; empty where none does."""
-    found, low, high = "", 0, len(_DETAILS)
-    at = high - 1  # one comparison alone has room for all
-    while low < high:
-        block = _encoded(packed(_DETAILS[at]))
-        if len(block) <= share:
-            found, low = block, at + 1
-        else:
-            high = at
-        at = (low + high) // 2
-    return found
-
-
-def write(html: str, folder: Path) -> Path:
-    """Write the page; it is whole or as it was before.
-
-    Args:
-        html: The page.
-        folder: Where to write; made if it is missing.
-
-    Returns:
-        Its path.
-
-    Raises:
-        UserError: The folder cannot be written.
-    """
-    path = folder / EXPLORER
-    with replacing(path) as temporary:
-        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
-    return path
 
 
 def _encoded(content: bytes) -> str:

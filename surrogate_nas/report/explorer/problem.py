@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from surrogate_nas.objective import Scores
-from surrogate_nas.report.explorer.cells import Shown, shown_cells
-from surrogate_nas.report.explorer.columns import READ, Wanted, decimals, table_values, told_values, wanted
-from surrogate_nas.report.explorer.drawings import drawings
+from surrogate_nas.benchmarks import Benchmark, Question
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Quantity
+from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.report.explorer.packing import Block
 from surrogate_nas.report.look import looks
-from surrogate_nas.space import Cell, ChoiceSpace
-from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.comparison.statistics import Values
-from surrogate_nas.study.store import Run
+from surrogate_nas.report.reading import Comparison, Run, Values, final_questions, undominated
+from surrogate_nas.space import Cell, ChoiceSpace, Space, listed
+from surrogate_nas.space.sketch import Arrow, Box, Mark
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.tables import Seed
 
-_SYMBOLS = {
-    "o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x",
-    "p": "pentagon",
-}  # fmt: skip
-"""Plotly's names of the markers."""
 _LOSS, _PENALTY, _PART, _SCORE = "L", "λR", "objective {}", "score"
 """The names of what is minimised, and of the group that these are."""
 _NOWHERE = -1
 """The cell of a trial after other epochs than the objective's, which has no score here."""
+
+
+READ, FINAL, COST, TRAINED, STRUCTURE, PROXY = (
+    "read by the objective", "final, never searched on", "costs", "other trainings", "structure", "proxies",
+)  # fmt: skip
+"""Groups of metrics."""
+_UNTRAINED: dict[Quantity, str] = {"structure": STRUCTURE, "proxy": PROXY}
+_DECIMALS = {"%": 2, "M": 2, "nats": 4, "parameters": 0}
+"""As everywhere in reports; four significant digits in all other units."""
+
+
+_DRAW_SEED = 201
+Places = NDArray[np.intp]
 
 
 class Detail(NamedTuple):
@@ -50,13 +61,7 @@ class ProblemData:
     """Packs a comparison in as much detail as there is room for."""
 
     def __init__(self, comparison: Comparison, strategies: Sequence[str], runs: int) -> None:
-        """Take what is explored.
-
-        Args:
-            comparison: The comparison.
-            strategies: Which of its strategies, in the order that gives them their looks.
-            runs: How many runs of each, from the first.
-        """
+        """Take so many runs of each of some strategies, which are in the order of the page."""
         self.comparison = comparison
         self.objective = comparison.objective
         self.benchmark = self.objective.benchmark
@@ -70,11 +75,7 @@ class ProblemData:
         return self.objective.over_space()
 
     def packed(self, detail: Detail) -> bytes:
-        """The comparison as a block of `surrogate_nas.report.explorer.packing`.
-
-        Args:
-            detail: How much of it.
-        """
+        """The comparison as a block of `surrogate_nas.report.explorer.packing`."""
         runs = [run for made in self._runs.values() for run in made[: detail.runs]]
         shown = shown_cells(self.comparison, runs, detail.background)
         block = Block()
@@ -85,7 +86,7 @@ class ProblemData:
                 "feasible": block.array(shown.scores.feasible.astype(np.uint8)),
                 "space": self._space(shown.cells, block),
                 "columns": [*self._score_columns(shown, detail, block), *self._metric_columns(shown, detail, block)],
-                "drawings": drawings(self.benchmark.space, shown.cells, block),
+                "drawings": _drawings(self.benchmark.space, shown.cells, block),
                 "trials": self._trials(shown.cells, runs, block),
             }
         )
@@ -150,20 +151,20 @@ class ProblemData:
 
     def _metric_columns(self, shown: Shown, detail: Detail, block: Block) -> list[dict[str, Any]]:
         columns: list[dict[str, Any]] = []
-        for asked in wanted(self.objective):
+        for asked in _wanted(self.objective):
             values = self._values(asked, shown)
             if len(columns) < detail.metrics and values is not None and np.isfinite(values).any():
                 metric = self.benchmark.metric(asked.question.metric)
                 kept = block.column(values, exact=detail.exact and asked.group == READ)
                 name, unit = str(asked.question), metric.unit
-                column = _column(name, metric.description, unit, decimals(unit), asked.group, kept)
+                column = _column(name, metric.description, unit, _DECIMALS.get(unit), asked.group, kept)
                 columns.append(column | {"larger": metric.larger_is_better})
         return columns
 
-    def _values(self, asked: Wanted, shown: Shown) -> Values | None:
+    def _values(self, asked: _Wanted, shown: Shown) -> Values | None:
         if shown.places is not None:
-            return table_values(self.objective, asked, shown.places)
-        return told_values(self.benchmark, asked, shown.trials, self.objective.seed)
+            return _table_values(self.objective, asked, shown.places)
+        return _told_values(self.benchmark, asked, shown.trials, self.objective.seed)
 
     def _space(self, cells: Sequence[Cell], block: Block) -> dict[str, Any]:
         space = self.benchmark.space
@@ -184,7 +185,9 @@ class ProblemData:
         names = list(self._runs)
         looks_of = [(name, self._looks[name]) for name in names]
         return {
-            "strategies": [{"name": n, "colour": k.colour, "symbol": _SYMBOLS[k.marker]} for n, k in looks_of],
+            "strategies": [
+                {"name": n, "colour": k.colour, "dark": k.dark, "symbol": k.plotly_mark} for n, k in looks_of
+            ],
             "runs": [{"strategy": names.index(r.strategy), "run": r.run, "trials": len(r.trials)} for r in runs],
             "cells": block.array(np.array(met, dtype=np.int32)),
             "finished": block.array(np.minimum(finished, np.finfo(np.float32).max).astype(np.float32)),
@@ -202,3 +205,180 @@ def _column(name: str, text: str, unit: str, places: int | None, group: str, val
 
 def _weighted(weight: float, name: str) -> str:
     return name if weight == 1.0 else f"{weight:g}*{name}"
+
+
+class Shown(NamedTuple):
+    """The cells of a page, each array in their order.
+
+    Attributes:
+        cells: The cells.
+        scores: Their scores.
+        trials: One trial of each; empty where a table tells all cells.
+        places: Their places in the order of the table; None where there is no table.
+    """
+
+    cells: Sequence[Cell]
+    scores: Scores
+    trials: Sequence[Trial] = ()
+    places: Places | None = None
+
+
+def shown_cells(comparison: Comparison, runs: Sequence[Run], background: int) -> Shown:
+    """Choose the cells of a page."""
+    best: dict[Cell, Trial] = {}
+    for run in runs:
+        for trial in comparison.reported(run):
+            if trial.epochs == run.epochs and (trial.cell not in best or trial.score < best[trial.cell].score):
+                best[trial.cell] = trial
+    objective = comparison.objective
+    told = objective.over_space()
+    if told is None:
+        trials = list(best.values())
+        return Shown(list(best), _scores_of(trials), trials)
+    space = listed(objective.benchmark.space)
+    places = _places(objective, told, [space.index(cell) for cell in best], background)
+    scores = Scores(
+        told.score[places], told.loss[places], told.penalty[places], told.feasible[places], told.vector[places]
+    )
+    return Shown([space[place] for place in places.tolist()], scores, places=places)
+
+
+def _places(objective: Objective, told: Scores, met: Sequence[int], background: int) -> Places:
+    """The evaluated cells, the exact front, and a fixed draw of all others, in the order of the space."""
+    n = len(told.loss)
+    if n - len(met) <= background:
+        return np.arange(n)
+    feasible = np.flatnonzero(told.feasible)
+    plane = told.vector if objective.parts > 1 else np.column_stack([told.penalty, told.loss])
+    front = feasible[undominated(plane[feasible])] if len(feasible) else feasible
+    drawn = np.random.default_rng(_DRAW_SEED).permutation(n)[:background]
+    return np.unique(np.concatenate([np.array(met, dtype=np.intp), front, drawn]))
+
+
+def _scores_of(trials: Sequence[Trial]) -> Scores:
+    score, loss, penalty = (
+        _numbers([getattr(trial, name) for trial in trials]) for name in ("score", "loss", "penalty")
+    )
+    feasible = np.array([trial.feasible for trial in trials], dtype=np.bool_)
+    vector = np.array([trial.scores or (trial.score,) for trial in trials], dtype=np.float64)
+    return Scores(score, loss, penalty, feasible, vector)
+
+
+def _numbers(numbers: Sequence[float]) -> Values:
+    return np.array(numbers, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A metric that is shown.
+
+    Attributes:
+        question: What is asked.
+        group: What it is to the comparison.
+    """
+
+    question: Question
+    group: str
+
+
+def _wanted(objective: Objective) -> list[_Wanted]:
+    """Everything that can be told of a cell, each once: what the objective reads, finals, costs, and the rest."""
+    benchmark = objective.benchmark
+    found = [_Wanted(question, READ) for question in objective.questions()]
+    if benchmark.has_columns:
+        found += [_Wanted(question, FINAL) for question in final_questions(objective)]
+    search = [metric for metric in benchmark.metrics if metric.kind == "search"]
+    rest = [
+        _Wanted(benchmark.question(m.name), TRAINED if m.epochs or m.is_loss else _UNTRAINED.get(m.quantity, COST))
+        for m in search
+    ]
+    order = (COST, TRAINED, STRUCTURE, PROXY)
+    found += sorted(rest, key=lambda one: order.index(one.group))
+    asked: dict[Question, _Wanted] = {}
+    for one in found:
+        asked.setdefault(one.question, one)
+    return list(asked.values())
+
+
+def _table_values(objective: Objective, asked: _Wanted, places: NDArray[np.intp]) -> Values | None:
+    """A metric of some cells of a table, shape ``(n,)``, NaN where none is held; None where the table lacks it."""
+    question, seed = asked.question, objective.seed if asked.group == READ else None
+    try:
+        column = objective.benchmark.column(question.metric, question.epochs, seed)
+    except UserError:  # a column of the mean over seeds may not be held
+        return None
+    return np.asarray(column[places])
+
+
+def _told_values(benchmark: Benchmark, asked: _Wanted, trials: Sequence[Trial], seed: Seed) -> Values | None:
+    """A metric of evaluated cells, shape ``(n,)``, from what their trials read or what needs no training."""
+    name = str(asked.question)
+    if any(name in trial.values for trial in trials):
+        return np.array([trial.values.get(name, np.nan) for trial in trials], dtype=np.float64)
+    free = benchmark.free(asked.question, seed)
+    return None if free is None else np.asarray(free([trial.cell for trial in trials]), dtype=np.float64)
+
+
+class _Marks:
+    """The drawings of a space's cells: every mark once, and for each cell the numbers of its marks."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self.marks: list[Mark] = []
+        self._numbers: dict[Mark, int] = {}
+        self._seen: dict[int, int] = {}  # a mark's number by its object, as spaces share equal marks between cells
+        self._held: dict[Cell, list[int]] = {}
+        self._kept: list[Any] = []
+
+    def of(self, cell: Cell) -> list[int]:
+        """The numbers of a cell's marks, from the lowest to the uppermost."""
+        if cell not in self._held:
+            sketch = self._space.sketch(cell)
+            self._kept.append(sketch)  # what it is made of stays the object that was seen
+            self._held[cell] = [self._number(mark) for mark in sketch.marks] if sketch else []
+        return self._held[cell]
+
+    def _number(self, mark: Mark) -> int:
+        number = self._seen.get(id(mark))
+        if number is None:
+            number = self._seen[id(mark)] = self._numbers.setdefault(mark, len(self._numbers))
+            if number == len(self.marks):
+                self.marks.append(mark)
+        return number
+
+
+_marks = lru_cache(maxsize=2)(_Marks)
+"""Kept between the problems of a page, and between the details in which each is tried."""
+
+
+def _drawings(space: Space, cells: Sequence[Cell], block: Block) -> dict[str, Any] | None:
+    """Sketch cells, at least one; None where the space draws none, and where its drawings have no marks."""
+    first = space.sketch(cells[0])
+    if first is None:
+        return None
+    known = _marks(space)
+    held = [known.of(cell) for cell in cells]
+    found, places, codes = np.unique(np.concatenate(held), return_index=True, return_inverse=True)
+    order = places.argsort()  # numbers in the order of the cells
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(len(order))
+    kind = np.uint32 if len(found) > np.iinfo(np.uint16).max else np.uint16
+    return {
+        "size": first.size,
+        "marks": [_written(known.marks[number]) for number in found[order].tolist()],
+        "codes": block.array(ranks[codes].astype(kind)),
+        "counts": block.array(np.array([len(numbers) for numbers in held], dtype=np.uint16)),
+    }
+
+
+def _written(mark: Mark) -> list[Any]:
+    if isinstance(mark, Box):
+        return ["box", *_short(*mark.centre, *mark.size, mark.rounding), mark.fill, mark.stroke, mark.line]
+    if isinstance(mark, Arrow):
+        curve = _short(*(number for point in mark.curve for number in point))
+        return ["arrow", curve, mark.colour, mark.line, list(mark.dash), mark.opacity, mark.head]
+    return ["text", *_short(*mark.at), mark.text, mark.size, mark.colour, mark.align, mark.ground]
+
+
+def _short(*numbers: float) -> list[float]:
+    return [round(number, 2) for number in numbers]

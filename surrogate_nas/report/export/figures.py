@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surrogate_nas.files import replacing
-from surrogate_nas.report.export.results import Part, Results, Source, results_of
+from surrogate_nas.report.export._format import Format
+from surrogate_nas.report.reading import Results, Source, Study, results_of
 
 if TYPE_CHECKING:
     from surrogate_nas.report.picture import Picture
@@ -52,21 +53,13 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
 
 def _pictures(results: Results) -> Iterator[tuple[str, Picture]]:
     """Every figure with its folder."""
-    from surrogate_nas.report.lambda_path import picture_of_path
-    from surrogate_nas.report.suite.page import SuitePage
-
-    if results.suite is not None:
-        yield from (("", picture) for picture in SuitePage(results.suite, "").pictures)
-    if results.path is not None:
-        yield "", picture_of_path(results.path)
-    for part in results.parts:
-        folder = f"{part.name}/" if part.name else ""
-        yield from ((folder, picture) for picture in _of_comparison(part))
-
-
-def _of_comparison(part: Part) -> list[Picture]:
     from surrogate_nas.report.page import Page
 
-    page = Page(part.comparison, "")
-    page.html()
-    return page.pictures
+    whole = results.suite if results.path is None else results.path
+    if whole is not None:
+        yield from (("", picture) for picture in Page(Study(whole)).pictures)
+    for part in results.parts:
+        yield from ((part.folder, picture) for picture in Page(Study(part.comparison)).pictures)
+
+
+EXPORT = Format(write_figures, "figures", "Captions: {out}/captions.txt")

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.files import replacing
-from surrogate_nas.report.export.booktabs import Tabular, bold, escaped, underlined
-from surrogate_nas.report.export.results import Part, Results, Source, results_of
+from surrogate_nas.report.export._format import Format, write_texts
+from surrogate_nas.report.markup import LEVEL
 from surrogate_nas.report.numbers import NOTHING, budget_in_words, decimals_for, fixed, p_value, plural
-from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.comparison.statistics import Values
-from surrogate_nas.study.suite.result import SuiteResult
-from surrogate_nas.study.suite.tables import TABLES, as_latex
+from surrogate_nas.report.reading import (
+    TABLES,
+    Comparison,
+    Part,
+    Results,
+    Source,
+    SuiteResult,
+    Values,
+    as_latex,
+    results_of,
+    tabular,
+)
 
-LEVEL = 0.05
 _WORSE = r"$^{\dagger}$"
 _NOWHERE = -1.0
 """The place of a strategy without a mean, which no mean has."""
@@ -59,21 +66,15 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
     if results.part_is and (over_all := _regret(results)) is not None:
         texts["regret"] = str(over_all)
     for part in results.parts:
-        folder = f"{part.name}/" if part.name else ""
-        texts[f"{folder}summary"] = str(_summary(results, part))
+        texts[f"{part.folder}summary"] = str(_summary(results, part))
         if part.comparison.tests:
-            texts[f"{folder}tests"] = str(_tests(results, part))
+            texts[f"{part.folder}tests"] = str(_tests(results, part))
     if results.suite is not None:
         texts |= {f"suite-{name}": as_latex(table(results.suite)) for name, table in TABLES.items()}
-    written = []
-    for name, text in texts.items():
-        written.append(out / f"{name}.tex")
-        with replacing(written[-1]) as temporary:
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-    return written
+    return write_texts({out / f"{name}.tex": text for name, text in texts.items()})
 
 
-def _summary(results: Results, part: Part) -> Tabular:
+def _summary(results: Results, part: Part) -> _Tabular:
     """One row a strategy."""
     made = part.comparison
     told = {entry["name"]: entry for entry in made.to_json()["strategies"]}
@@ -92,7 +93,7 @@ def _summary(results: Results, part: Part) -> Tabular:
         for name, entry in told.items()
     ]
     caption = f"{_asked(made)} {_what(made)} {_MARKS}"
-    return Tabular(_label(results, part, "summary"), caption, heads, rows)
+    return _Tabular(_label(results, part, "summary"), caption, heads, rows)
 
 
 def _counted(entry: Mapping[str, Any]) -> str:
@@ -134,7 +135,7 @@ def _worse(made: Comparison) -> set[str]:
     return found
 
 
-def _tests(results: Results, part: Part) -> Tabular:
+def _tests(results: Results, part: Part) -> _Tabular:
     """One row a pair."""
     heads = ["First", "Second", "Better", "Equal", "Worse", "Effect", "$p$", "$p$, Holm"]
     rows = [
@@ -153,10 +154,10 @@ def _tests(results: Results, part: Part) -> Tabular:
         r"rank-biserial correlation; Wilcoxon's signed-rank test, two-sided, in bold where significant at 5\,\% after "
         "Holm's correction over all pairs."
     )
-    return Tabular(_label(results, part, "tests"), caption, heads, rows, texts=2)
+    return _Tabular(_label(results, part, "tests"), caption, heads, rows, texts=2)
 
 
-def _regret(results: Results) -> Tabular | None:
+def _regret(results: Results) -> _Tabular | None:
     """A row a problem or a λ, a column a strategy; None for a suite of which nothing can be compared yet."""
     samples = _of_problems(results.suite) if results.path is None else _of_steps(results)
     rows, names = [], list(dict.fromkeys(name for sample in samples.values() for name in sample))
@@ -173,7 +174,7 @@ def _regret(results: Results) -> Tabular | None:
     runs = max(len(sample) for of_part in samples.values() for sample in of_part.values())
     heads = ["Problem" if results.path is None else r"$\lambda$", *map(escaped, names)]
     told = f"{caption} Up to {plural(runs, 'run')} of each strategy. {_MARKS}"
-    return Tabular(_label(results, None, "regret"), told, heads, rows)
+    return _Tabular(_label(results, None, "regret"), told, heads, rows)
 
 
 def _row(names: Sequence[str], samples: Mapping[str, Values], worse: set[str]) -> list[str]:
@@ -214,3 +215,92 @@ def _what(made: Comparison) -> str:
 def _label(results: Results, part: Part | None, table: str) -> str:
     named = [results.name, *([part.name] if part is not None and part.name else []), table]
     return _UNSAFE.sub("-", "-".join(named)).strip("-")
+
+
+_ESCAPED = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    "[": r"{[}",  # a row that begins with one would lend it to the line break before
+    "]": r"{]}",
+    '"': r"\textquotedbl{}",
+    "−": r"$-$",
+    "–": r"--",
+    "…": r"\dots{}",
+    "λ": r"$\lambda$",
+    "×": r"$\times$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "±": r"$\pm$",
+}
+
+
+def escaped(text: str) -> str:
+    """A text as LaTeX sets it, on one line.
+
+    Args:
+        text: Anything.
+
+    Example:
+        >>> escaped("bo_epochs(n=5) & 100 %")
+        'bo\\\\_epochs(n=5) \\\\& 100 \\\\%'
+    """
+    return "".join(_ESCAPED.get(letter, letter) for letter in " ".join(text.split()))
+
+
+def bold(content: str) -> str:
+    """Set in bold."""
+    return rf"\textbf{{{content}}}"
+
+
+def underlined(content: str) -> str:
+    """Set with a line below."""
+    return rf"\underline{{{content}}}"
+
+
+@dataclass(frozen=True)
+class _Tabular:
+    """A table with its caption; all is escaped already.
+
+    Attributes:
+        label: To refer to it, as in ``tab:LABEL``.
+        caption: What it shows.
+        heads: Of the columns.
+        rows: The cells.
+        texts: How many leading columns are set to the left, the others to the right.
+    """
+
+    label: str
+    caption: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    texts: int = 1
+
+    def __str__(self) -> str:
+        """The whole table environment; it needs the package booktabs."""
+        columns = "l" * self.texts + "r" * (len(self.heads) - self.texts)
+        return "\n".join(
+            [
+                "% \\usepackage{booktabs}",
+                r"\begin{table}",
+                r"\centering",
+                rf"\caption{{{self.caption}}}",
+                rf"\label{{tab:{self.label}}}",
+                *tabular(columns, self.heads, self.rows),
+                r"\end{table}",
+                "",
+            ]
+        )
+
+
+EXPORT = Format(write_latex, "latex", "The tables need \\usepackage{{booktabs}}.")

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files import replacing
-from surrogate_nas.report.export.results import Part, Results, Source, clock, results_of
-from surrogate_nas.report.export.tracked import Tracked, tracked
+from surrogate_nas.report.export._format import Format
+from surrogate_nas.report.export._runs import Tracked, clock, tracked
+from surrogate_nas.report.reading import Part, Results, Source, results_of
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -151,3 +152,6 @@ def _name(name: str) -> str:
 
 def _milliseconds(seconds: float) -> int:
     return round(1000 * clock(seconds).timestamp())
+
+
+EXPORT = Format(write_mlflow, "mlflow.db", "Open it: mlflow ui --backend-store-uri sqlite:///{out}")

@@ -5,6 +5,10 @@ study is one search: its best value, its history and its timeline are then those
 several studies over one another. What is infeasible has its L + λR and the limits that it breaks as constraints; what
 was trained for fewer epochs than the objective asks is a pruned trial with its score as an intermediate value. Times
 are those of the simulated clock.
+
+`OptunaObjective` is the other way about: a benchmark as the objective of anybody's study, in three lines. Every
+position of the space is a categorical parameter of its name, as in `surrogate_nas.strategies.bridges.sampler`; a
+combination that is no cell stands for the nearest cell, as in our own bridges to other libraries.
 """
 
 from __future__ import annotations
@@ -14,27 +18,31 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files import replacing
 from surrogate_nas.objective import Objective
-from surrogate_nas.report.export.results import Part, Source, clock, results_of
-from surrogate_nas.report.export.rows import run_row
-from surrogate_nas.space import ChoiceSpace, Space
+from surrogate_nas.report.export._format import Format
+from surrogate_nas.report.export._runs import clock, run_row
+from surrogate_nas.report.reading import Comparison, Ledger, Part, Run, Source, results_of
+from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.store import Run
+from surrogate_nas.strategies.bridges.base import nearest_cell
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 _CONSTRAINTS = "constraints"
 """Where Optuna keeps constraints, and its dashboard looks for them."""
 _WRITER = "surrogate_nas"
+_BROKEN = "broken limits"
 
 
 def write_optuna(source: Source, out: str | Path) -> list[Path]:
@@ -152,24 +160,19 @@ def _frozen(objective: Objective, run: Run, trial: Trial, distributions: dict[st
     )  # fmt: skip
     frozen = create_trial(
         state=TrialState.COMPLETE if is_answer else TrialState.PRUNED,
-        values=natural_scores(objective, trial) if is_answer else None,
+        values=_natural_scores(objective, trial) if is_answer else None,
         params=params,
         distributions=distributions,
-        user_attrs=attributes(trial),
-        system_attrs={_CONSTRAINTS: broken} if (broken := violations(objective, trial)) else {},
+        user_attrs=_attributes(trial),
+        system_attrs={_CONSTRAINTS: broken} if (broken := _violations(objective, trial)) else {},
         intermediate_values=curve,
     )
     frozen.datetime_start, frozen.datetime_complete = clock(trial.started), clock(trial.finished)
     return frozen
 
 
-def natural_scores(objective: Objective, trial: Trial) -> list[float]:
-    """Each objective's score as if there were no limits: an infeasible cell is not put behind the feasible ones.
-
-    Args:
-        objective: One or several.
-        trial: Of it, after its own epochs.
-    """
+def _natural_scores(objective: Objective, trial: Trial) -> list[float]:
+    """Each objective's score as if there were no limits: an infeasible cell is not put behind the feasible ones."""
     if objective.parts == 1:
         return [trial.loss + trial.penalty]
     if trial.feasible:
@@ -180,23 +183,14 @@ def natural_scores(objective: Objective, trial: Trial) -> list[float]:
     return of_part
 
 
-def violations(objective: Objective, trial: Trial) -> list[float]:
-    """By how much a trial breaks each limit, in shares of the limit; 0 where it keeps it.
-
-    Args:
-        objective: With limits, or without.
-        trial: Of it; a limit on what its epochs do not tell is left out.
-    """
+def _violations(objective: Objective, trial: Trial) -> list[float]:
+    """By how much a trial breaks each limit, in shares of the limit; 0 where it keeps it."""
     read = [(limit, trial.values.get(str(limit).partition(" ")[0]), scale) for limit, _, scale in objective.constraints]
     return [float(limit.excess(np.array([value]))[0]) / scale for limit, value, scale in read if value is not None]
 
 
-def attributes(trial: Trial) -> dict[str, Any]:
-    """What is known of a trial besides its values, with all metrics that it read.
-
-    Args:
-        trial: Any.
-    """
+def _attributes(trial: Trial) -> dict[str, Any]:
+    """What is known of a trial besides its values, with all metrics that it read."""
     values = {name: value for name, value in trial.values.items() if math.isfinite(value)}
     told = {"cell": trial.cell.text, "L": trial.loss, "λR": trial.penalty, "score": trial.score}
     return told | {"feasible": trial.feasible, "epochs": trial.epochs, "cost": trial.cost_seconds} | values
@@ -215,3 +209,106 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         optuna.logging.set_verbosity(verbosity)
+
+
+class OptunaObjective:
+    """L + λR as a function of an Optuna trial, to be minimised; several objectives give as many values.
+
+    Every evaluation is charged as in a run of ours, and each trial's user attributes tell the cell, L, λR, the metrics,
+    what it cost and what all have cost so far. Limits become constraints: Optuna 5 is told them by the trial, an
+    earlier one by ``constraints_func=objective.constraints`` of its sampler.
+
+    Example:
+        >>> import optuna, surrogate_nas as sn
+        >>> optuna.logging.set_verbosity(optuna.logging.ERROR)
+        >>> objective = OptunaObjective(sn.Objective("valid_loss + 0.1*params", sn.load("fashion")))
+        >>> study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
+        >>> study.optimize(objective, n_trials=20)
+        >>> study.best_value == min(trial.score for trial in objective.trials)
+        True
+
+    Attributes:
+        objective: What is minimised.
+        trials: Everything evaluated so far, in the order of finishing.
+    """
+
+    def __init__(self, objective: Objective, *, seed: int = 0) -> None:
+        """Tie it to an objective; nothing is spent yet.
+
+        Args:
+            objective: Over a space of choices.
+            seed: The number of the run, which decides what is seen where training seeds are drawn.
+
+        Raises:
+            UserError: The space is none of choices.
+        """
+        if not isinstance(objective, Objective):
+            raise UserError(f"This wraps a surrogate_nas.Objective, not {objective!r:.80}.")
+        space = objective.benchmark.space
+        if not isinstance(space, ChoiceSpace):
+            raise UserError(f"Optuna's parameters are choices (ChoiceSpace), which cells of {space.name} are not.")
+        self.objective, self.trials = objective, list[Trial]()
+        self._space, self._ledger, self._lock = space, Ledger(objective, run=seed), Lock()
+
+    @property
+    def directions(self) -> list[str]:
+        """What ``optuna.create_study`` wants: all objectives are minimised."""
+        return ["minimize"] * self.objective.parts
+
+    @property
+    def cost(self) -> float:
+        """What all evaluations have been charged, in seconds or queries."""
+        return self._ledger.cost
+
+    def cell(self, trial: optuna.trial.BaseTrial) -> Cell:
+        """The cell of a trial: every position is suggested.
+
+        Args:
+            trial: A trial of a study.
+        """
+        chosen = [
+            options.index(trial.suggest_categorical(position, options))
+            for position, options in zip(self._space.positions, self._space.options, strict=True)
+        ]
+        return nearest_cell(self._space, chosen)
+
+    def __call__(self, trial: optuna.trial.Trial) -> float | tuple[float, ...]:
+        """Evaluate the cell that a trial suggests.
+
+        Args:
+            trial: A trial of a study.
+
+        Returns:
+            L + λR, or one number for each of several objectives; of an infeasible cell too, which its constraints tell.
+
+        Raises:
+            UserError: The benchmark does not hold the cell.
+        """
+        cell = self.cell(trial)
+        with self._lock:
+            (outcome,) = self._ledger.look_up([cell])
+            made = self._ledger.trial(outcome, self._ledger.cost)
+            self.trials.append(made)
+            spent = self._ledger.cost
+        broken = _violations(self.objective, made)
+        told = _attributes(made) | {"cost so far": spent, _BROKEN: broken}
+        for name, value in told.items():
+            trial.set_user_attr(name, value)
+        if hasattr(trial, "set_constraint"):
+            limits = (str(limit) for limit, *_ in self.objective.constraints)
+            for limit, excess in zip(limits, broken, strict=True):
+                trial.set_constraint(limit, excess)
+        scores = _natural_scores(self.objective, made)
+        return scores[0] if len(scores) == 1 else tuple(scores)
+
+    def constraints(self, trial: optuna.trial.FrozenTrial) -> Sequence[float]:
+        """By how much a finished trial breaks each limit, for ``constraints_func`` of a sampler.
+
+        Args:
+            trial: A trial of a study with this objective.
+        """
+        told: list[float] = trial.user_attrs[_BROKEN]
+        return told
+
+
+EXPORT = Format(write_optuna, "optuna.log", "Open it: optuna-dashboard {out}")

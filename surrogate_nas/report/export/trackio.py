@@ -1,6 +1,6 @@
 """A folder that Trackio opens: a project a comparison, a run a run, its metrics by step; nothing leaves the machine.
 
-Trackio learns where to write when it is imported, so a process of its own does that (see `trackio_child`).
+Trackio learns where to write when it is imported, so a process of its own does that.
 """
 
 from __future__ import annotations
@@ -19,10 +19,18 @@ from typing import Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files import replacing
-from surrogate_nas.report.export.results import Part, Results, Source, clock, results_of
-from surrogate_nas.report.export.tracked import tracked
+from surrogate_nas.report.export._format import Format
+from surrogate_nas.report.export._runs import clock, tracked
+from surrogate_nas.report.reading import Part, Results, Source, results_of
 
-_CHILD = Path(__file__).with_name("trackio_child.py")
+_CHILD = """
+import json, sys
+from trackio.sqlite_storage import SQLiteStorage
+
+for line in sys.stdin:
+    SQLiteStorage.bulk_log(**json.loads(line))
+"""
+"""Writes the runs on standard input, a JSON document a line."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _LOCAL = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TRACKIO_SPACE_ID": "", "TRACKIO_SERVER_URL": ""}
 
@@ -58,7 +66,7 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
         lines = "".join(json.dumps(run) + "\n" for name, part in projects for run in _runs(name, part))
         environment = {**os.environ, **_LOCAL, "TRACKIO_DIR": made}
         ended = subprocess.run(
-            [sys.executable, "-P", str(_CHILD)], input=lines, capture_output=True, text=True, encoding="utf-8",
+            [sys.executable, "-P", "-c", _CHILD], input=lines, capture_output=True, text=True, encoding="utf-8",
             env=environment, check=False,
         )  # fmt: skip
         if ended.returncode:
@@ -94,3 +102,6 @@ def _runs(project: str, part: Part) -> Iterator[dict[str, Any]]:
             "project": project, "run": run.name, "config": asked, "steps": steps, "timestamps": moments,
             "metrics_list": values,
         }  # fmt: skip
+
+
+EXPORT = Format(write_trackio, "trackio", "Open it: TRACKIO_DIR={out} trackio show")

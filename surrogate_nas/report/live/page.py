@@ -1,28 +1,43 @@
-"""The pages: what stands on them, as data for the templates; every text is escaped there."""
+"""What is answered to an address: the page, the part of it that changes, and the same as JSON; every text is escaped.
+
+Nothing outside the served folder is shown, whatever is asked for.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 import platform
+import threading
+import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from urllib.parse import quote, unquote
 
 from surrogate_nas.files import Holder
-from surrogate_nas.report.live.chart import Chart, chart
-from surrogate_nas.report.live.comparison import STATES, ComparisonWatch, Standing
-from surrogate_nas.report.live.places import Places
-from surrogate_nas.report.live.suite import SuiteWatch
-from surrogate_nas.report.look import looks
+from surrogate_nas.files.regular import read_regular
+from surrogate_nas.report.curves import Chart, chart
+from surrogate_nas.report.live.watch import STATES, ProblemWatch, Standing, Watch, entries_of
+from surrogate_nas.report.look import Look, looks
+from surrogate_nas.report.markup import Box, Shown, Words, render
 from surrogate_nas.report.numbers import clock, fixed, plural
+from surrogate_nas.report.reading import kind_of
 
-_DIGITS = 5
-_MOST_FAILURES = 20
+PATIENCE_SECONDS = 1.0
+_KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+    ".tex": "text/plain; charset=utf-8",
+    ".csv": "text/csv; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".pdf": "application/pdf",
+}
+"""Files that are served, by the ends of their names."""
 _SMALL = (400.0, 230.0)
 _REPORT = "report.html"
 _SHOWN = {
@@ -34,96 +49,207 @@ _SHOWN = {
 """Files that a finished comparison or suite may have, and what links call them."""
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    loader = ChoiceLoader([PackageLoader("surrogate_nas.report.live"), PackageLoader("surrogate_nas.report")])
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+class Places:
+    """The folder that is served."""
+
+    def __init__(self, root: Path) -> None:
+        """Take an existing folder."""
+        self.root = root.resolve()
+
+    def find(self, path: str) -> Path | None:
+        """What an address names, each part of it quoted; None where that is nothing, lies outside, or is hidden.
+
+        A link is followed as long as it ends inside.
+        """
+        try:
+            parts = [unquote(part, errors="strict") for part in path.split("/")] if path else []
+            if any(not part or part.startswith(".") or set(part) & {"/", "\\", "\0"} for part in parts):
+                return None
+            found = self.root.joinpath(*parts).resolve(strict=True)
+        except (OSError, RuntimeError, UnicodeError):
+            return None
+        return found if found.is_relative_to(self.root) else None
+
+    def read(self, path: str) -> tuple[bytes, str] | None:
+        """A file's content with its kind; None where it may not be served."""
+        found = self.find(path)
+        kind = _KINDS.get(found.suffix.lower()) if found else None
+        if found is None or kind is None:
+            return None
+        try:
+            return read_regular(found, follow=False), kind
+        except OSError:
+            return None
+
+    def address(self, folder: Path) -> str:
+        """The part of an address that names a folder, quoted, with a slash at its end; empty for the root."""
+        return "".join(f"{quote(part)}/" for part in folder.relative_to(self.root).parts)
+
+    def file(self, folder: Path, name: str) -> str:
+        """The address of a file of a folder."""
+        return f"/files/{self.address(folder)}{quote(name)}"
+
+    def offered(self, folder: Path) -> list[tuple[str, str]]:
+        """Names and addresses of what a finished comparison or suite offers."""
+        found = [(said, self.file(folder, name)) for name, said in _SHOWN.items() if (folder / name).is_file()]
+        tables = sorted((folder / "tables").glob("*.csv"))
+        return found + [(f"{table.stem}.csv", self.file(folder, f"tables/{table.name}")) for table in tables]
+
+    @property
+    def results(self) -> list[Path]:
+        """The folders of results right in it, by name; hidden ones and links are left out."""
+        try:
+            inside = sorted(one for one in self.root.iterdir() if one.is_dir() and not one.is_symlink())
+        except OSError:
+            return []
+        return [one for one in inside if not one.name.startswith(".") and kind_of(one)]
 
 
-def render(template: str, **content: Any) -> str:
-    """Fill a template.
+class Pages:
+    """Answers for one folder; what was read once is kept.
 
-    Args:
-        template: The name of a file in ``templates/``.
-        content: What it shows.
+    Attributes:
+        places: What lies where.
+        script: What keeps a page up to date.
+        patience_seconds: How long a page may read; the next one reads on.
     """
-    return _environment().get_template(template).render(**content)
+
+    def __init__(self, places: Places, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        """Take the folder that is served; nothing is read yet."""
+        self.patience_seconds = patience_seconds
+        self.places = places
+        self.script = render("live.js").encode()
+        self._watches: dict[Path, Watch] = {}
+        self._lock = threading.Lock()
+
+    def page(self, path: str) -> str | None:
+        """A whole page of the folder of an address; None where there is none."""
+        part = self.part(path)
+        if part is None:
+            return None
+        title = path.rpartition("/")[2] or self.places.root.name
+        return render("live.html", title=title, part=f"/part/{path}", content=part)
+
+    def part(self, path: str) -> str | None:
+        """What a page shows now; None where there is nothing."""
+        until = time.monotonic() + self.patience_seconds
+        with self._lock:
+            watch = self._watch(path, until)
+            if watch is not None:
+                return _part(watch, self.places)
+            return None if path else _index(self._inside(until), self.places)
+
+    def state(self, path: str) -> str | None:
+        """The same as one JSON document; None where there is nothing."""
+        with self._lock:
+            watch = self._watch(path)
+            if watch is not None:
+                return json.dumps(_told(watch))
+            return None if path else json.dumps({one.name: _told(watch) for one, watch in self._inside().items()})
+
+    def _watch(self, path: str, until: float = math.inf) -> Watch | None:
+        """What follows a folder, up to date; None where it holds no results."""
+        folder = self.places.find(path)
+        return None if folder is None else self._follow(folder, until)
+
+    def _follow(self, folder: Path, until: float) -> Watch | None:
+        kind, watch = kind_of(folder), self._watches.get(folder)
+        if not kind:
+            return None
+        if watch is None or watch.is_suite != (kind == "suite"):
+            watch = self._watches[folder] = Watch(folder)
+        watch.refresh(self._entries(folder), until)
+        return watch
+
+    def _entries(self, folder: Path) -> dict[str, int]:
+        """How many runs each strategy is to make, where a comparison is a problem of a suite that is served too."""
+        above = folder.parent.parent
+        if folder == self.places.root or not above.is_relative_to(self.places.root) or kind_of(above) != "suite":
+            return {}
+        return entries_of(above)
+
+    def _inside(self, until: float = math.inf) -> dict[Path, Watch]:
+        found = {folder: self._follow(folder, until) for folder in self.places.results}
+        return {folder: watch for folder, watch in found.items() if watch is not None}
 
 
-def script() -> bytes:
-    """What keeps a page up to date."""
-    return render("live.js").encode()
+def _told(watch: Watch) -> dict[str, Any]:
+    if watch.is_suite:
+        return {"title": watch.title, "problems": {name: _numbers(one) for name, one in watch.problems.items()}}
+    return _numbers(*watch.problems.values())
 
 
-def page(title: str, part: str, content: str) -> str:
-    """A whole page.
+def _numbers(watch: ProblemWatch) -> dict[str, Any]:
+    standings = watch.standings
+    return {
+        "trouble": watch.trouble,
+        "counts": _counts(standings),
+        "running_since": watch.writer.since if watch.writer else None,
+        "strategies": [
+            {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in told.items()}
+            for told in map(asdict, standings)
+        ],
+        "failures": [said for said, _ in watch.failures],
+    }
 
-    Args:
-        title: Of the page.
-        part: The address of what is shown, which is asked for again and again.
-        content: That, as it is now.
-    """
-    return render("live.html", title=title, part=part, content=content)
 
-
-def counts(standings: list[Standing]) -> dict[str, int]:
-    """How many runs are in each state, and in all.
-
-    Args:
-        standings: Of the strategies.
-    """
+def _counts(standings: list[Standing]) -> dict[str, int]:
+    """How many runs are in each state, and in all."""
     told = {state: sum(one.count(state) for one in standings) for state in STATES}
     return told | {"runs": sum(len(one.states) for one in standings)}
 
 
-def comparison_part(watch: ComparisonWatch, places: Places) -> str:
-    """What a comparison's page shows.
+def _part(watch: Watch, places: Places) -> str:
+    """What the page of results shows."""
+    (first, *_) = [*watch.problems.values(), None]
+    if not watch.is_suite and first is not None and first.trouble:
+        return render("live-trouble.html", what=watch.folder.name, trouble=first.trouble)
+    counts = _counts(watch.standings)
+    several = [
+        _failure(f"{name}: {said}" if watch.is_suite else said, trace and places.file(one.folder, trace))
+        for name, one in watch.problems.items()
+        for said, trace in one.failures
+    ]
+    shared = {
+        "counts": counts,
+        "unread": watch.unread,
+        "state": _state(watch.writer, counts, watch.folder),
+        "links": places.offered(watch.folder),
+        "trouble": Box("What went wrong", items=several) if several else None,
+    }
+    told = _of_suite(watch, places) if watch.is_suite or first is None else _of_comparison(first)
+    return render("live-suite.html" if watch.is_suite else "live-comparison.html", **shared, **told)
 
-    Args:
-        watch: The comparison.
-        places: Where it lies.
-    """
-    if watch.trouble:
-        return render("trouble.html", what=watch.folder.name, trouble=watch.trouble)
-    standings, description = watch.standings, watch.description
+
+def _failure(said: str, trace: str) -> Words:
+    return Words([said, " ", Shown("traceback", "link", None, trace)] if trace else [said])
+
+
+def _of_comparison(watch: ProblemWatch) -> dict[str, Any]:
+    description = watch.description
     objective, budget = description["objective"], description["budget"]
     by_name = looks(description["strategies"])
     unit = "queries" if objective.get("cost") == "queries" else "seconds"
     limits = [f"{budget['cells']:,} evaluations"] if budget["cells"] else []
     limits += [f"{budget['seconds']:,g} {unit}"] if budget["seconds"] else []
-    failures = watch.failures
-    several = len(objective.get("objectives", ())) > 1
-    return render(
-        "comparison.html",
-        benchmark=description["benchmark"],
-        objective=objective["expression"],
-        budget=" and ".join(limits),
-        counts=counts(standings),
-        unread=watch.unread,
-        state=_state(watch.writer, counts(standings), watch.folder),
-        standings=standings,
-        running={name: _running(watch, name) for name in watch.runs},
-        looks=by_name,
-        score=_score,
-        charts=[] if several else _charts(watch, by_name, unit),
-        several=several,
-        drawn=objective.get("seed_policy") == "draw",
-        failures=[(said, file and _file(places, watch.folder, file)) for said, file in failures[:_MOST_FAILURES]],
-        more_failures=max(len(failures) - _MOST_FAILURES, 0),
-        links=_links(watch.folder, places),
-    )
+    several = _several(watch)
+    return {
+        "benchmark": description["benchmark"],
+        "objective": objective["expression"],
+        "budget": " and ".join(limits),
+        "standings": watch.standings,
+        "running": {name: watch.running(name) for name in watch.runs},
+        "looks": by_name,
+        "score": lambda value: fixed(None if math.isinf(value) else value, 5),
+        "charts": [] if several else _charts(watch, by_name, unit),
+        "several": several,
+        "drawn": objective.get("seed_policy") == "draw",
+    }
 
 
-def suite_part(watch: SuiteWatch, places: Places) -> str:
-    """What a suite's page shows.
-
-    Args:
-        watch: The suite.
-        places: Where it lies.
-    """
+def _of_suite(watch: Watch, places: Places) -> dict[str, Any]:
     standings = {name: one.standings for name, one in watch.problems.items()}
-    everything = [standing for some in standings.values() for standing in some]
-    names = list(dict.fromkeys([*watch.entrants, *(standing.name for standing in everything)]))
+    names = list(dict.fromkeys([*watch.entries, *(one.name for some in standings.values() for one in some)]))
     by_name = looks(names)
     problems = [
         {
@@ -131,46 +257,29 @@ def suite_part(watch: SuiteWatch, places: Places) -> str:
             "address": f"/at/{places.address(one.folder)}",
             "trouble": one.trouble,
             "objective": one.description["objective"]["expression"] if one.description else "",
-            "counts": counts(standings[name]),
+            "counts": _counts(standings[name]),
             "states": {standing.name: standing for standing in standings[name]},
             "chart": _small(one, by_name) if one.description else None,
         }
         for name, one in watch.problems.items()
     ]
-    total = counts(everything)
-    failures = [f"{name}: {said}" for name, one in watch.problems.items() for said, _ in one.failures]
-    return render(
-        "suite-live.html",
-        title=watch.title,
-        counts=total,
-        unread=watch.unread,
-        state=_state(watch.writer, total, watch.folder),
-        problems=problems,
-        names=names,
-        looks=by_name,
-        not_run=watch.not_run,
-        failures=failures[:_MOST_FAILURES],
-        more_failures=max(len(failures) - _MOST_FAILURES, 0),
-        links=_links(watch.folder, places),
-    )
+    not_run = [f"{name}: {reason}" for name, reason in watch.not_run]
+    left_out = Box("Not run:", items=not_run, bad=False) if not_run else None
+    return {"title": watch.title, "problems": problems, "names": names, "looks": by_name, "not_run": left_out}
 
 
-def index_part(found: Mapping[Path, ComparisonWatch | SuiteWatch], places: Places) -> str:
-    """What the page of a folder of results shows.
-
-    Args:
-        found: What lies in it.
-        places: Where it lies.
-    """
+def _index(found: Mapping[Path, Watch], places: Places) -> str:
+    """What the page of a folder of results shows."""
     entries = []
     for folder, watch in found.items():
-        if isinstance(watch, SuiteWatch):
-            told = counts([standing for one in watch.problems.values() for standing in one.standings])
+        told = _counts(watch.standings)
+        if watch.is_suite:
             what = f"suite of {plural(len(watch.problems), 'problem')}"
         else:
-            told, what = counts(watch.standings), watch.trouble
-            if watch.description:
-                what = f"{watch.description['objective']['expression']} on {watch.description['benchmark']}"
+            (one,) = watch.problems.values()
+            what = one.trouble
+            if one.description:
+                what = f"{one.description['objective']['expression']} on {one.description['benchmark']}"
         entries.append(
             {
                 "name": folder.name,
@@ -178,11 +287,10 @@ def index_part(found: Mapping[Path, ComparisonWatch | SuiteWatch], places: Place
                 "address": f"/at/{places.address(folder)}",
                 "counts": told,
                 "state": _state(watch.writer, told, folder)["short"],
-                "links": _links(folder, places),
             }
         )
     unread = sum(watch.unread for watch in found.values())
-    return render("index.html", folder=places.root.name, entries=entries, unread=unread)
+    return render("live-index.html", folder=places.root.name, entries=entries, unread=unread)
 
 
 def _state(writer: Holder | None, told: Mapping[str, int], folder: Path) -> dict[str, Any]:
@@ -200,41 +308,27 @@ def _state(writer: Holder | None, told: Mapping[str, int], folder: Path) -> dict
     return {"short": "ended", "said": said, "since": ""}
 
 
-def _running(watch: ComparisonWatch, name: str) -> list[tuple[int, int]]:
-    """The runs of a strategy that are being made, each with its number of trials."""
-    return [(i, len(run.best)) for i, run in enumerate(watch.runs[name]) if watch.state(run) == "running"]
+def _several(watch: ProblemWatch) -> bool:
+    """Whether there are several objectives, whose scores have no one best."""
+    return len(watch.description["objective"].get("objectives", ())) > 1
 
 
-def _score(value: float) -> str:
-    return fixed(None if math.isinf(value) else value, _DIGITS)
-
-
-def _charts(watch: ComparisonWatch, by_name: Any, unit: str) -> list[Chart]:
+def _charts(watch: ProblemWatch, by_name: Mapping[str, Look], unit: str) -> list[Chart]:
     first = watch.description["first_cells"]
-    bands = watch.bands("cells")
-    drawn = [chart(bands, by_name, "evaluated cells", steep_until=first)] if bands else []
-    if bands and unit == "seconds":
-        over = watch.bands("seconds")
-        divisor, name = clock(max(float(band.x[-1]) for band in over.values()))
-        share = first / max(max(float(band.x[-1]) for band in bands.values()), 1.0)
-        steep = share * max(float(band.x[-1]) for band in over.values())
-        drawn.append(chart(over, by_name, f"simulated {name}", steep_until=steep, divisor=divisor))
+    curves = watch.curves("cells")
+    drawn = [chart(curves, by_name, "evaluated cells", steep_until=first)] if curves else []
+    if curves and unit == "seconds":
+        over = watch.curves("seconds")
+        longest = max(float(curve.x[-1]) for curve in over.values())
+        divisor, name = clock(longest)
+        share = first / max(max(float(curve.x[-1]) for curve in curves.values()), 1.0)
+        drawn.append(chart(over, by_name, f"simulated {name}", steep_until=share * longest, divisor=divisor))
     return [one for one in drawn if one is not None]
 
 
-def _small(watch: ComparisonWatch, by_name: Any) -> Chart | None:
-    bands = watch.bands("cells")
-    if not bands or len(watch.description["objective"].get("objectives", ())) > 1:
+def _small(watch: ProblemWatch, by_name: Mapping[str, Look]) -> Chart | None:
+    curves = watch.curves("cells")
+    if not curves or _several(watch):
         return None
-    return chart(bands, by_name, "evaluated cells", steep_until=watch.description["first_cells"], size=_SMALL)
-
-
-def _file(places: Places, folder: Path, name: str) -> str:
-    return f"/files/{places.address(folder)}{quote(name)}"
-
-
-def _links(folder: Path, places: Places) -> list[tuple[str, str]]:
-    """Names and addresses of what a finished comparison or suite offers."""
-    found = [(said, _file(places, folder, name)) for name, said in _SHOWN.items() if (folder / name).is_file()]
-    tables = sorted((folder / "tables").glob("*.csv"))
-    return found + [(f"{table.stem}.csv", _file(places, folder, f"tables/{table.name}")) for table in tables]
+    first = watch.description["first_cells"]
+    return chart(curves, by_name, "evaluated cells", steep_until=first, size=_SMALL, named=False)

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.report.live.pages import Pages
-from surrogate_nas.report.live.places import Places
+from surrogate_nas.report.live.page import Pages, Places
 
 ADDRESS = "127.0.0.1"
 """The loopback address: nobody else's machine reaches it."""

@@ -1,9 +1,8 @@
-"""Two matrices: regret by problem and strategy, and how probably one strategy ends better than another."""
+"""Two matrices of a suite: regret by problem and strategy, and how probably one strategy ends better than another."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,11 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from surrogate_nas.report.look import plain
-from surrogate_nas.report.picture import Picture, picture
-from surrogate_nas.study.comparison.statistics import Values
-
-if TYPE_CHECKING:
-    from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.report.markup import Section, drawn, section
+from surrogate_nas.report.picture import picture
+from surrogate_nas.report.reading import Study, SuiteResult, Values
 
 _COLOURS = LinearSegmentedColormap.from_list("blue to orange", ["#0a4f8f", "#7fb2da", "#f4f4f2", "#e8995a", "#c04a00"])
 _LIGHT, _DARK = "#ffffff", "#111111"
@@ -24,20 +21,18 @@ _CELL, _SIDE = 0.62, 2.1
 _LONGEST = 22
 
 
-def regret_map(result: SuiteResult, order: list[str]) -> Picture:
-    """Draw the mean normalised regret of every strategy on every problem.
-
-    Args:
-        result: What the suite has found.
-        order: The strategies from the best rank on.
-    """
+@section(60, "suite")
+def regret_map(study: Study) -> Section | None:
+    """The mean normalised regret of every strategy on every problem."""
+    result, order = study.suite, study.ranked
     caption = (
         "Mean normalised regret at the end of the budget: 0 is the known optimum (blue), 1 what random sampling is "
         "expected to reach (white), above 1 is worse than that (orange); framed: the best of the problem. Last column: "
         "what another training of the best cells would change, where the table holds several seeds."
     )
     size = (_SIDE + _CELL * (len(order) + 1), 1.5 + 0.3 * len(result.problems))
-    return picture("regret-map", caption, partial(_draw_regret, result=result, order=order), size)
+    told = picture("regret-map", caption, partial(_draw_regret, result=result, order=order), size)
+    return Section("Problem by problem", [drawn([told], wide=True)])
 
 
 def _draw_regret(figure: Figure, result: SuiteResult, order: list[str]) -> None:
@@ -58,20 +53,20 @@ def _draw_regret(figure: Figure, result: SuiteResult, order: list[str]) -> None:
         label.set(ha="left", rotation_mode="anchor")
 
 
-def improvement_matrix(result: SuiteResult, order: list[str]) -> Picture:
-    """Draw the probability of improvement of every pair.
-
-    Args:
-        result: What the suite has found.
-        order: The strategies from the best rank on.
-    """
+@section(50, "suite")
+def improvement_matrix(study: Study) -> Section | None:
+    """The probability of improvement of every pair."""
+    result, order = study.suite, study.ranked
+    if not result.improvements:
+        return None
     caption = (
         "How probably a run of the row's strategy ends with a lower regret than one of the column's on the same "
         "problem, in %, averaged over problems, a tie counting half; bold where the bootstrap 95 % interval leaves "
         "out 50 %."
     )
     size = (_SIDE + _CELL * len(order), 1.5 + 0.3 * len(order))
-    return picture("improvement", caption, partial(_draw_improvement, result=result, order=order), size)
+    told = picture("improvement", caption, partial(_draw_improvement, result=result, order=order), size)
+    return Section("Who ends better", [drawn([told], wide=True)])
 
 
 def _draw_improvement(figure: Figure, result: SuiteResult, order: list[str]) -> None:

@@ -1,20 +1,46 @@
-"""A run as trackers of experiments see one: what was asked, and numbers by step."""
+"""A run in numbers, as tables have it and as trackers of experiments see one: what was asked, and numbers by step."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from surrogate_nas.report.export.results import Part
-from surrogate_nas.report.export.rows import run_row
-from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.store import Run
+from surrogate_nas.report.reading import Comparison, Part, Run, final_metrics
 
+FINAL = "final_"
+"""Before the name of a metric of what a run found."""
+_CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
 _TOLD = {"strategy", "run", "cell", "failure"}
+
+
+def clock(seconds: float) -> datetime:
+    """A moment of the simulated clock, where a query is a second, as a date; every run starts with the year 2000."""
+    return _CLOCK_STARTS + timedelta(seconds=seconds)
+
+
+def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
+    """One run in numbers; a run that failed or found no feasible cell has no score."""
+    row: dict[str, Any] = {"strategy": run.strategy, "run": run.run}
+    spent = {
+        "evaluations": len(run.trials),
+        "distinct": len({trial.cell for trial in run.trials}),
+        "simulated": run.simulated_seconds,
+        "strategy_seconds": run.strategy_seconds,
+        "real_seconds": run.real_seconds,
+        "failure": run.failure,
+    }
+    if run.failure or not run.answers or not comparison.answer(run).feasible:
+        return row | {"score": None, "regret": None, "cell": None} | spent
+    found, score = comparison.answer(run), comparison.score(run)
+    row |= {"score": score, "regret": None if comparison.optimum is None else score - comparison.optimum}
+    row |= {"cell": found.cell.text, "loss": found.loss, "penalty": found.penalty}
+    final = {f"{FINAL}{name}": value for name, value in final_metrics(comparison.objective, found.cell).items()}
+    return row | spent | final
 
 
 @dataclass(frozen=True)
@@ -61,11 +87,7 @@ class Tracked:
 
 
 def tracked(part: Part) -> Iterator[Tracked]:
-    """Every run of a comparison.
-
-    Args:
-        part: The comparison.
-    """
+    """Every run of a comparison."""
     made = part.comparison
     told, objective = made.description, made.objective
     for run in part.runs:

@@ -1,44 +1,34 @@
-"""What strategies told of their runs besides trials (`Strategy.diagnosis`), and the cells that take no search."""
+"""What strategies say of their runs besides trials (`Strategy.diagnosis`), and the cells that take no search."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.report.look import Look
-from surrogate_nas.report.markup import Content, Head, Shown, Table, strategy
+from surrogate_nas.report.markup import Block, Content, Head, Section, Shown, Table, Words, note, section, strategy
 from surrogate_nas.report.numbers import NOTHING, decimals_for, fixed, scientific
-from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.comparison.trivial import trivial_cells
-from surrogate_nas.study.store import Run
+from surrogate_nas.report.reading import Comparison, Run, Study, trivial_cells
 
 _MOST_ROWS = 8
 
 
-class Told(NamedTuple):
-    """What one strategy told.
-
-    Attributes:
-        strategy: Its name with its look.
-        tables: Medians over its runs.
-    """
-
-    strategy: Shown
-    tables: Sequence[Table]
-
-
-def told(comparison: Comparison, looks: Mapping[str, Look]) -> list[Told]:
-    """The diagnoses of all strategies that gave one.
-
-    Args:
-        comparison: The comparison.
-        looks: How each strategy is drawn.
-    """
-    runs = {name: [run for run in comparison.runs_of(name) if run.diagnosis] for name in comparison.strategies}
-    return [Told(strategy(name, looks[name]), list(_tables(held))) for name, held in runs.items() if held]
+@section(70, "comparison")
+def diagnostics(study: Study) -> Section | None:
+    """Medians over the runs of each strategy that gave a diagnosis."""
+    made = study.comparison
+    runs = {name: [run for run in made.runs_of(name) if run.diagnosis] for name in made.strategies}
+    blocks: list[Block | Table | Words] = []
+    for name, held in runs.items():
+        if held:
+            blocks += [Block("heading", strategy(name, study.looks[name])), *_tables(held)]
+    if not blocks:
+        return None
+    blocks.append(note("Medians over runs; of many rows a few are shown."))
+    if (trivial := _trivial(made)) is not None:
+        blocks += [Block("heading", "Cells that take no search"), trivial]
+    return Section("What strategies tell of their runs", blocks)
 
 
 def _tables(runs: Sequence[Run]) -> Iterator[Table]:
@@ -58,13 +48,10 @@ def _values(runs: Sequence[Run], group: str, name: str) -> list[float]:
     return [run.diagnosis[group][name] for run in runs if name in run.diagnosis.get(group, {})]
 
 
-def trivial_table(comparison: Comparison) -> Table | None:
+def _trivial(comparison: Comparison) -> Table | None:
     """The scores of cells that take no search; None where the space has none or there are several objectives.
 
     On a live task these cells are trained now, unless they were before; nobody is charged.
-
-    Args:
-        comparison: The comparison.
     """
     objective = comparison.objective
     cells = trivial_cells(objective.benchmark.space)

@@ -1,14 +1,13 @@
-"""The tables of a report as data: how good, how sure, at what cost, and under which constants."""
+"""How good each strategy of a comparison is, how sure, at what cost; systems from elsewhere; and the paired tests."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
 from surrogate_nas.report.look import Look
-from surrogate_nas.report.markup import Content, Head, Shown, Table, strategy
+from surrogate_nas.report.markup import Content, Head, Section, Shown, Table, in_bold_below, note, section, strategy
 from surrogate_nas.report.numbers import (
     MISSED,
     NO_CELL,
@@ -18,22 +17,27 @@ from surrogate_nas.report.numbers import (
     p_value,
     plural,
     quantity,
-    scientific,
 )
-from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.comparison.statistics import Values
-from surrogate_nas.study.store import Run
+from surrogate_nas.report.reading import Comparison, Study
 
-_LEVEL = 0.05
+_TESTS_NOTE = (
+    "Runs are paired by number: run k of every strategy starts from the same cells. Effect: matched-pairs "
+    "rank-biserial correlation, +1 where the first is always better, −1 where the second is. p: Wilcoxon's "
+    "signed-rank test, two-sided, then corrected by Holm over all pairs; bold below 0.05."
+)
+
+
+@section(10, "comparison")
+def summary(study: Study) -> Section | None:
+    """One row per strategy."""
+    if not study.comparison.strategies:
+        return None
+    made = study.comparison
+    return Section("Summary", [summary_table(made, study.looks), note(" ".join(summary_notes(made)))])
 
 
 def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
-    """One row per strategy: how good, how sure, at what cost.
-
-    Args:
-        comparison: The comparison.
-        looks: How each strategy is drawn.
-    """
+    """One row per strategy: how good, how sure, at what cost."""
     names = comparison.strategies
     decimals = decimals_for([value for name in names for value in comparison.scores(name)])
     queries = comparison.objective.benchmark.cost == "queries"
@@ -44,11 +48,11 @@ def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
         Head("cells", "distinct"), Head("queries") if queries else Head("time", "simulated, s"),
         Head("time", "strategy, s"), Head("time", "in all, s"),
     ]  # fmt: skip
-    rows: list[list[Content]] = []
-    for name in names:
-        runs = comparison.runs_of(name)
-        row: list[Content] = [strategy(name, looks[name]), _counted(comparison, name)]
-        rows.append(row + _scores(comparison, name, decimals) + _costs(runs))
+    rows: list[list[Content]] = [
+        [strategy(name, looks[name]), _counted(comparison, name), *_scores(comparison, name, decimals),
+         *_costs(comparison, name)]
+        for name in names
+    ]  # fmt: skip
     failed = [name for name in comparison.description["strategies"] if name not in names]
     rows += [[strategy(name, looks[name]), "0", *[NOTHING] * (len(heads) - 2)] for name in failed]
     return Table(heads, rows)
@@ -71,14 +75,15 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
         f"{fixed(summary.mean, decimals)}{'' if one else f' ± {fixed(summary.std, decimals)}'}",
         NOTHING if one else fixed(summary.iqm, decimals),
         NOTHING if one else f"{low} – {high}",
-        fixed(_mean(regrets), decimals),
+        NOTHING if regrets is None else fixed(float(regrets.mean()), decimals),
         NOTHING if regrets is None else fixed(float(np.median(regrets)), decimals),
         *([] if optimism is None else [fixed(float(optimism.mean()), decimals)]),
     ]
 
 
-def _costs(runs: Sequence[Run]) -> list[Content]:
-    costs: list[Sequence[float]] = [
+def _costs(comparison: Comparison, name: str) -> list[Content]:
+    runs = comparison.runs_of(name)
+    costs: list[list[float]] = [
         [len(run.trials) for run in runs],
         [len({trial.cell for trial in run.trials}) for run in runs],
         [run.simulated_seconds for run in runs],
@@ -88,16 +93,8 @@ def _costs(runs: Sequence[Run]) -> list[Content]:
     return [quantity(float(np.mean(cost))) for cost in costs]
 
 
-def _mean(values: Values | None) -> float | None:
-    return None if values is None else float(values.mean())
-
-
 def summary_notes(comparison: Comparison) -> list[str]:
-    """What a reader of the summary table must know.
-
-    Args:
-        comparison: The comparison.
-    """
+    """What a reader of the summary table must know."""
     objective = comparison.objective
     score = (
         "The score is L + λR and has no dimension"
@@ -152,59 +149,67 @@ def _noise_note(comparison: Comparison) -> str:
     )
 
 
-def constants_table(comparison: Comparison) -> Table:
-    """The terms of the objective with their frozen constants.
-
-    Args:
-        comparison: The comparison.
-    """
-    objective = comparison.objective
-    rows: list[list[Content]] = [
-        [
-            Shown(term.name, "code"),
-            "L" if term.is_loss else "R",
-            term.divisor_meaning,
-            f"{term.weight:g}",
-            f"{term.divisor:,.6g}",
-            term.unit or NOTHING,
-            scientific(term.coefficient),
+@section(20, "comparison")
+def baselines(study: Study) -> Section | None:
+    """Systems from elsewhere beside our strategies: the system's network first, then what each strategy found."""
+    if not study.baselines or not study.comparison.strategies:
+        return None
+    blocks: list[str | Table] = []
+    for one in study.baselines:
+        unit = one.unit or "1"
+        heads = [
+            Head("found by"), Head(f"valid {one.measure}", unit), Head(f"test {one.measure}", unit),
+            Head("parameters"), Head("latency", "ms"), Head("networks trained"), Head("spent", "s"), Head("network"),
+        ]  # fmt: skip
+        rows: list[list[Content]] = [
+            [
+                strategy(found.by, study.looks[found.by]) if found.by in study.looks else Shown(found.by, "strong"),
+                fixed(found.valid, 3),
+                fixed(found.test, 3),
+                f"{found.parameters:,}",
+                fixed(found.latency_ms, 3),
+                f"{found.networks:,}",
+                fixed(found.seconds, 0),
+                Shown(found.architecture, "code"),
+            ]
+            for found in one.found
         ]
-        for term in objective.terms
-    ]
-    if objective.has_history:
-        meaning, weight = "similarity to the run's ten best cells by L", f"{objective.diversity_weight:g}"
-        rows.append([Shown("diversity", "code"), "R", meaning, weight, "1", NOTHING, NOTHING])
-    heads = [
-        Head("term"), Head("part of"), Head("divisor is"), Head("weight", "λ of a regulariser"), Head("divisor"),
-        Head("unit"), Head("score per unit", "weight / divisor"),
-    ]  # fmt: skip
-    return Table(heads, rows, texts=3)
+        head = f"{one.versions} on {one.task}, {one.limit:g} seconds for each, seed {one.seed}."
+        blocks += [head, Table(heads, rows), note(one.note)]  # type: ignore[list-item]
+    return Section("Systems from elsewhere", blocks)
 
 
-def tests_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
-    """Every pair of strategies.
-
-    Args:
-        comparison: The comparison.
-        looks: How each strategy is drawn.
-    """
+@section(80, "comparison")
+def tests(study: Study) -> Section | None:
+    """Every pair of strategies."""
+    made = study.comparison
+    if not made.strategies:
+        return None
+    if not made.tests:
+        why = "No two strategies finished the same runs."
+        if not made.found_feasible:
+            why = "No run found a feasible cell, so there is nothing to test."
+        return Section("Pairwise tests", [why])
     heads = [
         Head("first"), Head("second"), Head("first better"), Head("equal"), Head("second better"),
         Head("effect", "rank-biserial"), Head("p", "Wilcoxon"), Head("p", "after Holm"),
     ]  # fmt: skip
-    rows: list[list[Content]] = []
-    for test in comparison.tests:
-        corrected = p_value(test.p_holm)
-        rows.append(
-            [
-                strategy(test.first, looks[test.first]),
-                strategy(test.second, looks[test.second]),
-                str(test.wins),
-                str(test.ties),
-                str(test.losses),
-                NOTHING if math.isnan(test.effect) else f"{test.effect:+.2f}".replace("-", "−"),
-                p_value(test.p),
-                Shown(corrected, "strong") if test.p_holm < _LEVEL else corrected,
-            ]
-        )
-    return Table(heads, rows, texts=2)
+    rows: list[list[Content]] = [
+        [
+            strategy(test.first, study.looks[test.first]),
+            strategy(test.second, study.looks[test.second]),
+            str(test.wins),
+            str(test.ties),
+            str(test.losses),
+            effect_in_words(test.effect),
+            p_value(test.p),
+            in_bold_below(test.p_holm, p_value(test.p_holm)),
+        ]
+        for test in made.tests
+    ]
+    return Section("Pairwise tests", [Table(heads, rows, texts=2), note(_TESTS_NOTE)])
+
+
+def effect_in_words(effect: float) -> str:
+    """A correlation with its sign."""
+    return NOTHING if math.isnan(effect) else f"{effect:+.2f}".replace("-", "−")

@@ -60,6 +60,7 @@
   async function opened(number) {
     const told = await unpacked(`problem-${number}`);
     told.n = told.texts.length;
+    for (const one of matchMedia("(prefers-color-scheme: dark)").matches ? told.trials.strategies : []) one.colour = one.dark;
     told.positions = told.space.positions.map((name, p) => ({
       name, options: told.space.options[p], values: told.space.choices.subarray(p * told.n, (p + 1) * told.n),
     }));

@@ -1,0 +1,1 @@
+"""The sections of the pages, each a function that `surrogate_nas.report.markup.section` lists; a new file is found."""

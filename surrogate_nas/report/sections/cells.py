@@ -1,0 +1,136 @@
+"""The best cells that a comparison found, each with its graph, its numbers and who found it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from surrogate_nas.report.look import Look
+from surrogate_nas.report.markup import Block, Content, Section, note, section, strategy
+from surrogate_nas.report.numbers import NO_CELL, fixed, natural, plural
+from surrogate_nas.report.picture import Picture, picture
+from surrogate_nas.report.reading import Comparison, FoundCell, Study, best_cells, final_questions, values_of
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Trial
+
+_SHOWN = 5
+_ALWAYS = ("params", "macs")
+_MOST_ISOMORPHIC = 3
+_MOST_FINAL = 8
+_Pairs = list[tuple[Content, str]]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One cell.
+
+    Attributes:
+        rank: From 1.
+        title: Its score.
+        marks: What is special about it.
+        graph: Its picture; None where the space draws none.
+        cell: As the field prints it.
+        parts: Its numbers in groups that are ruled off, each with a title or none.
+        isomorphic: Which other cells of its functional class were found, in a sentence, or empty.
+    """
+
+    rank: int
+    title: str
+    marks: Sequence[str]
+    graph: Picture | None
+    cell: str
+    parts: Sequence[tuple[str, _Pairs]]
+    isomorphic: str
+
+
+@section(90, "comparison")
+def cells(study: Study) -> Section | None:
+    """The best cells, one for each function that cells compute."""
+    made = study.comparison
+    if not made.strategies:
+        return None
+    space = made.objective.benchmark.space
+    drawn = space.drawing_size is not None
+    cards = [
+        card(made, found, study.looks, cell_picture(space, found.trial.cell, found.rank) if drawn else None)
+        for found in best_cells(made, _SHOWN)
+    ]
+    text = (
+        "The cells of lowest score that any strategy evaluated, one for each function that cells compute, and in "
+        "how many runs each did so."
+    )
+    if drawn:
+        text += (
+            " An edge carries an operation, a node sums what enters it. Dotted: none; grey and dashed: dead, on no "
+            "path from input to output, yet built and counted."
+        )
+    if made.objective.has_history:
+        text += " A cell's score depends on the run's history; its lowest is shown."
+    return Section("Best cells", [note(text), Block("cards", cards)])
+
+
+def cell_picture(space: Space, cell: Cell, rank: int) -> Picture:
+    """The graph of a cell of a space that draws them."""
+    size = space.drawing_size or (1.0, 1.0)
+    return picture(f"cell-{rank}", f"Graph of the cell {cell}.", partial(space.draw, cell=cell), size, None)
+
+
+def card(comparison: Comparison, found: FoundCell, looks: dict[str, Look], graph: Picture | None) -> Card:
+    """One cell and those isomorphic to it."""
+    trial = found.trial
+    optimum = comparison.optimum if comparison.objective.parts == 1 else None
+    scores: _Pairs = [("L", fixed(trial.loss, 5)), ("λR", fixed(trial.penalty, 5))]
+    marks = [] if trial.feasible else ["infeasible"]
+    if optimum is not None:
+        if trial.feasible:
+            scores.append(("regret", fixed(trial.score - optimum, 5)))
+        if abs(trial.score - optimum) <= comparison.rounding:
+            marks = ["the optimum"]
+    parts = [("", scores), ("", _metrics(comparison, trial))]
+    if final := _final(comparison, trial):
+        parts.append(("final, never searched on", final))
+    finders: _Pairs = [
+        (strategy(name, looks[name]), f"{n} of {plural(len(comparison.runs_of(name)), 'run')}")
+        for name, n in found.found_by.items()
+    ]
+    parts.append(("", finders))
+    score = ", ".join(fixed(part, 5) for part in trial.scores or (trial.score,))
+    title = f"score {score}" if trial.feasible else NO_CELL
+    return Card(found.rank, title, marks, graph, str(trial.cell), parts, _isomorphic(found))
+
+
+def _metrics(comparison: Comparison, trial: Trial) -> _Pairs:
+    """What the objective looked up, and the cell's size."""
+    benchmark = comparison.objective.benchmark
+    pairs: _Pairs = []
+    for name, value in trial.values.items():
+        pairs.append((name, natural(value, benchmark.metric(name.partition("[")[0]).unit)))
+    held = {metric.name for metric in benchmark.metrics}
+    for name in _ALWAYS:
+        if name in held and name not in trial.values:
+            value = values_of(benchmark, benchmark.question(name), [trial.cell])[0]
+            pairs.append((name, natural(float(value), benchmark.metric(name).unit)))
+    return pairs
+
+
+def _final(comparison: Comparison, trial: Trial) -> _Pairs:
+    benchmark = comparison.objective.benchmark
+    pairs: _Pairs = []
+    questions = final_questions(comparison.objective)
+    for question in questions[:_MOST_FINAL]:
+        value = float(values_of(benchmark, question, [trial.cell])[0])
+        pairs.append((str(question), natural(value, benchmark.metric(question.metric).unit)))
+    if len(questions) > _MOST_FINAL:
+        pairs.append(("further", f"{len(questions) - _MOST_FINAL} that snas query tells"))
+    return pairs
+
+
+def _isomorphic(found: FoundCell) -> str:
+    """The isomorphic cells in a sentence: how many, and the best of them."""
+    if not found.twins:
+        return ""
+    shown = [f"{t.cell} ({fixed(t.score, 5) if t.feasible else 'infeasible'})" for t in found.twins[:_MOST_ISOMORPHIC]]
+    more = len(found.twins) - len(shown)
+    rest = f" and {more} more" if more else ""
+    return f"Same function, built differently: {', '.join(shown)}{rest}."

@@ -1,0 +1,170 @@
+"""The tables of a suite: strategies, problems, pairs, running times and accounts, each with its files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from surrogate_nas.report.markup import Content, Head, Section, Shown, Table, in_bold_below, note, section, strategy
+from surrogate_nas.report.numbers import NOTHING, fixed, p_value, quantity
+from surrogate_nas.report.reading import MARKED, Study, expected_runtime
+from surrogate_nas.report.sections.scores import effect_in_words
+
+_LONGEST = 30
+"""Rows above which a table is folded."""
+
+
+def _section(title: str, table: Table, files: str, text: str) -> Section:
+    """A table with what a reader must know, and its files in ``tables/``."""
+    csv, latex = (
+        Shown(text, "link", None, f"tables/{files}.{end}") for text, end in (("CSV", "csv"), ("LaTeX", "tex"))
+    )
+    folded = replace(table, folded=len(table.rows) > _LONGEST)
+    return Section(title, [folded, note(f"{text} ", csv, ", ", latex, ".")])
+
+
+@section(70, "suite")
+def strategies(study: Study) -> Section | None:
+    """One row a strategy, the best rank first."""
+    heads = [
+        Head("strategy"), Head("mean rank"), Head("optimum", "found"), Head("regret", "IQM"),
+        Head("regret", "95 % interval"), Head("regret", "mean"), Head("regret", "median"),
+        Head("probability", "best, these problems"), Head("probability", "best, such problems"), Head("failed", "runs"),
+        Head("no feasible cell", "runs"),
+    ]  # fmt: skip
+    rows: list[list[Content]] = [
+        [
+            strategy(entry["name"], study.looks[entry["name"]]),
+            fixed(entry["rank_mean"], 2),
+            NOTHING if entry["solved"] is None else f"{entry['solved']:.0%}",
+            fixed(entry["regret_iqm"], 3),
+            " – ".join(fixed(end, 3) for end in entry["regret_ci95"]),
+            fixed(entry["regret_mean"], 3),
+            fixed(entry["regret_median"], 3),
+            fixed(entry["probability_best_here"], 2),
+            fixed(entry["probability_best"], 2),
+            str(entry["failures"]),
+            str(entry["no_feasible_cell"]),
+        ]
+        for entry in study.suite.summary["strategies"]
+    ]
+    return _section(
+        "Strategies", Table(heads, rows), "strategies",
+        "Probability best: the share of resamples in which the strategy has the best rank, with resampled runs "
+        "on these problems, and with resampled problems too.",
+    )  # fmt: skip
+
+
+@section(75, "suite")
+def problems(study: Study) -> Section | None:
+    """One row a problem: what was asked, and what its regret is measured in."""
+    heads = [
+        Head("problem"), Head("benchmark"), Head("minimise"), Head("budget"), Head("seeds"), Head("optimum"),
+        Head("random sampling", "expected"), Head("scale"), Head("seed noise", "as regret"), Head("fingerprint"),
+    ]  # fmt: skip
+    rows: list[list[Content]] = [
+        [
+            p.name,
+            p.problem.benchmark,
+            Shown(p.objective, "code"),
+            f"{p.checkpoints[-1]:,g} {p.unit}",
+            p.problem.seed_policy,
+            f"{p.reference.optimum:.5g}",
+            f"{p.reference.optimum + p.reference.scale:.5g}",
+            "of the table" if p.reference.exact else "of the runs",
+            NOTHING if p.noise is None else fixed(p.noise, 3),
+            Shown(p.fingerprint, "code"),
+        ]
+        for p in study.suite.problems
+    ]
+    return _section(
+        "Problems", Table(heads, rows, texts=3), "problems",
+        "Normalised regret is (score − optimum) / (random sampling − optimum); where no table tells these, the "
+        "best of all runs and their mean stand for them. Seed noise: the standard deviation over training "
+        "seeds of the best cells, in the same unit; differences below it say nothing about the next training.",
+    )  # fmt: skip
+
+
+@section(80, "suite")
+def pairs(study: Study) -> Section | None:
+    """One row a pair: tests over problems, over runs, and the smallest difference that they could have shown."""
+    heads = [
+        Head("first"), Head("second"), Head("problems", "better / equal / worse"), Head("effect", "rank-biserial"),
+        Head("p", "Wilcoxon"), Head("p", "after Holm"), Head("difference", "mean regret"),
+        Head("detectable", "so many problems"), Head("detectable", "so many runs"),
+        Head("by its runs", "better / worse on"), Head("improvement", "probability"),
+    ]  # fmt: skip
+    rows: list[list[Content]] = []
+    for pair, improved in zip(study.suite.pairs, study.suite.improvements, strict=True):
+        test = pair.test
+        rows.append(
+            [
+                strategy(test.first, study.looks[test.first]),
+                strategy(test.second, study.looks[test.second]),
+                f"{test.wins} / {test.ties} / {test.losses}",
+                effect_in_words(test.effect),
+                p_value(test.p),
+                in_bold_below(test.p_holm, p_value(test.p_holm)),
+                fixed(pair.difference, 3),
+                fixed(pair.detectable, 3),
+                fixed(pair.detectable_here, 3),
+                f"{len(pair.better)} / {len(pair.worse)}",
+                f"{improved.probability:.2f} ({improved.low:.2f} – {improved.high:.2f})",
+            ]
+        )
+    return _section(
+        "Pairs", Table(heads, rows, texts=2), "pairs",
+        "Over problems: Wilcoxon's signed-rank test of mean normalised regrets, Holm's correction over all "
+        "pairs; bold below 0.05. Detectable: the smallest difference that so many problems, or so many runs, "
+        "would show with a probability of 80 %. By its runs: problems on which the first is significantly "
+        "better or worse over paired runs.",
+    )  # fmt: skip
+
+
+@section(85, "suite")
+def running_time(study: Study) -> Section | None:
+    """Expected running time of every strategy until three targets on every problem."""
+    heads = [Head("problem"), Head("unit"), Head("regret", "at most"), *(Head(name) for name in study.ranked)]
+    rows: list[list[Content]] = []
+    for problem in study.suite.problems:
+        for target in MARKED:
+            row: list[Content] = [problem.name, problem.unit, f"{target:g}" if target else "0, the optimum"]
+            for name in study.ranked:
+                expected = expected_runtime(problem, name, target)
+                row.append(quantity(expected) if math.isfinite(expected) else "never")
+            rows.append(row)
+    return _section(
+        "Expected running time", Table(heads, rows, texts=2), "runtime",
+        "What all runs spent until the target, divided by how many reached it: what it takes when runs are "
+        "begun again until one does.",
+    )  # fmt: skip
+
+
+@section(90, "suite")
+def accounts(study: Study) -> Section | None:
+    """One row a strategy: what all of its runs spent."""
+    heads = [
+        Head("strategy"), Head("runs"), Head("cells", "evaluated"), Head("duplicates", "asked for again"),
+        Head("duplicates", "share"), Head("queries"), Head("time", "simulated, s"), Head("time", "strategy, s"),
+        Head("time", "strategy, ms a cell"), Head("time", "in all, s"),
+    ]  # fmt: skip
+    rows: list[list[Content]] = [
+        [
+            strategy(one.strategy, study.looks[one.strategy]),
+            f"{one.runs:,}",
+            f"{one.evaluations:,}",
+            f"{one.duplicates:,}",
+            f"{one.duplicates / max(one.evaluations, 1):.1%}",
+            quantity(one.queries),
+            quantity(one.simulated_seconds),
+            quantity(one.strategy_seconds),
+            quantity(1000 * one.strategy_seconds / max(one.evaluations, 1)),
+            quantity(one.real_seconds),
+        ]
+        for one in study.suite.accounts
+    ]
+    return _section(
+        "Accounts", Table(heads, rows), "accounts",
+        "Over all runs. A cell that is asked for again answers the same and is charged again. Time in all is "
+        "that of strategy and evaluation on the machine that ran them.",
+    )  # fmt: skip
