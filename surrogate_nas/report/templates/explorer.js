@@ -226,16 +226,9 @@
     return made;
   }
 
-  const SHAPES = {
-    circle: "M7 2a5 5 0 1 0 .01 0z", square: "M2.5 2.5h9v9h-9z", "triangle-up": "M7 1.5l5.5 10h-11z",
-    diamond: "M7 1l6 6-6 6-6-6z", "triangle-down": "M7 12.5l5.5-10h-11z", cross: "M5 1h4v4h4v4h-4v4h-4v-4h-4v-4h4z",
-    x: "M3.5 1L7 4.5 10.5 1 13 3.5 9.5 7 13 10.5 10.5 13 7 9.5 3.5 13 1 10.5 4.5 7 1 3.5z",
-    pentagon: "M7 1l6 4.4-2.3 7.1h-7.4L1 5.4z",
-  };
-
   function markOf(one) {
-    const path = drawn("path", { d: SHAPES[one.symbol] ?? SHAPES.circle, fill: one.colour });
-    return drawn("svg", { viewBox: "0 0 14 14", class: "mark-of", "aria-hidden": "true" }, path);
+    const path = drawn("path", one.hollow ? { d: one.path, fill: "none", stroke: one.colour, "stroke-width": 1.8 } : { d: one.path, fill: one.colour });
+    return drawn("svg", { viewBox: "-7 -7 14 14", class: "mark-of", "aria-hidden": "true" }, path);
   }
 
   /* The drawing of a cell, mark by mark, as surrogate_nas.space.sketch says it. */
@@ -405,7 +398,7 @@
 
     symbols(one, cells) {
       if (problem.feasible.every(Boolean)) return one.symbol;
-      return Array.from(cells, (cell) => one.symbol + (problem.feasible[cell] ? "" : "-open"));
+      return Array.from(cells, (cell) => problem.feasible[cell] ? one.symbol : `${one.symbol.replace("-open", "")}-open${one.hollow ? "-dot" : ""}`);
     },
 
     /* Where every run stands: the best cell that it had met. */
