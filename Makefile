@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
+PAPERS := all $(sort $(filter-out __init__,$(basename $(notdir $(wildcard surrogate_nas/papers/*.py)))))
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell grep -oE '^[a-z0-9-]+:' Makefile | tr -d :)
@@ -12,7 +13,7 @@ help:  ## list the targets
 	@echo 'Then:   .venv/bin/snas new strategy Mine      mine.py, a strategy of ten lines to change'
 	@echo '        .venv/bin/snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine'
 	@echo
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/\$$\(PAPERS\)/$(PAPERS)/' | expand -t 18
 
 setup: $(SETUP)  ## make .venv with everything and the command snas in it
 
@@ -49,44 +50,9 @@ data: $(SETUP)  ## fetch NAS-Bench-201 (36 MB) and verify it
 	$(BIN)/snas data fetch nb201
 	$(BIN)/snas data verify
 
-paper-nb201: data  ## table 5 of the NAS-Bench-201 paper, our numbers beside it
-	$(BIN)/snas paper nb201 --workers $(WORKERS)
-
-paper-nats: data  ## the NATS-Bench paper's search on each data set
-	$(BIN)/snas paper nats --workers $(WORKERS)
-
-paper-queries: data  ## cells evaluated until the optimum of NAS-Bench-201 is found, published and ours
-	$(BIN)/snas paper queries --workers $(WORKERS)
-
-paper-landscape: data  ## local optima, distances, local search and seed noise of NAS-Bench-201
-	$(BIN)/snas paper landscape
-
-paper-losses: data  ## which loss should drive a search, over all tables that are here?
-	$(BIN)/snas paper losses --workers $(WORKERS)
-
-paper-transfer: data  ## do cells, losses and rankings carry over between the tasks of a space?
-	$(BIN)/snas paper transfer --workers $(WORKERS)
-
-paper-predictors: data  ## predictors of accuracy: Kendall's tau by training cells, published and ours
-	$(BIN)/snas paper predictors --workers $(WORKERS)
-
-paper-proxies: data  ## what zero-cost proxies are worth, over all cells and within equal complexity
-	$(BIN)/snas paper proxies --workers $(WORKERS)
-
-paper-latency: data  ## predictors of latency on unseen devices, published and ours
-	$(BIN)/snas paper latency --workers $(WORKERS)
-
-paper-caps: data  ## the best cell under HELP's 15 latency limits, published, exact and ours
-	$(BIN)/snas paper caps --workers $(WORKERS)
-
-paper-all: data  ## every comparison with a paper, one after the other (hours; goes on where it was interrupted)
-	$(BIN)/snas paper all --workers $(WORKERS)
-
-paper-oneshot:  ## one-shot strategies on fashion beside others after the same seconds (10 min)
-	$(BIN)/snas paper oneshot --workers $(WORKERS)
-
-paper-pareto: data  ## how fast strategies cover the exact fronts of error against latency and energy
-	$(BIN)/snas paper pareto --workers $(WORKERS)
+paper-%: $(SETUP)  ## redo a published comparison, our numbers beside it (goes on): $(PAPERS)
+	@[ $* = oneshot ] || $(MAKE) data
+	$(BIN)/snas paper $* --workers $(WORKERS)
 
 lambda-path: data  ## strategies over a grid of λ: where the winner changes, and the front traced
 	$(BIN)/snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4" --runs 20 --workers $(WORKERS) --out results/lambda-path

@@ -11,9 +11,8 @@ results/surrogate-losses.
 import argparse
 from pathlib import Path
 
-from surrogate_nas.papers.predictor_fits import Fit, scored
-from surrogate_nas.papers.predictor_losses import DATA_SET, MODEL, SIZES, findings, loss_fits
-from surrogate_nas.papers.predictors import our_rows
+from surrogate_nas.papers.common.paper import Work
+from surrogate_nas.papers.predictors import DATA_SET, LOSS_SIZES, MODEL, Fit, findings, loss_fits, our_rows, scored
 
 FOLDER = Path("results/surrogate-losses")
 
@@ -26,9 +25,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    fits = [Fit(DATA_SET, seed, n, MODEL) for seed in seeds for n in SIZES] + loss_fits(seeds)
+    fits = [Fit(DATA_SET, seed, n, MODEL) for seed in seeds for n in LOSS_SIZES] + loss_fits(seeds)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    scores = scored(fits, FOLDER / "fits.jsonl", workers=options.workers, progress=None)
+    scores = scored(fits, Work(FOLDER, workers=options.workers))
     lines: dict[str, dict[str, str]] = {}
     for row in our_rows(scores):
         lines.setdefault(row.metric, {})[row.method] = row.ours_text

@@ -12,22 +12,18 @@ import typer
 from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, at_once
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.papers import PAPERS
 
 if TYPE_CHECKING:
     from surrogate_nas.papers import PaperResult
 
-_NAMES = (
-    "nb201", "nats", "queries", "landscape", "losses", "transfer", "predictors", "proxies", "latency", "caps", "pareto",
-    "oneshot",
-)  # fmt: skip
-"""Those of `surrogate_nas.papers.PAPERS`, which takes long to import."""
 _ALL = "all"
 _USUAL = 2
 """Processes."""
 
 
 def paper(
-    name: Annotated[str, typer.Argument(help=f"Which comparison: {', '.join(_NAMES)}; or {_ALL}.")],
+    name: Annotated[str, typer.Argument(help=f"Which comparison: {', '.join(PAPERS)}; or {_ALL}.")],
     runs: Annotated[int | None, typer.Option(help="Runs per strategy; the paper's number if left out.")] = None,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,
@@ -73,10 +69,9 @@ def _redo(name: str, folder: Path, *, runs: int | None, workers: int | None, eng
 
 def _redo_all(redo: Callable[[str, Path], PaperResult], folder: Path, json: bool) -> None:
     """Every paper in order; those that cannot be made are told at the end, with exit code 2."""
-    from surrogate_nas.papers import PAPERS
-    from surrogate_nas.papers.overview import overview
+    from surrogate_nas.papers import overview
 
-    made = overview(list(PAPERS), redo, folder, note)
+    made = overview(redo, folder, note)
     emit(made.to_json(), json, lambda: show_table(*made.shown, spare=("rows", "no tolerance stated")))
     note(f"Tables and pictures: {folder}/paper-NAME")
     if made.failed:

@@ -1,61 +1,47 @@
-"""Published comparisons, redone: our numbers beside the published ones, with a verdict and what differs."""
+"""Published comparisons, redone: our numbers beside the published ones, with a verdict and what differs.
+
+A paper NAME is the function of that name in the file of that name, and its rows in ``published.csv``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pkgutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.papers import (
-    caps,
-    landscape,
-    latency,
-    losses,
-    oneshot,
-    pareto,
-    predictors,
-    proxies,
-    queries,
-    search,
-    transfer,
-)  # fmt: skip
-from surrogate_nas.papers.rows import PaperResult
-from surrogate_nas.runtime.engines import check_engine
-from surrogate_nas.study.store import Store
+from surrogate_nas.papers.common.paper import PaperResult, Work
 
 __all__ = ["PAPERS", "PaperResult", "reproduce"]
 
-
-class Paper(Protocol):
-    """Redoes one paper's comparison."""
-
-    def __call__(
-        self,
-        *,
-        runs: int | None,
-        workers: int | None,
-        engine: str,
-        folder: Path,
-        progress: Callable[[int, int], None] | None,
-    ) -> PaperResult:
-        """Make the rows, and draw the picture into `folder`."""
+Paper = Callable[[Work], PaperResult]
+_AGREES, _DIFFERS = "agrees", "differs"
 
 
-PAPERS: dict[str, Paper] = {
-    "nb201": search.nb201,
-    "nats": search.nats,
-    "queries": queries.queries,
-    "landscape": landscape.landscape,
-    "losses": losses.losses,
-    "predictors": predictors.predictors,
-    "proxies": proxies.proxies,
-    "latency": latency.latency,
-    "caps": caps.caps,
-    "oneshot": oneshot.oneshot,
-    "pareto": pareto.pareto,
-    "transfer": transfer.transfer,
-}
+class _Papers(Mapping[str, Paper]):
+    """The files of this folder, each opened when it is asked for."""
+
+    def __init__(self) -> None:
+        self._names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
+
+    def __getitem__(self, name: str) -> Paper:
+        if name not in self._names:
+            raise KeyError(name)
+        paper: Paper = getattr(import_module(f"{__name__}.{name}"), name)
+        return paper
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+PAPERS: Mapping[str, Paper] = _Papers()
 """Every paper by name."""
 
 
@@ -68,11 +54,11 @@ def reproduce(
     engine: str = "processes",
     progress: Callable[[int, int], None] | None = None,
 ) -> PaperResult:
-    """Redo a published comparison and write ``rows.json``, ``table.md`` and a picture.
+    """Redo a published comparison and write ``rows.json``, ``table.md`` and pictures; goes on where it was interrupted.
 
     Args:
         name: A key of `PAPERS`.
-        folder: Where to write.
+        folder: Where to write, and where finished jobs are kept.
         runs: Runs per strategy; None for the paper's number.
         workers: How many jobs at once, or None.
         engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
@@ -90,13 +76,93 @@ def reproduce(
         ...         print(str(error).partition(" Known")[0])
         Unknown paper 'nb202'. Did you mean 'nb201'?
     """
+    from surrogate_nas.runtime.engines import check_engine
+
     if name not in PAPERS:
         raise unknown("paper", name, PAPERS)
     check_engine(engine, workers)
     if runs is not None and runs < 1:
         raise UserError(f"A comparison needs at least 1 run, not {runs}.")
-    result = PAPERS[name](runs=runs, workers=workers, engine=engine, folder=folder, progress=progress)
-    store = Store(folder)
-    store.write_json("rows.json", result.to_json())
-    store.write_text("table.md", result.to_markdown())
+    result = PAPERS[name](Work(folder, runs, workers, engine, progress))
+    result.write(folder)
     return result
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one paper.
+
+    Attributes:
+        name: The paper.
+        rows: How many rows it has.
+        compared: How many of them have a published number and ours.
+        agree: How many of these lie within the tolerance that the paper's rows state.
+        differ: How many lie outside of it; the others state none.
+        seconds: How long it took this time.
+        failure: Why it was not made, or empty.
+    """
+
+    name: str
+    rows: int = 0
+    compared: int = 0
+    agree: int = 0
+    differ: int = 0
+    seconds: float = 0.0
+    failure: str = ""
+
+    @classmethod
+    def of(cls, name: str, result: PaperResult) -> Outcome:
+        """Count a paper's rows."""
+        both = [row for row in result.rows if row.published is not None and row.ours is not None]
+        agree, differ = (sum(row.verdict.startswith(word) for row in both) for word in (_AGREES, _DIFFERS))
+        return cls(name, len(result.rows), len(both), agree, differ, result.seconds)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What came of all papers, in order, and how long they took together."""
+
+    papers: Sequence[Outcome]
+    seconds: float
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """Those that were not made."""
+        return [paper for paper in self.papers if paper.failure]
+
+    @property
+    def shown(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+        """Headings and cells of a table."""
+        heads = ("paper", "rows", "published and ours", "agree", "differ", "no tolerance stated", "seconds", "failure")
+        return heads, [
+            (p.name, p.rows, p.compared, p.agree, p.differ, p.compared - p.agree - p.differ, round(p.seconds, 1),
+             p.failure)
+            for p in self.papers
+        ]  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """The table as ``snas paper all --json`` prints it."""
+        return {"papers": [asdict(paper) for paper in self.papers], "seconds": self.seconds}
+
+
+def overview(redo: Callable[[str, Path], PaperResult], folder: Path, told: Callable[[str], None]) -> Overview:
+    """Redo every paper into a ``paper-NAME`` folder, going on after one that fails, and write ``papers.json``.
+
+    Args:
+        redo: Makes a paper, by name, in a folder; what a paper keeps there it need not make again.
+        folder: Where the folders go.
+        told: Called with a line before each paper, and after one that failed.
+    """
+    from surrogate_nas.study.store import Store
+
+    started, outcomes = time.perf_counter(), []
+    for number, name in enumerate(PAPERS, 1):
+        told(f"{name} ({number} of {len(PAPERS)})")
+        try:
+            outcomes.append(Outcome.of(name, redo(name, folder / f"paper-{name}")))
+        except UserError as error:
+            outcomes.append(Outcome(name, failure=str(error)))
+            told(f"{name}: {error}")
+    made = Overview(outcomes, time.perf_counter() - started)
+    Store(folder).write_json("papers.json", made.to_json())
+    return made

@@ -12,68 +12,82 @@ A limit and a run are one job; finished ones are kept in ``searches.jsonl``.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.computed import Computed
-from surrogate_nas.core.version import __version__
-from surrogate_nas.papers.jobs import results_of
+from surrogate_nas.papers.common.paper import (
+    COLOURS,
+    PaperResult,
+    Published,
+    Row,
+    Summary,
+    Work,
+    canvas,
+    published,
+    spread,
+)
+from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.papers.latency import HELP_POOL, known_devices, split
-from surrogate_nas.papers.pictures import draw_caps
-from surrogate_nas.papers.ranks import Values
-from surrogate_nas.papers.rows import PaperResult, Row, Summary
 from surrogate_nas.space import listed
 from surrogate_nas.study.comparison import search
-from surrogate_nas.study.experiment import Progress
 from surrogate_nas.surrogates.latency import Latency
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _BENCH = "nb201-cifar100"
 _SAMPLES = 10
 LOOKUPS = (20, 50, 100)
 """Accuracy look-ups after which the answer is noted."""
 _ALL = "all"
+_HELP = "MetaD2A + HELP, 10 samples"
 _RUNS = 5
 _EPOCHS = 200
+_NOTES = [
+    "Two accounts. Latency samples: ten random cells of the space are measured on the device, by us and by HELP; a "
+    "checked answer measures what it hands over as well. Accuracy look-ups: validation errors after 200 epochs, "
+    "mean of seeds, counted as cells; MetaD2A's generator was trained on other data sets before and names none.",
+    f"Known devices: {', '.join(HELP_POOL)}, the first 900 cells on each; none of the five devices is among them.",
+    "All look-ups: the best by validation of all that the foreseen limit allows, so what ten samples alone cost.",
+    "The search sees the foreseen latency only, no margin kept; the share of runs whose cell truly exceeds the "
+    "limit is a row of its own. Test accuracies are read once, at the end.",
+    "The published numbers are single cells; where one exceeds its limit by its own measurement, it is no match "
+    "for the exact optimum and may lie above it.",
+]
 
 
 class Cap(NamedTuple):
-    """A limit on a device.
-
-    Attributes:
-        device: The device.
-        limit: In ms.
-        published: Test accuracy (%) of MetaD2A + HELP.
-        violated: Whether the published cell exceeds the limit, by its published latency.
-    """
+    """A limit in ms on a device, and what is printed for it."""
 
     device: str
     limit: float
-    published: float
-    violated: bool = False
+    printed: Published
 
     @property
     def title(self) -> str:
         """The limit as rows show it."""
-        return f"{self.device} ≤ {self.limit:g} ms"
+        return self.printed.dataset
+
+    @property
+    def violated(self) -> bool:
+        """Whether the published cell exceeds the limit, by its published latency."""
+        return bool(self.printed.note)
 
 
-CAPS = (
-    Cap("titan_rtx_256", 18, 69.69), Cap("titan_rtx_256", 21, 71.52), Cap("titan_rtx_256", 25, 71.76),
-    Cap("gold_6226", 8, 67.27, True), Cap("gold_6226", 11, 70.16), Cap("gold_6226", 14, 72.11, True),
-    Cap("pixel2", 14, 69.69), Cap("pixel2", 18, 71.76, True), Cap("pixel2", 22, 73.22, True),
-    Cap("eyeriss", 5, 71.52), Cap("eyeriss", 7, 71.76), Cap("eyeriss", 9, 73.51, True),
-    Cap("fpga", 4, 70.16), Cap("fpga", 5, 71.76), Cap("fpga", 6, 73.51, True),
-)  # fmt: skip
-"""HELP's README, table 4."""
-_LIMITS = frozenset(cap.title for cap in CAPS)
-_HELP = "MetaD2A + HELP, 10 samples"
+@cache
+def limits() -> dict[str, Cap]:
+    """HELP's README, table 4, by title."""
+    made = {}
+    for told in published("caps").values():
+        device, _, limit = told.dataset.removesuffix(" ms").partition(" ≤ ")
+        made[told.dataset] = Cap(device, float(limit), told)
+    return made
 
 
 class Found(NamedTuple):
@@ -92,39 +106,22 @@ class Found(NamedTuple):
     measured: int
 
 
-def caps(*, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None) -> PaperResult:
-    """Search under every limit; may be interrupted and called again.
-
-    Args:
-        runs: Searches a limit, each with latency samples of its own; 5 if None.
-        workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        folder: Where the picture and the finished searches go.
-        progress: Called with (searches done, searches in all).
-
-    Raises:
-        UserError: The tables are not here, or the folder cannot be written.
-    """
-    started = time.perf_counter()
-    bench, wanted = load(_BENCH), runs or _RUNS
-    jobs = {f"{cap.title} | {run}": (cap, run) for cap in CAPS for run in range(wanted)}
+def caps(work: Work) -> PaperResult:
+    """Search under every limit: five searches each, with latency samples of their own."""
+    bench, runs = load(_BENCH), range(work.runs or _RUNS)
+    jobs = {f"{title} | {run}": (title, run) for title in limits() for run in runs}
     settings = {
-        "version": __version__, "benchmark": bench.fingerprint, "lookups": list(LOOKUPS), "samples": _SAMPLES,
+        "benchmark": bench.fingerprint, "lookups": list(LOOKUPS), "samples": _SAMPLES,
         "model": Latency("cost").settings(),
     }  # fmt: skip
-    found = results_of(
-        search_under, jobs, folder / "searches.jsonl", settings, workers=workers, engine=engine, progress=progress
-    )
+    found = work.results(search_under, jobs, "searches.jsonl", settings)
     rows: list[Row] = []
-    for cap in CAPS:
-        answers = [[Found(*one) for one in found[f"{cap.title} | {run}"]] for run in range(wanted)]
+    for title, cap in limits().items():
+        answers = [[Found(*one) for one in found[f"{title} | {run}"]] for run in runs]
         rows += [*_exact_rows(cap), *_our_rows(cap, answers)]
     rows += list(_overall_rows(rows))
-    draw_caps(rows, [cap.title for cap in CAPS], folder / "caps.png")
-    return PaperResult(
-        "The best cell under a latency limit (HELP, NeurIPS 2021): CIFAR-100 test accuracy (%)", rows,
-        time.perf_counter() - started, _notes(), _summary(rows),
-    )  # fmt: skip
+    title = "The best cell under a latency limit (HELP, NeurIPS 2021): CIFAR-100 test accuracy (%)"
+    return work.result(title, rows, _NOTES, summary=_summary(rows), pictures={"caps.png": _drawn(rows)})
 
 
 def _latencies(device: str) -> Values:
@@ -145,12 +142,7 @@ def _model() -> Latency:
 
 @lru_cache(maxsize=4)
 def foreseen(device: str, run: int) -> Values:
-    """Latencies of the whole space in ms, from ten random cells on the device.
-
-    Args:
-        device: The new device.
-        run: Numbers the draw of the ten.
-    """
+    """Latencies of the whole space in ms, from ten random cells on the device."""
     space, latencies = listed(load(_BENCH).space), _latencies(device)
     measured, _ = split(latencies, _SAMPLES, run, whole=True)
     mean = _model().fit([space[int(i)] for i in measured], latencies[measured], space).predict(space).mean.copy()
@@ -158,22 +150,15 @@ def foreseen(device: str, run: int) -> Values:
     return mean
 
 
-def search_under(job: tuple[Cap, int]) -> list[Found]:
+def search_under(job: tuple[str, int]) -> list[Found]:
     """Search on validation under the foreseen limit, and check the answers.
-
-    Args:
-        job: The limit and the number of the run.
 
     Returns:
         The answer after each of `LOOKUPS`, and after all that the foreseen limit allows.
     """
-    cap, run = job
-    bench = load(_BENCH)
-    errors, expected, latencies = (
-        bench.column("valid_error", _EPOCHS),
-        foreseen(cap.device, run),
-        _latencies(cap.device),
-    )
+    cap, run, bench = limits()[job[0]], job[1], load(_BENCH)
+    errors, latencies = bench.column("valid_error", _EPOCHS), _latencies(cap.device)
+    expected = foreseen(cap.device, run)
     functions = {
         "valid_error": lambda cell: float(errors[cell.index]),
         "latency@foreseen": lambda cell: float(expected[cell.index]),
@@ -201,8 +186,7 @@ def _exact_rows(cap: Cap) -> Iterator[Row]:
     accuracy, inside = _accuracy(), np.flatnonzero(_latencies(cap.device) <= cap.limit)
     errors = load(_BENCH).column("valid_error", _EPOCHS)
     best, known = float(accuracy[inside].max()), float(accuracy[inside[errors[inside].argmin()]])
-    says = "exceeds its own limit" if cap.violated else f"{cap.published - best:+.2f} from the exact optimum"
-    yield Row(_HELP, cap.title, "test_accuracy", published=cap.published, verdict=says, mark="C")
+    yield cap.printed.row(verdict=cap.printed.note or f"{(cap.printed.value or 0) - best:+.2f} from the exact optimum")
     yield Row("exact optimum", cap.title, "test_accuracy", ours=best, mark="D", verdict="by test, on true latencies")
     yield Row("exact, by validation", cap.title, "test_accuracy", ours=known, mark="D",
               verdict=f"{known - best:+.2f}: what a perfect search on validation finds")  # fmt: skip
@@ -225,7 +209,7 @@ def _our_rows(cap: Cap, answers: Sequence[Sequence[Found]]) -> Iterator[Row]:
             says = f"{reached.mean() - best:+.2f} from the exact optimum"
             if broken:
                 says += f"; {broken} of {len(made)} exceed the limit, by up to {taken.max() / cap.limit - 1:.1%}"
-            yield _row(method, cap, "test_accuracy", reached, lookups, len(made), says, cap.published)
+            yield _row(method, cap, "test_accuracy", reached, lookups, len(made), says, cap.printed.value)
             yield _row(method, cap, "latency_ms", taken, lookups, len(made), f"limit {cap.limit:g} ms")
             yield _row(
                 method, cap, "violations", (taken > cap.limit).astype(np.float64), lookups, len(made), "share of runs"
@@ -236,12 +220,11 @@ def _our_rows(cap: Cap, answers: Sequence[Sequence[Found]]) -> Iterator[Row]:
 
 def _row(
     method: str, cap: Cap, metric: str, values: Values, lookups: float, runs: int, verdict: str,
-    published: float | None = None,
+    printed: float | None = None,
 ) -> Row:  # fmt: skip
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return Row(
-        method, cap.title, metric, published=published, ours=float(np.mean(values)), ours_std=spread,
-        evaluations=lookups, runs=runs, verdict=verdict, mark="C" if published else "D",
+        method, cap.title, metric, published=printed, ours=float(np.mean(values)), ours_std=spread(values),
+        evaluations=lookups, runs=runs, verdict=verdict, mark="C" if printed else "D",
     )  # fmt: skip
 
 
@@ -250,11 +233,11 @@ def _overall_rows(rows: Sequence[Row]) -> Iterator[Row]:
     for method, metric in dict.fromkeys((row.method, row.metric) for row in rows):
         each = [row for row in rows if (row.method, row.metric) == (method, metric)]
         ours = [row.ours for row in each if row.ours is not None]
-        published = [row.published for row in each if row.published is not None]
+        printed = [row.published for row in each if row.published is not None]
         if metric != "latency_ms":
             yield Row(
                 method, f"mean of {len(each)} limits", metric,
-                published=float(np.mean(published)) if published else None,
+                published=float(np.mean(printed)) if printed else None,
                 ours=float(np.mean(ours)) if ours else None,
                 evaluations=None if each[0].evaluations is None else float(np.mean([r.evaluations for r in each])),
                 runs=each[0].runs, mark=each[0].mark, verdict=_overall_verdict(each),
@@ -265,7 +248,7 @@ def _overall_verdict(each: Sequence[Row]) -> str:
     if each[0].metric != "test_accuracy" or each[0].published is None:
         return ""
     if each[0].ours is None:
-        return f"{sum(cap.violated for cap in CAPS)} of {len(CAPS)} exceed their limit"
+        return f"{sum(cap.violated for cap in limits().values())} of {len(limits())} exceed their limit"
     above = sum((row.ours or 0.0) >= (row.published or 0.0) for row in each)
     return f"as good as the published number or better under {above} of {len(each)} limits"
 
@@ -278,7 +261,7 @@ def _summary(rows: Sequence[Row]) -> Summary:
 
     def text(method: str, limit: str) -> str:
         row, broken = held[method, limit, "test_accuracy"], held.get((method, limit, "violations"))
-        many = round((broken.ours or 0.0) * (broken.runs or 0)) if broken and limit in _LIMITS else 0
+        many = round((broken.ours or 0.0) * (broken.runs or 0)) if broken and limit in limits() else 0
         mark = f" ({many}!)" * (many > 0) if broken else " !" * ("exceeds" in row.verdict)
         return (row.published_text if method == _HELP else row.ours_text) + mark
 
@@ -290,15 +273,34 @@ def _summary(rows: Sequence[Row]) -> Summary:
     return Summary(heads, lines)
 
 
-def _notes() -> list[str]:
-    return [
-        "Two accounts. Latency samples: ten random cells of the space are measured on the device, by us and by HELP; a "
-        "checked answer measures what it hands over as well. Accuracy look-ups: validation errors after 200 epochs, "
-        "mean of seeds, counted as cells; MetaD2A's generator was trained on other data sets before and names none.",
-        f"Known devices: {', '.join(HELP_POOL)}, the first 900 cells on each; none of the five devices is among them.",
-        "All look-ups: the best by validation of all that the foreseen limit allows, so what ten samples alone cost.",
-        "The search sees the foreseen latency only, no margin kept; the share of runs whose cell truly exceeds the "
-        "limit is a row of its own. Test accuracies are read once, at the end.",
-        "The published numbers are single cells; where one exceeds its limit by its own measurement, it is no match "
-        "for the exact optimum and may lie above it.",
-    ]
+def _drawn(rows: Sequence[Row]) -> Figure:
+    """Test accuracy under every limit: exact, published and ours, violations marked."""
+    by_method: dict[str, dict[str, Row]] = {}
+    broken = {(row.method, row.dataset): row.ours or 0.0 for row in rows if row.metric == "violations"}
+    for row in rows:
+        if row.metric == "test_accuracy" and row.dataset in limits():
+            by_method.setdefault(row.method, {})[row.dataset] = row
+    ours = [method for method in by_method if method.startswith("ours")]
+    shown = [method for method in by_method if method not in ours] + ours[-4:-2]
+    figure = canvas(1.5 + 0.75 * len(limits()), 5.0)
+    axes = figure.add_subplot()
+    for place, (method, marker) in enumerate(zip(shown, ("D", "_", "1", "o", "s"), strict=False)):
+        xs = np.arange(len(limits())) + (0.0 if place in (1, 2) else 0.16 * (place - 2))
+        held = [by_method[method].get(limit) for limit in limits()]
+        ys = [np.nan if row is None else (row.published if row.ours is None else row.ours) for row in held]
+        spread = [0.0 if row is None else row.ours_std or 0.0 for row in held]
+        axes.errorbar(xs, np.array(ys, dtype=float), spread, fmt=marker, color=COLOURS[place], label=method,
+                      markersize=13 if place in (1, 2) else 6, capsize=2, markeredgewidth=1.6)  # fmt: skip
+        for x, y, limit, one in zip(xs, ys, limits(), held, strict=True):
+            share = broken.get((method, limit), float(one is not None and "exceeds" in one.verdict))
+            if share:
+                text = "!" if one is not None and one.ours is None else f"{share:.0%} !"
+                axes.annotate(text, (x, float(y or 0.0)), xytext=(0, 7), textcoords="offset points", ha="center",
+                              fontsize=7, color="red")  # fmt: skip
+    axes.set_xticks(range(len(limits())), list(limits()), rotation=40, ha="right", fontsize=8)
+    axes.set(
+        ylabel="CIFAR-100 test accuracy (%)", title="Best cell under a latency limit (!: exceeds it, share of runs)"
+    )
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(loc="lower right", fontsize=8)
+    return figure

@@ -19,37 +19,27 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.core.version import __version__
-from surrogate_nas.papers.jobs import results_of
-from surrogate_nas.papers.pictures import draw_latency
-from surrogate_nas.papers.rows import PaperResult, Row
+from surrogate_nas.papers.common.paper import COLOURS, PaperResult, Row, Work, canvas, published, spread
+from surrogate_nas.papers.common.ranks import Indices, Values
 from surrogate_nas.space import listed
-from surrogate_nas.study.experiment import Progress
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.base import Z90
 from surrogate_nas.surrogates.latency import KnownDevices, Latency
 from surrogate_nas.tables.sources.nb201.latencies import devices as held
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _BENCH, _PREFIX = "nb201-cifar10", "latency@"
 UNSEEN = ("titan_rtx_256", "gold_6226", "pixel2", "raspi4", "eyeriss", "fpga")
 HELP_POOL = ("1080ti_1", "1080ti_32", "1080ti_256", "silver_4114", "samsung_a50", "pixel3", "essential_ph_1")
 """HELP's meta-training devices but two, ``silver_4210r`` and ``samsung_s7``, which the public data lacks."""
-PUBLISHED = {
-    "FLOPs": (0.950, 0.826, 0.765, 0.846, 0.437, 0.900),
-    "BRP-NAS, 900 cells": (0.814, 0.796, 0.666, 0.847, 0.811, 0.801),
-    "HELP, 10 cells": (0.987, 0.989, 0.802, 0.890, 0.940, 0.985),
-}
-_MEANS = {"FLOPs": 0.787, "BRP-NAS, 900 cells": 0.789, "HELP, 10 cells": 0.932}
+_HELP = "HELP, 10 cells"
 SIZES = (10, 20, 50, 100, 300, 900)
 WHOLE = ", whole space"
 """Ends the name of a method that is tested on the whole space."""
@@ -126,65 +116,38 @@ class Job(NamedTuple):
         return f"{self.setting.title} | {self.device} | {self.runs}"
 
 
-def latency(
-    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
-) -> PaperResult:
-    """Table 3 of HELP, and all devices that are held; may be interrupted and called again.
-
-    Args:
-        runs: Draws of measured cells a device and size, 10 if None.
-        workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        folder: Where the picture and the finished scores go.
-        progress: Called with (jobs done, jobs in all).
-    """
-    started = time.perf_counter()
+def latency(work: Work) -> PaperResult:
+    """Table 3 of HELP, and all devices that are held: ten draws of measured cells a device and size."""
     bench, devices = load(_BENCH), held()
-    wanted = _RUNS if runs is None else runs
+    wanted = _RUNS if work.runs is None else work.runs
     six = [Job(setting, device, wanted) for setting in SETTINGS for device in UNSEEN]
     others = [Job(setting, device, wanted) for device in sorted(devices, key=chip) for setting in _of_others(device)]
-    settings = {
-        "version": __version__, "benchmark": bench.fingerprint,
-        "models": {name: make_model(name, "cost").settings() for name in ("latency", "ridge")},
-    }  # fmt: skip
+    models = {name: make_model(name, "cost").settings() for name in ("latency", "ridge")}
     jobs = {job.name: job for job in (*six, *others)}
-    found = results_of(
-        _scores, jobs, folder / "scores.jsonl", settings, workers=workers, engine=engine, progress=progress
-    )
+    found = work.results(_scores, jobs, "scores.jsonl", {"benchmark": bench.fingerprint, "models": models})
     scores = {jobs[name]: np.array(result) for name, result in found.items()}
     rows = list(_published_rows(bench))
     for setting in SETTINGS:
         rows += _six_rows(setting, {job.device: scores[job] for job in six if job.setting == setting})
     each = [row for job in others for row in _other_rows(job, scores[job])]
     rows += [*sorted(each, key=lambda row: (row.method, row.dataset)), *_overall_rows(each)]
-    draw_latency(rows, folder / "latency.png", UNSEEN, _MEAN)
-    return PaperResult(
-        "Latency on unseen devices: HELP (NeurIPS 2021), table 3", rows, time.perf_counter() - started, _notes(bench)
-    )
+    title, pictures = "Latency on unseen devices: HELP (NeurIPS 2021), table 3", {"latency.png": _drawn(rows)}
+    return work.result(title, rows, _notes(bench), pictures=pictures)
 
 
 def chip(device: str) -> str:
-    """What a device computes with; devices of one chip never teach each other here.
-
-    Args:
-        device: Such as ``titan_rtx_256``.
-    """
+    """What a device computes with; devices of one chip never teach each other here."""
     family = device.rpartition("_")[0] if device.rpartition("_")[2] in ("1", "32", "256") else device
     return _CHIPS.get(family, device)
 
 
 def known_devices(bench: Benchmark, devices: Sequence[str]) -> KnownDevices:
-    """Measurements of the first 900 cells on each of some devices.
-
-    Args:
-        bench: Which has them.
-        devices: Which to know.
-    """
+    """Measurements of the first 900 cells on each of some devices."""
     cells = listed(bench.space)[:_KNOWN_CELLS]
     return {device: (cells, _latencies(bench, device)[:_KNOWN_CELLS]) for device in devices}
 
 
-def _latencies(bench: Benchmark, device: str) -> Floats:
+def _latencies(bench: Benchmark, device: str) -> Values:
     """Of the whole space, in ms."""
     return bench.column(f"{_PREFIX}{device}")
 
@@ -200,15 +163,8 @@ def _model(name: str, known: tuple[str, ...]) -> Surrogate:
     return model
 
 
-def split(latencies: Floats, cells: int, run: int, *, whole: bool) -> tuple[Indices, Indices]:
-    """The cells that are measured and those that are tested.
-
-    Args:
-        latencies: Of the whole space, in ms.
-        cells: How many to measure; HELP's protocol has at most 720.
-        run: Numbers the draw.
-        whole: Test on all other cells; otherwise HELP's protocol.
-    """
+def split(latencies: Values, cells: int, run: int, *, whole: bool) -> tuple[Indices, Indices]:
+    """The cells that are measured and those that are tested."""
     rng = np.random.default_rng(_FIRST_SEED + run)
     if whole:
         drawn = rng.choice(len(latencies), cells, replace=False)
@@ -217,7 +173,7 @@ def split(latencies: Floats, cells: int, run: int, *, whole: bool) -> tuple[Indi
     return rng.permutation(_middle(latencies, 0, ends[0]))[:cells], _middle(latencies, *ends)
 
 
-def _middle(latencies: Floats, start: int, stop: int) -> Indices:
+def _middle(latencies: Values, start: int, stop: int) -> Indices:
     """Cells of a range without the fastest and the slowest tenth."""
     order = start + np.argsort(latencies[start:stop], kind="stable")
     return order[int(_TRIMMED * len(order)) : int((1 - _TRIMMED) * len(order))]
@@ -229,13 +185,8 @@ def _scores(job: Job) -> list[list[float]]:
     return found
 
 
-def score(setting: Setting, device: str, runs: int) -> Floats:
+def score(setting: Setting, device: str, runs: int) -> Values:
     """Foresee one device from some of its cells.
-
-    Args:
-        setting: The model, fitted anew in every run, and its cells.
-        device: The new device.
-        runs: Draws of the measured cells; 1 where they are always the same.
 
     Returns:
         Shape ``(runs, 4)``: Spearman's ρ, the share within ±10 % of the measured latency, the share inside the
@@ -279,24 +230,24 @@ def _published_rows(bench: Benchmark) -> Iterator[Row]:
         return float(spearmanr(macs[tested], latencies[tested]).statistic)
 
     helps, whole = ([flops(device, everywhere) for device in UNSEEN] for everywhere in (False, True))
-    for method, values in PUBLISHED.items():
-        ours = [*helps, float(np.mean(helps))] if method == "FLOPs" else [None] * (len(UNSEEN) + 1)
-        for device, published, own in zip([*UNSEEN, _MEAN], [*values, _MEANS[method]], ours, strict=True):
-            verdict = "not made: the published number only" if own is None else f"{own - published:+.3f}"
-            yield Row(method, device, "spearman", published=published, ours=own, verdict=verdict, mark="I")
+    ours = dict(zip([*UNSEEN, _MEAN], [*helps, float(np.mean(helps))], strict=True))
+    for told in published("latency").values():
+        own = ours[told.dataset] if told.method == "FLOPs" else None
+        says = "not made: the published number only" if own is None else f"{own - (told.value or 0.0):+.3f}"
+        yield told.row(ours=own, verdict=says)
     for device, own in zip([*UNSEEN, _MEAN], [*whole, float(np.mean(whole))], strict=True):
         yield Row(f"FLOPs{WHOLE}", device, "spearman", ours=own, verdict=_OTHER_CELLS)
 
 
-def _six_rows(setting: Setting, made: Mapping[str, Floats]) -> Iterator[Row]:
-    helps = [*PUBLISHED["HELP, 10 cells"], _MEANS["HELP, 10 cells"]]
+def _six_rows(setting: Setting, made: Mapping[str, Values]) -> Iterator[Row]:
     each = [*((device, made[device]) for device in UNSEEN), (_MEAN, np.mean(list(made.values()), axis=0))]
-    for (device, scores), known in zip(each, helps, strict=True):
+    for device, scores in each:
+        known = published("latency")[_HELP, device, "spearman"].value or 0.0
         against = f"HELP with 10 cells {known:.3f}: {scores[:, 0].mean() - known:+.3f}"
         yield from _rows(setting, device, scores, _OTHER_CELLS if setting.whole else against)
 
 
-def _other_rows(job: Job, scores: Floats) -> Iterator[Row]:
+def _other_rows(job: Job, scores: Values) -> Iterator[Row]:
     return _rows(job.setting, job.device, scores, f"{len(job.setting.known)} known devices")
 
 
@@ -312,12 +263,11 @@ def _overall_rows(other: Sequence[Row]) -> Iterator[Row]:
             )  # fmt: skip
 
 
-def _rows(setting: Setting, device: str, scores: Floats, verdict: str) -> Iterator[Row]:
+def _rows(setting: Setting, device: str, scores: Values, verdict: str) -> Iterator[Row]:
     cells = setting.cells if setting.whole else min(setting.cells, _MOST_TRIMMED)
     for (metric, says), values in zip(_METRICS.items(), scores.T, strict=True):
-        spread = float(values.std(ddof=1)) if len(values) > 1 else None
         yield Row(
-            setting.title, device, metric, ours=float(values.mean()), ours_std=spread, evaluations=float(cells),
+            setting.title, device, metric, ours=float(values.mean()), ours_std=spread(values), evaluations=float(cells),
             runs=len(values), verdict=says or verdict,
         )  # fmt: skip
 
@@ -343,3 +293,33 @@ def _notes(bench: Benchmark) -> list[str]:
         f"Cells read below {_NO_TIME_MS:g} ms: {nothing}; these devices compile dead graphs away. They are kept, on "
         "the plain scale, and count in ±10 %, where hardly any of them can be right.",
     ]
+
+
+def _drawn(rows: Sequence[Row]) -> Figure:
+    """Spearman's ρ on unseen devices beside what is published, and its mean over the number of measured cells."""
+    value = {
+        (row.method, row.dataset): row.published if row.ours is None else row.ours
+        for row in rows
+        if row.metric == "spearman"
+    }
+    shown = ("FLOPs", "BRP-NAS, 900 cells", _HELP, "ours, 10 cells", "ours, 900 cells")
+    names = [*UNSEEN, _MEAN]
+    figure = canvas(11, 4.5)
+    left, right = figure.subplots(1, 2, width_ratios=(1.7, 1))
+    for i, (method, colour) in enumerate(zip(shown, COLOURS, strict=False)):
+        heights = [value[method, device] or 0.0 for device in names]
+        left.bar(np.arange(len(names)) + (i - 2) * 0.16, heights, width=0.15, color=colour, label=method)
+    left.set_xticks(np.arange(len(names)), [name.replace("mean of", "mean of\n") for name in names], fontsize=8)
+    left.set(ylim=(0.3, 1.1), ylabel="Spearman's ρ", title="Latency of unseen cells on unseen devices")
+    left.legend(loc="upper center", ncols=5, fontsize=8)
+    left.grid(axis="y", alpha=0.3)
+    for end, colour in (("", COLOURS[3]), (", whole space", COLOURS[5])):
+        found = [value[f"ours, {size} cells{end}", _MEAN] or 0.0 for size in SIZES]
+        right.plot(SIZES, found, "o-", color=colour, label=f"ours{end or ', HELP’s test cells'}")
+    right.plot(10, value[_HELP, _MEAN], "s", color=COLOURS[2], label="HELP")
+    right.plot(900, value["BRP-NAS, 900 cells", _MEAN], "D", color=COLOURS[1], label="BRP-NAS")
+    right.axhline(value["FLOPs", _MEAN] or 0.0, color=COLOURS[0], linestyle="--", label="FLOPs")
+    right.set(xscale="log", xlabel="cells measured on the new device", title=f"{_MEAN[0].upper()}{_MEAN[1:]}")
+    right.legend(loc="center right", fontsize=8)
+    right.grid(alpha=0.3)
+    return figure

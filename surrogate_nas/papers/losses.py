@@ -12,65 +12,156 @@ know; and beside every τ its ceiling, how well one training seed ranks the same
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.advice import ACROSS, SINGLE, Finding, advice, summary
-from surrogate_nas.papers.candidates import Candidate, Goal, candidates_of, goal_of, itself, measure_of, seeds_of
-from surrogate_nas.papers.jobs import finished
-from surrogate_nas.papers.maps import draw_losses
-from surrogate_nas.papers.ranks import MEASURES, Values, agreement, ceiling
-from surrogate_nas.papers.rows import PaperResult, Row
+from surrogate_nas.papers.common.paper import (
+    COLOURS,
+    STYLES,
+    PaperResult,
+    Row,
+    Summary,
+    Work,
+    canvas,
+    draw_map,
+    spread,
+)
+from surrogate_nas.papers.common.ranks import (
+    MEASURES,
+    ROLES,
+    TITLES,
+    Candidate,
+    Goal,
+    Values,
+    agreement,
+    candidates_of,
+    ceiling,
+    goal_of,
+    itself,
+    measure_of,
+    seeds_of,
+)
 from surrogate_nas.papers.trained import answered
-from surrogate_nas.study.experiment import Progress
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _FINAL = "measured on test data: a search may see it only where a study declares so"
 _BEST = "@best"
 _NONE_TRAINED = "No table of losses is here: snas table-losses makes them."
 _NEARLY_ALL, _MOST_CROSSED = 0.9, 3
+DECIDES = "kendall_best_quarter"
+"""Where a search ends, and so what losses are compared by."""
+SINGLE = ", one seed"
+"""Ends the names of what one seed tells."""
+ACROSS = ", one seed for another's goal"
+"""Ends the names of what is held against the goal of another training, whose luck it does not share."""
+_EARLY = 0.5
+"""A candidate that costs at most so much of a whole training run is an early one."""
+_CLOSE = 0.02
+"""Two mean τ that differ less are called alike."""
+_SEEDS = "two seeds\nagree"
+_MOST_CURVES = 6
+_WANTED = ROLES[-2]
+_COLUMNS = (*ROLES, f"{_WANTED}{SINGLE}")
+_NOTES = [
+    "τ is Kendall's, with the goal; 1 means the same order. Halves and quarters are the best by the goal. Equal "
+    "complexity: the mean τ among cells with equally many operations with weights, weighted by pairs of cells.",
+    "The ceiling is the τ of one training seed with another, in the same cells: that of the loss itself where its "
+    "seeds are held, else that of the goal's measure; none where no seeds are held. A mean over seeds can exceed "
+    "it, and so can a loss of the very training run that is wanted, whose luck it shares (one seed for another's "
+    "goal does not).",
+    "What its best cell has is that of the first cell with the smallest value; the share of better cells is the "
+    "mean over all cells that share this value. Seconds: the training run and, "
+    "but for what training itself tells, one validation pass; the mean over cells.",
+    "TSE sums training losses over epochs, TSE-E those of the last two, TSE-EMA is their moving average (0.1 of "
+    "it and 0.9 of the new one).",
+]
 
 
-def losses(
-    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
-) -> PaperResult:
+def losses(work: Work) -> PaperResult:
     """Rank every candidate loss of every table by how well it orders what one finally wants.
 
-    Args:
-        runs: Of every strategy on every loss of a table of losses; all else is read once.
-        workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        folder: Where the picture goes.
-        progress: Called with (tables done, tables in all).
-
-    Raises:
-        UserError: No table is here that holds a loss to compare, or the folder cannot be written.
+    Runs are of every strategy on every loss of a table of losses; all else is read once.
     """
-    started = time.perf_counter()
     entries = tables()
     here = [entry["name"] for entry in entries if entry["available"]]
-    studied = dict(finished(study, here, workers=workers, engine=engine, progress=progress))
-    studies = [studied[name] for name in here if studied[name].findings]
-    rows = [row for made in studies for finding in made.findings for row in _rows(finding)]
-    findings = [finding for made in studies for finding in made.findings]
+    studied: dict[str, Study] = work.results(study, {name: name for name in here})
+    findings = [finding for name in here for finding in studied[name].findings]
+    rows = [row for finding in findings for row in _rows(finding)]
     if all(finding.final for finding in findings):
         raise UserError("No table that is here holds a loss besides what is wanted of it: see snas data list.")
-    draw_losses(findings, folder / "losses.png")
-    answer = answered(runs=runs, workers=workers, engine=engine, folder=folder, progress=progress)
+    answer = answered(work)
     said = answer.words if answer else [_NONE_TRAINED]
-    notes = [*said, *advice(findings), *_notes(), *(made.problem for made in studied.values() if made.problem)]
+    notes = [*said, *advice(findings), *_NOTES, *(made.problem for made in studied.values() if made.problem)]
     if any(_BEST in finding.goal for finding in findings):
         notes.append(f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses named so.")
     notes += [f"Not here: {entry['name']} ({entry['title']})." for entry in entries if not entry["available"]]
-    title, seconds = "Which loss should drive a search?", time.perf_counter() - started
+    title, told, pictures = "Which loss should drive a search?", summary(findings), {"losses.png": _drawn(findings)}
     if answer is None:
-        return PaperResult(title, rows, seconds, notes, summary(findings))
-    return PaperResult(title, [*answer.rows, *rows], seconds, notes, summary(findings), answer.table, answer.findings)
+        return work.result(title, rows, notes, summary=told, pictures=pictures)
+    return work.result(
+        title, [*answer.rows, *rows], notes, summary=told, answer=answer.table, findings=answer.findings,
+        pictures={**pictures, "trained.png": answer.picture},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How one candidate loss did on one table.
+
+    Attributes:
+        table: The benchmark.
+        goal: What one finally wants there, as rows show it.
+        measure: What that measures, whatever the split: the kind of task.
+        candidate: The loss, with its epochs.
+        family: What is measured on which split, over all tables.
+        role: The same beside what is wanted (`surrogate_nas.papers.common.ranks.ROLES`), or empty.
+        final: Whether a search may not see it.
+        tested: Whether the goal was measured on test data, and not on validation data for want of a test.
+        seeds: Over how many seeds the numbers are means; None for the mean of seeds itself.
+        taus: τ with the goal, by `MEASURES`.
+        spread: The standard deviations of these over seeds.
+        ceiling: τ of two seeds with one another, by `MEASURES`; empty where no seeds are held.
+        of_best: What the cell that it likes best finally has, as rows show it.
+        of_best_spread: Its standard deviation over seeds.
+        optimum: What the best cell has.
+        tied: How many cells share its smallest value, at most.
+        better: The share of cells that are better than those.
+        seconds: What it costs to know of a cell, on average, or None.
+        share: Of a whole training run.
+    """
+
+    table: str
+    goal: str
+    measure: str
+    candidate: str
+    family: str
+    role: str
+    final: bool
+    tested: bool
+    seeds: int | None
+    taus: dict[str, float]
+    spread: dict[str, float | None]
+    ceiling: dict[str, float]
+    of_best: float
+    of_best_spread: float | None
+    optimum: float
+    tied: int
+    better: float
+    seconds: float | None
+    share: float
+
+    @property
+    def early(self) -> bool:
+        """Whether it is known long before a training run ends."""
+        return self.share <= _EARLY
 
 
 @dataclass(frozen=True)
@@ -87,11 +178,7 @@ class Study:
 
 
 def study(name: str) -> Study:
-    """Try every candidate loss of a table.
-
-    Args:
-        name: The benchmark.
-    """
+    """Try every candidate loss of a table."""
     try:
         bench = load(name)
         goal = goal_of(bench)
@@ -161,20 +248,16 @@ def _finding(
         tested=goal.metric.kind == "final",
         seeds=len(pairs) if end else None,
         taus={measure: float(np.mean([one[measure] for one in each])) for measure in MEASURES},
-        spread={measure: _spread([one[measure] for one in each]) for measure in MEASURES},
+        spread={measure: spread([one[measure] for one in each]) for measure in MEASURES},
         ceiling=limit,
         of_best=goal.shown(float(chosen.mean())),
-        of_best_spread=_spread(chosen.tolist()),
+        of_best_spread=spread(chosen),
         optimum=goal.shown(float(ranked[0])),
         tied=max(map(len, liked)),
         better=float(np.mean([np.searchsorted(ranked, cells).mean() / len(ranked) for cells in liked])),
         seconds=candidate.seconds,
         share=candidate.share,
     )
-
-
-def _spread(values: list[float]) -> float | None:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def _liked_best(values: Values, goal: Values) -> Values:
@@ -203,17 +286,208 @@ def _rows(finding: Finding) -> Iterator[Row]:
     )  # fmt: skip
 
 
-def _notes() -> list[str]:
-    return [
-        "τ is Kendall's, with the goal; 1 means the same order. Halves and quarters are the best by the goal. Equal "
-        "complexity: the mean τ among cells with equally many operations with weights, weighted by pairs of cells.",
-        "The ceiling is the τ of one training seed with another, in the same cells: that of the loss itself where its "
-        "seeds are held, else that of the goal's measure; none where no seeds are held. A mean over seeds can exceed "
-        "it, and so can a loss of the very training run that is wanted, whose luck it shares (one seed for another's "
-        "goal does not).",
-        "What its best cell has is that of the first cell with the smallest value; the share of better cells is the "
-        "mean over all cells that share this value. Seconds: the training run and, "
-        "but for what training itself tells, one validation pass; the mean over cells.",
-        "TSE sums training losses over epochs, TSE-E those of the last two, TSE-EMA is their moving average (0.1 of "
-        "it and 0.9 of the new one).",
-    ]
+@dataclass(frozen=True)
+class Family:
+    """One kind of loss on all tables of one kind of task, each table's longest run of it.
+
+    Attributes:
+        measure: The kind of task.
+        name: The family.
+        early: Whether these are runs that end early.
+        findings: One a table.
+        behind: The mean over tables of how far its τ in the best quarter lies below that of the table's best loss.
+        leads: On how many tables it is the best loss.
+    """
+
+    measure: str
+    name: str
+    early: bool
+    findings: Sequence[Finding]
+    behind: float
+    leads: int
+
+    def tau(self, measure: str = DECIDES) -> float:
+        """The mean τ over tables."""
+        return mean(finding.taus[measure] for finding in self.findings)
+
+    @property
+    def ceiling(self) -> float:
+        """The mean ceiling in the best quarter, over the tables that have one."""
+        return mean(finding.ceiling[DECIDES] for finding in self.findings if finding.ceiling)
+
+    @property
+    def better(self) -> float:
+        """The mean share of cells that are better than the one that it likes best."""
+        return mean(finding.better for finding in self.findings)
+
+    @property
+    def share(self) -> float:
+        """The mean share of a whole training run that it costs."""
+        return mean(finding.share for finding in self.findings)
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean of the finite ones; NaN where there is none."""
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.mean(finite)) if finite else math.nan
+
+
+def families(findings: Sequence[Finding]) -> list[Family]:
+    """What a search may see, by kind of task and of loss; whole runs before early ones, the least behind first."""
+    grouped: dict[tuple[str, bool, str], dict[str, Finding]] = {}
+    for finding in findings:
+        if finding.final or not math.isfinite(finding.taus[DECIDES]):
+            continue
+        tables = grouped.setdefault((finding.measure, finding.early, finding.family), {})
+        held = tables.get(finding.table)
+        if held is None or held.share < finding.share:
+            tables[finding.table] = finding
+    best: dict[tuple[str, bool], float] = {}
+    for (_, early, _), tables in grouped.items():
+        for table, finding in tables.items():
+            if finding.seeds is None:
+                best[table, early] = max(best.get((table, early), -1.0), finding.taus[DECIDES])
+    made = []
+    for (measure, early, name), tables in grouped.items():
+        gaps = [best.get((table, early), math.nan) - finding.taus[DECIDES] for table, finding in tables.items()]
+        leads = sum(gap <= 0 and f.seeds is None for gap, f in zip(gaps, tables.values(), strict=True))
+        made.append(Family(measure, name, early, list(tables.values()), mean(gaps), leads))
+    return sorted(made, key=lambda f: (f.measure, f.early, not math.isfinite(f.behind), f.behind))
+
+
+def summary(findings: Sequence[Finding]) -> Summary:
+    """One line a kind of task and loss: means over tables."""
+    heads = (
+        "wanted", "L", "tables", "best on", "cost", "behind", *(f"τ {TITLES[measure]}" for measure in MEASURES),
+        "two seeds", "better cells",
+    )  # fmt: skip
+    rows = [
+        (
+            f.measure, f.name, str(len(f.findings)), str(f.leads), f"{f.share:.0%}", _number(f.behind),
+            *(_number(f.tau(measure)) for measure in MEASURES), _number(f.ceiling), f"{f.better:.2%}",
+        )
+        for f in families(findings)
+    ]  # fmt: skip
+    return Summary(heads, rows)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def advice(findings: Sequence[Finding]) -> list[str]:
+    """The answer in plain words, a paragraph a kind of task."""
+    made = [family for family in families(findings) if family.findings[0].seeds is None]
+    kinds = dict.fromkeys(family.measure for family in made)
+    across = {(f.table, f.candidate.removesuffix(ACROSS)): f for f in findings if f.candidate.endswith(ACROSS)}
+    return [" ".join(_paragraph([family for family in made if family.measure == kind], across)) for kind in kinds]
+
+
+def _paragraph(made: Sequence[Family], across: Mapping[tuple[str, str], Finding]) -> Iterator[str]:
+    tested = {finding.table: finding.tested for family in made for finding in family.findings}
+    without = len(tested) - sum(tested.values())
+    untested = f", {without} without a test, so validation stands for it" if without else ""
+    yield f"For the best {made[0].measure.replace('_', ' ')} ({_count(len(tested), 'table')}{untested})."
+    for early, when in ((False, "After whole runs"), (True, f"For at most {_EARLY:.0%} of the cost of a run")):
+        held = [family for family in made if family.early == early]
+        if not held:
+            continue
+        on = len({finding.table for family in held for finding in family.findings})
+        first = next((family for family in held if 2 * len(family.findings) >= on), held[0])
+        yield f"{when} search on {first.name} (held by {len(first.findings)} of {on}, the best L on {first.leads}):"
+        yield f"τ {first.tau():.3f} in the best quarter{_ceiling_of(first)}, {first.tau('kendall'):.3f} over all cells;"
+        yield from _without_luck(first, across)
+        yield f"{first.better:.2%} of cells are better than the one that it likes best."
+        others = [family for family in held if family is not first]
+        ahead = [f"{f.name} ({f.behind:.3f})" for f in others if f.behind < first.behind - _CLOSE]
+        near = [f.name for f in others if abs(f.behind - first.behind) <= _CLOSE]
+        far = [f"{f.name} ({f.behind:.3f})" for f in others if f.behind > first.behind + _CLOSE]
+        yield f"It lies {first.behind:.3f} behind the best L of a table."
+        if ahead:
+            yield f"Less behind where they are held: {'; '.join(ahead)}."
+        if near:
+            yield f"About as good: {'; '.join(near)}."
+        if far:
+            yield f"Further behind: {'; '.join(far)}."
+
+
+def _without_luck(family: Family, across: Mapping[tuple[str, str], Finding]) -> Iterator[str]:
+    """What is left where the goal is that of another training."""
+    pairs = [(f, across[f.table, f.candidate]) for f in family.findings if (f.table, f.candidate) in across]
+    if pairs:
+        same, other = (mean(finding.taus["kendall"] for finding in held) for held in zip(*pairs, strict=True))
+        yield (
+            f"with another training's goal, whose luck it does not share, {other:.3f} instead of {same:.3f} "
+            f"({_count(len(pairs), 'table')});"
+        )
+
+
+def _ceiling_of(family: Family) -> str:
+    n = sum(bool(finding.ceiling) for finding in family.findings)
+    return f" (two seeds agree with {family.ceiling:.3f} there, {_count(n, 'table')})" if n else " (no ceiling known)"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _drawn(findings: Sequence[Finding]) -> Figure:
+    """τ in the best quarter of every table and loss after whole runs, and by cost where runs may end early."""
+    held = [f for f in findings if not f.early and f.role and math.isfinite(f.taus[DECIDES])]
+    found: dict[tuple[str, str], float] = {}
+    for f in held:
+        found[f.table, f.role] = max(f.taus[DECIDES], found.get((f.table, f.role), -1.0))
+    by_role = sorted((f for f in findings if f.ceiling), key=lambda f: f.role == _WANTED)
+    limits = {f.table: f.ceiling[DECIDES] for f in by_role}
+    goals = {f.table: f.goal for f in sorted(held, key=lambda f: f.measure)}
+    roles = [role for role in _COLUMNS if any(role == named for _, named in found)]
+    values = np.array([[*(found.get((t, r), math.nan) for r in roles), limits.get(t, math.nan)] for t in goals])
+    early = {f.table for f in findings if f.early and not f.final}
+    figure = canvas(5.5 + 0.75 * len(roles) + 5.0 * bool(early), max(3.5 + 0.24 * len(goals), 5.0))
+    places = figure.subplot_mosaic(
+        [["map", "costs"], ["map", "."]] if early else [["map"]],
+        width_ratios=(4.0 + 0.75 * len(roles), 5.0)[: 1 + bool(early)],
+    )
+    axes = places["map"]
+    draw_map(axes, values, [f"{table}: {goal}" for table, goal in goals.items()], [*roles, _SEEDS])
+    axes.set_title("τ with what is finally wanted, in the best quarter, after whole runs\n"
+                   "(the best L of each kind; framed: the best of a table)", fontsize=10)  # fmt: skip
+    usual = [role for role in roles if not role.endswith(SINGLE)]
+    for i, row in enumerate(values[:, : len(usual)]):
+        if np.isfinite(row).any():
+            _frame(axes, int(np.nanargmax(row)), i)
+    if early:
+        _draw_costs(places["costs"], [f for f in findings if f.table in early and not f.final and f.seeds is None])
+    return figure
+
+
+def _by_count(names: Sequence[str]) -> list[str]:
+    """Each name once, the most frequent first."""
+    return sorted(dict.fromkeys(names), key=lambda name: -names.count(name))
+
+
+def _draw_costs(axes: Axes, findings: Sequence[Finding]) -> None:
+    """τ in the best quarter over what a loss costs, a line a table and family."""
+    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for finding in findings:
+        curves.setdefault((finding.table, finding.family), []).append((finding.share, finding.taus[DECIDES]))
+    names = _by_count([family for _, family in curves])[:_MOST_CURVES]
+    names_of = list(dict.fromkeys(table for table, _ in curves))
+    for (table, family), points in curves.items():
+        if family not in names or len(points) < 2:
+            continue
+        shares, taus = np.array(sorted(points)).T
+        style = STYLES[names_of.index(table) % 4]
+        axes.plot(shares, taus, style, marker="o", markersize=4, color=COLOURS[names.index(family)],
+                  label=f"{family}, {table}")  # fmt: skip
+    axes.set(xscale="log", xlabel="cost of knowing it, as a share of a whole run", ylabel="τ, best quarter",
+             title="What is known early")  # fmt: skip
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+
+
+def _frame(axes: Axes, column: int, row: int) -> None:
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=1.8, edgecolor="black"))

@@ -10,28 +10,23 @@ A search is one job; finished ones are kept in ``searches.jsonl``.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.core.version import __version__
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.workshop import workshop_of
-from surrogate_nas.papers.jobs import results_of
-from surrogate_nas.papers.rows import PaperResult, Row, Summary
+from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, published, spread
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.oneshot.base import OneShot
 from surrogate_nas.study.comparison import search
 from surrogate_nas.study.comparison.trivial import trivial_cells
-from surrogate_nas.study.experiment import Progress
 from surrogate_nas.study.run import strategy_seed
 from surrogate_nas.training.supernet import live_operations
 
@@ -42,7 +37,6 @@ _OTHERS = ("random", "local_search", "bo")
 _RUNS, _SAMPLED, _JUDGED = 5, 5, 200
 _SECONDS = 30.0
 """What the others are given; they are read off at the seconds of each one-shot search."""
-_PUBLISHED = {"darts": (38.97, "DARTS"), "drnas": (73.51, "DrNAS"), "snas": (69.34, "SNAS")}
 
 
 class Job(NamedTuple):
@@ -69,39 +63,20 @@ def _objective(weight: float) -> Objective:
     return Objective(f"valid_loss + {weight:g}*params" if weight else "valid_loss", load(_BENCH))
 
 
-def oneshot(
-    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
-) -> PaperResult:
-    """Search by every strategy under every λ; may be interrupted and called again.
-
-    Args:
-        runs: Searches each; 5 if None.
-        workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        folder: Where the finished searches go.
-        progress: Called with (searches done, searches in all).
-
-    Raises:
-        UserError: The table or the task's data is not here, or the folder cannot be written.
-    """
-    started, wanted = time.perf_counter(), runs or _RUNS
+def oneshot(work: Work) -> PaperResult:
+    """Search by every strategy under every λ: five searches each."""
+    runs = range(work.runs or _RUNS)
     for weight in _LAMBDAS:
         workshop_of(_objective(weight))
-    jobs = [Job(s, weight, run) for run in range(wanted) for weight in _LAMBDAS for s in (*_OTHERS, *_ONE_SHOT)]
-    settings = {
-        "version": __version__, "benchmark": load(_BENCH).fingerprint, "seconds": _SECONDS, "sampled": _SAMPLED,
-    }  # fmt: skip
-    named = {job.name: job for job in jobs}
-    found = results_of(
-        searched, named, folder / "searches.jsonl", settings, workers=workers, engine=engine, progress=progress
-    )
-    held = {job: found[job.name] for job in jobs}
-    rows, lines = [*_published_rows(), *_plain_rows()], []
+    jobs = [Job(s, weight, run) for run in runs for weight in _LAMBDAS for s in (*_OTHERS, *_ONE_SHOT)]
+    settings = {"benchmark": load(_BENCH).fingerprint, "seconds": _SECONDS, "sampled": _SAMPLED}
+    found = work.results(searched, {job.name: job for job in jobs}, "searches.jsonl", settings)
+    rows, lines = [*(told.row() for told in published("oneshot").values()), *_plain_rows()], []
     for weight in _LAMBDAS:
         rows += _trivial_rows(weight)
+        others = {name: [found[Job(name, weight, run).name] for run in runs] for name in _OTHERS}
         for strategy in _ONE_SHOT:
-            mine = [held[Job(strategy, weight, run)] for run in range(wanted)]
-            others = {name: [held[Job(name, weight, run)] for run in range(wanted)] for name in _OTHERS}
+            mine = [found[Job(strategy, weight, run).name] for run in runs]
             made = list(_rows(strategy, weight, mine, others))
             rows += made
             lines.append(_line(strategy, weight, mine, made))
@@ -110,14 +85,11 @@ def oneshot(
         "share of λR", "τ",
     )  # fmt: skip
     title = f"One-shot search on {_BENCH}: median regret of what is handed over, in the score's unit"
-    return PaperResult(title, rows, time.perf_counter() - started, _notes(wanted), Summary(heads, lines))
+    return work.result(title, rows, _notes(len(runs)), summary=Summary(heads, lines))
 
 
 def searched(job: Job) -> dict[str, Any]:
     """Make one search.
-
-    Args:
-        job: The search.
 
     Returns:
         Of a one-shot strategy what it was charged and found, of another its regret over the seconds.
@@ -195,9 +167,8 @@ def _rows(
         beside = {name: float(np.median([_at(one, seconds) for one in made])) for name, made in others.items()}
         better = [name for name, value in beside.items() if value < np.median(regrets)]
         says = f"after as many seconds {', '.join(better)} found better" if better else "no other found better"
-        spread = float(regrets.std(ddof=1)) if runs > 1 else None
         yield Row(
-            f"{strategy}, {label}", dataset, "median_regret", ours=float(np.median(regrets)), ours_std=spread,
+            f"{strategy}, {label}", dataset, "median_regret", ours=float(np.median(regrets)), ours_std=spread(regrets),
             evaluations=1 if choose == "argmax" else _SAMPLED, runs=runs, verdict=says, seconds=seconds,
         )  # fmt: skip
         for name, value in beside.items():
@@ -252,13 +223,6 @@ def _trivial_rows(weight: float) -> Iterator[Row]:
             name, f"{_BENCH}, λ = {weight:g}", "regret", ours=float(regrets[cell.index]), mark="D",
             verdict=f"rank {rank:,} of {len(regrets):,}, without a search",
         )  # fmt: skip
-
-
-def _published_rows() -> Iterator[Row]:
-    says = "not comparable: CIFAR-100's test accuracy of a network of 15 cells, and charged by the GPU hour"
-    for name, (accuracy, method) in _PUBLISHED.items():
-        yield Row(name, "NAS-Bench-201, CIFAR-100", "test_accuracy", published=accuracy, mark="C",
-                  verdict=f"{method} in DrNAS' README; {says}")  # fmt: skip
 
 
 def _notes(runs: int) -> list[str]:

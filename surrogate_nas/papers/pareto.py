@@ -11,27 +11,24 @@ An objective, a strategy and a run are one job; finished ones are kept in ``fron
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.version import __version__
 from surrogate_nas.objective import Objective
-from surrogate_nas.papers.jobs import results_of
-from surrogate_nas.papers.pictures import COLOURS, save
-from surrogate_nas.papers.ranks import Values
-from surrogate_nas.papers.rows import PaperResult, Row, Summary
+from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_curves, spread
+from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.study.comparison.front import Frame, frame_of, vectors_of
-from surrogate_nas.study.comparison.statistics import interval, paired_tests
-from surrogate_nas.study.experiment import Budget, Experiment, Progress
+from surrogate_nas.study.comparison.statistics import paired_tests
+from surrogate_nas.study.experiment import Budget, Experiment
 from surrogate_nas.study.run import execute_run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _BENCH = "nb201-cifar10"
 COSTS = (
@@ -43,9 +40,18 @@ STRATEGIES = ("random", "evolution", "nsga2", "bo")
 STEP, _CELLS = 10, 150
 _NOTED = (50, 100, 150)
 _RUNS = 30
-_STYLES = ("-", "--", "-.", ":")
 _ALL_FOUND = 1e-4
 """Below this share what is missed counts as so much, since a logarithm must end somewhere."""
+_NOTES = [
+    "Missing: the share of the exact front's hypervolume that a run leaves uncovered, in the frame between utopia "
+    "and nadir of the front, to 1.1; log10 of every run, then the mean. A share below 1e-4 counts as 1e-4.",
+    "Fenced: cells that cannot learn (error .90) lie on some fronts for costing nothing and bound no frame; "
+    "unfenced: the frame of the whole front, where one such cell and the cheapest others make most of the volume.",
+    "All strategies of a run share ten random first cells. random and evolution are made for one objective: "
+    "random weights, drawn anew after every ten cells (ParEGO); nsga2 and bo see vectors, and bo is told latency "
+    "and energy of unseen cells for free, as every strategy could read them.",
+    "Validation error after 200 epochs, mean of seeds.",
+]
 MISSING, WIDE, DISTANCE = "log10_missing_hypervolume", "log10_missing_hypervolume_unfenced", "igd_plus"
 
 
@@ -69,39 +75,19 @@ class _Problem(NamedTuple):
     wide: Frame
 
 
-def pareto(
-    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
-) -> PaperResult:
-    """Cover every front; may be interrupted and called again.
-
-    Args:
-        runs: Per front and strategy; 30 if None.
-        workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        folder: Where the picture and the finished runs go.
-        progress: Called with (runs done, runs in all).
-
-    Raises:
-        UserError: The table is not here, a strategy failed, or the folder cannot be written.
-    """
-    started = time.perf_counter()
-    wanted = runs or _RUNS
-    jobs = {f"{cost} | {name} | {run}": (cost, name, run) for run in range(wanted) for cost in COSTS
-            for name in STRATEGIES}  # fmt: skip
-    settings = {"version": __version__, "benchmark": load(_BENCH).fingerprint, "cells": _CELLS, "step": STEP}
-    done = results_of(cover, jobs, folder / "fronts.jsonl", settings, workers=workers, engine=engine, progress=progress)
+def pareto(work: Work) -> PaperResult:
+    """Cover every front: 30 runs a front and strategy."""
+    runs = range(work.runs or _RUNS)
+    jobs = {f"{cost} | {name} | {run}": (cost, name, run) for run in runs for cost in COSTS for name in STRATEGIES}
+    settings = {"benchmark": load(_BENCH).fingerprint, "cells": _CELLS, "step": STEP}
+    done = work.results(cover, jobs, "fronts.jsonl", settings)
     found = {
-        cost: {name: [Covered(*done[f"{cost} | {name} | {run}"]) for run in range(wanted)] for name in STRATEGIES}
+        cost: {name: [Covered(*done[f"{cost} | {name} | {run}"]) for run in runs] for name in STRATEGIES}
         for cost in COSTS
     }
     rows = [row for cost in COSTS for row in _rows(cost, found[cost])]
-    curves = {cost: {name: logarithms([run.missing for run in made]) for name, made in by_name.items()}
-              for cost, by_name in found.items()}  # fmt: skip
-    _draw(curves, folder / "fronts.png")
-    return PaperResult(
-        f"Fronts of validation error against latency and energy: log10 of the missing hypervolume, {_BENCH}", rows,
-        time.perf_counter() - started, _notes(), _summary(rows),
-    )  # fmt: skip
+    title = f"Fronts of validation error against latency and energy: log10 of the missing hypervolume, {_BENCH}"
+    return work.result(title, rows, _NOTES, summary=_summary(rows), pictures={"fronts.png": _drawn(found)})
 
 
 @lru_cache(maxsize=len(COSTS))
@@ -113,14 +99,7 @@ def _problem(cost: str) -> _Problem:
 
 
 def cover(job: tuple[str, str, int]) -> Covered:
-    """One run, and what it had covered after every tenth cell.
-
-    Args:
-        job: The metric beside the error, the strategy, and the number of the run.
-
-    Raises:
-        UserError: The strategy failed.
-    """
+    """One run, and what it had covered after every tenth cell."""
     cost, strategy, number = job
     problem = _problem(cost)
     run = execute_run(Experiment(problem.objective, [strategy], 1, Budget(_CELLS)), strategy, number)
@@ -135,37 +114,25 @@ def cover(job: tuple[str, str, int]) -> Covered:
 
 
 def logarithms(shares: Sequence[Sequence[float]]) -> Values:
-    """log10 of what runs missed, a share below 1e-4 counted as that, shape ``(runs, steps)``.
-
-    Args:
-        shares: Of every run, by step.
-    """
+    """log10 of what runs missed, a share below 1e-4 counted as that, shape ``(runs, steps)``."""
     return np.asarray(np.log10(np.maximum(np.array(shares), _ALL_FOUND)))
 
 
-def _draw(curves: Mapping[str, Mapping[str, Values]], path: Path) -> None:
-    """What strategies miss of fronts over the cells evaluated, a panel a front; mean and 95 % interval.
-
-    Args:
-        curves: By front and strategy log10 of the missing hypervolume, shape ``(runs, steps)``.
-        path: The PNG.
-    """
-    columns, cells = 4, np.arange(STEP, _CELLS + 1, STEP)
-    figure = Figure(figsize=(3.2 * columns, 3.1 * -(-len(curves) // columns)), layout="constrained")
-    panels = figure.subplots(-(-len(curves) // columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes, (front, by_name) in zip(panels, curves.items(), strict=False):
-        for (name, samples), colour, style in zip(by_name.items(), COLOURS, _STYLES, strict=False):
-            low, high = interval(samples)
-            axes.plot(cells, samples.mean(axis=0), linestyle=style, color=colour, label=name)
-            axes.fill_between(cells, low, high, color=colour, alpha=0.2, linewidth=0)
+def _drawn(found: Mapping[str, Mapping[str, Sequence[Covered]]]) -> Figure:
+    """What strategies miss of fronts over the cells evaluated, a panel a front; mean and 95 % interval."""
+    columns, cells = 4, np.arange(STEP, _CELLS + 1.0, STEP)
+    rows = -(-len(found) // columns)
+    figure = canvas(3.2 * columns, 3.1 * rows)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, (front, by_name) in zip(panels, found.items(), strict=False):
+        draw_curves(axes, cells, {n: logarithms([run.missing for run in made]) for n, made in by_name.items()})
         axes.set_title(front, fontsize=10)
-        axes.grid(alpha=0.3)
-    for axes in panels[len(curves) :]:
+    for axes in panels[len(found) :]:
         axes.set_visible(False)
     panels[0].legend(loc="lower left", fontsize=8)
     figure.supxlabel("evaluated cells")
     figure.supylabel("log10 of the missing share of hypervolume")
-    save(figure, path)
+    return figure
 
 
 def _rows(cost: str, found: Mapping[str, Sequence[Covered]]) -> Iterator[Row]:
@@ -176,8 +143,7 @@ def _rows(cost: str, found: Mapping[str, Sequence[Covered]]) -> Iterator[Row]:
     for name in measured:
         for metric, cells in [*((MISSING, n) for n in _NOTED), *((WIDE, n) for n in _NOTED), (DISTANCE, _CELLS)]:
             at = {other: measured[other][metric][:, cells // STEP - 1] for other in measured}
-            spread = float(at[name].std(ddof=1)) if len(at[name]) > 1 else None
-            yield Row(name, f"valid_error, {cost}", metric, ours=float(at[name].mean()), ours_std=spread,
+            yield Row(name, f"valid_error, {cost}", metric, ours=float(at[name].mean()), ours_std=spread(at[name]),
                       evaluations=cells, runs=len(at[name]), verdict=_verdict(name, at), mark="D")  # fmt: skip
 
 
@@ -200,16 +166,3 @@ def _summary(rows: Sequence[Row]) -> Summary:
         wide = (held[name, front, WIDE, _CELLS].ours_text for name in STRATEGIES[-2:])
         lines.append((front, *(row.ours_text for row in ours.values()), f"{apart:+.2f}", *wide))
     return Summary(heads, lines)
-
-
-def _notes() -> list[str]:
-    return [
-        "Missing: the share of the exact front's hypervolume that a run leaves uncovered, in the frame between utopia "
-        "and nadir of the front, to 1.1; log10 of every run, then the mean. A share below 1e-4 counts as 1e-4.",
-        "Fenced: cells that cannot learn (error .90) lie on some fronts for costing nothing and bound no frame; "
-        "unfenced: the frame of the whole front, where one such cell and the cheapest others make most of the volume.",
-        "All strategies of a run share ten random first cells. random and evolution are made for one objective: "
-        "random weights, drawn anew after every ten cells (ParEGO); nsga2 and bo see vectors, and bo is told latency "
-        "and energy of unseen cells for free, as every strategy could read them.",
-        "Validation error after 200 epochs, mean of seeds.",
-    ]

@@ -7,95 +7,223 @@ The published numbers are Kendall's τ on NAS-Bench-201's CIFAR-10, trained on t
 tested on the test accuracy of all 15,625, training cells included (PINAT, AAAI 2023, and the papers that follow it).
 Departure: the public extracts hold no validation after 200 epochs for CIFAR-100 and ImageNet16-120, so there the test
 error of the N cells is learned, which is easier: it carries no second noise.
+
+Does the loss of a predictor matter? Ji et al., "Loss functions for predictor-based neural architecture search", ICCV
+2025, find that ranking losses find better cells (N@10), more of the best ones (precision) and a better order (τ) than
+the squared error does: the graph network is trained with each of them, beside these effects.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.stats import kendalltau
 
-from surrogate_nas.benchmarks import load
-from surrogate_nas.papers import predictor_losses
-from surrogate_nas.papers.pictures import draw_predictors
-from surrogate_nas.papers.predictor_fits import Fit, Score, learned_metric, scored
-from surrogate_nas.papers.predictor_losses import findings, loss_fits, published_rows
-from surrogate_nas.papers.published import DATA_SETS
-from surrogate_nas.papers.rows import PaperResult, Row, Summary
+from surrogate_nas.benchmarks import Benchmark, load
+from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, published, spread
+from surrogate_nas.papers.common.ranks import Values, within
+from surrogate_nas.papers.common.searches import DATA_SETS
 from surrogate_nas.space import listed
-from surrogate_nas.study.experiment import Progress
+from surrogate_nas.study.comparison.statistics import holm, signed_rank
+from surrogate_nas.surrogates import Prediction, make_model
+from surrogate_nas.surrogates.evaluation import scores_of, split_cells
+from surrogate_nas.surrogates.losses import LOSSES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIZES = (46, 78, 156, 233, 469, 781, 1563)
-_PUBLISHED_SIZES = (78, 156, 469, 781, 1563)
 MODELS = ("ensemble", "gnn", "xgboost")
+DATA_SET, MODEL, SQUARED = "CIFAR-10", "gnn", "mse"
+LOSS_SIZES = (156, 469)
+"""Numbers of training cells of the fits with ranking losses."""
+_RANKING = tuple(name for name in LOSSES if name != SQUARED)
+EFFECTS: Mapping[str, tuple[str, int]] = {
+    "rank_top": ("N@10", -1), "precision_half_percent": ("P@.5 %", 1), "kendall": ("τ", 1),
+}  # fmt: skip
+"""What the paper finds ranking losses to improve: its name, and whether larger is better."""
 _RUNS = 10
-PUBLISHED: dict[str, tuple[str, dict[int, float]]] = {
-    "Neural Predictor": ("I", dict(zip(_PUBLISHED_SIZES, (0.343, 0.413, 0.584, 0.634, 0.646), strict=True))),
-    "arch2vec": ("I", dict(zip(_PUBLISHED_SIZES, (0.542, 0.573, 0.601, 0.606, 0.605), strict=True))),
-    "Graphormer": ("I", dict(zip(_PUBLISHED_SIZES, (0.505, 0.630, 0.680, 0.719, 0.776), strict=True))),
-    "TNASP": ("I", dict(zip(_PUBLISHED_SIZES, (0.539, 0.589, 0.640, 0.689, 0.724), strict=True))),
-    "PINAT": ("I", dict(zip(_PUBLISHED_SIZES, (0.549, 0.631, 0.706, 0.761, 0.784), strict=True))),
-    "NN-Former": ("C", {1563: 0.890}),
-    "NAR-Former": ("?", dict(zip(_PUBLISHED_SIZES[1:], (0.660, 0.790, 0.849, 0.901), strict=True))),
-}
-"""Mark and τ by number of training cells, on CIFAR-10."""
+_ALPHA = 0.05
+_LARGEST_SIZE = 2000
+_SIZE_TICKS = (78, 156, 469, 781, 1563)
+_NOTES = [
+    "kendall@N: Kendall's τ with the test error after 200 epochs, over all 15,625 cells, the N among them.",
+    "Trained on the validation error after 200 epochs (mean of seeds) of N random cells, N after the @. The public "
+    "extracts hold that for CIFAR-10 only; on the others the test error of the N cells is learned.",
+    "Likewise rank_top@N (N@10: the rank, from 1, of the best of the ten cells liked best), ndcg@N, "
+    "precision_half_percent@N (P@.5 %) and kendall_equal_complexity@N (the mean τ among cells with equally many "
+    "convolutions).",
+    "kendall_unseen@N, kendall_top_half@N, kendall_top_quarter@N, rank_top_unseen@N, "
+    "precision_half_percent_unseen@N, coverage90@N: with the learned error of the 15,625 - N cells that were not "
+    "learned from.",
+    "Published for CIFAR-10 only. (?) is quoted without confirmation; .901 is more than validation itself gives.",
+    "Published predictors see one training of each cell, ours the mean of the seeds in the public extracts.",
+]
 
 
-def predictors(
-    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
-) -> PaperResult:
-    """Fit our models by the published protocol; may be interrupted and called again.
-
-    Args:
-        runs: Seeds per model, data set and size; None for ten.
-        workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        folder: Where the picture and the finished fits go.
-        progress: Called with (fits done, fits in all).
-    """
-    started = time.perf_counter()
-    seeds = range(_RUNS if runs is None else runs)
+def predictors(work: Work) -> PaperResult:
+    """Fit our models by the published protocol: ten seeds a model, data set and size."""
+    seeds = range(_RUNS if work.runs is None else work.runs)
     fits = [Fit(d, seed, n, model) for seed in seeds for d in DATA_SETS for n in SIZES for model in MODELS]
-    if predictor_losses.MODEL in MODELS:
-        fits += loss_fits(seeds, [n for n in predictor_losses.SIZES if n in SIZES])
-    scores = scored(fits, folder / "fits.jsonl", workers=workers, engine=engine, progress=progress)
-    rows = [*_published_rows(), *our_rows(scores), *_ceiling_rows()]
-    draw_predictors([row for row in rows if row.metric.startswith("kendall@")], folder / "predictors.png")
-    notes = [
-        "kendall@N: Kendall's τ with the test error after 200 epochs, over all 15,625 cells, the N among them.",
-        "Trained on the validation error after 200 epochs (mean of seeds) of N random cells, N after the @. The public "
-        "extracts hold that for CIFAR-10 only; on the others the test error of the N cells is learned.",
-        "Likewise rank_top@N (N@10: the rank, from 1, of the best of the ten cells liked best), ndcg@N, "
-        "precision_half_percent@N (P@.5 %) and kendall_equal_complexity@N (the mean τ among cells with equally many "
-        "convolutions).",
-        "kendall_unseen@N, kendall_top_half@N, kendall_top_quarter@N, rank_top_unseen@N, "
-        "precision_half_percent_unseen@N, coverage90@N: with the learned error of the 15,625 - N cells that were not "
-        "learned from.",
-        "Published for CIFAR-10 only. (?) is quoted without confirmation; .901 is more than validation itself gives.",
-        "Published predictors see one training of each cell, ours the mean of the seeds in the public extracts.",
-    ]
-    if any(fit.loss for fit in fits):
-        notes += findings(scores)
+    if MODEL in MODELS:
+        fits += loss_fits(seeds, [n for n in LOSS_SIZES if n in SIZES])
+    scores = scored(fits, work)
+    rows = [*(told.row(evaluations=_cells_of(told.metric)) for told in published("predictors").values()),
+            *our_rows(scores), *_ceiling_rows()]  # fmt: skip
+    notes = [*_NOTES, *(findings(scores) if any(fit.loss for fit in fits) else ())]
     title = "Predictors: trained on validation of N cells, tested on the test of all"
-    return PaperResult(title, rows, time.perf_counter() - started, notes, summary(rows))
+    return work.result(title, rows, notes, summary=_summary(rows), pictures={"predictors.png": _drawn(rows)})
 
 
-def _published_rows() -> Iterator[Row]:
-    for method, (mark, by_size) in PUBLISHED.items():
-        for n, tau in by_size.items():
-            yield Row(method, "CIFAR-10", f"kendall@{n}", published=tau, evaluations=n, verdict="published", mark=mark)
-    yield from published_rows()
+def _cells_of(metric: str) -> int | None:
+    """The training cells that a metric names, if it does."""
+    return int(metric.partition("@")[2]) if "@" in metric else None
+
+
+class Fit(NamedTuple):
+    """What is fitted: data set, seed of split and model, number of training cells, model, its loss (empty: its own)."""
+
+    dataset: str
+    seed: int
+    n: int
+    model: str
+    loss: str = ""
+
+
+class Score(NamedTuple):
+    """How a fit did.
+
+    Attributes:
+        kendall: τ with the test error of all cells.
+        kendall_equal_complexity: Likewise, the mean among cells with equally many operations with weights.
+        rank_top: The rank by that error of the best of the ten cells liked best: N@10.
+        precision_half_percent: The share of the best .5 % by it among as many cells liked best: P@.5 %.
+        ndcg: Of that error.
+        kendall_unseen: τ with the learned error of the cells that were not learned from.
+        kendall_top_half: Likewise, over the better half of them.
+        kendall_top_quarter: Likewise, over the best quarter.
+        rank_top_unseen: N@10 among them.
+        precision_half_percent_unseen: P@.5 % among them.
+        coverage90: The share of them within the 90 % interval.
+        seconds: Of fitting and predicting.
+    """
+
+    kendall: float
+    kendall_equal_complexity: float
+    rank_top: float
+    precision_half_percent: float
+    ndcg: float
+    kendall_unseen: float
+    kendall_top_half: float
+    kendall_top_quarter: float
+    rank_top_unseen: float
+    precision_half_percent_unseen: float
+    coverage90: float
+    seconds: float
+
+
+def scored(fits: Sequence[Fit], work: Work) -> dict[Fit, Score]:
+    """Score different fits; those that an earlier run has made are read from ``fits.jsonl``."""
+    settings = {
+        "models": {model: make_model(model, "error").settings() for model in sorted({fit.model for fit in fits})},
+        "benchmarks": {name: load(name).fingerprint for name in DATA_SETS.values()},
+    }
+    jobs = {", ".join(str(part) for part in fit if part != ""): fit for fit in fits}
+    made = work.results(score, jobs, "fits.jsonl", settings)
+    return {jobs[name]: Score(*numbers) for name, numbers in made.items()}
+
+
+def score(fit: Fit) -> Score:
+    """Make one fit and score it."""
+    bench = load(DATA_SETS[fit.dataset])
+    assert bench.space.complexity is not None
+    cells = listed(bench.space)
+    learned, test = bench.column(learned_metric(bench), 200), bench.column("test_error", 200)
+    split = split_cells(cells, learned, fit.n, seed=fit.seed)
+    started = time.perf_counter()
+    made = make_model(fit.model, "error", seed=fit.seed, **({"loss": fit.loss} if fit.loss else {}))
+    found = made.fit([cells[i] for i in split.train], learned[split.train]).predict(cells)
+    seconds = time.perf_counter() - started
+    whole = scores_of(test, found)
+    unseen = scores_of(learned[split.test], Prediction(found.mean[split.test], found.std[split.test]))
+    return Score(
+        kendall_equal_complexity=within(found.mean, test, bench.column(bench.space.complexity)),
+        **{name: whole[name] for name in ("kendall", "rank_top", "precision_half_percent", "ndcg")},
+        **{f"{name}_unseen": unseen[name] for name in ("kendall", "rank_top", "precision_half_percent")},
+        **{name: unseen[name] for name in ("kendall_top_half", "kendall_top_quarter", "coverage90")},
+        seconds=seconds,
+    )
+
+
+def learned_metric(bench: Benchmark) -> str:
+    """The metric to learn: validation where it is held after 200 epochs."""
+    return "valid_error" if 200 in bench.metric("valid_error").epochs else "test_error"
+
+
+def loss_fits(seeds: Sequence[int], sizes: Sequence[int] = LOSS_SIZES) -> list[Fit]:
+    """The fits with every ranking loss; those with the squared error are the model's own."""
+    return [Fit(DATA_SET, seed, n, MODEL, loss) for seed in seeds for n in sizes for loss in _RANKING]
+
+
+class Difference(NamedTuple):
+    """A ranking loss against the squared error, over the same seeds.
+
+    Attributes:
+        loss: The ranking loss.
+        n: Training cells.
+        measure: A key of `EFFECTS`.
+        gain: The mean difference, positive where the ranking loss is better.
+        p: Wilcoxon's signed-rank test, corrected by Holm over all differences.
+    """
+
+    loss: str
+    n: int
+    measure: str
+    gain: float
+    p: float
+
+
+def differences(scores: Mapping[Fit, Score]) -> list[Difference]:
+    """Compare every ranking loss with the squared error, by every published effect."""
+    found: list[Difference] = []
+    for n in sorted({fit.n for fit in scores if fit.loss}):
+        for loss in _RANKING:
+            for measure, (_, better) in EFFECTS.items():
+                gains = better * (_column(scores, n, loss, measure) - _column(scores, n, "", measure))
+                found.append(Difference(loss, n, measure, float(gains.mean()), signed_rank(gains)[0]))
+    return [one._replace(p=float(p)) for one, p in zip(found, holm([one.p for one in found]), strict=True)]
+
+
+def _column(scores: Mapping[Fit, Score], n: int, loss: str, measure: str) -> Values:
+    seeds = sorted(fit.seed for fit in scores if fit.loss == _RANKING[0] and fit.n == n)
+    return np.array([getattr(scores[Fit(DATA_SET, seed, n, MODEL, loss)], measure) for seed in seeds])
+
+
+def findings(scores: Mapping[Fit, Score]) -> list[str]:
+    """In words, a line an effect: where it is seen, where its contrary is, and what it comes to."""
+    lines = []
+    made = differences(scores)
+    for measure, (name, _) in EFFECTS.items():
+        here = [one for one in made if one.measure == measure]
+        sure = [one for one in here if one.p < _ALPHA]
+        seen, contrary = ([_named(one) for one in sure if sign * one.gain > 0] for sign in (1, -1))
+        said = f"seen with {', '.join(seen)}" if seen else "not seen"
+        said += f"; the contrary with {', '.join(contrary)}" if contrary else ""
+        said += "; all are equal" if not any(one.gain for one in here) else ""
+        gains = ", ".join(f"{_named(one)} {one.gain:+.3f} (p = {one.p:.2g})" for one in here)
+        lines.append(f"Published: ranking losses improve {name}. Here {said}. Gains over the squared error: {gains}.")
+    return lines
+
+
+def _named(one: Difference) -> str:
+    return f"{one.loss}@{one.n}"
 
 
 def our_rows(scores: Mapping[Fit, Score]) -> Iterator[Row]:
-    """The mean and the spread of every score over the seeds, by model, data set and number of training cells.
-
-    Args:
-        scores: Of every fit.
-    """
+    """The mean and the spread of every score over the seeds, by model, data set and number of training cells."""
     groups: dict[tuple[str, str, int], list[Score]] = {}
     for fit, made in scores.items():
         name = f"{fit.model}, {fit.loss}" if fit.loss else fit.model
@@ -103,25 +231,20 @@ def our_rows(scores: Mapping[Fit, Score]) -> Iterator[Row]:
     for (method, dataset, n), each in sorted(groups.items()):
         columns = dict(zip(Score._fields, np.array(each).T, strict=True))
         how = f"{columns.pop('seconds').mean():.1f} s a fit; learned {learned_metric(load(DATA_SETS[dataset]))}"
-        confirmed = [(by[n], m) for m, (mark, by) in PUBLISHED.items() if n in by and mark != "?"]
+        told = [one for one in published("predictors").values() if one.metric == f"kendall@{n}" and one.mark != "?"]
         for name, values in columns.items():
-            spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
             verdict = how
-            if name == "kendall" and dataset == "CIFAR-10" and confirmed:
-                best, other = max(confirmed)
+            if name == "kendall" and dataset == DATA_SET and told:
+                best, other = max((one.value or 0.0, one.method) for one in told)
                 verdict += f"; {values.mean() - best:+.3f} from {other}, the best published and confirmed"
             yield Row(
-                method, dataset, f"{name}@{n}", ours=float(values.mean()), ours_std=spread, evaluations=n,
+                method, dataset, f"{name}@{n}", ours=float(values.mean()), ours_std=spread(values), evaluations=n,
                 runs=len(values), verdict=verdict,
             )  # fmt: skip
 
 
-def summary(rows: Sequence[Row]) -> Summary:
-    """What is printed and ours on CIFAR-10, by training cells.
-
-    Args:
-        rows: Of the table.
-    """
+def _summary(rows: Sequence[Row]) -> Summary:
+    """What is printed and ours on CIFAR-10, by training cells."""
     shown = ("kendall", "kendall_equal_complexity", "rank_top", "precision_half_percent", "ndcg")
     sizes = sorted({row.evaluations for row in rows if row.evaluations and row.runs})
     lines: dict[tuple[str, str], dict[float | None, str]] = {}
@@ -147,3 +270,34 @@ def _ceiling_rows() -> Iterator[Row]:
             tau = float(kendalltau(column, test).statistic)
             method = f"{learned_metric(bench)} {what}"
             yield Row(method, dataset, "kendall@15625", ours=tau, evaluations=len(test), verdict="the table", mark="D")
+
+
+def _drawn(rows: Sequence[Row]) -> Figure:
+    """Kendall's τ of every predictor over the number of training cells, a panel a data set."""
+    curves: dict[tuple[str, str], list[tuple[int, float, float]]] = {}
+    for row in (row for row in rows if row.metric.startswith("kendall@")):
+        tau = row.published if row.ours is None else row.ours
+        curves.setdefault((row.dataset, row.method), []).append(
+            (int(row.evaluations or 0), tau or 0.0, row.ours_std or 0.0)
+        )
+    datasets = list(dict.fromkeys(dataset for dataset, _ in curves))
+    figure = canvas(4.2 * len(datasets), 4.5)
+    for axes, dataset in zip(figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0], datasets, strict=True):
+        for (of, method), points in curves.items():
+            if of != dataset:
+                continue
+            sizes, taus, spreads = np.array(points).T
+            if len(sizes) == 1 and sizes[0] > _LARGEST_SIZE:
+                axes.axhline(taus[0], color="grey", linewidth=0.8)
+                axes.annotate(method, (_LARGEST_SIZE, taus[0]), ha="right", va="bottom", fontsize=7)
+                continue
+            ours = method.endswith("(ours)")
+            axes.errorbar(sizes, taus, spreads if ours else None, label=method, marker="o" if ours else ".",
+                          linewidth=2 if ours else 0.9, linestyle="-" if ours else "--", capsize=2)  # fmt: skip
+        axes.set(xscale="log", xlabel="training cells", title=dataset, ylim=(0.3, 1.0))
+        axes.set_xticks(_SIZE_TICKS, [str(n) for n in _SIZE_TICKS])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right", fontsize=7)
+    figure.supylabel("Kendall's τ with the test error of all cells")
+    return figure

@@ -9,33 +9,34 @@ all cells are compared with ours directly, where they were fetched.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.candidates import Goal, goal_of
-from surrogate_nas.papers.jobs import finished
-from surrogate_nas.papers.maps import draw_proxies
-from surrogate_nas.papers.ranks import MEASURES, TITLES, Values, agreement
-from surrogate_nas.papers.rows import PaperResult, Row, Summary
-from surrogate_nas.study.experiment import Progress
+from surrogate_nas.papers.common.paper import (
+    PaperResult,
+    Row,
+    Summary,
+    Work,
+    canvas,
+    draw_map,
+    published,
+)
+from surrogate_nas.papers.common.ranks import MEASURES, TITLES, WITHIN, Goal, Values, agreement, goal_of
 from surrogate_nas.tables.sources.nb201 import seed_888
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIZES = ("params", "macs")
 """What a proxy has to beat: larger is taken to promise more."""
 TOGETHER = "mean rank"
 """All proxies of a table together: the mean of their ranks, none of them weighted."""
-PUBLISHED = {
-    "nb201-cifar10": dict(grad_norm=0.58, snip=0.58, grasp=0.48, fisher=0.36, synflow=0.74, jacob_cov=0.73),
-    "nb201-cifar100": dict(grad_norm=0.64, snip=0.63, grasp=0.54, fisher=0.39, synflow=0.76, jacob_cov=0.71),
-    "nb201-imagenet16": dict(grad_norm=0.58, snip=0.58, grasp=0.56, fisher=0.33, synflow=0.75, jacob_cov=0.71),
-}
-"""Spearman's ρ with the final accuracy over NAS-Bench-201, Abdelfattah et al., Table 2."""
 _RHO, _WITH_NASLIB = "spearman", "spearman_with_naslib"
 
 
@@ -47,7 +48,7 @@ class Finding:
         table: The benchmark.
         proxy: The metric, one of `SIZES`, or `TOGETHER`.
         goal: What is finally wanted, as rows show it.
-        taus: τ by every one of `surrogate_nas.papers.ranks.MEASURES`.
+        taus: τ by every one of `surrogate_nas.papers.common.ranks.MEASURES`.
         rho: Spearman's ρ over all cells.
         with_naslib: The same with NASLib's values of the same proxy; NaN where there are none.
     """
@@ -60,44 +61,21 @@ class Finding:
     with_naslib: float
 
 
-def proxies(
-    *,
-    runs: int | None,  # noqa: ARG001 - all papers are called alike
-    workers: int | None,
-    engine: str,
-    folder: Path,
-    progress: Progress | None,
-) -> PaperResult:
-    """Rank every proxy of every table by how well it orders what one finally wants.
-
-    Args:
-        runs: Without meaning here: whole tables are read once.
-        workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        folder: Where the picture goes.
-        progress: Called with (tables done, tables in all).
-
-    Raises:
-        UserError: No table is here whose cells have proxies, or the folder cannot be written.
-    """
-    started = time.perf_counter()
+def proxies(work: Work) -> PaperResult:
+    """Try every proxy of every table that is here; tables are read once, whatever the runs."""
     here = [entry["name"] for entry in tables() if entry["available"]]
-    studied = dict(finished(study, here, workers=workers, engine=engine, progress=progress))
-    findings = [finding for name in here for finding in studied[name]]
+    findings: list[Finding] = sum(work.results(study, {name: name for name in here}).values(), [])
     if not findings:
         raise UserError("No table that is here has cells with proxies; snas proxies makes some.")
-    draw_proxies([(f.table, f.proxy, f.taus) for f in findings], folder / "proxies.png")
     rows = [row for finding in findings for row in _rows(finding)]
-    return PaperResult(
-        "What is a zero-cost proxy worth?", rows, time.perf_counter() - started, _notes(findings), _summary(findings)
-    )
+    return work.result(
+        "What is a zero-cost proxy worth?", rows, _notes(findings), summary=_summary(findings),
+        pictures={"proxies.png": _drawn(findings)},
+    )  # fmt: skip
 
 
 def study(name: str) -> list[Finding]:
     """Try every proxy of a table.
-
-    Args:
-        name: The benchmark.
 
     Returns:
         Nothing where its cells have no proxies, or it holds nothing to order them by.
@@ -119,10 +97,10 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
     scores = {m.name: m.minimised(bench.column(m.name)) for m in bench.metrics if m.quantity == "proxy"}
     scores[TOGETHER] = np.mean([rankdata(values) for values in scores.values()], axis=0)
     scores |= {size: -bench.column(size) for size in SIZES if size in bench.space.analytic}
-    published = _of_naslib(bench.name)
+    naslib = _of_naslib(bench.name)
     for proxy, values in scores.items():
         held = np.isfinite(values) & np.isfinite(goal.values)
-        theirs = published.get(proxy.partition("@")[0])
+        theirs = naslib.get(proxy.partition("@")[0])
         yield Finding(
             bench.name, proxy, goal.title, agreement(values, goal.values, goal.values, groups),
             float(spearmanr(values[held], goal.values[held]).statistic),
@@ -145,10 +123,10 @@ def _rows(finding: Finding) -> Iterator[Row]:
                 finding.proxy, finding.table, measure, ours=finding.taus[measure], mark="D",
                 verdict=f"with {finding.goal}",
             )  # fmt: skip
-    published = PUBLISHED.get(finding.table, {}).get(finding.proxy.partition("@")[0])
+    told = published("proxies").get((finding.proxy.partition("@")[0], finding.table, _RHO))
     yield Row(
-        finding.proxy, finding.table, _RHO, published, ours=finding.rho, mark="D" if published is None else "?",
-        verdict=f"with {finding.goal}" + ("" if published is None else "; published: on the task itself, full size"),
+        finding.proxy, finding.table, _RHO, told and told.value, ours=finding.rho, mark=told.mark if told else "D",
+        verdict=f"with {finding.goal}" + ("; published: on the task itself, full size" if told else ""),
     )  # fmt: skip
     if np.isfinite(finding.with_naslib):
         yield Row(
@@ -157,13 +135,13 @@ def _rows(finding: Finding) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def _summary(findings: list[Finding]) -> Summary:
+def _summary(findings: Sequence[Finding]) -> Summary:
     heads = ("table", "proxy", *(f"τ, {TITLES[measure]}" for measure in MEASURES))
     rows = [(f.table, f.proxy, *(f"{f.taus[measure]:+.3f}" for measure in MEASURES)) for f in findings]
     return Summary(heads, rows)
 
 
-def _notes(findings: list[Finding]) -> list[str]:
+def _notes(findings: Sequence[Finding]) -> list[str]:
     flipped = sorted({f"{f.proxy} on {f.table}" for f in findings if f.taus[MEASURES[0]] * f.taus[MEASURES[-1]] < 0})
     return [
         "τ is Kendall's, with what is finally wanted; above 0 where larger proxies promise rightly. Best half and "
@@ -172,3 +150,15 @@ def _notes(findings: list[Finding]) -> list[str]:
         f"Another sign among cells of equal complexity than over all: {', '.join(flipped) or 'none'}.",
         "A proxy named @TASK was computed on TASK by our own network, for one cell of every functional class.",
     ]
+
+
+def _drawn(findings: Sequence[Finding]) -> Figure:
+    """τ of every table and proxy: over all cells, and among cells of equal complexity."""
+    held = {(finding.table, finding.proxy): finding.taus for finding in findings}
+    named, columns = (list(dict.fromkeys(names)) for names in zip(*held, strict=True))
+    figure = canvas(4.5 + 0.9 * len(columns), max(3.0, 2.2 + 0.3 * len(named)))
+    for axes, measure in zip(figure.subplots(1, 2), ("kendall", WITHIN), strict=True):
+        taus = [[held.get((t, p), {}).get(measure, math.nan) for p in columns] for t in named]
+        draw_map(axes, np.array(taus), named, columns)
+        axes.set_title(f"τ with what is finally wanted: {TITLES[measure]}", fontsize=10)
+    return figure

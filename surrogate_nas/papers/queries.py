@@ -15,27 +15,34 @@ A data set, what a search sees, a strategy and a run are one job; finished ones 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import product
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.core.version import __version__
 from surrogate_nas.objective import Objective
-from surrogate_nas.papers.jobs import results_of
-from surrogate_nas.papers.pictures import draw_queries
-from surrogate_nas.papers.published import DATA_SETS
-from surrogate_nas.papers.ranks import Values
-from surrogate_nas.papers.rows import PaperResult, Row, Summary
+from surrogate_nas.papers.common.paper import (
+    COLOURS,
+    STYLES,
+    PaperResult,
+    Row,
+    Summary,
+    Work,
+    canvas,
+    published,
+    spread,
+)
+from surrogate_nas.papers.common.ranks import Values
+from surrogate_nas.papers.common.searches import DATA_SETS
 from surrogate_nas.space import listed
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.comparison import search
-from surrogate_nas.study.experiment import Progress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 GIVEN = 150
 """Cells after which what a search would hand over is looked at."""
@@ -46,12 +53,7 @@ _EPOCHS, _TEST = 200, "test_error"
 
 
 class Plan(NamedTuple):
-    """How thoroughly a strategy is run.
-
-    Attributes:
-        runs: How many.
-        cells: The most that a run may evaluate.
-    """
+    """How thoroughly a strategy is run: how many runs, and the most cells that one may evaluate."""
 
     runs: int
     cells: int
@@ -69,18 +71,20 @@ PLANS: dict[str, Plan] = {
 }
 """The strategies; random search needs no run."""
 _PRIORS = {"zero_cost": "proxies of untrained networks, no labels"}
+_NOTES = [
+    "cells_to_optimum: the median over all runs of the cells evaluated until the optimum was, ten shared random "
+    "cells included; a run that did not find it counts as infinite. Asking again for a known cell counts again.",
+    "_drawn: the search sees one drawn seed of each cell. The optimum is still the best by the mean of seeds, and "
+    f"found means evaluated; the search may not know it, hence regret@{GIVEN}: what it hands over after {GIVEN} "
+    "cells, by the mean of seeds.",
+    "The published counts are until a test accuracy of 94.37 (CIFAR-10) or 73.51 (CIFAR-100), and say seldom "
+    "whether a search saw the mean or one seed, and whether the count is a mean or a median over runs.",
+    "A prior is what a method knows before the first cell is counted; numbers with one stand apart from those without.",
+]
 
 
 class Job(NamedTuple):
-    """One run.
-
-    Attributes:
-        dataset: A key of `DATA_SETS`.
-        policy: What the search sees, a key of `POLICIES`.
-        strategy: The strategy.
-        cells: The most that it may evaluate.
-        run: The number of the run.
-    """
+    """A run: a key of `DATA_SETS`, one of `POLICIES`, a strategy, the most cells that it may evaluate, its number."""
 
     dataset: str
     policy: str
@@ -101,74 +105,31 @@ class Found(NamedTuple):
     regret: float
 
 
-class Published(NamedTuple):
-    """A published count.
-
-    Attributes:
-        counts: By data set.
-        mark: How sure it is.
-        prior: What was known beforehand, or empty.
-        says: What a reader must know.
-    """
-
-    counts: Mapping[str, float]
-    mark: str
-    prior: str = ""
-    says: str = ""
-
-
-PUBLISHED: dict[str, Published] = {
-    "BANANAS": Published({"CIFAR-10": 46, "CIFAR-100": 88}, "I"),
-    "NAS-BOWL": Published({"CIFAR-100": 87}, "I", says="on CIFAR-10 94.34 % after 100 cells"),
-    "AG-Net, DiNAS": Published(
-        {"CIFAR-10": 192, "CIFAR-100": 192}, "?", "a generator that was pre-trained on unlabelled cells"
-    ),
-    "FLAN": Published({"CIFAR-10": 96}, "C", "zero-cost proxies, arch2vec and CATE", "the fewest with every run there"),
-    "TNAS": Published({"CIFAR-10": 29, "CIFAR-100": 59}, "I", "meta-learned on other data sets"),
-}
-"""Those with no prior first."""
-_CLASSES = {"CIFAR-10": 3233.0, "CIFAR-100": 3233.0}
-_BESIDE = {("local_search", "CIFAR-100"): (127.0, "C", "published: White et al., a mean")}
-
-
-def queries(
-    *, runs: int | None, workers: int | None, engine: str, folder: Path, progress: Progress | None
-) -> PaperResult:
-    """Search until the optimum is found; may be interrupted and called again.
-
-    Args:
-        runs: Per strategy, data set and kind of seeds; those of `PLANS` if None.
-        workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        folder: Where the picture and the finished runs go.
-        progress: Called with (runs done, runs in all).
-
-    Raises:
-        UserError: The tables or their seeds are not here, or the folder cannot be written.
-    """
-    started = time.perf_counter()
+def queries(work: Work) -> PaperResult:
+    """Search until the optimum is found: by default as many runs as `PLANS` says."""
     jobs = [
         Job(dataset, policy, strategy, plan.cells, run)
         for strategy, plan in PLANS.items()
         for policy, dataset in product(POLICIES, DATA_SETS)
-        for run in range(runs or plan.runs)
+        for run in range(work.runs or plan.runs)
     ]
-    settings = {"version": __version__, "objectives": [objective_of(*key).fingerprint for key in _problems()]}
     named = {", ".join(map(str, job)): job for job in jobs}
-    made = results_of(
-        run_until_found, named, folder / "runs.jsonl", settings, workers=workers, engine=engine, progress=progress
-    )
+    settings = {"objectives": [objective_of(*key).fingerprint for key in _problems()]}
+    made = work.results(run_until_found, named, "runs.jsonl", settings)
     found: dict[tuple[str, str, str], list[Found]] = {}
     for name, job in named.items():
         found.setdefault((job.dataset, job.policy, job.strategy), []).append(Found(*made[name]))
     rows = [row for key in _problems() for row in _rows_of(*key, found)]
-    rows += [*_published_rows(), *_test_rows()]
-    counts = {key: _counts(answers) for key, answers in found.items()}
-    limits = {strategy: plan.cells for strategy, plan in PLANS.items()}
-    published = {name: told.counts for name, told in PUBLISHED.items()}
-    draw_queries(counts, limits, published, tuple(DATA_SETS), folder / "queries.png")
+    rows += [told.row() for told in published("queries").values() if _is_other(told.method)]
+    rows += _test_rows()
     title = "Cells evaluated until the optimum of NAS-Bench-201 is among them (validation after 200 epochs): medians"
-    return PaperResult(title, rows, time.perf_counter() - started, _notes(), _summary(rows))
+    drawn = {key: _counts(answers) for key, answers in found.items()}
+    return work.result(title, rows, _NOTES, summary=_summary(rows), pictures={"queries.png": _drawn(drawn)})
+
+
+def _is_other(method: str) -> bool:
+    """Whether it is not made here."""
+    return method not in (_RANDOM, *PLANS)
 
 
 def _problems() -> list[tuple[str, str]]:
@@ -177,15 +138,7 @@ def _problems() -> list[tuple[str, str]]:
 
 @cache
 def objective_of(dataset: str, policy: str) -> Objective:
-    """What is minimised on a data set.
-
-    Args:
-        dataset: A key of `DATA_SETS`.
-        policy: A key of `POLICIES`.
-
-    Raises:
-        UserError: The table, or its single seeds, are not here.
-    """
+    """What is minimised on a data set."""
     return Objective(f"valid_error[{_EPOCHS}]", load(DATA_SETS[dataset]), seed_policy=policy)
 
 
@@ -196,11 +149,7 @@ def _errors(dataset: str) -> Values:
 
 
 def run_until_found(job: Job) -> Found:
-    """Search until the optimum was evaluated; where seeds are drawn, until `GIVEN` cells at least.
-
-    Args:
-        job: The run.
-    """
+    """Search until the optimum was evaluated; where seeds are drawn, until `GIVEN` cells at least."""
     errors, objective = _errors(job.dataset), objective_of(job.dataset, job.policy)
     optimum = errors.min()
     found: list[int] = []
@@ -221,31 +170,32 @@ def _counts(found: Sequence[Found]) -> Values:
 
 def _rows_of(dataset: str, policy: str, found: Mapping[tuple[str, str, str], Sequence[Found]]) -> Iterator[Row]:
     metric, size = f"cells_to_optimum{POLICIES[policy]}", len(listed(load(DATA_SETS[dataset]).space))
-    told = policy == "mean" and dataset in _CLASSES
+    beside = published("queries") if policy == "mean" else {}
+    told = beside.get((_RANDOM, dataset, metric))
     yield Row(
-        _RANDOM, dataset, metric, published=_CLASSES[dataset] if told else None, ours=(size + 1) / 2,
-        evaluations=(size + 1) / 2, mark="C" if told else "D",
-        verdict=f"every order of {size:,} cells is equally likely" + "; published: of isomorphism classes" * told,
+        _RANDOM, dataset, metric, published=told and told.value, ours=(size + 1) / 2, evaluations=(size + 1) / 2,
+        mark=told.mark if told else "D",
+        verdict=f"every order of {size:,} cells is equally likely" + (f"; {told.note}" if told else ""),
     )  # fmt: skip
     for strategy, plan in PLANS.items():
         answers = found[dataset, policy, strategy]
         counts, regrets = _counts(answers), np.array([one.regret for one in answers])
-        published, mark, says = _BESIDE.get((strategy, dataset), (None, "", "")) if policy == "mean" else (None, "", "")
+        told = beside.get((strategy, dataset, metric))
         prior = f"with a prior ({_PRIORS[strategy]})" if strategy in _PRIORS else ""
         middle, everywhere = float(np.median(counts)), bool(np.isfinite(counts).all())
         yield Row(
-            strategy, dataset, metric, published=published, ours=middle if np.isfinite(middle) else None,
-            evaluations=float(counts.mean()) if everywhere else None, runs=len(counts), mark=mark,
-            verdict="; ".join(filter(None, (_spread(counts, plan.cells), prior, says))),
+            strategy, dataset, metric, published=told and told.value, ours=middle if np.isfinite(middle) else None,
+            evaluations=float(counts.mean()) if everywhere else None, runs=len(counts), mark=told.mark if told else "",
+            verdict="; ".join(filter(None, (_quartiles(counts, plan.cells), prior, told.note if told else ""))),
         )  # fmt: skip
         yield Row(
             strategy, dataset, f"regret@{GIVEN}{POLICIES[policy]}", ours=float(regrets.mean()),
-            ours_std=float(regrets.std(ddof=1)) if len(regrets) > 1 else None, evaluations=GIVEN, runs=len(regrets),
+            ours_std=spread(regrets), evaluations=GIVEN, runs=len(regrets),
             verdict=f"points of validation error; the answer is the optimum in {np.mean(regrets == 0):.0%} of the runs",
         )  # fmt: skip
 
 
-def _spread(counts: Values, most: int) -> str:
+def _quartiles(counts: Values, most: int) -> str:
     """Quartiles, the ninth decile, and how many found it; what was not found lies above the most."""
     found = counts[np.isfinite(counts)]
     low, high, ninth = (
@@ -254,16 +204,6 @@ def _spread(counts: Values, most: int) -> str:
     )
     within = f", at most {found.max():,.0f}" if len(found) == len(counts) else f" within {most:,} cells"
     return f"quartiles {low} to {high}, 90 % by {ninth}; found in {len(found)} of {len(counts)}{within}"
-
-
-def _published_rows() -> Iterator[Row]:
-    for name, told in PUBLISHED.items():
-        kind = f"with a prior ({told.prior}), so apart" if told.prior else "published, no prior"
-        for dataset, count in told.counts.items():
-            yield Row(
-                name, dataset, "cells_to_optimum", published=count, mark=told.mark,
-                verdict="; ".join(filter(None, (kind, told.says))),
-            )  # fmt: skip
 
 
 def _test_rows() -> Iterator[Row]:
@@ -296,24 +236,46 @@ def _summary(rows: Sequence[Row]) -> Summary:
         return f"{row.published if row.ours is None else row.ours:,.0f}{mark}"
 
     methods = [(name, _PRIORS.get(name, "none")) for name in (_RANDOM, *PLANS)]
-    methods += [(name, told.prior or "none") for name, told in PUBLISHED.items()]
+    methods += list({m: _prior_of(told.note) for (m, *_), told in published("queries").items() if _is_other(m)}.items())
     lines = [
-        (name if name not in PUBLISHED else f"{name}, published", prior,
+        (f"{name}, published" if _is_other(name) else name, prior,
          *(text(name, dataset, metric) for metric, dataset in product(metrics, DATA_SETS)))
         for name, prior in methods
     ]  # fmt: skip
     return Summary(heads, lines)
 
 
-def _notes() -> list[str]:
-    return [
-        "cells_to_optimum: the median over all runs of the cells evaluated until the optimum was, ten shared random "
-        "cells included; a run that did not find it counts as infinite. Asking again for a known cell counts again.",
-        "_drawn: the search sees one drawn seed of each cell. The optimum is still the best by the mean of seeds, and "
-        f"found means evaluated; the search may not know it, hence regret@{GIVEN}: what it hands over after {GIVEN} "
-        "cells, by the mean of seeds.",
-        "The published counts are until a test accuracy of 94.37 (CIFAR-10) or 73.51 (CIFAR-100), and say seldom "
-        "whether a search saw the mean or one seed, and whether the count is a mean or a median over runs.",
-        "A prior is what a method knows before the first cell is counted; numbers with one stand apart from those "
-        "without.",
-    ]
+def _prior_of(note: str) -> str:
+    return note.partition("(")[2].partition(")")[0] if note.startswith("with a prior") else "none"
+
+
+def _drawn(counts: Mapping[tuple[str, str, str], Values]) -> Figure:
+    """The share of runs that have found the optimum over cells; a column a data set, means above, drawn seeds below."""
+    figure = canvas(4.2 * len(DATA_SETS), 7.2)
+    grid = figure.subplots(2, len(DATA_SETS), squeeze=False, sharex=True, sharey=True)
+    for line, (policy, seen) in zip(grid, {"mean": "mean of seeds", "draw": "one drawn seed"}.items(), strict=True):
+        for axes, dataset in zip(line, DATA_SETS, strict=True):
+            for i, (strategy, plan) in enumerate(PLANS.items()):
+                needed = np.sort(counts[dataset, policy, strategy])
+                shares: Values = np.arange(len(needed) + 1) / len(needed)
+                shares[np.isinf([0, *needed])] = np.nan
+                axes.step(np.minimum([needed[0], *needed], plan.cells), shares, where="post",
+                          color=COLOURS[i % len(COLOURS)], linestyle=STYLES[i // len(COLOURS)],
+                          label=strategy)  # fmt: skip
+            axes.axhline(0.5, color="grey", linewidth=0.6)
+            told = [(one.value, one.method) for one in published("queries").values()
+                    if policy == "mean" and _is_other(one.method) and one.dataset == dataset]  # fmt: skip
+            for i, (count, name) in enumerate(sorted(told, key=lambda item: item[0] or 0.0)):
+                axes.plot(count, 0.5, "D", color="black", markersize=4)
+                axes.annotate(name, (count, 0.48), rotation=90, ha="left" if i % 2 else "right", va="top", fontsize=7)
+            axes.set(
+                xscale="log",
+                xlim=(10, max(plan.cells for plan in PLANS.values())),
+                ylim=(0, 1.02),
+                title=f"{dataset}, {seen}",
+            )
+            axes.grid(alpha=0.3)
+    figure.supxlabel("evaluated cells (◆ published counts, drawn at one half; their conventions differ)")
+    figure.supylabel("share of runs that have evaluated the optimum")
+    grid[-1, -1].legend(loc="upper left", fontsize=8)
+    return figure

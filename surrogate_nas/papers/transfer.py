@@ -8,23 +8,31 @@ the wanted task ranks as another does, where its seeds are held.
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import load, tables
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.candidates import Goal, goal_of, own_loss, seeds_of
-from surrogate_nas.papers.jobs import finished
-from surrogate_nas.papers.maps import draw_transfer
-from surrogate_nas.papers.ranks import Values, best, ceiling, kendall
-from surrogate_nas.papers.rows import PaperResult, Row, Summary
-from surrogate_nas.study.experiment import Progress
+from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_map
+from surrogate_nas.papers.common.ranks import (
+    Goal,
+    Values,
+    best,
+    ceiling,
+    goal_of,
+    kendall,
+    own_loss,
+    seeds_of,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WHOLE, QUARTER, LOSS = "kendall", "kendall_best_quarter", "kendall_of_loss"
 
@@ -76,46 +84,21 @@ class Group:
         return [pair for pair in self.pairs if pair.known != pair.wanted]
 
     def matrix(self, measure: str) -> NDArray[np.float64]:
-        """τ with the known task a row and the wanted one a column, shape ``(tasks, tasks)``.
-
-        Args:
-            measure: A key of `Pair.taus`.
-        """
+        """τ with the known task a row and the wanted one a column, shape ``(tasks, tasks)``."""
         return np.array([pair.taus[measure] for pair in self.pairs]).reshape(len(self.tasks), -1)
 
 
-def transfer(
-    *,
-    runs: int | None,  # noqa: ARG001 - all papers are called alike
-    workers: int | None,
-    engine: str,
-    folder: Path,
-    progress: Progress | None,
-) -> PaperResult:
-    """Compare every two tables of one space.
-
-    Args:
-        runs: Without meaning here: whole tables are read once.
-        workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        folder: Where the picture goes.
-        progress: Called with (spaces done, spaces in all).
-
-    Raises:
-        UserError: No two tables of one space are here.
-    """
-    started = time.perf_counter()
+def transfer(work: Work) -> PaperResult:
+    """Compare every two tables of one space; they are read once, whatever the runs."""
     entries = tables()
     spaces: dict[str, list[str]] = {}
     for entry in entries:
         if entry["available"]:
             spaces.setdefault(load(entry["name"]).space.definition, []).append(entry["name"])
-    jobs = [tuple(names) for names in spaces.values() if len(names) > 1]
+    jobs = {", ".join(names): names for names in spaces.values() if len(names) > 1}
     if not jobs:
         raise UserError("No two tables of one space are here: see snas data list.")
-    groups = dict(finished(compare, jobs, workers=workers, engine=engine, progress=progress))
-    found = [groups[names] for names in jobs]
-    draw_transfer([(g.space, _short(g.tasks), g.matrix(WHOLE), _drawn(g)) for g in found], folder / "transfer.png")
+    found: list[Group] = list(work.results(compare, jobs).values())
     notes = [words(group) for group in found]
     notes.append(
         "τ is Kendall's, of what is finally wanted on both tasks; the best quarter is that of the wanted task. "
@@ -123,18 +106,12 @@ def transfer(
     )
     notes += [f"Not here: {entry['name']} ({entry['title']})." for entry in entries if not entry["available"]]
     rows = [row for group in found for row in _rows(group)]
-    return PaperResult(
-        "Do cells, losses and rankings carry over between tasks?", rows, time.perf_counter() - started, notes,
-        _summary(found),
-    )  # fmt: skip
+    title, pictures = "Do cells, losses and rankings carry over between tasks?", {"transfer.png": _drawn(found)}
+    return work.result(title, rows, notes, summary=_summary(found), pictures=pictures)
 
 
 def compare(names: Sequence[str]) -> Group:
-    """Compare tasks of one space.
-
-    Args:
-        names: The benchmarks.
-    """
+    """Compare tasks of one space."""
     goals: dict[str, Goal] = {}
     losses: dict[str, Values] = {}
     ceilings = {}
@@ -203,11 +180,7 @@ def _ends(pairs: Sequence[Pair]) -> tuple[Pair, Pair]:
 
 
 def words(group: Group) -> str:
-    """What carries over in one space, in plain words.
-
-    Args:
-        group: Its tasks.
-    """
+    """What carries over in one space, in plain words."""
     others = group.others
     near, far = _ends(others)
     means = {measure: float(np.nanmean([pair.taus[measure] for pair in others])) for measure in (WHOLE, QUARTER, LOSS)}
@@ -231,9 +204,21 @@ def _short(tasks: Sequence[str]) -> list[str]:
     return [task[len(shared) + bool(shared) :] for task in tasks]
 
 
-def _drawn(group: Group) -> NDArray[np.float64]:
-    """The best quarter's τ, the mean of both directions, and on the diagonal those of two seeds."""
-    quarter = group.matrix(QUARTER)
-    shown = (quarter + quarter.T) / 2
-    np.fill_diagonal(shown, [group.ceilings.get(task, np.nan) for task in group.tasks])
-    return shown
+def _drawn(groups: Sequence[Group]) -> Figure:
+    """τ between the tasks of every space: over all cells below the diagonal; above it in the best quarter, the mean of
+    both directions, and on it that of two seeds.
+    """
+    columns = min(len(groups), 3)
+    rows = math.ceil(len(groups) / columns)
+    figure = canvas(5.2 * columns, 0.6 + 4.9 * rows)
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, group in zip(places, groups, strict=False):
+        quarter, tasks = group.matrix(QUARTER), _short(group.tasks)
+        quarter = (quarter + quarter.T) / 2
+        np.fill_diagonal(quarter, [group.ceilings.get(task, np.nan) for task in group.tasks])
+        draw_map(axes, np.where(np.tri(len(tasks), k=-1, dtype=bool), group.matrix(WHOLE), quarter), tasks, tasks)
+        axes.set_title(group.space)
+    for axes in places[len(groups) :]:
+        axes.set_visible(False)
+    figure.suptitle("τ between tasks: all cells below the diagonal, best quarter above it, two seeds on it")
+    return figure

@@ -14,11 +14,12 @@ import typer
 
 from surrogate_nas.cli.app import app
 from surrogate_nas.cli.options import results_folder
+from surrogate_nas.papers import PAPERS
 from tests.core.test_architecture import ROOMS
 from tests.documents import TOP, anchors, blocks, links, prose, read, sections, shell, spans, texts
 
 COMMANDS: Any = typer.main.get_command(app)
-TARGETS = set(re.findall(r"^([a-z0-9-]+):", read("Makefile"), re.M))
+TARGETS = {*re.findall(r"^([a-z0-9-]+):", read("Makefile"), re.M), *(f"paper-{name}" for name in ("all", *PAPERS))}
 TEXTS = [pytest.param(path, id=str(path.relative_to(TOP))) for path in texts()]
 USER_TEXTS = [one for one in TEXTS if one.id != "CHANGELOG.md"]  # which also says what once was
 

@@ -11,20 +11,23 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau, norm, ttest_1samp
 
 from surrogate_nas.papers.trained import orders
-from surrogate_nas.papers.trained.contrasts import ends, seen_from, spearman_of, two_level
 from surrogate_nas.papers.trained.orders import (
+    apart_by,
     corrected,
     crossed,
     draws,
     each_other,
+    ends,
     order_of,
     others,
     seeds_of_goal,
+    seen_from,
+    spearman_of,
     taus_of,
+    two_level,
     two_seeds,
     with_interval,
 )
-from surrogate_nas.papers.trained.study import apart_by
 
 
 def trained(rng: np.random.Generator, n: int, seeds: int, noise: float, truth: np.ndarray | None = None) -> np.ndarray:

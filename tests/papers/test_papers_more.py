@@ -9,17 +9,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers import PAPERS, PaperResult, caps, landscape, losses, reproduce, transfer
-from surrogate_nas.papers.advice import SINGLE, Finding, advice, families, summary
-from surrogate_nas.papers.candidates import candidates_of, goal_of
-from surrogate_nas.papers.descent import DESCENTS
-from surrogate_nas.papers.ranks import MEASURES, WITHIN, agreement, best, ceiling, kendall, within
-from surrogate_nas.papers.rows import Row, Summary
+from surrogate_nas.papers.common.paper import Row, Summary
+from surrogate_nas.papers.common.ranks import (
+    MEASURES,
+    WITHIN,
+    agreement,
+    best,
+    candidates_of,
+    ceiling,
+    goal_of,
+    kendall,
+    within,
+)
+from surrogate_nas.papers.landscape import DESCENTS
+from surrogate_nas.papers.losses import SINGLE, Finding, advice, families, summary
 from surrogate_nas.space import space_named
 from surrogate_nas.space.registry import SPACES
 from tests.conftest import Snas
@@ -209,7 +219,7 @@ def test_transfer_compares_every_two_tables_of_a_space(monkeypatch: pytest.Monke
 
 def test_the_landscape_is_as_known(fetched: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert fetched
-    monkeypatch.setattr(landscape, "draw_landscape", lambda *_: None)
+    monkeypatch.setattr(landscape, "_drawn", lambda _: Figure())
     rows = {(r.method, r.dataset, r.metric): r for r in reproduce("landscape", folder=tmp_path, runs=30).rows}
     known = {"CIFAR-10": (13, 24, -0.416), "CIFAR-100": (26, 50, -0.465), "ImageNet16-120": (34, 56, -0.354)}
     for dataset, (means, one, correlation) in known.items():
@@ -220,6 +230,11 @@ def test_the_landscape_is_as_known(fetched: Path, monkeypatch: pytest.MonkeyPatc
     noise = [rows["seed noise, all cells", dataset, "std_over_seeds"].ours for dataset in known]
     assert noise == pytest.approx([0.297, 0.491, 0.541], abs=6e-4)
     assert rows["two seeds", "CIFAR-100", QUARTER].ours == pytest.approx(0.508, abs=6e-4)
+    outside = {k: r.verdict for k, r in rows.items() if k[2].startswith("fitness") and "outside" in r.verdict}
+    assert outside.keys() == {
+        ("mean of seeds", "CIFAR-100", "fitness_distance_correlation"),
+        ("one seed", "ImageNet16-120", "fitness_distance_correlation"),
+    }
     steepest = rows["local search, steepest", "CIFAR-100", "cells_to_optimum"]
     assert steepest.published == 127 and steepest.runs == 30 and 60 < (steepest.ours or 0) < 190
 
@@ -232,14 +247,14 @@ def test_the_landscape_needs_seeds(small: TableBenchmark) -> None:
 def test_a_search_under_a_limit_is_held_against_the_truth(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fetched
     monkeypatch.setattr(caps, "LOOKUPS", (4, 12))
-    cap = next(cap for cap in caps.CAPS if cap.title == "pixel2 ≤ 18 ms")
+    cap = caps.limits()["pixel2 ≤ 18 ms"]
     bench = sn.load("nb201-cifar100")
     truth, expected, errors = (
         bench.column("latency@pixel2"),
         caps.foreseen("pixel2", 1),
         bench.column("valid_error", 200),
     )
-    few, more, every = caps.search_under((cap, 1))
+    few, more, every = caps.search_under((cap.title, 1))
     assert errors[more.cell] <= errors[few.cell] and every.lookups == (expected <= 18).sum()
     assert expected[every.cell] <= 18 and errors[every.cell] == errors[expected <= 18].min()
     for answer in (few, more, every):

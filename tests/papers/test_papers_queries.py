@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +12,8 @@ import surrogate_nas as sn
 from surrogate_nas import papers
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers import PaperResult, queries, reproduce
+from surrogate_nas.papers.common.paper import Row, Work
 from surrogate_nas.papers.queries import Job, Plan
-from surrogate_nas.papers.rows import Row
 from tests.conftest import Snas
 
 
@@ -73,13 +72,13 @@ def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched: Path) -> 
     assert any(found.cells and found.cells <= queries.GIVEN and found.regret > 0 for found in made)
 
 
-def small(**_: Any) -> PaperResult:
+def small(_: Work) -> PaperResult:
     numbers = {"published": 1.0, "ours": 1.1}
     rows = [Row("a", "d", "m", **numbers, verdict=verdict) for verdict in ("agrees: +0.10", "differs: +0.10", "+0.10")]
     return PaperResult("t", [*rows, Row("b", "d", "m", published=2.0, verdict="agrees with nothing of ours")], 0.1)
 
 
-def absent(**_: Any) -> PaperResult:
+def absent(_: Work) -> PaperResult:
     raise UserError("nb201 is not here.")
 
 

@@ -15,12 +15,12 @@ from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.benchmarks.losses import TRAINED, Losses
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.papers.common.paper import Work
 from surrogate_nas.papers.trained import answer
-from surrogate_nas.papers.trained.contrasts import by_length, contrasts_of, moderations_of
-from surrogate_nas.papers.trained.replication import Replication, replication
+from surrogate_nas.papers.trained.answer import by_length, contrasts_of, moderations_of
 from surrogate_nas.papers.trained.searched import Searched, drives_of, judging, meetings, role_of, searched
 from surrogate_nas.papers.trained.sentences import words
-from surrogate_nas.papers.trained.study import FEWEST, Study, study
+from surrogate_nas.papers.trained.study import FEWEST, Replication, Study, replication, study
 from surrogate_nas.space import Sampled, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_compact
@@ -267,11 +267,11 @@ def test_noise_is_named_and_left_out(studies: list[Study]) -> None:
 
 def test_searches_are_driven_by_every_loss_and_judged_by_another_seed(studies: list[Study], tmp_path: Path) -> None:
     found = min(studies, key=lambda one: len(one.losses))
-    made = searched([found], runs=1, workers=1, folder=tmp_path, progress=None)
+    made = searched([found], Work(tmp_path, runs=1))
     assert [one.drive for one in made] == list(dict.fromkeys(drives_of(found)))
     assert {len(runs) for one in made for runs in one.regret.values()} == {1}
     assert all(value >= 0 for one in made for runs in one.regret.values() for value in runs)
-    again = searched([found], runs=1, workers=1, folder=tmp_path, progress=None)
+    again = searched([found], Work(tmp_path, runs=1))
     assert again == made
     assert isinstance(made[0], Searched) and role_of(made[0], made) == "usual validation measure"
     bench, metric = load(found.table), found.goals[0].metric

@@ -20,8 +20,9 @@ from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import metric_named
 from surrogate_nas.files import HOME_VARIABLE, shipped
-from surrogate_nas.papers.proxies import PUBLISHED, SIZES, TOGETHER, study
-from surrogate_nas.papers.ranks import WITHIN
+from surrogate_nas.papers.common.paper import published
+from surrogate_nas.papers.common.ranks import WITHIN
+from surrogate_nas.papers.proxies import SIZES, TOGETHER, study
 from surrogate_nas.space import NB201, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
@@ -215,7 +216,7 @@ def test_the_paper_puts_counting_beside_every_proxy() -> None:
     assert found["synflow@fashion"].taus["kendall"] > 0.4
     assert all(math.isfinite(finding.taus[WITHIN]) for finding in found.values())
     assert study("nbgraph-cora") == []
-    assert all({*values} <= {*PROXIES} for values in PUBLISHED.values())
+    assert {proxy for proxy, *_ in published("proxies")} <= {*PROXIES}
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,44 @@
-"""The answer as a table, as rows and as JSON, all of it computed from the studies and the searches alone."""
+"""The answer as a table, as rows and as JSON, all of it computed from the studies and the searches alone.
+
+The contrasts and the moderator were named before the tables were made. Three signals of the usual loss's runs are held
+against the validation measure: the validation loss and the training loss at the end, and the training loss at a fifth
+of the run. Each is a difference of τ (with the final measure of the other seeds), the mean over tasks; runs of
+different lengths are told apart. Holm's correction is over the three.
+
+The moderator is how far validation loss lies above training loss at the moment of looking: Spearman's ρ with the
+contrasts, over tasks and run lengths, tasks resampled with all their lengths. It is told as found only beyond chance.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from surrogate_nas.benchmarks.making.losses.agreement import LEAST, Agreement
-from surrogate_nas.papers.rows import Row, Summary
-from surrogate_nas.papers.trained.contrasts import LEVEL, Contrast, Moderation, contrasts_of, moderations_of
-from surrogate_nas.papers.trained.replication import Replication
+from surrogate_nas.papers.common.paper import Row, Summary
+from surrogate_nas.papers.common.ranks import Values
+from surrogate_nas.papers.trained.orders import LEVEL, ends, p_of, seen_from, spearman_of, tail_of, two_level
 from surrogate_nas.papers.trained.searched import Meeting, Searched, meetings
-from surrogate_nas.papers.trained.study import DRAWN, Goal, Signal, Study, Told
-from surrogate_nas.papers.trained.trainings import EARLY, MEASURE
+from surrogate_nas.papers.trained.study import (
+    CONTRASTED,
+    DRAWN,
+    EARLY,
+    MEASURE,
+    Goal,
+    Replication,
+    Signal,
+    Study,
+    Told,
+)
 from surrogate_nas.study.comparison.statistics import holm
 
+OF_INTEREST = 0.05
+"""A difference of τ below this is of no interest."""
+FEWEST_TASKS = 5
 BAND = "kendall_best_half"
 """Where losses are looked for: a search ends among the good cells, and a quarter of two hundred is too few to tell."""
 ALL = "kendall"
@@ -38,12 +59,136 @@ _MORE = (
 )  # fmt: skip
 
 
-def summary(studies: Sequence[Study]) -> Summary:
-    """One line a task: τ of the signals, and the correlation without the noise of seeds.
+@dataclass(frozen=True)
+class Contrast:
+    """A signal against the validation measure, over tasks.
 
-    Args:
-        studies: Of all tasks.
+    Attributes:
+        signal: One of `surrogate_nas.papers.trained.study.CONTRASTED`.
+        length: Of the runs, in usual runs.
+        tasks: How many.
+        difference: The mean over tasks of τ less that of the validation measure.
+        low: Where its interval of 95 % begins.
+        high: Where it ends.
+        within: The larger end, whatever its sign, of the interval corrected for all three: what it surely is below.
+        p: Two-sided, of no difference.
+        corrected: The same after Holm's correction over the three.
+        detectable: A difference from this is seen with a power of 80 % after correction.
     """
+
+    signal: str
+    length: int
+    tasks: int
+    difference: float
+    low: float
+    high: float
+    within: float
+    p: float
+    corrected: float
+    detectable: float
+
+    @property
+    def seen(self) -> bool:
+        """Whether there is a difference beyond chance."""
+        return self.corrected <= LEVEL
+
+    @property
+    def negligible(self) -> bool:
+        """Whether it is surely smaller than what is of interest."""
+        return self.within < OF_INTEREST
+
+
+@dataclass(frozen=True)
+class Moderation:
+    """Whether a contrast goes with the gap between validation and training loss.
+
+    Attributes:
+        signal: Of the contrast.
+        tables: Tasks and run lengths.
+        rho: Spearman's, of the gap with the contrast.
+        low: Where its interval of 95 % begins.
+        high: Where it ends.
+        p: Two-sided, by resampling tasks.
+        corrected: The same after Holm's correction over the three.
+        detectable: A ρ from this is seen with a power of 80 % after correction; above 1 none is.
+    """
+
+    signal: str
+    tables: int
+    rho: float
+    low: float
+    high: float
+    p: float
+    corrected: float
+    detectable: float
+
+    @property
+    def seen(self) -> bool:
+        """Whether it does beyond chance."""
+        return self.corrected <= LEVEL
+
+
+def contrasts_of(studies: Sequence[Study]) -> list[Contrast]:
+    """The three contrasts, by run length; of lengths with at least `FEWEST_TASKS` tasks."""
+    found = []
+    for length, held in by_length(studies).items():
+        if len({one.task for one in held}) >= FEWEST_TASKS:
+            found += _corrected(length, held)
+    return found
+
+
+def by_length(studies: Sequence[Study]) -> dict[int, list[Study]]:
+    """Studies by the length of their runs in usual runs, 1 first."""
+    usual = {one.task: one.epochs for one in studies if not one.longer}
+    grouped: dict[int, list[Study]] = {}
+    for one in studies:
+        length = round(one.epochs / usual.get(one.task, one.epochs)) if one.longer else 1
+        grouped.setdefault(length, []).append(one)
+    return dict(sorted(grouped.items()))
+
+
+def _corrected(length: int, held: Sequence[Study]) -> list[Contrast]:
+    resampled = {key: two_level(_of_tasks(held, key)) for key in CONTRASTED}
+    tasks = len({one.task for one in held})
+    each = {key: p_of(values, tasks) for key, values in resampled.items()}
+    made = []
+    for key, p in zip(CONTRASTED, holm([*each.values()]), strict=True):
+        values = resampled[key]
+        low, high = ends(values, tasks, LEVEL)
+        within = max(map(abs, ends(values, tasks, LEVEL / len(CONTRASTED))))
+        needed = seen_from(tasks, len(CONTRASTED)) * float(values[1:].std())
+        made.append(Contrast(key, length, tasks, float(values[0]), low, high, within, each[key], float(p), needed))
+    return made
+
+
+def _of_tasks(held: Sequence[Study], key: str) -> Values:
+    """By task, the estimate and its resamples of cells; the mean over tables of one task."""
+    by_task: dict[str, list[Values]] = {}
+    for one in held:
+        by_task.setdefault(one.task, []).append(one.contrasts[key])
+    return np.array([np.mean(values, axis=0) for values in by_task.values()])
+
+
+def moderations_of(studies: Sequence[Study]) -> list[Moderation]:
+    """Whether each contrast goes with the gap, over tasks and run lengths; none of fewer than `FEWEST_TASKS` tasks."""
+    tasks = [one.task for one in studies]
+    if len(set(tasks)) < FEWEST_TASKS:
+        return []
+    found: dict[str, Values] = {}
+    for key in CONTRASTED:
+        gaps = np.array([one.signals[key].gap for one in studies])
+        found[key] = spearman_of(gaps, np.array([one.contrasts[key][0] for one in studies]), tasks)
+    p = [min(1.0, 2 * tail_of(values)) for values in found.values()]
+    made = []
+    for (key, values), raw, after in zip(found.items(), p, holm(p), strict=True):
+        low, high = np.nanquantile(values[1:], [LEVEL / 2, 1 - LEVEL / 2])
+        needed = seen_from(len(set(tasks)), len(CONTRASTED)) * float(np.nanstd(values[1:]))
+        made.append(Moderation(key, len(studies), float(values[0]), float(low), float(high), raw, float(after), needed))
+    return made
+
+
+def summary(studies: Sequence[Study]) -> Summary:
+    """One line a task: τ of the signals, and the correlation without the noise of seeds."""
     apart = differing(studies)
     return Summary(_HEADS, [_line(found) for found in studies], [_more(found, apart[found.name]) for found in studies])
 
@@ -63,12 +208,7 @@ def _told(signal: Signal) -> str:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A number as people write it; a dash where there is none.
-
-    Args:
-        value: It.
-        digits: Decimals.
-    """
+    """A number as people write it; a dash where there is none."""
     if not math.isfinite(value):
         return "–"
     text = f"{abs(value):.{digits}f}"
@@ -78,11 +218,7 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def about(found: Agreement) -> str:
-    """A number with half its interval of 95 %, a dash where it is not known.
-
-    Args:
-        found: It.
-    """
+    """A number with half its interval of 95 %, a dash where it is not known."""
     if not math.isfinite(found.high):
         return "–"
     return f"{number(found.tau)} ±{number((found.high - found.low) / 2)}"
@@ -105,30 +241,17 @@ def _figures(told: Told) -> tuple[str, str, str]:
 
 
 def named(told: Told) -> str:
-    """What was told, with its epochs.
-
-    Args:
-        told: It.
-    """
+    """What was told, with its epochs."""
     return f"{told.metric}[{told.epochs}]"
 
 
 def is_noise(found: Study) -> bool:
-    """Whether two seeds hardly agree on the order of cells.
-
-    Args:
-        found: The task.
-    """
+    """Whether two seeds hardly agree on the order of cells."""
     return not found.two_seeds.tau >= LEAST
 
 
 def leading(told: Iterable[Told], *, early: bool) -> Told | None:
-    """What orders the better half best, after whole runs or of what costs at most half of one; the best of many.
-
-    Args:
-        told: Everything.
-        early: Which.
-    """
+    """What orders the better half best, after whole runs or of what costs at most half of one; the best of many."""
     fitting = [t for t in told if math.isfinite(t.taus[BAND]) and (t.share <= CHEAP if early else t.whole)]
     return max(fitting, key=lambda t: t.taus[BAND], default=None)
 
@@ -137,9 +260,6 @@ def differing(studies: Sequence[Study]) -> dict[str, list[str]]:
     """By task the losses whose runs order cells otherwise than the usual loss's, after Holm's correction over all.
 
     A plus: they order them better by what is wanted; a minus: worse.
-
-    Args:
-        studies: Of all tasks.
     """
     pairs = [(found.name, loss, *tested) for found in studies for loss, tested in found.goals[0].apart.items()]
     corrected = holm([p for *_, p in pairs])
@@ -151,12 +271,7 @@ def differing(studies: Sequence[Study]) -> dict[str, list[str]]:
 
 
 def rows(studies: Sequence[Study], searches: Sequence[Searched]) -> Iterator[Row]:
-    """Everything as rows: τ by band and regret of all that is told, differences, λ, and what searches found.
-
-    Args:
-        studies: Of all tasks.
-        searches: Of all tasks.
-    """
+    """Everything as rows: τ by band and regret of all that is told, differences, λ, and what searches found."""
     for found in studies:
         yield from _signal_rows(found)
         for goal in found.goals:
@@ -207,13 +322,7 @@ def _told_rows(found: Study, goal: Goal, told: Told, own: bool) -> Iterator[Row]
 
 
 def findings(studies: Sequence[Study], searches: Sequence[Searched], again: Replication | None) -> dict[str, Any]:
-    """What JSON holds of the answer: signals, contrasts, moderator, replication and mean ranks, in full.
-
-    Args:
-        studies: Of all tasks, those that are noise too.
-        searches: Of all that were searched.
-        again: The replication, where its table is here.
-    """
+    """What JSON holds of the answer: signals, contrasts, moderator, replication and mean ranks, in full."""
     told = [found for found in studies if not is_noise(found)]
     return {
         "signals": [_signals(found) for found in studies],

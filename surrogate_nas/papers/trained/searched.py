@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,15 +19,13 @@ from scipy.stats import rankdata
 from scipy.stats import t as student
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.papers.ranks import Values
-from surrogate_nas.papers.searches import Found, Search, run_searches
-from surrogate_nas.papers.trained.contrasts import seen_from
-from surrogate_nas.papers.trained.orders import others
-from surrogate_nas.papers.trained.study import Study
-from surrogate_nas.papers.trained.trainings import EARLY
+from surrogate_nas.papers.common.paper import Work
+from surrogate_nas.papers.common.ranks import Values
+from surrogate_nas.papers.common.searches import Found, Search, run_searches
+from surrogate_nas.papers.trained.orders import others, seen_from
+from surrogate_nas.papers.trained.study import EARLY, Study
 from surrogate_nas.strategies import DEFAULTS
 from surrogate_nas.study.comparison.statistics import holm, signed_rank
-from surrogate_nas.study.experiment import Progress
 
 RUNS = 5
 TRAININGS = 25
@@ -78,11 +75,7 @@ class Meeting(NamedTuple):
 
 
 def drives_of(found: Study) -> Iterator[str]:
-    """What drives searches of a task: every loss that trained all cells, and what else the usual one's runs tell.
-
-    Args:
-        found: The task.
-    """
+    """What drives searches of a task: every loss that trained all cells, and what else the usual one's runs tell."""
     bench = load(found.table)
     yield f"valid_{found.judged}@{found.usual}"
     for loss in found.losses:
@@ -98,37 +91,16 @@ def _seen(bench: Benchmark, found: Study) -> int:
     return bench.seeds(bench.question(found.goals[0].metric))[0]
 
 
-def searched(
-    studies: Sequence[Study],
-    *,
-    runs: int,
-    workers: int | None,
-    engine: str = "processes",
-    folder: Path,
-    progress: Progress | None,
-) -> list[Searched]:
-    """Search, and judge what was found.
-
-    Args:
-        studies: The tasks.
-        runs: Of each strategy on each loss.
-        workers: How many jobs at once, or None.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        folder: Where finished runs are kept.
-        progress: Called with (runs done, runs in all).
-
-    Raises:
-        UserError: The folder cannot be written, or a worker was lost.
-    """
+def searched(studies: Sequence[Study], work: Work) -> list[Searched]:
+    """Search with every strategy on each loss, five runs of each if not said otherwise, and judge what was found."""
     asked = {
         Search(found.table, drive, strategy, _budget(found), _seen(load(found.table), found)): found
         for found in studies
         for drive in drives_of(found)
         for strategy in DEFAULTS
     }
-    made = run_searches(
-        [(one, runs) for one in asked], folder / "searches.jsonl", workers=workers, engine=engine, progress=progress
-    )
+    runs = RUNS if work.runs is None else work.runs
+    made = run_searches([(one, runs) for one in asked], "searches.jsonl", work)
     return [one for found in studies for one in _judged(found, {s: made[s] for s, of in asked.items() if of is found})]
 
 
@@ -138,11 +110,7 @@ def _budget(found: Study) -> float:
 
 
 def judging(found: Study) -> Values:
-    """The final measure of every cell by the seeds that searches do not see, as an objective counts it.
-
-    Args:
-        found: The task.
-    """
+    """The final measure of every cell by the seeds that searches do not see, as an objective counts it."""
     bench = load(found.table)
     metric = bench.metric(found.goals[0].metric)
     question = bench.question(metric.name)
@@ -180,12 +148,7 @@ def _ranks(values: Values) -> Values:
 
 
 def role_of(one: Searched, searches: Sequence[Searched]) -> str:
-    """What a loss is beside the table's usual one, so that tables meet.
-
-    Args:
-        one: A loss that searches were driven by.
-        searches: All of them; the first of a table is driven by its usual validation measure.
-    """
+    """What a loss is beside the table's usual one, so that tables meet."""
     first = next(other for other in searches if other.table == one.table)
     usual = first.drive.partition("@")[2]
     metric, _, loss = one.drive.partition("@")
@@ -197,11 +160,7 @@ def role_of(one: Searched, searches: Sequence[Searched]) -> str:
 
 
 def meetings(searches: Sequence[Searched]) -> list[Meeting]:
-    """What all tables hold, ranked over all; then what some hold besides, over these; the most tables first.
-
-    Args:
-        searches: Of all tasks.
-    """
+    """What all tables hold, ranked over all; then what some hold besides, over these; the most tables first."""
     values: dict[str, dict[str, Values]] = {}
     for one in searches:
         values.setdefault(one.table, {})[role_of(one, searches)] = np.concatenate([*one.regret.values()])

@@ -9,21 +9,20 @@ import numpy as np
 from scipy.stats import norm
 
 from surrogate_nas.benchmarks.making.losses.agreement import LEAST, Agreement
-from surrogate_nas.papers.trained.answer import ALL, TITLES, differing, is_noise, number
-from surrogate_nas.papers.trained.contrasts import (
-    LEVEL,
+from surrogate_nas.papers.trained.answer import (
+    ALL,
     OF_INTEREST,
+    TITLES,
     by_length,
     contrasts_of,
-    ends,
+    differing,
+    is_noise,
     moderations_of,
-    seen_from,
-    two_level,
+    number,
 )
-from surrogate_nas.papers.trained.replication import Replication
+from surrogate_nas.papers.trained.orders import LEVEL, ends, seen_from, two_level
 from surrogate_nas.papers.trained.searched import FEWEST_TABLES, TRAININGS, USUAL, Searched, meetings
-from surrogate_nas.papers.trained.study import LAMBDAS, Study
-from surrogate_nas.papers.trained.trainings import MEASURE
+from surrogate_nas.papers.trained.study import LAMBDAS, MEASURE, Replication, Study
 
 SHORT = 0.2
 """A run whose validation loss is at most 1.5 times its training loss has not overfitted: the gap of the two."""
@@ -33,13 +32,7 @@ _WHOLE = (MEASURE, "loss", "train")
 
 
 def words(studies: Sequence[Study], searches: Sequence[Searched], again: Replication | None = None) -> list[str]:
-    """The answer in plain words.
-
-    Args:
-        studies: Of all tasks, at least one.
-        searches: Of all that were searched.
-        again: The replication, where its table is here.
-    """
+    """The answer in plain words."""
     told = [found for found in studies if not is_noise(found)]
     noise = [found.name for found in studies if is_noise(found)]
     usual = [found for found in told if not found.longer]

@@ -11,23 +11,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import t as student
 
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.benchmarks.making.losses.agreement import Agreement
 from surrogate_nas.benchmarks.making.losses.kept import LATE
-from surrogate_nas.papers.ranks import SHARES, Values, best, kendall
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.papers.common.ranks import SHARES, Values, best, kendall
 from surrogate_nas.papers.trained.orders import (
     FEWEST_CELLS,
     Columns,
+    Pairs,
+    apart_by,
     corrected,
     crossed,
     draws,
+    each_other,
     others,
     paired,
     same_run,
@@ -36,7 +39,7 @@ from surrogate_nas.papers.trained.orders import (
     two_seeds,
     with_interval,
 )
-from surrogate_nas.papers.trained.trainings import CONTRASTED, MEASURE, Trainings
+from surrogate_nas.tables import CLASS_METRIC
 
 FEWEST = 40
 """Cells of two seeds from which a table says something."""
@@ -44,6 +47,16 @@ DRAWN, CHOICES = 0.5, 400
 """A choice is among this share of the cells, drawn so many times."""
 LAMBDAS = (0.0, 0.02, 0.1, 0.3)
 _SEED = 0
+EARLY = 0.2
+"""The share of the run at which the early training loss is looked at: after the epoch in which it ends, or, in a table
+of every epoch, the nearest."""
+MEASURE, CONTRASTED = "measure", ("loss", "train", "early")
+"""The keys of the signals: what judges, and what is contrasted with it."""
+TABLE = "fashion"
+SOON = 0.4
+"""The share of a run after which the early training loss is looked at."""
+_TEST = "test_error"
+_SIGNALS = {"measure": "valid_error", "loss": "valid_loss", "train": "train_loss", "early": "train_loss"}
 
 
 @dataclass(frozen=True)
@@ -162,12 +175,86 @@ class Study:
         return f"{self.task}, {self.epochs} epochs" if self.longer else self.task
 
 
-def study(bench: Benchmark) -> Study | None:
-    """Look at a table of losses; None where it holds too few cells of two seeds.
+class Trainings:
+    """The columns of a table of losses, of the cells that can be held against another seed.
 
-    Args:
-        bench: ``losses-TASK/trained``.
+    Attributes:
+        bench: The table.
+        losses: All that trained.
+        usual: The loss that the task is trained with if nothing is named.
+        measures: What tells how well the task is done, without the split; what judges it first.
+        seeds: All training seeds of the usual loss.
+        trainings: By cell, how many trainings by the usual loss there are.
+        replicated: How many cells have several.
+        whole: The places of all cells.
+        cells: Of those that some loss trained with a seed beside which the usual loss trained another.
+        params: The parameters of `cells`, or None.
     """
+
+    def __init__(self, bench: Benchmark, losses: tuple[str, ...], usual: str, measures: list[str]) -> None:
+        """Find the cells."""
+        self.bench, self.losses, self.usual, self.measures = bench, losses, usual, measures
+        self.cells: np.ndarray = np.arange(len(bench.column(*bench.question(f"valid_loss@{usual}"))))
+        self.seeds = bench.seeds(bench.question(f"test_{measures[0]}@{usual}"))
+        goal = self(f"test_{measures[0]}@{usual}")
+        self.trainings = np.isfinite(goal).sum(axis=0)
+        self.replicated = int((self.trainings > 1).sum())
+        rest = np.isfinite(others(goal))
+        held = [np.isfinite(self(f"valid_loss@{loss}")) & rest for loss in losses]
+        self.whole = self.cells
+        self.cells = np.flatnonzero(np.any(held, axis=(0, 1)))
+        self.params = bench.column("params")[self.cells] if "params" in bench.space.analytic else None
+
+    def __call__(self, metric: str, epochs: int | None = None, cells: np.ndarray | None = None) -> Columns:
+        """A column of every seed as an objective counts it: smaller is better, what is in % as a fraction."""
+        found, question = self.bench.metric(metric), self.bench.question(metric, epochs)
+        held, cells = self.bench.seeds(question), self.cells if cells is None else cells
+        lacking = np.full(len(cells), math.nan)
+        columns = [self.bench.column(*question, s)[cells] if s in held else lacking for s in self.seeds]
+        values = found.minimised(np.array(columns))
+        return values / 100 if found.unit == "%" else values
+
+    def searchable(self, *, whole: bool) -> Iterator[tuple[Metric, int]]:
+        """What a search may see, with its epochs."""
+        for metric in self.bench.metrics:
+            if metric.is_loss and metric.kind == "search":
+                yield from ((metric, epochs) for epochs in metric.epochs[-1 if whole else 0 :])
+
+    def seconds(self, metric: Metric, epochs: int) -> float:
+        """Of a run so far and, but for what training itself tells, one validation pass; the mean over cells."""
+        loss = metric.name.partition("@")[2]
+        spent = self.bench.column(f"train_seconds@{loss}") * epochs / self.last(f"train_loss@{loss}")
+        if metric.split != "train":
+            spent = spent + self.bench.column(f"valid_seconds@{loss}")
+        return float(np.nanmean(spent))
+
+    def last(self, metric: str) -> int:
+        """After how many epochs it is told last."""
+        return self.bench.metric(metric).epochs[-1]
+
+    def nearest(self, metric: str, epochs: float) -> int:
+        """The epoch that is held and nearest, of two the earlier."""
+        return min(self.bench.metric(metric).epochs, key=lambda held: (abs(held - epochs), held))
+
+    def _early(self, metric: str) -> int:
+        held = self.bench.metric(metric).epochs
+        share = EARLY * held[-1]
+        return self.nearest(metric, share if held == tuple(range(1, held[-1] + 1)) else math.ceil(share - 1e-9))
+
+    def named(self, measure: str) -> dict[str, tuple[str, int]]:
+        """The signals that are named beforehand, each with its epochs, by `MEASURE` and `CONTRASTED`."""
+        loss, train = f"valid_loss@{self.usual}", f"train_loss@{self.usual}"
+        end = self.last(train)
+        return {
+            MEASURE: (f"valid_{measure}@{self.usual}", end),
+            "loss": (loss, end),
+            "train": (train, end),
+            "early": (train, self._early(train)),
+        }
+
+
+def study(bench: Benchmark) -> Study | None:
+    """Look at a table of losses; None where it holds too few cells of two seeds."""
     usual = bench.objective.partition("@")[2].partition(" ")[0].partition("[")[0]
     losses = tuple(m.name.partition("@")[2] for m in bench.metrics if m.name.startswith("train_loss@"))
     told = [m.name.partition("@")[0] for m in bench.metrics if m.name.endswith(f"@{usual}") and m.split == "valid"]
@@ -270,12 +357,7 @@ def _mean(values: Sequence[float], pairs: Sequence[tuple[Values, Values]]) -> fl
 
 
 def taus(values: Columns, rest: Columns) -> dict[str, float]:
-    """Kendall's τ of one seed's values with the other seeds' goal, the mean over seeds, by band.
-
-    Args:
-        values: Of every seed, smaller is better.
-        rest: The goal of the others, as `others` gives it.
-    """
+    """Kendall's τ of one seed's values with the other seeds' goal, the mean over seeds, by band."""
     pairs, found = _held(values, rest), {}
     for band, share in SHARES.items():
         cells = [best(goal, share) for _, goal in pairs]
@@ -285,12 +367,7 @@ def taus(values: Columns, rest: Columns) -> dict[str, float]:
 
 
 def regret(values: Columns, rest: Columns) -> float:
-    """What the chosen of a share of the cells has more than the best of them, by the goal of the other seeds; a mean.
-
-    Args:
-        values: Of every seed, smaller is better; the smallest is chosen.
-        rest: The goal of the others, as `others` gives it.
-    """
+    """What the chosen of a share of the cells has more than the best of them by the other seeds' goal; a mean."""
     pairs = _held(values, rest)
     drawn = [_draws(len(one)) for one, _ in pairs]
     lost = [goal[_chosen(one, d)] - goal[d].min(axis=1) for (one, goal), d in zip(pairs, drawn, strict=True)]
@@ -317,19 +394,6 @@ def _apart(table: Trainings, measure: str, wanted: Columns) -> Iterator[tuple[st
             yield loss, apart_by(taus_of(one, counts) - taus_of(two, counts), wanted.shape[1])
 
 
-def apart_by(resampled: Values, cells: int) -> tuple[Agreement, float]:
-    """A difference with its interval, and the two-sided p-value of there being none, by its standard error and t.
-
-    Args:
-        resampled: The estimate, then its resamples.
-        cells: How many are resampled.
-    """
-    found, spread = with_interval(resampled), float(np.nanstd(resampled[1:]))
-    if not spread > 0:
-        return found, 1.0
-    return found, float(2 * student.sf(abs(found.tau) / spread, cells - 1))
-
-
 def _by_lambda(table: Trainings, rest: Columns) -> Iterator[tuple[tuple[float, str], tuple[float, float]]]:
     """By λ and loss, the regret of validation loss + λ·parameters, and how large what it chooses is."""
     if table.params is None:
@@ -341,3 +405,71 @@ def _by_lambda(table: Trainings, rest: Columns) -> Iterator[tuple[tuple[float, s
             sizes = _held(values, np.where(np.isfinite(rest), size, math.nan))
             chosen = [float(sized[_chosen(one, _draws(len(one)))].mean()) for one, sized in sizes]
             yield (weight, loss), (regret(values, rest + weight * size), _mean(chosen, sizes))
+
+
+@dataclass(frozen=True)
+class Replication:
+    """What a table of many classes says.
+
+    Attributes:
+        table: The benchmark.
+        classes: Those of several seeds.
+        seeds: How many.
+        epochs: Of the whole run, and of the early training loss.
+        taus: By signal (``measure``, ``loss``, ``train``, ``early``), with the test error of another single seed.
+        of_means: The same with the mean test error of all other seeds.
+        corrected: The correlation with the test error without the noise of seeds.
+        same_run: τ with the test error of the signal's own run.
+        differences: By signal but the measure, its τ less that of the measure.
+        two_seeds: τ of two seeds of the test error.
+    """
+
+    table: str
+    classes: int
+    seeds: int
+    epochs: tuple[int, int]
+    taus: Mapping[str, Agreement] = field(default_factory=dict)
+    of_means: Mapping[str, Agreement] = field(default_factory=dict)
+    corrected: Mapping[str, Agreement] = field(default_factory=dict)
+    same_run: Mapping[str, float] = field(default_factory=dict)
+    differences: Mapping[str, Agreement] = field(default_factory=dict)
+    two_seeds: float = float("nan")
+
+
+def replication(bench: Benchmark) -> Replication | None:
+    """Look at a table of one loss whose classes have several seeds; None where they have not."""
+    last = bench.metric(_TEST).epochs[-1]
+    soon = min(bench.metric("train_loss").epochs, key=lambda epochs: abs(epochs - SOON * last))
+    seeds = bench.seeds(bench.question(_TEST, last))
+    first = np.unique(bench.column(CLASS_METRIC).astype(int))
+
+    def columns(metric: str, epochs: int) -> Columns:
+        return np.array([bench.column(metric, epochs, seed)[first] for seed in seeds])
+
+    goal = columns(_TEST, last)
+    held = np.isfinite(goal).sum(axis=0) > 1
+    if held.sum() < 2:  # noqa: PLR2004 - an order needs two
+        return None
+    goal = goal[:, held]
+    signals = {key: columns(name, soon if key == "early" else last)[:, held] for key, name in _SIGNALS.items()}
+    counts, once = draws(int(held.sum())), np.ones((1, int(held.sum())))
+
+    def all_of(pairs: Mapping[str, Pairs]) -> dict[str, Values]:
+        return {key: taus_of(found, counts) for key, found in pairs.items()}
+
+    taus = all_of({key: each_other(values, goal) for key, values in signals.items()})
+    own = all_of({key: two_seeds(values) for key, values in signals.items()})
+    of_goal = taus_of(two_seeds(goal), counts)
+    of_means = all_of({key: crossed(values, goal) for key, values in signals.items()})
+    return Replication(
+        bench.name,
+        len(goal[0]),
+        len(seeds),
+        (last, soon),
+        {key: with_interval(values) for key, values in taus.items()},
+        {key: with_interval(values) for key, values in of_means.items()},
+        {key: with_interval(corrected(values, own[key], of_goal, 1)) for key, values in taus.items()},
+        {key: float(taus_of(same_run(values, goal), once)[0]) for key, values in signals.items()},
+        {key: with_interval(values - taus["measure"]) for key, values in taus.items() if key != "measure"},
+        float(of_goal[0]),
+    )

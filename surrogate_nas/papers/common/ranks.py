@@ -1,24 +1,97 @@
-"""What a table lets one search on, and what one finally wants of it: found by what its metrics are, not by their names.
+"""What a table lets one search on, what one finally wants of it, and how alike the orders of cells by both are.
 
-The goal is the test measure that belongs to the table's default objective; where only a loss belongs to it and an error
-or a quality is there, that. A candidate is every other loss, error and quality, after every run that is held; its
-mean over seeds and, where they are held, single seeds; and of a training loss with a curve three sums (Ru et al.,
-"Speedy Performance Estimation for Neural Architecture Search", NeurIPS 2021): TSE over all epochs so far, TSE-E over
-the last two of them, and TSE-EMA, the moving average of their published code, 0.1 of it and 0.9 of the new loss.
+Kendall's τ throughout: over all cells, over the best, and among cells of equal complexity. A high τ over a whole space
+mostly says that bad cells are told from good ones; a search ends among the best quarter. And what merely counts
+operations ranks well over a space, but not within equal counts.
+
+The goal is found by what metrics are, not by their names: the test measure that belongs to the table's default
+objective; where only a loss belongs to it and an error or a quality is there, that. A candidate is every other loss,
+error and quality, after every run that is held; its mean over seeds and, where they are held, single seeds; and of a
+training loss with a curve three sums (Ru et al., "Speedy Performance Estimation for Neural Architecture Search",
+NeurIPS 2021): TSE over all epochs so far, TSE-E over the last two of them, and TSE-EMA, the moving average of their
+published code, 0.1 of it and 0.9 of the new loss.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
-from surrogate_nas.papers.ranks import Values
+
+Values = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+SHARES = {"kendall": 1.0, "kendall_best_half": 0.5, "kendall_best_quarter": 0.25}
+"""By the metric of a row: the share of the cells, best first, that τ is over."""
+WITHIN = "kendall_equal_complexity"
+MEASURES = (*SHARES, WITHIN)
+TITLES = {
+    "kendall": "all", "kendall_best_half": "best half", "kendall_best_quarter": "best quarter",
+    WITHIN: "equal complexity",
+}  # fmt: skip
+"""How a table heads each."""
+_FEWEST = 3
+_MOST_PAIRS = 3
+
+
+def kendall(first: Values, second: Values) -> float:
+    """Kendall's τ (b, so ties count) of two columns; NaN where fewer than three cells have both, or one is constant."""
+    from scipy.stats import kendalltau
+
+    both = np.isfinite(first) & np.isfinite(second)
+    if both.sum() < _FEWEST:
+        return math.nan
+    return float(kendalltau(first[both], second[both], method="asymptotic").statistic)
+
+
+def best(values: Values, share: float) -> Indices:
+    """The cells with the smallest values, best first."""
+    order = np.argsort(values, kind="stable")[: int(np.isfinite(values).sum())]
+    return order[: round(len(order) * share)]
+
+
+def within(first: Values, second: Values, groups: Values | None) -> float:
+    """The mean τ within groups, each weighted by its pairs of cells; NaN without groups."""
+    if groups is None:
+        return math.nan
+    taus, pairs = [], []
+    for group in np.unique(groups):
+        here = groups == group
+        tau, n = kendall(first[here], second[here]), int(here.sum())
+        if math.isfinite(tau):
+            taus.append(tau)
+            pairs.append(n * (n - 1))
+    return float(np.average(taus, weights=pairs)) if taus else math.nan
+
+
+def agreement(first: Values, second: Values, wanted: Values, groups: Values | None) -> dict[str, float]:
+    """τ of two columns by every one of `MEASURES`."""
+    found = {}
+    for measure, share in SHARES.items():
+        cells = best(wanted, share)
+        found[measure] = kendall(first[cells], second[cells])
+    return {**found, WITHIN: within(first, second, groups)}
+
+
+def ceiling(seeds: Sequence[Values], wanted: Values, groups: Values | None) -> dict[str, float]:
+    """How well one training seed ranks as another does: no loss of one seed can be asked for much more.
+
+    Returns:
+        By every one of `MEASURES` the mean over at most three pairs of seeds; empty where there are none.
+    """
+    pairs = list(itertools.combinations(seeds, 2))[:_MOST_PAIRS]
+    each = [agreement(first, second, wanted, groups) for first, second in pairs]
+    return {measure: float(np.mean([one[measure] for one in each])) for measure in MEASURES} if each else {}
+
 
 _LAST_EPOCHS = 2
 _OF_NEW = 0.9
@@ -62,11 +135,7 @@ class Goal:
         return self.metric.name.replace("error", "accuracy") if self.is_accuracy else self.metric.name
 
     def shown(self, value: float) -> float:
-        """A value as rows show it: an accuracy, a quality, or a loss.
-
-        Args:
-            value: One of `values`.
-        """
+        """A value as rows show it: an accuracy, a quality, or a loss."""
         if self.is_accuracy:
             return 100.0 - value
         return -value if self.metric.larger_is_better else value
@@ -98,20 +167,12 @@ class Candidate:
 
 
 def measure_of(name: str) -> str:
-    """What a metric measures, without its split and its device or attack.
-
-    Args:
-        name: Such as ``valid_error`` or ``robust_error@pgd-1``.
-    """
+    """What a metric measures, without its split and its device or attack."""
     return _SPLIT.sub("", name).partition("@")[0]
 
 
 def goal_of(bench: Benchmark) -> Goal:
-    """What one finally wants of a table.
-
-    Args:
-        bench: One with columns.
-    """
+    """What one finally wants of a table."""
     own = own_loss(bench)
     finals = [m for m in bench.metrics if m.kind == "final" and m.is_loss]
     like = own.name.replace("valid", "test").replace("train", "test")
@@ -122,33 +183,19 @@ def goal_of(bench: Benchmark) -> Goal:
 
 
 def own_loss(bench: Benchmark) -> Metric:
-    """The metric of the first loss in a table's default objective.
-
-    Args:
-        bench: The table.
-    """
+    """The metric of the first loss in a table's default objective."""
     term = next(term for term in Objective(bench.objective, bench).terms if term.is_loss)
     return bench.metric(term.name.partition("[")[0])
 
 
 def itself(bench: Benchmark, goal: Goal) -> Candidate:
-    """The goal as something to search on, of which single seeds can be compared with the others.
-
-    Args:
-        bench: One with columns.
-        goal: Of it.
-    """
+    """The goal as something to search on, of which single seeds can be compared with the others."""
     epochs = goal.question.epochs
     return _candidate(bench, goal, goal.metric, str(goal.question), "", epochs, goal.values, (), _longest(bench))
 
 
 def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
-    """Everything that could be searched on, but the goal itself.
-
-    Args:
-        bench: One with columns.
-        goal: Of it.
-    """
+    """Everything that could be searched on, but the goal itself."""
     longest = _longest(bench)
     for metric in bench.metrics:
         if not metric.is_loss or metric.name == goal.metric.name:
@@ -163,13 +210,7 @@ def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
 
 
 def seeds_of(bench: Benchmark, metric: Metric, question: Question) -> list[Values]:
-    """The columns of single seeds, smaller is better; NaN where a cell lacks one.
-
-    Args:
-        bench: One with columns.
-        metric: One of its metrics.
-        question: With its epochs.
-    """
+    """The columns of single seeds, smaller is better; NaN where a cell lacks one."""
     return [metric.minimised(bench.column(*question, seed)) for seed in bench.seeds(question)]
 
 
