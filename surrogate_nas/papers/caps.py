@@ -91,19 +91,12 @@ def limits() -> dict[str, Cap]:
 
 
 class Found(NamedTuple):
-    """The answers of one run after some look-ups.
+    """The answers of one run after some look-ups."""
 
-    Attributes:
-        lookups: How many validation errors were looked up; all of those under the foreseen limit come last.
-        cell: The place of the best cell by validation under the foreseen limit; -1 where none was feasible.
-        kept: The place of the best of them that keeps the true limit; -1 where none does.
-        measured: How many were measured until then.
-    """
-
-    lookups: int
-    cell: int
-    kept: int
-    measured: int
+    lookups: int  # How many validation errors were looked up; all of those under the foreseen limit come last
+    cell: int  # The place of the best cell by validation under the foreseen limit; -1 where none was feasible
+    kept: int  # The place of the best of them that keeps the true limit; -1 where none does
+    measured: int  # How many were measured until then
 
 
 def caps(work: Work) -> PaperResult:

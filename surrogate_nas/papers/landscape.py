@@ -47,21 +47,13 @@ _NOTES = [
 
 @dataclass(frozen=True)
 class Surface:
-    """One data set's loss over the space.
+    """One data set's loss over the space."""
 
-    Attributes:
-        dataset: Its name.
-        mean: The mean over seeds, shape ``(n,)``.
-        seeds: Of single seeds, NaN where a cell lacks one.
-        around: The neighbours of every cell, shape ``(n, neighbours)``.
-        choices: Of every cell, shape ``(n, positions)``.
-    """
-
-    dataset: str
-    mean: Values
-    seeds: tuple[Values, ...]
-    around: Indices
-    choices: NDArray[np.int8]
+    dataset: str  # Its name
+    mean: Values  # The mean over seeds, shape `(n,)`
+    seeds: tuple[Values, ...]  # Of single seeds, NaN where a cell lacks one
+    around: Indices  # The neighbours of every cell, shape `(n, neighbours)`
+    choices: NDArray[np.int8]  # Of every cell, shape `(n, positions)`
 
     def local_optima(self, values: Values) -> Indices:
         """The cells that are strictly better than all their neighbours."""

@@ -66,23 +66,14 @@ _NO_TIME_MS = 1.0
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to foresee: a model with the devices that it knows, and the cells that are measured and tested.
+    """One way to foresee: a model with the devices that it knows, and the cells that are measured and tested."""
 
-    Attributes:
-        title: The method in the table.
-        cells: How many are measured on the new device.
-        whole: Test on all other cells of the space; otherwise HELP's protocol.
-        known: The devices that were measured before.
-        model: Its name.
-        chosen: Whether the model chooses the cells.
-    """
-
-    title: str
-    cells: int
-    whole: bool = False
-    known: tuple[str, ...] = ()
-    model: str = "latency"
-    chosen: bool = False
+    title: str  # The method in the table
+    cells: int  # How many are measured on the new device
+    whole: bool = False  # Test on all other cells of the space; otherwise HELP's protocol
+    known: tuple[str, ...] = ()  # The devices that were measured before
+    model: str = "latency"  # Its name
+    chosen: bool = False  # Whether the model chooses the cells
 
     @property
     def fixed(self) -> bool:

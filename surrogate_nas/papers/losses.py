@@ -20,17 +20,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import (
-    COLOURS,
-    STYLES,
-    PaperResult,
-    Row,
-    Summary,
-    Work,
-    canvas,
-    draw_map,
-    spread,
-)
+from surrogate_nas.papers.common.paper import COLOURS, STYLES, PaperResult, Row, Summary, Work, canvas, draw_map, spread
 from surrogate_nas.papers.common.ranks import (
     MEASURES,
     ROLES,
@@ -114,49 +104,27 @@ def losses(work: Work) -> PaperResult:
 
 @dataclass(frozen=True)
 class Finding:
-    """How one candidate loss did on one table.
+    """How one candidate loss did on one table."""
 
-    Attributes:
-        table: The benchmark.
-        goal: What one finally wants there, as rows show it.
-        measure: What that measures, whatever the split: the kind of task.
-        candidate: The loss, with its epochs.
-        family: What is measured on which split, over all tables.
-        role: The same beside what is wanted (`surrogate_nas.papers.common.ranks.ROLES`), or empty.
-        final: Whether a search may not see it.
-        tested: Whether the goal was measured on test data, and not on validation data for want of a test.
-        seeds: Over how many seeds the numbers are means; None for the mean of seeds itself.
-        taus: τ with the goal, by `MEASURES`.
-        spread: The standard deviations of these over seeds.
-        ceiling: τ of two seeds with one another, by `MEASURES`; empty where no seeds are held.
-        of_best: What the cell that it likes best finally has, as rows show it.
-        of_best_spread: Its standard deviation over seeds.
-        optimum: What the best cell has.
-        tied: How many cells share its smallest value, at most.
-        better: The share of cells that are better than those.
-        seconds: What it costs to know of a cell, on average, or None.
-        share: Of a whole training run.
-    """
-
-    table: str
-    goal: str
-    measure: str
-    candidate: str
-    family: str
-    role: str
-    final: bool
-    tested: bool
-    seeds: int | None
-    taus: dict[str, float]
-    spread: dict[str, float | None]
-    ceiling: dict[str, float]
-    of_best: float
-    of_best_spread: float | None
-    optimum: float
-    tied: int
-    better: float
-    seconds: float | None
-    share: float
+    table: str  # The benchmark
+    goal: str  # What one finally wants there, as rows show it
+    measure: str  # What that measures, whatever the split: the kind of task
+    candidate: str  # The loss, with its epochs
+    family: str  # What is measured on which split, over all tables
+    role: str  # The same beside what is wanted (`surrogate_nas.papers.common.ranks.ROLES`), or empty
+    final: bool  # Whether a search may not see it
+    tested: bool  # Whether the goal was measured on test data, and not on validation data for want of a test
+    seeds: int | None  # Over how many seeds the numbers are means; None for the mean of seeds itself
+    taus: dict[str, float]  # τ with the goal, by `MEASURES`
+    spread: dict[str, float | None]  # The standard deviations of these over seeds
+    ceiling: dict[str, float]  # τ of two seeds with one another, by `MEASURES`; empty where no seeds are held
+    of_best: float  # What the cell that it likes best finally has, as rows show it
+    of_best_spread: float | None  # Its standard deviation over seeds
+    optimum: float  # What the best cell has
+    tied: int  # How many cells share its smallest value, at most
+    better: float  # The share of cells that are better than those
+    seconds: float | None  # What it costs to know of a cell, on average, or None
+    share: float  # Of a whole training run
 
     @property
     def early(self) -> bool:
@@ -166,15 +134,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Study:
-    """What was found on one table.
+    """What was found on one table."""
 
-    Attributes:
-        findings: One a candidate.
-        problem: Why there are none, or empty.
-    """
-
-    findings: tuple[Finding, ...]
-    problem: str = ""
+    findings: tuple[Finding, ...]  # One a candidate
+    problem: str = ""  # Why there are none, or empty
 
 
 def study(name: str) -> Study:
@@ -288,23 +251,14 @@ def _rows(finding: Finding) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of loss on all tables of one kind of task, each table's longest run of it.
+    """One kind of loss on all tables of one kind of task, each table's longest run of it."""
 
-    Attributes:
-        measure: The kind of task.
-        name: The family.
-        early: Whether these are runs that end early.
-        findings: One a table.
-        behind: The mean over tables of how far its τ in the best quarter lies below that of the table's best loss.
-        leads: On how many tables it is the best loss.
-    """
-
-    measure: str
-    name: str
-    early: bool
-    findings: Sequence[Finding]
-    behind: float
-    leads: int
+    measure: str  # The kind of task
+    name: str  # The family
+    early: bool  # Whether these are runs that end early
+    findings: Sequence[Finding]  # One a table
+    behind: float  # The mean over tables of how far its τ in the best quarter lies below that of the table's best loss
+    leads: int  # On how many tables it is the best loss
 
     def tau(self, measure: str = DECIDES) -> float:
         """The mean τ over tables."""

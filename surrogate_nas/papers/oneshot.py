@@ -40,17 +40,11 @@ _SECONDS = 30.0
 
 
 class Job(NamedTuple):
-    """One search.
+    """One search."""
 
-    Attributes:
-        strategy: Its name.
-        weight: λ.
-        run: Its number, which seeds it.
-    """
-
-    strategy: str
-    weight: float
-    run: int
+    strategy: str  # Its name
+    weight: float  # λ
+    run: int  # Its number, which seeds it
 
     @property
     def name(self) -> str:

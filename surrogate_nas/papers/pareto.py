@@ -56,17 +56,11 @@ MISSING, WIDE, DISTANCE = "log10_missing_hypervolume", "log10_missing_hypervolum
 
 
 class Covered(NamedTuple):
-    """What one run had covered after every tenth cell.
+    """What one run had covered after every tenth cell."""
 
-    Attributes:
-        missing: The share of the front's hypervolume that it missed.
-        wide: The same in the frame of the whole front, with the cells that cannot learn.
-        distance: IGD+ to the front.
-    """
-
-    missing: list[float]
-    wide: list[float]
-    distance: list[float]
+    missing: list[float]  # The share of the front's hypervolume that it missed
+    wide: list[float]  # The same in the frame of the whole front, with the cells that cannot learn
+    distance: list[float]  # IGD+ to the front
 
 
 class _Problem(NamedTuple):

@@ -94,35 +94,20 @@ class Fit(NamedTuple):
 
 
 class Score(NamedTuple):
-    """How a fit did.
+    """How a fit did."""
 
-    Attributes:
-        kendall: τ with the test error of all cells.
-        kendall_equal_complexity: Likewise, the mean among cells with equally many operations with weights.
-        rank_top: The rank by that error of the best of the ten cells liked best: N@10.
-        precision_half_percent: The share of the best .5 % by it among as many cells liked best: P@.5 %.
-        ndcg: Of that error.
-        kendall_unseen: τ with the learned error of the cells that were not learned from.
-        kendall_top_half: Likewise, over the better half of them.
-        kendall_top_quarter: Likewise, over the best quarter.
-        rank_top_unseen: N@10 among them.
-        precision_half_percent_unseen: P@.5 % among them.
-        coverage90: The share of them within the 90 % interval.
-        seconds: Of fitting and predicting.
-    """
-
-    kendall: float
-    kendall_equal_complexity: float
-    rank_top: float
-    precision_half_percent: float
-    ndcg: float
-    kendall_unseen: float
-    kendall_top_half: float
-    kendall_top_quarter: float
-    rank_top_unseen: float
-    precision_half_percent_unseen: float
-    coverage90: float
-    seconds: float
+    kendall: float  # τ with the test error of all cells
+    kendall_equal_complexity: float  # Likewise, the mean among cells with equally many operations with weights
+    rank_top: float  # The rank by that error of the best of the ten cells liked best: N@10
+    precision_half_percent: float  # The share of the best .5 % by it among as many cells liked best: P@.5 %
+    ndcg: float  # Of that error
+    kendall_unseen: float  # τ with the learned error of the cells that were not learned from
+    kendall_top_half: float  # Likewise, over the better half of them
+    kendall_top_quarter: float  # Likewise, over the best quarter
+    rank_top_unseen: float  # N@10 among them
+    precision_half_percent_unseen: float  # P@.5 % among them
+    coverage90: float  # The share of them within the 90 % interval
+    seconds: float  # Of fitting and predicting
 
 
 def scored(fits: Sequence[Fit], work: Work) -> dict[Fit, Score]:
@@ -169,21 +154,13 @@ def loss_fits(seeds: Sequence[int], sizes: Sequence[int] = LOSS_SIZES) -> list[F
 
 
 class Difference(NamedTuple):
-    """A ranking loss against the squared error, over the same seeds.
+    """A ranking loss against the squared error, over the same seeds."""
 
-    Attributes:
-        loss: The ranking loss.
-        n: Training cells.
-        measure: A key of `EFFECTS`.
-        gain: The mean difference, positive where the ranking loss is better.
-        p: Wilcoxon's signed-rank test, corrected by Holm over all differences.
-    """
-
-    loss: str
-    n: int
-    measure: str
-    gain: float
-    p: float
+    loss: str  # The ranking loss
+    n: int  # Training cells
+    measure: str  # A key of `EFFECTS`
+    gain: float  # The mean difference, positive where the ranking loss is better
+    p: float  # Wilcoxon's signed-rank test, corrected by Holm over all differences
 
 
 def differences(scores: Mapping[Fit, Score]) -> list[Difference]:

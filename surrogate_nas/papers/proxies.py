@@ -18,15 +18,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import (
-    PaperResult,
-    Row,
-    Summary,
-    Work,
-    canvas,
-    draw_map,
-    published,
-)
+from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_map, published
 from surrogate_nas.papers.common.ranks import MEASURES, TITLES, WITHIN, Goal, Values, agreement, goal_of
 from surrogate_nas.tables.sources.nb201 import seed_888
 
@@ -42,23 +34,14 @@ _RHO, _WITH_NASLIB = "spearman", "spearman_with_naslib"
 
 @dataclass(frozen=True)
 class Finding:
-    """One proxy on one table.
+    """One proxy on one table."""
 
-    Attributes:
-        table: The benchmark.
-        proxy: The metric, one of `SIZES`, or `TOGETHER`.
-        goal: What is finally wanted, as rows show it.
-        taus: τ by every one of `surrogate_nas.papers.common.ranks.MEASURES`.
-        rho: Spearman's ρ over all cells.
-        with_naslib: The same with NASLib's values of the same proxy; NaN where there are none.
-    """
-
-    table: str
-    proxy: str
-    goal: str
-    taus: dict[str, float]
-    rho: float
-    with_naslib: float
+    table: str  # The benchmark
+    proxy: str  # The metric, one of `SIZES`, or `TOGETHER`
+    goal: str  # What is finally wanted, as rows show it
+    taus: dict[str, float]  # τ by every one of `surrogate_nas.papers.common.ranks.MEASURES`
+    rho: float  # Spearman's ρ over all cells
+    with_naslib: float  # The same with NASLib's values of the same proxy; NaN where there are none
 
 
 def proxies(work: Work) -> PaperResult:

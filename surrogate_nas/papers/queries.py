@@ -94,15 +94,10 @@ class Job(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What one run found.
+    """What one run found."""
 
-    Attributes:
-        cells: How many had been evaluated when the optimum was; None if it was not.
-        regret: Points of validation error, mean over seeds, between the answer after `GIVEN` cells and the optimum.
-    """
-
-    cells: int | None
-    regret: float
+    cells: int | None  # How many had been evaluated when the optimum was; None if it was not
+    regret: float  # Points of validation error, mean over seeds, between the answer after `GIVEN` cells and the optimum
 
 
 def queries(work: Work) -> PaperResult:

@@ -20,16 +20,7 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks import load, tables
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_map
-from surrogate_nas.papers.common.ranks import (
-    Goal,
-    Values,
-    best,
-    ceiling,
-    goal_of,
-    kendall,
-    own_loss,
-    seeds_of,
-)
+from surrogate_nas.papers.common.ranks import Goal, Values, best, ceiling, goal_of, kendall, own_loss, seeds_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,44 +30,26 @@ WHOLE, QUARTER, LOSS = "kendall", "kendall_best_quarter", "kendall_of_loss"
 
 @dataclass(frozen=True)
 class Pair:
-    """What is known of one task, wanted on another of the same space.
+    """What is known of one task, wanted on another of the same space."""
 
-    Attributes:
-        known: The task that one has.
-        wanted: The other, or the same.
-        taus: τ by `WHOLE`, `QUARTER` and `LOSS`.
-        reached: What the best cell of the one has on the other, as rows show it.
-        optimum: What the best cell of the other has.
-        better: The share of cells that are better there.
-        goal: What is wanted, as rows show it.
-    """
-
-    known: str
-    wanted: str
-    taus: dict[str, float]
-    reached: float
-    optimum: float
-    better: float
-    goal: str
+    known: str  # The task that one has
+    wanted: str  # The other, or the same
+    taus: dict[str, float]  # τ by `WHOLE`, `QUARTER` and `LOSS`
+    reached: float  # What the best cell of the one has on the other, as rows show it
+    optimum: float  # What the best cell of the other has
+    better: float  # The share of cells that are better there
+    goal: str  # What is wanted, as rows show it
 
 
 @dataclass(frozen=True)
 class Group:
-    """The tasks of one space.
+    """The tasks of one space."""
 
-    Attributes:
-        space: Its name.
-        tasks: The benchmarks.
-        pairs: All ordered pairs, every task with itself included.
-        ceilings: τ of two seeds by task, in its best quarter, where they are held.
-        tested: Whether what is wanted was measured on test data, and is not the search loss itself.
-    """
-
-    space: str
-    tasks: tuple[str, ...]
-    pairs: tuple[Pair, ...]
-    ceilings: dict[str, float]
-    tested: bool
+    space: str  # Its name
+    tasks: tuple[str, ...]  # The benchmarks
+    pairs: tuple[Pair, ...]  # All ordered pairs, every task with itself included
+    ceilings: dict[str, float]  # τ of two seeds by task, in its best quarter, where they are held
+    tested: bool  # Whether what is wanted was measured on test data, and is not the search loss itself
 
     @property
     def others(self) -> list[Pair]:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -32,27 +31,16 @@ _OPTIONAL = ("ceiling", "seconds")
 
 
 class Published(NamedTuple):
-    """A row of ``published.csv``.
+    """A row of ``published.csv``."""
 
-    Attributes:
-        method: The strategy, loss or cell.
-        dataset: The data set.
-        metric: What is measured.
-        value: The mean, or None where nothing is printed.
-        std: Its standard deviation, or None.
-        mark: How sure it is: C read in print, I read off an image, D computed from the data, ? not confirmed.
-        note: What a reader must know.
-        source: The paper and its table.
-    """
-
-    method: str
-    dataset: str
-    metric: str
-    value: float | None
-    std: float | None
-    mark: str
-    note: str
-    source: str
+    method: str  # The strategy, loss or cell
+    dataset: str  # The data set
+    metric: str  # What is measured
+    value: float | None  # The mean, or None where nothing is printed
+    std: float | None  # Its standard deviation, or None
+    mark: str  # How sure it is: C read in print, I read off an image, D computed from the data, ? not confirmed
+    note: str  # What a reader must know
+    source: str  # The paper and its table
 
     def row(self, **ours: Any) -> Row:
         """The row that it stands in, by itself or with ours; the verdict is its note where none is given."""
@@ -63,7 +51,7 @@ class Published(NamedTuple):
 @cache
 def published(paper: str) -> Mapping[tuple[str, str, str], Published]:
     """What is printed beside a paper's rows, by method, data set and metric, in the order of the file."""
-    text = files("surrogate_nas.papers").joinpath("published.csv").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[1] / "published.csv").read_text(encoding="utf-8")
     rows = [row for row in csv.DictReader(text.splitlines()) if row.pop("paper") == paper]
     made = [Published(**{**row, "value": _number(row["value"]), "std": _number(row["std"])}) for row in rows]  # type: ignore[arg-type]
     return {(one.method, one.dataset, one.metric): one for one in made}

@@ -107,17 +107,11 @@ _SPLIT = re.compile(r"^(train|valid|test)_")
 
 @dataclass(frozen=True)
 class Goal:
-    """What one finally wants.
+    """What one finally wants."""
 
-    Attributes:
-        metric: The metric.
-        question: With its epochs.
-        values: Smaller is better, shape ``(n,)``.
-    """
-
-    metric: Metric
-    question: Question
-    values: Values
+    metric: Metric  # The metric
+    question: Question  # With its epochs
+    values: Values  # Smaller is better, shape `(n,)`
 
     @property
     def measure(self) -> str:
@@ -143,27 +137,16 @@ class Goal:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One thing to search on.
+    """One thing to search on."""
 
-    Attributes:
-        name: As rows show it, such as ``valid_error[200]``.
-        family: What is measured on which split, such as ``train loss``; rows of different tables meet in it.
-        role: The same beside what is wanted: one of `ROLES`, or empty.
-        values: Smaller is better, shape ``(n,)``.
-        seeds: The same of single seeds, if held.
-        seconds: What a cell costs on average, or None where the table does not say.
-        share: Of the cost of the table's longest run, or of its epochs; 1 for a run to the end.
-        final: Whether it was measured on test data, which a search may not see unless a study declares it.
-    """
-
-    name: str
-    family: str
-    role: str
-    values: Values
-    seeds: tuple[Values, ...]
-    seconds: float | None
-    share: float
-    final: bool
+    name: str  # As rows show it, such as `valid_error[200]`
+    family: str  # What is measured on which split, such as `train loss`; rows of different tables meet in it
+    role: str  # The same beside what is wanted: one of `ROLES`, or empty
+    values: Values  # Smaller is better, shape `(n,)`
+    seeds: tuple[Values, ...]  # The same of single seeds, if held
+    seconds: float | None  # What a cell costs on average, or None where the table does not say
+    share: float  # Of the cost of the table's longest run, or of its epochs; 1 for a run to the end
+    final: bool  # Whether it was measured on test data, which a search may not see unless a study declares it
 
 
 def measure_of(name: str) -> str:

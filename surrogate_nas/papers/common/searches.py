@@ -63,15 +63,10 @@ class Search(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What one run found.
+    """What one run found."""
 
-    Attributes:
-        ends: When its trials ended, in simulated seconds.
-        best: Each change of the best validated cell: the number of the trial, and the cell's index.
-    """
-
-    ends: list[float]
-    best: list[tuple[int, int]]
+    ends: list[float]  # When its trials ended, in simulated seconds
+    best: list[tuple[int, int]]  # Each change of the best validated cell: the number of the trial, and the cell's index
 
     def at(self, seconds: float) -> int | None:
         """The index of the best validated cell after some time; None where none had been trained to the end."""

@@ -27,21 +27,13 @@ __all__ = ["Answer", "answered"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What tables of losses say.
+    """What tables of losses say."""
 
-    Attributes:
-        table: A line a task.
-        rows: All of it.
-        words: The answer in plain words.
-        findings: What JSON holds besides.
-        picture: How well every loss orders the cells of every task, and what is known early.
-    """
-
-    table: Summary
-    rows: Sequence[Row]
-    words: Sequence[str]
-    findings: Mapping[str, Any]
-    picture: Figure
+    table: Summary  # A line a task
+    rows: Sequence[Row]  # All of it
+    words: Sequence[str]  # The answer in plain words
+    findings: Mapping[str, Any]  # What JSON holds besides
+    picture: Figure  # How well every loss orders the cells of every task, and what is known early
 
 
 def answered(work: Work) -> Answer | None:

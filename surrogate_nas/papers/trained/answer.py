@@ -23,17 +23,7 @@ from surrogate_nas.papers.common.paper import Row, Summary
 from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.papers.trained.orders import LEVEL, ends, p_of, seen_from, spearman_of, tail_of, two_level
 from surrogate_nas.papers.trained.searched import Meeting, Searched, meetings
-from surrogate_nas.papers.trained.study import (
-    CONTRASTED,
-    DRAWN,
-    EARLY,
-    MEASURE,
-    Goal,
-    Replication,
-    Signal,
-    Study,
-    Told,
-)
+from surrogate_nas.papers.trained.study import CONTRASTED, DRAWN, EARLY, MEASURE, Goal, Replication, Signal, Study, Told
 from surrogate_nas.study.comparison.statistics import holm
 
 OF_INTEREST = 0.05
@@ -61,31 +51,18 @@ _MORE = (
 
 @dataclass(frozen=True)
 class Contrast:
-    """A signal against the validation measure, over tasks.
+    """A signal against the validation measure, over tasks."""
 
-    Attributes:
-        signal: One of `surrogate_nas.papers.trained.study.CONTRASTED`.
-        length: Of the runs, in usual runs.
-        tasks: How many.
-        difference: The mean over tasks of τ less that of the validation measure.
-        low: Where its interval of 95 % begins.
-        high: Where it ends.
-        within: The larger end, whatever its sign, of the interval corrected for all three: what it surely is below.
-        p: Two-sided, of no difference.
-        corrected: The same after Holm's correction over the three.
-        detectable: A difference from this is seen with a power of 80 % after correction.
-    """
-
-    signal: str
-    length: int
-    tasks: int
-    difference: float
-    low: float
-    high: float
-    within: float
-    p: float
-    corrected: float
-    detectable: float
+    signal: str  # One of `surrogate_nas.papers.trained.study.CONTRASTED`
+    length: int  # Of the runs, in usual runs
+    tasks: int  # How many
+    difference: float  # The mean over tasks of τ less that of the validation measure
+    low: float  # Where its interval of 95 % begins
+    high: float  # Where it ends
+    within: float  # The larger end, whatever its sign, of the interval corrected for all three: what it surely is below
+    p: float  # Two-sided, of no difference
+    corrected: float  # The same after Holm's correction over the three
+    detectable: float  # A difference from this is seen with a power of 80 % after correction
 
     @property
     def seen(self) -> bool:
@@ -100,27 +77,16 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Moderation:
-    """Whether a contrast goes with the gap between validation and training loss.
+    """Whether a contrast goes with the gap between validation and training loss."""
 
-    Attributes:
-        signal: Of the contrast.
-        tables: Tasks and run lengths.
-        rho: Spearman's, of the gap with the contrast.
-        low: Where its interval of 95 % begins.
-        high: Where it ends.
-        p: Two-sided, by resampling tasks.
-        corrected: The same after Holm's correction over the three.
-        detectable: A ρ from this is seen with a power of 80 % after correction; above 1 none is.
-    """
-
-    signal: str
-    tables: int
-    rho: float
-    low: float
-    high: float
-    p: float
-    corrected: float
-    detectable: float
+    signal: str  # Of the contrast
+    tables: int  # Tasks and run lengths
+    rho: float  # Spearman's, of the gap with the contrast
+    low: float  # Where its interval of 95 % begins
+    high: float  # Where it ends
+    p: float  # Two-sided, by resampling tasks
+    corrected: float  # The same after Holm's correction over the three
+    detectable: float  # A ρ from this is seen with a power of 80 % after correction; above 1 none is
 
     @property
     def seen(self) -> bool:

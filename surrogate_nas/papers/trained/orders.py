@@ -96,18 +96,13 @@ def two_seeds(values: Columns) -> Pairs:
 
 
 class Order(NamedTuple):
-    """Kendall's τ_b of a signal and a goal, told by cells or by pairs of cells.
+    """Kendall's τ_b of a signal and a goal, told by cells or by pairs of cells."""
 
-    Attributes:
-        held: The cells that have both, shape ``(n,)``.
-        sums: By cell, over all others: how many it is ordered alike with by both, less those otherwise; how many differ
-            from it by the signal; and by the goal. Shape ``(3, n)``.
-        pairs: The same by pair, shape ``(3, n, n)``; None of many cells.
-    """
-
-    held: NDArray[np.intp]
+    held: NDArray[np.intp]  # The cells that have both, shape `(n,)`
+    # By cell, over all others: how many it is ordered alike with by both, less those otherwise; how many differ from
+    # it by the signal; and by the goal. Shape `(3, n)`
     sums: Values
-    pairs: NDArray[np.int8] | None
+    pairs: NDArray[np.int8] | None  # The same by pair, shape `(3, n, n)`; None of many cells
 
     def taus(self, counts: Values) -> Values:
         """By resample, shape ``(len(counts),)``."""

@@ -37,40 +37,28 @@ _REFUSED = 1.0
 
 
 class Searched(NamedTuple):
-    """A loss that searches were driven by.
+    """A loss that searches were driven by."""
 
-    Attributes:
-        table: The benchmark.
-        drive: What was minimised, such as ``valid_loss@focal``.
-        regret: By strategy, of each run: the mean final measure, with seeds that the search did not see, of what was
-            found over the best of the table, as an objective counts it; NaN where no other seed was trained.
-        rank: The mean rank among the losses of the table, over strategies and runs; 1 is best.
-        p: Of a paired test against the usual loss's own validation measure over strategies and runs, with Holm's
-            correction within the table; 1 for that itself.
-        cells: Evaluated, the mean over strategies and runs.
-    """
-
-    table: str
-    drive: str
+    table: str  # The benchmark
+    drive: str  # What was minimised, such as `valid_loss@focal`
+    # By strategy, of each run: the mean final measure, with seeds that the search did not see, of what was found over
+    # the best of the table, as an objective counts it; NaN where no other seed was trained
     regret: dict[str, list[float]]
-    rank: float
+    rank: float  # The mean rank among the losses of the table, over strategies and runs; 1 is best
+    # Of a paired test against the usual loss's own validation measure over strategies and runs, with Holm's correction
+    # within the table; 1 for that itself
     p: float
-    cells: float
+    cells: float  # Evaluated, the mean over strategies and runs
 
 
 class Meeting(NamedTuple):
-    """Losses that the same tables hold, ranked among themselves.
+    """Losses that the same tables hold, ranked among themselves."""
 
-    Attributes:
-        tables: The benchmarks.
-        ranks: By what a loss is (`role_of`), the mean rank on each table; 1 is best.
-        p: The same, of a paired t-test against the usual validation measure over tables, after Holm's correction.
-        detectable: From this difference on, two mean ranks are told apart with a power of 80 %, corrected; the median.
-    """
-
-    tables: tuple[str, ...]
-    ranks: dict[str, Values]
+    tables: tuple[str, ...]  # The benchmarks
+    ranks: dict[str, Values]  # By what a loss is (`role_of`), the mean rank on each table; 1 is best
+    # The same, of a paired t-test against the usual validation measure over tables, after Holm's correction
     p: dict[str, float]
+    # From this difference on, two mean ranks are told apart with a power of 80 %, corrected; the median
     detectable: float
 
 

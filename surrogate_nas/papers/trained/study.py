@@ -61,112 +61,68 @@ _SIGNALS = {"measure": "valid_error", "loss": "valid_loss", "train": "train_loss
 
 @dataclass(frozen=True)
 class Told:
-    """What one training told, held against what is finally wanted.
+    """What one training told, held against what is finally wanted."""
 
-    Attributes:
-        metric: Such as ``valid_loss@focal``.
-        loss: What was trained.
-        epochs: After how many.
-        taus: Kendall's τ with the mean goal of the other seeds, by the keys of `SHARES`.
-        regret: What the cell that it likes best of a `DRAWN` share has more than the best of these, by the mean goal of
-            the other seeds, as an objective counts it.
-        share: Of the cost of the usual loss's whole run.
-        seconds: The mean over cells.
-        whole: Whether the run was trained to its end.
-    """
-
-    metric: str
-    loss: str
-    epochs: int
-    taus: dict[str, float]
+    metric: str  # Such as `valid_loss@focal`
+    loss: str  # What was trained
+    epochs: int  # After how many
+    taus: dict[str, float]  # Kendall's τ with the mean goal of the other seeds, by the keys of `SHARES`
+    # What the cell that it likes best of a `DRAWN` share has more than the best of these, by the mean goal of the
+    # other seeds, as an objective counts it
     regret: float
-    share: float
-    seconds: float
-    whole: bool
+    share: float  # Of the cost of the usual loss's whole run
+    seconds: float  # The mean over cells
+    whole: bool  # Whether the run was trained to its end
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What is finally wanted of a task, and how everything told orders cells by it.
+    """What is finally wanted of a task, and how everything told orders cells by it."""
 
-    Attributes:
-        metric: Such as ``test_error@cross_entropy``.
-        ceiling: Its own τ between one seed and the mean of the others, by the keys of `SHARES`.
-        regret: Of choosing by it with one seed.
-        told: Everything that a search may see; of other goals than a task's own, of whole runs.
-        apart: By loss but the usual one, by how much its validation measure orders cells worse than the usual one's
-            (difference of τ, with its interval), and the p-value of there being none.
-        by_lambda: By λ and loss: regret of L + λR, and parameters of what it chooses over the median's.
-    """
-
-    metric: str
-    ceiling: dict[str, float]
-    regret: float
-    told: tuple[Told, ...]
+    metric: str  # Such as `test_error@cross_entropy`
+    ceiling: dict[str, float]  # Its own τ between one seed and the mean of the others, by the keys of `SHARES`
+    regret: float  # Of choosing by it with one seed
+    told: tuple[Told, ...]  # Everything that a search may see; of other goals than a task's own, of whole runs
+    # By loss but the usual one, by how much its validation measure orders cells worse than the usual one's (difference
+    # of τ, with its interval), and the p-value of there being none
     apart: dict[str, tuple[Agreement, float]] = field(default_factory=dict)
+    # By λ and loss: regret of L + λR, and parameters of what it chooses over the median's
     by_lambda: dict[tuple[float, str], tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Signal:
-    """One of the four signals of the usual loss's runs that are named beforehand.
+    """One of the four signals of the usual loss's runs that are named beforehand."""
 
-    Attributes:
-        metric: Such as ``valid_loss@focal``.
-        epochs: After how many.
-        tau: With the mean final measure of the other seeds.
-        corrected: The correlation with it without the noise of seeds; NaN where two seeds do not agree.
-        two_seeds: τ of two seeds of the signal.
-        same_run: τ with the final measure of its own run.
-        gap: Validation loss less training loss at that epoch, over the sum of their sizes; −1 to 1.
-    """
-
-    metric: str
-    epochs: int
-    tau: Agreement
-    corrected: Agreement
-    two_seeds: float
-    same_run: float
-    gap: float
+    metric: str  # Such as `valid_loss@focal`
+    epochs: int  # After how many
+    tau: Agreement  # With the mean final measure of the other seeds
+    corrected: Agreement  # The correlation with it without the noise of seeds; NaN where two seeds do not agree
+    two_seeds: float  # τ of two seeds of the signal
+    same_run: float  # τ with the final measure of its own run
+    gap: float  # Validation loss less training loss at that epoch, over the sum of their sizes; −1 to 1
 
 
 @dataclass(frozen=True)
 class Study:
-    """A task, in runs of one length.
+    """A task, in runs of one length."""
 
-    Attributes:
-        table: The benchmark.
-        task: The task.
-        usual: The loss that the task is trained with if nothing is named.
-        losses: All of them.
-        judged: What the task is judged by, without its split.
-        classes: How many cells have two seeds or more, and how many there are at all.
-        seeds: The fewest and the most trainings of a cell by the usual loss, and all of them.
-        epochs: Of a whole run.
-        longer: Whether these are not the runs of the table ``losses-TASK``.
-        goals: The task's own measure first, then others of the same runs.
-        signals: By `MEASURE` and `CONTRASTED`.
-        two_seeds: τ of two single seeds of the task's final measure.
-        ceiling: τ of one seed of it with the mean of the others.
-        taus: τ of every signal, and as ``goal`` the ceiling: the first number is the estimate, the others are resamples
-            of cells.
-        contrasts: By `CONTRASTED`, τ less that of the validation measure over the same cells, likewise.
-    """
-
-    table: str
-    task: str
-    usual: str
-    losses: tuple[str, ...]
-    judged: str
-    classes: tuple[int, int]
-    seeds: tuple[int, int, int]
-    epochs: int
-    longer: bool
-    goals: tuple[Goal, ...]
-    signals: dict[str, Signal]
-    two_seeds: Agreement
-    ceiling: Agreement
+    table: str  # The benchmark
+    task: str  # The task
+    usual: str  # The loss that the task is trained with if nothing is named
+    losses: tuple[str, ...]  # All of them
+    judged: str  # What the task is judged by, without its split
+    classes: tuple[int, int]  # How many cells have two seeds or more, and how many there are at all
+    seeds: tuple[int, int, int]  # The fewest and the most trainings of a cell by the usual loss, and all of them
+    epochs: int  # Of a whole run
+    longer: bool  # Whether these are not the runs of the table `losses-TASK`
+    goals: tuple[Goal, ...]  # The task's own measure first, then others of the same runs
+    signals: dict[str, Signal]  # By `MEASURE` and `CONTRASTED`
+    two_seeds: Agreement  # τ of two single seeds of the task's final measure
+    ceiling: Agreement  # τ of one seed of it with the mean of the others
+    # τ of every signal, and as `goal` the ceiling: the first number is the estimate, the others are resamples of cells
     taus: dict[str, Values] = field(compare=False)
+    # By `CONTRASTED`, τ less that of the validation measure over the same cells, likewise
     contrasts: dict[str, Values] = field(compare=False)
 
     @property
@@ -409,31 +365,22 @@ def _by_lambda(table: Trainings, rest: Columns) -> Iterator[tuple[tuple[float, s
 
 @dataclass(frozen=True)
 class Replication:
-    """What a table of many classes says.
+    """What a table of many classes says."""
 
-    Attributes:
-        table: The benchmark.
-        classes: Those of several seeds.
-        seeds: How many.
-        epochs: Of the whole run, and of the early training loss.
-        taus: By signal (``measure``, ``loss``, ``train``, ``early``), with the test error of another single seed.
-        of_means: The same with the mean test error of all other seeds.
-        corrected: The correlation with the test error without the noise of seeds.
-        same_run: τ with the test error of the signal's own run.
-        differences: By signal but the measure, its τ less that of the measure.
-        two_seeds: τ of two seeds of the test error.
-    """
-
-    table: str
-    classes: int
-    seeds: int
-    epochs: tuple[int, int]
+    table: str  # The benchmark
+    classes: int  # Those of several seeds
+    seeds: int  # How many
+    epochs: tuple[int, int]  # Of the whole run, and of the early training loss
+    # By signal (`measure`, `loss`, `train`, `early`), with the test error of another single seed
     taus: Mapping[str, Agreement] = field(default_factory=dict)
+    # The same with the mean test error of all other seeds
     of_means: Mapping[str, Agreement] = field(default_factory=dict)
+    # The correlation with the test error without the noise of seeds
     corrected: Mapping[str, Agreement] = field(default_factory=dict)
-    same_run: Mapping[str, float] = field(default_factory=dict)
+    same_run: Mapping[str, float] = field(default_factory=dict)  # τ with the test error of the signal's own run
+    # By signal but the measure, its τ less that of the measure
     differences: Mapping[str, Agreement] = field(default_factory=dict)
-    two_seeds: float = float("nan")
+    two_seeds: float = float("nan")  # τ of two seeds of the test error
 
 
 def replication(bench: Benchmark) -> Replication | None:
