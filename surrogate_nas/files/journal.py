@@ -1,22 +1,189 @@
-"""A file of sealed lines that grows while long work goes on and survives any crash.
+"""Append-only files of JSON lines that survive any crash: the `Journal` of long work, and its `Chain` of lines.
 
-The first line says what the work is; another work's file is never continued, nor a damaged one. A line that a crash
-tore is dropped. One process writes at a time; a second one waits.
+Each line is sealed together with all lines before it, by a short digest of the line and of the seal before it, so that
+an altered, lost, moved or foreign line shows. A last line that a crash tore is no damage: it is dropped. One process
+writes at a time; a second one waits. Lines reach the disk in groups: what a crash, even a power cut, can take is what
+was made in the last fifth of a second before it, never what ``commit`` saw. The first line of a journal says what the
+work is; another work's file is never continued, nor a damaged one.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files.chain import Chain, DamagedError, read_chain
 from surrogate_nas.files.formats import FORMATS, check_first_line, stamp
+from surrogate_nas.files.locks import locked
 from surrogate_nas.files.regular import read_regular
+from surrogate_nas.files.replacing import sync, sync_path
 
 _ROOT = f"journal {FORMATS['journal'].version}"
+GROUP_SECONDS = 0.2
+"""How long lines may wait in memory for those that follow."""
+_SEAL, _CLOSE, _DIGITS = b', "seal": "', b'"}', 16
+_encode = json.JSONEncoder(check_circular=False).encode
+_TAIL = len(_SEAL) + _DIGITS + len(_CLOSE)
+
+
+class DamagedError(ValueError):
+    """A file of sealed lines is not as it was written."""
+
+
+class Link(NamedTuple):
+    """One line: its fields, where it ends in the file, and its seal."""
+
+    entry: dict[str, Any]
+    end: int
+    seal: bytes
+
+
+Accept = Callable[[list[dict[str, Any]]], int]
+
+
+def _sealed(seal: bytes, body: bytes) -> bytes:
+    """The seal of a line after another's."""
+    return blake2b(seal + body, digest_size=_DIGITS // 2).hexdigest().encode()
+
+
+def read_chain(content: bytes, root: str) -> list[Link]:
+    """Check and parse the whole lines of a file.
+
+    Args:
+        content: All of the file.
+        root: What the first seal begins with: of which work the file is.
+
+    Raises:
+        DamagedError: A line is not as it was written, or the file is of another work.
+    """
+    *lines, torn = content.split(b"\n")
+    if len(torn.partition(_SEAL)[2]) > _DIGITS + len(_CLOSE):
+        raise DamagedError(f"line {len(lines) + 1} goes on after its seal")
+    seal, end, links = root.encode(), 0, []
+    for number, line in enumerate(lines, 1):
+        body = line[:-_TAIL] + b"}"
+        seal = _sealed(seal, body)
+        if line[-_TAIL:] != _SEAL + seal + _CLOSE:
+            raise DamagedError(f"line {number} is not as it was written")
+        try:
+            entry = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise DamagedError(f"line {number} is no JSON") from error
+        if not isinstance(entry, dict):
+            raise DamagedError(f"line {number} holds no fields")
+        end += len(line) + 1
+        links.append(Link(entry, end, seal))
+    return links
+
+
+class Chain:
+    """One writer's file of sealed lines, open for appending.
+
+    Attributes:
+        path: The file.
+        entries: What its lines held when it was opened, those that were dropped left out.
+    """
+
+    def __init__(self, path: Path, root: str, accept: Accept = len) -> None:
+        """Open or make the file, dropping a torn last line; waits for another process that has it open.
+
+        Args:
+            path: The file.
+            root: Of which work the file is.
+            accept: Called with what the whole lines hold before anything is changed; says how many stay, or raises.
+
+        Raises:
+            DamagedError: A line is not as it was written, or the file is of another work.
+            OSError: It cannot be read or written.
+            UserError: It cannot be locked.
+        """
+        self.path = path
+        self._waiting: list[bytes] = []
+        self._broken = False
+        with ExitStack() as stack:
+            stack.enter_context(locked(path))
+            self._is_new = not path.exists()
+            content = b"" if self._is_new else read_regular(path)
+            links = read_chain(content, root)
+            links = links[: accept([link.entry for link in links])]
+            self.entries = [link.entry for link in links]
+            self._length, self._seal = (links[-1].end, links[-1].seal) if links else (0, root.encode())
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            stack.callback(os.close, self._file)
+            if self._length < len(content):
+                os.ftruncate(self._file, self._length)
+            self._committed = time.monotonic()
+            self._open = stack.pop_all()
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Add a line, which reaches the disk with those that follow soon, or at once if the last did long ago.
+
+        Args:
+            entry: The line's fields.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        self.append_all([entry])
+
+    def append_all(self, entries: list[dict[str, Any]]) -> None:
+        """Add lines.
+
+        Args:
+            entries: Their fields.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        if self._broken:
+            raise OSError(errno.EIO, "an earlier write failed")
+        for entry in entries:
+            body = _encode(entry).encode()
+            self._seal = _sealed(self._seal, body)
+            self._waiting.append(body[:-1] + _SEAL + self._seal + _CLOSE + b"\n")
+        if time.monotonic() - self._committed >= GROUP_SECONDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Wait until every line is on the disk.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        content = b"".join(self._waiting)
+        self._waiting, length = [], len(content)
+        if not content:
+            return
+        try:
+            while content:
+                content = content[os.write(self._file, content) :]
+            sync(self._file)
+        except OSError:
+            self._broken = True
+            os.ftruncate(self._file, self._length)
+            raise
+        self._length += length
+        self._committed = time.monotonic()
+
+    def close(self) -> None:
+        """Commit, unless that failed before, and let the file go.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        with self._open:
+            if not self._broken:
+                self.commit()
+                if self._is_new:
+                    sync_path(self.path.parent)
 
 
 class Journal:

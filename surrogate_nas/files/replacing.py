@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,9 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files.durable import sync_path
+
+_NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EISDIR)
+"""Where a file system cannot do it, or Windows a folder, there is nothing to be done."""
 
 
 @contextmanager
@@ -58,3 +61,38 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def sync(descriptor: int) -> None:
+    """Wait until an open file is on the disk.
+
+    Args:
+        descriptor: The file's.
+
+    Raises:
+        OSError: The disk is full or broken.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
+
+
+def sync_path(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk.
+
+    Args:
+        path: The file or folder.
+
+    Raises:
+        OSError: The disk is full or broken, or there is no such path.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # a folder on Windows
+        return
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)

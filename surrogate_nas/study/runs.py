@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.files.chain import Chain, DamagedError, read_chain
+from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.space import Space
 from surrogate_nas.space.trial import Trial

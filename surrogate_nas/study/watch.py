@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from surrogate_nas.files.chain import DamagedError, read_chain
+from surrogate_nas.files.journal import DamagedError, read_chain
 from surrogate_nas.files.regular import open_regular
 from surrogate_nas.study.runs import ending
 

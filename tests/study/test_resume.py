@@ -26,7 +26,7 @@ CHILD = f"""
 import os, signal, sys
 from pathlib import Path
 import surrogate_nas as sn
-from surrogate_nas.files import chain
+from surrogate_nas.files import journal as chain
 chain.GROUP_SECONDS = 0  # a write for every line
 write, left, torn = os.write, int(sys.argv[2]), int(sys.argv[3])
 def counted(file, content):

@@ -17,7 +17,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files.chain import Chain, DamagedError, read_chain
+from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.comparison import compare, read_comparison
 from surrogate_nas.study.lines import Lines
@@ -176,7 +176,7 @@ def test_a_deep_line_with_a_right_seal_is_no_recursion_error(tmp_path: Path) -> 
     path = tmp_path / "deep.jsonl"
     chain = Chain(path, "root")
     body = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    from surrogate_nas.files import chain as module
+    from surrogate_nas.files import journal as module
 
     chain._waiting.append(body[:-1] + module._SEAL + module._sealed(b"root", body) + module._CLOSE + b"\n")
     chain.close()
