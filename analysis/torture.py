@@ -200,7 +200,7 @@ def workers(mark: str) -> set[int]:
     found = set()
     for process in marked(mark):
         try:
-            if b"engine.worker" in Path(f"/proc/{process}/cmdline").read_bytes():
+            if b"runtime.worker" in Path(f"/proc/{process}/cmdline").read_bytes():
                 found.add(process)
         except OSError:
             continue

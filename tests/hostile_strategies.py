@@ -19,7 +19,8 @@ import time
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.study.sandbox import host
+from surrogate_nas.runtime.child import Link
+from surrogate_nas.study.sandbox import inside
 
 
 class Quiet(sn.Strategy):
@@ -125,7 +126,7 @@ class RecursesWithoutEnd(Quiet):
 
 class AnswersTooMuch(Quiet):
     def ask(self, n):
-        host.cells_to_json = lambda requests: "x" * 100_000_000
+        inside.cells_to_json = lambda requests: "x" * 100_000_000
         return super().ask(n)
 
 
@@ -168,30 +169,30 @@ class PatchesItsHost(Quiet):
     """Sends what no host sends."""
 
     def ask(self, n):
-        host._sent = lambda connection, content: os.write(connection, b"\x05" + bytes(7) + b"[nul]")
+        Link.send = lambda link, content: os.write(link.writing, b"\x05" + bytes(7) + b"[nul]")
         return super().ask(n)
 
 
 class SendsAForeignText(Quiet):
     def ask(self, n):
-        host.cells_to_json = lambda requests: ["a cell of nowhere"]
+        inside.cells_to_json = lambda requests: ["a cell of nowhere"]
         return super().ask(n)
 
 
 class SendsADeepText(Quiet):
     def ask(self, n):
         deep = b'{"answer":' + b"[" * 100_000
-        host._sent = lambda connection, content: os.write(connection, len(deep).to_bytes(8, "little") + deep)
+        Link.send = lambda link, content: os.write(link.writing, len(deep).to_bytes(8, "little") + deep)
         return super().ask(n)
 
 
 HARMFUL = {
     ExitsAtOnce: "exit code 7 when it was asked",
     ExitsWell: "exit code 0 when it was asked",
-    KillsItself: "SIGKILL when it was told",
+    KillsItself: "SIGKILL (9) when it was told",
     KillsItsParent: "when it was asked",
-    KillsItsGroup: "SIGTERM when it was asked",
-    Crashes: "SIGSEGV when it was asked",
+    KillsItsGroup: "SIGTERM (15) when it was asked",
+    Crashes: "SIGSEGV (11) when it was asked",
     RaisesABaseException: "Unheard when it was asked: deep inside",
     RaisesTheUnprintable: "_Mute when it was asked: it cannot be printed",
     RaisesALongStory: "ValueError when it was asked: a long story",

@@ -8,11 +8,11 @@ from typing import Any
 
 from surrogate_nas.contract.checks import LIMIT_SECONDS, Check, CheckFunction, promise
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.runtime.failure import StrategyError, as_text
+from surrogate_nas.runtime.forkserver import START_SECONDS
+from surrogate_nas.runtime.packing import Packed, pack
+from surrogate_nas.runtime.sandbox import Sandbox
 from surrogate_nas.space import Space
-from surrogate_nas.study.sandbox.failure import StrategyError, as_text
-from surrogate_nas.study.sandbox.nursery import START_SECONDS
-from surrogate_nas.study.sandbox.parcel import Parcel, pack
-from surrogate_nas.study.sandbox.process import Child
 
 KINDS = {
     "strategy": "surrogate_nas.contract.strategies",
@@ -20,7 +20,7 @@ KINDS = {
     "surrogate": "surrogate_nas.contract.surrogates",
 }
 """What can be checked: by noun the module with its `CHECKS` and `subjects`."""
-_ENTRY = "surrogate_nas.contract.inspected:main"
+_ENTRY = "surrogate_nas.contract.inside:main"
 _LONGEST_DETAIL = 2_000
 _MOST_ENDS = 5
 
@@ -61,23 +61,23 @@ class _Inspection:
         self._limit, self._ends, self._last = limit, 0, ""
         try:
             self._what: object = spec if isinstance(spec, str) else pack(spec)
-            self._where: Parcel | None = None if space is None else pack(space)
+            self._where: Packed | None = None if space is None else pack(space)
             self._start()
         except StrategyError as error:
             raise UserError(str(error)) from error
 
     def _start(self) -> None:
-        self._child = Child(_ENTRY)
+        self._process = Sandbox(_ENTRY)
         try:
-            loaded = self._child.call("load", self._what, self._where, limit=START_SECONDS, when="was loaded")
+            loaded = self._process.call("load", KINDS, self._what, self._where, limit=START_SECONDS, when="was loaded")
         except BaseException:
-            self._child.kill()
+            self._process.kill()
             raise
-        told = loaded if isinstance(loaded, dict) else {}
-        self._child.file = as_text(told.get("file"), _LONGEST_DETAIL)
-        kind, subjects = told.get("kind"), told.get("subjects")
+        said = loaded if isinstance(loaded, dict) else {}
+        self._process.file = as_text(said.get("file"), _LONGEST_DETAIL)
+        kind, subjects = said.get("kind"), said.get("subjects")
         if kind not in KINDS or not isinstance(subjects, list):
-            self._child.kill()
+            self._process.kill()
             raise StrategyError("its process did not say what it is.")
         self.checks: tuple[CheckFunction, ...] = import_module(KINDS[kind]).CHECKS
         self.subjects = [as_text(name, _LONGEST_DETAIL) for name in subjects]
@@ -88,17 +88,17 @@ class _Inspection:
         if self._ends >= _MOST_ENDS:
             return Check(name, False, self._last)
         try:
-            if not self._child.alive:
+            if not self._process.alive:
                 self._start()
-            told = self._child.call("check", subject, number, limit=self._limit, when="was checked")
+            told = self._process.call("check", subject, number, limit=self._limit, when="was checked")
         except StrategyError as error:
-            if not self._child.alive:
+            if not self._process.alive:
                 self._ends, self._last = self._ends + 1, f"not checked after that: {str(error).rstrip('.')}"
             return Check(name, False, str(error).rstrip("."))
         return _read(name, told)
 
     def close(self) -> None:
-        self._child.kill()
+        self._process.kill()
 
 
 def _read(name: str, told: Any) -> Check:

@@ -13,9 +13,9 @@ import numpy as np
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.contract.trying import draw
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.runtime.failure import shown
+from surrogate_nas.runtime.packing import pack, unpack
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
-from surrogate_nas.study.sandbox.failure import shown
-from surrogate_nas.study.sandbox.parcel import pack, unpack
 
 _CELLS, _CENTRES = 40, 8
 """How many cells are drawn, and around how many all neighbours are visited."""

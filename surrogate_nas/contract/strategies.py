@@ -8,19 +8,21 @@ supernet does so on sixteen digits, for NAS-Bench-201's space alone.
 from __future__ import annotations
 
 import copy
+import json
+import os
 import pickle
 import random
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import FunctionType, MethodType, ModuleType
 
 import numpy as np
 
-from surrogate_nas.contract import epochs
-from surrogate_nas.contract.checks import BrokenContractError
-from surrogate_nas.contract.fresh import repeated
-from surrogate_nas.contract.holding import FORBIDDEN, reachable
+from surrogate_nas.benchmarks import Benchmark
+from surrogate_nas.contract.checks import LIMIT_SECONDS, BrokenContractError
 from surrogate_nas.contract.toy import equipped
 from surrogate_nas.contract.trying import (
     FIRST,
@@ -30,17 +32,31 @@ from surrogate_nas.contract.trying import (
     ask,
     differing,
     draw,
+    requested,
     synthetic,
     trajectory,
     trials_of,
 )
+from surrogate_nas.objective import Objective
+from surrogate_nas.runtime.child import Child, joined
+from surrogate_nas.runtime.failure import as_strategy_error, shown
+from surrogate_nas.runtime.packing import Packed, pack, unpack
 from surrogate_nas.space import Cell, Space, nb201
-from surrogate_nas.strategies import Strategy
-from surrogate_nas.study.sandbox.parcel import Parcel, pack
+from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.strategies import Strategy, resolve
+from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.tables import TableFile
 
 _SHORT, _WHOLE = 30, 60
 """How many cells the runs have that are compared, and the whole run."""
 _LARGEST_SEED = 2**63 - 1
+_EPOCHS = (1, 3, 9)
+_MADE_UP = ("early", "late")
+"""The names of what a request may read."""
+_SIDE_BY_SIDE = 5
+_DOES_NOT = "it does not choose epochs"
+FORBIDDEN = (Benchmark, Objective, Ledger, TableFile)
+"""What a strategy may not hold: whatever knows an answer."""
 
 
 @dataclass
@@ -49,12 +65,12 @@ class Strategies:
 
     Attributes:
         strategy: Its class.
-        parcels: The class and the space as a fresh process finds them.
+        packed: The class and the space as a fresh process finds them.
         space: The space.
     """
 
     strategy: type[Strategy]
-    parcels: tuple[Parcel, Parcel]
+    packed: tuple[Packed, Packed]
     space: Space
 
     @cached_property
@@ -63,18 +79,18 @@ class Strategies:
         return trajectory(self.strategy, self.space, seed=0, n=_WHOLE)
 
 
-def subjects(strategy: type[Strategy], parcel: Parcel, space: Space | None) -> list[Strategies]:
+def subjects(strategy: type[Strategy], packed: Packed, space: Space | None) -> list[Strategies]:
     """The strategy on every space that it is checked on.
 
     Args:
         strategy: Its class.
-        parcel: The class as a fresh process finds it.
+        packed: The class as a fresh process finds it.
         space: The only space, or None for all three.
     """
     spaces: Sequence[Space] = [nb201(), TinySpace(), LargeSpace()] if space is None else [space]
     if strategy.needs_workshop:  # whose supernet is of this space
         spaces = [nb201()]
-    return [Strategies(equipped(strategy), (parcel, pack(where)), where) for where in spaces]
+    return [Strategies(equipped(strategy), (packed, pack(where)), where) for where in spaces]
 
 
 def _is_made_from_space_and_seed(subject: Strategies) -> str:
@@ -133,7 +149,7 @@ def _repeats_in_this_process(subject: Strategies) -> str:
 
 def _repeats_in_a_fresh_process(subject: Strategies) -> str:
     """The same seed and the same told trials give the same cells in a fresh process with another hash seed."""
-    here, there = [str(cell) for cell in subject.run[:_SHORT]], repeated(*subject.parcels, _SHORT)
+    here, there = [str(cell) for cell in subject.run[:_SHORT]], _repeated(subject, _SHORT)
     if here != there:
         raise BrokenContractError(f"a fresh process asked for other cells; {differing(here, there)}")
     return f"{_SHORT} cells were the same"
@@ -260,6 +276,34 @@ def _survives_infeasible_vectors(subject: Strategies) -> str:
     return f"three runs of {_SHORT} cells"
 
 
+def _asks_for_given_epochs(subject: Strategies) -> str:
+    """Where it chooses epochs: of 1, 3 and 9 it asks for no others, and for the last of them too."""
+    if not subject.strategy.chooses_epochs:
+        return _DOES_NOT
+    asked = [request.epochs for request in _climb(subject.strategy, subject.space, _EPOCHS)]
+    if _EPOCHS[-1] not in asked:
+        raise BrokenContractError(f"of {_WHOLE} requests none was for {_EPOCHS[-1]} epochs, so it has no answer")
+    return ", ".join(f"{asked.count(epochs)} after {epochs}" for epochs in _EPOCHS)
+
+
+def _works_with_one_number_of_epochs(subject: Strategies) -> str:
+    """Where it chooses epochs: it makes a whole run where there is one number of them only."""
+    if not subject.strategy.chooses_epochs:
+        return _DOES_NOT
+    return f"asked for {len(_climb(subject.strategy, subject.space, _EPOCHS[:1]))} cells"
+
+
+def _repeats_its_requests(subject: Strategies) -> str:
+    """Where it chooses epochs: told in the same order, it makes the same requests again, also while others wait."""
+    if not subject.strategy.chooses_epochs:
+        return _DOES_NOT
+    for at_once in (1, _SIDE_BY_SIDE):
+        one, other = (_climb(subject.strategy, subject.space, _EPOCHS, at_once=at_once) for _ in range(2))
+        if one != other:
+            raise BrokenContractError(f"two runs with seed 0 differ; {differing(one, other)}")
+    return f"{2 * _WHOLE} requests were the same"
+
+
 CHECKS: tuple[Callable[[Strategies], str], ...] = (
     _is_made_from_space_and_seed,
     _asks_for_one_to_n_cells,
@@ -278,6 +322,124 @@ CHECKS: tuple[Callable[[Strategies], str], ...] = (
     _survives_duplicates,
     _covers_several_objectives,
     _survives_infeasible_vectors,
-    *epochs.CHECKS,
+    _asks_for_given_epochs,
+    _works_with_one_number_of_epochs,
+    _repeats_its_requests,
 )
 """Every check; the docstring is the promise."""
+
+
+def _climb(strategy: type[Strategy], space: Space, epochs: Sequence[int], *, at_once: int = 1) -> list[Request]:
+    """Run a strategy with seed 0 on given epochs, after first cells that are told at the last of them.
+
+    Args:
+        strategy: The strategy's class.
+        space: The space.
+        epochs: What it may ask for.
+        at_once: How many it is asked for, one by one, before it is told of them, the last first.
+
+    Returns:
+        All requests, without the first cells.
+
+    Raises:
+        BrokenContractError: It asked for what is not given.
+    """
+    made = strategy(space, seed=0)
+    made.epochs, made.readable = epochs, dict.fromkeys(epochs, _MADE_UP)
+    rng = np.random.default_rng(1)
+    made.tell([_made_up(i, Request(space.sample(rng), epochs[-1]), epochs[-1]) for i in range(FIRST)])
+    asked: list[Request] = []
+    while len(asked) < _WHOLE:
+        waiting = [_request(one, epochs) for _ in range(at_once) for one in requested(made, space, 1)]
+        for request in reversed(waiting):
+            made.tell([_made_up(FIRST + len(asked), request, epochs[-1])])
+            asked.append(request)
+    return asked
+
+
+def _request(asked: Cell | Request, epochs: Sequence[int]) -> Request:
+    if isinstance(asked, Cell):
+        return Request(asked, epochs[-1])
+    if asked.epochs not in epochs:
+        raise BrokenContractError(
+            f"it asked for {shown(asked.epochs)} epochs, not one of {', '.join(map(str, epochs))}"
+        )
+    if not set(asked.read) <= set(_MADE_UP):
+        raise BrokenContractError(f"it asked to read {shown(asked.read)}; {' and '.join(_MADE_UP)} are readable")
+    return asked
+
+
+def _made_up(index: int, request: Request, last: int) -> Trial:
+    cell, epochs, read = request
+    missing = (1 - epochs / last) * (sum(cell.choices) % 3) / 10
+    score = synthetic(cell) + missing
+    values = {f"{name}[{epochs}]": score + missing * (name == "late") for name in ("made_up", *read)}
+    return Trial(index, cell, score, score, 0.0, True, epochs, float(epochs), values)
+
+
+def _repeated(subject: Strategies, n: int) -> list[str]:
+    """The cells of a run with seed 0 in a fresh process, whose hash seed is another."""
+    other = "7" if os.environ.get("PYTHONHASHSEED") != "7" else "8"
+    child = Child("surrogate_nas.contract.strategies:repeat", variables={"PYTHONHASHSEED": other})
+    try:
+        child.link.send(pickle.dumps((*subject.packed, n)))
+        failed, found = json.loads(child.link.receive(time.monotonic() + LIMIT_SECONDS))
+    except (EOFError, OSError) as error:
+        slow = isinstance(error, TimeoutError)
+        how = f"takes more than {LIMIT_SECONDS:g} s" if slow else child.ended()
+        raise BrokenContractError(f"a fresh process {how}") from error
+    finally:
+        child.process.kill()
+        child.end()
+    if failed:
+        raise BrokenContractError(f"a fresh process failed: {found}")
+    return list(map(str, found))
+
+
+def repeat() -> None:
+    """The fresh process from inside: repeat the run and answer its cells, or why it failed."""
+    link = joined()
+    try:
+        strategy, space, n = pickle.loads(link.receive())
+        (where,), (found,) = unpack(space), unpack(strategy)
+        answer: tuple[bool, object] = (False, list(map(str, trajectory(equipped(resolve(found)), where, seed=0, n=n))))
+    except Exception as error:  # noqa: BLE001 - a user's code can raise anything
+        answer = (True, as_strategy_error(error, "was run", "").args[0])
+    link.send(json.dumps(answer).encode())
+
+
+def reachable(*roots: object) -> Iterator[object]:
+    """Everything that can be reached from some objects through attributes, containers and closures.
+
+    Spaces, modules, classes and the globals of functions are not entered.
+
+    Args:
+        roots: Where to start.
+    """
+    seen: dict[int, object] = {}
+    waiting = list(roots)
+    while waiting:
+        this = waiting.pop()
+        if id(this) in seen or isinstance(this, (type, ModuleType, str, bytes, int, float, np.ndarray)):
+            continue
+        seen[id(this)] = this
+        yield this
+        if isinstance(this, Space):
+            continue
+        if isinstance(this, Mapping):
+            waiting += [*this.keys(), *this.values()]
+        elif isinstance(this, (list, tuple, set, frozenset)) or type(this).__name__ == "deque":
+            waiting += list(this)  # type: ignore[call-overload]
+        elif isinstance(this, FunctionType):
+            waiting += [cell.cell_contents for cell in this.__closure__ or ()]
+            waiting += [*(this.__defaults__ or ()), *(this.__kwdefaults__ or {}).values()]
+        elif isinstance(this, MethodType):
+            waiting += [this.__self__, this.__func__]
+        else:
+            waiting += _attributes(this)
+
+
+def _attributes(owner: object) -> list[object]:
+    slots = [name for kind in type(owner).__mro__ for name in np.atleast_1d(getattr(kind, "__slots__", ()))]
+    held = [getattr(owner, str(name)) for name in slots if hasattr(owner, str(name))]
+    return held + list(getattr(owner, "__dict__", {}).values())

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.contract.trying import draw, synthetic
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.runtime.failure import shown
 from surrogate_nas.space import Cell, Space, nb201
-from surrogate_nas.study.sandbox.failure import shown
 from surrogate_nas.surrogates import Prediction, Surrogate
 
 _LEARNED, _OTHERS = 30, 20

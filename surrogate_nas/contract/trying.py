@@ -8,10 +8,10 @@ import numpy as np
 
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.runtime.failure import shown
 from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy
-from surrogate_nas.study.sandbox.failure import shown
 
 FIRST = 10
 """How many cells a strategy is told first."""

@@ -59,7 +59,7 @@ STRATEGIES = {
 DEFAULTS = ("random", "local_search", "evolution", "reinforce", "bo")
 """Those that are compared where none is named."""
 
-NEEDING_OPTIONS = {"external": "surrogate_nas.strategies.external.strategy:External"}
+NEEDING_OPTIONS = {"external": "surrogate_nas.strategies.external:External"}
 """Those that cannot be made without an option: name → ``module:class``."""
 
 ONE_SHOT = {

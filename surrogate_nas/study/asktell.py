@@ -16,7 +16,7 @@ from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.study.run import first_cells, settings_of, strategy_seed
-from surrogate_nas.study.sandbox import CALL_LIMIT_SECONDS, check_call_limit, hosted, introduce
+from surrogate_nas.study.sandbox import CALL_LIMIT_SECONDS, check_call_limit, introduce, sandboxed
 from surrogate_nas.study.several import scalarised
 
 
@@ -74,7 +74,7 @@ class AskTell:
         check_call_limit(call_limit_seconds)
         introduce(strategy)
         settings = settings_of(objective, hidden, strategy)
-        make = partial(hosted, strategy, self._space, limit=call_limit_seconds, settings=settings)
+        make = partial(sandboxed, strategy, self._space, limit=call_limit_seconds, settings=settings)
         root = strategy_seed(0, seed)
         self._stack = ExitStack()
         plain = self._stack.enter_context(make(seed=root))

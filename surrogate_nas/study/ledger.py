@@ -16,9 +16,9 @@ import numpy as np
 from surrogate_nas.benchmarks.answers import Values
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Draw, Objective
+from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.study.sandbox.failure import StrategyError
 
 _ARCHIVE_SIZE = 10
 Asked = Cell | Request

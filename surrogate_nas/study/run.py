@@ -14,12 +14,12 @@ import numpy as np
 
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.objective.workshop import workshop_of
+from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyLike, is_builtin, label, resolve
 from surrogate_nas.study.ledger import Asked, Ledger, Outcome
-from surrogate_nas.study.sandbox import Hosted, hosted
-from surrogate_nas.study.sandbox.failure import StrategyError
+from surrogate_nas.study.sandbox import Sandboxed, sandboxed
 from surrogate_nas.study.several import Scalarised, scalarised
 from surrogate_nas.study.sources import Sources, sources_of
 from surrogate_nas.study.store import Run, RunLog, Store, as_file_name
@@ -169,7 +169,7 @@ class _Search:
     def go(self, strategy: StrategyLike) -> None:
         experiment, run = self.experiment, self.run
         make = partial(
-            hosted,
+            sandboxed,
             strategy,
             self.space,
             limit=experiment.call_limit_seconds,
@@ -190,7 +190,7 @@ class _Search:
         cells = self.experiment.budget.cells
         return _UNLIMITED if cells is None else cells - len(self.trials) - running
 
-    def _in_turn(self, strategy: Hosted | Scalarised, asked: Sequence[Asked]) -> None:
+    def _in_turn(self, strategy: Sandboxed | Scalarised, asked: Sequence[Asked]) -> None:
         """One worker: what was asked for together is evaluated one after another and told together."""
         at_once = not self.ledger.objective.benchmark.one_by_one
         while not self.ended and self.left(0) > 0:
@@ -210,7 +210,7 @@ class _Search:
             self._told(strategy, trials)
             asked = ()
 
-    def _side_by_side(self, strategy: Hosted | Scalarised, queue: Sequence[Asked]) -> None:
+    def _side_by_side(self, strategy: Sandboxed | Scalarised, queue: Sequence[Asked]) -> None:
         """Several workers: asks while others run, and tells in the order of finishing, together what ends together."""
         running: list[tuple[float, int, float, Outcome]] = []
         clock, begun, workers = 0.0, 0, self.experiment.simulated_workers
@@ -242,7 +242,7 @@ class _Search:
             self._keep(trials)
             self._told(strategy, trials)
 
-    def _let_work(self, strategy: Hosted | Scalarised, clock: float) -> None:
+    def _let_work(self, strategy: Sandboxed | Scalarised, clock: float) -> None:
         """Let it do what work of its own is left, in slices, as long as the budget allows."""
         while (seconds := strategy.work()) is not None:
             self.ledger.owed += seconds
@@ -255,7 +255,7 @@ class _Search:
         seconds = self.experiment.budget.seconds
         return float("inf") if seconds is None else seconds
 
-    def _told(self, strategy: Hosted | Scalarised, trials: list[Trial]) -> None:
+    def _told(self, strategy: Sandboxed | Scalarised, trials: list[Trial]) -> None:
         if not trials:
             return
         strategy.tell(trials)

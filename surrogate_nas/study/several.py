@@ -15,25 +15,25 @@ import numpy as np
 
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.study.sandbox import Hosted
+from surrogate_nas.study.sandbox import Sandboxed
 
 STRETCH = 10
 """Trials under one set of weights."""
 _AUGMENTATION = 0.05
 _INFEASIBLE = 10.0
 """Above every scalarised score of a feasible cell."""
-Make = Callable[..., AbstractContextManager[Hosted]]
+Make = Callable[..., AbstractContextManager[Sandboxed]]
 
 
 class Scalarised:
-    """A run's view of a strategy that knows one objective; used as `Hosted` is.
+    """A run's view of a strategy that knows one objective; used as `Sandboxed` is.
 
     Attributes:
         batch_size: How many cells the strategy likes to be asked for at once.
         chooses_epochs: Whether it may ask for other epochs than the objective's.
     """
 
-    def __init__(self, first: Hosted, make: Make, parts: int, seed: int, stack: ExitStack) -> None:
+    def __init__(self, first: Sandboxed, make: Make, parts: int, seed: int, stack: ExitStack) -> None:
         """Begin with a strategy under a first set of weights.
 
         Args:
@@ -104,7 +104,7 @@ class Scalarised:
 
 
 @contextmanager
-def scalarised(strategy: Hosted, make: Make, parts: int, seed: int) -> Iterator[Hosted | Scalarised]:
+def scalarised(strategy: Sandboxed, make: Make, parts: int, seed: int) -> Iterator[Sandboxed | Scalarised]:
     """The strategy itself, or what runs it on several objectives where it knows only one.
 
     Args:

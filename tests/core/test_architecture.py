@@ -34,7 +34,7 @@ ROOMS = [
     "__main__",
 ]
 """In the order that data flows."""
-OPEN_TO_STRATEGIES = {"core", "files", "space", "surrogates", "strategies"}
+OPEN_TO_STRATEGIES = {"core", "files", "runtime", "space", "surrogates", "strategies"}
 HEAVY = {
     "torch",
     "llvmlite",
@@ -68,7 +68,7 @@ def imports(path: Path) -> Iterator[str]:
                 yield node.module
 
 
-FED_BY_US = {"host.py", "nurse.py"}
+FED_BY_US = {"inside.py"}
 """Files of a process that we started, where it reads what we sent it; what it answers is JSON."""
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 from analysis.torture import hit, marked, workers
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.engines import run_jobs
-from surrogate_nas.runtime.engines.order import Order
+from surrogate_nas.runtime.worker import Payload
 from tests.conftest import Snas
 from tests.runtime.test_jobs import fail, fall
 from tests.study.test_kills import Gated
@@ -43,7 +44,7 @@ benchmark = "fashion"
 objective = "valid_error[5]"
 subject_to = "latency@cpu <= 0.6"
 """
-MINE = '''"""A stranger's strategy beside the command."""
+MINE = '''"""A user's strategy beside the command."""
 
 import surrogate_nas as sn
 
@@ -144,7 +145,7 @@ def test_a_suite_is_the_same_on_every_engine(
 def test_a_job_that_ends_its_process_costs_itself_alone(engine: str) -> None:
     outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2, engine=engine)}
     lost = {job: outcome.failure for job, outcome in outcomes.items() if outcome.failure}
-    assert lost == {3: "its worker was killed by SIGKILL (9)", 5: "its worker ended itself with exit code 7"}
+    assert lost == {3: "its worker was killed by SIGKILL (9)", 5: "its worker ended with exit code 7"}
     assert all(outcomes[job].result == job for job in range(8) if job not in lost)
 
 
@@ -181,7 +182,7 @@ def test_a_killed_ray_worker_changes_nothing(undisturbed: Any, tmp_path: Path) -
     gated = Gated(tmp_path)
     process = gated.start_on("ray")
     gated.arrived(2)
-    rays = [pid for pid in marked(str(tmp_path)) if b"ray::_do" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    rays = [pid for pid in marked(str(tmp_path)) if b"ray::do" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert len(rays) == 2
     os.kill(rays[0], signal.SIGKILL)
     gated.open()
@@ -272,8 +273,8 @@ def test_a_missing_library_is_one_line(
 
 
 def test_a_worker_on_a_machine_that_lacks_something_says_what(tmp_path: Path) -> None:
-    order = Order.of(b"")
+    payload = Payload.of(abs)
     with pytest.raises(UserError, match=r"There is no folder .*gone on \S+: workers need the working directory"):
-        Order(order.function, str(tmp_path / "gone"), order.path, {}, order.versions, "key").seat()
+        replace(payload, folder=str(tmp_path / "gone")).slot()
     with pytest.raises(UserError, match=r"have Python 3.* here are Python 2.7, surrogate_nas 0. Install the same"):
-        Order(b"", order.folder, (), {}, {"Python": "2.7", "surrogate_nas": "0"}, "key").seat()
+        replace(payload, versions={"Python": "2.7", "surrogate_nas": "0"}).slot()

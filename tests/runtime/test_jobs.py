@@ -55,11 +55,11 @@ def test_a_lost_worker_costs_its_job_and_nothing_else() -> None:
     outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2)}
     assert sorted(outcomes) == list(range(8))
     lost = {job: outcome.failure for job, outcome in outcomes.items() if outcome.failure}
-    assert lost == {3: "its worker was killed by SIGKILL (9)", 5: "its worker ended itself with exit code 7"}
+    assert lost == {3: "its worker was killed by SIGKILL (9)", 5: "its worker ended with exit code 7"}
     assert all(outcomes[job].result == job for job in outcomes if job not in lost)
     with pytest.raises(UserError, match=r"^Its worker was killed by SIGKILL \(9\)\. Run the same"):
         assert outcomes[3].result
-    with pytest.raises(UserError, match="1 job was lost: its worker ended itself with exit code 7"):
+    with pytest.raises(UserError, match="1 job was lost: its worker ended with exit code 7"):
         raise_lost([outcomes[5]])
     raise_lost([])
 

@@ -17,7 +17,7 @@ from surrogate_nas.contract.trying import TinySpace, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import ChoiceSpace, nb201
 from surrogate_nas.strategies import is_builtin, label, resolve
-from surrogate_nas.strategies.external.strategy import External
+from surrogate_nas.strategies.external import External
 from tests import examples_proposer
 from tests.conftest import Snas
 
@@ -130,7 +130,7 @@ def test_it_ends_when_the_strategy_goes_and_when_we_are_killed(spawns: str, tmp_
     code = (
         "import os, signal\n"
         "from surrogate_nas.space import nb201\n"
-        "from surrogate_nas.strategies.external.strategy import External\n"
+        "from surrogate_nas.strategies.external import External\n"
         f"external = External(nb201(), seed=0, command={command(spawns, pids)!r})\n"
         "external.ask(1)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -12,7 +12,7 @@ import torch
 
 import surrogate_nas as sn
 from surrogate_nas import contract
-from surrogate_nas.contract.holding import FORBIDDEN, reachable
+from surrogate_nas.contract.strategies import FORBIDDEN, reachable
 from surrogate_nas.contract.toy import equipped, toy_workshop
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.additive import Additive

@@ -12,7 +12,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import Benchmark, TableBenchmark
-from surrogate_nas.contract.holding import reachable
+from surrogate_nas.contract.strategies import reachable
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, nb201

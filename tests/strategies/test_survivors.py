@@ -28,7 +28,7 @@ from surrogate_nas.study.comparison.front import frame_of, hypervolume
 from surrogate_nas.study.comparison.statistics import anytime
 from surrogate_nas.study.experiment import Budget, Experiment
 from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.sandbox import Hosted
+from surrogate_nas.study.sandbox import Sandboxed
 from surrogate_nas.study.sandbox.answers import flags_of_class
 from surrogate_nas.study.several import Scalarised, scalarised
 from surrogate_nas.study.store import Run, Store
@@ -233,7 +233,7 @@ def test_a_folder_that_holds_more_runs_keeps_their_number(tmp_path: Path) -> Non
 # Several objectives by random weights
 
 
-class Recorder(Hosted):
+class Recorder(Sandboxed):
     """Notes what it is told."""
 
     def __init__(self, seed: int) -> None:

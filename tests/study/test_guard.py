@@ -1,4 +1,4 @@
-"""A stranger's strategy harms nobody but itself: it runs in a process of its own, and what it did is told in a line."""
+"""A user's strategy harms nobody but itself: it runs in a process of its own, and what it did is told in a line."""
 
 from __future__ import annotations
 
@@ -19,18 +19,17 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.threads import VARIABLES
-from surrogate_nas.files.passing import MOST_PRINTED
 from surrogate_nas.objective import Objective
+from surrogate_nas.runtime.child import MOST_PRINTED
+from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.runtime.forkserver import ForkServer, Spawn
 from surrogate_nas.space import NB201, Cell, ChoiceSpace
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, is_builtin, resolve
 from surrogate_nas.study.comparison import compare
 from surrogate_nas.study.experiment import Budget, Experiment
-from surrogate_nas.study.sandbox import hosted, introduce
+from surrogate_nas.study.sandbox import introduce, sandboxed
 from surrogate_nas.study.sandbox.answers import Flags, cells_from_json, cells_to_json, own_cells
-from surrogate_nas.study.sandbox.failure import StrategyError
-from surrogate_nas.study.sandbox.nursery import WAIT, Nursery
-from surrogate_nas.study.sandbox.wire import Birth, send
 from surrogate_nas.study.store import Run
 from tests import hostile_strategies
 from tests.hostile_strategies import HARMFUL, HARMLESS, PLACED
@@ -237,13 +236,15 @@ def test_what_a_strategy_prints_is_passed_on_up_to_a_limit(
     assert said.endswith("\nPrintsMegabytes has printed 100,000 bytes; the rest is left out.\n")
 
 
-def test_the_nursery_leaves_without_a_word_when_nobody_waits_for_its_answer(capfd: pytest.CaptureFixture[str]) -> None:
-    nursery = Nursery()
-    pid = nursery.fork(Birth("time:sleep", sys.path, "", {}, None), [os.dup(2) for _ in range(3)])
-    nursery._link.sendall(WAIT)
-    send(nursery._link, pickle.dumps((pid, 0.2)), time.monotonic() + 60)
-    nursery._link.close()
-    assert nursery._process.wait(60) == 0
+def test_the_fork_server_leaves_without_a_word_when_nobody_waits_for_its_answer(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    server = ForkServer()
+    pid = server.fork(Spawn("time:sleep", None, "", sys.path, "", {}), [os.dup(2) for _ in range(3)])
+    server._send(pickle.dumps(("wait", (pid, 0.2))), [])
+    server._socket.close()
+    server._child.link.close()
+    assert server._child.process.wait(60) == 0
     assert "BrokenPipe" not in capfd.readouterr().err
 
 
@@ -270,7 +271,7 @@ def test_a_strangers_file_is_never_imported_here(objective: Objective, tmp_path:
     assert not [name for name in sys.modules if "never_here" in name]
 
 
-def test_hosted_or_not_the_same_seed_asks_for_the_same_cells(space: NB201) -> None:
+def test_sandboxed_or_not_the_same_seed_asks_for_the_same_cells(space: NB201) -> None:
     class Ours(resolve("evolution")):  # type: ignore[misc]
         pass
 
@@ -278,7 +279,7 @@ def test_hosted_or_not_the_same_seed_asks_for_the_same_cells(space: NB201) -> No
     assert not is_builtin(Ours) and not is_builtin(f"{FILE}:Quiet")
     asked = []
     for strategy in ("evolution", Ours):
-        with hosted(strategy, space, seed=5, limit=60) as made:
+        with sandboxed(strategy, space, seed=5, limit=60) as made:
             cells: list[Any] = []
             for index in range(40):
                 cells += made.ask(1)
@@ -290,7 +291,7 @@ def test_hosted_or_not_the_same_seed_asks_for_the_same_cells(space: NB201) -> No
     assert all(cell is space[cell.index] for cell in asked[1])
 
 
-def test_a_class_of_a_function_or_a_script_is_hosted(objective: Objective, tmp_path: Path) -> None:
+def test_a_class_of_a_function_or_a_script_is_sandboxed(objective: Objective, tmp_path: Path) -> None:
     step = 3
 
     class Local(sn.Strategy):
@@ -333,7 +334,7 @@ def test_a_users_space_reaches_the_process(tmp_path: Path) -> None:
 
     spaces = [import_file(file, "space").Shape(), ChoiceSpace("big", {f"p{i}": range(10) for i in range(18)})]
     for space in spaces:
-        with hosted(f"{FILE}:Quiet", space, seed=0, limit=60) as made:
+        with sandboxed(f"{FILE}:Quiet", space, seed=0, limit=60) as made:
             assert all(cell in space for cell in made.ask(1))
 
 
@@ -353,10 +354,10 @@ def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
             return [Request(self.space.sample(self.rng), 12, ("train_loss",))] * min(n, 1)
 
     settings = {"known": {"cell": space[77].text}, "epochs": EPOCHS, "objectives": 2}
-    with hosted(Curious, space, seed=0, limit=60, settings=settings) as made:
+    with sandboxed(Curious, space, seed=0, limit=60, settings=settings) as made:
         assert made.flags == Flags(3, uses_known=True) and made.batch_size == 3
         assert made.ask(3) == [space[77]] * 3
-    with hosted(Chooser, space, seed=0, limit=60, settings=settings) as made:
+    with sandboxed(Chooser, space, seed=0, limit=60, settings=settings) as made:
         (request,) = made.ask(3)
         assert request == Request(space.cell(request.cell), 12, ("train_loss",))  # type: ignore[union-attr]
     assert introduce(Chooser) == Flags(chooses_epochs=True)

@@ -11,23 +11,23 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.engines.foreman import AGAIN, in_a_line
-from surrogate_nas.runtime.engines.seats import do_known, know, knows
+from surrogate_nas.runtime.executor import AGAIN, Engine, in_a_line
 
 if TYPE_CHECKING:
-    from surrogate_nas.runtime.engines.foreman import Contract, Found
+    from concurrent.futures import Future
+
+    from surrogate_nas.runtime.worker import Payload
 
 _RETRIES = 3
 _CONNECT_SECONDS = 10
 _STORE_BYTES = 10**8
-"""Of a Ray that is started here: it holds an order, which is small, and answers of jobs that are in flight."""
-_LOOK_SECONDS = 0.25
+"""Of a Ray that is started here: it holds a payload, which is small, and answers of jobs that are in flight."""
 _AHEAD = 2
 """Jobs that wait for each that is done, so that no worker is ever idle."""
 _QUIET = {
@@ -37,64 +37,75 @@ _QUIET = {
 """Nothing is sent home or asked about, and a cluster that is gone is gone after ten seconds."""
 
 
-def run(contract: Contract, jobs: list[bytes]) -> Iterator[Found | None]:
-    """Run jobs on the cluster, as a foreman calls it.
+class Ray(Engine):
+    """Ray, connected; a cluster that was started here ends with it."""
 
-    Args:
-        contract: Which cluster, and what is to be done.
-        jobs: Pickled.
+    needs = ("ray",)
 
-    Yields:
-        What is found of each job as it comes; None every now and then.
-
-    Raises:
-        UserError: The cluster cannot be reached, went away, or lacks this package.
-    """
-    with _connected(contract):
+    def __init__(self, place: str, workers: int | None) -> None:
+        """Connect to a cluster, or start one."""
+        os.environ.update(_QUIET)
+        _knock(place)
         import ray
 
-        task = ray.remote(_do).options(num_cpus=1, max_retries=_RETRIES)
-        order = ray.put(contract.order)
-        waiting, given = iter(enumerate(jobs)), dict[Any, int]()
-        most = _most(contract)
-        try:
-            for _ in jobs:
-                while len(given) < most and (one := next(waiting, None)):
-                    given[task.remote([order], contract.order.key, one[1])] = one[0]
-                while not (done := ray.wait(list(given), timeout=_LOOK_SECONDS)[0]):
-                    yield None
-                    most = _most(contract)
-                yield given.pop(done[0]), _found(contract, done[0])
-        finally:
-            with suppress(Exception):
-                for future in given:
-                    ray.cancel(future, force=True)
-
-
-@contextmanager
-def _connected(contract: Contract) -> Iterator[None]:
-    """Ray, connected; a cluster that was started here ends with it."""
-    os.environ.update(_QUIET)
-    _knock(contract.place)
-    import ray
-
-    with TemporaryDirectory(prefix="snas-ray-", ignore_cleanup_errors=True) as folder:
-        where: dict[str, Any] = {"address": contract.place}
-        if not contract.place:
+        self._ray, self._place, self._workers = ray, place, workers
+        self._given: dict[Future[Any], Any] = {}
+        self._tasks: dict[Callable[..., Any], Any] = {}
+        self._folder = TemporaryDirectory(prefix="snas-ray-", ignore_cleanup_errors=True)
+        where: dict[str, Any] = {"address": place}
+        if not place:
             where = {
-                "address": "local", "num_cpus": contract.workers, "include_dashboard": False, "_temp_dir": folder,
+                "address": "local", "num_cpus": workers, "include_dashboard": False, "_temp_dir": self._folder.name,
                 "object_store_memory": _STORE_BYTES,
             }  # fmt: skip
         try:
             ray.init(**where, logging_level=logging.CRITICAL, log_to_driver=False)
-        except Exception as error:  # noqa: BLE001 - whatever Ray says, there is no Ray
-            place = f"at {contract.place}" if contract.place else "to be started on this machine"
-            raise UserError(f"There is no Ray {place}: {in_a_line(error)}") from error
-        try:
-            yield
-        finally:
-            with suppress(Exception):
-                ray.shutdown()
+        except Exception as error:
+            where_to = f"at {place}" if place else "to be started on this machine"
+            raise UserError(f"There is no Ray {where_to}: {in_a_line(error)}") from error
+
+    def share(self, payload: Payload) -> Any:
+        """A reference, for which a Ray worker has the payload."""
+        return self._ray.put(payload)
+
+    def capacity(self) -> int:
+        """As the cluster is now; it may grow."""
+        if self._place and self._workers:
+            return self._workers
+        return _AHEAD * max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        """Let a Ray worker call a function."""
+        if function not in self._tasks:
+            self._tasks[function] = self._ray.remote(function).options(num_cpus=1, max_retries=_RETRIES)
+        reference = self._tasks[function].remote(*arguments, **named)
+        future: Future[Any] = reference.future()
+        self._given[future] = reference
+        future.add_done_callback(self._given.pop)
+        return future
+
+    def lost(self, future: Future[Any], error: BaseException) -> str:  # noqa: ARG002 - the interface
+        """How a job was lost in spite of all that Ray does."""
+        from ray.exceptions import NodeDiedError, ObjectLostError, OutOfMemoryError, RayTaskError, WorkerCrashedError
+
+        if isinstance(error, NodeDiedError | ObjectLostError | OutOfMemoryError | WorkerCrashedError):
+            return f"its Ray worker was lost, and those that began it anew were too ({type(error).__name__})"
+        if isinstance(error, RayTaskError):
+            raise UserError(
+                f"The Ray workers cannot do the work: {in_a_line(error.cause or error)}. Is surrogate_nas installed "
+                "where they run?"
+            ) from error
+        place = f" at {self._place}" if self._place else ""
+        raise UserError(f"The Ray cluster{place} went away ({in_a_line(error)}). {AGAIN}") from error
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the interface
+        """Take back what is not done, and leave."""
+        with suppress(Exception):
+            for reference in list(self._given.values()):
+                self._ray.cancel(reference, force=True)
+        with suppress(Exception):
+            self._ray.shutdown()
+        self._folder.cleanup()
 
 
 def _knock(place: str) -> None:
@@ -106,41 +117,3 @@ def _knock(place: str) -> None:
         socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
         raise UserError(f"There is no Ray at {place}: {in_a_line(error)}") from error
-
-
-def _most(contract: Contract) -> int:
-    """How many jobs the cluster is given at once."""
-    import ray
-
-    if contract.place and contract.workers:
-        return contract.workers
-    return _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
-
-
-def _do(order: list[Any], key: str, job: bytes) -> bytes | str:
-    """Do a job beside a Ray worker, which fetches the order with its first one."""
-    import ray
-
-    if not knows(key):
-        know(ray.get(order[0]))
-    return do_known(key, job)
-
-
-def _found(contract: Contract, future: Any) -> bytes | str:
-    """What is found of a job that is done."""
-    import ray
-    from ray.exceptions import NodeDiedError, ObjectLostError, OutOfMemoryError, RayTaskError, WorkerCrashedError
-
-    try:
-        found: bytes | str = ray.get(future)
-    except (NodeDiedError, ObjectLostError, OutOfMemoryError, WorkerCrashedError) as error:
-        return f"its Ray worker was lost, and those that began it anew were too ({type(error).__name__})"
-    except RayTaskError as error:
-        raise UserError(
-            f"The Ray workers cannot do the work: {in_a_line(error.cause or error)}. Is surrogate_nas installed where "
-            "they run?"
-        ) from error
-    except Exception as error:
-        place = f" at {contract.place}" if contract.place else ""
-        raise UserError(f"The Ray cluster{place} went away ({in_a_line(error)}). {AGAIN}") from error
-    return found

@@ -10,9 +10,13 @@ same command again.
 from __future__ import annotations
 
 import logging
+import os
+import pickle
 import shutil
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
@@ -20,44 +24,129 @@ from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home
-from surrogate_nas.runtime.engines.foreman import AGAIN, remove_at_the_end
-from surrogate_nas.runtime.engines.spool import Spool
+from surrogate_nas.runtime.driver import remove_at_the_end
+from surrogate_nas.runtime.executor import AGAIN, Engine
+from surrogate_nas.runtime.worker import Payload, do, end
 
 if TYPE_CHECKING:
     from submitit import Executor, Job
 
-    from surrogate_nas.runtime.engines.foreman import Contract, Found
-
 _MINUTES = 24 * 60
 _QUICK_SECONDS, _SLOW_SECONDS = 0.02, 1.0
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS, _IDLE_SECONDS = 5.0, 10.0
 _GRACE_SECONDS = 2.0
 """How long after a task's end its last answer may take to be seen here, and a task to end that is cancelled."""
+_BEAT_SECONDS, _SILENCE_SECONDS = 5.0, 180.0
 _OURS = {"time": ("timeout_min", int), "mem": ("mem_gb", float)}
 
 
-def run(contract: Contract, jobs: list[bytes]) -> Iterator[Found | None]:
-    """Run jobs on the cluster, as a foreman calls it.
+class Slurm(Engine):
+    """The tasks in the queue, and the folder through which they take jobs and give answers."""
 
-    Args:
-        contract: Which part of the cluster, and what is to be done.
-        jobs: Pickled.
+    needs = ("submitit",)
 
-    Yields:
-        What is found of each job as it comes; None every now and then.
+    def __init__(self, place: str, workers: int | None) -> None:
+        """Make the folder; the tasks are made when there is something to do."""
+        self._options, self._workers = _options(place), workers or 1
+        folder = _folder(self._options.pop("folder", ""), self._options.get("cluster") == "local")
+        remove_at_the_end(folder)
+        self._queue = Queue(folder)
+        self._tasks: list[Job[None]] = []
+        self._unsent: list[bytes] = []
+        self._given: list[Future[Any]] = []
+        self._ended: dict[int, float] = {}
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    Raises:
-        UserError: An option is wrong, there is no Slurm, a folder cannot be written, or all tasks ended too early.
-    """
-    options = _options(contract.place)
-    folder = _folder(options.pop("folder", ""), options.get("cluster") == "local")
-    remove_at_the_end(folder)
-    try:
-        spool = Spool(folder)
-        spool.fill(contract.order, jobs)
-        yield from _Work(spool, _submitted(folder, options, contract.workers or 1), len(jobs)).found()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    def share(self, payload: Payload) -> Payload:
+        """The payload lies in the folder."""
+        self._queue.begin(payload)
+        self._tasks = self._submitted()
+        self._thread.start()
+        return payload
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:  # noqa: ARG002
+        """Put a job into the folder: the tasks know what to do with it."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        with self._lock:
+            self._unsent.append(arguments[1])
+            self._given.append(future)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the interface
+        """Cancel the tasks, wait a moment for them, and remove the folder."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for task in self._tasks:
+            with suppress(Exception):
+                task.cancel()
+        until = time.monotonic() + _GRACE_SECONDS
+        while not all(task.done(force_check=False) for task in self._tasks) and time.monotonic() < until:
+            time.sleep(_QUICK_SECONDS)
+        shutil.rmtree(self._queue.folder, ignore_errors=True)
+
+    def _submitted(self) -> list[Job[None]]:
+        from submitit import AutoExecutor
+
+        logging.getLogger("submitit").setLevel(logging.CRITICAL)
+        options, folder = dict(self._options), self._queue.folder
+        cluster = options.pop("cluster", "slurm")
+        wanted: dict[str, Any] = {"timeout_min": _MINUTES, "cpus_per_task": 1, "name": "snas"}
+        try:
+            for name, value in options.items():
+                known, kind = _OURS.get(name, (f"slurm_{name}", str))
+                wanted[known] = kind(value)
+            executor: Executor = AutoExecutor(folder / "logs", cluster=cluster)
+            executor.update_parameters(**wanted)
+            with executor.batch():
+                return [executor.submit(serve, str(folder), n, self._workers) for n in range(self._workers)]
+        except Exception as error:
+            raise UserError(f"Slurm does not take the tasks: {' '.join(str(error).split()):.400}") from error
+
+    def _watch(self) -> None:
+        """Hand on jobs and answers until the end; the life of a thread."""
+        pause, looked = _QUICK_SECONDS, time.monotonic()
+        try:
+            while not self._over.wait(pause):
+                self._queue.beat()
+                with self._lock:
+                    unsent, self._unsent = self._unsent, []
+                self._queue.put(unsent)
+                came = list(self._queue.answers())
+                if time.monotonic() - looked >= _LOOK_SECONDS:
+                    looked = time.monotonic()
+                    came += self._lost()
+                for number, answer in came:
+                    if not self._given[number].done():
+                        self._given[number].set_result(answer)
+                pause = _QUICK_SECONDS if came or unsent else min(2 * pause, _SLOW_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
+            for future in self._given:
+                if not future.done():
+                    future.set_exception(error)
+
+    def _lost(self) -> Iterator[tuple[int, str]]:
+        """Jobs whose task has ended without their answer."""
+        now = time.monotonic()
+        for number, task in enumerate(self._tasks):
+            if number not in self._ended and task.done(force_check=False):
+                self._ended[number] = now
+        gone = {str(number) for number, since in self._ended.items() if now - since >= _GRACE_SECONDS}
+        if not gone:
+            return
+        claims = self._queue.claims()
+        left = {number for number, future in enumerate(self._given) if not future.done()}
+        for job in left & claims.keys():
+            if claims[job] in gone:
+                task = self._tasks[int(claims[job])]
+                yield job, f"its Slurm task {task.job_id} ended ({task.state})"
+        unbegun = left - claims.keys()
+        if unbegun and len(gone) == len(self._tasks):
+            raise UserError(
+                f"All Slurm tasks ended ({self._tasks[0].state}) with {len(unbegun)} jobs not begun. {AGAIN}"
+            )
 
 
 def _folder(place: str, here: bool) -> Path:
@@ -80,81 +169,101 @@ def _options(place: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _submitted(folder: Path, options: dict[str, str], workers: int) -> list[Job[None]]:
-    """The tasks, in the queue."""
-    from submitit import AutoExecutor
+class Queue:
+    """A folder through which tasks on machines of a cluster take jobs and give answers.
 
-    logging.getLogger("submitit").setLevel(logging.CRITICAL)
-    cluster = options.pop("cluster", "slurm")
-    wanted: dict[str, Any] = {"timeout_min": _MINUTES, "cpus_per_task": 1, "name": "snas"}
-    try:
-        for name, value in options.items():
-            known, kind = _OURS.get(name, (f"slurm_{name}", str))
-            wanted[known] = kind(value)
-        executor: Executor = AutoExecutor(folder / "logs", cluster=cluster)
-        executor.update_parameters(**wanted)
-        with executor.batch():
-            return [executor.submit(_serve, str(folder), number, workers) for number in range(workers)]
-    except Exception as error:
-        raise UserError(f"Slurm does not take the tasks: {' '.join(str(error).split()):.400}") from error
+    A cluster starts a task in seconds or hours, so few tasks take many jobs: each claims the next job by making a file
+    that only one can make, and leaves its answer in a file that is whole when it is seen. The heartbeat's file changes
+    as long as the process that reads the answers lives; tasks that see it stand still end.
+    """
 
+    def __init__(self, folder: Path) -> None:
+        """Name the folder, on a file system that all machines share."""
+        self.folder = folder
+        self._jobs, self._claims, self._answers = folder / "jobs", folder / "claims", folder / "answers"
+        self._heartbeat = folder / "heartbeat"
+        self._beaten, self._put = 0.0, 0
+        self._seen: set[int] = set()
 
-def _serve(folder: str, number: int, workers: int) -> None:
-    """The life of a task."""
-    with suppress(FileNotFoundError):  # it comes when all is over
-        Spool(Path(folder)).serve(str(number), number, workers)
+    def begin(self, payload: Payload) -> None:
+        """Write what all jobs have in common."""
+        for folder in (self._jobs, self._claims, self._answers):
+            folder.mkdir()
+        _write(self.folder / "payload", pickle.dumps(payload))
+        self.beat()
 
+    def put(self, jobs: list[bytes]) -> None:
+        """Add jobs; all that come at once lie in one file, named after the first."""
+        if jobs:
+            _write(self._jobs / str(self._put), pickle.dumps(jobs))
+            self._put += len(jobs)
 
-class _Work:
-    """The tasks in the queue, and what is found of the jobs."""
+    def beat(self) -> None:
+        """Tell tasks that somebody reads what they answer."""
+        if time.monotonic() - self._beaten >= _BEAT_SECONDS:
+            self._beaten = time.monotonic()
+            _write(self._heartbeat, str(time.time_ns()).encode())
 
-    def __init__(self, spool: Spool, tasks: list[Job[None]], jobs: int) -> None:
-        self._spool, self._tasks = spool, tasks
-        self._left = {*range(jobs)}
-        self._ended: dict[int, float] = {}
-        self._looked = time.monotonic()
+    def answers(self) -> Iterator[tuple[int, bytes | str]]:
+        """Every answer that came since the last call, each once."""
+        for entry in sorted(os.scandir(self._answers), key=lambda entry: entry.name):
+            if entry.name.isdigit():
+                content = Path(entry.path).read_bytes()
+                os.unlink(entry.path)
+                yield int(entry.name), pickle.loads(content)
 
-    def found(self) -> Iterator[Found | None]:
-        pause = _QUICK_SECONDS
+    def claims(self) -> dict[int, str]:
+        """Who claimed each job that was claimed."""
+        held = {}
+        for entry in os.scandir(self._claims):
+            with suppress(OSError):
+                held[int(entry.name)] = Path(entry.path).read_text()
+        return held
+
+    def serve(self, task: int, tasks: int) -> None:
+        """Do jobs until none has come for a while or nobody waits for answers any more; the life of a task."""
+        payload: Payload = pickle.loads((self.folder / "payload").read_bytes())
+        last, since, worked = self._heartbeat.read_bytes(), time.monotonic(), time.monotonic()
         try:
-            while self._left:
-                self._spool.beat()
-                came = [*self._spool.take(), *self._lost()]
-                for number, answer in came:
-                    if number in self._left:
-                        self._left.discard(number)
-                        yield number, answer
-                pause = _QUICK_SECONDS if came else min(2 * pause, _SLOW_SECONDS)
-                if not came:
-                    yield None
-                    time.sleep(pause)
-        finally:
-            for task in self._tasks:
-                with suppress(Exception):
-                    task.cancel()
-            until = time.monotonic() + _GRACE_SECONDS
-            while not all(task.done(force_check=False) for task in self._tasks) and time.monotonic() < until:
+            while time.monotonic() - worked < _IDLE_SECONDS:
+                for number, job in self._unclaimed(task, tasks):
+                    _write(self._answers / str(number), pickle.dumps(do(payload, job)))
+                    worked, now = time.monotonic(), self._heartbeat.read_bytes()
+                    last, since = (now, worked) if now != last else (last, since)
+                    if worked - since > _SILENCE_SECONDS:
+                        return
                 time.sleep(_QUICK_SECONDS)
+        finally:
+            end(payload.key)
 
-    def _lost(self) -> Iterator[tuple[int, str]]:
-        """Jobs whose task has ended without their answer."""
-        now = time.monotonic()
-        if now - self._looked < _LOOK_SECONDS:
-            return
-        self._looked = now
-        for number, task in enumerate(self._tasks):
-            if number not in self._ended and task.done(force_check=False):
-                self._ended[number] = now
-        gone = {str(number) for number, since in self._ended.items() if now - since >= _GRACE_SECONDS}
-        if not gone:
-            return
-        claims = self._spool.claims()
-        for job, task_name in claims.items():
-            if job in self._left and task_name in gone:
-                yield job, f"its Slurm task {self._tasks[int(task_name)].job_id} ended ({self._state(int(task_name))})"
-        unbegun = self._left - claims.keys()
-        if unbegun and len(gone) == len(self._tasks):
-            raise UserError(f"All Slurm tasks ended ({self._state(0)}) with {len(unbegun)} jobs not begun. {AGAIN}")
+    def _unclaimed(self, task: int, tasks: int) -> Iterator[tuple[int, bytes]]:
+        """Jobs that are now this task's: of its own share, and then those that others have not begun."""
+        came = {int(entry.name) for entry in os.scandir(self._jobs) if entry.name.isdigit()}
+        for first in sorted(came - self._seen):
+            jobs: list[bytes] = pickle.loads((self._jobs / str(first)).read_bytes())
+            for place in sorted(range(len(jobs)), key=lambda place: ((first + place) % tasks != task, place)):  # noqa: B023
+                if self._claim(first + place, str(task)):
+                    yield first + place, jobs[place]
+            self._seen.add(first)
 
-    def _state(self, number: int) -> str:
-        return str(self._tasks[number].state)
+    def _claim(self, number: int, name: str) -> bool:
+        try:
+            descriptor = os.open(self._claims / str(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            return False
+        os.write(descriptor, name.encode())
+        os.close(descriptor)
+        return True
+
+
+def serve(folder: str, task: int, tasks: int) -> None:
+    """The life of a task, which ends where the folder is gone."""
+    with suppress(FileNotFoundError):
+        Queue(Path(folder)).serve(task, tasks)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that is whole when it is seen."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(content)
+    os.replace(part, path)

@@ -8,7 +8,7 @@ from statistics import median_low
 
 from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.runtime.engines.processes import run
+from surrogate_nas.runtime.engines import run_apart
 from surrogate_nas.strategies import DEFAULTS, StrategyLike
 from surrogate_nas.study.baselines import autokeras
 from surrogate_nas.study.baselines.record import Baseline, Found, read_baselines
@@ -81,7 +81,7 @@ def baseline(
     chosen = {name: _median(comparison, name) for name in comparison.strategies}
     cells = [comparison.answer(run).cell for run in chosen.values()]
     job = autokeras.Search(learned, float(seconds), seed, comparison.objective.benchmark.space, cells)
-    answer = next(iter(run(BASELINES[system].run, [job], 1))).result
+    answer = next(iter(run_apart(BASELINES[system].run, [job], 1))).result
     measured = zip(chosen.values(), answer.parameters[1:], answer.latencies[1:], strict=True)
     made = Baseline(
         system, answer.versions, learned.digest, learned.name, measure, learned.measured[0].unit,

@@ -1,15 +1,14 @@
-"""Strategies as a run sees them: ours in this process, a stranger's in one of its own (`hosted`).
+"""Strategies as a run sees them: ours in this process, a user's in one of its own (`outside`, and `inside`).
 
-A stranger's process is forked by a nursery (`nursery`, `nurse`), runs `host` and speaks over a `wire`; what it may
-say is in `answers`, what it is sent in `parcel`, what became of it in `failure`.
+What that process may say is in `answers`; how it is started, limited and ended, in `surrogate_nas.runtime.sandbox`.
 """
 
-from surrogate_nas.study.sandbox.hosted import (
+from surrogate_nas.study.sandbox.outside import (
     CALL_LIMIT_SECONDS,
-    Hosted,
+    Sandboxed,
     check_call_limit,
-    hosted,
     introduce,
+    sandboxed,
 )
 
-__all__ = ["CALL_LIMIT_SECONDS", "Hosted", "check_call_limit", "hosted", "introduce"]
+__all__ = ["CALL_LIMIT_SECONDS", "Sandboxed", "check_call_limit", "introduce", "sandboxed"]

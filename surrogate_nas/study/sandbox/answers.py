@@ -1,6 +1,6 @@
 """What a strategy says of itself and what it asks for, held against the contract; and both as plain JSON.
 
-The process of a stranger's strategy sends these as JSON, so that nothing it says is ever unpickled, and every cell is
+The process of a user's strategy sends these as JSON, so that nothing it says is ever unpickled, and every cell is
 looked up by its text in the space of ours.
 """
 
@@ -12,10 +12,10 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.runtime.failure import StrategyError, shown
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request
 from surrogate_nas.strategies import Strategy
-from surrogate_nas.study.sandbox.failure import StrategyError, shown
 
 _LARGEST_BATCH = 10**6
 

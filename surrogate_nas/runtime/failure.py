@@ -1,4 +1,4 @@
-"""What went wrong in a stranger's code, in one line, and its whole traceback for the results folder."""
+"""What went wrong in a user's code, in one line, and its whole traceback for the results folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from surrogate_nas.core.errors import UserError
 
 _PACKAGE = Path(__file__).parents[1]
+_LEADING = (_PACKAGE / "runtime", _PACKAGE / "study" / "sandbox")
 _LONGEST_LINE, _LONGEST_TRACE = 400, 100_000
 
 
@@ -32,14 +33,14 @@ class StrategyError(UserError):
 
 
 def shown(value: object) -> str:
-    """A stranger's value as a message can quote it, cut to length.
+    """A user's value as a message can quote it, cut to length.
 
     Args:
         value: Anything with a repr.
     """
     try:
         text = one_line(repr(value))
-    except BaseException as error:  # noqa: BLE001 - a stranger's repr can raise anything
+    except BaseException as error:  # noqa: BLE001 - a user's repr can raise anything
         text = f"<a {type(value).__name__} that cannot be printed: {type(error).__name__}>"
     return text if len(text) < 80 else f"{text[:77]}..."
 
@@ -55,7 +56,7 @@ def one_line(text: str) -> str:
 
 
 def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyError:
-    """What a stranger's code raised, as its failure.
+    """What a user's code raised, as its failure.
 
     Args:
         error: Anything that can be raised.
@@ -68,7 +69,7 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
         return StrategyError(str(error))
     try:
         said = str(error)
-    except BaseException as other:  # noqa: BLE001 - a stranger's exception can raise when printed
+    except BaseException as other:  # noqa: BLE001 - a user's exception can raise when printed
         said = f"it cannot be printed ({type(other).__name__})"
     own = _without_ours(error.__traceback__)
     line = f"{type(error).__name__} when it {when}"
@@ -102,8 +103,8 @@ def _place(frames: list[tuple[str, int]], file: str) -> str:
 
 
 def _without_ours(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of this room that lead to the stranger's."""
-    while trace is not None and Path(trace.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
+    """A traceback without the frames of ours that lead to the user's."""
+    while trace is not None and Path(trace.tb_frame.f_code.co_filename).parent in _LEADING:
         trace = trace.tb_next
     return trace
 
@@ -114,7 +115,7 @@ def _printed(error: BaseException, said: str, trace: TracebackType | None) -> st
             frames = "".join(traceback.format_tb(trace))
             return f"{frames[-_LONGEST_TRACE:]}{type(error).__name__}: {said[:_LONGEST_LINE]}...\n"
         return "".join(traceback.format_exception(type(error), error, trace))[-_LONGEST_TRACE:]
-    except BaseException as other:  # noqa: BLE001 - a stranger's exception can raise when printed
+    except BaseException as other:  # noqa: BLE001 - a user's exception can raise when printed
         return f"{type(error).__name__}, which cannot be printed: {type(other).__name__}\n"
 
 

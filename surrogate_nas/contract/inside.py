@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.contract.checks import BrokenContractError
-from surrogate_nas.contract.inspection import KINDS
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.plugin import import_file
+from surrogate_nas.runtime.failure import shown
+from surrogate_nas.runtime.packing import Packed, pack, unpack
+from surrogate_nas.runtime.sandbox import Commands, file_of, serve
 from surrogate_nas.space import Space, space_named
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.strategies import Strategy, is_named, resolve
 from surrogate_nas.strategies import known as known_strategies
 from surrogate_nas.strategies.reference import Reference
-from surrogate_nas.study.sandbox.failure import shown
-from surrogate_nas.study.sandbox.host import leave_quietly, serve, settle
-from surrogate_nas.study.sandbox.parcel import Parcel, pack, unpack
 from surrogate_nas.surrogates import MODELS, Surrogate, model_class
 
-
-def main(connection: int, log: int, space: Space | None) -> None:  # noqa: ARG001 - checks make their own spaces
-    """Check one thing until the parent process closes the connection.
-
-    Args:
-        connection: The file descriptor of the socket.
-        log: That of the file for stacks of a crash.
-        space: Not used.
-    """
-    settle(log)
-    thing = _Thing()
-    serve(connection, {"load": (thing.load, "was loaded"), "check": (thing.check, "was checked")}, lambda: thing.file)
-    leave_quietly()
-
-
 _SPACE = "space:"
+
+
+def main(connection: int, log: int, _: object) -> None:
+    """Check one thing until the parent process closes the connection."""
+    thing = _Thing()
+    commands: Commands = {"load": (thing.load, "was loaded"), "check": (thing.check, "was checked")}
+    serve(connection, log, commands, lambda: thing.file)
 
 
 def found(spec: str) -> object:
@@ -68,7 +59,7 @@ def found(spec: str) -> object:
 
 
 def kind_of(thing: object) -> str:
-    """Which contract a thing is under: a key of `KINDS`.
+    """Which contract a thing is under: a key of `surrogate_nas.contract.inspection.KINDS`.
 
     Args:
         thing: Anything.
@@ -90,16 +81,16 @@ class _Thing:
     def __init__(self) -> None:
         self.file = ""
 
-    def load(self, what: str | Parcel, where: Parcel | None) -> dict[str, Any]:
-        """Find it; the answer is its kind, its file, and the subjects that checks are made on."""
+    def load(self, kinds: Mapping[str, str], what: str | Packed, where: Packed | None) -> dict[str, Any]:
+        """Find it; the answer is its kind, one of those given, its file, and the subjects that checks are made on."""
         thing = found(what) if isinstance(what, str) else unpack(what)[0]
         kind = kind_of(thing)
         if kind == "space" and isinstance(thing, type):
             thing = thing()
-        self.file = _file_of(thing if isinstance(thing, type) else type(thing))
-        self._module = import_module(KINDS[kind])
-        parcel = what if isinstance(what, Parcel) else pack(what if kind == "strategy" else thing)
-        self._subjects = self._module.subjects(thing, parcel, None if where is None else unpack(where)[0])
+        self.file = file_of(thing if isinstance(thing, type) else type(thing))
+        self._module = import_module(kinds[kind])
+        packed = what if isinstance(what, Packed) else pack(what if kind == "strategy" else thing)
+        self._subjects = self._module.subjects(thing, packed, None if where is None else unpack(where)[0])
         return {"kind": kind, "file": self.file, "subjects": [subject.space.name for subject in self._subjects]}
 
     def check(self, subject: int, number: int) -> dict[str, Any]:
@@ -108,10 +99,3 @@ class _Thing:
             return {"passed": True, "detail": self._module.CHECKS[number](self._subjects[subject])}
         except BrokenContractError as error:
             return {"passed": False, "detail": str(error)}
-
-
-def _file_of(kind: type) -> str:
-    try:
-        return inspect.getfile(kind)
-    except (TypeError, OSError):
-        return ""

@@ -22,10 +22,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.runtime.command import Command
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.strategies.external.process import Process
 
 _SEED_BITS, _EXAMPLES = 31, 3
 
@@ -55,7 +55,7 @@ class External(Strategy):
     """
 
     many_objectives: ClassVar[bool] = True
-    _process: Process | None = None
+    _process: Command | None = None
 
     def __init__(self, space: Space, *, seed: int, command: str = "", timeout_seconds: float = 300.0) -> None:
         """Store the command; the process starts with the first trial or question.
@@ -106,10 +106,10 @@ class External(Strategy):
         """
         self._running().send({"tell": [_written(trial) for trial in trials]}, self.timeout_seconds)
 
-    def _running(self) -> Process:
+    def _running(self) -> Command:
         """The process, which is first told about the space."""
         if self._process is None:
-            self._process = Process(self.command)
+            self._process = Command(self.command, "The proposer")
             seed = int(self.rng.integers(2**_SEED_BITS))
             examples = [str(self.space.sample(self.rng)) for _ in range(_EXAMPLES)]
             greeting = {"space": _described(self.space, examples), "objectives": self.objectives, "seed": seed}

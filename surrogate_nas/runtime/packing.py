@@ -1,4 +1,4 @@
-"""How objects of ours reach the process of a stranger's strategy: by name, by the file they are from, or by value.
+"""How objects of ours reach the process of a user's code: by name, by the file they are from, or by value.
 
 Only in this direction: what that process sends is JSON.
 """
@@ -14,12 +14,12 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from surrogate_nas.core.plugin import import_file, module_name, origin
-from surrogate_nas.study.sandbox.failure import StrategyError, one_line
+from surrogate_nas.runtime.failure import StrategyError, one_line
 
 _NOTHING = object()
 
 
-class Parcel(NamedTuple):
+class Packed(NamedTuple):
     """Objects on their way.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Unpickler(pickle.Unpickler):
         return self._shared
 
 
-def pack(*objects: object, shared: object = _NOTHING) -> Parcel:
+def pack(*objects: object, shared: object = _NOTHING) -> Packed:
     """Pack objects for another process.
 
     Classes that it can import go by name, those of a user's file with that file, and all others (of a notebook, of a
@@ -71,11 +71,11 @@ def pack(*objects: object, shared: object = _NOTHING) -> Parcel:
         if importable:
             try:
                 _Pickler(content := io.BytesIO(), shared).dump(objects)
-                return Parcel(files, content.getvalue())
+                return Packed(files, content.getvalue())
             except (pickle.PicklingError, AttributeError, TypeError):
                 pass
-        return Parcel(files, _by_value(objects, modules))
-    except Exception as error:  # noqa: BLE001 - a stranger's __reduce__ can raise anything
+        return Packed(files, _by_value(objects, modules))
+    except Exception as error:  # noqa: BLE001 - a user's __reduce__ can raise anything
         named = ", ".join(getattr(item, "__name__", type(item).__name__) for item in objects)
         raise StrategyError(
             f"{named} cannot be sent to a process of its own ({one_line(f'{type(error).__name__}: {error}')}): "
@@ -83,17 +83,17 @@ def pack(*objects: object, shared: object = _NOTHING) -> Parcel:
         ) from error
 
 
-def unpack(parcel: Parcel, shared: object = _NOTHING) -> tuple[Any, ...]:
+def unpack(packed: Packed, shared: object = _NOTHING) -> tuple[Any, ...]:
     """Take out what `pack` packed; in the process that was started for it.
 
     Args:
-        parcel: From the parent process.
+        packed: From the parent process.
         shared: What this process has already.
     """
-    for file, what in parcel.files:
+    for file, what in packed.files:
         if origin(module_name(file, what)) != (file, what):
             import_file(file, what)
-    content: tuple[Any, ...] = _Unpickler(io.BytesIO(parcel.content), shared).load()
+    content: tuple[Any, ...] = _Unpickler(io.BytesIO(packed.content), shared).load()
     return content
 
 

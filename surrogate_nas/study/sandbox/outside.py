@@ -1,6 +1,6 @@
 """Strategies as a run sees them: whatever goes wrong in one is a `StrategyError` of its own, and every call is limited.
 
-Those that come with the project run here. A stranger's (a file, an entry point, a class from elsewhere) runs in a
+Those that come with the project run here. A user's (a file, an entry point, a class from elsewhere) runs in a
 process of its own, where it can exit, hang, print and patch as it likes; only `ask` and `tell` cross, and evaluation
 stays here. This protects against accidents, not against attack.
 """
@@ -20,6 +20,10 @@ from types import FrameType
 from typing import Any
 
 from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.runtime.failure import StrategyError, as_strategy_error, as_text
+from surrogate_nas.runtime.forkserver import START_SECONDS
+from surrogate_nas.runtime.packing import pack
+from surrogate_nas.runtime.sandbox import Sandbox
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, StrategyLike, is_builtin, is_named, known, label, resolve
@@ -33,13 +37,11 @@ from surrogate_nas.study.sandbox.answers import (
     flags_of_class,
     own_cells,
 )
-from surrogate_nas.study.sandbox.failure import StrategyError, as_strategy_error, as_text
-from surrogate_nas.study.sandbox.nursery import START_SECONDS
-from surrogate_nas.study.sandbox.parcel import pack
-from surrogate_nas.study.sandbox.process import Child
+from surrogate_nas.study.sandbox.inside import LIBRARIES
 
 CALL_LIMIT_SECONDS = 600.0
-_ENTRY = "surrogate_nas.study.sandbox.host:main"
+_ENTRY = "surrogate_nas.study.sandbox.inside:main"
+_SHARED, _PREPARED = "surrogate_nas.study.sandbox.inside:shared", "surrogate_nas.study.sandbox.inside:prepared"
 _LONGEST_ALARM = 1e6
 
 
@@ -90,7 +92,7 @@ class Alarm:
             signal.setitimer(signal.ITIMER_REAL, min(seconds, _LONGEST_ALARM))
 
 
-class Hosted(ABC):
+class Sandboxed(ABC):
     """A strategy, wherever it runs.
 
     Attributes:
@@ -165,7 +167,7 @@ class Hosted(ABC):
         return None
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What it tells of the run besides its trials; a stranger's is not asked."""
+        """What it tells of the run besides its trials; a user's is not asked."""
         return {}
 
     def _timed(self, function: Callable[[], Any]) -> Any:
@@ -176,7 +178,7 @@ class Hosted(ABC):
             self.seconds += time.perf_counter() - started
 
 
-class _Inside(Hosted):
+class _Ours(Sandboxed):
     """A strategy of ours, in this process."""
 
     def __init__(self, factory: type[Strategy], space: Space, seed: int, limit: float, alarm: Alarm) -> None:
@@ -213,33 +215,41 @@ class _Inside(Hosted):
             self._alarm.set(0)
 
 
-class _Outside(Hosted):
-    """A stranger's strategy, in a process of its own."""
+class _UserCode(Sandboxed):
+    """A user's strategy, in a process of its own."""
 
     def __init__(self, strategy: StrategyLike, space: Space, seed: int, limit: float) -> None:
         self._space, self._limit, self._asked = space, limit, False
-        parcel = pack(space)
+        packed = pack(space)
         ours = type(space).__module__.startswith("surrogate_nas.")
-        self.child = Child(_ENTRY, parcel.content if ours else None, name=label(strategy))
+        self._shared = packed.content if ours else None
+        self.process = Sandbox(_ENTRY, self._shared, prepare=_SHARED, who=label(strategy))
         try:
-            sent = pack(strategy), None if ours else parcel
-            loaded = self.child.call("load", *sent, limit=max(limit, START_SECONDS), when="was loaded")
-            self.child.file = as_text(loaded.get("file") if isinstance(loaded, dict) else None, 4096)
+            sent = pack(strategy), None if ours else packed
+            loaded = self.process.call("load", *sent, limit=max(limit, START_SECONDS), when="was loaded")
+            self.process.file = as_text(loaded.get("file") if isinstance(loaded, dict) else None, 4096)
             self.flags = flags_from_json(self._call("make", seed, when="was made"))
         except BaseException:
-            self.child.kill()
+            self.process.kill()
             raise
 
     def _set(self, settings: Mapping[str, Any]) -> None:
-        parcel = pack(dict(settings), shared=self._space)
-        self.child.call("give", parcel, limit=max(self._limit, START_SECONDS), when="was given what it reads")
+        packed = pack(dict(settings), shared=self._space)
+        self.process.call("give", packed, limit=max(self._limit, START_SECONDS), when="was given what it reads")
 
     def ask(self, n: int) -> list[Cell | Request]:
         answer = self._call("ask", n, when="was asked")
         if not self._asked:  # most of what it needs for long it has needed by now
             self._asked = True
-            self.child.prepare_others(self._limit)
+            self._prepare_others()
         return cells_from_json(answer, n, self._space, self._epochs)
+
+    def _prepare_others(self) -> None:
+        """Let later processes have at once what this one needed, as our strategies do, whose runs share a process."""
+        match self.process.call("needed", limit=self._limit, when="was asked what it needed"):
+            case [[*modules], [*questions]]:
+                allowed = [one for one in modules if isinstance(one, str) and one.partition(".")[0] in LIBRARIES]
+                self.process.call_server(_PREPARED, self._shared, allowed, questions)
 
     def end(self) -> None:
         """Let its process end by itself, for a moment.
@@ -248,9 +258,9 @@ class _Outside(Hosted):
             StrategyError: It has stopped another process.
         """
         with suppress(StrategyError):
-            self.child.prepare_others(self._limit)
-        stopped = self.child.parent_is_stopped
-        self.child.end()
+            self._prepare_others()
+        stopped = self.process.parent_is_stopped
+        self.process.end()
         if stopped:
             raise StrategyError("it stopped the process that started its own.")
 
@@ -258,13 +268,13 @@ class _Outside(Hosted):
         self._call("tell", list(trials), when="was told")
 
     def _call(self, command: str, *arguments: object, when: str) -> Any:
-        return self._timed(lambda: self.child.call(command, *arguments, limit=self._limit, when=when))
+        return self._timed(lambda: self.process.call(command, *arguments, limit=self._limit, when=when))
 
 
 @contextmanager
-def hosted(
+def sandboxed(
     strategy: StrategyLike, space: Space, *, seed: int, limit: float, settings: Mapping[str, Any] | None = None
-) -> Iterator[Hosted]:
+) -> Iterator[Sandboxed]:
     """Make a strategy and let it go at the end.
 
     Args:
@@ -279,33 +289,33 @@ def hosted(
     """
     if is_builtin(strategy):
         with Alarm() as alarm:
-            inside = _Inside(resolve(strategy), space, seed, limit, alarm)
+            inside = _Ours(resolve(strategy), space, seed, limit, alarm)
             inside.give(settings)
             yield inside
         return
-    outside = _Outside(strategy, space, seed, limit)
+    outside = _UserCode(strategy, space, seed, limit)
     try:
         outside.give(settings)
         yield outside
         outside.end()
     finally:
-        outside.child.kill()
+        outside.process.kill()
 
 
 def introduce(strategy: StrategyLike) -> Flags:
-    """Check that there is such a strategy, without running a stranger's code here, and say what it declares.
+    """Check that there is such a strategy, without running a user's code here, and say what it declares.
 
     Args:
         strategy: A registered name, ``file.py:Class``, or a class.
 
     Raises:
         UserError: There is no such name, file or class, the file fails to import, it is no strategy, or it is a
-            stranger's and needs a workshop.
+            user's and needs a workshop.
     """
     flags = _flags(strategy)
     if flags.needs_workshop and not is_builtin(strategy):
         raise UserError(
-            f"{label(strategy)} needs a workshop, which only strategies of the project are given: what a stranger's "
+            f"{label(strategy)} needs a workshop, which only strategies of the project are given: what a user's "
             "process trains cannot be charged."
         )
     return flags
@@ -332,12 +342,12 @@ def _stamp(path: Path) -> tuple[object, ...]:
 
 @lru_cache(maxsize=64)
 def _introduced(strategy: str, stamp: tuple[object, ...]) -> Flags:  # noqa: ARG001 - a file that changed is read anew
-    child = Child(_ENTRY, name=label(strategy))
+    process = Sandbox(_ENTRY, prepare=_SHARED, who=label(strategy))
     try:
-        loaded = child.call("load", pack(strategy), None, limit=START_SECONDS, when="was loaded")
+        loaded = process.call("load", pack(strategy), None, limit=START_SECONDS, when="was loaded")
         return flags_from_json(loaded.get("flags") if isinstance(loaded, dict) else None)
     except StrategyError as error:
         told = str(error)
         raise UserError(told if strategy in told else f"{label(strategy)} cannot be used: {told}") from error
     finally:
-        child.kill()
+        process.kill()

@@ -1,0 +1,182 @@
+"""A driver: the process that holds a cluster's executor, so that nothing of the cluster's library is in ours.
+
+Such libraries take signals, print, import the main program again in every process that they make, and may end the
+process where their cluster goes away. Ours sends a payload and jobs, and reads what is found of each. The driver, and
+the cluster where it started one, end when our process does or closes the link.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import shutil
+import signal
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, TypeVar
+
+import cloudpickle
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.plugin import import_file
+from surrogate_nas.runtime.child import Child, Link, joined
+from surrogate_nas.runtime.executor import AGAIN, results
+from surrogate_nas.runtime.worker import Outcome, Payload, outcome
+
+J = TypeVar("J")
+R = TypeVar("R")
+_PLACE = struct.Struct("<q?")
+"""What an answer begins with: the job's place, and whether its worker was lost."""
+_BROKEN = -1
+"""In place of a job's: all work is over, which the rest says."""
+_STAMP = re.compile(r"^\[.*?\] (\S+:\d+: )?")
+_TIDY_SECONDS = 3.0
+"""How long a driver may take to end what it began; less than a command has after Ctrl-C."""
+_CLOSE_SECONDS = 30.0
+"""The same where all is done."""
+_will: int | None = None
+
+
+def run(
+    engine: str, factory: str, place: str, function: Callable[[J], R], jobs: Sequence[J], workers: int | None
+) -> Iterator[Outcome[J, R]]:
+    """Run jobs on an executor in a process of its own.
+
+    Args:
+        engine: Its name, for messages.
+        factory: ``module:NAME``, or ``file.py:NAME``: called with place and workers, it gives the executor.
+        place: Which cluster; empty to start one on this machine.
+        function: Of one job.
+        jobs: What to call it with.
+        workers: How many at once; None for as many as the cluster takes.
+
+    Yields:
+        Outcomes as they come.
+
+    Raises:
+        UserError: The cluster cannot be reached or went away, or lacks something.
+    """
+    most = None if workers is None else min(workers, len(jobs))
+    payload = Payload.of(function)
+    with TemporaryFile() as said:
+        driver = Child("surrogate_nas.runtime.driver:main", apart=True, errors=said)
+        patience = _TIDY_SECONDS
+        try:
+            head = pickle.dumps((factory, place, most, payload, len(jobs)))
+            threading.Thread(target=_send, args=(driver, head, jobs), daemon=True).start()
+            for _ in jobs:
+                try:
+                    message = driver.link.receive()
+                except (EOFError, OSError):
+                    raise _gone(engine, driver.process.wait(), said.fileno()) from None
+                (number, lost), content = _PLACE.unpack(message[: _PLACE.size]), message[_PLACE.size :]
+                if number == _BROKEN:
+                    raise UserError(content.decode())
+                yield outcome(jobs[number], content.decode() if lost else content)
+            patience = _CLOSE_SECONDS
+        finally:
+            driver.end(patience)
+
+
+def _send(driver: Child, head: bytes, jobs: Sequence[Any]) -> None:
+    with suppress(OSError, ValueError):  # it is no more, which the reader is told
+        driver.link.send(head)
+        for job in jobs:
+            driver.link.send(cloudpickle.dumps(job))
+
+
+def _gone(engine: str, code: int, said: int) -> UserError:
+    """What to raise where a driver ended before its time: its library's last words tell why."""
+    content = os.pread(said, os.fstat(said).st_size, 0)
+    lines = [line.strip() for line in content.decode(errors="replace").splitlines() if line.strip()]
+    words = _STAMP.sub("", lines[-1]).partition(". ")[0] if lines else f"exit code {code}"
+    return UserError(f"The {engine} engine went away ({words:.200}). {AGAIN}")
+
+
+def main() -> None:
+    """The driver from inside: do what the process that started it says."""
+    global _will
+    _will = _leave_nothing()
+    link = joined()
+    factory, place, workers, payload, count = pickle.loads(link.receive())
+    jobs = [link.receive() for _ in range(count)]
+    over = threading.Event()
+    threading.Thread(target=_listen, args=(link, over), daemon=True).start()
+    with suppress(BrokenPipeError):
+        try:
+            with closing(results(_made(factory)(place, workers), payload, jobs)) as found:  # type: ignore[type-var]
+                for one in found:
+                    if over.is_set():
+                        break
+                    if one is not None:
+                        number, answer = one
+                        lost = isinstance(answer, str)
+                        link.send(_PLACE.pack(number, lost) + (answer.encode() if lost else answer))  # type: ignore[union-attr, operator]
+        except UserError as error:
+            link.send(_PLACE.pack(_BROKEN, True) + str(error).encode())
+    sys.stderr.flush()
+    os._exit(0)  # what threads of the library still wait for is nobody's concern
+
+
+def _made(factory: str) -> Callable[[str, int | None], Any]:
+    """What makes an executor."""
+    module, _, name = factory.rpartition(":")
+    made = getattr(import_file(Path(module), "engine") if module.endswith(".py") else import_module(module), name)
+    return made  # type: ignore[no-any-return]
+
+
+def _listen(link: Link, over: threading.Event) -> None:
+    with suppress(EOFError, OSError):
+        link.receive()
+    over.set()
+
+
+def remove_at_the_end(folder: Path) -> None:
+    """Let a folder that nobody else needs be removed when this driver has ended, however that comes."""
+    if _will is not None:
+        os.write(_will, f"{folder}\0".encode())
+
+
+def _leave_nothing() -> int | None:
+    """Let a child wait for the end of this process, however it comes, and then kill all of the session that is left.
+
+    Returns:
+        Where to write which folders it shall remove then, each with a zero behind it.
+    """
+    if sys.platform == "win32":
+        return None
+    reading, writing = os.pipe()  # nobody closes the other end but the system
+    if os.fork():
+        os.close(reading)
+        return writing
+    os.closerange(0, reading)
+    os.closerange(reading + 1, os.sysconf("SC_OPEN_MAX"))
+    left = b"".join(iter(partial(os.read, reading, 4096), b""))
+    if left:
+        _remove_after_this(left.split(b"\0")[:-1])
+    os.killpg(0, signal.SIGKILL)
+    return None
+
+
+def _remove_after_this(folders: Sequence[bytes]) -> None:
+    """Let a child in a session of its own wait for the end of this process and of all that could write, and remove."""
+    (ready, away), (over, alive) = os.pipe(), os.pipe()
+    if os.fork():
+        os.close(away)
+        os.read(ready, 1)
+        return
+    os.setsid()
+    os.close(away)
+    os.close(alive)
+    os.read(over, 1)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)

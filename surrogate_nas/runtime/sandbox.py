@@ -1,0 +1,185 @@
+"""User code in a process of its own: ours sends pickles and reads JSON, has limits for all, and can always end it.
+
+The two are joined by a socket that only they hold, so that what the code prints goes to our standard error, up to a
+limit, and disturbs nothing. `Sandbox` is our end; `serve` is the other. What `serve` uses after the user's code runs is
+taken beforehand, so that a patched module spoils no more than the answers of that code.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import inspect
+import json
+import os
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from json import JSONEncoder
+from os import _exit as leave
+from os import getpid
+from typing import Any
+
+from surrogate_nas.runtime.child import Link, die_with_parent
+from surrogate_nas.runtime.failure import StrategyError, as_strategy_error, as_text, one_line, place_in_dump
+from surrogate_nas.runtime.forkserver import Forked
+
+LARGEST_ANSWER = 16 * 2**20
+"""The most bytes that we read of a user's process at once."""
+Commands = Mapping[str, tuple[Callable[..., Any], str]]
+"""What the process can be asked for: by name a function, and what it does, for messages."""
+_PATIENCE_SECONDS, _DUMP_SECONDS = 1.0, 0.3
+_LONGEST_TRACE = 100_000
+
+
+class Sandbox:
+    """A process that answers one question at a time.
+
+    Attributes:
+        file: The file that the user's class is defined in, for messages; empty until that is known.
+    """
+
+    def __init__(self, entry: str, argument: Any = None, *, prepare: str = "", who: str = "A user's code") -> None:
+        """Start the process; the first `call` waits until it is ready. StrategyError where the system starts none.
+
+        Args:
+            entry: ``module:function`` that runs there, given the descriptors of the link and the log, and the argument.
+            argument: Anything that can be pickled.
+            prepare: ``module:function`` that makes of the argument what all such processes share.
+            who: Whose it is, for what is said of its output.
+        """
+        self.file = ""
+        try:
+            self._process = Forked(entry, argument, who, prepare=prepare, most=LARGEST_ANSWER)
+        except OSError as error:
+            raise StrategyError(f"a process of its own could not be started: {error.strerror or error}.") from error
+        self._link = self._process.link
+
+    @property
+    def parent_is_stopped(self) -> bool:
+        """Whether the process that forked it was stopped, which nobody does but a user's code."""
+        return self._process.server.is_stopped
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked further."""
+        return self._process.alive
+
+    def call(self, command: str, *arguments: object, limit: float, when: str) -> Any:
+        """Ask the process and wait for its answer.
+
+        Args:
+            command: What it shall do.
+            arguments: Sent as a pickle.
+            limit: The longest that it may take, in seconds.
+            when: For messages, such as ``"was asked"``.
+
+        Returns:
+            A JSON value of any shape.
+
+        Raises:
+            StrategyError: It raised, took too long, ended, or sent no answer; after the last three it is gone.
+        """
+        deadline = time.monotonic() + limit
+        try:
+            self._link.send(pickle.dumps((command, arguments)), deadline)
+            reply = self._link.receive(deadline)
+        except OverflowError as error:
+            self.kill()
+            raise StrategyError(
+                f"its answer takes {error.args[0]:,} bytes when it {when}; {LARGEST_ANSWER:,} may be."
+            ) from None
+        except TimeoutError:
+            raise self._at(f"it took more than {limit:g} s when it {when}", self._dumped()) from None
+        except (EOFError, OSError):
+            raise self._death(when) from None
+        try:
+            content = json.loads(reply)
+        except (ValueError, RecursionError):
+            content = None
+        if isinstance(content, dict) and "answer" in content:
+            return content["answer"]
+        if isinstance(content, dict) and as_text(content.get("failure"), 1):
+            line = one_line(as_text(content["failure"], _LONGEST_TRACE))
+            raise StrategyError(line, as_text(content.get("trace"), _LONGEST_TRACE))
+        self.kill()
+        raise StrategyError(f"its process sent something that is no answer when it {when}.")
+
+    def _at(self, line: str, dump: str) -> StrategyError:
+        place = place_in_dump(dump, self.file)
+        return StrategyError(f"{line} ({place})." if place else f"{line}.", dump)
+
+    def _dumped(self) -> str:
+        """Where it is, printed by itself before it is killed."""
+        with suppress(OSError):
+            os.kill(self._process.pid, signal.SIGUSR1)
+        before, now, until = "", self._process.logged(), time.monotonic() + _DUMP_SECONDS
+        while (not now or now != before) and time.monotonic() < until:
+            time.sleep(0.02)
+            before, now = now, self._process.logged()
+        self.kill()
+        return now
+
+    def _death(self, when: str) -> StrategyError:
+        """What ended it."""
+        words, dump = self._process.ended(_PATIENCE_SECONDS), self._process.logged()
+        self.kill()
+        line = f"its process {words or 'closed the connection'} when it {when}"
+        return self._at(line, dump) if "killed" in words else StrategyError(f"{line}.", dump)
+
+    def call_server(self, function: str, *arguments: Any) -> None:
+        """Let the process that forked this one call a function of ours, so that later ones start with what it made."""
+        with suppress(OSError, EOFError):
+            self._process.server.call(function, *arguments)
+
+    def end(self) -> None:
+        """Let the process end by itself, for a moment, and then end all of its session."""
+        self._link.shut(time.monotonic() + _PATIENCE_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process and all of its session now."""
+        self._process.kill()
+
+
+def serve(connection: int, log: int, commands: Commands, file: Callable[[], str]) -> None:
+    """The process from inside: answer until our end closes the connection, and leave.
+
+    Args:
+        connection: The file descriptor of the socket.
+        log: That of the file for stacks of a crash, or for those that are wanted.
+        commands: What can be asked for.
+        file: Gives the file that the user's class is defined in.
+    """
+    os.register_at_fork(after_in_child=die_with_parent)
+    faulthandler.enable(log)
+    faulthandler.register(signal.SIGUSR1, log)
+    link, owner, encode = Link(connection, waits=True), getpid(), JSONEncoder().encode
+    with suppress(EOFError, ConnectionError):
+        while True:
+            command, arguments = pickle.loads(link.receive())
+            function, when = commands[command]
+            try:
+                body = encode({"answer": function(*arguments)}).encode()
+                if len(body) > LARGEST_ANSWER:
+                    raise StrategyError(f"its answer takes {len(body):,} bytes; {LARGEST_ANSWER:,} are the most.")
+            except BaseException as error:  # noqa: BLE001 - a user's code can raise anything
+                failure = as_strategy_error(error, when, file())
+                body = encode({"failure": str(failure), "trace": failure.trace}).encode()
+            if getpid() != owner:
+                leave(0)  # a copy that the user's code forked came back here
+            link.send(body)
+    with suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    leave(0)  # without waiting for threads that never end
+
+
+def file_of(kind: type) -> str:
+    """The file that a class is defined in; empty where nobody knows."""
+    try:
+        return inspect.getfile(kind)
+    except (TypeError, OSError):  # made by value: its code knows
+        return next((f.__code__.co_filename for f in vars(kind).values() if inspect.isfunction(f)), "")

@@ -1,0 +1,292 @@
+"""Workers: processes that do jobs one after another, for whatever process asks, here or on a machine of a cluster.
+
+A `Payload` says what all jobs of some work have in common. `do` does a job of it in a free worker beside the process
+that calls it, or in a new one: so a job has one thread, its own working directory and signals, and may crash, whatever
+that process is and however many jobs it takes at once. Workers end with the work, with the process, or after an idle
+minute.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+import cloudpickle
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import HOME_VARIABLE, home
+from surrogate_nas.runtime.child import ORPHANED, Child, Link, folder_here, joined
+
+J = TypeVar("J")
+R = TypeVar("R")
+_DONE, _FAILED = b"d", b"f"
+_VARIABLES = "SURROGATE_NAS_"
+"""What the names of this project's variables begin with."""
+_NOT_WANTED = "it was not wanted any more"
+_IDLE_SECONDS, _LOOK_SECONDS = 60.0, 10.0
+_REMEMBERED = 1000
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[J, R]):
+    """What became of a job.
+
+    Attributes:
+        job: The job.
+        answer: What its function returned; None where its worker was lost.
+        failure: Empty, or how its worker ended, in one line without a full stop.
+
+    Example:
+        >>> Outcome("cell 11", answer=8.5).result
+        8.5
+    """
+
+    job: J
+    answer: R | None = None
+    failure: str = ""
+
+    @property
+    def result(self) -> R:
+        """What the function returned.
+
+        Raises:
+            UserError: The worker was lost.
+        """
+        if self.failure:
+            raise UserError(f"{self.failure[:1].upper()}{self.failure[1:]}. Run the same command again to go on.")
+        return self.answer  # type: ignore[return-value]
+
+
+def outcome(job: J, found: bytes | str) -> Outcome[J, Any]:
+    """The outcome of a job from its worker's message, or from how it was lost; raises what the function raised."""
+    if isinstance(found, str):
+        return Outcome(job, failure=found)
+    content = pickle.loads(found[1:])
+    if found[:1] == _FAILED:
+        raise content
+    return Outcome(job, content)
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What all jobs of some work have in common, so that a worker does them as they would be done here.
+
+    What it names has to be there: machines that work together share a file system.
+
+    Attributes:
+        function: What is done with every job, pickled.
+        folder: The working directory, so that relative paths mean the same.
+        path: Where modules are found.
+        variables: This project's, of the environment.
+        versions: Of Python and of this project; those of workers must be the same.
+        key: Tells one payload from all others.
+    """
+
+    function: bytes
+    folder: str
+    path: tuple[str, ...]
+    variables: Mapping[str, str]
+    versions: Mapping[str, str]
+    key: str
+
+    @classmethod
+    def of(cls, function: Callable[[Any], Any]) -> Payload:
+        """What it takes to call a function as this process would."""
+        variables = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
+        variables[HOME_VARIABLE] = os.path.abspath(home())
+        path = tuple(map(os.path.abspath, sys.path))
+        return cls(cloudpickle.dumps(function), folder_here(), path, variables, _versions(), uuid4().hex)
+
+    def slot(self) -> Slot:
+        """A slot in this process, which may be on another machine; UserError where that lacks something."""
+        host, here = platform.node(), _versions()
+        if here != self.versions:
+            held, wanted = (", ".join(map(" ".join, versions.items())) for versions in (here, self.versions))
+            raise UserError(f"The workers on {host} have {held}; here are {wanted}. Install the same there.")
+        if self.folder and not os.path.isdir(self.folder):
+            raise UserError(
+                f"There is no folder {self.folder} on {host}: workers need the working directory, the results, the "
+                "data folder and your own files at the same places, on a file system that the machines share."
+            )
+        return Slot(self)
+
+
+def _versions() -> dict[str, str]:
+    from surrogate_nas.core.version import __version__
+
+    return {"Python": ".".join(map(str, sys.version_info[:2])), "surrogate_nas": __version__}
+
+
+class Slot:
+    """Where one job is done at a time, by a worker that knows one function and is made anew where one is lost."""
+
+    def __init__(self, payload: Payload) -> None:
+        """Prepare it; its worker is made for the first job."""
+        self._payload = payload
+        self._path = [*payload.path, *(place for place in sys.path if place not in payload.path)]
+        self._lock = threading.Lock()
+        self._worker: Child | None = None
+        self._closed = False
+
+    def do(self, job: bytes) -> bytes | str:
+        """The worker's message on a job, or how it was lost, in words; OSError where no process can be made."""
+        worker = self._living()
+        if worker is None:
+            return _NOT_WANTED
+        with suppress(OSError, ValueError, EOFError):  # it died, or the slot was closed, a moment ago
+            worker.link.send(job)
+            return worker.link.receive(watch=worker.runs)
+        words = worker.ended()
+        self._bury()
+        return f"its worker {words}"
+
+    def close(self) -> None:
+        """Kill the worker, whatever it does, and make no other; any thread may call it."""
+        with self._lock:
+            self._closed = True
+            if self._worker is not None:
+                self._worker.process.kill()
+
+    def leave(self) -> None:
+        """Close the slot and forget its worker; only the thread that lets jobs be done calls it."""
+        self.close()
+        self._bury()
+
+    def _living(self) -> Child | None:
+        """The worker, made if need be; None where the slot is closed."""
+        if self._worker is not None and not self._worker.runs():
+            self._bury()
+        with self._lock:
+            if self._closed:
+                return None
+            if self._worker is not None:
+                return self._worker
+            worker = self._worker = Child(
+                "surrogate_nas.runtime.worker:main", path=self._path, folder=self._payload.folder,
+                variables=self._payload.variables,
+            )  # fmt: skip
+        with suppress(OSError):  # dead already: its first job will say so
+            worker.link.send(self._payload.function)
+        return worker
+
+    def _bury(self) -> None:
+        with self._lock:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.process.kill()
+            worker.end(_IDLE_SECONDS)
+
+
+_lock = threading.Lock()
+_busy: defaultdict[str, set[Slot]] = defaultdict(set)
+_idle: defaultdict[str, list[tuple[float, Slot]]] = defaultdict(list)
+_known: dict[str, Payload] = {}
+_ended: deque[str] = deque(maxlen=_REMEMBERED)
+_reaper: list[threading.Thread] = []
+
+
+def know(payload: Payload) -> None:
+    """Take a payload for jobs that give its key alone."""
+    _known[payload.key] = payload
+
+
+def do(payload: Payload | str, job: bytes) -> bytes | str:
+    """Do a pickled job at a free slot of its payload, or at a new one; its worker's message, or how that was lost."""
+    try:
+        with _lock:
+            known = _known.get(payload) if isinstance(payload, str) else payload
+            if known is None or known.key in _ended:
+                return _NOT_WANTED
+            slot = _idle[known.key].pop()[1] if _idle[known.key] else known.slot()
+            _busy[known.key].add(slot)
+        found = slot.do(job)
+    except (UserError, OSError) as error:
+        return failed(error)
+    with _lock:
+        _busy[known.key].discard(slot)
+        if wanted := known.key not in _ended:
+            _idle[known.key].append((time.monotonic(), slot))
+            if not _reaper:
+                _reaper.append(threading.Thread(target=_reap, daemon=True))
+                _reaper[0].start()
+    if not wanted:
+        slot.leave()
+    return found
+
+
+def end(key: str) -> None:
+    """End all workers of a payload, whatever they do."""
+    with _lock:
+        _ended.append(key)
+        _known.pop(key, None)
+        busy, idle = _busy.pop(key, set()), _idle.pop(key, [])
+    for slot in busy:
+        slot.close()
+    for _, slot in idle:
+        slot.leave()
+
+
+def _reap() -> None:
+    """Let slots go that no job has taken for long: whoever gave the payload may be no more."""
+    while True:
+        time.sleep(_LOOK_SECONDS)
+        old = time.monotonic() - _IDLE_SECONDS
+        with _lock:
+            gone = [slot for held in _idle.values() for since, slot in held if since < old]
+            for key, held in list(_idle.items()):
+                _idle[key] = [one for one in held if one[0] >= old]
+        for slot in gone:
+            slot.leave()
+
+
+def main() -> None:
+    """The worker from inside: do jobs until the link ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent decides
+    link = joined()
+    inbox: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_read, args=(link, inbox), daemon=True).start()
+    function: Any = None
+    while True:
+        message = inbox.get()
+        try:
+            if function is None:
+                function = pickle.loads(message)
+                continue
+            answer = _DONE + cloudpickle.dumps(function(pickle.loads(message)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
+            answer = failed(error)
+        try:
+            link.send(answer)
+        except (BrokenPipeError, ConnectionError):  # the parent was killed a moment ago; that is no news to anybody
+            os._exit(ORPHANED)
+
+
+def _read(link: Link, inbox: SimpleQueue[bytes]) -> None:
+    """Hand on what comes; its end is the parent's end, or its wish."""
+    with suppress(EOFError, OSError):
+        while True:
+            inbox.put(link.receive())
+    os._exit(ORPHANED)
+
+
+def failed(error: Exception) -> bytes:
+    """The message that a function raised an exception."""
+    error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
+    try:
+        pickled: bytes = cloudpickle.dumps(error)
+    except Exception:  # noqa: BLE001 - an exception may hold anything
+        pickled = pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+    return _FAILED + pickled

@@ -1,1 +1,0 @@
-"""An external proposer: the process, and the strategy that asks it."""

@@ -1,0 +1,114 @@
+"""The process of a user's strategy, from inside: it makes the strategy, asks it, tells it, and answers as JSON.
+
+Started by `surrogate_nas.study.sandbox.outside`, forked by the fork server, in which `shared` and `prepared` run.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from surrogate_nas.runtime.packing import Packed, unpack
+from surrogate_nas.runtime.sandbox import Commands, file_of, serve
+from surrogate_nas.space import Enumerable, Space
+from surrogate_nas.space.once import Question, asked_of, work_out
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.strategies import Strategy, resolve
+from surrogate_nas.study.sandbox.answers import cells_to_json, flags_of, flags_of_class, own_cells
+
+LIBRARIES = ("surrogate_nas", "numpy", "scipy", "sklearn", "torch", "xgboost", "numba")
+"""What is imported before a fork if an earlier process needed it: ours, and what strategies and models of ours need."""
+
+
+@cache
+def shared(space: bytes | None) -> Space | None:
+    """A pickled space of ours, with its cells, that all of a fork server's processes share; None for a user's space."""
+    return None if space is None else _listed(pickle.loads(space)[0])
+
+
+def prepared(space: bytes | None, modules: Sequence[str], questions: Sequence[Any]) -> None:
+    """Import and work out what a process needed, so that later ones are forked with it."""
+    for name in modules:
+        with suppress(Exception, SystemExit):
+            import_module(name)
+    if (held := shared(space)) is not None:
+        work_out(held, questions)
+
+
+def _listed(space: Space) -> Space:
+    if isinstance(space, Enumerable):
+        space.cell(space[0])  # lists the cells, which is no work of the strategy's
+    return space
+
+
+def main(connection: int, log: int, space: Space | None) -> None:
+    """Serve one strategy until the parent process closes the connection.
+
+    Args:
+        connection: The file descriptor of the socket.
+        log: That of the file for stacks of a crash.
+        space: The space that cells come from, where it is one of ours.
+    """
+    held = _Held(space)
+    commands: Commands = {
+        "load": (held.load, "was loaded"),
+        "make": (held.make, "was made"),
+        "give": (held.give, "was given what is known"),
+        "ask": (held.ask, "was asked"),
+        "tell": (held.tell, "was told"),
+        "needed": (held.needed, "was asked what it needed"),
+    }
+    serve(connection, log, commands, lambda: held.file)
+
+
+class _Held:
+    """The strategy."""
+
+    _factory: type[Strategy]
+    _space: Space
+    _epochs: Sequence[int] = ()
+
+    def __init__(self, space: Space | None) -> None:
+        if space is not None:
+            self._space = space
+        self.file = ""
+
+    def load(self, strategy: Packed, space: Packed | None) -> dict[str, Any]:
+        """Import its class, and the space; the answer is its file and its flags."""
+        if space is not None:
+            self._space = _listed(unpack(space)[0])
+        (reference,) = unpack(strategy)
+        self._factory = resolve(reference)
+        self.file = file_of(self._factory)
+        return {"file": self.file, "flags": flags_of_class(self._factory)._asdict()}
+
+    def make(self, seed: int) -> dict[str, Any]:
+        """Make it; the answer is its flags."""
+        self._strategy = self._factory(self._space, seed=seed)
+        return flags_of(self._strategy)._asdict()
+
+    def give(self, settings: Packed) -> None:
+        """Set attributes of it."""
+        for name, value in unpack(settings, self._space)[0].items():
+            setattr(self._strategy, name, value)
+            if name == "epochs":
+                self._epochs = value
+
+    def ask(self, n: int) -> list[Any]:
+        """The texts of the cells that it asks for."""
+        cells = own_cells(self._strategy.ask(n), n, self._space, self._epochs)
+        return cells_to_json(cells)
+
+    def tell(self, trials: list[Trial]) -> None:
+        """Tell it trials."""
+        self._strategy.tell(trials)
+
+    def needed(self) -> tuple[list[str], list[Question]]:
+        """What of `LIBRARIES` this process holds, in the order of import, and what was asked of the space."""
+        names = [name for name in list(sys.modules) if isinstance(name, str) and name.partition(".")[0] in LIBRARIES]
+        return names, asked_of(self._space)
