@@ -19,10 +19,11 @@ def entry(name: str) -> dict[str, object]:
     Args:
         name: A benchmark whose data is here.
     """
+    from surrogate_nas.tables.sources.catalogue import source_named, source_of
+
     from surrogate_nas.benchmarks.table import TableBenchmark
     from surrogate_nas.files import table_path
     from surrogate_nas.tables import write_table
-    from surrogate_nas.tables.sources.catalogue import source_named, source_of
 
     path = table_path(name)
     write_table(source_named(source_of(name) or "").read(name), path)
@@ -33,9 +34,10 @@ def entry(name: str) -> dict[str, object]:
 
 def main() -> None:
     """Describe every benchmark of every source."""
+    from surrogate_nas.tables.sources.catalogue import SOURCES, source_named
+
     from surrogate_nas.files.home import HOME_VARIABLE
     from surrogate_nas.tables.sources import fetching
-    from surrogate_nas.tables.sources.catalogue import SOURCES, source_named
 
     found: dict[str, object] = {}
     with TemporaryDirectory() as home:

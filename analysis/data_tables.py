@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from marked import put, table
-
 from surrogate_nas.tables.sources.catalogue import SOURCES, source_named
 
 DATA = Path(__file__).parents[1] / "data"

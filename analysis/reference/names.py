@@ -185,7 +185,7 @@ def registries() -> list[Registry]:
     from surrogate_nas.training.measures import MEASURES
 
     held: list[tuple[str, str, str, Mapping[str, str]]] = [
-        ("space", "Spaces", "space:SPACES", {n: _made(p) for n, p in space.SPACES.items()}),
+        ("space", "Spaces", "space:SPACES", {n: _made(p) for n, p in space.SPACES.places.items()}),
         ("surrogates", "Models", "surrogates:MODELS", {n: f"{PACKAGE}.{p}" for n, p in surrogates.MODELS.items()}),
         ("training", "Tasks", "training:TASKS", {n: task.title for n, task in TASKS.items()}),
         ("training", "Losses", "training.losses:LOSSES", {n: loss.title for n, loss in LOSSES.items()}),

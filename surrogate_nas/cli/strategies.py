@@ -13,7 +13,7 @@ def strategies(json: JsonOption = False) -> None:
       snas strategies
       snas strategies --json
     """
-    from surrogate_nas.strategies.listing import described
+    from surrogate_nas.strategies import described
 
     content = described()
     rows = [(s["name"], s["description"], s["paper"] or None) for s in content]

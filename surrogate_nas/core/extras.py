@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from pathlib import Path
 from typing import Any
 
 from surrogate_nas.core.errors import UserError
@@ -59,6 +60,25 @@ def is_installed(module: str) -> bool:
     if module in sys.modules:
         return sys.modules[module] is not None
     return importlib.util.find_spec(module) is not None
+
+
+def package_folder(package: tuple[str, str]) -> Path:
+    """Where the files of an installed package lie, which are read as data; its code is not imported.
+
+    Args:
+        package: As pip and as Python call it.
+
+    Raises:
+        UserError: It is not installed.
+
+    Example:
+        >>> package_folder(("typer", "typer")).name
+        'typer'
+    """
+    spec = importlib.util.find_spec(package[1])
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"The package {package[0]} is not installed: {command(package[1], package[0])}.")
+    return Path(spec.submodule_search_locations[0])
 
 
 def missing(needed_by: str, module: str) -> UserError:
@@ -134,7 +154,8 @@ def opened(place: str, needed_by: str) -> Any:
     """Import a thing of ours, and look whether the libraries that it ``needs`` are there.
 
     Args:
-        place: ``module:name``; the thing's attribute ``needs``, if it has one, lists names that Python imports.
+        place: ``module:name``, or a module; the thing's attribute ``needs``, if it has one, lists names that Python
+            imports.
         needed_by: What it is, as a sentence begins.
 
     Raises:
@@ -146,7 +167,8 @@ def opened(place: str, needed_by: str) -> Any:
     """
     module, _, name = place.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = importlib.import_module(module)
+        found = getattr(found, name) if name else found
     except ModuleNotFoundError as error:
         if not is_optional(error):
             raise

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import TypeVar
 
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.errors import UserError
 
-T = TypeVar("T")
 _origins: dict[str, tuple[Path, str]] = {}
 
 
@@ -53,37 +50,6 @@ def import_file(path: Path, what: str) -> ModuleType:
         said = " ".join(str(error).split())
         raise UserError(f"{path} cannot be imported: {type(error).__name__}: {said:.300}.") from error
     return module
-
-
-def named(name: str, what: str, known: Mapping[str, T], kind: type[T]) -> T:
-    """Find a thing of the project's by its name, or one of a user's in a file.
-
-    Args:
-        name: A key of `known`, or ``path/to/file.py:NAME``.
-        what: The noun for messages, such as ``"loss"``.
-        known: The project's, by name.
-        kind: What it must be.
-
-    Raises:
-        UserError: There is no such name or file, the file fails to import, or it holds no such thing.
-
-    Example:
-        >>> named("tanh", "activation", {"relu": max, "tanh": min}, object)
-        <built-in function min>
-        >>> named("tahn", "activation", {"relu": max, "tanh": min}, object)
-        Traceback (most recent call last):
-            ...
-        surrogate_nas.core.errors.UserError: Unknown activation 'tahn'. Did you mean 'tanh'? Known: relu, tanh.
-    """
-    if name in known:
-        return known[name]
-    path, separator, attribute = name.rpartition(":")
-    if not separator:
-        raise unknown(what, name, known)
-    found = getattr(import_file(Path(path), what), attribute, None)
-    if not isinstance(found, kind):
-        raise UserError(f"{path} holds no {what} {attribute}.")
-    return found
 
 
 def absolute(name: str) -> str:

@@ -7,19 +7,17 @@ no code, and a file that uses it holds those; so does one whose cells are a samp
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from functools import lru_cache
-from importlib.metadata import entry_points
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.notebook import html_figure, html_table
-from surrogate_nas.core.plugin import import_file
+from surrogate_nas.core.registry import Registry
 from surrogate_nas.files import home, replacing
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.space.base import Space, listed
@@ -29,7 +27,7 @@ from surrogate_nas.space.sampled import Sampled, held_of
 from surrogate_nas.space.sketch import sketch_svg
 
 ENTRY_POINT_GROUP = "surrogate_nas.spaces"
-SPACES: dict[str, str] = {
+_PLACES = {
     "nb201": "surrogate_nas.space.nb201:nb201",
     "macro": "surrogate_nas.space.macro:macro",
     "darts": "surrogate_nas.space.darts:darts",
@@ -44,7 +42,19 @@ SPACES: dict[str, str] = {
     "nbmr": "surrogate_nas.space.nbmr:nbmr",
     "mnasnet": "surrogate_nas.space.mnasnet:mnasnet",
 }
-"""The spaces that come with the project: name → ``module:function`` that gives the shared instance."""
+"""By name, ``module:function`` that gives the shared instance."""
+
+
+def _checked(found: object, spec: str) -> Space:
+    if callable(found) and (spec in _PLACES or (isinstance(found, type) and issubclass(found, Space))):
+        found = found()
+    if not isinstance(found, Space):
+        raise UserError(f"{spec} is no space: make it of surrogate_nas.ChoiceSpace, or another Space.")
+    return found
+
+
+SPACES: Registry[Space] = Registry("space", _checked, _PLACES, group=ENTRY_POINT_GROUP)
+"""The spaces that come with the project; those of installed packages have a name too."""
 DEFAULT_SPACE = next(iter(SPACES))
 """Where no space is named."""
 _MOST_DIGITS = 18
@@ -53,7 +63,7 @@ _opened: dict[str, Space] = {}
 
 def known() -> list[str]:
     """The names of all registered spaces."""
-    return sorted({*SPACES, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP)), *_registered()})
+    return sorted({*SPACES.names(), *_registered()})
 
 
 def space_named(definition: str) -> Space:
@@ -77,18 +87,13 @@ def space_named(definition: str) -> Space:
 
 
 def _open(name: str) -> Space:
-    if name in SPACES:
-        module, _, function = SPACES[name].partition(":")
-        space: Space = getattr(importlib.import_module(module), function)()
-        return space
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        if point.name == name:
-            return _checked(point.load(), name)
+    if name in SPACES or name in SPACES.points():
+        return SPACES.find(name)
     if name not in _registered():
         raise unknown("space", name, known())
     entry = json.loads(_entry(name).read_text(encoding="utf-8"))
     check_version(_entry(name), "space", entry.get("version", 1), entry.get(RELEASE))
-    return _checked(_loaded(Path(entry["file"]), entry["object"]), f"{entry['file']}:{entry['object']}")
+    return SPACES.find(f"{entry['file']}:{entry['object']}")
 
 
 @lru_cache(maxsize=64)
@@ -127,7 +132,7 @@ def register(spec: str) -> Space:
     if not separator:
         return space_named(spec)
     file = Path(path).absolute()
-    space = _checked(_loaded(file, attribute), spec)
+    space = _checked(SPACES.inside(file, attribute), spec)
     if space.name in known() and space_named(space.name) != space:
         raise UserError(f"The space of {spec} is named {space.name}, and so is another; give it a further name.")
     _opened[space.name] = space
@@ -214,21 +219,6 @@ def _candidates() -> Iterator[Space]:
     yield from (space_named(name) for name in SPACES)
     yield from list(_opened.values())
     yield from (space_named(name) for name in known() if name not in SPACES)
-
-
-def _loaded(file: Path, attribute: str) -> Any:
-    module = import_file(file, "space")
-    if not hasattr(module, attribute):
-        raise UserError(f"{file} defines no {attribute}.")
-    return getattr(module, attribute)
-
-
-def _checked(found: object, spec: str) -> Space:
-    if isinstance(found, type) and issubclass(found, Space):
-        found = found()
-    if not isinstance(found, Space):
-        raise UserError(f"{spec} is no space: make it of surrogate_nas.ChoiceSpace, or another Space.")
-    return found
 
 
 def _entry(name: str) -> Path:

@@ -6,12 +6,11 @@ Names are resolved when used, so that listing them imports none.
 from __future__ import annotations
 
 import sys
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
+from typing import Any
 
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import opened
-from surrogate_nas.core.plugin import import_file
+from surrogate_nas.core.registry import Check, Registry, described_at, subclass_of
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.reference import Reference, configured
 
@@ -71,8 +70,11 @@ ONE_SHOT = {
 }
 """Those that train a supernet, on live tasks and on tables whose task trains here: name → ``module:class``."""
 
-OURS = STRATEGIES | ONE_SHOT | NEEDING_OPTIONS
-"""All that come with the project by a name of their own."""
+_checked: Check[type[Strategy]] = subclass_of(Strategy, "surrogate_nas.Strategy")
+OURS: Registry[type[Strategy]] = Registry(
+    "strategy", _checked, STRATEGIES | ONE_SHOT | NEEDING_OPTIONS, group=ENTRY_POINT_GROUP
+)
+"""All that have a name of their own."""
 
 BRIDGES = {
     "nevergrad": "surrogate_nas.strategies.bridges.nevergrad:bridge",
@@ -88,7 +90,14 @@ A name without a colon stands for whatever the library itself takes for granted,
 
 def known() -> list[str]:
     """The names of all strategies, those of installed packages included."""
-    return sorted({*OURS, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
+    return OURS.names()
+
+
+def described() -> list[dict[str, Any]]:
+    """Every strategy by name, read from its file: ``{name, description, paper, options}``."""
+    bridges = [{"name": f"{library}:…", **described_at(function)} for library, function in BRIDGES.items()]
+    own = list(OURS.described())
+    return [*own[: len(OURS)], *bridges, *own[len(OURS) :]]
 
 
 def label(strategy: str | type[Strategy]) -> str:
@@ -169,37 +178,12 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
 
 
 def _found(head: str) -> type[Strategy]:
-    if head in OURS:
-        return _checked(opened(OURS[head], f"The strategy {head}"), head)
     if bridge := _bridge(head):
         return _checked(opened(BRIDGES[bridge], head)(head.partition(":")[2]), head)
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        if point.name == head:
-            return _checked(_loaded(point), head)
-    if ":" not in head:
-        raise unknown("strategy", head, known())
-    path, _, name = head.rpartition(":")
-    module_of_file = import_file(Path(path), "strategy")
-    if not hasattr(module_of_file, name):
-        raise UserError(f"{path} defines no {name}.")
-    return _checked(getattr(module_of_file, name), head)
+    return OURS.find(head)
 
 
 def _bridge(head: str) -> str | None:
     """The bridge that a name crosses, or None."""
     library = head.partition(":")[0]
     return library if library in BRIDGES else None
-
-
-def _loaded(point: EntryPoint) -> object:
-    try:
-        return point.load()
-    except Exception as error:  # noqa: BLE001 - a stranger's package can raise anything
-        said = " ".join(str(error).split())
-        raise UserError(f"{point.value} cannot be imported: {type(error).__name__}: {said:.300}.") from error
-
-
-def _checked(found: object, name: str) -> type[Strategy]:
-    if not (isinstance(found, type) and issubclass(found, Strategy)):
-        raise UserError(f"{name} is not a subclass of surrogate_nas.Strategy.")
-    return found

@@ -6,9 +6,8 @@ import importlib.util
 import os
 from pathlib import Path
 
-from surrogate_nas.core.extras import need
+from surrogate_nas.core.extras import is_installed, need, package_folder
 from surrogate_nas.files.home import expanded
-from surrogate_nas.tables.sources.packages import is_installed, package_folder
 
 FASHION_VARIABLE = "SURROGATE_NAS_FASHION"
 """Names a folder with Fashion-MNIST's four files, before the other places are tried."""
@@ -65,13 +64,13 @@ def carried(name: str) -> Path | None:
         name: The archive's name for it, such as ``JapaneseVowels``.
     """
     packages = ((package, package) for package in SERIES_PACKAGES)
-    folders = (package_folder(package) / "datasets" / "data" / name for package in packages if is_installed(package))
+    folders = (package_folder(package) / "datasets" / "data" / name for package in packages if is_installed(package[1]))
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def has_phrases() -> bool:
     """Whether the phrase catalogues of the package pycountry are here."""
-    return is_installed(_PHRASES)
+    return is_installed(_PHRASES[1])
 
 
 def phrases(task: str) -> Path:

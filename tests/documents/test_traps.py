@@ -58,7 +58,7 @@ class Witness(Strategy):
 @pytest.fixture
 def witnessed(small: TableBenchmark, monkeypatch: pytest.MonkeyPatch) -> tuple[TableBenchmark, list[Any]]:
     """Registered among ours, as a stranger would run, and see even less, in another process."""
-    monkeypatch.setitem(OURS, "witness", f"{Witness.__module__}:Witness")
+    monkeypatch.setitem(OURS.places, "witness", f"{Witness.__module__}:Witness")
     Witness.seen = []
     objective = Objective("valid_error[12] + 0.1*params", small, subject_to="latency@thing <= 5")
     Experiment(objective, ["witness"], 1, Budget(20)).execute()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from surrogate_nas.tables.sources.nb201.data_sets import DATA_SETS
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, load
@@ -18,7 +19,6 @@ from surrogate_nas.space import nb201 as make_space
 from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
 from surrogate_nas.tables.sources import fetching, nb201
 from surrogate_nas.tables.sources.nb201 import landscape, latencies, losses, package, seed_888
-from surrogate_nas.tables.sources.nb201.data_sets import DATA_SETS
 from surrogate_nas.tables.sources.nb201.fetched import files_of
 from tests.conftest import Snas
 

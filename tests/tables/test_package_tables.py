@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from nas_bench_graph.architecture import Arch, gnn_list
+from surrogate_nas.tables.sources.packages import package_folder
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, load
@@ -28,7 +29,6 @@ from surrogate_nas.space.product import LazyCells
 from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.tables import ColumnKey, Table, write_table
 from surrogate_nas.tables.sources import fcnet, hpo, mlp, nbgraph
-from surrogate_nas.tables.sources.packages import package_folder
 from tests.conftest import SWIFT_STRATEGIES
 
 MODULES = (fcnet, mlp, nbgraph)

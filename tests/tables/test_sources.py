@@ -18,6 +18,7 @@ from threading import Thread
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from surrogate_nas.tables.sources.catalogue import SOURCES, source_named
 
 import surrogate_nas.tables.sources.nb201 as source
 from surrogate_nas.benchmarks import TableBenchmark
@@ -26,7 +27,6 @@ from surrogate_nas.files import HOME_VARIABLE, home, table_path
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import ColumnKey, TableFile
 from surrogate_nas.tables.sources import analog, fetching
-from surrogate_nas.tables.sources.catalogue import SOURCES, source_named
 from surrogate_nas.tables.sources.nb201.short_run import read_mini
 from surrogate_nas.tables.sources.pickles import read_pickle
 from tests.conftest import Snas

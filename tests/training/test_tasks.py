@@ -142,7 +142,7 @@ def test_tasks_from_a_users_file(tmp_path: Path) -> None:
     assert task_named(f"{tmp_path}/good.py:TASK").name == "mine"
     for name, message in [
         (f"{tmp_path}/raises.py:TASK", "cannot be imported: ZeroDivisionError"),
-        (f"{tmp_path}/good.py:OTHER", "holds no task OTHER"),
+        (f"{tmp_path}/good.py:OTHER", "defines no OTHER"),
         (f"{tmp_path}/none.py:TASK", "no task file"),
         ("digit", "Did you mean 'digits'"),
     ]:

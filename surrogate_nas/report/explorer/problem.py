@@ -186,7 +186,15 @@ class ProblemData:
         looks_of = [(name, self._looks[name]) for name in names]
         return {
             "strategies": [
-                {"name": n, "colour": k.colour, "dark": k.dark, "symbol": k.plotly_mark, "path": k.svg_mark, "hollow": k.hollow} for n, k in looks_of
+                {
+                    "name": n,
+                    "colour": k.colour,
+                    "dark": k.dark,
+                    "symbol": k.plotly_mark,
+                    "path": k.svg_mark,
+                    "hollow": k.hollow,
+                }
+                for n, k in looks_of
             ],
             "runs": [{"strategy": names.index(r.strategy), "run": r.run, "trials": len(r.trials)} for r in runs],
             "cells": block.array(np.array(met, dtype=np.int32)),

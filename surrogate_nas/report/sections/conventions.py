@@ -10,8 +10,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.report.markup import Block, Content, Head, Section, Shown, Table, Words, note, section
 from surrogate_nas.report.numbers import NOTHING, scientific
 from surrogate_nas.report.reading import RESAMPLES, Comparison, Study, provenance
-from surrogate_nas.strategies import is_builtin, resolve
-from surrogate_nas.strategies.listing import described
+from surrogate_nas.strategies import described, is_builtin, resolve
 from surrogate_nas.strategies.reference import Reference
 
 _SUITE = (

@@ -1,27 +1,14 @@
-"""Losses by name: a family is one more file and one more line here; a user's own is a ``file.py:LOSS``."""
+"""Losses by name: a family is one more file here; a user's own is a ``file.py:LOSS``."""
 
 from __future__ import annotations
 
-from surrogate_nas.core.plugin import named
-from surrogate_nas.training.losses import (
-    adversarial,
-    boxes,
-    classes,
-    images,
-    numbers,
-    returns,
-    segments,
-    sequences,
-)
+from surrogate_nas.core.registry import Registry
 from surrogate_nas.training.losses.base import Loss
 
 __all__ = ["LOSSES", "Loss", "fitting", "loss_named"]
 
-LOSSES: dict[str, Loss] = {
-    loss.name: loss
-    for family in (classes, segments, boxes, numbers, sequences, images, adversarial, returns)
-    for loss in family.FAMILY
-}
+_FIRST = ("classes", "segments", "boxes", "numbers", "sequences", "images")
+LOSSES = Registry("loss", Loss, folder=__name__, attribute="FAMILY", first=_FIRST)
 """Every loss by name."""
 
 
@@ -34,7 +21,7 @@ def loss_named(name: str) -> Loss:
     Raises:
         UserError: There is no such name or file, the file fails to import, or it holds no such loss.
     """
-    loss = named(name, "loss", LOSSES, Loss)
+    loss = LOSSES.find(name)
     return loss if name in LOSSES else loss.guarded
 
 

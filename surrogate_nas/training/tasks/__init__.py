@@ -1,4 +1,4 @@
-"""Tasks by name: a further one is one more file and one more line here, or a user's ``file.py:TASK``."""
+"""Tasks by name: a further one is one more file here, or a user's ``file.py:TASK``."""
 
 from __future__ import annotations
 
@@ -6,43 +6,18 @@ import hashlib
 from pathlib import Path
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.plugin import named
+from surrogate_nas.core.registry import Registry
 from surrogate_nas.core.version import __version__
-from surrogate_nas.training.tasks import (
-    anomaly,
-    cartpole,
-    cifar,
-    denoising,
-    detection,
-    digits,
-    fashion,
-    forecasting,
-    generation,
-    gridworld,
-    languages,
-    letters,
-    mnist1d,
-    rotation,
-    segmentation,
-    sounds,
-    text,
-    translation,
-    vowels,
-)
 from surrogate_nas.training.tasks.base import Schedule, Task
 from surrogate_nas.training.tasks.checking import Split
 
 __all__ = ["TASKS", "Schedule", "Split", "Task", "code_of", "task_named"]
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        digits.TASK, fashion.TASK, mnist1d.TASK, rotation.TASK, detection.TASK, segmentation.TASK, denoising.TASK,
-        generation.TASK, text.TASK, languages.TASK, translation.TASK, vowels.TASK, letters.TASK, sounds.TASK,
-        forecasting.TASK, anomaly.TASK, cartpole.TASK, gridworld.TASK,
-        cifar.CIFAR10, cifar.CIFAR100,
-    )
-}  # fmt: skip
+_FIRST = (
+    "digits", "fashion", "mnist1d", "rotation", "detection", "segmentation", "denoising", "generation", "text",
+    "languages", "translation", "vowels", "letters", "sounds", "forecasting", "anomaly", "cartpole", "gridworld",
+)  # fmt: skip
+TASKS = Registry("task", Task, folder=__name__, attribute="TASK", first=_FIRST)
 """Every task by name; its data is read when first used."""
 
 
@@ -62,7 +37,7 @@ def task_named(name: str) -> Task:
         ('fashion?loss=focal', 10, 5)
     """
     name, loss = parted(name)
-    task = named(name, "task", TASKS, Task)
+    task = TASKS.find(name)
     return task.with_loss(loss) if loss else task
 
 

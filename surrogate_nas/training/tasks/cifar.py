@@ -60,5 +60,7 @@ def _task(name: str, title: str, folder: str, classes: int) -> Task:
     )
 
 
-CIFAR10 = _task("CIFAR10", "CIFAR-10", "cifar-10-batches-py", 10)
-CIFAR100 = _task("CIFAR100", "CIFAR-100", "cifar-100-python", 100)
+TASK = (
+    _task("CIFAR10", "CIFAR-10", "cifar-10-batches-py", 10),
+    _task("CIFAR100", "CIFAR-100", "cifar-100-python", 100),
+)

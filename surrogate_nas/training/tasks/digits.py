@@ -10,8 +10,7 @@ import gzip
 
 import numpy as np
 
-from surrogate_nas.core.extras import need
-from surrogate_nas.tables.sources.packages import package_folder
+from surrogate_nas.core.extras import need, package_folder
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, split_images, standardise
 from surrogate_nas.training.tasks.checking import Split

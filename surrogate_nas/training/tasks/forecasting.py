@@ -13,8 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from surrogate_nas.core.extras import is_installed, need
-from surrogate_nas.tables.sources.packages import package_folder
+from surrogate_nas.core.extras import is_installed, need, package_folder
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split
 from surrogate_nas.training.tasks.checking import Split
 

@@ -1,0 +1,272 @@
+"""Names of one kind of thing: the project's own, those of installed packages, and a user's ``FILE.py:NAME``.
+
+A name leads to a place that is imported when the name is first used, so that listing names loads nothing. What is read
+from a file is a name: it opens what is installed, and code of a file only where the user named that file.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.extras import opened
+from surrogate_nas.core.plugin import import_file
+
+T = TypeVar("T")
+Check = Callable[[object, str], T]
+"""Gives a thing that was found, or raises a `UserError` for what is none; the second argument is its name."""
+
+_PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
+_OF_ALL = {"seed"}
+"""Options that everything has."""
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """Things of one kind by name; as a mapping it holds the project's own.
+
+    Attributes:
+        what: The noun for messages, such as ``"strategy"``.
+        places: Of the project's own, by name, ``module:attribute``.
+        group: The entry points under which installed packages name further ones; empty for none.
+
+    Example:
+        >>> shapes = Registry("shape", type, {"path": "pathlib:Path", "number": "fractions:Fraction"})
+        >>> list(shapes), shapes["number"].__name__
+        (['path', 'number'], 'Fraction')
+        >>> shapes.find("numbr")
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.core.errors.UserError: Unknown shape 'numbr'. Did you mean 'number'? Known: number, path.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        kind: type[T] | Check[T],
+        places: Mapping[str, str] | None = None,
+        *,
+        folder: str = "",
+        attribute: str = "",
+        first: Sequence[str] = (),
+        group: str = "",
+    ) -> None:
+        """Name a kind of thing; nothing is imported.
+
+        Args:
+            what: The noun for messages.
+            kind: The class that the things are of, or what checks them.
+            places: By name, ``module:attribute``.
+            folder: A package whose modules hold further ones; all of them are imported when one is asked for.
+            attribute: What these call theirs: a thing, or a tuple of them, each with a ``name``.
+            first: The modules of the folder that lists begin with; the others follow by their names.
+            group: The entry points of installed packages; empty for none.
+        """
+        self.what, self.places, self.group = what, dict(places or {}), group
+        self._folder, self._attribute, self._first = folder, attribute, tuple(first)
+        self._check: Check[T] = _of_class(kind, what) if isinstance(kind, type) else kind
+
+    @cached_property
+    def _inside(self) -> dict[str, T]:
+        """The things that the modules of the folder hold."""
+        found: dict[str, Any] = {}
+        first = [f"{self._folder}.{name}" for name in self._first]
+        for module in dict.fromkeys([*first, *modules_of(self._folder)]) if self._folder else ():
+            held = getattr(importlib.import_module(module), self._attribute, ())
+            for thing in held if isinstance(held, tuple) else (held,):
+                if found.setdefault(thing.name, thing) is not thing:
+                    raise RuntimeError(f"Two of {self._folder} are named {thing.name}.")
+        return found
+
+    def __getitem__(self, name: str) -> T:
+        if name in self.places:
+            return self._check(opened(self.places[name], f"The {self.what} {name}"), name)
+        return self._inside[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.places
+        yield from self._inside
+
+    def __len__(self) -> int:
+        return len(self.places) + len(self._inside)
+
+    def points(self) -> dict[str, EntryPoint]:
+        """The entry points of installed packages by name, but for names that are the project's own."""
+        found = _points(self.group, tuple(sys.path)) if self.group else ()
+        return {point.name: point for point in found if point.name not in self}
+
+    def names(self) -> list[str]:
+        """All names that need no file, sorted."""
+        return sorted({*self, *self.points()})
+
+    def find(self, name: str) -> T:
+        """Find a thing by its name, or in a user's file, which is imported.
+
+        Args:
+            name: One of `names`, or ``path/to/file.py:NAME``.
+
+        Raises:
+            UserError: There is no such name or file, it fails to import or needs a library, or it holds something else.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> shapes = Registry("shape", type)
+            >>> with TemporaryDirectory() as folder:
+            ...     _ = (Path(folder) / "mine.py").write_text("class Round: pass")
+            ...     shapes.find(f"{folder}/mine.py:Round").__name__
+            'Round'
+        """
+        if not isinstance(name, str):
+            raise UserError(f"A {self.what} is named by a text, not {name!r:.80}. Known: {', '.join(self.names())}.")
+        if name in self:
+            return self[name]
+        path, separator, attribute = name.rpartition(":")
+        if not separator:
+            if (point := self.points().get(name)) is not None:
+                return self._check(_loaded(point), name)
+            raise unknown(self.what, name, self.names())
+        return self._check(self.inside(Path(path), attribute), name)
+
+    def inside(self, file: Path, attribute: str) -> object:
+        """What a user's file calls by a name, of whatever kind; the file is imported.
+
+        Args:
+            file: The file.
+            attribute: The name in it.
+
+        Raises:
+            UserError: There is no such file or name, or it fails to import.
+        """
+        module = import_file(file, self.what)
+        if not hasattr(module, attribute):
+            raise UserError(f"{file} defines no {attribute}.")
+        return getattr(module, attribute)
+
+    def described(self) -> Iterator[dict[str, Any]]:
+        """What there is, read from the files without importing one: ``{name, description, paper, options}`` each."""
+        for name, place in {**self.places, **{name: point.value for name, point in self.points().items()}}.items():
+            yield {"name": name, **described_at(place)}
+
+
+@lru_cache(maxsize=32)
+def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001 - where packages are
+    """The entry points of all installed packages; reading them takes 10 ms and more."""
+    return tuple(entry_points(group=group))
+
+
+def _of_class(kind: type[T], what: str) -> Check[T]:
+    def check(found: object, name: str) -> T:
+        if not isinstance(found, kind):
+            path, separator, attribute = name.rpartition(":")
+            raise UserError(f"{path} holds no {what} {attribute}." if separator else f"{name} is no {what}.")
+        return found
+
+    return check
+
+
+def subclass_of(kind: Any, told: str) -> Check[Any]:
+    """A check that a thing is a class of a kind.
+
+    Args:
+        kind: What it must be a subclass of.
+        told: How messages call that class.
+
+    Example:
+        >>> subclass_of(Exception, "Exception")(ValueError, "mine")
+        <class 'ValueError'>
+    """
+
+    def check(found: object, name: str) -> Any:
+        if not (isinstance(found, type) and issubclass(found, kind)):
+            raise UserError(f"{name} is not a subclass of {told}.")
+        return found
+
+    return check
+
+
+def places_in(package: str) -> dict[str, str]:
+    """The places of things that have a file each, all named alike: ``module:NAME`` in the file ``NAME.py``.
+
+    Args:
+        package: The full name of the folder.
+
+    Example:
+        >>> places_in("surrogate_nas.core")["registry"]
+        'surrogate_nas.core.registry:registry'
+    """
+    return {name: f"{module}:{name}" for module in modules_of(package) for name in [module.rpartition(".")[2]]}
+
+
+def modules_of(package: str) -> list[str]:
+    """The modules and packages in a package by their full names, sorted; none of them is imported.
+
+    Args:
+        package: Its full name.
+
+    Example:
+        >>> "surrogate_nas.core.registry" in modules_of("surrogate_nas.core")
+        True
+    """
+    spec = importlib.util.find_spec(package)
+    inside = pkgutil.iter_modules(spec.submodule_search_locations if spec else None)
+    return sorted(f"{package}.{module.name}" for module in inside if not module.name.startswith("_"))
+
+
+def _loaded(point: EntryPoint) -> object:
+    try:
+        return point.load()
+    except Exception as error:  # noqa: BLE001 - a user's package can raise anything
+        said = " ".join(str(error).split())
+        raise UserError(f"{point.value} cannot be imported: {type(error).__name__}: {said:.300}.") from error
+
+
+def described_at(place: str) -> dict[str, Any]:
+    """What a thing's file says of it, which is read and not imported.
+
+    Its docstring's first line says what it does, as in ``Name: what it does``, and the docstring names the paper as
+    ``Authors, "Title", Venue year``.
+
+    Args:
+        place: ``module:class``.
+
+    Returns:
+        ``{description, paper, options}``, the constructor's options with their defaults; empty where it cannot be read.
+
+    Example:
+        >>> described_at("surrogate_nas.strategies.evolution:RegularisedEvolution")["options"]
+        {'population': '10', 'tournament': '3'}
+    """
+    module, _, name = place.partition(":")
+    try:
+        spec = importlib.util.find_spec(module)
+        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8")) if spec and spec.origin else ast.Module([], [])
+    except (ImportError, OSError, ValueError, SyntaxError):  # a user's package: it is listed all the same
+        tree = ast.Module([], [])
+    text = ast.get_docstring(tree) or ""
+    paper = _PAPER.search(" ".join(text.split("\n")))
+    first = text.partition("\n")[0]
+    return {
+        "description": (first.partition(": ")[2] or first).rstrip("."),
+        "paper": paper.group() if paper else "",
+        "options": _options(tree, name),
+    }
+
+
+def _options(tree: ast.Module, name: str) -> dict[str, str]:
+    """The keyword arguments of a class's constructor with their defaults as they are written."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for part in node.body:
+                if isinstance(part, ast.FunctionDef) and part.name == "__init__":
+                    options = zip(part.args.kwonlyargs, part.args.kw_defaults, strict=True)
+                    return {o.arg: ast.unparse(d) for o, d in options if d is not None and o.arg not in _OF_ALL}
+    return {}
