@@ -24,9 +24,10 @@ def entry(name: str) -> dict[str, object]:
     from surrogate_nas.benchmarks.table import TableBenchmark
     from surrogate_nas.files import table_path
     from surrogate_nas.tables import write_table
+    from surrogate_nas.tables.sources.base import SOURCES, source_of
 
     path = table_path(name)
-    write_table(source_named(source_of(name) or "").read(name), path)
+    write_table(SOURCES.find(source_of(name) or "").read(name), path)
     held = TableBenchmark(path).describe()
     path.unlink()
     return {key: held[key] for key in ENTRIES}
@@ -34,19 +35,18 @@ def entry(name: str) -> dict[str, object]:
 
 def main() -> None:
     """Describe every benchmark of every source."""
-    from surrogate_nas.tables.sources.catalogue import SOURCES, source_named
-
     from surrogate_nas.files.home import HOME_VARIABLE
     from surrogate_nas.tables.sources import fetching
+    from surrogate_nas.tables.sources.base import declared, sources
 
     found: dict[str, object] = {}
     with TemporaryDirectory() as home:
         os.environ[HOME_VARIABLE] = home
-        for name in SOURCES:
-            source = source_named(name)
-            if not source.PACKAGE:
+        for name in sources():
+            source = declared(name)
+            if not source.package:
                 fetching.fetch(name)
-            for benchmark in source.NAMES:
+            for benchmark in source.names:
                 found[benchmark] = entry(benchmark)
                 print(benchmark, file=sys.stderr, flush=True)
     place = Path(__file__).parents[1] / "data" / "catalogue.json"

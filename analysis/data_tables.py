@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from marked import put, table
-from surrogate_nas.tables.sources.catalogue import SOURCES, source_named
+
+from surrogate_nas.tables.sources.base import declared
+from surrogate_nas.tables.sources.base import sources as all_sources
+from surrogate_nas.tables.sources.fetching import repositories
 
 DATA = Path(__file__).parents[1] / "data"
 SOURCE_HEADS = ("source", "benchmarks", "cells", "measured", "epochs", "how it gets here", "licence")
@@ -25,10 +28,11 @@ def sources() -> str:
     """The table of sources: benchmarks, cells, measured metrics, how to get them, licences."""
     catalogue = json.loads((DATA / "catalogue.json").read_text(encoding="utf-8"))
     rows = []
-    for name, entry in SOURCES.items():
+    for name in all_sources():
+        entry = declared(name)
         held = [catalogue[benchmark] for benchmark in entry.names]
-        own = source_named(name).LICENCE.removesuffix(f" ({''.join(entry.package[:1])})")
-        licences = [own, *(part["licence"] for part in _repositories(name))]
+        own = entry.licence.removesuffix(f" ({''.join(entry.package[:1])})")
+        licences = [own, *(part["licence"] for part in repositories(name))]
         cells = " or ".join(dict.fromkeys(f"{one['cells']:,}" for one in held))
         rows.append(
             (
@@ -46,17 +50,12 @@ def sources() -> str:
 def files() -> str:
     """The table of fetched files: repositories at their commits, what they hold, megabytes and licences."""
     rows = []
-    for name in SOURCES:
-        for part in _repositories(name):
+    for name in all_sources():
+        for part in repositories(name):
             size = sum(file["bytes"] for file in part["files"].values()) / 1e6
             where = f"`{part['repository']}` at `{part['commit'][:7]}`"
             rows.append((name, where, part["holds"], f"{size:.1f}", part["licence"]))
     return table(FILE_HEADS, rows)
-
-
-def _repositories(source: str) -> list[dict[str, Any]]:
-    manifest = json.loads((DATA / "manifest.json").read_text(encoding="utf-8"))["sources"]
-    return list(manifest.get(source, {}).get("repositories", []))
 
 
 def _shortened(names: tuple[str, ...]) -> str:
@@ -82,8 +81,8 @@ def _measured(held: list[dict[str, Any]]) -> tuple[str, str]:
 
 
 def _way(name: str) -> str:
-    package = SOURCES[name].package
-    size = sum(file["bytes"] for part in _repositories(name) for file in part["files"].values()) / 1e6
+    package = declared(name).package
+    size = sum(file["bytes"] for part in repositories(name) for file in part["files"].values()) / 1e6
     installed = f"installed: `{package[0]}`" if package else ""
     fetched = f"`snas data fetch {name}` ({size:.0f} MB)" if size else ""
     return "; more by ".join(filter(None, (installed, fetched)))

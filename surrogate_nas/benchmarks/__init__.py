@@ -8,25 +8,24 @@ from typing import Any
 
 from surrogate_nas.benchmarks.answers import Answer, Question
 from surrogate_nas.benchmarks.base import Benchmark
-from surrogate_nas.benchmarks.fetched import Fetched
 from surrogate_nas.benchmarks.file import TABLE_SUFFIX, File
-from surrogate_nas.benchmarks.installed import FASHION, Installed
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.learned import Learned
+from surrogate_nas.benchmarks.listed import remember
 from surrogate_nas.benchmarks.live import Live
 from surrogate_nas.benchmarks.losses import Losses
-from surrogate_nas.benchmarks.openers import Opener
+from surrogate_nas.benchmarks.openers import OPENERS, opener_of
+from surrogate_nas.benchmarks.sourced import FASHION, Fetched, Installed
 from surrogate_nas.benchmarks.table import TableBenchmark
-from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.tables.sources.catalogue import made
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.tables.sources.base import made
 
 __all__ = [
     "OPENERS", "TABLE_SUFFIX", "Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available",
     "default", "load", "reopen", "reserved", "tables",
 ]  # fmt: skip
 
-OPENERS: tuple[Opener, ...] = (Installed(), Live(), Learned(), File(), Losses(), Fetched())
-"""Asked in turn; the first that claims a name opens it."""
+OPENERS[:] = (Installed(), Live(), Learned(), File(), Losses(), Fetched())
 
 
 def default() -> str:
@@ -63,9 +62,7 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
         with_ = [with_]
     if not isinstance(with_, Sequence) or not all(isinstance(file, str | Path) for file in with_):
         raise UserError(f"with_ is a file or a list of files to join, not {with_!r:.80}.")
-    opener = _opener(name)
-    base = opener.open(name)
-    base.address = base.address or opener.address(name)
+    base = opener_of(name).opened(name)
     return JoinedBenchmark(base, [Path(file) for file in with_]) if with_ else base
 
 
@@ -89,18 +86,9 @@ def reopen(address: str, *, with_: Sequence[str | Path] = (), named: Collection[
         ...     print(error)
         mine.py:BENCHMARK was read from a file and would run code; name it yourself if you trust it.
     """
-    opener = _opener(address)
-    if opener.runs_code(address) and address not in {_opener(name).address(name) for name in named}:
+    if opener_of(address).runs_code(address) and address not in {opener_of(name).address(name) for name in named}:
         raise UserError(f"{address} was read from a file and would run code; name it yourself if you trust it.")
     return load(address, with_=with_)
-
-
-def _opener(name: str) -> Opener:
-    for opener in OPENERS:
-        if opener.claims(name):
-            return opener
-    shapes = [opener.shape for opener in OPENERS if opener.shape]
-    raise unknown("benchmark", name, [*known(), *shapes], lister="snas benchmarks")
 
 
 def reserved() -> frozenset[str]:
@@ -113,11 +101,6 @@ def reserved() -> frozenset[str]:
     return frozenset({FASHION, *made()})
 
 
-def known() -> list[str]:
-    """The names of all benchmarks that `load` can open now or after a fetch."""
-    return sorted({name for opener in OPENERS for name in opener.names()})
-
-
 def available() -> list[dict[str, Any]]:
     """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to get it.
 
@@ -125,7 +108,9 @@ def available() -> list[dict[str, Any]]:
         >>> [entry["name"] for entry in available() if entry["name"] in ("fashion", "live:digits")]
         ['fashion', 'live:digits']
     """
-    return [entry for opener in OPENERS for entry in opener.describe()]
+    entries = [entry for opener in OPENERS for entry in opener.describe()]
+    remember()
+    return entries
 
 
 def tables() -> list[dict[str, Any]]:
@@ -136,4 +121,5 @@ def tables() -> list[dict[str, Any]]:
         True
     """
     entries = [entry for opener in OPENERS if opener.has_tables for entry in opener.describe()]
+    remember()
     return list({entry["name"]: entry for entry in entries}.values())

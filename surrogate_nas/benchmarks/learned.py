@@ -18,7 +18,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.answers import Measurement, Question, Values
 from surrogate_nas.benchmarks.base import Benchmark
-from surrogate_nas.benchmarks.openers import Opener
+from surrogate_nas.benchmarks.openers import Opener, opener_of
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
@@ -279,15 +279,16 @@ class LearnedBenchmark(Benchmark):
 
         A card's name for it was read from a file, so it opens nothing that would run code.
         """
-        from surrogate_nas.benchmarks import reopen
-
         sources = {(fitted.card.benchmark, fitted.card.fingerprint) for fitted in self._models.values()}
         if len(sources) > 1:
             return None
         name, fingerprint = sources.pop()
         try:
-            found = reopen(name)
+            opener = opener_of(name)
+            found = None if opener.runs_code(name) else opener.opened(name)
         except UserError:
+            return None
+        if found is None:
             return None
         return found if found.fingerprint == fingerprint else None
 

@@ -10,14 +10,16 @@ are tables of their own, such as ``losses-TASK-x4``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from surrogate_nas.benchmarks.answers import Answer, Question, Values
 from surrogate_nas.benchmarks.filled import FilledTable
+from surrogate_nas.benchmarks.listed import entry_of
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import AbsentError
@@ -154,12 +156,22 @@ class Losses(Opener):
             AbsentError: It has to be made first.
             UserError: It is damaged.
         """
-        task = name.removeprefix(PREFIX).removesuffix(TRAINED)
-        own = home() / "losses" / f"{task}.h5"
-        path = own if own.is_file() else shipped(f"losses/{task}.h5")
+        path = _path(name)
         if not path.is_file():
-            raise AbsentError(f"{name} is not here yet: run snas table-losses --tasks {task}.")
+            raise AbsentError(f"{name} is not here yet: run snas table-losses --tasks {path.stem}.")
         return open_losses(path, LossesBenchmark if name.endswith(TRAINED) else FilledBenchmark)
+
+    def describe(self) -> Iterator[dict[str, Any]]:
+        """The entries of all tables."""
+        for name in self.names():
+            yield entry_of(name, _path(name), partial(self.open, name))
+
+
+def _path(name: str) -> Path:
+    """The file of a table: one that was made here before a shipped one."""
+    task = name.removeprefix(PREFIX).removesuffix(TRAINED)
+    own = home() / "losses" / f"{task}.h5"
+    return own if own.is_file() else shipped(f"losses/{task}.h5")
 
 
 def open_losses(path: Path, kind: type[LossesBenchmark]) -> LossesBenchmark:

@@ -76,9 +76,10 @@ def fetch(
       snas data fetch all
     """
     from surrogate_nas.core.errors import unknown
+    from surrogate_nas.core.extras import package_folder
     from surrogate_nas.files import locked, table_path
     from surrogate_nas.tables.sources import fetching
-    from surrogate_nas.tables.sources.catalogue import check_package, source_named
+    from surrogate_nas.tables.sources.base import SOURCES, declared
 
     started = time.perf_counter()
     if name not in ("all", *_fetchable()):
@@ -87,32 +88,34 @@ def fetch(
     files: list[Path] = []
     tables: list[tuple[str, str, int]] = []
     for source in wanted:
-        check_package(source)
+        if package := declared(source).package:
+            package_folder(package)  # else nothing of it is fetched
         with progress_bar(f"files of {source}") as progress:
             files += fetching.fetch(source, progress)
         with progress_bar(f"tables of {source}") as progress:
-            names = source_named(source).NAMES
+            names = declared(source).names
             for done, benchmark in enumerate(names, 1):
                 with locked(table_path(benchmark), what=f"the table {benchmark}"):
-                    tables.append(_written(source_named(source).read(benchmark)))
+                    tables.append(_written(SOURCES.find(source).read(benchmark)))
                 progress(done, len(names))
     _report(name, tables, files, started, json)
 
 
 def _is_complete(source: str) -> bool:
     """Whether what is fetched of a source makes tables, which of some needs a package; says where it does not."""
-    from surrogate_nas.tables.sources.catalogue import SOURCES, how_to_get, is_ready
+    from surrogate_nas.tables.sources.base import declared
+    from surrogate_nas.tables.sources.fetching import how_to_get, is_ready
 
-    complete = is_ready(source) or not SOURCES[source].package
+    complete = is_ready(source) or not declared(source).package
     if not complete:
         note(f"{source} is left out: {how_to_get(source)}.")
     return complete
 
 
 def _fetchable() -> list[str]:
-    from surrogate_nas.tables.sources.catalogue import SOURCES, to_fetch
+    from surrogate_nas.tables.sources.fetching import fetchable
 
-    return [source for source in SOURCES if to_fetch(source)]
+    return fetchable()
 
 
 @app.command("list")
@@ -124,23 +127,24 @@ def list_(json: JsonOption = False) -> None:
       snas data list
     """
     from surrogate_nas.files import table_path
-    from surrogate_nas.tables.sources import catalogue
+    from surrogate_nas.tables.sources import fetching
+    from surrogate_nas.tables.sources.base import declared, sources
 
     listed: list[dict[str, Any]] = []
-    for name in catalogue.SOURCES:
-        source = catalogue.source_named(name)
-        here = sum(table_path(benchmark).is_file() for benchmark in source.NAMES)
+    for name in sources():
+        source = declared(name)
+        here = sum(table_path(benchmark).is_file() for benchmark in source.names)
         listed.append(
             {
                 "name": name,
-                "title": source.TITLE,
-                "benchmarks": list(source.NAMES),
+                "title": source.title,
+                "benchmarks": list(source.names),
                 "here": here,
-                "installed": catalogue.is_ready(name),
-                "megabytes": catalogue.to_fetch(name) / 1e6,
-                "get": catalogue.how_to_get(name),
-                "licence": catalogue.licence(name),
-                "citation": catalogue.citation(name),
+                "installed": fetching.is_ready(name),
+                "megabytes": fetching.size(name) / 1e6,
+                "get": fetching.how_to_get(name),
+                "licence": fetching.licence(name),
+                "citation": fetching.citation(name),
             }
         )
     rows = [
@@ -230,12 +234,13 @@ def verify(
     """
     from surrogate_nas.core.errors import UserError
     from surrogate_nas.files import table_path
-    from surrogate_nas.tables.sources import catalogue, fetching
+    from surrogate_nas.tables.sources import fetching
+    from surrogate_nas.tables.sources.base import SOURCES, declared, sources
 
     started = time.perf_counter()
-    whole = [s for s, e in catalogue.SOURCES.items() if all(table_path(b).is_file() for b in e.names)]
+    whole = [source for source in sources() if all(table_path(b).is_file() for b in declared(source).names)]
     wanted = whole if name == "all" else [name]
-    checks = [check for source in wanted for check in catalogue.source_named(source).verify()]
+    checks = [check for source in wanted for check in SOURCES.find(source).verify()]
     files = [file for source in wanted if source in fetching.fetchable() for file in fetching.files(source)]
     if not checks:
         raise UserError("No table of a source is here yet: snas data list says what there is.")
@@ -253,6 +258,6 @@ def verify(
 
 
 def _sources() -> list[str]:
-    from surrogate_nas.tables.sources.catalogue import SOURCES
+    from surrogate_nas.tables.sources.base import sources
 
-    return ["all", *SOURCES]
+    return ["all", *sources()]

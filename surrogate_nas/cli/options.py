@@ -25,7 +25,7 @@ _NO_NAME = re.compile(r"[^\w.]+")
 
 
 def _benchmarks(incomplete: str) -> list[str]:
-    from surrogate_nas.benchmarks import known
+    from surrogate_nas.benchmarks.openers import known
 
     return [name for name in known() if name.startswith(incomplete)]
 

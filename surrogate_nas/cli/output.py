@@ -38,7 +38,11 @@ def emit(content: Any, as_json: bool, show: Callable[[], None]) -> None:
         show: Prints the result for people.
     """
     if as_json:
-        sys.stdout.write(json.dumps(_finite(content), allow_nan=False) + "\n")
+        try:
+            text = json.dumps(content, allow_nan=False)
+        except ValueError:
+            text = json.dumps(_finite(content), allow_nan=False)
+        sys.stdout.write(f"{text}\n")
     else:
         show()
 

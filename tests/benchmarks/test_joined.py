@@ -129,7 +129,7 @@ def test_what_cannot_be_joined_is_refused(
     write_table(empty, tmp_path / "empty.h5")
     with pytest.raises(UserError, match="no metric to join"):
         JoinedBenchmark(small, [tmp_path / "empty.h5"])
-    monkeypatch.setitem(SPACES, "tiny", "surrogate_nas.contract.strategies:TinySpace")
+    monkeypatch.setitem(SPACES.places, "tiny", "surrogate_nas.contract.strategies:TinySpace")
     tiny = Table("local", "tiny", "t", "s", "l", "", "", Network(), "queries")
     tiny.add(Metric("latency@local", "ms", "search", "cost"), None, np.ones(24))
     write_table(tiny, tmp_path / "tiny.h5")

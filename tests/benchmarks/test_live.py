@@ -306,7 +306,7 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     [
         ("live:digit", "Did you mean 'digits'"),
         ("live:no-such-file.py:TASK", "There is no task file"),
-        (f"live:{FILE}:NOTHING", "holds no task"),
+        (f"live:{FILE}:NOTHING", "defines no NOTHING"),
         (f"live:{FILE}:RAISES", "the disk is on the moon"),
         (f"live:{FILE}:HALVED", "must give the splits"),
     ],

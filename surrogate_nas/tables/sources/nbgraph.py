@@ -17,17 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import Kind, Metric
 from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space.nbgraph import NBGraph, nbgraph, nbgraph_proteins
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile, Values
-from surrogate_nas.tables.sources.packages import package_folder
+from surrogate_nas.tables.sources.base import Verified
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
-from surrogate_nas.tables.sources.verify import Verified
 
 TITLE = "NAS-Bench-Graph: graph networks on nine graph data sets"
+NAMES = (
+    "nbgraph-cora", "nbgraph-citeseer", "nbgraph-pubmed", "nbgraph-cs", "nbgraph-physics", "nbgraph-photo",
+    "nbgraph-computers", "nbgraph-arxiv", "nbgraph-proteins",
+)  # fmt: skip
 PACKAGE = ("nas-bench-graph", "nas_bench_graph")
 LICENCE = "Apache-2.0"
 CITATION = (
@@ -61,7 +65,6 @@ _DATA_SETS = {
     "nbgraph-arxiv": _DataSet("ogbn-arxiv", "57166d092d54b8a5", 0.73666666667),
     "nbgraph-proteins": _DataSet("ogbn-proteins", "b92b030ed1cb5e0e", 0.85333333333),
 }
-NAMES = tuple(_DATA_SETS)
 _PROTEINS = "nbgraph-proteins"
 
 

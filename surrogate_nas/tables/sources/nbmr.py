@@ -25,12 +25,11 @@ from surrogate_nas.space.nbmr.sizes import parameters, recorded_flops
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources.base import Verified
 from surrogate_nas.tables.sources.pickles import read_pickle
-from surrogate_nas.tables.sources.verify import Verified
 
 TITLE = "NAS-Bench-MR: networks of several resolutions on segmentation, ImageNet subsets and video"
-PACKAGE: tuple[()] = ()
-LICENCE = CITATION = ""
+NAMES = ("nbmr-seg", "nbmr-cls-50-1000", "nbmr-cls-10c", "nbmr-video-p")
 _SOURCE = "nbmr"
 _REPOSITORY = "dingmyu/NCP"
 _NETWORK = Network(classes=50, image_size=128)
@@ -63,7 +62,6 @@ _TASKS = {
     "cls-10c": _Task("an ImageNet subset (cls-10c)", "the validation images", _TOP),
     "video-p": _Task("HMDB51 video recognition, pre-trained", "HMDB51's evaluated videos, which are not stated", _TOP),
 }
-NAMES = tuple(f"nbmr-{task}" for task in _TASKS)
 _BEST = {
     ("nbmr-seg", "valid_miou"): 79.10,
     ("nbmr-cls-50-1000", "valid_error"): 13.84,
@@ -122,8 +120,8 @@ def read_file(path: Path, task: str) -> Table:
         space=space.definition,
         title=f"NAS-Bench-MR on {what.title}: {len(space):,} held architectures",
         source=f"{fetching.origin(_SOURCE, _REPOSITORY)} data/{task}/trainval.pkl",
-        licence=fetching.licences(_SOURCE),
-        citation=fetching.citation(_SOURCE),
+        licence=fetching.fetched_licences(_SOURCE),
+        citation=fetching.fetched_citation(_SOURCE),
         objective=f"{next(iter(what.metrics))} + 0.05*params",
         network=_NETWORK,
         cost="queries",

@@ -4,37 +4,253 @@ Duan et al., CVPR 2021. Two conventions stay apart in the metrics' names. ``…@
 run, of every column its own, test columns too: such a test value is peeked. ``…@last`` is the final epoch. Columns of
 losses in the first source are maxima too, which is the worst epoch; they are not offered (the one infinite number of
 the files is among them), but for the room layout, whose loss is there negated as well, so that the maximum is the best.
+
+The first repository lists both spaces one after the other, by number and without names; the second names its
+architectures. Both spaces here list their cells in the order of these numbers, and every value of a final epoch must
+lie within the maximum of its cell, so that a wrong order would be seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Kind, Metric
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Kind, Metric, Quantity
+from surrogate_nas.files import table_path
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space.four_nodes import path_live
 from surrogate_nas.space.network import Network
+from surrogate_nas.space.transnas import transnas_macro, transnas_micro
 from surrogate_nas.space.transnas.heads import Head, model_sizes
 from surrogate_nas.space.transnas.sizes import macro_backbone, micro_backbone
-from surrogate_nas.tables import Table
-from surrogate_nas.tables.sources.fetching import citation, licences, origin
-from surrogate_nas.tables.sources.transnas.files import (
-    BEST,
-    LAST,
-    SOURCE,
-    SPACES,
-    check_agreement,
-    read_best,
-    read_last,
-)
-from surrogate_nas.tables.sources.transnas.tasks import TASKS, Measure, Task
-from surrogate_nas.tables.sources.verify import Verified
+from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.fetching import fetched_citation, fetched_licences, files, origin
+from surrogate_nas.tables.sources.rows import read_rows
 
 TITLE = "TransNAS-Bench-101: micro and macro spaces on seven tasks of vision"
-NAMES = tuple(f"{SOURCE}-{kind}-{task}" for kind in SPACES for task in TASKS)
-PACKAGE: tuple[()] = ()
-LICENCE = CITATION = ""
+NAMES = (
+    "transnas-micro-class_object", "transnas-micro-class_scene", "transnas-micro-jigsaw", "transnas-micro-room_layout",
+    "transnas-micro-segmentsemantic", "transnas-micro-normal", "transnas-micro-autoencoder",
+    "transnas-macro-class_object", "transnas-macro-class_scene", "transnas-macro-jigsaw", "transnas-macro-room_layout",
+    "transnas-macro-segmentsemantic", "transnas-macro-normal", "transnas-macro-autoencoder",
+)  # fmt: skip
+SOURCE = "transnas"
+BEST, LAST = "Zhenhan-Huang/NASGraph-Public", "automl/NASLib"
+"""The repository of the maxima over epochs, and that of the final epochs."""
+SPACES: dict[str, Callable[[], EnumerableChoiceSpace]] = {"micro": transnas_micro, "macro": transnas_macro}
+_ARCHIVES = {"micro": "all_benchmarks_zen.zip", "macro": "tnb101_macro_zen.zip"}
+_NUMBER = "file_id"
+"""The column that numbers the architectures."""
+_LARGEST_MEMBER = 2_000_000
+"""Bytes of a member of an archive once unpacked; the published ones have at most 150,000."""
+_AGAIN = f"run snas data fetch {SOURCE}"
+_DAMAGED = (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, AttributeError, BadZipFile, zlib.error)
+
+Columns = dict[str, NDArray[np.float64]]
+
+
+def read_best(kind: str, task: str, wanted: Iterable[str]) -> Columns:
+    """Columns of a task's maxima over epochs, for the cells of a space in their order.
+
+    Args:
+        kind: A key of `SPACES`.
+        task: The task as the files spell it.
+        wanted: The columns.
+
+    Raises:
+        UserError: The file is missing or damaged, lacks a column, or lists other architectures.
+    """
+    path = _fetched(BEST, f"transbench101_{task}.csv")
+    header, *rows = read_rows(path)
+    macro, micro = len(transnas_macro()), len(transnas_micro())
+    try:
+        numbers = np.array(rows, dtype=np.float64)
+        columns = {name: numbers[:, header.index(name)] for name in (*wanted, _NUMBER)}
+        listed = columns.pop(_NUMBER)
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
+    if not np.array_equal(listed, np.arange(macro + micro)):
+        raise UserError(
+            f"{printable(path)} lists {len(listed):,} architectures, not {macro:,} of the macro space and then "
+            f"{micro:,} of the micro space in their order: {_AGAIN}."
+        )
+    part = slice(macro) if kind == "macro" else slice(macro, None)
+    return {name: values[part] for name, values in columns.items()}
+
+
+def read_last(kind: str, task: str) -> NDArray[np.float64]:
+    """A task's metric after the final epoch, for the cells of a space in their order.
+
+    Args:
+        kind: A key of `SPACES`.
+        task: The task as the files spell it.
+
+    Raises:
+        UserError: The archive is missing or damaged, or lists other architectures than the other source.
+    """
+    path, space, places = _fetched(LAST, _ARCHIVES[kind]), SPACES[kind](), _places(kind)
+    try:
+        records = [(record["arch"], float(record["val_accuracy"])) for record in _records(path, kind, task)]
+        strangers = [architecture for architecture, _ in records if architecture not in places]
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
+    if strangers:
+        raise UserError(
+            f"{printable(path)} lists {printable(repr(strangers[0])):.80} for {task}, which is no cell of the space "
+            f"{space.name}: {_AGAIN}."
+        )
+    values = {places[architecture]: value for architecture, value in records}
+    if not len(records) == len(values) == len(space):
+        raise UserError(
+            f"The two sources disagree on the architectures of {task}: {printable(path)} lists {len(values):,} of the "
+            f"{len(space):,} cells of the space {space.name} in {len(records):,} records: {_AGAIN}."
+        )
+    return np.array([values[index] for index in range(len(space))])
+
+
+def check_agreement(
+    best: NDArray[np.float64], last: NDArray[np.float64], space: EnumerableChoiceSpace, task: str
+) -> None:
+    """Hold the final epochs of one source against the maxima over all epochs of the other.
+
+    Args:
+        best: Larger is better, shape ``(len(space),)``.
+        last: The same after the final epoch.
+        space: The space that both list.
+        task: The task as the files spell it.
+
+    Raises:
+        UserError: A final epoch is better than the best of all.
+    """
+    wrong = np.flatnonzero(last > best)
+    if len(wrong):
+        raise UserError(
+            f"The two sources disagree on {task} for {len(wrong):,} of {len(space):,} cells: the final epoch of "
+            f"{space[int(wrong[0])]} has {last[wrong[0]]:.6g}, the best of all epochs {best[wrong[0]]:.6g}: {_AGAIN}."
+        )
+
+
+def _fetched(repository: str, name: str) -> Path:
+    path = next(path for path in files(SOURCE, f"{repository}/") if path.name == name)
+    if not path.is_file():
+        raise UserError(f"{printable(path)} is missing: {_AGAIN}.")
+    return path
+
+
+def _records(path: Path, kind: str, task: str) -> Iterator[dict[str, Any]]:
+    with ZipFile(path) as archive:
+        for member in archive.infolist():
+            if f"--transbench101_{kind}--{task}--" in member.filename:
+                yield from json.loads(_unpacked(archive, member))
+
+
+def _unpacked(archive: ZipFile, member: ZipInfo) -> bytes:
+    with archive.open(member) as packed:
+        content = packed.read(_LARGEST_MEMBER + 1)
+    if len(content) > _LARGEST_MEMBER:
+        raise ValueError(f"{printable(member.filename)} unpacks to more than {_LARGEST_MEMBER / 1e6:.0f} MB")
+    return content
+
+
+@lru_cache(maxsize=len(SPACES))
+def _places(kind: str) -> dict[str, int]:
+    """The places of a space's cells by how the archives write them: all operations, or the modules that are there."""
+    digits = ((digit for digit in cell.choices if digit or kind == "micro") for cell in SPACES[kind]())
+    return {f"({', '.join(map(str, written))})": place for place, written in enumerate(digits)}
+
+
+def _damaged(path: Path, error: BaseException) -> UserError:
+    return UserError(f"{printable(path)} is damaged ({printable(error):.200}): {_AGAIN}.")
+
+
+# The seven tasks: what was trained for how long, what is behind the backbone, and what was measured.
+#
+# Epochs, image sizes and outputs are those of the authors' published configurations (``configs/train_from_scratch``).
+
+
+_PERCENT = 100.0
+
+
+class Measure(NamedTuple):
+    """One number that a task is judged by, as the files spell it and as we do.
+
+    Attributes:
+        name: Ours, behind the split.
+        spelled: Theirs, behind the split; there larger is better.
+        quantity: An error or a loss, of which smaller is better, or a quality.
+        unit: Ours.
+        what: It in words.
+    """
+
+    name: str
+    spelled: str
+    quantity: Quantity
+    unit: str
+    what: str
+
+    def ours(self, theirs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values as they are in our tables: accuracies as errors, negated losses as losses; NaN for what is no number.
+
+        Args:
+            theirs: Shape ``(n,)``, as in the files.
+        """
+        values = theirs if self.quantity == "quality" else (_PERCENT if self.quantity == "error" else 0.0) - theirs
+        return np.where(np.isfinite(values), values, np.nan)
+
+
+class Task(NamedTuple):
+    """One of the seven tasks.
+
+    Attributes:
+        title: It in words.
+        epochs: Of a run.
+        head: What is behind the backbone.
+        outputs: How many numbers the head gives, at every position where it gives an image.
+        measures: What its files hold of it, the main one first.
+        last: The one of these that is held after the final epoch.
+        image_size: Height and width of what the backbone sees.
+    """
+
+    title: str
+    epochs: int
+    head: Head
+    outputs: int
+    measures: tuple[Measure, ...]
+    last: Measure
+    image_size: int = 256
+
+
+_TOP1 = Measure("error", "top1", "error", "%", "top-1 error")
+_TOP5 = Measure("top5_error", "top5", "error", "%", "top-5 error")
+_LOSS = Measure("loss", "neg_loss", "loss", "MSE", "mean squared error of nine layout parameters")
+_MIOU = Measure("miou", "mIoU", "quality", "%", "mean intersection over union of 17 classes")
+_PIXELS = Measure("pixel_accuracy", "acc", "quality", "%", "share of pixels that are given their class")
+_SSIM = Measure("ssim", "ssim", "quality", "", "structural similarity to the target image")
+_CLASSIFIED, _SIMILAR = (_TOP1, _TOP5), (_SSIM,)
+
+TASKS: dict[str, Task] = {
+    "class_object": Task("object classification", 25, "linear", 75, _CLASSIFIED, _TOP1),
+    "class_scene": Task("scene classification", 25, "linear", 47, _CLASSIFIED, _TOP1),
+    "jigsaw": Task("jigsaw puzzle", 10, "jigsaw", 1000, _CLASSIFIED, _TOP1, image_size=64),
+    "room_layout": Task("room layout", 25, "linear", 9, (_LOSS,), _LOSS),
+    "segmentsemantic": Task("semantic segmentation", 30, "segmentation", 17, (_MIOU, _PIXELS), _PIXELS),
+    "normal": Task("surface normals", 30, "image", 3, _SIMILAR, _SSIM),
+    "autoencoder": Task("autoencoding", 30, "image", 3, _SIMILAR, _SSIM),
+}
+"""By the name that the files have for it."""
+
+
 BANNER = (
     "A metric …@best is the best of all epochs of a run, of every column its own: test values among them were chosen "
     "by the test set itself (peeked). A metric …@last is of the final epoch. One seed a cell."
@@ -68,8 +284,8 @@ def read(name: str) -> Table:
         space=space.name,
         title=f"TransNAS-Bench-101, {kind} space: {task.title}, {task.epochs} epochs, one seed",
         source="public extracts at pinned commits, see data/manifest.json",
-        licence=licences(SOURCE),
-        citation=citation(SOURCE),
+        licence=fetched_licences(SOURCE),
+        citation=fetched_citation(SOURCE),
         objective=f"valid_{task.measures[0].name}@best",
         network=Network(classes=task.outputs, channels=_WIDTH, image_size=task.image_size),
         banner=BANNER,
@@ -92,9 +308,14 @@ def verify() -> Iterator[Verified]:
     Raises:
         UserError: A table is not here or damaged.
     """
-    from surrogate_nas.tables.sources.transnas.checks import verify as checks
-
-    return checks()
+    tables = {name: TableFile(table_path(name)) for name in NAMES}
+    for task, (metric, known, digits) in _KNOWN_BEST.items():
+        for kind, value in zip(("micro", "macro"), known, strict=True):
+            yield _best_value(tables[f"transnas-{kind}-{task}"], metric, value, digits)
+    yield _disconnected(tables["transnas-micro-class_scene"])
+    yield _distinct([tables[f"transnas-micro-{task}"] for task in TASKS if task != "segmentsemantic"])
+    for task, known_parameters in _MODEL_PARAMETERS.items():
+        yield _parameters(tables[f"transnas-micro-{task}"], known_parameters)
 
 
 def _best(measure: Measure, split: str, task: Task) -> Metric:
@@ -146,3 +367,67 @@ def _add_sizes(table: Table, kind: str, task: Task) -> None:
     ):
         metric = Metric(name, unit, "search", "cost", description=f"{what}, {with_head}", source="computed")
         table.add(metric, None, values)
+
+
+_KNOWN_BEST = {
+    "class_object": ("valid_error@best", (53.68, 52.04), 2),
+    "class_scene": ("valid_error@best", (45.06, 42.52), 2),
+    "jigsaw": ("valid_error@best", (4.63, 2.98), 2),
+    "segmentsemantic": ("valid_miou@best", (26.27, 29.66), 2),
+    "autoencoder": ("valid_ssim@best", (0.5772, 0.7688), 4),
+    "normal": ("valid_ssim@best", (0.5962, 0.6435), 4),
+    "room_layout": ("valid_loss@best", (0.5938, 0.5628), 4),
+}
+"""By task: the metric, its best values of the micro and the macro space, and to how many digits they are known."""
+_DISCONNECTED, _DISCONNECTED_ERROR = 169, 92.516
+"""Micro cells without a path, and the error that they, and no others, have on scenes after the final epoch."""
+_DISTINCT = 2994
+"""Results on the six tasks but segmentation among the micro cells: those that differ in what is dead are apart."""
+_CONVOLUTIONS = "64-41414-3_33_333"
+_MODEL_PARAMETERS = {
+    "class_object": 41_450_091,
+    "class_scene": 41_435_727,
+    "jigsaw": 46_020_616,
+    "room_layout": 41_416_233,
+    "segmentsemantic": 52_435_793,
+    "normal": 64_283_475,
+    "autoencoder": 64_283_475,
+}
+"""Of the cell of 3×3 convolutions with every task's head, as an independent public reimplementation counts them."""
+
+
+def _column(table: TableFile, metric: str) -> NDArray[np.float64]:
+    (key,) = (key for key in table.keys if key.metric == metric)
+    return table.column(key)
+
+
+def _best_value(table: TableFile, metric: str, known: float, digits: int) -> Verified:
+    values = _column(table, metric)
+    best = float(values.max() if table.metrics[metric].larger_is_better else values.min())
+    passed = round(best, digits) == known
+    return Verified(f"best {metric} of {table.name}", passed, f"{best:.{digits + 2}f}, {known} known")
+
+
+def _disconnected(table: TableFile) -> Verified:
+    without = ~path_live(transnas_micro().choices).any(axis=1)
+    constant = np.abs(_column(table, "valid_error@last") - _DISCONNECTED_ERROR) < 1e-3  # noqa: PLR2004 - digits known
+    passed = int(without.sum()) == _DISCONNECTED and np.array_equal(without, constant)
+    detail = f"{without.sum()} without a path, {constant.sum()} of them and others with the error of a constant answer"
+    return Verified("disconnected cells of the micro space", passed, detail)
+
+
+def _distinct(tables: list[TableFile]) -> Verified:
+    measured = [
+        table.column(key)
+        for table in tables
+        for key in sorted(table.keys, key=str)
+        if key.epochs is not None and key.metric != "train_seconds"
+    ]
+    found = len(np.unique(np.column_stack(measured), axis=0))
+    return Verified("distinct results of micro cells on six tasks", found == _DISTINCT, f"{found}, {_DISTINCT} known")
+
+
+def _parameters(table: TableFile, known: int) -> Verified:
+    place = transnas_micro().index(_CONVOLUTIONS)
+    found = float(table.column(ColumnKey("model_params", None, "mean"))[place])
+    return Verified(f"parameters of {table.name}", found == known, f"{found:.0f}, {known} known, of {_CONVOLUTIONS}")

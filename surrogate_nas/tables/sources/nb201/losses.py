@@ -10,8 +10,7 @@ from typing import Any
 from surrogate_nas.core.metrics import Kind, Metric
 from surrogate_nas.tables import ColumnKey, Table, Values
 from surrogate_nas.tables.sources.nb201 import package
-from surrogate_nas.tables.sources.nb201.data_sets import DataSet
-from surrogate_nas.tables.sources.nb201.fetched import agree, check_order, files_of, origin, rows_of
+from surrogate_nas.tables.sources.nb201.fetched import DataSet, agree, check_order, files_of, origin, rows_of
 
 REPOSITORY = "gabro8a/NAS-Landscapes"
 _EPOCHS, _IMAGES_PER_TEST_PASS = 200, 10_000

