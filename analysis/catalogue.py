@@ -19,8 +19,6 @@ def entry(name: str) -> dict[str, object]:
     Args:
         name: A benchmark whose data is here.
     """
-    from surrogate_nas.tables.sources.catalogue import source_named, source_of
-
     from surrogate_nas.benchmarks.table import TableBenchmark
     from surrogate_nas.files import table_path
     from surrogate_nas.tables import write_table

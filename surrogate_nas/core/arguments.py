@@ -1,13 +1,15 @@
-"""What public functions are given: a wrong type is one line that names the argument, what came and what would be right.
+"""What public functions are given: a wrong kind is one line that names the argument, what came and what would be right.
 
-Only plain types are checked here, as the signature itself writes them: texts, numbers, paths, yes or no. A number of
-NumPy's becomes Python's own, so that whatever is stored can be written as JSON.
+`checked` and `check_fields` check plain types as the signature itself writes them: texts, numbers, paths, yes or no;
+`check_whole`, `check_number` and the like check one value and its range. A number of NumPy's becomes Python's own, so
+that whatever is stored can be written as JSON.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import lru_cache, wraps
 from numbers import Integral, Real
@@ -51,6 +53,111 @@ def _function(value: object) -> object:
     if not callable(value):
         raise TypeError
     return value
+
+
+_LARGEST = 2**63 - 1
+
+
+def check_whole(what: str, value: object, least: int = 0, most: int = _LARGEST) -> int:
+    """A whole number in a range, as one of Python's own.
+
+    Args:
+        what: The noun for the message.
+        value: What was given.
+        least: The smallest that will do.
+        most: The largest.
+
+    Raises:
+        UserError: It is no whole number, or outside.
+
+    Example:
+        >>> check_whole("A seed", 3)
+        3
+        >>> check_whole("A seed", -1)
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.core.errors.UserError: A seed must be a whole number of at least 0, not -1.
+    """
+    if isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) <= most:
+        return int(value)
+    between = f"of at least {least}" if most == _LARGEST else f"from {least} to {most:,}"
+    raise UserError(f"{what} must be a whole number {between}, not {value!r:.80}.")
+
+
+def check_number(what: str, value: object, least: float = 0.0, most: float = math.inf, *, above: bool = False) -> float:
+    """A finite number in a range, as one of Python's own.
+
+    Args:
+        what: The noun for the message.
+        value: What was given.
+        least: The smallest that will do.
+        most: The largest.
+        above: Whether the smallest itself will not do.
+
+    Raises:
+        UserError: It is no number, or outside.
+
+    Example:
+        >>> check_number("The limit", 0, above=True)
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.core.errors.UserError: The limit must be a finite number above 0, not 0.
+    """
+    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+        number = float(value)
+        if least <= number <= most and not (above and number == least):
+            return number
+    between = f"from {least:g}" + (f" to {most:g}" if math.isfinite(most) else " on")
+    raise UserError(
+        f"{what} must be a {f'finite number above {least:g}' if above else f'number {between}'}, not {value!r:.80}."
+    )
+
+
+def check_flag(what: str, value: object) -> bool:
+    """True or False.
+
+    Args:
+        what: The noun for the message.
+        value: What was given.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if type(value).__name__ in ("bool", "bool_"):  # Python's own, and NumPy's, which is not imported for this
+        return bool(value)
+    raise UserError(f"{what} must be True or False, not {value!r:.80}.")
+
+
+def check_name(what: str, value: object) -> str:
+    """A text.
+
+    Args:
+        what: The noun for the message.
+        value: What was given.
+
+    Raises:
+        UserError: It is none.
+    """
+    if isinstance(value, str):
+        return value
+    raise UserError(f"{what} must be a name, not {value!r:.80}.")
+
+
+def check_names(what: str, value: object) -> tuple[str, ...]:
+    """Several texts; one alone is not meant letter by letter.
+
+    Args:
+        what: The noun for the message.
+        value: What was given.
+
+    Raises:
+        UserError: It is no sequence of texts.
+    """
+    if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
+        names = tuple(value)
+        if all(isinstance(name, str) for name in names):
+            return names
+    raise UserError(f"{what} must be a list of names, not {value!r:.80}.")
 
 
 _RULES: dict[str, tuple[Callable[[object], object], str]] = {

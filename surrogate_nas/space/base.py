@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.cell import Cell, Choices, choices_of
@@ -467,8 +468,7 @@ def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
         >>> few == more[:3], len(set(more))
         (True, 100)
     """
-    if not isinstance(seed, int) or seed < 0:
-        raise UserError(f"A seed must be a whole number of at least 0, not {seed!r:.80}.")
+    check_whole("A seed", seed)
     if not isinstance(n, int) or not 1 <= n <= space.size:
         raise UserError(f"There can be 1 to {space.size} cells, not {n!r:.80}.")
     rng = np.random.default_rng(seed)

@@ -21,6 +21,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.command import Command
 from surrogate_nas.space import Cell, ChoiceSpace, Space
@@ -72,8 +73,7 @@ class External(Strategy):
         super().__init__(space, seed=seed)
         if not command.strip():
             raise UserError("external needs the command of a proposer, as in external(command='python propose.py').")
-        if not 0 < timeout_seconds < math.inf:
-            raise UserError(f"timeout_seconds of external is a finite number above 0, not {timeout_seconds!r}.")
+        check_number("timeout_seconds of external", timeout_seconds, above=True)
         self.command = command
         self.timeout_seconds = timeout_seconds
 

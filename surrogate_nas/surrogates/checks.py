@@ -2,100 +2,17 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, SupportsIndex, TypeGuard
+from collections.abc import Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 
+from surrogate_nas.core.arguments import check_flag, check_name, check_names, check_number, check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space import space_of as space_of_cell
 
-_LARGEST = 2**63 - 1
-
-
-def check_whole(what: str, value: object, least: int = 0) -> int:
-    """A whole number that is large enough.
-
-    Args:
-        what: The noun for the message.
-        value: What was given.
-        least: The smallest that will do.
-
-    Raises:
-        UserError: It is no whole number, or too small or large.
-    """
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool) and least <= operator.index(value) <= _LARGEST:
-        return operator.index(value)
-    raise UserError(f"{what} must be a whole number of at least {least}, not {value!r:.80}.")
-
-
-def check_number(what: str, value: object, least: float = 0.0, most: float = float("inf")) -> float:
-    """A finite number in a range.
-
-    Args:
-        what: The noun for the message.
-        value: What was given.
-        least: The smallest that will do.
-        most: The largest.
-
-    Raises:
-        UserError: It is no number, or outside.
-    """
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and np.isfinite(value):
-        number = float(value)
-        if least <= number <= most:
-            return number
-    between = f"from {least:g}" + (f" to {most:g}" if np.isfinite(most) else " on")
-    raise UserError(f"{what} must be a number {between}, not {value!r:.80}.")
-
-
-def check_flag(what: str, value: object) -> bool:
-    """True or False.
-
-    Args:
-        what: The noun for the message.
-        value: What was given.
-
-    Raises:
-        UserError: It is neither.
-    """
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    raise UserError(f"{what} must be True or False, not {value!r:.80}.")
-
-
-def check_name(what: str, value: object) -> str:
-    """A text.
-
-    Args:
-        what: The noun for the message.
-        value: What was given.
-
-    Raises:
-        UserError: It is none.
-    """
-    if isinstance(value, str):
-        return value
-    raise UserError(f"{what} must be a name, not {value!r:.80}.")
-
-
-def check_names(what: str, value: object) -> tuple[str, ...]:
-    """Several texts; one alone is not meant letter by letter.
-
-    Args:
-        what: The noun for the message.
-        value: What was given.
-
-    Raises:
-        UserError: It is no sequence of texts.
-    """
-    if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
-        names = tuple(value)
-        if all(isinstance(name, str) for name in names):
-            return names
-    raise UserError(f"{what} must be a list of names, not {value!r:.80}.")
+__all__ = ["check_flag", "check_name", "check_names", "check_number", "check_whole", "is_sequence", "own_cells"]
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.threads import threads
 
@@ -73,11 +74,7 @@ def check_numbers(**numbers: int) -> None:
         UserError: One is no whole number, too small, or a run of more epochs than anybody waits for.
     """
     for name, number in numbers.items():
-        least, what = (0 if name == "seed" else 1), name.replace("_", " ")
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise UserError(f"The {what} must be a whole number, not {number!r:.80}.")
-        if number < least:
-            raise UserError(f"The {what} must be at least {least}, not {number}.")
+        check_whole(f"The {name.replace('_', ' ')}", number, 0 if name == "seed" else 1)
         if name == "epochs" and number > MOST_EPOCHS:
             raise UserError(f"A run has at most {MOST_EPOCHS:,} epochs, not {number}.")
 

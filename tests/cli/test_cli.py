@@ -300,7 +300,7 @@ def test_verify_fails_when_a_table_is_wrong(
         (["search", "analog-cifar10", "--strategy", "evolution(population=0)"], "population is at least 1, not 0."),
         (["search", "analog-cifar10", "--strategy", "evolution(tournament=0)"], "tournament is at least 1, not 0."),
         (["search", "analog-cifar10", "--strategy", "bohb(num_samples=-2)"], "num_samples is at least 0, not -2."),
-        (["search", "analog-cifar10", "--strategy", "hyperband(eta=0)"], "in run 0: eta is a finite number above 1"),
+        (["search", "analog-cifar10", "--strategy", "hyperband(eta=0)"], "eta must be a finite number above 1"),
         (["search", "analog-cifar10", "--strategy", BROKEN], f"name the strategy in it, as in {BROKEN}:Fine."),
         (["check", BROKEN], f"{BROKEN} is a file; name the strategy, space or surrogate in it, as in {BROKEN}:Fine."),
         (["train", CELL, "--task", "tests/tiny_task.py"], "name the task in it, as in tests/tiny_task.py:TINY."),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from surrogate_nas.tables.sources.nb201.data_sets import DATA_SETS
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, load

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from nas_bench_graph.architecture import Arch, gnn_list
-from surrogate_nas.tables.sources.packages import package_folder
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, load

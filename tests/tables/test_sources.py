@@ -19,7 +19,6 @@ from threading import Thread
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from surrogate_nas.tables.sources.catalogue import SOURCES, source_named
 
 import surrogate_nas.tables.sources.nb201 as source
 from surrogate_nas.benchmarks import TableBenchmark

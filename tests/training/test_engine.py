@@ -133,10 +133,10 @@ def test_an_unknown_device_is_told(device: str) -> None:
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        ({"epochs": 0}, "epochs must be at least 1"),
-        ({"at_once": 0}, "at once must be at least 1"),
-        ({"threads": 0}, "threads must be at least 1"),
-        ({"seed": -1}, "seed must be at least 0"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1"),
+        ({"at_once": 0}, "at once must be a whole number of at least 1"),
+        ({"threads": 0}, "threads must be a whole number of at least 1"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"epochs": 10**30}, "at most 100,000 epochs"),
         ({"epochs": "2"}, "epochs must be a whole number"),
         ({"seed": float("nan")}, "seed must be a whole number"),

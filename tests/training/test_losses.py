@@ -335,7 +335,7 @@ def test_a_loss_of_ones_own_says_what_it_does_wrong(tmp_path: Path, each: str, s
 @pytest.mark.parametrize("chance", [0.0, -1.0, math.nan, math.inf, None, "high"])
 def test_the_loss_of_knowing_nothing_is_a_positive_number(chance: object) -> None:
     wrong = replace(LOSSES["focal"], chance=lambda _: chance)
-    with pytest.raises(UserError, match="of knowing nothing is a finite number above 0"):
+    with pytest.raises(UserError, match="of knowing nothing must be a finite number above 0"):
         wrong.worst(10)
 
 

@@ -211,7 +211,7 @@ def test_settings_that_are_wrong_are_told() -> None:
     for settings, says in [
         ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
         ({"batch": 2.5}, "batch must be a whole number"),
-        ({"learning_rate": float("nan")}, "learning_rate of a schedule is a finite number"),
+        ({"learning_rate": float("nan")}, "learning_rate of a schedule must be a number from 0 on"),
     ]:
         with pytest.raises(UserError, match=says):
             Schedule(**settings)  # type: ignore[arg-type]

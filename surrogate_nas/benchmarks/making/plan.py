@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.space import DEFAULT_SPACE, Enumerable, listed, space_named
@@ -53,8 +54,7 @@ class Plan:
         check_numbers(epochs=self.epochs, seeds=self.seeds)
         if self.seeds > MOST_SEEDS:
             raise UserError(f"There are at most {MOST_SEEDS:,} seeds, not {self.seeds}.")
-        if not isinstance(self.noisy_classes, int) or self.noisy_classes < 0:
-            raise UserError(f"Classes of several seeds must be at least 0, not {self.noisy_classes!r:.80}.")
+        check_whole("Classes of several seeds", self.noisy_classes)
 
     @property
     def cells(self) -> Enumerable:

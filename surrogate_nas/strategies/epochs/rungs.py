@@ -5,11 +5,10 @@ Every rung is given about the same number of epochs, so that of two rungs with e
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 
@@ -44,10 +43,9 @@ def check_ladder(eta: float, rungs: int | None = None) -> None:
     Raises:
         UserError: η is not above 1, or there is not one rung.
     """
-    if not 1 < eta < math.inf:
-        raise UserError(f"eta is a finite number above 1, not {eta}.")
-    if rungs is not None and rungs < 1:
-        raise UserError(f"rungs is at least 1, not {rungs}.")
+    check_number("eta", eta, 1, above=True)
+    if rungs is not None:
+        check_whole("rungs", rungs, 1)
 
 
 def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Rung]:

@@ -17,6 +17,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal
 from surrogate_nas.space import DEFAULT_SPACE, Cell, Space, drawn_cells, listed, space_named, space_of
@@ -233,11 +234,6 @@ def draw_cells(n: int, seed: int = 0, space: Space | None = None) -> list[Cell]:
     return drawn_cells(listed(space or space_named(DEFAULT_SPACE)), n, seed)
 
 
-def _check_seed(seed: int) -> None:
-    if not isinstance(seed, int) or seed < 0:
-        raise UserError(f"A seed must be a whole number of at least 0, not {seed!r:.80}.")
-
-
 def measure(
     cells: Sequence[Cell],
     network: Network | None = None,
@@ -277,7 +273,7 @@ def measure(
         raise UserError(f"The assumed power must be a finite number of watts above 0, not {watts}.")
     if not cells or len(set(cells)) < len(cells):
         raise UserError("A measurement needs at least one cell, and none twice.")
-    _check_seed(seed)
+    check_whole("A seed", seed)
     space = space or space_of(cells[0])
     if stranger := next((cell for cell in cells if cell not in space), None):
         raise UserError(f"{stranger} is no cell of the space {space.name}.")

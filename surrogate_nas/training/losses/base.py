@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.machine import loaded
@@ -110,10 +110,7 @@ class Loss:
         Raises:
             UserError: Its value of knowing nothing is no finite number above 0.
         """
-        value = self.chance(classes)
-        if not isinstance(value, float | int) or not 0 < value < math.inf:
-            raise UserError(f"The loss {self.name} of knowing nothing is a finite number above 0, not {value!r:.80}.")
-        return 10 * value
+        return 10 * check_number(f"The loss {self.name} of knowing nothing", self.chance(classes), above=True)
 
 
 def _held(each: Callable[[Tensor, Tensor], Tensor], name: str, outputs: Tensor, targets: Tensor) -> Tensor:

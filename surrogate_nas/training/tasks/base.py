@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.extras import is_optional, missing
 from surrogate_nas.space.network import Network
@@ -163,12 +164,10 @@ class Schedule:
     weight_decay: float = 5e-4
 
     def __post_init__(self) -> None:
-        _need(self.epochs, "epochs", 1)
-        _need(self.batch, "batch", 1)
+        check_whole("The epochs", self.epochs, 1)
+        check_whole("The batch", self.batch, 1)
         for name in ("learning_rate", "momentum", "weight_decay"):
-            value = getattr(self, name)
-            if not isinstance(value, float | int) or not (0 <= value and math.isfinite(value)):
-                raise UserError(f"{name} of a schedule is a finite number of at least 0, not {value!r:.80}.")
+            check_number(f"{name} of a schedule", getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -235,11 +234,11 @@ class Task:
             raise UserError(f"The name of a task is a text, not {self.name!r:.80}.")
         if self.kind not in KINDS:
             raise unknown("kind of task", self.kind, KINDS)
-        _need(self.classes, f"classes of the task {self.name}", self.about.least)
-        _need(self.channels, f"channels of the task {self.name}", 1)
-        _need(self.cells_per_stage, f"cells_per_stage of the task {self.name}", 1)
+        check_whole(f"The classes of the task {self.name}", self.classes, self.about.least)
+        check_whole(f"The channels of the task {self.name}", self.channels, 1)
+        check_whole(f"The cells_per_stage of the task {self.name}", self.cells_per_stage, 1)
         if self.outputs is not None:
-            _need(self.outputs, f"outputs of the task {self.name}", 1)
+            check_whole(f"The outputs of the task {self.name}", self.outputs, 1)
 
     @property
     def about(self) -> Kind:
@@ -405,11 +404,6 @@ class Task:
         other = replace(self, loss=loss, load=partial(getattr, self, "data"))  # which is then read once for all losses
         same = other.trained.name == self.trained.name
         return self if same else replace(other, name=f"{self.name.partition('?')[0]}?loss={other.trained.name}")
-
-
-def _need(value: Any, what: str, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise UserError(f"The {what} must be a whole number of at least {least}, not {value!r:.80}.")
 
 
 def split_images(

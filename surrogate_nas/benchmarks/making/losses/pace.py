@@ -10,7 +10,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.making.batches import Entry
 from surrogate_nas.benchmarks.making.plan import Job, Plan
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.arguments import check_number
 from surrogate_nas.files.progress import duration
 
 Clock = Callable[[], float]
@@ -38,9 +38,7 @@ def hours_given(hours: float | None) -> float:
     """
     if hours is None:
         return math.inf
-    if not (math.isfinite(hours) and hours > 0):
-        raise UserError(f"Hours must be a finite number above 0, not {hours:g}.")
-    return hours
+    return check_number("Hours", hours, above=True)
 
 
 class Known:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from surrogate_nas.benchmarks.making.plan import Plan, representatives
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import DEFAULT_SPACE, listed, space_named
 from surrogate_nas.training import TASKS, Task, task_named
@@ -112,8 +113,7 @@ def pairs_of(
     """
     from surrogate_nas.training.losses import fitting, loss_named
 
-    if not isinstance(classes, int) or classes < 1:
-        raise UserError(f"Classes must be at least 1, not {classes!r:.80}.")
+    check_whole("Classes", classes, 1)
     kinds = {loss: loss_named(loss).fits for loss in losses if loss != USUAL}
     found = []
     for name in dict.fromkeys(tasks or TASKS):
