@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.benchmarks.making.losses.agreement import agreement
-from surrogate_nas.benchmarks.making.losses.pace import seconds_each
 from surrogate_nas.benchmarks.making.losses.pairs import MOST_EXAMPLES
+from surrogate_nas.benchmarks.making.losses.rounds import seconds_each
 from surrogate_nas.benchmarks.making.plan import Job, Plan, describe, journal_path
 from surrogate_nas.benchmarks.making.train import train_classes
 from surrogate_nas.core.errors import UserError

@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks.answers import Answer, Question
-from surrogate_nas.benchmarks.base import Benchmark
+from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
 from surrogate_nas.benchmarks.file import TABLE_SUFFIX, File
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.learned import Learned

@@ -4,21 +4,169 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks.answers import Answer, Measurement, Question, Values
-from surrogate_nas.benchmarks.free import Formula, Free, Measured
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.space import Cell, Enumerable, Space, listed
+from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Seed
+
+Values: TypeAlias = NDArray[np.float64]
+"""Answers in their metric's unit, of any shape."""
+Free = Callable[[Sequence[Cell]], Values]
+"""From cells to a metric of theirs that needs no training, shape ``(n,)``, in its own unit; NaN where not known."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A metric that follows from the cell alone as a function of cells.
+
+    Attributes:
+        space: The space.
+        metric: A key of `untrained`.
+        network: The macro architecture.
+    """
+
+    space: Space
+    metric: str
+    network: Network
+
+    def __call__(self, cells: Sequence[Cell]) -> Values:
+        """Compute the metric, shape ``(n,)``.
+
+        Args:
+            cells: Cells of the space.
+        """
+        return untrained(self.space)[self.metric][1](choices_of(cells), self.network)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A whole column that was measured before, as a function of cells.
+
+    Attributes:
+        space: The space.
+        column: Shape ``(len(space),)``.
+    """
+
+    space: Enumerable
+    column: Values
+
+    def __call__(self, cells: Sequence[Cell]) -> Values:
+        """Look the cells up, shape ``(n,)``.
+
+        Args:
+            cells: Cells of the space.
+        """
+        return self.column[[self.space.index(cell) for cell in cells]]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A user's function of one cell as a function of cells.
+
+    Attributes:
+        function: From a cell to a number.
+    """
+
+    function: Callable[[Cell], float]
+
+    def __call__(self, cells: Sequence[Cell]) -> Values:
+        """Compute the metric, shape ``(n,)``.
+
+        Args:
+            cells: Cells of the space.
+        """
+        return np.array([self.function(cell) for cell in cells], dtype=np.float64)
+
+
+class Question(NamedTuple):
+    """A metric after a training run of given length.
+
+    Attributes:
+        metric: The metric's name.
+        epochs: The length of the run; None where training plays no part.
+
+    Example:
+        >>> str(Question("valid_error", 12)), str(Question("params", None))
+        ('valid_error[12]', 'params')
+    """
+
+    metric: str
+    epochs: int | None
+
+    def __str__(self) -> str:
+        return self.metric if self.epochs is None else f"{self.metric}[{self.epochs}]"
+
+
+class Measurement(NamedTuple):
+    """What a benchmark answers to a batch of cells.
+
+    Attributes:
+        values: Shape ``(n cells, m questions)``, in each metric's own unit.
+        cost: What each cell was charged, shape ``(n,)``: seconds, or queries where `Benchmark.cost` says so.
+    """
+
+    values: Values
+    cost: Values
+
+
+class Answer(float):
+    """A number that knows what it answers; it computes and compares as the plain value.
+
+    Attributes:
+        cell: The cell asked about.
+        metric: The metric's name.
+        epochs: The length of the training run, or None.
+        seed: The training seed, or ``"mean"``.
+        unit: The metric's unit.
+        source: Where the number comes from.
+        n_seeds: How many seeds a mean is over; None where the source does not say.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> answer = sn.load("fashion").query(sn.nb201()[11], "params")
+        >>> answer.value, answer.unit, answer.epochs, answer / 1000
+        (37746.0, 'parameters', None, 37.746)
+    """
+
+    __slots__ = ("cell", "epochs", "metric", "n_seeds", "seed", "source", "unit")
+
+    cell: Cell
+    metric: str
+    epochs: int | None
+    seed: Seed | None
+    unit: str
+    source: str
+    n_seeds: int | None
+
+    @property
+    def value(self) -> float:
+        """The plain number."""
+        return float(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as a JSON object."""
+        return {
+            "cell": str(self.cell),
+            "metric": self.metric,
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "value": float(self),
+            "unit": self.unit,
+            "source": self.source,
+            "n_seeds": self.n_seeds,
+        }
+
 
 CellLike: TypeAlias = Cell | str
 """A cell, or its printed text."""

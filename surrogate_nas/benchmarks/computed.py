@@ -12,9 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from surrogate_nas.benchmarks.answers import Measurement, Question, Values
-from surrogate_nas.benchmarks.base import Benchmark
-from surrogate_nas.benchmarks.free import Applied, Free
+from surrogate_nas.benchmarks.base import Applied, Benchmark, Free, Measurement, Question, Values
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.errors import UserError

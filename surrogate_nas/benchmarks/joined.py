@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.benchmarks.answers import Measurement, Question, Values
-from surrogate_nas.benchmarks.base import Benchmark
-from surrogate_nas.benchmarks.free import Free
+from surrogate_nas.benchmarks.base import Benchmark, Free, Measurement, Question, Values
 from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.benchmarks.table import open_table

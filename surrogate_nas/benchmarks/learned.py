@@ -16,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.benchmarks.answers import Measurement, Question, Values
-from surrogate_nas.benchmarks.base import Benchmark
+from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.openers import Opener, opener_of
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
@@ -22,25 +23,52 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.answers import Measurement, Question
-from surrogate_nas.benchmarks.base import Benchmark
-from surrogate_nas.benchmarks.catalogue import HOW, describe_live
+from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import need
+from surrogate_nas.core.extras import is_installed, need
 from surrogate_nas.core.plugin import absolute
 from surrogate_nas.core.version import __version__
 from surrogate_nas.files import home
-from surrogate_nas.space import DEFAULT_SPACE, Cell, space_named
+from surrogate_nas.space import DEFAULT_SPACE, SPACES, Cell, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.tables import Seed
 from surrogate_nas.training.machine import COMPILED, engine_named
-from surrogate_nas.training.tasks import parted
+from surrogate_nas.training.tasks import TASKS, Task, parted
 
 PREFIX = "live:"
+HOW = "at the end of the run, one seed"
+"""How a metric of live training is measured."""
+
+
+def describe_live() -> Iterator[dict[str, Any]]:
+    """Every task on every space of the project's own whose cells can be trained, as a list has it.
+
+    Nothing is opened, so nothing waits for PyTorch or for data.
+    """
+    for space in filter(lambda space: space.is_buildable, map(space_named, SPACES)):
+        yield from (_describe(task, space) for task in TASKS.values())
+
+
+def _describe(task: Task, space: Space) -> dict[str, Any]:
+    trained = [told.metric((task.schedule.epochs,), HOW) for told in task.diagnostics]
+    metrics = [*trained, *(metric for metric, _ in untrained(space).values())]
+    return {
+        "name": PREFIX + (task.name if space.name == DEFAULT_SPACE else f"{task.name}/{space.name}"),
+        "title": f"live training: {task.title}",
+        "space": space.name,
+        "cells": int(space.size) if math.isfinite(space.size) else None,
+        "available": task.is_here() and is_installed("torch"),
+        "metrics": [metric.describe() for metric in metrics],
+        "seeds": [],
+        "source": f"trained here on cpu: {task.source}",
+        "licence": "see the task's source",
+        "citation": "",
+        "banner": "",
+    }
 
 
 class LiveBenchmark(Benchmark):

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.answers import Answer, Question, Values
+from surrogate_nas.benchmarks.base import Answer, Question, Values
 from surrogate_nas.benchmarks.filled import FilledTable
 from surrogate_nas.benchmarks.listed import entry_of
 from surrogate_nas.benchmarks.openers import Opener

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.answers import Measurement, Question, Values
-from surrogate_nas.benchmarks.base import Benchmark
+from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Enumerable

@@ -14,7 +14,7 @@ from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
-    from surrogate_nas.benchmarks.answers import Question, Values
+    from surrogate_nas.benchmarks.base import Question, Values
     from surrogate_nas.core.metrics import Metric
     from surrogate_nas.space import Cell
     from surrogate_nas.surrogates.evaluation import Holdout

@@ -50,8 +50,7 @@ def table_losses(
       snas table-losses --design protocol --hours 12 --out data/losses
       snas compare losses-digits --objective "valid_loss@brier + 0.1*params"
     """
-    from surrogate_nas.benchmarks.making.losses.pace import hours_given
-    from surrogate_nas.benchmarks.making.losses.rounds import train_rounds
+    from surrogate_nas.benchmarks.making.losses.rounds import hours_given, train_rounds
     from surrogate_nas.benchmarks.making.losses.write import seconds_in_tables, write_losses
     from surrogate_nas.files import home
 
@@ -79,8 +78,7 @@ def _pairs(
     tasks: str, losses: str, classes: int | None, noisy_classes: int | None, design: str, say: Callable[[str], object]
 ) -> list[Pair]:
     """What is asked for."""
-    from surrogate_nas.benchmarks.making.losses.design import read_design
-    from surrogate_nas.benchmarks.making.losses.pairs import CLASSES, NOISY_CLASSES, pairs_of
+    from surrogate_nas.benchmarks.making.losses.pairs import CLASSES, NOISY_CLASSES, pairs_of, read_design
 
     if not design:
         named = [list(filter(None, map(str.strip, text.split(",")))) for text in (tasks, losses)]

@@ -1,7 +1,7 @@
 """What is known of any cell for free: λR and feasibility, as far as no training is needed to tell; sizes and proxies.
 
 A strategy that models L alone can take the rest from here. Every strategy gets the same, and it holds no benchmark:
-only formulas over the cell, and whole columns that were measured before (`surrogate_nas.benchmarks.free`).
+only formulas over the cell, and whole columns that were measured before (`surrogate_nas.benchmarks.base`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question
-from surrogate_nas.benchmarks.free import Free, Values
+from surrogate_nas.benchmarks.base import Free, Values
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.objective.expression import Constraint
 from surrogate_nas.objective.terms import BoundTerm

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question
-from surrogate_nas.benchmarks.answers import Measurement
+from surrogate_nas.benchmarks.base import Measurement
 from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.errors import UserError

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from surrogate_nas.benchmarks.answers import Values
+from surrogate_nas.benchmarks.base import Values
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.failure import StrategyError

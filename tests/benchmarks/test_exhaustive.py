@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.making.assemble import assemble
 from surrogate_nas.benchmarks.making.card import beside
-from surrogate_nas.benchmarks.making.make import finish_table, make_table
+from surrogate_nas.benchmarks.making.make import assemble, finish_table, make_table
 from surrogate_nas.benchmarks.making.plan import Job, Plan, journal_path, representatives
 from surrogate_nas.benchmarks.making.train import train_classes
 from surrogate_nas.core.errors import UserError

@@ -22,9 +22,8 @@ from surrogate_nas.benchmarks.filled import FilledTable
 from surrogate_nas.benchmarks.losses import FilledBenchmark, LossesBenchmark
 from surrogate_nas.benchmarks.making.losses.agreement import agreement
 from surrogate_nas.benchmarks.making.losses.held import held_by
-from surrogate_nas.benchmarks.making.losses.pace import Pace
 from surrogate_nas.benchmarks.making.losses.pairs import Pair, pairs_of
-from surrogate_nas.benchmarks.making.losses.rounds import ROUND, rounds, run_of, train_rounds
+from surrogate_nas.benchmarks.making.losses.rounds import ROUND, Pace, rounds, run_of, train_rounds
 from surrogate_nas.benchmarks.making.losses.write import write_losses
 from surrogate_nas.benchmarks.making.plan import Job, Plan, describe, journal_path
 from surrogate_nas.core.errors import UserError

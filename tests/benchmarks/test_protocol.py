@@ -17,12 +17,9 @@ from hypothesis import strategies as st
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.making.losses import held
-from surrogate_nas.benchmarks.making.losses.design import read_design
-from surrogate_nas.benchmarks.making.losses.held import held_by, held_of
-from surrogate_nas.benchmarks.making.losses.kept import checkpoints, kept_of, late_epochs, training_of
-from surrogate_nas.benchmarks.making.losses.pace import Known, fitting_in
-from surrogate_nas.benchmarks.making.losses.pairs import Pair
-from surrogate_nas.benchmarks.making.losses.rounds import ROUND, rounds, run_of, train_rounds
+from surrogate_nas.benchmarks.making.losses.held import checkpoints, held_by, held_of, kept_of, late_epochs, training_of
+from surrogate_nas.benchmarks.making.losses.pairs import Pair, read_design
+from surrogate_nas.benchmarks.making.losses.rounds import ROUND, Known, fitting_in, rounds, run_of, train_rounds
 from surrogate_nas.benchmarks.making.losses.write import seconds_in_tables, write_losses
 from surrogate_nas.benchmarks.making.plan import Plan, representatives
 from surrogate_nas.core.errors import UserError
@@ -306,7 +303,7 @@ def test_a_damaged_table_is_one_line_and_nothing_is_lost(snas: Snas, copied: Pat
 
 KILLED = """
 import os, signal, sys
-from surrogate_nas.benchmarks.making.losses.design import read_design
+from surrogate_nas.benchmarks.making.losses.pairs import read_design
 from surrogate_nas.benchmarks.making.losses.rounds import train_rounds
 plans = [pair.plan for pair in read_design(sys.argv[1])]
 train_rounds(plans, progress=lambda done, *_: done > 5 and os.kill(os.getpid(), signal.SIGKILL))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.catalogue import describe_live
+from surrogate_nas.benchmarks.live import describe_live
 from surrogate_nas.space import SPACES, space_named
 from surrogate_nas.strategies import BRIDGES, NEEDING_OPTIONS, STRATEGIES, described, resolve
 from surrogate_nas.training import TASKS

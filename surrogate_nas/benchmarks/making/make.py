@@ -3,21 +3,165 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks.making.assemble import assemble
-from surrogate_nas.benchmarks.making.batches import Progress
-from surrogate_nas.benchmarks.making.card import beside
-from surrogate_nas.benchmarks.making.latency import FEWEST, add_latencies
-from surrogate_nas.benchmarks.making.plan import Plan, journal_path
-from surrogate_nas.benchmarks.making.train import train_classes
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.benchmarks.making.card import beside, noise, spent
+from surrogate_nas.benchmarks.making.plan import ORDER_SEED, Job, Plan, describe, first_of_class, journal_path
+from surrogate_nas.benchmarks.making.train import Progress, train_classes
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import replacing, table_path
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.files import Journal, replacing, table_path
 from surrogate_nas.runtime.engines import check_engine
-from surrogate_nas.space import DEFAULT_SPACE
-from surrogate_nas.tables import write_table
-from surrogate_nas.training import task_named
+from surrogate_nas.space import DEFAULT_SPACE, Cell, Enumerable, listed, space_named
+from surrogate_nas.surrogates import make_model
+from surrogate_nas.tables import CLASS_METRIC, Table, write_table
+from surrogate_nas.training import Task, task_named
+from surrogate_nas.training.hardware import Protocol, draw_cells, measure
+
+
+def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
+    """Make the table of what was trained, and its card.
+
+    Args:
+        plan: What should have been trained.
+        path: The journal's file.
+
+    Raises:
+        UserError: Something of the plan is still missing.
+    """
+    task, settings = task_named(plan.task), describe(plan)
+    with Journal(path, settings) as journal:
+        found = {Job(*entry["job"]): entry for entry in journal.entries}
+    jobs = plan.jobs()
+    if missing := len(set(jobs) - set(found)):
+        raise UserError(f"{path} lacks {missing} of {len(jobs)} trainings; run the same command again to go on.")
+    table = Table(
+        name=task.name,
+        space=plan.space,
+        title=f"every cell trained: {task.title}",
+        source=f"trained by surrogate_nas; {task.source}",
+        licence="that of surrogate_nas; the data's own may differ",
+        citation="",
+        objective="valid_loss + 0.1*params" if "params" in plan.cells.analytic else "valid_loss",
+        network=task.network(),
+        epochs="curve",
+    )
+    results = _Results(plan.cells, {job: found[job] for job in jobs})
+    for metric, epochs, values in columns_of(task, plan, results.column):
+        seeds = {seed: values(seed) for seed in range(plan.seeds)} if metric.kind != "record" else None
+        table.add(metric, epochs, values(0), 1, seeds)
+    described = "index of the first cell of the functional class, which was trained for all of it"
+    table.add(
+        Metric(CLASS_METRIC, "", "record", "structure", description=described),
+        None,
+        results.first_of_class.astype(float),
+    )
+    return table, {"settings": settings, **noise(plan, table), **spent(results.entries.values())}
+
+
+class _Results:
+    """Finished trainings, spread from the cells that stand for a class to all of the class."""
+
+    def __init__(self, space: Enumerable, entries: dict[Job, dict[str, Any]]) -> None:
+        self.first_of_class = first_of_class(space)
+        self.entries = entries
+
+    def column(self, seed: int, value: Callable[[dict[str, Any]], float]) -> NDArray[np.float64]:
+        """A value of every cell's class under one seed, shape ``(len(space),)``, NaN where it was not trained."""
+        values = np.full(len(self.first_of_class), np.nan)
+        for job, entry in self.entries.items():
+            if job.seed == seed:
+                values[job.cell] = value(entry)
+        return values[self.first_of_class]
+
+
+Column = Callable[[int], NDArray[np.float64]]
+Reader = Callable[[int, Callable[[dict[str, Any]], float]], NDArray[np.float64]]
+
+
+def columns_of(task: Task, plan: Plan, read: Reader) -> Iterator[tuple[Metric, int | None, Column]]:
+    """Every metric with its epochs and a function from a seed to the column.
+
+    Args:
+        task: The task.
+        plan: What was trained.
+        read: From a seed, and a function of what is kept of a training, to a column.
+    """
+
+    def seconds(split: str, description: str) -> Metric:
+        return Metric(f"{split}_seconds", "s", "record", "cost", split=split, description=description, source=source)
+
+    source, run = f"{task.name}, trained by this project", f"of one run of {plan.epochs} epochs"
+    curves = [told for told in task.diagnostics if told.every_epoch]
+    for epoch in range(1, plan.epochs + 1):
+        for told in curves:
+            how = "mean over the epoch's batches" if told.split == "train" else "after the epoch"
+            described = told.metric((), f"{how}; [n] is epoch n {run}, a point on its curve", source)
+            yield described, epoch, lambda seed, n=told.name, e=epoch: read(seed, lambda x: x[n][e - 1])  # type: ignore[misc]
+        spent = seconds("train", f"processor time of the first n epochs {run}, live operations only")
+        share = epoch / plan.epochs
+        yield spent, epoch, lambda seed, s=share: read(seed, lambda x: s * x["train_seconds"])  # type: ignore[misc]
+        spent = seconds("valid", "processor time of one pass over the validation split")
+        yield spent, epoch, lambda seed: read(seed, lambda x: x["valid_seconds"])
+    for told in task.diagnostics:
+        if not told.every_epoch:
+            described = told.metric((), f"at the end {run}", source)
+            yield described, plan.epochs, lambda seed, n=told.name: read(seed, lambda x: x[n])  # type: ignore[misc]
+
+
+FEWEST = 10
+"""From so many measured cells a regression tells the others'."""
+
+
+def add_latencies(table: Table, count: int, journal: Path) -> dict[str, Any]:
+    """Measure random cells on this machine's CPU and predict the rest.
+
+    Args:
+        table: Gets the columns.
+        count: How many cells to measure; all of a smaller space.
+        journal: The measurement's file.
+
+    Returns:
+        What the card says of it.
+
+    Raises:
+        UserError: See `surrogate_nas.training.hardware.measure`.
+    """
+    space = listed(space_named(table.space))
+    count = min(count, len(space))
+    cells = draw_cells(count, 0, space)
+    measured = measure(cells, table.network, Protocol("cpu", 1, 1), space=space, journal=journal)
+    index = [space.index(cell) for cell in cells]
+    values = np.empty(len(space))
+    if count < len(space):
+        values = make_model("ridge", "cost").fit(cells, measured.latency).predict(list(space)).mean
+    values[index] = measured.latency
+    was_measured = np.zeros(len(space))
+    was_measured[index] = 1
+    summary = measured.summary()
+    name = summary["device_card"]["model"]
+    others = ", the others predicted by ridge" if count < len(space) else ""
+    how = f"median of one image on one thread of {name}: {count} cells measured{others}"
+    source = f"measured and predicted by surrogate_nas on {name}"
+    table.add(Metric("latency@cpu", "ms", "search", "cost", description=how, source=source), None, values)
+    marked = Metric("latency_measured@cpu", "", "record", "cost", description="1 where latency@cpu was measured")
+    table.add(marked, None, was_measured)
+    return {"latency": {**summary, "spearman_of_one_half_from_the_other": _between_halves(cells, measured.latency)}}
+
+
+def _between_halves(cells: Sequence[Cell], latency: NDArray[np.float64]) -> float:
+    """How a ridge regression from one half of the measured cells orders the other."""
+    from scipy.stats import spearmanr
+
+    halves = np.random.default_rng(ORDER_SEED).permutation(len(cells))
+    train, test = halves[: len(cells) // 2], halves[len(cells) // 2 :]
+    half = make_model("ridge", "cost").fit([cells[i] for i in train], latency[train])
+    return float(spearmanr(half.predict([cells[i] for i in test]).mean, latency[test]).statistic)
 
 
 def make_table(

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.making.batches import Progress, entries_of
 from surrogate_nas.benchmarks.making.plan import ORDER_SEED, Job, first_of_class, representatives
+from surrogate_nas.benchmarks.making.train import Progress, entries_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import home, replacing
