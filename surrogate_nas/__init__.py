@@ -68,6 +68,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from surrogate_nas.core.later import offer
 from surrogate_nas.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -130,6 +131,9 @@ __all__ = [
     "run_suite",
     "search",
 ]
+
+
+offer({"write_report": "surrogate_nas.report:write_report"})
 
 
 def __getattr__(name: str) -> Any:

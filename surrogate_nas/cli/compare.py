@@ -72,7 +72,7 @@ def compare(
       snas compare fashion --strategies evolution --strategies mine.py:Mine --out results/fashion-mine
     """
     from surrogate_nas.benchmarks import default, load
-    from surrogate_nas.report.numbers import plural
+    from surrogate_nas.core.numbers import plural
     from surrogate_nas.strategies import DEFAULTS
     from surrogate_nas.study.comparison import compare as run_compare
 
@@ -197,7 +197,7 @@ def write_pages(comparison: Comparison, content: dict[str, Any], folder: Path) -
 
 def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
     """One row per strategy, its scores with as many decimals as tell them apart."""
-    from surrogate_nas.report.numbers import decimals_for, fixed
+    from surrogate_nas.core.numbers import decimals_for, fixed
 
     means = [s["score"]["mean"] for s in strategies if s["score"]["mean"] is not None]
     spreads = [s["score"]["std"] for s in strategies if s["score"]["std"]]

@@ -34,8 +34,8 @@ def export(
       snas export mlflow results/compare     (then mlflow ui --backend-store-uri sqlite:///…/mlflow.db)
       snas export latex results/suite-starter --out paper/tables
     """
+    from surrogate_nas.core.numbers import plural
     from surrogate_nas.report.export import EXPORTS, results_of
-    from surrogate_nas.report.numbers import plural
 
     if format_ not in EXPORTS:
         raise unknown("format", format_, EXPORTS)

@@ -66,9 +66,9 @@ def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[s
     Raises:
         UserError: The folder cannot be written.
     """
+    from surrogate_nas.core.numbers import NOTHING, fixed, plural
     from surrogate_nas.report import write_suite_explorer, write_suite_report
     from surrogate_nas.report.explorer import MISSING
-    from surrogate_nas.report.numbers import NOTHING, fixed, plural
     from surrogate_nas.study.store import Store
 
     content = result.summary

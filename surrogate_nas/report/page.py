@@ -9,10 +9,10 @@ from functools import cached_property, lru_cache
 from importlib import import_module
 from pathlib import Path
 
+from surrogate_nas.core.numbers import budget_in_words, plural
 from surrogate_nas.files import replacing
 from surrogate_nas.report import sections
 from surrogate_nas.report.markup import SECTIONS, Box, Content, Figures, Listed, Section, Shown, Words, render
-from surrogate_nas.report.numbers import budget_in_words, plural
 from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.reading import Study, headline
 from surrogate_nas.report.sections.ranks import HEADLINE

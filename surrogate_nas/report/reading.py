@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.expression import exact
-from surrogate_nas.report.findings import FoundCell, best_cells, final_questions, shared_cells, values_of
-from surrogate_nas.report.headline import headline
 from surrogate_nas.report.look import Look, looks
 from surrogate_nas.study.baselines.record import Baseline, read_baselines
 from surrogate_nas.study.comparison import Comparison, final_metrics, read_comparison
@@ -22,6 +20,7 @@ from surrogate_nas.study.comparison.noise import Noise
 from surrogate_nas.study.comparison.statistics import Anytime, Values, interval, summarise
 from surrogate_nas.study.comparison.stored_path import read_lambda_path, steps_in
 from surrogate_nas.study.comparison.trivial import trivial_cells
+from surrogate_nas.study.findings import FoundCell, best_cells, final_questions, shared_cells, values_of
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.study.store import Run, Store, provenance
 from surrogate_nas.study.suite.bootstrap import RESAMPLES
@@ -32,6 +31,7 @@ from surrogate_nas.study.suite.profile import MARKED, TARGETS, expected_runtime
 from surrogate_nas.study.suite.result import SuiteResult
 from surrogate_nas.study.suite.stored import stored_suite
 from surrogate_nas.study.suite.tables import TABLES, Rows, as_csv, as_latex, tabular, write_tables
+from surrogate_nas.study.verdict import headline
 from surrogate_nas.study.watch import RunWatch
 
 __all__ = [

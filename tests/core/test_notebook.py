@@ -13,12 +13,12 @@ from nbconvert import HTMLExporter, preprocessors
 
 import surrogate_nas as sn
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.report.headline import headline
 from surrogate_nas.space import SPACES, Cell, space_named
 from surrogate_nas.strategies import resolve
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.experiment import Budget, Experiment
 from surrogate_nas.study.store import Run
+from surrogate_nas.study.verdict import headline
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -13,12 +13,10 @@ from matplotlib.image import imread
 
 import surrogate_nas as sn
 from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.numbers import decimals_for, fixed, natural, p_value
 from surrogate_nas.report import write_report
 from surrogate_nas.report.curves import curve_over_cells, curve_over_cost
-from surrogate_nas.report.findings import best_cells
-from surrogate_nas.report.headline import headline
 from surrogate_nas.report.look import looks, plain
-from surrogate_nas.report.numbers import decimals_for, fixed, natural, p_value
 from surrogate_nas.report.sections.anytime import test_curves as curves_of_test
 from surrogate_nas.report.sections.conventions import citations
 from surrogate_nas.report.sections.fronts import front_of
@@ -28,7 +26,9 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.study.comparison import Comparison, compare, read_comparison
 from surrogate_nas.study.comparison.statistics import anytime
+from surrogate_nas.study.findings import best_cells
 from surrogate_nas.study.store import Run
+from surrogate_nas.study.verdict import headline
 from surrogate_nas.tables import Table, write_table
 
 EVIL = "_evil$x_{<script>alert(1)</script>"

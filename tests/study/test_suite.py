@@ -16,8 +16,6 @@ import pytest
 from analysis.torture import COMMAND, hit, marked, start
 from surrogate_nas.benchmarks import known, load
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.report.findings import best_cells
-from surrogate_nas.report.headline import headline
 from surrogate_nas.report.look import looks
 from surrogate_nas.report.sections.cells import card
 from surrogate_nas.strategies import STRATEGIES
@@ -25,11 +23,13 @@ from surrogate_nas.study.comparison import bind, compare, read_comparison
 from surrogate_nas.study.comparison.lambda_path import lambda_path
 from surrogate_nas.study.comparison.statistics import Values
 from surrogate_nas.study.experiment import Budget
+from surrogate_nas.study.findings import best_cells
 from surrogate_nas.study.suite import SUITES, Entrant, Problem, ProblemResult, Suite, SuiteResult, read_suite, run_suite
 from surrogate_nas.study.suite.profile import expected_runtime
 from surrogate_nas.study.suite.reference import Reference, expected, reference_of
 from surrogate_nas.study.suite.tables import TABLES
 from surrogate_nas.study.suite.trace import Trace
+from surrogate_nas.study.verdict import headline
 from tests.conftest import Snas
 from tests.documents import blocks, read
 from tests.study.test_kills import GATE

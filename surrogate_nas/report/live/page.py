@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from surrogate_nas.core.numbers import clock, fixed, plural
 from surrogate_nas.files import Holder
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.report.curves import Chart, chart
 from surrogate_nas.report.live.watch import STATES, ProblemWatch, Standing, Watch, entries_of
 from surrogate_nas.report.look import Look, looks
 from surrogate_nas.report.markup import Box, Shown, Words, render
-from surrogate_nas.report.numbers import clock, fixed, plural
 from surrogate_nas.report.reading import kind_of
 
 PATIENCE_SECONDS = 1.0

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from surrogate_nas.core.numbers import MISSED, clock, plural
 from surrogate_nas.report.curves import (
     Curve,
     Panel,
@@ -20,7 +21,6 @@ from surrogate_nas.report.curves import (
 )
 from surrogate_nas.report.look import plain
 from surrogate_nas.report.markup import Section, drawn, section
-from surrogate_nas.report.numbers import MISSED, clock, plural
 from surrogate_nas.report.picture import picture
 from surrogate_nas.report.reading import (
     Anytime,

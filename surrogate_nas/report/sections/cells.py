@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from surrogate_nas.core.numbers import NO_CELL, fixed, natural, plural
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import Block, Content, Section, note, section, strategy
-from surrogate_nas.report.numbers import NO_CELL, fixed, natural, plural
 from surrogate_nas.report.picture import Picture, picture
 from surrogate_nas.report.reading import Comparison, FoundCell, Study, best_cells, final_questions, values_of
 from surrogate_nas.space import Cell, Space

@@ -7,8 +7,8 @@ from itertools import groupby
 
 import numpy as np
 
+from surrogate_nas.core.numbers import NOTHING, decimals_for, fixed, scientific
 from surrogate_nas.report.markup import Block, Content, Head, Section, Shown, Table, Words, note, section, strategy
-from surrogate_nas.report.numbers import NOTHING, decimals_for, fixed, scientific
 from surrogate_nas.report.reading import Comparison, Run, Study, trivial_cells
 
 _MOST_ROWS = 8

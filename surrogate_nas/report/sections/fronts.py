@@ -21,12 +21,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from surrogate_nas.core.numbers import fixed, plural
 from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.report.curves import Curve, draw_curve
 from surrogate_nas.report.look import INK, MIDDLE, PAPER, plain
 from surrogate_nas.report.markup import Section, drawn, section
-from surrogate_nas.report.numbers import fixed, plural
 from surrogate_nas.report.picture import Picture, legend, marked, picture
 from surrogate_nas.report.reading import LambdaPath, Run, Study, Values, diagnose, interval, nondominated
 from surrogate_nas.space import Cell, listed

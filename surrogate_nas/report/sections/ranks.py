@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from surrogate_nas.core.numbers import p_value, plural
 from surrogate_nas.report.curves import Curve, draw_curve
 from surrogate_nas.report.look import INK, MIDDLE, PAPER, Look, plain
 from surrogate_nas.report.markup import Block, Section, drawn, section
-from surrogate_nas.report.numbers import p_value, plural
 from surrogate_nas.report.picture import Picture, label_ends, marked, picture
 from surrogate_nas.report.reading import TARGETS, Critical, Study
 

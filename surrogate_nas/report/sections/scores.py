@@ -6,9 +6,7 @@ import math
 
 import numpy as np
 
-from surrogate_nas.report.look import Look
-from surrogate_nas.report.markup import Content, Head, Section, Shown, Table, in_bold_below, note, section, strategy
-from surrogate_nas.report.numbers import (
+from surrogate_nas.core.numbers import (
     MISSED,
     NO_CELL,
     NOTHING,
@@ -18,6 +16,8 @@ from surrogate_nas.report.numbers import (
     plural,
     quantity,
 )
+from surrogate_nas.report.look import Look
+from surrogate_nas.report.markup import Content, Head, Section, Shown, Table, in_bold_below, note, section, strategy
 from surrogate_nas.report.reading import Comparison, Study
 
 _TESTS_NOTE = (

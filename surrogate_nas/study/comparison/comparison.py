@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.later import later
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.terms import ROUNDING
@@ -29,6 +29,7 @@ from surrogate_nas.study.comparison.statistics import (
     summarise,
 )
 from surrogate_nas.study.store import Run
+from surrogate_nas.study.verdict import headline
 
 if TYPE_CHECKING:
     import pandas
@@ -245,8 +246,7 @@ class Comparison:
         """
         if not self.strategies:
             raise UserError("There is nothing to report: no run has finished.")
-        pages = import_module("surrogate_nas.report")  # a room after this one, asked for only when a page is wanted
-        page: Path = pages.write_report(self, Path(folder))
+        page: Path = later("write_report")(self, Path(folder))
         return page
 
     def regrets(self, strategy: str) -> Values | None:
@@ -297,8 +297,7 @@ class Comparison:
             for s in told
         ]
         heads = ("strategy", "runs with an answer", "mean score", "std", "IQM", "mean regret")
-        said = import_module("surrogate_nas.report.headline").headline(self)  # a room after this one, as in `report`
-        note = " ".join([f"minimise {self.objective}; lower is better.", *said, *self.failures])
+        note = " ".join([f"minimise {self.objective}; lower is better.", *headline(self), *self.failures])
         return html_table(f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note)
 
     def to_json(self) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from surrogate_nas.report.findings import best_cells, final_questions, values_of
-from surrogate_nas.report.numbers import MISSED, NO_CELL, decimals_for, fixed, natural, p_value, plural
-from surrogate_nas.study.comparison import Comparison
+from typing import TYPE_CHECKING
+
+from surrogate_nas.core.numbers import MISSED, NO_CELL, decimals_for, fixed, natural, p_value, plural
 from surrogate_nas.study.comparison.statistics import Summary
+
+if TYPE_CHECKING:
+    from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.findings import best_cells, final_questions, values_of
 
 _LEVEL = 0.05
 

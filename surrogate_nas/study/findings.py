@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.comparison.statistics import Values
+
+if TYPE_CHECKING:
+    from surrogate_nas.study.comparison import Comparison
 
 _MOST_CONSIDERED = 1000
 """So many of the best cells are sorted into functional classes; a twin that is worse than all of them is not told."""
