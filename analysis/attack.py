@@ -23,7 +23,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from surrogate_nas.study.runs import RunLog
+from surrogate_nas.study.run import RunLog
 from surrogate_nas.study.store import Store, _check
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,7 @@ from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.darts import darts
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import resolve
-from surrogate_nas.study.run import first_cells
+from surrogate_nas.study.search import first_cells
 
 WINDOWS = ((10, 150), (150, 500), (500, 1000), (1000, 2000))
 

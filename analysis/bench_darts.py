@@ -9,7 +9,8 @@ import time
 import surrogate_nas as sn
 from surrogate_nas.space import space_named
 from surrogate_nas.strategies import STRATEGIES
-from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
 
 ROUNDS = 3
 SLOW = {"bo": 100}

@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import surrogate_nas as sn
-from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
 
 CELLS = 20_000
 ROUNDS = 3

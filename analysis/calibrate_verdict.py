@@ -103,7 +103,7 @@ def told(setting: dict[str, Any], repeats: int) -> dict[str, float]:
 
 def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
     """Real runs of one strategy, dealt out to several names."""
-    from surrogate_nas.study.comparison import read_comparison
+    from surrogate_nas.study.calls import read_comparison
 
     found = read_comparison(folder)
     for strategy in found.strategies:

@@ -16,8 +16,9 @@ from scipy.stats import kendalltau
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.objective import Objective
-from surrogate_nas.study.comparison.statistics import holm, signed_rank
-from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
+from surrogate_nas.study.statistics import holm, signed_rank
 
 PROBLEMS = (
     ("fashion", "valid_loss", 37.0),

@@ -21,9 +21,9 @@ import surrogate_nas as sn
 from surrogate_nas.cli.options import names as listed
 from surrogate_nas.objective import Objective
 from surrogate_nas.strategies import label
-from surrogate_nas.study.comparison.comparison import Comparison
-from surrogate_nas.study.comparison.statistics import holm, signed_rank
-from surrogate_nas.study.store import Run
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.run import Run
+from surrogate_nas.study.statistics import holm, signed_rank
 
 BUDGET = 150
 NEVER = np.inf

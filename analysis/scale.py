@@ -33,11 +33,12 @@ from surrogate_nas.benchmarks.making.train import train_job
 from surrogate_nas.files import Journal, shipped
 from surrogate_nas.runtime.engines import run_jobs
 from surrogate_nas.strategies import STRATEGIES
-from surrogate_nas.study.comparison import bind, read_comparison
-from surrogate_nas.study.experiment import Budget, Experiment
-from surrogate_nas.study.suite import SuiteResult, read_suite
-from surrogate_nas.study.suite.runner import problem_result
-from surrogate_nas.study.suite.trace import trace_of
+from surrogate_nas.study.calls import compared, read_comparison
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.problem import bind, read_suite
+from surrogate_nas.study.runner import Experiment
+from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.study.traces import ProblemResult
 
 ENGINES = ("processes", "dask", "ray", "slurm:cluster=local")
 WORKERS = (1, 2, 4, 8)
@@ -108,7 +109,7 @@ def constants(folder: Path) -> dict[str, float]:
     found["training"] = json.loads(shipped("fashion.json").read_bytes())["processor_seconds_a_training"]
     found["function"] = len(cloudpickle.dumps(experiment))
     found["job"] = len(cloudpickle.dumps(("plain", read_suite("starter").entrants[0], 0)))
-    found["trace"] = len(pickle.dumps(trace_of(objective, experiment.describe(), run, Budget(CELLS))))
+    found["trace"] = len(pickle.dumps(compared(experiment, [run]).trace(run, Budget(CELLS))))
     plan = Plan("fashion", 5, 1, 0)
     entry = train_job(plan, plan.jobs()[0])
     with Journal(folder / "entry.jsonl", {}) as journal:
@@ -147,7 +148,7 @@ def verdict() -> dict[str, float]:
     objective = bind(sn.load(first.benchmark), first.objective, first.subject_to)
     experiment = Experiment(objective, [one.strategy for one in entrants], runs, first.budget)
     (run,) = Experiment(objective, ["random"], 1, first.budget).execute()
-    trace = trace_of(objective, experiment.describe(), run, first.budget)
+    trace = compared(experiment, [run]).trace(run, first.budget)
     began, results = time.process_time(), []
     for number in range(problems):
         problem = replace(first, name=f"p{number}")
@@ -157,7 +158,7 @@ def verdict() -> dict[str, float]:
             for place, entrant in enumerate(entrants)
             for run in range(runs)
         ]
-        results.append(problem_result(problem, objective, experiment.labels, drawn))
+        results.append(ProblemResult.of(problem, objective, experiment.labels, drawn))
     suite = replace(base, problems=[one.problem for one in results], entrants=entrants)
     assert SuiteResult(suite, results, []).summary
     return {"verdict": time.process_time() - began}

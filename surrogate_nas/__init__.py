@@ -79,8 +79,7 @@ if TYPE_CHECKING:
     from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, nb201
     from surrogate_nas.space.trial import Request, Trial
     from surrogate_nas.strategies import Strategy
-    from surrogate_nas.study.comparison import compare, search
-    from surrogate_nas.study.suite import run_suite
+    from surrogate_nas.study.calls import compare, run_suite, search
 
 _ROOMS = {
     "AskTell": "study.asktell",
@@ -93,7 +92,7 @@ _ROOMS = {
     "Strategy": "strategies",
     "Trial": "space.trial",
     "UserError": "core.errors",
-    "compare": "study.comparison",
+    "compare": "study.calls",
     "diversity": "objective",
     "energy": "objective",
     "latency": "objective",
@@ -103,8 +102,8 @@ _ROOMS = {
     "metric": "objective",
     "nb201": "space",
     "params": "objective",
-    "run_suite": "study.suite",
-    "search": "study.comparison",
+    "run_suite": "study.calls",
+    "search": "study.calls",
 }
 
 __all__ = [

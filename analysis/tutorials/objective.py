@@ -19,8 +19,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import surrogate_nas as sn
-from surrogate_nas.study.comparison.front import undominated
-from surrogate_nas.study.comparison.lambda_path import lambda_path
+from surrogate_nas.study.lambda_path import lambda_path
+from surrogate_nas.study.scale import undominated
 from surrogate_nas.tables import write_table
 from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 

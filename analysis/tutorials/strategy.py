@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.study.comparison.statistics import interval
+from surrogate_nas.study.statistics import interval
 
 FOLDER = Path("results/tutorials/strategy")
 shutil.rmtree(FOLDER, ignore_errors=True)

@@ -36,7 +36,7 @@ def baseline(
       snas baseline autokeras --task fashion --seconds 600 --strategies bo,evolution
     """
     from surrogate_nas.strategies import DEFAULTS
-    from surrogate_nas.study.baselines import baseline as run_baseline
+    from surrogate_nas.study.baseline import baseline as run_baseline
 
     folder = results_folder(out, "comparison", "baseline", system, task)
     with progress_bar("runs") as progress:

@@ -11,26 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surrogate_nas.cli.options import (
-    CALL_LIMIT_SECONDS,
     DEFAULT_BUDGET,
     PROCESSES,
     BudgetOption,
     BudgetSecondsOption,
-    CallLimitOption,
     EngineOption,
-    HiddenOption,
     ObjectiveOption,
     OptionalBenchmarkArgument,
     SearchOnFinalOption,
     SeedPolicyOption,
-    SimulatedWorkersOption,
     StrategiesOption,
     SubjectToOption,
-    TargetOption,
     WithOption,
     WorkersOption,
     names,
     results_folder,
+    run_options,
 )
 from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, note, note_absent, progress_bar, seconds, show_table
 from surrogate_nas.core.errors import UserError
@@ -39,6 +35,7 @@ if TYPE_CHECKING:
     from surrogate_nas.study.comparison import Comparison
 
 
+@run_options
 def compare(
     bench: OptionalBenchmarkArgument = None,
     strategies: StrategiesOption = None,
@@ -50,10 +47,6 @@ def compare(
     budget: BudgetOption = None,
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
-    call_limit: CallLimitOption = CALL_LIMIT_SECONDS,
-    simulated_workers: SimulatedWorkersOption = 1,
-    hidden: HiddenOption = False,
-    target: TargetOption = None,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,
     out: Annotated[
@@ -62,6 +55,7 @@ def compare(
     ] = None,
     with_: WithOption = None,
     json: JsonOption = False,
+    **options: Any,
 ) -> None:
     """Compare strategies under one objective and write a report.
 
@@ -74,7 +68,7 @@ def compare(
     from surrogate_nas.benchmarks import default, load
     from surrogate_nas.core.numbers import plural
     from surrogate_nas.strategies import DEFAULTS
-    from surrogate_nas.study.comparison import compare as run_compare
+    from surrogate_nas.study.calls import compare as run_compare
 
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
@@ -102,15 +96,12 @@ def compare(
             budget=budget,
             budget_seconds=budget_seconds,
             seed=seed,
-            call_limit_seconds=call_limit,
-            simulated_workers=simulated_workers,
-            hidden=hidden,
-            target=target,
             workers=workers,
             engine=engine,
             folder=folder,
             progress=progress,
             callback=within,
+            **options,
         )
     failures = comparison.failures
     if comparison.strategies:
@@ -137,13 +128,13 @@ def report(
       snas report results/compare
       snas report results/compare-fashion --verify
     """
-    from surrogate_nas.study.suite.kept import PLAN
+    from surrogate_nas.study.store import PLAN
 
     if not (folder / PLAN).is_file():
         _finish(folder, json, bench, verify)
         return
     from surrogate_nas.cli.suite import finish
-    from surrogate_nas.study.suite.stored import stored_suite
+    from surrogate_nas.study.calls import stored_suite
 
     stored = stored_suite(folder, benchmark=bench, verify=verify)
     if stored.result is None:
@@ -155,7 +146,7 @@ def report(
 
 def _finish(folder: Path, json: bool, bench: str | None, verify: bool = False) -> None:
     """Read a comparison back from its store, write summary and report, and print it."""
-    from surrogate_nas.study.comparison import read_comparison
+    from surrogate_nas.study.calls import read_comparison
 
     comparison = read_comparison(folder, benchmark=bench, verify=verify)
     content = comparison.to_json()

@@ -20,10 +20,12 @@ from surrogate_nas.cli.options import (
     names,
     numbers,
     results_folder,
+    run_options,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 
 
+@run_options
 def lambda_path(
     bench: BenchmarkArgument,
     objective: ObjectiveOption = None,
@@ -45,6 +47,7 @@ def lambda_path(
     ] = None,
     with_: WithOption = None,
     json: JsonOption = False,
+    **options: Any,
 ) -> None:
     """Compare strategies at every λ of a grid. The benchmark is a table, whose optima are known.
 
@@ -60,7 +63,7 @@ def lambda_path(
     from surrogate_nas.report.page import Page
     from surrogate_nas.report.reading import Study
     from surrogate_nas.strategies import DEFAULTS
-    from surrogate_nas.study.comparison.lambda_path import lambda_path as run_path
+    from surrogate_nas.study.lambda_path import lambda_path as run_path
     from surrogate_nas.study.store import Store
 
     folder = results_folder(out, "path over λ", "lambda-path", bench)
@@ -68,7 +71,7 @@ def lambda_path(
         path = run_path(
             load(bench, with_=with_ or ()), names(strategies) or list(DEFAULTS), objective,
             lambdas=numbers(lambdas, "λ"), subject_to=subject_to, runs=runs, budget=budget, seed=seed, workers=workers,
-            engine=engine, folder=folder, progress=progress,
+            engine=engine, folder=folder, progress=progress, **options,
         )  # fmt: skip
     content, store = path.to_json(), Store(folder)
     (drawn,) = Page(Study(path)).pictures

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.study.options import FLAGS
 
 if TYPE_CHECKING:
     from surrogate_nas.space import Cell, Space
 
-CALL_LIMIT_SECONDS = 600.0
+Command = TypeVar("Command", bound=Callable[..., None])
+
 DEFAULT_BUDGET = 150
 PROCESSES = "processes"
 _MOST_DIGITS = 18
+_PLAIN: dict[str, Any] = {
+    "bool": bool, "int": int, "float": float, "str": str,
+    "int | None": int | None, "float | None": float | None, "str | None": str | None,
+}  # fmt: skip
+"""What a flag of each type of an option takes."""
 _COMMA = re.compile(r",(?![^()]*\))")
 """A comma outside parentheses."""
 _NO_NAME = re.compile(r"[^\w.]+")
@@ -77,8 +85,6 @@ BudgetSecondsOption = Annotated[float | None, typer.Option(help="The most simula
 WithOption = Annotated[
     list[Path] | None, typer.Option("--with", help="A table whose metrics are joined, as snas measure writes it.")
 ]
-CallLimitOption = Annotated[float, typer.Option(help="The most seconds that a strategy may take to answer once.")]
-SimulatedWorkersOption = Annotated[int, typer.Option(help="Cells evaluated side by side on the simulated clock.")]
 WorkersOption = Annotated[
     int | None,
     typer.Option(help="How many jobs at once; if left out, one or two processes, or all that a cluster takes."),
@@ -86,8 +92,27 @@ WorkersOption = Annotated[
 EngineOption = Annotated[
     str, typer.Option(help="Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS].")
 ]
-HiddenOption = Annotated[bool, typer.Option("--hidden", help="Deny strategies what is known for free.")]
-TargetOption = Annotated[float | None, typer.Option(help="A run ends when a feasible cell scores this or less.")]
+
+
+def run_options(command: Command) -> Command:
+    """Let ``**options`` of a command stand for the flags of `Options`: it is given those fields by their names."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    flags = [
+        inspect.Parameter(
+            option.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=option.default,
+            annotation=Annotated[
+                _PLAIN[str(option.type)], typer.Option(option.metadata["flag"], help=option.metadata["help"])
+            ],
+        )
+        for option in FLAGS
+    ]
+    place = next(i for i, one in enumerate(own) if one.name == "seed") + 1
+    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in [*own[:place], *flags, *own[place:]]]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return command
 
 
 def results_folder(out: Path | None, kind: str, command: str, *what: str) -> Path:

@@ -8,22 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surrogate_nas.cli.options import (
-    CALL_LIMIT_SECONDS,
     DEFAULT_BUDGET,
     BenchmarkArgument,
     BudgetOption,
     BudgetSecondsOption,
-    CallLimitOption,
-    HiddenOption,
     ObjectiveOption,
     SearchOnFinalOption,
     SeedPolicyOption,
-    SimulatedWorkersOption,
     StrategyOption,
     SubjectToOption,
-    TargetOption,
     WithOption,
     names,
+    run_options,
 )
 from surrogate_nas.cli.output import (
     NO_CELL,
@@ -40,9 +36,10 @@ from surrogate_nas.cli.output import (
 if TYPE_CHECKING:
     from surrogate_nas.objective import Objective
     from surrogate_nas.space.trial import Trial
-    from surrogate_nas.study.store import Run
+    from surrogate_nas.study.run import Run
 
 
+@run_options
 def search(
     bench: BenchmarkArgument,
     strategy: StrategyOption = "bo",
@@ -53,12 +50,9 @@ def search(
     budget: BudgetOption = None,
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
-    call_limit: CallLimitOption = CALL_LIMIT_SECONDS,
-    simulated_workers: SimulatedWorkersOption = 1,
-    hidden: HiddenOption = False,
-    target: TargetOption = None,
     with_: WithOption = None,
     json: JsonOption = False,
+    **options: Any,
 ) -> None:
     """Run one strategy once.
 
@@ -69,8 +63,8 @@ def search(
       snas search nb201-cifar10 --objective "valid_error[12] + 0.1*params" --subject-to "latency@raspi4 <= 20"
     """
     from surrogate_nas.benchmarks import load
-    from surrogate_nas.study.comparison import bind
-    from surrogate_nas.study.comparison import search as run_search
+    from surrogate_nas.study.calls import search as run_search
+    from surrogate_nas.study.problem import bind
 
     bound = bind(
         load(bench, with_=with_ or ()),
@@ -85,8 +79,7 @@ def search(
         counted = _Counted(progress, budget or 0)
         run = run_search(
             bound.benchmark, strategy, bound, budget=budget, budget_seconds=budget_seconds, seed=seed,
-            call_limit_seconds=call_limit, simulated_workers=simulated_workers, hidden=hidden, target=target,
-            callback=counted,
+            callback=counted, **options,
         )  # fmt: skip
     content = _content(run, bound)
     rows = _rows(run, bound, content)

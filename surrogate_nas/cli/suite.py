@@ -45,7 +45,8 @@ def suite(
       snas suite standard --strategies random,local_search,mine.py:Mine --workers 2
       snas suite mine.toml --runs 5 --out results/own --engine dask:tcp://HOST:8786
     """
-    from surrogate_nas.study.suite import read_suite, run_suite
+    from surrogate_nas.study.calls import run_suite
+    from surrogate_nas.study.problem import read_suite
 
     chosen = read_suite(name).only(names(problems)).entered(names(strategies), runs)
     folder = results_folder(out, "suite", "suite", chosen.name)

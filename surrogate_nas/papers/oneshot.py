@@ -25,9 +25,9 @@ from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, p
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.oneshot.base import OneShot
-from surrogate_nas.study.comparison import search
-from surrogate_nas.study.comparison.trivial import trivial_cells
-from surrogate_nas.study.run import strategy_seed
+from surrogate_nas.study.calls import search
+from surrogate_nas.study.diagnosis import trivial_cells
+from surrogate_nas.study.search import strategy_seed
 from surrogate_nas.training.supernet import live_operations
 
 _BENCH = "fashion"

@@ -3,7 +3,7 @@
 The figure of merit of hardware-aware searches, such as Lu et al., "NSGANetV2: Evolutionary Multi-Objective
 Surrogate-Assisted Neural Architecture Search", ECCV 2020, but against exact fronts: NAS-Bench-201 holds all cells, with
 the latency and energy of HW-NAS-Bench and of HELP's devices. Frames are those of
-`surrogate_nas.study.comparison.front`; what is missed is noted after every tenth cell. Nothing is published on the same
+`surrogate_nas.study.scale`; what is missed is noted after every tenth cell. Nothing is published on the same
 frames, so every row is ours alone.
 
 An objective, a strategy and a run are one job; finished ones are kept in ``fronts.jsonl``.
@@ -22,10 +22,10 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_curves, spread
 from surrogate_nas.papers.common.ranks import Values
-from surrogate_nas.study.comparison.front import Frame, frame_of, vectors_of
-from surrogate_nas.study.comparison.statistics import paired_tests
-from surrogate_nas.study.experiment import Budget, Experiment
-from surrogate_nas.study.run import execute_run
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
+from surrogate_nas.study.scale import Frame, frame_of, vectors_of
+from surrogate_nas.study.statistics import paired_tests
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +96,7 @@ def cover(job: tuple[str, str, int]) -> Covered:
     """One run, and what it had covered after every tenth cell."""
     cost, strategy, number = job
     problem = _problem(cost)
-    run = execute_run(Experiment(problem.objective, [strategy], 1, Budget(_CELLS)), strategy, number)
+    run = Experiment(problem.objective, [strategy], 1, Budget(_CELLS)).one(strategy, number)
     if run.failure:
         raise UserError(run.failure)
     seen = [vectors_of(run.trials[:n]) for n in range(STEP, _CELLS + 1, STEP)]

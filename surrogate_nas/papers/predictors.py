@@ -27,7 +27,7 @@ from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, c
 from surrogate_nas.papers.common.ranks import Values, within
 from surrogate_nas.papers.common.searches import DATA_SETS
 from surrogate_nas.space import listed
-from surrogate_nas.study.comparison.statistics import holm, signed_rank
+from surrogate_nas.study.statistics import holm, signed_rank
 from surrogate_nas.surrogates import Prediction, make_model
 from surrogate_nas.surrogates.evaluation import scores_of, split_cells
 from surrogate_nas.surrogates.losses import LOSSES

@@ -14,7 +14,7 @@ from surrogate_nas.files import replacing
 from surrogate_nas.report import sections
 from surrogate_nas.report.markup import SECTIONS, Box, Content, Figures, Listed, Section, Shown, Words, render
 from surrogate_nas.report.picture import Picture
-from surrogate_nas.report.reading import Study, headline
+from surrogate_nas.report.reading import Study
 from surrogate_nas.report.sections.ranks import HEADLINE
 
 
@@ -112,7 +112,7 @@ def _of_comparison(study: Study) -> Top:
         boxes.append(Box("Unfinished:", missing))
     return Top(
         f"Strategies on {benchmark.name}", f"{n} search {_counted(n)} on {benchmark.name}", str(objective),
-        [Words([benchmark.title]), Words(asked)], boxes, headline(made),
+        [Words([benchmark.title]), Words(asked)], boxes, list(made.sentences),
         ("Explore every cell", ": hover, filter, play the runs."),
     )  # fmt: skip
 

@@ -11,34 +11,34 @@ from typing import Any, NamedTuple
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.report.look import Look, looks
-from surrogate_nas.study.baselines.record import Baseline, read_baselines
-from surrogate_nas.study.comparison import Comparison, final_metrics, read_comparison
-from surrogate_nas.study.comparison.diagnosis import diagnose
-from surrogate_nas.study.comparison.front import nondominated, undominated
-from surrogate_nas.study.comparison.lambda_path import STEP, LambdaPath
-from surrogate_nas.study.comparison.noise import Noise
-from surrogate_nas.study.comparison.statistics import Anytime, Values, interval, summarise
-from surrogate_nas.study.comparison.stored_path import read_lambda_path, steps_in
-from surrogate_nas.study.comparison.trivial import trivial_cells
-from surrogate_nas.study.findings import FoundCell, best_cells, final_questions, shared_cells, values_of
+from surrogate_nas.study.baseline import Baseline, read_baselines
+from surrogate_nas.study.calls import kept_problems as read_problems
+from surrogate_nas.study.calls import read_comparison, stored_suite
+from surrogate_nas.study.comparison import (
+    Comparison,
+    FoundCell,
+    best_cells,
+    final_metrics,
+    final_questions,
+    shared_cells,
+    values_of,
+)
+from surrogate_nas.study.diagnosis import diagnose, trivial_cells
+from surrogate_nas.study.lambda_path import STEP, LambdaPath, read_lambda_path, steps_in
 from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.store import Run, Store, provenance
-from surrogate_nas.study.suite.bootstrap import RESAMPLES
-from surrogate_nas.study.suite.critical import Critical
-from surrogate_nas.study.suite.kept import PLAN, PROBLEMS
-from surrogate_nas.study.suite.kept import kept_problems as read_problems
-from surrogate_nas.study.suite.profile import MARKED, TARGETS, expected_runtime
-from surrogate_nas.study.suite.result import SuiteResult
-from surrogate_nas.study.suite.stored import stored_suite
-from surrogate_nas.study.suite.tables import TABLES, Rows, as_csv, as_latex, tabular, write_tables
-from surrogate_nas.study.verdict import headline
-from surrogate_nas.study.watch import RunWatch
+from surrogate_nas.study.run import RunWatch
+from surrogate_nas.study.scale import Noise, nondominated, undominated
+from surrogate_nas.study.statistics import RESAMPLES, Anytime, Critical, Values, interval, summarise
+from surrogate_nas.study.store import PLAN, PROBLEMS, Run, Store, provenance
+from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.study.tables import TABLES, Rows, as_csv, as_latex, tabular, write_tables
+from surrogate_nas.study.traces import MARKED, TARGETS, expected_runtime
 
 __all__ = [
     "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGETS", "Anytime", "Baseline", "Comparison", "Critical",
     "FoundCell", "LambdaPath", "Ledger", "Noise", "Part", "Results", "Rows", "Run", "RunWatch", "Source", "Store",
     "Study", "SuiteResult", "Values", "as_csv", "as_latex", "best_cells", "diagnose", "expected_runtime",
-    "final_metrics", "final_questions", "headline", "interval", "kept_problems", "kind_of", "nondominated",
+    "final_metrics", "final_questions", "interval", "kept_problems", "kind_of", "nondominated",
     "provenance", "read_baselines", "results_of", "shared_cells", "summarise", "tabular", "trivial_cells",
     "undominated", "values_of", "write_tables",
 ]  # fmt: skip

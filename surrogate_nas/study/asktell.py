@@ -15,9 +15,8 @@ from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.run import first_cells, settings_of, strategy_seed
 from surrogate_nas.study.sandbox import CALL_LIMIT_SECONDS, check_call_limit, introduce, sandboxed
-from surrogate_nas.study.several import scalarised
+from surrogate_nas.study.search import first_cells, scalarised, settings_of, strategy_seed
 
 
 class AskTell:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.study.run import Run
 
 _ARCHIVE_SIZE = 10
 Asked = Cell | Request
@@ -62,13 +64,7 @@ class Ledger:
     """
 
     def __init__(self, objective: Objective, *, root: int = 0, run: int = 0) -> None:
-        """Start a run with nothing found and nothing spent.
-
-        Args:
-            objective: What is minimised.
-            root: The root seed of the experiment; with `run` it decides which seeds are seen where these are drawn.
-            run: The number of the run.
-        """
+        """Start a run with nothing found and nothing spent."""
         self.objective = objective
         self.evaluations = 0
         self.cost = self.owed = 0.0
@@ -80,28 +76,13 @@ class Ledger:
         self._trained: dict[Cell, int] = {}
 
     def look_up(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
-        """Evaluate cells in order; where answers are made when asked for, no sooner than each is taken.
-
-        Args:
-            asked: Cells of the space, or requests for them after other epochs than the objective's.
-
-        Raises:
-            UserError: The benchmark does not hold what is asked for.
-        """
+        """Evaluate cells in order; where answers are made when asked for, no sooner than each is taken."""
         if self._one_by_one or any(type(one) is Request for one in asked):
             return (outcome for one in asked for outcome in self._group([one]))
         return self._group(asked)
 
     def evaluate(self, asked: Sequence[Asked], cost_limit: float = float("inf")) -> Iterator[Trial]:
-        """Evaluate cells one after another, as far as the cost allows; each trial is made when it is taken.
-
-        Args:
-            asked: As for `look_up`.
-            cost_limit: The most that the run may cost; a cell that would pass it is no trial, nor any after it.
-
-        Yields:
-            The trials, fewer than `asked` when the limit was reached.
-        """
+        """Evaluate cells one after another, as far as the cost allows; each trial is made when it is taken."""
         for outcome in self.look_up(asked) if self.cost < cost_limit else ():
             if self.cost + outcome.cost > cost_limit:
                 return
@@ -126,16 +107,7 @@ class Ledger:
         return self._outcomes(cells, epochs, names, values, cost)
 
     def given(self, cell: Cell, values: Mapping[str, float], cost: float) -> Outcome:
-        """An evaluation that somebody else made.
-
-        Args:
-            cell: A cell of the space.
-            values: The objective's metrics, in natural units; those that are known for free may be left out.
-            cost: What it is charged.
-
-        Raises:
-            UserError: A metric is missing that needs training, or is no finite number.
-        """
+        """An evaluation that somebody else made."""
         benchmark, row = self.objective.benchmark, []
         for question in self.objective.questions():
             value = values.get(str(question), values.get(question.metric))
@@ -173,12 +145,7 @@ class Ledger:
         return self.objective.benchmark.continued(cell, since, epochs, asked)
 
     def trial(self, outcome: Outcome, started: float) -> Trial:
-        """Count and charge an evaluation that has finished, and give it its place in the run.
-
-        Args:
-            outcome: What it gave.
-            started: When it began, on the simulated clock.
-        """
+        """Count and charge an evaluation that has finished, and give it its place in the run."""
         extra = 0.0
         if self._archive is not None and outcome.feasible:
             extra = self.objective.diversity_weight * self._archive.visit(outcome.cell, outcome.loss)
@@ -220,3 +187,54 @@ class _Archive:
             if len(self._best) > _ARCHIVE_SIZE:
                 heapq.heappop(self._best)
         return self._known[cell]
+
+
+_MEASURED, _PREDICTED = 1e-9, 1e-5
+"""How far numbers may differ, as a share of the larger or of 1; predictions differ a little between machines."""
+
+
+def check_run(run: Run, objective: Objective, path: Path) -> None:
+    """Refuse a run that ended well and is not of its comparison's objective."""
+    names, parts = {str(question) for question in objective.questions()}, objective.parts
+    scores = 0 if parts == 1 else parts
+    if run.failure or not run.trials:
+        return
+    right = all(names <= trial.values.keys() and len(trial.scores) == scores for trial in run.answers)
+    if run.epochs != objective.epochs or not run.answers or not right:
+        raise UserError(f"{path} is damaged: it is of another objective than its comparison. Delete it and run again.")
+
+
+def verify(run: Run, objective: Objective, root: int, path: Path, *, whole: bool) -> None:
+    """Look a run's best trial, or all of them, up in the table again; without one nothing is looked up."""
+    if not objective.benchmark.has_columns or run.failure or not run.trials:
+        return
+    trials: Sequence[Trial] = run.trials if whole else [run.incumbent]
+    ledger, epochs = Ledger(objective, root=root, run=run.run), objective.epochs
+    asked: list[Asked] = [
+        trial.cell if trial.epochs == epochs or trial.epochs is None else Request(trial.cell, trial.epochs)
+        for trial in trials
+    ]
+    within = _PREDICTED if objective.benchmark.banner else _MEASURED
+    for trial, outcome in zip(trials, ledger.look_up(asked), strict=True):
+        found = ledger.trial(outcome, trial.started) if whole or not objective.has_history else None
+        if wrong := _contradicted(trial, outcome, found, within):
+            name, told, true = wrong
+            raise UserError(
+                f"{path}, trial {trial.index}: {name} of {trial.cell} is {told:.10g}, and {true:.10g} in "
+                f"{objective.benchmark.name}. It was altered: delete it and run again."
+            )
+
+
+def _contradicted(
+    trial: Trial, outcome: Outcome, found: Trial | None, within: float
+) -> tuple[str, float, float] | None:
+    """The first number that is another than the table's, with both; with diversity, only in the order of the run."""
+    pairs = [("L", trial.loss, outcome.loss), ("feasibility", trial.feasible, outcome.feasible)]
+    pairs += [(name, trial.values[name], value) for name, value in zip(outcome.names, outcome.values, strict=True)]
+    if found is not None:
+        pairs += [("λR", trial.penalty, found.penalty), ("the score", trial.score, found.score)]
+        pairs += [("a score", told, true) for told, true in zip(trial.scores, found.scores, strict=True)]
+    for name, told, true in pairs:
+        if not (math.isclose(told, true, rel_tol=within, abs_tol=within) or (math.isnan(told) and math.isnan(true))):
+            return name, told, true
+    return None

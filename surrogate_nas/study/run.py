@@ -1,274 +1,454 @@
-"""One run: a strategy is asked, what it asks for is validated, charged and stored, and it is told."""
+"""One run: its trials, and the file that keeps them as they come.
+
+A file holds one sealed line a trial, in the order of evaluation, and a last line when the run has ended.
+"""
 
 from __future__ import annotations
 
-import heapq
-import time
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
-from surrogate_nas.core.threads import one_thread
-from surrogate_nas.objective.workshop import workshop_of
-from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.notebook import html_table
+from surrogate_nas.files.journal import Chain, DamagedError, read_chain
+from surrogate_nas.files.regular import open_regular, read_regular
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies import StrategyLike, is_builtin, label, resolve
-from surrogate_nas.study.ledger import Asked, Ledger, Outcome
-from surrogate_nas.study.sandbox import Sandboxed, sandboxed
-from surrogate_nas.study.several import Scalarised, scalarised
-from surrogate_nas.study.sources import Sources, sources_of
-from surrogate_nas.study.store import Run, RunLog, Store, as_file_name
 
-if TYPE_CHECKING:
-    from surrogate_nas.objective import Objective
-    from surrogate_nas.study.experiment import Experiment
-
-_FIRST_CELLS_STREAM, _STRATEGY_STREAM = 0, 1
-_UNLIMITED = 2**31
-_MOST_DRAWS = 1000
-"""Draws for each first cell: a space may hold fewer cells than its size tells."""
-
-Watch = Callable[[Sequence[Trial]], bool | None]
-"""Is told the new trials after each evaluation; ends the run by returning True."""
+_END, _TOLD = "end", "diagnosis"
 
 
-def _generator(seed: int, run: int, stream: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(run, stream)))
+@dataclass(frozen=True)
+class Run:
+    """One strategy's search with one seed.
 
-
-def first_cells(space: Space, n: int, seed: int, run: int) -> list[Cell]:
-    """The random cells, all different, that every strategy of a run is told first.
-
-    Args:
-        space: The space that cells come from.
-        n: How many.
-        seed: The root seed.
-        run: The number of the run.
+    Attributes:
+        strategy: The label of the strategy.
+        run: The number of the run, which seeds it and pairs it with the same run of other strategies.
+        trials: In the order of evaluation.
+        real_seconds: Wall-clock seconds of strategy and evaluation together.
+        strategy_seconds: Those spent in `ask` and `tell`.
+        failure: What went wrong, or empty.
+        epochs: The objective's own; only trials after these can be the answer. None where training plays no part.
+        budget_cells: The most evaluations that it might make, or None.
+        budget_seconds: The most simulated seconds that it might take, or None.
+        scalarised: Whether the strategy knew one objective only and was run on several by random weights.
+        diagnosis: What the strategy told of the run besides its trials: numbers by name, in groups by name.
     """
-    generator = _generator(seed, run, _FIRST_CELLS_STREAM)
-    cells: dict[Cell, None] = {}
-    for _ in range(_MOST_DRAWS * n):
-        if len(cells) >= min(n, space.size):
-            break
-        cells[space.sample(generator)] = None
-    return list(cells)
 
-
-def strategy_seed(seed: int, run: int) -> int:
-    """The seed that a run's strategy is made with.
-
-    Args:
-        seed: The root seed.
-        run: The number of the run.
-    """
-    return int(_generator(seed, run, _STRATEGY_STREAM).integers(2**63))
-
-
-def settings_of(objective: Objective, hidden: bool, strategy: StrategyLike) -> dict[str, Any]:
-    """What a strategy is given beside the space, where it declares that it reads it.
-
-    Args:
-        objective: What is minimised.
-        hidden: Whether what is known for free is withheld.
-        strategy: The strategy; only one of ours that declares it is equipped with a workshop.
-
-    Raises:
-        UserError: It needs one, and the benchmark or the objective allows none.
-    """
-    equipped = is_builtin(strategy) and resolve(strategy).needs_workshop
-    return {
-        "known": None if hidden else objective.known,
-        "epochs": objective.fidelities,
-        "readable": objective.readable,
-        "objectives": objective.parts,
-        "workshop": workshop_of(objective, hidden=hidden) if equipped else None,
-    }
-
-
-def execute_run(
-    experiment: Experiment, strategy: StrategyLike, run: int, store: Store | None = None, watch: Watch | None = None
-) -> Run:
-    """Make one run, from the start or from where a crash left it.
-
-    Args:
-        experiment: What is compared.
-        strategy: The strategy of this run.
-        run: Its number.
-        store: Where trials are appended, or None.
-        watch: Called with the new trials after each evaluation; ends the run by returning True.
-
-    Returns:
-        The run; if the strategy failed, with the trials until then and the failure.
-    """
-    name = label(strategy)
-    held = one_thread()  # sums round by the number of threads, and processes must not share cores
-    with held, store.log(name, run) if store else nullcontext() as log:
-        search = _Search(experiment, run, log, watch)
-        started = time.perf_counter()
-        failure = trace = ""
-        try:
-            if store is not None:
-                _check_unchanged(strategy, experiment.sources.get(name, {}))
-            search.go(strategy)
-        except StrategyError as error:
-            failure, trace = f"Strategy {name} failed in run {run}: {error}", error.trace
-        seconds = time.perf_counter() - started
-        epochs = experiment.objective.epochs
-        budget = experiment.budget
-        result = Run(
-            name, run, search.trials, seconds, search.strategy_seconds, failure, epochs, budget.cells, budget.seconds,
-            search.scalarised, search.diagnosis,
-        )  # fmt: skip
-        if not failure and search.trials and not result.answers:
-            missing = f"it asked for no cell after the objective's {epochs} epochs, so it has no answer."
-            result = replace(result, failure=f"Strategy {name} failed in run {run}: {missing}")
-        if log is not None:
-            log.finish(result)
-    if store is not None:
-        _keep(store, name, run, trace)
-    return result
-
-
-def _check_unchanged(strategy: StrategyLike, told: Sources) -> None:
-    """Refuse a strategy that was edited after the comparison began: other runs may have been made by what it was."""
-    if (now := sources_of(strategy)) and now != told:
-        names = sorted(name for name in {*told, *now} if told.get(name) != now.get(name))
-        raise StrategyError(f"{names[0]} was edited while runs were made; the same command makes all of them anew.")
-
-
-def _keep(store: Store, name: str, run: int, trace: str) -> None:
-    """Keep the whole traceback of a failure, and none where a run was made anew and went well."""
-    file = f"failures/{as_file_name(name)}-{run}.txt"
-    if trace:
-        store.write_text(file, trace)
-    else:
-        (store.folder / file).unlink(missing_ok=True)
-
-
-class _Search:
-    """One run in progress: its trials, its ledger, its simulated clock and workers."""
-
-    def __init__(self, experiment: Experiment, run: int, log: RunLog | None, watch: Watch | None) -> None:
-        self.experiment = experiment
-        self.run = run
-        self.log = log
-        self.watch = watch
-        self.trials: list[Trial] = []
-        self.strategy_seconds = 0.0
-        self.ledger = Ledger(experiment.objective, root=experiment.seed, run=run)
-        self.space = experiment.objective.benchmark.space
-        self.ended = self.scalarised = False
-        self.diagnosis: Mapping[str, Mapping[str, float]] = {}
-        self._ready = 0.0
-
-    def go(self, strategy: StrategyLike) -> None:
-        experiment, run = self.experiment, self.run
-        make = partial(
-            sandboxed,
-            strategy,
-            self.space,
-            limit=experiment.call_limit_seconds,
-            settings=settings_of(experiment.objective, experiment.hidden, strategy),
-        )
-        seed = strategy_seed(experiment.seed, run)
-        cells = first_cells(self.space, min(experiment.first_cells, self.left(0)), experiment.seed, run)
-        with make(seed=seed) as plain, scalarised(plain, make, experiment.objective.parts, seed) as made:
-            self.scalarised = isinstance(made, Scalarised)
-            try:
-                (self._in_turn if experiment.simulated_workers == 1 else self._side_by_side)(made, cells)
-                self.diagnosis = made.diagnosis()
-            finally:
-                self.strategy_seconds = made.seconds
-
-    def left(self, running: int) -> int:
-        """How many evaluations may still be begun."""
-        cells = self.experiment.budget.cells
-        return _UNLIMITED if cells is None else cells - len(self.trials) - running
-
-    def _in_turn(self, strategy: Sandboxed | Scalarised, asked: Sequence[Asked]) -> None:
-        """One worker: what was asked for together is evaluated one after another and told together."""
-        at_once = not self.ledger.objective.benchmark.one_by_one
-        while not self.ended and self.left(0) > 0:
-            if not asked:
-                self._let_work(strategy, self.ledger.cost)
-                if self.ended:
-                    return
-                asked = strategy.ask(min(strategy.batch_size, self.left(0)))
-            trials: list[Trial] = []
-            for trial in self.ledger.evaluate(asked, self._limit):
-                trials.append(trial)
-                if not at_once:
-                    self._keep([trial])
-            self.ended = len(trials) < len(asked)
-            if at_once:
-                self._keep(trials)
-            self._told(strategy, trials)
-            asked = ()
-
-    def _side_by_side(self, strategy: Sandboxed | Scalarised, queue: Sequence[Asked]) -> None:
-        """Several workers: asks while others run, and tells in the order of finishing, together what ends together."""
-        running: list[tuple[float, int, float, Outcome]] = []
-        clock, begun, workers = 0.0, 0, self.experiment.simulated_workers
-        while True:
-            while not self.ended and len(running) < workers and self.left(len(running)) > 0:
-                free = min(workers - len(running), self.left(len(running)))
-                if not queue:
-                    self._let_work(strategy, clock)
-                    if self.ended:
-                        break
-                    self._ready = max(self._ready, clock + self.ledger.owed)
-                    queue = strategy.ask(free)
-                now, queue = queue[:free], queue[free:]
-                owing = self.ledger.owed > 0
-                for outcome in self.ledger.look_up(now):
-                    start, owing = clock if owing else max(clock, self._ready), False
-                    if start + outcome.cost > self._limit:
-                        self.ended = True
-                        break
-                    heapq.heappush(running, (start + outcome.cost, begun, start, outcome))
-                    begun += 1
-            if not running:
-                return
-            clock = running[0][0]
-            trials = []
-            while running and running[0][0] == clock:
-                *_, started, outcome = heapq.heappop(running)
-                trials.append(self.ledger.trial(outcome, started))
-            self._keep(trials)
-            self._told(strategy, trials)
-
-    def _let_work(self, strategy: Sandboxed | Scalarised, clock: float) -> None:
-        """Let it do what work of its own is left, in slices, as long as the budget allows."""
-        while (seconds := strategy.work()) is not None:
-            self.ledger.owed += seconds
-            if clock + self.ledger.owed > self._limit:
-                self.ended = True
-                return
+    strategy: str
+    run: int
+    trials: Sequence[Trial] = field(repr=False)
+    real_seconds: float
+    strategy_seconds: float
+    failure: str = ""
+    epochs: int | None = None
+    budget_cells: int | None = None
+    budget_seconds: float | None = None
+    scalarised: bool = False
+    diagnosis: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
 
     @property
-    def _limit(self) -> float:
-        seconds = self.experiment.budget.seconds
-        return float("inf") if seconds is None else seconds
+    def answers(self) -> list[Trial]:
+        """The trials after the objective's own epochs."""
+        return [trial for trial in self.trials if trial.epochs == self.epochs]
 
-    def _told(self, strategy: Sandboxed | Scalarised, trials: list[Trial]) -> None:
-        if not trials:
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Score of every trial."""
+        return np.array([trial.score for trial in self.trials])
+
+    @property
+    def incumbent(self) -> Trial:
+        """The best trial of the whole history after the objective's own epochs, the earliest among equals."""
+        return min(self.answers, key=lambda trial: trial.score)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.run} of {self.strategy}: {self._outcome}>"
+
+    @property
+    def _outcome(self) -> str:
+        if self.failure:
+            return f"failed: {self.failure}"
+        if not self.answers:
+            return f"{len(self.trials)} trials, no answer"
+        best = self.incumbent
+        found = f"best score {best.score:.6g}" if best.feasible else "no feasible cell"
+        return f"{len(self.trials)} trials, {found}"
+
+    def _repr_html_(self) -> str:
+        """The run in a notebook: what it found, and after how many trials."""
+        improving, best = [], float("inf")
+        for trial in self.answers:
+            if trial.score < best and trial.feasible:
+                best = trial.score
+                improving.append((trial.index + 1, trial.cell, trial.score, trial.loss, trial.penalty))
+        heads = ("trial", "cell", "score", "L", "λR")
+        return html_table(f"{self.strategy}, run {self.run}", heads, improving[::-1], self._outcome)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Every trial as a row: strategy, run, the trial's fields, and its metrics by name."""
+        import pandas
+
+        rows = []
+        for trial in self.trials:
+            row = {"strategy": self.strategy, "run": self.run, **_TRIALS.write(trial)}
+            rows.append({**{name: value for name, value in row.items() if name != "values"}, **trial.values})
+        return pandas.DataFrame(rows)
+
+    @property
+    def simulated_seconds(self) -> float:
+        """What all trials cost, in seconds, or in queries where the benchmark counts those."""
+        return sum(trial.cost_seconds for trial in self.trials)
+
+
+Reader = Callable[[Any], Any]
+
+
+class Lines:
+    """Writes and reads the fields of one dataclass as a line of a run's file.
+
+    What a line must be like follows from the fields' types: a number is finite, a count is no truth value, nothing is
+    missing or unknown.
+
+    Example:
+        >>> from surrogate_nas.space.trial import Trial
+        >>> sorted(Lines(Trial).names)[:3]
+        ['cell', 'cost_seconds', 'epochs']
+    """
+
+    def __init__(self, kind: type, *, without: Sequence[str] = (), at_least: Mapping[str, float] | None = None) -> None:
+        """Look at the fields."""
+        hints = get_type_hints(kind)
+        self.names = tuple(field.name for field in fields(kind) if field.name not in without)
+        self._get = attrgetter(*self.names)
+        self._cells = [name for name in self.names if hints[name] is Cell]
+        self._mappings = [name for name in self.names if _is(hints[name], Mapping)]
+        self._readers = {name: _reader(hints[name]) for name in self.names}
+        self._at_least = {name: bound for name, bound in (at_least or {}).items() if name in self.names}
+
+    def write(self, item: Any) -> dict[str, Any]:
+        """The fields as JSON can hold them."""
+        entry = dict(zip(self.names, self._get(item), strict=True))
+        for name in self._cells:
+            entry[name] = entry[name].text
+        for name in self._mappings:
+            entry[name] = dict(entry[name])
+        return entry
+
+    def read(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields' values; a cell stays text."""
+        if differing := sorted({*entry} ^ {*self.names}):
+            raise ValueError(f"missing or unknown: {', '.join(map(str, differing))[:80]}")
+        values = {}
+        for name, reader in self._readers.items():
+            try:
+                values[name] = reader(entry[name])
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from error
+        for name, bound in self._at_least.items():
+            if values[name] is not None and values[name] < bound:
+                raise ValueError(f"{name} is below {bound:g}")
+        return values
+
+
+def _is(hint: Any, kind: type) -> bool:
+    origin = get_origin(hint)
+    return isinstance(origin, type) and issubclass(origin, kind)
+
+
+def _reader(hint: Any) -> Reader:
+    """What turns JSON into a value of a type, or raises `ValueError`."""
+    arguments = get_args(hint)
+    if hint is float:
+        return _finite
+    if hint is Cell:
+        return _of(str)
+    if hint in (int, bool, str, NoneType):
+        return _of(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return _any_of([_reader(argument) for argument in sorted(arguments, key=lambda kind: kind is not NoneType)])
+    if _is(hint, Mapping):
+        return _mapping(_number if arguments[1] is float else _reader(arguments[1]))
+    if _is(hint, Sequence):
+        return _items(_reader(arguments[0]), tuple if get_origin(hint) is tuple else list)
+    raise TypeError(f"A line cannot hold a field of type {hint}.")
+
+
+def _of(kind: type) -> Reader:
+    def read(value: Any) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"is a {type(value).__name__}, not a {kind.__name__}")
+        return value
+
+    return read
+
+
+def _number(value: Any) -> float:
+    """Any number, as a metric that a table lacks may be none."""
+    try:
+        if type(value) in (int, float):
+            return float(value)
+    except OverflowError:
+        pass
+    raise ValueError("is no number")
+
+
+def _finite(value: Any) -> float:
+    if not math.isfinite(number := _number(value)):
+        raise ValueError("is no finite number")
+    return number
+
+
+def _any_of(readers: Sequence[Reader]) -> Reader:
+    def read(value: Any) -> Any:
+        for reader in readers[:-1]:
+            try:
+                return reader(value)
+            except ValueError:
+                continue
+        return readers[-1](value)
+
+    return read
+
+
+def _mapping(reader: Reader) -> Reader:
+    def read(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValueError("holds no names")
+        return {name: reader(item) for name, item in value.items()}
+
+    return read
+
+
+def _items(reader: Reader, kind: Callable[[list[Any]], Any]) -> Reader:
+    def read(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise ValueError("is no list")
+        return kind([reader(item) for item in value])
+
+    return read
+
+
+if TYPE_CHECKING:
+    import pandas
+
+
+_TRIALS = Lines(Trial, at_least={"index": 0, "epochs": 1, "cost_seconds": 0, "started": 0, "finished": 0})
+_RUNS = Lines(
+    Run,
+    without=("strategy", "run", "trials", "diagnosis"),
+    at_least={"real_seconds": 0, "strategy_seconds": 0, "epochs": 1},
+)
+_FIELDS = tuple(held.name for held in fields(Run))
+_DIAGNOSES = Lines(Run, without=[name for name in _FIELDS if name != _TOLD])
+"""A line without one is of a strategy that tells none."""
+
+
+class OtherHistoryError(UserError):
+    """A run that was replayed went another way than its file tells."""
+
+
+class RunLog:
+    """The file of one run, open for appending by this process alone.
+
+    Attributes:
+        known: How many trials the file held when it was opened; they are not written again.
+    """
+
+    def __init__(self, path: Path, root: str) -> None:
+        """Open or make the file, dropping a torn last line and the mark that the run had ended."""
+        self.path = path
+        try:
+            self._chain = Chain(path, root, _unended)
+        except DamagedError as error:
+            raise _damaged(path, error) from error
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        self._known = self._chain.entries
+        self.known = len(self._known)
+
+    def append(self, trials: Sequence[Trial]) -> None:
+        """Write trials that the file does not hold yet, and hold those that it does against them."""
+        entries = [_TRIALS.write(trial) for trial in trials]
+        if trials and trials[0].index < self.known:
+            known = [entry for entry in entries if entry["index"] < self.known]
+            for entry in known:
+                if self._known[entry["index"]] != json.loads(json.dumps(entry)):
+                    raise self._other_history()
+            entries = entries[len(known) :]
+        try:
+            self._chain.append_all(entries)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def finish(self, run: Run) -> None:
+        """Write the last line, which marks the run as ended, and wait until all is on the disk."""
+        if len(run.trials) < self.known:
+            raise self._other_history()
+        try:
+            told = {_TOLD: {name: dict(group) for name, group in run.diagnosis.items()}} if run.diagnosis else {}
+            self._chain.append({_END: len(run.trials), **told, **_RUNS.write(run)})
+            self._chain.commit()
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def _other_history(self) -> UserError:
+        return OtherHistoryError(
+            f"{self.path} holds another history, made by another version. Delete it and run again."
+        )
+
+    def close(self) -> None:
+        """Let the file go."""
+        try:
+            self._chain.close()
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+
+def _unended(entries: list[dict[str, Any]]) -> int:
+    return len(entries) - bool(entries and _END in entries[-1])
+
+
+def read_run(path: Path, root: str, strategy: str, run: int, space: Space) -> Run | None:
+    """Read a run; None while it has not ended."""
+    try:
+        entries = [link.entry for link in read_chain(read_regular(path), root)]
+        end = ending(entries[-1], len(entries) - 1) if entries else None
+        if end is None:
+            return None
+        trials = [_trial(number, entry, space) for number, entry in enumerate(entries[:-1])]
+        return Run(strategy, run, trials, **end)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise _damaged(path, error) from error
+
+
+def ending(entry: Mapping[str, Any], trials: int) -> dict[str, Any] | None:
+    """What the last line of an ended run says of it, by the fields of `Run`; None where the line is a trial's."""
+    if _END not in entry:
+        return None
+    told = dict(entry)
+    if told.pop(_END) != trials:
+        raise DamagedError(f"its last line counts other than {trials} trials")
+    diagnosis = _DIAGNOSES.read({_TOLD: told.pop(_TOLD, {})})
+    return {**_RUNS.read(told), **diagnosis}
+
+
+def _trial(number: int, entry: dict[str, Any], space: Space) -> Trial:
+    values = _TRIALS.read(entry)
+    cell = space.parse(values["cell"])
+    if cell.text != values["cell"] or values["index"] != number:
+        raise DamagedError(f"trial {number} is not where or what it should be")
+    return Trial(**(values | {"cell": cell}))
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} is damaged or of another comparison ({error}). Delete it and run again.")
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"Cannot write {path}: {error.strerror or error}. What was finished is kept; run again to go on.")
+
+
+class _Stamp(NamedTuple):
+    """What changes with a file's content."""
+
+    inode: int
+    size: int
+    changed: int
+
+
+class RunWatch:
+    """Follows one run while it is made, without its lock: what its file tells by now, each line read once.
+
+    The writer is not disturbed. A line that it is just writing is read the next time; a file that was begun anew, or
+    whose end was taken back because the budget was raised, is read from its start.
+
+    Attributes:
+        path: Its file.
+        best: The best feasible score after each trial, infinite before there is one; trials after other epochs than
+            the objective's do not count.
+        finished: When each trial ended, on the simulated clock of the run.
+        end: What its last line says, by the fields of `Run`; None while it has not ended.
+        damage: What is wrong with its file, or empty.
+        is_read: Whether it was looked at.
+    """
+
+    def __init__(self, path: Path, root: str, epochs: int | None) -> None:
+        """Name the file; nothing is read yet."""
+        self.path = path
+        self._root, self._epochs = root, epochs
+        self._stamp: _Stamp | None = None
+        self.is_read = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._read, self._seal = 0, self._root
+        self.best: list[float] = []
+        self.finished: list[float] = []
+        self.end: dict[str, Any] | None = None
+        self.damage = ""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is a file."""
+        return self._stamp is not None
+
+    def refresh(self) -> bool:
+        """Read what has come since the last time."""
+        try:
+            status = self.path.stat()
+            stamp = _Stamp(status.st_ino, status.st_size, status.st_mtime_ns)
+        except OSError:
+            stamp = None
+        before, self._stamp, self.is_read = self._stamp, stamp, True
+        if stamp == before:
+            return False
+        grown = stamp and before and stamp.inode == before.inode and stamp.size >= self._read and not self.damage
+        if not (grown and self._read_on()):
+            self._forget()
+            if stamp:
+                self._read_on()
+        return True
+
+    def _read_on(self) -> bool:
+        """Read further lines; whether they go on from those before."""
+        try:
+            with open_regular(self.path) as file:
+                file.seek(self._read)
+                links = read_chain(file.read(), self._seal)
+            for link in links:
+                self._take(link.entry)
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+            self.damage = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+            return False
+        if links:
+            self._read, self._seal = self._read + links[-1].end, links[-1].seal.decode()
+        return not self.damage
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        if self.end is not None:
+            raise DamagedError("it goes on after its end")
+        self.end = ending(entry, len(self.best))
+        if self.end is not None:
             return
-        strategy.tell(trials)
-        target = self.experiment.target
-        if target is not None and any(t.feasible and t.score <= target and self._answers(t) for t in trials):
-            self.ended = True
-        if self.watch is not None and self.watch(trials):
-            self.ended = True
-
-    def _answers(self, trial: Trial) -> bool:
-        return trial.epochs == self.experiment.objective.epochs
-
-    def _keep(self, trials: Sequence[Trial]) -> None:
-        self.trials.extend(trials)
-        if self.log is not None:
-            self.log.append(trials)
+        score, finished = float(entry["score"]), float(entry["finished"])
+        if not (math.isfinite(score) and math.isfinite(finished)):
+            raise DamagedError(f"trial {len(self.best)} is no number")
+        best = self.best[-1] if self.best else math.inf
+        counts = entry["feasible"] is True and entry["epochs"] == self._epochs
+        self.best.append(min(best, score) if counts else best)
+        self.finished.append(finished)

@@ -32,11 +32,7 @@ _LARGEST = 10**6
 
 
 def sources_of(strategy: StrategyLike) -> Sources:
-    """The source of a strategy; empty for those that come with the project, whose version tells theirs.
-
-    Args:
-        strategy: A name, ``file.py:Class``, or a class.
-    """
+    """The source of a strategy; empty for those that come with the project, whose version tells theirs."""
     if not isinstance(strategy, str):
         return {} if is_builtin(strategy) else _of_class(strategy)
     reference = Reference.parse(strategy)

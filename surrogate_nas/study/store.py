@@ -1,7 +1,7 @@
 """Results: an append-only, locked, sealed, crash-safe store, from which everything that is reported can be recomputed.
 
 A folder holds ``experiment.json`` (what was compared, under which fingerprint, with which versions) and
-``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.study.runs`). A line that a crash tore is dropped; an unfinished
+``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.study.run`). A line that a crash tore is dropped; an unfinished
 run is replayed by its strategy and continued; anything else that is not as it was written is refused.
 """
 
@@ -25,13 +25,14 @@ from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective.parser import parse_several
 from surrogate_nas.space import Space
-from surrogate_nas.study.description import wrong_in
-from surrogate_nas.study.runs import Run, RunLog, read_run
+from surrogate_nas.study.options import STORED, wrong_in
+from surrogate_nas.study.run import Run, RunLog, RunWatch, read_run
 from surrogate_nas.study.sources import Sources
-from surrogate_nas.study.watch import RunWatch
 
-__all__ = ["VERSION", "Run", "RunLog", "Store", "provenance"]
-
+PLAN = "plan.json"
+"""What a suite is to run; the folders of its problems tell the largest number of runs only."""
+PROBLEMS = "problems"
+"""Where a suite's folder has those of its problems, each a comparison's."""
 VERSION = FORMATS["comparison"].version
 _SAFE = "()=,+@ "
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
@@ -44,11 +45,7 @@ class Store:
     """The folder of one comparison."""
 
     def __init__(self, folder: Path) -> None:
-        """Name the folder; nothing is read or written yet.
-
-        Args:
-            folder: Where results lie or will lie.
-        """
+        """Name the folder; nothing is read or written yet."""
         self.folder = folder
 
     @property
@@ -62,11 +59,7 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder, which is made if need be, for this process alone; waits for another one.
-
-        Raises:
-            UserError: It cannot be written.
-        """
+        """Hold the folder, which is made if need be, for this process alone; waits for another one."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -128,11 +121,7 @@ class Store:
             self.discard(label, run)
 
     def read(self) -> dict[str, Any]:
-        """What is compared.
-
-        Raises:
-            UserError: The folder holds no comparison, or a damaged one.
-        """
+        """What is compared."""
         path = self._description
         try:
             content = json.loads(read_regular(path))
@@ -151,37 +140,16 @@ class Store:
         return content
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write a JSON file so that it is either whole or as it was before.
-
-        Args:
-            name: The file's name in the folder.
-            content: What to write.
-
-        Raises:
-            UserError: The folder cannot be written.
-        """
+        """Write a JSON file so that it is either whole or as it was before."""
         self.write_text(name, json.dumps(content, indent=1) + "\n")
 
     def write_text(self, name: str, content: str) -> None:
-        """Write a text file so that it is either whole or as it was before.
-
-        Args:
-            name: The file's name in the folder.
-            content: What to write.
-
-        Raises:
-            UserError: The folder cannot be written.
-        """
+        """Write a text file so that it is either whole or as it was before."""
         with replacing(self.folder / name) as temporary:
             temporary.write_text(content, encoding="utf-8")
 
     def path(self, strategy: str, run: int) -> Path:
-        """The file of a run.
-
-        Args:
-            strategy: The strategy's label.
-            run: The number of the run.
-        """
+        """The file of a run."""
         return self.folder / "runs" / f"{as_file_name(strategy)}-{run}.jsonl"
 
     @cached_property
@@ -200,12 +168,7 @@ class Store:
 
     @contextmanager
     def log(self, strategy: str, run: int) -> Iterator[RunLog]:
-        """Open a run's file for appending.
-
-        Args:
-            strategy: The strategy's label.
-            run: The number of the run.
-        """
+        """Open a run's file for appending."""
         log = RunLog(self.path(strategy, run), f"{self._root} {strategy} {run}")
         try:
             yield log
@@ -216,46 +179,20 @@ class Store:
         log.close()
 
     def watch(self, strategy: str, run: int) -> RunWatch:
-        """Follow a run while it is made, without its lock.
-
-        Args:
-            strategy: The strategy's label.
-            run: The number of the run.
-
-        Raises:
-            UserError: The folder holds no comparison, or a damaged one.
-        """
+        """Follow a run while it is made, without its lock."""
         return RunWatch(self.path(strategy, run), f"{self._root} {strategy} {run}", self._epochs)
 
     def discard(self, strategy: str, run: int) -> None:
-        """Forget a run, so that it starts anew.
-
-        Args:
-            strategy: The strategy's label.
-            run: The number of the run.
-        """
+        """Forget a run, so that it starts anew."""
         self.path(strategy, run).unlink(missing_ok=True)
 
     def load(self, strategy: str, run: int, space: Space) -> Run | None:
-        """Read a run; None while it has not ended.
-
-        Args:
-            strategy: The strategy's label.
-            run: The number of the run.
-            space: The space of its cells.
-
-        Raises:
-            UserError: The file is damaged.
-        """
+        """Read a run; None while it has not ended."""
         return read_run(self.path(strategy, run), f"{self._root} {strategy} {run}", strategy, run, space)
 
 
 def as_file_name(strategy: str) -> str:
-    """A strategy's label as it stands in a file's name.
-
-    Args:
-        strategy: The label.
-    """
+    """A strategy's label as it stands in a file's name."""
     return quote(strategy, safe=_SAFE)
 
 
@@ -299,9 +236,10 @@ def _check_same(held: dict[str, Any], wanted: dict[str, Any], folder: Path) -> N
                 f"{folder} holds a comparison with a budget of {before} {unit}, now {limit}; it can only be raised. "
                 "Choose another folder."
             )
+    usual = {option.name: option.default for option in STORED}  # what held before a folder could say an option
     for key in wanted.keys() - _GROWING - _MOVING:
-        if held.get(key) != wanted[key]:
+        if (before := held.get(key, usual.get(key))) != wanted[key]:
             raise UserError(
-                f"{folder} holds another comparison ({key} {held.get(key)}, now {wanted[key]}); "
+                f"{folder} holds another comparison ({key} {before}, now {wanted[key]}); "
                 "results of two are never mixed. Choose another folder."
             )

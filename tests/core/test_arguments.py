@@ -12,8 +12,8 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.arguments import check_fields, checked
-from surrogate_nas.study.comparison import read_comparison
-from surrogate_nas.study.experiment import Budget
+from surrogate_nas.study.calls import read_comparison
+from surrogate_nas.study.options import Budget
 
 WRONG: list[Any] = [
     None, 5, -3, 2.5, float("nan"), True, "text", b"bytes", [], [1], {}, {"a": 1}, object(), ..., 1j, "x" * 5000,

@@ -16,9 +16,9 @@ from surrogate_nas.core.notebook import html_table
 from surrogate_nas.space import SPACES, Cell, space_named
 from surrogate_nas.strategies import resolve
 from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.experiment import Budget, Experiment
-from surrogate_nas.study.store import Run
-from surrogate_nas.study.verdict import headline
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.run import Run
+from surrogate_nas.study.runner import Experiment
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -80,7 +80,7 @@ def test_what_is_shown_is_what_was_computed(made: Comparison) -> None:
     (told,) = made.to_json()["strategies"]
     for number in (told["score"]["mean"], told["score"]["iqm"], told["regret"]["mean"]):
         assert f"{number:.6g}" in text
-    assert "minimise digital_error + 0.1*params" in text and headline(made)[0] in text
+    assert "minimise digital_error + 0.1*params" in text and made.sentences[0] in text
     objective = sn.Objective("digital_error + 0.1*params", made.objective.benchmark, subject_to="params <= 300000")
     text = Tags(objective._repr_html_()).text
     assert objective.fingerprint in text and "params <= 300000limit" in text

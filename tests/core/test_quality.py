@@ -13,8 +13,8 @@ from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.objective import parse
 from surrogate_nas.report.curves import Curve, Panel, is_cut_off, limits
 from surrogate_nas.space.network import Network
-from surrogate_nas.study.comparison.front import nondominated
-from surrogate_nas.study.findings import final_questions
+from surrogate_nas.study.comparison import final_questions
+from surrogate_nas.study.scale import nondominated
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evaluation import evaluate, split_cells
 from surrogate_nas.tables import Table, write_table

@@ -24,9 +24,10 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import OURS, Strategy, resolve
 from surrogate_nas.strategies.evolution import RegularisedEvolution
 from surrogate_nas.strategies.reinforce import Reinforce
-from surrogate_nas.study.comparison import compare
-from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.study.calls import compare
 from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
 from surrogate_nas.tables import TableFile
 from surrogate_nas.tables.sources import nb201 as source
 from tests.conftest import SWIFT_STRATEGIES

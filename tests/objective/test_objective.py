@@ -18,7 +18,7 @@ from surrogate_nas.objective import Objective, parse
 from surrogate_nas.objective.expression import Constraint, Expression, Term
 from surrogate_nas.space import NB201
 from surrogate_nas.space.network import Network
-from surrogate_nas.study.comparison.diagnosis import diagnose
+from surrogate_nas.study.diagnosis import diagnose
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.tables import Table, write_table
 

@@ -21,8 +21,9 @@ from surrogate_nas.report.explorer.problem import ProblemData, shown_cells
 from surrogate_nas.space import SPACES, space_named
 from surrogate_nas.space.sketch import POINTS_PER_INCH, Arrow, Box, Text
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.study.comparison import Comparison, compare, read_comparison
-from surrogate_nas.study.suite import Entrant, Problem, Suite, run_suite
+from surrogate_nas.study.calls import compare, read_comparison, run_suite
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.problem import Entrant, Problem, Suite
 from tests.conftest import Snas
 
 STRATEGIES = ["random", "evolution", "local_search"]

@@ -27,11 +27,10 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.export import EXPORTS, OptunaObjective, results_of
 from surrogate_nas.report.export.latex import escaped, write_latex
 from surrogate_nas.space import ChoiceSpace
-from surrogate_nas.study.comparison import Comparison, compare, read_comparison
-from surrogate_nas.study.comparison.lambda_path import lambda_path
-from surrogate_nas.study.comparison.stored_path import read_lambda_path
-from surrogate_nas.study.suite import Entrant, Problem, Suite, run_suite
-from surrogate_nas.study.suite.stored import stored_suite
+from surrogate_nas.study.calls import compare, read_comparison, run_suite, stored_suite
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.lambda_path import lambda_path, read_lambda_path
+from surrogate_nas.study.problem import Entrant, Problem, Suite
 from tests.conftest import Snas
 
 if TYPE_CHECKING:
@@ -149,7 +148,7 @@ def test_of_several_objectives_the_studies_have_their_front(front: Path, tmp_pat
         study = studies_of(file)[f"{run.strategy} / run {run.run}"]
         assert study.metric_names == ["valid_error[5]", "params"]
         ours = made.vectors(run)
-        from surrogate_nas.study.comparison.front import nondominated
+        from surrogate_nas.study.scale import nondominated
 
         assert sorted(set(map(tuple, nondominated(ours).tolist()))) == sorted(
             {tuple(trial.values) for trial in study.best_trials}

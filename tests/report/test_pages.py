@@ -11,7 +11,7 @@ import pytest
 from pypdf import PdfReader
 
 from surrogate_nas.report import write_report, write_suite_report
-from surrogate_nas.study.comparison import compare
+from surrogate_nas.study.calls import compare
 from tests.report.test_suite_report import result as result
 from tests.study.test_suite import made, steps
 

@@ -24,11 +24,10 @@ from surrogate_nas.report.sections.scores import summary_table
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.study.comparison import Comparison, compare, read_comparison
-from surrogate_nas.study.comparison.statistics import anytime
-from surrogate_nas.study.findings import best_cells
-from surrogate_nas.study.store import Run
-from surrogate_nas.study.verdict import headline
+from surrogate_nas.study.calls import compare, read_comparison
+from surrogate_nas.study.comparison import Comparison, best_cells
+from surrogate_nas.study.run import Run
+from surrogate_nas.study.statistics import anytime
 from surrogate_nas.tables import Table, write_table
 
 EVIL = "_evil$x_{<script>alert(1)</script>"
@@ -325,12 +324,12 @@ def test_the_headline_follows_the_test(small):
     objective = sn.Objective("digital_error", small.objective.benchmark)
     description = {"strategies": ["a", "b"], "runs": 8, "first_cells": 0}
     low, high = [0.10 + 0.001 * i for i in range(8)], [0.20 + 0.002 * i for i in range(8)]
-    clear = headline(Comparison(objective, description, runs("a", high) + runs("b", low)))
+    clear = Comparison(objective, description, runs("a", high) + runs("b", low)).sentences
     assert clear[0].startswith("b has the lowest mean final score")
     assert "better in 8, equal in 0 and worse in 0 of 8" in clear[1] and "is significant" in clear[1]
-    equal = headline(Comparison(objective, description, runs("a", low) + runs("b", low)))
+    equal = Comparison(objective, description, runs("a", low) + runs("b", low)).sentences
     assert equal[0].startswith("a and b share the lowest mean")
-    mixed = headline(Comparison(objective, description, runs("a", low) + runs("b", low[::-1][:7] + [0.2])))
+    mixed = Comparison(objective, description, runs("a", low) + runs("b", low[::-1][:7] + [0.2])).sentences
     assert "not significant" in mixed[1]
 
 

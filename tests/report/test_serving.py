@@ -26,9 +26,9 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import holder, locked
 from surrogate_nas.report.live import Server
 from surrogate_nas.report.live.server import MOST_AT_ONCE, Timely
-from surrogate_nas.study.comparison import compare
+from surrogate_nas.study.calls import compare, run_suite
+from surrogate_nas.study.problem import Entrant, Problem, Suite
 from surrogate_nas.study.store import Store
-from surrogate_nas.study.suite import Entrant, Problem, Suite, run_suite
 from tests.conftest import Snas
 from tests.study.test_kills import Gated
 

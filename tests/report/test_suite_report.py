@@ -16,9 +16,9 @@ import scikit_posthocs
 from surrogate_nas.report import write_suite_report
 from surrogate_nas.report.look import looks
 from surrogate_nas.report.sections.ranks import diagram
+from surrogate_nas.study.statistics import critical_at
 from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.suite.critical import critical_at
-from surrogate_nas.study.suite.tables import TABLES, as_csv, as_latex
+from surrogate_nas.study.tables import TABLES, as_csv, as_latex
 from tests.study.test_suite import made, noisy, steps
 
 FIGURES = {"overview", "critical-25", "critical-50", "critical-100", "regret-iqm", "improvement", "regret-map"}

@@ -18,7 +18,7 @@ from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.network import Network
 from surrogate_nas.strategies import STRATEGIES, resolve
-from surrogate_nas.study.store import Run
+from surrogate_nas.study.run import Run
 from surrogate_nas.tables import Table, write_table
 from tests import examples_sampled, tiny_task
 from tests.space.test_sampled_tables import sampled

@@ -18,7 +18,8 @@ from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.epochs.bohb import Density
 from surrogate_nas.strategies.epochs.rungs import rungs_of
-from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
 
 SPACE = nb201()
 OVER_EPOCHS = ("successive_halving", "hyperband", "bohb", "asha", "bo_epochs")

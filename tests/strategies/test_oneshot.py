@@ -21,9 +21,9 @@ from surrogate_nas.space import NB201
 from surrogate_nas.strategies import ONE_SHOT, resolve
 from surrogate_nas.strategies.oneshot.alphas import Alphas
 from surrogate_nas.strategies.oneshot.darts import Darts
-from surrogate_nas.study import experiment as experiments
-from surrogate_nas.study import run as runs
-from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.study import runner, search
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
 from surrogate_nas.training.places import has_fashion
 from surrogate_nas.training.supernet import Supernet, SupernetLoss
 from surrogate_nas.training.tasks import Split, task_named
@@ -52,7 +52,7 @@ def own() -> Any:
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (experiments, runs):
+    for module in (runner, search):
         monkeypatch.setattr(module, "workshop_of", lambda _, hidden=False: toy_workshop())  # noqa: ARG005
 
 

@@ -17,9 +17,10 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, nb201
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.study.comparison.front import frame_of, hypervolume, nondominated, vectors_of
-from surrogate_nas.study.experiment import Budget, Experiment
 from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
+from surrogate_nas.study.scale import frame_of, hypervolume, nondominated, vectors_of
 from tests.conftest import EVERY_STRATEGY
 
 SPACE = nb201()

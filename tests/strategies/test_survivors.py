@@ -24,13 +24,14 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 from surrogate_nas.strategies.evolution import RegularisedEvolution
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.study.comparison.front import frame_of, hypervolume
-from surrogate_nas.study.comparison.statistics import anytime
-from surrogate_nas.study.experiment import Budget, Experiment
 from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
 from surrogate_nas.study.sandbox import Sandboxed
 from surrogate_nas.study.sandbox.answers import flags_of_class
-from surrogate_nas.study.several import Scalarised, scalarised
+from surrogate_nas.study.scale import frame_of, hypervolume
+from surrogate_nas.study.search import Scalarised, scalarised
+from surrogate_nas.study.statistics import anytime
 from surrogate_nas.study.store import Run, Store
 from surrogate_nas.tables import Table, write_table
 from tests.strategies.test_requests import Halving

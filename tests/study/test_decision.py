@@ -9,15 +9,7 @@ import pytest
 from scipy import stats
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.study.decision import (
-    by_space,
-    claim,
-    decide,
-    decide_elsewhere,
-    detectable,
-    flip_p,
-    signed_ranks,
-)
+from surrogate_nas.study.decision import by_space, claim, decide, decide_elsewhere, detectable, flip_p, signed_ranks
 
 
 @pytest.mark.parametrize("seed", range(30))

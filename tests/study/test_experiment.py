@@ -17,10 +17,13 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import NB201
-from surrogate_nas.study.comparison import Comparison, compare, read_comparison
-from surrogate_nas.study.experiment import Budget, Experiment
-from surrogate_nas.study.run import first_cells
-from surrogate_nas.study.store import Run, Store
+from surrogate_nas.study.calls import compare, read_comparison
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.run import Run
+from surrogate_nas.study.runner import Experiment
+from surrogate_nas.study.search import first_cells
+from surrogate_nas.study.store import Store
 from tests import broken_strategies, hostile_strategies
 from tests.broken_strategies import BROKEN
 
@@ -37,7 +40,7 @@ def bare(comparison: Comparison) -> Any:
 
 
 def run_of(strategy: Any, objective: Objective, budget: Budget, run: int = 0, seed: int = 0, limit: float = 60) -> Run:
-    return Experiment(objective, [strategy], run + 1, budget, seed, call_limit_seconds=limit).execute()[run]
+    return Experiment(objective, [strategy], run + 1, budget, seed=seed, call_limit_seconds=limit).execute()[run]
 
 
 @pytest.fixture
@@ -81,7 +84,8 @@ def test_a_budget_of_seconds_is_spent_as_far_as_whole_trials_fit(strategy: str, 
         run = run_of(strategy, objective, Budget(seconds=seconds))
         assert len(run.trials) == cells
         assert run.simulated_seconds == 13 * cells <= seconds
-    assert not run_of(strategy, objective, Budget(seconds=12.99)).trials
+    with pytest.raises(UserError, match="does not pay for a single evaluation"):
+        run_of(strategy, objective, Budget(seconds=12.99))
 
 
 def test_a_budget_of_both_ends_at_whichever_comes_first(small: TableBenchmark) -> None:

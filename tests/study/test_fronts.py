@@ -20,8 +20,8 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo import front as ehvi
 from surrogate_nas.strategies.bo.expert import Seen
 from surrogate_nas.strategies.nsga2 import NSGA2, crowding, survivors
-from surrogate_nas.study.comparison.front import frame_of, hypervolume, nondominated
-from surrogate_nas.study.comparison.lambda_path import at, lambda_path
+from surrogate_nas.study.lambda_path import at, lambda_path
+from surrogate_nas.study.scale import frame_of, hypervolume, nondominated
 from tests.conftest import Snas
 
 REFERENCE = np.array([1.1, 1.0, 0.9])

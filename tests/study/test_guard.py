@@ -26,8 +26,9 @@ from surrogate_nas.runtime.forkserver import ForkServer, Spawn
 from surrogate_nas.space import NB201, Cell, ChoiceSpace
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, is_builtin, resolve
-from surrogate_nas.study.comparison import compare
-from surrogate_nas.study.experiment import Budget, Experiment
+from surrogate_nas.study.calls import compare
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
 from surrogate_nas.study.sandbox import introduce, sandboxed
 from surrogate_nas.study.sandbox.answers import Flags, cells_from_json, cells_to_json, own_cells
 from surrogate_nas.study.store import Run

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from analysis.torture import COMMAND, hit, marked, start, workers
-from surrogate_nas.study.comparison import compare
+from surrogate_nas.study.calls import compare
 from tests.conftest import Snas
 from tests.study.test_experiment import bare
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import surrogate_nas as sn
+from surrogate_nas.study.calls import run_suite
 from surrogate_nas.study.sources import sources_of
 from surrogate_nas.study.store import Store
-from surrogate_nas.study.suite import run_suite
 from tests.conftest import Snas
 
 MINE = """

@@ -10,8 +10,8 @@ from scipy import stats
 
 from surrogate_nas.space import nb201
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.comparison.statistics import anytime, interval, paired_tests, summarise
-from surrogate_nas.study.store import Run
+from surrogate_nas.study.run import Run
+from surrogate_nas.study.statistics import anytime, interval, paired_tests, summarise
 
 SAMPLES = st.lists(st.floats(-100, 100), min_size=1, max_size=30)
 

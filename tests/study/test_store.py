@@ -19,9 +19,9 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.comparison import compare, read_comparison
-from surrogate_nas.study.lines import Lines
-from surrogate_nas.study.store import Run, Store
+from surrogate_nas.study.calls import compare, read_comparison
+from surrogate_nas.study.run import Lines, Run
+from surrogate_nas.study.store import Store
 
 LINES = 40
 NAMES = ["random", "evolution"]
@@ -218,7 +218,7 @@ def test_extending_a_folder_keeps_what_it_was_begun_with(
     first = Store(tmp_path).read()
     compare(analog, ["random"], runs=1, budget=12, folder=tmp_path)
     assert Store(tmp_path).read() == first and first["extensions"] == []
-    monkeypatch.setattr(sn, "__version__", "99")
+    monkeypatch.setattr("surrogate_nas.core.version.__version__", "99")
     compare(analog, ["evolution"], runs=2, budget=12, folder=tmp_path)
     compare(analog, ["evolution"], runs=2, budget=12, folder=tmp_path)
     held = Store(tmp_path).read()

@@ -14,22 +14,22 @@ import pandas as pd
 import pytest
 
 from analysis.torture import COMMAND, hit, marked, start
-from surrogate_nas.benchmarks import known, load
+from surrogate_nas.benchmarks import load
+from surrogate_nas.benchmarks.openers import known
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.look import looks
 from surrogate_nas.report.sections.cells import card
 from surrogate_nas.strategies import STRATEGIES
-from surrogate_nas.study.comparison import bind, compare, read_comparison
-from surrogate_nas.study.comparison.lambda_path import lambda_path
-from surrogate_nas.study.comparison.statistics import Values
-from surrogate_nas.study.experiment import Budget
-from surrogate_nas.study.findings import best_cells
-from surrogate_nas.study.suite import SUITES, Entrant, Problem, ProblemResult, Suite, SuiteResult, read_suite, run_suite
-from surrogate_nas.study.suite.profile import expected_runtime
-from surrogate_nas.study.suite.reference import Reference, expected, reference_of
-from surrogate_nas.study.suite.tables import TABLES
-from surrogate_nas.study.suite.trace import Trace
-from surrogate_nas.study.verdict import headline
+from surrogate_nas.study.calls import compare, read_comparison, run_suite
+from surrogate_nas.study.comparison import best_cells
+from surrogate_nas.study.lambda_path import lambda_path
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.problem import SUITES, Entrant, Problem, Suite, bind, read_suite
+from surrogate_nas.study.scale import Reference, expected, reference_of
+from surrogate_nas.study.statistics import Values
+from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.study.tables import TABLES
+from surrogate_nas.study.traces import ProblemResult, Trace, expected_runtime
 from tests.conftest import Snas
 from tests.documents import blocks, read
 from tests.study.test_kills import GATE
@@ -408,7 +408,7 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
     (best,) = best_cells(compared, 1)
     assert best.trial.score == 1.0 + apart and (compared.regrets("Mine") <= compared.rounding).all() == found
     marks = card(compared, best, looks(["Mine"]), None).marks
-    assert ("the optimum of the space" in " ".join(headline(compared)), marks) == (found, ["the optimum"] * found)
+    assert ("the optimum of the space" in " ".join(compared.sentences), marks) == (found, ["the optimum"] * found)
     path = lambda_path(bench, [mine], "valid_loss + 1*width@mine", lambdas=[0.0, 1.0], runs=2, budget=11)
     assert [told["strategies"][0]["found"] for told in path.to_json()["lambdas"]] == [float(found)] * 2
     problems = [Problem("one", bench, "valid_loss", cells=11)]

@@ -13,9 +13,10 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.benchmarks.learned import LearnedBenchmark
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.report.sections.cells import Card
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evaluation import evaluate, split_cells
-from surrogate_nas.surrogates.storage import Card, save
+from surrogate_nas.surrogates.storage import save
 from tests.conftest import Snas
 
 

@@ -313,7 +313,7 @@ def draw_curves(axes: Axes, x: NDArray[np.float64], by_name: Mapping[str, NDArra
     """The mean over runs and its 95 % interval, a line a name; of each shape ``(runs, len(x))``."""
     import numpy as np
 
-    from surrogate_nas.study.comparison.statistics import interval
+    from surrogate_nas.study.statistics import interval
 
     for (name, samples), colour, style in zip(by_name.items(), COLOURS, STYLES, strict=False):
         known = np.isfinite(samples).all(axis=0)

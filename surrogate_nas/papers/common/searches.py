@@ -18,8 +18,8 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.common.paper import Row, Work, canvas, draw_curves, published, spread
 from surrogate_nas.papers.common.ranks import Values
-from surrogate_nas.study.experiment import Budget, Experiment
-from surrogate_nas.study.run import execute_run
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +96,7 @@ def run_search(job: tuple[Search, int]) -> Found:
     search, number = job
     objective = _objective(search.benchmark, search.objective, search.seed)
     experiment = Experiment(objective, [search.strategy], number + 1, Budget(seconds=search.seconds), first_cells=0)
-    run = execute_run(experiment, search.strategy, number)
+    run = experiment.one(search.strategy, number)
     if run.failure:
         raise UserError(run.failure)
     best: list[tuple[int, int]] = []

@@ -24,7 +24,7 @@ from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.papers.trained.orders import LEVEL, ends, p_of, seen_from, spearman_of, tail_of, two_level
 from surrogate_nas.papers.trained.searched import Meeting, Searched, meetings
 from surrogate_nas.papers.trained.study import CONTRASTED, DRAWN, EARLY, MEASURE, Goal, Replication, Signal, Study, Told
-from surrogate_nas.study.comparison.statistics import holm
+from surrogate_nas.study.statistics import holm
 
 OF_INTEREST = 0.05
 """A difference of τ below this is of no interest."""

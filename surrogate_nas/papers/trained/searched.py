@@ -25,7 +25,7 @@ from surrogate_nas.papers.common.searches import Found, Search, run_searches
 from surrogate_nas.papers.trained.orders import others, seen_from
 from surrogate_nas.papers.trained.study import EARLY, Study
 from surrogate_nas.strategies import DEFAULTS
-from surrogate_nas.study.comparison.statistics import holm, signed_rank
+from surrogate_nas.study.statistics import holm, signed_rank
 
 RUNS = 5
 TRAININGS = 25

@@ -1,6 +1,6 @@
 """Tables as papers print them: the best in bold, what is significantly worse than the best marked, all else told below.
 
-Significance is that of `surrogate_nas.study.comparison.statistics`: Wilcoxon's signed-rank test over paired runs, after
+Significance is that of `surrogate_nas.study.statistics`: Wilcoxon's signed-rank test over paired runs, after
 Holm's correction over all pairs.
 """
 

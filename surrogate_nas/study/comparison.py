@@ -1,4 +1,4 @@
-"""A comparison: the runs of an experiment with their objective, and the numbers that a report needs of them."""
+"""A comparison: all runs on one problem, what they found, and the numbers that a report needs of them."""
 
 from __future__ import annotations
 
@@ -10,29 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.later import later
 from surrogate_nas.core.notebook import html_table
+from surrogate_nas.core.numbers import MISSED, fixed, natural
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.terms import ROUNDING
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.comparison.front import Frame, frame_of, undominated, vectors_of
-from surrogate_nas.study.comparison.noise import Noise, noise_of
-from surrogate_nas.study.comparison.statistics import (
-    Anytime,
-    PairedTest,
-    Summary,
-    Values,
-    anytime,
-    paired_tests,
-    summarise,
-)
-from surrogate_nas.study.store import Run
-from surrogate_nas.study.verdict import headline
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.run import Run
+from surrogate_nas.study.scale import Frame, Noise, checkpoints, frame_of, noise_of, undominated, vectors_of
+from surrogate_nas.study.statistics import Anytime, PairedTest, Summary, Values, anytime, paired_tests, summarise
+from surrogate_nas.study.traces import Trace
+from surrogate_nas.study.verdict import Standing, headline, joined
 
 if TYPE_CHECKING:
     import pandas
+
+_MOST_CONSIDERED = 1000
+"""So many of the best cells are sorted into functional classes; a twin that is worse than all of them is not told."""
 
 
 @dataclass(frozen=True)
@@ -280,6 +278,46 @@ class Comparison:
         }
         return paired_tests(scores) if shared else []
 
+    @cached_property
+    def sentences(self) -> list[str]:
+        """Which strategy is best, by how much, and whether that is more than chance; and the best cell of all."""
+        names = self.strategies
+        summaries = {name: summary for name in names if (summary := self.summary(name)) is not None}
+        runs = {name: len(self.runs_of(name)) for name in names}
+        feasible = {name: len(self.feasible_runs_of(name)) for name in names}
+        return headline(Standing(runs, feasible, summaries, self.tests, best_in_words(self) if summaries else ""))
+
+    def trace(self, run: Run, budget: Budget) -> Trace:
+        """What a suite keeps of a run.
+
+        Args:
+            run: A run of this comparison, failed or not.
+            budget: What it might spend.
+        """
+        points = checkpoints(budget)
+        score = np.full(len(points), np.inf)
+        if run.trials and not run.failure:
+            found = self.anytime(run)
+            best = found.score
+            if self.objective.parts == 1:
+                told = self.reported(run)
+                best = np.where([told[i].feasible for i in found.best], best, np.inf)
+            if budget.cells is not None:
+                score = found.at_cells(best, points.astype(np.int64))
+            else:
+                score = np.nan_to_num(found.at_cost(best, points), nan=np.inf, posinf=np.inf)
+        return Trace(
+            strategy=run.strategy,
+            run=run.run,
+            score=score,
+            failure=run.failure,
+            evaluations=len(run.trials),
+            distinct=len({trial.cell for trial in run.trials}),
+            simulated=run.simulated_seconds,
+            real_seconds=run.real_seconds,
+            strategy_seconds=run.strategy_seconds,
+        )
+
     def __repr__(self) -> str:
         runs = f"{len(self.runs)} runs of {', '.join(self.description['strategies'])}"
         return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
@@ -297,7 +335,7 @@ class Comparison:
             for s in told
         ]
         heads = ("strategy", "runs with an answer", "mean score", "std", "IQM", "mean regret")
-        note = " ".join([f"minimise {self.objective}; lower is better.", *headline(self), *self.failures])
+        note = " ".join([f"minimise {self.objective}; lower is better.", *self.sentences, *self.failures])
         return html_table(f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note)
 
     def to_json(self) -> dict[str, Any]:
@@ -363,3 +401,112 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     """
     final = objective.benchmark.final(cell)
     return {name: value for name, value in final.items() if name not in objective.search_on_final}
+
+
+@dataclass(frozen=True)
+class FoundCell:
+    """One of the best cells, which stands for its functional class.
+
+    Attributes:
+        rank: From 1.
+        trial: The evaluation with the lowest score of its class.
+        found_by: By strategy, in how many of its runs the cell was evaluated; those with none are left out.
+        twins: The other evaluated cells that compute the same function, best first.
+    """
+
+    rank: int
+    trial: Trial
+    found_by: dict[str, int]
+    twins: Sequence[Trial] = ()
+
+
+def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
+    """The best cell of each of the best functional classes that any strategy evaluated, best first."""
+    identity = comparison.objective.benchmark.space.identity
+    classes: dict[str, list[Trial]] = {}
+    for trial in _best_trials(comparison)[:_MOST_CONSIDERED]:
+        classes.setdefault(identity(trial.cell), []).append(trial)
+    top = list(classes.values())[:n]
+    return [
+        FoundCell(rank, best, _found_by(comparison, best.cell), twins) for rank, (best, *twins) in enumerate(top, 1)
+    ]
+
+
+def _best_trials(comparison: Comparison) -> list[Trial]:
+    """The evaluation of lowest score of every cell, best first."""
+    best: dict[Cell, Trial] = {}
+    for name in comparison.strategies:
+        for run in comparison.runs_of(name):
+            for trial in comparison.reported(run):
+                if trial.epochs != run.epochs:
+                    continue
+                if trial.cell not in best or trial.score < best[trial.cell].score:
+                    best[trial.cell] = trial
+    return sorted(best.values(), key=lambda trial: (trial.score, trial.cell.index, trial.cell.text))
+
+
+def _found_by(comparison: Comparison, cell: Cell) -> dict[str, int]:
+    counts = {
+        name: sum(any(trial.cell == cell for trial in run.trials) for run in comparison.runs_of(name))
+        for name in comparison.strategies
+    }
+    return {name: n for name, n in counts.items() if n}
+
+
+def final_questions(objective: Objective) -> list[Question]:
+    """Every final metric after its longest run, the main one first: ``test_error``, else an error, else a quality.
+
+    Those under conditions of their own, such as an attack, stand last: their names have an ``@``. Before all others
+    stand those of the trainings that the objective reads, where it reads such as ``valid_error@focal``.
+    """
+    benchmark, seen = objective.benchmark, objective.search_on_final
+    final = [metric for metric in benchmark.metrics if metric.kind == "final" and metric.name not in seen]
+    read = {question.metric.partition("@")[2] for question in objective.questions() if question.epochs is not None}
+    final.sort(
+        key=lambda metric: (
+            metric.name.partition("@")[2] not in read,
+            metric.name != "test_error",
+            "@" in metric.name,
+            metric.quantity != "error",
+            not metric.larger_is_better,
+        )
+    )
+    return [benchmark.question(metric.name) for metric in final]
+
+
+def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -> Values:
+    """One metric of some cells, shape ``(n,)``; NaN where a table holds none."""
+    if benchmark.has_columns:
+        return benchmark.column(question.metric, question.epochs)[[cell.index for cell in cells]]
+    distinct = list(dict.fromkeys(cells))
+    answers = dict(
+        zip(distinct, benchmark.measure(distinct, (question,), benchmark.default_seed).values[:, 0], strict=True)
+    )
+    return np.array([answers[cell] for cell in cells])
+
+
+def shared_cells(comparison: Comparison) -> int:
+    """How many of a run's first cells are the same for all strategies."""
+    shortest = min((len(run.trials) for name in comparison.strategies for run in comparison.runs_of(name)), default=0)
+    return min(int(comparison.description["first_cells"]), shortest)
+
+
+def best_in_words(comparison: Comparison) -> str:
+    """The best cell of all runs, with its error where L is one, and its main final metric."""
+    objective = comparison.objective
+    if objective.parts > 1:
+        return f"{MISSED} is the score of a run: 0 where it found a whole front."
+    found = best_cells(comparison, 1)[0]
+    losses = [term for term in objective.terms if term.is_loss]
+    shown = []
+    if len(losses) == 1:
+        shown.append(f"{losses[0].name} {natural(found.trial.values[losses[0].name], losses[0].unit)}")
+    for question in final_questions(objective)[:1]:
+        value = float(values_of(objective.benchmark, question, [found.trial.cell])[0])
+        shown.append(f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}")
+    by = joined(list(found.found_by))
+    optimum = comparison.optimum
+    is_optimum = optimum is not None and found.trial.score - optimum <= comparison.rounding
+    place = ", the optimum of the space" if is_optimum else ""
+    numbers = f" ({', '.join(shown)})" if shown else ""
+    return f"The best cell of all scores {fixed(found.trial.score, 5)}{numbers}{place}; evaluated by {by}."

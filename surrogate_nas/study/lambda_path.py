@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,15 +24,17 @@ from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import DIVERSITY, Term, exact
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.strategies import StrategyLike
-from surrogate_nas.study.comparison.calls import compare
-from surrogate_nas.study.comparison.comparison import Comparison
-from surrogate_nas.study.comparison.front import Frame, frame_of
-from surrogate_nas.study.comparison.statistics import Values
-from surrogate_nas.study.experiment import Progress
+from surrogate_nas.study.calls import compared, read_comparison
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.options import Budget, takes_options
+from surrogate_nas.study.runner import Experiment, Part, Progress, execute
+from surrogate_nas.study.scale import Frame, frame_of
+from surrogate_nas.study.statistics import Values
+from surrogate_nas.study.store import Store
+from surrogate_nas.study.verdict import leaders, told_apart
 
 STEP = "lambda-"
 """What the folder of a λ is called, in a path's."""
-_LEVEL = 0.05
 _HEADS = ("lambda", "strategy", "run", "cell", "score", "regret", "L", "R")
 
 
@@ -64,16 +66,12 @@ class Step:
     @property
     def winners(self) -> list[str]:
         """The strategies of the least mean regret; several where they tie."""
-        means = self.mean_regrets
-        least = min(means.values(), default=0.0)
-        return [name for name, mean in means.items() if mean <= least + self.comparison.rounding]
+        return leaders(self.mean_regrets, self.comparison.rounding)
 
     @property
     def decided(self) -> bool:
         """Whether one strategy wins, and each other is worse in paired runs (Wilcoxon, Holm) at 5 %."""
-        winners = self.winners
-        tests = [test for test in self.comparison.tests if {test.first, test.second} & {*winners}]
-        return len(winners) == 1 and all(test.p_holm < _LEVEL for test in tests)
+        return told_apart(self.winners, self.comparison.tests)
 
 
 @dataclass(frozen=True)
@@ -205,6 +203,7 @@ class LambdaPath:
 
 
 @checked
+@takes_options()
 def lambda_path(
     benchmark: str | Benchmark,
     strategies: Sequence[StrategyLike],
@@ -214,11 +213,11 @@ def lambda_path(
     subject_to: str | None = None,
     runs: int = 10,
     budget: int = 150,
-    seed: int = 0,
     workers: int | None = None,
     engine: str = "processes",
     folder: str | Path | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> LambdaPath:
     """Compare strategies at every λ of a grid, resuming what a folder already holds.
 
@@ -230,12 +229,12 @@ def lambda_path(
         subject_to: Limits as text.
         runs: How many seeds at each λ, the same at all.
         budget: The most evaluations of a run.
-        seed: The root of all randomness.
         workers: How many runs at once; None for one, or for as many as a cluster takes.
         engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place, such as
             ``dask:tcp://HOST:8786``. Results depend neither on it nor on `workers`.
         folder: Where results are stored, a folder a λ; None keeps them in memory.
         progress: Called with (runs done, runs in all).
+        **options: See `Options`.
 
     Raises:
         UserError: Anything about the input is wrong, or a run failed.
@@ -245,18 +244,16 @@ def lambda_path(
     values = checked_grid(lambdas)
     bound = [Objective(at(expression, opened, value), opened) for value in values]
     plane, frame = plane_of(expression, opened)
-    total, each = len(values) * len(strategies) * runs, len(strategies) * runs
-    steps = []
-    for place, (value, under) in enumerate(zip(values, bound, strict=True)):
-        own = None if folder is None else Path(folder) / f"{STEP}{exact(value)}"
-        made = compare(
-            opened, strategies, under, runs=runs, budget=budget, seed=seed, workers=workers, engine=engine, folder=own,
-            progress=_from(progress, place * each, total),
-        )  # fmt: skip
-        if made.failures:
-            raise UserError(made.failures[0])
-        steps.append(Step(value, made))
-    return LambdaPath(str(expression), plane, frame, steps)
+    parts = []
+    for value, under in zip(values, bound, strict=True):
+        name = f"{STEP}{exact(value)}"
+        store = None if folder is None else Store(Path(folder) / name)
+        parts.append(Part(name, Experiment(under, strategies, runs, Budget(budget), **options), store))
+    made = execute(parts, workers=workers, engine=engine, progress=progress)
+    if failures := [run.failure for run in made.values() if run.failure]:
+        raise UserError(failures[0])
+    compared_parts = [compared(part.experiment, part.in_order(made)) for part in parts]
+    return LambdaPath(str(expression), plane, frame, list(map(Step, values, compared_parts)))
 
 
 def plane_of(expression: Expression, benchmark: Benchmark) -> tuple[Objective, Frame]:
@@ -277,11 +274,6 @@ def plane_of(expression: Expression, benchmark: Benchmark) -> tuple[Objective, F
     if frame is None:
         raise UserError(f"No cell of {benchmark.name} keeps the limits of {expression}.")
     return plane, frame
-
-
-def _from(progress: Progress | None, before: int, total: int) -> Callable[[int, int], None] | None:
-    """A part's progress as that of the whole."""
-    return progress and (lambda done, _: progress(before + done, total))
 
 
 def _expression(benchmark: Benchmark, objective: str | Expression | None, subject_to: str | None) -> Expression:
@@ -344,3 +336,42 @@ def scaled(terms: Sequence[Term], total: float) -> tuple[Term, ...]:
     """
     before = sum(term.weight for term in terms)
     return tuple(replace(term, weight=total * (term.weight / before)) for term in terms)
+
+
+def steps_in(folder: Path) -> dict[float, Path]:
+    """The folders of a path's λ by rising λ; empty where the folder holds no path.
+
+    Args:
+        folder: Where `lambda_path` stored it.
+    """
+    found = {}
+    for place in folder.glob(f"{STEP}*"):
+        try:
+            found[float(place.name.removeprefix(STEP))] = place
+        except ValueError:  # somebody else's
+            continue
+    return {value: found[value] for value in sorted(found)}
+
+
+def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> LambdaPath:
+    """Read a stored path as far as it was made; its expression is that of the largest λ.
+
+    Args:
+        folder: Where `lambda_path` stored it.
+        benchmark: The benchmark's name again, where opening it runs a file of the user's.
+
+    Raises:
+        UserError: It holds no path, a damaged one, no finished run yet, or λ = 0 alone.
+    """
+    held = steps_in(Path(folder))
+    read = {
+        value: read_comparison(place, benchmark=benchmark, unfinished=True)
+        for value, place in held.items()
+        if any((place / "runs").glob("*.jsonl"))
+    }
+    steps = [Step(value, made) for value, made in read.items() if made.strategies]
+    if not steps:
+        raise UserError(f"{folder} holds no finished run of a path over λ yet.")
+    largest = steps[-1].comparison.objective
+    expression = parse(str(largest))
+    return LambdaPath(str(expression), *plane_of(expression, largest.benchmark), steps)

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from surrogate_nas.objective.objective import Objective
-from surrogate_nas.space import Cell, listed
+from surrogate_nas.space import Cell, Enumerable, Space, listed
+from surrogate_nas.space.network import CONV3, NONE, SKIP
 
 _SAME = 1e-12
 """Penalties that differ by no more are equal but for rounding."""
@@ -57,15 +58,7 @@ class Diagnosis:
 
 
 def diagnose(objective: Objective) -> Diagnosis | None:
-    """Compare L with L + λR over the whole space.
-
-    Args:
-        objective: The objective.
-
-    Returns:
-        None where scores depend on history, there are several objectives, the benchmark is no table, or no cell is
-        feasible.
-    """
+    """Compare L with L + λR over the whole space."""
     scores = objective.over_space() if objective.parts == 1 else None
     if scores is None or not scores.feasible.any():
         return None
@@ -85,3 +78,18 @@ def diagnose(objective: Objective) -> Diagnosis | None:
         drowns=rank > 0.5,
         feasible_share=len(feasible) / len(scores.feasible),
     )
+
+
+def trivial_cells(space: Space) -> dict[str, Cell]:
+    """All 3×3, one 3×3 from input to output, all skips; none where cells are no graphs that can be listed."""
+    found: dict[str, Cell] = {}
+    for cell in space if isinstance(space, Enumerable) else ():
+        graph = space.graph(cell)
+        if graph is None:
+            return {}
+        held = [operation for operation in graph.operations if operation != NONE]
+        if len({*graph.operations}) == 1 and held and held[0] in (CONV3, SKIP):
+            found[f"all {'3×3' if held[0] == CONV3 else 'skip'}"] = cell
+        elif held == [CONV3] and any(graph.live().operations):
+            found["one 3×3"] = cell
+    return found

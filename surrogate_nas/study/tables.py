@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.files import replacing
-from surrogate_nas.study.suite.profile import MARKED, expected_runtime
-from surrogate_nas.study.suite.result import SuiteResult
+from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.study.traces import MARKED, expected_runtime
 
 Rows = list[dict[str, Any]]
 """One by one, each from column to value; None where there is none."""
@@ -171,7 +171,8 @@ def write_tables(result: SuiteResult, folder: Path) -> None:
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> from surrogate_nas.study.suite import read_suite, run_suite
+        >>> from surrogate_nas.study.problem import read_suite
+        >>> from surrogate_nas.study.calls import run_suite
         >>> result = run_suite(read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2))
         >>> with TemporaryDirectory() as folder:
         ...     write_tables(result, Path(folder))

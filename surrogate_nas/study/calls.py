@@ -1,0 +1,402 @@
+"""What a user calls: run a strategy once, compare several, run a suite, and read again what a folder holds of these."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.benchmarks import Benchmark, load, reopen
+from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.errors import AbsentError, UserError
+from surrogate_nas.files.regular import read_regular
+from surrogate_nas.objective import Objective
+from surrogate_nas.runtime.engines import check_engine
+from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.ledger import check_run
+from surrogate_nas.study.ledger import verify as verify_run
+from surrogate_nas.study.options import Budget, takes_options
+from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, read_suite, suite_told
+from surrogate_nas.study.run import Run
+from surrogate_nas.study.runner import NOTHING_PAID, Experiment, Part, Progress, Within, execute
+from surrogate_nas.study.search import Watch
+from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
+from surrogate_nas.study.suite import StoredSuite, SuiteResult
+from surrogate_nas.study.traces import ProblemResult, Skipped, Trace
+
+
+@checked
+@takes_options(without=("seed", "first_cells"))
+def search(
+    benchmark: str | Benchmark,
+    strategy: StrategyLike = "bo",
+    objective: ObjectiveLike = None,
+    *,
+    subject_to: str | None = None,
+    seed_policy: str | None = None,
+    search_on_final: str | Sequence[str] = (),
+    budget: int | None = None,
+    budget_seconds: float | None = None,
+    seed: int = 0,
+    callback: Watch | None = None,
+    **options: Any,
+) -> Run:
+    """Run one strategy once; the same as run number `seed` of a comparison with the root seed 0.
+
+    Args:
+        benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
+        strategy: A name, with options as in ``evolution(population=50)``, ``file.py:Class``, or a class.
+        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`; None for the
+            benchmark's default.
+        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after all feasible ones.
+        seed_policy: ``draw`` lets the search see one drawn training seed of each cell; `Objective.reported` reads what
+            it found by the mean. None for what the objective says.
+        search_on_final: Final metrics, such as a robust error, that this study searches on.
+        budget: The most evaluations.
+        budget_seconds: The most simulated seconds.
+        seed: The number of the run.
+        callback: Called with the new trials after each evaluation; ends the run by returning True.
+        **options: See `Options`.
+
+    Returns:
+        The run: its ``trials`` in the order of finishing, and as ``incumbent`` the one of the lowest score.
+
+    Raises:
+        UserError: The input is wrong, the strategy failed, or the budget pays for nothing.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "evolution", "valid_loss + 0.1*params", budget=60)
+        >>> len(run.trials), run.incumbent.score == min(trial.score for trial in run.trials)
+        (60, True)
+        >>> small = sn.search("fashion", "evolution", "valid_loss", subject_to="params <= 20000", budget=60)
+        >>> small.incumbent.feasible, small.incumbent.values["params"] <= 20000
+        (True, True)
+    """
+    if seed < 0:
+        raise UserError(f"A seed must be at least 0, not {seed}.")
+    bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
+    experiment = Experiment(bound, [strategy], 1, Budget(budget, budget_seconds), **options)
+    run = experiment.one(strategy, seed, watch=callback)
+    if run.failure:
+        raise UserError(run.failure)
+    if not run.trials:
+        raise UserError(NOTHING_PAID)
+    return run
+
+
+@checked
+@takes_options()
+def compare(
+    benchmark: str | Benchmark,
+    strategies: Sequence[StrategyLike],
+    objective: ObjectiveLike = None,
+    *,
+    subject_to: str | None = None,
+    seed_policy: str | None = None,
+    search_on_final: str | Sequence[str] = (),
+    runs: int = 10,
+    budget: int | None = None,
+    budget_seconds: float | None = None,
+    workers: int | None = None,
+    engine: str = "processes",
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+    callback: Within | None = None,
+    **options: Any,
+) -> Comparison:
+    """Compare strategies under one objective, resuming what a folder already holds.
+
+    Args:
+        benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
+        strategies: Names (`snas strategies` lists them), with options as in ``evolution(population=50)``,
+            ``file.py:Class``, or classes.
+        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`; None for the
+            benchmark's default.
+        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after all feasible ones.
+        seed_policy: ``draw`` lets searches see one drawn training seed of each cell, while everything that is reported
+            is by the mean over seeds; None for what the objective says.
+        search_on_final: Final metrics, such as a robust error, that this study searches on; the report says so first.
+        runs: How many seeds.
+        budget: The most evaluations of a run.
+        budget_seconds: The most simulated seconds of a run.
+        workers: How many runs at once; None for one, or for as many as a cluster takes.
+        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place, such as
+            ``dask:tcp://HOST:8786``. Results depend neither on it nor on `workers`.
+        folder: Where results are stored; None keeps them in memory. Given again with more strategies, runs or a larger
+            budget, only what is missing is made.
+        progress: Called with (runs done, runs in all).
+        callback: Called with (strategy, run, new trials) after each evaluation, where there is one worker.
+        **options: See `Options`.
+
+    Returns:
+        Every finished run, with scores, exact regrets, tables and a report.
+
+    Raises:
+        UserError: Anything about the input is wrong; the message says what would be right.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "bo"], "valid_error", runs=3, budget=60)
+        >>> bool(found.regrets("bo").mean() < found.regrets("random").mean())  # distances from the table's optimum
+        True
+    """
+    bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
+    experiment = Experiment(bound, strategies, runs, Budget(budget, budget_seconds), **options)
+    made = experiment.execute(
+        folder=None if folder is None else Path(folder),
+        workers=workers,
+        engine=engine,
+        progress=progress,
+        within=callback,
+    )
+    return compared(experiment, made)
+
+
+def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
+    """The comparison of an experiment's runs."""
+    return Comparison(experiment.objective, experiment.describe() | {"provenance": provenance()}, runs)
+
+
+def run_suite(
+    suite: Suite | str,
+    folder: str | Path | None = None,
+    *,
+    workers: int | None = None,
+    engine: str = "processes",
+    progress: Progress | None = None,
+) -> SuiteResult:
+    """Make every run that a folder does not hold yet, and read all of them.
+
+    Args:
+        suite: Problems and strategies, or what `read_suite` reads them from: ``starter``, ``standard``, a TOML file.
+        folder: Each problem is kept in ``problems/NAME`` of it, as ``snas compare`` keeps one; None keeps all in
+            memory.
+        workers: How many runs at once; the results do not depend on it.
+        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`.
+        progress: Called with (runs done, runs in all).
+
+    Raises:
+        UserError: A problem asks for what its benchmark cannot give, the folder holds another suite's results or
+            cannot be written, or no problem's data is here.
+
+    Example:
+        >>> from surrogate_nas.study.problem import Entrant, Problem, Suite
+        >>> problems = [Problem(f"lambda-{w}", "fashion", f"valid_loss + {w}*params", cells=30) for w in (0.1, 0.5)]
+        >>> result = run_suite(Suite("mine", "two weights", problems, [Entrant("random", 2), Entrant("evolution", 2)]))
+        >>> result.means().shape, result.failures  # problems × strategies
+        ((2, 2), [])
+    """
+    check_engine(engine, workers)
+    suite = read_suite(suite) if isinstance(suite, str) else suite
+    place = None if folder is None else Path(folder)
+    parts, skipped = _opened(suite, place)
+    if not parts:
+        raise UserError(f"No problem of {suite.name} can be run: {skipped[0].problem.name}: {skipped[0].reason}")
+
+    def begun() -> None:
+        if place is not None:
+            Store(place).write_json(PLAN, _plan(suite, parts, skipped))
+
+    made = execute(parts, workers=workers, engine=engine, progress=progress, begun=begun, keep=_trace)
+    problems = {problem.name: problem for problem in suite.problems}
+    results = []
+    for part in parts:
+        traces = [trace for key, trace in made.items() if key.problem == part.name]
+        if not any(trace.evaluations or trace.failure for trace in traces):
+            raise UserError(f"{suite.name}, {part.name}: {NOTHING_PAID}")
+        results.append(ProblemResult.of(problems[part.name], part.experiment.objective, suite.labels, traces))
+    return SuiteResult(suite, results, skipped)
+
+
+def _trace(part: Part, run: Run) -> Trace:
+    experiment = part.experiment
+    return Comparison(experiment.objective, experiment.describe(), [run]).trace(run, experiment.budget)
+
+
+def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped]]:
+    """The problems whose data is here, and those whose is not."""
+    parts, skipped = [], []
+    runs = {entrant.label: entrant.runs for entrant in suite.entrants}
+    strategies = [entrant.strategy for entrant in suite.entrants]
+    for problem in suite.problems:
+        try:
+            objective = _bound(problem)
+        except AbsentError as error:
+            skipped.append(Skipped(problem, str(error)))
+            continue
+        except UserError as error:
+            raise UserError(f"{suite.name}, {problem.name}: {error}") from error
+        experiment = Experiment(
+            objective,
+            strategies,
+            max(runs.values()),
+            problem.budget,
+            seed=suite.seed,
+            first_cells=problem.first_cells,
+        )
+        store = None if folder is None else Store(folder / PROBLEMS / problem.name)
+        parts.append(Part(problem.name, experiment, store, runs))
+    return parts, skipped
+
+
+def _plan(suite: Suite, parts: Sequence[Part], skipped: Sequence[Skipped]) -> dict[str, Any]:
+    return {
+        "suite": suite.name,
+        "title": suite.title,
+        "seed": suite.seed,
+        "problems": [part.name for part in parts],
+        "asked": [asdict(problem) for problem in suite.problems],
+        "strategies": [{"name": entrant.label, "runs": entrant.runs} for entrant in suite.entrants],
+        "not_run": [{"name": one.problem.name, "reason": one.reason} for one in skipped],
+    }
+
+
+def _bound(problem: Problem) -> Objective:
+    """The problem's objective; where more of its benchmark is to be had, what it lacks is absent, not wrong."""
+    benchmark = load(problem.benchmark)
+    try:
+        objective = bind(benchmark, problem.objective, problem.subject_to, seed_policy=problem.seed_policy)
+    except UserError as error:
+        if benchmark.more:
+            said = str(error).removesuffix(benchmark.more).strip()
+            raise AbsentError(f"{said} {benchmark.more}") from error
+        raise
+    scores = objective.over_space()
+    if scores is None and objective.parts > 1:
+        raise UserError("Several objectives take a table, whose exact front they are measured against.")
+    if scores is not None and not scores.feasible.any():
+        raise UserError(f"No cell of {benchmark.name} meets {problem.subject_to or 'the limits'}.")
+    return objective
+
+
+@checked
+def read_comparison(
+    folder: str | Path,
+    *,
+    benchmark: str | None = None,
+    runs: int | None = None,
+    unfinished: bool = False,
+    verify: bool = False,
+) -> Comparison:
+    """Read a stored comparison, finished or not; where its benchmark is a table, every best score is looked up again.
+
+    Args:
+        folder: Where `compare` stored it.
+        benchmark: The benchmark's name again, where opening it runs a file of the user's: a name that is read from the
+            folder never loads code.
+        runs: How many runs of each strategy are read, from the first; None for all.
+        unfinished: Whether it may be one of which no run has finished.
+        verify: Whether all scores are looked up again, not the best of each run alone.
+
+    Raises:
+        UserError: There is none, it is damaged, its benchmark now holds other data, or contradicts a score.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     made = compare("fashion", ["random"], "valid_loss", runs=2, budget=20, folder=folder)
+        ...     read = read_comparison(folder)
+        >>> read.strategies, bool((read.scores("random") == made.scores("random")).all())
+        (['random'], True)
+    """
+    folder = Path(folder)
+    store = Store(folder)
+    description = store.read()
+    named = () if benchmark is None else (benchmark,)
+    opened = reopen(description["address"], with_=description.get("with", ()), named=named)
+    told = description["objective"]
+    objective = Objective(
+        told["expression"],
+        opened,
+        seed=told["seed"],
+        seed_policy=told.get("seed_policy", "mean"),
+        search_on_final=told.get("search_on_final", ()),
+    )
+    if description["fingerprint"] not in (
+        objective.fingerprint,
+        objective.fingerprint_under(description["benchmark"]),
+    ):
+        raise UserError(
+            f"{folder} was made with other data or conventions (fingerprint {description['fingerprint']}, "
+            f"now {objective.fingerprint}); results of two are never mixed. Run the comparison again."
+        )
+    numbers = range(description["runs"])[:runs]
+    found = [store.load(name, run, opened.space) for name in description["strategies"] for run in numbers]
+    made = [run for run in found if run is not None]
+    for run in made:
+        path = store.path(run.strategy, run.run)
+        check_run(run, objective, path)
+        verify_run(run, objective, description["seed"], path, whole=verify)
+    if not unfinished and not any(run.trials and not run.failure for run in made):
+        raise UserError(f"{folder} holds no finished run yet.")
+    return Comparison(objective, description, made)
+
+
+def stored_suite(folder: str | Path, *, benchmark: str | None = None, verify: bool = False) -> StoredSuite:
+    """Read a suite's folder.
+
+    Args:
+        folder: Where `run_suite` stored it.
+        benchmark: A benchmark's name again, where opening it runs a file of the user's.
+        verify: Whether all scores are looked up again, not the best of each run alone.
+
+    Raises:
+        UserError: It holds no suite, a damaged one, or no finished run yet.
+    """
+    folder = Path(folder)
+    suite = _asked(folder / PLAN)
+    comparisons = {}
+    for problem in suite.problems:
+        place = folder / PROBLEMS / problem.name
+        if any((place / "runs").glob("*.jsonl")):
+            made = read_comparison(place, benchmark=benchmark, unfinished=True, verify=verify)
+            comparisons[problem.name] = _entered(made, suite)
+    if not any(comparison.strategies for comparison in comparisons.values()):
+        raise UserError(f"{folder} holds no finished run yet.")
+    return StoredSuite(suite, comparisons)
+
+
+def _asked(path: Path) -> Suite:
+    """The suite of a plan."""
+    try:
+        plan = json.loads(read_regular(path))
+        problems = [{key: value for key, value in one.items() if value is not None} for one in plan["asked"]]
+        told = {key: plan[key] for key in ("title", "seed", "strategies")} | {"problems": problems}
+        name = str(plan["suite"])
+    except FileNotFoundError as error:
+        raise UserError(f"{path.parent} does not tell its suite: run its snas suite command once more.") from error
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path} is damaged or of an older version: run its snas suite command once more.") from error
+    return suite_told(name, str(path), told)
+
+
+def _entered(made: Comparison, suite: Suite) -> Comparison:
+    """The runs that belong to a suite; its folder may hold more, of other strategies or seeds."""
+    runs = {entrant.label: entrant.runs for entrant in suite.entrants}
+    kept = [run for name in runs for run in made.runs if run.strategy == name and run.run < runs[name]]
+    told = {"strategies": [name for name in made.description["strategies"] if name in runs], "runs": max(runs.values())}
+    return Comparison(made.objective, made.description | told, kept)
+
+
+def kept_problems(result: SuiteResult, folder: Path, runs: int) -> Iterator[tuple[Problem, Comparison]]:
+    """The comparison of every problem that a folder keeps with a finished run, in the order of the suite.
+
+    Args:
+        result: What the suite has found.
+        folder: Its folder.
+        runs: How many runs of each strategy are read, from the first.
+
+    Raises:
+        UserError: A problem's folder is damaged, or its benchmark now holds other data.
+    """
+    for told in result.problems:
+        place = folder / PROBLEMS / told.name
+        traces = [trace for made in told.traces.values() for trace in made if trace.run < runs]
+        if any(trace.evaluations and not trace.failure for trace in traces) and Store(place).exists:
+            yield told.problem, read_comparison(place, benchmark=told.problem.benchmark, runs=runs)

@@ -1,0 +1,302 @@
+"""What a study asks: problems, the strategies that enter with so many runs each, and suites of both.
+
+Suites are read by name or from a TOML file; whatever is wrong is one line that names the file and the key. A file says
+what all problems share (``cells``, ``seconds``, ``first_cells``, ``runs``, ``seed``), then the strategies, each a name
+or a table of ``name`` and ``runs``, and the problems, each a table of the fields of `Problem`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.benchmarks import Benchmark, load
+from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.files.regular import read_regular
+from surrogate_nas.objective import Expression, Objective
+from surrogate_nas.strategies import StrategyLike, label
+from surrogate_nas.study.options import FIRST_CELLS, MOST_RUNS, Budget
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One question to every strategy: a benchmark, an objective and a budget.
+
+    Attributes:
+        name: Its own in the suite, and the name of its folder.
+        benchmark: A benchmark's name.
+        objective: Text; None for the benchmark's default.
+        subject_to: Limits as text, or None.
+        seed_policy: ``mean`` or ``draw``.
+        cells: The most evaluations of a run, or None.
+        seconds: The most simulated seconds of a run, or None.
+        first_cells: How many random cells every strategy of a run is told first.
+
+    Example:
+        >>> small = Problem("small-cells", "fashion", "valid_loss + 0.1*params", subject_to="params <= 20000", cells=50)
+        >>> small.budget
+        Budget(cells=50, seconds=None)
+    """
+
+    name: str
+    benchmark: str
+    objective: str | None = None
+    subject_to: str | None = None
+    seed_policy: str = "mean"
+    cells: int | None = None
+    seconds: float | None = None
+    first_cells: int = FIRST_CELLS
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UserError(f"A problem's name has letters, digits and ._+- only, not {self.name!r:.80}.")
+        if self.first_cells < 0:
+            raise UserError(f"{self.name} has at least 0 first cells, not {self.first_cells}.")
+        try:
+            self.budget  # noqa: B018 - checks itself
+        except UserError as error:
+            raise UserError(f"{self.name}: {error}") from error
+
+    @property
+    def budget(self) -> Budget:
+        """What a run may spend."""
+        return Budget(self.cells, self.seconds)
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A strategy that enters a suite.
+
+    Attributes:
+        strategy: A name, ``file.py:Class``, or a class.
+        runs: How many seeds on every problem.
+
+    Example:
+        >>> Entrant("evolution(population=50)", runs=10).label
+        'evolution(population=50)'
+    """
+
+    strategy: StrategyLike
+    runs: int
+
+    def __post_init__(self) -> None:
+        if self.runs < 1:
+            raise UserError(f"{self.label} needs at least 1 run, not {self.runs}.")
+        if self.runs > MOST_RUNS:
+            raise UserError(f"{self.label} has at most {MOST_RUNS:,} runs, not {self.runs}.")
+
+    @property
+    def label(self) -> str:
+        """The name that its results carry."""
+        return label(self.strategy)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Problems × strategies × seeds.
+
+    Attributes:
+        name: Such as ``starter``.
+        title: What it is for, in one line.
+        problems: In the order of the report.
+        entrants: The strategies with their runs.
+        seed: The root of all randomness, the same for all problems.
+
+    Example:
+        >>> from surrogate_nas.study.problem import read_suite
+        >>> starter = read_suite("starter")
+        >>> mine = starter.only(["fashion"]).entered(["random", "evolution"], runs=3)
+        >>> mine.labels, len(mine.problems)
+        (['random', 'evolution'], 1)
+    """
+
+    name: str
+    title: str
+    problems: Sequence[Problem]
+    entrants: Sequence[Entrant]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for what, names in (("problem", [p.name for p in self.problems]), ("strategy", self.labels)):
+            if not names:
+                raise UserError(f"{self.name} has no {what}; it needs at least one.")
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise UserError(f"{self.name} has the {what} {twice[0]} twice.")
+        if self.seed < 0:
+            raise UserError(f"A seed must be at least 0, not {self.seed}.")
+
+    @property
+    def labels(self) -> list[str]:
+        """The strategies' names."""
+        return [entrant.label for entrant in self.entrants]
+
+    def entered(self, strategies: Sequence[StrategyLike] = (), runs: int | None = None) -> Suite:
+        """The same problems with other strategies or runs.
+
+        Args:
+            strategies: Who enters instead; those of the suite keep their runs, others make as many as its largest
+                number. Empty for those of the suite.
+            runs: As many for everybody; None for each one's own.
+        """
+        own = {entrant.label: entrant for entrant in self.entrants}
+        most = max(entrant.runs for entrant in self.entrants)
+        entrants = [own.get(label(s)) or Entrant(s, most) for s in strategies] or list(self.entrants)
+        if runs is not None:
+            entrants = [replace(entrant, runs=runs) for entrant in entrants]
+        return replace(self, entrants=entrants)
+
+    def only(self, names: Sequence[str]) -> Suite:
+        """The same strategies on some of the problems.
+
+        Args:
+            names: Of the problems; empty for all.
+        """
+        known = {problem.name: problem for problem in self.problems}
+        for name in names:
+            if name not in known:
+                raise unknown(f"problem of {self.name}", name, known)
+        return replace(self, problems=[known[name] for name in names]) if names else self
+
+
+SUITES = ("starter", "standard")
+"""Those that come with the project: `suites/NAME.toml`."""
+_SUFFIX = ".toml"
+_RUNS = 10
+
+_TEXT, _WHOLE, _NUMBER, _LIST = "a text", "a whole number", "a number", "a list"
+_IS: dict[str, Callable[[Any], bool]] = {
+    _TEXT: lambda value: isinstance(value, str),
+    _WHOLE: lambda value: type(value) is int,
+    _NUMBER: lambda value: type(value) in (int, float),
+    _LIST: lambda value: isinstance(value, list),
+}
+_SHARED = {"cells": _WHOLE, "seconds": _NUMBER, "first_cells": _WHOLE, "seed_policy": _TEXT}
+_KEYS = _SHARED | {"title": _TEXT, "runs": _WHOLE, "seed": _WHOLE, "strategies": _LIST, "problems": _LIST}
+_PROBLEM = _SHARED | {field.name: _TEXT for field in fields(Problem) if field.name not in _SHARED}
+_STRATEGY = {"name": _TEXT, "runs": _WHOLE}
+
+
+def read_suite(name: str) -> Suite:
+    """Read a suite.
+
+    Args:
+        name: One of `SUITES`, or the path of a TOML file.
+
+    Raises:
+        UserError: There is none, or its file says something wrong; the line names the key.
+
+    Example:
+        >>> [problem.name for problem in read_suite("starter").problems]
+        ['fashion', 'cifar10-drawn', 'imagenet16-drawn', 'cifar100-small']
+    """
+    if name in SUITES:
+        return _suite(name, name, files(__package__).joinpath("suites", f"{name}{_SUFFIX}").read_bytes())
+    path = Path(name)
+    if path.suffix != _SUFFIX:
+        raise unknown("suite", name, [*SUITES, f"FILE{_SUFFIX}"])
+    try:
+        content = read_regular(path)
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
+    return _suite(path.stem, str(path), content)
+
+
+def _suite(name: str, source: str, content: bytes) -> Suite:
+    try:
+        told = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{source} is no TOML: {error}.") from error
+    return suite_told(name, source, told)
+
+
+def suite_told(name: str, source: str, told: Any) -> Suite:
+    """A suite from what a file says of it."""
+    _check(source, "", told, _KEYS, needed=("strategies", "problems"))
+    try:
+        entrants = [_entrant(source, f"strategies[{i}]", one, told) for i, one in enumerate(told["strategies"])]
+        problems = [_problem(source, f"problems[{i}]", one, told) for i, one in enumerate(told["problems"])]
+        return Suite(name, told.get("title", name), problems, entrants, told.get("seed", 0))
+    except UserError as error:
+        said = str(error)
+        raise UserError(said if said.startswith(source) else f"{source}: {said}") from error
+
+
+def _entrant(source: str, key: str, told: Any, suite: Mapping[str, Any]) -> Entrant:
+    told = {"name": told} if isinstance(told, str) else told
+    _check(source, key, told, _STRATEGY, needed=("name",))
+    return Entrant(told["name"], told.get("runs", suite.get("runs", _RUNS)))
+
+
+def _problem(source: str, key: str, told: Any, suite: Mapping[str, Any]) -> Problem:
+    _check(source, key, told, _PROBLEM, needed=("name", "benchmark"))
+    own_budget = {"cells", "seconds"} & told.keys()
+    shared = {name: suite[name] for name in _SHARED if name in suite}
+    if own_budget:
+        shared = {name: value for name, value in shared.items() if name not in ("cells", "seconds")}
+    return Problem(**(shared | told))
+
+
+def _check(source: str, key: str, told: Any, right: Mapping[str, str], *, needed: tuple[str, ...]) -> None:
+    """Refuse keys that there are not, values of another type, and a table that lacks a key."""
+    if not isinstance(told, dict):
+        raise UserError(f"{source}: {key} is a table, not {told!r:.80}.")
+    prefix = f"{key}." if key else ""
+    for name, value in told.items():
+        if name not in right:
+            raise UserError(f"{source}: {unknown('key', prefix + name, (prefix + known for known in right))}")
+        if not _IS[right[name]](value):
+            raise UserError(f"{source}: {prefix}{name} is {right[name]}, not {value!r:.80}.")
+    for name in needed:
+        if name not in told:
+            raise UserError(f"{source}: {prefix}{name} is missing.")
+
+
+ObjectiveLike = str | Expression | Objective | None
+"""Text, an expression, an objective that is tied to a benchmark, or None for the benchmark's default."""
+
+
+@checked
+def bind(
+    benchmark: str | Benchmark,
+    objective: ObjectiveLike,
+    subject_to: str | None,
+    *,
+    seed_policy: str | None = None,
+    search_on_final: str | Sequence[str] = (),
+) -> Objective:
+    """Tie what the user gave to a benchmark.
+
+    Args:
+        benchmark: A name or an opened benchmark.
+        objective: Text, an expression or an `Objective`; None for the benchmark's default.
+        subject_to: Limits as text.
+        seed_policy: ``mean`` or ``draw``; None for what the objective says, which is ``mean`` where nobody says it.
+        search_on_final: Final metrics that a search may see.
+
+    Raises:
+        UserError: See `Objective`; or the objective is tied to another benchmark.
+
+    Example:
+        >>> objective = bind("fashion", "valid_loss + 0.1*params", "params <= 20000")
+        >>> objective.benchmark.name, objective.optimum() > 0
+        ('fashion', True)
+    """
+    opened = load(benchmark) if isinstance(benchmark, str) else benchmark
+    if not isinstance(opened, Benchmark):
+        raise UserError(f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}.")
+    if isinstance(objective, Objective):
+        if objective.benchmark.fingerprint != opened.fingerprint or subject_to or seed_policy or search_on_final:
+            raise UserError(f"This objective is tied to {objective.benchmark.name} and complete; give its expression.")
+        return objective
+    expression = opened.objective if objective is None else objective
+    return Objective(
+        expression, opened, subject_to=subject_to, seed_policy=seed_policy or "mean", search_on_final=search_on_final
+    )

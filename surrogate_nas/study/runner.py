@@ -1,0 +1,271 @@
+"""The one runner of studies: problems × strategies × seeds, the same for one worker or many and after any crash.
+
+Run number k of every strategy starts from the same first cells, drawn from a stream that only the root seed and k
+determine. A strategy is asked, validated, charged and told where its run is made; it never holds the benchmark. Run k
+of all problems comes before run k + 1 of any, so that an interrupted study has seen them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.objective import Objective
+from surrogate_nas.objective.workshop import workshop_of
+from surrogate_nas.runtime.engines import check_engine, run_jobs, stays_here
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.strategies import StrategyLike, label
+from surrogate_nas.study.options import MOST_RUNS, Budget, Options
+from surrogate_nas.study.run import OtherHistoryError, Run
+from surrogate_nas.study.sandbox import introduce
+from surrogate_nas.study.search import Watch, first_cells, make_run
+from surrogate_nas.study.sources import Sources, sources_of
+from surrogate_nas.study.store import Store
+
+Progress = Callable[[int, int], None]
+"""Is told (runs done, runs in all)."""
+Within = Callable[[str, int, Sequence[Trial]], None]
+"""Is told (strategy, run, new trials) after each evaluation."""
+NOTHING_PAID = "The budget does not pay for a single evaluation."
+
+
+@dataclass(frozen=True)
+class Experiment(Options):
+    """What is compared on one problem.
+
+    Attributes:
+        objective: What every strategy minimises.
+        strategies: Names, ``file.py:Class``, or classes.
+        runs: How many seeds.
+        budget: What each run may spend.
+    """
+
+    objective: Objective
+    strategies: Sequence[StrategyLike]
+    runs: int
+    budget: Budget
+
+    def __post_init__(self) -> None:
+        if isinstance(self.strategies, str) or not isinstance(self.strategies, Sequence):
+            raise UserError(f"strategies is a list of names or classes, not {self.strategies!r:.80}.")
+        super().__post_init__()
+        if self.runs < 1:
+            raise UserError(f"A comparison needs at least 1 run, not {self.runs}.")
+        if self.runs > MOST_RUNS:
+            raise UserError(f"A comparison has at most {MOST_RUNS:,} runs, not {self.runs}.")
+        if not self.strategies:
+            raise UserError("A comparison needs at least one strategy.")
+        if len(set(self.labels)) < len(self.labels):
+            raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
+        if any([introduce(strategy).needs_workshop for strategy in self.strategies]):
+            workshop_of(self.objective)
+
+    @property
+    def labels(self) -> list[str]:
+        """The strategies' names."""
+        return [label(strategy) for strategy in self.strategies]
+
+    @cached_property
+    def sources(self) -> dict[str, Sources]:
+        """The source of every strategy of a user's, by label, as it is when this is first asked."""
+        found = {label(strategy): sources_of(strategy) for strategy in self.strategies}
+        return {name: files for name, files in found.items() if files}
+
+    def describe(self) -> dict[str, Any]:
+        """The experiment as its store records it."""
+        return {
+            "fingerprint": self.objective.fingerprint,
+            "benchmark": self.objective.benchmark.name,
+            "address": self.objective.benchmark.address,
+            "with": [str(file) for file in self.objective.benchmark.joined],
+            "objective": self.objective.describe(),
+            "strategies": self.labels,
+            "runs": self.runs,
+            "budget": {"cells": self.budget.cells, "seconds": self.budget.seconds},
+            **self.stored(),
+        }
+
+    def execute(
+        self,
+        *,
+        folder: Path | None = None,
+        workers: int | None = None,
+        engine: str = "processes",
+        progress: Progress | None = None,
+        within: Within | None = None,
+    ) -> list[Run]:
+        """Make every run that a folder does not hold yet; gives all by strategy, then by number (see `execute`)."""
+        part = Part("", self, None if folder is None else Store(folder))
+        made = execute([part], workers=workers, engine=engine, progress=progress, within=within)
+        if not any(run.trials or run.failure for run in made.values()):
+            raise UserError(NOTHING_PAID)
+        return part.in_order(made)
+
+    def check_budget(self) -> None:
+        """Refuse a budget in seconds of which a table tells beforehand that no run could pay its first evaluation."""
+        seconds, benchmark = self.budget.seconds, self.objective.benchmark
+        if seconds is None or not benchmark.has_columns or not self.first_cells:
+            return
+        begins = [first_cells(benchmark.space, 1, self.seed, run)[0] for run in range(self.runs)]
+        if not (self.objective.look_up(begins)[2] <= seconds).any():
+            raise UserError(NOTHING_PAID)
+
+    def held(self, strategy: StrategyLike, number: int, store: Store | None) -> Run | None:
+        """A run that a folder holds and that has ended; one that failed is forgotten."""
+        name = label(strategy)
+        run = None if store is None else store.load(name, number, self.objective.benchmark.space)
+        if store is not None and run is not None and run.failure:
+            store.discard(name, number)
+            return None
+        return run
+
+    def one(self, strategy: StrategyLike, number: int, store: Store | None = None, watch: Watch | None = None) -> Run:
+        """A single run, as a folder holds it whole, or made now; one whose budget was raised goes on, if it can.
+
+        Whoever calls it holds the folder's lock, and has begun the folder. `watch` is called with the new trials after
+        each evaluation and ends the run by returning True.
+        """
+        held, name = self.held(strategy, number, store), label(strategy)
+        if held is not None and self.is_whole(held):
+            return held
+        make = partial(
+            make_run, self.objective, self.budget, self, strategy, number, store=store,
+            sources=None if store is None else self.sources.get(name), watch=watch,
+        )  # fmt: skip
+        try:
+            return make()
+        except OtherHistoryError:  # with the larger budget it goes another way
+            if store is None or held is None:
+                raise
+            store.discard(name, number)
+            return make()
+
+    def is_whole(self, run: Run) -> bool:
+        """Whether a run that has ended need not go on, as it must where the budget was raised."""
+        if self.target is not None and any(t.feasible and t.score <= self.target for t in run.answers):
+            return True
+        return (run.budget_cells, run.budget_seconds) == (self.budget.cells, self.budget.seconds)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One problem of a study with all that its runs need.
+
+    Attributes:
+        name: The problem's own in the study.
+        experiment: What is compared on it.
+        store: Its folder; None keeps results in memory.
+        runs: By strategy how many runs are made; None for the experiment's number of each.
+    """
+
+    name: str
+    experiment: Experiment
+    store: Store | None = None
+    runs: Mapping[str, int] | None = None
+
+    def in_order(self, made: Mapping[Key, Any]) -> list[Any]:
+        """What was made of this problem, by strategy, then by number."""
+        own = {key[1:]: value for key, value in made.items() if key.problem == self.name}
+        pairs = ((name, number) for name in self.experiment.labels for number in range(self.experiment.runs))
+        return [own[pair] for pair in pairs if pair in own]
+
+
+class Key(NamedTuple):
+    """Which run of a study."""
+
+    problem: str
+    strategy: str
+    number: int
+
+
+_Job = tuple[Key, StrategyLike]
+_Keep = Callable[[Part, Run], Any]
+
+
+def execute(
+    parts: Sequence[Part],
+    *,
+    workers: int | None = None,
+    engine: str = "processes",
+    progress: Progress | None = None,
+    within: Within | None = None,
+    begun: Callable[[], None] | None = None,
+    keep: _Keep | None = None,
+) -> dict[Key, Any]:
+    """Make every run of a study that its folders do not hold yet, and give all of them.
+
+    Args:
+        parts: Its problems.
+        workers: How many runs at once; the results do not depend on it.
+        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
+        progress: Called with (runs done, runs in all).
+        within: Called with (strategy, run, new trials) after each evaluation, where one worker makes the runs here.
+        begun: Called when all folders have been begun.
+        keep: What is kept of a run, taken where the run is made or read, as only that travels back; None for all of it.
+
+    Returns:
+        In the order of the jobs. A run whose strategy failed, or whose worker was killed, carries `Run.failure`.
+
+    Raises:
+        UserError: A folder holds another comparison, or cannot be written, or a budget pays for nothing.
+    """
+    check_engine(engine, workers)
+    by_name = {part.name: part for part in parts}
+    jobs = _jobs(parts)
+    for part in parts:
+        part.experiment.check_budget()
+    made: dict[Key, Any] = {}
+    with ExitStack() as stack:
+        for part in parts:
+            if part.store is not None:
+                stack.enter_context(part.store.locked())
+                part.store.begin(part.experiment.describe(), part.experiment.sources)
+        if begun:
+            begun()
+        if keep is None:
+            made = {key: run for key, one in jobs if (run := _held(by_name[key.problem], one, key.number)) is not None}
+        if progress:
+            progress(len(made), len(jobs))
+        here = within if stays_here(engine, workers) else None
+        todo = [job for job in jobs if job[0] not in made]
+        for outcome in run_jobs(partial(_do, by_name, keep, here), todo, workers=workers, engine=engine):
+            key = outcome.job[0]
+            made[key] = outcome.result
+            if outcome.failure:
+                lost = f"Strategy {key.strategy} failed in run {key.number}: {outcome.failure}."
+                run = Run(key.strategy, key.number, [], 0.0, 0.0, lost)
+                made[key] = run if keep is None else keep(by_name[key.problem], run)
+            if progress:
+                progress(len(made), len(jobs))
+    return {key: made[key] for key, _ in jobs}
+
+
+def _jobs(parts: Sequence[Part]) -> list[_Job]:
+    """Every run of a study, in the order that they are made in."""
+    return [
+        (Key(part.name, label(strategy), number), strategy)
+        for number in range(max(part.experiment.runs for part in parts))
+        for part in parts
+        for strategy in part.experiment.strategies
+        if number < (part.experiment.runs if part.runs is None else part.runs[label(strategy)])
+    ]
+
+
+def _held(part: Part, strategy: StrategyLike, number: int) -> Run | None:
+    """A run that a folder holds and that need not go on."""
+    run = part.experiment.held(strategy, number, part.store)
+    return run if run is not None and part.experiment.is_whole(run) else None
+
+
+def _do(parts: Mapping[str, Part], keep: _Keep | None, within: Within | None, job: _Job) -> Any:
+    """Make a run, and what is kept of it."""
+    key, strategy = job
+    part = parts[key.problem]
+    watch = None if within is None else partial(within, key.strategy, key.number)
+    run = part.experiment.one(strategy, key.number, part.store, watch)
+    return run if keep is None else keep(part, run)

@@ -1,0 +1,339 @@
+"""One run: a strategy is asked, what it asks for is validated, charged and stored, and it is told."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.core.threads import one_thread
+from surrogate_nas.objective import Objective
+from surrogate_nas.objective.workshop import workshop_of
+from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.strategies import StrategyLike, is_builtin, label, resolve
+from surrogate_nas.study.ledger import Asked, Ledger, Outcome
+from surrogate_nas.study.options import Budget, Options
+from surrogate_nas.study.run import Run, RunLog
+from surrogate_nas.study.sandbox import Sandboxed, sandboxed
+from surrogate_nas.study.sources import Sources, sources_of
+from surrogate_nas.study.store import Store, as_file_name
+
+_FIRST_CELLS_STREAM, _STRATEGY_STREAM = 0, 1
+_UNLIMITED = 2**31
+_MOST_DRAWS = 1000
+"""Draws for each first cell: a space may hold fewer cells than its size tells."""
+
+STRETCH = 10
+"""Trials under one set of weights."""
+_AUGMENTATION = 0.05
+_INFEASIBLE = 10.0
+"""Above every scalarised score of a feasible cell."""
+
+Make = Callable[..., AbstractContextManager[Sandboxed]]
+Watch = Callable[[Sequence[Trial]], bool | None]
+"""Is told the new trials after each evaluation; ends the run by returning True."""
+
+
+def _generator(seed: int, run: int, stream: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(run, stream)))
+
+
+def first_cells(space: Space, n: int, seed: int, run: int) -> list[Cell]:
+    """The random cells, all different, that every strategy of a run is told first."""
+    generator = _generator(seed, run, _FIRST_CELLS_STREAM)
+    cells: dict[Cell, None] = {}
+    for _ in range(_MOST_DRAWS * n):
+        if len(cells) >= min(n, space.size):
+            break
+        cells[space.sample(generator)] = None
+    return list(cells)
+
+
+def strategy_seed(seed: int, run: int) -> int:
+    """The seed that a run's strategy is made with."""
+    return int(_generator(seed, run, _STRATEGY_STREAM).integers(2**63))
+
+
+def settings_of(objective: Objective, hidden: bool, strategy: StrategyLike) -> dict[str, Any]:
+    """What a strategy is given beside the space, where it declares that it reads it."""
+    equipped = is_builtin(strategy) and resolve(strategy).needs_workshop
+    return {
+        "known": None if hidden else objective.known,
+        "epochs": objective.fidelities,
+        "readable": objective.readable,
+        "objectives": objective.parts,
+        "workshop": workshop_of(objective, hidden=hidden) if equipped else None,
+    }
+
+
+def make_run(
+    objective: Objective,
+    budget: Budget,
+    options: Options,
+    strategy: StrategyLike,
+    run: int,
+    *,
+    store: Store | None = None,
+    sources: Sources | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """One run, from the start or from where a crash left it; if the strategy failed, with the trials until then."""
+    name = label(strategy)
+    held = one_thread()  # sums round by the number of threads, and processes must not share cores
+    with held, store.log(name, run) if store else nullcontext() as log:
+        search = _Search(objective, budget, options, run, log, watch)
+        started = time.perf_counter()
+        failure = trace = ""
+        try:
+            if store is not None:
+                _check_unchanged(strategy, sources or {})
+            search.go(strategy)
+        except StrategyError as error:
+            failure, trace = f"Strategy {name} failed in run {run}: {error}", error.trace
+        seconds = time.perf_counter() - started
+        epochs = objective.epochs
+        result = Run(
+            name, run, search.trials, seconds, search.strategy_seconds, failure, epochs, budget.cells, budget.seconds,
+            search.scalarised, search.diagnosis,
+        )  # fmt: skip
+        if not failure and search.trials and not result.answers:
+            missing = f"it asked for no cell after the objective's {epochs} epochs, so it has no answer."
+            result = replace(result, failure=f"Strategy {name} failed in run {run}: {missing}")
+        if log is not None:
+            log.finish(result)
+    if store is not None:
+        _keep(store, name, run, trace)
+    return result
+
+
+def _check_unchanged(strategy: StrategyLike, told: Sources) -> None:
+    """Refuse a strategy that was edited after the comparison began: other runs may have been made by what it was."""
+    if (now := sources_of(strategy)) and now != told:
+        names = sorted(name for name in {*told, *now} if told.get(name) != now.get(name))
+        raise StrategyError(f"{names[0]} was edited while runs were made; the same command makes all of them anew.")
+
+
+def _keep(store: Store, name: str, run: int, trace: str) -> None:
+    """Keep the whole traceback of a failure, and none where a run was made anew and went well."""
+    file = f"failures/{as_file_name(name)}-{run}.txt"
+    if trace:
+        store.write_text(file, trace)
+    else:
+        (store.folder / file).unlink(missing_ok=True)
+
+
+class _Search:
+    """One run in progress: its trials, its ledger, its simulated clock and workers."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        budget: Budget,
+        options: Options,
+        run: int,
+        log: RunLog | None,
+        watch: Watch | None,
+    ) -> None:
+        self.objective, self.budget, self.options = objective, budget, options
+        self.run = run
+        self.log = log
+        self.watch = watch
+        self.trials: list[Trial] = []
+        self.strategy_seconds = 0.0
+        self.ledger = Ledger(objective, root=options.seed, run=run)
+        self.space = objective.benchmark.space
+        self.ended = self.scalarised = False
+        self.diagnosis: Mapping[str, Mapping[str, float]] = {}
+        self._ready = 0.0
+
+    def go(self, strategy: StrategyLike) -> None:
+        options, run = self.options, self.run
+        make = partial(
+            sandboxed,
+            strategy,
+            self.space,
+            limit=options.call_limit_seconds,
+            settings=settings_of(self.objective, options.hidden, strategy),
+        )
+        seed = strategy_seed(options.seed, run)
+        cells = first_cells(self.space, min(options.first_cells, self.left(0)), options.seed, run)
+        with make(seed=seed) as plain, scalarised(plain, make, self.objective.parts, seed) as made:
+            self.scalarised = isinstance(made, Scalarised)
+            try:
+                (self._in_turn if options.simulated_workers == 1 else self._side_by_side)(made, cells)
+                self.diagnosis = made.diagnosis()
+            finally:
+                self.strategy_seconds = made.seconds
+
+    def left(self, running: int) -> int:
+        """How many evaluations may still be begun."""
+        cells = self.budget.cells
+        return _UNLIMITED if cells is None else cells - len(self.trials) - running
+
+    def _in_turn(self, strategy: Sandboxed | Scalarised, asked: Sequence[Asked]) -> None:
+        """One worker: what was asked for together is evaluated one after another and told together."""
+        at_once = not self.ledger.objective.benchmark.one_by_one
+        while not self.ended and self.left(0) > 0:
+            if not asked:
+                self._let_work(strategy, self.ledger.cost)
+                if self.ended:
+                    return
+                asked = strategy.ask(min(strategy.batch_size, self.left(0)))
+            trials: list[Trial] = []
+            for trial in self.ledger.evaluate(asked, self._limit):
+                trials.append(trial)
+                if not at_once:
+                    self._keep([trial])
+            self.ended = len(trials) < len(asked)
+            if at_once:
+                self._keep(trials)
+            self._told(strategy, trials)
+            asked = ()
+
+    def _side_by_side(self, strategy: Sandboxed | Scalarised, queue: Sequence[Asked]) -> None:
+        """Several workers: asks while others run, and tells in the order of finishing, together what ends together."""
+        running: list[tuple[float, int, float, Outcome]] = []
+        clock, begun, workers = 0.0, 0, self.options.simulated_workers
+        while True:
+            while not self.ended and len(running) < workers and self.left(len(running)) > 0:
+                free = min(workers - len(running), self.left(len(running)))
+                if not queue:
+                    self._let_work(strategy, clock)
+                    if self.ended:
+                        break
+                    self._ready = max(self._ready, clock + self.ledger.owed)
+                    queue = strategy.ask(free)
+                now, queue = queue[:free], queue[free:]
+                owing = self.ledger.owed > 0
+                for outcome in self.ledger.look_up(now):
+                    start, owing = clock if owing else max(clock, self._ready), False
+                    if start + outcome.cost > self._limit:
+                        self.ended = True
+                        break
+                    heapq.heappush(running, (start + outcome.cost, begun, start, outcome))
+                    begun += 1
+            if not running:
+                return
+            clock = running[0][0]
+            trials = []
+            while running and running[0][0] == clock:
+                *_, started, outcome = heapq.heappop(running)
+                trials.append(self.ledger.trial(outcome, started))
+            self._keep(trials)
+            self._told(strategy, trials)
+
+    def _let_work(self, strategy: Sandboxed | Scalarised, clock: float) -> None:
+        """Let it do what work of its own is left, in slices, as long as the budget allows."""
+        while (seconds := strategy.work()) is not None:
+            self.ledger.owed += seconds
+            if clock + self.ledger.owed > self._limit:
+                self.ended = True
+                return
+
+    @property
+    def _limit(self) -> float:
+        seconds = self.budget.seconds
+        return float("inf") if seconds is None else seconds
+
+    def _told(self, strategy: Sandboxed | Scalarised, trials: list[Trial]) -> None:
+        if not trials:
+            return
+        strategy.tell(trials)
+        target = self.options.target
+        if target is not None and any(t.feasible and t.score <= target and self._answers(t) for t in trials):
+            self.ended = True
+        if self.watch is not None and self.watch(trials):
+            self.ended = True
+
+    def _answers(self, trial: Trial) -> bool:
+        return trial.epochs == self.objective.epochs
+
+    def _keep(self, trials: Sequence[Trial]) -> None:
+        self.trials.extend(trials)
+        if self.log is not None:
+            self.log.append(trials)
+
+
+class Scalarised:
+    """A run's view of a strategy that knows one of several objectives: random weights, anew for every stretch of a run.
+
+    Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 2006: the augmented Chebyshev norm of the
+    objectives, each scaled to what the run has seen. Departure: weights change every ten trials, not every one, and the
+    strategy, which knows nothing of weights, is then made anew and told the whole history under the new ones. It is
+    used as `Sandboxed` is.
+
+    Attributes:
+        batch_size: How many cells the strategy likes to be asked for at once.
+        chooses_epochs: Whether it may ask for other epochs than the objective's.
+    """
+
+    def __init__(self, first: Sandboxed, make: Make, parts: int, seed: int, stack: ExitStack) -> None:
+        """Begin with a strategy under a first set of weights."""
+        self._strategy, self._make, self._parts, self._stack = first, make, parts, stack
+        self.batch_size, self.chooses_epochs = first.batch_size, first.chooses_epochs
+        self._rng = np.random.default_rng([seed, parts])
+        self._weights = self._rng.dirichlet(np.ones(parts))
+        self._history: list[Trial] = []
+        self._since = 0
+        self._spent = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Spent in the strategies so far."""
+        return self._spent + self._strategy.seconds
+
+    def ask(self, n: int) -> list[Cell | Request]:
+        """What the strategy asks for, after a change of weights where one is due."""
+        if self._since >= STRETCH:
+            self._renew()
+        return self._strategy.ask(n)
+
+    def work(self) -> float | None:
+        """Let the strategy do a slice of work of its own; the seconds that it is charged, or None."""
+        return self._strategy.work()
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        """What the strategy of the last weights tells of the run."""
+        return self._strategy.diagnosis()
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Tell trials with the scalarised score in place of the sum."""
+        self._history += trials
+        self._since += len(trials)
+        self._strategy.tell(self._scored(trials))
+
+    def _renew(self) -> None:
+        self._since, self._weights = 0, self._rng.dirichlet(np.ones(self._parts))
+        self._spent += self._strategy.seconds
+        self._stack.close()
+        self._strategy = self._stack.enter_context(self._make(seed=int(self._rng.integers(2**63))))
+        self._strategy.tell(self._scored(self._history))
+
+    def _scored(self, trials: Sequence[Trial]) -> list[Trial]:
+        seen = np.array([trial.scores for trial in self._history if trial.feasible] or [trials[0].scores])
+        low, span = seen.min(axis=0), np.ptp(seen, axis=0)
+        span[span == 0] = 1.0
+        told = []
+        for trial in trials:
+            scaled = self._weights * (np.array(trial.scores) - low) / span
+            score = float(scaled.max() + _AUGMENTATION * scaled.sum()) if trial.feasible else _INFEASIBLE + trial.score
+            told.append(replace(trial, score=score, scores=(), values=dict(trial.values)))
+        return told
+
+
+@contextmanager
+def scalarised(strategy: Sandboxed, make: Make, parts: int, seed: int) -> Iterator[Sandboxed | Scalarised]:
+    """The strategy itself, or what runs it on several objectives where it knows only one."""
+    if parts == 1 or strategy.many_objectives:
+        yield strategy
+        return
+    with ExitStack() as stack:
+        yield Scalarised(strategy, make, parts, seed, stack)

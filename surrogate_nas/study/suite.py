@@ -1,0 +1,277 @@
+"""A suite: the runs on all its problems in a few numbers each, from which every statistic and picture follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from surrogate_nas.core.notebook import html_table
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.problem import Suite
+from surrogate_nas.study.statistics import (
+    Aggregate,
+    Critical,
+    Improvement,
+    Pair,
+    Ranks,
+    Values,
+    aggregates,
+    critical_at,
+    improvements,
+    pairs_of,
+    ranks_of,
+)
+from surrogate_nas.study.traces import Account, ProblemResult, Profile, Skipped, accounts_of, profile_of
+from surrogate_nas.study.verdict import Evidence, Stability, Verdict, means_of, stability_of, verdict_of
+
+if TYPE_CHECKING:
+    pass
+
+BUDGETS = (0.25, 0.5, 1.0)
+"""The shares of the budget at which ranks are tested."""
+_STEPS = 50
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """All runs on all problems.
+
+    Attributes:
+        suite: What was compared.
+        problems: Those that were run, in the order of the suite.
+        skipped: Those that were not.
+
+    Example:
+        >>> from surrogate_nas.study.problem import read_suite
+        >>> from surrogate_nas.study.calls import run_suite
+        >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        >>> result = run_suite(suite)
+        >>> result.strategies, result.means().shape, result.failures
+        (['random', 'evolution'], (1, 2), [])
+    """
+
+    suite: Suite
+    problems: Sequence[ProblemResult]
+    skipped: Sequence[Skipped]
+
+    def __repr__(self) -> str:
+        return f"<SuiteResult of {self.suite.name}: {len(self.strategies)} strategies on {len(self.problems)} problems>"
+
+    def _repr_html_(self) -> str:
+        """The result in a notebook: the strategies from the best rank on, and the verdict."""
+        keys = ("name", "rank_mean", "solved", "regret_iqm", "probability_best", "failures")
+        heads = ("strategy", "mean rank", "optimum found", "IQM regret", "probability best", "failed")
+        rows = [[told[key] for key in keys] for told in self.summary["strategies"]]
+        return html_table(self.suite.title, heads, rows, " ".join(self.verdict.sentences))
+
+    @property
+    def strategies(self) -> list[str]:
+        """The strategies, in the order of the suite."""
+        return self.suite.labels
+
+    def means(self, fraction: float = 1.0) -> Values:
+        """Every strategy's mean normalised regret on every problem, shape ``(problems, strategies)``.
+
+        Args:
+            fraction: The share of the budget.
+        """
+        return means_of(self.strategies, self.problems, fraction)
+
+    @cached_property
+    def ranks(self) -> Ranks:
+        """Average ranks over the budget with their bands, and how probably each strategy is the best."""
+        fractions = self._fractions
+        places = [[problem.place(fraction) for fraction in fractions] for problem in self.problems]
+        curves = [
+            {name: problem.regrets(name)[:, at] for name in self.strategies}
+            for problem, at in zip(self.problems, places, strict=True)
+        ]
+        return ranks_of(curves, fractions)
+
+    @property
+    def _fractions(self) -> Values:
+        """Steps of the budget from where no problem has only shared first cells."""
+        steps = np.arange(1, _STEPS + 1) / _STEPS
+        counted = [problem for problem in self.problems if problem.unit == "cells"]
+        shared = max((p.problem.first_cells / p.checkpoints[-1] for p in counted), default=0.0)
+        kept = steps[steps > shared]
+        return kept if len(kept) else steps[-1:]
+
+    @property
+    def _ends(self) -> list[dict[str, Values]]:
+        """Of every problem by strategy the regret of each run at the end."""
+        return [{name: problem.at(name) for name in self.strategies} for problem in self.problems]
+
+    @cached_property
+    def critical(self) -> list[Critical]:
+        """Friedman's and Nemenyi's tests at a quarter, at half and at the end of the budget."""
+        return [critical_at(fraction, self.strategies, self.means(fraction)) for fraction in BUDGETS]
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Which share of problems and targets each strategy had solved when."""
+        return profile_of(self.strategies, self.problems)
+
+    @cached_property
+    def aggregates(self) -> list[Aggregate]:
+        """Normalised regret over all problems, a strategy each, in the order of `strategies`."""
+        return aggregates(self._ends)
+
+    @cached_property
+    def improvements(self) -> list[Improvement]:
+        """The probability of improvement of every pair, in the order of `pairs`."""
+        return improvements(self._ends)
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Tests of every pair, and what they could have told apart."""
+        return pairs_of([problem.name for problem in self.problems], self._ends)
+
+    @cached_property
+    def accounts(self) -> list[Account]:
+        """What each strategy spent, in the order of `strategies`."""
+        return accounts_of(self.strategies, self.problems)
+
+    @cached_property
+    def stability(self) -> Stability:
+        """What would change the winner."""
+        return stability_of(self.strategies, self.problems)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Who leads and whether that is decided, in words."""
+        return verdict_of(
+            Evidence(
+                names=self.strategies,
+                problems=self.problems,
+                critical=self.critical[-1],
+                ranks=self.ranks,
+                pairs=self.pairs,
+                stability=self.stability,
+                accounts=self.accounts,
+                fewest_runs=min(entrant.runs for entrant in self.suite.entrants),
+                skipped=len(self.skipped),
+            )
+        )
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """All this as JSON."""
+        return {
+            "suite": self.suite.name,
+            "problems": [
+                {
+                    "name": p.name,
+                    "benchmark": p.problem.benchmark,
+                    "objective": p.objective,
+                    "seed_policy": p.problem.seed_policy,
+                    "budget": {"cells": p.problem.cells, "seconds": p.problem.seconds},
+                    "fingerprint": p.fingerprint,
+                    "optimum": p.reference.optimum,
+                    "random": p.reference.optimum + p.reference.scale,
+                    "exact": p.reference.exact,
+                    "noise": p.noise,
+                }
+                for p in self.problems
+            ],
+            "not_run": [{"name": s.problem.name, "reason": s.reason} for s in self.skipped],
+            "strategies": sorted(self._strategies_json(), key=lambda told: told["rank_mean"]),
+            "tests": self._tests_json(),
+            "verdict": {**asdict(self.verdict), "stability": asdict(self.stability)},
+            "failures": self.failures,
+        }
+
+    @property
+    def failures(self) -> list[str]:
+        """What went wrong in every run that failed, with its problem."""
+        return [f"{p.name}: {said}" for p in self.problems for s in self.strategies for said in p.failures(s)]
+
+    def _strategies_json(self) -> list[dict[str, Any]]:
+        last = self.critical[-1]
+        return [
+            {
+                "name": aggregate.strategy,
+                "runs": account.runs,
+                "rank_mean": float(last.ranks[i]),
+                "solved": None if np.isnan(self.profile.solved[i]) else float(self.profile.solved[i]),
+                "probability_best": float(self.ranks.best[i]),
+                "probability_best_here": float(self.ranks.best_here[i]),
+                "regret_iqm": aggregate.iqm,
+                "regret_ci95": [aggregate.low, aggregate.high],
+                "regret_mean": aggregate.mean,
+                "regret_median": aggregate.median,
+                "failures": account.failures,
+                "no_feasible_cell": account.empty,
+                "evaluations": account.evaluations,
+                "duplicates": account.duplicates,
+                "queries": account.queries,
+                "simulated_seconds": account.simulated_seconds,
+                "real_seconds": account.real_seconds,
+            }
+            for i, (aggregate, account) in enumerate(zip(self.aggregates, self.accounts, strict=True))
+        ]
+
+    def _tests_json(self) -> dict[str, Any]:
+        return {
+            "friedman": [
+                {
+                    "budget": one.fraction,
+                    "p": one.p,
+                    "critical_difference": one.distance,
+                    "ranks": dict(zip(self.strategies, one.ranks.tolist(), strict=True)),
+                    "not_told_apart": one.cliques,
+                }
+                for one in self.critical
+            ],
+            "pairs": [
+                {
+                    **asdict(pair.test),
+                    "difference": pair.difference,
+                    "detectable": pair.detectable,
+                    "detectable_here": pair.detectable_here,
+                    "better": pair.better,
+                    "worse": pair.worse,
+                    "probability": improved.probability,
+                    "probability_ci95": [improved.low, improved.high],
+                }
+                for pair, improved in zip(self.pairs, self.improvements, strict=True)
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class StoredSuite:
+    """What a folder holds of a suite.
+
+    Attributes:
+        suite: What was asked.
+        comparisons: The runs so far of each problem that has one, by its name.
+    """
+
+    suite: Suite
+    comparisons: Mapping[str, Comparison]
+
+    @property
+    def missing(self) -> int:
+        """How many runs of the suite are not there."""
+        asked = len(self.suite.problems) * sum(entrant.runs for entrant in self.suite.entrants)
+        return asked - sum(len(comparison.runs) for comparison in self.comparisons.values())
+
+    @cached_property
+    def result(self) -> SuiteResult | None:
+        """What it has found where all strategies that have begun have a run; None while that is nowhere."""
+        begun = {run.strategy for comparison in self.comparisons.values() for run in comparison.runs}
+        suite = replace(self.suite, entrants=[entrant for entrant in self.suite.entrants if entrant.label in begun])
+        results, skipped = [], []
+        for problem in suite.problems:
+            made = self.comparisons.get(problem.name)
+            if made is not None and {run.strategy for run in made.runs} == begun:
+                traces = [made.trace(run, problem.budget) for run in made.runs]
+                results.append(ProblemResult.of(problem, made.objective, suite.labels, traces))
+            else:
+                skipped.append(Skipped(problem, "Not every strategy has a run there."))
+        return SuiteResult(suite, results, skipped) if results else None

@@ -1,0 +1,304 @@
+"""A study's runs in a few numbers: what each had found at every checkpoint of its budget, and what that took.
+
+Runtime profiles: Hansen et al., "COCO: A Platform for Comparing Continuous Optimizers in a Black-Box Setting",
+Optimization Methods and Software 2021: the empirical distribution of runtimes over all pairs of problem and target, and
+the expected running time, what all runs spent divided by how many reached the target. Departures: targets are
+normalised regrets, from about three times what random sampling reaches down to a hundredth of it, and the optimum
+itself; no restarts are simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from surrogate_nas.objective import Objective
+from surrogate_nas.study.problem import Problem
+from surrogate_nas.study.scale import Reference, checkpoints, noise_of, reference_of
+from surrogate_nas.study.statistics import Values
+
+TARGETS: tuple[float, ...] = (*(10.0 ** np.linspace(0.5, -2, 21)).round(6).tolist(), 0.0)
+"""Normalised regrets, falling; the last is the optimum."""
+MARKED = (1.0, 0.1, 0.0)
+"""The targets of the table of expected running times."""
+_STEPS = 100
+_WHOLE = 1e-9
+"""What a share of the budget may lie above a checkpoint that it means: shares are fractions, which round."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What is kept of a run, whose trials stay in its folder.
+
+    Attributes:
+        strategy: The label of the strategy.
+        run: The number of the run; runs of one number start from the same cells.
+        score: What it had found at every checkpoint, as it is reported; infinite before the first feasible cell.
+        failure: What went wrong, or empty; a run that failed has found nothing.
+        evaluations: How many cells it evaluated.
+        distinct: How many different ones.
+        simulated: What these were charged, in seconds or queries.
+        real_seconds: Of strategy and evaluation together.
+        strategy_seconds: Of `ask` and `tell`.
+    """
+
+    strategy: str
+    run: int
+    score: Values
+    failure: str
+    evaluations: int
+    distinct: int
+    simulated: float
+    real_seconds: float
+    strategy_seconds: float
+
+    @property
+    def duplicates(self) -> int:
+        """How often it asked for a cell that it had evaluated before."""
+        return self.evaluations - self.distinct
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether it ended without a feasible cell."""
+        return not np.isfinite(self.score[-1])
+
+
+@dataclass(frozen=True)
+class ProblemResult:
+    """All runs on one problem.
+
+    Attributes:
+        problem: What was asked.
+        objective: The objective in full, as it was resolved.
+        loss: Its L alone, by which problems of one table that differ in λ only are known; all of several objectives.
+        weight: Its λ: the weights of all of R together; 0 where there is no R, or where there are several objectives.
+        fingerprint: Of the objective.
+        unit: Of the budget: ``cells``, ``seconds`` or ``queries``.
+        cost_unit: Of what evaluations are charged: ``seconds`` or ``queries``.
+        checkpoints: Where curves are read, rising to the budget, in `unit`, shape ``(checkpoints,)``.
+        reference: What regret is measured in, and what random sampling is expected to find.
+        noise: The standard deviation over training seeds of the best cells' scores, as normalised regret: differences
+            below it say nothing about the next training; None where the table does not tell.
+        traces: Per strategy its runs by number, those that failed included.
+
+    Example:
+        >>> from surrogate_nas.study.problem import read_suite
+        >>> from surrogate_nas.study.calls import run_suite
+        >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        >>> (result,) = run_suite(suite).problems
+        >>> result.unit, result.at("evolution").shape, bool((result.at("evolution") >= 0).all())
+        ('cells', (2,), True)
+    """
+
+    problem: Problem
+    objective: str
+    loss: str
+    weight: float
+    fingerprint: str
+    unit: str
+    cost_unit: str
+    checkpoints: Values
+    reference: Reference
+    noise: float | None
+    traces: Mapping[str, Sequence[Trace]]
+
+    @classmethod
+    def of(cls, problem: Problem, objective: Objective, strategies: Sequence[str], traces: Sequence[Trace]) -> Self:
+        """Measure the runs of a problem.
+
+        Args:
+            problem: What was asked.
+            objective: Its own.
+            strategies: In the order of the suite.
+            traces: Of all runs.
+        """
+        cost_unit = objective.benchmark.cost
+        reference = reference_of(objective, problem.budget, [trace.score for trace in traces])
+        noise, several = noise_of(objective), objective.parts > 1
+        penalty = objective.diversity_weight + sum(term.weight for term in objective.terms if not term.is_loss)
+        return cls(
+            problem=problem,
+            objective=str(objective),
+            loss=str(objective) if several else " + ".join(term.name for term in objective.terms if term.is_loss),
+            weight=0.0 if several else penalty,
+            fingerprint=objective.fingerprint,
+            unit="cells" if problem.cells is not None else cost_unit,
+            cost_unit=cost_unit,
+            checkpoints=checkpoints(problem.budget),
+            reference=reference,
+            noise=None if noise is None else noise.mean_of_seeds / reference.scale,
+            traces={name: [trace for trace in traces if trace.strategy == name] for name in strategies},
+        )
+
+    @property
+    def name(self) -> str:
+        """The problem's name in the suite."""
+        return self.problem.name
+
+    @cached_property
+    def _regrets(self) -> dict[str, Values]:
+        return {
+            name: self.reference.regret(np.array([trace.score for trace in traces]))
+            for name, traces in self.traces.items()
+        }
+
+    def regrets(self, strategy: str) -> Values:
+        """The normalised regret of every run at every checkpoint, shape ``(runs, checkpoints)``.
+
+        0 is the optimum, 1 what random sampling is expected to reach with the whole budget; a run that failed or found
+        no feasible cell has `Reference.ceiling`.
+
+        Args:
+            strategy: Its name.
+        """
+        return self._regrets[strategy]
+
+    @cached_property
+    def random_regret(self) -> Values:
+        """The normalised regret that random sampling is expected to have, shape ``(checkpoints,)``, or empty."""
+        return self.reference.regret(self.reference.random)
+
+    def at(self, strategy: str, fraction: float = 1.0) -> Values:
+        """The normalised regret of every run after a share of the budget, shape ``(runs,)``.
+
+        Args:
+            strategy: Its name.
+            fraction: Above 0, up to 1.
+        """
+        return np.asarray(self.regrets(strategy)[:, self.place(fraction)])
+
+    def place(self, fraction: float) -> int:
+        """The checkpoint at a share of the budget, the first that reaches it.
+
+        Args:
+            fraction: Above 0, up to 1.
+        """
+        return int(np.ceil(fraction * len(self.checkpoints) - _WHOLE)) - 1
+
+    def runtimes(self, strategy: str, target: float) -> Values:
+        """What every run spent until its normalised regret reached a target, shape ``(runs,)``; infinite for never.
+
+        Args:
+            strategy: Its name.
+            target: A normalised regret; 0 for the optimum.
+        """
+        reached = self.regrets(strategy) <= target + self.reference.rounding
+        return np.where(reached.any(axis=1), self.checkpoints[reached.argmax(axis=1)], np.inf)
+
+    def failures(self, strategy: str) -> list[str]:
+        """What went wrong in the runs of a strategy that failed.
+
+        Args:
+            strategy: Its name.
+        """
+        return [trace.failure for trace in self.traces[strategy] if trace.failure]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A problem that was not run.
+
+    Attributes:
+        problem: What was not asked.
+        reason: Why, and how to get what is missing, in one line.
+    """
+
+    problem: Problem
+    reason: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much of a suite was solved when.
+
+    Attributes:
+        fractions: Shares of the budget, rising to 1, shape ``(f,)``.
+        share: The share of all (problem, target, run) that each strategy had reached, problems weighing equally; shape
+            ``(strategies, f)``.
+        solved: The share of runs that found the optimum, over the problems whose optimum is known, which weigh equally;
+            shape ``(strategies,)``, NaN where there are none.
+    """
+
+    fractions: Values
+    share: Values
+    solved: Values
+
+
+def profile_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Profile:
+    """The profile of strategies over problems."""
+    fractions = np.arange(1, _STEPS + 1) / _STEPS
+    share = np.zeros((len(names), _STEPS))
+    solved = []
+    for problem in problems:
+        for row, name in enumerate(names):
+            spent = np.array([problem.runtimes(name, target) for target in TARGETS]) / problem.checkpoints[-1]
+            share[row] += (spent[..., None] <= fractions + 1e-9).mean(axis=(0, 1))
+        if problem.reference.exact:
+            solved.append([np.isfinite(problem.runtimes(name, 0.0)).mean() for name in names])
+    known = np.mean(solved, axis=0) if solved else np.full(len(names), np.nan)
+    return Profile(fractions, share / len(problems), known)
+
+
+def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> float:
+    """What a target is expected to take, in the budget's unit, if runs are begun again until one reaches it; or inf."""
+    runtimes = problem.runtimes(strategy, target)
+    reached = np.isfinite(runtimes)
+    if not reached.any():
+        return float("inf")
+    return float(np.where(reached, runtimes, problem.checkpoints[-1]).sum() / reached.sum())
+
+
+@dataclass(frozen=True)
+class Account:
+    """One strategy over all problems.
+
+    Attributes:
+        strategy: Its name.
+        runs: How many it made, failed ones included.
+        failures: How many failed.
+        empty: How many ended without a feasible cell, failed ones apart.
+        evaluations: Cells evaluated.
+        duplicates: How many of these it had evaluated before in the same run.
+        queries: What was charged where a benchmark counts queries.
+        simulated_seconds: What was charged where a benchmark tells seconds.
+        real_seconds: Of strategy and evaluation together.
+        strategy_seconds: Of `ask` and `tell`.
+    """
+
+    strategy: str
+    runs: int
+    failures: int
+    empty: int
+    evaluations: int
+    duplicates: int
+    queries: float
+    simulated_seconds: float
+    real_seconds: float
+    strategy_seconds: float
+
+
+def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[Account]:
+    """The accounts of strategies over problems."""
+    found = []
+    for name in names:
+        traces = [(problem.cost_unit, trace) for problem in problems for trace in problem.traces[name]]
+        charged = {unit: sum(t.simulated for u, t in traces if u == unit) for unit in ("queries", "seconds")}
+        found.append(
+            Account(
+                strategy=name,
+                runs=len(traces),
+                failures=sum(bool(t.failure) for _, t in traces),
+                empty=sum(not t.failure and t.found_nothing for _, t in traces),
+                evaluations=sum(t.evaluations for _, t in traces),
+                duplicates=sum(t.duplicates for _, t in traces),
+                queries=charged["queries"],
+                simulated_seconds=charged["seconds"],
+                real_seconds=sum(t.real_seconds for _, t in traces),
+                strategy_seconds=sum(t.strategy_seconds for _, t in traces),
+            )
+        )
+    return found
