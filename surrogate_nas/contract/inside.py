@@ -33,9 +33,6 @@ def main(connection: int, log: int, _: object) -> None:
 def found(spec: str) -> object:
     """What a name, or ``file.py:NAME``, stands for.
 
-    Args:
-        spec: The name; ``space:NAME`` is the space where a strategy has the name too.
-
     Raises:
         UserError: There is no such thing.
     """
@@ -60,9 +57,6 @@ def found(spec: str) -> object:
 
 def kind_of(thing: object) -> str:
     """Which contract a thing is under: a key of `surrogate_nas.contract.inspection.KINDS`.
-
-    Args:
-        thing: Anything.
 
     Raises:
         UserError: None.

@@ -39,11 +39,7 @@ class Spaces:
 
 
 def subjects(space: Space, *_: object) -> list[Spaces]:
-    """The space as its own only subject.
-
-    Args:
-        space: The space.
-    """
+    """The space as its own only subject."""
     return [Spaces(space)]
 
 

@@ -80,13 +80,7 @@ class Strategies:
 
 
 def subjects(strategy: type[Strategy], packed: Packed, space: Space | None) -> list[Strategies]:
-    """The strategy on every space that it is checked on.
-
-    Args:
-        strategy: Its class.
-        packed: The class as a fresh process finds it.
-        space: The only space, or None for all three.
-    """
+    """The strategy on every space that it is checked on."""
     spaces: Sequence[Space] = [nb201(), TinySpace(), LargeSpace()] if space is None else [space]
     if strategy.needs_workshop:  # whose supernet is of this space
         spaces = [nb201()]
@@ -332,12 +326,6 @@ CHECKS: tuple[Callable[[Strategies], str], ...] = (
 def _climb(strategy: type[Strategy], space: Space, epochs: Sequence[int], *, at_once: int = 1) -> list[Request]:
     """Run a strategy with seed 0 on given epochs, after first cells that are told at the last of them.
 
-    Args:
-        strategy: The strategy's class.
-        space: The space.
-        epochs: What it may ask for.
-        at_once: How many it is asked for, one by one, before it is told of them, the last first.
-
     Returns:
         All requests, without the first cells.
 
@@ -412,9 +400,6 @@ def reachable(*roots: object) -> Iterator[object]:
     """Everything that can be reached from some objects through attributes, containers and closures.
 
     Spaces, modules, classes and the globals of functions are not entered.
-
-    Args:
-        roots: Where to start.
     """
     seen: dict[int, object] = {}
     waiting = list(roots)

@@ -50,21 +50,12 @@ class Surrogates:
 
 
 def subjects(model: type[Surrogate], _: object, space: Space | None) -> list[Surrogates]:
-    """The surrogate on the one space that it is checked on.
-
-    Args:
-        model: Its class.
-        space: The space, or None for NAS-Bench-201's.
-    """
+    """The surrogate on the one space that it is checked on."""
     return [Surrogates(model, space or nb201())]
 
 
 def values_of(cells: Sequence[Cell]) -> Values:
-    """Made-up costs (ms), all above 0.
-
-    Args:
-        cells: Any cells.
-    """
+    """Made-up costs (ms), all above 0."""
     return np.array([1.0 + 10.0 * synthetic(cell) for cell in cells])
 
 

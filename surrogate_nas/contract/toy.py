@@ -38,11 +38,7 @@ def _price(active: object) -> float:  # noqa: ARG001 - the same for all
 
 
 def equipped(strategy: type[Strategy]) -> type[Strategy]:
-    """The class itself, or with the toy workshop, where it needs one.
-
-    Args:
-        strategy: A strategy's class.
-    """
+    """The class itself, or with the toy workshop, where it needs one."""
     if not strategy.needs_workshop:
         return strategy
     return type(strategy.__name__, (strategy,), {"workshop": toy_workshop(), "__module__": strategy.__module__})

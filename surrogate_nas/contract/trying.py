@@ -29,18 +29,11 @@ class TinySpace(EnumerableChoiceSpace):
     options = (("left", "right"), ("red", "green", "blue"), ("0", "1", "2", "3"))
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """Print a cell as ``left-blue-2``.
-
-        Args:
-            choices: One option index per position.
-        """
+        """Print a cell as ``left-blue-2``."""
         return "-".join(options[choice] for options, choice in zip(self.options, choices, strict=True))
 
     def parse(self, text: str) -> Cell:
         """Read a string such as ``left-blue-2``.
-
-        Args:
-            text: The string.
 
         Raises:
             UserError: It names no cell.
@@ -71,15 +64,6 @@ def trajectory(
 ) -> list[Cell]:
     """Run a strategy as an experiment does, on made-up scores, and return the cells in order, the first included.
 
-    Args:
-        strategy: The strategy's class.
-        space: The space.
-        seed: The strategy's seed; the first cells do not depend on it.
-        n: How many cells the run has.
-        first: How many cells it is told before it is asked.
-        score: What a cell scores; `synthetic` if left out. From a million on, a score is that of an infeasible cell.
-        objectives: How many objectives there are.
-
     Raises:
         BrokenContractError: `ask` returned something else than 1 to n cells of the space.
     """
@@ -99,11 +83,6 @@ def trajectory(
 def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
     """The cells that `requested` gives.
 
-    Args:
-        strategy: The strategy.
-        space: Its space.
-        n: The most that it may return.
-
     Raises:
         BrokenContractError: It returned something else than 1 to n cells of the space.
     """
@@ -112,11 +91,6 @@ def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
 
 def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Request]:
     """Ask and hold the answer against the contract.
-
-    Args:
-        strategy: The strategy.
-        space: Its space.
-        n: The most that it may return.
 
     Raises:
         BrokenContractError: It returned something else than 1 to n cells of the space.
@@ -131,23 +105,12 @@ def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Reque
 
 
 def synthetic(cell: Cell) -> float:
-    """A made-up score between 0 and 1 that neighbours mostly share.
-
-    Args:
-        cell: Any cell of any space.
-    """
+    """A made-up score between 0 and 1 that neighbours mostly share."""
     return sum((3 * choice + 2 * place) % 5 for place, choice in enumerate(cell.choices)) / (4 * len(cell.choices))
 
 
 def trials_of(cells: Sequence[Cell], score: Score | None = None, start: int = 0, objectives: int = 1) -> list[Trial]:
-    """Trials with made-up scores.
-
-    Args:
-        cells: The cells.
-        score: What a cell scores; `synthetic` if left out.
-        start: The index of the first trial.
-        objectives: How many there are: the first is the score, others fall where it rises, each in a way of its own.
-    """
+    """Trials with made-up scores."""
     trials = []
     for index, cell in enumerate(cells, start):
         value = (score or synthetic)(cell)
@@ -165,13 +128,7 @@ def _against(cell: Cell, value: float, n: int) -> list[float]:
 
 
 def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
-    """Some cells of a space, all different; fewer where the space hardly gives as many.
-
-    Args:
-        space: Any space.
-        n: How many.
-        seed: Seeds the draw.
-    """
+    """Some cells of a space, all different; fewer where the space hardly gives as many."""
     rng = np.random.default_rng(seed)
     found: dict[Cell, None] = {}
     for _ in range(_MOST_DRAWS * n):
@@ -182,11 +139,6 @@ def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
 
 
 def differing(one: Sequence[object], other: Sequence[object]) -> str:
-    """Where two runs part.
-
-    Args:
-        one: A run.
-        other: Another.
-    """
+    """Where two runs part."""
     place = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     return f"they part at cell {place}: {shown(one[place : place + 1])} and {shown(other[place : place + 1])}"

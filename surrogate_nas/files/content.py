@@ -18,11 +18,6 @@ def _hints(kind: type) -> dict[str, Any]:
 def made(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
     """Make a dataclass whose fields are texts, numbers, flags or one of some words.
 
-    Args:
-        kind: The dataclass.
-        content: Its fields, as they were read.
-        further: Fields that were checked elsewhere.
-
     Raises:
         ValueError: A field is missing, unknown or of another type.
     """

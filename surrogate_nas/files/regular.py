@@ -12,10 +12,6 @@ from typing import BinaryIO
 def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
     """Open a regular file for reading; the caller closes it.
 
-    Args:
-        path: The file.
-        follow: Whether it may be a link to one.
-
     Raises:
         OSError: It is something else, is not there, or cannot be read.
     """
@@ -29,10 +25,6 @@ def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
 
 def read_regular(path: Path, *, follow: bool = True) -> bytes:
     """Read a regular file.
-
-    Args:
-        path: The file.
-        follow: Whether it may be a link to one.
 
     Raises:
         OSError: It is something else, is not there, or cannot be read.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import select
 import signal
 import socket
 import struct
@@ -30,7 +29,8 @@ ORPHANED = 3
 MOST_PRINTED = 100_000
 """The most bytes of a process's output that are passed on."""
 _HEAD = struct.Struct("<q")
-_PIECE = 2**16
+_PIECE, _LARGE = 2**16, 2**20
+_RECEIVE, _SEND = getattr(socket, "SO_RCVTIMEO", 0), getattr(socket, "SO_SNDTIMEO", 1)
 _LOOK_SECONDS, _WATCH_SECONDS = 0.2, 1.0
 _LONGEST_WAIT = 1e6
 _DEATH_SIGNAL, _SUBREAPER = 1, 36
@@ -40,21 +40,20 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 class Link:
-    """Two descriptors, or one of a socket, for messages that begin with their length in eight bytes, or for lines.
+    """A socket, or on Windows two pipes, for messages that begin with their length in eight bytes, or for lines.
 
     Attributes:
-        reading: One of them.
-        writing: The other.
-        begun: What has come of a line that is not whole.
+        reading: A descriptor.
+        writing: The same, or that of another pipe.
+        begun: What has come of a message or line that is not whole.
     """
 
-    def __init__(self, reading: int, writing: int | None = None, *, most: int = 2**62, waits: bool = False) -> None:
-        """Take the descriptors; with `waits`, as on Windows, there are no deadlines and fewer system calls."""
+    def __init__(self, reading: int, writing: int | None = None, *, most: int = 2**62, exact: bool = False) -> None:
+        """Take the descriptors; where descriptors come with messages, no more must be read than a message (`exact`)."""
         self.reading, self.writing, self._most = reading, reading if writing is None else writing, most
-        self.begun = bytearray()
-        if not waits and sys.platform != "win32":
-            for descriptor in {self.reading, self.writing}:
-                os.set_blocking(descriptor, False)
+        self.begun, self._exact = bytearray(), exact
+        self._socket = socket.socket(fileno=reading) if self.reading == self.writing else None
+        self._patience = {_RECEIVE: 0.0, _SEND: 0.0}
 
     def send(self, content: bytes, deadline: float = math.inf) -> None:
         """Write a message; TimeoutError when the deadline, on the monotonic clock, passes before there is room."""
@@ -64,37 +63,24 @@ class Link:
         """Write bytes as they are."""
         view = memoryview(content)
         while view:
-            try:
+            if deadline < math.inf:
+                self._wait_until(deadline, _SEND)
+            with suppress(BlockingIOError):
                 view = view[write(self.writing, view) :]
-            except BlockingIOError:
-                _wait(self.writing, select.POLLOUT, deadline, None)
 
     def receive(self, deadline: float = math.inf, watch: Callable[[], bool] | None = None) -> bytes:
         """Read a message; EOFError at its end or when `watch` says so, OverflowError where it is longer than may be."""
-        (length,) = _HEAD.unpack(self._exactly(_HEAD.size, deadline, watch))
+        begun, size = self.begun, _HEAD.size
+        while len(begun) < size:
+            begun += self._some(size - len(begun) if self._exact else _PIECE, deadline, watch)
+        (length,) = _HEAD.unpack_from(begun)
         if not 0 <= length <= self._most:
             raise OverflowError(length)
-        return self._exactly(length, deadline, watch)
-
-    def _exactly(self, length: int, deadline: float, watch: Callable[[], bool] | None) -> bytes:
-        content = self._some(length, deadline, watch) if length else b""
-        if len(content) == length:
-            return content
-        parts = bytearray(content)
-        while len(parts) < length:
-            parts += self._some(length - len(parts), deadline, watch)
-        return bytes(parts)
-
-    def _some(self, most: int, deadline: float, watch: Callable[[], bool] | None = None) -> bytes:
-        while True:
-            try:
-                part = read(self.reading, min(most, _PIECE))
-            except BlockingIOError:
-                _wait(self.reading, select.POLLIN, deadline, watch)
-                continue
-            if not part:
-                raise EOFError
-            return part
+        while len(begun) < size + length:
+            begun += self._some(min(size + length - len(begun), _LARGE) if self._exact else _PIECE, deadline, watch)
+        content = bytes(begun[size : size + length])
+        del begun[: size + length]
+        return content
 
     def receive_line(self, deadline: float) -> bytes:
         """Read a line without its end; OverflowError where it is longer than may be."""
@@ -106,36 +92,56 @@ class Link:
         return bytes(line)
 
     def unread(self) -> bytes:
-        """What has come of lines that nobody has read; EOFError at the end."""
-        with suppress(TimeoutError):
-            self.begun += self._some(_PIECE, -math.inf)
+        """What has come that nobody has read; EOFError at the end."""
+        with suppress(BlockingIOError):
+            assert self._socket is not None
+            if not (part := self._socket.recv(_PIECE, socket.MSG_DONTWAIT)):
+                raise EOFError
+            self.begun += part
         return bytes(self.begun)
+
+    def _some(self, most: int, deadline: float, watch: Callable[[], bool] | None = None) -> bytes:
+        part: bytes | None
+        while True:
+            if deadline < math.inf or watch:
+                self._wait_until(min(deadline, time.monotonic() + _LOOK_SECONDS) if watch else deadline, _RECEIVE)
+            try:
+                part = read(self.reading, most)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise TimeoutError from None
+                part = b"" if watch and not watch() else None
+            if part:
+                return part
+            if part is not None:
+                raise EOFError
+
+    def _wait_until(self, deadline: float, which: int) -> None:
+        """Let the next call to the system wait about as long; one that ends early is repeated."""
+        left = min(deadline - time.monotonic(), _LONGEST_WAIT)
+        if left <= 0:
+            raise TimeoutError
+        if self._socket is not None and not left / 2 < self._patience[which] <= 1.01 * left:
+            self._patience[which] = left
+            seconds, part = divmod(max(left, 1e-3), 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, which, struct.pack("@ll", int(seconds), int(1e6 * part)))
 
     def shut(self, deadline: float) -> None:
         """Say that nothing more is sent, and read until the other side says the same, or the deadline."""
-        with suppress(OSError, EOFError), socket.socket(fileno=os.dup(self.writing)) as end:
-            end.shutdown(socket.SHUT_WR)
+        with suppress(OSError, EOFError):
+            assert self._socket is not None
+            self._socket.shutdown(socket.SHUT_WR)
             while True:
                 self._some(_PIECE, deadline)
 
     def close(self) -> None:
         """Close the descriptors."""
-        for descriptor in {self.reading, self.writing}:
-            with suppress(OSError):
-                os.close(descriptor)
-
-
-def _wait(descriptor: int, event: int, deadline: float, watch: Callable[[], bool] | None) -> None:
-    poll = select.poll()
-    poll.register(descriptor, event)
-    while True:
-        left = min(deadline - time.monotonic(), _LONGEST_WAIT)
-        if left <= 0:
-            raise TimeoutError
-        if poll.poll(1000 * (min(left, _LOOK_SECONDS) if watch else left)):
-            return
-        if watch and not watch():
-            raise EOFError
+        if self._socket is not None:
+            self._socket.close()
+        else:
+            for descriptor in (self.reading, self.writing):
+                with suppress(OSError):
+                    os.close(descriptor)
 
 
 class Child:
@@ -218,13 +224,13 @@ class Child:
             self.process.wait()
 
 
-def joined(*, watched: bool = True) -> Link:
+def joined(*, watched: bool = True, exact: bool = False) -> Link:
     """The link of a child that has just begun to its parent, whose end it shares from now on.
 
     On Linux the kernel sees to that, however busy the child is; elsewhere, and where the kernel's word is lost, a
     thread looks every second. One that ends others in time looks for itself and is not `watched`.
     """
-    link = Link(os.dup(0), os.dup(1), waits=True)
+    link = Link(os.dup(0), None if sys.platform != "win32" else os.dup(1), exact=exact)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)

@@ -22,22 +22,13 @@ class StrategyError(UserError):
     """
 
     def __init__(self, line: str, trace: str = "") -> None:
-        """Keep the line and the traceback.
-
-        Args:
-            line: What went wrong.
-            trace: The traceback.
-        """
+        """Keep the line and the traceback."""
         super().__init__(line)
         self.trace = trace
 
 
 def shown(value: object) -> str:
-    """A user's value as a message can quote it, cut to length.
-
-    Args:
-        value: Anything with a repr.
-    """
+    """A user's value as a message can quote it, cut to length."""
     try:
         text = one_line(repr(value))
     except BaseException as error:  # noqa: BLE001 - a user's repr can raise anything
@@ -46,23 +37,13 @@ def shown(value: object) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks, cut to length.
-
-    Args:
-        text: Any text.
-    """
+    """A text without line breaks, cut to length."""
     line = " ".join(text[: 10 * _LONGEST_LINE].split())
     return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 3]}..."
 
 
 def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyError:
-    """What a user's code raised, as its failure.
-
-    Args:
-        error: Anything that can be raised.
-        when: What it was doing, such as ``"was asked"``.
-        file: The file that its class is defined in, or empty.
-    """
+    """What a user's code raised, as its failure."""
     if isinstance(error, StrategyError):
         return error
     if isinstance(error, UserError) and when in ("was loaded", "was made"):
@@ -79,12 +60,7 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
 
 
 def place_in_dump(dump: str, file: str) -> str:
-    """Where a process was, by what `faulthandler` printed of it.
-
-    Args:
-        dump: The printed stacks, each with the innermost frame first.
-        file: The file that the strategy's class is defined in, or empty.
-    """
+    """Where a process was, by what `faulthandler` printed of it."""
     frames = []
     for line in dump.splitlines():
         head, _, rest = line.strip().partition('", line ')
@@ -120,10 +96,5 @@ def _printed(error: BaseException, said: str, trace: TracebackType | None) -> st
 
 
 def as_text(value: Any, longest: int) -> str:
-    """What another process sent as a text; empty where it is none.
-
-    Args:
-        value: Any JSON value.
-        longest: Where it is cut.
-    """
+    """What another process sent as a text; empty where it is none."""
     return value[:longest] if isinstance(value, str) else ""

@@ -248,7 +248,7 @@ class Forked:
 
 def main() -> None:
     """The server from inside: fork processes until the link is closed; in one of those, do its work and leave."""
-    link = joined(watched=False)
+    link = joined(watched=False, exact=True)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     born: set[int] = set()
     adopt()

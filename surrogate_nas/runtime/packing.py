@@ -57,10 +57,6 @@ def pack(*objects: object, shared: object = _NOTHING) -> Packed:
     Classes that it can import go by name, those of a user's file with that file, and all others (of a notebook, of a
     script that runs, of a function's body) by value.
 
-    Args:
-        objects: Strategies' classes, spaces, what they hold.
-        shared: What the other process has already.
-
     Raises:
         StrategyError: One of them cannot be sent.
     """
@@ -84,12 +80,7 @@ def pack(*objects: object, shared: object = _NOTHING) -> Packed:
 
 
 def unpack(packed: Packed, shared: object = _NOTHING) -> tuple[Any, ...]:
-    """Take out what `pack` packed; in the process that was started for it.
-
-    Args:
-        packed: From the parent process.
-        shared: What this process has already.
-    """
+    """Take out what `pack` packed; in the process that was started for it."""
     for file, what in packed.files:
         if origin(module_name(file, what)) != (file, what):
             import_file(file, what)

@@ -56,6 +56,7 @@ class Sandbox:
         except OSError as error:
             raise StrategyError(f"a process of its own could not be started: {error.strerror or error}.") from error
         self._link = self._process.link
+        self._posted: tuple[()] | tuple[float, str, float] = ()
 
     @property
     def parent_is_stopped(self) -> bool:
@@ -82,9 +83,38 @@ class Sandbox:
         Raises:
             StrategyError: It raised, took too long, ended, or sent no answer; after the last three it is gone.
         """
-        deadline = time.monotonic() + limit
+        waiting, self._posted = self._posted, ()
+        self._send(command, arguments, limit, waiting[1] if waiting else when)
+        if waiting:
+            try:
+                self._answer(*waiting)
+            except StrategyError:
+                self.kill()  # it is answering what was asked since
+                raise
+        return self._answer(time.monotonic() + limit, when, limit)
+
+    def post(self, command: str, *arguments: object, limit: float, when: str) -> None:
+        """Ask the process, and leave its answer, which is nothing, to the next `call`, which raises what goes wrong."""
+        self.settle()
+        self._send(command, arguments, limit, when)
+        self._posted = (time.monotonic() + limit, when, limit)
+
+    def settle(self) -> None:
+        """Wait for the answer of what was posted, if anything was; StrategyError as in `call`."""
+        if self._posted:
+            waiting, self._posted = self._posted, ()
+            self._answer(*waiting)
+
+    def _send(self, command: str, arguments: tuple[object, ...], limit: float, when: str) -> None:
         try:
-            self._link.send(pickle.dumps((command, arguments)), deadline)
+            self._link.send(pickle.dumps((command, arguments)), time.monotonic() + limit)
+        except TimeoutError:
+            raise self._at(f"it took more than {limit:g} s when it {when}", self._dumped()) from None
+        except OSError:
+            raise self._death(when) from None
+
+    def _answer(self, deadline: float, when: str, limit: float) -> Any:
+        try:
             reply = self._link.receive(deadline)
         except OverflowError as error:
             self.kill()
@@ -156,7 +186,7 @@ def serve(connection: int, log: int, commands: Commands, file: Callable[[], str]
     os.register_at_fork(after_in_child=die_with_parent)
     faulthandler.enable(log)
     faulthandler.register(signal.SIGUSR1, log)
-    link, owner, encode = Link(connection, waits=True), getpid(), JSONEncoder().encode
+    link, owner, encode = Link(connection), getpid(), JSONEncoder().encode
     with suppress(EOFError, ConnectionError):
         while True:
             command, arguments = pickle.loads(link.receive())

@@ -149,6 +149,27 @@ def test_a_job_that_ends_its_process_costs_itself_alone(engine: str) -> None:
     assert all(outcomes[job].result == job for job in range(8) if job not in lost)
 
 
+POOL = '''"""An engine of one's own."""
+
+from concurrent.futures import {0}
+
+
+def pool(place, workers):
+    return {0}(workers)
+'''
+
+
+@pytest.mark.parametrize("pool", ["ProcessPoolExecutor", "ThreadPoolExecutor"])
+def test_whatever_is_an_executor_is_an_engine(pool: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(POOL.format(pool))
+    outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2, engine=f"{file}:pool:somewhere")}
+    assert {job for job, outcome in outcomes.items() if outcome.failure} == {3, 5}
+    assert all(outcomes[job].result == job for job in {*range(8)} - {3, 5})
+    with pytest.raises(UserError, match="no two"):
+        list(run_jobs(fail, range(4), workers=2, engine=f"{file}:pool"))
+
+
 @pytest.mark.parametrize("engine", ["dask"], indirect=True)
 def test_an_exception_of_a_job_is_raised_here(engine: str) -> None:
     with pytest.raises(UserError, match="no two"):
@@ -253,6 +274,7 @@ def test_slurm_leaves_no_folder(kind: str, named: bool, tmp_path: Path, monkeypa
         ("slurm:cluster=local,time=soon", "Slurm does not take the tasks"),
         ("processes:here", "takes no address"),
         ("dusk", "Did you mean 'dask'"),
+        ("nowhere.py:pool", "There is no engine file"),
     ],
 )
 def test_a_bad_address_is_one_line(engine: str, says: str, tmp_path: Path, snas: Snas) -> None:

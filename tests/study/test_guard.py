@@ -264,7 +264,7 @@ def test_a_file_that_exits_when_imported_is_refused_in_one_line(analog: TableBen
         assert "\n" not in str(caught.value)
 
 
-def test_a_strangers_file_is_never_imported_here(objective: Objective, tmp_path: Path) -> None:
+def test_a_users_file_is_never_imported_here(objective: Objective, tmp_path: Path) -> None:
     file = tmp_path / "never_here.py"
     source = "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n"
     file.write_text(f"{source}        return [self.space.sample(self.rng)]\n")
@@ -387,7 +387,7 @@ def test_requests_survive_the_way(space: NB201) -> None:
 
 
 @pytest.mark.parametrize("index", [-1, 9930, 10**9])
-def test_the_index_of_a_strangers_cell_is_never_believed(index: int, space: NB201) -> None:
+def test_the_index_of_a_users_cell_is_never_believed(index: int, space: NB201) -> None:
     """Nor the choices, where they are those of another cell."""
     (found,) = own_cells([Cell(space[3].choices, space[3].text, index)], 1, space)
     assert found is space[3]

@@ -51,9 +51,6 @@ class Flags(NamedTuple):
 def flags_of(strategy: Strategy) -> Flags:
     """Read what a strategy declares.
 
-    Args:
-        strategy: A made one.
-
     Raises:
         StrategyError: Its batch size is no whole number.
     """
@@ -66,19 +63,12 @@ def flags_of(strategy: Strategy) -> Flags:
 
 
 def flags_of_class(strategy: type[Strategy]) -> Flags:
-    """Read what a class declares; its batch size is known once it is made.
-
-    Args:
-        strategy: The class.
-    """
+    """Read what a class declares; its batch size is known once it is made."""
     return Flags(1, *(getattr(strategy, name, False) is True for name in Flags._fields[1:]))
 
 
 def flags_from_json(content: Any) -> Flags:
     """Check flags that another process sent.
-
-    Args:
-        content: Any JSON value.
 
     Raises:
         StrategyError: They are none.
@@ -94,12 +84,6 @@ def flags_from_json(content: Any) -> Flags:
 
 def own_cells(asked: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
     """The space's own cells for what a strategy returned, in requests where it may choose epochs.
-
-    Args:
-        asked: What `ask` returned.
-        n: The most that it might.
-        space: The space, where every cell is looked up by its string.
-        epochs: What a request may ask for; none where the strategy does not choose.
 
     Raises:
         StrategyError: It is no list of 1 to `n` cells of the space, or a request is not for these epochs.
@@ -129,22 +113,12 @@ def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Requ
 
 
 def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:
-    """Write cells as their texts, and requests as lists.
-
-    Args:
-        asked: What `own_cells` gave.
-    """
+    """Write cells as their texts, and requests as lists."""
     return [one.text if isinstance(one, Cell) else [one.cell.text, one.epochs, list(one.read)] for one in asked]
 
 
 def cells_from_json(content: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
     """Look up what another process asks for; nothing of it is believed.
-
-    Args:
-        content: Any JSON value.
-        n: The most that it may ask for.
-        space: The space, where every cell is looked up by its string.
-        epochs: What a request may ask for; none where the strategy does not choose.
 
     Raises:
         StrategyError: It is no list of 1 to `n` cells of the space, or requests for these epochs.

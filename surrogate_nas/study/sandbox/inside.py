@@ -47,13 +47,7 @@ def _listed(space: Space) -> Space:
 
 
 def main(connection: int, log: int, space: Space | None) -> None:
-    """Serve one strategy until the parent process closes the connection.
-
-    Args:
-        connection: The file descriptor of the socket.
-        log: That of the file for stacks of a crash.
-        space: The space that cells come from, where it is one of ours.
-    """
+    """Serve one strategy until the parent process closes the connection."""
     held = _Held(space)
     commands: Commands = {
         "load": (held.load, "was loaded"),

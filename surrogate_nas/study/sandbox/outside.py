@@ -255,8 +255,9 @@ class _UserCode(Sandboxed):
         """Let its process end by itself, for a moment.
 
         Raises:
-            StrategyError: It has stopped another process.
+            StrategyError: It failed at last, or has stopped another process.
         """
+        self._timed(self.process.settle)
         with suppress(StrategyError):
             self._prepare_others()
         stopped = self.process.parent_is_stopped
@@ -265,7 +266,7 @@ class _UserCode(Sandboxed):
             raise StrategyError("it stopped the process that started its own.")
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        self._call("tell", list(trials), when="was told")
+        self._timed(lambda: self.process.post("tell", list(trials), limit=self._limit, when="was told"))
 
     def _call(self, command: str, *arguments: object, when: str) -> Any:
         return self._timed(lambda: self.process.call(command, *arguments, limit=self._limit, when=when))
