@@ -30,7 +30,6 @@ from surrogate_nas.papers.common.paper import (
     Work,
     canvas,
     published,
-    spread,
 )
 from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.papers.latency import HELP_POOL, known_devices, split
@@ -100,7 +99,11 @@ class Found(NamedTuple):
 
 
 def caps(work: Work) -> PaperResult:
-    """Search under every limit: five searches each, with latency samples of their own."""
+    """Search under every limit: five searches each, with latency samples of their own.
+
+    Args:
+        work: The folder, how many runs, and where.
+    """
     bench, runs = load(_BENCH), range(work.runs or _RUNS)
     jobs = {f"{title} | {run}": (title, run) for title in limits() for run in runs}
     settings = {
@@ -202,23 +205,16 @@ def _our_rows(cap: Cap, answers: Sequence[Sequence[Found]]) -> Iterator[Row]:
             says = f"{reached.mean() - best:+.2f} from the exact optimum"
             if broken:
                 says += f"; {broken} of {len(made)} exceed the limit, by up to {taken.max() / cap.limit - 1:.1%}"
-            yield _row(method, cap, "test_accuracy", reached, lookups, len(made), says, cap.printed.value)
-            yield _row(method, cap, "latency_ms", taken, lookups, len(made), f"limit {cap.limit:g} ms")
-            yield _row(
-                method, cap, "violations", (taken > cap.limit).astype(np.float64), lookups, len(made), "share of runs"
-            )
-            samples = np.array([_SAMPLES + (one.measured if end else 0) for one in made], dtype=np.float64)
-            yield _row(method, cap, "latency_samples", samples, lookups, len(made), "cells measured on the device")
-
-
-def _row(
-    method: str, cap: Cap, metric: str, values: Values, lookups: float, runs: int, verdict: str,
-    printed: float | None = None,
-) -> Row:  # fmt: skip
-    return Row(
-        method, cap.title, metric, published=printed, ours=float(np.mean(values)), ours_std=spread(values),
-        evaluations=lookups, runs=runs, verdict=verdict, mark="C" if printed else "D",
-    )  # fmt: skip
+            samples = [_SAMPLES + (one.measured if end else 0) for one in made]
+            printed = cap.printed.value
+            for metric, values, told, more in (
+                ("test_accuracy", reached, says, {"published": printed, "mark": "C"}),
+                ("latency_ms", taken, f"limit {cap.limit:g} ms", {"mark": "D"}),
+                ("violations", taken > cap.limit, "share of runs", {"mark": "D"}),
+                ("latency_samples", samples, "cells measured on the device", {"mark": "D"}),
+            ):
+                shared = {"evaluations": lookups, "runs": len(made), "verdict": told}
+                yield Row.over(method, cap.title, metric, np.asarray(values, dtype=np.float64), **shared, **more)
 
 
 def _overall_rows(rows: Sequence[Row]) -> Iterator[Row]:

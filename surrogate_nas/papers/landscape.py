@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import COLOURS, PaperResult, Row, Work, canvas, published, spread
+from surrogate_nas.papers.common.paper import COLOURS, PaperResult, Row, Work, canvas, published
 from surrogate_nas.papers.common.ranks import SHARES, Indices, Values, best, ceiling
 from surrogate_nas.papers.common.searches import DATA_SETS
 from surrogate_nas.space import Enumerable, listed
@@ -66,7 +66,11 @@ class Surface:
 
 
 def landscape(work: Work) -> PaperResult:
-    """Measure the landscape of the three data sets: 1,000 local searches a data set and kind."""
+    """Measure the landscape of the three data sets: 1,000 local searches a data set and kind.
+
+    Args:
+        work: The folder, how many runs, and where.
+    """
     surfaces, rows = [], []
     for done, (dataset, name) in enumerate(DATA_SETS.items(), 1):
         surface = surface_of(dataset, load(name))
@@ -120,9 +124,9 @@ def _searches(surface: Surface, runs: int) -> Iterator[Row]:
         title = f"local search, {method}"
         told = published("landscape").get((title, surface.dataset, "cells_to_optimum"))
         against = "White et al." if told else "nothing published for it"
-        yield Row(
-            title, surface.dataset, "cells_to_optimum", published=told and told.value, ours=float(needed.mean()),
-            ours_std=spread(needed), evaluations=float(needed.mean()), runs=runs, mark=told.mark if told else "",
+        yield Row.over(
+            title, surface.dataset, "cells_to_optimum", needed, published=told and told.value,
+            evaluations=float(needed.mean()), mark=told.mark if told else "",
             verdict=f"median {np.median(needed):.0f}, standard error {error:.1f}; {against}",
         )  # fmt: skip
 
@@ -149,9 +153,8 @@ def _noise(surface: Surface) -> Iterator[Row]:
     draws = [rng.choice(len(seen), _DRAWN, replace=False) for _ in range(_WINNERS)]
     winners = np.array([cells[seen[cells].argmin()] for cells in draws])
     lost = told[winners] - seen[winners]
-    yield Row(
-        f"best of {_DRAWN} by one seed", surface.dataset, "optimism", ours=float(lost.mean()),
-        ours_std=spread(lost), evaluations=float(_DRAWN), runs=_WINNERS, mark="D",
+    yield Row.over(
+        f"best of {_DRAWN} by one seed", surface.dataset, "optimism", lost, evaluations=float(_DRAWN), mark="D",
         verdict="points of validation accuracy that the winner loses on another seed",
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.papers.common.paper import COLOURS, PaperResult, Row, Work, canvas, published, spread
+from surrogate_nas.papers.common.paper import COLOURS, PaperResult, Row, Work, canvas, published
 from surrogate_nas.papers.common.ranks import Indices, Values
 from surrogate_nas.space import listed
 from surrogate_nas.surrogates import Surrogate, make_model
@@ -108,7 +108,11 @@ class Job(NamedTuple):
 
 
 def latency(work: Work) -> PaperResult:
-    """Table 3 of HELP, and all devices that are held: ten draws of measured cells a device and size."""
+    """Table 3 of HELP, and all devices that are held: ten draws of measured cells a device and size.
+
+    Args:
+        work: The folder, how many runs, and where.
+    """
     bench, devices = load(_BENCH), held()
     wanted = _RUNS if work.runs is None else work.runs
     six = [Job(setting, device, wanted) for setting in SETTINGS for device in UNSEEN]
@@ -257,10 +261,7 @@ def _overall_rows(other: Sequence[Row]) -> Iterator[Row]:
 def _rows(setting: Setting, device: str, scores: Values, verdict: str) -> Iterator[Row]:
     cells = setting.cells if setting.whole else min(setting.cells, _MOST_TRIMMED)
     for (metric, says), values in zip(_METRICS.items(), scores.T, strict=True):
-        yield Row(
-            setting.title, device, metric, ours=float(values.mean()), ours_std=spread(values), evaluations=float(cells),
-            runs=len(values), verdict=says or verdict,
-        )  # fmt: skip
+        yield Row.over(setting.title, device, metric, values, evaluations=float(cells), verdict=says or verdict)
 
 
 def _notes(bench: Benchmark) -> list[str]:

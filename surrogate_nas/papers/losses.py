@@ -4,9 +4,9 @@ Where the same cells were trained by every loss (`surrogate_nas.papers.trained`)
 measures and after how many epochs finds what is finally best, in order and in search. And for every other table and
 every candidate L, how well L ranks cells.
 
-A candidate's τ with the goal (`surrogate_nas.papers.candidates`) over the space, its better half, its best quarter, and
-among cells with equally many operations with weights; what the cell that it likes best finally has; what it costs to
-know; and beside every τ its ceiling, how well one training seed ranks the same cells as another does.
+A candidate's τ with the goal (`surrogate_nas.papers.common.ranks`) over the space, its better half, its best quarter,
+and among cells with equally many operations with weights; what the cell that it likes best finally has; what it costs
+to know; and beside every τ its ceiling, how well one training seed ranks the same cells as another does.
 """
 
 from __future__ import annotations
@@ -79,6 +79,9 @@ def losses(work: Work) -> PaperResult:
     """Rank every candidate loss of every table by how well it orders what one finally wants.
 
     Runs are of every strategy on every loss of a table of losses; all else is read once.
+
+    Args:
+        work: The folder, how many runs, and where.
     """
     entries = tables()
     here = [entry["name"] for entry in entries if entry["available"]]

@@ -39,7 +39,11 @@ _NOTES = [
 
 
 def nats(work: Work) -> PaperResult:
-    """The NATS-Bench paper's search on each data set: at most 500 runs a strategy, 20 of what asks a model."""
+    """The NATS-Bench paper's search on each data set: at most 500 runs a strategy, 20 of what asks a model.
+
+    Args:
+        work: The folder, how many runs, and where.
+    """
     found = found_by(_METHODS, _SECONDS, work)
     rows = [
         method_row("nats", method, data, found[method.title, data], seconds)

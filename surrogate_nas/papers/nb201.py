@@ -19,7 +19,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.computed import Computed
-from surrogate_nas.papers.common.paper import PaperResult, Row, Work, published, spread
+from surrogate_nas.papers.common.paper import PaperResult, Row, Work, published
 from surrogate_nas.papers.common.searches import (
     BO,
     DATA_SETS,
@@ -75,7 +75,11 @@ _NOTES = [
 
 
 def nb201(work: Work) -> PaperResult:
-    """Table 5 of the NAS-Bench-201 paper: at most 500 runs a strategy, 20 of what asks a model."""
+    """Table 5 of the NAS-Bench-201 paper: at most 500 runs a strategy, 20 of what asks a model.
+
+    Args:
+        work: The folder, how many runs, and where.
+    """
     found = found_by(_METHODS, {"CIFAR-10": _SECONDS}, work)
     made = {title: runs for (title, _), runs in found.items()}
     rows = [_row(method, dataset, made[method.title]) for method in _METHODS for dataset in DATA_SETS]
@@ -132,10 +136,8 @@ def _noisy_rows(found: Mapping[str, Sequence[Found]], work: Work) -> Iterator[Ro
             beside = REA if title == BO else title
             says = [against_published(accuracy, f"{beside}'s published", _printed(beside, dataset))]
             says += [_against_robot(dataset, runs, 0.0)] if title == BO else []
-            yield Row(
-                f"{title}, one seed's noise put back", dataset, "test_accuracy", ours=float(accuracy.mean()),
-                ours_std=spread(accuracy), evaluations=cells[title], runs=len(runs), verdict="; ".join(says),
-            )  # fmt: skip
+            name = f"{title}, one seed's noise put back"
+            yield Row.over(name, dataset, "test_accuracy", accuracy, evaluations=cells[title], verdict="; ".join(says))
 
 
 def _early_rows(found: Mapping[str, Sequence[Found]]) -> Iterator[Row]:

@@ -58,7 +58,11 @@ def _objective(weight: float) -> Objective:
 
 
 def oneshot(work: Work) -> PaperResult:
-    """Search by every strategy under every λ: five searches each."""
+    """Search by every strategy under every λ: five searches each.
+
+    Args:
+        work: The folder, how many runs, and where.
+    """
     runs = range(work.runs or _RUNS)
     for weight in _LAMBDAS:
         workshop_of(_objective(weight))

@@ -20,7 +20,7 @@ import numpy as np
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
-from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_curves, spread
+from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_curves
 from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
@@ -70,7 +70,11 @@ class _Problem(NamedTuple):
 
 
 def pareto(work: Work) -> PaperResult:
-    """Cover every front: 30 runs a front and strategy."""
+    """Cover every front: 30 runs a front and strategy.
+
+    Args:
+        work: The folder, how many runs, and where.
+    """
     runs = range(work.runs or _RUNS)
     jobs = {f"{cost} | {name} | {run}": (cost, name, run) for run in runs for cost in COSTS for name in STRATEGIES}
     settings = {"benchmark": load(_BENCH).fingerprint, "cells": _CELLS, "step": STEP}
@@ -137,8 +141,8 @@ def _rows(cost: str, found: Mapping[str, Sequence[Covered]]) -> Iterator[Row]:
     for name in measured:
         for metric, cells in [*((MISSING, n) for n in _NOTED), *((WIDE, n) for n in _NOTED), (DISTANCE, _CELLS)]:
             at = {other: measured[other][metric][:, cells // STEP - 1] for other in measured}
-            yield Row(name, f"valid_error, {cost}", metric, ours=float(at[name].mean()), ours_std=spread(at[name]),
-                      evaluations=cells, runs=len(at[name]), verdict=_verdict(name, at), mark="D")  # fmt: skip
+            yield Row.over(name, f"valid_error, {cost}", metric, at[name], evaluations=cells,
+                           verdict=_verdict(name, at), mark="D")  # fmt: skip
 
 
 def _verdict(name: str, at: Mapping[str, Values]) -> str:

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, published, spread
+from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, published
 from surrogate_nas.papers.common.ranks import Values, within
 from surrogate_nas.papers.common.searches import DATA_SETS
 from surrogate_nas.space import listed
@@ -65,7 +65,11 @@ _NOTES = [
 
 
 def predictors(work: Work) -> PaperResult:
-    """Fit our models by the published protocol: ten seeds a model, data set and size."""
+    """Fit our models by the published protocol: ten seeds a model, data set and size.
+
+    Args:
+        work: The folder, how many runs, and where.
+    """
     seeds = range(_RUNS if work.runs is None else work.runs)
     fits = [Fit(d, seed, n, model) for seed in seeds for d in DATA_SETS for n in SIZES for model in MODELS]
     if MODEL in MODELS:
@@ -214,10 +218,7 @@ def our_rows(scores: Mapping[Fit, Score]) -> Iterator[Row]:
             if name == "kendall" and dataset == DATA_SET and told:
                 best, other = max((one.value or 0.0, one.method) for one in told)
                 verdict += f"; {values.mean() - best:+.3f} from {other}, the best published and confirmed"
-            yield Row(
-                method, dataset, f"{name}@{n}", ours=float(values.mean()), ours_std=spread(values), evaluations=n,
-                runs=len(values), verdict=verdict,
-            )  # fmt: skip
+            yield Row.over(method, dataset, f"{name}@{n}", values, evaluations=n, verdict=verdict)
 
 
 def _summary(rows: Sequence[Row]) -> Summary:

@@ -45,7 +45,11 @@ class Finding:
 
 
 def proxies(work: Work) -> PaperResult:
-    """Try every proxy of every table that is here; tables are read once, whatever the runs."""
+    """Try every proxy of every table that is here; tables are read once, whatever the runs.
+
+    Args:
+        work: The folder, how many runs, and where.
+    """
     here = [entry["name"] for entry in tables() if entry["available"]]
     findings: list[Finding] = sum(work.results(study, {name: name for name in here}).values(), [])
     if not findings:

@@ -33,7 +33,6 @@ from surrogate_nas.papers.common.paper import (
     Work,
     canvas,
     published,
-    spread,
 )
 from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.papers.common.searches import DATA_SETS
@@ -101,7 +100,11 @@ class Found(NamedTuple):
 
 
 def queries(work: Work) -> PaperResult:
-    """Search until the optimum is found: by default as many runs as `PLANS` says."""
+    """Search until the optimum is found: by default as many runs as `PLANS` says.
+
+    Args:
+        work: The folder, how many runs, and where.
+    """
     jobs = [
         Job(dataset, policy, strategy, plan.cells, run)
         for strategy, plan in PLANS.items()
@@ -183,9 +186,8 @@ def _rows_of(dataset: str, policy: str, found: Mapping[tuple[str, str, str], Seq
             evaluations=float(counts.mean()) if everywhere else None, runs=len(counts), mark=told.mark if told else "",
             verdict="; ".join(filter(None, (_quartiles(counts, plan.cells), prior, told.note if told else ""))),
         )  # fmt: skip
-        yield Row(
-            strategy, dataset, f"regret@{GIVEN}{POLICIES[policy]}", ours=float(regrets.mean()),
-            ours_std=spread(regrets), evaluations=GIVEN, runs=len(regrets),
+        yield Row.over(
+            strategy, dataset, f"regret@{GIVEN}{POLICIES[policy]}", regrets, evaluations=GIVEN,
             verdict=f"points of validation error; the answer is the optimum in {np.mean(regrets == 0):.0%} of the runs",
         )  # fmt: skip
 

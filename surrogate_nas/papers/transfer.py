@@ -62,7 +62,11 @@ class Group:
 
 
 def transfer(work: Work) -> PaperResult:
-    """Compare every two tables of one space; they are read once, whatever the runs."""
+    """Compare every two tables of one space; they are read once, whatever the runs.
+
+    Args:
+        work: The folder, how many runs, and where.
+    """
     entries = tables()
     spaces: dict[str, list[str]] = {}
     for entry in entries:

@@ -17,9 +17,8 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.papers.common.paper import Work
 from surrogate_nas.papers.trained import answer
-from surrogate_nas.papers.trained.answer import by_length, contrasts_of, moderations_of
+from surrogate_nas.papers.trained.answer import by_length, contrasts_of, moderations_of, words
 from surrogate_nas.papers.trained.searched import Searched, drives_of, judging, meetings, role_of, searched
-from surrogate_nas.papers.trained.sentences import words
 from surrogate_nas.papers.trained.study import FEWEST, Replication, Study, replication, study
 from surrogate_nas.space import Sampled, nb201
 from surrogate_nas.space.network import Network

@@ -96,6 +96,22 @@ class Row:
     ceiling: float | None = None
     seconds: float | None = None
 
+    @classmethod
+    def over(
+        cls, method: str, dataset: str, metric: str, values: NDArray[np.float64] | Sequence[float], **more: Any
+    ) -> Row:
+        """The row of runs: their mean, spread and number.
+
+        Args:
+            method: As the row has it.
+            dataset: Likewise.
+            metric: Likewise.
+            values: One a run.
+            more: Further fields.
+        """
+        mean, runs = math.fsum(values) / len(values), len(values)
+        return cls(method, dataset, metric, **{"ours": mean, "ours_std": spread(values), "runs": runs, **more})
+
     @property
     def published_text(self) -> str:
         """The published number with its mark where that is not plain."""
@@ -211,7 +227,11 @@ class PaperResult:
         return "\n".join([*lines, f"{self.seconds:.0f} s in all."]) + "\n"
 
     def write(self, folder: Path) -> None:
-        """Write ``rows.json``, ``table.md`` and the pictures into a folder."""
+        """Write ``rows.json``, ``table.md`` and the pictures.
+
+        Args:
+            folder: Where to.
+        """
         from surrogate_nas.files import replacing
         from surrogate_nas.study.store import Store
 
@@ -294,7 +314,14 @@ class Work:
         return {name: done[name] for name in jobs}
 
     def result(self, title: str, rows: Sequence[Row], notes: Sequence[str], **more: Any) -> PaperResult:
-        """What was made until now, with the seconds that it took."""
+        """The result, with the seconds that it took.
+
+        Args:
+            title: What was redone.
+            rows: The table.
+            notes: What a reader must know.
+            more: Further fields of `PaperResult`.
+        """
         return PaperResult(title, rows, time.perf_counter() - self.started, notes, **more)
 
 

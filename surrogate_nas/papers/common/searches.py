@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
-from surrogate_nas.papers.common.paper import Row, Work, canvas, draw_curves, published, spread
+from surrogate_nas.papers.common.paper import Row, Work, canvas, draw_curves, published
 from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
@@ -153,17 +153,12 @@ def accuracy_of(dataset: str, found: Sequence[Found], seconds: float) -> Values:
     return test[[cell for one in found if (cell := one.at(seconds)) is not None]]
 
 
-def row_of(
-    method: str, dataset: str, found: Sequence[Found], seconds: float, says: Sequence[str], paper: str = ""
-) -> Row:
-    """The row of runs, beside what a paper prints for the method."""
+def row_of(method: str, dataset: str, found: Sequence[Found], seconds: float, says: Sequence[str], **more: Any) -> Row:
+    """The row of what runs had found after some time."""
     accuracy = accuracy_of(dataset, found, seconds)
-    told = published(paper).get((method, dataset, "test_accuracy"))
-    return Row(
-        method, dataset, "test_accuracy", told and told.value, told and told.std, ours=float(accuracy.mean()),
-        ours_std=spread(accuracy), evaluations=float(np.mean([one.cells_at(seconds) for one in found])),
-        runs=len(found), mark=told.mark if told else "", verdict="; ".join(filter(None, says)),
-    )  # fmt: skip
+    cells = float(np.mean([one.cells_at(seconds) for one in found]))
+    told = "; ".join(filter(None, says))
+    return Row.over(method, dataset, "test_accuracy", accuracy, evaluations=cells, verdict=told, **more)
 
 
 def verdict(ours: float, printed: float | None, dataset: str) -> str:
@@ -180,7 +175,9 @@ def method_row(paper: str, method: Method, dataset: str, found: Sequence[Found],
     told = published(paper).get((method.title, dataset, "test_accuracy"))
     mean = float(accuracy_of(dataset, found, seconds).mean())
     agrees = verdict(mean, told and told.value, dataset)
-    return row_of(method.title, dataset, found, seconds, [agrees, method.says, *says], paper)
+    beside = {"published": told.value, "published_std": told.std, "mark": told.mark} if told else {}
+    says = (agrees, method.says, *says)
+    return row_of(method.title, dataset, found, seconds, says, runs=len(found), **beside)
 
 
 def not_made_rows(paper: str) -> Iterator[Row]:

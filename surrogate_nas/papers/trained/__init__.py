@@ -13,9 +13,8 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.losses import TRAINED, Losses
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers.common.paper import COLOURS, STYLES, Row, Summary, Work, canvas, draw_map
-from surrogate_nas.papers.trained.answer import ALL, BAND, findings, is_noise, rows, summary
+from surrogate_nas.papers.trained.answer import ALL, BAND, findings, is_noise, rows, summary, words
 from surrogate_nas.papers.trained.searched import FEWEST_TABLES, Searched, meetings, searched
-from surrogate_nas.papers.trained.sentences import words
 from surrogate_nas.papers.trained.study import EARLY, FEWEST, TABLE, Replication, Study, replication, study
 
 if TYPE_CHECKING:
