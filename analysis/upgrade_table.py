@@ -14,7 +14,7 @@ import numpy as np
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
-from surrogate_nas.tables.index import TEXTS
+from surrogate_nas.tables.table import TEXTS
 
 
 def read_version_1(path: Path) -> Table:

@@ -30,7 +30,7 @@ from surrogate_nas.space import listed
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.base import Z90
 from surrogate_nas.surrogates.latency import KnownDevices, Latency
-from surrogate_nas.tables.sources.nb201.latencies import devices as held
+from surrogate_nas.tables.sources.nb201.extracts import devices as held
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

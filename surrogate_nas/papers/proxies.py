@@ -18,9 +18,11 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.papers.candidates import Goal
 from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_map, published
 from surrogate_nas.papers.common.ranks import MEASURES, TITLES, WITHIN, Goal, Values, agreement, goal_of
-from surrogate_nas.tables.sources.nb201 import seed_888
+from surrogate_nas.papers.ranks import TITLES
+from surrogate_nas.tables.sources.nb201.extracts import zen_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,7 +100,7 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
 def _of_naslib(name: str) -> dict[str, Values]:
     """By proxy NASLib's values of all cells, where a benchmark's were published and fetched."""
     try:
-        return {"zen": seed_888.zen_scores(name)}
+        return {"zen": zen_scores(name)}
     except UserError:
         return {}
 

@@ -2,9 +2,7 @@
 
 from surrogate_nas.tables.compact import read_compact, write_compact
 from surrogate_nas.tables.file import FORMAT, VERSION, TableFile, write_table
-from surrogate_nas.tables.held import HeldTable
-from surrogate_nas.tables.index import ColumnKey, Seed
-from surrogate_nas.tables.table import CLASS_METRIC, UNKNOWN_SEEDS, Table, Values
+from surrogate_nas.tables.table import CLASS_METRIC, UNKNOWN_SEEDS, ColumnKey, HeldTable, Seed, Table, Values
 
 __all__ = [
     "CLASS_METRIC",

@@ -7,7 +7,7 @@ read and is written again stays as it is. The mean of a cell is what seed 0 gave
 not further seeds trained them.
 
 Layout: ``/values`` is int32 of shape ``(columns * cells,)``, column by column, `MISSING` where a cell has no value;
-``/index`` is JSON, all of `surrogate_nas.tables.index.TEXTS`, the network, and for every metric its details, how many
+``/index`` is JSON, all of `surrogate_nas.tables.table.TEXTS`, the network, and for every metric its details, how many
 ``digits`` its numbers keep, and its columns as ``[epochs, seed]``. The attribute ``digest`` is a sha256 of both. Older
 files have ``decimals`` in place of digits: their whole numbers are values times that power of ten.
 """
@@ -33,9 +33,7 @@ from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_re
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables.held import HeldTable
-from surrogate_nas.tables.index import TEXTS, ColumnKey, details
-from surrogate_nas.tables.table import Table, Values
+from surrogate_nas.tables.table import TEXTS, ColumnKey, HeldTable, Table, Values, details
 
 FORMAT, VERSION = "surrogate_nas compact table", FORMATS["compact"].version
 MISSING = np.iinfo(np.int32).min

