@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.metrics import Metric
 
 _PERCENT = 100.0
@@ -102,10 +103,6 @@ def finite(bounds: list[float]) -> list[float]:
     if not math.isfinite(sum(bounds)):
         raise UserError("The weights are so large that scores are no finite numbers; make them smaller.")
     return bounds
-
-
-ROUNDING = 1e-9
-"""Scores that differ by this share of their range are equal: they are sums, which round."""
 
 
 @dataclass(frozen=True)

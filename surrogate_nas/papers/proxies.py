@@ -18,10 +18,8 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.candidates import Goal
 from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_map, published
 from surrogate_nas.papers.common.ranks import MEASURES, TITLES, WITHIN, Goal, Values, agreement, goal_of
-from surrogate_nas.papers.ranks import TITLES
 from surrogate_nas.tables.sources.nb201.extracts import zen_scores
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import numpy as np
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.later import later
+from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.numbers import MISSED, fixed, natural
 from surrogate_nas.objective import Objective
-from surrogate_nas.objective.terms import ROUNDING
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.options import Budget

@@ -23,8 +23,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.objective import Objective
-from surrogate_nas.objective.terms import ROUNDING
 from surrogate_nas.space import listed
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.options import Budget

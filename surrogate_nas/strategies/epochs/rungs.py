@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from surrogate_nas.core.arguments import check_number, check_whole
+from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 
@@ -75,10 +76,7 @@ def promoted(n: int, here: Rung, above: Rung) -> int:
         here: The rung.
         above: The next.
     """
-    return int(n * here.resource / above.resource + _ROUNDING)
-
-
-_ROUNDING = 1e-9
+    return int(n * here.resource / above.resource + ROUNDING)
 
 
 class Bracket:
