@@ -107,11 +107,11 @@ class LearnedBenchmark(Benchmark):
         >>> from tempfile import TemporaryDirectory
         >>> import surrogate_nas as sn
         >>> from surrogate_nas.surrogates import make_model
-        >>> from surrogate_nas.surrogates.storage import ModelCard, save
+        >>> from surrogate_nas.surrogates.storage import Card, save
         >>> bench = sn.load("fashion")
         >>> model = make_model("ridge", "loss").fit(bench.space[::150], bench.column("valid_loss")[::150])
         >>> about = (bench.fingerprint, "nb201", bench.metric("valid_loss"), 5, bench.network, "random", 0, 105, 0, {})
-        >>> card = ModelCard("ridge", "fashion", *about)
+        >>> card = Card("ridge", "fashion", *about)
         >>> with TemporaryDirectory() as folder:
         ...     save(model, card, np.arange(0, 15625, 150), Path(folder) / "model.h5")
         ...     found = sn.search(f"surrogate:{folder}/model.h5", "evolution", "valid_loss", budget=100)

@@ -10,24 +10,20 @@ import typer
 
 from surrogate_nas.cli import (
     baseline,
-    check,
     compare,
     data,
     export,
     hardware,
     lambda_path,
-    losses,
+    listing,
     new,
     paper,
-    proxies,
     query,
     search,
     serve,
-    strategies,
     suite,
     surrogates,
     table,
-    table_losses,
     training,
 )
 from surrogate_nas.cli.output import note
@@ -47,9 +43,9 @@ app = typer.Typer(name="snas", cls=Panels, no_args_is_help=True, rich_markup_mod
 app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
-    data.benchmarks, strategies.strategies, losses.losses, data.path, query.query, search.search, compare.compare,
-    compare.report, export.export, suite.suite, lambda_path.lambda_path, check.check, paper.paper, training.train,
-    hardware.measure, surrogates.fit, surrogates.predict, table.table, table_losses.table_losses, proxies.proxies,
+    data.benchmarks, listing.strategies, listing.losses, data.path, query.query, search.search, compare.compare,
+    compare.report, export.export, suite.suite, lambda_path.lambda_path, new.check, paper.paper, training.train,
+    hardware.measure, surrogates.fit, surrogates.predict, table.table, table.table_losses, table.proxies,
     baseline.baseline, serve.serve,
 ):  # fmt: skip
     app.command()(_command)

@@ -1,4 +1,4 @@
-"""The commands that write a starting point: a strategy, a task, a loss, a space."""
+"""The commands that write a starting point, a strategy, a task, a loss, a space, and hold it against the contract."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from surrogate_nas.cli.output import JsonOption, emit
+from surrogate_nas.cli.output import JsonOption, emit, show_table
 from surrogate_nas.core.errors import UserError, unknown
 
 _STRATEGY = '''"""{name}: a search strategy for surrogate_nas. Try it: snas check {file}:{name}
@@ -261,10 +261,34 @@ def space(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = 
     _write("space", _SPACE, name, folder, "snas check {}; what else it can do stands in it", json)
 
 
+def check(
+    what: Annotated[
+        str, typer.Argument(help="A strategy, a space (space:NAME) or a surrogate: its name, or file.py:NAME.")
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Check the contract of a strategy, a space or a surrogate.
+
+    \b
+    Examples:
+      snas check evolution
+      snas check mysearch.py:MySearch
+      snas check mlp.py:Mlp
+    """
+    from dataclasses import asdict
+
+    from surrogate_nas import contract
+
+    checks = contract.check(what)
+    emit([asdict(c) for c in checks], json, lambda: show_table(("", "promise", "found"), contract.rows(checks)))
+    if verdict := contract.verdict(what, checks):
+        raise UserError(verdict)
+
+
 def _write(kind: str, template: str, name: str, folder: Path, then: str, json: bool) -> None:
     from surrogate_nas.files import replacing
 
-    _check(name, kind)
+    _check_name(name, kind)
     file = folder / f"{name.lower()}.py"
     if file.exists():
         raise UserError(f"{file} exists already; choose another name.")
@@ -274,7 +298,7 @@ def _write(kind: str, template: str, name: str, folder: Path, then: str, json: b
     emit({"file": str(file), kind: spec}, json, lambda: typer.echo(f"Wrote {file}. Next: {then.format(spec)}"))
 
 
-def _check(name: str, kind: str) -> None:
+def _check_name(name: str, kind: str) -> None:
     """Refuse a name that Python cannot use, or that would hide something else."""
     if not _WORD.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise UserError(

@@ -59,7 +59,7 @@ def fit(
     from surrogate_nas.benchmarks import TABLE_SUFFIX, load
     from surrogate_nas.surrogates import MODELS, make_model
     from surrogate_nas.surrogates.evaluation import evaluate
-    from surrogate_nas.surrogates.storage import ModelCard, save
+    from surrogate_nas.surrogates.storage import Card, save
     from surrogate_nas.tables import CLASS_METRIC
 
     if seed < 0:
@@ -75,7 +75,7 @@ def fit(
     cells, values, parts = (_held if benchmark.has_columns else _asked)(benchmark, question, train, test, split, seed)
     found = evaluate(made, benchmark.space, values, parts, cells)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
-    card = ModelCard(
+    card = Card(
         model=model, benchmark=source, fingerprint=benchmark.fingerprint, space=benchmark.space.definition,
         metric=metric, epochs=question.epochs, network=benchmark.network, split=split, seed=seed,
         n_train=len(parts.train), n_test=len(parts.test), scores=found.scores,

@@ -269,7 +269,7 @@ class Guided(Strategy):
             seed: The root of the strategy's randomness.
             model: A key of `surrogate_nas.surrogates.MODELS`; one that cannot read the space is replaced by ``gp``.
             acquisition: A key of `surrogate_nas.strategies.guided.ACQUISITIONS`.
-            pool: A key of `surrogate_nas.strategies.candidates.POOLS`.
+            pool: A key of `surrogate_nas.strategies.guided.POOLS`.
             first_cells: How many cells are drawn at random before the model is used, at least 2.
             patience: The model is fitted anew when so large a share of told cells is new to it.
 

@@ -41,7 +41,7 @@ _LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "xgboost", "torch
 
 
 @dataclass(frozen=True)
-class ModelCard:
+class Card:
     """What a fitted model is, for whoever opens the file later.
 
     Attributes:
@@ -88,7 +88,7 @@ class Fitted(NamedTuple):
     """
 
     model: Surrogate
-    card: ModelCard
+    card: Card
     train_cells: NDArray[np.int64]
     digest: str
 
@@ -104,7 +104,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def save(model: Surrogate, card: ModelCard, train_cells: NDArray[Any], path: Path) -> None:
+def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) -> None:
     """Write a fitted model so that the file is either whole or as it was before.
 
     Args:
@@ -242,7 +242,7 @@ def _try_out(fitted: Fitted) -> None:
             raise ValueError("its model predicts no numbers")
 
 
-def _card(content: dict[str, Any]) -> ModelCard:
+def _card(content: dict[str, Any]) -> Card:
     metric, network = dict(content.pop("metric")), content.pop("network")
     epochs, n_epochs = tuple(metric.pop("epochs")), content.pop("epochs")
     scores, versions = content.pop("scores"), content.pop("versions")
@@ -253,7 +253,7 @@ def _card(content: dict[str, Any]) -> ModelCard:
     if not all(isinstance(each, str) for each in versions.values()):
         raise ValueError("its versions are no texts")
     return made(
-        ModelCard,
+        Card,
         content,
         metric=made(Metric, metric, epochs=epochs),
         network=Network.of(network),

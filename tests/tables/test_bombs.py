@@ -24,7 +24,7 @@ from surrogate_nas.files import hdf5
 from surrogate_nas.space import EnumerableChoiceSpace, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.surrogates.storage import ModelCard, save
+from surrogate_nas.surrogates.storage import Card, save
 from surrogate_nas.tables import Table, write_table
 from tests.tables.test_table import tiny_table
 
@@ -133,7 +133,7 @@ def make_models(folder: Path) -> None:
     cells = nb201()[:40]
     model = make_model("ridge").fit(cells, [sum(cell.choices) + 1.0 for cell in cells])
     metric = Metric("valid_error", "%", "search", "error")
-    card = ModelCard("ridge", "b", "0", "nb201", metric, None, Network(), "random", 0, 40, 10, {})
+    card = Card("ridge", "b", "0", "nb201", metric, None, Network(), "random", 0, 40, 10, {})
     for name, edit in EDITS.items():
         path = folder / f"model-{name}.h5"
         save(model, card, np.arange(40), path)
