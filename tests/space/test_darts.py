@@ -24,8 +24,8 @@ from surrogate_nas.space.darts.genotype import INPUTS
 from surrogate_nas.space.network import Network
 from surrogate_nas.training import train
 from tests.conftest import ON_EVERY_SPACE, Snas
-from tests.space.test_network import CAUSAL, SMALL, count_macs, inputs, size
-from tests.space.test_network import SHAPES as ALL
+from tests.networks import CAUSAL, SMALL, count_macs, inputs, size
+from tests.networks import SHAPES as ALL
 from tests.tiny_task import TINY
 
 SPACES = pytest.mark.parametrize("space", [darts(), nasnet()], ids=lambda space: space.name)

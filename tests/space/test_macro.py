@@ -25,7 +25,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.engine import Curve
 from tests.conftest import ON_EVERY_SPACE, SWIFT_STRATEGIES
-from tests.space.test_network import CAUSAL, SHAPES, SMALL, count_macs, inputs, size
+from tests.networks import CAUSAL, SHAPES, SMALL, count_macs, inputs, size
 from tests.tiny_task import TINY
 
 SPACE = macro()

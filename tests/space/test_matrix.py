@@ -21,8 +21,8 @@ from surrogate_nas.strategies import STRATEGIES, resolve
 from surrogate_nas.study.run import Run
 from surrogate_nas.tables import Table, write_table
 from tests import examples_sampled, tiny_task
-from tests.space.test_sampled_tables import sampled
-from tests.surrogates.test_learned import stored
+from tests.sampled_space import sampled
+from tests.stored_model import stored
 
 BRIDGED = ("optuna:TPESampler", "pymoo:NSGA2(pop_size=8)", "nevergrad:OnePlusOne", "smac")
 NAMES = (*STRATEGIES, *BRIDGED)

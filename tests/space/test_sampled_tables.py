@@ -33,14 +33,7 @@ from surrogate_nas.strategies.reinforce import Reinforce
 from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
 from surrogate_nas.tables.sources import accel, fetching, nbmr
 from tests.conftest import ON_EVERY_SPACE, Snas
-
-WIDE = ChoiceSpace("wide", {f"p{place}": range(4) for place in range(8)})
-
-
-def sampled(n: int = 60, seed: int = 0) -> Sampled:
-    """A sample of a space of 65,536 cells that needs no code to be opened."""
-    places = np.random.default_rng(seed).choice(4**8, n, replace=False)
-    return Sampled(WIDE, np.stack(np.unravel_index(places, (4,) * 8), axis=1).astype(np.int8))
+from tests.sampled_space import WIDE, sampled
 
 
 def a_table(space: Sampled | None = None) -> Table:

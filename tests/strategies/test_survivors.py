@@ -34,7 +34,7 @@ from surrogate_nas.study.search import Scalarised, scalarised
 from surrogate_nas.study.statistics import anytime
 from surrogate_nas.study.store import Run, Store
 from surrogate_nas.tables import Table, write_table
-from tests.strategies.test_requests import Halving
+from tests.halving import Halving
 
 N = 15625
 TINY = TinySpace()

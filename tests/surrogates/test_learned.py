@@ -13,25 +13,8 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.benchmarks.learned import LearnedBenchmark
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.report.sections.cells import Card
-from surrogate_nas.surrogates import make_model
-from surrogate_nas.surrogates.evaluation import evaluate, split_cells
-from surrogate_nas.surrogates.storage import save
 from tests.conftest import Snas
-
-
-def stored(bench: TableBenchmark, metric: str, path: Path, epochs: int | None = None) -> Path:
-    """A ridge fitted on 300 cells of a table."""
-    known, values = bench.metric(metric), bench.column(metric, epochs)
-    split = split_cells(bench.space, values, 300)
-    found = evaluate(make_model("ridge", known.quantity), bench.space, values, split)
-    card = Card(
-        model="ridge", benchmark=str(bench.path), fingerprint=bench.fingerprint, space="nb201", metric=known,
-        epochs=bench.question(metric, epochs).epochs, network=bench.network, split="random", seed=0, n_train=300,
-        n_test=15325, scores=found.scores,
-    )  # fmt: skip
-    save(found.model, card, split.train, path)
-    return path
+from tests.stored_model import stored
 
 
 @pytest.fixture

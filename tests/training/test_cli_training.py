@@ -17,19 +17,8 @@ from tests.cli.test_cli import CELL, assert_one_clear_line
 from tests.conftest import Snas
 
 TINY = str(Path(__file__).parents[1].joinpath("tiny_task.py")) + ":TINY"
+PAIRS = Path(__file__).parents[1] / "pairs_space.py"
 STACK = "conv_stack(layers=1, channels=4)"
-SPACE = """
-import torch
-from surrogate_nas.space import EnumerableChoiceSpace
-
-class Pairs(EnumerableChoiceSpace):
-    name, positions, options = "pairs", ("wide", "bias"), (("1", "2", "3"), ("no", "yes"))
-
-    def build(self, cell, network, *, seed, live_only=False):
-        torch.manual_seed(seed)
-        flat = network.input_channels * network.image_size**2
-        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(flat, network.classes, bool(cell.choices[1])))
-"""
 
 
 @pytest.fixture
@@ -38,7 +27,7 @@ def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.setattr("surrogate_nas.space.registry._opened", {})
     file = tmp_path / "spaces.py"
-    file.write_text(SPACE)
+    file.write_text(PAIRS.read_text())
     return file
 
 

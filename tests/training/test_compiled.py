@@ -22,6 +22,7 @@ from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.fast import compiled
 from surrogate_nas.training.fast.kernels import NARROW, WIDE, assembly
 from surrogate_nas.training.fast.network import CompiledNetwork
+from tests.few_digits import TINY
 
 SPACES = ("nb201", "macro", "nats-size", "darts", "nasnet")
 NETWORKS = {
@@ -365,8 +366,6 @@ def resident() -> float:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads what Linux tells")
 def test_ten_thousand_trainings_leave_no_memory_behind() -> None:
-    from tests.training.test_engine import TINY
-
     space, rng = nb201(), np.random.default_rng(0)
     for _ in range(500):
         train([space.sample(rng)], TINY, epochs=1, test=False)

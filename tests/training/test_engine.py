@@ -16,22 +16,14 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, macro, nb201
 from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.space.network import Network
-from surrogate_nas.training import TASKS, Curve, Task, train
+from surrogate_nas.training import TASKS, Curve, train
 from surrogate_nas.training.engine import _Run
 from surrogate_nas.training.machine import keep_memory
 from surrogate_nas.training.models import Model, TorchModel, torch_model
-from surrogate_nas.training.tasks import Split, digits
-from surrogate_nas.training.tasks.base import standardise
+from tests.few_digits import TINY
 
 SPACE = nb201()
 CELLS = [SPACE[i] for i in (11, 284, 5, 0, 6111, 777)]
-
-
-def tiny() -> dict[str, Split]:
-    return {name: Split(split.inputs[:128], split.targets[:128]) for name, split in standardise(digits.scans()).items()}
-
-
-TINY = Task("tiny", "", tiny, 10)
 
 
 def numbers(curve: Curve) -> np.ndarray:

@@ -32,7 +32,6 @@ from surrogate_nas.training import task_named
 from surrogate_nas.training.proxies import PROXIES
 from surrogate_nas.training.proxies.score import Watch, jacob_cov, naswot, of_loss, score, synflow
 from tests.conftest import Snas
-from tests.training.test_cli_training import SPACE
 
 TASK = f"{Path(__file__).parents[1] / 'tiny_task.py'}:TINY"
 DEAD = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
@@ -102,7 +101,7 @@ def test_a_table_is_made_goes_on_and_is_joined(snas: Snas, tmp_path: Path, monke
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.setattr("surrogate_nas.space.registry._opened", {})
     file, out = tmp_path / "spaces.py", tmp_path / "pairs.h5"
-    file.write_text(SPACE)
+    file.write_text((Path(__file__).parents[1] / "pairs_space.py").read_text())
     asked = ["proxies", f"{file}:Pairs", "--task", TASK, "--batch", "16", "--out", out, "--workers", "1", "--json"]
     first = snas(*asked, "--seeds", "1").json
     again = snas("proxies", "pairs", *asked[2:], "--seeds", "2").json

@@ -411,5 +411,5 @@ class GenotypeSpace(ChoiceSpace):
         return GenotypeNetwork(self.genotype(cell), network, seed=seed)
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Both cells as graphs (see `surrogate_nas.space.darts.drawing`)."""
+        """Both cells as graphs (see `genotype_sketch`)."""
         return genotype_sketch(self.genotype(cell))

@@ -278,7 +278,7 @@ class NBGraph(EnumerableChoiceSpace):
 
     @cached_property
     def further_encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """``operation_counts`` and ``functional`` (see `surrogate_nas.space.nbgraph.structure`)."""
+        """``operation_counts`` and ``functional`` (see `encodings`)."""
         return encodings(len(self.operations))
 
     @cached_property
@@ -296,7 +296,7 @@ class NBGraph(EnumerableChoiceSpace):
         return int("".join(map(str, (cell.choices[0], *digits))))
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a tree (see `surrogate_nas.space.nbgraph.drawing`)."""
+        """The cell as a tree (see `tree`)."""
         return tree(LINKS[cell.choices[0]], [self.operations[o] for o in cell.choices[1:]])
 
 
