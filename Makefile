@@ -4,16 +4,19 @@ BIN := .venv/bin
 WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SETUP := .venv/.made
 PAPERS := all $(sort $(filter-out __init__,$(basename $(notdir $(wildcard surrogate_nas/papers/*.py)))))
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+PYTEST := $(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell grep -oE '^[a-z0-9-]+:' Makefile | tr -d :)
 
-help:  ## list the targets
+help:
 	@echo 'First:  make compare                          and open results/compare/report.html (under three minutes)'
 	@echo 'Then:   .venv/bin/snas new strategy Mine      mine.py, a strategy of ten lines to change'
 	@echo '        .venv/bin/snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine'
-	@echo
-	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/\$$\(PAPERS\)/$(PAPERS)/' | expand -t 18
+	@grep -hE '^(##|[a-z0-9%-]+:.*##) ' $(MAKEFILE_LIST) | sed -E 's/^## (.*)/\n\1/; s/:.*## /\t/; s/\$$\(PAPERS\)/$(PAPERS)/' | expand -t 18
+
+## To compare
 
 setup: $(SETUP)  ## make .venv with everything and the command snas in it
 
@@ -23,69 +26,49 @@ $(SETUP): pyproject.toml
 	$(BIN)/pip install --quiet -e '.[dev]'
 	@touch $@
 
+compare: $(SETUP)  ## compare strategies on four embedded problems and write results/compare/report.html (goes on)
+	$(BIN)/snas suite starter --workers $(WORKERS) --out results/compare
+
+data: $(SETUP)  ## fetch NAS-Bench-201 (36 MB) and verify it
+	$(BIN)/snas data fetch nb201
+	$(BIN)/snas data verify
+
+suite: $(SETUP)  ## compare strategies on 32 problems over eight spaces and write results/suite/report.html (goes on)
+	$(BIN)/snas data fetch all
+	$(BIN)/snas suite standard --workers $(WORKERS) --out results/suite
+
+## Published comparisons, our numbers beside theirs
+
+paper-%: $(SETUP)  ## redo a published comparison, our numbers beside it (goes on): $(PAPERS)
+	@[ $* = oneshot ] || $(MAKE) data
+	$(BIN)/snas paper $* --workers $(WORKERS)
+
+## To develop
+
 check: $(SETUP)  ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 test: $(SETUP)  ## all tests but the slow ones; with SURROGATE_NAS_MIRROR also those on real NAS-Bench-201 data
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not slow"
+	$(PYTEST) -m "not slow"
 
-coverage: $(SETUP)  ## the same tests with the lines that none of them runs
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term:skip-covered
+test-slow: $(SETUP)  ## the tests that take long; SURROGATE_NAS_FULL=1 makes the longest at full size (hours)
+	$(PYTEST) -m slow
 
-test-slow: $(SETUP)  ## the tests that take long, with SURROGATE_NAS_MIRROR
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m slow
-
-compare: $(SETUP)  ## compare strategies on four embedded problems and write results/compare/report.html (goes on)
-	$(BIN)/snas suite starter --workers $(WORKERS) --out results/compare
-
-report: compare  ## write the report of results/compare again; only runs that are missing are made
-
-suite: $(SETUP)  ## compare strategies on 32 problems over eight spaces and write results/suite/report.html (goes on)
-	$(BIN)/snas data fetch all
-	$(BIN)/snas suite standard --workers $(WORKERS) --out results/suite
-
-data: $(SETUP)  ## fetch NAS-Bench-201 (36 MB) and verify it
-	$(BIN)/snas data fetch nb201
-	$(BIN)/snas data verify
-
-paper-%: $(SETUP)  ## redo a published comparison, our numbers beside it (goes on): $(PAPERS)
-	@[ $* = oneshot ] || $(MAKE) data
-	$(BIN)/snas paper $* --workers $(WORKERS)
-
-lambda-path: data  ## strategies over a grid of λ: where the winner changes, and the front traced
-	$(BIN)/snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4" --runs 20 --workers $(WORKERS) --out results/lambda-path
-
-table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
-
-proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (5 minutes; goes on)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/snas proxies nb201 --task fashion --out data/proxies-nb201.h5 --workers $(WORKERS)
-
-table-losses: $(SETUP)  ## train what analysis/losses_protocol.md says and write data/protocol/ (12 hours of a core; goes on)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 nice -n 19 $(BIN)/snas table-losses --design protocol --hours 12 \
-	    --out data/protocol --workers $(WORKERS)
-
-bench: data  ## the speed of queries, of the search loop and of training
-	$(BIN)/python analysis/bench_query.py
-	$(BIN)/python analysis/bench_loop.py
-	$(BIN)/python analysis/bench_darts.py
-	$(BIN)/python analysis/bench_training.py
-
-bench-surrogates: data  ## models against training cells and seconds (long)
-	$(BIN)/python analysis/bench_surrogates.py
-
-catalogue: $(SETUP)  ## describe the tables of all sources in data/catalogue.json (after a source changed)
-	$(BIN)/python analysis/catalogue.py
-
-torture: data  ## kill long work at random moments, 100 times in each way, and compare what it makes then (hours; goes on)
+torture: data  ## 20,000 damaged inputs for every reader, then long work killed 100 times in each way (hours; goes on)
+	$(BIN)/python analysis/fuzz.py
 	$(BIN)/python analysis/torture.py --kills 100
 
-fuzz: $(SETUP)  ## 20,000 random and damaged inputs for every reader
-	$(BIN)/python analysis/fuzz.py
+bench: data  ## what things cost: queries, the search loop, starting, tables (python analysis/bench.py has more)
+	for what in query loop start tables; do $(BIN)/python analysis/bench.py $$what || exit 1; done
 
-docs: $(SETUP)  ## the reference of everything public, every command included, in results/docs/index.html; warnings are errors
+golden: $(SETUP)  ## rewrite the golden trajectories (after a change that is meant to change them)
+	$(BIN)/python -m tests.golden
+
+## Documents and releases
+
+docs: $(SETUP)  ## the reference of what is public, every command included, in results/docs/index.html; warnings are errors
 	$(BIN)/python -m analysis.reference results/docs
 
 notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, with what they print and draw (3 minutes)
@@ -94,20 +77,24 @@ notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, wi
 	    $(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute --run-path . \
 	        --output results/notebooks/$$one.ipynb analysis/tutorials/$$one.py || exit 1; done
 
-golden: $(SETUP)  ## rewrite the golden trajectories (after a change that is meant to change them)
-	$(BIN)/python -m tests.golden
-
-formats: $(SETUP)  ## write this release's small files of every format anew (after a format changed, with its version)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.formats
+lists: $(SETUP)  ## write what is read from elsewhere: data/catalogue.json, data/licences.csv and the tables in data/README.md
+	$(BIN)/python analysis/catalogue.py
+	$(BIN)/python analysis/data_tables.py
+	$(BIN)/python analysis/licences.py
 
 dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Python 3.11, 3.12 and 3.13
 	$(BIN)/python analysis/dist.py
 
-licences: $(SETUP)  ## list the licences of all libraries in data/licences.csv
-	$(BIN)/python analysis/licences.py
+## The tables that the project made
 
-dependencies: $(SETUP)  ## what each dependency costs in MB and seconds
-	$(BIN)/python analysis/dependencies.py --install
+table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
+	$(ONE_THREAD) $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
+
+table-losses: $(SETUP)  ## train what analysis/losses_protocol.md says and write data/protocol/ (12 hours of a core; goes on)
+	$(ONE_THREAD) nice -n 19 $(BIN)/snas table-losses --design protocol --hours 12 --out data/protocol --workers $(WORKERS)
+
+proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (5 minutes; goes on)
+	$(ONE_THREAD) $(BIN)/snas proxies nb201 --task fashion --out data/proxies-nb201.h5 --workers $(WORKERS)
 
 clean:  ## remove everything that was made, .venv and results included
 	rm -rf .venv results build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

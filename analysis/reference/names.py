@@ -1,4 +1,4 @@
-"""What is public: the door's names, every room's, and the plug-ins that a registry names; where each is at home."""
+"""What is public: the names of the front door and of every room, the plug-ins of a registry, and what they give."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def registries() -> list[Registry]:
         ("training", "Tasks", "training:TASKS", {n: task.title for n, task in TASKS.items()}),
         ("training", "Losses", "training.losses:LOSSES", {n: loss.title for n, loss in LOSSES.items()}),
         ("training", "Measures", "training.measures:MEASURES", {n: kept.title for n, kept in MEASURES.items()}),
-        ("proxies", "Proxies", "proxies:PROXIES", proxies.PROXIES),
+        ("training", "Proxies", "training.proxies:PROXIES", proxies.PROXIES),
         ("strategies", "Strategies", "strategies:STRATEGIES", strategies.STRATEGIES | strategies.NEEDING_OPTIONS),
         ("strategies", "One-shot strategies", "strategies:ONE_SHOT", strategies.ONE_SHOT),
         ("strategies", "Bridges to other libraries", "strategies:BRIDGES", strategies.BRIDGES),
@@ -226,19 +226,26 @@ class Page:
 
 @cache
 def pages() -> Mapping[str, Page]:
-    """Every page by module: the door, the rooms, the plug-ins, and what these speak of besides."""
+    """Every page by module: the door, the rooms, the plug-ins, and the classes that the doors' names take and give."""
     found = {name: Page(name, []) for name in [PACKAGE, *rooms()]}
     waiting = [(source(room, name), room) for room in rooms() for name in modules()[room].offered]
     waiting += [(place, place.module) for place in (source(PACKAGE, name) for name in modules()[PACKAGE].offered)]
-    waiting += [(place, place.module) for kept in registries() for place in kept.places.values()]
+    plugged = [(place, place.module) for kept in registries() for place in kept.places.values()]
     seen: set[Place] = set()
+
+    def put(place: Place, module: str) -> bool:
+        is_new = place not in seen and place.module in modules()
+        if is_new:
+            seen.add(place)
+            found.setdefault(module, Page(module, [])).places.append(place)
+        return is_new
+
     while waiting:
         place, module = waiting.pop(0)
-        if place in seen or place.module not in modules():
-            continue
-        seen.add(place)
-        found.setdefault(module, Page(module, [])).places.append(place)
-        waiting += [(other, other.module) for other in spoken_of(place)]
+        if put(place, module):
+            waiting += [(other, other.module) for other in spoken_of(place) if inspect.isclass(other.code)]
+    for place, module in plugged:
+        put(place, module)
     return found
 
 

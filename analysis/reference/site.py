@@ -95,6 +95,7 @@ def write(folder: Path) -> list[Path]:
         "beside": beside,
         "summary": summary,
         "door": list(door()),
+        "methods": methods(),
     }
     shown = {page.module: [item(place) for place in page.places] for page in pages().values()}
     texts = {
@@ -129,6 +130,13 @@ def summary(module: str) -> Markup:
         module: The module.
     """
     return _first(modules()[module].module.__doc__ or "", Scope(module))
+
+
+def methods() -> Markup:
+    """The page that tells a newcomer which method to call, as HTML, with links to other documents as plain words."""
+    text = (HERE.parent / "methods.md").read_text(encoding="utf-8").partition("\n")[2]
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    return Markup(to_html(re.sub(r"^## ", "### ", plain, flags=re.MULTILINE)))
 
 
 def _first(text: str, scope: Scope) -> Markup:

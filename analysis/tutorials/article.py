@@ -123,5 +123,5 @@ figure.savefig(FOLDER / "learning.png", dpi=120)
 # ## What to try next
 #
 # - `reinforce(learning_rate=0.5)` beside `reinforce`: which learns faster, and which gets stuck? (`snas strategies`)
-# - The same comparison against `random` and `bo` with twenty runs: `analysis/macro_rl.py`.
+# - The same beside others: `snas compare live:digits/macro --strategies reinforce,random,bo --runs 20`.
 # - Your own strategy: `analysis/tutorials/strategy.py`.

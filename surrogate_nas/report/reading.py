@@ -26,10 +26,10 @@ from surrogate_nas.study.comparison import (
 from surrogate_nas.study.diagnosis import diagnose, trivial_cells
 from surrogate_nas.study.lambda_path import STEP, LambdaPath, read_lambda_path, steps_in
 from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.run import RunWatch
+from surrogate_nas.study.run import Run, RunWatch
 from surrogate_nas.study.scale import Noise, nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Critical, Values, interval, summarise
-from surrogate_nas.study.store import PLAN, PROBLEMS, Run, Store, provenance
+from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import TABLES, Rows, as_csv, as_latex, tabular, write_tables
 from surrogate_nas.study.traces import MARKED, TARGETS, expected_runtime

@@ -1,26 +1,33 @@
-"""What the project's texts name is there: files, headings, targets, scripts, commands and their options."""
+"""What the project's texts name is there, and what they show works as shown."""
 
 from __future__ import annotations
 
+import doctest
+import importlib
+import json
 import re
 import shlex
 import tomllib
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+import surrogate_nas as sn
 from surrogate_nas.cli.app import app
 from surrogate_nas.cli.options import results_folder
-from surrogate_nas.papers import PAPERS
+from surrogate_nas.contract import check
+from surrogate_nas.strategies import ONE_SHOT, STRATEGIES
 from tests.core.test_architecture import ROOMS
 from tests.documents import TOP, anchors, blocks, links, prose, read, sections, shell, spans, texts
 
 COMMANDS: Any = typer.main.get_command(app)
-TARGETS = {*re.findall(r"^([a-z0-9-]+):", read("Makefile"), re.M), *(f"paper-{name}" for name in ("all", *PAPERS))}
+TARGETS = [name.replace("%", "[a-z0-9-]+") for name in re.findall(r"^([a-z0-9%-]+):", read("Makefile"), re.M)]
 TEXTS = [pytest.param(path, id=str(path.relative_to(TOP))) for path in texts()]
+README = read("README.md")
 USER_TEXTS = [one for one in TEXTS if one.id != "CHANGELOG.md"]  # which also says what once was
 
 
@@ -47,7 +54,8 @@ def test_every_link_and_picture_leads_somewhere(path: Path) -> None:
 def test_every_target_and_script_that_is_named_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     named = [*spans(text), *shell(text)]
-    assert {one.split()[1] for one in named if re.match(r"make [a-z0-9-]+(?!\S)", one)} <= TARGETS
+    targets = {one.split()[1] for one in named if re.match(r"make [a-z0-9-]+(?!\S)", one)}
+    assert [one for one in targets if not any(re.fullmatch(target, one) for target in TARGETS)] == []
     for one in named:
         for script in re.findall(r"\b(?:analysis|tests|surrogate_nas|data)/[\w./-]*\w\.(?:py|md|json|h5)\b", one):
             assert (TOP / script).exists(), script
@@ -100,11 +108,11 @@ def test_every_extra_that_is_named_can_be_installed(path: Path) -> None:
         assert set(named.split(",")) <= set(extras), named
 
 
-def test_every_measured_section_names_a_command() -> None:
+def test_every_measured_section_names_a_command_or_a_day() -> None:
     for title, text in sections(read("analysis/README.md")):
         claims = re.sub(r"`[^`]*`|\[[^\]]*\]\([^)]*\)", "", text)
         if re.search(r"(?<![\w-])\d", claims):
-            assert re.search(r"`make [a-z]|analysis/\w+\.py|`snas [a-z]", text), f"{title} has figures, but no command"
+            assert re.search(r"`make [a-z]|analysis/\w+\.py|`snas [a-z]|[Mm]easured on \d+ \w+ \d{4}", text), title
 
 
 @pytest.mark.parametrize("name", ["analysis/README.md", "analysis/guide.md"])
@@ -115,7 +123,7 @@ def test_the_contents_name_every_section(name: str) -> None:
 
 def test_the_guide_names_the_rooms_in_their_order() -> None:
     (text,) = [text for title, text in sections(read("analysis/guide.md")) if title == "How it is built"]
-    assert spans(text) == [room for room in ROOMS if not room.startswith("_")]
+    assert [name for name in spans(text) if "/" not in name] == [room for room in ROOMS if not room.startswith("_")]
 
 
 def test_every_picture_is_shown() -> None:
@@ -137,3 +145,72 @@ def test_every_block_of_code_says_its_language() -> None:
         text = path.read_text(encoding="utf-8")
         assert text.count("\n```") == 2 * sum(len(blocks(text, kind)) for kind in ("sh", "python", "toml", "json"))
         assert "```" not in prose(text), path
+
+
+# What is shown works as shown
+
+
+def test_the_strategy_in_the_readme_is_ten_lines_and_keeps_the_contract(tmp_path: Path) -> None:
+    code = next(block for block in blocks(README, "python") if "sn.Strategy" in block)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    file = tmp_path / "greedy.py"
+    file.write_text(code)
+    assert [check for check in check(f"{file}:Greedy") if not check.passed] == []
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(hasattr(sn, name) for name in sn.__all__)
+
+
+def test_it_is_read_in_three_minutes() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_the_objective_in_the_readme_is_searched() -> None:
+    code = next(block for block in blocks(README, "python") if "sn.Objective" in block)
+    named = {"sn": sn}
+    exec(code.replace("budget=100", "budget=20"), named)
+    assert len(named["run"].trials) == 20 and any(trial.feasible for trial in named["run"].trials)
+
+
+@pytest.mark.usefixtures("fetched")
+def test_the_code_of_the_guide_runs_from_top_to_bottom() -> None:
+    named = {"sn": sn, "print": lambda _: None}
+    for code in blocks(read("analysis/guide.md"), "python"):
+        if "optuna" not in code:  # tests/strategies/test_bridges.py has that one
+            exec(code, named)
+    assert len(named["run"].trials) == 100 and len(named["loop"].trials) == 50
+    assert named["BENCH"].space is named["SPACE"]
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """The scripts of analysis/, which import each other by their bare names."""
+    monkeypatch.syspath_prepend(str(TOP / "analysis"))
+    return importlib.import_module
+
+
+def test_the_table_of_strategies_is_that_of_their_flags(scripts: Callable[[str], Any]) -> None:
+    abilities, marked = scripts("abilities"), scripts("marked")
+    cost = json.loads(abilities.FIGURES.read_text())["ms_a_step"]
+    assert set(cost) == set(STRATEGIES)
+    assert marked.held(TOP / "README.md", "analysis/abilities.py") == abilities.table(cost)
+    assert all(f"`{name}`" in abilities.table(cost) for name in (*STRATEGIES, *ONE_SHOT))
+
+
+def test_the_tables_of_data_are_those_of_the_sources(scripts: Callable[[str], Any]) -> None:
+    data_tables, marked = scripts("data_tables"), scripts("marked")
+    for name in ("sources", "files"):
+        shown = marked.held(TOP / "data" / "README.md", f"analysis/data_tables.py: {name}")
+        assert shown == getattr(data_tables, name)()
+
+
+def test_every_line_of_the_page_of_methods_gives_what_it_says() -> None:
+    """The blocks share their names; a comment behind a line is no part of what it prints."""
+    runner, named, said = doctest.DocTestRunner(verbose=False), {}, []
+    for number, code in enumerate(blocks(read("analysis/methods.md"), "python")):
+        test = doctest.DocTestParser().get_doctest(code, named, f"block {number}", "analysis/methods.md", 0)
+        assert test.examples
+        runner.run(test, out=said.append, clear_globs=False)
+        named = test.globs
+    assert not said, "".join(said)

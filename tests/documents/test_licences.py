@@ -36,7 +36,7 @@ NAMED = [
 
 @pytest.mark.parametrize(("extra", "library"), NAMED, ids="-".join)
 def test_every_named_library_is_listed_with_its_licence(extra: str, library: str) -> None:
-    assert extra in LICENCES[library]["named by"].split(), "run make licences"
+    assert extra in LICENCES[library]["named by"].split(), "run make lists"
     assert LICENCES[library]["licence"] and LICENCES[library]["version"]
 
 

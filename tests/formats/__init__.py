@@ -1,7 +1,7 @@
 """Small files of every format that is read again: how they are written, and what is read from them.
 
-Every release has a folder here, which stays, with ``expected.json`` beside its files. ``make formats`` writes that of
-this release anew, after a change of a format; tests/files/test_formats.py reads them all.
+Every release has a folder here, which stays, with ``expected.json`` beside its files. ``python -m tests.formats``
+writes that of this release anew, after a change of a format; tests/files/test_formats.py reads them all.
 """
 
 from __future__ import annotations

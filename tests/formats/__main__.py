@@ -1,4 +1,4 @@
-"""``python -m tests.formats`` is ``make formats``."""
+"""``python -m tests.formats`` writes this release's files anew, after a format changed with its version."""
 
 from tests.formats import main
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from surrogate_nas.cli.options import names
 from surrogate_nas.contract import check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
-from surrogate_nas.strategies import is_builtin, label, resolve
+from surrogate_nas.strategies import is_builtin, known, label, resolve
 
 MINE = """
 import surrogate_nas as sn
@@ -76,3 +77,14 @@ def test_two_settings_are_two_strategies_of_one_folder(tmp_path: Path) -> None:
 def test_the_contract_is_checked_with_options() -> None:
     checks = check("evolution(population=5)", nb201())
     assert checks and all(one.passed for one in checks)
+
+
+def test_an_installed_package_offers_strategies_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "outsider.py").write_text("from surrogate_nas.strategies.random import RandomSearch as Outsider\n")
+    metadata = tmp_path / "outsider-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outsider\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[surrogate_nas.strategies]\noutside = outsider:Outsider\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    assert "outside" in known()
+    assert resolve("outside").__name__ == "RandomSearch"

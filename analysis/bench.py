@@ -1,0 +1,548 @@
+"""What things cost, measured again: ``python analysis/bench.py WHAT``; ``--help`` lists what there is.
+
+    python analysis/bench.py query              # needs: snas data fetch nb201
+    python analysis/bench.py --json loop > loop.json
+
+Every measurement prints a figure a line while it is made; with ``--json`` it prints one JSON document at its end, with
+date, processor and load. Seconds are a processor's where nothing else is said, since machines are shared; what is
+compared is made in one run by turns, and a ratio is the median of the ratios of these turns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from functools import wraps
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import typer
+
+import surrogate_nas as sn
+from surrogate_nas.core.threads import one_thread
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
+
+Figures = Iterator[tuple[str, float, str]]
+"""What a measurement yields: what it is, the number, its unit."""
+app = typer.Typer(help=(__doc__ or "").partition("\n")[0], add_completion=False, no_args_is_help=True)
+AS_JSON = False
+HEAVY = ("npenas", "bananas", "gnn_guided", "forest", "guided", "bo", "bo_epochs", "zero_cost", "bohb")
+"""Strategies that fit a model to what they saw; they are given a hundred cells in `loop`."""
+
+
+@app.callback()
+def frame(as_json: bool = typer.Option(False, "--json", help="Print one JSON document at the end.")) -> None:
+    """What things cost, measured again."""
+    global AS_JSON
+    AS_JSON = as_json
+
+
+def measurement(made: Callable[..., Figures]) -> Callable[..., None]:
+    """A command that prints what a measurement yields.
+
+    Args:
+        made: The measurement; its arguments are the command's options.
+    """
+
+    @wraps(made)
+    def run(**options: Any) -> None:
+        began, figures = os.getloadavg()[0], []
+        for what, number, unit in made(**options):
+            figures.append({"what": what, "value": number, "unit": unit})
+            if not AS_JSON:
+                print(f"{what:70s}{number:14,.4g} {unit}", flush=True)
+        if AS_JSON:
+            about = {"command": sys.argv[1:], "date": date.today().isoformat(), "processor": processor_name()}
+            print(json.dumps({**about, "load": [began, os.getloadavg()[0]], "figures": figures}, indent=1))
+
+    return app.command(made.__name__.rstrip("_"))(run)
+
+
+def processor_name() -> str:
+    """The processor's, as the device cards have it."""
+    import torch
+
+    from surrogate_nas.training.hardware.latency import device_model
+
+    return device_model(torch.device("cpu"))
+
+
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+    """The seconds that some work takes by a clock."""
+    before = clock()
+    work()
+    return clock() - before
+
+
+def turns(
+    cases: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.process_time
+) -> Figures:
+    """Cases by turns: the median seconds of each, and how many times as long as the first each other takes."""
+    spent = [{name: seconds(work, clock) for name, work in cases.items()} for _ in range(repeats)]
+    first = next(iter(cases))
+    for name in cases:
+        yield name, statistics.median(one[name] for one in spent), "s"
+    for name in list(cases)[1:]:
+        ratios = [one[name] / one[first] for one in spent]
+        yield (
+            f"{name}: times as long as {first}",
+            statistics.median(ratios),
+            f"({min(ratios):.2f} to {max(ratios):.2f})",
+        )
+
+
+def command_seconds(*words: str, **surroundings: str) -> float:
+    """A processor's seconds of a command and of all that it starts."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(words, check=True, capture_output=True, env={**os.environ, **surroundings})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+SNAS = (sys.executable, "-m", "surrogate_nas")
+
+
+@measurement
+def start(repeats: int = 5) -> Figures:
+    """Python alone, the import of the package, and short commands, each in a fresh process."""
+    cases = {
+        "python": (sys.executable, "-c", ""),
+        "import surrogate_nas": (sys.executable, "-c", "import surrogate_nas"),
+        "snas --help": (*SNAS, "--help"),
+        "snas benchmarks": (*SNAS, "benchmarks"),
+        "snas benchmarks --json": (*SNAS, "benchmarks", "--json"),
+    }
+    spent = [{name: command_seconds(*words) for name, words in cases.items()} for _ in range(repeats)]
+    for name in cases:
+        yield name, statistics.median(one[name] for one in spent), "s"
+
+
+@measurement
+def query(repeats: int = 5000) -> Figures:
+    """A query of one cell, by cell and by text, and a column, beside the official package on the same real records."""
+    from nats_bench import create
+
+    from surrogate_nas.tables.sources import nb201
+
+    records = (0, 11, 284)
+    bench = sn.load("nb201-cifar10")
+    cells = {record: bench.space[record] for record in records}
+    official = create(str(nb201.records_folder()), "tss", fast_mode=True, verbose=False)
+    for record in records:
+        told = [
+            official.get_more_info(record, "cifar10-valid", hp="12", is_random=s)["valid-accuracy"] for s in (111, 777)
+        ]
+        assert abs(100 - np.mean(told) - bench.query(cells[record], "valid_error", epochs=12)) < 1e-6
+    cases: dict[str, Callable[[int], object]] = {
+        "query of one cell": lambda i: bench.query(cells[i], "valid_error", epochs=12),
+        "query of one cell by its text": lambda i: bench.query(str(cells[i]), "valid_error", epochs=12),
+        "a whole column, in memory": lambda _: bench.column("valid_error", epochs=12),
+        "nats_bench simulate_train_eval": lambda i: official.simulate_train_eval(i, "cifar10", hp="12"),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in cases}
+    for i in range(repeats):
+        for name, work in cases.items():
+            spent[name].append(seconds(lambda w=work, r=records[i % 3]: w(r), time.perf_counter))  # type: ignore[misc]
+    medians = {name: 1e6 * statistics.median(found) for name, found in spent.items()}
+    yield from ((name, median, "µs") for name, median in medians.items())
+    ours, theirs = medians["query of one cell"], medians["nats_bench simulate_train_eval"]
+    yield "simulate_train_eval over a query", theirs / ours, "times"
+
+
+@measurement
+def loop(
+    space: str = "nb201",
+    strategies: str = "random,evolution,local_search,reinforce",
+    cells: int = 20_000,
+    repeats: int = 3,
+) -> Figures:
+    """Cells a second of the whole search loop on one core, in memory and stored."""
+    from surrogate_nas.space import space_named
+
+    if space == "nb201":
+        objective = sn.Objective("valid_error + 0.02*params", sn.load("nb201-cifar10"))
+    else:
+        named = space_named(space)
+        bench = sn.Computed(named, {"valid_error": lambda cell: sum(cell.choices) / len(cell.choices)})
+        objective = sn.Objective("valid_error + 0.02*params", bench)
+    objective.fingerprint  # noqa: B018 - the survey of the space is drawn once a process
+    for strategy in strategies.split(","):
+        n = min(cells, 100) if strategy.partition("(")[0] in HEAVY else cells
+        experiment = Experiment(objective, [strategy], 1, Budget(n))
+        for stored in (False, True):
+            rounds = []
+            for _ in range(repeats):
+                with TemporaryDirectory() as folder:
+                    place = Path(folder) / "out" if stored else None
+                    rounds.append(seconds(lambda: experiment.execute(folder=place), time.perf_counter))  # noqa: B023
+            yield f"{strategy}, {n:,} cells, {'stored' if stored else 'in memory'}", n / min(rounds), "cells/s"
+
+
+@measurement
+def ask(strategy: str = "bo", cells: int = 500) -> Figures:
+    """Milliseconds of an ask and a tell by how many cells were told: two tables and DARTS with made-up scores."""
+    from surrogate_nas.space import space_named
+
+    darts = space_named("darts")
+    weights = np.random.default_rng(0).standard_normal(len(darts.reference.choices))
+    made_up = sn.Computed(darts, {"valid_error": lambda cell: 50 + float(np.array(cell.choices) @ weights)})
+    cases = {
+        "nb201": sn.Objective("valid_error[200] + 0.02*params", sn.load("nb201-cifar10")),
+        "nbgraph": sn.Objective("valid_error", sn.load("nbgraph-cora")),
+        "darts": sn.Objective("valid_error", made_up),
+    }
+    for name, objective in cases.items():
+        for n in (15, cells):  # what is made once a process is not counted
+            spent = []
+            with one_thread(), sn.AskTell(objective, strategy, seed=1) as by_hand:
+                while len(by_hand.trials) < n:
+                    spent.append(seconds(lambda: [by_hand.tell(cell) for cell in by_hand.ask()]))  # noqa: B023
+        for low, high in ((10, 150), (150, 500), (500, 1000), (1000, 2000)):
+            if len(spent) > low:
+                yield (
+                    f"{name}, {low} to {min(high, len(spent))} cells told",
+                    1e3 * float(np.mean(spent[low:high])),
+                    "ms",
+                )
+
+
+@measurement
+def user(strategy: str = "bo", cells: int = 100, runs: int = 4, repeats: int = 3) -> Figures:
+    """A user's file with a subclass of a strategy of ours, beside ours, with one worker and with two; wall-clock."""
+    from surrogate_nas.strategies import resolve
+
+    kind = resolve(strategy)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "mine.py"
+        file.write_text(
+            f"from {kind.__module__} import {kind.__name__}\n\n\nclass Mine({kind.__name__}):\n    pass\n",
+            encoding="utf-8",
+        )
+        for workers in (1, 2):
+
+            def made(name: str, workers: int = workers) -> Callable[[], object]:
+                return lambda: sn.compare("nb201-cifar10", [name], runs=runs, budget=cells, workers=workers)
+
+            names = {"ours": strategy, "a user's file": f"{file}:Mine"}
+            cases = {f"{who}, {workers} workers": made(name) for who, name in names.items()}
+            yield from turns(cases, repeats, time.perf_counter)
+
+
+@measurement
+def tables(only: str = "") -> Figures:
+    """What a process needs to open each table that is here and read a cell; what that needs of memory at most."""
+    from surrogate_nas.benchmarks import available
+
+    code = """
+import resource, sys, time
+import numpy as np
+import surrogate_nas as sn
+sn.load("fashion")
+started = time.process_time()
+bench = sn.load(sys.argv[1])
+opened = time.process_time()
+metric = next(m for m in bench.metrics if m.kind == "search" and m.n_cells != 0)
+bench.query(bench.space.sample(np.random.default_rng(0)), metric.name)
+queried = time.process_time()
+print(1e3 * (opened - started), 1e3 * (queried - opened), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+    for one in available():
+        name = one["name"]
+        if not one["available"] or name.startswith("live:") or only not in name:
+            continue
+        rows = []
+        for _ in range(4):  # the first may assemble the table
+            made = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True, check=True)
+            rows.append([float(number) for number in made.stdout.split()])
+        opened, queried, memory = min(rows[1:])
+        yield f"{name}: open", opened, "ms"
+        yield f"{name}: first query", queried, "ms"
+        yield f"{name}: memory", memory, "MB"
+
+
+@measurement
+def serving(folder: Path = Path("results/serving"), runs: int = 100, cells: int = 150, looks: int = 20) -> Figures:
+    """What a look of `snas serve` at a comparison costs: the first, later ones, and later ones while a run grows."""
+    import math
+
+    from surrogate_nas.report.live.page import Pages, Places
+
+    strategies = ["random", "random_sampling", "local_search", "first_improvement", "iterated_local_search", "nsga2"]
+    strategies += ["evolution", "evolution(population=20)", "evolution(population=5)", "reinforce"]
+    sn.compare("fashion", strategies, runs=runs, budget=cells, workers=2, folder=folder)
+    pages = Pages(Places(folder), patience_seconds=math.inf)
+    yield "the first look", seconds(lambda: pages.part("")), "s"
+    yield "a later one", 1e3 * statistics.median(seconds(lambda: pages.part("")) for _ in range(looks)), "ms"
+    file, growing = folder / "runs" / "random-0.jsonl", []
+    lines = file.read_bytes().splitlines(keepends=True)
+    try:
+        for i in range(looks):
+            file.write_bytes(b"".join(lines[: len(lines) - looks + i]))
+            growing.append(seconds(lambda: pages.part("")))
+    finally:
+        file.write_bytes(b"".join(lines))
+    yield "a later one while a run grows", 1e3 * statistics.median(growing), "ms"
+
+
+def plain_loop(cell: sn.Cell, task: Any, seed: int) -> None:
+    """Train one cell as a tutorial would: PyTorch's layers, its optimiser and its batches."""
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+
+    from surrogate_nas.space.network.cells import CellModule, Reduction
+    from surrogate_nas.space.network.layers import AveragePool
+
+    (inputs, targets), valid = ([torch.from_numpy(part) for part in task.data[split]] for split in ("train", "valid"))
+    network = sn.nb201().build(cell, task.network(), seed=seed)
+    for module in list(network.modules()):
+        if isinstance(module, CellModule):
+            for e, operation in enumerate(module.edges):
+                if isinstance(operation, AveragePool):
+                    module.edges[e] = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+        elif isinstance(module, Reduction):
+            module.pool = nn.AvgPool2d(2, ceil_mode=True)
+    plan = task.schedule
+    optimiser = torch.optim.SGD(
+        network.parameters(), plan.learning_rate, plan.momentum, weight_decay=plan.weight_decay, nesterov=True
+    )
+    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.epochs * -(-len(targets) // plan.batch))
+    for _ in range(plan.epochs):
+        network.train()
+        for chosen in torch.randperm(len(targets)).split(plan.batch):
+            loss = F.cross_entropy(network(inputs[chosen]), targets[chosen])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            rate.step()
+        network.eval()
+        with torch.no_grad():
+            for x, y in zip(*(part.split(250) for part in valid), strict=True):
+                outputs = network(x)
+                F.cross_entropy(outputs, y).item()
+                (outputs.argmax(1) != y).float().mean().item()
+
+
+@measurement
+def training(cells: int = 12, seed: int = 1) -> Figures:
+    """Seconds of a cell on every task, beside PyTorch's own loop; a fresh `snas train` and its kernels; memory."""
+    import torch
+
+    from surrogate_nas.training import TASKS, train
+
+    torch.set_num_threads(1)
+    space = sn.nb201()
+    drawn = [space[int(i)] for i in np.random.default_rng(seed).choice(len(space), cells, replace=False)]
+    for task in TASKS.values():
+        if task.is_here() and not task.name.startswith("cifar"):
+            train(drawn[:1], task, epochs=1)
+            spent = [seconds(lambda c=cell, t=task: train([c], t, seed=seed)) for cell in drawn]  # type: ignore[misc]
+            yield f"{task.name}: a cell, {task.schedule.epochs} epochs", statistics.median(spent), "s"
+    for name in ("fashion", "digits"):
+        task, ratios = TASKS[name], []
+        plain_loop(drawn[0], task, seed)
+        for cell in drawn:
+            theirs = seconds(lambda c=cell, t=task: plain_loop(c, t, seed))  # type: ignore[misc]
+            ours = seconds(lambda c=cell, t=task: train([c], t, seed=seed, test=False))  # type: ignore[misc]
+            ratios.append(theirs / ours)
+        yield f"{name}: PyTorch's own loop", statistics.median(ratios), "times as long"
+    words = (*SNAS, "train", "11", "--task", "digits")
+    with TemporaryDirectory() as home:
+        yield "snas train 11 --task digits, kernels compiled", command_seconds(*words, SURROGATE_NAS_HOME=home), "s"
+        yield "snas train 11 --task digits, kernels there", command_seconds(*words, SURROGATE_NAS_HOME=home), "s"
+    code = (
+        "import resource, sys\nfrom surrogate_nas.training import TASKS, train\nimport surrogate_nas as sn\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "task = TASKS[sys.argv[1]]\ntrain([sn.nb201()[0]], task, epochs=1)\nbefore = peak()\n"
+        "train([sn.nb201()[11]], task)\nprint(peak() - before)"
+    )
+    for name in ("digits", "fashion", "text"):
+        made = subprocess.run([sys.executable, "-c", code, name], check=True, capture_output=True, text=True)
+        yield f"{name}: memory of a training after one of one epoch", float(made.stdout), "MB"
+
+
+@measurement
+def latency(task: str = "fashion", train: int = 100, test: int = 200, again: int = 30) -> Figures:
+    """Does a measured latency repeat, and do some measured cells tell that of the others, by a ridge on counts?"""
+    from scipy.stats import spearmanr
+    from sklearn.linear_model import Ridge
+
+    from surrogate_nas.space.nb201.encodings import operation_counts
+    from surrogate_nas.training import task_named
+    from surrogate_nas.training.hardware import Protocol, draw_cells, measure
+
+    network, protocol, cells = task_named(task).network(), Protocol("cpu", 1, 1, 10), draw_cells(train + test)
+    first = measure(cells, network, protocol)
+    second = measure(cells[:again], network, protocol, seed=1)
+    yield "drift", 100 * first.drift, "%"
+    for clock in ("", "wall"):
+        both = [np.median(one.timings(clock)[:again], axis=1) for one in (first, second)]
+        yield f"{again} cells again, {clock or protocol.clock} clock", spearmanr(*both).statistic, "Spearman"
+    counts = operation_counts(np.array([cell.choices for cell in cells], dtype=np.int8)).astype(float)
+    model = Ridge(alpha=1.0).fit(counts[:train], first.latency[:train])
+    found = spearmanr(model.predict(counts[train:]), first.latency[train:]).statistic
+    yield f"{test} others from {train} measured", found, "Spearman"
+
+
+@measurement
+def surrogates(
+    models: str = "xgboost,extra_trees,gp,ridge,gnn,ensemble", learned: int = 1563, seeds: int = 1
+) -> Figures:
+    """Models that learn cells of NAS-Bench-201 and predict all, beside the plainest of scikit-learn."""
+    from scipy.stats import kendalltau
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+
+    from surrogate_nas.space.nb201.encodings import one_hot
+    from surrogate_nas.surrogates import make_model
+    from surrogate_nas.surrogates.evaluation import split_cells
+
+    bench = sn.load("nb201-cifar10")
+    values, space, encoded = bench.column("valid_error", 200), list(bench.space), one_hot(bench.space.choices)
+
+    def ours(name: str, seed: int, train: np.ndarray) -> np.ndarray:
+        return make_model(name, "error", seed=seed).fit([space[i] for i in train], values[train]).predict(space).mean
+
+    def theirs(model: Any, train: np.ndarray) -> np.ndarray:
+        return model.fit(encoded[train], np.log(values[train])).predict(encoded)
+
+    cases: dict[str, Callable[[int, np.ndarray], np.ndarray]] = {
+        name: lambda seed, train, name=name: ours(name, seed, train)  # type: ignore[misc]
+        for name in models.split(",")
+    }
+    kernel = RBF() + WhiteKernel()
+    cases["random forest on one-hot"] = lambda seed, train: theirs(RandomForestRegressor(random_state=seed), train)
+    cases["GP on one-hot"] = lambda _, train: theirs(GaussianProcessRegressor(kernel, normalize_y=True), train)
+    ours("gp", 0, np.arange(50))  # encodes the space, once a process
+    for name, run in cases.items():
+        taus, spent = [], []
+        for seed in range(seeds):
+            split = split_cells(bench.space, values, learned, seed=seed)
+            began = time.process_time()
+            found = run(seed, split.train)
+            spent.append(time.process_time() - began)
+            taus.append(kendalltau(found[split.test], values[split.test]).statistic)
+        yield f"{name}: τ on cells not learned", float(np.mean(taus)), ""
+        yield f"{name}: learn {learned:,} and predict all", statistics.median(spent), "s"
+
+
+def nothing(number: int) -> int:
+    """An empty job."""
+    return number
+
+
+def wait(_: int) -> None:
+    """A job that leaves the processor alone."""
+    time.sleep(0.25)
+
+
+@measurement
+def engines(names: str = "processes,dask,ray,slurm:cluster=local", workers: str = "1,2,4,8") -> Figures:
+    """What an engine costs: its start, the overhead of an empty job, and how busy it keeps workers that wait .25 s."""
+    from surrogate_nas.runtime.engines import run_jobs
+
+    for name in names.split(","):
+        for n in map(int, workers.split(",")):
+            for kind, jobs in ((nothing, range(1000)), (wait, range(12 * n))):
+                began = time.perf_counter()
+                outcomes = run_jobs(kind, jobs, workers=n, engine=name)
+                next(outcomes)
+                first = time.perf_counter()
+                rest = sum(1 for _ in outcomes)
+                spent = time.perf_counter() - first
+                if kind is nothing:
+                    yield f"{name}, {n} workers: start", first - began, "s"
+                    yield f"{name}, {n} workers: overhead", 1e3 * spent / rest, "ms a job"
+                else:
+                    yield f"{name}, {n} workers: efficiency", 100 * 0.25 * (len(jobs) - n) / n / spent, "%"
+
+
+@measurement
+def stores(runs: str = "100,1000", cells: int = 25) -> Figures:
+    """What a folder of many runs costs to make, to open again and to read, and what it weighs."""
+    from surrogate_nas.study.calls import read_comparison
+
+    objective = sn.Objective("valid_error + 0.1*params", sn.load("fashion"))
+    for n in map(int, runs.split(",")):
+        experiment = Experiment(objective, ["random"], n, Budget(cells))
+        with TemporaryDirectory() as folder:
+            out = Path(folder) / "out"
+            yield f"{n} runs: make", seconds(lambda: experiment.execute(folder=out)), "s"  # noqa: B023
+            yield f"{n} runs: open again", seconds(lambda: experiment.execute(folder=out)), "s"  # noqa: B023
+            yield f"{n} runs: read", seconds(lambda: read_comparison(out).to_json()), "s"  # noqa: B023
+            yield f"{n} runs", sum(file.stat().st_size for file in (out / "runs").iterdir()) / 1e6, "MB"
+
+
+@measurement
+def page(folders: list[Path], starts: int = 5) -> Figures:
+    """What explorers weigh, and how soon they show something in Chromium without a screen."""
+    from surrogate_nas.report.explorer import EXPLORER
+
+    sys.path.append(str(Path(__file__).parents[1]))
+    from tests.browser import chromium
+
+    marks = ("first-contentful-paint", "table", "all")
+    with chromium() as browser:
+        for folder in folders:
+            path, seen = folder / EXPLORER, []
+            for _ in range(starts):
+                context = browser.new_context(viewport={"width": 1280, "height": 900})
+                tab = context.new_page()
+                tab.goto(path.resolve().as_uri())
+                tab.wait_for_selector("body[data-ready=all]", state="attached", timeout=120_000)
+                seen.append([tab.evaluate(f"performance.getEntriesByName('{mark}')[0].startTime") for mark in marks])
+                context.close()
+            yield f"{path}", path.stat().st_size / 1e6, "MB"
+            for mark, found in zip(("first paint", "table", "all cells drawn"), zip(*seen, strict=True), strict=True):
+                yield f"{path}: {mark}", statistics.median(found), "ms"
+
+
+@measurement
+def libraries(install: bool = False) -> Figures:
+    """What each library costs: MB with what only it brings, seconds to import and, if asked for, to install."""
+    from importlib.metadata import packages_distributions
+
+    from requirements import BASE, OF_USERS, closure, direct, installed
+
+    held = installed()
+    base = closure(direct(BASE), held)
+    modules = {one.lower().replace("_", "-"): name for name, found in packages_distributions().items() for one in found}
+    bare = min(command_seconds(sys.executable, "-c", "") for _ in range(3))
+
+    def megabytes(names: set[str]) -> float:
+        places = (Path(str(path.locate())) for name in names for path in held[name].files or [])
+        return sum(place.stat().st_size for place in places if place.is_file()) / 1e6
+
+    for extra in (BASE, *(extra for extra in OF_USERS if direct(extra) <= held.keys())):
+        names = sorted(direct(extra))
+        for name in names:
+            only = closure([name], held) - (closure(set(names) - {name}, held) if extra == BASE else base)
+            yield f"{extra}: {name} {held[name].version}", megabytes({name}), "MB"
+            yield f"{extra}: {name} with what only it brings ({len(only)})", megabytes(only), "MB"
+            try:
+                code = (sys.executable, "-c", f"import {modules.get(name, name)}")
+                yield f"{extra}: {name}: import", min(command_seconds(*code) for _ in range(3)) - bare, "s"
+            except subprocess.CalledProcessError:
+                pass
+            if install and only:
+                wanted = [f"{held[one].name}=={held[one].version}" for one in only]
+                with TemporaryDirectory() as folder:
+                    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder)
+                    yield f"{extra}: {name}: install", command_seconds(*pip, *wanted), "s"
+        whole = closure(names, held) - (set() if extra == BASE else base)
+        yield f"{extra}: all ({len(whole)})", megabytes(whole), "MB"
+
+
+if __name__ == "__main__":
+    app()
