@@ -35,6 +35,8 @@ EVERY_STRATEGY = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW_STRATEGIE
 """To parametrise a test over: the slow ones belong to ``make test-slow``."""
 ON_EVERY_SPACE = [n if n in (*DEFAULTS, "nsga2") else pytest.param(n, marks=pytest.mark.slow) for n in STRATEGIES]
 """The same for one space of many: the matrix of strategies and kinds of benchmarks has them all."""
+FULL = bool(os.environ.get("SURROGATE_NAS_FULL"))
+"""Whether the longest tests are made at full size, which takes hours; else on fewer cells, spaces or trainings."""
 NEED_DATA = {"mirror", "fetched", "real"}
 """Fixtures that read the mirror; a test that uses one is marked `data`."""
 

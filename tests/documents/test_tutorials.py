@@ -24,6 +24,7 @@ def notebook(path: Path) -> Any:
     return jupytext.read(path, fmt="py:percent")
 
 
+@pytest.mark.slow
 def test_it_runs_in_a_fresh_process_and_leaves_files_in_its_folder_only(path: Path, tmp_path: Path) -> None:
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
     made = subprocess.run(
