@@ -29,7 +29,7 @@ from surrogate_nas.space.product import LazyCells
 from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.tables import ColumnKey, Table, write_table
 from surrogate_nas.tables.sources import fcnet, hpo, mlp, nbgraph
-from tests.conftest import SWIFT_STRATEGIES
+from tests.conftest import FULL, SWIFT_STRATEGIES
 
 MODULES = (fcnet, mlp, nbgraph)
 OF_PACKAGES = ("nbgraph", "nbgraph-proteins", "fcnet", "hpobench")

@@ -22,6 +22,7 @@ from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.fast import compiled
 from surrogate_nas.training.fast.kernels import NARROW, WIDE, assembly
 from surrogate_nas.training.fast.network import CompiledNetwork
+from tests.conftest import FULL
 from tests.few_digits import TINY
 
 SPACES = ("nb201", "macro", "nats-size", "darts", "nasnet")

@@ -20,6 +20,7 @@ from surrogate_nas.training import TASKS, Curve, train
 from surrogate_nas.training.engine import _Run
 from surrogate_nas.training.machine import keep_memory
 from surrogate_nas.training.models import Model, TorchModel, torch_model
+from tests.conftest import FULL
 from tests.few_digits import TINY
 
 SPACE = nb201()

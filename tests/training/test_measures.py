@@ -16,7 +16,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.training import TASKS
 from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.measures import MEASURES, Answers, Measure, measure_named
-from surrogate_nas.training.measures.robust import MOST, STEP
+from surrogate_nas.training.measures.classes import MOST, STEP
 from surrogate_nas.training.measures.sequences import BLANK, distances, greedy, unaligned
 
 K, N, CLASSES = 3, 200, 4

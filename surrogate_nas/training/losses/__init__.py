@@ -7,7 +7,7 @@ from surrogate_nas.training.losses.base import Loss
 
 __all__ = ["LOSSES", "Loss", "fitting", "loss_named"]
 
-_FIRST = ("classes", "segments", "boxes", "numbers", "sequences", "images")
+_FIRST = ("classes", "boxes", "numbers", "sequences", "images")
 LOSSES = Registry("loss", Loss, folder=__name__, attribute="FAMILY", first=_FIRST)
 """Every loss by name."""
 

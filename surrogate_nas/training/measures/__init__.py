@@ -7,9 +7,7 @@ from surrogate_nas.training.measures.base import Answers, Measure
 
 __all__ = ["MEASURES", "Answers", "Measure", "measure_named"]
 
-_FIRST = (
-    "classes", "robust", "segments", "boxes", "numbers", "forecasts", "sequences", "images", "anomalies", "generation",
-)  # fmt: skip
+_FIRST = ("classes", "boxes", "numbers", "sequences", "images", "generation")
 MEASURES = Registry("measure", Measure, folder=__name__, attribute="FAMILY", first=_FIRST)
 """Every measure by name."""
 

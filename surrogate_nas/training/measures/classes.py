@@ -1,4 +1,4 @@
-"""Measures of answers that are scores of classes, once an example or at every position, all of which count alike."""
+"""Measures of scores of classes: once an example or at every position, attacked, and over the pixels of segments."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def of_target(values: Array, targets: Array) -> Array:
     return np.take_along_axis(values, targets[None, :, None], 2).squeeze(2)
 
 
-FAMILY = (
+_CLASSES = (
     Measure(
         "error", "share of wrong answers, of numbers those beyond the tolerance", "%", "error", 100.0, error, "batch"
     ),
@@ -102,3 +102,72 @@ FAMILY = (
     ),
 )
 """The measures of this file."""
+
+
+# Robustness: the error after one step of the fast gradient sign method (Goodfellow et al., ICLR 2015).
+#
+# Whatever the loss that trained a network, the step climbs its cross-entropy, so that all networks meet the same
+# attack. No input is clipped: standardised inputs have no range.
+
+
+STEP = 0.1
+"""By how much every input is changed, in deviations of the standardised inputs."""
+MOST = 500
+"""The examples attacked: the first of the split."""
+
+
+def robust_error(answers: Answers) -> Array:
+    """The share of wrong answers to inputs that were changed by `STEP` each to the worse, %.
+
+    Args:
+        answers: Scores of classes; every network is attacked by its own gradient.
+    """
+    arrays = answers.arrays
+    inputs, targets = arrays.inputs[:MOST], arrays.targets[:MOST]
+
+    def uphill(outputs: Array) -> Array:
+        # In double precision a gradient is left where single precision answers a probability of 1.
+        gradient = softmax(outputs, 2)
+        right = np.broadcast_to(targets[None, :, None], (*outputs.shape[:2], 1, *outputs.shape[3:]))
+        np.put_along_axis(gradient, right, np.take_along_axis(gradient, right, 2) - 1, 2)
+        return gradient
+
+    attacks = inputs + STEP * np.sign(arrays.slope(inputs, uphill))
+    wrong = np.stack([arrays.again(attacked)[k].argmax(1) != targets for k, attacked in enumerate(attacks)])
+    return np.asarray(100 * wrong.reshape(len(wrong), -1).mean(1))
+
+
+_ROBUST = (
+    Measure(
+        "robust_error",
+        f"share of wrong answers after one step of {STEP:g} against the network (FGSM, Goodfellow et al., ICLR 2015)",
+        "%", "error", 100.0, robust_error, "end",
+    ),
+)  # fmt: skip
+"""Further measures, by what they are of."""
+
+
+def mean_overlap(answers: Answers) -> Array:
+    """The mean over classes of the pixels that are rightly of a class by those that are or are said to be.
+
+    Args:
+        answers: Scores of classes at every pixel, shape ``(K, n, classes, height, width)``.
+    """
+    outputs = answers.arrays.outputs
+    classes = outputs.shape[2]
+    pairs = classes * answers.arrays.targets + outputs.argmax(2)
+    table = np.stack([np.bincount(network.ravel(), minlength=classes**2) for network in pairs])
+    table = table.reshape(-1, classes, classes).astype(np.float64)
+    both, either = table.diagonal(axis1=1, axis2=2), table.sum(1) + table.sum(2)
+    return np.asarray((both / np.maximum(either - both, 1)).sum(1) / (either > 0).sum(1))
+
+
+_SEGMENTS = (
+    Measure(
+        "miou", "intersection over union, the mean over classes (Everingham et al., IJCV 2010)", "", "quality", 0.0,
+        mean_overlap,
+    ),
+)  # fmt: skip
+"""Further measures, by what they are of."""
+
+FAMILY = (*_CLASSES, *_ROBUST, *_SEGMENTS)

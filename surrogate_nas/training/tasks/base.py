@@ -23,7 +23,9 @@ from surrogate_nas.training.tasks import checking
 from surrogate_nas.training.tasks.checking import SPLITS, Split, as_split, checked
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.measures import Answers
+    from surrogate_nas.training.losses import Loss
+    from surrogate_nas.training.measures import Answers, Measure
+    from surrogate_nas.training.tasks.environment import Environment
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,6 @@ KINDS = {
 }  # fmt: skip
 """Every kind by name."""
 
-
-if TYPE_CHECKING:
-    from surrogate_nas.training.losses import Loss
-    from surrogate_nas.training.measures import Measure
-    from surrogate_nas.training.tasks.environment import Environment
 
 __all__ = ["SPLIT_SEED", "Schedule", "Task", "as_split", "split_images", "standardise"]
 
