@@ -150,7 +150,7 @@ def in_bold_below(p: float, text: str) -> Content:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    loader = PackageLoader("surrogate_nas.report")
+    loader = PackageLoader(__package__)
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     made.globals["schemes"] = SCHEMES
     return made

@@ -20,17 +20,7 @@ from surrogate_nas.report.sections.ranks import HEADLINE
 
 @dataclass(frozen=True)
 class Top:
-    """What stands above the sections.
-
-    Attributes:
-        name: Of the page, in the browser.
-        title: Its heading.
-        objective: What is minimised, or empty.
-        lines: Quiet lines below.
-        boxes: Warnings.
-        headline: What was found, in sentences.
-        explorer: What the link to the explorer says, and what stands behind it.
-    """
+    """What stands above the sections; the link to the explorer is its words and what stands behind them."""
 
     name: str
     title: str

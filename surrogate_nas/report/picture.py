@@ -49,17 +49,7 @@ _LINE_INCHES = 0.15
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure.
-
-    Attributes:
-        name: The stem of its file.
-        caption: Exactly what is shown, as plain text.
-        svg: For the page; follows its light or dark scheme.
-        png: On white.
-        draw: Fills an empty figure.
-        size: Width and height in inches.
-        layout: Matplotlib's layout engine, or None.
-    """
+    """A drawn figure: the stem of its file, a caption, SVG for the page, PNG on white, and how it is drawn anew."""
 
     name: str
     caption: str

@@ -219,7 +219,7 @@ def test_what_a_table_says_is_only_text(tmp_path):
 
 
 TAGS = set(
-    "html head meta title style body main header section h1 h2 h3 p code strong div span svg line table thead tbody tr "
+    "html head meta title style body main header section h1 h2 h3 p code strong div span svg path table thead tbody tr "
     "th td small figure figcaption img article dl dt dd ul ol li pre nav a".split()
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ALIGNED = 8
-_LEVEL = 7
+_LEVEL = 6
 _FEW = 4
 """A value has to be so frequent, on average, for a list of values to pay."""
 _NARROW, _WIDE = 1 << 8, 1 << 16

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from functools import lru_cache
-from importlib.resources import files
 from sys import maxsize
 from typing import NamedTuple
 
@@ -26,24 +25,14 @@ _DETAILS = (
 
 
 class _Problem(NamedTuple):
-    """A problem as the page carries it.
-
-    Attributes:
-        name: How it is chosen.
-        block: Its data in base 64.
-    """
+    """A problem as the page carries it."""
 
     name: str
     block: str
 
 
 class Page:
-    """Gathers problems, each in as much detail as its share of the page allows.
-
-    Attributes:
-        shown: The problems that the page carries.
-        left_out: The names of those that it has no room for.
-    """
+    """Gathers problems, each in as much detail as its share of the page allows."""
 
     def __init__(self, title: str, *, problems: int = 1) -> None:
         """Begin a page.
@@ -56,7 +45,7 @@ class Page:
         self.shown: list[_Problem] = []
         self.left_out: list[str] = []
         self._to_come = problems
-        self._level = len(_DETAILS) - (1 if problems == 1 else 4)  # one alone has room for all
+        self._level = len(_DETAILS) - (1 if problems == 1 else 3)  # one alone has room for all
         self._room = MOST_BYTES - _SPARE - len(plotly())
 
     def add(self, name: str, packed: Callable[[Detail], bytes]) -> None:
@@ -77,24 +66,22 @@ class Page:
 
     def _largest(self, packed: Callable[[Detail], bytes], share: float) -> str:
         """The block of most detail that fits, in base 64; empty where none does. A problem is about like the last."""
-        blocks: dict[int, str] = {}
-        low, high, at = 0, len(_DETAILS), self._level
-        while low < high:
-            blocks[at] = _encoded(packed(_DETAILS[at]))
-            if len(blocks[at]) <= share:
-                low = at + 1
-            else:
-                high = at
-            at = (low + high) // 2 if len(blocks) > 1 else min(max(at + (1 if low > at else -1), low), high - 1)
-        self._level = max(low - 1, 0)
-        return blocks.get(low - 1, "")
+        found, at, step = "", self._level, 0
+        while 0 <= at < len(_DETAILS):
+            block = _encoded(packed(_DETAILS[at]))
+            fits = len(block) <= share
+            if fits:
+                found, self._level = block, at
+            if step == (-1 if fits else 1):
+                break
+            step = 1 if fits else -1
+            at += step
+        return found
 
     def html(self) -> str:
         """The whole document."""
-        script = files("surrogate_nas.report").joinpath("templates/explorer.js").read_text(encoding="utf-8")
         return render(
             "explore.html", title=self.title, problems=self.shown, left_out=self.left_out, plotly=plotly(),
-            script=script,
         )  # fmt: skip
 
 

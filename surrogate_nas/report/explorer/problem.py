@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,14 +43,7 @@ Places = NDArray[np.intp]
 
 
 class Detail(NamedTuple):
-    """How much of a comparison a page has room for.
-
-    Attributes:
-        background: The most cells that no run met.
-        metrics: The most metrics.
-        runs: The most runs of a strategy.
-        exact: Whether what the objective reads has all its digits, not seven.
-    """
+    """How much a page has room for: most cells that no run met, metrics, runs of a strategy, and whether all digits."""
 
     background: int
     metrics: int
@@ -186,20 +180,14 @@ class ProblemData:
         looks_of = [(name, self._looks[name]) for name in names]
         return {
             "strategies": [
-                {
-                    "name": n,
-                    "colour": k.colour,
-                    "dark": k.dark,
-                    "symbol": k.plotly_mark,
-                    "path": k.svg_mark,
-                    "hollow": k.hollow,
-                }
-                for n, k in looks_of
+                {"name": name, "colour": look.colour, "dark": look.dark, "symbol": look.plotly_mark,
+                 "path": look.svg_mark, "hollow": look.hollow}
+                for name, look in looks_of
             ],
             "runs": [{"strategy": names.index(r.strategy), "run": r.run, "trials": len(r.trials)} for r in runs],
             "cells": block.array(np.array(met, dtype=np.int32)),
             "finished": block.array(np.minimum(finished, np.finfo(np.float32).max).astype(np.float32)),
-        }
+        }  # fmt: skip
 
 
 def _column(name: str, text: str, unit: str, places: int | None, group: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -278,12 +266,7 @@ def _numbers(numbers: Sequence[float]) -> Values:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A metric that is shown.
-
-    Attributes:
-        question: What is asked.
-        group: What it is to the comparison.
-    """
+    """A metric that is shown."""
 
     question: Question
     group: str
@@ -366,7 +349,9 @@ def _drawings(space: Space, cells: Sequence[Cell], block: Block) -> dict[str, An
         return None
     known = _marks(space)
     held = [known.of(cell) for cell in cells]
-    found, places, codes = np.unique(np.concatenate(held), return_index=True, return_inverse=True)
+    counts = np.array([len(numbers) for numbers in held], dtype=np.uint16)
+    met = np.fromiter(chain.from_iterable(held), np.int64, int(counts.sum(dtype=np.int64)))
+    found, places, codes = np.unique(met, return_index=True, return_inverse=True)
     order = places.argsort()  # numbers in the order of the cells
     ranks = np.empty_like(order)
     ranks[order] = np.arange(len(order))
@@ -375,7 +360,7 @@ def _drawings(space: Space, cells: Sequence[Cell], block: Block) -> dict[str, An
         "size": first.size,
         "marks": [_written(known.marks[number]) for number in found[order].tolist()],
         "codes": block.array(ranks[codes].astype(kind)),
-        "counts": block.array(np.array([len(numbers) for numbers in held], dtype=np.uint16)),
+        "counts": block.array(counts),
     }
 
 

@@ -45,13 +45,7 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Point:
-    """What one trial told.
-
-    Attributes:
-        step: The trial's place in its run, from 0.
-        seconds: When it finished, on the simulated clock.
-        values: Finite numbers by name.
-    """
+    """What one trial told: its place in the run, its end on the simulated clock, and finite numbers by name."""
 
     step: int
     seconds: float
@@ -60,17 +54,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Tracked:
-    """One run.
-
-    Attributes:
-        name: Of the run in its comparison.
-        strategy: Its strategy.
-        asked: What was asked of it, and the cell that it found.
-        points: By rising time.
-        found: What it found and spent as a whole, finite numbers by name.
-        failure: What went wrong, or empty.
-        provenance: What made it.
-    """
+    """One run: what was asked of it, its points by rising time, and what it found and spent, finite numbers by name."""
 
     name: str
     strategy: str

@@ -270,15 +270,7 @@ def underlined(content: str) -> str:
 
 @dataclass(frozen=True)
 class _Tabular:
-    """A table with its caption; all is escaped already.
-
-    Attributes:
-        label: To refer to it, as in ``tab:LABEL``.
-        caption: What it shows.
-        heads: Of the columns.
-        rows: The cells.
-        texts: How many leading columns are set to the left, the others to the right.
-    """
+    """A table with its caption; all is escaped already."""
 
     label: str
     caption: str

@@ -35,15 +35,7 @@ _POINTS = 150
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a strategy is.
-
-    Attributes:
-        name: The strategy.
-        states: Of every run, by number: one of `STATES`.
-        evaluations: In all its runs.
-        best: The best feasible score of all; infinite where there is none.
-        median: The median of what its ended runs found; infinite where there is none.
-    """
+    """How far a strategy is: the state of every run by number, and the best and median scores, infinite for none."""
 
     name: str
     states: tuple[str, ...]

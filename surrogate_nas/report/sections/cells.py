@@ -23,17 +23,7 @@ _Pairs = list[tuple[Content, str]]
 
 @dataclass(frozen=True)
 class Card:
-    """One cell.
-
-    Attributes:
-        rank: From 1.
-        title: Its score.
-        marks: What is special about it.
-        graph: Its picture; None where the space draws none.
-        cell: As the field prints it.
-        parts: Its numbers in groups that are ruled off, each with a title or none.
-        isomorphic: Which other cells of its functional class were found, in a sentence, or empty.
-    """
+    """One cell: rank, score, what is special, picture, text, numbers in titled groups, and those isomorphic to it."""
 
     rank: int
     title: str
