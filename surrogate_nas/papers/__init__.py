@@ -89,7 +89,7 @@ def reproduce(
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PaperOutcome:
     """What came of one paper.
 
     Attributes:
@@ -111,7 +111,7 @@ class Outcome:
     failure: str = ""
 
     @classmethod
-    def of(cls, name: str, result: PaperResult) -> Outcome:
+    def of(cls, name: str, result: PaperResult) -> PaperOutcome:
         """Count a paper's rows."""
         both = [row for row in result.rows if row.published is not None and row.ours is not None]
         agree, differ = (sum(row.verdict.startswith(word) for row in both) for word in (_AGREES, _DIFFERS))
@@ -122,11 +122,11 @@ class Outcome:
 class Overview:
     """What came of all papers, in order, and how long they took together."""
 
-    papers: Sequence[Outcome]
+    papers: Sequence[PaperOutcome]
     seconds: float
 
     @property
-    def failed(self) -> list[Outcome]:
+    def failed(self) -> list[PaperOutcome]:
         """Those that were not made."""
         return [paper for paper in self.papers if paper.failure]
 
@@ -159,9 +159,9 @@ def overview(redo: Callable[[str, Path], PaperResult], folder: Path, told: Calla
     for number, name in enumerate(PAPERS, 1):
         told(f"{name} ({number} of {len(PAPERS)})")
         try:
-            outcomes.append(Outcome.of(name, redo(name, folder / f"paper-{name}")))
+            outcomes.append(PaperOutcome.of(name, redo(name, folder / f"paper-{name}")))
         except UserError as error:
-            outcomes.append(Outcome(name, failure=str(error)))
+            outcomes.append(PaperOutcome(name, failure=str(error)))
             told(f"{name}: {error}")
     made = Overview(outcomes, time.perf_counter() - started)
     Store(folder).write_json("papers.json", made.to_json())

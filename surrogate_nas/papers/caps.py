@@ -89,7 +89,7 @@ def limits() -> dict[str, Cap]:
     return made
 
 
-class Found(NamedTuple):
+class CapAnswer(NamedTuple):
     """The answers of one run after some look-ups."""
 
     lookups: int  # How many validation errors were looked up; all of those under the foreseen limit come last
@@ -113,7 +113,7 @@ def caps(work: Work) -> PaperResult:
     found = work.results(search_under, jobs, "searches.jsonl", settings)
     rows: list[Row] = []
     for title, cap in limits().items():
-        answers = [[Found(*one) for one in found[f"{title} | {run}"]] for run in runs]
+        answers = [[CapAnswer(*one) for one in found[f"{title} | {run}"]] for run in runs]
         rows += [*_exact_rows(cap), *_our_rows(cap, answers)]
     rows += list(_overall_rows(rows))
     title = "The best cell under a latency limit (HELP, NeurIPS 2021): CIFAR-100 test accuracy (%)"
@@ -146,7 +146,7 @@ def foreseen(device: str, run: int) -> Values:
     return mean
 
 
-def search_under(job: tuple[str, int]) -> list[Found]:
+def search_under(job: tuple[str, int]) -> list[CapAnswer]:
     """Search on validation under the foreseen limit, and check the answers.
 
     Returns:
@@ -169,13 +169,13 @@ def search_under(job: tuple[str, int]) -> list[Found]:
     return [_answer(n, cells, errors, latencies <= cap.limit) for n, cells in (*asked, (len(inside), inside.tolist()))]
 
 
-def _answer(lookups: int, cells: list[int], errors: Values, keeps: NDArray[np.bool_]) -> Found:
+def _answer(lookups: int, cells: list[int], errors: Values, keeps: NDArray[np.bool_]) -> CapAnswer:
     """The best of some cells by validation, and the best that keeps the limit, measured one after the other."""
     order = sorted(dict.fromkeys(cells), key=lambda i: errors[i])
     measured = next((n for n, i in enumerate(order, 1) if keeps[i]), 0)
     if not measured:
-        return Found(lookups, order[0] if order else -1, -1, len(order))
-    return Found(lookups, order[0], order[measured - 1], measured)
+        return CapAnswer(lookups, order[0] if order else -1, -1, len(order))
+    return CapAnswer(lookups, order[0], order[measured - 1], measured)
 
 
 def _exact_rows(cap: Cap) -> Iterator[Row]:
@@ -188,7 +188,7 @@ def _exact_rows(cap: Cap) -> Iterator[Row]:
               verdict=f"{known - best:+.2f}: what a perfect search on validation finds")  # fmt: skip
 
 
-def _our_rows(cap: Cap, answers: Sequence[Sequence[Found]]) -> Iterator[Row]:
+def _our_rows(cap: Cap, answers: Sequence[Sequence[CapAnswer]]) -> Iterator[Row]:
     accuracy, latencies = _accuracy(), _latencies(cap.device)
     best = float(accuracy[latencies <= cap.limit].max())
     for place, name in enumerate((*LOOKUPS, _ALL)):

@@ -94,7 +94,7 @@ SETTINGS = (
 _OTHER_SIZES = (10, 900)
 
 
-class Job(NamedTuple):
+class DeviceJob(NamedTuple):
     """A setting on a device, with draws of the measured cells."""
 
     setting: Setting
@@ -115,8 +115,10 @@ def latency(work: Work) -> PaperResult:
     """
     bench, devices = load(_BENCH), held()
     wanted = _RUNS if work.runs is None else work.runs
-    six = [Job(setting, device, wanted) for setting in SETTINGS for device in UNSEEN]
-    others = [Job(setting, device, wanted) for device in sorted(devices, key=chip) for setting in _of_others(device)]
+    six = [DeviceJob(setting, device, wanted) for setting in SETTINGS for device in UNSEEN]
+    others = [
+        DeviceJob(setting, device, wanted) for device in sorted(devices, key=chip) for setting in _of_others(device)
+    ]
     models = {name: make_model(name, "cost").settings() for name in ("latency", "ridge")}
     jobs = {job.name: job for job in (*six, *others)}
     found = work.results(_scores, jobs, "scores.jsonl", {"benchmark": bench.fingerprint, "models": models})
@@ -174,7 +176,7 @@ def _middle(latencies: Values, start: int, stop: int) -> Indices:
     return order[int(_TRIMMED * len(order)) : int((1 - _TRIMMED) * len(order))]
 
 
-def _scores(job: Job) -> list[list[float]]:
+def _scores(job: DeviceJob) -> list[list[float]]:
     """What `score` finds, as JSON holds it."""
     found: list[list[float]] = score(job.setting, job.device, job.runs).tolist()
     return found
@@ -242,7 +244,7 @@ def _six_rows(setting: Setting, made: Mapping[str, Values]) -> Iterator[Row]:
         yield from _rows(setting, device, scores, _OTHER_CELLS if setting.whole else against)
 
 
-def _other_rows(job: Job, scores: Values) -> Iterator[Row]:
+def _other_rows(job: DeviceJob, scores: Values) -> Iterator[Row]:
     return _rows(job.setting, job.device, scores, f"{len(job.setting.known)} known devices")
 
 

@@ -85,14 +85,14 @@ def losses(work: Work) -> PaperResult:
     """
     entries = tables()
     here = [entry["name"] for entry in entries if entry["available"]]
-    studied: dict[str, Study] = work.results(study, {name: name for name in here})
-    findings = [finding for name in here for finding in studied[name].findings]
+    studied: dict[str, tuple[list[Finding], str]] = work.results(study, {name: name for name in here})
+    findings = [finding for found, _ in studied.values() for finding in found]
     rows = [row for finding in findings for row in _rows(finding)]
     if all(finding.final for finding in findings):
         raise UserError("No table that is here holds a loss besides what is wanted of it: see snas data list.")
     answer = answered(work)
     said = answer.words if answer else [_NONE_TRAINED]
-    notes = [*said, *advice(findings), *_NOTES, *(made.problem for made in studied.values() if made.problem)]
+    notes = [*said, *advice(findings), *_NOTES, *(problem for _, problem in studied.values() if problem)]
     if any(_BEST in finding.goal for finding in findings):
         notes.append(f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses named so.")
     notes += [f"Not here: {entry['name']} ({entry['title']})." for entry in entries if not entry["available"]]
@@ -135,23 +135,14 @@ class Finding:
         return self.share <= _EARLY
 
 
-@dataclass(frozen=True)
-class Study:
-    """What was found on one table."""
-
-    findings: tuple[Finding, ...]  # One a candidate
-    problem: str = ""  # Why there are none, or empty
-
-
-def study(name: str) -> Study:
-    """Try every candidate loss of a table."""
+def study(name: str) -> tuple[list[Finding], str]:
+    """Try every candidate loss of a table; with why there are none, or an empty text."""
     try:
         bench = load(name)
-        goal = goal_of(bench)
-        found = tuple(_findings(bench, goal))
+        found = list(_findings(bench, goal_of(bench)))
     except UserError as error:
-        return Study((), f"{name}: {error}")
-    return Study(found, "" if found else f"{name} holds one measure only, so there is nothing to compare.")
+        return [], f"{name}: {error}"
+    return found, "" if found else f"{name} holds one measure only, so there is nothing to compare."
 
 
 def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:

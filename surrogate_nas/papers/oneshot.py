@@ -39,7 +39,7 @@ _SECONDS = 30.0
 """What the others are given; they are read off at the seconds of each one-shot search."""
 
 
-class Job(NamedTuple):
+class SearchJob(NamedTuple):
     """One search."""
 
     strategy: str  # Its name
@@ -66,15 +66,15 @@ def oneshot(work: Work) -> PaperResult:
     runs = range(work.runs or _RUNS)
     for weight in _LAMBDAS:
         workshop_of(_objective(weight))
-    jobs = [Job(s, weight, run) for run in runs for weight in _LAMBDAS for s in (*_OTHERS, *_ONE_SHOT)]
+    jobs = [SearchJob(s, weight, run) for run in runs for weight in _LAMBDAS for s in (*_OTHERS, *_ONE_SHOT)]
     settings = {"benchmark": load(_BENCH).fingerprint, "seconds": _SECONDS, "sampled": _SAMPLED}
     found = work.results(searched, {job.name: job for job in jobs}, "searches.jsonl", settings)
     rows, lines = [*(told.row() for told in published("oneshot").values()), *_plain_rows()], []
     for weight in _LAMBDAS:
         rows += _trivial_rows(weight)
-        others = {name: [found[Job(name, weight, run).name] for run in runs] for name in _OTHERS}
+        others = {name: [found[SearchJob(name, weight, run).name] for run in runs] for name in _OTHERS}
         for strategy in _ONE_SHOT:
-            mine = [found[Job(strategy, weight, run).name] for run in runs]
+            mine = [found[SearchJob(strategy, weight, run).name] for run in runs]
             made = list(_rows(strategy, weight, mine, others))
             rows += made
             lines.append(_line(strategy, weight, mine, made))
@@ -86,7 +86,7 @@ def oneshot(work: Work) -> PaperResult:
     return work.result(title, rows, _notes(len(runs)), summary=Summary(heads, lines))
 
 
-def searched(job: Job) -> dict[str, Any]:
+def searched(job: SearchJob) -> dict[str, Any]:
     """Make one search.
 
     Returns:

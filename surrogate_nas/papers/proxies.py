@@ -33,7 +33,7 @@ _RHO, _WITH_NASLIB = "spearman", "spearman_with_naslib"
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProxyFinding:
     """One proxy on one table."""
 
     table: str  # The benchmark
@@ -51,7 +51,7 @@ def proxies(work: Work) -> PaperResult:
         work: The folder, how many runs, and where.
     """
     here = [entry["name"] for entry in tables() if entry["available"]]
-    findings: list[Finding] = sum(work.results(study, {name: name for name in here}).values(), [])
+    findings: list[ProxyFinding] = sum(work.results(study, {name: name for name in here}).values(), [])
     if not findings:
         raise UserError("No table that is here has cells with proxies; snas proxies makes some.")
     rows = [row for finding in findings for row in _rows(finding)]
@@ -61,7 +61,7 @@ def proxies(work: Work) -> PaperResult:
     )  # fmt: skip
 
 
-def study(name: str) -> list[Finding]:
+def study(name: str) -> list[ProxyFinding]:
     """Try every proxy of a table.
 
     Returns:
@@ -77,7 +77,7 @@ def study(name: str) -> list[Finding]:
     return list(_findings(bench, goal))
 
 
-def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
+def _findings(bench: Benchmark, goal: Goal) -> Iterator[ProxyFinding]:
     from scipy.stats import rankdata, spearmanr
 
     groups = bench.column(bench.space.complexity) if bench.space.complexity else None
@@ -88,7 +88,7 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
     for proxy, values in scores.items():
         held = np.isfinite(values) & np.isfinite(goal.values)
         theirs = naslib.get(proxy.partition("@")[0])
-        yield Finding(
+        yield ProxyFinding(
             bench.name, proxy, goal.title, agreement(values, goal.values, goal.values, groups),
             float(spearmanr(values[held], goal.values[held]).statistic),
             np.nan if theirs is None else float(spearmanr(-values, theirs).statistic),
@@ -103,7 +103,7 @@ def _of_naslib(name: str) -> dict[str, Values]:
         return {}
 
 
-def _rows(finding: Finding) -> Iterator[Row]:
+def _rows(finding: ProxyFinding) -> Iterator[Row]:
     for measure in MEASURES:
         if np.isfinite(finding.taus[measure]):
             yield Row(
@@ -122,13 +122,13 @@ def _rows(finding: Finding) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def _summary(findings: Sequence[Finding]) -> Summary:
+def _summary(findings: Sequence[ProxyFinding]) -> Summary:
     heads = ("table", "proxy", *(f"τ, {TITLES[measure]}" for measure in MEASURES))
     rows = [(f.table, f.proxy, *(f"{f.taus[measure]:+.3f}" for measure in MEASURES)) for f in findings]
     return Summary(heads, rows)
 
 
-def _notes(findings: Sequence[Finding]) -> list[str]:
+def _notes(findings: Sequence[ProxyFinding]) -> list[str]:
     flipped = sorted({f"{f.proxy} on {f.table}" for f in findings if f.taus[MEASURES[0]] * f.taus[MEASURES[-1]] < 0})
     return [
         "τ is Kendall's, with what is finally wanted; above 0 where larger proxies promise rightly. Best half and "
@@ -139,7 +139,7 @@ def _notes(findings: Sequence[Finding]) -> list[str]:
     ]
 
 
-def _drawn(findings: Sequence[Finding]) -> Figure:
+def _drawn(findings: Sequence[ProxyFinding]) -> Figure:
     """τ of every table and proxy: over all cells, and among cells of equal complexity."""
     held = {(finding.table, finding.proxy): finding.taus for finding in findings}
     named, columns = (list(dict.fromkeys(names)) for names in zip(*held, strict=True))

@@ -82,7 +82,7 @@ _NOTES = [
 ]
 
 
-class Job(NamedTuple):
+class OptimumJob(NamedTuple):
     """A run: a key of `DATA_SETS`, one of `POLICIES`, a strategy, the most cells that it may evaluate, its number."""
 
     dataset: str
@@ -92,7 +92,7 @@ class Job(NamedTuple):
     run: int
 
 
-class Found(NamedTuple):
+class UntilOptimum(NamedTuple):
     """What one run found."""
 
     cells: int | None  # How many had been evaluated when the optimum was; None if it was not
@@ -106,7 +106,7 @@ def queries(work: Work) -> PaperResult:
         work: The folder, how many runs, and where.
     """
     jobs = [
-        Job(dataset, policy, strategy, plan.cells, run)
+        OptimumJob(dataset, policy, strategy, plan.cells, run)
         for strategy, plan in PLANS.items()
         for policy, dataset in product(POLICIES, DATA_SETS)
         for run in range(work.runs or plan.runs)
@@ -114,9 +114,9 @@ def queries(work: Work) -> PaperResult:
     named = {", ".join(map(str, job)): job for job in jobs}
     settings = {"objectives": [objective_of(*key).fingerprint for key in _problems()]}
     made = work.results(run_until_found, named, "runs.jsonl", settings)
-    found: dict[tuple[str, str, str], list[Found]] = {}
+    found: dict[tuple[str, str, str], list[UntilOptimum]] = {}
     for name, job in named.items():
-        found.setdefault((job.dataset, job.policy, job.strategy), []).append(Found(*made[name]))
+        found.setdefault((job.dataset, job.policy, job.strategy), []).append(UntilOptimum(*made[name]))
     rows = [row for key in _problems() for row in _rows_of(*key, found)]
     rows += [told.row() for told in published("queries").values() if _is_other(told.method)]
     rows += _test_rows()
@@ -146,7 +146,7 @@ def _errors(dataset: str) -> Values:
     return load(DATA_SETS[dataset]).column("valid_error", _EPOCHS)
 
 
-def run_until_found(job: Job) -> Found:
+def run_until_found(job: OptimumJob) -> UntilOptimum:
     """Search until the optimum was evaluated; where seeds are drawn, until `GIVEN` cells at least."""
     errors, objective = _errors(job.dataset), objective_of(job.dataset, job.policy)
     optimum = errors.min()
@@ -158,15 +158,15 @@ def run_until_found(job: Job) -> Found:
 
     run = search(objective.benchmark, job.strategy, objective, budget=job.cells, seed=job.run, callback=watch)
     answer = min(run.trials[:GIVEN], key=lambda trial: trial.score)
-    return Found(found[0] if found else None, float(errors[answer.cell.index] - optimum))
+    return UntilOptimum(found[0] if found else None, float(errors[answer.cell.index] - optimum))
 
 
-def _counts(found: Sequence[Found]) -> Values:
+def _counts(found: Sequence[UntilOptimum]) -> Values:
     """Cells until the optimum, infinite where a run did not find it."""
     return np.array([np.inf if one.cells is None else one.cells for one in found], dtype=np.float64)
 
 
-def _rows_of(dataset: str, policy: str, found: Mapping[tuple[str, str, str], Sequence[Found]]) -> Iterator[Row]:
+def _rows_of(dataset: str, policy: str, found: Mapping[tuple[str, str, str], Sequence[UntilOptimum]]) -> Iterator[Row]:
     metric, size = f"cells_to_optimum{POLICIES[policy]}", len(listed(load(DATA_SETS[dataset]).space))
     beside = published("queries") if policy == "mean" else {}
     told = beside.get((_RANDOM, dataset, metric))

@@ -191,7 +191,7 @@ def test_the_paper_on_losses_takes_whatever_is_here(
 
 
 def test_losses_say_when_nothing_can_be_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(losses, "study", lambda _: losses.Study((), "x holds one measure only"))
+    monkeypatch.setattr(losses, "study", lambda _: ([], "x holds one measure only"))
     only(monkeypatch, losses, "x")
     with pytest.raises(UserError, match="No table that is here holds a loss besides what is wanted"):
         reproduce("losses", folder=tmp_path)

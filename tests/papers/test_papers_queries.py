@@ -13,7 +13,7 @@ from surrogate_nas import papers
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers import PaperResult, queries, reproduce
 from surrogate_nas.papers.common.paper import Row, Work
-from surrogate_nas.papers.queries import Job, Plan
+from surrogate_nas.papers.queries import OptimumJob, Plan
 from tests.conftest import Snas
 
 
@@ -62,7 +62,7 @@ def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched: Path) -> 
     bench = sn.load("nb201-cifar10")
     errors, made = bench.column("valid_error", 200), []
     for run in range(4):
-        found = queries.run_until_found(Job("CIFAR-10", "draw", "local_search", 400, run))
+        found = queries.run_until_found(OptimumJob("CIFAR-10", "draw", "local_search", 400, run))
         whole = sn.search(bench, "local_search", "valid_error[200]", seed_policy="draw", budget=400, seed=run)
         places = [trial.index + 1 for trial in whole.trials if trial.cell.index == errors.argmin()]
         assert found.cells == (places[0] if places else None)

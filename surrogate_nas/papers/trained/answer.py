@@ -32,11 +32,11 @@ from surrogate_nas.papers.trained.study import (
     EARLY,
     LAMBDAS,
     MEASURE,
-    Goal,
+    Reading,
     Replication,
     Signal,
     Study,
-    Told,
+    Wanted,
 )
 from surrogate_nas.study.statistics import holm
 
@@ -221,11 +221,11 @@ def _more(found: Study, apart: Sequence[str]) -> Mapping[str, str]:
     return dict(zip(_MORE, values, strict=True))
 
 
-def _figures(told: Told) -> tuple[str, str, str]:
+def _figures(told: Reading) -> tuple[str, str, str]:
     return f"{told.taus[ALL]:.2f}", f"{told.taus[BAND]:.2f}", f"{told.regret:.4g}"
 
 
-def named(told: Told) -> str:
+def named(told: Reading) -> str:
     """What was told, with its epochs."""
     return f"{told.metric}[{told.epochs}]"
 
@@ -235,7 +235,7 @@ def is_noise(found: Study) -> bool:
     return not found.two_seeds.tau >= LEAST
 
 
-def leading(told: Iterable[Told], *, early: bool) -> Told | None:
+def leading(told: Iterable[Reading], *, early: bool) -> Reading | None:
     """What orders the better half best, after whole runs or of what costs at most half of one; the best of many."""
     fitting = [t for t in told if math.isfinite(t.taus[BAND]) and (t.share <= CHEAP if early else t.whole)]
     return max(fitting, key=lambda t: t.taus[BAND], default=None)
@@ -292,7 +292,7 @@ def _signal_rows(found: Study) -> Iterator[Row]:
         yield Row(name, found.name, "kendall_same_run", ours=signal.same_run, mark="D", verdict=f"with its own {goal}")
 
 
-def _told_rows(found: Study, goal: Goal, told: Told, own: bool) -> Iterator[Row]:
+def _told_rows(found: Study, goal: Wanted, told: Reading, own: bool) -> Iterator[Row]:
     verdict = f"with the mean {goal.metric} of the other seeds"
     for band, tau in told.taus.items():
         if math.isfinite(tau) and (own or band == ALL):

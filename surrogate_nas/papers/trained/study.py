@@ -60,7 +60,7 @@ _SIGNALS = {"measure": "valid_error", "loss": "valid_loss", "train": "train_loss
 
 
 @dataclass(frozen=True)
-class Told:
+class Reading:
     """What one training told, held against what is finally wanted."""
 
     metric: str  # Such as `valid_loss@focal`
@@ -76,13 +76,13 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Goal:
+class Wanted:
     """What is finally wanted of a task, and how everything told orders cells by it."""
 
     metric: str  # Such as `test_error@cross_entropy`
     ceiling: dict[str, float]  # Its own τ between one seed and the mean of the others, by the keys of `SHARES`
     regret: float  # Of choosing by it with one seed
-    told: tuple[Told, ...]  # Everything that a search may see; of other goals than a task's own, of whole runs
+    told: tuple[Reading, ...]  # Everything that a search may see; of other goals than a task's own, of whole runs
     # By loss but the usual one, by how much its validation measure orders cells worse than the usual one's (difference
     # of τ, with its interval), and the p-value of there being none
     apart: dict[str, tuple[Agreement, float]] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class Study:
     seeds: tuple[int, int, int]  # The fewest and the most trainings of a cell by the usual loss, and all of them
     epochs: int  # Of a whole run
     longer: bool  # Whether these are not the runs of the table `losses-TASK`
-    goals: tuple[Goal, ...]  # The task's own measure first, then others of the same runs
+    goals: tuple[Wanted, ...]  # The task's own measure first, then others of the same runs
     signals: dict[str, Signal]  # By `MEASURE` and `CONTRASTED`
     two_seeds: Agreement  # τ of two single seeds of the task's final measure
     ceiling: Agreement  # τ of one seed of it with the mean of the others
@@ -132,32 +132,20 @@ class Study:
 
 
 class Trainings:
-    """The columns of a table of losses, of the cells that can be held against another seed.
-
-    Attributes:
-        bench: The table.
-        losses: All that trained.
-        usual: The loss that the task is trained with if nothing is named.
-        measures: What tells how well the task is done, without the split; what judges it first.
-        seeds: All training seeds of the usual loss.
-        trainings: By cell, how many trainings by the usual loss there are.
-        replicated: How many cells have several.
-        whole: The places of all cells.
-        cells: Of those that some loss trained with a seed beside which the usual loss trained another.
-        params: The parameters of `cells`, or None.
-    """
+    """The columns of a table of losses, of the cells that can be held against another seed."""
 
     def __init__(self, bench: Benchmark, losses: tuple[str, ...], usual: str, measures: list[str]) -> None:
-        """Find the cells."""
+        """Find the cells; the first of the measures, named without a split, judges the task."""
         self.bench, self.losses, self.usual, self.measures = bench, losses, usual, measures
-        self.cells: np.ndarray = np.arange(len(bench.column(*bench.question(f"valid_loss@{usual}"))))
-        self.seeds = bench.seeds(bench.question(f"test_{measures[0]}@{usual}"))
+        self.whole: np.ndarray = np.arange(len(bench.column(*bench.question(f"valid_loss@{usual}"))))
+        self.cells = self.whole
+        self.seeds = bench.seeds(bench.question(f"test_{measures[0]}@{usual}"))  # of the usual loss
         goal = self(f"test_{measures[0]}@{usual}")
-        self.trainings = np.isfinite(goal).sum(axis=0)
+        self.trainings = np.isfinite(goal).sum(axis=0)  # by the usual loss, of every cell
         self.replicated = int((self.trainings > 1).sum())
         rest = np.isfinite(others(goal))
         held = [np.isfinite(self(f"valid_loss@{loss}")) & rest for loss in losses]
-        self.whole = self.cells
+        # The cells that some loss trained with a seed beside which the usual loss trained another
         self.cells = np.flatnonzero(np.any(held, axis=(0, 1)))
         self.params = bench.column("params")[self.cells] if "params" in bench.space.analytic else None
 
@@ -201,8 +189,9 @@ class Trainings:
         """The signals that are named beforehand, each with its epochs, by `MEASURE` and `CONTRASTED`."""
         loss, train = f"valid_loss@{self.usual}", f"train_loss@{self.usual}"
         end = self.last(train)
+        judged = f"valid_{measure}@{self.usual}"
         return {
-            MEASURE: (f"valid_{measure}@{self.usual}", end),
+            MEASURE: (judged, end),
             "loss": (loss, end),
             "train": (train, end),
             "early": (train, self._early(train)),
@@ -272,29 +261,19 @@ def _contrasts(table: Trainings, measure: str, goal: Columns, counts: Values) ->
         yield key, taus_of(one, counts) - taus_of(two, counts)
 
 
-def _goal(table: Trainings, measure: str, *, own: bool) -> Goal:
+def _goal(table: Trainings, measure: str, *, own: bool) -> Wanted:
     name = f"test_{measure}@{table.usual}"
     wanted = table(name)
     rest = others(wanted)
     whole = table.seconds(table.bench.metric(f"valid_loss@{table.usual}"), table.last(f"train_loss@{table.usual}"))
     told = []
     for metric, epochs in table.searchable(whole=not own):
-        values, seconds = table(metric.name, epochs), table.seconds(metric, epochs)
-        told.append(
-            Told(
-                metric.name,
-                metric.name.partition("@")[2],
-                epochs,
-                taus(values, rest),
-                regret(values, rest),
-                seconds / whole,
-                seconds,
-                epochs == metric.epochs[-1],
-            )
-        )
+        values, seconds, loss = table(metric.name, epochs), table.seconds(metric, epochs), metric.name.partition("@")[2]
+        ordered = taus(values, rest), regret(values, rest), seconds / whole, seconds
+        told.append(Reading(metric.name, loss, epochs, *ordered, epochs == metric.epochs[-1]))
     apart = dict(_apart(table, measure, wanted)) if own else {}
     by_lambda = dict(_by_lambda(table, rest)) if own else {}
-    return Goal(name, taus(wanted, rest), regret(wanted, rest), tuple(told), apart, by_lambda)
+    return Wanted(name, taus(wanted, rest), regret(wanted, rest), tuple(told), apart, by_lambda)
 
 
 def _held(values: Columns, rest: Columns) -> list[tuple[Values, Values]]:
@@ -409,14 +388,11 @@ def replication(bench: Benchmark) -> Replication | None:
     of_goal = taus_of(two_seeds(goal), counts)
     of_means = all_of({key: crossed(values, goal) for key, values in signals.items()})
     return Replication(
-        bench.name,
-        len(goal[0]),
-        len(seeds),
-        (last, soon),
+        bench.name, len(goal[0]), len(seeds), (last, soon),
         {key: with_interval(values) for key, values in taus.items()},
         {key: with_interval(values) for key, values in of_means.items()},
         {key: with_interval(corrected(values, own[key], of_goal, 1)) for key, values in taus.items()},
         {key: float(taus_of(same_run(values, goal), once)[0]) for key, values in signals.items()},
         {key: with_interval(values - taus["measure"]) for key, values in taus.items() if key != "measure"},
         float(of_goal[0]),
-    )
+    )  # fmt: skip
