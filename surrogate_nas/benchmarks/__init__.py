@@ -10,10 +10,9 @@ from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
 from surrogate_nas.benchmarks.file import TABLE_SUFFIX, File
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.learned import Learned
-from surrogate_nas.benchmarks.listed import remember
 from surrogate_nas.benchmarks.live import Live
 from surrogate_nas.benchmarks.losses import Losses
-from surrogate_nas.benchmarks.openers import OPENERS, opener_of
+from surrogate_nas.benchmarks.openers import OPENERS, opener_of, remember
 from surrogate_nas.benchmarks.sourced import FASHION, Fetched, Installed
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import UserError

@@ -15,8 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from surrogate_nas.benchmarks.listed import entry_of
-from surrogate_nas.benchmarks.openers import Opener
+from surrogate_nas.benchmarks.openers import Opener, entry_of
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import home, locked, shipped, table_path

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.filled import FilledTable
-from surrogate_nas.benchmarks.losses import FilledBenchmark, LossesBenchmark
+from surrogate_nas.benchmarks.losses import FilledBenchmark, FilledTable, LossesBenchmark
 from surrogate_nas.benchmarks.making.losses.agreement import agreement
 from surrogate_nas.benchmarks.making.losses.held import held_by
 from surrogate_nas.benchmarks.making.losses.pairs import Pair, pairs_of
