@@ -41,11 +41,7 @@ class Formula:
     network: Network
 
     def __call__(self, cells: Sequence[Cell]) -> Values:
-        """Compute the metric, shape ``(n,)``.
-
-        Args:
-            cells: Cells of the space.
-        """
+        """Compute the metric, shape ``(n,)``."""
         return untrained(self.space)[self.metric][1](choices_of(cells), self.network)
 
 
@@ -62,11 +58,7 @@ class Measured:
     column: Values
 
     def __call__(self, cells: Sequence[Cell]) -> Values:
-        """Look the cells up, shape ``(n,)``.
-
-        Args:
-            cells: Cells of the space.
-        """
+        """Look the cells up, shape ``(n,)``."""
         return self.column[[self.space.index(cell) for cell in cells]]
 
 
@@ -81,11 +73,7 @@ class Applied:
     function: Callable[[Cell], float]
 
     def __call__(self, cells: Sequence[Cell]) -> Values:
-        """Compute the metric, shape ``(n,)``.
-
-        Args:
-            cells: Cells of the space.
-        """
+        """Compute the metric, shape ``(n,)``."""
         return np.array([self.function(cell) for cell in cells], dtype=np.float64)
 
 

@@ -20,41 +20,22 @@ class File(Opener):
     shape = "TABLE.h5, FILE.py:BENCHMARK"
 
     def claims(self, name: str) -> bool:
-        """Whether a name is the path of a table or names an object in a Python file.
-
-        Args:
-            name: What the user wrote.
-        """
+        """Whether a name is the path of a table or names an object in a Python file."""
         path, _, attribute = name.rpartition(":")
         return name.endswith(TABLE_SUFFIX) or (path.endswith(".py") and attribute.isidentifier())
 
     def address(self, name: str) -> str:
-        """The same with the whole path.
-
-        Args:
-            name: A name that this opener claims.
-        """
+        """The same with the whole path."""
         if name.endswith(TABLE_SUFFIX):
             return str(Path(name).absolute())
         return absolute(name)
 
     def runs_code(self, name: str) -> bool:
-        """Whether it is a Python file; a table holds no code.
-
-        Args:
-            name: A name that this opener claims.
-        """
+        """Whether it is a Python file; a table holds no code."""
         return not name.endswith(TABLE_SUFFIX)
 
     def open(self, name: str) -> Benchmark:
-        """Open the table, or take the object from the file.
-
-        Args:
-            name: A name that this opener claims.
-
-        Raises:
-            UserError: There is no such file or object, or it is no benchmark.
-        """
+        """Open the table, or take the object from the file."""
         if name.endswith(TABLE_SUFFIX):
             return open_table(Path(name))
         path, _, attribute = name.rpartition(":")

@@ -22,14 +22,7 @@ from surrogate_nas.tables import Seed
 
 
 def open_extra(file: Path) -> Benchmark:
-    """Open a file whose metrics can be joined.
-
-    Args:
-        file: A table, or a surrogate that ``snas fit`` saved.
-
-    Raises:
-        UserError: The file is missing, damaged or of another format.
-    """
+    """Open a file whose metrics can be joined."""
     return open_learned(str(file)) if is_surrogate(file) else open_table(file)
 
 

@@ -36,39 +36,19 @@ class Kept:
     """
 
     def __init__(self, path: Path) -> None:
-        """Name the file.
-
-        Args:
-            path: The file.
-        """
+        """Name the file."""
         self.path = path
         self._answers: dict[Key, Trained] = {}
         self._read_to = self._lines = 0
 
     def find(self, key: Key) -> Trained | None:
-        """The answer to a question, from this process or any other.
-
-        Args:
-            key: The question.
-
-        Raises:
-            UserError: The file is damaged or cannot be read.
-        """
+        """The answer to a question, from this process or any other."""
         if key not in self._answers:
             self._read()
         return self._answers.get(key)
 
     def add(self, key: Key, trained: Trained, made_with: Mapping[str, str]) -> Trained:
-        """Keep an answer, and give the one that stands: another process's, where that was first.
-
-        Args:
-            key: The question.
-            trained: The answer.
-            made_with: The software's versions, for whoever reads the file.
-
-        Raises:
-            UserError: The file is damaged or cannot be written.
-        """
+        """Keep an answer, and give the one that stands: another process's, where that was first."""
         with locked(self.path):
             first = self.find(key)
             if first is not None:

@@ -37,44 +37,22 @@ class Learned(Opener):
     shape = f"{PREFIX}FILE"
 
     def claims(self, name: str) -> bool:
-        """Whether a name begins with ``surrogate:``.
-
-        Args:
-            name: What the user wrote.
-        """
+        """Whether a name begins with ``surrogate:``."""
         return name.startswith(PREFIX)
 
     def address(self, name: str) -> str:
-        """The same with whole paths.
-
-        Args:
-            name: A name that this opener claims.
-        """
+        """The same with whole paths."""
         names, mark, seed = name.removeprefix(PREFIX).partition(_SEED_MARK)
         whole = ",".join(str(Path(part.strip()).absolute()) for part in names.split(",") if part.strip())
         return f"{PREFIX}{whole}{mark}{seed}"
 
     def open(self, name: str) -> LearnedBenchmark:
-        """Open fitted surrogates as one benchmark.
-
-        Args:
-            name: A name that this opener claims.
-
-        Raises:
-            UserError: A file is missing, damaged or does not go with the others, or the seed is no number.
-        """
+        """Open fitted surrogates as one benchmark."""
         return open_learned(name.removeprefix(PREFIX))
 
 
 def open_learned(text: str) -> LearnedBenchmark:
-    """Open fitted surrogates as one benchmark.
-
-    Args:
-        text: Files with commas between, or a folder whose ``.h5`` files are taken; ``#SEED`` at the end adds noise.
-
-    Raises:
-        UserError: A file is missing, damaged or does not go with the others, or the seed is no number.
-    """
+    """Open fitted surrogates as one benchmark."""
     names, mark, seed = text.partition(_SEED_MARK)
     if mark and not seed.isdecimal():
         raise UserError(f"The noise of {PREFIX}{text} needs a seed, as in {PREFIX}{names or 'FILE'}#1, not {seed!r}.")
@@ -120,15 +98,7 @@ class LearnedBenchmark(Benchmark):
     """
 
     def __init__(self, paths: Sequence[Path], *, noise: int | None = None) -> None:
-        """Open the files; cells are predicted when a metric is first asked for.
-
-        Args:
-            paths: Files of `surrogate_nas.surrogates.storage`, each of another metric.
-            noise: The seed that is read where none is named; None for the predicted means.
-
-        Raises:
-            UserError: A file is missing or damaged, predicts a final metric, another space, or the same metric twice.
-        """
+        """Open the files; cells are predicted when a metric is first asked for."""
         self._paths, self._noise = tuple(paths), noise
         self._models: dict[Question, Fitted] = {}
         for path in paths:
@@ -189,15 +159,7 @@ class LearnedBenchmark(Benchmark):
         return hashlib.sha256(f"surrogate {digests} {self._noise}".encode()).hexdigest()
 
     def prediction(self, metric: str, epochs: int | None = None) -> Prediction:
-        """Mean and standard deviation of every cell.
-
-        Args:
-            metric: A predicted metric.
-            epochs: The length of the training run; None for the longest.
-
-        Raises:
-            UserError: No file predicts it, or the cells of the space cannot be listed.
-        """
+        """Mean and standard deviation of every cell."""
         question = self.question(metric, epochs)
         if question not in self._models:
             raise UserError(f"{metric} follows from the cell alone; no file of {self.name} predicts it.")
@@ -206,16 +168,7 @@ class LearnedBenchmark(Benchmark):
         return self._predicted[question]
 
     def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
-        """A whole column in the order of `space`, shape ``(len(space),)``.
-
-        Args:
-            metric: The metric's name.
-            epochs: The length of the training run; None for the metric's longest.
-            seed: Of the noise, or ``"mean"`` for none; None for `default_seed`.
-
-        Raises:
-            UserError: The metric or epochs are not predicted, or the cells of the space cannot be listed.
-        """
+        """A whole column in the order of `space`, shape ``(len(space),)``."""
         return self._column(self.question(metric, epochs), self.default_seed if seed is None else seed)
 
     def _column(self, question: Question, seed: Seed) -> Values:
@@ -235,13 +188,7 @@ class LearnedBenchmark(Benchmark):
         return mean + std * _noise(seed, str(question)).standard_normal(len(mean))
 
     def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
-        """Predict several metrics of several cells.
-
-        Args:
-            cells: Cells of `space`.
-            questions: Each one resolved by `question`.
-            seed: Of the noise, or ``"mean"`` for none.
-        """
+        """Predict several metrics of several cells."""
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
             if self.has_columns:
@@ -263,13 +210,7 @@ class LearnedBenchmark(Benchmark):
         return np.asarray(mean + std * noise)
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002
-        """Nothing was trained, so there is no number.
-
-        Args:
-            cell: The cell.
-            question: A resolved question.
-            seed: Of the noise, or ``"mean"``.
-        """
+        """Nothing was trained, so there is no number."""
         return None
 
     @cached_property
@@ -293,9 +234,6 @@ class LearnedBenchmark(Benchmark):
 
     def final(self, cell: Cell) -> dict[str, float | None]:
         """What the truth says of a found cell: every predicted metric as ``true METRIC``, and the final metrics.
-
-        Args:
-            cell: A cell of `space`.
 
         Returns:
             Nothing where the truth is not here; None for what it lacks for this cell.

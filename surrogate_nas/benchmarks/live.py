@@ -90,16 +90,7 @@ class LiveBenchmark(Benchmark):
     """Whoever may run out of budget asks for one cell at a time: each answer is paid for when it is made."""
 
     def __init__(self, task: str, *, device: str = "cpu", space: str = DEFAULT_SPACE) -> None:
-        """Name the task; its data is read when first needed.
-
-        Args:
-            task: A task's name, or ``file.py:TASK``; ``?loss=NAME`` behind it trains another loss.
-            device: As PyTorch names it.
-            space: The name of the space whose cells are trained.
-
-        Raises:
-            UserError: There is no such task, device or space, or PyTorch is not installed.
-        """
+        """Name the task; its data is read when first needed."""
         from surrogate_nas.training.tasks import code_of, task_named
 
         self._code = code_of(task)
@@ -162,15 +153,7 @@ class LiveBenchmark(Benchmark):
         return Kept(home() / "live" / f"{name}-{self.fingerprint[:16]}.jsonl")
 
     def question(self, name: str, epochs: int | None = None) -> Question:
-        """Resolve a metric and the length of the training run, which may be any.
-
-        Args:
-            name: The metric's name.
-            epochs: The length of the run, at least 1; None for the task's default.
-
-        Raises:
-            UserError: The metric is unknown, or there are no epochs.
-        """
+        """Resolve a metric and the length of the training run, which may be any."""
         metric = self.metric(name)
         if not metric.epochs:
             return Question(name, None)
@@ -179,16 +162,7 @@ class LiveBenchmark(Benchmark):
         return Question(name, metric.epochs[-1] if epochs is None else epochs)
 
     def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = 0) -> Measurement:
-        """Answer from what was trained before, and train the rest.
-
-        Args:
-            cells: Cells of `space`.
-            questions: Each one resolved by `question`.
-            seed: A training seed.
-
-        Raises:
-            UserError: The seed is no number, the task's data is not here, or results cannot be kept.
-        """
+        """Answer from what was trained before, and train the rest."""
         if seed == "mean":
             raise UserError(f"{self.name} trains one seed at a time; name a number, not the mean.")
         runs = sorted({q.epochs for q in questions if q.epochs is not None})
@@ -221,22 +195,11 @@ class LiveBenchmark(Benchmark):
         return self.kept.add(key, Trained(curve.metrics, curve.seconds), made_with)
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - the interface
-        """One, where training plays a part.
-
-        Args:
-            cell: The cell.
-            question: A resolved question.
-            seed: A training seed.
-        """
+        """One, where training plays a part."""
         return None if question.epochs is None else 1
 
     def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
-        """Median and worst value over the space of an analytic metric; of a trained one, the worst recorded, twice.
-
-        Args:
-            question: A resolved question.
-            seed: A training seed.
-        """
+        """Median and worst value over the space of an analytic metric; of a trained one, the worst recorded, twice."""
         if question.epochs is None:
             return super().scale(question, seed)
         worst = next(told.worst for told in self.task.diagnostics if told.name == question.metric)
@@ -249,40 +212,21 @@ class Live(Opener):
     shape = f"{PREFIX}TASK, {PREFIX}TASK?loss=LOSS, {PREFIX}TASK/SPACE"
 
     def claims(self, name: str) -> bool:
-        """Whether a name begins with ``live:``.
-
-        Args:
-            name: What the user wrote.
-        """
+        """Whether a name begins with ``live:``."""
         return name.startswith(PREFIX)
 
     def address(self, name: str) -> str:
-        """The same, with the whole paths of a user's task and loss.
-
-        Args:
-            name: A name that this opener claims.
-        """
+        """The same, with the whole paths of a user's task and loss."""
         task, space = _task_and_space(name)
         task = "?loss=".join(absolute(part) for part in parted(task) if part)
         return PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
 
     def runs_code(self, name: str) -> bool:
-        """Whether the task or the loss is in a user's file.
-
-        Args:
-            name: A name that this opener claims.
-        """
+        """Whether the task or the loss is in a user's file."""
         return ":" in _task_and_space(name)[0]
 
     def open(self, name: str) -> LiveBenchmark:
-        """Open a task, or return the benchmark that this process has open.
-
-        Args:
-            name: A name that this opener claims.
-
-        Raises:
-            UserError: There is no such task.
-        """
+        """Open a task, or return the benchmark that this process has open."""
         return _open(*_task_and_space(name))
 
     def describe(self) -> Iterator[dict[str, Any]]:

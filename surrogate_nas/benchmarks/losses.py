@@ -55,14 +55,7 @@ class FilledTable(HeldTable):
     """
 
     def __init__(self, trained: HeldTable) -> None:
-        """Extend a table; nothing is predicted yet.
-
-        Args:
-            trained: A table of a sampled space whose columns are all of trainings.
-
-        Raises:
-            UserError: Its space is no sample of one whose cells can be listed.
-        """
+        """Extend a table; nothing is predicted yet."""
         super().__init__(trained.table, trained.digest)
         if not isinstance(self.cells, Sampled):
             raise UserError(f"{self.name} is no table of a sampled space.")
@@ -110,11 +103,7 @@ class FilledTable(HeldTable):
         return {key for key in self.table.columns if key.seed == "mean"} | {_MARKED}
 
     def column(self, key: ColumnKey) -> Values:
-        """One column, shape ``(len(cells),)``; NaN where a cell was not trained and nothing is predicted.
-
-        Args:
-            key: One of `keys`.
-        """
+        """One column, shape ``(len(cells),)``; NaN where a cell was not trained and nothing is predicted."""
         if key == _MARKED:
             return self.is_trained.astype(np.float64)
         values = np.full(len(self._row), np.nan)
@@ -126,12 +115,7 @@ class FilledTable(HeldTable):
         return values[self._class]
 
     def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
-        """How many seeds each cell's mean is over, shape ``(len(cells),)``; 0 where it was not trained.
-
-        Args:
-            metric: The metric's name.
-            epochs: The length of the training run, or None.
-        """
+        """How many seeds each cell's mean is over, shape ``(len(cells),)``; 0 where it was not trained."""
         if metric == MARK.name:
             return np.full(len(self.cells), UNKNOWN_SEEDS, dtype=np.int16)
         counts = np.append(self.table.n_seeds[metric, epochs], np.int16(0))  # the last is that of no row
@@ -183,14 +167,7 @@ class LossesBenchmark(TableBenchmark):
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a table.
-
-        Args:
-            path: The file.
-
-        Raises:
-            UserError: The file is missing, damaged or of another format.
-        """
+        """Open a table."""
         super().__init__(path)
         self.name += TRAINED
         self.charge, self.one_curve = _CHARGE, True
@@ -212,14 +189,7 @@ class LossesBenchmark(TableBenchmark):
         return spent
 
     def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
-        """The seconds of the epochs in between, and of one validation pass, for every loss that is read.
-
-        Args:
-            cell: A cell of `space`.
-            since: The epochs that it was trained for.
-            epochs: The epochs after which it is asked for, more than those.
-            metrics: What is asked for.
-        """
+        """The seconds of the epochs in between, and of one validation pass, for every loss that is read."""
         place = self.space.index(cell)
         losses = {_loss_of(metric) for metric in metrics}
         between = (self._training(loss, epochs) - self._training(loss, since) + self._pass(loss) for loss in losses)
@@ -244,14 +214,7 @@ class FilledBenchmark(LossesBenchmark):
     _table: FilledTable
 
     def __init__(self, path: Path) -> None:
-        """Open a table; a metric is predicted when it is first asked for.
-
-        Args:
-            path: The file.
-
-        Raises:
-            UserError: The file is missing, damaged or of another format.
-        """
+        """Open a table; a metric is predicted when it is first asked for."""
         super().__init__(path)
         self.name = self._table.name
 
@@ -276,23 +239,11 @@ class Losses(Opener):
         return [PREFIX + task + what for task in tasks for what in ("", TRAINED)]
 
     def claims(self, name: str) -> bool:
-        """Whether a name begins as a table of losses, here or not, and is not that of a table of another kind.
-
-        Args:
-            name: What the user wrote.
-        """
+        """Whether a name begins as a table of losses, here or not, and is not that of a table of another kind."""
         return name.startswith(PREFIX) and not table_path(name).is_file()
 
     def open(self, name: str) -> LossesBenchmark:
-        """Open a table: one that was made here before a shipped one.
-
-        Args:
-            name: A name that this opener claims.
-
-        Raises:
-            AbsentError: It has to be made first.
-            UserError: It is damaged.
-        """
+        """Open a table: one that was made here before a shipped one."""
         path = _path(name)
         if not path.is_file():
             raise AbsentError(f"{name} is not here yet: run snas table-losses --tasks {path.stem}.")
@@ -312,15 +263,7 @@ def _path(name: str) -> Path:
 
 
 def open_losses(path: Path, kind: type[LossesBenchmark]) -> LossesBenchmark:
-    """Open a table of losses, or return the one that this process has open, unless the file has changed.
-
-    Args:
-        path: The file.
-        kind: Of the trained cells only, or filled.
-
-    Raises:
-        UserError: The file is missing, damaged or of another format.
-    """
+    """Open a table of losses, or return the one that this process has open, unless the file has changed."""
     return _opened(path, kind, path.stat().st_mtime_ns if os.path.isfile(path) else 0, home())
 
 

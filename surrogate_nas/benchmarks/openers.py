@@ -34,50 +34,24 @@ class Opener(ABC):
 
     @abstractmethod
     def claims(self, name: str) -> bool:
-        """Whether a name is of this kind, here or not.
-
-        Args:
-            name: What the user wrote.
-        """
+        """Whether a name is of this kind, here or not."""
 
     @abstractmethod
     def open(self, name: str) -> Benchmark:
-        """Open a benchmark that this opener claims.
-
-        Args:
-            name: Its name.
-
-        Raises:
-            UserError: It is not here, or damaged; the message says what to do.
-        """
+        """Open a benchmark that this opener claims."""
 
     def opened(self, name: str) -> Benchmark:
-        """Open a benchmark, which then says how it is opened again.
-
-        Args:
-            name: A name that this opener claims.
-
-        Raises:
-            UserError: As `open`.
-        """
+        """Open a benchmark, which then says how it is opened again."""
         found = self.open(name)
         found.address = found.address or self.address(name)
         return found
 
     def address(self, name: str) -> str:
-        """The name that opens the same benchmark from any folder.
-
-        Args:
-            name: A name that this opener claims.
-        """
+        """The name that opens the same benchmark from any folder."""
         return name
 
     def runs_code(self, name: str) -> bool:  # noqa: ARG002 - most kinds never do
-        """Whether opening runs a file that the name points at, so that only a user may say it.
-
-        Args:
-            name: A name that this opener claims.
-        """
+        """Whether opening runs a file that the name points at, so that only a user may say it."""
         return False
 
     def names(self) -> Iterable[str]:
@@ -100,14 +74,7 @@ def known() -> list[str]:
 
 
 def opener_of(name: str) -> Opener:
-    """What opens a name.
-
-    Args:
-        name: A benchmark's.
-
-    Raises:
-        UserError: No opener claims it.
-    """
+    """What opens a name."""
     for opener in OPENERS:
         if opener.claims(name):
             return opener
@@ -127,13 +94,7 @@ _fresh: set[Path] = set()
 
 
 def entry_of(name: str, path: Path, describe: Callable[[], Benchmark | Entry]) -> Entry:
-    """The entry of a table, as ``snas benchmarks --json`` lists it.
-
-    Args:
-        name: The benchmark's.
-        path: The table's file.
-        describe: Opens it, or gives its entry where it cannot be opened.
-    """
+    """The entry of a table, as ``snas benchmarks --json`` lists it."""
     place = home() / "listed.json"
     known, stamp = _known(place), _stamp(path)
     if stamp is not None and name in known and known[name][0] == stamp:

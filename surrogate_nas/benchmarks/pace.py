@@ -43,22 +43,12 @@ class Pace(NamedTuple):
     operations: Mapping[int, float]
 
     def __call__(self, operations: Sequence[int]) -> float:
-        """The seconds of a unit that computes some operations.
-
-        Args:
-            operations: One for each edge and operation that is computed.
-        """
+        """The seconds of a unit that computes some operations."""
         return self.fixed + sum(self.operations.get(operation, 0.0) for operation in operations)
 
     @classmethod
     def fitted(cls, graphs: NDArray[np.int8], seconds: NDArray[np.float64], units: float) -> Self:
-        """Fit cells' seconds, by least squares; nothing takes less than no time.
-
-        Args:
-            graphs: The operations of living cells, shape ``(n, edges)``.
-            seconds: Of each cell, shape ``(n,)``.
-            units: In how many units of work they were spent.
-        """
+        """Fit cells' seconds, by least squares; nothing takes less than no time."""
         counts = [(graphs == operation).sum(axis=1) for operation in _OPERATIONS]
         columns = np.column_stack([np.ones(len(graphs)), *counts])
         fixed, *each = np.maximum(np.linalg.lstsq(columns, seconds / units, rcond=None)[0], 0.0).tolist()
@@ -78,11 +68,7 @@ class Paces(NamedTuple):
 
 
 def task_of(benchmark: Benchmark) -> Task | None:
-    """The task of this project that a benchmark's trainings are of; None where it can be trained by no task as it is.
-
-    Args:
-        benchmark: Any.
-    """
+    """The task of this project that a benchmark's trainings are of; None where no task can train it as it is."""
     if isinstance(benchmark, JoinedBenchmark):
         return task_of(benchmark.base)
     if isinstance(benchmark, LiveBenchmark):
@@ -98,13 +84,7 @@ def task_of(benchmark: Benchmark) -> Task | None:
 
 
 def paces_of(benchmark: Benchmark, task: Task, space: Enumerable) -> Paces:
-    """What a supernet's work is charged on a benchmark's clock.
-
-    Args:
-        benchmark: One that `task_of` knows the task of.
-        task: That task.
-        space: Its space.
-    """
+    """What a supernet's work is charged on a benchmark's clock."""
     while isinstance(benchmark, JoinedBenchmark):
         benchmark = benchmark.base
     from surrogate_nas.training.supernet import live_operations

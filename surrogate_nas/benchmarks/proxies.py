@@ -25,11 +25,7 @@ from surrogate_nas.tables import ColumnKey, TableFile
 
 @lru_cache(maxsize=32)
 def untrained(space: Space) -> Analytic:
-    """The metrics of a space that need no training: those that are analytic, and the proxies that were computed here.
-
-    Args:
-        space: The space of a benchmark.
-    """
+    """The metrics of a space that need no training: analytic ones, and the proxies that were computed here."""
     found = _proxies(space)
     if found is None:
         return space.analytic
@@ -38,12 +34,7 @@ def untrained(space: Space) -> Analytic:
 
 
 def digest_of(space: Space, metric: str) -> str:
-    """What identifies the data behind a metric that needs no training; empty where it is a formula or is trained.
-
-    Args:
-        space: The space of a benchmark.
-        metric: The metric's name.
-    """
+    """What identifies the data behind a metric that needs no training; empty where it is a formula or is trained."""
     found = untrained(space).get(metric)
     return _file(space.name).digest if found is not None and isinstance(found[1], _Looked) else ""
 

@@ -38,22 +38,11 @@ class Installed(Opener):
         return FASHION, *(name for source in installed for name in source.names)
 
     def claims(self, name: str) -> bool:
-        """Whether it is one of them.
-
-        Args:
-            name: What the user wrote.
-        """
+        """Whether it is one of them."""
         return name in self.names()
 
     def open(self, name: str) -> TableBenchmark:
-        """Open the table.
-
-        Args:
-            name: One of `names`.
-
-        Raises:
-            UserError: It is damaged, or its package is not installed.
-        """
+        """Open the table."""
         if name == FASHION:
             return open_table(shipped(f"{FASHION}.h5"))
         path = table_path(name)
@@ -83,23 +72,11 @@ class Fetched(Opener):
         return sorted({*made(), *here} - {*Installed().names()})
 
     def claims(self, name: str) -> bool:
-        """Whether a table of that name is here or can be fetched.
-
-        Args:
-            name: What the user wrote.
-        """
+        """Whether a table of that name is here or can be fetched."""
         return name in self.names()
 
     def open(self, name: str) -> TableBenchmark:
-        """Open the table.
-
-        Args:
-            name: One of `names`.
-
-        Raises:
-            AbsentError: It has to be fetched first.
-            UserError: It is damaged.
-        """
+        """Open the table."""
         path = table_path(name)
         if not path.is_file():
             raise AbsentError(f"{name} is not here yet: {how_to_get(source_of(name) or '')}.")
@@ -155,11 +132,7 @@ def _catalogue() -> dict[str, Any]:
 
 
 def described(name: str) -> dict[str, Any]:
-    """The entry of a benchmark that has no table yet, as ``snas benchmarks --json`` lists it.
-
-    Args:
-        name: One that a source makes.
-    """
+    """The entry of a benchmark that has no table yet, as ``snas benchmarks --json`` lists it."""
     source = source_of(name)
     if source is None:
         raise LookupError(name)

@@ -32,14 +32,7 @@ _TRAINING, _PASS = "train_seconds", "valid_seconds"
 
 
 def open_table(path: Path) -> TableBenchmark:
-    """Open a table, or return the one that this process has open, unless the file has changed.
-
-    Args:
-        path: The file.
-
-    Raises:
-        UserError: The file is missing, damaged or of another format.
-    """
+    """Open a table, or return the one that this process has open, unless the file has changed."""
     return _opened(path, path.stat().st_mtime_ns if os.path.isfile(path) else 0)
 
 

@@ -92,20 +92,12 @@ def write_compact(table: Table, path: Path) -> None:
 
 
 def digits_of(metric: Metric) -> int:
-    """How many significant digits a metric's numbers keep.
-
-    Args:
-        metric: The metric.
-    """
+    """How many significant digits a metric's numbers keep."""
     return _DIGITS.get(metric.quantity, _DIGITS_ELSE)
 
 
 def rounded(values: Values, digits: int | NDArray[np.int64]) -> Values:
     """Numbers as a compact table keeps them; what was rounded once stays as it is.
-
-    Args:
-        values: Any shape; what is not finite stays.
-        digits: How many significant ones each keeps, at most 4.
 
     Example:
         >>> rounded(np.array([123.456, -0.000123456, 99999.0, 0.0]), 4).tolist()

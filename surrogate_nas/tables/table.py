@@ -133,31 +133,19 @@ class Index:
 
 
 def details(metric: Metric) -> dict[str, Any]:
-    """What a file says of a metric beside its name and epochs.
-
-    Args:
-        metric: The metric.
-    """
+    """What a file says of a metric beside its name and epochs."""
     return {key: value for key, value in asdict(metric).items() if key not in ("name", "epochs")}
 
 
 def column_digest(values: NDArray[Any]) -> str:
-    """A sha256 over a column's numbers, their type and how many they are.
-
-    Args:
-        values: Shape ``(n,)``.
-    """
+    """A sha256 over a column's numbers, their type and how many they are."""
     total = hashlib.sha256(f"{values.dtype.str} {values.shape}".encode())
     total.update(np.ascontiguousarray(values).data)
     return total.hexdigest()
 
 
 def epochs_text(epochs: int | None) -> str:
-    """How a file spells the length of a training run.
-
-    Args:
-        epochs: The length, or None where training plays no part.
-    """
+    """How a file spells the length of a training run."""
     return _ANY if epochs is None else str(epochs)
 
 

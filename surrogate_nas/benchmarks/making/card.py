@@ -18,12 +18,7 @@ _BESIDE = "valid_error"
 
 
 def noise(plan: Plan, table: Table) -> dict[str, Any]:
-    """How far one seed can be trusted: Kendall's τ between seeds, and ties.
-
-    Args:
-        plan: What was trained.
-        table: The table of it.
-    """
+    """How far one seed can be trusted: Kendall's τ between seeds, and ties."""
     from scipy.stats import kendalltau
 
     def column(metric: str, seed: int) -> NDArray[np.float64]:
@@ -59,11 +54,7 @@ def _tied(values: NDArray[np.float64]) -> float:
 
 
 def spent(entries: Collection[dict[str, Any]]) -> dict[str, Any]:
-    """What all trainings took.
-
-    Args:
-        entries: Of the journal.
-    """
+    """What all trainings took."""
     seconds = [e["train_seconds"] + len(e["valid_loss"]) * e["valid_seconds"] for e in entries]
     return {
         "trainings": len(seconds),
@@ -74,16 +65,7 @@ def spent(entries: Collection[dict[str, Any]]) -> dict[str, Any]:
 
 
 def beside(table: Table, epochs: int, other: str) -> dict[str, Any]:
-    """Kendall's τ of every learning curve's end with another table's validation error after its longest run.
-
-    Args:
-        table: The table, with columns of seed 0.
-        epochs: The length of its runs.
-        other: The name of another table of the same space; where that is not here, nothing is said.
-
-    Raises:
-        UserError: It is of another space, or holds no mean validation error.
-    """
+    """Kendall's τ of every learning curve's end with another table's validation error after its longest run."""
     from scipy.stats import kendalltau
 
     path = table_path(other)

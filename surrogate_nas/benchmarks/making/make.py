@@ -25,15 +25,7 @@ from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 
 
 def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
-    """Make the table of what was trained, and its card.
-
-    Args:
-        plan: What should have been trained.
-        path: The journal's file.
-
-    Raises:
-        UserError: Something of the plan is still missing.
-    """
+    """Make the table of what was trained, and its card."""
     task, settings = task_named(plan.task), describe(plan)
     with Journal(path, settings) as journal:
         found = {Job(*entry["job"]): entry for entry in journal.entries}
@@ -85,13 +77,7 @@ Reader = Callable[[int, Callable[[dict[str, Any]], float]], NDArray[np.float64]]
 
 
 def columns_of(task: Task, plan: Plan, read: Reader) -> Iterator[tuple[Metric, int | None, Column]]:
-    """Every metric with its epochs and a function from a seed to the column.
-
-    Args:
-        task: The task.
-        plan: What was trained.
-        read: From a seed, and a function of what is kept of a training, to a column.
-    """
+    """Every metric with its epochs and a function from a seed to the column."""
 
     def seconds(split: str, description: str) -> Metric:
         return Metric(f"{split}_seconds", "s", "record", "cost", split=split, description=description, source=source)
@@ -121,16 +107,8 @@ FEWEST = 10
 def add_latencies(table: Table, count: int, journal: Path) -> dict[str, Any]:
     """Measure random cells on this machine's CPU and predict the rest.
 
-    Args:
-        table: Gets the columns.
-        count: How many cells to measure; all of a smaller space.
-        journal: The measurement's file.
-
     Returns:
         What the card says of it.
-
-    Raises:
-        UserError: See `surrogate_nas.training.hardware.measure`.
     """
     space = listed(space_named(table.space))
     count = min(count, len(space))
@@ -180,26 +158,8 @@ def make_table(
 ) -> tuple[Path, dict[str, Any]]:
     """Train every functional class, measure latencies, and write the table; may be interrupted and called again.
 
-    Args:
-        task: A task's name, or ``file.py:TASK``.
-        out: The file, whose name becomes the benchmark's; None for ``trained-TASK`` among the tables of the home
-            folder, where `surrogate_nas.load` finds it by that name.
-        epochs: The length of every run; None for the task's default.
-        seeds: How many seeds train the random part of the classes.
-        noisy_classes: How many classes that part holds.
-        latencies: Cells measured for ``latency@cpu``; a ridge regression predicts the rest. 0 leaves it out.
-        workers: How many trainings at once, each on one core.
-        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        space: The name of the space whose cells are trained; None for the usual one.
-        other: The name of a table of the same space whose order the card compares, where it is here; None for none.
-        progress: Called with (trainings done, trainings in all).
-
     Returns:
         The file and the table's card.
-
-    Raises:
-        UserError: There is no such task, space or engine, its data is not here, a number is too small or too large, or
-            nothing can be written.
     """
     check_engine(engine, workers)
     if not isinstance(latencies, int) or (latencies != 0 and latencies < FEWEST):
@@ -217,18 +177,7 @@ def make_table(
 def finish_table(
     plan: Plan, path: Path, out: Path, latencies: int, other: str | None = None
 ) -> tuple[Path, dict[str, Any]]:
-    """Write the table of what was trained, with latencies, and its card, also beside it as JSON.
-
-    Args:
-        plan: What was trained.
-        path: The journal.
-        out: The file to write.
-        latencies: Cells measured for ``latency@cpu``; 0 leaves it out.
-        other: See `make_table`.
-
-    Raises:
-        UserError: Something of the plan is missing, or nothing can be written.
-    """
+    """Write the table of what was trained, with latencies, and its card, also beside it as JSON."""
     table, card = assemble(plan, path)
     table.name = out.stem
     if latencies:

@@ -58,11 +58,7 @@ class Plan:
 
     @property
     def cells(self) -> Enumerable:
-        """The space.
-
-        Raises:
-            UserError: There is no such space, or its cells cannot be listed.
-        """
+        """The space."""
         return listed(space_named(self.space))
 
     def jobs(self) -> list[Job]:
@@ -74,11 +70,7 @@ class Plan:
 
 
 def first_of_class(space: Enumerable) -> NDArray[np.intp]:
-    """For every cell the first of its functional class, shape ``(len(space),)``, indices into the space.
-
-    Args:
-        space: The space; where it knows no classes, every cell stands for itself.
-    """
+    """For every cell the first of its functional class, shape ``(len(space),)``, indices into the space."""
     if space.classes is None:
         return np.arange(len(space))
     _, first, number = np.unique(space.classes, return_index=True, return_inverse=True)
@@ -86,37 +78,19 @@ def first_of_class(space: Enumerable) -> NDArray[np.intp]:
 
 
 def representatives(space: Enumerable) -> NDArray[np.intp]:
-    """The first cell of every functional class, indices into the space.
-
-    Args:
-        space: The space.
-    """
+    """The first cell of every functional class, indices into the space."""
     return np.unique(first_of_class(space))
 
 
 def journal_path(plan: Plan) -> Path:
-    """Where the finished trainings of a plan are kept, in the home folder; plans that differ in seeds share it.
-
-    Args:
-        plan: The plan.
-
-    Raises:
-        UserError: There is no such task, or its data is not here.
-    """
+    """Where the finished trainings of a plan are kept, in the home folder; plans that differ in seeds share it."""
     digest = hashlib.sha256(json.dumps(describe(plan), sort_keys=True).encode()).hexdigest()
     name = task_named(plan.task).name.replace("?loss=", "-")[:60]
     return home() / "training" / f"{name}-{digest[:16]}.jsonl"
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """The settings that a training's result depends on; the numbers of seeds and classes are none of them.
-
-    Args:
-        plan: The plan.
-
-    Raises:
-        UserError: There is no such task, or its data is not here.
-    """
+    """The settings that a training's result depends on; the numbers of seeds and classes are none of them."""
     task = task_named(plan.task)
     return {
         "task": task.name,

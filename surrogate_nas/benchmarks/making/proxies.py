@@ -52,11 +52,7 @@ class Passes:
 
     @property
     def cells(self) -> Enumerable:
-        """The space.
-
-        Raises:
-            UserError: There is no such space, or its cells cannot be listed or not be built.
-        """
+        """The space."""
         space = listed(space_named(self.space))
         if not space.is_buildable:
             raise UserError(f"Cells of the space {space.name} cannot be built here: it has no network.")
@@ -90,19 +86,8 @@ def make_proxies(
 ) -> dict[str, Any]:
     """Compute all proxies of one cell of every functional class and write the table; may be interrupted and go on.
 
-    Args:
-        passes: What to compute.
-        out: The table's file; its card also lies beside it as JSON.
-        workers: How many passes at once, each on one core.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        progress: Called with (passes done, passes in all).
-
     Returns:
         The card: settings, seconds of all cores, and how one seed's order agrees with another's.
-
-    Raises:
-        UserError: There is no such space, task or engine, its cells cannot be built or its data is not here, the
-            journal is damaged, a worker was lost, or nothing can be written.
     """
     check_engine(engine, workers)
     found = _computed(passes, workers, engine, progress)

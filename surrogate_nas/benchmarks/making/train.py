@@ -32,22 +32,8 @@ def entries_of(
 ) -> dict[Job, Entry]:
     """Do the jobs that a journal does not hold yet.
 
-    Args:
-        function: Of a batch, to the entry of each job.
-        jobs: All of them.
-        path: The journal's file.
-        settings: What the journal must agree with.
-        size: Jobs of a batch, between two looks at the journal: few, so that little is lost.
-        workers: How many batches at once.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        progress: Called with (jobs done, jobs in all).
-
     Returns:
         Every entry that the journal holds then.
-
-    Raises:
-        UserError: The journal is of other settings or damaged, or a worker was killed (when all others have done their
-            part).
     """
     with Journal(path, settings) as journal:
         found = {Job(*entry["job"]): entry for entry in journal.entries}
@@ -76,19 +62,7 @@ _CELLS_A_BATCH = 2
 def train_classes(
     plan: Plan, path: Path, *, workers: int | None = None, engine: str = "processes", progress: Progress | None = None
 ) -> None:
-    """Train what the journal does not hold yet; may be interrupted and called again.
-
-    Args:
-        plan: What to train.
-        path: The journal's file.
-        workers: How many trainings at once, each on one core.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        progress: Called with (trainings done, trainings in all).
-
-    Raises:
-        UserError: There is no such task, its data is not here, the journal is of another plan or damaged, or a worker
-            was killed (when all others have done their part).
-    """
+    """Train what the journal does not hold yet; may be interrupted and called again."""
     entries_of(
         partial(_train, plan), plan.jobs(), path, describe(plan), size=_CELLS_A_BATCH, workers=workers, engine=engine,
         progress=progress,
@@ -102,10 +76,6 @@ def _train(plan: Plan, jobs: Sequence[Job]) -> list[dict[str, Any]]:
 
 def train_job(plan: Plan, job: Job) -> dict[str, Any]:
     """Train one cell in this process.
-
-    Args:
-        plan: Its task and epochs.
-        job: The cell and the seed.
 
     Returns:
         Everything that is kept of it: the curve of every metric, what is told at the end, processor seconds, a note.

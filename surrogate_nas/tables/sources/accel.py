@@ -89,28 +89,13 @@ def _fields(source: str) -> Iterator[_Field]:
 
 
 def read(name: str) -> Table:
-    """Read the fetched archive into a table on the sampled space of its architectures.
-
-    Args:
-        name: One of `NAMES`.
-
-    Raises:
-        UserError: The file is missing, damaged or not what it should be.
-    """
+    """Read the fetched archive into a table on the sampled space of its architectures."""
     (path,) = fetching.files(_SOURCE)
     return read_file(path, name)
 
 
 def read_file(path: Path, name: str = _ALL) -> Table:
-    """Read an archive of the benchmark's records.
-
-    Args:
-        path: The ``.tar.gz``.
-        name: The benchmark's name.
-
-    Raises:
-        UserError: The file is missing, damaged or not what it should be.
-    """
+    """Read an archive of the benchmark's records."""
     try:
         return _table(_records(path, path.stat().st_mtime_ns), name)
     except OSError as error:
@@ -242,11 +227,7 @@ def _check_parameters(choices: Choices, records: list[Any]) -> None:
 
 
 def verify() -> Iterator[Verified]:
-    """Check the table that is here against what the published records hold.
-
-    Raises:
-        UserError: The table is not here or damaged.
-    """
+    """Check the table that is here against what the published records hold."""
     table = TableFile(table_path(_ALL))
     columns = {key.metric: table.column(key) for key in table.keys}
     best = float(columns["valid_error"].min())

@@ -59,37 +59,19 @@ class _Record:
 
 
 def read(name: str = NAME) -> Table:  # noqa: ARG001 - there is one
-    """Read the installed package's file into a table.
-
-    Args:
-        name: `NAME`.
-
-    Raises:
-        UserError: The package is not installed, or its file is damaged or not what it should be.
-    """
+    """Read the installed package's file into a table."""
     return read_file(package_folder(PACKAGE) / "data.anb")
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the table against what the package's own description says.
-
-    Raises:
-        UserError: The table is not here or damaged.
-    """
+    """Hold the table against what the package's own description says."""
     column = TableFile(table_path(NAME)).column(ColumnKey("digital_error", None, "mean"))
     held = int(np.isfinite(column).sum())
     yield Verified(f"cells of {NAME}", held == len(nb201()), f"{held:,}, {len(nb201()):,} published")
 
 
 def read_file(path: Path) -> Table:
-    """Read a file of the package's format.
-
-    Args:
-        path: The package's ``data.anb``.
-
-    Raises:
-        UserError: The file is missing, damaged or not what it should be.
-    """
+    """Read a file of the package's format."""
     allowed = {"analognasbench.data.Architecture": _Record, "analognasbench.data.DriftMeasurement": _Record}
     try:
         with path.open("rb") as file:

@@ -43,7 +43,7 @@ class Source(Protocol):
         """Assemble the table of a benchmark from what is installed and fetched.
 
         Args:
-            name: One of `NAMES`.
+            name: One of its benchmarks.
 
         Raises:
             UserError: Something is missing, altered or not what it should be.

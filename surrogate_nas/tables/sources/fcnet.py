@@ -62,14 +62,7 @@ _DATA_SETS = {
 
 
 def read(name: str) -> Table:
-    """Read the installed package's file into a table.
-
-    Args:
-        name: One of `NAMES`.
-
-    Raises:
-        UserError: The package is not installed, or its file is damaged, altered or not what it should be.
-    """
+    """Read the installed package's file into a table."""
     data, space = _DATA_SETS[name], fcnet()
     path = package_folder(PACKAGE) / "datasets" / "hpolib" / f"{data.file}.pkl"
     results = hpo.read_results(path, space, ("train_time", "val_loss", "model_size"), SEEDS, data.digest)
@@ -102,9 +95,5 @@ def read(name: str) -> Table:
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against the package's own best values and counts.
-
-    Raises:
-        UserError: A table is not here or damaged.
-    """
+    """Hold the tables against the package's own best values and counts."""
     return hpo.held_to({name: data.best for name, data in _DATA_SETS.items()}, "valid_loss", EPOCHS, len(fcnet()))

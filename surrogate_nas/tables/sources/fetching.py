@@ -37,33 +37,19 @@ def fetchable() -> list[str]:
 
 
 def repositories(source: str) -> list[dict[str, Any]]:
-    """What is known of a source's repositories: commit, licence, citation, what they hold, and their files.
-
-    Args:
-        source: One of `fetchable`.
-    """
+    """What is known of a source's repositories: commit, licence, citation, what they hold, and their files."""
     return [*_manifest()["sources"].get(source, {}).get("repositories", ()), *declared(source).repositories]
 
 
 def fetched_citation(source: str, of: Collection[str] | None = None) -> str:
-    """The papers to cite for a source, each once.
-
-    Args:
-        source: One of `fetchable`.
-        of: The repositories that are used; None for all.
-    """
+    """The papers to cite for a source, each once."""
     used = [entry for entry in repositories(source) if of is None or entry["repository"] in of]
     cited = [_manifest()["sources"].get(source, {}).get("citation", ""), *(entry.get("citation", "") for entry in used)]
     return "; ".join(dict.fromkeys(filter(None, cited)))
 
 
 def fetched_licences(source: str, of: Collection[str] | None = None) -> str:
-    """The licences that a source's repositories state.
-
-    Args:
-        source: One of `fetchable`.
-        of: The repositories that are used; None for all.
-    """
+    """The licences that a source's repositories state."""
     stated: dict[str, list[str]] = {}
     for entry in repositories(source):
         if of is None or entry["repository"] in of:
@@ -74,22 +60,13 @@ def fetched_licences(source: str, of: Collection[str] | None = None) -> str:
 
 
 def origin(source: str, repository: str) -> str:
-    """A repository with the commits that its files are taken from, as metrics name their source.
-
-    Args:
-        source: One of `fetchable`.
-        repository: ``OWNER/REPO``.
-    """
+    """A repository with the commits that its files are taken from, as metrics name their source."""
     commits = [entry["commit"][:7] for entry in repositories(source) if entry["repository"] == repository]
     return f"{repository}@{'/'.join(commits)}"
 
 
 def registry(source: str) -> dict[str, str]:
-    """The sha256 of every file of a source by its path ``OWNER/REPO/COMMIT/PATH``.
-
-    Args:
-        source: One of `fetchable`.
-    """
+    """The sha256 of every file of a source by its path ``OWNER/REPO/COMMIT/PATH``."""
     return {
         f"{entry['repository']}/{entry['commit']}/{path}": file["sha256"]
         for entry in repositories(source)
@@ -98,11 +75,7 @@ def registry(source: str) -> dict[str, str]:
 
 
 def size(source: str) -> int:
-    """The bytes of all files of a source.
-
-    Args:
-        source: One of `fetchable`.
-    """
+    """The bytes of all files of a source."""
     return sum(file["bytes"] for entry in repositories(source) for file in entry["files"].values())
 
 
@@ -112,25 +85,12 @@ def folder() -> Path:
 
 
 def files(source: str, beginning: str = "") -> list[Path]:
-    """Where files of a source lie once they are fetched, in the order of the manifest.
-
-    Args:
-        source: One of `fetchable`.
-        beginning: What their path ``OWNER/REPO/COMMIT/PATH`` begins with.
-    """
+    """Where files of a source lie once they are fetched, in the order of the manifest."""
     return [folder() / name for name in registry(source) if name.startswith(beginning)]
 
 
 def fetch(source: str, progress: Progress | None = None) -> list[Path]:
-    """Download what is missing or altered, each file checked by its sha256, and return the paths.
-
-    Args:
-        source: One of `fetchable`.
-        progress: Called with (files done, files in all).
-
-    Raises:
-        UserError: A file is absent, altered or out of reach, or the folder cannot be written.
-    """
+    """Download what is missing or altered, each file checked by its sha256, and return the paths."""
     import pooch
     import requests
 
@@ -198,47 +158,27 @@ def _copy(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - 
 
 
 def is_ready(source: str) -> bool:
-    """Whether a source's tables can be made without a fetch.
-
-    Args:
-        source: Its name.
-    """
+    """Whether a source's tables can be made without a fetch."""
     return any(map(is_installed, declared(source).package[1:]))
 
 
 def lacks(source: str) -> bool:
-    """Whether fetching would add to what is here.
-
-    Args:
-        source: Its name.
-    """
+    """Whether fetching would add to what is here."""
     return source in fetchable() and not all(path.is_file() for path in files(source))
 
 
 def licence(source: str) -> str:
-    """The licences of a source's numbers.
-
-    Args:
-        source: Its name.
-    """
+    """The licences of a source's numbers."""
     return "; ".join(filter(None, (declared(source).licence, fetched_licences(source))))
 
 
 def citation(source: str) -> str:
-    """The papers to cite for a source, each once.
-
-    Args:
-        source: Its name.
-    """
+    """The papers to cite for a source, each once."""
     return "; ".join(dict.fromkeys(filter(None, (declared(source).citation, fetched_citation(source)))))
 
 
 def how_to_get(source: str) -> str:
-    """What a user does to get a source's tables, in words.
-
-    Args:
-        source: Its name.
-    """
+    """What a user does to get a source's tables, in words."""
     package = declared(source).package
     if source in fetchable():
         fetch = f"snas data fetch {source} ({size(source) / 1e6:.0f} MB)"

@@ -31,18 +31,7 @@ _DIGITS = 1e-9
 
 
 def read_results(path: Path, space: EnumerableChoiceSpace, metrics: Sequence[str], seeds: int, digest: str) -> Results:
-    """Read a file.
-
-    Args:
-        path: One of the package's pickles.
-        space: Its positions and options are those of the keys.
-        metrics: The metrics of every record.
-        seeds: How many seeds every metric has.
-        digest: The beginning of the sha256 of all numbers (see `digest_of`).
-
-    Raises:
-        UserError: The file is missing, damaged, altered or not what it should be.
-    """
+    """Read a file."""
     try:
         with path.open("rb") as file:
             records = read_pickle(file, {}, path)
@@ -76,11 +65,7 @@ def _places(keys: list[str], space: EnumerableChoiceSpace) -> NDArray[np.int64]:
 
 
 def digest_of(results: Results) -> str:
-    """The first 16 digits of the sha256 of all numbers, in the order of the space.
-
-    Args:
-        results: What a file holds.
-    """
+    """The first 16 digits of the sha256 of all numbers, in the order of the space."""
     total = hashlib.sha256()
     for metric in sorted(results):
         total.update(metric.encode() + np.ascontiguousarray(results[metric], dtype="<f8").tobytes())
@@ -88,30 +73,13 @@ def digest_of(results: Results) -> str:
 
 
 def add(table: Table, metric: Metric, epochs: int, values: NDArray[np.float64]) -> None:
-    """Add a metric's mean and its single seeds, numbered from 0.
-
-    Args:
-        table: The table.
-        metric: The metric.
-        epochs: The length of the training run.
-        values: Shape ``(len(space), seeds)``.
-    """
+    """Add a metric's mean and its single seeds, numbered from 0."""
     seeds = dict(enumerate(values.T.copy()))
     table.add(metric, epochs, values.mean(axis=1), values.shape[1], seeds)
 
 
 def held_to(best: Mapping[str, float], metric: str, epochs: int, cells: int) -> Iterator[Verified]:
-    """Hold tables against the best mean of each, read from the package by other means, and their number of cells.
-
-    Args:
-        best: By benchmark.
-        metric: The metric's name.
-        epochs: The length of the training run.
-        cells: How many cells each has.
-
-    Raises:
-        UserError: A table is not here or damaged.
-    """
+    """Hold tables against the best mean of each, read from the package by other means, and their number of cells."""
     for name, known in best.items():
         file = TableFile(table_path(name))
         column = file.column(ColumnKey(metric, epochs, "mean"))

@@ -58,14 +58,7 @@ _MEASURES = {
 
 
 def read(name: str) -> Table:
-    """Read the installed package's file into a table.
-
-    Args:
-        name: One of `NAMES`.
-
-    Raises:
-        UserError: The package is not installed, or its file is damaged, altered or not what it should be.
-    """
+    """Read the installed package's file into a table."""
     data, space = _DATA_SETS[name], hpobench()
     path = package_folder(PACKAGE) / "datasets" / "hpobench" / f"{data.file}.pkl"
     wanted = ("train_time", *(spelled for spelled, _ in _MEASURES.values()))
@@ -94,10 +87,6 @@ def read(name: str) -> Table:
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against the package's own best values and counts.
-
-    Raises:
-        UserError: A table is not here or damaged.
-    """
+    """Hold the tables against the package's own best values and counts."""
     best = {name: 100.0 * data.best for name, data in _DATA_SETS.items()}
     return hpo.held_to(best, "valid_balanced_accuracy", EPOCHS, len(hpobench()))

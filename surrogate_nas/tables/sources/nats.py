@@ -31,13 +31,6 @@ def read(folder: Path, progress: Progress | None = None) -> list[Table]:
 
     Those of the size space are ``nats-size-cifar10`` and so on. A data set that no record holds anything of has no
     table.
-
-    Args:
-        folder: The unpacked folder.
-        progress: Called with (records done, records in all).
-
-    Raises:
-        UserError: It is no NATS-Bench folder, holds no records, or a record is damaged, refused, or of the other space.
     """
     allowed = {**numpy_scalars(), "collections.OrderedDict": dict}
     files, kind = _records(folder, allowed)

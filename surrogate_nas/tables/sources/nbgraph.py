@@ -69,14 +69,7 @@ _PROTEINS = "nbgraph-proteins"
 
 
 def read(name: str) -> Table:
-    """Read the installed package's file into a table.
-
-    Args:
-        name: One of `NAMES`.
-
-    Raises:
-        UserError: The package is not installed, or its file is damaged, altered or not what it should be.
-    """
+    """Read the installed package's file into a table."""
     data, space = _DATA_SETS[name], _space(name)
     path = package_folder(PACKAGE) / "light" / f"{name.removeprefix('nbgraph-')}.bench"
     valid, test, latency, params = _results(path, space, data.digest).T
@@ -137,20 +130,12 @@ def _results(path: Path, space: NBGraph, digest: str) -> NDArray[np.float64]:
 
 
 def digest_of(values: NDArray[np.float64]) -> str:
-    """The first 16 digits of the sha256 of all numbers.
-
-    Args:
-        values: Shape ``(len(space), 4)``.
-    """
+    """The first 16 digits of the sha256 of all numbers."""
     return hashlib.sha256(np.ascontiguousarray(values, dtype="<f8").tobytes()).hexdigest()[:16]
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against the package's own best values and counts.
-
-    Raises:
-        UserError: A table is not here or damaged.
-    """
+    """Hold the tables against the package's own best values and counts."""
     for name, data in _DATA_SETS.items():
         metric = f"valid_{_measure(name)}"
         column = TableFile(table_path(name)).column(ColumnKey(metric, None, "mean"))

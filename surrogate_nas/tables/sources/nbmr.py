@@ -73,29 +73,14 @@ _HELD = 2507
 
 
 def read(name: str) -> Table:
-    """Read a task's fetched file into a table on the sampled space of its architectures.
-
-    Args:
-        name: One of `NAMES`.
-
-    Raises:
-        UserError: The file is missing, damaged or not what it should be.
-    """
+    """Read a task's fetched file into a table on the sampled space of its architectures."""
     task = name.removeprefix("nbmr-")
     (path,) = (path for path in fetching.files(_SOURCE) if path.parent.name == task)
     return read_file(path, task)
 
 
 def read_file(path: Path, task: str) -> Table:
-    """Read one file of the benchmark.
-
-    Args:
-        path: A ``trainval.pkl``.
-        task: Its folder's name, such as ``seg``.
-
-    Raises:
-        UserError: The file is missing, damaged or not what it should be.
-    """
+    """Read one file of the benchmark."""
     try:
         with path.open("rb") as file:
             records = read_pickle(file, {}, path)
@@ -171,11 +156,7 @@ def _check_sizes(choices: Choices, numbers: dict[str, NDArray[np.float64]]) -> N
 
 
 def verify() -> Iterator[Verified]:
-    """Check the tables that are here against the published files' best values, and sizes against the networks.
-
-    Raises:
-        UserError: A table is not here or damaged.
-    """
+    """Check the tables that are here against the published files' best values, and sizes against the networks."""
     for (name, metric), best in _BEST.items():
         table = TableFile(table_path(name))
         values = table.metrics[metric].minimised(table.column(ColumnKey(metric, None, "mean")))

@@ -108,30 +108,14 @@ class RecordTables:
     """
 
     def __init__(self, prefix: str, title: str, source: str, licence: str, kind: Records = TOPOLOGY) -> None:
-        """Start with no records.
-
-        Args:
-            prefix: The tables are named ``PREFIX-cifar10``, ``PREFIX-cifar100`` and ``PREFIX-imagenet16``.
-            title: What the records are; the data set and what is missing are added to it.
-            source: Where the records come from.
-            licence: The licence that the source states.
-            kind: What kind of architectures they are of.
-        """
+        """Start with no records."""
         self._prefix, self._title, self._source, self._licence = prefix, title, source, licence
         self._kind, self._space = kind, listed(space_named(kind.space))
         by_seed = partial(defaultdict[int, Values], self._nothing)
         self._columns: dict[tuple[str, str, int | None], dict[int, Values]] = defaultdict(by_seed)
 
     def add(self, record: object, origin: str) -> None:
-        """Add one architecture's record; of one added before, what both hold is replaced.
-
-        Args:
-            record: For each of the runs that it holds, the state dict of an ``ArchResults``.
-            origin: The file, and the place in it, for messages.
-
-        Raises:
-            UserError: It is not such a record, or of an architecture outside the space.
-        """
+        """Add one architecture's record; of one added before, what both hold is replaced."""
         try:
             runs, architecture = _runs(record, self._kind)
             index = self._space.parse(architecture).index
@@ -218,11 +202,7 @@ class RecordTables:
 
 
 def kind_of(found: str) -> Records | None:
-    """The kind of records that a name or an architecture shows; None where it shows none.
-
-    Args:
-        found: A folder's name, such as ``NATS-sss-v1_0-50262-simple``, or an architecture, such as ``64:64:64:64:64``.
-    """
+    """The kind of records that a name or an architecture shows; None where it shows none."""
     if re.search(r"NATS-sss|^\d+(:\d+)+$", found):
         return SIZE
     return TOPOLOGY if re.search(r"NATS-tss|^\|", found) else None

@@ -30,27 +30,13 @@ class AllowListUnpickler(pickle.Unpickler):
     """An unpickler that resolves a global only if the caller listed it, and to what the caller chose for it."""
 
     def __init__(self, file: IO[bytes], allowed: Mapping[str, object], origin: Path) -> None:
-        """Wrap an open file.
-
-        Args:
-            file: The pickle, opened in binary.
-            allowed: For every permitted ``module.name`` the object that stands for it.
-            origin: The file's path, for messages.
-        """
+        """Wrap an open file."""
         super().__init__(file)
         self._allowed = allowed
         self._origin = origin
 
     def find_class(self, module: str, name: str) -> Any:
-        """Resolve a global of the pickle.
-
-        Args:
-            module: Its module.
-            name: Its name there.
-
-        Raises:
-            UserError: It is not on the list.
-        """
+        """Resolve a global of the pickle."""
         full = f"{module}.{name}"
         if full not in self._allowed:
             raise UserError(
@@ -61,17 +47,7 @@ class AllowListUnpickler(pickle.Unpickler):
 
 
 def read_pickle(file: IO[bytes], allowed: Mapping[str, object], origin: Path, *, most_tuples: int = MOST_TUPLES) -> Any:
-    """Read one pickle through an allow-list.
-
-    Args:
-        file: The pickle, opened in binary; afterwards it stands behind it.
-        allowed: For every permitted ``module.name`` the object that stands for it.
-        origin: The file's path, for messages.
-        most_tuples: How many tuples a small pickle may hold; see `MOST_TUPLES` for what is safe.
-
-    Raises:
-        UserError: The pickle asks for anything else, or it is damaged.
-    """
+    """Read one pickle through an allow-list."""
     try:
         start = file.tell()
         end = _walked(file, start, most_tuples)

@@ -38,14 +38,7 @@ _LARGEST_GROUP = 400_000_000
 
 
 def read_rows(path: Path) -> Iterator[list[str]]:
-    """The header, and then every row, each with as many entries as the header; empty lines are left out.
-
-    Args:
-        path: The file; ``.parquet`` or ``.pq`` is Parquet, everything else CSV.
-
-    Raises:
-        UserError: The file is missing, no such file, or a row has another number of entries.
-    """
+    """The header, and then every row, each with as many entries as the header; empty lines are left out."""
     if not os.path.isfile(path):
         raise UserError(f"There is no file {printable(path)}.")
     try:
@@ -120,18 +113,7 @@ class _Column(NamedTuple):
 
 
 def read(path: Path, name: str, taken: frozenset[str], space: Space) -> Table:
-    """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that the file has.
-
-    Args:
-        path: The file; ``.parquet`` or ``.pq`` is Parquet, everything else CSV.
-        name: The benchmark's name.
-        taken: Names that are other benchmarks'.
-        space: The space that the cells are of.
-
-    Raises:
-        UserError: The name is taken or malformed, or the file is missing or wrong; the first wrong rows are listed.
-            Also where the space's cells are neither listed nor choices.
-    """
+    """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that the file has."""
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise UserError(
             f"A benchmark's name is at most {_LONGEST_NAME} letters, digits, '_', '-', '.' or '@', "

@@ -61,16 +61,7 @@ Columns = dict[str, NDArray[np.float64]]
 
 
 def read_best(kind: str, task: str, wanted: Iterable[str]) -> Columns:
-    """Columns of a task's maxima over epochs, for the cells of a space in their order.
-
-    Args:
-        kind: A key of `SPACES`.
-        task: The task as the files spell it.
-        wanted: The columns.
-
-    Raises:
-        UserError: The file is missing or damaged, lacks a column, or lists other architectures.
-    """
+    """Columns of a task's maxima over epochs, for the cells of a space in their order."""
     path = _fetched(BEST, f"transbench101_{task}.csv")
     header, *rows = read_rows(path)
     macro, micro = len(transnas_macro()), len(transnas_micro())
@@ -90,15 +81,7 @@ def read_best(kind: str, task: str, wanted: Iterable[str]) -> Columns:
 
 
 def read_last(kind: str, task: str) -> NDArray[np.float64]:
-    """A task's metric after the final epoch, for the cells of a space in their order.
-
-    Args:
-        kind: A key of `SPACES`.
-        task: The task as the files spell it.
-
-    Raises:
-        UserError: The archive is missing or damaged, or lists other architectures than the other source.
-    """
+    """A task's metric after the final epoch, for the cells of a space in their order."""
     path, space, places = _fetched(LAST, _ARCHIVES[kind]), SPACES[kind](), _places(kind)
     try:
         records = [(record["arch"], float(record["val_accuracy"])) for record in _records(path, kind, task)]
@@ -122,17 +105,7 @@ def read_last(kind: str, task: str) -> NDArray[np.float64]:
 def check_agreement(
     best: NDArray[np.float64], last: NDArray[np.float64], space: EnumerableChoiceSpace, task: str
 ) -> None:
-    """Hold the final epochs of one source against the maxima over all epochs of the other.
-
-    Args:
-        best: Larger is better, shape ``(len(space),)``.
-        last: The same after the final epoch.
-        space: The space that both list.
-        task: The task as the files spell it.
-
-    Raises:
-        UserError: A final epoch is better than the best of all.
-    """
+    """Hold the final epochs of one source against the maxima over all epochs of the other."""
     wrong = np.flatnonzero(last > best)
     if len(wrong):
         raise UserError(
@@ -200,11 +173,7 @@ class Measure(NamedTuple):
     what: str
 
     def ours(self, theirs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values as they are in our tables: accuracies as errors, negated losses as losses; NaN for what is no number.
-
-        Args:
-            theirs: Shape ``(n,)``, as in the files.
-        """
+        """Values as in our tables: accuracies as errors, negated losses as losses; NaN for what is no number."""
         values = theirs if self.quantity == "quality" else (_PERCENT if self.quantity == "error" else 0.0) - theirs
         return np.where(np.isfinite(values), values, np.nan)
 
@@ -269,14 +238,7 @@ _SECONDS, _WIDTH = "time_elapsed", 64
 
 
 def read(name: str) -> Table:
-    """Assemble the table of a benchmark from the fetched files.
-
-    Args:
-        name: One of `NAMES`.
-
-    Raises:
-        UserError: A file is missing or damaged, or the two sources disagree.
-    """
+    """Assemble the table of a benchmark from the fetched files."""
     kind, task_name = name.removeprefix(f"{SOURCE}-").split("-")
     space, task = SPACES[kind](), TASKS[task_name]
     table = Table(
@@ -303,11 +265,7 @@ def read(name: str) -> Table:
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against published constants.
-
-    Raises:
-        UserError: A table is not here or damaged.
-    """
+    """Hold the tables against published constants."""
     tables = {name: TableFile(table_path(name)) for name in NAMES}
     for task, (metric, known, digits) in _KNOWN_BEST.items():
         for kind, value in zip(("micro", "macro"), known, strict=True):

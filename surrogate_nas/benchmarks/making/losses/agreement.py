@@ -33,13 +33,7 @@ class Agreement(NamedTuple):
 
 
 def agreement(first: NDArray[np.float64], second: NDArray[np.float64], seed: int = 0) -> Agreement:
-    """Compare two orders of the same cells.
-
-    Args:
-        first: Shape ``(n,)``, finite.
-        second: Likewise.
-        seed: Of the resamples.
-    """
+    """Compare two orders of the same cells."""
     tau, *resampled = _taus(first, second, _counts(len(first), seed))
     return _with_interval(tau, resampled)
 

@@ -75,19 +75,12 @@ class Training(NamedTuple):
     made: str = ""
 
     def last(self, name: str) -> float:
-        """The number at the end of the run.
-
-        Args:
-            name: Of the metric.
-        """
+        """The number at the end of the run."""
         return self.values[max((key for key in self.values if key[0] == name), key=lambda key: key[1])]
 
 
 def checkpoints(epochs: int) -> tuple[int, ...]:
     """The epochs at which metrics are kept, the first of which a share of the run is over.
-
-    Args:
-        epochs: Of the run.
 
     Example:
         >>> checkpoints(6), checkpoints(60), checkpoints(1)
@@ -97,21 +90,12 @@ def checkpoints(epochs: int) -> tuple[int, ...]:
 
 
 def late_epochs(epochs: int) -> int:
-    """How many epochs the mean of the end is over: the last fifth of them, rounded down, and at least one.
-
-    Args:
-        epochs: Of the run.
-    """
+    """How many epochs the mean of the end is over: the last fifth of them, rounded down, and at least one."""
     return max(1, epochs // _FIFTH)
 
 
 def kept_of(task: Task, epochs: int) -> list[Kept]:
-    """All that is kept of a training.
-
-    Args:
-        task: The task as it is trained.
-        epochs: Of a run.
-    """
+    """All that is kept of a training."""
     return list(_kept(task, epochs))
 
 
@@ -147,23 +131,14 @@ def _kept(task: Task, epochs: int) -> Iterator[Kept]:
 
 
 def record_of(kept: list[Kept]) -> dict[str, Any]:
-    """What a card says of what is kept; trainings of which something else was kept are not mixed.
-
-    Args:
-        kept: What is.
-    """
+    """What a card says of what is kept; trainings of which something else was kept are not mixed."""
     epochs = sorted({one.epochs for one in kept})
     names = list(dict.fromkeys(one.metric.name for one in kept))
     return {"at_epochs": epochs, "late_epochs": late_epochs(epochs[-1]), "metrics": names}
 
 
 def training_of(kept: list[Kept], entry: Entry) -> Training:
-    """What is kept of a training, from what a journal holds of it.
-
-    Args:
-        kept: What is.
-        entry: Of the journal.
-    """
+    """What is kept of a training, from what a journal holds of it."""
     values = rounded(
         np.array([one.of(entry) for one in kept], dtype=np.float64), _digits(tuple(k.metric for k in kept))
     )
@@ -210,23 +185,12 @@ class Held:
 
 
 def held_by(pair: Pair) -> dict[Job, Entry]:
-    """What the journal of a pair holds by now; another process may be adding to it.
-
-    Args:
-        pair: The pair.
-
-    Raises:
-        UserError: The journal is damaged.
-    """
+    """What the journal of a pair holds by now; another process may be adding to it."""
     return {Job(*entry["job"]): entry for entry in Journal.read(journal_path(pair.plan), describe(pair.plan))}
 
 
 def settings_of(pair: Pair) -> dict[str, Any]:
-    """What a card says of a pair's trainings that must agree for others to be mixed with them.
-
-    Args:
-        pair: The pair.
-    """
+    """What a card says of a pair's trainings that must agree for others to be mixed with them."""
     settings = describe(pair.plan)
     own = {name: settings[name] for name in ("digest", "engine", "epochs")}
     kept: dict[str, Any] = json.loads(json.dumps(record_of(kept_of(pair.trained, pair.plan.epochs))))
@@ -236,16 +200,7 @@ def settings_of(pair: Pair) -> dict[str, Any]:
 def in_table(
     pairs: Sequence[Pair], path: Path, *, note: Note = lambda _: None
 ) -> dict[Pair, tuple[dict[Job, Training], Made]]:
-    """What a table holds of some pairs that may be mixed with trainings of now, and when it was made.
-
-    Args:
-        pairs: Of one table.
-        path: Where it may be.
-        note: Told how much of it is not mixed in, and why.
-
-    Raises:
-        UserError: It is damaged.
-    """
+    """What a table holds of some pairs that may be mixed with trainings of now, and when it was made."""
     earlier = _Earlier.at(path)
     if not earlier:
         return {}
@@ -257,16 +212,7 @@ def in_table(
 
 
 def held_of(pairs: Sequence[Pair], path: Path, *, note: Note = lambda _: None) -> Held:
-    """What there is of a table.
-
-    Args:
-        pairs: Those that are asked for.
-        path: Where an earlier table may be.
-        note: Told what is not mixed in, and why.
-
-    Raises:
-        UserError: The table or a journal is damaged.
-    """
+    """What there is of a table."""
     held, earlier = Held(), _Earlier.at(path)
     held.before = earlier.trainings if earlier else 0
     pairs = [*pairs, *(earlier.others(pairs) if earlier else ())]

@@ -62,12 +62,7 @@ class Pair:
         return _places(self.plan.space)
 
     def with_seeds(self, classes: int | None, seeds: int) -> Pair:
-        """The same pair with every class trained with every seed.
-
-        Args:
-            classes: How many; None for all.
-            seeds: How many.
-        """
+        """The same pair with every class trained with every seed."""
         noisy = len(representatives(self.plan.cells)) if classes is None else classes
         return replace(self, plan=replace(self.plan, classes=classes, noisy_classes=noisy, seeds=seeds))
 
@@ -79,17 +74,7 @@ def _places(space: str) -> dict[int, int]:
 
 
 def pair_of(name: str, task: Task, loss: str, length: int = 1) -> Pair:
-    """A task with a loss, with the usual numbers of classes and seeds.
-
-    Args:
-        name: Of the task, as `task_named` takes it.
-        task: The task.
-        loss: The name of a loss, or ``file.py:LOSS``.
-        length: Of a run, in usual runs of the task.
-
-    Raises:
-        UserError: The loss does not fit.
-    """
+    """A task with a loss, with the usual numbers of classes and seeds."""
     plan = Plan(f"{name}?loss={loss}", length * task.schedule.epochs, SEEDS, NOISY_CLASSES, CLASSES, DEFAULT_SPACE)
     return Pair(task, task.with_loss(loss), plan, length)
 
@@ -103,19 +88,7 @@ def pairs_of(
     length: int = 1,
     note: Note = lambda _: None,
 ) -> list[Pair]:
-    """Every task with every loss that fits it.
-
-    Args:
-        tasks: Names of tasks, or ``file.py:TASK``; none for all whose data is here and whose cells take seconds.
-        losses: Names of losses, or ``file.py:LOSS``, or `USUAL`; none for all that fit.
-        classes: How many classes every pair trains, in one random order.
-        noisy_classes: How many of them further seeds train.
-        length: Of a run, in usual runs of the task.
-        note: Told of every task that is left out, and why.
-
-    Raises:
-        UserError: There is no such task or loss, a number is too small, or nothing is left.
-    """
+    """Every task with every loss that fits it."""
     from surrogate_nas.training.losses import fitting, loss_named
 
     check_whole("Classes", classes, 1)
@@ -139,11 +112,7 @@ def pairs_of(
 
 
 def by_table(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
-    """The pairs that make a table, each once, by the table's name.
-
-    Args:
-        pairs: In the order of a design, in which a pair may stand with several plans.
-    """
+    """The pairs that make a table, each once, by the table's name."""
     found: dict[str, dict[str, Pair]] = {}
     for pair in pairs:
         own = found.setdefault(pair.table, {})
@@ -157,11 +126,7 @@ def by_table(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
 
 
 def classes_of(pair: Pair) -> int:
-    """How many classes a pair trains.
-
-    Args:
-        pair: The pair.
-    """
+    """How many classes a pair trains."""
     every = len(representatives(listed(space_named(pair.plan.space))))
     return every if pair.plan.classes is None else min(every, pair.plan.classes)
 
@@ -203,13 +168,6 @@ _KEYS = ("tasks", "losses", "length", "classes", "seeds")
 
 def read_design(name: str, *, note: Note = lambda _: None) -> list[Pair]:
     """The pairs of a design in the order of their priority.
-
-    Args:
-        name: One of `DESIGNS`, or the path of a TOML file.
-        note: Told of every task that is left out, and why.
-
-    Raises:
-        UserError: There is none, or its file says something wrong; the line names the key.
 
     Example:
         >>> pairs = read_design("protocol")

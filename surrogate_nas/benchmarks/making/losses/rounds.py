@@ -30,24 +30,13 @@ _LONGEST = 10
 
 
 def seconds_each(seconds: Sequence[float]) -> float:
-    """The mean of what trainings took, but for the first, which compiles kernels; each at most ten times the median.
-
-    Args:
-        seconds: At least one.
-    """
+    """The mean of what trainings took, but for the first, which compiles kernels; each at most ten times the median."""
     seconds = seconds[1:] or seconds
     return float(np.minimum(seconds, _LONGEST * np.median(seconds)).mean())
 
 
 def hours_given(hours: float | None) -> float:
-    """Check the hours that a user gives; infinite where none are.
-
-    Args:
-        hours: What was given.
-
-    Raises:
-        UserError: They are no finite number above 0.
-    """
+    """Check the hours that a user gives; infinite where none are."""
     if hours is None:
         return math.inf
     return check_number("Hours", hours, above=True)
@@ -60,19 +49,11 @@ class Known:
     """
 
     def __init__(self, spent: Mapping[Plan, Sequence[float]]) -> None:
-        """Look at what is made.
-
-        Args:
-            spent: Processor seconds of the trainings of each pair.
-        """
+        """Look at what is made."""
         self._each = {plan: seconds_each(seconds) for plan, seconds in spent.items() if seconds}
 
     def __getitem__(self, plan: Plan) -> float:
-        """Processor seconds of a training; a tenth of one where nothing is known at all.
-
-        Args:
-            plan: Of the pair.
-        """
+        """Processor seconds of a training; a tenth of one where nothing is known at all."""
         if plan in self._each:
             return self._each[plan]
         task = plan.task.partition("?")[0]
@@ -83,12 +64,6 @@ class Known:
 
 def fitting_in(hours: float, spent: float, wanted: Sequence[tuple[Plan, int]], known: Known) -> tuple[int, float]:
     """How many of some pairs, from the first, are expected to be made in so many processor hours.
-
-    Args:
-        hours: In all, what is spent included.
-        spent: Processor seconds by now.
-        wanted: Pairs in the order of their priority, each with how many trainings are left of it.
-        known: What a training takes.
 
     Returns:
         How many pairs, and the hours that all of them would take.
@@ -107,26 +82,14 @@ class Pace:
     def __init__(
         self, made: Mapping[Plan, Iterable[Entry]], left: Mapping[Plan, int], clock: Clock = time.monotonic
     ) -> None:
-        """Begin to count.
-
-        Args:
-            made: What the journal of each pair holds.
-            left: How many trainings of each pair are still to be made.
-            clock: Seconds that only grow.
-        """
+        """Begin to count."""
         self._spent = {plan: [entry["processor_seconds"] for entry in entries] for plan, entries in made.items()}
         self._left, self._clock = dict(left), clock
         self._began, self._used = clock(), 0.0
         self.done = 0
 
     def add(self, plan: Plan, jobs: Iterable[Job], entries: Iterable[Entry]) -> None:
-        """Note a batch.
-
-        Args:
-            plan: Of the pair.
-            jobs: What was asked for.
-            entries: What was made of it.
-        """
+        """Note a batch."""
         seconds = [entry["processor_seconds"] for entry in entries]
         self._spent[plan] += seconds
         self._used += sum(seconds)
@@ -167,21 +130,12 @@ class Batch(NamedTuple):
 
 
 def run_of(plan: Plan) -> Plan:
-    """What a plan has in common with those that share its journal: of all classes and one seed.
-
-    Args:
-        plan: The plan.
-    """
+    """What a plan has in common with those that share its journal: of all classes and one seed."""
     return replace(plan, seeds=1, noisy_classes=0, classes=None)
 
 
 def rounds(plans: Sequence[Plan], size: Size = lambda _: 1) -> Iterator[Batch]:
-    """All trainings of all pairs, each once, in the order they are made.
-
-    Args:
-        plans: Of the pairs, in the order of a design; a pair may have several.
-        size: Of a batch of a pair, at most.
-    """
+    """All trainings of all pairs, each once, in the order they are made."""
     yield from _batches([(run_of(plan), _by_round(plan)) for plan in plans], set(), size)
 
 
@@ -219,20 +173,8 @@ def train_rounds(
 ) -> dict[str, str]:
     """Train what the journals do not hold yet; may be interrupted and called again, also with more classes or pairs.
 
-    Args:
-        plans: Of the pairs, in the order of their priority; a pair may have several.
-        elsewhere: By plan, what is trained though the journal does not hold it, with its processor seconds.
-        hours: How many processor hours the trainings may take, those that are made included.
-        workers: How many batches at once, each on one core.
-        engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        progress: Called with (trainings done, trainings in all, how long the rest will take).
-        note: Told what is left out for want of hours.
-
     Returns:
         What could not be trained, by pair, and why; everything else is done.
-
-    Raises:
-        UserError: A journal is damaged or cannot be written.
     """
     with ExitStack() as stack:
         runs = list(dict.fromkeys(map(run_of, plans)))

@@ -30,12 +30,7 @@ _FEWEST, _MOST = 10, 1000
 
 
 def card_of(held: Mapping[Pair, Of], asked: Mapping[str, int]) -> dict[str, Any]:
-    """The card of a task's table.
-
-    Args:
-        held: What there is of each pair of the task.
-        asked: By loss, how many trainings are asked for in all.
-    """
+    """The card of a task's table."""
     pair = next(iter(held))
     return {
         "task": pair.task.name,
@@ -82,9 +77,6 @@ def fullest(held: Mapping[Pair, Of]) -> tuple[list[Pair], list[int]]:
 
     These are the cells that all of the pairs trained, those that all pairs trained that are asked for more classes than
     others, and those that an earlier table holds.
-
-    Args:
-        held: What there is of each pair.
     """
     asked = {pair: classes_of(pair) for pair in held}
     wide = min((number for number in asked.values() if number), default=0)
@@ -104,12 +96,7 @@ def fullest(held: Mapping[Pair, Of]) -> tuple[list[Pair], list[int]]:
 
 
 def table_of(held: Mapping[Pair, Of], cells: Sequence[int]) -> Table:
-    """The table of a task.
-
-    Args:
-        held: What there is of the pairs of the task, in runs of one length.
-        cells: The cells, by their place in the space.
-    """
+    """The table of a task."""
     pairs = list(held)
     space, task, length = pairs[0].plan.cells, pairs[0].task, pairs[0].length
     assert isinstance(space, ChoiceSpace)
@@ -152,16 +139,8 @@ def seconds_in_tables(
 ) -> dict[Plan, dict[Job, float]]:
     """What the tables of a folder hold of some pairs, which need not be trained again.
 
-    Args:
-        pairs: What is to be trained.
-        folder: Where the tables are.
-        note: Told of every table whose trainings are not mixed in, and why.
-
     Returns:
         Processor seconds by plan and job.
-
-    Raises:
-        UserError: A table is damaged.
     """
     found = {}
     for table, own in by_table(pairs).items():
@@ -173,16 +152,8 @@ def seconds_in_tables(
 def write_losses(pairs: Sequence[Pair], folder: Path, *, note: Note = lambda _: None) -> dict[str, dict[str, Any]]:
     """Write ``TASK.h5`` and ``TASK.json``, of longer runs ``TASK-x4.h5``, for every task that has trainings.
 
-    Args:
-        pairs: What may have been trained.
-        folder: Where; what tables there hold is kept where it is of the same settings.
-        note: Told of every pair that is left out of its table, and why, and of every table that stays as it is.
-
     Returns:
         The cards by table.
-
-    Raises:
-        UserError: A journal or a table is damaged, nothing can be written, or nothing was trained yet.
     """
     asked: dict[tuple[str, str], set[Job]] = {}
     for pair in pairs:

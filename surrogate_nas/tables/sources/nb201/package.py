@@ -65,15 +65,7 @@ class Trainings(NamedTuple):
 
 
 def add(table: Table, data: DataSet) -> None:
-    """Add what the package holds.
-
-    Args:
-        table: The table to add to.
-        data: Its data set.
-
-    Raises:
-        UserError: The package is not installed, or its file is altered.
-    """
+    """Add what the package holds."""
     held = trainings(package_file(data))
     errors = 100.0 - held.accuracies
     n_thrice = int((held.n_seeds == len(SEEDS)).sum())
@@ -86,26 +78,12 @@ def add(table: Table, data: DataSet) -> None:
 
 
 def package_file(data: DataSet) -> Path:
-    """Where the package has the numbers of a data set.
-
-    Args:
-        data: The data set.
-
-    Raises:
-        UserError: The package is not installed.
-    """
+    """Where the package has the numbers of a data set."""
     return package_folder(PACKAGE) / "datasets" / "nasbench201" / f"{data.package}.pkl"
 
 
 def trainings(path: Path) -> Trainings:
-    """Read a file of the package; again only where it has changed.
-
-    Args:
-        path: The file.
-
-    Raises:
-        UserError: It is missing, damaged, refused, or holds other numbers than those that were published.
-    """
+    """Read a file of the package; again only where it has changed."""
     try:
         return _trainings(path, path.stat().st_mtime_ns)
     except OSError as error:
@@ -130,11 +108,7 @@ def _trainings(path: Path, modified: int) -> Trainings:  # noqa: ARG001 - part o
 
 
 def digest(held: Trainings) -> str:
-    """A sha256 over all numbers of a file.
-
-    Args:
-        held: The numbers.
-    """
+    """A sha256 over all numbers of a file."""
     return column_digest(np.column_stack(held))
 
 

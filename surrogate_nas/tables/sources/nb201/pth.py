@@ -26,14 +26,7 @@ _ZIP = b"PK\x03\x04"
 
 
 def memory_needed(path: Path) -> int:
-    """About how many bytes of memory `read` takes at its peak.
-
-    Args:
-        path: The file.
-
-    Raises:
-        UserError: There is no such file.
-    """
+    """About how many bytes of memory `read` takes at its peak."""
     if not os.path.isfile(path):
         raise UserError(
             f"There is no file {printable(path)}; the official one is called NAS-Bench-201-v1_1-096897.pth."
@@ -46,13 +39,6 @@ def read(path: Path, progress: Progress | None = None) -> list[Table]:
 
     The whole file is unpickled first (see `memory_needed`); each record is let go once its numbers are taken. A data
     set that no record holds anything of has no table.
-
-    Args:
-        path: The file.
-        progress: Called with (records done, records in all), once the file is unpickled.
-
-    Raises:
-        UserError: It is missing, damaged, refused or in another format.
     """
     try:
         with path.open("rb") as file:
