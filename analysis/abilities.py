@@ -3,7 +3,7 @@
     snas data fetch nb201 && python analysis/abilities.py            # times every strategy (a minute), writes the table
     python analysis/abilities.py --keep                              # writes the table from analysis/abilities.json
 
-A step is asking for a cell and telling how it did: the mean processor time of 20 of them after 100 told random cells,
+A step is asking for a cell and telling how it did: the mean processor time of 20 of them after 100 random cells,
 on NAS-Bench-201's CIFAR-10, in a second loop, so that what is made once a process is not counted.
 """
 
@@ -37,7 +37,7 @@ def abilities(kind: type[Strategy]) -> tuple[str, ...]:
     """
     if kind.needs_workshop:
         return "by its weights", "–", "–", "", str(kind.batch_size)
-    knows = "known" if kind.uses_known else "told"
+    knows = "known" if kind.uses_known else "observed"
     front = "whole" if kind.many_objectives else "scalarised"
     return knows, knows, front, "yes" if kind.chooses_epochs else "", str(kind.batch_size)
 
