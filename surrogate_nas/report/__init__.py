@@ -65,7 +65,8 @@ def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") 
     Example:
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
-        >>> from surrogate_nas.study.suite import read_suite, run_suite
+        >>> from surrogate_nas.study.problem import read_suite
+        >>> from surrogate_nas.study.calls import run_suite
         >>> result = run_suite(read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2))
         >>> with TemporaryDirectory() as folder:
         ...     page = write_suite_report(result, Path(folder))
