@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import surrogate_nas
-from tests.core.test_architecture import ROOMS
+from tests.rooms import ROOMS
 
 PACKAGE = surrogate_nas.__name__
 Node = ast.ClassDef | ast.FunctionDef

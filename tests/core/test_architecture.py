@@ -13,27 +13,9 @@ import pytest
 
 import surrogate_nas
 from surrogate_nas.space import SPACES
+from tests.rooms import ROOMS
 
 PACKAGE = Path(surrogate_nas.__file__).parent
-ROOMS = [
-    "core",
-    "files",
-    "runtime",
-    "space",
-    "surrogates",
-    "strategies",
-    "tables",
-    "training",
-    "benchmarks",
-    "objective",
-    "study",
-    "contract",
-    "report",
-    "papers",
-    "cli",
-    "__main__",
-]
-"""In the order that data flows."""
 OPEN_TO_STRATEGIES = {"core", "files", "runtime", "space", "surrogates", "strategies"}
 HEAVY = {
     "torch",

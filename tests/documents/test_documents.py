@@ -21,8 +21,8 @@ from surrogate_nas.cli.app import app
 from surrogate_nas.cli.options import results_folder
 from surrogate_nas.contract import check
 from surrogate_nas.strategies import ONE_SHOT, STRATEGIES
-from tests.core.test_architecture import ROOMS
 from tests.documents import TOP, anchors, blocks, links, prose, read, sections, shell, spans, texts
+from tests.rooms import ROOMS
 
 COMMANDS: Any = typer.main.get_command(app)
 TARGETS = [name.replace("%", "[a-z0-9-]+") for name in re.findall(r"^([a-z0-9%-]+):", read("Makefile"), re.M)]

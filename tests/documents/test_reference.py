@@ -14,7 +14,7 @@ from analysis.reference.commands import commands
 from analysis.reference.names import PACKAGE, Module, Place, modules, pages, public, registries, rooms, source
 from analysis.reference.references import Scope
 from analysis.reference.site import broken
-from tests.core.test_architecture import ROOMS
+from tests.rooms import ROOMS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -1,0 +1,21 @@
+"""The rooms of the package."""
+
+ROOMS = [
+    "core",
+    "files",
+    "runtime",
+    "space",
+    "surrogates",
+    "strategies",
+    "tables",
+    "training",
+    "benchmarks",
+    "objective",
+    "study",
+    "contract",
+    "report",
+    "papers",
+    "cli",
+    "__main__",
+]
+"""In the order that data flows."""
