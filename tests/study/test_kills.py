@@ -127,6 +127,7 @@ SECOND = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signa
 SECOND += "from surrogate_nas.cli import main; main()"
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_changes_nothing(tmp_path: Path) -> None:
     """Neither while the command tidies up nor when it is about to leave."""
     gated, mark = Gated(tmp_path / "work"), str(tmp_path)
@@ -158,6 +159,7 @@ def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(undisturbe
     assert gated.finish() == undisturbed
 
 
+@pytest.mark.slow
 def test_a_second_process_waits_for_the_first_and_both_say_the_same(undisturbed: Any, tmp_path: Path) -> None:
     gated = Gated(tmp_path / "work")
     first = gated.start("first")

@@ -59,6 +59,7 @@ def trial_lines(folder: Path) -> dict[str, list[str]]:
     return {path.name: path.read_text().splitlines()[:-1] for path in sorted((folder / "runs").glob("*.jsonl"))}
 
 
+@pytest.mark.slow
 def test_killed_four_times_and_resumed_it_says_the_same(
     whole: tuple[Path, Any], analog: TableBenchmark, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ def bare(result: SuiteResult) -> Any:
     return content
 
 
+@pytest.mark.slow
 def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(tiny: Path, tmp_path: Path, snas: Snas) -> None:
     out = tmp_path / "out"
     printed = snas("suite", tiny, "--workers", "2", "--out", out, "--json")

@@ -119,6 +119,7 @@ def test_mean_overlap_of_classes_is_that_of_the_counts() -> None:
         assert found[k].item() == pytest.approx(jaccard_score(targets.ravel(), said, average="macro"))
 
 
+@pytest.mark.slow
 def test_a_cell_segments_better_than_background_and_a_linear_model() -> None:
     (seen, classes), (inputs, targets) = (SEGMENTATION.data[split] for split in ("train", "test"))
     background = np.moveaxis(np.eye(4)[np.zeros_like(targets)], 3, 1)
@@ -130,6 +131,7 @@ def test_a_cell_segments_better_than_background_and_a_linear_model() -> None:
     beats(SEGMENTATION, baselines)
 
 
+@pytest.mark.slow
 def test_a_cell_finds_more_digits_than_the_usual_answer_and_a_linear_model() -> None:
     (seen, boxes), (inputs, _) = (DETECTION.data[split] for split in ("train", "test"))
     wanted = np.zeros((len(seen), 16, 8))
