@@ -91,7 +91,7 @@ class Surrogate(ABC):
     _of_training: Prediction
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let classes that know `_predict` by its earlier name `_foresee` give and call it by that."""
+        """Let classes that know `_predict` by its earlier name, ``_foresee``, give and call it by that."""
         super().__init_subclass__(**options)
         earlier, now = (vars(cls).get(name) for name in ("_foresee", "_predict"))
         cls._foresee = now or earlier or cls._predict  # type: ignore[attr-defined]
