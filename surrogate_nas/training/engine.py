@@ -217,8 +217,8 @@ class _Run:
             self._train_epoch(model, trainer, curves, epoch)
             times.append(clock())
             losses, answers = self._judged(model, trainer, "valid")
-            told = {"valid_loss": losses, **self._measured("valid", answers, "batch", "epoch")}
-            self._record(curves, epoch, losses, told)
+            numbers = {"valid_loss": losses, **self._measured("valid", answers, "batch", "epoch")}
+            self._record(curves, epoch, losses, numbers)
             times.append(clock())
             for curve in curves:
                 curve.train_seconds += (times[1] - times[0]) / len(cells)
@@ -226,13 +226,11 @@ class _Run:
         self._record(curves, epoch, losses, self._measured("valid", answers, "end"))
         if self.test:
             losses, answers = self._judged(model, trainer, "test")
-            told = {"test_loss": losses, **self._measured("test", answers, "batch", "epoch", "end")}
-            self._record(curves, epoch, losses, told)
+            numbers = {"test_loss": losses, **self._measured("test", answers, "batch", "epoch", "end")}
+            self._record(curves, epoch, losses, numbers)
         for curve, fault in zip(curves, trainer.faults(answers), strict=True):
             curve.note = curve.note or fault
-            curve.finals = {
-                told.name: math.nan for told in self.task.diagnostics if not told.every_epoch
-            } | curve.finals
+            curve.finals = {one.name: math.nan for one in self.task.diagnostics if not one.every_epoch} | curve.finals
             curve.seconds = (clock() - start) / len(cells)
         return curves
 
@@ -292,13 +290,13 @@ class _Run:
             rate = self.task.schedule.learning_rate / 2 * (1 + math.cos(math.pi * number / steps))
             losses, outputs = model.step(inputs, targets, trainer.descent, rate)
             answers = Answers(outputs, targets, inputs, self.task, model.answer, model.slope)
-            told = {"train_loss": losses, **self._measured("train", answers, "batch")}
-            sums.append(np.stack([*told.values()]))
+            numbers = {"train_loss": losses, **self._measured("train", answers, "batch")}
+            sums.append(np.stack([*numbers.values()]))
             sizes.append(len(inputs))
         means = np.tensordot(np.array(sizes) / sum(sizes), np.stack(sums), 1)
-        self._record(curves, epoch, means[0], dict(zip(told, means, strict=True)))
+        self._record(curves, epoch, means[0], dict(zip(numbers, means, strict=True)))
 
-    def _record(self, curves: Sequence[Curve], epoch: int, losses: Array, told: Mapping[str, Array]) -> None:
+    def _record(self, curves: Sequence[Curve], epoch: int, losses: Array, numbers: Mapping[str, Array]) -> None:
         """Record what is told of each network, the worst where it is not finite or its loss is not."""
         worst = self.task.worst_loss
         for k, (curve, loss) in enumerate(zip(curves, losses.tolist(), strict=True)):
@@ -307,9 +305,9 @@ class _Run:
                 what = "beyond the worst recorded" if known else "not finite"
                 curve.note = f"diverged in epoch {epoch + 1}: the loss was {what}"
             for one in self.task.diagnostics:
-                if one.name not in told:
+                if one.name not in numbers:
                     continue
-                value = one.recorded(told[one.name][k].item() if known else math.nan)
+                value = one.recorded(numbers[one.name][k].item() if known else math.nan)
                 if one.every_epoch:
                     curve.values.setdefault(one.name, []).append(value)
                 else:

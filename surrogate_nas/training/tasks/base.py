@@ -294,6 +294,11 @@ class Task:
         """Everything that a training of it tells, in the order of a report."""
         return tuple(diagnostics_of(self.trained.unit, self.worst_loss, self.measured))
 
+    @property
+    def told(self) -> tuple[Diagnostic, ...]:
+        """The `diagnostics`, by their earlier name."""
+        return self.diagnostics
+
     @cached_property
     def digest(self) -> str:
         """A digest of the data and of all settings that a training's result depends on, but for the task's own code.
