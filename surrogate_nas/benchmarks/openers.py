@@ -7,6 +7,7 @@ beside that kind.
 from __future__ import annotations
 
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -18,6 +19,7 @@ from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.version import __version__
 from surrogate_nas.files import home, replacing, shipped
+from surrogate_nas.files.regular import read_regular
 from surrogate_nas.space import SPACES
 
 
@@ -113,8 +115,9 @@ def remember() -> None:
     """Write what was learned of tables, if the folder can be written."""
     place = home() / "listed.json"
     if place in _fresh:
+        known = {name: held for name, held in _known(place).items() if os.path.isfile(held[0][0])}
         with suppress(UserError), replacing(place) as temporary:
-            temporary.write_text(json.dumps([_made_by(), _known(place)]), encoding="utf-8")
+            temporary.write_text(json.dumps([_made_by(), known]), encoding="utf-8")
         _fresh.discard(place)
 
 
@@ -135,9 +138,9 @@ def _made_by() -> list[Any]:
 @lru_cache(maxsize=4)
 def _known(place: Path) -> dict[str, list[Any]]:
     try:
-        made_by, known = json.loads(place.read_text(encoding="utf-8"))
+        made_by, known = json.loads(read_regular(place))
         if made_by == _made_by() and all(isinstance(entry, dict) for _, entry in known.values()):
             return dict(known)
-    except (OSError, ValueError, TypeError, AttributeError):  # none yet, or damaged
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # none yet, or damaged
         pass
     return {}

@@ -1,0 +1,119 @@
+"""Registries: a name leads to one thing, listing names imports none, and what is wrong is one line."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.registry import Registry, described_at, places_in, subclass_of
+
+THINGS = '''"""{name}: what it does
+
+Nobody, "A paper", Venue 2020.
+"""
+import heavy_library_that_is_not_there
+class Thing:
+    def __init__(self, *, seed, knob=3, other="x"):
+        pass
+'''
+
+
+@pytest.fixture
+def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[type]:
+    """Two places, a folder of things with names, and an installed package."""
+    package = tmp_path / "shapes_of_a_test"
+    package.mkdir()
+    (package / "__init__.py").write_text("class Shape:\n    def __init__(self, name):\n        self.name = name\n")
+    (package / "round.py").write_text("from shapes_of_a_test import Shape\nSHAPE = Shape('circle'), Shape('disc')\n")
+    (package / "angular.py").write_text("from shapes_of_a_test import Shape\nSHAPE = Shape('square')\n")
+    (package / "base.py").write_text("HELPER = 1\n")
+    (tmp_path / "theirs_of_a_test.py").write_text("from shapes_of_a_test import Shape\nSTAR = Shape('star')\nBAD = 3\n")
+    for module in [name for name in sys.modules if name.partition(".")[0].endswith("_of_a_test")]:
+        del sys.modules[module]  # of a test before
+    monkeypatch.syspath_prepend(tmp_path)
+    group = "surrogate_nas.shapes"
+    points = tuple(EntryPoint(name, f"theirs_of_a_test:{name.upper()}", group) for name in ("star", "bad", "gone"))
+    monkeypatch.setattr("surrogate_nas.core.registry.entry_points", lambda **_: points)
+    from shapes_of_a_test import Shape
+
+    return Registry("shape", Shape, folder="shapes_of_a_test", attribute="SHAPE", first=("round",), group=group)
+
+
+def test_names_come_from_the_folder_and_from_packages(shapes: Registry[type]) -> None:
+    assert list(shapes) == ["circle", "disc", "square"] and len(shapes) == 3
+    assert shapes.names() == ["bad", "circle", "disc", "gone", "square", "star"]
+    assert shapes.find("disc").name == "disc" and shapes.find("star").name == "star"  # type: ignore[attr-defined]
+    for name, said in {
+        "squar": "Unknown shape 'squar'. Did you mean 'square'? Known: bad, circle",
+        "bad": "bad is no shape",
+        "gone": "theirs_of_a_test:GONE cannot be imported: AttributeError",
+    }.items():
+        with pytest.raises(UserError, match=re.escape(said)):
+            shapes.find(name)
+    with pytest.raises(UserError, match="A shape is named by a text, not 3. Known: bad, circle"):
+        shapes.find(3)  # type: ignore[arg-type]
+
+
+def test_a_file_of_ones_own_has_what_it_names(shapes: Registry[type], tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("from shapes_of_a_test import Shape\nMINE = Shape('mine')\nNUMBER = 3\n")
+    assert shapes.find(f"{file}:MINE").name == "mine"  # type: ignore[attr-defined]
+    for name, said in {
+        f"{file}:NUMBER": "own.py holds no shape NUMBER",
+        f"{file}:OTHER": "own.py defines no OTHER",
+        f"{tmp_path}/none.py:MINE": "There is no shape file",
+        f"{file}": "is a file; name the shape in it",
+    }.items():
+        with pytest.raises(UserError, match=re.escape(said)):
+            shapes.find(name)
+
+
+def test_two_things_of_one_name_are_a_mistake_of_ours(shapes: Registry[type], tmp_path: Path) -> None:
+    (tmp_path / "shapes_of_a_test" / "again.py").write_text(
+        "from shapes_of_a_test import Shape\nSHAPE = Shape('disc')\n"
+    )
+    with pytest.raises(RuntimeError, match="Two of shapes_of_a_test are named disc"):
+        list(shapes)
+
+
+def test_what_a_file_says_is_read_without_importing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "told_of_a_test.py").write_text(THINGS.replace("{name}", "Told"))
+    monkeypatch.syspath_prepend(tmp_path)
+    things = Registry("thing", object, {"told": "told_of_a_test:Thing", "lost": "no_such_module_at_all:Thing"})
+    assert [entry["name"] for entry in things.described()] == ["told", "lost"]
+    assert described_at("told_of_a_test:Thing") == {
+        "description": "what it does",
+        "paper": 'Nobody, "A paper", Venue 2020',
+        "options": {"knob": "3", "other": "'x'"},
+    }
+    assert next(entry for entry in things.described() if entry["name"] == "lost")["options"] == {}
+    assert "told_of_a_test" not in sys.modules
+    with pytest.raises(ModuleNotFoundError):  # of no extra of ours, so it is our mistake
+        things.find("told")
+
+
+def test_classes_are_checked_and_places_are_files() -> None:
+    errors = Registry("error", subclass_of(Exception, "Exception"), {"value": "builtins:ValueError", "no": "math:pi"})
+    assert errors["value"] is ValueError
+    with pytest.raises(UserError, match="no is not a subclass of Exception"):
+        errors.find("no")
+    assert places_in("surrogate_nas.core")["plugin"] == "surrogate_nas.core.plugin:plugin"
+
+
+def test_listing_sources_and_strategies_imports_nothing_of_theirs() -> None:
+    code = (
+        "from surrogate_nas.tables.sources.base import declared, sources\n"
+        "names = [name for source in sources() for name in declared(source).names]\n"
+        "import json, sys; print(json.dumps([names, [m for m in sys.modules if m.startswith('surrogate_nas.')]]))"
+    )
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    names, loaded = json.loads(made.stdout)
+    assert names[0] == "nb201-cifar10" and "accel-imagenet-devices" in names and len(names) == len(set(names)) > 40
+    assert not [m for m in loaded if m.startswith("surrogate_nas.tables.sources.") and not m.endswith("base")]
