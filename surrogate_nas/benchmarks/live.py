@@ -37,7 +37,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.tables import Seed
 from surrogate_nas.training.machine import COMPILED, engine_named
-from surrogate_nas.training.tasks import TASKS, Task, parted
+from surrogate_nas.training.tasks import TASKS, Task, is_theirs, parted
 
 PREFIX = "live:"
 HOW = "at the end of the run, one seed"
@@ -223,7 +223,7 @@ class Live(Opener):
 
     def runs_code(self, name: str) -> bool:
         """Whether the task or the loss is in a user's file."""
-        return ":" in _task_and_space(name)[0]
+        return is_theirs(_task_and_space(name)[0])
 
     def open(self, name: str) -> LiveBenchmark:
         """Open a task, or return the benchmark that this process has open."""

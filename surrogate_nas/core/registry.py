@@ -7,6 +7,7 @@ from a file is a name: it opens what is installed, and code of a file only where
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import importlib.util
 import pkgutil
@@ -150,6 +151,19 @@ class Registry(Mapping[str, T], Generic[T]):
         if not hasattr(module, attribute):
             raise UserError(f"{file} defines no {attribute}.")
         return getattr(module, attribute)
+
+    def code(self, name: str) -> str:
+        """What stands for the code behind a name: a digest of its file; empty for the project's own, and for no name.
+
+        Args:
+            name: As `find` takes it; what it imports itself is not looked at.
+        """
+        path, separator, _ = name.rpartition(":")
+        if not separator and (name in self or name not in self.points()):
+            return ""
+        spec = None if separator else importlib.util.find_spec(self.points()[name].module)
+        file = Path(path if separator else (spec.origin if spec and spec.origin else ""))
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
     def described(self) -> Iterator[dict[str, Any]]:
         """What there is, read from the files without importing one: ``{name, description, paper, options}`` each."""

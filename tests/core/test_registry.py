@@ -117,3 +117,13 @@ def test_listing_sources_and_strategies_imports_nothing_of_theirs() -> None:
     names, loaded = json.loads(made.stdout)
     assert names[0] == "nb201-cifar10" and "accel-imagenet-devices" in names and len(names) == len(set(names)) > 40
     assert not [m for m in loaded if m.startswith("surrogate_nas.tables.sources.") and not m.endswith("base")]
+
+
+def test_code_is_known_by_its_file(shapes: Registry[type], tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("MINE = 1\n")
+    first = shapes.code(f"{file}:MINE")
+    file.write_text("MINE = 2\n")
+    assert len(first) == 64 and shapes.code(f"{file}:MINE") != first
+    assert len(shapes.code("star")) == 64 and shapes.code("star") != first
+    assert [shapes.code(name) for name in ("disc", "nothing", "", f"{tmp_path}/none.py:A")] == [""] * 4

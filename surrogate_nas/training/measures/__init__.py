@@ -8,7 +8,9 @@ from surrogate_nas.training.measures.base import Answers, Measure
 __all__ = ["MEASURES", "Answers", "Measure", "measure_named"]
 
 _FIRST = ("classes", "boxes", "numbers", "sequences", "images", "generation")
-MEASURES = Registry("measure", Measure, folder=__name__, attribute="FAMILY", first=_FIRST)
+MEASURES = Registry(
+    "measure", Measure, folder=__name__, attribute="FAMILY", first=_FIRST, group="surrogate_nas.metrics"
+)
 """Every measure by name."""
 
 

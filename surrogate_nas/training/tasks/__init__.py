@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import Registry
 from surrogate_nas.core.version import __version__
+from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.tasks.base import Schedule, Task
 from surrogate_nas.training.tasks.checking import Split
 
@@ -17,7 +15,7 @@ _FIRST = (
     "digits", "fashion", "mnist1d", "rotation", "detection", "segmentation", "denoising", "generation", "text",
     "languages", "translation", "vowels", "letters", "sounds", "forecasting", "anomaly", "cartpole", "gridworld",
 )  # fmt: skip
-TASKS = Registry("task", Task, folder=__name__, attribute="TASK", first=_FIRST)
+TASKS = Registry("task", Task, folder=__name__, attribute="TASK", first=_FIRST, group="surrogate_nas.tasks")
 """Every task by name; its data is read when first used."""
 
 
@@ -65,5 +63,15 @@ def code_of(name: str) -> str:
     Args:
         name: As `task_named` takes it; where it names nothing, that function says so.
     """
-    files = [Path(part.rpartition(":")[0]) for part in parted(name) if ":" in part]
-    return " ".join([__version__, *(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file())])
+    task, loss = parted(name)
+    return " ".join(filter(None, (__version__, TASKS.code(task), LOSSES.code(loss))))
+
+
+def is_theirs(name: str) -> bool:
+    """Whether a task or its loss is code of a user's, in a file or in an installed package.
+
+    Args:
+        name: As `task_named` takes it.
+    """
+    task, loss = parted(name)
+    return ":" in name or task in TASKS.points() or loss in LOSSES.points()
