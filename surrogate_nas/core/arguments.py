@@ -58,14 +58,14 @@ def _function(value: object) -> object:
 _LARGEST = 2**63 - 1
 
 
-def check_whole(what: str, value: object, least: int = 0, most: int = _LARGEST) -> int:
+def check_whole(what: str, value: object, least: int = 0, most: int | None = _LARGEST) -> int:
     """A whole number in a range, as one of Python's own.
 
     Args:
         what: The noun for the message.
         value: What was given.
         least: The smallest that will do.
-        most: The largest.
+        most: The largest; None for no limit.
 
     Raises:
         UserError: It is no whole number, or outside.
@@ -78,9 +78,10 @@ def check_whole(what: str, value: object, least: int = 0, most: int = _LARGEST) 
             ...
         surrogate_nas.core.errors.UserError: A seed must be a whole number of at least 0, not -1.
     """
-    if isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) <= most:
-        return int(value)
-    between = f"of at least {least}" if most == _LARGEST else f"from {least} to {most:,}"
+    if isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value):
+        if most is None or int(value) <= most:
+            return int(value)
+    between = f"of at least {least}" if most in (None, _LARGEST) else f"from {least} to {most:,}"
     raise UserError(f"{what} must be a whole number {between}, not {value!r:.80}.")
 
 

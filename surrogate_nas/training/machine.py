@@ -74,7 +74,7 @@ def check_numbers(**numbers: int) -> None:
         UserError: One is no whole number, too small, or a run of more epochs than anybody waits for.
     """
     for name, number in numbers.items():
-        check_whole(f"The {name.replace('_', ' ')}", number, 0 if name == "seed" else 1)
+        check_whole(f"The {name.replace('_', ' ')}", number, 0 if name == "seed" else 1, None)
         if name == "epochs" and number > MOST_EPOCHS:
             raise UserError(f"A run has at most {MOST_EPOCHS:,} epochs, not {number}.")
 

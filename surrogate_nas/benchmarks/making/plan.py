@@ -54,7 +54,7 @@ class Plan:
         check_numbers(epochs=self.epochs, seeds=self.seeds)
         if self.seeds > MOST_SEEDS:
             raise UserError(f"There are at most {MOST_SEEDS:,} seeds, not {self.seeds}.")
-        check_whole("Classes of several seeds", self.noisy_classes)
+        check_whole("Classes of several seeds", self.noisy_classes, most=None)
 
     @property
     def cells(self) -> Enumerable:

@@ -46,7 +46,7 @@ def check_ladder(eta: float, rungs: int | None = None) -> None:
     """
     check_number("eta", eta, 1, above=True)
     if rungs is not None:
-        check_whole("rungs", rungs, 1)
+        check_whole("rungs", rungs, 1, None)
 
 
 def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Rung]:

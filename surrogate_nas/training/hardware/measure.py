@@ -273,7 +273,7 @@ def measure(
         raise UserError(f"The assumed power must be a finite number of watts above 0, not {watts}.")
     if not cells or len(set(cells)) < len(cells):
         raise UserError("A measurement needs at least one cell, and none twice.")
-    check_whole("A seed", seed)
+    check_whole("A seed", seed, most=None)
     space = space or space_of(cells[0])
     if stranger := next((cell for cell in cells if cell not in space), None):
         raise UserError(f"{stranger} is no cell of the space {space.name}.")

@@ -91,7 +91,7 @@ def pairs_of(
     """Every task with every loss that fits it."""
     from surrogate_nas.training.losses import fitting, loss_named
 
-    check_whole("Classes", classes, 1)
+    check_whole("Classes", classes, 1, None)
     kinds = {loss: loss_named(loss).fits for loss in losses if loss != USUAL}
     found = []
     for name in dict.fromkeys(tasks or TASKS):
