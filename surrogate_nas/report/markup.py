@@ -143,6 +143,13 @@ def strategy(name: str, look: Look) -> Shown:
     return Shown(name, "strategy", look)
 
 
+def files_of(table: str) -> list[Content]:
+    """Links to a table's files in ``tables/``."""
+    ends = {"CSV": "csv", "LaTeX": "tex"}
+    first, second = (Shown(text, "link", None, f"tables/{table}.{end}") for text, end in ends.items())
+    return [first, ", ", second]
+
+
 def in_bold_below(p: float, text: str) -> Content:
     """A p in words, bold where it is significant."""
     return Shown(text, "strong") if p < LEVEL else text

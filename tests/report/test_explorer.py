@@ -26,6 +26,7 @@ from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.problem import Entrant, Problem, Suite
 from tests.conftest import Snas
 
+pytestmark = pytest.mark.slow  # browsers
 STRATEGIES = ["random", "evolution", "local_search"]
 BUDGET = 25
 EVIL = "</script><script>alert(1)</script>"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from surrogate_nas.study.suite import SuiteResult
 
+pytestmark = pytest.mark.slow  # browsers
 LEAST_CONTRAST = 4.5
 """For text, by WCAG 2.1."""
 MOST_PAGES = 6
@@ -117,7 +118,6 @@ def test_it_prints_on_few_pages_none_but_the_last_half_empty(report: Path, brows
     assert "Contents" not in printed.pages[0].extract_text()
 
 
-@pytest.mark.slow
 def test_a_large_suite_prints_on_few_pages_too(browser: Browser, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     names = [f"a_long_name_{i}" for i in range(15)]

@@ -88,6 +88,7 @@ def server(results: Path) -> Iterator[Server]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page) -> None:
     gated = Gated(tmp_path)
     tab.set_default_timeout(PATIENCE_MS)
@@ -161,6 +162,7 @@ def test_a_run_is_read_on_not_again(made: Path, tmp_path: Path, analog: TableBen
     assert run.refresh() and not run.best and not run.is_begun
 
 
+@pytest.mark.slow
 def test_a_page_does_not_wait_until_all_is_read(server: Server, tab: Page) -> None:
     server.pages.patience_seconds = 0.0
     assert "Reading: 6 runs to go." in ask(server, "/at/one/").text
@@ -281,6 +283,7 @@ def test_nothing_outside_is_served(server: Server, results: Path) -> None:
     assert "outside" not in ask(server, "/").text
 
 
+@pytest.mark.slow
 def test_a_shown_file_reaches_neither_this_server_nor_another(server: Server, results: Path, tab: Page) -> None:
     (results / "one" / "report.html").write_text(
         "<title>waits</title><script>fetch('/state/one').then(() => document.title = 'read',"
@@ -324,6 +327,7 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -> None:
     command = [*COMMAND, "serve", str(results), "--port", "0", "--json"]
     process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, preexec_fn=heed_interrupts)

@@ -19,7 +19,7 @@ from surrogate_nas.report.sections.ranks import diagram
 from surrogate_nas.study.statistics import critical_at
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import TABLES, as_csv, as_latex
-from tests.study.test_suite import made, noisy, steps
+from tests.study.test_suite import made, steps
 
 FIGURES = {"overview", "critical-25", "critical-50", "critical-100", "regret-iqm", "improvement", "regret-map"}
 HEADS = [
@@ -55,13 +55,6 @@ class Balanced(HTMLParser):
 
 def text_of(page: str) -> str:
     return unescape(re.sub(r"<[^>]+>", " ", re.sub(r'src="data:[^"]+"', "", page)))
-
-
-@pytest.fixture(scope="module")
-def result() -> SuiteResult:
-    """Four strategies on seven problems; b is the best, and never finds the optimum."""
-    rng = np.random.default_rng(0)
-    return made({f"p{i}": noisy(rng, 0.4, 0.1, 0.8, 1.2 + i) for i in range(7)})
 
 
 @pytest.fixture(scope="module")

@@ -96,9 +96,10 @@ def suite_provenance(study: Study) -> Section | None:
     rows += [(str(name), str(value)) for name, value in provenance().items()]
     further = Words(
         [
-            "Further tables: mean regret by problem ", *_files("regret"), ", the share of runs that reached a target ",
-            *_files("reached"), ", ranks and Friedman’s test at three budgets ", *_files("critical"),
-            ". Every trial of every run is in ", Shown("problems/", "code"), ".",
+            "Further tables: mean regret by problem (", *files_of("regret"),
+            "), the share of runs that reached a target (", *files_of("reached"),
+            "), ranks and Friedman’s test at three budgets (", *files_of("critical"),
+            "). Every trial of every run is in ", Shown("problems/", "code"), ".",
         ]
     )  # fmt: skip
     blocks: list[Table | Words | Block | str] = [_facts(rows), further]
@@ -106,14 +107,6 @@ def suite_provenance(study: Study) -> Section | None:
         again = "Made by this command; given again it makes only what is missing, with more runs or strategies too:"
         blocks += [again, Block("command", study.command)]
     return Section("Provenance", blocks)
-
-
-def _files(table: str) -> list[Content]:
-    """Links to a table's files."""
-    csv, latex = (
-        Shown(text, "link", None, f"tables/{table}.{end}") for text, end in (("CSV", "csv"), ("LaTeX", "tex"))
-    )
-    return ["(", csv, ", ", latex, ")"]
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> Table:

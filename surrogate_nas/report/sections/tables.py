@@ -16,11 +16,8 @@ _LONGEST = 30
 
 def _section(title: str, table: Table, files: str, text: str) -> Section:
     """A table with what a reader must know, and its files in ``tables/``."""
-    csv, latex = (
-        Shown(text, "link", None, f"tables/{files}.{end}") for text, end in (("CSV", "csv"), ("LaTeX", "tex"))
-    )
     folded = replace(table, folded=len(table.rows) > _LONGEST)
-    return Section(title, [folded, note(f"{text} ", csv, ", ", latex, ".")])
+    return Section(title, [folded, note(f"{text} ", *files_of(files), ".")])
 
 
 @section(70, "suite")
