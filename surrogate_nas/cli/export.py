@@ -13,7 +13,7 @@ from surrogate_nas.cli.output import JsonOption, emit, note, show_table
 from surrogate_nas.core.errors import unknown
 
 _FOLDER = Path(__file__).parents[1] / "report" / "export"
-_FORMATS = [found.name for found in pkgutil.iter_modules([str(_FOLDER)]) if not found.name.startswith("_")]
+_FORMATS = [found.name for found in pkgutil.iter_modules([str(_FOLDER)])]
 """Read from the names of the files, so that no library is loaded to tell them."""
 
 

@@ -7,13 +7,13 @@ to write. What is unfinished is exported as far as it is made.
 import pkgutil
 from importlib import import_module
 
-from surrogate_nas.report.export._format import Format
 from surrogate_nas.report.export.csv import write_csv
 from surrogate_nas.report.export.figures import write_figures
 from surrogate_nas.report.export.latex import write_latex
 from surrogate_nas.report.export.mlflow import write_mlflow
 from surrogate_nas.report.export.optuna import OptunaObjective, write_optuna
 from surrogate_nas.report.export.trackio import write_trackio
+from surrogate_nas.report.exporting import Format
 from surrogate_nas.report.reading import Results, Source, results_of
 
 __all__ = [
@@ -22,8 +22,6 @@ __all__ = [
 ]  # fmt: skip
 
 EXPORTS: dict[str, Format] = {
-    found.name: import_module(f"{__name__}.{found.name}").EXPORT
-    for found in pkgutil.iter_modules(__path__)
-    if not found.name.startswith("_")
+    found.name: import_module(f"{__name__}.{found.name}").EXPORT for found in pkgutil.iter_modules(__path__)
 }
 """Every format by its name: the `EXPORT` of the file of that name."""

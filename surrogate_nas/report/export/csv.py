@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from surrogate_nas.report.export._format import Format, write_texts
-from surrogate_nas.report.export._runs import FINAL, run_row
+from surrogate_nas.report.exporting import FINAL, Format, run_row, write_texts
 from surrogate_nas.report.reading import TABLES, Results, Rows, Source, as_csv, results_of
 
 _MEANINGS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surrogate_nas.files import replacing
-from surrogate_nas.report.export._format import Format
+from surrogate_nas.report.exporting import Format
 from surrogate_nas.report.reading import Results, Source, Study, results_of
 
 if TYPE_CHECKING:

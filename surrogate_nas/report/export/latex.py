@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.core.numbers import NOTHING, budget_in_words, decimals_for, fixed, p_value, plural
-from surrogate_nas.report.export._format import Format, write_texts
+from surrogate_nas.report.exporting import Format, write_texts
 from surrogate_nas.report.markup import LEVEL
 from surrogate_nas.report.reading import (
     TABLES,

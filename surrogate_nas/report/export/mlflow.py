@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files import replacing
-from surrogate_nas.report.export._format import Format
-from surrogate_nas.report.export._runs import Tracked, clock, tracked
+from surrogate_nas.report.exporting import Format, Tracked, clock, tracked
 from surrogate_nas.report.reading import Part, Results, Source, results_of
 
 if TYPE_CHECKING:

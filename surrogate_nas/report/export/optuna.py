@@ -27,8 +27,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files import replacing
 from surrogate_nas.objective import Objective
-from surrogate_nas.report.export._format import Format
-from surrogate_nas.report.export._runs import clock, run_row
+from surrogate_nas.report.exporting import Format, clock, run_row
 from surrogate_nas.report.reading import Comparison, Ledger, Part, Run, Source, results_of
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Trial

@@ -19,8 +19,7 @@ from typing import Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files import replacing
-from surrogate_nas.report.export._format import Format
-from surrogate_nas.report.export._runs import clock, tracked
+from surrogate_nas.report.exporting import Format, clock, tracked
 from surrogate_nas.report.reading import Part, Results, Source, results_of
 
 _CHILD = """
