@@ -14,10 +14,10 @@ from surrogate_nas.papers.common.searches import (
     PROXIES_NOTE,
     REA,
     Method,
+    accuracy_curves,
     found_by,
     method_row,
     not_made_rows,
-    test_curves,
 )
 
 _METHODS = (
@@ -50,6 +50,6 @@ def nats(work: Work) -> PaperResult:
         for data, seconds in _SECONDS.items()
         for method in _METHODS
     ]
-    curves = test_curves(found, _SECONDS["CIFAR-10"])
+    curves = accuracy_curves(found, _SECONDS["CIFAR-10"])
     title = "NATS-Bench (TPAMI 2021), topology space: test accuracy (%)"
     return work.result(title, [*rows, *not_made_rows("nats")], _NOTES, pictures={"curves.png": curves})

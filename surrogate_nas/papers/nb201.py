@@ -32,6 +32,7 @@ from surrogate_nas.papers.common.searches import (
     ZERO_COST,
     Found,
     Method,
+    accuracy_curves,
     accuracy_of,
     against_published,
     against_runs,
@@ -39,7 +40,6 @@ from surrogate_nas.papers.common.searches import (
     method_row,
     not_made_rows,
     row_of,
-    test_curves,
     verdict,
 )
 from surrogate_nas.space import Cell
@@ -85,7 +85,7 @@ def nb201(work: Work) -> PaperResult:
     rows = [_row(method, dataset, made[method.title]) for method in _METHODS for dataset in DATA_SETS]
     rows += [*_noisy_rows(made, work), *_early_rows(made), *_ceiling_rows(), *_cell_rows(), *not_made_rows("nb201")]
     title = "NAS-Bench-201 (ICLR 2020), table 5: test accuracy (%)"
-    return work.result(title, rows, _NOTES, pictures={"curves.png": test_curves(found, _SECONDS)})
+    return work.result(title, rows, _NOTES, pictures={"curves.png": accuracy_curves(found, _SECONDS)})
 
 
 def _printed(method: str, dataset: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers import PAPERS, PaperResult, caps, landscape, losses, reproduce, transfer
-from surrogate_nas.papers.common.paper import Row, Summary
+from surrogate_nas.papers.common.paper import Row, Summary, published
 from surrogate_nas.papers.common.ranks import (
     MEASURES,
     WITHIN,
@@ -126,7 +127,18 @@ def test_a_table_shows_ceilings_and_seconds_only_where_there_are_some() -> None:
 
 def test_every_paper_is_named_by_the_command(snas: Snas) -> None:
     told = snas("paper", "--help").out
-    assert all(name in told for name in PAPERS)
+    assert all(name in told for name in PAPERS) and {"nb201", "nats", "losses"} <= {*PAPERS}
+    assert all(paper.__name__ == name and paper.__doc__ for name, paper in PAPERS.items())
+
+
+def test_every_published_figure_has_a_paper_a_source_and_a_mark() -> None:
+    with (Path(landscape.__file__).parent / "published.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["paper"] for row in rows} <= {*PAPERS}
+    assert all(row["source"] and row["mark"] in "CID?" and bool(row["mark"]) == bool(row["value"]) for row in rows)
+    assert len(rows) == sum(len(published(name)) for name in PAPERS), "no two of one method, data set and metric"
+    told = published("nb201")["REA", "ImageNet16-120", "test_accuracy"]
+    assert (told.value, told.std, told.mark) == (45.54, 1.03, "?")
 
 
 def test_sums_of_training_losses_rank_as_computed_by_hand() -> None:

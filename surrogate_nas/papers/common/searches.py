@@ -203,7 +203,7 @@ def against_runs(ours: Values, name: str, theirs: Values) -> str:
     return f"{float(ours.mean() - theirs.mean()):+.2f} to {name} (Mann–Whitney {how})"
 
 
-def test_curves(found: Mapping[tuple[str, str], Sequence[Found]], seconds: float) -> Figure:
+def accuracy_curves(found: Mapping[tuple[str, str], Sequence[Found]], seconds: float) -> Figure:
     """Test accuracy on CIFAR-10 of the best validated cell so far, over simulated seconds; mean and 95 % interval."""
     test = 100.0 - load(DATA_SETS["CIFAR-10"]).column("test_error", 200)
     grid, curves = np.linspace(seconds / 100, seconds, 200), {}
