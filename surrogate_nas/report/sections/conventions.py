@@ -8,7 +8,7 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NOTHING, scientific
 from surrogate_nas.objective import Objective
-from surrogate_nas.report.markup import Block, Content, Head, Section, Shown, Table, Words, note, section
+from surrogate_nas.report.markup import Block, Content, Head, Section, Shown, Table, Words, files_of, note, section
 from surrogate_nas.report.reading import RESAMPLES, Comparison, Study, provenance
 from surrogate_nas.strategies import described, is_builtin, resolve
 from surrogate_nas.strategies.reference import Reference

@@ -6,7 +6,18 @@ import math
 from dataclasses import replace
 
 from surrogate_nas.core.numbers import NOTHING, fixed, p_value, quantity
-from surrogate_nas.report.markup import Content, Head, Section, Shown, Table, in_bold_below, note, section, strategy
+from surrogate_nas.report.markup import (
+    Content,
+    Head,
+    Section,
+    Shown,
+    Table,
+    files_of,
+    in_bold_below,
+    note,
+    section,
+    strategy,
+)
 from surrogate_nas.report.reading import MARKED, Study, expected_runtime
 from surrogate_nas.report.sections.scores import effect_in_words
 
