@@ -41,6 +41,10 @@ class Installed(Opener):
         """Whether it is one of them."""
         return name in self.names()
 
+    def runs_code(self, name: str) -> bool:
+        """Whether its source is of another package, whose code makes the table."""
+        return name != FASHION and source_of(name) not in SOURCES
+
     def open(self, name: str) -> TableBenchmark:
         """Open the table."""
         if name == FASHION:

@@ -19,6 +19,7 @@ from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, locked
+from surrogate_nas.study.comparison import read_comparison
 from tests.conftest import EVERY_STRATEGY, Snas
 
 FILE = Path(__file__).parents[1].joinpath("tiny_task.py")
@@ -215,7 +216,7 @@ import numpy as np
 from surrogate_nas.training import Task
 
 def load():
-    numbers = np.load(Path(__file__).parents[1].joinpath("numbers.npz"))
+    numbers = np.load(Path(__file__).with_name("numbers.npz"))
     return {name: (numbers["inputs"], numbers["targets"]) for name in ("train", "valid", "test")}
 
 TASK = Task("mine", "", load, 1, kind="regression", tolerance=0.5)
@@ -374,5 +375,5 @@ def test_a_folder_whose_fingerprint_has_the_spelling_is_still_read(
         earlier.setattr(LiveBenchmark, "identity", property(lambda self: self.name))
         before = sn.compare(bench, ["random"], runs=1, budget=11, folder=tmp_path / "out")
     assert sn.Objective(bench.objective, bench).fingerprint != before.objective.fingerprint
-    read = sn.comparison.read_comparison(tmp_path / "out", benchmark=f"live:{TINY}")
+    read = read_comparison(tmp_path / "out", benchmark=f"live:{TINY}")
     assert read.runs[0].trials == before.runs[0].trials

@@ -22,6 +22,7 @@ from scipy.stats import spearmanr
 
 import surrogate_nas.tables.sources.nb201 as source
 from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.benchmarks.sourced import Installed
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, home, table_path
 from surrogate_nas.space import nb201
@@ -391,4 +392,6 @@ def test_a_source_of_an_installed_package_is_one_file(monkeypatch: pytest.Monkey
     assert declared("theirs").names == ("theirs-a",) and source_of("theirs-a") == "theirs"
     assert "theirs" in fetching.fetchable() and fetching.size("theirs") == 5 and fetching.licence("theirs") == "MIT"
     assert "snas data fetch theirs" in fetching.how_to_get("theirs")
-    assert "theirs" not in sys.modules and SOURCES.find("theirs").read("theirs-a") is None
+    assert "theirs" not in sys.modules and not Installed().runs_code("nb201-cifar10")
+    assert Installed().runs_code("theirs-a")  # so a name that was read from a file does not import it
+    assert SOURCES.find("theirs").read("theirs-a") is None
