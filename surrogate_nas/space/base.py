@@ -302,11 +302,7 @@ class Space(ABC):
 
 
 def millions(function: Callable[[Choices, Network], Column]) -> Callable[[Choices, Network], Column]:
-    """The same count in millions.
-
-    Args:
-        function: From choices and network to counts.
-    """
+    """The same count in millions."""
     return lambda choices, network: function(choices, network) / 1e6
 
 
@@ -322,12 +318,7 @@ def by_name(*metrics: tuple[Metric, Callable[[Choices, Network], Column]]) -> An
 def trained_sizes(
     parameters: Callable[[Choices, Network], Column], multiply_accumulates: Callable[[Choices, Network], Column]
 ) -> Analytic:
-    """``params`` and ``macs`` of networks of which all that is built is trained.
-
-    Args:
-        parameters: From choices and network to counts.
-        multiply_accumulates: Likewise, of convolutions and the linear layer.
-    """
+    """``params`` and ``macs`` of networks of which all that is built is trained."""
     macs = "multiply-accumulates of convolutions and linear layer"
     return by_name(
         (Metric("params", "parameters", "search", "cost", description="trainable"), parameters),
@@ -436,12 +427,7 @@ def listed(space: Space) -> Enumerable:
 
 
 def numbered(identities: Iterable[object], n: int) -> NDArray[np.int32]:
-    """Number identities by their first appearance, shape ``(n,)``.
-
-    Args:
-        identities: Hashable.
-        n: How many they are.
-    """
+    """Number identities by their first appearance, shape ``(n,)``."""
     seen: dict[object, int] = {}
     numbers: Iterable[int] = (seen.setdefault(identity, len(seen)) for identity in identities)
     return np.fromiter(numbers, dtype=np.int32, count=n)

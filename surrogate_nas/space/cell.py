@@ -70,11 +70,7 @@ _shown: list[Callable[[Cell], str]] = [lambda cell: html_figure(cell.text, "")]
 
 
 def show_cells_by(html_of: Callable[[Cell], str]) -> None:
-    """Let notebooks show cells in another way: a cell does not know its space, the registry of spaces does.
-
-    Args:
-        html_of: From a cell to HTML.
-    """
+    """Let notebooks show cells in another way: a cell does not know its space, the registry of spaces does."""
     _shown.append(html_of)
 
 
@@ -95,9 +91,6 @@ def choices_of(cells: Sequence[Cell]) -> Choices:
 
 def cell_text(given: object) -> str:
     """What a string says of a cell, without the white space around it.
-
-    Args:
-        given: What was to be parsed.
 
     Raises:
         UserError: It is no string.

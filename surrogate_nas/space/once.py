@@ -28,9 +28,6 @@ def once(most: int) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Conca
     """Let a function of a space answer each of its last questions once a process.
 
     The function stands at the top of a module; beside the space it takes texts, numbers and tuples of these.
-
-    Args:
-        most: How many answers are remembered.
     """
 
     def decorate(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
@@ -49,11 +46,7 @@ def once(most: int) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Conca
 
 
 def asked_of(space: Space) -> list[Question]:
-    """What this process was asked of a space.
-
-    Args:
-        space: The space.
-    """
+    """What this process was asked of a space."""
     return [(name, arguments) for of, name, arguments in list(_asked) if of == space.definition]
 
 

@@ -51,11 +51,7 @@ def numbers(choices: Choices, options: Sequence[Sequence[str]]) -> NDArray[np.fl
 
 
 def is_scale(names: Sequence[str]) -> bool:
-    """Whether options are at least three numbers that rise or fall.
-
-    Args:
-        names: Of a position.
-    """
+    """Whether options are at least three numbers that rise or fall."""
     try:
         values = [float(name) for name in names]
     except ValueError:
@@ -98,11 +94,7 @@ class LazyCells(Sequence[Cell]):
         return dict(zip(codes.tolist(), places, strict=True))
 
     def find(self, choices: tuple[int, ...]) -> Cell | None:
-        """The cell of some choices; None where they are no cell.
-
-        Args:
-            choices: One option index per position, each in its range.
-        """
+        """The cell of some choices; None where they are no cell."""
         code = sum(choice * stride for choice, stride in zip(choices, self._strides, strict=True))
         return self[self._places[code]] if code in self._places else None
 

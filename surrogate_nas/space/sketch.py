@@ -122,19 +122,11 @@ class Frame(NamedTuple):
         return cls((left - scale[0] * across[0], top + above + scale[1] * up[1]), scale)
 
     def at(self, place: Point) -> Point:
-        """Where coordinates lie, in points.
-
-        Args:
-            place: Across and up.
-        """
+        """Where coordinates lie, in points."""
         return self.origin[0] + self.scale[0] * place[0], self.origin[1] - self.scale[1] * place[1]
 
     def span(self, size: Point) -> Point:
-        """A width and a height in points.
-
-        Args:
-            size: In coordinates.
-        """
+        """A width and a height in points."""
         return self.scale[0] * size[0], self.scale[1] * size[1]
 
 
@@ -187,9 +179,6 @@ _CHARACTER = 0.58
 
 def sketch_svg(sketch: Sketch) -> str:
     """Draw a sketch.
-
-    Args:
-        sketch: What is drawn.
 
     Returns:
         An ``svg`` element of the sketch's size in CSS points; every text is escaped.

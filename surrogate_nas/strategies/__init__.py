@@ -141,11 +141,7 @@ def is_builtin(strategy: str | type[Strategy]) -> bool:
 
 
 def is_named(strategy: str) -> bool:
-    """Whether a text names a strategy that needs no file.
-
-    Args:
-        strategy: A name, with options or without.
-    """
+    """Whether a text names a strategy that needs no file."""
     head = Reference.parse(strategy).head
     return head in known() or _bridge(head) is not None
 

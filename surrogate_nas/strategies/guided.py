@@ -68,13 +68,7 @@ def local(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Ite
 
 
 def sampled(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:  # noqa: ARG001
-    """Cells drawn at random.
-
-    Args:
-        space: The space that cells come from.
-        ranked: Not read.
-        rng: The generator that the draws advance.
-    """
+    """Cells drawn at random."""
     return [space.sample(rng) for _ in range(_DRAWN)]
 
 
@@ -154,11 +148,7 @@ class LossPosterior(NamedTuple):
     best: float
 
     def score(self, steps: Floats | float = 0.0) -> Floats:
-        """The score so many standard deviations above the median posterior, shape ``(n,)``.
-
-        Args:
-            steps: One for all, or one each.
-        """
+        """The score so many standard deviations above the median posterior, shape ``(n,)``."""
         return np.asarray(self.floor + np.exp(self.mean + steps * self.std) + self.penalty)
 
 
@@ -173,42 +163,22 @@ def floor_of(losses: Floats) -> float:
 
 
 def greedy(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001 - one signature for all
-    """The score that is believed.
-
-    Args:
-        posterior: Of the candidates.
-        rng: Not drawn from.
-    """
+    """The score that is believed."""
     return posterior.score()
 
 
 def confidence_bound(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001
-    """The score one standard deviation below.
-
-    Args:
-        posterior: Of the candidates.
-        rng: Not drawn from.
-    """
+    """The score one standard deviation below."""
     return posterior.score(-_TRUST)
 
 
 def thompson(posterior: LossPosterior, rng: np.random.Generator) -> Floats:
-    """A score drawn for each candidate alone.
-
-    Args:
-        posterior: Of the candidates.
-        rng: The generator that the draw advances.
-    """
+    """A score drawn for each candidate alone."""
     return posterior.score(rng.standard_normal(len(posterior.mean)))
 
 
 def expected_improvement(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001
-    """Minus the expected improvement on the best score; where none is to be expected, what is missing to it.
-
-    Args:
-        posterior: Of the candidates.
-        rng: Not drawn from.
-    """
+    """Minus the expected improvement on the best score; where none is to be expected, what is missing to it."""
     from scipy.special import ndtr
 
     left = posterior.best - posterior.penalty - posterior.floor

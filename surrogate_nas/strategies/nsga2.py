@@ -96,12 +96,7 @@ class NSGA2(Strategy):
 
 
 def survivors(trials: Sequence[Trial], n: int) -> list[Trial]:
-    """The best trials, in order of rank and, within a rank, of the room around them.
-
-    Args:
-        trials: Under the same objectives.
-        n: How many to keep.
-    """
+    """The best trials, in order of rank and, within a rank, of the room around them."""
     import moocore
 
     vectors = np.array([trial.scores or (trial.score,) for trial in trials])

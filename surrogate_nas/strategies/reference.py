@@ -34,9 +34,6 @@ class Reference(NamedTuple):
     def parse(cls, text: str) -> Reference:
         """Take a name apart.
 
-        Args:
-            text: What the user wrote.
-
         Raises:
             UserError: The options are not written as ``key=value``.
         """
@@ -94,11 +91,6 @@ def _annotation(knob: inspect.Parameter) -> str:
 
 def configured(strategy: type[Strategy], options: dict[str, Any], name: str) -> type[Strategy]:
     """A strategy with hyperparameters of one's own, as a class that is made like any other.
-
-    Args:
-        strategy: Its class.
-        options: By name.
-        name: What it is called in messages.
 
     Raises:
         UserError: It has no such option, or a value is of a wrong type.

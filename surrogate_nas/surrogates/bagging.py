@@ -122,9 +122,5 @@ class Bagging(Surrogate):
 
 
 def default_encoding(quantity: Quantity) -> str:
-    """What trees and processes see: dead operations cost, but they neither help nor harm the accuracy.
-
-    Args:
-        quantity: Of the metric.
-    """
+    """What trees and processes see: dead operations cost, but they neither help nor harm the accuracy."""
     return "functional" if quantity in LOSSES else "path_and_graph"

@@ -296,10 +296,6 @@ def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:
 def check_data(cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]) -> tuple[list[Cell], Floats]:
     """Check what a surrogate is to learn from, and average the values of repeated cells.
 
-    Args:
-        cells: Cells of one space.
-        values: One finite number a cell.
-
     Returns:
         Different cells in the order of their first appearance, and their values, shape ``(n,)``.
 

@@ -46,11 +46,7 @@ class Scaling(NamedTuple):
 
     @classmethod
     def of(cls, block: NDArray[Any]) -> Self:
-        """Take the constants from points, shape ``(n, d)``.
-
-        Args:
-            block: Many points, at best the whole space.
-        """
+        """Take the constants from points, shape ``(n, d)``."""
         kept = np.ptp(block, axis=0) > 0
         varying = block[:, kept].astype(np.float64)
         centre, span = varying.mean(axis=0), np.ptp(varying, axis=0)
@@ -90,9 +86,6 @@ def squared_distances(left: Floats, right: Floats) -> Floats:
 
 def matern_of_squares(squared: Floats) -> Floats:
     """The Matérn-5/2 kernel.
-
-    Args:
-        squared: Squared distances over the squared length scale.
 
     Example:
         >>> matern_of_squares(np.array([0.0, 1.0, 9.0])).round(3)
@@ -177,11 +170,7 @@ class FittedProcess(NamedTuple):
         return to_seen.T @ self.alpha, np.sqrt(self.variance * left)
 
     def left_out(self, values: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation at every seen point, had it not been seen.
-
-        Args:
-            values: Those that it was conditioned on, or all of them shifted alike.
-        """
+        """Mean and standard deviation at every seen point, had it not been seen."""
         precision = np.diag(_solve(self.root, np.eye(len(values))))
         return values - self.alpha / precision, np.sqrt(self.variance / precision)
 
@@ -250,13 +239,7 @@ class GrowingProcess:
     """
 
     def __init__(self, places: int, prior: float, noise: float) -> None:
-        """Start with nothing seen.
-
-        Args:
-            places: How many there are.
-            prior: The variance at a place, relative to that of the process.
-            noise: What a cell adds of its own.
-        """
+        """Start with nothing seen."""
         self.held = 0
         self._prior, self._noise = prior, noise
         self._root: Floats = np.zeros((0, 0))

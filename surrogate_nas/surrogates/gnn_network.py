@@ -59,11 +59,7 @@ def standard(matrix: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def has_terms(space: Space) -> TypeGuard[Enumerable]:
-    """Whether the network can read a space: its cells are listed, in functional classes that are sums of terms.
-
-    Args:
-        space: Any space.
-    """
+    """Whether the network can read a space: its cells are listed, in functional classes that are sums of terms."""
     return isinstance(space, Enumerable) and space.terms is not None and space.classes is not None
 
 
@@ -95,11 +91,7 @@ def _zeros(outputs: int) -> Tensor:
 
 
 def body(generator: Generator) -> Weights:
-    """Fresh weights of what turns the terms and a row of counts into hidden units.
-
-    Args:
-        generator: The generator that the draws advance.
-    """
+    """Fresh weights of what turns the terms and a row of counts into hidden units."""
     weights = {"input": _layer(generator, 1, _EMBEDDING)}
     weights |= {"pool/weight": _layer(generator, _EMBEDDING, _EMBEDDING, 0.5), "pool/bias": _zeros(_EMBEDDING)}
     for size in ("1x1", "3x3"):
@@ -111,13 +103,7 @@ def body(generator: Generator) -> Weights:
 
 
 def head(features: int, extra: int, generator: Generator) -> Weights:
-    """Fresh weights of the features, of further columns, and of the prediction.
-
-    Args:
-        features: How many.
-        extra: How many further columns.
-        generator: The generator that the draws advance.
-    """
+    """Fresh weights of the features, of further columns, and of the prediction."""
     return {
         "features": _layer(generator, features, _HIDDEN),
         "extra": _layer(generator, extra, _HIDDEN),
@@ -175,16 +161,7 @@ def values_of(weights: Weights, inputs: Inputs, classes: Tensor, extra: Tensor) 
 def optimise(
     weights: Weights, loss: Callable[[Weights, Tensor], Tensor], n: int, steps: int, size: int, generator: Generator
 ) -> Weights:
-    """Minimise a loss over batches of ``range(n)`` by Adam with one cycle of the rate; returns new weights.
-
-    Args:
-        weights: Where to start.
-        loss: Of weights and the indices of a batch.
-        n: How many indices there are.
-        steps: Of the optimiser.
-        size: Of a batch.
-        generator: Draws the batches.
-    """
+    """Minimise a loss over batches of ``range(n)`` by Adam with one cycle of the rate; returns new weights."""
     weights = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
     optimiser = torch.optim.AdamW(weights.values(), lr=_RATE, weight_decay=_DECAY, betas=(0.9, 0.98))
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps, pct_start=_WARM_UP)

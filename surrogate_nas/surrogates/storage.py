@@ -139,11 +139,7 @@ def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) ->
 
 
 def is_surrogate(path: Path) -> bool:
-    """Whether a file says that it holds a fitted model; False also where it cannot be read.
-
-    Args:
-        path: Any file.
-    """
+    """Whether a file says that it holds a fitted model; False also where it cannot be read."""
     from surrogate_nas.files import hdf5
 
     try:

@@ -19,11 +19,7 @@ gradient of each network by its inputs ``(K, n, …)``."""
 
 
 def as_array(given: Any) -> Array:
-    """An array of what is given, without a copy where there need be none.
-
-    Args:
-        given: An array, a tensor on any device, or anything that NumPy makes an array of.
-    """
+    """An array of what is given, without a copy where there need be none."""
     return np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
 
 

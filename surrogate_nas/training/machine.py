@@ -55,12 +55,7 @@ def device_named(name: str) -> str:
 
 
 def engine_named(space: Space, device: str = "cpu") -> str:
-    """What trains the cells of a space, which belongs to whatever is kept of a training.
-
-    Args:
-        space: The space.
-        device: As PyTorch names it.
-    """
+    """What trains the cells of a space, which belongs to whatever is kept of a training."""
     return COMPILED if device == "cpu" and space.has_blueprints else "pytorch"
 
 

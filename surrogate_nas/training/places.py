@@ -76,9 +76,6 @@ def has_phrases() -> bool:
 def phrases(task: str) -> Path:
     """The folder of the package pycountry, with its databases and catalogues.
 
-    Args:
-        task: What needs it, for the message.
-
     Raises:
         UserError: It is not installed.
     """

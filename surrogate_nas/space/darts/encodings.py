@@ -22,12 +22,7 @@ Wire: TypeAlias = Callable[[Choices], Wiring]
 
 
 def of(wire: Wire, operations: int) -> Mapping[str, Encoding]:
-    """Every encoding of a space by name, but ``one_hot``.
-
-    Args:
-        wire: How its choices are wired.
-        operations: How many operations it has.
-    """
+    """Every encoding of a space by name, but ``one_hot``."""
 
     def joined(*functions: Callable[[Wiring, int], Matrix]) -> Encoding:
         def encode(choices: Choices) -> Matrix:

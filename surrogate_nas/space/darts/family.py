@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
 
 def genotyped(genotype: Genotype, network: Network) -> Blueprint:
-    """The whole network of a genotype.
-
-    Args:
-        genotype: Both cells.
-        network: The macro architecture.
-    """
+    """The whole network of a genotype."""
     drawn = Blueprint(network)
     earlier = last = drawn.convolution_bn(drawn.input(), "stem", STEM * network.channels, 3, relu=False)
     halved = False
@@ -112,11 +107,7 @@ _HALF = 187.2
 
 
 def genotype_sketch(genotype: Genotype) -> Sketch:
-    """Sketch the normal cell above the reduction cell.
-
-    Args:
-        genotype: Both cells.
-    """
+    """Sketch the normal cell above the reduction cell."""
     marks: list[Mark] = []
     for which, title in enumerate(_TITLES):
         marks += _half(*genotype.part(which), _HALF * which)

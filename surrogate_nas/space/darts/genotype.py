@@ -102,12 +102,6 @@ def _read_concat(text: str) -> tuple[int, ...]:
 def nodes_of(edges: tuple[Edge, ...], nodes: int, operations: tuple[str, ...], cell: str) -> list[tuple[Edge, Edge]]:
     """The edges of one cell by node, the lower source first, then the earlier operation.
 
-    Args:
-        edges: As they were read.
-        nodes: How many nodes the cell must have, besides its inputs.
-        operations: What an edge may hold.
-        cell: What the cell is called in a message.
-
     Raises:
         UserError: There are more or fewer, an operation is unknown, or a source is no earlier node.
     """
@@ -241,9 +235,6 @@ def relabelled(half: Half) -> Half:
 
     The order decides in what order channels are joined, which the next cell's weights undo. Equal sums that come about
     in other ways, by skips of skips, are not recognised.
-
-    Args:
-        half: A cell.
     """
     return min(_in_order(half, order) for order in permutations(range(len(half))) if _follows(half, order))
 

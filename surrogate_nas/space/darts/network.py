@@ -113,13 +113,7 @@ class FactorizedReduce(nn.Module):
     """
 
     def __init__(self, inputs: int, outputs: int, network: Network) -> None:
-        """Build the layer.
-
-        Args:
-            inputs: Channels in.
-            outputs: Channels out, even.
-            network: The macro architecture, for dimensions.
-        """
+        """Build the layer."""
         super().__init__()
         self.even, self.odd = (nn.Parameter(torch.empty(outputs // 2, inputs, 1, 1)) for _ in range(2))
         self.norm = nn.BatchNorm2d(outputs)

@@ -25,12 +25,7 @@ _Table: TypeAlias = NDArray[np.float64]
 
 
 def of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
-    """Every metric of a space that needs no measurement, by name.
-
-    Args:
-        wire: How its choices are wired.
-        operations: Its operations.
-    """
+    """Every metric of a space that needs no measurement, by name."""
     works = np.array([name != "skip_connect" for name in operations])
     convolves = np.array(["conv" in name for name in operations])
     pools = np.array(["pool" in name for name in operations])
@@ -91,11 +86,7 @@ def _tables(network: Network, operations: tuple[str, ...], nodes: int) -> tuple[
 
 
 def plan(network: Network) -> Iterator[tuple[int, int, int, int]]:
-    """The cells one after another: 0 for normal or 1 for reduction, channels of a node, image size before and after.
-
-    Args:
-        network: The macro architecture.
-    """
+    """The cells one after another: 0 for normal or 1 for reduction, channels of a node, image size before and after."""
     before = network.image_size
     for stage, (width, size) in enumerate(network.stages):
         if stage:

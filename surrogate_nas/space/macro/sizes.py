@@ -18,11 +18,7 @@ CHANNELS = ("4", "8", "12", "16", "24", "32")
 
 
 def layers_and_channels(choices: tuple[int, ...]) -> tuple[int, int]:
-    """How many convolutions a stack has, and how many channels each.
-
-    Args:
-        choices: Of a cell of the macro space.
-    """
+    """How many convolutions a stack has, and how many channels each."""
     layers, channels = choices
     return int(LAYERS[layers]), int(CHANNELS[channels])
 

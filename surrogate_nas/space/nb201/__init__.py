@@ -43,11 +43,7 @@ Term: TypeAlias = tuple[Any, ...]
 
 
 def official_string(choices: tuple[int, ...]) -> str:
-    """The unique string that NAS-Bench-201 publishes: zeroed branches as ``#``, skips contracted, sums sorted.
-
-    Args:
-        choices: The operation of each edge, in the order of the string.
-    """
+    """The unique string that NAS-Bench-201 publishes: zeroed branches as ``#``, skips contracted, sums sorted."""
     names = ["0"]
     for incoming in _NODES[1:]:
         summands = []
@@ -69,9 +65,6 @@ def functional_class(choices: tuple[int, ...]) -> str:
 
     ``none`` is dropped, skips are contracted, sums flattened, each live convolution's weights are named (so a
     result used twice differs from two convolutions), and average pooling, being linear, distributes over sums.
-
-    Args:
-        choices: The operation of each edge, in the order of the string.
     """
     nodes: list[tuple[Term, ...]] = [((),)]
     for incoming in _NODES[1:]:

@@ -27,12 +27,7 @@ LINKS: tuple[Links, ...] = (
 
 
 def renumbered(links: Links, order: Order) -> Links:
-    """The link list after nodes have changed their numbers.
-
-    Args:
-        links: A link list.
-        order: For each new place the node that takes it.
-    """
+    """The link list after nodes have changed their numbers."""
     new = {0: 0} | {node + 1: place for place, node in enumerate(order, 1)}
     return tuple(new[links[node]] for node in order)
 
@@ -51,9 +46,6 @@ def _shapes() -> dict[Links, tuple[int, Order]]:
 
 def shape_of(links: Links) -> tuple[int, Order] | None:
     """The number of a link list's shape, and the node that takes each of its places.
-
-    Args:
-        links: Each node reads the input or another node, in any order of numbers.
 
     Returns:
         None where the list is no tree over four nodes.
@@ -150,11 +142,7 @@ class Forms:
     """
 
     def __init__(self, operations: int) -> None:
-        """Work the canonical forms out.
-
-        Args:
-            operations: How many operations there are.
-        """
+        """Work the canonical forms out."""
         self.operations = operations
         self._weights = operations ** np.arange(NODES - 1, -1, -1)
         self._per_shape = operations**NODES
@@ -206,9 +194,6 @@ class Forms:
         """The canonical numbers of all architectures that are one step away, in their order.
 
         A step gives a node another operation, or lets it read from elsewhere, in any way of writing the architecture.
-
-        Args:
-            code: A canonical number.
         """
         order, meant = self._written
         same = order[np.searchsorted(meant, code) : np.searchsorted(meant, code, side="right")]
@@ -223,10 +208,6 @@ class Forms:
         return [int(other) for other in around if other not in (-1, code)]
 
     def choices(self, code: int) -> tuple[int, ...]:
-        """The shape and the operations of a number.
-
-        Args:
-            code: Any number.
-        """
+        """The shape and the operations of a number."""
         shape, row = divmod(code, self._per_shape)
         return shape, *self._grid[row].tolist()

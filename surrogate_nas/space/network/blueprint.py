@@ -350,13 +350,6 @@ def cell(plan: Blueprint, x: int, name: str, graph: Graph, channels: int) -> int
     """One cell: every node the sum of operations on those before it.
 
     Where the input has other channels than the cell, its operations change them, as NATS-Bench's size space has it.
-
-    Args:
-        plan: The network.
-        x: What the cell reads.
-        name: Of its module.
-        graph: The cell.
-        channels: Channels out.
     """
     widens = plan.layers[x].shape[0] != channels
     nodes = [x]
@@ -379,14 +372,7 @@ def cell(plan: Blueprint, x: int, name: str, graph: Graph, channels: int) -> int
 
 
 def reduction(plan: Blueprint, x: int, name: str, channels: int) -> int:
-    """The residual block between stages (ResNetBasicblock), or only its shortcut.
-
-    Args:
-        plan: The network.
-        x: What the block reads.
-        name: Of its module.
-        channels: Channels out.
-    """
+    """The residual block between stages (ResNetBasicblock), or only its shortcut."""
     stride = 2 if plan.network.strided else 1
     pooled = plan.halve(x) if plan.network.strided else x
     shortcut = plan.convolution(pooled, f"{name}.shortcut", channels, (1, 1))
@@ -397,11 +383,6 @@ def reduction(plan: Blueprint, x: int, name: str, channels: int) -> int:
 
 
 def answered(plan: Blueprint, x: int) -> Blueprint:
-    """The end of the network: BN, ReLU and what answers.
-
-    Args:
-        plan: The network.
-        x: Its features.
-    """
+    """The end of the network: BN, ReLU and what answers."""
     plan.answer(plan.relu(plan.normalisation(x, "last")))
     return plan

@@ -19,11 +19,7 @@ _ABOVE = 7.0
 
 
 def skeleton(cell: Cell) -> Sketch:
-    """Sketch a cell of the macro space, with the channels under and the digit over every module.
-
-    Args:
-        cell: A cell of the macro space.
-    """
+    """Sketch a cell of the macro space, with the channels under and the digit over every module."""
     modules: list[tuple[int, int, float, float]] = []
     height, channels = _TALLEST, _CHANNELS
     for digit in (digit for digit in cell.choices if digit):

@@ -37,11 +37,6 @@ def model_sizes(backbone: Backbone, head: Head, outputs: int) -> tuple[Column, C
 
     Multiply-accumulates are those of convolutions and linear layers, without biases; a transposed convolution has one
     for every weight and position of its input. The jigsaw's backbone runs nine times.
-
-    Args:
-        backbone: What comes before, as it is for one image or tile.
-        head: Which head.
-        outputs: How many numbers it gives, at every position where it gives an image.
     """
     shapes = np.column_stack([backbone.channels, backbone.side]).astype(int).tolist()
     sizes = np.array([_head(head, channels, side, outputs) for channels, side in shapes])

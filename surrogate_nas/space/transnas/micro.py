@@ -142,9 +142,6 @@ def functional_class(choices: tuple[int, ...]) -> str:
 
     ``none`` is dropped, skips between inner nodes are contracted, sums are flattened, and live operations with weights
     are named, so that a result used twice differs from two operations; of all namings the smallest text is taken.
-
-    Args:
-        choices: The operation of each edge, in the order of the string.
     """
     output, read = _sums(choices)
     live = _live(output, read)

@@ -42,11 +42,7 @@ class Believed(NamedTuple):
     seen: Sequence[Seen] = ()
 
     def below(self, levels: Floats) -> Floats:
-        """E max(level − value, 0), averaged over the experts, shape ``(k, levels)``.
-
-        Args:
-            levels: Finite.
-        """
+        """E max(level − value, 0), averaged over the experts, shape ``(k, levels)``."""
         room = levels - (self.known + self.pole)[:, None]
         if not self.seen:
             return np.asarray(np.maximum(room, 0.0))

@@ -73,12 +73,7 @@ def _encoded(space: Space, name: str, choices: Choices) -> Floats:
 
 @once(4)
 def whole(space: Enumerable, with_costs: bool) -> Points:
-    """The points of all cells of a space.
-
-    Args:
-        space: The space.
-        with_costs: Whether cells of one function must be told apart by what is built, since R has to be learned.
-    """
+    """The points of all cells of a space."""
     classes = None if with_costs else space.classes
     of_cell: NDArray[np.intp] = (np.arange(len(space)) if classes is None else classes).astype(np.intp)
     views = [_blocks(space, view, with_costs) for view in _views(space)]

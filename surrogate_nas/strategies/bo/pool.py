@@ -73,11 +73,7 @@ class Pool(ABC):
 
     @abstractmethod
     def places(self, cells: Iterable[Cell]) -> Places:
-        """Where cells are; those that were not there are now.
-
-        Args:
-            cells: Of the space.
-        """
+        """Where cells are; those that were not there are now."""
 
     @abstractmethod
     def cheapest(self, free: NDArray[np.bool_]) -> Places:
@@ -88,11 +84,7 @@ class Pool(ABC):
         """
 
     def around(self, cell: Cell) -> Places:
-        """The places of a cell's neighbours.
-
-        Args:
-            cell: Of the space.
-        """
+        """The places of a cell's neighbours."""
         return self.places(self._neighbours(cell))
 
     @abstractmethod
@@ -168,12 +160,7 @@ class Choice(Pool):
         self._views = ()
 
     def grow(self, held: Sequence[Cell], parents: Sequence[Cell]) -> None:
-        """Add mutations, and where that is due begin anew.
-
-        Args:
-            held: The told and pending cells, which stay.
-            parents: The best of them.
-        """
+        """Add mutations, and where that is due begin anew."""
         anew = not self.cells or len(self.cells) > max(_MOST, 3 * len(held))
         before = self._experts
         if anew:

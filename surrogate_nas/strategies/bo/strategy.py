@@ -317,13 +317,7 @@ def _among(places: Places | None, n: int) -> NDArray[np.bool_]:
 
 
 def gain_of(seen: Seen, left: Floats, probability: bool) -> Floats:
-    """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape ``(k,)``.
-
-    Args:
-        seen: Mean and variance of their log(L - pole).
-        left: How much L - pole may be for an improvement.
-        probability: Whether to give the probability.
-    """
+    """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape ``(k,)``."""
     from scipy.special import ndtr
 
     if not probability:

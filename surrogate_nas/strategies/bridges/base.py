@@ -130,10 +130,6 @@ def nearest_cell(space: ChoiceSpace, choices: Sequence[int]) -> Cell:
 
     Distance is the number of positions that differ. Where cells cannot be listed, those of `Space.survey` stand for
     all.
-
-    Args:
-        space: The space.
-        choices: One option index per position.
     """
     try:
         return space.at(choices)
@@ -148,10 +144,6 @@ AnyBridge = TypeVar("AnyBridge", bound=Bridge)
 def library(name: str, needed_by: str) -> ModuleType:
     """Import another library.
 
-    Args:
-        name: Its module.
-        needed_by: Whose use needs it, for the message.
-
     Raises:
         UserError: It is not installed.
     """
@@ -164,13 +156,7 @@ def library(name: str, needed_by: str) -> ModuleType:
 def plain_knobs(
     function: Any, *, without: Iterable[str] = (), defaults: Mapping[str, Any] | None = None
 ) -> dict[str, inspect.Parameter]:
-    """The parameters of a function that take a number, a text, or yes or no, as keyword-only parameters.
-
-    Args:
-        function: A constructor.
-        without: Parameters to leave out.
-        defaults: Ours, by name, where they are others.
-    """
+    """The parameters of a function that take a number, a text, or yes or no, as keyword-only parameters."""
     found: dict[str, inspect.Parameter] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         ours = parameter.replace(default=(defaults or {}).get(name, parameter.default))
@@ -195,14 +181,7 @@ def _annotation(parameter: inspect.Parameter) -> str:
 def strategy_class(
     base: type[AnyBridge], name: str, knobs: Mapping[str, inspect.Parameter], **attributes: Any
 ) -> type[AnyBridge]:
-    """A strategy of one algorithm, whose constructor shows the algorithm's knobs.
-
-    Args:
-        base: The library's bridge.
-        name: The algorithm.
-        knobs: Its keyword-only parameters.
-        attributes: Of the class.
-    """
+    """A strategy of one algorithm, whose constructor shows the algorithm's knobs."""
 
     ours = {name: parameter.default for name, parameter in knobs.items()}
 
@@ -217,10 +196,6 @@ def strategy_class(
 
 def named(bridge: Callable[[str], type[AnyBridge]], name: str) -> type[AnyBridge]:
     """A class of a bridge as an attribute of its module.
-
-    Args:
-        bridge: The module's function.
-        name: The attribute.
 
     Raises:
         AttributeError: It is none.

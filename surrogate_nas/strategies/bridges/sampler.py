@@ -67,11 +67,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
         }
 
     def cell(self, trial: optuna.trial.BaseTrial) -> Cell:
-        """The cell of a trial, for the objective of a study: every position is suggested.
-
-        Args:
-            trial: A trial of a study with this sampler.
-        """
+        """The cell of a trial, for the objective of a study: every position is suggested."""
         chosen = [
             options.index(trial.suggest_categorical(position, options))
             for position, options in zip(self.space.positions, self.space.options, strict=True)

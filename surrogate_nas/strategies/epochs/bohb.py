@@ -75,11 +75,6 @@ class Density(NamedTuple):
     def draw(self, n: int, factor: float, rng: np.random.Generator) -> tuple[Choices, NDArray[np.intp]]:
         """Draw from the same estimate with all λ multiplied.
 
-        Args:
-            n: How many.
-            factor: What λ is multiplied by, as far as all options stay no likelier than the datum's own.
-            rng: The generator that the draw advances.
-
         Returns:
             The choices, shape ``(n, positions)``, and the datum that each came from.
         """

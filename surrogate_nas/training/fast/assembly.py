@@ -20,13 +20,7 @@ class Value:
     __slots__ = ("code", "text", "type")
 
     def __init__(self, code: Code, kind: str, text: str) -> None:
-        """Name a value.
-
-        Args:
-            code: The function that it belongs to.
-            kind: Its type.
-            text: What it is called there.
-        """
+        """Name a value."""
         self.code, self.type, self.text = code, kind, text
 
     def __str__(self) -> str:
@@ -63,19 +57,11 @@ class Value:
         return self._compare("sge", "oge", other)
 
     def equals(self, other: Operand) -> Value:
-        """Whether it is the same; never of two NaN.
-
-        Args:
-            other: A value of the same type.
-        """
+        """Whether it is the same; never of two NaN."""
         return self._compare("eq", "oeq", other)
 
     def has(self, flag: int) -> Value:
-        """Whether a bit of an integer is set.
-
-        Args:
-            flag: The bit.
-        """
+        """Whether a bit of an integer is set."""
         bit = self.code.do(I64, f"and {self}, {flag}")
         return self.code.do(BOOL, f"icmp ne {bit}, 0")
 
@@ -94,12 +80,7 @@ class Variable:
     """A value that changes while the kernel runs."""
 
     def __init__(self, code: Code, start: Value) -> None:
-        """Begin with a value.
-
-        Args:
-            code: The function that it belongs to.
-            start: The first value.
-        """
+        """Begin with a value."""
         self._code, self._type = code, start.type
         self._place = code.place(start.type)
         self.set(start)
@@ -109,11 +90,7 @@ class Variable:
         return self._code.do(self._type, f"load {self._type}, ptr {self._place}")
 
     def set(self, value: Value) -> None:
-        """Change it.
-
-        Args:
-            value: Of its type.
-        """
+        """Change it."""
         self._code.write(f"store {value}, ptr {self._place}")
 
 
@@ -127,14 +104,7 @@ class Code:
     """
 
     def __init__(self, name: str, arguments: Sequence[tuple[str, str]], width: int, *, public: bool = False) -> None:
-        """Begin a function that returns nothing.
-
-        Args:
-            name: What it is called.
-            arguments: Type and name of each.
-            width: Numbers in a vector.
-            public: Whether it can be called from outside.
-        """
+        """Begin a function that returns nothing."""
         self.name, self.width, self.lanes = name, width, f"<{width} x float>"
         self.arguments = {argument: Value(self, kind, f"%{argument}") for kind, argument in arguments}
         given = ", ".join(map(str, self.arguments.values()))
@@ -152,58 +122,32 @@ class Code:
         return f"x{self._count}"
 
     def write(self, line: str) -> None:
-        """Add an instruction without a result.
-
-        Args:
-            line: Its text.
-        """
+        """Add an instruction without a result."""
         self._lines.append(line)
 
     def do(self, kind: str, text: str) -> Value:
-        """Add an instruction.
-
-        Args:
-            kind: The type of its result.
-            text: Its text.
-        """
+        """Add an instruction."""
         value = Value(self, kind, f"%{self.label()}")
         self._lines.append(f"{value.text} = {text}")
         return value
 
     def place(self, kind: str) -> str:
-        """Make room for a variable.
-
-        Args:
-            kind: Its type.
-        """
+        """Make room for a variable."""
         name = f"%{self.label()}"
         self._places.append(f"{name} = alloca {kind}")
         return name
 
     def integer(self, value: Operand) -> Value:
-        """An integer as a value.
-
-        Args:
-            value: A number or a value.
-        """
+        """An integer as a value."""
         return value if isinstance(value, Value) else Value(self, I64, str(int(value)))
 
     def real(self, value: float) -> Value:
-        """A number as a value, rounded to float32.
-
-        Args:
-            value: The number.
-        """
+        """A number as a value, rounded to float32."""
         (rounded,) = struct.unpack("<f", struct.pack("<f", value))
         return Value(self, F32, f"0x{struct.pack('>d', rounded).hex()}")
 
     def like(self, model: Value, value: Operand) -> Value:
-        """A number in the type of another value.
-
-        Args:
-            model: Of the type.
-            value: A number or a value, which stays as it is.
-        """
+        """A number in the type of another value."""
         if isinstance(value, Value):
             return value
         if model.type == I64:
@@ -211,22 +155,12 @@ class Code:
         return self.real(value) if model.type == F32 else self.spread(self.real(value))
 
     def variable(self, start: Value) -> Variable:
-        """A variable.
-
-        Args:
-            start: Its first value.
-        """
+        """A variable."""
         return Variable(self, start)
 
     @contextmanager
     def loop(self, stop: Operand, start: Operand = 0, step: int = 1) -> Iterator[Value]:
-        """Repeat what is written inside.
-
-        Args:
-            stop: The first number that is not reached.
-            start: The first number.
-            step: From a number to the next.
-        """
+        """Repeat what is written inside."""
         counter, (head, body, end) = self.variable(self.integer(start)), (self.label() for _ in range(3))
         self._lines += [f"br label %{head}", f"{head}:"]
         now = counter.get()
@@ -238,66 +172,35 @@ class Code:
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:
-        """Do what is written inside only where a condition holds.
-
-        Args:
-            condition: A truth value.
-        """
+        """Do what is written inside only where a condition holds."""
         then, end = self.label(), self.label()
         self._lines += [f"br {condition}, label %{then}, label %{end}", f"{then}:"]
         yield
         self._lines += [f"br label %{end}", f"{end}:"]
 
     def call(self, name: str, *values: Value) -> None:
-        """Call another function.
-
-        Args:
-            name: What it is called.
-            *values: Its arguments.
-        """
+        """Call another function."""
         self.write(f"call void @{name}({', '.join(map(str, values))})")
 
     def word(self, address: Value, at: Operand) -> Value:
-        """Read an integer.
-
-        Args:
-            address: Of the first one.
-            at: Which one.
-        """
+        """Read an integer."""
         there = self.do(PTR, f"getelementptr i64, ptr {address.text}, {self.integer(at)}")
         return self.do(I64, f"load i64, ptr {there.text}, align 8")
 
     def number(self, address: Value) -> Value:
-        """Read a float32.
-
-        Args:
-            address: Where it is.
-        """
+        """Read a float32."""
         return self.do(F32, f"load float, ptr {address.text}, align 4")
 
     def load(self, address: Value) -> Value:
-        """Read a vector.
-
-        Args:
-            address: Where it begins.
-        """
+        """Read a vector."""
         return self.do(self.lanes, f"load {self.lanes}, ptr {address.text}, align 4")
 
     def store(self, value: Value, address: Value) -> None:
-        """Write a vector or a number.
-
-        Args:
-            value: What is written.
-            address: Where it begins.
-        """
+        """Write a vector or a number."""
         self.write(f"store {value}, ptr {address.text}, align 4")
 
     def spread(self, number: Value) -> Value:
-        """A vector of equal numbers.
-
-        Args:
-            number: The number.
-        """
+        """A vector of equal numbers."""
         if number.text[0] != "%":
             return Value(self, self.lanes, f"<{', '.join([str(number)] * self.width)}>")
         one = self.do(self.lanes, f"insertelement {self.lanes} poison, {number}, i64 0")
@@ -310,56 +213,28 @@ class Code:
         return Value(self, self.lanes, "zeroinitializer")
 
     def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
-        """``a·b + c``, in one instruction where the processor has it.
-
-        Args:
-            a: A vector or a number.
-            b: Likewise.
-            c: Likewise.
-        """
+        """``a·b + c``, in one instruction where the processor has it."""
         suffix = "f32" if a.type == F32 else f"v{self.width}f32"
         return self.do(a.type, f"call {a.type} @llvm.fmuladd.{suffix}({a}, {b}, {c})")
 
     def root(self, number: Value) -> Value:
-        """The square root of a number.
-
-        Args:
-            number: A float32.
-        """
+        """The square root of a number."""
         return self.do(F32, f"call float @llvm.sqrt.f32({number})")
 
     def choose(self, condition: Value, yes: Value, no: Value) -> Value:
-        """One of two vectors, lane by lane.
-
-        Args:
-            condition: A vector of truth values.
-            yes: Where it holds.
-            no: Where it does not.
-        """
+        """One of two vectors, lane by lane."""
         return self.do(yes.type, f"select {condition}, {yes}, {no}")
 
     def positive(self, vector: Value) -> Value:
-        """The larger of a vector and 0; NaN where it is NaN, so that what diverged is seen.
-
-        Args:
-            vector: The vector.
-        """
+        """The larger of a vector and 0; NaN where it is NaN, so that what diverged is seen."""
         return self.choose(vector < 0.0, self.zero, vector)
 
     def real_of(self, whole: Value) -> Value:
-        """An integer as a float32.
-
-        Args:
-            whole: The integer.
-        """
+        """An integer as a float32."""
         return self.do(F32, f"sitofp {whole} to float")
 
     def total(self, vector: Value) -> Value:
-        """The sum of a vector's numbers.
-
-        Args:
-            vector: The vector.
-        """
+        """The sum of a vector's numbers."""
         length = self.width
         while length > 1:
             length //= 2
@@ -392,13 +267,7 @@ class Code:
         return self.do(self.lanes, f"shufflevector {a}, {b}, <{self.width} x i32> <{mask}>")
 
     def part(self, vector: Value, start: int, length: int) -> Value:
-        """Some neighbouring numbers of a vector, as a shorter one.
-
-        Args:
-            vector: The vector.
-            start: The first.
-            length: How many.
-        """
+        """Some neighbouring numbers of a vector, as a shorter one."""
         mask = ", ".join(f"i32 {i}" for i in range(start, start + length))
         kind = f"<{length} x float>"
         return self.do(kind, f"shufflevector {vector}, {self.lanes} poison, <{length} x i32> <{mask}>")

@@ -96,13 +96,7 @@ class CompiledNetwork:
         self._run(self.program.step[ends.forwards :], ends, len(gradient))
 
     def descend(self, rate: float, momentum: float, decay: float) -> None:
-        """A step of stochastic gradient descent by the gradients of `backward`.
-
-        Args:
-            rate: The learning rate.
-            momentum: Of Nesterov's kind.
-            decay: Of all weights.
-        """
+        """A step of stochastic gradient descent by the gradients of `backward`."""
         places, base = self.program.fixed.places, self._base
         addresses = (base + 4 * places[what] for what in ("weights", "gradients", "momenta"))
         self._kernels.descend(*addresses, self.program.parameters.size, rate, momentum, decay)

@@ -88,11 +88,7 @@ TABLES = Tables()
 
 @lru_cache(maxsize=512)
 def shares(windows: Windows) -> NDArray[np.float32]:
-    """One over how many pixels each window holds, shape ``(pixels of the output,)``.
-
-    Args:
-        windows: The geometry.
-    """
+    """One over how many pixels each window holds, shape ``(pixels of the output,)``."""
     counts = np.bincount(windows.looks[:, 0], minlength=windows.size[0] * windows.size[1])
     return (1 / np.maximum(counts, 1)).astype(np.float32)
 
@@ -133,12 +129,7 @@ class Tensor:
     start: int = 0
 
     def part(self, start: int, channels: int) -> Tensor:
-        """Some of its channels.
-
-        Args:
-            start: The first.
-            channels: How many.
-        """
+        """Some of its channels."""
         return replace(self, start=self.start + start, channels=channels)
 
 
@@ -151,11 +142,7 @@ class Fixed:
 
     @classmethod
     def of(cls, sizes: Iterable[tuple[str, int]]) -> Fixed:
-        """Give everything a place, in order.
-
-        Args:
-            sizes: Names and numbers.
-        """
+        """Give everything a place, in order."""
         places, end = {}, 0
         for name, size in sizes:
             places[name] = end
@@ -188,11 +175,7 @@ class Timeline:
         return Tensor(self.rooms[-1], rows, channels, height * width)
 
     def use(self, *tensors: Tensor) -> None:
-        """Say that tensors are used now, by whoever stops here.
-
-        Args:
-            *tensors: They.
-        """
+        """Say that tensors are used now, by whoever stops here."""
         now = len(self.instructions)
         for tensor in tensors:
             room = tensor.room
@@ -209,11 +192,7 @@ class Timeline:
         self.instructions.append((CODES[name], [*fields]))
 
     def placed(self, start: int) -> int:
-        """Give every tensor a place; returns the end of the last.
-
-        Args:
-            start: Where the first may begin.
-        """
+        """Give every tensor a place; returns the end of the last."""
         held: list[Room] = []
         end = start
         for room in sorted((room for room in self.rooms if room.last >= 0), key=lambda room: room.first):

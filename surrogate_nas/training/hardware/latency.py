@@ -34,10 +34,6 @@ _CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 def device_card(device: torch.device, threads: int) -> dict[str, Any]:
     """Describe this machine as it is now; what the system does not tell is None.
 
-    Args:
-        device: The device that computes.
-        threads: How many threads PyTorch uses.
-
     Example:
         >>> card = device_card(torch.device("cpu"), threads=1)
         >>> card["device"], card["threads"]
@@ -60,11 +56,7 @@ def device_card(device: torch.device, threads: int) -> dict[str, Any]:
 
 
 def device_model(device: torch.device) -> str:
-    """The name that the maker gave the device.
-
-    Args:
-        device: The device.
-    """
+    """The name that the maker gave the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return _field(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine()
@@ -202,13 +194,7 @@ def synchronise(device: torch.device) -> None:
 
 @torch.inference_mode()
 def time_inference(network: nn.Module, inputs: Tensor, protocol: Protocol) -> Timings:
-    """Warm up, then time single inferences, each synchronised before and after.
-
-    Args:
-        network: On the device, in evaluation mode.
-        inputs: One batch on the device.
-        protocol: How often.
-    """
+    """Warm up, then time single inferences, each synchronised before and after."""
     device = protocol.torch_device
     started, warm_ups = time.perf_counter(), 0
     while warm_ups < protocol.warm_ups or time.perf_counter() - started < protocol.warm_up_seconds:

@@ -38,12 +38,7 @@ MEGABYTE = 1e6
 
 
 def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
-    """Run one inference and return its peak memory in MB (10⁶ bytes).
-
-    Args:
-        network: On the device of the inputs.
-        inputs: One batch.
-    """
+    """Run one inference and return its peak memory in MB (10⁶ bytes)."""
     held = [*network.parameters(), *network.buffers(), inputs]
     fixed = sum(tensor.nbytes for tensor in held)
     if inputs.device.type == "cuda":
@@ -115,9 +110,6 @@ class Rapl:
     def __init__(self, folder: Path = _RAPL) -> None:
         """Find the packages.
 
-        Args:
-            folder: Where Linux shows them.
-
         Raises:
             OSError: There are none, or they cannot be read.
         """
@@ -148,9 +140,6 @@ class Nvml:
     def __init__(self, index: int) -> None:
         """Open the card's counter.
 
-        Args:
-            index: The card's number, as PyTorch counts.
-
         Raises:
             ImportError: The package is not installed.
             Exception: The driver knows no such counter.
@@ -171,11 +160,7 @@ class Nvml:
 
 
 def find_meter(device: torch.device) -> Meter | None:
-    """The counter of a device; None where it has no readable one.
-
-    Args:
-        device: The device that computes.
-    """
+    """The counter of a device; None where it has no readable one."""
     try:
         if device.type == "cuda":
             return Nvml(device.index or 0)
@@ -201,12 +186,7 @@ def energy_mj(infer: Callable[[], None], meter: Meter, seconds: float = _SECONDS
 
 
 def assumed_watts(device: torch.device, threads: int) -> float:
-    """The power that an estimate assumes where the user names none.
-
-    Args:
-        device: The device that computes.
-        threads: Threads of a CPU.
-    """
+    """The power that an estimate assumes where the user names none."""
     return CPU_WATTS_PER_THREAD * threads if device.type == "cpu" else GPU_WATTS
 
 

@@ -41,12 +41,7 @@ class AdversarialLoss(Loss):
 
 
 def non_saturating(made: Tensor, real: Tensor) -> Tensor:  # noqa: ARG001 - relativistic losses would look at it
-    """The negative log-probability that made examples are taken to be real, shape ``(K, batch)``.
-
-    Args:
-        made: See the module.
-        real: See the module.
-    """
+    """The negative log-probability that made examples are taken to be real, shape ``(K, batch)``."""
     from torch.nn.functional import softplus
 
     return softplus(-made)
@@ -65,12 +60,7 @@ def binary(made: Tensor, real: Tensor) -> Tensor:
 
 
 def scored(made: Tensor, real: Tensor) -> Tensor:  # noqa: ARG001
-    """The negative score of made examples, shape ``(K, batch)``.
-
-    Args:
-        made: See the module.
-        real: See the module.
-    """
+    """The negative score of made examples, shape ``(K, batch)``."""
     return -made
 
 

@@ -38,13 +38,7 @@ _LARGEST = 2.0
 
 
 def middles(rows: int, columns: int, like: Tensor) -> Tensor:
-    """The middles of all places, row by row, x and y in pixels, shape ``(rows·columns, 2)``.
-
-    Args:
-        rows: Of the grid.
-        columns: Of the grid.
-        like: A tensor of the type and the device wanted.
-    """
+    """The middles of all places, row by row, x and y in pixels, shape ``(rows·columns, 2)``."""
     import torch
 
     y, x = (STRIDE * (torch.arange(n, dtype=like.dtype, device=like.device) + 0.5) for n in (rows, columns))
@@ -81,22 +75,12 @@ def overlap(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def smooth_l1(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Class, objectness and the smooth L1 distance of the box's numbers, summed, shape ``(K, batch)``.
-
-    Args:
-        outputs: See the module.
-        targets: See the module.
-    """
+    """Class, objectness and the smooth L1 distance of the box's numbers, summed, shape ``(K, batch)``."""
     return _summed(outputs, targets, _smooth_l1)
 
 
 def giou(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Class, objectness and one less the generalised intersection over union, summed, shape ``(K, batch)``.
-
-    Args:
-        outputs: See the module.
-        targets: See the module.
-    """
+    """Class, objectness and one less the generalised intersection over union, summed, shape ``(K, batch)``."""
     return _summed(outputs, targets, _giou)
 
 

@@ -25,13 +25,7 @@ _FITS = ("classification", "language", "segmentation")
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-    """The negative log of the softmax of the right class, in nats, shape ``(K, batch)``.
-
-    Args:
-        outputs: Scores, see the module.
-        targets: Class numbers, see the module.
-        smoothing: The share of the target that is spread evenly over all classes.
-    """
+    """The negative log of the softmax of the right class, in nats, shape ``(K, batch)``."""
     import torch.nn.functional as F
 
     flat, wanted = outputs.flatten(0, 1), _repeated(targets, outputs).flatten(0, 1)
@@ -39,44 +33,24 @@ def cross_entropy(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> T
 
 
 def label_smoothing(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The cross-entropy with targets smoothed by `SMOOTHING`, in nats, shape ``(K, batch)``.
-
-    Args:
-        outputs: Scores, see the module.
-        targets: Class numbers, see the module.
-    """
+    """The cross-entropy with targets smoothed by `SMOOTHING`, in nats, shape ``(K, batch)``."""
     return cross_entropy(outputs, targets, SMOOTHING)
 
 
 def focal(outputs: Tensor, targets: Tensor) -> Tensor:
-    """``-(1 - p)^γ log p`` with p the softmax of the right class, shape ``(K, batch)``.
-
-    Args:
-        outputs: Scores, see the module.
-        targets: Class numbers, see the module.
-    """
+    """``-(1 - p)^γ log p`` with p the softmax of the right class, shape ``(K, batch)``."""
     log = _of_target(outputs.log_softmax(2), targets)
     return _mean(-((1 - log.exp()) ** GAMMA) * log, outputs)
 
 
 def brier(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The squared distance from the softmax to the one-hot target, from 0 to 2, shape ``(K, batch)``.
-
-    Args:
-        outputs: Scores, see the module.
-        targets: Class numbers, see the module.
-    """
+    """The squared distance from the softmax to the one-hot target, from 0 to 2, shape ``(K, batch)``."""
     p = outputs.softmax(2)
     return _mean(p.square().sum(2) - 2 * _of_target(p, targets) + 1, outputs)
 
 
 def hinge(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The margin of 1 that is missing to each wrong class, summed, over the number of classes, shape ``(K, batch)``.
-
-    Args:
-        outputs: Scores, see the module.
-        targets: Class numbers, see the module.
-    """
+    """The margin of 1 that is missing to each wrong class, summed, over the number of classes, shape ``(K, batch)``."""
     missing = (1 + outputs - _of_target(outputs, targets).unsqueeze(2)).clamp(min=0)
     return _mean((missing.sum(2) - 1) / outputs.shape[2], outputs)  # the right class misses 1 to itself
 
@@ -96,12 +70,7 @@ def _mean(each: Tensor, outputs: Tensor) -> Tensor:
 
 @np.errstate(all="ignore")
 def cross_entropy_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """The slope of `cross_entropy`, see `Loss`.
-
-    Args:
-        outputs: Scores, see the module.
-        targets: Class numbers, see the module.
-    """
+    """The slope of `cross_entropy`, see `Loss`."""
     return of_right(outputs, targets, lambda log: (-log, -1.0))
 
 
@@ -197,12 +166,7 @@ SMOOTH = 1.0
 
 
 def dice(outputs: Tensor, targets: Tensor) -> Tensor:
-    """One less the Dice coefficient of probabilities and pixels, the mean over classes, shape ``(K, batch)``.
-
-    Args:
-        outputs: Scores, see the module.
-        targets: See the module.
-    """
+    """One less the Dice coefficient of probabilities and pixels, the mean over classes, shape ``(K, batch)``."""
     import torch.nn.functional as F
 
     p = outputs.softmax(2).flatten(3)

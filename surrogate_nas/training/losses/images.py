@@ -26,22 +26,12 @@ _SMALL = (0.01**2, 0.03**2)
 
 
 def l1(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The mean absolute error of pixels, shape ``(K, batch)``.
-
-    Args:
-        outputs: See the module.
-        targets: See the module.
-    """
+    """The mean absolute error of pixels, shape ``(K, batch)``."""
     return (outputs - targets).abs().flatten(2).mean(2)
 
 
 def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
-    """One less the structural similarity, from 0 to 2, the mean over windows, shape ``(K, batch)``.
-
-    Args:
-        outputs: See the module.
-        targets: See the module.
-    """
+    """One less the structural similarity, from 0 to 2, the mean over windows, shape ``(K, batch)``."""
     import torch
     from torch.nn.functional import avg_pool2d
 

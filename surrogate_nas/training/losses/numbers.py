@@ -27,44 +27,24 @@ _NORMAL = NormalDist()
 
 
 def squared(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The squared error, shape ``(K, batch)``.
-
-    Args:
-        outputs: See the module.
-        targets: See the module.
-    """
+    """The squared error, shape ``(K, batch)``."""
     return _off(outputs, targets).square().mean(2)
 
 
 def absolute(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The absolute error, shape ``(K, batch)``.
-
-    Args:
-        outputs: See the module.
-        targets: See the module.
-    """
+    """The absolute error, shape ``(K, batch)``."""
     return _off(outputs, targets).abs().mean(2)
 
 
 def huber(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Half the squared error up to an error of 1, beyond it the absolute error less a half, shape ``(K, batch)``.
-
-    Args:
-        outputs: See the module.
-        targets: See the module.
-    """
+    """Half the squared error up to an error of 1, beyond it the absolute error less a half, shape ``(K, batch)``."""
     off = _off(outputs, targets).abs()
     near = off.clamp(max=1)
     return (near * (off - near / 2)).mean(2)
 
 
 def pinball(outputs: Tensor, targets: Tensor) -> Tensor:
-    """What is missing to the target times `QUANTILE`, what is too much times the rest, shape ``(K, batch)``.
-
-    Args:
-        outputs: See the module.
-        targets: See the module.
-    """
+    """What is missing to the target times `QUANTILE`, what is too much times the rest, shape ``(K, batch)``."""
     missing = _off(outputs, targets)
     return (QUANTILE * missing - missing.clamp(max=0)).mean(2)
 
@@ -75,11 +55,7 @@ def _off(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def slope_of(of_error: Callable[[Array], tuple[Array, Array]]) -> Slope:
-    """The slope of a mean over numbers.
-
-    Args:
-        of_error: From outputs less targets, an array that may be changed, to the loss of each and its derivative.
-    """
+    """The slope of a mean over numbers."""
 
     @np.errstate(all="ignore")
     def slope(outputs: Array, targets: Array) -> tuple[Array, Array]:

@@ -27,33 +27,18 @@ CLIP = 0.2
 
 
 def expected_return(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Minus log-probability times advantage, shape ``(K, batch)``.
-
-    Args:
-        outputs: See the module.
-        targets: See the module.
-    """
+    """Minus log-probability times advantage, shape ``(K, batch)``."""
     return -_log_probability(outputs, targets) * targets[:, 1]
 
 
 def entropy_return(outputs: Tensor, targets: Tensor) -> Tensor:
-    """`expected_return` less `ENTROPY` times the policy's entropy, shape ``(K, batch)``.
-
-    Args:
-        outputs: See the module.
-        targets: See the module.
-    """
+    """`expected_return` less `ENTROPY` times the policy's entropy, shape ``(K, batch)``."""
     logs = outputs.log_softmax(2)
     return expected_return(outputs, targets) + ENTROPY * (logs.exp() * logs).sum(2)
 
 
 def clipped_return(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Minus ratio of probabilities times advantage, without gain beyond a ratio of 1 ± `CLIP`, shape ``(K, batch)``.
-
-    Args:
-        outputs: See the module.
-        targets: See the module.
-    """
+    """Minus ratio of probabilities times advantage, without gain beyond a ratio of 1 ± `CLIP`, shape ``(K, batch)``."""
     ratio = (_log_probability(outputs, targets) - targets[:, 2]).exp()
     advantage = targets[:, 1]
     return (-ratio * advantage).maximum(-ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)

@@ -25,12 +25,7 @@ BLANK = 0
 
 
 def ctc(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The negative log-likelihood of all alignments together, nats per position, shape ``(K, batch)``.
-
-    Args:
-        outputs: Scores, see the module.
-        targets: See the module.
-    """
+    """The negative log-likelihood of all alignments together, nats per position, shape ``(K, batch)``."""
     import torch
     import torch.nn.functional as F
 
@@ -45,12 +40,7 @@ def ctc(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def aligned_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The negative log-likelihood of one alignment, see `aligned`, nats per position, shape ``(K, batch)``.
-
-    Args:
-        outputs: Scores, see the module.
-        targets: See the module.
-    """
+    """The negative log-likelihood of one alignment, see `aligned`, nats per position, shape ``(K, batch)``."""
     _, _, classes, positions = outputs.shape
     each = cross_entropy(outputs, aligned(targets, positions))
     return _worst_where(each, needed(targets) > positions, classes)
@@ -60,10 +50,6 @@ def aligned(targets: Tensor, positions: int) -> Tensor:
     """Targets written from the left, a blank between equal neighbours and blanks behind, shape ``(batch, positions)``.
 
     CTC's greedy decoding gives the target back; what does not fit is cut off.
-
-    Args:
-        targets: See the module.
-        positions: How many there are.
     """
     room = max(positions, 2 * targets.shape[1])
     places = (targets != BLANK).cumsum(1) + _doubled(targets).cumsum(1) - 1
@@ -72,11 +58,7 @@ def aligned(targets: Tensor, positions: int) -> Tensor:
 
 
 def needed(targets: Tensor) -> Tensor:
-    """The positions that a target needs at least, shape ``(batch,)``.
-
-    Args:
-        targets: See the module.
-    """
+    """The positions that a target needs at least, shape ``(batch,)``."""
     return (targets != BLANK).sum(1) + _doubled(targets).sum(1)
 
 

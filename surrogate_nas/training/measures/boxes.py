@@ -62,9 +62,6 @@ def missed(answers: Answers) -> Array:
     """The share of objects that no kept box finds, %: one of its class, with at least `HALF` in common.
 
     A box finds one object, and the surest box chooses first.
-
-    Args:
-        answers: Of a detector.
     """
     targets = answers.arrays.targets.astype(np.float64)
     found = surest(answers.arrays.outputs, targets)
@@ -81,11 +78,7 @@ def missed(answers: Answers) -> Array:
 
 
 def mean_overlap(answers: Answers) -> Array:
-    """The mean over objects of the largest intersection over union with a kept box, whatever its class.
-
-    Args:
-        answers: Of a detector.
-    """
+    """The mean over objects of the largest intersection over union with a kept box, whatever its class."""
     targets = answers.arrays.targets.astype(np.float64)
     found, there = surest(answers.arrays.outputs, targets), targets[:, :, 0] >= 0
     shared = _shared(found.boxes[:, :, None], targets[:, :, None, 1:])

@@ -12,11 +12,7 @@ BINS = 15
 
 
 def error(answers: Answers) -> Array:
-    """The share of answers that are wrong: another class, or a number further off than the task's tolerance, %.
-
-    Args:
-        answers: Scores of classes, or numbers.
-    """
+    """The share of answers that are wrong: another class, or a number further off than the task's tolerance, %."""
     outputs, targets = answers.arrays.outputs, answers.arrays.targets
     if targets.dtype.kind == "f":
         off = outputs.reshape(*outputs.shape[:2], -1) - targets.reshape(len(targets), -1)
@@ -27,11 +23,7 @@ def error(answers: Answers) -> Array:
 
 
 def negative_log_likelihood(answers: Answers) -> Array:
-    """The cross-entropy, nats, whatever the loss that trained the network.
-
-    Args:
-        answers: Scores of classes.
-    """
+    """The cross-entropy, nats, whatever the loss that trained the network."""
     outputs = answers.arrays.outputs
     scores = np.subtract(outputs, outputs.max(2, keepdims=True), dtype=np.float64)
     right = of_target(scores, answers.arrays.targets)
@@ -40,22 +32,14 @@ def negative_log_likelihood(answers: Answers) -> Array:
 
 
 def brier_score(answers: Answers) -> Array:
-    """The squared distance from the probabilities to the one-hot target, from 0 to 2.
-
-    Args:
-        answers: Scores of classes.
-    """
+    """The squared distance from the probabilities to the one-hot target, from 0 to 2."""
     p = softmax(answers.arrays.outputs, 2)
     squares = np.square(p).sum(2) - 2 * of_target(p, answers.arrays.targets) + 1
     return np.asarray(squares.reshape(len(squares), -1).mean(1))
 
 
 def calibration_error(answers: Answers) -> Array:
-    """The distance of confidence from accuracy in each of `BINS`, weighted by its answers, %.
-
-    Args:
-        answers: Scores of classes.
-    """
+    """The distance of confidence from accuracy in each of `BINS`, weighted by its answers, %."""
     outputs = answers.arrays.outputs.astype(np.float64)
     outputs -= outputs.max(2, keepdims=True)
     confidence = 1 / np.exp(outputs).sum(2)

@@ -10,39 +10,23 @@ from surrogate_nas.training.measures.base import Answers, Measure
 
 
 def mean_absolute_error(answers: Answers) -> Array:
-    """The mean absolute error, in the targets' unit.
-
-    Args:
-        answers: Numbers.
-    """
+    """The mean absolute error, in the targets' unit."""
     return np.asarray(np.abs(_missing(answers)).mean((1, 2)))
 
 
 def root_mean_squared_error(answers: Answers) -> Array:
-    """The root of the mean squared error, in the targets' unit.
-
-    Args:
-        answers: Numbers.
-    """
+    """The root of the mean squared error, in the targets' unit."""
     return np.asarray(np.sqrt(np.square(_missing(answers)).mean((1, 2))))
 
 
 def pinball_error(answers: Answers) -> Array:
-    """The pinball loss at `QUANTILE`, in the targets' unit.
-
-    Args:
-        answers: Numbers.
-    """
+    """The pinball loss at `QUANTILE`, in the targets' unit."""
     missing = _missing(answers)
     return np.asarray((QUANTILE * missing - np.minimum(missing, 0)).mean((1, 2)))
 
 
 def explained(answers: Answers) -> Array:
-    """R²: the share of a target's variance that is explained, 1 at most; 0 for the mean of these targets.
-
-    Args:
-        answers: Numbers.
-    """
+    """R²: the share of a target's variance that is explained, 1 at most; 0 for the mean of these targets."""
     targets = answers.arrays.targets.astype(np.float64).reshape(len(answers.arrays.targets), -1)
     return np.asarray((1 - np.square(_missing(answers)).mean(1) / targets.var(0)).mean(1))
 

@@ -11,11 +11,7 @@ from surrogate_nas.training.measures.classes import negative_log_likelihood
 
 
 def perplexity(answers: Answers) -> Array:
-    """The exponential of the mean negative log-likelihood of a position: between how many it seems to choose.
-
-    Args:
-        answers: Scores of classes at every position.
-    """
+    """The exponential of the mean negative log-likelihood of a position: between how many it seems to choose."""
     return np.asarray(np.exp(negative_log_likelihood(answers)))
 
 

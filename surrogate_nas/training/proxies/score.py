@@ -133,14 +133,7 @@ class Watch(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Make the call and note it, as PyTorch asks of every `TorchFunctionMode`.
-
-        Args:
-            function: What is called.
-            types: Without meaning here.
-            args: Its arguments.
-            kwargs: Further ones.
-        """
+        """Make the call and note it, as PyTorch asks of every `TorchFunctionMode`."""
         if function is F.batch_norm:
             self.norms.append(args[0].detach())
             if not self.normalised:
@@ -158,11 +151,7 @@ Grads = Sequence[Tensor | None]
 
 
 def weights_of(model: nn.Module) -> list[Tensor]:
-    """The weights of convolutions and linear layers; scales and shifts are none.
-
-    Args:
-        model: The network.
-    """
+    """The weights of convolutions and linear layers; scales and shifts are none."""
     return [parameter for parameter in model.parameters() if parameter.dim() > 1]
 
 

@@ -30,20 +30,13 @@ class EdgeChoices(NamedTuple):
         return len(self.edges), len(self.operations[0])
 
     def graph(self, choice: int) -> Graph:
-        """The graph with the same choice on every edge.
-
-        Args:
-            choice: Its number.
-        """
+        """The graph with the same choice on every edge."""
         return Graph(self.edges, tuple(of_edge[choice] for of_edge in self.operations))
 
 
 @lru_cache(maxsize=8)
 def edge_choices(space: Space) -> EdgeChoices:
     """Read off a space's cells what stands on which edge.
-
-    Args:
-        space: Any space.
 
     Raises:
         UserError: Its cells cannot be listed, are no graphs, or an edge depends on more than its own choice.

@@ -72,13 +72,7 @@ class MixedCell(nn.Module):
     """In the place of a cell; what it computes now is set by `mix`."""
 
     def __init__(self, choices: EdgeChoices, channels: int, network: Network) -> None:
-        """Build all operations of all edges.
-
-        Args:
-            choices: What stands on which edge.
-            channels: In and out.
-            network: The macro architecture.
-        """
+        """Build all operations of all edges."""
         super().__init__()
         edges, operations = choices
         self.targets = [target for _, target in edges]
@@ -134,13 +128,7 @@ if TYPE_CHECKING:
 def descent(
     parameters: Iterable[nn.Parameter], schedule: Schedule, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """The optimiser, and what lets its learning rate fall to 0 as a cosine.
-
-    Args:
-        parameters: What is trained.
-        schedule: The rates.
-        steps: Over how many steps the rate falls.
-    """
+    """The optimiser, and what lets its learning rate fall to 0 as a cosine."""
     optimiser = torch.optim.SGD(
         parameters,
         lr=schedule.learning_rate,
@@ -326,12 +314,7 @@ class Supernet:
 
     @torch.no_grad()
     def inherited(self, paths: Sequence[Path], examples: int = 1000) -> list[float]:
-        """What L of cells is with the supernet's weights, as it adds to the score.
-
-        Args:
-            paths: For each cell its choices.
-            examples: The first so many of L's split, in one batch.
-        """
+        """What L of cells is with the supernet's weights, as it adds to the score."""
         inputs, targets = (part[:examples] for part in self._data[self._goal.split])
         found = []
         with cores(1):

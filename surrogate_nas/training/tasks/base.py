@@ -428,11 +428,7 @@ def split_images(
 
 
 def standardise(splits: dict[str, Split]) -> dict[str, Split]:
-    """Give every split mean 0 and deviation 1 by the training split's statistics, per channel.
-
-    Args:
-        splits: By name.
-    """
+    """Give every split mean 0 and deviation 1 by the training split's statistics, per channel."""
     inputs, axes = splits["train"].inputs, (0, 2, 3)
     mean = inputs.mean(axes, np.float64, keepdims=True).astype(np.float32)
     deviation = inputs.std(axes, np.float64, ddof=1, keepdims=True).astype(np.float32)

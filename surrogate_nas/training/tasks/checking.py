@@ -47,11 +47,6 @@ Check = Callable[[Array, Array, str, int], Array]
 def checked(given: Any, check: Check, classes: int) -> dict[str, Split]:
     """The splits of a task, float32 inputs with targets of the right kind.
 
-    Args:
-        given: What the loader returned.
-        check: Of the kind of task.
-        classes: How many classes there are.
-
     Raises:
         UserError: A split is missing or there too much, or its shape, its numbers or its targets are wrong.
     """

@@ -31,20 +31,13 @@ def load() -> dict[str, Split]:
 
 
 def scans(scale: float = 1.0) -> dict[str, Split]:
-    """The scans as they are: 1,000 / 400 / 397, which other tasks are made of.
-
-    Args:
-        scale: What pixels are divided by.
-    """
+    """The scans as they are: 1,000 / 400 / 397, which other tasks are made of."""
     images, labels = published("digits")
     return split_images(images[:, None] / scale, labels, (1000, 400, 397))
 
 
 def published(task: str) -> tuple[Array, Array]:
     """All scans as scikit-learn's own loader gives them, read from its file: importing the library takes longer.
-
-    Args:
-        task: What needs them, for the message.
 
     Returns:
         Images, shape ``(1797, 8, 8)``, from 0 to `BRIGHTEST`, and digits, shape ``(1797,)``.

@@ -65,10 +65,6 @@ def _read(folder: Path, name: str) -> bytes:
 def parse_idx(content: bytes, name: str) -> np.ndarray:
     """Read an idx file of bytes.
 
-    Args:
-        content: The uncompressed file.
-        name: For the message.
-
     Raises:
         UserError: It is no such file, or cut short.
     """
@@ -98,9 +94,6 @@ def pool(images: np.ndarray, size: int) -> np.ndarray:
 
 def load(size: int = 7) -> dict[str, Split]:
     """Read 4,000 images to train and 5,000 to validate from the training file, and all 10,000 test images.
-
-    Args:
-        size: Height and width after pooling: 28, 14 or 7.
 
     Raises:
         UserError: The files are missing or damaged.

@@ -37,11 +37,7 @@ _PLAIN = str.maketrans({"ł": "l", "ı": "i", "ß": "ss", "ø": "o", "æ": "ae",
 
 
 def plain(text: str) -> str:
-    """A text in the letters of `ALPHABET`: lower-cased, without accents, anything else a space.
-
-    Args:
-        text: In a language that is written in Latin letters.
-    """
+    """A text in the letters of `ALPHABET`: lower-cased, without accents, anything else a space."""
     bare = unicodedata.normalize("NFD", text.lower().translate(_PLAIN))
     kept = "".join(c if c in ALPHABET else " " for c in bare if not unicodedata.combining(c))
     return " ".join(kept.split())

@@ -44,11 +44,7 @@ def load() -> dict[str, Split]:
 
 
 def encode(text: str) -> np.ndarray:
-    """Number the characters of a text by their place in `ALPHABET`, shape ``(length,)``.
-
-    Args:
-        text: Any text.
-    """
+    """Number the characters of a text by their place in `ALPHABET`, shape ``(length,)``."""
     place = {character: i for i, character in enumerate(ALPHABET)}
     plain = ("0" if c.isdigit() else c for c in text.lower())
     return np.array([place.get(c, place["?"]) for c in plain], dtype=np.int64)

@@ -64,11 +64,7 @@ def _catalogue(folder: Path, domain: str, language: str) -> gettext.NullTranslat
 
 
 def plain(text: str) -> str:
-    """Lower-case a text and take the accents off characters that `GERMAN` lacks.
-
-    Args:
-        text: Any text.
-    """
+    """Lower-case a text and take the accents off characters that `GERMAN` lacks."""
     return "".join(c if c in GERMAN else unicodedata.normalize("NFD", c)[0] for c in text.lower())
 
 

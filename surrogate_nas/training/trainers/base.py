@@ -70,11 +70,7 @@ class Trainer:
         raise NotImplementedError
 
     def faults(self, answers: Answers) -> list[str]:
-        """What went wrong with each network, or empty: why its results are what they are.
-
-        Args:
-            answers: Of the split that was judged last.
-        """
+        """What went wrong with each network, or empty: why its results are what they are."""
         return [self.note] * len(answers.arrays.outputs)
 
 

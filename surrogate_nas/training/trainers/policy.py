@@ -58,11 +58,7 @@ class Episodes:
     finite: bool
 
     def returns(self, discount: float) -> Array:
-        """The discounted rewards of every episode, shape ``(n,)``; NaN where outputs were not finite.
-
-        Args:
-            discount: What a reward is worth that comes one step later.
-        """
+        """The discounted rewards of every episode, shape ``(n,)``; NaN where outputs were not finite."""
         worth = discount ** np.arange(len(self.rewards))
         return worth @ self.rewards if self.finite else np.full(self.rewards.shape[1], np.nan)
 
@@ -97,12 +93,7 @@ def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.
 
 
 def advantages(episodes: Episodes, decay: float) -> Array:
-    """How much better every action was than the other episodes at that step, over its deviation, shape ``(T, n)``.
-
-    Args:
-        episodes: At least two.
-        decay: By how much the surprises of a later step count less: discount times λ.
-    """
+    """How much better every action was than the other episodes at that step, over its deviation, shape ``(T, n)``."""
     total = np.zeros_like(episodes.surprises)
     to_come = np.zeros(total.shape[1])
     for t in reversed(range(len(total))):
