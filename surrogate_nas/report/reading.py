@@ -31,13 +31,13 @@ from surrogate_nas.study.scale import Noise, nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Critical, Values, interval, summarise
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.tables import TABLES, Rows, as_csv, as_latex, tabular, write_tables
+from surrogate_nas.study.tables import TABLES, Rows, as_latex, tabular, write_tables
 from surrogate_nas.study.traces import MARKED, TARGETS, expected_runtime
 
 __all__ = [
     "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGETS", "Anytime", "Baseline", "Comparison", "Critical",
     "FoundCell", "LambdaPath", "Ledger", "Noise", "Part", "Results", "Rows", "Run", "RunWatch", "Source", "Store",
-    "Study", "SuiteResult", "Values", "as_csv", "as_latex", "best_cells", "diagnose", "expected_runtime",
+    "Study", "SuiteResult", "Values", "as_latex", "best_cells", "diagnose", "expected_runtime",
     "final_metrics", "final_questions", "interval", "kept_problems", "kind_of", "nondominated",
     "provenance", "read_baselines", "results_of", "shared_cells", "summarise", "tabular", "trivial_cells",
     "undominated", "values_of", "write_tables",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from surrogate_nas.report.exporting import FINAL, Format, run_row, write_texts
-from surrogate_nas.report.reading import TABLES, Results, Rows, Source, as_csv, results_of
+from surrogate_nas.report.reading import TABLES, Results, Rows, Source, results_of
 
 _MEANINGS = {
     "problem": ("", "of the suite"),
@@ -68,24 +70,27 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
     tables["columns"] = _columns_of(results, tables)
     if results.suite is not None:
         tables |= {f"suite-{name}": table(results.suite) for name, table in TABLES.items()}
-    return write_texts({out / f"{name}.csv": as_csv(rows) for name, rows in tables.items()})
+    return write_texts({out / f"{name}.csv": _written(rows) for name, rows in tables.items()})
 
 
 def _trials_of(results: Results) -> Rows:
     """Every trial of every run, those of failed runs included."""
     rows = []
     for part, run in results.runs():
-        comparison = part.comparison
-        told = comparison.reported(run)
+        comparison, where = part.comparison, results.where(part) | {"strategy": run.strategy, "run": run.run}
+        draws = comparison.objective.draws
+        told = comparison.reported(run) if draws else run.trials
         for trial, reported in zip(run.trials, told, strict=True):
-            row = results.where(part) | {"strategy": run.strategy, "run": run.run}
-            row |= {"index": trial.index, "cell": trial.cell.text, "score": trial.score}
-            row |= {f"score_{number}": score for number, score in enumerate(trial.scores, 1)}
-            if comparison.objective.draws:
-                row["reported_score"] = reported.score
-            row |= {"loss": trial.loss, "penalty": trial.penalty, "feasible": trial.feasible, "epochs": trial.epochs}
-            row |= {"cost": trial.cost_seconds, "started": trial.started, "finished": trial.finished}
-            rows.append(row | dict(trial.values))
+            scores = {f"score_{number}": score for number, score in enumerate(trial.scores, 1)}
+            if draws:
+                scores["reported_score"] = reported.score
+            rows.append(
+                {
+                    **where, "index": trial.index, "cell": trial.cell.text, "score": trial.score, **scores,
+                    "loss": trial.loss, "penalty": trial.penalty, "feasible": trial.feasible, "epochs": trial.epochs,
+                    "cost": trial.cost_seconds, "started": trial.started, "finished": trial.finished, **trial.values,
+                }
+            )  # fmt: skip
     return _aligned(rows)
 
 
@@ -133,8 +138,17 @@ def _meaning(results: Results, column: str) -> tuple[str, str]:
 
 def _aligned(rows: Rows) -> Rows:
     """The same rows, each with the columns of all."""
-    columns = dict.fromkeys(column for row in rows for column in row)
-    return [{column: row.get(column) for column in columns} for row in rows]
+    columns = {column: None for order in dict.fromkeys(map(tuple, rows)) for column in order}
+    return [row if [*row] == [*columns] else {column: row.get(column) for column in columns} for row in rows]
+
+
+def _written(rows: Rows) -> str:
+    """A table as text: numbers with all their digits, nothing where there is no value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows[0] if rows else ())
+    writer.writerows(["" if value is None or value != value else value for value in row.values()] for row in rows)
+    return text.getvalue()
 
 
 EXPORT = Format(write_csv, "csv", "Units and meanings: {out}/columns.csv")
