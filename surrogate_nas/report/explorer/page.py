@@ -8,8 +8,7 @@ from functools import lru_cache
 from sys import maxsize
 from typing import NamedTuple
 
-from surrogate_nas.report.explorer.packing import compressed
-from surrogate_nas.report.explorer.problem import Detail
+from surrogate_nas.report.explorer.problem import Detail, compressed
 from surrogate_nas.report.markup import render
 
 MOST_BYTES = 6_000_000

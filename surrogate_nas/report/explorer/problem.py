@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gzip
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -15,13 +17,72 @@ from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.objective import Objective, Scores
-from surrogate_nas.report.explorer.packing import Block
 from surrogate_nas.report.look import looks
 from surrogate_nas.report.reading import Comparison, Run, Values, final_questions, undominated
 from surrogate_nas.space import Cell, ChoiceSpace, Space, listed
 from surrogate_nas.space.sketch import Arrow, Box, Mark
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.tables import Seed
+
+_ALIGNED = 8
+_LEVEL = 6
+_FEW = 4
+"""A value has to be so frequent, on average, for a list of values to pay."""
+_NARROW, _WIDE = 1 << 8, 1 << 16
+_END = "\0"
+"""Between texts."""
+
+
+class Block:
+    """Arrays and JSON as one compressed block, which the page's script unpacks where it is needed.
+
+    A block is gzip of: the length of its JSON as four bytes, the JSON, and the arrays, each at a multiple of eight
+    bytes. All numbers are little-endian. A column of few values is their list and a code for every cell, and so exact;
+    another one has eight bytes a value where it must be exact, else four. What `array`, `column` and `texts` return
+    goes into the JSON in their place.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._length = 0
+
+    def array(self, values: NDArray[Any]) -> dict[str, Any]:
+        """Keep an array as it is."""
+        content = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
+        return self._kept(content, f"{values.dtype.kind}{values.dtype.itemsize}", values.size)
+
+    def column(self, values: NDArray[np.float64], *, exact: bool) -> dict[str, Any]:
+        """Keep one number a cell; NaN where there is none."""
+        distinct, codes = np.unique(values, return_inverse=True)
+        if len(distinct) * _FEW > len(values) or len(distinct) > _WIDE:
+            return self.array(values if exact else values.astype(np.float32))
+        narrow = len(distinct) <= _NARROW
+        coded = codes.ravel().astype(np.uint8 if narrow else np.uint16)
+        return {"type": "coded", "codes": self.array(coded), "values": self.array(distinct)}
+
+    def texts(self, texts: Sequence[str]) -> dict[str, Any]:
+        """Keep texts."""
+        content = _END.join(text.replace(_END, " ") for text in texts).encode("utf-8", "backslashreplace")
+        return self._kept(content, "texts", len(content))
+
+    def _kept(self, content: bytes, kind: str, n: int) -> dict[str, Any]:
+        at = self._length
+        padded = content + bytes(-len(content) % _ALIGNED)
+        self._parts.append(padded)
+        self._length += len(padded)
+        return {"type": kind, "at": at, "n": n}
+
+    def packed(self, told: Mapping[str, Any]) -> bytes:
+        """The block."""
+        head = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+        head += b" " * (-(4 + len(head)) % _ALIGNED)
+        return compressed(len(head).to_bytes(4, "little") + head + b"".join(self._parts))
+
+
+def compressed(content: bytes) -> bytes:
+    """The same content as gzip, the same bytes every time."""
+    return gzip.compress(content, _LEVEL, mtime=0)
+
 
 _LOSS, _PENALTY, _PART, _SCORE = "L", "λR", "objective {}", "score"
 """The names of what is minimised, and of the group that these are."""
@@ -69,7 +130,7 @@ class ProblemData:
         return self.objective.over_space()
 
     def packed(self, detail: Detail) -> bytes:
-        """The comparison as a block of `surrogate_nas.report.explorer.packing`."""
+        """The comparison as a `Block`."""
         runs = [run for made in self._runs.values() for run in made[: detail.runs]]
         shown = shown_cells(self.comparison, runs, detail.background)
         block = Block()

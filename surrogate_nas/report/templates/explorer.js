@@ -1,6 +1,6 @@
 /* The script of explore.html: one comparison at a time, looked at in three linked views.
  *
- * Data come as gzip blocks in base 64 (surrogate_nas/report/explorer/packing.py) and are unpacked when they are needed;
+ * Data come as gzip blocks in base 64 (surrogate_nas/report/explorer/problem.py) and are unpacked when they are needed;
  * plotly.js comes the same way and is started after the page has been painted. Nothing is fetched.
  *
  * A cell is its number in the block, in all arrays. `problem` is what one block told; `state` is what the reader chose;
