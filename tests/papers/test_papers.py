@@ -15,6 +15,7 @@ from surrogate_nas.papers.common.paper import Work
 from surrogate_nas.papers.common.searches import Search, against_published, against_runs, run_searches
 
 
+@pytest.mark.slow
 def test_the_nas_bench_201_table_stands_beside_the_published_one(fetched: Path, tmp_path: Path) -> None:
     assert fetched
     result = reproduce("nb201", folder=tmp_path, runs=4)
@@ -75,6 +76,7 @@ def test_the_nats_bench_protocol_searches_on_each_data_set(fetched: Path, tmp_pa
     assert cells == pytest.approx(20_000 / 112.84, rel=0.1)
 
 
+@pytest.mark.slow
 def test_predictors_stand_beside_the_published_ones(
     fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

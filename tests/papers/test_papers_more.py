@@ -184,11 +184,12 @@ def only(monkeypatch: pytest.MonkeyPatch, module: Any, *names: str) -> None:
     monkeypatch.setattr(module, "tables", lambda: [*entries, missing])
 
 
+@pytest.mark.slow
 def test_the_paper_on_losses_takes_whatever_is_here(
     small: TableBenchmark, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     only(monkeypatch, losses, "analog-cifar10", str(small.path))
-    result = reproduce("losses", folder=tmp_path)
+    result = reproduce("losses", folder=tmp_path, runs=1)
     rows = {(row.method, row.metric): row for row in result.rows}
     bench = sn.load("analog-cifar10")
     noisy, wanted = bench.column("noisy_error"), bench.column("digital_error")
