@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -356,10 +356,7 @@ class Objective:
         Args:
             values: Shape ``(n, questions)``, in natural units and the order of `questions`.
         """
-        loss, penalty = np.zeros(len(values)), np.zeros(len(values))
-        for term, column in zip(self.terms, values.T, strict=False):  # a matrix product would round by the batch's size
-            total = loss if term.is_loss else penalty
-            total += term.score(column)
+        loss, penalty = self._sums(values.T, np.zeros(len(values)))
         score = loss + penalty
         vector = score[:, None] if self.parts == 1 else self._vector(values)
         feasible = np.ones(len(values), dtype=bool)
@@ -371,6 +368,30 @@ class Objective:
             score = np.where(feasible, score, self.bound + violation)
             vector = np.where(feasible[:, None], vector, np.array(self.bounds) + violation[:, None])
         return Scores(score, loss, penalty, feasible, vector)
+
+    def combine_one(self, values: Sequence[float]) -> tuple[float, float, float, bool, tuple[float, ...]]:
+        """What `combine` says of a single cell, as its look-ups one by one want it: score, L, λR, feasibility, vector.
+
+        Args:
+            values: Of each question. The vector is empty where there is one objective.
+        """
+        if self.parts > 1 or self.constraints:
+            scores = self.combine(np.array([values]))
+            vector = tuple(scores.vector[0].tolist()) if self.parts > 1 else ()
+            row = scores.score[0], scores.loss[0], scores.penalty[0]
+            return (*map(float, row), bool(scores.feasible[0]), vector)  # type: ignore[return-value]
+        loss, penalty = self._sums(values, 0.0)
+        return loss + penalty, loss, penalty, True, ()
+
+    def _sums(self, columns: Iterable[Any], nothing: Any) -> tuple[Any, Any]:
+        """L and λR, of arrays or of numbers; a matrix product would round by the batch's size."""
+        loss = penalty = nothing
+        for term, column in zip(self.terms, columns, strict=False):
+            if term.is_loss:
+                loss = loss + term.score(column)
+            else:
+                penalty = penalty + term.score(column)
+        return loss, penalty
 
     def _vector(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Each objective's sum, shape ``(n, objectives)``."""

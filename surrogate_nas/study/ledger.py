@@ -77,7 +77,7 @@ class Ledger:
 
     def look_up(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
         """Evaluate cells in order; where answers are made when asked for, no sooner than each is taken."""
-        if self._one_by_one or any(type(one) is Request for one in asked):
+        if len(asked) > 1 and (self._one_by_one or any(type(one) is Request for one in asked)):
             return (outcome for one in asked for outcome in self._group([one]))
         return self._group(asked)
 
@@ -125,12 +125,17 @@ class Ledger:
     def _outcomes(
         self, cells: Sequence[Cell], epochs: int | None, names: Sequence[str], values: Values, cost: Values
     ) -> Iterator[Outcome]:
-        scores = self.objective.combine(values)
-        vectors = map(tuple, scores.vector.tolist()) if self._several else [()] * len(cells)
-        rows = zip(
-            cells, values.tolist(), scores.score.tolist(), scores.loss.tolist(), scores.penalty.tolist(),
-            scores.feasible.tolist(), vectors, cost.tolist(), strict=True,
-        )  # fmt: skip
+        rows: Iterable[tuple[Any, ...]]
+        if len(cells) == 1:
+            row = values[0].tolist()
+            rows = ((cells[0], row, *self.objective.combine_one(row), float(cost[0])),)
+        else:
+            scores = self.objective.combine(values)
+            vectors = map(tuple, scores.vector.tolist()) if self._several else [()] * len(cells)
+            rows = zip(
+                cells, values.tolist(), scores.score.tolist(), scores.loss.tolist(), scores.penalty.tolist(),
+                scores.feasible.tolist(), vectors, cost.tolist(), strict=True,
+            )  # fmt: skip
         for cell, row, score, loss, penalty, feasible, vector, spent in rows:
             charged = self._continued(cell, epochs, spent) if self._one_curve else spent
             charged, self.owed = charged + self.owed, 0.0
