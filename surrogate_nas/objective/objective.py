@@ -28,7 +28,6 @@ from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression
 from surrogate_nas.objective.finals import check_used, check_visible, declared, warning
 from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.parser import parsed
-from surrogate_nas.objective.requests import fidelities, readable
 from surrogate_nas.objective.seeds import Draw, SingleSeeds, as_reported, check_drawable, checked_policy, worst_of_seeds
 from surrogate_nas.objective.terms import BoundTerm, Scores, finite, loss_divisor, violation_divisor
 from surrogate_nas.space import Cell, listed
@@ -248,13 +247,33 @@ class Objective:
 
     @cached_property
     def fidelities(self) -> tuple[int, ...]:
-        """The epochs that a strategy may ask for: all up to `epochs` that every trained term is held for."""
-        return fidelities(self)
+        """The epochs that a strategy may ask for: all up to `epochs` that every trained term is held for, rising."""
+        if self.epochs is None:
+            return ()
+        metrics = (self.benchmark.metric(question.metric) for question in self._questions)
+        held = {epochs for metric in metrics for epochs in metric.epochs if epochs <= self.epochs}
+        return tuple(sorted(epochs for epochs in held if self._holds(epochs)))
 
     @cached_property
     def readable(self) -> Mapping[int, tuple[str, ...]]:
         """What a request may read besides, by the epochs that it asks for: search metrics held for every cell."""
-        return readable(self)
+        found: dict[int, tuple[str, ...]] = {}
+        for epochs in self.fidelities:
+            names: tuple[str, ...] = ()
+            for metric in self.benchmark.metrics:
+                whole = metric.n_cells < 0 or metric.n_cells >= self.benchmark.space.size
+                searched = metric.kind == "search" and epochs in metric.epochs and whole
+                if searched and self._holds(epochs, (*names, metric.name)):
+                    names = (*names, metric.name)
+            found[epochs] = names
+        return found
+
+    def _holds(self, epochs: int, read: tuple[str, ...] = ()) -> bool:
+        try:
+            questions = self.questions(epochs, read)
+        except UserError:
+            return False
+        return not self.draws or self.single_seeds(questions) is not None
 
     def questions(self, epochs: int | None = None, read: Sequence[str] = ()) -> list[Question]:
         """What a look-up asks for: the terms, the limits, and what else is to be read.
