@@ -23,7 +23,7 @@ import numpy as np
 from surrogate_nas.benchmarks.computed import Computed
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.objective.parser import parse_several
+from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.report.sections.cells import Card
 from surrogate_nas.space import EnumerableChoiceSpace, nb201
 from surrogate_nas.space.network import Network

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import sys
-from typing import Annotated, NoReturn
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from surrogate_nas.cli import (
     baseline,
@@ -27,11 +34,44 @@ from surrogate_nas.cli import (
     training,
 )
 from surrogate_nas.cli.output import note
-from surrogate_nas.cli.panels import Panels
-from surrogate_nas.cli.signals import ending_signals, farewell
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_optional, missing
 from surrogate_nas.core.version import __version__
+
+PANELS = {
+    "Compare strategies": ("compare", "suite", "lambda-path", "search", "baseline", "paper"),
+    "Read what was found": ("report", "serve", "export"),
+    "See what there is": ("benchmarks", "strategies", "losses", "query", "data", "path"),
+    "Bring your own": ("new", "check"),
+    "Train, measure, learn": ("train", "measure", "fit", "predict", "proxies", "table", "table-losses"),
+}
+"""Commands by heading; others come last."""
+
+_OTHERS = "More"
+
+
+class Panels(TyperGroup):
+    """Commands under the headings of `PANELS`."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list.
+
+        Args:
+            ctx: What was called.
+            formatter: Where the help is written to.
+        """
+        names = self.list_commands(ctx)
+        placed = {name for group in PANELS.values() for name in group}
+        groups = PANELS | {_OTHERS: tuple(name for name in names if name not in placed)}
+        widest = max(map(len, names))
+        for title, group in groups.items():
+            commands = [(name, self.get_command(ctx, name)) for name in group]
+            limit = formatter.width - 6 - widest
+            rows = [(name.ljust(widest), one.get_short_help_str(limit)) for name, one in commands if one]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
 
 BAD_INPUT, INTERRUPTED = 2, 130
 _LONGEST_LINE = 2000
@@ -149,3 +189,68 @@ def _where(error: OSError) -> str:
         return ""
     name = str(error.filename)
     return f": {name if len(name) <= _LONGEST_PATH else name[:_LONGEST_PATH] + '…'}"
+
+
+_AGAIN_SECONDS = 0.05
+_PATIENCE_SECONDS = 4.0
+"""How long a command may tidy up; whatever it holds back then is lost, as in a crash, and nothing more."""
+
+
+def farewell(received: list[int]) -> tuple[str, int]:
+    """What to say at the end of an interrupted command, and its exit code: 128 and the signal's number."""
+    number = received[0] if received else signal.SIGINT
+    how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+    return f"snas: {how}. What was finished is kept; the same command goes on from there.", 128 + number
+
+
+@contextmanager
+def ending_signals(received: list[int]) -> Iterator[None]:
+    """Let SIGINT, SIGTERM and SIGHUP raise `KeyboardInterrupt`, unless they are ignored, as nohup has it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ending = _Ending(received)
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    usual = [n for n in numbers if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)]
+    before = {number: signal.signal(number, ending.begin) for number in usual}
+    sys.unraisablehook = ending.unraisable
+    try:
+        yield
+    finally:
+        ending.over.set()
+        sys.unraisablehook = ending.hook
+        for number, handler in before.items():  # what comes while an ended command leaves has been heard before
+            signal.signal(number, signal.SIG_IGN if received else handler)
+
+
+class _Ending:
+    """The end of a command, once a signal has come."""
+
+    def __init__(self, received: list[int]) -> None:
+        self.received, self.over, self.hook = received, threading.Event(), sys.unraisablehook
+        self._uncaught = False
+
+    def begin(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        """End the command; a second signal is noted, and must not end the tidying up."""
+        is_first = not self.received
+        self.received.append(number)
+        if is_first:
+            threading.Thread(target=self._leave, daemon=True).start()
+        if is_first or self._uncaught:
+            self._uncaught = False
+            raise KeyboardInterrupt
+
+    def _leave(self) -> None:
+        if not self.over.wait(_PATIENCE_SECONDS):
+            line, code = farewell(self.received)
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+            os._exit(code)
+
+    def unraisable(self, found: Any) -> None:
+        """An interrupt that came while an object was let go, which nothing could catch, comes again."""
+        if self.received and issubclass(found.exc_type, KeyboardInterrupt):
+            self._uncaught = True
+            threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), self.received[0])).start()
+        else:
+            self.hook(found)

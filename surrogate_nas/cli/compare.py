@@ -28,8 +28,9 @@ from surrogate_nas.cli.options import (
     results_folder,
     run_options,
 )
-from surrogate_nas.cli.output import NO_CELL, JsonOption, emit, note, note_absent, progress_bar, seconds, show_table
+from surrogate_nas.cli.output import JsonOption, emit, note, note_absent, progress_bar, seconds, show_table
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.numbers import NO_CELL
 
 if TYPE_CHECKING:
     from surrogate_nas.study.comparison import Comparison
@@ -163,19 +164,7 @@ def _finish(folder: Path, json: bool, bench: str | None, verify: bool = False) -
 
 
 def write_pages(comparison: Comparison, content: dict[str, Any], folder: Path) -> list[str]:
-    """Write the summary and the pages of a comparison.
-
-    Args:
-        comparison: The comparison.
-        content: Its `Comparison.to_json`.
-        folder: Where results are kept.
-
-    Returns:
-        Lines that say where the pages are.
-
-    Raises:
-        UserError: The folder cannot be written.
-    """
+    """Write the summary and the pages of a comparison."""
     from surrogate_nas.report import write_explorer, write_report
     from surrogate_nas.report.explorer import MISSING
     from surrogate_nas.study.store import Store

@@ -116,17 +116,7 @@ def run_options(command: Command) -> Command:
 
 
 def results_folder(out: Path | None, kind: str, command: str, *what: str) -> Path:
-    """Where a command keeps results: the folder that the user names, or one named after what it compares.
-
-    Args:
-        out: What the user says, or None.
-        kind: What it keeps there, such as ``"comparison"``.
-        command: Its name.
-        what: What it compares on, in the user's words.
-
-    Raises:
-        UserError: The folder holds results of another kind, whose pages would be lost.
-    """
+    """Where a command keeps results: the folder that the user names, or one named after what it compares."""
     from surrogate_nas.report.reading import kind_of
 
     folder = out or Path("results") / "-".join(_NO_NAME.sub("-", word).strip("-") for word in (command, *what))
@@ -136,13 +126,7 @@ def results_folder(out: Path | None, kind: str, command: str, *what: str) -> Pat
 
 
 def at_once(workers: int | None, engine: str, usual: int) -> int | None:
-    """How many jobs at once where a command has a usual number of processes.
-
-    Args:
-        workers: What the user says, or None.
-        engine: Where.
-        usual: The number.
-    """
+    """How many jobs at once where a command has a usual number of processes."""
     return usual if workers is None and engine == PROCESSES else workers
 
 
@@ -150,12 +134,6 @@ def names(given: Iterable[str] | None) -> list[str]:
     """The names of an option that may be given several times, each time with commas between.
 
     A comma within parentheses belongs to the name, as in ``evolution(population=50,tournament=5)``.
-
-    Args:
-        given: The option's values; None where it is left out.
-
-    Raises:
-        UserError: There is no name in them.
     """
     parts = list(given or ())
     found = [name for part in parts for name in map(str.strip, _COMMA.split(part)) if name]
@@ -165,15 +143,7 @@ def names(given: Iterable[str] | None) -> list[str]:
 
 
 def numbers(given: str, what: str) -> list[float]:
-    """The numbers of an option with commas between them.
-
-    Args:
-        given: The option's value.
-        what: What each is called in messages.
-
-    Raises:
-        UserError: One of them is no number.
-    """
+    """The numbers of an option with commas between them."""
     found = []
     for text in filter(None, map(str.strip, given.split(","))):
         try:
@@ -184,15 +154,7 @@ def numbers(given: str, what: str) -> list[float]:
 
 
 def cell_named(space: Space, text: str) -> Cell:
-    """The cell that a text names: as the field prints it, or its index in the order of the space.
-
-    Args:
-        space: The space.
-        text: What the user wrote.
-
-    Raises:
-        UserError: The text names no cell, or the index is out of range.
-    """
+    """The cell that a text names: as the field prints it, or its index in the order of the space."""
     from surrogate_nas.space import Enumerable
 
     written = text.strip()
@@ -207,13 +169,5 @@ def cell_named(space: Space, text: str) -> Cell:
 
 
 def cells_named(space: Space, texts: Sequence[str]) -> list[Cell]:
-    """The cells that texts name, each as `cell_named` reads it.
-
-    Args:
-        space: The space.
-        texts: What the user wrote.
-
-    Raises:
-        UserError: A text names no cell.
-    """
+    """The cells that texts name, each as `cell_named` reads it."""
     return [cell_named(space, text) for text in texts]

@@ -16,8 +16,6 @@ from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines
 if TYPE_CHECKING:
     from rich.table import Table
 
-NO_CELL = "no feasible cell"
-"""What stands where a score would, if nothing met the constraints."""
 _PIPED_WIDTH = 200
 """Columns of a table that is not shown on a terminal."""
 _LONGEST_NAME = 40
@@ -30,13 +28,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 
 def emit(content: Any, as_json: bool, show: Callable[[], None]) -> None:
-    """Print a result as JSON or for people.
-
-    Args:
-        content: The JSON document.
-        as_json: Whether to print it.
-        show: Prints the result for people.
-    """
+    """Print a result as JSON or for people."""
     if as_json:
         try:
             text = json.dumps(content, allow_nan=False)
@@ -59,30 +51,17 @@ def _finite(content: Any) -> Any:
 
 
 def note(message: str) -> None:
-    """Print a message on standard error.
-
-    Args:
-        message: One line.
-    """
+    """Print a message on standard error."""
     sys.stderr.write(f"{message}\n")
 
 
 def seconds(value: float) -> str:
-    """A duration (or a count of queries) with three significant digits, or in whole seconds.
-
-    Args:
-        value: The seconds.
-    """
+    """A duration (or a count of queries) with three significant digits, or in whole seconds."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def note_absent(benchmark: str, finals: Sequence[Mapping[str, float | None]]) -> None:
-    """Say once which final metrics a benchmark lacks for found cells; a dash or null stands in their place.
-
-    Args:
-        benchmark: Its name.
-        finals: Those of every found cell, by name.
-    """
+    """Say once which final metrics a benchmark lacks for found cells; a dash or null stands in their place."""
     if absent := sorted({name for final in finals for name, value in final.items() if value is None}):
         note(f"{benchmark} does not hold {', '.join(absent)} for every found cell: a dash stands in place of it.")
 
@@ -94,15 +73,7 @@ def show_table(
     spare: Sequence[str] = (),
     width: int | None = None,
 ) -> None:
-    """Print a table for people; numbers are right-aligned, and only long texts are ever folded.
-
-    Args:
-        columns: The headings.
-        rows: The cells.
-        title: Printed above.
-        spare: Columns that are left out where the terminal is too narrow, the first of them first.
-        width: Characters of a line; None for those of the terminal.
-    """
+    """Print a table for people; numbers are right-aligned, and only long texts are ever folded."""
     from rich.console import Console
 
     width = width or (None if sys.stdout.isatty() else _PIPED_WIDTH)
@@ -162,15 +133,7 @@ class Progress(Protocol):
 
 @contextmanager
 def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[Progress]:
-    """Show progress on standard error: a bar where that is a terminal, else a line every 30 seconds.
-
-    Args:
-        what: What is counted.
-        every: Seconds between two lines.
-
-    Yields:
-        What to tell how far the work is.
-    """
+    """Show progress on standard error: a bar where that is a terminal, else a line every 30 seconds."""
     if sys.stderr.isatty():
         with _bar(what) as progress:
             yield progress

@@ -22,7 +22,6 @@ from surrogate_nas.cli.options import (
     run_options,
 )
 from surrogate_nas.cli.output import (
-    NO_CELL,
     JsonOption,
     Progress,
     emit,
@@ -32,6 +31,7 @@ from surrogate_nas.cli.output import (
     seconds,
     show_table,
 )
+from surrogate_nas.core.numbers import NO_CELL
 
 if TYPE_CHECKING:
     from surrogate_nas.objective import Objective

@@ -56,17 +56,7 @@ def suite(
 
 
 def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[str, Comparison] | None = None) -> None:
-    """Write what a suite has found, with its pages, and print it.
-
-    Args:
-        result: What it has found.
-        folder: Where its problems are kept.
-        json: Whether JSON is printed.
-        comparisons: Those of its problems by name, where they were read already.
-
-    Raises:
-        UserError: The folder cannot be written.
-    """
+    """Write what a suite has found, with its pages, and print it."""
     from surrogate_nas.core.numbers import NOTHING, fixed, plural
     from surrogate_nas.report import write_suite_explorer, write_suite_report
     from surrogate_nas.report.explorer import MISSING

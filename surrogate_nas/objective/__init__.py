@@ -10,10 +10,10 @@ from surrogate_nas.objective.expression import (
     macs,
     metric,
     params,
+    parse,
 )
 from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.objective import Objective
-from surrogate_nas.objective.parser import parse
 from surrogate_nas.objective.seeds import Draw
 from surrogate_nas.objective.terms import Scores
 

@@ -24,15 +24,53 @@ from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact
-from surrogate_nas.objective.finals import check_used, check_visible, declared, warning
+from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact, parsed
 from surrogate_nas.objective.known import Known
-from surrogate_nas.objective.parser import parsed
 from surrogate_nas.objective.seeds import Draw, SingleSeeds, as_reported, check_drawable, checked_policy, worst_of_seeds
 from surrogate_nas.objective.terms import BoundTerm, Scores, finite, loss_divisor, violation_divisor
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.tables import Seed
+
+
+def declared(given: str | Sequence[str], benchmark: Benchmark) -> tuple[str, ...]:
+    """The final metrics that a study declares as search metrics."""
+    listed = given.split(",") if isinstance(given, str) else given
+    if not isinstance(listed, Sequence) or not all(isinstance(name, str) for name in listed):
+        raise UserError(f"search_on_final is a list of metrics such as 'test_error', not {given!r:.80}.")
+    names = tuple(dict.fromkeys(name.strip() for name in listed if name.strip()))
+    for name in names:
+        if benchmark.metric(name).kind != "final":
+            raise UserError(f"{name} is no final metric of {benchmark.name}; a search may see it anyway.")
+    return names
+
+
+def check_used(names: Sequence[str], used: Iterable[str]) -> None:
+    """Refuse a declared metric that is searched on nowhere."""
+    if idle := sorted(set(names) - set(used)):
+        raise UserError(f"--search-on-final names {', '.join(idle)}, which the objective does not use; leave it out.")
+
+
+def check_visible(benchmark: Benchmark, name: str, names: Sequence[str]) -> None:
+    """Refuse a final metric that a study does not declare."""
+    if benchmark.metric(name).kind == "final" and name not in names:
+        raise UserError(
+            f"{name} is a final metric of {benchmark.name}: it is reported, never searched on. Search on a training or "
+            f"validation metric, or declare a study of it with --search-on-final {name}."
+        )
+
+
+def warning(names: Sequence[str]) -> str:
+    """What every report of such a study says first; empty where nothing is declared."""
+    if not names:
+        return ""
+    one = len(names) == 1
+    return (
+        f"This study searches on {', '.join(names)}, {'a final metric' if one else 'final metrics'} "
+        f"(--search-on-final): what is found was chosen by {'it' if one else 'them'}, so nothing that is said of "
+        f"{'it' if one else 'them'} was held out."
+    )
+
 
 _CONVENTIONS = 2
 """Raised whenever the same expression would score otherwise than before."""

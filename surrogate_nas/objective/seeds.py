@@ -131,15 +131,7 @@ class Draw:
 
 
 def checked_policy(policy: str, seed: Seed | None) -> SeedPolicy:
-    """A seed policy, if it is one and goes with the seed that was named.
-
-    Args:
-        policy: What the user gave.
-        seed: The training seed that was named besides, or None.
-
-    Raises:
-        UserError: It is another word, or seeds are to be drawn and one is named.
-    """
+    """A seed policy, if it is one and goes with the seed that was named."""
     if policy not in get_args(SeedPolicy):
         raise UserError(f"A seed policy is {' or '.join(get_args(SeedPolicy))}, not {policy!r:.80}.")
     if policy == "draw" and seed not in (None, "mean"):
@@ -148,15 +140,7 @@ def checked_policy(policy: str, seed: Seed | None) -> SeedPolicy:
 
 
 def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
-    """Refuse a draw of seeds where a table does not hold them for every cell that it holds.
-
-    Args:
-        benchmark: What is searched.
-        questions: What a search looks up.
-
-    Raises:
-        UserError: It holds none; the message says which benchmarks do.
-    """
+    """Refuse a draw of seeds where a table does not hold them for every cell that it holds."""
     trained = [str(question) for question in questions if question.epochs is not None]
     asked = ", ".join(trained or map(str, questions))
     seeds = SingleSeeds.of(benchmark, questions)
@@ -176,30 +160,14 @@ def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
 
 
 def worst_of_seeds(benchmark: Benchmark, question: Question, worst: float) -> float:
-    """The worst value that a search may see of a metric.
-
-    Args:
-        benchmark: A table.
-        question: A resolved question.
-        worst: The worst by the mean over seeds.
-    """
+    """The worst value that a search may see of a metric."""
     columns = [benchmark.column(*question, seed) for seed in benchmark.seeds(question)]
     values = np.concatenate([np.array([worst]), *columns])
     return benchmark.metric(question.metric).worst(values[np.isfinite(values)])
 
 
 def as_reported(trials: Sequence[Trial], names: Sequence[str], values: Values, scores: Scores) -> Iterator[Trial]:
-    """Trials with what the mean over seeds says in place of what was seen.
-
-    Args:
-        trials: As they were seen.
-        names: Of the objective's questions.
-        values: By the mean, shape ``(n, questions)``.
-        scores: By the mean, of the same cells.
-
-    Yields:
-        Each trial, feasible where it was seen to be and is so by the mean.
-    """
+    """Trials with what the mean over seeds says in place of what was seen."""
     for i, trial in enumerate(trials):
         yield replace(
             trial,

@@ -69,11 +69,7 @@ class BoundTerm:
 
 
 def loss_divisor(metric: Metric) -> tuple[float, str]:
-    """What a metric of L is divided by, and that in words.
-
-    Args:
-        metric: An error (%), a loss, or a quality (% or a fraction).
-    """
+    """What a metric of L is divided by, and that in words."""
     if metric.larger_is_better:
         return (_PERCENT, "1 − fraction, from %") if metric.unit == "%" else (1.0, "1 − fraction")
     if metric.quantity == "error":
@@ -82,24 +78,12 @@ def loss_divisor(metric: Metric) -> tuple[float, str]:
 
 
 def violation_divisor(limit: float, median: float) -> float:
-    """What a violation is divided by: the size of the limit; the median where that is nothing, or as good as nothing.
-
-    Args:
-        limit: In the metric's unit.
-        median: Of the metric over the space.
-    """
+    """What a violation is divided by: the size of the limit, or the median where that is as good as nothing."""
     return next((abs(size) for size in (limit, median) if abs(size) > _NOTHING), 1.0)
 
 
 def finite(bounds: list[float]) -> list[float]:
-    """The bounds themselves, unless weights are so large that a score may be no number.
-
-    Args:
-        bounds: For each objective a score that no feasible cell exceeds.
-
-    Raises:
-        UserError: One of them, or their sum, is infinite.
-    """
+    """The bounds themselves, unless weights are so large that a score may be no number."""
     if not math.isfinite(sum(bounds)):
         raise UserError("The weights are so large that scores are no finite numbers; make them smaller.")
     return bounds

@@ -79,28 +79,14 @@ class Answer(NamedTuple):
 
 
 def check(task: Task) -> None:
-    """Refuse what AutoKeras has no head for, or where it is not installed.
-
-    Args:
-        task: The task.
-
-    Raises:
-        UserError: It cannot be run.
-    """
+    """Refuse what AutoKeras has no head for, or where it is not installed."""
     if task.kind not in KINDS:
         raise UserError(f"AutoKeras answers tasks of {' and '.join(KINDS)}; {task.name} is one of {task.kind}.")
     need("The baseline autokeras", "autokeras", "keras", "torch")
 
 
 def run(search: Search) -> Answer:
-    """Search, then measure; in a process of its own, since Keras takes its backend from the environment once.
-
-    Args:
-        search: What to search.
-
-    Raises:
-        UserError: No network had an epoch within the seconds.
-    """
+    """Search, then measure; in a process of its own, since Keras takes its backend from the environment once."""
     os.environ.update(KERAS_BACKEND="torch", TF_CPP_MIN_LOG_LEVEL="3")
     warnings.simplefilter("ignore")
     import keras

@@ -385,16 +385,7 @@ def _entered(made: Comparison, suite: Suite) -> Comparison:
 
 
 def kept_problems(result: SuiteResult, folder: Path, runs: int) -> Iterator[tuple[Problem, Comparison]]:
-    """The comparison of every problem that a folder keeps with a finished run, in the order of the suite.
-
-    Args:
-        result: What the suite has found.
-        folder: Its folder.
-        runs: How many runs of each strategy are read, from the first.
-
-    Raises:
-        UserError: A problem's folder is damaged, or its benchmark now holds other data.
-    """
+    """The comparison of every problem that a folder keeps with a finished run, in the order of the suite."""
     for told in result.problems:
         place = folder / PROBLEMS / told.name
         traces = [trace for made in told.traces.values() for trace in made if trace.run < runs]

@@ -257,15 +257,7 @@ def lambda_path(
 
 
 def plane_of(expression: Expression, benchmark: Benchmark) -> tuple[Objective, Frame]:
-    """L and R of an expression as two objectives, and the frame of their exact front.
-
-    Args:
-        expression: L and R.
-        benchmark: A table with all its cells.
-
-    Raises:
-        UserError: There is no R, no table, or no cell that keeps the limits.
-    """
+    """L and R of an expression as two objectives, and the frame of their exact front."""
     loss, cost = _parts(expression, benchmark)
     plane = Objective((Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))), benchmark)
     if plane.over_space() is None:
@@ -285,14 +277,7 @@ def _expression(benchmark: Benchmark, objective: str | Expression | None, subjec
 
 
 def checked_grid(lambdas: Sequence[float]) -> list[float]:
-    """The grid in rising order.
-
-    Args:
-        lambdas: Different finite numbers of at least 0.
-
-    Raises:
-        UserError: There is none, one is out of range, or one is there twice.
-    """
+    """The grid in rising order."""
     values = sorted(float(value) for value in lambdas)
     if not values:
         raise UserError("A path over λ needs at least one λ, such as --lambdas 0,0.05,0.1.")
@@ -304,16 +289,7 @@ def checked_grid(lambdas: Sequence[float]) -> list[float]:
 
 
 def at(expression: Expression, benchmark: Benchmark, value: float) -> Expression:
-    """The expression with another λ.
-
-    Args:
-        expression: L and R.
-        benchmark: Says which metrics are losses.
-        value: The sum of R's weights.
-
-    Raises:
-        UserError: There is no R, or all its weights are 0.
-    """
+    """The expression with another λ."""
     loss, cost = _parts(expression, benchmark)
     return replace(expression, terms=(*loss, *scaled(cost, value)))
 
@@ -328,22 +304,13 @@ def _parts(expression: Expression, benchmark: Benchmark) -> tuple[tuple[Term, ..
 
 
 def scaled(terms: Sequence[Term], total: float) -> tuple[Term, ...]:
-    """Terms with weights of another sum, in the same proportions.
-
-    Args:
-        terms: With a weight above 0 among them.
-        total: The sum.
-    """
+    """Terms with weights of another sum, in the same proportions."""
     before = sum(term.weight for term in terms)
     return tuple(replace(term, weight=total * (term.weight / before)) for term in terms)
 
 
 def steps_in(folder: Path) -> dict[float, Path]:
-    """The folders of a path's λ by rising λ; empty where the folder holds no path.
-
-    Args:
-        folder: Where `lambda_path` stored it.
-    """
+    """The folders of a path's λ by rising λ; empty where the folder holds no path."""
     found = {}
     for place in folder.glob(f"{STEP}*"):
         try:

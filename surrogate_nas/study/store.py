@@ -23,7 +23,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import locked, replacing
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
 from surrogate_nas.files.regular import read_regular
-from surrogate_nas.objective.parser import parse_several
+from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.space import Space
 from surrogate_nas.study.options import STORED, wrong_in
 from surrogate_nas.study.run import Run, RunLog, RunWatch, read_run

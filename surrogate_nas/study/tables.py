@@ -21,11 +21,7 @@ Rows = list[dict[str, Any]]
 
 
 def problems(result: SuiteResult) -> Rows:
-    """One row a problem: what was asked, and what regret is measured in.
-
-    Args:
-        result: What the suite has found.
-    """
+    """One row a problem: what was asked, and what regret is measured in."""
     return [
         {
             "problem": p.name,
@@ -43,32 +39,20 @@ def problems(result: SuiteResult) -> Rows:
 
 
 def strategies(result: SuiteResult) -> Rows:
-    """One row a strategy, the best rank first.
-
-    Args:
-        result: What the suite has found.
-    """
+    """One row a strategy, the best rank first."""
     keys = ("name", "rank_mean", "solved", "regret_iqm", "regret_mean", "regret_median", "probability_best_here",
             "probability_best", "failures")  # fmt: skip
     return [{key: told[key] for key in keys} for told in result.summary["strategies"]]
 
 
 def regret(result: SuiteResult) -> Rows:
-    """Mean normalised regret, problem × strategy: 0 the optimum, 1 random sampling.
-
-    Args:
-        result: What the suite has found.
-    """
+    """Mean normalised regret, problem × strategy: 0 the optimum, 1 random sampling."""
     rows = zip(result.problems, result.means().tolist(), strict=True)
     return [{"problem": p.name} | dict(zip(result.strategies, row, strict=True)) for p, row in rows]
 
 
 def runtime(result: SuiteResult) -> Rows:
-    """Expected running time until three targets, in the unit of each problem's budget; infinite where no run got there.
-
-    Args:
-        result: What the suite has found.
-    """
+    """Expected running time until three targets, in the unit of the budget; infinite where no run got there."""
     return [
         {
             "problem": p.name,
@@ -82,11 +66,7 @@ def runtime(result: SuiteResult) -> Rows:
 
 
 def reached(result: SuiteResult) -> Rows:
-    """The share of runs that reached three targets, problem × strategy.
-
-    Args:
-        result: What the suite has found.
-    """
+    """The share of runs that reached three targets, problem × strategy."""
     return [
         {
             "problem": p.name,
@@ -99,11 +79,7 @@ def reached(result: SuiteResult) -> Rows:
 
 
 def pairs(result: SuiteResult) -> Rows:
-    """One row a pair: tests over problems and over runs, and the probability of improvement.
-
-    Args:
-        result: What the suite has found.
-    """
+    """One row a pair: tests over problems and over runs, and the probability of improvement."""
     return [
         {
             **asdict(pair.test),
@@ -121,11 +97,7 @@ def pairs(result: SuiteResult) -> Rows:
 
 
 def critical(result: SuiteResult) -> Rows:
-    """Average ranks at the shares of the budget, with Friedman's p and Nemenyi's critical difference.
-
-    Args:
-        result: What the suite has found.
-    """
+    """Average ranks at the shares of the budget, with Friedman's p and Nemenyi's critical difference."""
     return [
         {"budget": one.fraction, "p": one.p, "critical difference": one.distance}
         | dict(zip(result.strategies, one.ranks.tolist(), strict=True))
@@ -134,11 +106,7 @@ def critical(result: SuiteResult) -> Rows:
 
 
 def accounts(result: SuiteResult) -> Rows:
-    """One row a strategy: what it spent.
-
-    Args:
-        result: What the suite has found.
-    """
+    """One row a strategy: what it spent."""
     return [asdict(account) for account in result.accounts]
 
 
@@ -187,11 +155,7 @@ def write_tables(result: SuiteResult, folder: Path) -> None:
 
 
 def as_csv(rows: Rows) -> str:
-    """A table as CSV: numbers with all their digits, nothing where there is no value.
-
-    Args:
-        rows: The table.
-    """
+    """A table as CSV: numbers with all their digits, nothing where there is no value."""
     written = io.StringIO()
     writer = csv.DictWriter(written, rows[0] if rows else (), lineterminator="\n")
     writer.writeheader()
@@ -200,11 +164,7 @@ def as_csv(rows: Rows) -> str:
 
 
 def as_latex(rows: Rows) -> str:
-    """A table as a ``tabular`` of the package booktabs: numbers with four digits, a dash where there is no value.
-
-    Args:
-        rows: The table.
-    """
+    """A table as a ``tabular`` of the package booktabs: numbers with four digits, a dash where there is no value."""
     columns = list(rows[0]) if rows else []
     numeric = [all(row[c] is None or isinstance(row[c], Real) for row in rows) for c in columns]
     lines = [map(_rounded, row.values()) for row in rows]
@@ -213,13 +173,7 @@ def as_latex(rows: Rows) -> str:
 
 
 def tabular(columns: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    """The lines of a ``tabular`` of the package booktabs; all is escaped already.
-
-    Args:
-        columns: How each is set, a letter a column.
-        heads: Of the columns.
-        rows: The cells.
-    """
+    """The lines of a ``tabular`` of the package booktabs; all is escaped already."""
     top, *lines = (" & ".join(cells) + r" \\" for cells in (heads, *rows))
     return [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", top, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}"]
 

@@ -14,9 +14,8 @@ import pytest
 
 from surrogate_nas import __version__
 from surrogate_nas.benchmarks import load
-from surrogate_nas.cli.app import app
+from surrogate_nas.cli.app import PANELS, app
 from surrogate_nas.cli.output import progress_bar, seconds, show_table
-from surrogate_nas.cli.panels import PANELS
 from surrogate_nas.files.home import HOME_VARIABLE
 from surrogate_nas.training.losses import LOSSES
 from tests.cli.test_cli import CELL, assert_one_clear_line

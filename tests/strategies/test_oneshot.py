@@ -15,8 +15,7 @@ from surrogate_nas import contract
 from surrogate_nas.contract.strategies import FORBIDDEN, reachable
 from surrogate_nas.contract.toy import equipped, toy_workshop
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.objective.additive import Additive
-from surrogate_nas.objective.workshop import workshop_of
+from surrogate_nas.objective.workshop import Additive, workshop_of
 from surrogate_nas.space import NB201
 from surrogate_nas.strategies import ONE_SHOT, resolve
 from surrogate_nas.strategies.oneshot.alphas import Alphas

@@ -174,7 +174,7 @@ def test_a_second_process_waits_for_the_first_and_both_say_the_same(undisturbed:
 
 UNCAUGHT = """
 import os, signal, sys, time
-from surrogate_nas.cli.signals import ending_signals, farewell
+from surrogate_nas.cli.app import ending_signals, farewell
 class Held:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -207,7 +207,7 @@ def test_a_signal_that_nothing_could_catch_ends_the_command_all_the_same(after: 
 
 def test_a_command_that_ignores_hangups_still_does() -> None:
     code = "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-    code += "from surrogate_nas.cli.signals import ending_signals\n"
+    code += "from surrogate_nas.cli.app import ending_signals\n"
     code += "with ending_signals([]): os.kill(os.getpid(), signal.SIGHUP)\n"
     assert start([sys.executable, "-c", code], Path(), "hangup").wait() == 0
 

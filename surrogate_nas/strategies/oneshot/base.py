@@ -23,7 +23,7 @@ Probabilities = NDArray[np.float64]
 
 
 class Penalty(Protocol):
-    """λR as a sum over edges (`surrogate_nas.objective.additive`): a constant and ``(edges, choices)``."""
+    """λR as a sum over edges (`surrogate_nas.objective.workshop`): a constant and ``(edges, choices)``."""
 
     @property
     def matrix(self) -> NDArray[np.float64]:
