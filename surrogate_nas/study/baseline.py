@@ -82,7 +82,7 @@ class Baseline:
         >>> from tempfile import TemporaryDirectory
         >>> about = ("autokeras", "autokeras 3", "", "digits", "error", "%", 120.0, 0, "one search")
         >>> found = Found("autokeras", "a network", 2.2, 3.3, 400_000, 1.9, networks=4, seconds=120.0)
-        >>> told = Baseline(*about, found=(found,))
+        >>> made = Baseline(*about, found=(found,))
         >>> with TemporaryDirectory() as folder:
         ...     _ = made.keep(Path(folder))
         ...     read_baselines(Path(folder)) == [made]
