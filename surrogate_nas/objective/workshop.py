@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.pace import Pace, paces_of, task_of
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.space import Enumerable
 from surrogate_nas.space.network import CONV1, CONV3
 
-_ROUNDING = 1e-9
 _LEAST_R2 = 0.9
 Matrix = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def _taken_apart(name: str, column: Matrix, choices: NDArray[np.int8]) -> tuple[
             edge = int(choices[row].argmax())
             matrix[edge, choices[row, edge]] = column[row] - base[0]
         sums = base[0] + matrix[np.arange(shape[0]), choices].sum(axis=1)
-        if np.abs(sums - column).max() <= _ROUNDING * max(1.0, np.abs(column).max()):
+        if np.abs(sums - column).max() <= ROUNDING * max(1.0, np.abs(column).max()):
             return float(base[0]), matrix, ""
     if "@" not in name:
         raise _refused(name, "it is no sum over the edges of a cell")
