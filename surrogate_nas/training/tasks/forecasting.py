@@ -3,8 +3,8 @@
 The series are the carbon dioxide at Mauna Loa, 1958 to 2001 (weekly, averaged to months; the few months without a
 measurement are interpolated), and the sea's temperature off Peru (Niño 1+2), 1950 to 2010. A window is standardised by
 its own past. Every series is cut in time: what is forecast in validation lies behind all of what was trained on, and
-the test behind both; only the past that a forecast starts from reaches back over a cut. From three years two seeds
-agreed less on which cell forecasts best (figures: analysis/README.md, Calibration).
+the test behind both; only the past that a forecast starts from reaches back over a cut. Two seeds agree on cells in
+runs of the default length, but not in runs twice as long (figures: analysis/README.md, Calibration).
 """
 
 from __future__ import annotations

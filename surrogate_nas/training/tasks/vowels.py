@@ -4,8 +4,8 @@ The utterances are the Japanese Vowels (Kudo et al., "Multidimensional curve cla
 regions", 1999): nine men say ``ae``, 7 to 29 frames of twelve cepstrum coefficients, read from the file that the
 packages sktime and aeon carry. What is labelled is the speaker, so that is what is written. Utterances are recordings;
 joining them is ours: neighbours are two different men, and pairs of frames are averaged. The published training file
-trains; the halves of the published test file validate and test, so no utterance is in two splits. Wider networks that
-learn more slowly overfit the few utterances less (figures: analysis/README.md, Calibration).
+trains; the halves of the published test file validate and test, so no utterance is in two splits. Width and
+learning rate are those at which two seeds agree on cells (figures: analysis/README.md, Calibration).
 """
 
 from __future__ import annotations
