@@ -3,9 +3,9 @@
 .venv/bin/python analysis/bench_user_code.py [--workers 1,2] [--repeats 3]
 
 The class is ours in one measurement and a file's, an entry point's and an object in others, each in a fresh process and
-by turns. Four runs of 100 cells of ``bo``, and of strategies whose ask takes .1 ms and 10 ms of processor time; of the
-last two an ask is told, the difference of a long and a short comparison, so that what every process begins with is left
-out.
+by turns. ``Bo`` is a comparison of four runs of 100 cells; of strategies whose ask takes .1 ms and 10 ms of processor
+time an ask and what is told after it are timed, the least of many batches, in as many processes at once as there are
+workers. The least of all repeats is told: others' work on the machine only adds.
 """
 
 import argparse
@@ -51,29 +51,42 @@ class Finder:
 
 sys.meta_path.append(Finder)
 """
-COMPARE = """
+MEASURE = """
 import json, sys, time
 import surrogate_nas as sn
 from importlib import import_module
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.sandbox import sandboxed
 
-def main(how, name, workers, budget):
+def main(how, name, workers, benchmark):
     found = {"ours": f"surrogate_nas.strategies.timed:{name}", "object": f"users:{name}"}.get(how)
     strategy = {"file": f"users.py:{name}", "entry point": name.lower()}.get(how)
     if found:
         module, _, attribute = found.partition(":")
         strategy = getattr(import_module(module), attribute)
+    if name != "Bo":
+        return asked(strategy, sn.load(benchmark).space, 10 if name == "Slow" else 50)
     began = time.perf_counter()
-    made = sn.compare(sys.argv[5], [strategy], runs=4, budget=int(budget), workers=int(workers))
+    made = sn.compare(benchmark, [strategy], runs=4, budget=100, workers=int(workers))
     assert not made.failures, made.failures
-    print(json.dumps(time.perf_counter() - began))
+    return time.perf_counter() - began
+
+def asked(strategy, space, batch):
+    taken = []
+    with sandboxed(strategy, space, seed=0, limit=600) as made:
+        for _ in range(40):
+            began = time.perf_counter()
+            for index in range(batch):
+                (cell,) = made.ask(1)
+                made.tell([Trial(index, cell, 0.5, 0.5, 0.0, True, 12, 100.0, {"valid_error[12]": 0.5})])
+            taken.append((time.perf_counter() - began) / batch)
+    return min(taken)
 
 if __name__ == "__main__":
-    main(*sys.argv[1:5])
+    print(json.dumps(main(*sys.argv[1:])))
 """
 HOW = ("ours", "file", "entry point", "object")
-LENGTHS = {"Bo": (100,), "Quick": (100, 600), "Slow": (20, 70)}
-"""Cells of a run; of two lengths the difference is taken."""
-RUNS = 4
+TIMED = ("Bo", "Quick", "Slow")
 
 
 def prepared(folder: Path) -> dict[str, str]:
@@ -81,30 +94,31 @@ def prepared(folder: Path) -> dict[str, str]:
     (folder / "users.py").write_text(CLASSES)
     (folder / "timed.py").write_text(CLASSES)
     (folder / "sitecustomize.py").write_text(OURS.format(file=str(folder / "timed.py")))
-    (folder / "compare.py").write_text(COMPARE)
+    (folder / "measure.py").write_text(MEASURE)
     metadata = folder / "users-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: users\nVersion: 1.0\n")
-    points = "".join(f"{name.lower()} = users:{name}\n" for name in LENGTHS)
+    points = "".join(f"{name.lower()} = users:{name}\n" for name in TIMED)
     (metadata / "entry_points.txt").write_text(f"[surrogate_nas.strategies]\n{points}")
     return os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
 
 
-def seconds(folder: Path, environment: dict[str, str], *words: object) -> float:
-    """How long a comparison takes, its process's start left out."""
-    command = [sys.executable, "compare.py", *map(str, words)]
-    made = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if made.returncode:
-        raise SystemExit(made.stderr)
-    return float(json.loads(made.stdout.splitlines()[-1]))
+def seconds(folder: Path, environment: dict[str, str], how: str, name: str, workers: str, benchmark: str) -> float:
+    """Of a comparison, its process's start left out, or of an ask in each of so many processes at once."""
+    command = [sys.executable, "measure.py", how, name, workers, benchmark]
+    processes = [
+        subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(1 if name == "Bo" else int(workers))
+    ]
+    return max(float(json.loads(process.communicate()[0].splitlines()[-1])) for process in processes)
 
 
 def main() -> None:
     """Measure, and print a table of ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", default="1,2", help="with commas between")
-    parser.add_argument("--classes", default=",".join(LENGTHS), help="with commas between")
-    parser.add_argument("--repeats", type=int, default=3, help="by turns; the least is told: others' work only adds")
+    parser.add_argument("--classes", default=",".join(TIMED), help="with commas between")
+    parser.add_argument("--repeats", type=int, default=3, help="by turns")
     parser.add_argument("--benchmark", default="nb201-cifar10")
     options = parser.parse_args()
     print(f"{'class':8}{'workers':>8}{'ours':>12}" + "".join(f"{how:>14}" for how in HOW[1:]))
@@ -112,17 +126,13 @@ def main() -> None:
         folder = Path(made)
         environment = prepared(folder)
         for name in options.classes.split(","):
-            lengths = LENGTHS[name]
             for workers in options.workers.split(","):
-                taken: dict[str, list[float]] = {how: [] for how in HOW}
+                least = dict.fromkeys(HOW, float("inf"))
                 for _ in range(options.repeats):
                     for how in HOW:
-                        words = (how, name, workers)
-                        whole = [seconds(folder, environment, *words, n, options.benchmark) for n in lengths]
-                        taken[how].append(whole[-1] - (whole[0] if len(whole) > 1 else 0.0))
-                least = {how: min(found) for how, found in taken.items()}
-                asks = RUNS * (lengths[-1] - lengths[0])
-                ours = f"{1e3 * least['ours'] / asks:.3f} ms" if asks else f"{least['ours']:.2f} s"
+                        taken = seconds(folder, environment, how, name, workers, options.benchmark)
+                        least[how] = min(least[how], taken)
+                ours = f"{least['ours']:.2f} s" if name == "Bo" else f"{1e3 * least['ours']:.3f} ms"
                 ratios = "".join(f"{least[how] / least['ours']:>13.2f}x" for how in HOW[1:])
                 print(f"{name:8}{workers:>8}{ours:>12}{ratios}", flush=True)
 
