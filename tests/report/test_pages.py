@@ -12,7 +12,6 @@ from pypdf import PdfReader
 
 from surrogate_nas.report import write_report, write_suite_report
 from surrogate_nas.study.calls import compare
-from tests.report.test_suite_report import result as result
 from tests.study.test_suite import made, steps
 
 if TYPE_CHECKING:
