@@ -129,4 +129,4 @@ def test_tables_are_written_as_pandas_writes_them(result: SuiteResult) -> None:
 
 def test_nemenyi_is_the_one_of_scikit_posthocs(result: SuiteResult) -> None:
     theirs = np.asarray(scikit_posthocs.posthoc_nemenyi_friedman(result.means(1.0).round(12)))
-    assert np.allclose(critical_at(result, 1.0).nemenyi, theirs, rtol=1e-12)
+    assert np.allclose(critical_at(1.0, result.strategies, result.means(1.0)).nemenyi, theirs, rtol=1e-12)
