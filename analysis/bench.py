@@ -217,28 +217,6 @@ def ask(strategy: str = "bo", cells: int = 500) -> Figures:
 
 
 @measurement
-def user(strategy: str = "bo", cells: int = 100, runs: int = 4, repeats: int = 3) -> Figures:
-    """A user's file with a subclass of a strategy of ours, beside ours, with one worker and with two; wall-clock."""
-    from surrogate_nas.strategies import resolve
-
-    kind = resolve(strategy)
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "mine.py"
-        file.write_text(
-            f"from {kind.__module__} import {kind.__name__}\n\n\nclass Mine({kind.__name__}):\n    pass\n",
-            encoding="utf-8",
-        )
-        for workers in (1, 2):
-
-            def made(name: str, workers: int = workers) -> Callable[[], object]:
-                return lambda: sn.compare("nb201-cifar10", [name], runs=runs, budget=cells, workers=workers)
-
-            names = {"ours": strategy, "a user's file": f"{file}:Mine"}
-            cases = {f"{who}, {workers} workers": made(name) for who, name in names.items()}
-            yield from turns(cases, repeats, time.perf_counter)
-
-
-@measurement
 def tables(only: str = "") -> Figures:
     """What a process needs to open each table that is here and read a cell; what that needs of memory at most."""
     from surrogate_nas.benchmarks import available
