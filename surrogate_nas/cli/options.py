@@ -95,7 +95,7 @@ EngineOption = Annotated[
 
 
 def run_options(command: Command) -> Command:
-    """Let ``**options`` of a command stand for the flags of `Options`: it is given those fields by their names."""
+    """Let ``**options`` of a command stand for the flags of ``Options``: it is given those fields by their names."""
     signature = inspect.signature(command, eval_str=True)
     own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
     flags = [

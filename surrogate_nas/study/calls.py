@@ -59,7 +59,7 @@ def search(
         budget_seconds: The most simulated seconds.
         seed: The number of the run.
         callback: Called with the new trials after each evaluation; ends the run by returning True.
-        **options: See `Options`.
+        **options: See ``Options``.
 
     Returns:
         The run: its ``trials`` in the order of finishing, and as ``incumbent`` the one of the lowest score.
@@ -130,7 +130,7 @@ def compare(
             budget, only what is missing is made.
         progress: Called with (runs done, runs in all).
         callback: Called with (strategy, run, new trials) after each evaluation, where there is one worker.
-        **options: See `Options`.
+        **options: See ``Options``.
 
     Returns:
         Every finished run, with scores, exact regrets, tables and a report.

@@ -234,7 +234,7 @@ def lambda_path(
             ``dask:tcp://HOST:8786``. Results depend neither on it nor on `workers`.
         folder: Where results are stored, a folder a λ; None keeps them in memory.
         progress: Called with (runs done, runs in all).
-        **options: See `Options`.
+        **options: See ``Options``.
 
     Raises:
         UserError: Anything about the input is wrong, or a run failed.

@@ -1,6 +1,6 @@
 """The options of a run, each said once: its type, range, text and flag are one field of `Options`.
 
-From there follow what `sn.search`, `sn.compare` and a path over λ take and check, their flags, what a folder says of
+From there follow what ``sn.search``, ``sn.compare`` and a path over λ take and check, their flags, what a folder says of
 them and what of a folder is believed. Further, the budget, and what ``experiment.json`` must be like.
 """
 

@@ -14,14 +14,13 @@ from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
-from surrogate_nas.report.sections.cells import Card
 from surrogate_nas.space import space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.study.calls import read_comparison
 from surrogate_nas.study.comparison import final_metrics
 from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.storage import Card, save
 from surrogate_nas.surrogates.storage import load as load_model
-from surrogate_nas.surrogates.storage import save
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas
 

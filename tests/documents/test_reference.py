@@ -167,5 +167,5 @@ def test_a_page_fits_a_phone(site: Path, browser: Browser, page: str) -> None:
 
 
 def test_a_name_is_at_home_where_it_is_offered() -> None:
-    assert source(PACKAGE, "nb201") == Place(f"{PACKAGE}.space.nb201.space", "nb201")
+    assert source(PACKAGE, "nb201") == Place(f"{PACKAGE}.space.nb201", "nb201")
     assert source(f"{PACKAGE}.space.trial", "Cell") == source(PACKAGE, "Cell")

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import hdf5
-from surrogate_nas.report.sections.cells import Card
 from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import make_model, storage
-from surrogate_nas.surrogates.storage import is_surrogate, load, save
+from surrogate_nas.surrogates.storage import Card, is_surrogate, load, save
 
 
 @pytest.fixture

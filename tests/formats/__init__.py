@@ -23,12 +23,11 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE, Journal, home, table_path
-from surrogate_nas.report.sections.cells import Card
 from surrogate_nas.space import EnumerableChoiceSpace, listed, register, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.study.calls import read_comparison
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.surrogates.storage import load, save
+from surrogate_nas.surrogates.storage import Card, load, save
 from surrogate_nas.tables import ColumnKey, Table, TableFile, read_compact, write_compact, write_table
 
 FOLDER = Path(__file__).parent

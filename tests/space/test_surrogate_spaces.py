@@ -12,12 +12,11 @@ from scipy.stats import spearmanr
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.report.sections.cells import Card
 from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space, macro, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
 from surrogate_nas.surrogates.latency import Latency
-from surrogate_nas.surrogates.storage import save
+from surrogate_nas.surrogates.storage import Card, save
 
 WIDTHS = ("8", "16", "32", "64")
 HUGE = ChoiceSpace("huge", {f"layer{i}": map(str, range(8)) for i in range(20)})

@@ -17,13 +17,12 @@ from surrogate_nas.papers import PaperResult, reproduce
 from surrogate_nas.papers import latency as paper
 from surrogate_nas.papers.common.paper import published
 from surrogate_nas.papers.latency import HELP_POOL, UNSEEN, Setting, chip, known_devices, score, split
-from surrogate_nas.report.sections.cells import Card
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space.four_nodes import edge_live
 from surrogate_nas.space.nb201.encodings import operation_counts
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.latency import KnownDevices, Latency, Prior, measure, most_evident, noise_shape
-from surrogate_nas.surrogates.storage import load, save
+from surrogate_nas.surrogates.storage import Card, load, save
 
 Values = NDArray[np.float64]
 COSTS = {

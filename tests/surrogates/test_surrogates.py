@@ -13,12 +13,11 @@ from scipy.stats import spearmanr
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.report.sections.cells import Card
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
 from surrogate_nas.surrogates.base import check_data
-from surrogate_nas.surrogates.storage import load, save
+from surrogate_nas.surrogates.storage import Card, load, save
 from surrogate_nas.surrogates.target import fit_target
 
 Values = NDArray[np.float64]

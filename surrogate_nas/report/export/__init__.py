@@ -1,4 +1,4 @@
-"""Exports: results in the forms that other people's tools open; one file a format, which itself says its `EXPORT`.
+"""Exports: results in the forms that other people's tools open; one file a format, which itself says its ``EXPORT``.
 
 Every function takes a results folder (of a comparison, a suite, or a path over λ) or a comparison in memory, and where
 to write. What is unfinished is exported as far as it is made.
@@ -24,4 +24,4 @@ __all__ = [
 EXPORTS: dict[str, Format] = {
     found.name: import_module(f"{__name__}.{found.name}").EXPORT for found in pkgutil.iter_modules(__path__)
 }
-"""Every format by its name: the `EXPORT` of the file of that name."""
+"""Every format by its name: the ``EXPORT`` of the file of that name."""
