@@ -1,7 +1,7 @@
 """The options of a run, each said once: its type, range, text and flag are one field of `Options`.
 
-From there follow what ``sn.search``, ``sn.compare`` and a path over λ take and check, their flags, what a folder says of
-them and what of a folder is believed. Further, the budget, and what ``experiment.json`` must be like.
+From there follow what ``sn.search``, ``sn.compare`` and a path over λ take and check, their flags, what a folder says
+of them and what of a folder is believed. Further, the budget, and what ``experiment.json`` must be like.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def takes_options(*, without: Sequence[str] = ()) -> Callable[[Function], Functi
         ]
         function.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
         texts = "\n        ".join(f"{one.name}: {one.metadata['text']}" for one in taken)
-        function.__doc__ = (function.__doc__ or "").replace("**options: See `Options`.", texts)
+        function.__doc__ = (function.__doc__ or "").replace("**options: See ``Options``.", texts)
         return function
 
     return told
