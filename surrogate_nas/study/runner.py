@@ -235,11 +235,12 @@ def execute(
         todo = [job for job in jobs if job[0] not in made]
         for outcome in run_jobs(partial(_do, by_name, keep, here), todo, workers=workers, engine=engine):
             key = outcome.job[0]
-            made[key] = outcome.result
             if outcome.failure:
                 lost = f"Strategy {key.strategy} failed in run {key.number}: {outcome.failure}."
                 run = Run(key.strategy, key.number, [], 0.0, 0.0, lost)
                 made[key] = run if keep is None else keep(by_name[key.problem], run)
+            else:
+                made[key] = outcome.result
             if progress:
                 progress(len(made), len(jobs))
     return {key: made[key] for key, _ in jobs}

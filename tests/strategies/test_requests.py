@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from typing import Any
+
 import pytest
 
 import surrogate_nas as sn
@@ -255,7 +257,7 @@ def test_vectors_of_nothing_feasible_are_empty(small: TableBenchmark) -> None:
 
 @pytest.mark.parametrize("strategy", ["random", "local_search", "bo"])
 def test_a_raised_budget_goes_on_where_the_folder_ended(small: TableBenchmark, tmp_path: Path, strategy: str) -> None:
-    def made(folder: str, budget: int) -> sn.comparison.Comparison:  # type: ignore[name-defined]
+    def made(folder: str, budget: int) -> Any:
         return sn.compare(small, [strategy], "valid_error", runs=2, budget=budget, folder=tmp_path / folder)
 
     made("grown", 15)

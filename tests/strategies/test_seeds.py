@@ -18,6 +18,7 @@ from surrogate_nas.report.sections.scores import summary_notes
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Request
+from surrogate_nas.study.calls import read_comparison
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas
@@ -109,7 +110,7 @@ def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(path:
         ]
     with pytest.raises(UserError, match="holds another comparison"):
         sn.compare(str(path), ["random", "evolution"], runs=2, budget=60, folder=tmp_path)
-    again = sn.comparison.read_comparison(tmp_path)
+    again = read_comparison(tmp_path)
     assert again.objective.draws and again.to_json() | {"strategies": 0} == made.to_json() | {"strategies": 0}
 
 

@@ -154,7 +154,7 @@ class NB201(EnumerableChoiceSpace):
     analytic: ClassVar[Analytic] = ANALYTIC
     complexity = "convolutions"
     drawing_size = (4.0, 2.0)
-    size = float(len(OPERATIONS) ** len(EDGES))  # without listing them
+    size = len(OPERATIONS) ** len(EDGES)  # without listing them
 
     def _order(self) -> list[tuple[int, ...]]:
         order = list(itertools.product(range(len(OPERATIONS)), repeat=len(EDGES)))

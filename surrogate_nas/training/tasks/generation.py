@@ -44,7 +44,7 @@ TASK = Task(
     load=load,
     classes=1,
     kind="generation",
-    channels=4,
+    channels=12,
     residual=False,
     schedule=Schedule(epochs=6, batch=50, learning_rate=0.05, momentum=0.5),
     source="scikit-learn's copy of the UCI optical recognition of handwritten digits",
