@@ -159,6 +159,8 @@ def _finish(folder: Path, json: bool, bench: str | None, verify: bool = False) -
     note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
     for banner in filter(None, (comparison.objective.warning, comparison.objective.benchmark.banner)):
         note(banner)
+    for sentence in comparison.sentences:
+        note(sentence)
     for line in written:
         note(line)
 
@@ -170,6 +172,7 @@ def write_pages(comparison: Comparison, content: dict[str, Any], folder: Path) -
     from surrogate_nas.study.store import Store
 
     Store(folder).write_json("summary.json", content)
+    Store(folder).write_text("verdict.txt", "\n".join([*comparison.sentences, ""]))
     explorer = write_explorer(comparison, folder)
     page = write_report(comparison, folder, command=_command())
     return [f"Report: {page}", MISSING if explorer is None else f"Explorer: {explorer}"]

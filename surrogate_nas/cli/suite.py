@@ -64,6 +64,7 @@ def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[s
 
     content = result.summary
     Store(folder).write_json("suite.json", content)
+    Store(folder).write_text("verdict.txt", "\n".join([*content["verdict"]["sentences"], ""]))
     explorer = write_suite_explorer(result, folder, comparisons)
     page = write_suite_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
     heads = ("strategy", "mean rank", "optimum found", "IQM regret", "probability best", "failed", "real seconds")

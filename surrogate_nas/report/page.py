@@ -15,7 +15,6 @@ from surrogate_nas.report import sections
 from surrogate_nas.report.markup import SECTIONS, Box, Content, Figures, Listed, Section, Shown, Words, render
 from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.reading import Study
-from surrogate_nas.report.sections.ranks import HEADLINE
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _of_comparison(study: Study) -> Top:
         boxes.append(Box("Unfinished:", missing))
     return Top(
         f"Strategies on {benchmark.name}", f"{n} search {_counted(n)} on {benchmark.name}", str(objective),
-        [Words([benchmark.title]), Words(asked)], boxes, list(made.sentences),
+        [Words([benchmark.title]), Words(asked)], boxes, made.verdict.sentences[: made.verdict.leading],
         ("Explore every cell", ": hover, filter, play the runs."),
     )  # fmt: skip
 
@@ -121,7 +120,8 @@ def _of_suite(study: Study) -> Top:
     if result.skipped:
         not_run = [f"{skipped.problem.name}: {skipped.reason}" for skipped in result.skipped]
         boxes.append(Box("Not run:", items=not_run, bad=False))
+    said = result.verdict.sentences[: result.verdict.leading]
     return Top(
-        result.suite.title, result.suite.title, "", [Words([counts])], boxes, result.verdict.sentences[:HEADLINE],
+        result.suite.title, result.suite.title, "", [Words([counts])], boxes, said,
         ("Explore the cells", " of every problem: hover, filter, play the runs."),
     )  # fmt: skip

@@ -33,6 +33,7 @@ from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import TABLES, Rows, as_latex, tabular, write_tables
 from surrogate_nas.study.traces import MARKED, TARGETS, expected_runtime
+from surrogate_nas.study.verdict import Verdict
 
 __all__ = [
     "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGETS", "Anytime", "Baseline", "Comparison", "Critical",
@@ -82,6 +83,11 @@ class Study:
         """The result of a path over λ."""
         assert isinstance(self.result, LambdaPath)
         return self.result
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Of a comparison or a suite."""
+        return None if isinstance(self.result, LambdaPath) else self.result.verdict
 
     @cached_property
     def looks(self) -> dict[str, Look]:

@@ -20,11 +20,12 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.options import Budget
+from surrogate_nas.study.problem import Problem
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.scale import Frame, Noise, checkpoints, frame_of, noise_of, undominated, vectors_of
 from surrogate_nas.study.statistics import Anytime, PairedTest, Summary, Values, anytime, paired_tests, summarise
-from surrogate_nas.study.traces import Trace
-from surrogate_nas.study.verdict import Standing, headline, joined
+from surrogate_nas.study.traces import ProblemResult, Trace, accounts_of
+from surrogate_nas.study.verdict import Evidence, Verdict, figures_of, joined, verdict_of
 
 if TYPE_CHECKING:
     import pandas
@@ -279,13 +280,45 @@ class Comparison:
         return paired_tests(scores) if shared else []
 
     @cached_property
-    def sentences(self) -> list[str]:
-        """Which strategy is best, by how much, and whether that is more than chance; and the best cell of all."""
-        names = self.strategies
+    def verdict(self) -> Verdict:
+        """Who ends best, who is first, and whether the runs decide that; in words too."""
+        names = [name for name in self.strategies if self.found_feasible]
         summaries = {name: summary for name in names if (summary := self.summary(name)) is not None}
-        runs = {name: len(self.runs_of(name)) for name in names}
-        feasible = {name: len(self.feasible_runs_of(name)) for name in names}
-        return headline(Standing(runs, feasible, summaries, self.tests, best_in_words(self) if summaries else ""))
+        told = {
+            name: figures_of(
+                name, summary, len(self.runs_of(name)), len(self.feasible_runs_of(name)), list(summaries.values())
+            )
+            for name, summary in summaries.items()
+        }
+        problem = self.problem_result
+        return verdict_of(
+            Evidence(
+                names=self.strategies,
+                problems=[problem],
+                accounts=accounts_of(self.strategies, [problem]),
+                figures=told,
+                skipped=0,
+                stability=None,
+            )
+        )
+
+    @cached_property
+    def sentences(self) -> list[str]:
+        """The verdict in words, and the best cell of all."""
+        said = self.verdict.sentences
+        return [*said, best_in_words(self)] if self.found_feasible else said
+
+    @cached_property
+    def problem_result(self) -> ProblemResult:
+        """The runs as a study of one problem."""
+        description = self.description
+        budget = Budget(description["budget"].get("cells"), description["budget"].get("seconds"))
+        asked = Problem(
+            "comparison", self.objective.benchmark.name, seed_policy="draw" if self.objective.draws else "mean",
+            cells=budget.cells, seconds=budget.seconds, first_cells=int(description["first_cells"]),
+        )  # fmt: skip
+        traces = [self.trace(run, budget) for run in self.runs]
+        return ProblemResult.of(asked, self.objective, self.strategies, traces)
 
     def trace(self, run: Run, budget: Budget) -> Trace:
         """What a suite keeps of a run.
@@ -351,6 +384,7 @@ class Comparison:
             "noise": None if self.noise is None else asdict(self.noise),
             "strategies": [self._strategy_json(name) for name in self.strategies],
             "tests": [asdict(test) for test in self.tests],
+            "verdict": self.verdict.to_json(),
             "failures": self.failures,
         }
 

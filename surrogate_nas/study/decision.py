@@ -40,7 +40,7 @@ _DIGITS = 12
 """Of a difference; what is below is the order of sums."""
 _NORMAL = NormalDist()
 _RESAMPLES = 100
-_MOST_RUNS = 100_000
+MOST_RUNS = 100_000
 """A need of more runs is told as none that would do."""
 
 
@@ -170,7 +170,7 @@ def decide(
     claims = claim(values, level=level)
     sizes = list(scale) if scale is not None else [1.0] * len(values[claims.leader])
     rivals = tuple(
-        _rival(name, p, _differences(values[claims.leader], values[name]), sizes, claims, level, seed)
+        _rival(name, p, paired(values[claims.leader], values[name]), sizes, claims, level, seed)
         for name, p in claims.rivals
     )
     runs = max((len(run) for of in values.values() for run in of), default=0)
@@ -200,7 +200,7 @@ def decide_elsewhere(
         return None
     claims = claim(values, spaces, level=level)
     rivals = tuple(
-        _rival(name, p, [by_space(_differences(values[claims.leader], values[name]), spaces)], [], claims, level, seed)
+        _rival(name, p, [by_space(paired(values[claims.leader], values[name]), spaces)], [], claims, level, seed)
         for name, p in claims.rivals
     )
     return Decision(claims.leader, rivals, claims.same, level, len(set(spaces)))
@@ -235,7 +235,7 @@ def claim(
     """
 
     def ranks(one: str, other: str) -> list[NDArray[np.int64]]:
-        differences = _differences(values[one], values[other])
+        differences = paired(values[one], values[other])
         return _weighted(differences) if spaces is None else [signed_ranks(by_space(differences, spaces))]
 
     kept = _distinct(values)
@@ -304,8 +304,8 @@ def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
     return kept
 
 
-def _differences(better: Sequence[Values], worse: Sequence[Values]) -> list[Values]:
-    """Per problem how much larger the second is than the first, in the runs that both have."""
+def paired(better: Sequence[Values], worse: Sequence[Values]) -> list[Values]:
+    """Per problem how much larger the second is than the first, shape ``(runs,)``, in the runs that both have."""
     found = []
     for a, b in zip(better, worse, strict=True):
         n = min(len(a), len(b))
@@ -399,9 +399,9 @@ def _needed_range(differences: Sequence[Values], level: float, seed: int) -> tup
         _needed([d[rng.integers(len(d), size=len(d))] for d in differences], level) for _ in range(_RESAMPLES)
     )
     low, high = found[_RESAMPLES // 10], found[_RESAMPLES - 1 - _RESAMPLES // 10]
-    if not low < _MOST_RUNS:
+    if not low < MOST_RUNS:
         return None
-    return math.ceil(low), math.ceil(min(high, _MOST_RUNS))
+    return math.ceil(low), math.ceil(min(high, MOST_RUNS))
 
 
 def _normal_power(differences: Sequence[Values], level: float) -> float:

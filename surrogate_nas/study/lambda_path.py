@@ -31,7 +31,6 @@ from surrogate_nas.study.runner import Experiment, Part, Progress, execute
 from surrogate_nas.study.scale import Frame, frame_of
 from surrogate_nas.study.statistics import Values
 from surrogate_nas.study.store import Store
-from surrogate_nas.study.verdict import leaders, told_apart
 
 STEP = "lambda-"
 """What the folder of a λ is called, in a path's."""
@@ -66,12 +65,14 @@ class Step:
     @property
     def winners(self) -> list[str]:
         """The strategies of the least mean regret; several where they tie."""
-        return leaders(self.mean_regrets, self.comparison.rounding)
+        least = min(self.mean_regrets.values(), default=0.0)
+        return [name for name, mean in self.mean_regrets.items() if mean <= least + self.comparison.rounding]
 
     @property
     def decided(self) -> bool:
-        """Whether one strategy wins, and each other is worse in paired runs (Wilcoxon, Holm) at 5 %."""
-        return told_apart(self.winners, self.comparison.tests)
+        """Whether one strategy wins, and the verdict tells it apart from every other."""
+        verdict = self.comparison.verdict
+        return verdict.decided_here and self.winners == [verdict.winner]
 
 
 @dataclass(frozen=True)

@@ -148,13 +148,10 @@ class SuiteResult:
             Evidence(
                 names=self.strategies,
                 problems=self.problems,
-                critical=self.critical[-1],
-                ranks=self.ranks,
-                pairs=self.pairs,
-                stability=self.stability,
                 accounts=self.accounts,
-                fewest_runs=min(entrant.runs for entrant in self.suite.entrants),
+                figures={},
                 skipped=len(self.skipped),
+                stability=self.stability,
             )
         )
 
@@ -181,7 +178,7 @@ class SuiteResult:
             "not_run": [{"name": s.problem.name, "reason": s.reason} for s in self.skipped],
             "strategies": sorted(self._strategies_json(), key=lambda told: told["rank_mean"]),
             "tests": self._tests_json(),
-            "verdict": {**asdict(self.verdict), "stability": asdict(self.stability)},
+            "verdict": {**self.verdict.to_json(), "stability": asdict(self.stability)},
             "failures": self.failures,
         }
 

@@ -76,6 +76,7 @@ class ProblemResult:
         objective: The objective in full, as it was resolved.
         loss: Its L alone, by which problems of one table that differ in λ only are known; all of several objectives.
         weight: Its λ: the weights of all of R together; 0 where there is no R, or where there are several objectives.
+        space: Of the benchmark: problems of one space are no independent witnesses.
         fingerprint: Of the objective.
         unit: Of the budget: ``cells``, ``seconds`` or ``queries``.
         cost_unit: Of what evaluations are charged: ``seconds`` or ``queries``.
@@ -98,6 +99,7 @@ class ProblemResult:
     objective: str
     loss: str
     weight: float
+    space: str
     fingerprint: str
     unit: str
     cost_unit: str
@@ -125,6 +127,7 @@ class ProblemResult:
             objective=str(objective),
             loss=str(objective) if several else " + ".join(term.name for term in objective.terms if term.is_loss),
             weight=0.0 if several else penalty,
+            space=objective.benchmark.space.name,
             fingerprint=objective.fingerprint,
             unit="cells" if problem.cells is not None else cost_unit,
             cost_unit=cost_unit,
@@ -188,6 +191,18 @@ class ProblemResult:
         """
         reached = self.regrets(strategy) <= target + self.reference.rounding
         return np.where(reached.any(axis=1), self.checkpoints[reached.argmax(axis=1)], np.inf)
+
+    def paired(self, values: Values, strategy: str, names: Sequence[str]) -> Values:
+        """Of one value a run those of the runs that all strategies have, by number, shape ``(runs,)``.
+
+        Args:
+            values: Shape ``(runs,)``, in the order of the strategy's runs.
+            strategy: Its name.
+            names: All strategies that are compared.
+        """
+        shared = set.intersection(*({trace.run for trace in self.traces[name]} for name in names))
+        chosen = [(trace.run, place) for place, trace in enumerate(self.traces[strategy]) if trace.run in shared]
+        return np.asarray(values[[place for _, place in sorted(chosen)]])
 
     def failures(self, strategy: str) -> list[str]:
         """What went wrong in the runs of a strategy that failed.

@@ -1,105 +1,37 @@
 """The verdict in plain words: who leads, whether the data decide that, and what would change it.
 
-The one place that decides. Over the runs of one problem (`headline`) and over problems (`verdict_of`) it says what
-terminal, JSON, notebook and pages print; the tests that it rests on are those of `surrogate_nas.study.statistics`.
+Computed once, by one procedure (`surrogate_nas.study.decision`), over the runs of one problem or of many; terminal,
+JSON, notebook, pages and tables print it. Two claims are made, each at 5 %: who ends with the least regret, and who is
+the first to come within a hundredth of the optimum, a target that is fixed beforehand and counted where the optimum is
+known. What a run answers at its end counts, under drawn seeds too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, p_value, plural
-from surrogate_nas.study.statistics import ALPHA, POWER, Critical, Pair, PairedTest, Ranks, Summary, Values, ranks
+from surrogate_nas.study.decision import (
+    FEWEST_SPACES,
+    LEVEL,
+    MOST_RUNS,
+    Decision,
+    Rival,
+    decide,
+    decide_elsewhere,
+    detectable,
+    paired,
+)
+from surrogate_nas.study.statistics import POWER, Summary, Values, ranks
 from surrogate_nas.study.traces import Account, ProblemResult
 
-_SURE = 0.95
-_FEWEST_RUNS = 5
-"""With fewer, resampled runs tell nothing of other seeds."""
-_FEWEST_PROBLEMS = 6
-"""With fewer, Wilcoxon's test stays above 5 % even where one strategy is better on all."""
-_HALVES, _FEWEST_HALVED = 400, 4
-"""Random halves of the runs; a half of fewer runs than these is no sample."""
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What is said of one problem rests on this.
-
-    Attributes:
-        runs: By strategy how many runs ended.
-        feasible: By strategy how many of these found a feasible cell.
-        summaries: Of the scores of these, for every strategy that has one.
-        tests: Of all pairs over paired runs.
-        best: The best cell of all in words.
-    """
-
-    runs: Mapping[str, int]
-    feasible: Mapping[str, int]
-    summaries: Mapping[str, Summary]
-    tests: Sequence[PairedTest]
-    best: str
-
-
-def headline(found: Standing) -> list[str]:
-    """Which strategy is best on a problem, by how much, and whether that is more than chance.
-
-    A strategy whose runs found feasible cells more often stands before one whose scores are lower.
-    """
-    names, summaries = list(found.runs), found.summaries
-    if not names:
-        return ["No run has finished, so there is nothing to report."]
-    if not summaries:
-        runs = sum(found.runs.values())
-        return [f"No feasible cell was found: {plural(runs, 'run')}, {NO_CELL}, so no strategy has a score."]
-    share = {name: found.feasible[name] / found.runs[name] for name in summaries}
-    ranked = sorted(summaries, key=lambda name: (-share[name], summaries[name].mean))
-    ranked += [name for name in names if name not in summaries]
-    best = ranked[0]
-    figures, decimals = _figures(found, best)
-    if len(names) == 1:
-        return [f"{best} is the only strategy, so there is nothing to compare it with. Its {figures}.", found.best]
-    leading = [name for name in ranked if name in summaries and share[name] == share[best]]
-    leaders = [name for name in leading if summaries[name].mean == summaries[best].mean]
-    if len(leaders) > 1:
-        return [f"{joined(leaders)} share the lowest {figures}.", found.best]
-    if len(leading) == 1:
-        said = [f"{best} found a feasible cell more often than any other strategy. Its {figures}."]
-    else:
-        said = [f"{best} has the lowest {figures}."]
-    by_iqm = min(leading, key=lambda name: summaries[name].iqm)
-    if summaries[by_iqm].iqm < summaries[best].iqm:
-        said.append(f"By IQM {by_iqm} is ahead ({fixed(summaries[by_iqm].iqm, decimals)}).")
-    return [*said, _against(found.tests, best, ranked[1]), found.best]
-
-
-def leaders(means: Mapping[str, float], rounding: float) -> list[str]:
-    """The strategies of the least mean regret; several where they tie."""
-    least = min(means.values(), default=0.0)
-    return [name for name, mean in means.items() if mean <= least + rounding]
-
-
-def told_apart(winners: Sequence[str], tests: Sequence[PairedTest]) -> bool:
-    """Whether one strategy wins, and each other is worse in paired runs (Wilcoxon, Holm) at 5 %."""
-    own = [test for test in tests if {test.first, test.second} & {*winners}]
-    return len(winners) == 1 and all(test.p_holm < ALPHA for test in own)
-
-
-def _figures(found: Standing, best: str) -> tuple[str, int]:
-    """The scores of the best strategy in words, and how many decimals scores deserve."""
-    summary = found.summaries[best]
-    decimals = decimals_for([end for each in found.summaries.values() for end in each.ci95] + [summary.mean])
-    low, high = (fixed(end, decimals) for end in summary.ci95)
-    mean, iqm = fixed(summary.mean, decimals), fixed(summary.iqm, decimals)
-    runs, feasible = found.runs[best], found.feasible[best]
-    if runs == 1:
-        return f"final score: {mean}, a figure from one run", decimals
-    counted = f"{runs} runs" if feasible == runs else f"the {feasible} of {runs} runs that found a feasible cell"
-    if feasible == 1:
-        return f"final score: {mean}, from {counted}", decimals
-    return f"mean final score: {mean} (95 % interval {low} to {high}, IQM {iqm}, {counted})", decimals
+TARGET = 0.01
+"""Of the normalised regret: whoever is within it has practically found the optimum."""
+_MOST_NAMED = 4
 
 
 def joined(names: Sequence[str]) -> str:
@@ -107,28 +39,17 @@ def joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _against(tests: Sequence[PairedTest], best: str, second: str) -> str:
-    """The runner-up, and what the paired test says of the difference."""
-    test = next((test for test in tests if {test.first, test.second} == {best, second}), None)
-    if test is None:
-        return f"{second} comes second; no run was finished by all strategies, so no paired test can be made."
-    wins, losses = (test.wins, test.losses) if test.first == best else (test.losses, test.wins)
-    paired = wins + test.ties + losses
-    if paired == 1:
-        return f"{second} comes second. With one run of each, which one is ahead may be chance: nothing can be tested."
-    pairs = plural(len(tests), "pair")
-    text = (
-        f"Against the runner-up {second} it is better in {wins}, equal in {test.ties} and worse in {losses} of "
-        f"{paired} paired runs; "
-    )
-    if test.p_holm < ALPHA:
-        text += f"the difference is significant (Wilcoxon, Holm over {pairs}: p = {p_value(test.p_holm)})."
-        return text.replace("p = <", "p <")
-    text += f"the difference is not significant (Wilcoxon, Holm over {pairs}: p = {p_value(test.p_holm)})."
-    least = 2 ** (1 - paired) * len(tests)
-    if least >= ALPHA:
-        text += f" With {paired} runs and {pairs} none could be: the smallest possible p is {p_value(min(least, 1))}."
-    return text
+def figures_of(name: str, summary: Summary, runs: int, feasible: int, spread: Sequence[Summary]) -> str:
+    """The scores of a strategy in a sentence, with as many decimals as the intervals of all deserve."""
+    decimals = decimals_for([end for each in spread for end in each.ci95] + [summary.mean])
+    low, high = (fixed(end, decimals) for end in summary.ci95)
+    mean, iqm = fixed(summary.mean, decimals), fixed(summary.iqm, decimals)
+    if runs == 1:
+        return f"{name} has the final score {mean}, a figure from one run."
+    counted = f"{runs} runs" if feasible == runs else f"the {feasible} of {runs} runs that found a feasible cell"
+    if feasible == 1:
+        return f"{name} has the final score {mean}, from {counted}."
+    return f"{name} has the mean final score {mean} (95 % interval {low} to {high}, IQM {iqm}, {counted})."
 
 
 @dataclass(frozen=True)
@@ -137,8 +58,6 @@ class Stability:
 
     Attributes:
         winner: Who leads the whole suite at the end of the budget.
-        half_of_seeds: Per strategy how often it leads when a random half of the runs is left out on every problem; None
-            where a strategy has too few runs.
         half_budget: Who leads after half of the budget.
         quarter_budget: Who leads after a quarter.
         without: Per problem whose absence changes the winner, who leads then.
@@ -149,7 +68,6 @@ class Stability:
     """
 
     winner: str
-    half_of_seeds: dict[str, float] | None
     half_budget: str
     quarter_budget: str
     without: dict[str, str]
@@ -179,7 +97,6 @@ def stability_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Sta
 
     return Stability(
         winner=winner,
-        half_of_seeds=_halves(names, problems),
         half_budget=leader(names, means_of(names, problems, 0.5)),
         quarter_budget=leader(names, means_of(names, problems, 0.25)),
         without=without,
@@ -196,21 +113,6 @@ def leader(names: Sequence[str], means: Values) -> str:
     return names[int(np.lexsort((means.mean(axis=0), average))[0])]
 
 
-def _halves(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str, float] | None:
-    """How often each strategy leads by a random half of the runs."""
-    runs = [len(p.traces[name]) for p in problems for name in names]
-    if min(runs) < _FEWEST_HALVED:
-        return None
-    rng = np.random.default_rng(0)
-    ends = [[p.at(name) for name in names] for p in problems]
-    counts = dict.fromkeys(names, 0)
-    for _ in range(_HALVES):
-        orders = {n: rng.permutation(n)[: n // 2] for n in sorted(set(runs))}
-        means = np.array([[values[orders[len(values)]].mean() for values in row] for row in ends])
-        counts[leader(names, means)] += 1
-    return {name: count / _HALVES for name, count in counts.items()}
-
-
 def _by_weight(names: Sequence[str], problems: Sequence[ProblemResult], means: Values) -> dict[str, dict[float, str]]:
     """The best strategy by λ, for every L of a table that has several."""
     found: dict[tuple[str, ...], dict[float, str]] = {}
@@ -224,145 +126,314 @@ def _by_weight(names: Sequence[str], problems: Sequence[ProblemResult], means: V
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a suite says.
+class Holds:
+    """Whether the verdict would hold if something else were asked.
 
     Attributes:
-        winner: The strategy of best average rank at the end of the budget.
-        runner_up: The next one; None where there is one strategy only.
-        decided_here: Whether, on these problems, other seeds would leave the winner in front (in 95 % of the
-            resamples).
-        decided: Whether the winner is told apart from the runner-up over problems, so that other problems of this kind
-            would show the same: Nemenyi's critical difference, or Wilcoxon's test with Holm's correction.
-        sentences: All this in words, the most important first.
+        question: What would be other, such as ``other search seeds``.
+        answer: ``Yes``, ``Likely``, ``Partly``, ``No`` or ``Unknown``.
+        why: In a line.
     """
 
-    winner: str
+    question: str
+    answer: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a study says.
+
+    Attributes:
+        winner: Who ends best; a list where the runs do not tell several apart.
+        runner_up: The closest rival that is none of these; None where there is none.
+        decided_here: Whether, on these problems, the winner is told apart from every other strategy.
+        decided: Whether it would be on other problems of the kind, of spaces that were not tried.
+        level: How often a claim may be false.
+        sentences: All this in words, the most important first.
+        runs_needed: How many runs a problem would decide the difference seen, from low to high; None where it is
+            decided, or where none would.
+        problems_needed: How many spaces would; None likewise.
+        end: Who ends with the least regret.
+        speed: Who is first within a hundredth of the optimum; None where no optimum is known.
+        elsewhere: The same of other problems of the kind; None where there are too few spaces.
+        holds: What would change it.
+        leading: How many of the sentences say who leads and whether that is decided.
+    """
+
+    winner: str | list[str]
     runner_up: str | None
     decided_here: bool
     decided: bool
+    level: float
     sentences: list[str]
+    runs_needed: list[int] | None
+    problems_needed: list[int] | None
+    end: Decision | None
+    speed: Decision | None
+    elsewhere: Decision | None
+    holds: list[Holds]
+    leading: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as ``--json`` prints it."""
+        told = asdict(self)
+        del told["leading"]
+        for claim in ("end", "speed", "elsewhere"):
+            decision: Decision | None = getattr(self, claim)
+            if decision is not None:
+                told[claim] |= {"leaders": list(decision.leaders), "decided": decision.decided}
+        return told
+
+    @staticmethod
+    def nothing(sentences: Sequence[str], winner: Sequence[str] = ()) -> Verdict:
+        """Where there is nothing to decide between."""
+        who = winner[0] if len(winner) == 1 else list(winner)
+        return Verdict(
+            who, None, False, False, LEVEL, list(sentences), None, None, None, None, None, [], len(sentences)
+        )
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is said over problems rests on this.
+    """What a verdict rests on.
 
     Attributes:
         names: The strategies.
         problems: Their runs.
-        critical: Tests of average ranks at the end of the budget.
-        ranks: Average ranks, also of resampled runs.
-        pairs: Tests of all pairs.
-        stability: Who leads when something else is asked.
+        figures: What is said of each strategy's scores, where there is one problem; else empty.
         accounts: What each strategy spent, and what failed.
-        fewest_runs: The smallest number of runs of a strategy.
         skipped: How many problems were not run.
+        stability: Who leads when something else is asked; None of one problem alone.
     """
 
     names: Sequence[str]
     problems: Sequence[ProblemResult]
-    critical: Critical
-    ranks: Ranks
-    pairs: Sequence[Pair]
-    stability: Stability
     accounts: Sequence[Account]
-    fewest_runs: int
+    figures: Mapping[str, str]
     skipped: int
+    stability: Stability | None
 
 
 def verdict_of(found: Evidence) -> Verdict:
-    """Judge strategies over problems."""
-    names, critical = found.names, found.critical
-    order = sorted(range(len(names)), key=lambda i: (names[i] != found.stability.winner, critical.ranks[i]))
-    winner = names[order[0]]
+    """Judge strategies over the runs of one problem or of many."""
+    names, problems = found.names, found.problems
+    if not names:
+        return Verdict.nothing(["No run has finished, so there is nothing to report."])
+    if all(trace.found_nothing for problem in problems for name in names for trace in problem.traces[name]):
+        runs = sum(len(problem.traces[name]) for problem in problems for name in names)
+        said = [f"No feasible cell was found: {plural(runs, 'run')}, {NO_CELL}, so no strategy has a score."]
+        return Verdict.nothing([*said, *_incomplete(found)])
     if len(names) == 1:
-        return Verdict(winner, None, False, False, [f"{winner} ran alone, so there is nothing to decide."])
-    second = names[order[1]]
-    gap = float(critical.ranks[order[1]] - critical.ranks[order[0]])
-    sure = float(found.ranks.best_here[order[0]])
-    pair = next(p for p in found.pairs if {p.test.first, p.test.second} == {winner, second})
-    apart = critical.distance is not None and gap > critical.distance
-    ahead = pair.test.effect > 0 if pair.test.first == winner else pair.test.effect < 0
-    n = len(found.problems)
-    decided = n >= _FEWEST_PROBLEMS and (apart or (pair.test.p_holm < ALPHA and ahead))
-    decided_here = sure >= _SURE and found.fewest_runs >= _FEWEST_RUNS
-    first = f"{winner} has the best average rank over {plural(n, 'problem')}, {critical.ranks[order[0]]:.2f}"
-    follows = f"{second} follows with {critical.ranks[order[1]]:.2f}" if gap > 0 else f"{second} has the same"
+        said = [f"{names[0]} is the only strategy, so there is nothing to compare it with.", *found.figures.values()]
+        return Verdict.nothing([*said, *_incomplete(found)], names)
+    ends = {name: [p.paired(p.at(name), name, names) for p in problems] for name in names}
+    if not all(len(runs) for of in ends.values() for runs in of):
+        said = ["No run was finished by all strategies, so none can be compared."]
+        return Verdict.nothing([*said, *_incomplete(found)], names)
+    end = decide(ends)
+    timed = [p for p in problems if p.reference.exact]
+    speed = None if not timed else decide({name: [_reached(p, name, names) for p in timed] for name in names})
+    spaces = [p.space for p in problems]
+    elsewhere = decide_elsewhere(ends, spaces)
+    leading = [
+        *_end(end, ends, len(problems)),
+        *([] if speed is None else _speed(speed, timed)),
+        _elsewhere(elsewhere, len(problems), len(set(spaces))),
+    ]
     said = [
-        f"{first}; {follows}.",
-        _here(pair, winner, second, sure, found.fewest_runs),
-        _elsewhere(found, pair, winner, second, gap, decided),
-        *_noise(found, winner, second),
-        *_changes(found.stability),
+        *leading,
+        *(found.figures[name] for name in found.figures if name == end.leader),
+        *_noise(end, problems),
+        *([] if found.stability is None else _changes(found.stability, end.leader)),
         *_incomplete(found),
     ]
-    return Verdict(winner, second, decided_here, decided, said)
-
-
-def _here(pair: Pair, winner: str, second: str, sure: float, runs: int) -> str:
-    if runs < _FEWEST_RUNS:
-        return f"{plural(runs, 'run')} of a strategy cannot tell what other seeds would show; {_FEWEST_RUNS} can."
-    if sure >= _SURE:
-        return f"On these problems that is decided: with resampled seeds it leads in {sure:.0%} of the cases."
-    text = (
-        f"On these problems the seeds do not decide between {winner} and the others: resampled, it leads in "
-        f"{sure:.1%} of the cases only."
+    apart = [rival.name for rival in end.rivals if rival.apart]
+    first = None if end.decided or not end.rivals else end.rivals[0].needed
+    spaces_needed = (
+        None if elsewhere is None or elsewhere.decided or not elsewhere.rivals else elsewhere.rivals[0].needed
     )
-    if pair.detectable_here is None:
-        return text
-    return (
-        f"{text} The mean normalised regrets of {winner} and {second} differ by {abs(pair.difference):.3f}; so many "
-        f"runs detect {pair.detectable_here:.3f} with a probability of {POWER:.0%}."
+    return Verdict(
+        winner=end.leader if len(end.leaders) == 1 else list(end.leaders),
+        runner_up=apart[0] if apart else None,
+        decided_here=end.decided,
+        decided=elsewhere is not None and elsewhere.decided,
+        level=LEVEL,
+        sentences=said,
+        runs_needed=None if first is None else list(first),
+        problems_needed=None if spaces_needed is None else list(spaces_needed),
+        end=end,
+        speed=speed,
+        elsewhere=elsewhere,
+        holds=_holds(found, end, elsewhere, len(set(spaces))),
+        leading=len(leading),
     )
 
 
-def _elsewhere(found: Evidence, pair: Pair, winner: str, second: str, gap: float, decided: bool) -> str:
-    n, critical = len(found.problems), found.critical
-    if n < _FEWEST_PROBLEMS:
-        return (
-            f"{plural(n, 'problem')} cannot decide about others of their kind, whatever is found: that takes at least "
-            f"{_FEWEST_PROBLEMS}."
-        )
-    tests = f"Wilcoxon's p with Holm's correction {pair.test.p_holm:.2g}"
-    if critical.distance is not None:
-        side = "above" if gap > critical.distance else "below"
-        tests += f"; ranks {gap:.2f} apart, {side} Nemenyi's critical difference of {critical.distance:.2f}"
-    if decided:
-        return f"For problems of this kind it is decided: {winner} is told apart from {second} ({tests})."
-    wins = pair.test.wins if pair.test.first == winner else pair.test.losses
-    losses = pair.test.losses if pair.test.first == winner else pair.test.wins
-    text = (
-        f"For problems of this kind the data do not decide between {winner} and {second} ({tests}): {winner} is better "
-        f"on {wins}, {second} on {losses} of {n}."
-    )
-    if pair.detectable is not None:
-        text += (
-            f" Their mean normalised regrets differ by {abs(pair.difference):.3f}; so many problems detect "
-            f"{pair.detectable:.3f} with a probability of {POWER:.0%}."
-        )
-    return text
+def _reached(problem: ProblemResult, name: str, names: Sequence[str]) -> Values:
+    """What each run spent until it was within the target; twice the budget and one for never."""
+    spent = problem.runtimes(name, TARGET)
+    return problem.paired(np.where(np.isfinite(spent), spent, 2 * problem.checkpoints[-1] + 1), name, names)
 
 
-def _noise(found: Evidence, winner: str, second: str) -> list[str]:
-    """Where the two differ by less than another training of the same cells would change."""
-    known = [(p, p.noise) for p in found.problems if p.noise is not None]
-    below = [p.name for p, noise in known if abs(p.at(winner).mean() - p.at(second).mean()) < noise]
-    if not known:
+def _few(names: Sequence[str]) -> str:
+    """Names, or how many they are."""
+    return joined(names) if len(names) <= _MOST_NAMED else f"{joined(names[:2])} and {len(names) - 2} others"
+
+
+def _p(p: float) -> str:
+    told = p_value(p)
+    return f"p {told}" if told.startswith("<") else f"p = {told}"
+
+
+def _end(end: Decision, ends: Mapping[str, Sequence[Values]], problems: int) -> list[str]:
+    """Who ends best, beside the closest rival, and how many runs would decide."""
+    where = f"On {'this problem' if problems == 1 else f'these {problems} problems'}"
+    same = f" ({joined([end.leader, *end.same])} are equal in every run)" if end.same else ""
+    if not end.rivals:
+        return [f"{where} {joined([end.leader, *end.same])} are equal in every run: there is nothing to decide."]
+    closest, apart = end.rivals[0], [rival for rival in end.rivals if rival.apart]
+    if end.decided:
+        others = f", and from {_few([r.name for r in end.rivals[1:]])} too" if len(end.rivals) > 1 else ""
+        return [f"{where} it is decided: {end.leader} ends best, told apart from {_beside(closest)}{others}."]
+    if not [rival for rival in end.rivals if not rival.apart]:
+        return [f"{where} it is decided: {end.leader} ends best{same}, told apart from {_beside(closest)}."]
+    ahead = f"; both are ahead of {_few([r.name for r in apart])} ({_p(apart[0].p)})" if apart else ""
+    if len(end.leaders) > 2:
+        ahead = ahead.replace("both are", "all are")
+    said = [f"{where} {_few(end.leaders)} cannot be told apart at the end{same}{ahead}."]
+    text = f"Closest to {end.leader} is {_beside(closest)}"
+    text += "; the two are practically the same." if closest.alike else "."
+    if closest.needed is None:
+        text += " No number of runs would tell them apart by what was seen."
+    else:
+        low, high = closest.needed
+        text += f" If what was seen is what is, {_range(low, high)} runs a problem would tell them apart ({POWER:.0%})."
+    seen = detectable(paired(ends[end.leader], ends[closest.name]), level=end.level)
+    if seen is not None:
+        text += f" So many runs would have seen a difference of {seen:.2g} of the normalised regret."
+    return [*said, text]
+
+
+def _range(low: int, high: int) -> str:
+    if high >= MOST_RUNS:
+        return f"at least {low:,}"
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _beside(rival: Rival) -> str:
+    """A rival with what was counted against it, from the leader's side."""
+    counted = rival.wins + rival.ties + rival.losses
+    ties = f", equal in {rival.ties}" if rival.ties else ""
+    losses = f", worse in {rival.losses}" if rival.losses else ""
+    return f"{rival.name} (better in {rival.wins} of {plural(counted, 'paired run')}{ties}{losses}; {_p(rival.p)})"
+
+
+def _speed(speed: Decision, problems: Sequence[ProblemResult]) -> list[str]:
+    """Who is first near the optimum, which runs that end alike do not tell."""
+    if not speed.rivals:
         return []
+
+    def spent(name: str) -> str:
+        one = len(problems) == 1
+        all_of = [p.runtimes(name, TARGET) / (1 if one else p.checkpoints[-1]) for p in problems]
+        middle = float(np.median(np.concatenate(all_of)))
+        if not np.isfinite(middle):
+            return "not within the budget"
+        return f"{middle:,.0f} {problems[0].unit}" if one else f"{middle:.0%} of the budget"
+
+    target = "Within a hundredth of the optimum"
+    shown = ", ".join(f"{name} {spent(name)}" for name in speed.leaders[:_MOST_NAMED])
+    closest = speed.rivals[0]
+    if speed.decided:
+        follows = f"{closest.name} {spent(closest.name)}"
+        return [f"{target} is {speed.leader} first: {spent(speed.leader)} in the median, {follows} ({_p(closest.p)})."]
+    apart = [rival for rival in speed.rivals if rival.apart]
+    behind = f"; {apart[0].name} needs {spent(apart[0].name)} ({_p(apart[0].p)})" if apart else ""
+    who = _few(speed.leaders)
+    return [f"{target} the runs do not tell who is first: of {who} the medians are {shown}{behind}."]
+
+
+def _elsewhere(found: Decision | None, problems: int, spaces: int) -> str:
+    where = f"{plural(problems, 'problem')} of {plural(spaces, 'space')}"
+    if found is None:
+        return f"About other problems of the kind nothing can be decided: {where}, and it takes {FEWEST_SPACES} spaces."
+    if not found.rivals:
+        return "On other problems of the kind nothing tells them apart."
+    closest = found.rivals[0]
+    counted = f"better in {closest.wins} of {plural(spaces, 'space')}, {_p(closest.p)}"
+    if found.decided:
+        return f"On other problems of the kind it is decided too: {found.leader} over {closest.name} ({counted})."
+    text = f"For other problems of the kind {_few(found.leaders)} cannot be told apart ({closest.name}: {counted})"
+    if closest.needed is None:
+        return f"{text}; no number of spaces would by what was seen."
+    low, high = closest.needed
+    return f"{text}; {_range(low, high)} spaces would, if what was seen is what is."
+
+
+def _noise(end: Decision, problems: Sequence[ProblemResult]) -> list[str]:
+    """Where training a found cell again moves its regret by more than what divides the two that are closest."""
+    known = [(p, p.noise) for p in problems if p.noise is not None]
+    if not known or not end.rivals:
+        return []
+    other = end.rivals[0].name
+    gaps = [abs(float(p.at(end.leader).mean() - p.at(other).mean())) for p, _ in known]
+    above = sum(noise > gap for (_, noise), gap in zip(known, gaps, strict=True))
+    noise = float(np.median([noise for _, noise in known]))
+    many = "" if len(known) == 1 else f"on {above} of {len(known)} problems with several training seeds "
+    more = "more" if above or len(known) > 1 else "less"
     return [
-        f"On {len(below)} of {len(known)} problems with several training seeds they differ by less than the seeds do."
+        f"Retraining a good cell moves its normalised regret by {noise:.2g} in the median, {many}{more} than the "
+        f"{float(np.median(gaps)):.2g} that {end.leader} and {other} differ by; random search is 1 from the optimum."
     ]
 
 
-def _changes(stability: Stability) -> list[str]:
-    """What would change the winner."""
-    winner, said = stability.winner, []
-    if stability.half_of_seeds is not None:
-        share = stability.half_of_seeds[winner]
-        others = {name: s for name, s in stability.half_of_seeds.items() if name != winner and s > 0}
-        instead = "" if not others else f", else mostly {max(others, key=lambda name: others[name])}"
-        said.append(f"Half of the seeds: {winner} leads in {share:.0%} of random halves{instead}.")
+def _holds(found: Evidence, end: Decision, elsewhere: Decision | None, spaces: int) -> list[Holds]:
+    """What a reader asks of a verdict."""
+    closest = end.rivals[0] if end.rivals else None
+    said = []
+    if closest is not None:
+        why = f"against {closest.name}, the closest: {_p(closest.p)}"
+        apart = sum(rival.apart for rival in end.rivals)
+        answer = "Yes" if end.decided else "Partly" if apart else "Unknown"
+        why += "" if end.decided or not apart else f"; {plural(apart, 'other')} are behind for sure"
+        said.append(Holds("other search seeds", answer, why))
+    said.append(_with_less(found, end))
+    known = [(p, p.noise) for p in found.problems if p.noise is not None]
+    if known and closest is not None:
+        below = sum(abs(float(p.at(end.leader).mean() - p.at(closest.name).mean())) < noise for p, noise in known)
+        why = f"on {below} of {plural(len(known), 'problem')} retraining moves a cell by more than the two differ"
+        said.append(
+            Holds("cells trained again", "Yes" if not below else "No" if below == len(known) else "Partly", why)
+        )
+    else:
+        said.append(Holds("cells trained again", "Unknown", "the tables hold one training of each cell"))
+    if elsewhere is None:
+        why = f"{plural(len(found.problems), 'problem')} of {plural(spaces, 'space')}; it takes {FEWEST_SPACES} spaces"
+        said.append(Holds("other problems", "Unknown", why))
+    else:
+        why = _p(elsewhere.rivals[0].p) + f" over {spaces} spaces" if elsewhere.rivals else "all are equal"
+        said.append(Holds("other problems", "Likely" if elsewhere.decided else "Unknown", why))
+    return said
+
+
+def _with_less(found: Evidence, end: Decision) -> Holds:
+    """Who leads after half and a quarter of the budget."""
+    leading = {}
+    for fraction in (0.5, 0.25):
+        early = {
+            name: [p.paired(p.at(name, fraction), name, found.names) for p in found.problems] for name in found.names
+        }
+        leading[fraction] = decide(early)
+    kept = [{*decision.leaders} <= {*end.leaders} for decision in leading.values()]
+    half, quarter = (_few(leading[f].leaders) for f in (0.5, 0.25))
+    answer = "Yes" if all(kept) else "Partly" if any(kept) else "No"
+    return Holds("less budget", answer, f"after half {half}; after a quarter {quarter}")
+
+
+def _changes(stability: Stability, winner: str) -> list[str]:
+    """What would change who leads."""
+    said = []
     for part, who in (("half", stability.half_budget), ("a quarter", stability.quarter_budget)):
         said.append(f"After {part} of the budget {'still ' * (who == winner)}{who} leads.")
     kinds = {"L alone": stability.plain, "L + λR": stability.weighted, "a limit": stability.capped}

@@ -108,7 +108,7 @@ def test_a_small_comparison(small, tmp_path):
     assert small.objective.benchmark.banner in page.text
     assert "snas compare analog-cifar10 --runs <3>" in page.text
     assert "digital_error + 0.02*params" in page.text
-    assert "not significant" in page.text and "none could be" in page.text
+    assert "cannot be told apart at the end" in page.text and "Would it hold?" in page.text
     assert "holds no final (test) metric" in page.text
     cells = {f"cell-{rank}" for rank in range(1, 6)}
     assert pictures(tmp_path) == {"score-by-cells", "final-scores", "pareto-front", "pareto-front-near"} | cells
@@ -322,15 +322,17 @@ def test_the_headline_follows_the_test(small):
         ]
 
     objective = sn.Objective("digital_error", small.objective.benchmark)
-    description = {"strategies": ["a", "b"], "runs": 8, "first_cells": 0}
+    description = {"strategies": ["a", "b"], "runs": 8, "first_cells": 0, "budget": {"cells": 1, "seconds": None}}
     low, high = [0.10 + 0.001 * i for i in range(8)], [0.20 + 0.002 * i for i in range(8)]
-    clear = Comparison(objective, description, runs("a", high) + runs("b", low)).sentences
-    assert clear[0].startswith("b has the lowest mean final score")
-    assert "better in 8, equal in 0 and worse in 0 of 8" in clear[1] and "is significant" in clear[1]
-    equal = Comparison(objective, description, runs("a", low) + runs("b", low)).sentences
-    assert equal[0].startswith("a and b share the lowest mean")
-    mixed = Comparison(objective, description, runs("a", low) + runs("b", low[::-1][:7] + [0.2])).sentences
-    assert "not significant" in mixed[1]
+    clear = Comparison(objective, description, runs("a", high) + runs("b", low))
+    assert (
+        "it is decided: b ends best, told apart from a (better in 8 of 8 paired runs; p = 0.0078)" in clear.sentences[0]
+    )
+    assert any(said.startswith("b has the mean final score") for said in clear.sentences)
+    equal = Comparison(objective, description, runs("a", low) + runs("b", low))
+    assert "a and b are equal in every run" in equal.sentences[0]
+    mixed = Comparison(objective, description, runs("a", low) + runs("b", low[::-1][:7] + [0.2]))
+    assert "cannot be told apart" in mixed.sentences[0] and not mixed.verdict.decided_here
 
 
 def test_numbers():

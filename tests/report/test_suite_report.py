@@ -23,7 +23,8 @@ from tests.study.test_suite import made, steps
 
 FIGURES = {"overview", "critical-25", "critical-50", "critical-100", "regret-iqm", "improvement", "regret-map"}
 HEADS = [
-    "What would change it", "Ranks and runtime profile", "Critical differences", "Regret over all problems",
+    "Would it hold?", "Who is told apart", "Ranks and runtime profile", "Critical differences",
+    "Regret over all problems",
     "Who ends better", "Problem by problem", "Strategies", "Problems", "Pairs", "Expected running time", "Accounts",
     "Conventions", "Provenance",
 ]  # fmt: skip

@@ -131,7 +131,7 @@ def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) ->
     problem, name = result.problems[0], "RaisesWhenAsked"
     assert len(result.failures) == 2 and all("plain: Strategy RaisesWhenAsked failed" in f for f in result.failures)
     assert (problem.regrets(name) == problem.reference.ceiling).all()
-    assert result.verdict.winner == "random" and not result.verdict.decided
+    assert result.verdict.end is not None and result.verdict.end.leader == "random" and not result.verdict.decided
     assert any("RaisesWhenAsked failed in 2 of 2 runs" in sentence for sentence in result.verdict.sentences)
     assert result.summary["strategies"][1]["failures"] == 2
 
@@ -290,6 +290,7 @@ def made(problems: Mapping[str, Mapping[str, Values]], weights: Mapping[str, flo
                 "loss",
                 "loss",
                 weight,
+                name,
                 "f",
                 "cells",
                 "seconds",
@@ -340,19 +341,36 @@ def test_a_verdict_says_what_is_decided_and_what_would_change_it() -> None:
     assert clear.verdict.winner == "a" and clear.verdict.decided and clear.verdict.decided_here
     assert clear.critical[-1].cliques and clear.critical[-1].p is not None and clear.critical[-1].p < 0.001
     said = " ".join(clear.verdict.sentences)
-    assert "a has the best average rank over 12 problems, 1.00; b follows with 2.00." in said
-    assert "For problems of this kind it is decided" in said and "leads in 100% of random halves." in said
+    assert "On these 12 problems it is decided: a ends best, told apart from b" in said and "c and d too" in said
+    assert "On other problems of the kind it is decided too: a over b (better in 12 of 12 spaces" in said
+    assert [holds.answer for holds in clear.verdict.holds] == ["Yes", "No", "Yes", "Likely"]
     split = made({f"p{i}": noisy(rng, 0.1, 0.5) if i % 2 else noisy(rng, 0.5, 0.1) for i in range(12)})
-    assert not split.verdict.decided
-    assert "the data do not decide between" in " ".join(split.verdict.sentences)
-    here, elsewhere = split.pairs[0].detectable_here, split.pairs[0].detectable
-    assert here is not None and elsewhere is not None and here < 0.01 < elsewhere
+    verdict = split.verdict
+    assert not verdict.decided and not verdict.decided_here and sorted(verdict.winner) == ["a", "b"]
+    assert "cannot be told apart at the end" in verdict.sentences[0] and verdict.runner_up is None
     assert len(split.pairs[0].better) == len(split.pairs[0].worse) == 6
     few = made({f"p{i}": noisy(rng, 0.1, 0.5) for i in range(3)})
-    assert few.verdict.decided_here and not few.verdict.decided
-    assert "3 problems cannot decide about others of their kind" in " ".join(few.verdict.sentences)
-    short = made({f"p{i}": {n: rows[:2] for n, rows in noisy(rng, 0.1, 0.5).items()} for i in range(7)})
-    assert not short.verdict.decided_here and "2 runs of a strategy cannot tell" in short.verdict.sentences[1]
+    assert few.verdict.decided_here and not few.verdict.decided and few.verdict.elsewhere is None
+    assert "nothing can be decided: 3 problems of 3 spaces, and it takes 6 spaces" in " ".join(few.verdict.sentences)
+    short = made({"p": {n: rows[:5] for n, rows in noisy(rng, 0.1, 0.5).items()}}).verdict
+    assert not short.decided_here and short.runs_needed is not None and short.runs_needed[0] >= 6
+    told = clear.summary["verdict"]
+    keys = "winner runner_up decided_here decided level sentences runs_needed problems_needed".split()
+    assert told.keys() >= set(keys) and (told["winner"], told["runner_up"], told["level"]) == ("a", "b", 0.05)
+
+
+def test_ends_alike_are_a_tie_and_the_faster_is_named() -> None:
+    ends = {"a": steps(*[0.0] * 80), "b": steps(*[0.0] * 76, *[0.001] * 4)}
+    verdict = made({"p": ends}).verdict
+    assert verdict.winner == ["a", "b"] and not verdict.decided_here and verdict.end is not None
+    (rival,) = verdict.end.rivals
+    assert (rival.wins, rival.ties, rival.p, rival.alike) == (4, 76, 0.125, True)
+    assert "practically the same" in verdict.sentences[1] and "equal in 76" in verdict.sentences[1]
+    slow = {"a": steps(*[0.0] * 10), "b": np.array([[5.0, 5.0, 5.0, 0.0]] * 10)}
+    verdict = made({"p": slow}).verdict
+    assert verdict.end is not None and verdict.end.same == ("b",) and not verdict.decided_here
+    assert verdict.speed is not None and verdict.speed.decided and verdict.speed.leader == "a"
+    assert "is a first: 3 cells in the median, b 4 cells" in " ".join(verdict.sentences)
 
 
 def test_another_weight_and_half_the_budget_change_the_winner() -> None:

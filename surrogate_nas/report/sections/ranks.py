@@ -1,4 +1,4 @@
-"""Who is how far ahead in a suite: what would change it, ranks along the budget, and critical differences.
+"""Who is how far ahead in a suite: ranks along the budget, and critical differences.
 
 Diagrams: Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006. Departure: every strategy
 has its own line, best first, so that long names fit.
@@ -17,22 +17,13 @@ from matplotlib.ticker import PercentFormatter
 from surrogate_nas.core.numbers import p_value, plural
 from surrogate_nas.report.curves import Curve, draw_curve
 from surrogate_nas.report.look import INK, MIDDLE, PAPER, Look, plain
-from surrogate_nas.report.markup import Block, Section, drawn, section
+from surrogate_nas.report.markup import Section, drawn, section
 from surrogate_nas.report.picture import Picture, label_ends, marked, picture
 from surrogate_nas.report.reading import TARGETS, Critical, Study
 
-HEADLINE = 3
-"""Sentences of the verdict that say who leads and whether that is decided; the others say what would change it."""
 _SIZE = (11.4, 4.6)
 _HEIGHT = 0.85 * _SIZE[1]
 _WIDTH, _ROW = 5.4, 0.27
-
-
-@section(10, "suite")
-def what_would_change_it(study: Study) -> Section | None:
-    """The rest of the verdict."""
-    told = study.suite.verdict.sentences[HEADLINE:]
-    return Section("What would change it", [Block("items", told)]) if told else None
 
 
 @section(20, "suite")
