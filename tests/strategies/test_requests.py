@@ -6,10 +6,9 @@ import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 from typing import Any
 
+import numpy as np
 import pytest
 
 import surrogate_nas as sn
