@@ -37,17 +37,53 @@ def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(path) for path in PACKAGE.rglob("*.py")}
+
+
 def imports(path: Path) -> Iterator[str]:
-    """Every module of this package that a file imports, at its top or inside a function."""
+    """Every module of this package that a file imports: at its top, inside a function, or by its name in a text."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name.split(".")[0] == "surrogate_nas")
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno} imports relatively"
-            if node.module == "surrogate_nas":
-                yield from (f"surrogate_nas.{name.name}" for name in node.names)
-            elif node.module and node.module.startswith("surrogate_nas."):
-                yield node.module
+            if (node.module or "").split(".")[0] == "surrogate_nas":
+                named = [f"{node.module}.{name.name}" for name in node.names]
+                yield from (name if name in MODULES else str(node.module) for name in named)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if (name := node.value.partition(":")[0]) in MODULES and "." in name:
+                yield name
+
+
+def circles(arrows: dict[str, set[str]]) -> list[set[str]]:
+    """Modules that lead to themselves, together with those that they do so through (Tarjan's components)."""
+    place: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+
+    def visit(one: str) -> None:
+        place[one] = low[one] = len(place)
+        stack.append(one)
+        for other in arrows.get(one, ()):
+            if other not in place:
+                visit(other)
+            if other in stack:
+                low[one] = min(low[one], low[other])
+        if low[one] == place[one]:
+            component = set(stack[stack.index(one) :])
+            del stack[stack.index(one) :]
+            if len(component) > 1:
+                found.append(component)
+
+    for one in arrows:
+        if one not in place:
+            visit(one)
+    return found
 
 
 FED_BY_US = {"inside.py"}
@@ -64,12 +100,17 @@ def test_every_folder_of_code_is_a_package() -> None:
     assert not [path.parent for path in FILES if not (path.parent / "__init__.py").is_file()]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_rooms_above_it(path: Path) -> None:
-    above = ROOMS[: ROOMS.index(room(path)) + 1]
-    for module in imports(path):
-        name = module.split(".")[1]
-        assert name in above, f"{room(path)} imports {module}"
+def test_a_module_imports_only_from_rooms_above_it_and_none_in_circles() -> None:
+    arrows: dict[str, set[str]] = {}
+    for path in FILES:
+        above = ROOMS[: ROOMS.index(room(path)) + 1]
+        for module in imports(path):
+            assert module != "surrogate_nas", f"{path} imports the front door"
+            assert module.split(".")[1] in above, f"{path} imports {module}"
+            arrows.setdefault(module_of(path), set()).add(module)
+    assert circles({one: others - {one} for one, others in arrows.items()}) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == [{"b", "c"}]
+    assert len(ROOMS) <= 20
 
 
 def test_a_strategy_imports_nothing_that_knows_an_answer() -> None:
