@@ -185,13 +185,11 @@ class Verdict:
                 told[claim] |= {"leaders": list(decision.leaders), "decided": decision.decided}
         return told
 
-    @staticmethod
-    def nothing(sentences: Sequence[str], winner: Sequence[str] = ()) -> Verdict:
-        """Where there is nothing to decide between."""
-        who = winner[0] if len(winner) == 1 else list(winner)
-        return Verdict(
-            who, None, False, False, LEVEL, list(sentences), None, None, None, None, None, [], len(sentences)
-        )
+
+def _undecided(sentences: Sequence[str], winner: Sequence[str] = ()) -> Verdict:
+    """Where there is nothing to decide between."""
+    who = winner[0] if len(winner) == 1 else list(winner)
+    return Verdict(who, None, False, False, LEVEL, list(sentences), None, None, None, None, None, [], len(sentences))
 
 
 @dataclass(frozen=True)
@@ -219,18 +217,18 @@ def verdict_of(found: Evidence) -> Verdict:
     """Judge strategies over the runs of one problem or of many."""
     names, problems = found.names, found.problems
     if not names:
-        return Verdict.nothing(["No run has finished, so there is nothing to report."])
+        return _undecided(["No run has finished, so there is nothing to report."])
     if all(trace.found_nothing for problem in problems for name in names for trace in problem.traces[name]):
         runs = sum(len(problem.traces[name]) for problem in problems for name in names)
         said = [f"No feasible cell was found: {plural(runs, 'run')}, {NO_CELL}, so no strategy has a score."]
-        return Verdict.nothing([*said, *_incomplete(found)])
+        return _undecided([*said, *_incomplete(found)])
     if len(names) == 1:
         said = [f"{names[0]} is the only strategy, so there is nothing to compare it with.", *found.figures.values()]
-        return Verdict.nothing([*said, *_incomplete(found)], names)
+        return _undecided([*said, *_incomplete(found)], names)
     ends = {name: [p.paired(p.at(name), name, names) for p in problems] for name in names}
     if not all(len(runs) for of in ends.values() for runs in of):
         said = ["No run was finished by all strategies, so none can be compared."]
-        return Verdict.nothing([*said, *_incomplete(found)], names)
+        return _undecided([*said, *_incomplete(found)], names)
     end = decide(ends)
     timed = [p for p in problems if p.reference.exact]
     speed = None if not timed else decide({name: [_reached(p, name, names) for p in timed] for name in names})
