@@ -276,7 +276,7 @@ def _reached(problem: ProblemResult, name: str, names: Sequence[str]) -> Values:
 
 def _few(names: Sequence[str]) -> str:
     """Names, or how many they are."""
-    return joined(names) if len(names) <= _MOST_NAMED else f"{joined(names[:2])} and {len(names) - 2} others"
+    return joined(names) if len(names) <= _MOST_NAMED else f"{names[0]}, {names[1]} and {len(names) - 2} others"
 
 
 def _p(p: float) -> str:
@@ -432,13 +432,11 @@ def _with_less(found: Evidence, end: Decision) -> Holds:
 def _changes(stability: Stability, winner: str) -> list[str]:
     """What would change who leads."""
     said = []
-    for part, who in (("half", stability.half_budget), ("a quarter", stability.quarter_budget)):
-        said.append(f"After {part} of the budget {'still ' * (who == winner)}{who} leads.")
     kinds = {"L alone": stability.plain, "L + λR": stability.weighted, "a limit": stability.capped}
     told = {kind: who for kind, who in kinds.items() if who is not None}
     if len(told) > 1:
         if set(told.values()) == {winner}:
-            said.append(f"It leads with {', with '.join(told)} alike.")
+            said.append(f"{winner} leads with {', with '.join(told)} alike.")
         else:
             said.append("By kind: " + "; ".join(f"with {kind} {who} leads" for kind, who in told.items()) + ".")
     changing = {table: best for table, best in stability.by_weight.items() if len(set(best.values())) > 1}
