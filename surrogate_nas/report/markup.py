@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from surrogate_nas.core.levels import LEVEL
 from surrogate_nas.report.look import SCHEMES, Look
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _MOST_ITEMS = 20
 """Of a list in a box."""
-LEVEL = 0.05
-"""Below which a p is told in bold."""
 
 
 class Shown(NamedTuple):

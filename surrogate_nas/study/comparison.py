@@ -282,8 +282,7 @@ class Comparison:
     @cached_property
     def verdict(self) -> Verdict:
         """Who ends best, who is first, and whether the runs decide that; in words too."""
-        names = [name for name in self.strategies if self.found_feasible]
-        summaries = {name: summary for name in names if (summary := self.summary(name)) is not None}
+        summaries = {name: summary for name in self.strategies if (summary := self.summary(name)) is not None}
         told = {
             name: figures_of(
                 name, summary, len(self.runs_of(name)), len(self.feasible_runs_of(name)), list(summaries.values())

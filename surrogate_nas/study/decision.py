@@ -23,13 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.levels import LEVEL, POWER
 
 Values = NDArray[np.float64]
 """Shape ``(runs,)`` of one problem, or one number a space."""
 
-LEVEL = 0.05
-"""How often a claim may be false: one of the end, one of the speed, each."""
-POWER = 0.8
 FEWEST_SPACES = 6
 """With fewer, no flip of signs is rarer than 5 %."""
 ALIKE = 0.01
@@ -221,6 +219,11 @@ class Claims:
     rivals: list[tuple[str, float]]
     same: tuple[str, ...]
     first: int
+
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """The leader and all that it is not told apart from."""
+        return (self.leader, *self.same, *(name for name, _ in self.rivals[: self.first]))
 
 
 def claim(

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.study.run import Run
 
 Values = NDArray[np.float64]
@@ -26,8 +27,6 @@ Values = NDArray[np.float64]
 Regrets = Mapping[str, Values]
 """Of one problem: by strategy its runs, shape ``(runs,)`` or ``(runs, points)``."""
 
-ALPHA = 0.05
-POWER = 0.8
 RESAMPLES = 1000
 """Of the runs on every problem."""
 _RESAMPLES = 10_000
@@ -309,7 +308,7 @@ def critical_at(fraction: float, names: Sequence[str], means: Values) -> Critica
     same = bool(np.ptp(means, axis=1).max() == 0.0)
     p = 1.0 if same else float(stats.friedmanchisquare(*means.T).pvalue)
     error = np.sqrt(n * (n + 1) / (6 * n_problems))
-    quantile = float(stats.studentized_range.ppf(1 - ALPHA, n, np.inf)) / np.sqrt(2)
+    quantile = float(stats.studentized_range.ppf(1 - LEVEL, n, np.inf)) / np.sqrt(2)
     distance = float(quantile * error)
     return Critical(fraction, average, p, distance, _nemenyi(average / error), _cliques(names, average, distance))
 
@@ -389,7 +388,7 @@ def detectable(differences: Values) -> float | None:
     n = len(differences)
     if n < 2:
         return None
-    quantiles = stats.t.ppf([1 - ALPHA / 2, POWER], n - 1)
+    quantiles = stats.t.ppf([1 - LEVEL / 2, POWER], n - 1)
     return float(quantiles.sum() * differences.std(ddof=1) / np.sqrt(n))
 
 
@@ -398,14 +397,14 @@ def _detectable_here(by_run: Sequence[Values]) -> float | None:
     if any(len(differences) < 2 for differences in by_run):
         return None
     variance = sum(differences.var(ddof=1) / len(differences) for differences in by_run)
-    quantiles = stats.norm.ppf([1 - ALPHA / 2, POWER])
+    quantiles = stats.norm.ppf([1 - LEVEL / 2, POWER])
     return float(quantiles.sum() * np.sqrt(variance) / len(by_run))
 
 
 def _told_apart(by_run: Sequence[Values]) -> list[int]:
     """Per problem -1 where the first is significantly better over the shared runs, 1 where it is worse, else 0."""
     tests = [signed_rank(-differences) for differences in by_run]
-    told_apart = holm([p for p, _ in tests]) < ALPHA
+    told_apart = holm([p for p, _ in tests]) < LEVEL
     return [-int(np.sign(effect)) if told else 0 for (_, effect), told in zip(tests, told_apart, strict=True)]
 
 

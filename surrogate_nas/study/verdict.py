@@ -14,19 +14,20 @@ from typing import Any
 
 import numpy as np
 
+from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, p_value, plural
 from surrogate_nas.study.decision import (
     FEWEST_SPACES,
-    LEVEL,
     MOST_RUNS,
     Decision,
     Rival,
+    claim,
     decide,
     decide_elsewhere,
     detectable,
     paired,
 )
-from surrogate_nas.study.statistics import POWER, Summary, Values, ranks
+from surrogate_nas.study.statistics import Summary, Values, ranks
 from surrogate_nas.study.traces import Account, ProblemResult
 
 TARGET = 0.01
@@ -179,10 +180,10 @@ class Verdict:
         """The verdict as ``--json`` prints it."""
         told = asdict(self)
         del told["leading"]
-        for claim in ("end", "speed", "elsewhere"):
-            decision: Decision | None = getattr(self, claim)
+        for name in ("end", "speed", "elsewhere"):
+            decision: Decision | None = getattr(self, name)
             if decision is not None:
-                told[claim] |= {"leaders": list(decision.leaders), "decided": decision.decided}
+                told[name] |= {"leaders": list(decision.leaders), "decided": decision.decided}
         return told
 
 
@@ -422,8 +423,8 @@ def _with_less(found: Evidence, end: Decision) -> Holds:
         early = {
             name: [p.paired(p.at(name, fraction), name, found.names) for p in found.problems] for name in found.names
         }
-        leading[fraction] = decide(early)
-    kept = [{*decision.leaders} <= {*end.leaders} for decision in leading.values()]
+        leading[fraction] = claim(early)
+    kept = [{*claims.leaders} <= {*end.leaders} for claims in leading.values()]
     half, quarter = (_few(leading[f].leaders) for f in (0.5, 0.25))
     answer = "Yes" if all(kept) else "Partly" if any(kept) else "No"
     return Holds("less budget", answer, f"after half {half}; after a quarter {quarter}")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from surrogate_nas.core.levels import LEVEL
 from surrogate_nas.core.numbers import NOTHING, budget_in_words, decimals_for, fixed, p_value, plural
 from surrogate_nas.report.exporting import Format, write_texts
-from surrogate_nas.report.markup import LEVEL
 from surrogate_nas.report.reading import (
     TABLES,
     Comparison,
