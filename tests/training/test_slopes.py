@@ -40,11 +40,12 @@ def by_autograd(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Arra
 
 
 def hold(
-    loss: Loss, outputs: Array, targets: Array, floor: float = 1e-6, single: float = 1e-6, double: float = 1e-9
+    loss: Loss, outputs: Array, targets: Array, floor: float = 1e-4, single: float = 1e-6, double: float = 1e-9
 ) -> None:
     """In float64 within `double`, in float32 half of the numbers within `single`, of what PyTorch finds in float64.
 
-    Relative to each number and the largest; a `floor` is what all of them may count as at least.
+    Relative to each number and the largest; a `floor` is what all of them may count as at least: where every example
+    is right beyond doubt, what is left is rounding.
     """
     assert loss.slope
     for layout in (np.ascontiguousarray, lambda x: innermost(x, 0), lambda x: innermost(x, 3)):
