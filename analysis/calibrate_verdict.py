@@ -10,6 +10,7 @@ kept in ``--out``, from where the same command goes on.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -102,7 +103,7 @@ def told(setting: dict[str, Any], repeats: int) -> dict[str, float]:
 
 
 def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
-    """Real runs of one strategy, dealt out to several names."""
+    """Real runs of one strategy, dealt out to several names; and of two, a share of them at a time."""
     from surrogate_nas.study.calls import read_comparison
 
     found = read_comparison(folder)
@@ -119,6 +120,17 @@ def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
                     claims = claim({str(i): list(of) for i, of in enumerate(dealt)})
                     wrong += claims.first < len(claims.rivals)
                 yield {"what": "real", "strategy": strategy, "k": k, "r": r, "wrong": wrong / repeats}
+    for one, other in itertools.combinations(found.strategies, 2):
+        pair = {name: np.asarray(found.regrets(name), dtype=np.float64) for name in (one, other)}
+        better = min(pair, key=lambda name: float(pair[name].mean()))
+        for r in (5, 10, 20, 40):
+            rng = np.random.default_rng([repeats, r])
+            right = 0
+            for _ in range(repeats):
+                chosen = rng.choice(min(map(len, pair.values())), r, replace=False)
+                claims = claim({name: [of[chosen]] for name, of in pair.items()})
+                right += claims.leader == better and claims.first == 0 and bool(claims.rivals)
+            yield {"what": "real power", "better": better, "of": [one, other], "r": r, "decided": right / repeats}
 
 
 def main() -> None:

@@ -13,11 +13,11 @@ import typer
 from surrogate_nas.cli.options import (
     DEFAULT_BUDGET,
     PROCESSES,
+    BenchmarkOrFoldersArgument,
     BudgetOption,
     BudgetSecondsOption,
     EngineOption,
     ObjectiveOption,
-    OptionalBenchmarkArgument,
     SearchOnFinalOption,
     SeedPolicyOption,
     StrategiesOption,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @run_options
 def compare(
-    bench: OptionalBenchmarkArgument = None,
+    bench: BenchmarkOrFoldersArgument = None,
     strategies: StrategiesOption = None,
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
@@ -55,26 +55,37 @@ def compare(
         typer.Option(help="Where results and the report go, and are resumed from; results/compare-BENCH if left out."),
     ] = None,
     with_: WithOption = None,
+    against: Annotated[
+        list[Path] | None, typer.Option(help="A folder of earlier results of the same problem, judged with these.")
+    ] = None,
     json: JsonOption = False,
     **options: Any,
 ) -> None:
     """Compare strategies under one objective and write a report.
+
+    Of folders of finished results, nothing is run: what they hold of the same problem, or of the problems that two
+    suites share, is judged together.
 
     \b
     Examples:
       snas compare
       snas compare nb201-cifar100 --strategies random,bo --runs 20 --workers 4
       snas compare fashion --strategies evolution --strategies mine.py:Mine --out results/fashion-mine
+      snas compare fashion --strategies mine.py:Mine --out results/today --against results/last-month
+      snas compare results/today results/last-month
     """
     from surrogate_nas.benchmarks import default, load
     from surrogate_nas.core.numbers import plural
     from surrogate_nas.strategies import DEFAULTS
     from surrogate_nas.study.calls import compare as run_compare
 
+    if len(given := bench or [default()]) > 1:
+        _beside([*map(Path, given), *(against or ())], out, json)
+        return
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
-    bench = bench or default()
-    folder = results_folder(out, "comparison", "compare", bench)
+    name = given[0]
+    folder = results_folder(out, "comparison", "compare", name)
     with progress_bar("runs") as shown:
         counts = (0, 0)
 
@@ -87,7 +98,7 @@ def compare(
             shown(*counts, f"{strategy}, run {run}: {trials[-1].index + 1} cells")
 
         comparison = run_compare(
-            load(bench, with_=with_ or ()),
+            load(name, with_=with_ or ()),
             names(strategies) or DEFAULTS,
             objective,
             subject_to=subject_to,
@@ -106,7 +117,7 @@ def compare(
         )
     failures = comparison.failures
     if comparison.strategies:
-        _finish(folder, json, bench)
+        _finish(folder, json, name, against=against or ())
     if failures:
         more = f" ({plural(len(failures) - 1, 'more failure')}.)" if failures[1:] else ""
         raise UserError(failures[0] + more)
@@ -134,27 +145,63 @@ def report(
     if not (folder / PLAN).is_file():
         _finish(folder, json, bench, verify)
         return
+    missing = _finish_suite(folder, folder, json, bench, verify)
+    if missing:
+        note(f"{missing:,} runs of the suite are not there yet; the snas suite command makes them.")
+
+
+def _beside(folders: Sequence[Path], out: Path | None, json: bool) -> None:
+    """Judge together what several folders hold."""
+    from surrogate_nas.report.reading import kind_of
+
+    kinds = {folder: kind_of(folder) for folder in folders}
+    for folder, kind in kinds.items():
+        if not kind:
+            raise UserError(f"{folder} holds no results of snas compare or snas suite.")
+    if len(set(map(Path.resolve, folders))) == 1:
+        raise UserError(f"One folder alone is reported by snas report {folders[0]}; a second one is missing.")
+    if len(set(kinds.values())) > 1:
+        raise UserError("A comparison and a suite cannot be judged together; two of a kind can.")
+    first, *others = folders
+    kept = results_folder(out, "verdict over several folders", "compare", *(folder.name for folder in folders))
+    if kinds[first] == "suite":
+        _finish_suite(first, kept, json, against=others)
+    else:
+        _finish(first, json, None, against=others, kept=kept)
+
+
+def _finish_suite(
+    folder: Path, kept: Path, json: bool, bench: str | None = None, verify: bool = False, against: Sequence[Path] = ()
+) -> int:
+    """Read a suite back, write its pages to a folder, print it, and give how many runs are not there yet."""
     from surrogate_nas.cli.suite import finish
     from surrogate_nas.study.calls import stored_suite
 
-    stored = stored_suite(folder, benchmark=bench, verify=verify)
+    stored = stored_suite(folder, against=against, benchmark=bench, verify=verify)
     if stored.result is None:
         raise UserError(f"{folder} holds no problem yet on which every strategy has a run.")
-    finish(stored.result, folder, json, stored.comparisons)
-    if stored.missing:
-        note(f"{stored.missing:,} runs of the suite are not there yet; the snas suite command makes them.")
+    finish(stored.result, kept, json, stored.comparisons)
+    return stored.missing
 
 
-def _finish(folder: Path, json: bool, bench: str | None, verify: bool = False) -> None:
+def _finish(
+    folder: Path,
+    json: bool,
+    bench: str | None,
+    verify: bool = False,
+    against: Sequence[Path] = (),
+    kept: Path | None = None,
+) -> None:
     """Read a comparison back from its store, write summary and report, and print it."""
     from surrogate_nas.study.calls import read_comparison
 
-    comparison = read_comparison(folder, benchmark=bench, verify=verify)
+    comparison = read_comparison(folder, against=against, benchmark=bench, verify=verify)
+    folder = kept or folder
     content = comparison.to_json()
     written = write_pages(comparison, content, folder)
     title = f"{content['benchmark']}: {comparison.objective} (lower is better)"
-    heads = ("strategy", "runs", "mean score", "std", "iqm", "mean regret", "evaluations", "real seconds")
-    spare = ("real seconds", "evaluations", "std")
+    heads = ("strategy", "runs", "mean score", "95 % interval", "iqm", "mean regret", "evaluations", "real seconds")
+    spare = ("real seconds", "evaluations", "iqm")
     emit(content, json, lambda: show_table(heads, _rows(content["strategies"]), title=title, spare=spare))
     note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
     for banner in filter(None, (comparison.objective.warning, comparison.objective.benchmark.banner)):
@@ -179,16 +226,19 @@ def write_pages(comparison: Comparison, content: dict[str, Any], folder: Path) -
 
 
 def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
-    """One row per strategy, its scores with as many decimals as tell them apart."""
+    """One row per strategy, the best mean first, with as many decimals as tell them apart."""
     from surrogate_nas.core.numbers import decimals_for, fixed
 
     means = [s["score"]["mean"] for s in strategies if s["score"]["mean"] is not None]
     spreads = [s["score"]["std"] for s in strategies if s["score"]["std"]]
     decimals = decimals_for([*means, *(mean + spread for mean in means for spread in spreads)])
     rows: list[list[object]] = []
-    for s in strategies:
+    worst = float("inf")
+    for s in sorted(strategies, key=lambda s: worst if s["score"]["mean"] is None else s["score"]["mean"]):
         runs, feasible, score = s["runs"], s["feasible_runs"], s["score"]
-        shown = [fixed(score[name], decimals) for name in ("mean", "std", "iqm")]
+        mean, iqm = (fixed(score[name], decimals) for name in ("mean", "iqm"))
+        between = " to ".join(fixed(end, decimals) for end in score["ci95"] or ())
+        shown = [mean, between or "–", iqm]
         rows.append(
             [
                 s["name"],

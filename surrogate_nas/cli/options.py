@@ -47,9 +47,13 @@ def _strategies(incomplete: str) -> list[str]:
 BenchmarkArgument = Annotated[
     str, typer.Argument(help="A benchmark's name; snas benchmarks lists them.", autocompletion=_benchmarks)
 ]
-OptionalBenchmarkArgument = Annotated[
-    str | None,
-    typer.Argument(help="A benchmark's name; fashion, which comes along, if left out.", autocompletion=_benchmarks),
+BenchmarkOrFoldersArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[BENCH | FOLDER...]",
+        help="A benchmark's name; fashion, which comes along, if left out. Or folders of finished results.",
+        autocompletion=_benchmarks,
+    ),
 ]
 CellsArgument = Annotated[
     list[str], typer.Argument(help="Cells as the field prints them, their indices, or published names.")

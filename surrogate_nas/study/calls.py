@@ -15,6 +15,7 @@ from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Objective
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.study.beside import comparisons_beside, suites_beside
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.ledger import check_run
 from surrogate_nas.study.ledger import verify as verify_run
@@ -277,6 +278,7 @@ def _bound(problem: Problem) -> Objective:
 def read_comparison(
     folder: str | Path,
     *,
+    against: Sequence[str | Path] = (),
     benchmark: str | None = None,
     runs: int | None = None,
     unfinished: bool = False,
@@ -286,6 +288,8 @@ def read_comparison(
 
     Args:
         folder: Where `compare` stored it.
+        against: Further such folders, of the same problem; their runs stand beside the first one's as if made with
+            them. A strategy that did different things in two folders has the folder's name behind its own.
         benchmark: The benchmark's name again, where opening it runs a file of the user's: a name that is read from the
             folder never loads code.
         runs: How many runs of each strategy are read, from the first; None for all.
@@ -293,7 +297,8 @@ def read_comparison(
         verify: Whether all scores are looked up again, not the best of each run alone.
 
     Raises:
-        UserError: There is none, it is damaged, its benchmark now holds other data, or contradicts a score.
+        UserError: There is none, it is damaged, its benchmark now holds other data, or contradicts a score; or another
+            folder is of another problem.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -303,6 +308,14 @@ def read_comparison(
         >>> read.strategies, bool((read.scores("random") == made.scores("random")).all())
         (['random'], True)
     """
+    folders = list(dict.fromkeys(map(Path, (folder, *against))))
+    if folders[1:]:
+        return comparisons_beside(
+            {
+                one: read_comparison(one, benchmark=benchmark, runs=runs, unfinished=unfinished, verify=verify)
+                for one in folders
+            }
+        )
     folder = Path(folder)
     store = Store(folder)
     description = store.read()
@@ -336,17 +349,23 @@ def read_comparison(
     return Comparison(objective, description, made)
 
 
-def stored_suite(folder: str | Path, *, benchmark: str | None = None, verify: bool = False) -> StoredSuite:
+def stored_suite(
+    folder: str | Path, *, against: Sequence[str | Path] = (), benchmark: str | None = None, verify: bool = False
+) -> StoredSuite:
     """Read a suite's folder.
 
     Args:
         folder: Where `run_suite` stored it.
+        against: Further such folders; the problems that all hold are judged with the runs of all.
         benchmark: A benchmark's name again, where opening it runs a file of the user's.
         verify: Whether all scores are looked up again, not the best of each run alone.
 
     Raises:
-        UserError: It holds no suite, a damaged one, or no finished run yet.
+        UserError: It holds no suite, a damaged one, or no finished run yet; or the folders have no problem in common.
     """
+    folders = list(dict.fromkeys(map(Path, (folder, *against))))
+    if folders[1:]:
+        return suites_beside({one: stored_suite(one, benchmark=benchmark, verify=verify) for one in folders})
     folder = Path(folder)
     suite = _asked(folder / PLAN)
     comparisons = {}

@@ -328,7 +328,10 @@ class Comparison:
         """
         points = checkpoints(budget)
         score = np.full(len(points), np.inf)
+        answer = None
         if run.trials and not run.failure:
+            if self.objective.parts == 1 and run.answers:
+                answer = self.answer(run)
             found = self.anytime(run)
             best = found.score
             if self.objective.parts == 1:
@@ -348,6 +351,8 @@ class Comparison:
             simulated=run.simulated_seconds,
             real_seconds=run.real_seconds,
             strategy_seconds=run.strategy_seconds,
+            answer="" if answer is None else self.objective.benchmark.space.identity(answer.cell),
+            answer_index=-1 if answer is None else answer.index,
         )
 
     def __repr__(self) -> str:
@@ -541,5 +546,9 @@ def best_in_words(comparison: Comparison) -> str:
     optimum = comparison.optimum
     is_optimum = optimum is not None and found.trial.score - optimum <= comparison.rounding
     place = ", the optimum of the space" if is_optimum else ""
+    runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
+    where = [trial.index for run in runs for trial in run.trials if trial.cell == found.trial.cell]
+    if max(where) < shared_cells(comparison):
+        by += ", as one of the random cells that all begin with"
     numbers = f" ({', '.join(shown)})" if shown else ""
     return f"The best cell of all scores {fixed(found.trial.score, 5)}{numbers}{place}; evaluated by {by}."

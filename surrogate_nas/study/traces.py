@@ -44,6 +44,9 @@ class Trace:
         simulated: What these were charged, in seconds or queries.
         real_seconds: Of strategy and evaluation together.
         strategy_seconds: Of `ask` and `tell`.
+        answer: The identity of the cell that it ended with, by which isomorphic cells are one; empty where it has none,
+            or a front.
+        answer_index: The trial that this was; -1 where `answer` is empty.
     """
 
     strategy: str
@@ -55,6 +58,8 @@ class Trace:
     simulated: float
     real_seconds: float
     strategy_seconds: float
+    answer: str = ""
+    answer_index: int = -1
 
     @property
     def duplicates(self) -> int:
@@ -183,14 +188,50 @@ class ProblemResult:
         return int(np.ceil(fraction * len(self.checkpoints) - _WHOLE)) - 1
 
     def runtimes(self, strategy: str, target: float) -> Values:
-        """What every run spent until its normalised regret reached a target, shape ``(runs,)``; infinite for never.
+        """What every run spent until its normalised regret reached a target for good, shape ``(runs,)``, or infinite.
+
+        What was reached and then given up for a cell that a drawn seed flattered does not count (see `given_up`).
 
         Args:
             strategy: Its name.
             target: A normalised regret; 0 for the optimum.
         """
-        reached = self.regrets(strategy) <= target + self.reference.rounding
-        return np.where(reached.any(axis=1), self.checkpoints[reached.argmax(axis=1)], np.inf)
+        beyond = self.regrets(strategy) > target + self.reference.rounding
+        last = beyond.shape[1] - beyond[:, ::-1].argmax(axis=1)  # how many checkpoints up to the last beyond it
+        since = np.where(beyond.any(axis=1), last, 0)
+        return np.append(self.checkpoints, np.inf)[since]
+
+    def given_up(self, strategy: str, target: float = 0.0) -> int:
+        """How many runs reached a target and ended beyond it, as under drawn seeds the best is not always seen.
+
+        Args:
+            strategy: Its name.
+            target: A normalised regret; 0 for the optimum.
+        """
+        beyond = self.regrets(strategy) > target + self.reference.rounding
+        return int((beyond[:, -1] & ~beyond.all(axis=1)).sum())
+
+    def answers(self, strategy: str) -> Values:
+        """The normalised regret of what every run ended with, isomorphic cells counted as one, shape ``(runs,)``.
+
+        Where a benchmark has trained isomorphic cells apart, a class of them has the mean of those that the runs of
+        this problem ended with: to end with one or the other is luck.
+
+        Args:
+            strategy: Its name.
+        """
+        own = self.at(strategy)
+        return np.array([self._by_class.get(t.answer, r) for t, r in zip(self.traces[strategy], own, strict=True)])
+
+    @cached_property
+    def _by_class(self) -> dict[str, float]:
+        """The mean regret of the answers of each class of isomorphic cells."""
+        found: dict[str, dict[float, None]] = {}
+        for name, traces in self.traces.items():
+            for trace, regret in zip(traces, self.at(name), strict=True):
+                if trace.answer:
+                    found.setdefault(trace.answer, {})[float(regret)] = None
+        return {answer: float(np.mean(list(regrets))) for answer, regrets in found.items()}
 
     def paired(self, values: Values, strategy: str, names: Sequence[str]) -> Values:
         """Of one value a run those of the runs that all strategies have, by number, shape ``(runs,)``.
@@ -234,8 +275,8 @@ class Profile:
         fractions: Shares of the budget, rising to 1, shape ``(f,)``.
         share: The share of all (problem, target, run) that each strategy had reached, problems weighing equally; shape
             ``(strategies, f)``.
-        solved: The share of runs that found the optimum, over the problems whose optimum is known, which weigh equally;
-            shape ``(strategies,)``, NaN where there are none.
+        solved: The share of runs that ended with the optimum, over the problems whose optimum is known, which weigh
+            equally; shape ``(strategies,)``, NaN where there are none.
     """
 
     fractions: Values

@@ -33,6 +33,9 @@ from surrogate_nas.study.traces import Account, ProblemResult
 TARGET = 0.01
 """Of the normalised regret: whoever is within it has practically found the optimum."""
 _MOST_NAMED = 4
+_NOT_REACHED = "not within the budget"
+_SHARE_NAMED = 0.05
+"""Of the answers: fewer that are first cells are not worth a sentence."""
 
 
 def joined(names: Sequence[str]) -> str:
@@ -226,7 +229,7 @@ def verdict_of(found: Evidence) -> Verdict:
     if len(names) == 1:
         said = [f"{names[0]} is the only strategy, so there is nothing to compare it with.", *found.figures.values()]
         return _undecided([*said, *_incomplete(found)], names)
-    ends = {name: [p.paired(p.at(name), name, names) for p in problems] for name in names}
+    ends = {name: [p.paired(p.answers(name), name, names) for p in problems] for name in names}
     if not all(len(runs) for of in ends.values() for runs in of):
         said = ["No run was finished by all strategies, so none can be compared."]
         return _undecided([*said, *_incomplete(found)], names)
@@ -237,13 +240,14 @@ def verdict_of(found: Evidence) -> Verdict:
     elsewhere = decide_elsewhere(ends, spaces)
     leading = [
         *_end(end, ends, len(problems)),
-        *([] if speed is None else _speed(speed, timed)),
+        *([] if speed is None else _speed(speed, names, timed)),
         _elsewhere(elsewhere, len(problems), len(set(spaces))),
     ]
     said = [
         *leading,
         *(found.figures[name] for name in found.figures if name == end.leader),
         *_noise(end, problems),
+        *_answers(names, problems),
         *([] if found.stability is None else _changes(found.stability, end.leader)),
         *_incomplete(found),
     ]
@@ -328,7 +332,7 @@ def _beside(rival: Rival) -> str:
     return f"{rival.name} (better in {rival.wins} of {plural(counted, 'paired run')}{ties}{losses}; {_p(rival.p)})"
 
 
-def _speed(speed: Decision, problems: Sequence[ProblemResult]) -> list[str]:
+def _speed(speed: Decision, names: Sequence[str], problems: Sequence[ProblemResult]) -> list[str]:
     """Who is first near the optimum, which runs that end alike do not tell."""
     if not speed.rivals:
         return []
@@ -338,11 +342,13 @@ def _speed(speed: Decision, problems: Sequence[ProblemResult]) -> list[str]:
         all_of = [p.runtimes(name, TARGET) / (1 if one else p.checkpoints[-1]) for p in problems]
         middle = float(np.median(np.concatenate(all_of)))
         if not np.isfinite(middle):
-            return "not within the budget"
+            return _NOT_REACHED
         return f"{middle:,.0f} {problems[0].unit}" if one else f"{middle:.0%} of the budget"
 
     target = "Within a hundredth of the optimum"
     shown = ", ".join(f"{name} {spent(name)}" for name in speed.leaders[:_MOST_NAMED])
+    if len(speed.leaders) > _MOST_NAMED:
+        shown += ", …"
     closest = speed.rivals[0]
     if speed.decided:
         follows = f"{closest.name} {spent(closest.name)}"
@@ -350,6 +356,8 @@ def _speed(speed: Decision, problems: Sequence[ProblemResult]) -> list[str]:
     apart = [rival for rival in speed.rivals if rival.apart]
     behind = f"; {apart[0].name} needs {spent(apart[0].name)} ({_p(apart[0].p)})" if apart else ""
     who = _few(speed.leaders)
+    if all(spent(name) == _NOT_REACHED for name in names):
+        return [f"{target} comes less than half of the runs of any strategy, so the runs do not tell who is first."]
     return [f"{target} the runs do not tell who is first: of {who} the medians are {shown}{behind}."]
 
 
@@ -385,6 +393,28 @@ def _noise(end: Decision, problems: Sequence[ProblemResult]) -> list[str]:
         f"Retraining a good cell moves its normalised regret by {noise:.2g} in the median, {many}{more} than the "
         f"{float(np.median(gaps)):.2g} that {end.leader} and {other} differ by; random search is 1 from the optimum."
     ]
+
+
+def _answers(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[str]:
+    """What was no find of a search, and what a search found and gave up."""
+    said = []
+    ended = [(p, trace) for p in problems for name in names for trace in p.traces[name] if trace.answer]
+    first = [(p, trace) for p, trace in ended if trace.answer_index < p.problem.first_cells]
+    if first and len(first) >= _SHARE_NAMED * len(ended):
+        said.append(
+            f"{len(first)} of {plural(len(ended), 'answer')} {'is' if len(first) == 1 else 'are'} among the random "
+            "cells that all strategies begin with: what came after found nothing better."
+        )
+    known = [p for p in problems if p.reference.exact]
+    lost = {name: sum(p.given_up(name) for p in known) for name in names}
+    if given_up := {name: n for name, n in lost.items() if n}:
+        runs = sum(len(p.traces[name]) for p in known for name in names)
+        most = max(given_up, key=lambda name: given_up[name])
+        said.append(
+            f"The optimum was evaluated and given up for a cell that looked better in {sum(given_up.values())} of "
+            f"{plural(runs, 'run')} (most often by {most}: {given_up[most]}); these did not find it."
+        )
+    return said
 
 
 def _holds(found: Evidence, end: Decision, elsewhere: Decision | None, spaces: int) -> list[Holds]:

@@ -83,7 +83,8 @@ def test_no_two_of_the_shown_commands_share_a_folder(tmp_path: Path, monkeypatch
         if name:
             found, rest = command(shlex.split(re.sub(r"   .*| #.*", "", line))[1:])
             asked = found.make_context(found.name, rest).params
-            what = asked.get("bench") or asked.get("name") or "fashion"
+            given = asked.get("bench") or asked.get("name") or "fashion"
+            what = "-".join(given) if isinstance(given, list) else given
             folder = results_folder(asked["out"] and Path(asked["out"]), "", name, what)
             written[folder].add((name, what, asked.get("objective"), str(asked.get("with_"))))
     assert len(written) > 15

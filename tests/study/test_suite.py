@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,44 @@ def made(problems: Mapping[str, Mapping[str, Values]], weights: Mapping[str, flo
 def steps(*ends: float) -> Values:
     """Runs of four checkpoints that end at these regrets, from 5 on."""
     return np.array([[5.0, 5.0, end, end] for end in ends])
+
+
+def test_what_was_given_up_was_not_found() -> None:
+    runs = np.array([[5.0, 0.0, 0.5, 0.5], [5.0, 0.0, 3.0, 0.0], [5.0, 2.0, 0.0, 0.0]])
+    result = made({"p": {"a": runs, "b": steps(1, 1, 1)}})
+    (problem,) = result.problems
+    assert problem.runtimes("a", 0.0).tolist() == [np.inf, 4, 3] and problem.runtimes("a", 1.0).tolist() == [2, 4, 3]
+    assert (problem.given_up("a"), problem.given_up("a", 1.0), problem.given_up("b")) == (1, 0, 0)
+    assert result.profile.solved.tolist() == [pytest.approx(2 / 3), 0]
+    (told,) = [said for said in result.verdict.sentences if "given up" in said]
+    assert "in 1 of 6 runs (most often by a: 1)" in told
+
+
+def test_isomorphic_answers_are_one() -> None:
+    result = made({"p": {"a": steps(*[1.0] * 8), "b": steps(*[1.25] * 8)}})
+    (problem,) = result.problems
+    assert result.verdict.winner == "a" and result.verdict.decided_here
+    alike = {
+        name: [replace(trace, answer="one" if trace.run else name, answer_index=3) for trace in traces]
+        for name, traces in problem.traces.items()
+    }
+    result = replace(result, problems=[replace(problem, traces=alike)])
+    assert result.problems[0].answers("a").tolist() == [1.0, *[1.125] * 7]
+    assert result.verdict.winner == ["a", "b"] and result.verdict.end is not None
+    (rival,) = result.verdict.end.rivals
+    assert (rival.wins, rival.ties, rival.losses) == (1, 7, 0)
+
+
+def test_answers_among_the_first_cells_are_said() -> None:
+    result = made({"p": {"a": steps(1, 2), "b": steps(2, 1)}})
+    (problem,) = result.problems
+    traces = {
+        name: [replace(trace, answer=f"{name}{trace.run}", answer_index=trace.run) for trace in of]
+        for name, of in problem.traces.items()
+    }
+    told = replace(problem, problem=replace(problem.problem, first_cells=1), traces=traces)
+    said = " ".join(replace(result, problems=[told]).verdict.sentences)
+    assert "2 of 4 answers are among the random cells that all strategies begin with" in said
 
 
 def test_runtimes_ranks_and_probabilities_by_hand() -> None:

@@ -1,0 +1,144 @@
+"""Studies of several folders as one: what all of them hold of one problem, judged together.
+
+A strategy of last month stands beside today's without being run again. Runs of one number start from the same cells in
+every folder, so they pair as in one study; what was made of another problem, or with other options, is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.options import STORED
+from surrogate_nas.study.problem import Entrant, Suite
+from surrogate_nas.study.run import Run
+from surrogate_nas.study.suite import StoredSuite
+
+_Names = dict[tuple[Path, str], str]
+
+
+def comparisons_beside(made: Mapping[Path, Comparison]) -> Comparison:
+    """One comparison of what several folders hold.
+
+    Args:
+        made: By folder what it holds.
+
+    Raises:
+        UserError: They hold different problems, or were made with different budgets or options.
+    """
+    (first, one), *others = made.items()
+    for folder, other in others:
+        if differs := _differs(one, other):
+            raise UserError(f"{folder} cannot stand beside {first}: {differs}.")
+    return _merged(made, _names([made]))
+
+
+def suites_beside(made: Mapping[Path, StoredSuite]) -> StoredSuite:
+    """One suite of the problems that several folders all hold.
+
+    Args:
+        made: By folder what it holds.
+
+    Raises:
+        UserError: There is no problem that all hold, asked in the same way.
+    """
+    (first, one), *others = made.items()
+    problems, refused = [], ""
+    for problem in one.suite.problems:
+        found = {folder: of.comparisons.get(problem.name) for folder, of in made.items()}
+        parts = {folder: comparison for folder, comparison in found.items() if comparison is not None}
+        wrong = [_differs(parts[first], parts[folder]) for folder, _ in others if first in parts and folder in parts]
+        if len(parts) == len(made) and not any(wrong):
+            problems.append((problem, parts))
+        else:
+            refused = refused or next((f": {problem.name}: {said}" for said in wrong if said), "")
+    if not problems:
+        raise UserError(f"{' and '.join(map(str, made))} hold no problem in common{refused}.")
+    names = _names([parts for _, parts in problems])
+    runs: dict[str, int] = {}
+    for folder, of in made.items():
+        for entrant in of.suite.entrants:
+            name = names.get((folder, entrant.label), "")
+            runs[name] = max(entrant.runs, runs.get(name, 0))
+    labels = list(dict.fromkeys(names.values()))
+    suite = Suite(
+        one.suite.name,
+        one.suite.title,
+        [problem for problem, _ in problems],
+        [Entrant(name, runs[name]) for name in labels],
+        seed=one.suite.seed,
+    )
+    return StoredSuite(suite, {problem.name: _merged(parts, names) for problem, parts in problems})
+
+
+def _differs(one: Comparison, other: Comparison) -> str:
+    """What keeps two comparisons from being judged together; empty where nothing does."""
+    if one.objective.fingerprint != other.objective.fingerprint:
+        mine, its = (f"{made.objective} on {made.objective.benchmark.name}" for made in (one, other))
+        asked = f"{its} is another question than {mine}" if mine != its else "its data or conventions are others"
+        return f"{asked} (fingerprints {other.objective.fingerprint} and {one.objective.fingerprint})"
+    for name in ("budget", *(option.name for option in STORED)):
+        if one.description.get(name) != other.description.get(name):
+            its, mine = (_said(made.description.get(name)) for made in (other, one))
+            return f"it was made with {name.replace('_', ' ')} {its}, the other with {mine}"
+    return ""
+
+
+def _said(value: object) -> str:
+    """A budget, or the value of an option, in a sentence."""
+    if isinstance(value, Mapping):
+        return " and ".join(f"{of:g} {unit}" for unit, of in value.items() if of is not None)
+    return str(value)
+
+
+def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
+    """What every strategy of every folder is called: with its folder where two of one name did different things."""
+    names: _Names = {}
+    folders = list(problems[0])
+    by_label: dict[str, list[Path]] = {}
+    for folder in folders:
+        for label in dict.fromkeys(name for parts in problems for name in parts[folder].description["strategies"]):
+            by_label.setdefault(label, []).append(folder)
+    short = {folder: folder.name for folder in folders}
+    if len(set(short.values())) < len(folders):
+        short = {folder: str(folder) for folder in folders}
+    for label, where in by_label.items():
+        first = where[0]
+        is_one = all(
+            _same_runs(parts[first].runs, parts[folder].runs, label) for folder in where[1:] for parts in problems
+        )
+        for folder in where:
+            names[folder, label] = label if is_one else f"{label} of {short[folder]}"
+    return names
+
+
+def _same_runs(one: Sequence[Run], other: Sequence[Run], label: str) -> bool:
+    """Whether a strategy did the same in all runs that both hold."""
+    mine, its = ({run.run: run for run in runs if run.strategy == label} for runs in (one, other))
+    return all(
+        [(trial.cell, trial.score) for trial in mine[number].trials]
+        == [(trial.cell, trial.score) for trial in its[number].trials]
+        for number in mine.keys() & its.keys()
+    )
+
+
+def _merged(made: Mapping[Path, Comparison], names: _Names) -> Comparison:
+    """The runs of all folders under their names; of a run that several hold the first."""
+    runs: dict[tuple[str, int], Run] = {}
+    for folder, comparison in made.items():
+        for run in comparison.runs:
+            name = names[folder, run.strategy]
+            runs.setdefault((name, run.run), replace(run, strategy=name))
+    first = next(iter(made.values()))
+    labels = list(
+        dict.fromkeys(names[folder, name] for folder, of in made.items() for name in of.description["strategies"])
+    )
+    told = {"strategies": labels, "runs": max(int(of.description["runs"]) for of in made.values())}
+    return Comparison(
+        first.objective,
+        first.description | told,
+        [runs[key] for key in sorted(runs, key=lambda key: (labels.index(key[0]), key[1]))],
+    )
