@@ -14,6 +14,7 @@ from surrogate_nas.cli.options import (
     DEFAULT_BUDGET,
     PROCESSES,
     BenchmarkOrFoldersArgument,
+    BlindOption,
     BudgetOption,
     BudgetSecondsOption,
     EngineOption,
@@ -24,6 +25,7 @@ from surrogate_nas.cli.options import (
     SubjectToOption,
     WithOption,
     WorkersOption,
+    entering,
     names,
     results_folder,
     run_options,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 def compare(
     bench: BenchmarkOrFoldersArgument = None,
     strategies: StrategiesOption = None,
+    blind: BlindOption = False,
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
     seed_policy: SeedPolicyOption = None,
@@ -99,7 +102,7 @@ def compare(
 
         comparison = run_compare(
             load(name, with_=with_ or ()),
-            names(strategies) or DEFAULTS,
+            entering(strategies, DEFAULTS, blind),
             objective,
             subject_to=subject_to,
             seed_policy=seed_policy,

@@ -72,6 +72,13 @@ StrategiesOption = Annotated[
         autocompletion=_strategies,
     ),
 ]
+BlindOption = Annotated[
+    bool,
+    typer.Option(
+        "--blind",
+        help="Run each strategy also as blind:NAME, which sees operations and metrics under other names.",
+    ),
+]
 ObjectiveOption = Annotated[
     str | None, typer.Option(help='Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.')
 ]
@@ -144,6 +151,17 @@ def names(given: Iterable[str] | None) -> list[str]:
     if parts and not found:
         raise UserError(f"There is no name in {','.join(parts)!r:.40}.")
     return found
+
+
+def entering(given: Iterable[str] | None, usual: Iterable[str], blind: bool) -> list[str]:
+    """The strategies of an option, or the usual ones; with `blind` each beside itself blinded."""
+    from surrogate_nas.strategies import BLIND, without_blind
+
+    chosen = names(given) or list(usual)
+    if not blind:
+        return chosen
+    plain = list(dict.fromkeys(map(without_blind, chosen)))
+    return [name for one in plain for name in (one, BLIND + one)]
 
 
 def numbers(given: str, what: str) -> list[float]:

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from surrogate_nas.cli.options import PROCESSES, EngineOption, StrategiesOption, WorkersOption, names, results_folder
+from surrogate_nas.cli.options import (
+    PROCESSES,
+    BlindOption,
+    EngineOption,
+    StrategiesOption,
+    WorkersOption,
+    entering,
+    names,
+    results_folder,
+)
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
 
 if TYPE_CHECKING:
@@ -21,6 +30,7 @@ if TYPE_CHECKING:
 def suite(
     name: Annotated[str, typer.Argument(help="starter, standard, or a TOML file of problems and strategies.")],
     strategies: StrategiesOption = None,
+    blind: BlindOption = False,
     problems: Annotated[
         list[str] | None, typer.Option(help="Only these of the suite; commas between, or the option again.")
     ] = None,
@@ -48,7 +58,9 @@ def suite(
     from surrogate_nas.study.calls import run_suite
     from surrogate_nas.study.problem import read_suite
 
-    chosen = read_suite(name).only(names(problems)).entered(names(strategies), runs)
+    asked = read_suite(name).only(names(problems))
+    entered = entering(strategies, asked.labels, blind) if blind else names(strategies)
+    chosen = asked.entered(entered, runs)
     folder = results_folder(out, "suite", "suite", chosen.name)
     with progress_bar("runs") as progress:
         result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress)

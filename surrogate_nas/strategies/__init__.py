@@ -15,6 +15,7 @@ from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.reference import Reference, configured
 
 __all__ = [
+    "BLIND",
     "BRIDGES",
     "DEFAULTS",
     "ONE_SHOT",
@@ -24,6 +25,7 @@ __all__ = [
     "is_builtin",
     "label",
     "resolve",
+    "without_blind",
 ]
 
 StrategyLike = str | type[Strategy]
@@ -76,6 +78,9 @@ OURS: Registry[type[Strategy]] = Registry(
 )
 """All that have a name of their own."""
 
+BLIND = "blind:"
+"""Before a name: the strategy is given the space and the metrics under names that say nothing (`space.blind`)."""
+
 BRIDGES = {
     "nevergrad": "surrogate_nas.strategies.bridges.nevergrad:bridge",
     "optuna": "surrogate_nas.strategies.bridges.optuna:bridge",
@@ -86,6 +91,19 @@ BRIDGES = {
 
 A name without a colon stands for whatever the library itself takes for granted, if anything.
 """
+
+
+def without_blind(strategy: str) -> str:
+    """The name of what runs behind a disguise; the name itself where there is none.
+
+    Args:
+        strategy: A name.
+
+    Example:
+        >>> without_blind("blind:bo"), without_blind("bo")
+        ('bo', 'bo')
+    """
+    return strategy.strip().removeprefix(BLIND)
 
 
 def known() -> list[str]:
@@ -114,6 +132,8 @@ def label(strategy: str | type[Strategy]) -> str:
         ('evolution(population=50)', 'Mine')
     """
     if isinstance(strategy, str):
+        if (plain := without_blind(strategy)) != strategy.strip():
+            return f"{BLIND}{label(plain)}"
         reference = Reference.parse(strategy)
         name = reference.head if _bridge(reference.head) else reference.head.rpartition(":")[2]
         return name + reference.suffix
@@ -133,7 +153,7 @@ def is_builtin(strategy: str | type[Strategy]) -> bool:
         (True, False)
     """
     if isinstance(strategy, str):
-        head = Reference.parse(strategy).head
+        head = Reference.parse(without_blind(strategy)).head
         return head in OURS or _bridge(head) is not None
     module = getattr(strategy, "__module__", "")
     held = getattr(sys.modules.get(module), getattr(strategy, "__name__", ""), None)
@@ -142,7 +162,7 @@ def is_builtin(strategy: str | type[Strategy]) -> bool:
 
 def is_named(strategy: str) -> bool:
     """Whether a text names a strategy that needs no file."""
-    head = Reference.parse(strategy).head
+    head = Reference.parse(without_blind(strategy)).head
     return head in known() or _bridge(head) is not None
 
 
@@ -169,6 +189,7 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
         return _checked(strategy, strategy.__name__)
     if not isinstance(strategy, str):
         raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
+    strategy = without_blind(strategy)
     reference = Reference.parse(strategy)
     return configured(_found(reference.head), reference.options, label(reference.head))
 

@@ -378,4 +378,4 @@ class Guided(Strategy):
     @property
     def _adds_up(self) -> bool:
         """Whether scores are sums of L and a λR of which something is known; those of several objectives are none."""
-        return self.known is not None and len(self.known.penalties) == 1
+        return self.known is not None and len(self.known.whole) == 1

@@ -16,6 +16,7 @@ import numpy as np
 
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, p_value, plural
+from surrogate_nas.strategies import BLIND
 from surrogate_nas.study.decision import (
     FEWEST_SPACES,
     MOST_RUNS,
@@ -25,7 +26,9 @@ from surrogate_nas.study.decision import (
     decide,
     decide_elsewhere,
     detectable,
+    flip_p,
     paired,
+    signed_ranks,
 )
 from surrogate_nas.study.statistics import Summary, Values, ranks
 from surrogate_nas.study.traces import Account, ProblemResult
@@ -145,6 +148,25 @@ class Holds:
 
 
 @dataclass(frozen=True)
+class BlindPair:
+    """A strategy beside itself under names that say nothing.
+
+    Attributes:
+        name: The strategy.
+        p: Exact, two-sided, of the signed ranks of paired runs.
+        better: Pairs in which it ends better than when it is blinded.
+        ties: Those without a difference.
+        worse: Those in which it ends worse.
+    """
+
+    name: str
+    p: float
+    better: int
+    ties: int
+    worse: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What a study says.
 
@@ -162,6 +184,7 @@ class Verdict:
         speed: Who is first within a hundredth of the optimum; None where no optimum is known.
         elsewhere: The same of other problems of the kind; None where there are too few spaces.
         holds: What would change it.
+        blinded: What each strategy that was also run blinded (``blind:NAME``) makes of the names that it reads.
         leading: How many of the sentences say who leads and whether that is decided.
     """
 
@@ -177,6 +200,7 @@ class Verdict:
     speed: Decision | None
     elsewhere: Decision | None
     holds: list[Holds]
+    blinded: list[BlindPair]
     leading: int
 
     def to_json(self) -> dict[str, Any]:
@@ -193,7 +217,9 @@ class Verdict:
 def _undecided(sentences: Sequence[str], winner: Sequence[str] = ()) -> Verdict:
     """Where there is nothing to decide between."""
     who = winner[0] if len(winner) == 1 else list(winner)
-    return Verdict(who, None, False, False, LEVEL, list(sentences), None, None, None, None, None, [], len(sentences))
+    return Verdict(
+        who, None, False, False, LEVEL, list(sentences), None, None, None, None, None, [], [], len(sentences)
+    )
 
 
 @dataclass(frozen=True)
@@ -243,8 +269,10 @@ def verdict_of(found: Evidence) -> Verdict:
         *([] if speed is None else _speed(speed, names, timed)),
         _elsewhere(elsewhere, len(problems), len(set(spaces))),
     ]
+    pairs = _blinded(ends)
     said = [
         *leading,
+        *map(_blind_in_words, pairs),
         *(found.figures[name] for name in found.figures if name == end.leader),
         *_noise(end, problems),
         *_answers(names, problems),
@@ -269,8 +297,35 @@ def verdict_of(found: Evidence) -> Verdict:
         speed=speed,
         elsewhere=elsewhere,
         holds=_holds(found, end, elsewhere, len(set(spaces))),
+        blinded=pairs,
         leading=len(leading),
     )
+
+
+def _blinded(ends: Mapping[str, Sequence[Values]]) -> list[BlindPair]:
+    """Every strategy that was run with and without a disguise."""
+    found = []
+    for name in ends:
+        if (hidden := BLIND + name) in ends:
+            differences = paired(ends[name], ends[hidden])
+            ranks = [signed_ranks(one) for one in differences]
+            signs = np.concatenate([np.sign(one) for one in ranks])
+            p = min(1.0, flip_p(ranks), flip_p([-one for one in ranks]))
+            counted = (int((signs == sign).sum()) for sign in (1, 0, -1))
+            found.append(BlindPair(name, p, *counted))
+    return found
+
+
+def _blind_in_words(pair: BlindPair) -> str:
+    """What the names are worth to a strategy."""
+    runs = pair.better + pair.ties + pair.worse
+    counted = f"better in {pair.better} of {plural(runs, 'pair')}, equal in {pair.ties}, worse in {pair.worse}"
+    said = f"{pair.name} beside itself under names that say nothing: {counted} ({_p(pair.p)})"
+    if pair.p > LEVEL:
+        return f"{said}; that it reads names cannot be seen here."
+    if pair.better > pair.worse:
+        return f"{said}; part of what it finds, it finds by reading names."
+    return f"{said}; the names mislead it."
 
 
 def _reached(problem: ProblemResult, name: str, names: Sequence[str]) -> Values:

@@ -3,9 +3,9 @@
 What that process may say is in `answers`; how it is started, limited and ended, in `surrogate_nas.runtime.sandbox`.
 """
 
+from surrogate_nas.study.sandbox.answers import Sandboxed
 from surrogate_nas.study.sandbox.outside import (
     CALL_LIMIT_SECONDS,
-    Sandboxed,
     check_call_limit,
     introduce,
     sandboxed,

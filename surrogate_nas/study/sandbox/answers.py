@@ -1,4 +1,4 @@
-"""What a strategy says of itself and what it asks for, held against the contract; and both as plain JSON.
+"""What a run sees of a strategy, wherever it runs: what it declares and asks for, held against the contract; JSON too.
 
 The process of a user's strategy sends these as JSON, so that nothing it says is ever unpickled, and every cell is
 looked up by its text in the space of ours.
@@ -7,14 +7,16 @@ looked up by its text in the space of ours.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.failure import StrategyError, shown
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request
+from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy
 
 _LARGEST_BATCH = 10**6
@@ -143,3 +145,89 @@ def _looked_up(text: str, space: Space) -> Cell:
         return space.cell(Cell((), text))
     except UserError as error:
         raise StrategyError(f"its process sent {shown(text)}, which is no cell of {space.name}.") from error
+
+
+class Sandboxed(ABC):
+    """A strategy, wherever it runs.
+
+    Attributes:
+        flags: What it declares.
+        seconds: Spent in the strategy so far.
+    """
+
+    flags: Flags
+    seconds: float = 0.0
+    _epochs: Sequence[int] = ()
+
+    @property
+    def batch_size(self) -> int:
+        """How many cells it likes to be asked for at once."""
+        return self.flags.batch_size
+
+    @property
+    def chooses_epochs(self) -> bool:
+        """Whether it may ask for other epochs than the objective's."""
+        return self.flags.chooses_epochs
+
+    @property
+    def many_objectives(self) -> bool:
+        """Whether it reads the scores of several objectives."""
+        return self.flags.many_objectives
+
+    def give(self, settings: Mapping[str, Any] | None) -> None:
+        """Give it what it declares that it reads (`DECLARED`), before it is asked.
+
+        Args:
+            settings: By attribute; those that it does not declare are left out.
+        """
+        wanted = {name: value for name, value in (settings or {}).items() if getattr(self.flags, DECLARED[name])}
+        self._epochs = wanted.get("epochs", ())
+        if wanted:
+            self._set(wanted)
+
+    @abstractmethod
+    def _set(self, settings: Mapping[str, Any]) -> None: ...
+
+    @abstractmethod
+    def ask(self, n: int) -> list[Cell | Request]:
+        """What it asks for: 1 to `n` of the space's own cells, or requests of them where it chooses epochs.
+
+        Args:
+            n: The most that it may return.
+
+        Raises:
+            StrategyError: It returned something else, raised, took too long, or ended.
+        """
+
+    @abstractmethod
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Tell it trials of its own, which it may change.
+
+        Args:
+            trials: The new ones.
+
+        Raises:
+            StrategyError: It raised, took too long, or ended.
+        """
+
+    def work(self) -> float | None:
+        """Let it do a slice of work of its own, which only strategies of ours have.
+
+        Returns:
+            The seconds that it is charged; None where nothing is left to be done.
+
+        Raises:
+            StrategyError: It raised, or took too long.
+        """
+        return None
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        """What it tells of the run besides its trials; a user's is not asked."""
+        return {}
+
+    def _timed(self, function: Callable[[], Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            return function()
+        finally:
+            self.seconds += time.perf_counter() - started

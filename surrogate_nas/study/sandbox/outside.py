@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 import signal
 import threading
-import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -25,18 +23,20 @@ from surrogate_nas.runtime.forkserver import START_SECONDS
 from surrogate_nas.runtime.packing import pack
 from surrogate_nas.runtime.sandbox import Sandbox
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.blind import blind
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import Strategy, StrategyLike, is_builtin, is_named, known, label, resolve
+from surrogate_nas.strategies import Strategy, StrategyLike, is_builtin, is_named, known, label, resolve, without_blind
 from surrogate_nas.strategies.reference import Reference
 from surrogate_nas.study.sandbox.answers import (
-    DECLARED,
     Flags,
+    Sandboxed,
     cells_from_json,
     flags_from_json,
     flags_of,
     flags_of_class,
     own_cells,
 )
+from surrogate_nas.study.sandbox.blinded import Blinded
 from surrogate_nas.study.sandbox.inside import LIBRARIES
 
 CALL_LIMIT_SECONDS = 600.0
@@ -90,92 +90,6 @@ class Alarm:
         """
         if self._works:
             signal.setitimer(signal.ITIMER_REAL, min(seconds, _LONGEST_ALARM))
-
-
-class Sandboxed(ABC):
-    """A strategy, wherever it runs.
-
-    Attributes:
-        flags: What it declares.
-        seconds: Spent in the strategy so far.
-    """
-
-    flags: Flags
-    seconds: float = 0.0
-    _epochs: Sequence[int] = ()
-
-    @property
-    def batch_size(self) -> int:
-        """How many cells it likes to be asked for at once."""
-        return self.flags.batch_size
-
-    @property
-    def chooses_epochs(self) -> bool:
-        """Whether it may ask for other epochs than the objective's."""
-        return self.flags.chooses_epochs
-
-    @property
-    def many_objectives(self) -> bool:
-        """Whether it reads the scores of several objectives."""
-        return self.flags.many_objectives
-
-    def give(self, settings: Mapping[str, Any] | None) -> None:
-        """Give it what it declares that it reads (`DECLARED`), before it is asked.
-
-        Args:
-            settings: By attribute; those that it does not declare are left out.
-        """
-        wanted = {name: value for name, value in (settings or {}).items() if getattr(self.flags, DECLARED[name])}
-        self._epochs = wanted.get("epochs", ())
-        if wanted:
-            self._set(wanted)
-
-    @abstractmethod
-    def _set(self, settings: Mapping[str, Any]) -> None: ...
-
-    @abstractmethod
-    def ask(self, n: int) -> list[Cell | Request]:
-        """What it asks for: 1 to `n` of the space's own cells, or requests of them where it chooses epochs.
-
-        Args:
-            n: The most that it may return.
-
-        Raises:
-            StrategyError: It returned something else, raised, took too long, or ended.
-        """
-
-    @abstractmethod
-    def tell(self, trials: Sequence[Trial]) -> None:
-        """Tell it trials of its own, which it may change.
-
-        Args:
-            trials: The new ones.
-
-        Raises:
-            StrategyError: It raised, took too long, or ended.
-        """
-
-    def work(self) -> float | None:
-        """Let it do a slice of work of its own, which only strategies of ours have.
-
-        Returns:
-            The seconds that it is charged; None where nothing is left to be done.
-
-        Raises:
-            StrategyError: It raised, or took too long.
-        """
-        return None
-
-    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What it tells of the run besides its trials; a user's is not asked."""
-        return {}
-
-    def _timed(self, function: Callable[[], Any]) -> Any:
-        started = time.perf_counter()
-        try:
-            return function()
-        finally:
-            self.seconds += time.perf_counter() - started
 
 
 class _Ours(Sandboxed):
@@ -276,7 +190,7 @@ class _UserCode(Sandboxed):
 def sandboxed(
     strategy: StrategyLike, space: Space, *, seed: int, limit: float, settings: Mapping[str, Any] | None = None
 ) -> Iterator[Sandboxed]:
-    """Make a strategy and let it go at the end.
+    """Make a strategy and let it go at the end; one that runs blinded gets a disguise drawn from its seed.
 
     Args:
         strategy: A name, ``file.py:Class``, or a class.
@@ -288,6 +202,13 @@ def sandboxed(
     Raises:
         StrategyError: It could not be made.
     """
+    if isinstance(strategy, str) and (plain := without_blind(strategy)) != strategy:
+        hidden = blind(space, seed)
+        with sandboxed(plain, hidden, seed=seed, limit=limit) as inside:
+            behind = Blinded(inside, hidden)
+            behind.give(settings)
+            yield behind
+        return
     if is_builtin(strategy):
         with Alarm() as alarm:
             inside = _Ours(resolve(strategy), space, seed, limit, alarm)
@@ -313,6 +234,11 @@ def introduce(strategy: StrategyLike) -> Flags:
         UserError: There is no such name, file or class, the file fails to import, it is no strategy, or it is a
             user's and needs a workshop.
     """
+    if isinstance(strategy, str) and (plain := without_blind(strategy)) != strategy:
+        flags = introduce(plain)
+        if flags.needs_workshop:
+            raise UserError(f"{label(plain)} trains cells itself, so it cannot be blinded.")
+        return flags
     flags = _flags(strategy)
     if flags.needs_workshop and not is_builtin(strategy):
         raise UserError(

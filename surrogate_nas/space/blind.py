@@ -1,0 +1,194 @@
+"""Blinded spaces: the same cells under names that say nothing, for strategies that may have read the benchmark.
+
+A language model has read papers that print the best cells of a public benchmark; a program may know what ``conv`` is
+good for. Behind a disguise, positions are in another order, operations are letters, and cells have another text and
+another place, all drawn by a seed. What is no name stays: which cells there are and which of them are neighbours, which
+positions share their options, the order of options that are a scale (perhaps turned round), and what models see of a
+cell (columns in another order). A search that knew nothing of the names finds what it found before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space.base import Analytic, Encoding, Enumerable, Space
+from surrogate_nas.space.cell import Cell, Choices
+from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace, is_scale
+
+_NAME = "space"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+class BlindSpace(ChoiceSpace):
+    """The cells of a space of choices under drawn names.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> space = blind(nb201(), seed=3)
+        >>> cell = space.hide(nb201()[11])
+        >>> print(cell)
+        space(p1=a1, p2=a5, p3=a2, p4=a3, p5=a3, p6=a2)
+        >>> space.reveal(cell) == nb201()[11], len(space) == len(nb201())
+        (True, True)
+
+    Attributes:
+        base: The space behind it.
+        seed: Of the names.
+    """
+
+    name = _NAME
+
+    def __init__(self, base: ChoiceSpace, seed: int) -> None:
+        """Draw the names.
+
+        Args:
+            base: The space.
+            seed: Of the names.
+        """
+        self.base, self.seed = base, seed
+        rng = np.random.default_rng(seed)
+        self._order = rng.permutation(len(base.positions)).tolist()
+        groups = list(dict.fromkeys(base.options))
+        codes: dict[tuple[str, ...], list[int]] = {}
+        names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for place in rng.permutation(len(groups)).tolist():
+            options = groups[place]
+            letter = _LETTERS[len(codes) % len(_LETTERS)] * (1 + len(codes) // len(_LETTERS))
+            if is_scale(options):
+                codes[options] = list(range(len(options)))[:: int(rng.choice([1, -1]))]
+                names[options] = tuple(str(step + 1) for step in range(len(options)))
+            else:
+                codes[options] = rng.permutation(len(options)).tolist()
+                names[options] = tuple(f"{letter}{one + 1}" for one in range(len(options)))
+        self._codes = [codes[base.options[place]] for place in self._order]
+        self._back = [np.argsort(one).tolist() for one in self._codes]
+        self.positions = tuple(f"p{place + 1}" for place in range(len(self._order)))
+        self.options = tuple(names[base.options[place]] for place in self._order)
+        self._check()
+
+    @property
+    def definition(self) -> str:
+        """What tells two disguises apart; it names no file's space."""
+        return f"{_NAME}-{self.seed}-{hashlib.sha256(self.base.definition.encode()).hexdigest()}"
+
+    @property
+    def size(self) -> float:  # type: ignore[override]
+        """How many cells the space behind it has."""
+        return self.base.size
+
+    def hide(self, cell: Cell) -> Cell:
+        """A cell of the space behind, under its drawn names.
+
+        Args:
+            cell: A cell of `base`.
+        """
+        return self.at([codes[cell.choices[place]] for codes, place in zip(self._codes, self._order, strict=True)])
+
+    def reveal(self, cell: Cell) -> Cell:
+        """The cell behind one of this space.
+
+        Args:
+            cell: A cell of this space.
+        """
+        return self.base.at(self._behind(np.array([cell.choices], dtype=np.int8))[0].tolist())
+
+    def _behind(self, choices: Choices) -> Choices:
+        """The choices behind those of cells of this space, shape ``(n, positions)``."""
+        found = np.empty_like(choices)
+        for own, (back, place) in enumerate(zip(self._back, self._order, strict=True)):
+            found[:, place] = np.asarray(back, dtype=np.int8)[choices[:, own]]
+        return found
+
+    def allows(self, choices: tuple[int, ...]) -> bool:
+        """Whether a combination is a cell."""
+        return self.base.allows(tuple(self._behind(np.array([choices], dtype=np.int8))[0].tolist()))
+
+    def sample(self, rng: np.random.Generator) -> Cell:
+        """Draw a cell as the space behind it does."""
+        return self.hide(self.base.sample(rng))
+
+    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
+        """Draw a neighbour as the space behind it does."""
+        return self.hide(self.base.mutate(self.reveal(cell), rng))
+
+    def neighbours(self, cell: Cell) -> Sequence[Cell]:
+        """The neighbours that the cell has behind, in the order there."""
+        return [self.hide(one) for one in self.base.neighbours(self.reveal(cell))]
+
+    def identity(self, cell: Cell) -> str:
+        """The same for isomorphic cells, and nothing else told by it."""
+        told = f"{self.seed}:{self.base.identity(self.reveal(cell))}"
+        return hashlib.sha256(told.encode()).hexdigest()[:24]
+
+    def similarity(self, first: Cell, second: Cell) -> float:
+        """As the space behind it says."""
+        return self.base.similarity(self.reveal(first), self.reveal(second))
+
+    @property
+    def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
+        """Those of the space behind it, columns in another order."""
+        return {name: partial(self._encoded, name) for name in self.base.encodings}
+
+    def _encoded(self, name: str, choices: Choices) -> NDArray[np.float32]:
+        columns = self.base.encodings[name](self._behind(choices))
+        return columns[:, np.random.default_rng(self.seed).permutation(columns.shape[1])]
+
+    @property
+    def views(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What models of the space behind it look through."""
+        return self.base.views
+
+    @property
+    def analytic(self) -> Analytic:  # type: ignore[override]
+        """Nothing: sizes have names, and what is known for free comes from the objective."""
+        return {}
+
+
+class ListedBlindSpace(BlindSpace, EnumerableChoiceSpace):
+    """The same of a space whose cells are listed, in another order."""
+
+    @property
+    def size(self) -> float:  # type: ignore[override]
+        """How many cells there are."""
+        return len(self._listed_base)
+
+    @property
+    def _listed_base(self) -> Enumerable:
+        assert isinstance(self.base, Enumerable)
+        return self.base
+
+    def _listed(self) -> Sequence[Cell]:
+        places = np.random.default_rng(self.seed).permutation(len(self._listed_base))
+        hidden = np.empty((len(places), len(self._order)), dtype=np.int8)
+        behind = self._listed_base.choices[places]
+        for own, (codes, place) in enumerate(zip(self._codes, self._order, strict=True)):
+            hidden[:, own] = np.asarray(codes, dtype=np.int8)[behind[:, place]]
+        return [Cell(row, self.write(row), i) for i, row in enumerate(map(tuple, hidden.tolist()))]
+
+    def neighbours(self, cell: Cell) -> Sequence[Cell]:
+        """The neighbours that the cell has behind, in the order there."""
+        return EnumerableChoiceSpace.neighbours(self, cell)
+
+    def _near(self, place: int) -> list[Cell]:
+        return list(BlindSpace.neighbours(self, self._cells[place]))
+
+
+def blind(space: Space, seed: int) -> BlindSpace:
+    """A space under names that say nothing.
+
+    Args:
+        space: A space of choices.
+        seed: Of the names.
+
+    Raises:
+        UserError: Its cells are no choices at named positions, so that there is nothing to rename.
+    """
+    if not isinstance(space, ChoiceSpace):
+        raise UserError(f"The space {space.name} cannot be blinded: its cells are no choices of named options.")
+    return (ListedBlindSpace if isinstance(space, Enumerable) else BlindSpace)(space, seed)

@@ -1,0 +1,140 @@
+"""A strategy behind a disguise: whatever crosses to it and back is renamed, and nothing else differs.
+
+It gets a `BlindSpace` and metrics called ``m1``, ``m2``, …; the names are drawn anew for every run, from its seed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from surrogate_nas.space import Cell
+from surrogate_nas.space.blind import BlindSpace
+from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.study.sandbox.answers import Sandboxed
+
+_EPOCHS = re.compile(r"^(.*?)(\[[^\]]*\])?$")
+
+
+class _Names:
+    """Metrics under names in the order in which they are first met."""
+
+    def __init__(self) -> None:
+        self._hidden: dict[str, str] = {}
+
+    def hide(self, name: str) -> str:
+        """``valid_error[12]`` as ``m1[12]``."""
+        found = _EPOCHS.match(name)
+        plain, epochs = (found.group(1), found.group(2) or "") if found else (name, "")
+        return self._hidden.setdefault(plain, f"m{len(self._hidden) + 1}") + epochs
+
+    def reveal(self, name: str) -> str:
+        """The metric behind a name; a name that is none stays, to be refused as what it is."""
+        return next((plain for plain, hidden in self._hidden.items() if hidden == name), name)
+
+
+class BlindKnown:
+    """What is known of cells for free, asked with disguised cells and names.
+
+    Attributes:
+        terms: How many terms are known, under names of their own.
+        missing: Those that only an evaluation tells, likewise.
+        names: What `metric` can be asked for.
+        proxies: Those of them of which larger promises more.
+        whole: For each objective, whether what is known is all of it.
+    """
+
+    def __init__(self, known: Any, space: BlindSpace, names: _Names) -> None:
+        """Take what is known behind.
+
+        Args:
+            known: What answers for the cells behind (`surrogate_nas.objective.Known`).
+            space: The disguise.
+            names: Of the metrics.
+        """
+        self._known, self._space, self._names = known, space, names
+        self.terms = tuple(f"r{place + 1}" for place, _ in enumerate(known.terms))
+        self.missing = tuple(f"u{place + 1}" for place, _ in enumerate(known.missing))
+        self.names, self.proxies = tuple(map(names.hide, known.names)), tuple(map(names.hide, known.proxies))
+        self.whole = known.whole
+
+    def _cells(self, cells: Sequence[Cell]) -> list[Cell]:
+        return [self._space.reveal(self._space.cell(cell)) for cell in cells]
+
+    def metric(self, name: str, cells: Sequence[Cell]) -> Any:
+        """A free metric of cells, shape ``(n,)``."""
+        return self._known.metric(self._names.reveal(name), self._cells(cells))
+
+    def penalty(self, cells: Sequence[Cell]) -> Any:
+        """The known λR of cells, shape ``(n,)``."""
+        return self._known.penalty(self._cells(cells))
+
+    def vector(self, cells: Sequence[Cell]) -> Any:
+        """The known λR of each objective, shape ``(n, objectives)``."""
+        return self._known.vector(self._cells(cells))
+
+    def violation(self, cells: Sequence[Cell]) -> Any:
+        """By how much cells break the known limits, shape ``(n,)``."""
+        return self._known.violation(self._cells(cells))
+
+    def feasible(self, cells: Sequence[Cell]) -> Any:
+        """Whether cells keep all known limits, shape ``(n,)``."""
+        return self._known.feasible(self._cells(cells))
+
+
+class Blinded(Sandboxed):
+    """A strategy as a run sees it, which itself sees a disguise."""
+
+    def __init__(self, inside: Sandboxed, space: BlindSpace) -> None:
+        """Wrap it.
+
+        Args:
+            inside: The strategy, made for the disguised space.
+            space: The disguise.
+        """
+        self._inside, self._space, self._names = inside, space, _Names()
+        self.flags = inside.flags
+
+    @property
+    def seconds(self) -> float:  # type: ignore[override]
+        """Spent in the strategy so far."""
+        return self._inside.seconds
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        """What it tells of the run besides its trials."""
+        return self._inside.diagnosis()
+
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        given = dict(settings)
+        if given.get("known") is not None:
+            given["known"] = BlindKnown(given["known"], self._space, self._names)
+        if given.get("readable"):
+            given["readable"] = {
+                epochs: [self._names.hide(name) for name in names] for epochs, names in given["readable"].items()
+            }
+        self._inside.give(given)
+
+    def ask(self, n: int) -> list[Cell | Request]:
+        """What it asks for, as cells of the space behind."""
+        return [self._revealed(one) for one in self._inside.ask(n)]
+
+    def _revealed(self, one: Cell | Request) -> Cell | Request:
+        if isinstance(one, Request):
+            read = tuple(map(self._names.reveal, one.read))
+            return Request(self._space.reveal(one.cell), one.epochs, read)
+        return self._space.reveal(one)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Tell it trials of disguised cells."""
+        self._inside.tell(
+            [
+                replace(
+                    trial,
+                    cell=self._space.hide(trial.cell),
+                    values={self._names.hide(name): value for name, value in trial.values.items()},
+                )
+                for trial in trials
+            ]
+        )
