@@ -53,7 +53,7 @@ def paper(
 
 
 def _show(result: PaperResult) -> None:
-    short = [one for one in (result.answer, result.summary) if one]
+    short = result.short
     for one in short:
         show_table(one.heads, one.rows, title=result.title)
     if not short:

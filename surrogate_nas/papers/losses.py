@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load, tables
+from surrogate_nas.benchmarks.losses import TRAINED, Losses
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers.common.paper import COLOURS, STYLES, PaperResult, Row, Summary, Work, canvas, draw_map, spread
 from surrogate_nas.papers.common.ranks import (
@@ -36,6 +37,9 @@ from surrogate_nas.papers.common.ranks import (
     measure_of,
     seeds_of,
 )
+from surrogate_nas.papers.common.signals import Signals, signals_of
+from surrogate_nas.papers.common.signals import summary as signals_table
+from surrogate_nas.papers.common.signals import words as signals_in_words
 from surrogate_nas.papers.trained import answered
 
 if TYPE_CHECKING:
@@ -92,16 +96,27 @@ def losses(work: Work) -> PaperResult:
         raise UserError("No table that is here holds a loss besides what is wanted of it: see snas data list.")
     answer = answered(work)
     said = answer.words if answer else [_NONE_TRAINED]
-    notes = [*said, *advice(findings), *_NOTES, *(problem for _, problem in studied.values() if problem)]
+    names = [*here, *(name for name in Losses().names() if name.endswith(TRAINED))]
+    read: dict[str, Signals | None] = work.results(signals_of, {name: name for name in names})
+    along = [one for one in read.values() if one is not None]
+    notes = [
+        *said,
+        *signals_in_words(along),
+        *advice(findings),
+        *_NOTES,
+        *(problem for _, problem in studied.values() if problem),
+    ]
     if any(_BEST in finding.goal for finding in findings):
         notes.append(f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses named so.")
     notes += [f"Not here: {entry['name']} ({entry['title']})." for entry in entries if not entry["available"]]
     title, told, pictures = "Which loss should drive a search?", summary(findings), {"losses.png": _drawn(findings)}
+    found = {"along_runs": [one.to_json() for one in along]}
+    table = signals_table(along) if along else None
     if answer is None:
-        return work.result(title, rows, notes, summary=told, pictures=pictures)
+        return work.result(title, rows, notes, summary=told, signals=table, findings=found, pictures=pictures)
     return work.result(
-        title, [*answer.rows, *rows], notes, summary=told, answer=answer.table, findings=answer.findings,
-        pictures={**pictures, "trained.png": answer.picture},
+        title, [*answer.rows, *rows], notes, summary=told, answer=answer.table, signals=table,
+        findings=found | dict(answer.findings), pictures={**pictures, "trained.png": answer.picture},
     )  # fmt: skip
 
 

@@ -169,6 +169,7 @@ class PaperResult:
         notes: What a reader must know.
         summary: What a terminal shows in place of the rows, or None to show them.
         answer: A shorter table before that, or None.
+        signals: One between the two, or None.
         findings: What JSON holds besides, by its keys.
         pictures: Figures by the names of their files.
 
@@ -184,8 +185,14 @@ class PaperResult:
     notes: Sequence[str] = field(default_factory=list)
     summary: Summary | None = None
     answer: Summary | None = None
+    signals: Summary | None = None
     findings: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, Figure] = field(default_factory=dict)
+
+    @property
+    def short(self) -> list[Summary]:
+        """The tables that a terminal shows in place of the rows."""
+        return [one for one in (self.answer, self.signals, self.summary) if one is not None]
 
     def to_json(self) -> dict[str, Any]:
         """The table as ``snas paper --json`` prints it."""
@@ -221,7 +228,7 @@ class PaperResult:
     def to_markdown(self) -> str:
         """The tables for a README, and the notes."""
         lines = [f"# {self.title}", ""]
-        for short in filter(None, (self.answer, self.summary)):
+        for short in self.short:
             lines += [*_markdown(short.heads, short.rows), ""]
         lines += [*_markdown(*self.shown), "", *(f"- {note}" for note in self.notes), ""]
         return "\n".join([*lines, f"{self.seconds:.0f} s in all."]) + "\n"

@@ -188,7 +188,7 @@ def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
             values = metric.minimised(bench.column(*question))
             seeds = tuple(seeds_of(bench, metric, question))
             yield _candidate(bench, goal, metric, str(question), "", epochs, values, seeds, longest)
-        if bench.one_curve and _split(metric) == "train" and metric.quantity == "loss":
+        if bench.one_curve and split_of(metric) == "train" and metric.quantity == "loss":
             yield from _sums(bench, goal, metric, longest)
 
 
@@ -237,11 +237,11 @@ def _candidate(
 def _role(metric: Metric, goal: Goal, end: str) -> str:
     same = measure_of(metric.name) == goal.measure
     what = _SUM if end else _SAME if same else _LOSS if metric.quantity == "loss" else _OTHER
-    role = f"{_split(metric)}: {what}"
+    role = f"{split_of(metric)}: {what}"
     return role if role in ROLES else ""
 
 
-def _split(metric: Metric) -> str:
+def split_of(metric: Metric) -> str:
     """What it was measured on, by its name or, where that does not say, by what its source does."""
     named = _SPLIT.match(metric.name)
     return named[1] if named else metric.split
@@ -250,7 +250,7 @@ def _split(metric: Metric) -> str:
 def _family(metric: Metric) -> str:
     """What is measured on which split, and in which way if not after the last epoch."""
     measure, _, way = _SPLIT.sub("", metric.name).partition("@")
-    words = f"{_split(metric)} {measure.replace('_', ' ')}".strip()
+    words = f"{split_of(metric)} {measure.replace('_', ' ')}".strip()
     return words if way in ("", _LAST) else f"{words}, {_WAYS.get(way, way)}"
 
 
@@ -265,7 +265,7 @@ def _seconds(bench: Benchmark, metric: Metric, epochs: int | None) -> float | No
     if bench.cost != "seconds" or epochs not in getattr(held.get("train_seconds"), "epochs", ()):
         return None
     parts = [bench.column("train_seconds", epochs)]
-    if _split(metric) != "train":
+    if split_of(metric) != "train":
         evaluated = held["valid_seconds"].epochs if "valid_seconds" in held else ()
         if "valid_seconds" in held and (not evaluated or epochs in evaluated):
             parts.append(bench.column("valid_seconds", epochs if evaluated else None))

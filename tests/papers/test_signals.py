@@ -1,0 +1,70 @@
+"""Who leads along a run: τ, its error and the leader, against other ways of counting the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from surrogate_nas.benchmarks import load
+from surrogate_nas.papers.common.signals import MARKS, Signals, shares_of_cells, signals_of, summary, words
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shares_add_up_to_tau_and_their_spread_is_that_of_the_bootstrap(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    first = rng.normal(size=200)
+    second = first + rng.normal(size=200)
+    if seed % 2:  # ties count as in scipy
+        first = first.round()
+    shares, tau = shares_of_cells(first, second)
+    assert shares.mean() == pytest.approx(tau) == pytest.approx(kendalltau(first, second).statistic)
+    drawn = [rng.integers(200, size=200) for _ in range(400)]
+    spread = np.std([kendalltau(first[chosen], second[chosen]).statistic for chosen in drawn])
+    assert 2 * shares.std(ddof=1) / np.sqrt(200) == pytest.approx(spread, rel=0.25)
+
+
+def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:
+    found = signals_of("losses-rotation/trained")
+    assert found is not None and found.others and found.tested and found.cells == 50
+    bench = load("losses-rotation/trained")
+    usual = bench.objective.partition("@")[2].partition(" ")[0].partition("[")[0]
+    goal = bench.question(f"test_error@{usual}")
+    wanted = bench.column(*goal, 1)
+    for what, name in (("train loss", f"train_loss@{usual}"), ("valid measure", f"valid_error@{usual}")):
+        for mark, told in found.held[what].items():
+            column = bench.column(name, told.epochs, 0)
+            assert told.tau == pytest.approx(kendalltau(column, wanted).statistic), (what, mark)
+    assert set(found.held["train loss"]) == set(MARKS)
+    assert found.ahead == pytest.approx(
+        found.held["train loss"][1.0].tau - max(found.held[what][1.0].tau for what in ("valid loss", "valid measure"))
+    )
+
+
+def made(table: str, family: str, ahead: float, error: float, gap: float | None = None) -> Signals:
+    return Signals(
+        table, family, "test_accuracy", True, 100, False, {"train loss": {}, "valid loss": {}}, ahead, error, gap, None
+    )
+
+
+def test_who_leads_is_said_by_family_with_the_gap_and_its_failures() -> None:
+    found = [made(f"a{i}", "a", 0.1 * i, 0.02, gap=0.1 * i) for i in range(-3, 4)]
+    found += [made(f"b{i}", "b", 0.1 * i, 0.02, gap=-0.1 * i) for i in range(1, 8)]
+    assert [one.leader for one in found[:7]] == ["validation"] * 3 + ["neither"] + ["training"] * 3
+    said = " ".join(words(found))
+    assert "better than every validation signal on 10, worse than one on 3, and on 1" in said
+    assert "a 3 / 3 / 1; b 7 / 0 / 0" in said
+    assert "+1.00 over 7 tables of a, -1.00 over 7 tables of b; it has both signs" in said
+    assert words([]) == [] and "a hypothesis" in " ".join(words(found[:7]))
+
+
+def test_tables_without_a_training_loss_have_no_signals() -> None:
+    assert signals_of("nbgraph-cora") is None and signals_of("no-such-table") is None
+
+
+def test_the_line_of_a_table_shows_every_mark() -> None:
+    found = signals_of("fashion")
+    assert found is not None
+    ((family, name, *_, leader),) = summary([found]).rows
+    assert (family, name) == ("nb201", "fashion") and leader in ("training", "validation", "neither")
+    assert summary([found]).rows[0][4].startswith("· ."), "a tenth of five epochs is not held"
