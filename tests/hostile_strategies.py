@@ -108,6 +108,11 @@ class HangsWhenMade(Quiet):
         time.sleep(60)
 
 
+class HangsWhenTold(Quiet):
+    def tell(self, trials):
+        time.sleep(60)
+
+
 class Stops(Quiet):
     def ask(self, n):
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -198,6 +203,7 @@ HARMFUL = {
     RaisesALongStory: "ValueError when it was asked: a long story",
     HangsForEver: "more than 0.4 s when it was asked",
     HangsWithAllSignalsBlocked: "more than 0.4 s when it was asked",
+    HangsWhenTold: "more than 0.4 s when it was told",
     HangsWhenMade: "more than 0.4 s when it was made",
     Stops: "more than 0.4 s when it was asked",
     ClosesEverything: "when it was asked",

@@ -54,10 +54,16 @@ class Link:
         self.begun, self._exact = bytearray(), exact
         self._socket = socket.socket(fileno=reading) if self.reading == self.writing else None
         self._patience = {_RECEIVE: 0.0, _SEND: 0.0}
+        self._unsent = b""
+
+    def hold(self, content: bytes) -> None:
+        """Let the next message take this one with it, which wakes the other side once."""
+        self._unsent += _HEAD.pack(len(content)) + content
 
     def send(self, content: bytes, deadline: float = math.inf) -> None:
         """Write a message; TimeoutError when the deadline, on the monotonic clock, passes before there is room."""
-        self.send_plain(_HEAD.pack(len(content)) + content, deadline)
+        held, self._unsent = self._unsent, b""
+        self.send_plain(held + _HEAD.pack(len(content)) + content, deadline)
 
     def send_plain(self, content: bytes, deadline: float = math.inf) -> None:
         """Write bytes as they are."""

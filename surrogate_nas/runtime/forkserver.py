@@ -221,6 +221,10 @@ class Forked:
         """What it wrote into its log."""
         return os.pread(self._log.fileno(), _LONGEST_LOG, 0).decode(errors="replace")
 
+    def noted(self, place: int, size: int) -> bytes:
+        """What stands at a place of its log, where it wrote that far."""
+        return os.pread(self._log.fileno(), size, place)
+
     def ended(self, patience: float) -> str:
         """How it ended, in words that follow its name; empty where it runs on, or nobody knows."""
         try:

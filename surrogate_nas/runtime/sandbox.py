@@ -13,14 +13,15 @@ import json
 import os
 import pickle
 import signal
+import struct
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from json import JSONEncoder
 from os import _exit as leave
 from os import getpid
-from typing import Any
+from typing import Any, NamedTuple
 
 from surrogate_nas.runtime.child import Link, die_with_parent
 from surrogate_nas.runtime.failure import StrategyError, as_strategy_error, as_text, one_line, place_in_dump
@@ -32,6 +33,18 @@ Commands = Mapping[str, tuple[Callable[..., Any], str]]
 """What the process can be asked for: by name a function, and what it does, for messages."""
 _PATIENCE_SECONDS, _DUMP_SECONDS = 1.0, 0.3
 _LONGEST_TRACE = 100_000
+_NOTHING = b'{"answer": null}'
+_NOTE, _NOTE_AT = struct.Struct("<qd"), 2**20
+"""What the process notes far behind the end of its log, before it does the second of two things that came together:
+how many it has done since it began, and when it ended the last, on the monotonic clock."""
+
+
+class _Step(NamedTuple):
+    """What the process shall do, as a message; the longest that it may take, in seconds; what it does, for messages."""
+
+    content: bytes
+    limit: float
+    when: str
 
 
 class Sandbox:
@@ -56,7 +69,8 @@ class Sandbox:
         except OSError as error:
             raise StrategyError(f"a process of its own could not be started: {error.strerror or error}.") from error
         self._link = self._process.link
-        self._posted: tuple[()] | tuple[float, str, float] = ()
+        self._posted: list[_Step] = []
+        self._answered = 0
 
     @property
     def parent_is_stopped(self) -> bool:
@@ -83,59 +97,93 @@ class Sandbox:
         Raises:
             StrategyError: It raised, took too long, ended, or sent no answer; after the last three it is gone.
         """
-        waiting, self._posted = self._posted, ()
-        self._send(command, arguments, limit, waiting[1] if waiting else when)
-        if waiting:
-            try:
-                self._answer(*waiting)
-            except StrategyError:
-                self.kill()  # it is answering what was asked since
-                raise
-        return self._answer(time.monotonic() + limit, when, limit)
+        return self._answers([*self._taken(), _Step(pickle.dumps((command, arguments)), limit, when)])
 
     def post(self, command: str, *arguments: object, limit: float, when: str) -> None:
-        """Ask the process, and leave its answer, which is nothing, to the next `call`, which raises what goes wrong."""
+        """Let the next `call` bring this with it, and raise what goes wrong in it; its answer is nothing.
+
+        Args:
+            command: As in `call`.
+            arguments: As in `call`, sent as they are now.
+            limit: As in `call`.
+            when: As in `call`.
+        """
         self.settle()
-        self._send(command, arguments, limit, when)
-        self._posted = (time.monotonic() + limit, when, limit)
+        self._posted = [_Step(pickle.dumps((command, arguments)), limit, when)]
 
     def settle(self) -> None:
-        """Wait for the answer of what was posted, if anything was; StrategyError as in `call`."""
-        if self._posted:
-            waiting, self._posted = self._posted, ()
-            self._answer(*waiting)
+        """Have done what was posted, if anything was; StrategyError as in `call`."""
+        if steps := self._taken():
+            self._answers(steps)
 
-    def _send(self, command: str, arguments: tuple[object, ...], limit: float, when: str) -> None:
+    def _taken(self) -> list[_Step]:
+        steps, self._posted = self._posted, []
+        return steps
+
+    def _answers(self, steps: Sequence[_Step]) -> Any:
+        """Ask for all of it in one piece, and wait for the answers, which come in one; gives the last."""
+        began, answer = time.monotonic(), None
         try:
-            self._link.send(pickle.dumps((command, arguments)), time.monotonic() + limit)
+            for step in steps[:-1]:
+                self._link.hold(step.content)
+            self._link.send(steps[-1].content, began + steps[0].limit)
         except TimeoutError:
-            raise self._at(f"it took more than {limit:g} s when it {when}", self._dumped()) from None
+            raise self._late(steps[0]) from None
         except OSError:
-            raise self._death(when) from None
+            raise self._death(steps[0].when) from None
+        for number in range(len(steps)):
+            answer = self._answer(steps[number:], began)
+            self._answered, began = self._answered + 1, time.monotonic()
+        return answer
 
-    def _answer(self, deadline: float, when: str, limit: float) -> Any:
+    def _answer(self, steps: Sequence[_Step], began: float) -> Any:
+        """The next answer, to the first of what is not answered yet."""
         try:
-            reply = self._link.receive(deadline)
+            reply = self._reply(steps, began)
         except OverflowError as error:
+            when = self._doing(steps)[0].when
             self.kill()
             raise StrategyError(
                 f"its answer takes {error.args[0]:,} bytes when it {when}; {LARGEST_ANSWER:,} may be."
             ) from None
-        except TimeoutError:
-            raise self._at(f"it took more than {limit:g} s when it {when}", self._dumped()) from None
         except (EOFError, OSError):
-            raise self._death(when) from None
+            raise self._death(self._doing(steps)[0].when) from None
+        if reply == _NOTHING:
+            return None
         try:
-            content = json.loads(reply)
+            content = json.loads(reply.decode())
         except (ValueError, RecursionError):
             content = None
         if isinstance(content, dict) and "answer" in content:
             return content["answer"]
         if isinstance(content, dict) and as_text(content.get("failure"), 1):
+            if len(steps) > 1:
+                self.kill()  # it does already what comes next
             line = one_line(as_text(content["failure"], _LONGEST_TRACE))
             raise StrategyError(line, as_text(content.get("trace"), _LONGEST_TRACE))
+        when = self._doing(steps)[0].when
         self.kill()
         raise StrategyError(f"its process sent something that is no answer when it {when}.")
+
+    def _reply(self, steps: Sequence[_Step], began: float) -> bytes:
+        step = steps[0]
+        while True:
+            try:
+                return self._link.receive(began + step.limit)
+            except TimeoutError:
+                before, (step, began) = step, self._doing(steps)
+                if step is before:
+                    raise self._late(step) from None
+
+    def _doing(self, steps: Sequence[_Step]) -> tuple[_Step, float]:
+        """Which of these it does now, and since when; the first where it has noted nothing else."""
+        note = self._process.noted(_NOTE_AT, _NOTE.size)
+        done, ended = _NOTE.unpack(note) if len(note) == _NOTE.size else (0, 0.0)
+        place = done - self._answered
+        return (steps[place], min(ended, time.monotonic())) if 0 < place < len(steps) else (steps[0], 0.0)
+
+    def _late(self, step: _Step) -> StrategyError:
+        return self._at(f"it took more than {step.limit:g} s when it {step.when}", self._dumped())
 
     def _at(self, line: str, dump: str) -> StrategyError:
         place = place_in_dump(dump, self.file)
@@ -186,7 +234,8 @@ def serve(connection: int, log: int, commands: Commands, file: Callable[[], str]
     os.register_at_fork(after_in_child=die_with_parent)
     faulthandler.enable(log)
     faulthandler.register(signal.SIGUSR1, log)
-    link, owner, encode = Link(connection), getpid(), JSONEncoder().encode
+    link, owner, encode, done = Link(connection), getpid(), JSONEncoder().encode, 0
+    note, now = os.pwrite, time.monotonic
     with suppress(EOFError, ConnectionError):
         while True:
             command, arguments = pickle.loads(link.receive())
@@ -200,7 +249,13 @@ def serve(connection: int, log: int, commands: Commands, file: Callable[[], str]
                 body = encode({"failure": str(failure), "trace": failure.trace}).encode()
             if getpid() != owner:
                 leave(0)  # a copy that the user's code forked came back here
-            link.send(body)
+            done += 1
+            if link.begun:  # what comes next is here already, and its answer takes this one with it
+                link.hold(body)
+                with suppress(OSError):
+                    note(log, _NOTE.pack(done, now()), _NOTE_AT)
+            else:
+                link.send(body)
     with suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
