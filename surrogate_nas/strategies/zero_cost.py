@@ -19,6 +19,7 @@ import numpy as np
 from surrogate_nas.space import Cell, Space, listed
 from surrogate_nas.strategies.bo.points import Points, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
+from surrogate_nas.surrogates.gp import normal_scores
 
 
 class ZeroCost(BayesianOptimisation):
@@ -57,15 +58,11 @@ class ZeroCost(BayesianOptimisation):
     @cached_property
     def _promised(self) -> Points:
         """The points of all cells, as the proxies see them: the normal scores of their ranks, larger promises more."""
-        from scipy.special import ndtri
-        from scipy.stats import rankdata
-
         cells = listed(self.space)
         points = whole(cells, not self._all_known)
         _, first = np.unique(points.of_cell, return_index=True)
         members = [cells[int(place)] for place in first]
-        proxies = np.column_stack([self.known.metric(name, members) for name in self.known.proxies])
-        scores = ndtri((rankdata(proxies, axis=0) - 0.5) / len(proxies))
+        scores = np.column_stack([normal_scores(self.known.metric(name, members)) for name in self.known.proxies])
         return Points((scores / np.sqrt(2 * scores.shape[1]),), points.of_cell)
 
     def _next(self) -> Cell | None:

@@ -32,6 +32,23 @@ _REACH = 3.0
 """How far beyond, in normal scores."""
 
 
+def normal_scores(values: Floats) -> Floats:
+    """The quantiles of a normal distribution at the ranks of values, shape ``(n,)``; equal ones share their mean rank.
+
+    Args:
+        values: Shape ``(n,)``.
+
+    Example:
+        >>> normal_scores(np.array([3.0, 1.0, 3.0, 9.0])).round(2)
+        array([ 0.  , -1.15,  0.  ,  1.15])
+    """
+    from scipy.special import ndtri  # and no scipy.stats, which takes half a second to import
+
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    return np.asarray(ndtri((ranks[places] - 0.5) / len(values)))
+
+
 class Warp(NamedTuple):
     """A monotone map between values and normal scores.
 
@@ -50,11 +67,8 @@ class Warp(NamedTuple):
         Args:
             values: Shape ``(n,)``, at least two different.
         """
-        from scipy.special import ndtri
-        from scipy.stats import rankdata
-
         knots, first = np.unique(values, return_index=True)
-        scores = ndtri((rankdata(values)[first] - 0.5) / len(values))
+        scores = normal_scores(values)[first]
         reach = max(1, round(_TAIL * (len(knots) - 1)))
         low = (knots[reach] - knots[0]) / (scores[reach] - scores[0])
         high = (knots[-1] - knots[-1 - reach]) / (scores[-1] - scores[-1 - reach])
