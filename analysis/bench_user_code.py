@@ -60,7 +60,7 @@ from surrogate_nas.study.sandbox import sandboxed
 
 def main(how, name, workers, benchmark):
     found = {"ours": f"surrogate_nas.strategies.timed:{name}", "object": f"users:{name}"}.get(how)
-    strategy = {"file": f"users.py:{name}", "entry point": name.lower()}.get(how)
+    strategy = {"file": f"users.py:{name}", "entry point": f"users_{name.lower()}"}.get(how)
     if found:
         module, _, attribute = found.partition(":")
         strategy = getattr(import_module(module), attribute)
@@ -98,7 +98,7 @@ def prepared(folder: Path) -> dict[str, str]:
     metadata = folder / "users-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: users\nVersion: 1.0\n")
-    points = "".join(f"{name.lower()} = users:{name}\n" for name in TIMED)
+    points = "".join(f"users_{name.lower()} = users:{name}\n" for name in TIMED)
     (metadata / "entry_points.txt").write_text(f"[surrogate_nas.strategies]\n{points}")
     return os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
 
