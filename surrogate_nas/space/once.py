@@ -21,13 +21,20 @@ Question = tuple[str, tuple[Any, ...]]
 """The name of a function as ``module:function``, and what it was called with beside the space."""
 
 _functions: dict[str, Callable[..., Any]] = {}
+_ahead: list[Question] = []
 _asked: dict[tuple[str, str, tuple[Any, ...]], None] = {}
 
 
-def once(most: int) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
+def once(
+    most: int, ahead: Sequence[tuple[Any, ...]] = ()
+) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Let a function of a space answer each of its last questions once a process.
 
     The function stands at the top of a module; beside the space it takes texts, numbers and tuples of these.
+
+    Args:
+        most: How many answers are remembered.
+        ahead: Questions that whoever imports the module will ask, each what it is called with beside the space.
     """
 
     def decorate(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
@@ -40,6 +47,7 @@ def once(most: int) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Conca
             return remembered(space, *arguments, **named)
 
         _functions[name] = answer
+        _ahead.extend((name, arguments) for arguments in ahead)
         return answer
 
     return decorate
@@ -48,6 +56,11 @@ def once(most: int) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Conca
 def asked_of(space: Space) -> list[Question]:
     """What this process was asked of a space."""
     return [(name, arguments) for of, name, arguments in list(_asked) if of == space.definition]
+
+
+def asked_ahead() -> list[Question]:
+    """What a space will be asked by the modules that this process has imported."""
+    return list(_ahead)
 
 
 def work_out(space: Space, questions: Sequence[Any]) -> None:

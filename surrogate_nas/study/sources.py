@@ -14,6 +14,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -42,6 +43,20 @@ def sources_of(strategy: StrategyLike) -> Sources:
     path, separator, _ = reference.head.rpartition(":")
     file = Path(path) if separator else _of_entry_point(reference.head)
     return {} if file is None else _with_imports(file)
+
+
+@lru_cache(maxsize=64)
+def imported_by(strategy: StrategyLike) -> tuple[str, ...]:
+    """The modules that the files of a user's strategy import at their top, and what they take from these, by name."""
+    found: dict[str, None] = {}
+    for text in sources_of(strategy).values():
+        with suppress(SyntaxError, ValueError, RecursionError):
+            for node in ast.parse(text).body:
+                if isinstance(node, ast.Import):
+                    found |= dict.fromkeys(alias.name for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    found |= dict.fromkeys([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+    return tuple(found)
 
 
 def _named_in(command: object) -> Sources:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_solve, solve_triangular
+from scipy.optimize import minimize
 
 __all__ = [
     "MOST_FOR_LIKELIHOOD", "Floats", "Posterior", "GrowingProcess", "Hyper", "Places", "FittedProcess", "Scaling",
@@ -163,8 +165,6 @@ class FittedProcess(NamedTuple):
         Args:
             to_seen: The kernel between the seen points and those, shape ``(n, m)``.
         """
-        from scipy.linalg import solve_triangular
-
         whitened = solve_triangular(self.root, to_seen, lower=True)
         left = np.maximum(1 - (whitened**2).sum(axis=0), _LEAST_LEFT) + self.noise
         return to_seen.T @ self.alpha, np.sqrt(self.variance * left)
@@ -176,8 +176,6 @@ class FittedProcess(NamedTuple):
 
 
 def _solve(root: Floats, right: Floats) -> Floats:
-    from scipy.linalg import cho_solve
-
     return np.asarray(cho_solve((root, True), right))
 
 
@@ -324,8 +322,6 @@ class GrowingProcess:
 
 
 def _forward(root: Floats, right: Floats) -> Floats:
-    from scipy.linalg import solve_triangular
-
     return np.asarray(solve_triangular(root, right, lower=True, check_finite=False))
 
 
@@ -358,9 +354,6 @@ def most_likely_weights(points: Sequence[Floats], values: Floats, seed: int) -> 
         >>> bool(weights[0] > 10 * weights[1])
         True
     """
-    from scipy.linalg import solve_triangular
-    from scipy.optimize import minimize
-
     chosen = np.random.default_rng(seed).permutation(len(values))[:MOST_FOR_LIKELIHOOD]
     values, n = values[chosen], len(chosen)
     distances = [squared_distances(block[chosen], block[chosen]) for block in points]
@@ -423,8 +416,6 @@ def most_likely(squares: Floats, same: NDArray[np.bool_], target: Floats, start:
         >>> smooth.noise < rough.noise  # what no neighbour shares is noise
         True
     """
-    from scipy.linalg import solve_triangular
-
     n, both = len(target), np.column_stack([target, np.ones(len(target))])
     shares, diagonal = same.astype(np.float64), np.diag_indices(n)
 

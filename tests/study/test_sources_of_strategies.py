@@ -12,7 +12,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.study.calls import run_suite
-from surrogate_nas.study.sources import sources_of
+from surrogate_nas.study.sources import imported_by, sources_of
 from surrogate_nas.study.store import Store
 from tests.conftest import Snas
 
@@ -160,6 +160,7 @@ def test_whose_source_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     assert [*sources_of("outside")] == ["inner.py", "other.py", "same.py"]
     assert [*sources_of(f"{package}/inner.py:Mine(knob=1)")] == ["inner.py", "other.py", "same.py"]
+    assert imported_by("outside") == ("outside", "outside.other", "numpy", "surrogate_nas", "os")
     (tmp_path / "propose.py").write_text("print(1)\n")
     assert sources_of(f"external(command='python {tmp_path}/propose.py')") == {"propose.py": "print(1)\n"}
     typed: dict[str, type] = {}

@@ -71,7 +71,7 @@ def _encoded(space: Space, name: str, choices: Choices) -> Floats:
     return np.asarray(space.encodings[name](choices), dtype=np.float64)
 
 
-@once(4)
+@once(4, ahead=[(False,)])
 def whole(space: Enumerable, with_costs: bool) -> Points:
     """The points of all cells of a space."""
     classes = None if with_costs else space.classes

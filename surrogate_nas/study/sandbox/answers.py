@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from surrogate_nas.core.errors import UserError
@@ -20,6 +21,7 @@ from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy
 
 _LARGEST_BATCH = 10**6
+_fields_of = attrgetter(*Trial.__match_args__)
 
 
 DECLARED = {
@@ -112,6 +114,20 @@ def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Requ
         held = ", ".join(map(str, epochs))
         raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {held}.")
     return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))
+
+
+def trials_to_rows(trials: Sequence[Trial]) -> list[tuple[Any, ...]]:
+    """Write trials as plain tuples, which reach another process in less time than objects do."""
+    rows = []
+    for trial in trials:
+        index, cell, *rest = _fields_of(trial)
+        rows.append((index, cell.choices, cell.text, cell.index, *rest))
+    return rows
+
+
+def trials_from_rows(rows: Sequence[tuple[Any, ...]]) -> list[Trial]:
+    """Read what `trials_to_rows` wrote."""
+    return [Trial(index, Cell(choices, text, place), *rest) for index, choices, text, place, *rest in rows]
 
 
 def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:

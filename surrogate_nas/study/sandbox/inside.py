@@ -16,10 +16,9 @@ from typing import Any
 from surrogate_nas.runtime.packing import Packed, unpack
 from surrogate_nas.runtime.sandbox import Commands, file_of, serve
 from surrogate_nas.space import Enumerable, Space
-from surrogate_nas.space.once import Question, asked_of, work_out
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space.once import Question, asked_ahead, asked_of, work_out
 from surrogate_nas.strategies import Strategy, resolve
-from surrogate_nas.study.sandbox.answers import cells_to_json, flags_of, flags_of_class, own_cells
+from surrogate_nas.study.sandbox.answers import cells_to_json, flags_of, flags_of_class, own_cells, trials_from_rows
 
 LIBRARIES = ("surrogate_nas", "numpy", "scipy", "sklearn", "torch", "xgboost", "numba")
 """What is imported before a fork if an earlier process needed it: ours, and what strategies and models of ours need."""
@@ -32,12 +31,12 @@ def shared(space: bytes | None) -> Space | None:
 
 
 def prepared(space: bytes | None, modules: Sequence[str], questions: Sequence[Any]) -> None:
-    """Import and work out what a process needed, so that later ones are forked with it."""
+    """Import and work out what processes need, so that they are forked with it; what these imports will ask too."""
     for name in modules:
         with suppress(Exception, SystemExit):
             import_module(name)
     if (held := shared(space)) is not None:
-        work_out(held, questions)
+        work_out(held, [*asked_ahead(), *questions])
 
 
 def _listed(space: Space) -> Space:
@@ -98,9 +97,9 @@ class _Held:
         cells = own_cells(self._strategy.ask(n), n, self._space, self._epochs)
         return cells_to_json(cells)
 
-    def tell(self, trials: list[Trial]) -> None:
+    def tell(self, rows: list[tuple[Any, ...]]) -> None:
         """Tell it trials."""
-        self._strategy.tell(trials)
+        self._strategy.tell(trials_from_rows(rows))
 
     def needed(self) -> tuple[list[str], list[Question]]:
         """What of `LIBRARIES` this process holds, in the order of import, and what was asked of the space."""

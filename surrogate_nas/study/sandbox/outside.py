@@ -19,7 +19,7 @@ from typing import Any
 
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.runtime.failure import StrategyError, as_strategy_error, as_text
-from surrogate_nas.runtime.forkserver import START_SECONDS
+from surrogate_nas.runtime.forkserver import START_SECONDS, the_server
 from surrogate_nas.runtime.packing import pack
 from surrogate_nas.runtime.sandbox import Sandbox
 from surrogate_nas.space import Cell, Space
@@ -35,9 +35,11 @@ from surrogate_nas.study.sandbox.answers import (
     flags_of,
     flags_of_class,
     own_cells,
+    trials_to_rows,
 )
 from surrogate_nas.study.sandbox.blinded import Blinded
 from surrogate_nas.study.sandbox.inside import LIBRARIES
+from surrogate_nas.study.sources import imported_by
 
 CALL_LIMIT_SECONDS = 600.0
 _ENTRY = "surrogate_nas.study.sandbox.inside:main"
@@ -137,6 +139,7 @@ class _UserCode(Sandboxed):
         packed = pack(space)
         ours = type(space).__module__.startswith("surrogate_nas.")
         self._shared = packed.content if ours else None
+        _prepare(strategy, self._shared)
         self.process = Sandbox(_ENTRY, self._shared, prepare=_SHARED, who=label(strategy))
         try:
             sent = pack(strategy), None if ours else packed
@@ -162,8 +165,7 @@ class _UserCode(Sandboxed):
         """Let later processes have at once what this one needed, as our strategies do, whose runs share a process."""
         match self.process.call("needed", limit=self._limit, when="was asked what it needed"):
             case [[*modules], [*questions]]:
-                allowed = [one for one in modules if isinstance(one, str) and one.partition(".")[0] in LIBRARIES]
-                self.process.call_server(_PREPARED, self._shared, allowed, questions)
+                self.process.call_server(_PREPARED, self._shared, _allowed(modules), questions)
 
     def end(self) -> None:
         """Let its process end by itself, for a moment.
@@ -180,10 +182,20 @@ class _UserCode(Sandboxed):
             raise StrategyError("it stopped the process that started its own.")
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        self._timed(lambda: self.process.post("tell", list(trials), limit=self._limit, when="was told"))
+        self._timed(lambda: self.process.post("tell", trials_to_rows(trials), limit=self._limit, when="was told"))
 
     def _call(self, command: str, *arguments: object, when: str) -> Any:
         return self._timed(lambda: self.process.call(command, *arguments, limit=self._limit, when=when))
+
+
+def _prepare(strategy: StrategyLike, space: bytes | None) -> None:
+    """Let what forks its processes import what its files do, which each process would import for itself."""
+    with suppress(OSError, EOFError):
+        the_server().call(_PREPARED, space, _allowed(imported_by(strategy)), [])
+
+
+def _allowed(modules: Sequence[object]) -> list[str]:
+    return [one for one in modules if isinstance(one, str) and one.partition(".")[0] in LIBRARIES]
 
 
 @contextmanager
@@ -269,6 +281,7 @@ def _stamp(path: Path) -> tuple[object, ...]:
 
 @lru_cache(maxsize=64)
 def _introduced(strategy: str, stamp: tuple[object, ...]) -> Flags:  # noqa: ARG001 - a file that changed is read anew
+    _prepare(strategy, None)
     process = Sandbox(_ENTRY, prepare=_SHARED, who=label(strategy))
     try:
         loaded = process.call("load", pack(strategy), None, limit=START_SECONDS, when="was loaded")
