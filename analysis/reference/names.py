@@ -186,7 +186,7 @@ def registries() -> list[Registry]:
 
     held: list[tuple[str, str, str, Mapping[str, str]]] = [
         ("space", "Spaces", "space:SPACES", {n: _made(p) for n, p in space.SPACES.places.items()}),
-        ("surrogates", "Models", "surrogates:MODELS", {n: f"{PACKAGE}.{p}" for n, p in surrogates.MODELS.items()}),
+        ("surrogates", "Models", "surrogates:MODELS", surrogates.MODELS.places),
         ("training", "Tasks", "training:TASKS", {n: task.title for n, task in TASKS.items()}),
         ("training", "Losses", "training.losses:LOSSES", {n: loss.title for n, loss in LOSSES.items()}),
         ("training", "Measures", "training.measures:MEASURES", {n: kept.title for n, kept in MEASURES.items()}),

@@ -93,6 +93,9 @@ class Registry(Mapping[str, T], Generic[T]):
             return self._check(opened(self.places[name], f"The {self.what} {name}"), name)
         return self._inside[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.places or name in self._inside
+
     def __iter__(self) -> Iterator[str]:
         yield from self.places
         yield from self._inside

@@ -10,15 +10,15 @@ from surrogate_nas.surrogates.base import MODELS, Prediction, Surrogate, make_mo
 
 __all__ = ["MODELS", "Prediction", "Surrogate", "make_model", "model_class"]
 
-MODELS.update(
+MODELS.places.update(
     {
-        "xgboost": "surrogates.boosting:Boosting",
-        "gp": "surrogates.gp:GaussianProcess",
-        "extra_trees": "surrogates.extra_trees:ExtraTrees",
-        "ridge": "surrogates.ridge:Ridge",
-        "gnn": "surrogates.gnn:GraphNetwork",
-        "latency": "surrogates.latency:Latency",
-        "mlp": "surrogates.mlp:Perceptrons",
-        "ensemble": "surrogates.ensemble:Ensemble",
+        "xgboost": "surrogate_nas.surrogates.boosting:Boosting",
+        "gp": "surrogate_nas.surrogates.gp:GaussianProcess",
+        "extra_trees": "surrogate_nas.surrogates.extra_trees:ExtraTrees",
+        "ridge": "surrogate_nas.surrogates.ridge:Ridge",
+        "gnn": "surrogate_nas.surrogates.gnn:GraphNetwork",
+        "latency": "surrogate_nas.surrogates.latency:Latency",
+        "mlp": "surrogate_nas.surrogates.mlp:Perceptrons",
+        "ensemble": "surrogate_nas.surrogates.ensemble:Ensemble",
     }
 )

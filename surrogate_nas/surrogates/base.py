@@ -10,16 +10,14 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.extras import opened
 from surrogate_nas.core.metrics import Quantity
-from surrogate_nas.core.plugin import import_file
+from surrogate_nas.core.registry import Registry, subclass_of
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.space import Cell, Space, space_named
 from surrogate_nas.surrogates.checks import check_flag, check_whole, is_sequence, own_cells
@@ -321,15 +319,17 @@ def check_data(cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]) ->
     return list(index), means
 
 
-MODELS: dict[str, str] = {}
-"""Every model by name, as ``module:Class`` inside this package."""
+MODELS: Registry[type[Surrogate]] = Registry(
+    "model", subclass_of(Surrogate, "surrogate_nas.surrogates.Surrogate"), group="surrogate_nas.models"
+)
+"""Every model by name: its class, whose file is imported when it is first asked for."""
 
 
 def model_class(name: str) -> type[Surrogate]:
     """Return a model's class.
 
     Args:
-        name: A key of `MODELS`, or ``file.py:Class`` for one's own.
+        name: A key of `MODELS`, an installed package's, or ``file.py:Class`` for one's own.
 
     Raises:
         UserError: There is no such model, or the library behind it is not installed.
@@ -338,18 +338,7 @@ def model_class(name: str) -> type[Surrogate]:
         >>> model_class("extra_trees").__name__
         'ExtraTrees'
     """
-    if not isinstance(name, str):
-        raise UserError(f"A model is named by a text, not {name!r:.80}. Known: {', '.join(sorted(MODELS))}.")
-    file, _, class_name = name.rpartition(":")
-    if file.endswith(".py"):
-        found = getattr(import_file(Path(file), "surrogate"), class_name, None)
-        if not (isinstance(found, type) and issubclass(found, Surrogate)):
-            raise UserError(f"{file} has no class {class_name} that is a Surrogate.")
-        return found
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    cls: type[Surrogate] = opened(f"surrogate_nas.{MODELS[name]}", f"The model {name}")
-    return cls
+    return MODELS.find(name)
 
 
 def make_model(name: str, quantity: Quantity = "error", *, seed: int = 0, **settings: Any) -> Surrogate:
