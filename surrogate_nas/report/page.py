@@ -108,7 +108,7 @@ def _of_comparison(study: Study) -> Top:
 
 def _of_suite(study: Study) -> Top:
     result, n = study.suite, len(study.suite.strategies)
-    runs = [entrant.runs for entrant in result.suite.entrants]
+    runs = [entry.runs for entry in result.suite.entries]
     each = plural(max(runs), "run") if len(set(runs)) == 1 else f"{min(runs):,} to {plural(max(runs), 'run')}"
     counts = (
         f"{n} {_counted(n)} on {plural(len(result.problems), 'problem')}, {each} of each a problem, "

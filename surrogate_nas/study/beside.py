@@ -13,7 +13,7 @@ from pathlib import Path
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.options import STORED
-from surrogate_nas.study.problem import Entrant, Suite
+from surrogate_nas.study.problem import Entry, Suite
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.suite import StoredSuite
 
@@ -60,15 +60,15 @@ def suites_beside(made: Mapping[Path, StoredSuite]) -> StoredSuite:
     names = _names([parts for _, parts in problems])
     runs: dict[str, int] = {}
     for folder, of in made.items():
-        for entrant in of.suite.entrants:
-            name = names.get((folder, entrant.label), "")
-            runs[name] = max(entrant.runs, runs.get(name, 0))
+        for entry in of.suite.entries:
+            name = names.get((folder, entry.label), "")
+            runs[name] = max(entry.runs, runs.get(name, 0))
     labels = list(dict.fromkeys(names.values()))
     suite = Suite(
         one.suite.name,
         one.suite.title,
         [problem for problem, _ in problems],
-        [Entrant(name, runs[name]) for name in labels],
+        [Entry(name, runs[name]) for name in labels],
         seed=one.suite.seed,
     )
     return StoredSuite(suite, {problem.name: _merged(parts, names) for problem, parts in problems})

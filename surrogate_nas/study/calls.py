@@ -185,9 +185,9 @@ def run_suite(
             cannot be written, or no problem's data is here.
 
     Example:
-        >>> from surrogate_nas.study.problem import Entrant, Problem, Suite
+        >>> from surrogate_nas.study.problem import Entry, Problem, Suite
         >>> problems = [Problem(f"lambda-{w}", "fashion", f"valid_loss + {w}*params", cells=30) for w in (0.1, 0.5)]
-        >>> result = run_suite(Suite("mine", "two weights", problems, [Entrant("random", 2), Entrant("evolution", 2)]))
+        >>> result = run_suite(Suite("mine", "two weights", problems, [Entry("random", 2), Entry("evolution", 2)]))
         >>> result.means().shape, result.failures  # problems × strategies
         ((2, 2), [])
     """
@@ -221,8 +221,8 @@ def _trace(part: Part, run: Run) -> Trace:
 def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped]]:
     """The problems whose data is here, and those whose is not."""
     parts, skipped = [], []
-    runs = {entrant.label: entrant.runs for entrant in suite.entrants}
-    strategies = [entrant.strategy for entrant in suite.entrants]
+    runs = {entry.label: entry.runs for entry in suite.entries}
+    strategies = [entry.strategy for entry in suite.entries]
     for problem in suite.problems:
         try:
             objective = _bound(problem)
@@ -251,7 +251,7 @@ def _plan(suite: Suite, parts: Sequence[Part], skipped: Sequence[Skipped]) -> di
         "seed": suite.seed,
         "problems": [part.name for part in parts],
         "asked": [asdict(problem) for problem in suite.problems],
-        "strategies": [{"name": entrant.label, "runs": entrant.runs} for entrant in suite.entrants],
+        "strategies": [{"name": entry.label, "runs": entry.runs} for entry in suite.entries],
         "not_run": [{"name": one.problem.name, "reason": one.reason} for one in skipped],
     }
 
@@ -397,7 +397,7 @@ def _asked(path: Path) -> Suite:
 
 def _entered(made: Comparison, suite: Suite) -> Comparison:
     """The runs that belong to a suite; its folder may hold more, of other strategies or seeds."""
-    runs = {entrant.label: entrant.runs for entrant in suite.entrants}
+    runs = {entry.label: entry.runs for entry in suite.entries}
     kept = [run for name in runs for run in made.runs if run.strategy == name and run.run < runs[name]]
     told = {"strategies": [name for name in made.description["strategies"] if name in runs], "runs": max(runs.values())}
     return Comparison(made.objective, made.description | told, kept)

@@ -72,7 +72,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Entry:
     """A strategy that enters a suite.
 
     Attributes:
@@ -80,7 +80,7 @@ class Entrant:
         runs: How many seeds on every problem.
 
     Example:
-        >>> Entrant("evolution(population=50)", runs=10).label
+        >>> Entry("evolution(population=50)", runs=10).label
         'evolution(population=50)'
     """
 
@@ -107,7 +107,7 @@ class Suite:
         name: Such as ``starter``.
         title: What it is for, in one line.
         problems: In the order of the report.
-        entrants: The strategies with their runs.
+        entries: The strategies with their runs.
         seed: The root of all randomness, the same for all problems.
 
     Example:
@@ -121,7 +121,7 @@ class Suite:
     name: str
     title: str
     problems: Sequence[Problem]
-    entrants: Sequence[Entrant]
+    entries: Sequence[Entry]
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -136,7 +136,7 @@ class Suite:
     @property
     def labels(self) -> list[str]:
         """The strategies' names."""
-        return [entrant.label for entrant in self.entrants]
+        return [entry.label for entry in self.entries]
 
     def entered(self, strategies: Sequence[StrategyLike] = (), runs: int | None = None) -> Suite:
         """The same problems with other strategies or runs.
@@ -146,12 +146,12 @@ class Suite:
                 number. Empty for those of the suite.
             runs: As many for everybody; None for each one's own.
         """
-        own = {entrant.label: entrant for entrant in self.entrants}
-        most = max(entrant.runs for entrant in self.entrants)
-        entrants = [own.get(label(s)) or Entrant(s, most) for s in strategies] or list(self.entrants)
+        own = {entry.label: entry for entry in self.entries}
+        most = max(entry.runs for entry in self.entries)
+        entries = [own.get(label(s)) or Entry(s, most) for s in strategies] or list(self.entries)
         if runs is not None:
-            entrants = [replace(entrant, runs=runs) for entrant in entrants]
-        return replace(self, entrants=entrants)
+            entries = [replace(entry, runs=runs) for entry in entries]
+        return replace(self, entries=entries)
 
     def only(self, names: Sequence[str]) -> Suite:
         """The same strategies on some of the problems.
@@ -221,18 +221,18 @@ def suite_told(name: str, source: str, told: Any) -> Suite:
     """A suite from what a file says of it."""
     _check(source, "", told, _KEYS, needed=("strategies", "problems"))
     try:
-        entrants = [_entrant(source, f"strategies[{i}]", one, told) for i, one in enumerate(told["strategies"])]
+        entries = [_entry(source, f"strategies[{i}]", one, told) for i, one in enumerate(told["strategies"])]
         problems = [_problem(source, f"problems[{i}]", one, told) for i, one in enumerate(told["problems"])]
-        return Suite(name, told.get("title", name), problems, entrants, told.get("seed", 0))
+        return Suite(name, told.get("title", name), problems, entries, told.get("seed", 0))
     except UserError as error:
         said = str(error)
         raise UserError(said if said.startswith(source) else f"{source}: {said}") from error
 
 
-def _entrant(source: str, key: str, told: Any, suite: Mapping[str, Any]) -> Entrant:
+def _entry(source: str, key: str, told: Any, suite: Mapping[str, Any]) -> Entry:
     told = {"name": told} if isinstance(told, str) else told
     _check(source, key, told, _STRATEGY, needed=("name",))
-    return Entrant(told["name"], told.get("runs", suite.get("runs", _RUNS)))
+    return Entry(told["name"], told.get("runs", suite.get("runs", _RUNS)))
 
 
 def _problem(source: str, key: str, told: Any, suite: Mapping[str, Any]) -> Problem:

@@ -255,14 +255,14 @@ class StoredSuite:
     @property
     def missing(self) -> int:
         """How many runs of the suite are not there."""
-        asked = len(self.suite.problems) * sum(entrant.runs for entrant in self.suite.entrants)
+        asked = len(self.suite.problems) * sum(entry.runs for entry in self.suite.entries)
         return asked - sum(len(comparison.runs) for comparison in self.comparisons.values())
 
     @cached_property
     def result(self) -> SuiteResult | None:
         """What it has found where all strategies that have begun have a run; None while that is nowhere."""
         begun = {run.strategy for comparison in self.comparisons.values() for run in comparison.runs}
-        suite = replace(self.suite, entrants=[entrant for entrant in self.suite.entrants if entrant.label in begun])
+        suite = replace(self.suite, entries=[entry for entry in self.suite.entries if entry.label in begun])
         results, skipped = [], []
         for problem in suite.problems:
             made = self.comparisons.get(problem.name)

@@ -23,7 +23,7 @@ from surrogate_nas.space.sketch import POINTS_PER_INCH, Arrow, Box, Text
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.study.calls import compare, read_comparison, run_suite
 from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.problem import Entrant, Problem, Suite
+from surrogate_nas.study.problem import Entry, Problem, Suite
 from tests.conftest import Snas
 
 pytestmark = pytest.mark.slow  # browsers
@@ -283,8 +283,8 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab: Tab, tmp_path: 
     capped = Problem("capped", "fashion", "valid_error", "latency@cpu <= 0.4", cells=12)
     front = Problem("front", "analog-cifar10", "digital_error, params", cells=12)
     bare = Problem("bare", "fashion", "valid_loss + 0.1*diversity", cells=15)
-    entrants = [Entrant("random", 2), Entrant(Evil, 1)]
-    result = run_suite(Suite("tiny", "tiny", [capped, front, bare], entrants), tmp_path)
+    entries = [Entry("random", 2), Entry(Evil, 1)]
+    result = run_suite(Suite("tiny", "tiny", [capped, front, bare], entries), tmp_path)
     path = write_suite_explorer(result, tmp_path)
     assert path is not None and path.stat().st_size < 6_000_000
     assert 'href="explore.html"' in write_suite_report(result, tmp_path).read_text(encoding="utf-8")

@@ -30,7 +30,7 @@ from surrogate_nas.space import ChoiceSpace
 from surrogate_nas.study.calls import compare, read_comparison, run_suite, stored_suite
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.lambda_path import lambda_path, read_lambda_path
-from surrogate_nas.study.problem import Entrant, Problem, Suite
+from surrogate_nas.study.problem import Entry, Problem, Suite
 from tests.conftest import Snas
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("export") / "tiny"
     problems = [Problem("plain", "fashion", cells=12), Problem("late", "fashion", "valid_error", cells=12)]
-    run_suite(Suite("tiny", "Tiny & small", problems, [Entrant("random", 2), Entrant("evolution", 1)]), place)
+    run_suite(Suite("tiny", "Tiny & small", problems, [Entry("random", 2), Entry("evolution", 1)]), place)
     return place
 
 

@@ -27,7 +27,7 @@ from surrogate_nas.files import holder, locked
 from surrogate_nas.report.live import Server
 from surrogate_nas.report.live.server import MOST_AT_ONCE, Timely
 from surrogate_nas.study.calls import compare, run_suite
-from surrogate_nas.study.problem import Entrant, Problem, Suite
+from surrogate_nas.study.problem import Entry, Problem, Suite
 from surrogate_nas.study.store import Store
 from tests.conftest import Snas
 from tests.study.test_kills import Gated
@@ -213,7 +213,7 @@ def test_failures_and_interrupted_runs_are_told(tmp_path: Path, analog: TableBen
 
 def test_a_suite_counts_the_runs_of_each_strategy(tmp_path: Path) -> None:
     problems = [Problem("one", "analog-cifar10", cells=12), Problem("two", "fashion", "valid_loss, params", cells=11)]
-    suite = Suite("s", "A <title>", problems, [Entrant("random", 3), Entrant("evolution", 1)])
+    suite = Suite("s", "A <title>", problems, [Entry("random", 3), Entry("evolution", 1)])
     run_suite(suite, tmp_path)
     with Server(tmp_path, 0) as server:
         server.in_background()

@@ -9,7 +9,7 @@ import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.study.calls import compare, read_comparison, run_suite, stored_suite
-from surrogate_nas.study.problem import Entrant, Problem, Suite
+from surrogate_nas.study.problem import Entry, Problem, Suite
 from tests.conftest import Snas
 
 ASKED = "valid_loss + 0.1*params"
@@ -63,8 +63,8 @@ def test_another_question_is_refused(objective: str, options: dict[str, int], sa
 
 def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path: Path) -> None:
     problems = [Problem(f"w{w}", "fashion", f"valid_loss + {w}*params", cells=25) for w in (0.1, 0.3, 0.5)]
-    one = Suite("one", "One", problems[:2], [Entrant("random", 3), Entrant("evolution", 3)])
-    other = Suite("other", "Other", problems[1:], [Entrant("random", 2), Entrant("local_search", 2)])
+    one = Suite("one", "One", problems[:2], [Entry("random", 3), Entry("evolution", 3)])
+    other = Suite("other", "Other", problems[1:], [Entry("random", 2), Entry("local_search", 2)])
     run_suite(one, tmp_path / "one")
     run_suite(other, tmp_path / "other")
     result = stored_suite(tmp_path / "one", against=[tmp_path / "other"]).result
@@ -72,7 +72,7 @@ def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path: Path) -> Non
     assert {account.strategy: account.runs for account in result.accounts} == {
         "random": 3, "evolution": 3, "local_search": 2,
     }  # fmt: skip
-    run_suite(Suite("third", "Third", [problems[2]], [Entrant("random", 2)]), tmp_path / "third")
+    run_suite(Suite("third", "Third", [problems[2]], [Entry("random", 2)]), tmp_path / "third")
     with pytest.raises(UserError, match="hold no problem in common"):
         stored_suite(tmp_path / "one", against=[tmp_path / "third"])
 

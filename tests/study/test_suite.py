@@ -25,7 +25,7 @@ from surrogate_nas.study.calls import compare, read_comparison, run_suite
 from surrogate_nas.study.comparison import best_cells
 from surrogate_nas.study.lambda_path import lambda_path
 from surrogate_nas.study.options import Budget
-from surrogate_nas.study.problem import SUITES, Entrant, Problem, Suite, bind, read_suite
+from surrogate_nas.study.problem import SUITES, Entry, Problem, Suite, bind, read_suite
 from surrogate_nas.study.scale import Reference, expected, reference_of
 from surrogate_nas.study.statistics import Values
 from surrogate_nas.study.suite import SuiteResult
@@ -202,14 +202,14 @@ def test_the_suite_in_the_guide_is_one(tmp_path: Path) -> None:
     (block,) = blocks(read("analysis/guide.md"), "toml")
     (tmp_path / "mine.toml").write_text(block)
     suite = read_suite(str(tmp_path / "mine.toml"))
-    assert [entrant.runs for entrant in suite.entrants] == [10, 5] and len(suite.problems) == 1
+    assert [entry.runs for entry in suite.entries] == [10, 5] and len(suite.problems) == 1
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_the_suites_that_come_along_name_what_there_is(name: str) -> None:
     suite = read_suite(name)
     assert {problem.benchmark for problem in suite.problems} <= set(known())
-    assert {str(entrant.strategy).partition("(")[0] for entrant in suite.entrants} <= set(STRATEGIES)
+    assert {str(entry.strategy).partition("(")[0] for entry in suite.entries} <= set(STRATEGIES)
     if name == "standard":
         assert len(suite.problems) >= 24
 
@@ -253,7 +253,7 @@ def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
 def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them() -> None:
     front = Problem("front", "fashion", "valid_error, latency@cpu", cells=12)
     history = Problem("history", "fashion", "valid_error + 0.1*diversity", cells=12)
-    result = run_suite(Suite("two", "Two", [front, history], [Entrant("random", 2), Entrant("evolution", 2)]))
+    result = run_suite(Suite("two", "Two", [front, history], [Entry("random", 2), Entry("evolution", 2)]))
     first, second = result.problems
     assert not first.reference.exact and first.reference.optimum == 0 and first.weight == 0
     assert not second.reference.exact and second.weight == 0.1 and result.means()[1].min() < 1
@@ -302,8 +302,8 @@ def made(problems: Mapping[str, Mapping[str, Values]], weights: Mapping[str, flo
             )  # fmt: skip
         )
     strategies = next(iter(problems.values()))
-    entrants = [Entrant(name, len(rows)) for name, rows in strategies.items()]
-    return SuiteResult(Suite("made", "Made", [r.problem for r in results], entrants), results, [])
+    entries = [Entry(name, len(rows)) for name, rows in strategies.items()]
+    return SuiteResult(Suite("made", "Made", [r.problem for r in results], entries), results, [])
 
 
 def steps(*ends: float) -> Values:
@@ -433,7 +433,7 @@ def test_equal_strategies_are_equal() -> None:
     assert not same.verdict.decided and not same.verdict.decided_here
     assert same.pairs[0].detectable == 0
     with pytest.raises(UserError, match="has no problem"):
-        Suite("none", "None", [], [Entrant("random", 1)])
+        Suite("none", "None", [], [Entry("random", 1)])
 
 
 BESIDE = """
@@ -472,5 +472,5 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
     path = lambda_path(bench, [mine], "valid_loss + 1*width@mine", lambdas=[0.0, 1.0], runs=2, budget=11)
     assert [told["strategies"][0]["found"] for told in path.to_json()["lambdas"]] == [float(found)] * 2
     problems = [Problem("one", bench, "valid_loss", cells=11)]
-    result = run_suite(Suite("beside", "Beside", problems, [Entrant(mine, 2)]))
+    result = run_suite(Suite("beside", "Beside", problems, [Entry(mine, 2)]))
     assert result.profile.solved.tolist() == [float(found)]

@@ -100,7 +100,7 @@ def write_suite_explorer(
     from surrogate_nas.report.reading import kept_problems
 
     page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
-    runs = min(max(entrant.runs for entrant in result.suite.entrants), _MOST_RUNS)
+    runs = min(max(entry.runs for entry in result.suite.entries), _MOST_RUNS)
     for name, comparison in kept_problems(result, folder, runs, comparisons):
         page.add(name, ProblemData(comparison, result.strategies, runs).packed)
     return _written(page.html(), folder) if page.shown else None
