@@ -202,6 +202,14 @@ class ChoiceSpace(Space):
         """
         return True
 
+    def allows_all(self, choices: Choices) -> bool:
+        """Whether every one of some combinations is a cell.
+
+        Args:
+            choices: Shape ``(n, positions)``.
+        """
+        return type(self).allows is ChoiceSpace.allows or all(map(self.allows, map(tuple, choices.tolist())))
+
     def write(self, choices: tuple[int, ...]) -> str:
         """The canonical string of a combination.
 

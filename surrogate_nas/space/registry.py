@@ -41,6 +41,12 @@ _PLACES = {
     "nats-size": "surrogate_nas.space.nats_size:nats_size",
     "nbmr": "surrogate_nas.space.nbmr:nbmr",
     "mnasnet": "surrogate_nas.space.mnasnet:mnasnet",
+    "gpt-s": "surrogate_nas.space.gpt:gpt_s",
+    "gpt-m": "surrogate_nas.space.gpt:gpt_m",
+    "gpt-l": "surrogate_nas.space.gpt:gpt_l",
+    "autoformer": "surrogate_nas.space.vit:autoformer",
+    "pit": "surrogate_nas.space.vit:pit",
+    "flexibert": "surrogate_nas.space.flexibert:flexibert",
 }
 """By name, ``module:function`` that gives the shared instance."""
 

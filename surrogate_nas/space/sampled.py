@@ -74,7 +74,7 @@ class Sampled(EnumerableChoiceSpace):
         if len(self._held) > MOST_HELD:
             raise UserError(f"{len(self._held):,} cells of the space {base.name} are held; {MOST_HELD:,} are the most.")
         inside = bool(((self._held >= 0) & (self._held < widths)).all())
-        if not inside or (type(base).allows is not ChoiceSpace.allows and not all(map(base.allows, self._rows))):
+        if not inside or not base.allows_all(self._held):
             raise UserError(f"A cell that should be held is none of the space {base.name}.")
         content = self._held.tobytes()
         if len({content[at : at + len(widths)] for at in range(0, len(content), len(widths))}) < len(self._held):

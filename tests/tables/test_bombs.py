@@ -36,7 +36,7 @@ import json, resource, sys, time
 from pathlib import Path
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables.sources import analog, nats
-from surrogate_nas.tables.sources.nb201.extracts import read_pt
+from surrogate_nas.tables.sources.pickles import read_pt
 from surrogate_nas.tables.sources.spreadsheet import read as read_rows
 from surrogate_nas.space import nb201 as space
 from surrogate_nas.surrogates.storage import is_surrogate, load

@@ -19,6 +19,7 @@ from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
 from surrogate_nas.tables.sources import fetching, nb201
 from surrogate_nas.tables.sources.nb201 import extracts, package
 from surrogate_nas.tables.sources.nb201.fetched import DATA_SETS, files_of
+from surrogate_nas.tables.sources.pickles import read_pt
 from tests.conftest import Snas
 
 NAME = "nb201-cifar100"
@@ -311,7 +312,7 @@ def test_a_shared_device_is_the_data_set_s_own(fetched: Path) -> None:
     ten, sixteen = load("nb201-cifar10"), load("nb201-imagenet16")
     for device in extracts.OF_HW_NAS_BENCH:
         name = f"latency@{device}"
-        helps = np.array(extracts.read_pt(next(p for p in files_of(extracts.HELP) if p.stem == device)))
+        helps = np.array(read_pt(next(p for p in files_of(extracts.HELP) if p.stem == device)))
         assert ten.column(name) == pytest.approx(helps)
         assert np.median(sixteen.column(name)) < 0.7 * np.median(helps)
         assert "left out" in sixteen.metric(name).description and "HELP's numbers are" in ten.metric(name).description

@@ -1,6 +1,7 @@
 """Public files at pinned commits, fetched once and checked by their sha256; and how a source's tables are got.
 
-``data/manifest.json``, or the source itself, names every file with its sha256, size, licence and citation. The
+``data/manifest.json``, or the source itself, names every file with its sha256, size, licence and citation; a repository
+may have ``optional`` files too, which only the commit pins and which are left out where they are not to be had. The
 environment variable ``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -89,20 +90,37 @@ def files(source: str, beginning: str = "") -> list[Path]:
     return [folder() / name for name in registry(source) if name.startswith(beginning)]
 
 
+def optional(source: str) -> list[Path]:
+    """Where files of a source lie that may be missing, those that are here."""
+    return [path for path in map(folder().joinpath, _optional(source)) if path.is_file()]
+
+
+def _optional(source: str) -> list[str]:
+    return [
+        f"{entry['repository']}/{entry['commit']}/{path}"
+        for entry in repositories(source)
+        for path in entry.get("optional", ())
+    ]
+
+
 def fetch(source: str, progress: Progress | None = None) -> list[Path]:
-    """Download what is missing or altered, each file checked by its sha256, and return the paths."""
+    """Download what is missing or altered, each file checked by its sha256, and return the paths.
+
+    Optional files are downloaded where they are to be had; nothing is said of the others.
+    """
     import pooch
     import requests
 
     pooch.get_logger().setLevel("ERROR")
     base, is_folder = _base()
-    wanted = registry(source)
+    wanted, further = registry(source), _optional(source)
+    total = len(wanted) + len(further)
     retries = 0 if is_folder else 3
     downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
     downloads = pooch.create(folder(), base_url=base + "/", registry=wanted, retry_if_failed=retries)
     paths = []
     with locked(home() / "fetching", what=f"the fetched files in {home()}"):
-        _remove_torn(wanted)
+        _remove_torn([*wanted, *further])
         for done, name in enumerate(wanted):
             try:
                 paths.append(Path(downloads.fetch(name, downloader=downloader)))
@@ -116,8 +134,28 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
             except OSError as error:
                 raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
             if progress:
-                progress(done + 1, len(wanted))
+                progress(done + 1, total)
+        optional_ones = pooch.create(folder(), base_url=base + "/", registry=dict.fromkeys(further))
+        for done, found in enumerate(_found(optional_ones, downloader), len(wanted) + 1):
+            paths += found
+            if progress:
+                progress(done, total)
     return paths
+
+
+def _found(downloads: Any, downloader: Callable[..., None]) -> Iterator[list[Path]]:
+    """Each optional file that is to be had, and nothing for another; none is asked for once there is no connection."""
+    import requests
+
+    connected = True
+    for name in downloads.registry:
+        try:
+            yield [Path(downloads.fetch(name, downloader=downloader))] if connected else []
+        except (requests.RequestException, FileNotFoundError) as error:
+            connected &= not isinstance(error, requests.ConnectionError)
+            yield []
+        except OSError as error:
+            raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
 
 
 def _base() -> tuple[str, bool]:

@@ -13,6 +13,7 @@ import pickletools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
+from zipfile import ZipFile
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.paths import printable
@@ -60,6 +61,17 @@ def read_pickle(file: IO[bytes], allowed: Mapping[str, object], origin: Path, *,
     except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{printable(origin)} is damaged: {printable(reason):.300}.") from error
+
+
+def read_pt(path: Path) -> Any:
+    """A list or dict of plain numbers and strings in PyTorch's zip format, which needs neither PyTorch nor a class."""
+    with ZipFile(path) as archive:
+        (member,) = (member for member in archive.infolist() if member.filename.endswith("/data.pkl"))
+        with archive.open(member) as packed:
+            content = packed.read(SMALL + 1)
+    if len(content) > SMALL:
+        raise UserError(f"{path} is damaged: it unpacks to more than {SMALL / 1e6:.0f} MB.")
+    return read_pickle(io.BytesIO(content), {}, path)
 
 
 def _walked(file: IO[bytes], start: int, most_tuples: int) -> int:

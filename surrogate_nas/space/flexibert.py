@@ -1,0 +1,115 @@
+"""FlexiBERT's space as NAS-Bench-BERT samples it: encoders of two or four layers, 10,621,440 cells.
+
+Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Transformers", ACL 2023; Tuli et al.,
+"FlexiBERT", 2022. Of every layer are chosen an operation, its heads, and the width and the number of layers of its MLP.
+Operations: self-attention (``SA``) by scaled dot products (``SDP``) or with weighted multiplication (``WMA``); a linear
+transform (``LT``), Fourier's (``DFT``) or cosine (``DCT``); a dynamic span-based convolution (``DSC``) of 5 or 9.
+
+Parameters are those of the authors' PyTorch encoder at the cell's own sizes. The counts that the benchmark records are
+of 256 hidden units and 1,024 in the MLPs whatever the cell (`FlexiBERT.recorded_parameters`): that code does not read
+these two.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space.base import Analytic, Column, by_name
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.layered import Layered, of_every_layer, once_chosen
+from surrogate_nas.space.network import Network
+
+NETWORK = Network(classes=30522, image_size=512, dimensions=1, positions=True)
+"""The vocabulary, and the most positions."""
+OPERATIONS = ("SA_SDP", "SA_WMA", "LT_DFT", "LT_DCT", "DSC_5", "DSC_9")
+_EMBEDDED = 128
+_RECORDED_HIDDEN, _RECORDED_INNER = 256, 1024
+_LAYERS = 4
+
+
+class FlexiBERT(Layered):
+    """FlexiBERT's space; use the shared instance `flexibert`.
+
+    Example:
+        >>> str(FlexiBERT().at((0,) * 18))[:60]
+        'flexibert(hidden_size=128, encoder_layers=2, operation=SA_SD'
+    """
+
+    network = NETWORK
+
+    def __init__(self) -> None:
+        """Define the space."""
+        decisions = (
+            once_chosen("hidden_size", "128", "256"),
+            once_chosen("encoder_layers", "2", "4"),
+            of_every_layer("operation", *OPERATIONS, layers=_LAYERS),
+            of_every_layer("num_operation_heads", "2", "4", layers=_LAYERS),
+            of_every_layer("feed_forward_dimension", "512", "1024", layers=_LAYERS),
+            of_every_layer("num_feed_forward", "1", "3", layers=_LAYERS),
+        )
+        super().__init__("flexibert", decisions, depth="encoder_layers")
+
+    @property
+    def analytic(self) -> Analytic:  # type: ignore[override]
+        """Metrics that need no measurement."""
+        params = "trainable, embeddings included; of the cell's own sizes, which the recorded counts are not"
+        return by_name(
+            (Metric("params", "parameters", "search", "cost", description=params), self.parameters),
+            (
+                Metric("n_layer", "", "search", "structure", description="layers of the encoder"),
+                lambda choices, _: self.chosen(choices, "encoder_layers"),
+            ),
+        )
+
+    def parameters(self, choices: Choices, network: Network) -> Column:
+        """Trainable parameters, shape ``(n,)``, a whole number.
+
+        Args:
+            choices: Shape ``(n, 18)``.
+            network: Its classes are the vocabulary, its image size the positions.
+        """
+        hidden = self.chosen(choices, "hidden_size")
+        return self._sized(choices, network, hidden, self.chosen(choices, "feed_forward_dimension"))
+
+    def recorded_parameters(self, choices: Choices, network: Network) -> Column:
+        """What the benchmark records as parameters, shape ``(n,)``.
+
+        Args:
+            choices: Shape ``(n, 18)``.
+            network: See `parameters`.
+        """
+        hidden = np.full(len(choices), float(_RECORDED_HIDDEN))
+        return self._sized(choices, network, hidden, np.full((len(choices), _LAYERS), float(_RECORDED_INNER)))
+
+    def _sized(self, choices: Choices, network: Network, hidden: Column, inner: Column) -> Column:
+        embedded = (network.classes + network.image_size + 2 + 2) * _EMBEDDED
+        projected = np.where(hidden == _EMBEDDED, 0.0, (_EMBEDDED + 1) * hidden)
+        h, heads = hidden[:, None], self.chosen(choices, "num_operation_heads")
+        operation = choices[:, self.places["operation"]]
+        output = h * (h + 1) + 2 * h
+        attention = 3 * h * (h + 1) + output
+        groups = np.maximum(heads // 2, 1)
+        span = groups * (h // np.maximum(heads, 1))
+
+        def convolution(kernel: int) -> Column:
+            return np.asarray(5 * h * span + 5 * span + h * kernel + (span + 1) * groups * kernel + output)
+
+        transform = h * (h + 1) + 0 * heads
+        kinds = (attention, attention + h * h, transform, transform, convolution(5), convolution(9))
+        layers = np.choose(operation, [np.broadcast_to(kind, operation.shape) for kind in kinds])
+        extra = np.maximum(self.chosen(choices, "num_feed_forward") - 1, 0)
+        layers = layers + (h + 1) * inner + extra * inner * (inner + 1) + (inner + 1) * h + 2 * h
+        there = self.live(choices)[:, self.places["operation"]]
+        return np.asarray(embedded + projected + (layers * there).sum(axis=1))
+
+
+@lru_cache(maxsize=1)
+def flexibert() -> FlexiBERT:
+    """FlexiBERT's space, one shared instance a process."""
+    return FlexiBERT()
+
+
+__all__ = ["NETWORK", "OPERATIONS", "FlexiBERT", "flexibert"]

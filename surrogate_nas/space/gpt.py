@@ -1,0 +1,130 @@
+"""The GPT-2 spaces of HW-GPT-Bench: width, layers, heads and MLP ratio of every layer, bias; 10^12 to 10^35 cells.
+
+Sukthanker et al., "HW-GPT-Bench: Hardware-Aware Architecture Benchmark for Language Models", NeurIPS 2024. A cell's
+text has the names and the order of the authors' records, without their ``sample_``; of the lists only as much as there
+are layers, for the records' further numbers mean nothing.
+
+The network, as the authors' code has it: token embeddings; layers of attention and a gated MLP (three matrices), each
+after a normalisation with weights and biases; a last normalisation and a linear layer of its own to the vocabulary.
+Every head is 64 wide whatever the embedding, positions are rotated in, and ``bias`` is of the layers' linear maps.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space.base import Analytic, Column, by_name, millions
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.layered import Layered, of_every_layer, once_chosen
+from surrogate_nas.space.network import Network
+
+HEAD = 64
+"""The width of a head."""
+NETWORK = Network(classes=50254, image_size=1024, dimensions=1, causal=True)
+"""The vocabulary, and the length of a sequence."""
+_RATIOS, _BIASES = ("2", "3", "4"), ("False", "True")
+_SCALES = {
+    "s": (("192", "384", "768"), ("10", "11", "12"), ("4", "8", "12")),
+    "m": (("256", "512", "1024"), ("22", "23", "24"), ("8", "12", "16")),
+    "l": (("320", "640", "1280"), ("34", "35", "36"), ("8", "16", "20")),
+}
+"""By scale the widths, numbers of layers, and heads."""
+
+
+class GPT(Layered):
+    """A GPT-2 space; use the shared instances `gpt_s`, `gpt_m` and `gpt_l`.
+
+    Example:
+        >>> space = GPT("s")
+        >>> str(space.at((0,) * 27))
+        'gpt-s(embed_dim=192, n_layer=10, n_head=4-4-4-4-4-4-4-4-4-4, mlp_ratio=2-2-2-2-2-2-2-2-2-2, bias=False)'
+    """
+
+    complexity: ClassVar[str] = "n_layer"
+
+    network = NETWORK
+
+    def __init__(self, scale: str) -> None:
+        """Define the space.
+
+        Args:
+            scale: ``s``, ``m`` or ``l``.
+        """
+        widths, depths, heads = _SCALES[scale]
+        most = int(depths[-1])
+        decisions = (
+            once_chosen("embed_dim", *widths),
+            once_chosen("n_layer", *depths),
+            of_every_layer("n_head", *heads, layers=most),
+            of_every_layer("mlp_ratio", *_RATIOS, layers=most),
+            once_chosen("bias", *_BIASES),
+        )
+        super().__init__(f"gpt-{scale}", decisions, depth="n_layer")
+
+    @property
+    def analytic(self) -> Analytic:  # type: ignore[override]
+        """Metrics that need no measurement."""
+        macs = "multiply-accumulates of linear layers for one sequence, those between positions left out"
+        return by_name(
+            (Metric("params", "parameters", "search", "cost", description="trainable"), self.parameters),
+            (Metric("macs", "M", "search", "cost", description=macs), millions(self.multiply_accumulates)),
+            (
+                Metric("n_layer", "", "search", "structure", description="layers"),
+                lambda choices, _: self.chosen(choices, "n_layer"),
+            ),
+        )
+
+    def parameters(self, choices: Choices, network: Network) -> Column:
+        """Trainable parameters, shape ``(n,)``, a whole number.
+
+        Args:
+            choices: Shape ``(n, positions)``.
+            network: Its classes are the vocabulary.
+        """
+        width, layers = self.chosen(choices, "embed_dim"), self.chosen(choices, "n_layer")
+        heads, ratios = self.chosen(choices, "n_head").sum(axis=1), self.chosen(choices, "mlp_ratio").sum(axis=1)
+        biases = 3 * HEAD * heads + 2 * width * (ratios + layers)
+        normalised = 2 * width * (2 * layers + 1)
+        tables = 2 * network.classes * width
+        return np.asarray(tables + normalised + self._weights(choices) + biases * choices[:, -1])
+
+    def multiply_accumulates(self, choices: Choices, network: Network) -> Column:
+        """Multiply-accumulates of all linear maps for one sequence, shape ``(n,)``, a whole number.
+
+        Args:
+            choices: Shape ``(n, positions)``.
+            network: Its classes are the vocabulary, its image size the length of the sequence.
+        """
+        answers = network.classes * self.chosen(choices, "embed_dim")
+        return np.asarray(network.image_size * (answers + self._weights(choices)))
+
+    def _weights(self, choices: Choices) -> Column:
+        """Weights of the layers' linear maps."""
+        width = self.chosen(choices, "embed_dim")
+        heads, ratios = self.chosen(choices, "n_head").sum(axis=1), self.chosen(choices, "mlp_ratio").sum(axis=1)
+        return np.asarray(4 * HEAD * heads * width + 3 * ratios * width**2)
+
+
+@lru_cache(maxsize=1)
+def gpt_s() -> GPT:
+    """The space around GPT-2 small, one shared instance a process."""
+    return GPT("s")
+
+
+@lru_cache(maxsize=1)
+def gpt_m() -> GPT:
+    """The space around GPT-2 medium, one shared instance a process."""
+    return GPT("m")
+
+
+@lru_cache(maxsize=1)
+def gpt_l() -> GPT:
+    """The space around GPT-2 large, one shared instance a process."""
+    return GPT("l")
+
+
+__all__ = ["GPT", "HEAD", "NETWORK", "gpt_l", "gpt_m", "gpt_s"]

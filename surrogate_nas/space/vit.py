@@ -1,0 +1,149 @@
+"""The spaces of ViT-Bench-101: AutoFormer-Ti's, about 10^9 cells, and PiT's, 11,664 cells.
+
+Wei et al., "Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy Discovery", AAAI 2024;
+Chen et al., "AutoFormer", ICCV 2021; Heo et al., "Rethinking Spatial Dimensions of Vision Transformers" (PiT), ICCV
+2021. A cell's text has the names and the order of the benchmark's records.
+
+Sizes are those of the published networks (the benchmark records none): patches of 16×16, a class token, learned
+positions, biases everywhere. AutoFormer: heads 64 wide whatever the width of the network, and two tables of relative
+positions a layer. PiT: three stages, each as wide as the base times its heads, patches that overlap by half, and
+between stages a convolution of stride 2, of which every channel sees one, with a linear layer for the class token.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space.base import Analytic, Column, by_name
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.layered import Decision, Layered, of_every_layer, once_chosen
+from surrogate_nas.space.network import Network
+
+NETWORK = Network(classes=100, image_size=224)
+"""As for CIFAR-100."""
+_HEAD, _PATCH, _PIT_STRIDE = 64, 16, 8
+_RELATIVE = 4 * 30 * _HEAD
+"""Of a layer: for keys and values, rows and columns, one vector for each of thirty distances."""
+
+
+def _block(width: Column, inner: Column, hidden: Column) -> Column:
+    """Parameters of an attention that is `inner` wide and an MLP, each after a normalisation."""
+    attention = 3 * inner * (width + 1) + (inner + 1) * width
+    return np.asarray(attention + 2 * width * hidden + hidden + width + 4 * width)
+
+
+def _patches(width: Column, network: Network, positions: int) -> Column:
+    return (network.input_channels * _PATCH**2 + 1 + positions + 1) * width
+
+
+class AutoFormer(Layered):
+    """AutoFormer-Ti's space as the benchmark samples it; use the shared instance `autoformer`.
+
+    Example:
+        >>> str(AutoFormer().at((0,) * 30))[:62]
+        'autoformer(hidden_dim=192, mlp_ratio=3.5-3.5-3.5-3.5-3.5-3.5-3'
+    """
+
+    network = NETWORK
+
+    def __init__(self) -> None:
+        """Define the space."""
+        decisions = (
+            once_chosen("hidden_dim", "192", "216", "240"),
+            of_every_layer("mlp_ratio", "3.5", "4.0", layers=14),
+            once_chosen("depth", "12", "13", "14"),
+            of_every_layer("num_heads", "3", "4", layers=14),
+        )
+        super().__init__("autoformer", decisions, depth="depth")
+
+    @property
+    def analytic(self) -> Analytic:  # type: ignore[override]
+        """Metrics that need no measurement."""
+        return _analytic(self, self.parameters, "depth")
+
+    def parameters(self, choices: Choices, network: Network) -> Column:
+        """Trainable parameters, shape ``(n,)``, a whole number.
+
+        Args:
+            choices: Shape ``(n, 30)``.
+            network: Classes and the shape of the input.
+        """
+        width = self.chosen(choices, "hidden_dim")[:, None]
+        there = self.live(choices)[:, self.places["num_heads"]]
+        inner, hidden = _HEAD * self.chosen(choices, "num_heads"), width * self.chosen(choices, "mlp_ratio")
+        layers = ((_block(width, inner, hidden) + _RELATIVE) * there).sum(axis=1)
+        width = width[:, 0]
+        positions = (network.image_size // _PATCH) ** 2 + 1
+        return np.asarray(layers + _patches(width, network, positions) + 2 * width + (width + 1) * network.classes)
+
+
+class PiT(Layered):
+    """PiT's space as the benchmark samples it; use the shared instance `pit`.
+
+    Example:
+        >>> str(PiT().at((0,) * 8))
+        'pit(base_dim=16, mlp_ratio=2, depth=1-4-2, num_heads=2-2-2)'
+    """
+
+    network = NETWORK
+
+    def __init__(self) -> None:
+        """Define the space."""
+        decisions = (
+            once_chosen("base_dim", "16", "24", "32", "40"),
+            once_chosen("mlp_ratio", "2", "4", "6", "8"),
+            Decision("depth", (("1", "2", "3"), ("4", "6", "8"), ("2", "4", "6")), True),
+            of_every_layer("num_heads", "2", "4", "8", layers=3),
+        )
+        super().__init__("pit", decisions)
+
+    @property
+    def analytic(self) -> Analytic:  # type: ignore[override]
+        """Metrics that need no measurement."""
+        return _analytic(self, self.parameters, "depth")
+
+    def parameters(self, choices: Choices, network: Network) -> Column:
+        """Trainable parameters, shape ``(n,)``, a whole number.
+
+        Args:
+            choices: Shape ``(n, 8)``.
+            network: Classes and the shape of the input.
+        """
+        widths = self.chosen(choices, "base_dim")[:, None] * self.chosen(choices, "num_heads")
+        hidden = self.chosen(choices, "mlp_ratio")[:, None] * widths
+        blocks = (_block(widths, widths, hidden) * self.chosen(choices, "depth")).sum(axis=1)
+        before, after, first, last = widths[:, :-1], widths[:, 1:], widths[:, 0], widths[:, -1]
+        between = (10 * after + (before + 1) * after).sum(axis=1)
+        positions = ((network.image_size - _PATCH) // _PIT_STRIDE + 1) ** 2
+        ends = _patches(first, network, positions) + 2 * last + (last + 1) * network.classes
+        return np.asarray(blocks + between + ends)
+
+
+def _analytic(space: Layered, parameters: object, depth: str) -> Analytic:
+    def layers(choices: Choices, _: Network) -> Column:
+        chosen = space.chosen(choices, depth)
+        return chosen.sum(axis=1) if chosen.ndim > 1 else chosen
+
+    described = "trainable, of the published network; the benchmark records none"
+    return by_name(
+        (Metric("params", "parameters", "search", "cost", description=described), parameters),  # type: ignore[arg-type]
+        (Metric("n_layer", "", "search", "structure", description="layers of attention"), layers),
+    )
+
+
+@lru_cache(maxsize=1)
+def autoformer() -> AutoFormer:
+    """AutoFormer-Ti's space, one shared instance a process."""
+    return AutoFormer()
+
+
+@lru_cache(maxsize=1)
+def pit() -> PiT:
+    """PiT's space, one shared instance a process."""
+    return PiT()
+
+
+__all__ = ["NETWORK", "AutoFormer", "PiT", "autoformer", "pit"]

@@ -1,0 +1,197 @@
+"""Spaces of layers that are chosen one by one: cells, neighbours, encodings, and sizes of the networks."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+from torch import nn
+
+from surrogate_nas import contract
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import Cell, choices_of, space_named
+from surrogate_nas.space.flexibert import FlexiBERT, flexibert
+from surrogate_nas.space.gpt import NETWORK, gpt_s
+from surrogate_nas.space.layered import Decision, Layered, of_every_layer, once_chosen
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.vit import autoformer, pit
+
+SPACES = ("gpt-s", "gpt-m", "gpt-l", "autoformer", "pit", "flexibert")
+ONE_BY_ONE = Layered(
+    "one-by-one",
+    (
+        once_chosen("width", "8", "16"),
+        once_chosen("depth", "1", "2", "3"),
+        of_every_layer("kind", "a", "b", "c", layers=3),
+        of_every_layer("ratio", "2", "4", layers=3),
+    ),
+    depth="depth",
+)
+AT_ONCE = Layered(
+    "at-once", (once_chosen("depth", "3", "1"), of_every_layer("kind", "a", "b", "c", layers=3)), depth="depth"
+)
+EVEN = Layered("even", (once_chosen("width", "8", "16"), Decision("depth", (("1", "2"), ("3", "4", "5")), True)))
+
+
+def cells_of(space: Layered) -> list[Cell]:
+    """All cells, one by one."""
+    every = itertools.product(*(range(len(options)) for options in space.options))
+    return [space.at(choices) for choices in every if space.allows(choices)]
+
+
+@pytest.mark.parametrize("space", [ONE_BY_ONE, AT_ONCE, EVEN], ids=lambda space: space.name)
+def test_cells_and_neighbours_are_what_they_should_be(space: Layered) -> None:
+    cells = cells_of(space)
+    assert len(cells) == len({cell.text for cell in cells}) == space.size
+    assert all(space.parse(cell.text).choices == cell.choices for cell in cells)
+    around = {cell: set(space.neighbours(cell)) for cell in cells}
+    assert all(cell in around[other] for cell in cells for other in around[cell])
+    reached, edge = {cells[0]}, {cells[0]}
+    while edge:
+        edge = {other for cell in edge for other in around[cell]} - reached
+        reached |= edge
+    assert reached == set(cells), "every cell can be reached"
+    assert not [check for check in contract.check(space) if not check.passed]
+    assert space.allows_all(choices_of(cells))
+
+
+def test_layers_come_and_go_at_the_end() -> None:
+    two = ONE_BY_ONE.parse("one-by-one(width=8, depth=2, kind=b-c, ratio=2-4)")
+    near = {cell.text for cell in ONE_BY_ONE.neighbours(two)}
+    assert "one-by-one(width=8, depth=1, kind=b, ratio=2)" in near
+    assert len([text for text in near if "depth=3" in text]) == 6
+    three = AT_ONCE.parse("at-once(depth=3, kind=b-b-b)")
+    assert "at-once(depth=1, kind=b)" in {cell.text for cell in AT_ONCE.neighbours(three)}
+    other = AT_ONCE.parse("at-once(depth=3, kind=b-b-c)")
+    assert not [cell for cell in AT_ONCE.neighbours(other) if "depth=1" in cell.text]
+
+
+def test_layers_that_are_not_there_say_nothing() -> None:
+    with pytest.raises(UserError, match="is not a cell of the space one-by-one"):
+        ONE_BY_ONE.at((0, 0, 0, 1, 0, 0, 0, 0))
+    assert not ONE_BY_ONE.allows_all(np.array([[0, 0, 0, 1, 0, 0, 0, 0]], dtype=np.int8))
+    one = choices_of([ONE_BY_ONE.parse("one-by-one(width=16, depth=1, kind=c, ratio=4)")])
+    assert ONE_BY_ONE.encodings["one_hot"](one).sum() == 1 + 1 + 1 + 1
+    assert ONE_BY_ONE.encodings["operation_counts"](one).tolist() == [[0, 1, 1, 0, 0, 1, 0, 1]]
+    assert ONE_BY_ONE.chosen(one, "ratio").tolist() == [[4, 0, 0]]
+    assert ONE_BY_ONE.chosen(one, "width").tolist() == [16]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("one-by-one(width=8, depth=2, kind=b, ratio=2-4)", "kind of a cell .* has one option a layer: 2, not 1"),
+        ("one-by-one(width=8, depth=2, kind=b-b, ratio=2-4-4)", "ratio of a cell .* has one option a layer: 2, not 3"),
+        ("one-by-one(width=8, depth=2, kind=b-b, ratio=2-4-4-2)", "one option a layer: 2, not 4"),
+        ("one-by-one(width=8, depth=2, kind=b-d, ratio=2-4)", "kind2 of the space one-by-one is a, b, c, not d"),
+        ("one-by-one(width=9, depth=2, kind=b-a, ratio=2-4)", "width of the space one-by-one is 8, 16, not 9"),
+        ("one-by-one(width=8-8, depth=2, kind=b-a, ratio=2-4)", "width of .* not 8-8"),
+        ("one-by-one(depth=2, width=8, kind=b-a, ratio=2-4)", "Malformed cell"),
+        ("one-by-one(width=8, depth=2, kind=, ratio=2-4)", "kind1 of .* not "),
+        ("two-by-two(width=8)", "Malformed cell"),
+    ],
+)
+def test_what_is_no_cell_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        ONE_BY_ONE.parse(text)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_drawing_has_a_bar_a_layer(name: str) -> None:
+    space = space_named(name)
+    assert isinstance(space, Layered)
+    rng = np.random.default_rng(0)
+    lists = sum(one.of_layers for one in space.decisions)
+    for _ in range(5):
+        cell = space.sample(rng)
+        sketch = space.sketch(cell)
+        bars = [mark for mark in sketch.marks if type(mark).__name__ == "Box"]
+        assert len(bars) == lists * space.n_layers(cell.choices)
+        assert all(0 <= x <= sketch.size[0] and 0 <= y <= sketch.size[1] for x, y in (bar.centre for bar in bars))
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_models_find_the_encodings_that_they_look_for(name: str) -> None:
+    space = space_named(name)
+    assert {"functional", "path_and_graph", "operation_counts", "alive", "signal"} <= space.encodings.keys()
+    assert all(part in space.encodings for view in space.views for part in view.split("+"))
+    assert "size" not in ONE_BY_ONE.encodings, "whose parameters are not known"
+
+
+def weights(*layers: nn.Module) -> int:
+    return sum(weight.numel() for layer in layers for weight in layer.parameters())
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_parameters_of_a_gpt_are_those_of_its_layers(bias: bool) -> None:
+    heads, ratios, width = (4, 8, 12, 4, 8, 12, 4, 8, 12, 4), (2, 3, 4, 2, 3, 4, 2, 3, 4, 2), 192
+    cell = gpt_s().parse(
+        f"gpt-s(embed_dim={width}, n_layer=10, n_head={'-'.join(map(str, heads))}, "
+        f"mlp_ratio={'-'.join(map(str, ratios))}, bias={bias})"
+    )
+    total = 2 * 50254 * width + weights(nn.LayerNorm(width))
+    macs = 50254 * width
+    for head, ratio in zip(heads, ratios, strict=True):
+        maps = [nn.Linear(width, 3 * 64 * head, bias), nn.Linear(64 * head, width, bias)]
+        maps += [nn.Linear(width, ratio * width, bias) for _ in range(2)] + [nn.Linear(ratio * width, width, bias)]
+        total += weights(*maps, nn.LayerNorm(width), nn.LayerNorm(width))
+        macs += sum(one.weight.numel() for one in maps)
+    choices = choices_of([cell])
+    assert gpt_s().parameters(choices, NETWORK).tolist() == [total]
+    assert gpt_s().multiply_accumulates(choices, NETWORK).tolist() == [1024 * macs]
+
+
+def test_pit_ti_has_its_published_size() -> None:
+    cell = pit().at((2, 1, 1, 1, 1, 0, 1, 2))
+    assert str(cell) == "pit(base_dim=32, mlp_ratio=4, depth=2-6-4, num_heads=2-4-8)"
+    (found,) = pit().parameters(choices_of([cell]), Network(classes=1000, image_size=224))
+    assert found == 4_847_272, "Heo et al., 2021, table 4: 4.9 M, with everything at 224×224"
+
+
+def test_parameters_of_an_autoformer_are_those_of_its_layers() -> None:
+    heads, ratios, width = (3, 4) * 6, (3.5, 4.0, 4.0) * 4, 216
+    cell = autoformer().parse(
+        f"autoformer(hidden_dim={width}, mlp_ratio={'-'.join(map(str, ratios))}, depth=12, "
+        f"num_heads={'-'.join(map(str, heads))})"
+    )
+    total = weights(nn.Conv2d(3, width, 16), nn.LayerNorm(width), nn.Linear(width, 100)) + width * (1 + 14**2 + 1)
+    for head, ratio in zip(heads, ratios, strict=True):
+        hidden, inner = int(width * ratio), 64 * head
+        maps = nn.Linear(width, 3 * inner), nn.Linear(inner, width), nn.Linear(width, hidden), nn.Linear(hidden, width)
+        total += weights(*maps, nn.LayerNorm(width), nn.LayerNorm(width)) + 2 * 2 * 30 * 64
+    assert autoformer().parameters(choices_of([cell]), Network(classes=100, image_size=224)).tolist() == [total]
+
+
+@pytest.mark.parametrize("hidden", [128, 256])
+def test_parameters_of_a_flexibert_are_those_of_its_layers(hidden: int) -> None:
+    cell = flexibert().parse(
+        f"flexibert(hidden_size={hidden}, encoder_layers=4, operation=SA_SDP-SA_WMA-LT_DCT-DSC_9, "
+        "num_operation_heads=2-4-2-4, feed_forward_dimension=512-1024-512-1024, num_feed_forward=1-3-1-3)"
+    )
+    output = weights(nn.Linear(hidden, hidden), nn.LayerNorm(hidden))
+    three = 3 * weights(nn.Linear(hidden, hidden))
+    span = hidden // 2
+    convolution = weights(
+        *(nn.Linear(hidden, span) for _ in range(4)),
+        nn.Conv1d(hidden, hidden, 9, groups=hidden, bias=False),
+        nn.Conv1d(hidden, span, 1),
+        nn.Linear(span, 2 * 9),
+    )
+    operations = [three + output, three + hidden**2 + output, weights(nn.Linear(hidden, hidden)), convolution + output]
+    total = weights(nn.Embedding(30522 + 512 + 2, 128), nn.LayerNorm(128)) + sum(operations)
+    total += weights(nn.Linear(128, hidden)) if hidden != 128 else 0
+    for inner, number in ((512, 1), (1024, 3), (512, 1), (1024, 3)):
+        between = [nn.Linear(inner, inner) for _ in range(number - 1)]
+        total += weights(nn.Linear(hidden, inner), *between, nn.Linear(inner, hidden), nn.LayerNorm(hidden))
+    assert flexibert().parameters(choices_of([cell]), FlexiBERT.network).tolist() == [total]
+
+
+def test_sizes_of_the_spaces_are_those_of_their_descriptions() -> None:
+    assert flexibert().size == 10_621_440 == 2 * (48**2 + 48**4)
+    assert pit().size == 11_664
+    assert gpt_s().size == 3 * 2 * sum(9**n for n in (10, 11, 12))
+    assert re.fullmatch(
+        r"gpt-s\(embed_dim=\d+, n_layer=\d+, n_head=[\d-]+, mlp_ratio=[\d-]+, bias=\w+\)", str(gpt_s().reference)
+    )
