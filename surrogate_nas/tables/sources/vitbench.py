@@ -1,0 +1,193 @@
+"""ViT-Bench-101: vision transformers of two spaces on three data sets, trained by cross-entropy and by distillation.
+
+Wei et al., "Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy Discovery", AAAI 2024.
+The files are lists and dicts of plain numbers in PyTorch's zip format. Of AutoFormer's 200 architectures half were
+trained by distillation only: ``vitbench-autoformer`` leaves these out, ``vitbench-autoformer-distilled`` has all with
+what all have. Every training is one of one seed, and one evaluation of it is all that there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.files import table_path
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import Sampled, space_named
+from surrogate_nas.space.layered import Layered
+from surrogate_nas.space.vit import NETWORK
+from surrogate_nas.tables import Table, TableFile
+from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.pickles import read_pt
+
+TITLE = "ViT-Bench-101: vision transformers trained by cross-entropy and by distillation"
+NAMES = ("vitbench-autoformer", "vitbench-autoformer-distilled", "vitbench-pit")
+REPOSITORIES = (
+    {
+        "repository": "lilujunai/Auto-Prox-AAAI24",
+        "commit": "90ed458eff6948a6f0d23e440a8d21bbec50d091",
+        "licence": "Apache-2.0",
+        "citation": "Wei et al., Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy "
+        "Discovery, AAAI 2024",
+        "holds": "AutoFormer and PiT architectures on CIFAR-100, Flowers and Chaoyang, by two losses",
+        "files": {
+            "gt_results/gt_autoformer.pth": {
+                "sha256": "712ad277546d9f7f565ce07885be7e0b98dcd8d0724fdd1120f595b517436eca",
+                "bytes": 26671,
+            },
+            "gt_results/gt_autoformer_2.pth": {
+                "sha256": "05f5df6a41f338fb5f47eafebfc8758c75e451606856b278ccda1c60b26e7bca",
+                "bytes": 23983,
+            },
+            "gt_results/gt_pit.pth": {
+                "sha256": "bdda89841d4105f99ab759e3243e7a2402929ba7a8430dac12a50256aa533bb2",
+                "bytes": 12271,
+            },
+        },
+    },
+)
+_SOURCE = "vitbench"
+_REPOSITORY = "lilujunai/Auto-Prox-AAAI24"
+_DISTILLED = "vitbench-autoformer-distilled"
+_FILES = {
+    "vitbench-autoformer": ("gt_autoformer.pth",),
+    _DISTILLED: ("gt_autoformer.pth", "gt_autoformer_2.pth"),
+    "vitbench-pit": ("gt_pit.pth",),
+}
+_OBJECTIVES = {
+    "vitbench-autoformer": "valid_error_cifar100 + 0.05*params",
+    _DISTILLED: "valid_error_cifar100_distilled + 0.05*params",
+    "vitbench-pit": "valid_error_cifar100 + 0.02*params",
+}
+_DATA_SETS = {"cifar100": ("c100", "CIFAR-100"), "flowers": ("flower", "Flowers"), "chaoyang": ("chaoyang", "Chaoyang")}
+_LOSSES = {"": ("base", "by cross-entropy"), "_distilled": ("kd", "by distillation")}
+"""The end of a metric's name, that of a field, and what was minimised."""
+_SUPERNET = "imagenet_super_acc"
+_PUBLISHED = {
+    "vitbench-autoformer": (
+        100,
+        {"cifar100": (30.09, -0.2655), "flowers": (45.0155, 0.2768), "chaoyang": (16.7835, -0.0759)},
+    ),
+    "vitbench-pit": (100, {"cifar100": (23.46, 0.7886), "flowers": (38.5429, 0.8228), "chaoyang": (14.9135, 0.5208)}),
+    _DISTILLED: (200, {}),
+}
+"""Cells; by data set the least error by cross-entropy, and Kendall's τ between the two losses' errors."""
+_CLOSE, _CLOSE_RANK = 1e-6, 1e-4
+
+
+def read(name: str) -> Table:
+    """Read the fetched files of a space into a table on its sampled space."""
+    paths = {path.name: path for path in fetching.files(_SOURCE)}
+    return read_files([paths[file] for file in _FILES[name]], name)
+
+
+def read_files(paths: list[Path], name: str) -> Table:
+    """Read files of the benchmark."""
+    space = space_named("pit" if name == "vitbench-pit" else "autoformer")
+    assert isinstance(space, Layered)
+    found = [record for path in paths for record in _records(path, space, name)]
+    cells, errors = [cell for cell, _ in found], [fields for _, fields in found]
+    held = Sampled(space, np.array(cells, dtype=np.int8))
+    source = fetching.origin(_SOURCE, _REPOSITORY)
+    distilled = name == _DISTILLED
+    table = Table(
+        name=name,
+        space=held.definition,
+        title=f"ViT-Bench-101, {'PiT' if name == 'vitbench-pit' else 'AutoFormer'}: {len(held)} held architectures on "
+        f"three data sets{', by distillation' if distilled else ', by two losses'}",
+        source=source,
+        licence=fetching.fetched_licences(_SOURCE),
+        citation=fetching.fetched_citation(_SOURCE),
+        objective=_OBJECTIVES[name],
+        network=NETWORK,
+        cost="queries",
+        banner=f"{held.notice} Each was trained once, so that differences of a few tenths of a per cent may be noise; "
+        "nothing was held out: what is searched on is all that can be reported.",
+    )
+    for metric, field in _fields(name, source):
+        column = np.array([record[field] for record in errors])
+        table.add(metric, None, column, 1)
+    return table
+
+
+def _fields(name: str, source: str) -> Iterator[tuple[Metric, str]]:
+    """The metrics of a table, each with the field of a record that it is of."""
+    for ending, (field, how) in _LOSSES.items():
+        if name == _DISTILLED and not ending:
+            continue
+        for data, (short, title) in _DATA_SETS.items():
+            described = f"{title}, trained {how}; one seed"
+            yield (
+                Metric(
+                    f"valid_error_{data}{ending}", "%", "search", "error", split="valid", description=described,
+                    source=source,
+                ),
+                f"{short}_{field}_acc",
+            )  # fmt: skip
+    if name != "vitbench-pit":
+        described = "ImageNet, with weights inherited from AutoFormer's supernet: no training of the architecture's own"
+        yield (
+            Metric(
+                "supernet_error_imagenet", "%", "search", "error", split="valid", description=described, source=source
+            ),
+            _SUPERNET,
+        )
+
+
+def _records(path: Path, space: Layered, name: str) -> Iterator[tuple[tuple[int, ...], dict[str, float]]]:
+    """The choices and the errors in % of every record of a file."""
+    try:
+        records = read_pt(path)
+        for record in records:
+            yield _choices(record["arch"], space), {field: _error(record[field]) for _, field in _fields(name, "")}
+    except OSError as error:
+        raise UserError(f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
+    except (UserError, BadZipFile, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = " ".join(printable(error).split())
+        raise UserError(f"{printable(path)} is no file of ViT-Bench-101 ({reason:.300}).") from error
+
+
+def _choices(architecture: dict[str, Any], space: Layered) -> tuple[int, ...]:
+    """The choices of a record's architecture, read as the space's text of it."""
+    if architecture.keys() != space.places.keys():
+        raise ValueError(f"an architecture has {', '.join(map(str, architecture))}")
+    parts = []
+    for one in space.decisions:
+        given = architecture[one.name]
+        if isinstance(given, list) is not one.of_layers:
+            raise TypeError(f"{one.name} is {given!r:.60}")
+        parts.append(f"{one.name}={'-'.join(map(str, given)) if one.of_layers else given}")
+    return space.parse(f"{space.cell_name}({', '.join(parts)})").choices
+
+
+def _error(accuracy: Any) -> float:
+    if not isinstance(accuracy, float) or not 0 < accuracy <= 100:  # noqa: PLR2004 - per cent
+        raise TypeError(f"{accuracy!r:.60} is no accuracy in %")
+    return 100.0 - accuracy
+
+
+def verify() -> Iterator[Verified]:
+    """Hold the tables that are here against what the published records say."""
+    for name, (n, expected) in _PUBLISHED.items():
+        table = TableFile(table_path(name))
+        column: dict[str, NDArray[np.float64]] = {key.metric: table.column(key) for key in table.keys}
+        yield Verified(f"architectures of {name}", len(table.cells) == n, f"{len(table.cells)}, {n} published")
+        for data, (best, rank) in expected.items():
+            by_entropy, distilled = column[f"valid_error_{data}"], column[f"valid_error_{data}_distilled"]
+            least = float(by_entropy.min())
+            passed = abs(least - best) < _CLOSE
+            yield Verified(f"best valid_error_{data} of {name}", passed, f"{least:.4f}, {best:.4f} published")
+            found = kendalltau(by_entropy, distilled).statistic
+            passed = abs(found - rank) < _CLOSE_RANK
+            yield Verified(
+                f"τ(cross-entropy, distillation) on {data} of {name}", passed, f"{found:.4f}, {rank:.4f} published"
+            )
