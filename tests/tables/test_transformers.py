@@ -506,6 +506,7 @@ def test_a_search_stays_among_what_is_held(own_files: Path, name: str) -> None:
 def test_the_checks_of_the_sources_hold(own_files: Path) -> None:
     assert own_files.is_dir()
     checks = [check for source in (hwgpt, vitbench, bert) for check in source.verify()]
+    json.dumps([check.to_json() for check in checks], allow_nan=False)
     assert len(checks) >= 40 and not [check for check in checks if not check.passed]
 
 

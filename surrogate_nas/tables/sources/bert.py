@@ -230,6 +230,6 @@ def verify() -> Iterator[Verified]:
     passed = bool((recorded == column["recorded_params"]).all())
     yield Verified(f"recorded parameters of {_NAME}", passed, "those of the networks, so counted")
     for names, expected in _RANKS.items():
-        found = kendalltau(*(column[name] for name in names)).statistic
+        found = float(kendalltau(*(column[name] for name in names)).statistic)
         passed = abs(found - expected) < _CLOSE_RANK
         yield Verified(f"τ({', '.join(names)}) of {_NAME}", passed, f"{found:.4f}, {expected:.4f} published")

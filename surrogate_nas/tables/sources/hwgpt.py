@@ -259,14 +259,14 @@ def verify() -> Iterator[Verified]:
         for what, expected, found in zip(
             ("best", "median", "worst"), three, np.quantile(perplexity, (0.0, 0.5, 1.0)), strict=True
         ):
-            passed = abs(found - expected) < _CLOSE
+            passed = bool(abs(found - expected) < _CLOSE)
             yield Verified(f"{what} valid_perplexity of {name}", passed, f"{found:.6f}, {expected:.6f} published")
         params = space.parameters(choices, table.network)
         ranks = {"valid_error": with_error, "params": with_params}
         ranks |= {metric: rank for (of, metric), rank in _DEVICE_RANKS.items() if of == name}
         for metric, expected in ranks.items():
             values = params if metric == "params" else column[metric]
-            found = kendalltau(perplexity, values if metric == "valid_error" else -values).statistic
+            found = float(kendalltau(perplexity, values if metric == "valid_error" else -values).statistic)
             sign = "" if metric == "valid_error" else "−"
             passed = abs(found - expected) < _CLOSE_RANK
             yield Verified(f"τ(perplexity, {sign}{metric}) of {name}", passed, f"{found:.4f}, {expected:.4f} published")

@@ -186,7 +186,7 @@ def verify() -> Iterator[Verified]:
             least = float(by_entropy.min())
             passed = abs(least - best) < _CLOSE
             yield Verified(f"best valid_error_{data} of {name}", passed, f"{least:.4f}, {best:.4f} published")
-            found = kendalltau(by_entropy, distilled).statistic
+            found = float(kendalltau(by_entropy, distilled).statistic)
             passed = abs(found - rank) < _CLOSE_RANK
             yield Verified(
                 f"τ(cross-entropy, distillation) on {data} of {name}", passed, f"{found:.4f}, {rank:.4f} published"
