@@ -8,7 +8,10 @@ import pickle
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -214,6 +217,20 @@ def test_a_further_device_is_read_where_its_files_are(
     there = np.isfinite(column) & (np.arange(len(column)) != place)
     assert (column[there] == own[there]).all()
     assert column[place] == pytest.approx(np.median(first[0]["times_profiler_gpu"] + [1000.0] * 10)), "one cell twice"
+
+
+def test_a_server_that_lacks_the_further_devices_will_do(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(mirror)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        monkeypatch.setenv(fetching.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path))
+        assert len(fetching.fetch("hwgpt")) == 60 and not fetching.optional("hwgpt") and not fetching.lacks("hwgpt")
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def _no_perplexity(records: list[dict[str, Any]]) -> None:
