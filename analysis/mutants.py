@@ -1,30 +1,53 @@
 """Mutants: small random changes of the package, and which of them no test notices.
 
-    python analysis/mutants.py --files surrogate_nas/strategies surrogate_nas/space --count 40 --seed 1
+    python analysis/mutants.py --count 200 --seed 1 --out results/mutants.jsonl
 
 Each mutant changes one place: an operator, a comparison and its boundary, a number, a truth value, a condition, or what
-a function returns. Docstrings, messages, annotations and what types alone read are left alone. The tests of the room
-run against it in a copy of the checkout, those that name the module first, and stop at the first that fails. What is
-done is in ``--out``, a line each, so that a run that was stopped goes on; a survivor is an equivalent mutant or a
-missing test.
+a function returns. Docstrings, messages, annotations, what types alone read and checks that two lists are equally long
+are left alone. Which test runs which line is found out first and kept beside ``--out``, file of tests by file of tests.
+Against each mutant run, in a copy of the checkout, the tests that run its line, then those that run anything else of
+its file, the quick ones first, until one fails or they have had ``--seconds``. Tests of fetched data are left out.
+What is done is in ``--out``, a line each, so that a run that was stopped goes on. A survivor is a missing test, or an
+equivalent mutant, which ``analysis/mutants_equivalent.csv`` names with the reason.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import csv
+import importlib
 import json
+import multiprocessing
 import os
 import random
+import resource
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import coverage
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+FILES = (
+    *(f"surrogate_nas/{room}" for room in ("objective", "strategies", "space")),
+    *(f"surrogate_nas/study/{name}.py" for name in "ledger store statistics decision verdict run problem".split()),
+)
+"""What is changed unless ``--files`` says otherwise."""
+LEFT = ("surrogate_nas/space/network/",)
+ROOMS = ("objective", "space", "study", "strategies", "contract", "benchmarks")
+"""Whose tests run, besides the examples in the docstrings of what is changed."""
+EQUIVALENT = Path(__file__).with_name("mutants_equivalent.csv")
+HEAVY = ("numpy", "scipy.stats", "scipy.optimize", "scipy.spatial", "h5py", "hypothesis", "matplotlib.figure", "torch")
+"""Imported once, before processes are forked."""
+MEMORY = 8 << 30
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -92,6 +115,13 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
         return
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         return
+    if (
+        isinstance(node, ast.keyword)
+        and node.arg == "strict"
+        or isinstance(node, ast.FunctionDef)
+        and node.name == "__repr__"
+    ):
+        return
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         skipped += node.decorator_list
     if isinstance(node, ast.FunctionDef):
@@ -126,75 +156,217 @@ def mutants_of(file: Path) -> list[Mutant]:
     return sorted(set(found))
 
 
-def tests_of(file: str) -> list[str]:
-    """The test files of a module's room, those first that name the module, then the doctests of the module itself.
+class Test(NamedTuple):
+    """What a test did.
+
+    Attributes:
+        name: As pytest names it.
+        seconds: How long it took, what was set up for it included.
+        lines: Those it ran, by file.
+    """
+
+    name: str
+    seconds: float
+    lines: dict[str, list[int]]
+
+
+class _Watch:
+    """Which lines each test runs."""
+
+    def __init__(self, files: list[Path], longest: float) -> None:
+        self.longest = longest
+        self.coverage = coverage.Coverage(data_file=None, config_file=False, include=list(map(str, files)))
+        self.seconds: dict[str, float] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[Any]:
+        self.coverage.switch_context(item.nodeid)
+        begun = time.perf_counter()
+        signal.signal(signal.SIGALRM, lambda *_: pytest.fail("takes too long"))
+        signal.setitimer(signal.ITIMER_REAL, self.longest)
+        try:
+            return (yield)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            self.seconds.setdefault(item.nodeid, time.perf_counter() - begun)
+            self.coverage.switch_context("")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.passed:
+            self.seconds[report.nodeid] = -1.0
+
+    def tests(self, copy: Path) -> list[Test]:
+        """Those that passed."""
+        data = self.coverage.get_data()
+        found = {name: Test(name, seconds, {}) for name, seconds in self.seconds.items() if seconds >= 0}
+        for measured in data.measured_files():
+            file = str(Path(measured).relative_to(copy))
+            for line, names in data.contexts_by_lineno(measured).items():
+                for name in set(names) & set(found):
+                    found[name].lines.setdefault(file, []).append(line)
+        return list(found.values())
+
+
+def _apart(function: Callable[..., int], *arguments: object, limit: float) -> int | None:
+    """What a function gives in a fork of this process; None where it takes longer than a limit in seconds."""
+    process = multiprocessing.get_context("fork").Process(target=_leave, args=(function, *arguments))
+    process.start()
+    process.join(limit)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return None
+    return process.exitcode
+
+
+def _leave(function: Callable[..., int], *arguments: object) -> None:
+    os._exit(function(*arguments))
+
+
+def _run(copy: Path, tests: list[str], seconds: int, options: list[str], plugins: list[object]) -> int:
+    """Run tests of a copy of the checkout, silently; give pytest's exit code."""
+    os.chdir(copy)
+    os.environ.update(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1", CI="1")
+    os.environ.pop("SURROGATE_NAS_MIRROR", None)
+    sys.dont_write_bytecode = True
+    sys.path[:] = [str(copy), *(path for path in sys.path if Path(path).resolve() != ROOT)]
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    return int(pytest.main(["-q", "-m", "not slow", "-p", "no:cacheprovider", *options, *tests], plugins=plugins))
+
+
+def _watched(copy: Path, file: str, mutated: list[Path], longest: float, out: Path) -> int:
+    watch = _Watch([copy / one.relative_to(ROOT) for one in mutated], longest)
+    watch.coverage.start()
+    code = _run(copy, [file], 3600, [], [watch])
+    watch.coverage.stop()
+    out.write_text(json.dumps(watch.tests(copy)))
+    return code
+
+
+def tests_watched(copy: Path, sources: list[Path], mutated: list[Path], longest: float, out: Path) -> list[Test]:
+    """Every test of some files, with the lines that it runs; what was watched before is read.
 
     Args:
-        file: Relative to the checkout.
+        copy: A copy of the checkout.
+        sources: Files of tests, or with examples in docstrings.
+        mutated: Files whose lines matter.
+        longest: Seconds; what takes longer is left out.
+        out: Where it is written, a line for each file; a file that has changed since is watched again.
     """
-    parts = Path(file).with_suffix("").parts
-    module = ".".join(part for part in parts if part != "__init__")
-    room = sorted((ROOT / "tests" / parts[1]).glob("test_*.py"))
-    text = {test: test.read_text() for test in room}
-    ordered = sorted(room, key=lambda test: (module not in text[test], parts[-1] not in text[test], len(text[test])))
-    return [file, *(str(test.relative_to(ROOT)) for test in ordered)]
+    before = {}
+    for line in out.read_text().splitlines() if out.exists() else []:
+        entry = json.loads(line)
+        before[entry["file"], entry["sha256"]] = entry["tests"]
+    found = []
+    for file in [str(source.relative_to(ROOT)) for source in sources]:
+        digest = sha256((copy / file).read_bytes()).hexdigest()
+        if (file, digest) not in before:
+            with tempfile.NamedTemporaryFile("r") as result:
+                _apart(_watched, copy, file, mutated, longest, Path(result.name), limit=3600.0)
+                before[file, digest] = json.loads(result.read() or "[]")
+            with out.open("a") as text:
+                text.write(json.dumps({"file": file, "sha256": digest, "tests": before[file, digest]}) + "\n")
+        found += [Test(*test) for test in before[file, digest]]
+    return found
 
 
-def survives(mutant: Mutant, copy: Path, tests: list[str], limit: float) -> bool:
+def tests_of(mutant: Mutant, tests: list[Test], seconds: float) -> list[str]:
+    """The tests for a mutant: those that run its lines, then those that run its file, the quick ones first.
+
+    Args:
+        mutant: The change.
+        tests: All there are.
+        seconds: How long they may take together; there is one at least, if any runs the file.
+    """
+    lines = set(range(mutant.line, mutant.line + mutant.before.count("\n") + 1))
+    ordered = sorted(
+        (lines.isdisjoint(test.lines[mutant.file]), test.seconds, test.name)
+        for test in tests
+        if mutant.file in test.lines
+    )
+    chosen, spent = [], 0.0
+    for _, needs, name in ordered:
+        spent += needs
+        if spent <= seconds or not chosen:
+            chosen.append(name)
+    return chosen
+
+
+def survives(mutant: Mutant, copy: Path, tests: list[str], seconds: float) -> bool:
     """Whether every test still passes with a mutant in place, which is taken back afterwards.
 
     Args:
         mutant: The change.
         copy: A copy of the checkout.
-        tests: What to run there, relative to it.
-        limit: Seconds; a run that takes longer has noticed.
+        tests: What to run there, as pytest names it.
+        seconds: Of the processor; a run that takes twice as long has noticed.
+
+    Raises:
+        RuntimeError: There are no such tests without the mutant either.
     """
+    if not tests:
+        return True
     file, source = copy / mutant.file, (ROOT / mutant.file).read_bytes()
     file.write_bytes(source[: mutant.start] + mutant.after.encode() + source[mutant.end :])
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", *tests]
-    place = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    try:
-        ran = subprocess.run(command, cwd=copy, env=place, capture_output=True, timeout=limit, check=False)
-        return ran.returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
-    finally:
-        file.write_bytes(source)
+    limit = int(2 * seconds) + 1
+    code = _apart(_run, copy, tests, limit, ["-x"], [], limit=10.0 * limit)
+    file.write_bytes(source)
+    if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+        if _apart(_run, copy, tests, limit, ["--collect-only"], [], limit=10.0 * limit):
+            raise RuntimeError(f"not all of these can be collected: {' '.join(tests)}")
+    return code == pytest.ExitCode.OK
+
+
+def equivalents() -> dict[tuple[str, str, str], str]:
+    """Why mutants that behave like the program do so, by file, text and what stands there instead."""
+    with EQUIVALENT.open(newline="") as file:
+        return {(row["file"], row["before"], row["after"]): row["why"] for row in csv.DictReader(file)}
 
 
 def main() -> None:
     """Make mutants, run the tests against each, and name the survivors."""
     parser = argparse.ArgumentParser(description="Which small changes of the package no test notices.")
-    parser.add_argument("--files", nargs="+", required=True, help="files and folders of the package")
-    parser.add_argument(
-        "--tests", nargs="+", default=[], help="what to run; the tests of each file's room if not given"
-    )
+    parser.add_argument("--files", nargs="+", default=FILES, help="files and folders of the package")
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=float, default=600.0, help="seconds for the tests of one mutant")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the tests of one mutant may take")
+    parser.add_argument("--longest", type=float, default=15.0, help="seconds; tests that take longer are left out")
     parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"), help="what is done, a line each")
     given = parser.parse_args()
     paths = [(ROOT / name).resolve() for name in given.files]
     files = sorted({file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])})
+    files = [file for file in files if not str(file.relative_to(ROOT)).startswith(LEFT)]
     every = [mutant for file in files for mutant in mutants_of(file)]
     chosen = random.Random(given.seed).sample(every, min(given.count, len(every)))
     lines = given.out.read_text().splitlines() if given.out.exists() else []
     done = {Mutant(*entry["mutant"]): entry["survives"] for entry in map(json.loads, lines)}
+    for module in HEAVY:
+        importlib.import_module(module)
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "checkout"
-        shutil.copytree(
-            ROOT, copy, ignore=shutil.ignore_patterns(".git", ".*_cache", "__pycache__", "results", ".venv")
-        )
+        copy = Path(folder).resolve() / "checkout"
+        leave = shutil.ignore_patterns(".git", ".*_cache", "__pycache__", "results", ".venv", ".hypothesis")
+        shutil.copytree(ROOT, copy, ignore=leave, symlinks=True)
+        sources = [test for room in ROOMS for test in sorted((ROOT / "tests" / room).glob("test_*.py"))]
+        sources += [file for file in files if ">>>" in file.read_text()]
+        tests = tests_watched(copy, sources, files, given.longest, given.out.with_suffix(".tests.jsonl"))
         for mutant in chosen:
             if mutant not in done:
-                done[mutant] = survives(mutant, copy, given.tests or tests_of(mutant.file), given.limit)
+                done[mutant] = survives(mutant, copy, tests_of(mutant, tests, given.seconds), given.seconds)
                 with given.out.open("a") as out:
                     out.write(json.dumps({"mutant": mutant, "survives": done[mutant]}) + "\n")
-            if done[mutant]:
-                what = f"{' '.join(mutant.before.split())}  →  {' '.join(mutant.after.split())}"
-                sys.stdout.write(f"{mutant.file}:{mutant.line}: {what}\n")
-    alive = sum(done[mutant] for mutant in chosen)
-    sys.stdout.write(f"{alive} of {len(chosen)} survive, of {len(every):,} possible in {len(files)} files\n")
+    reasons = equivalents()
+    counts = {"killed": 0, "equivalent": 0, "survived": 0}
+    for mutant in chosen:
+        why = reasons.get((mutant.file, mutant.before, mutant.after), "")
+        counts["equivalent" if why else "survived" if done[mutant] else "killed"] += 1
+        if why or done[mutant]:
+            what = f"{' '.join(mutant.before.split())}  →  {' '.join(mutant.after.split())}"
+            sys.stdout.write(f"{mutant.file}:{mutant.line}: {what}{f'  (equivalent: {why})' if why else ''}\n")
+    sys.stdout.write(f"{len(chosen)} of {len(every):,} possible in {len(files)} files: {counts}\n")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,63 @@
-"""The golden trajectories: which cells each swift strategy asks for. ``make golden`` rewrites them.
+"""What stays as it is from release to release: ``make golden`` rewrites it after a change that is meant to change it.
 
-Whole trajectories, bo's too: it takes the largest of real numbers, but equal cells share one point and so tie exactly,
-runs use one thread, and the kernels of OpenBLAS (from SSE2 to AVX-512) gave the same 100 cells in four runs.
+Trajectories: which cells each swift strategy asks for. Whole ones, bo's too: it takes the largest of real numbers, but
+equal cells share one point and so tie exactly, runs use one thread, and the kernels of OpenBLAS (from SSE2 to AVX-512)
+gave the same 100 cells in four runs.
+
+Spaces: what stored tables and models rely on (the order of cells, identities, encodings, sizes), what runs rely on to
+be repeated (draws, neighbours and their order), and how cells are drawn. Texts are held by their CRC-32, arrays by
+their shape and a sum with weights, in which no two numbers count alike.
+
+Studies: what is said of made-up results, word by word, and the numbers below it. The procedure is calibrated
+(``analysis/calibrate_verdict.py``), so its numbers change on purpose or not at all.
 """
 
+from __future__ import annotations
+
 import json
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
 
 import surrogate_nas as sn
+from surrogate_nas.space import Enumerable, Space, space_named
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.registry import SPACES
+from surrogate_nas.space.sketch import Sketch, sketch_svg
+from surrogate_nas.study.statistics import Values
+from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.study.traces import Skipped, Trace
 from tests.conftest import SWIFT_STRATEGIES
+from tests.results import made
 
 STEADY = [name for name in SWIFT_STRATEGIES if name != "guided"]
 """The others maximise a likelihood or train networks step by step, which other processors round otherwise."""
 FILE = Path(__file__).with_name("golden.json")
+SPACES_FILE = Path(__file__).with_name("golden_spaces.json")
+STUDIES_FILE = Path(__file__).with_name("golden_studies.json")
 CELLS = 60
+NETWORKS = (
+    Network(),
+    Network(classes=7, channels=8, cells_per_stage=2, image_size=30, input_channels=1, residual=False),
+    Network(classes=5, channels=6, cells_per_stage=1, image_size=50, input_channels=2, dimensions=1, positions=True),
+    Network(classes=9, channels=4, cells_per_stage=1, image_size=24, input_channels=4, dimensions=1, causal=True),
+)
+
+
+def agrees(found: Any, golden: Any, rounding: float) -> bool:
+    """Whether two values of JSON are equal but for the rounding of their numbers."""
+    if isinstance(golden, list):
+        return len(found) == len(golden) and all(map(lambda a, b: agrees(a, b, rounding), found, golden))
+    if isinstance(golden, dict):
+        return list(found) == list(golden) and agrees(list(found.values()), list(golden.values()), rounding)
+    return bool(found == (pytest.approx(golden, rel=rounding) if isinstance(golden, float) else golden))
 
 
 def trajectories() -> dict[str, list[int]]:
@@ -22,5 +66,172 @@ def trajectories() -> dict[str, list[int]]:
     return {name: [trial.cell.index for trial in sn.search(bench, name, budget=CELLS).trials] for name in STEADY}
 
 
+def digest(*texts: object) -> int:
+    return zlib.crc32("\n".join(map(str, texts)).encode())
+
+
+def weighed(values: ArrayLike) -> list[float]:
+    """The shape of an array, and a sum in which no two numbers count alike."""
+    array = np.asarray(values, dtype=np.float64)
+    weights = 1.5 + np.sin(1.0 + np.arange(array.size))
+    return [*map(float, array.shape), float(f"{array.ravel() @ weights:.12g}")]
+
+
+def drawn(sketch: Sketch | None) -> list[Any]:
+    """A sketch: its texts and colours, its numbers, and the length of its SVG."""
+    if sketch is None:
+        return []
+    words, figures = list[str](), list[float](sketch.size)
+    stack: list[Any] = list(sketch.marks)
+    while stack:
+        part = stack.pop(0)
+        if isinstance(part, tuple):
+            stack[:0] = part
+        elif isinstance(part, str):
+            words.append(part)
+        else:
+            figures.append(part)
+    return [digest(*words), *weighed(figures), sketch_svg(sketch).count("<")]
+
+
+def of_space(name: str) -> dict[str, Any]:
+    """What stays as it is of a space."""
+    space: Space = space_named(name)
+    rng = np.random.default_rng(88)
+    cells = [space.sample(rng) for _ in range(10)] + [space.reference, *map(space.parse, list(space.named)[:4])]
+    around = [list(space.neighbours(cell)) for cell in cells[:3]]
+    choices = np.array([cell.choices for cell in cells])
+    pairs = list(zip(cells, [*around[0][:1], *cells], strict=False))
+    return {
+        "size": space.size,
+        "cells": digest(*cells, *(cell.index for cell in cells)),
+        "listed": digest(*space[:: len(space) // 50 + 1]) if isinstance(space, Enumerable) else None,
+        "neighbours": [len(near) for near in around] + [digest(*near) for near in around],
+        "mutations": digest(*(space.mutate(cell, rng) for cell in cells if space.neighbours(cell))),
+        "identities": digest(*map(space.identity, cells)),
+        "similarities": weighed([space.similarity(one, other) for one, other in pairs]),
+        "encodings": {encoding: weighed(space.encode(cells, encoding)) for encoding in space.encodings},
+        "views": list(space.views),
+        "costs": [weighed(group) for group in space.cost_groups(choices)] if "one_hot" in space.encodings else [],
+        "analytic": {
+            metric: [weighed(values(choices, network)) for network in NETWORKS]
+            for metric, (_, values) in space.analytic.items()
+        },
+        "graphs": digest(*(space.graph(cell, live_only=live) for cell in cells[:4] for live in (False, True))),
+        "sketches": [drawn(space.sketch(cell)) for cell in cells[-4:]],
+    }
+
+
+def curves(
+    seed: int, means: Sequence[float], runs: int | Sequence[int], spread: float, *, digits: int = 3, late: float = 2.0
+) -> dict[str, Values]:
+    """Falling regrets of strategies a, b, c… at eight checkpoints, shape ``(runs, 8)`` each, paired by run."""
+    rng = np.random.default_rng(seed)
+    counts = [runs] * len(means) if isinstance(runs, int) else list(runs)
+    shared = rng.normal(0.0, spread, max(counts))
+    found = {}
+    for place, (mean, count) in enumerate(zip(means, counts, strict=True)):
+        ends = np.maximum(mean + shared[:count] + rng.normal(0.0, spread, count), 0.0)
+        above = late * (place + rng.random()) * np.linspace(1.0, 0.0, 8) ** 2
+        found["abcdefgh"[place]] = (ends[:, None] + above).round(digits)
+    return found
+
+
+def studies() -> Iterator[tuple[str, SuiteResult]]:
+    """Results of many kinds, by name."""
+    yield "one problem, decided", made({"p": curves(1, (0.1, 0.3, 0.5, 0.5, 0.6, 0.7, 0.8), 12, 0.03)})
+    yield "one problem, not decided", made({"p": curves(2, (0.30, 0.34, 0.6), 12, 0.06)})
+    yield "five runs", made({"p": curves(3, (0.1, 0.5), 5, 0.02)})
+    yield "one run", made({"p": curves(4, (0.1, 0.5), 1, 0.02)})
+    yield "alike", made({"p": curves(5, (0.2, 0.2), 60, 0.0005, digits=4)})
+    yield "unequal runs", made({f"p{i}": curves(10 + i, (0.2, 0.24, 0.4), (12, 9, 5), 0.05) for i in range(3)})
+    spaces = made({f"p{i}": curves(20 + i, (0.2, 0.3, 0.31), 6, 0.05) for i in range(9)})
+    yield (
+        "eight spaces",
+        replace(
+            spaces, problems=[replace(p, space="p0" if i == 1 else p.space) for i, p in enumerate(spaces.problems)]
+        ),
+    )
+    close = made({f"p{i}": curves(40 + i, (0.4, 0.43, 0.42, 0.5), 5, 0.2, digits=1) for i in range(10)})
+    yield (
+        "seven spaces, coarse",
+        replace(
+            close,
+            problems=[replace(p, space=f"s{i % 7}", noise=0.02 * (i + 1)) for i, p in enumerate(close.problems)],
+        ),
+    )
+    weights = {"p1": 0.1, "p2": 0.5, "p5": 0.2}
+    kinds = made({f"p{i}": curves(60 + i, (0.3, 0.32, 0.3), 8, 0.1) for i in range(6)}, weights)
+    limited = [replace(p, problem=replace(p.problem, subject_to="params <= 9")) for p in kinds.problems[3:5]]
+    yield "kinds", replace(kinds, problems=[*kinds.problems[:3], *limited, *kinds.problems[5:]])
+    failing = made({f"p{i}": curves(80 + i, (0.3, 0.4), 8, 0.1) for i in range(2)})
+    yield (
+        "failures",
+        replace(
+            failing,
+            problems=[replace(p, traces=p.traces | {"b": _failing(p.traces["b"])}) for p in failing.problems],
+            skipped=[Skipped(failing.problems[0].problem, "not here")],
+        ),
+    )
+    yield "near the optimum", made({f"p{i}": curves(100 + i, (0, 0, 0.005), 9, 0.004, late=0.1) for i in range(2)})
+    yield "one, near the optimum", made({"p": curves(110, (0, 0, 0, 0.001, 0.001, 0.1), 9, 0.003, late=0.01)})
+    sides = ((0.2, 0.3), (0.3, 0.2), (0.2, 0.3), (0.35, 0.2), (0.2, 0.24))
+    yield "one problem fewer", made({f"p{i}": curves(120 + i, means, 6, 0.02) for i, means in enumerate(sides)})
+    unknown = made({f"p{i}": curves(90 + i, (0.3, 0.5), 8, 0.1) for i in range(2)})
+    yield (
+        "no table",
+        replace(
+            unknown,
+            problems=[replace(p, noise=None, reference=replace(p.reference, exact=False)) for p in unknown.problems],
+        ),
+    )
+    yield "equal", made({f"p{i}": {name: np.ones((6, 4)) for name in "abc"} for i in range(7)})
+    yield "equal leaders", made({"p": curves(7, (0.1, 0.5), 8, 0.02) | {"z": curves(7, (0.1, 0.5), 8, 0.02)["a"]}})
+    yield "nothing found", made({"p": {name: np.full((3, 4), np.inf) for name in "ab"}})
+    yield "alone", made({"p": curves(8, (0.1,), 4, 0.02)})
+
+
+def _failing(traces: Sequence[Trace]) -> list[Trace]:
+    """The first two runs find nothing, of which the second fails."""
+    lost = [replace(trace, score=np.full(len(trace.score), np.inf)) for trace in traces[:2]]
+    return [lost[0], replace(lost[1], failure="it stopped"), *traces[2:]]
+
+
+def numbers(value: Any) -> Iterator[float]:
+    """All numbers of JSON in its order, what is none and the infinite as numbers that nothing else has."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from numbers(part)
+    elif value is None:
+        yield -17.0
+    elif not isinstance(value, str):
+        yield float(value) if math.isfinite(value) else 1717.0
+
+
+def of_study(result: SuiteResult) -> dict[str, Any]:
+    """What is said of a result: the verdict's words, then its numbers, a list for each part."""
+    said = result.summary
+    verdict = said.pop("verdict")
+    parts: dict[str, Any] = {name: verdict[name] for name in ("sentences", "holds", "winner", "runner_up")}
+    parts["stability"] = {name: who for name, who in verdict["stability"].items() if name != "by_weight"}
+    parts["best by weight"] = digest(verdict["stability"]["by_weight"])
+    parts["not told apart"] = [one["not_told_apart"] for one in said["tests"]["friedman"]]
+    parts["better, worse"] = [[pair["better"], pair["worse"]] for pair in said["tests"]["pairs"]]
+    for name in ("end", "speed", "elsewhere"):
+        decision = verdict[name] or {"rivals": []}
+        parts[name] = [rival["name"] for rival in decision["rivals"]] + weighed(list(numbers(decision)))
+    parts["needed"] = list(numbers([verdict["runs_needed"], verdict["problems_needed"]]))
+    for strategy in said["strategies"]:
+        parts[f"of {strategy['name']}"] = list(numbers(strategy))
+    parts["tests"] = [weighed(list(numbers(test))) for kind in said["tests"].values() for test in kind]
+    parts["ranks"] = [weighed(each) for each in (result.ranks.mean, result.ranks.low, result.ranks.high)]
+    parts["nemenyi"] = [weighed(one.nemenyi) for one in result.critical if one.nemenyi is not None]
+    return parts
+
+
 if __name__ == "__main__":
     FILE.write_text(json.dumps(trajectories()) + "\n")
+    SPACES_FILE.write_text(json.dumps({name: of_space(name) for name in SPACES}) + "\n")
+    STUDIES_FILE.write_text(json.dumps({name: of_study(result) for name, result in studies()}, indent=1) + "\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,14 @@ from surrogate_nas.study.comparison import best_cells
 from surrogate_nas.study.lambda_path import lambda_path
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.problem import SUITES, Entry, Problem, Suite, bind, read_suite
-from surrogate_nas.study.scale import Reference, expected, reference_of
+from surrogate_nas.study.scale import expected, reference_of
 from surrogate_nas.study.statistics import Values
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import TABLES
-from surrogate_nas.study.traces import ProblemResult, Trace, expected_runtime
+from surrogate_nas.study.traces import expected_runtime
 from tests.conftest import Snas
 from tests.documents import blocks, read
+from tests.results import made
 from tests.study.test_kills import GATE
 
 TINY = """
@@ -271,39 +271,6 @@ def test_seconds_are_turned_into_cells_by_the_mean_charge() -> None:
     by_seconds = expected(objective, Budget(seconds=seconds * (1 + 1e-9)), start)
     assert by_seconds[0] == start
     assert by_seconds[[99, -1]].tolist() == expected(objective, Budget(20), start)[[9, -1]].tolist()
-
-
-def made(problems: Mapping[str, Mapping[str, Values]], weights: Mapping[str, float] | None = None) -> SuiteResult:
-    """A suite's result with these regrets, per problem and strategy of shape ``(runs, checkpoints)``."""
-    results = []
-    for name, runs in problems.items():
-        traces = {
-            strategy: [Trace(strategy, k, row, "", len(row), len(row) - 1, 2.0, 1.0, 0.5) for k, row in enumerate(rows)]
-            for strategy, rows in runs.items()
-        }
-        width = len(next(iter(runs.values()))[0])
-        problem = Problem(name, "table", cells=width, first_cells=0)
-        reference = Reference(0.0, 10.0, np.linspace(10, 1, width), 1.0, exact=True)
-        weight = (weights or {}).get(name, 0.0)
-        results.append(
-            ProblemResult(
-                problem,
-                "loss",
-                "loss",
-                weight,
-                name,
-                "f",
-                "cells",
-                "seconds",
-                np.arange(1.0, width + 1),
-                reference,
-                0.3,
-                traces,
-            )  # fmt: skip
-        )
-    strategies = next(iter(problems.values()))
-    entries = [Entry(name, len(rows)) for name, rows in strategies.items()]
-    return SuiteResult(Suite("made", "Made", [r.problem for r in results], entries), results, [])
 
 
 def steps(*ends: float) -> Values:

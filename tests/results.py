@@ -1,0 +1,46 @@
+"""Results of a suite that are made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from surrogate_nas.study.problem import Entry, Problem, Suite
+from surrogate_nas.study.scale import Reference
+from surrogate_nas.study.statistics import Values
+from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.study.traces import ProblemResult, Trace
+
+
+def made(problems: Mapping[str, Mapping[str, Values]], weights: Mapping[str, float] | None = None) -> SuiteResult:
+    """A suite's result with these regrets, per problem and strategy of shape ``(runs, checkpoints)``."""
+    results = []
+    for name, runs in problems.items():
+        traces = {
+            strategy: [Trace(strategy, k, row, "", len(row), len(row) - 1, 2.0, 1.0, 0.5) for k, row in enumerate(rows)]
+            for strategy, rows in runs.items()
+        }
+        width = len(next(iter(runs.values()))[0])
+        problem = Problem(name, "table", cells=width, first_cells=0)
+        reference = Reference(0.0, 10.0, np.linspace(10, 1, width), 1.0, exact=True)
+        weight = (weights or {}).get(name, 0.0)
+        results.append(
+            ProblemResult(
+                problem,
+                "loss",
+                "loss",
+                weight,
+                name,
+                "f",
+                "cells",
+                "seconds",
+                np.arange(1.0, width + 1),
+                reference,
+                0.3,
+                traces,
+            )  # fmt: skip
+        )
+    strategies = next(iter(problems.values()))
+    entries = [Entry(name, len(rows)) for name, rows in strategies.items()]
+    return SuiteResult(Suite("made", "Made", [r.problem for r in results], entries), results, [])

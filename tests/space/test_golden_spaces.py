@@ -1,0 +1,22 @@
+"""Spaces stay what stored tables, stored models and repeated runs rely on (see `tests.golden`)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from surrogate_nas.space.registry import SPACES
+from tests.golden import SPACES_FILE, agrees, of_space
+
+GOLDEN = json.loads(SPACES_FILE.read_text())
+ROUNDED = {"encodings": 1e-6, "costs": 1e-6}
+"""Relative; they are single precision, and logarithms are among them."""
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_space_stays_as_it_is(name: str) -> None:
+    found, golden = of_space(name), GOLDEN[name]
+    assert list(found) == list(golden)
+    changed = [what for what in golden if not agrees(found[what], golden[what], ROUNDED.get(what, 1e-10))]
+    assert not changed, f"{changed} of {name}; if they were meant to change, make golden"
