@@ -331,6 +331,7 @@ def main() -> None:
     """Make mutants, run the tests against each, and name the survivors."""
     parser = argparse.ArgumentParser(description="Which small changes of the package no test notices.")
     parser.add_argument("--files", nargs="+", default=FILES, help="files and folders of the package")
+    parser.add_argument("--tests", nargs="+", default=[], help="files of tests; those of the rooms, and examples")
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the tests of one mutant may take")
@@ -350,8 +351,9 @@ def main() -> None:
         copy = Path(folder).resolve() / "checkout"
         leave = shutil.ignore_patterns(".git", ".*_cache", "__pycache__", "results", ".venv", ".hypothesis")
         shutil.copytree(ROOT, copy, ignore=leave, symlinks=True)
-        sources = [test for room in ROOMS for test in sorted((ROOT / "tests" / room).glob("test_*.py"))]
-        sources += [file for file in files if ">>>" in file.read_text()]
+        room_tests = [test for room in ROOMS for test in sorted((ROOT / "tests" / room).glob("test_*.py"))]
+        examples = [file for file in files if ">>>" in file.read_text()]
+        sources = [(ROOT / name).resolve() for name in given.tests] or [*room_tests, *examples]
         tests = tests_watched(copy, sources, files, given.longest, given.out.with_suffix(".tests.jsonl"))
         for mutant in chosen:
             if mutant not in done:

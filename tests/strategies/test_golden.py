@@ -1,7 +1,16 @@
 import json
 
-from tests.golden import FILE, trajectories
+import pytest
+
+from tests.golden import ELSEWHERE, ELSEWHERE_FILE, FILE, OPTIONS, elsewhere, trajectories
+
+GOLDEN = json.loads(ELSEWHERE_FILE.read_text())
 
 
 def test_every_strategy_asks_for_the_golden_cells():
     assert trajectories() == json.loads(FILE.read_text())
+
+
+@pytest.mark.parametrize("name", [*ELSEWHERE, *OPTIONS])
+def test_a_strategy_asks_for_the_golden_cells_elsewhere(name: str) -> None:
+    assert elsewhere(name) == GOLDEN[name]
