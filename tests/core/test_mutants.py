@@ -50,22 +50,67 @@ def test_operators_boundaries_numbers_conditions_and_returns_are_changed_and_no_
         assert CODE.splitlines()[mutant.line - 1].find(mutant.before.splitlines()[0]) >= 0
 
 
-def test_a_survivor_is_told_from_what_a_test_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+TESTS = """import least, pytest
+
+def test_one(): assert least.least([4]) == 5
+
+def test_none():
+    with pytest.raises(ValueError): least.least([])
+
+def test_wrong(): assert least.least([4]) == 4
+
+@pytest.mark.slow
+def test_slow(): assert least.least([4], far=True) == -4
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(mutants, "ROOT", tmp_path)
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for place in (tmp_path, copy):
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for place in (tmp_path, folder):
         (place / "least.py").write_text(CODE)
-    (copy / "test_least.py").write_text("import least\ndef test_it(): assert least.least([4]) == 5\n")
+        (place / "test_least.py").write_text(TESTS)
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = slow\n")
+    return folder
+
+
+def test_a_survivor_is_told_from_what_a_test_notices(tmp_path: Path, copy: Path) -> None:
     alive = {
         (mutant.before, mutant.after)
         for mutant in mutants.mutants_of(tmp_path / "least.py")
-        if mutant.before in ("1", "3") and mutants.survives(mutant, copy, ["test_least.py"], 60.0)
+        if mutant.before in ("1", "3", "not numbers")
+        and mutants.survives(mutant, copy, ["test_least.py::test_one"], 20.0)
     }
     assert alive == {("3", "4")} and (copy / "least.py").read_text() == CODE
+    (mutant,) = (mutant for mutant in mutants.mutants_of(tmp_path / "least.py") if mutant.before == "3")
+    assert mutants.survives(mutant, copy, [], 20.0), "what no test runs"
+    with pytest.raises(RuntimeError, match="not all of these can be collected"):
+        mutants.survives(mutant, copy, ["test_least.py::test_two"], 20.0)
 
 
-def test_the_tests_of_a_module_are_those_of_its_room_the_nearest_first() -> None:
-    tests = mutants.tests_of("surrogate_nas/strategies/bo/strategy.py")
-    assert tests[0] == "surrogate_nas/strategies/bo/strategy.py" and "tests/strategies/test_golden.py" in tests
-    assert "surrogate_nas.strategies.bo.strategy" in (mutants.ROOT / tests[1]).read_text()
+def test_it_is_found_out_once_which_lines_each_test_runs(tmp_path: Path, copy: Path) -> None:
+    out = tmp_path / "tests.jsonl"
+    watched = [tmp_path / "test_least.py"], [tmp_path / "least.py"], 20.0, out
+    first = mutants.tests_watched(copy, *watched)
+    end = CODE.count("\n")
+    lines = {test.name.partition("::")[2]: set(test.lines["least.py"]) & {end - 2, end - 1, end} for test in first}
+    assert lines == {"test_one": {end - 2, end}, "test_none": {end - 2, end - 1}}, "slow and failing ones are left out"
+    assert mutants.tests_watched(copy, *watched) == first and out.read_text().count("\n") == 1
+    (copy / "test_least.py").write_text(TESTS + "\ndef test_more(): pass\n")
+    assert len(mutants.tests_watched(copy, *watched)) == 3 and out.read_text().count("\n") == 2
+
+
+def test_the_tests_of_a_mutant_run_its_line_or_its_file_the_quick_ones_first() -> None:
+    tests = [
+        mutants.Test("slow", 9.0, {"a.py": [3]}),
+        mutants.Test("file", 1.0, {"a.py": [1]}),
+        mutants.Test("quick", 2.0, {"a.py": [4]}),
+        mutants.Test("other", 0.1, {"b.py": [3]}),
+    ]
+    mutant = mutants.Mutant("a.py", 3, 0, 9, "(1,\n2)", "None")
+    assert mutants.tests_of(mutant, tests, 60.0) == ["quick", "slow", "file"]
+    assert mutants.tests_of(mutant, tests, 11.0) == ["quick", "slow"]
+    assert mutants.tests_of(mutant, tests, 0.5) == ["quick"], "one at least"
+    assert mutants.tests_of(mutant._replace(file="c.py"), tests, 60.0) == []

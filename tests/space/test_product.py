@@ -1,0 +1,152 @@
+"""Spaces of options: encodings, cells that are made when they are asked for, and what is no space or no cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace
+from surrogate_nas.space.product import is_scale
+
+OPTIONS = {"width": ("16", "64", "256"), "act": ("relu", "tanh"), "norm": ("none", "batch", "layer")}
+LISTED, DRAWN = EnumerableChoiceSpace("mlp", OPTIONS), ChoiceSpace("mlp", OPTIONS)
+TEXT = "mlp(width=256, act=relu, norm=batch)"
+
+
+class Odd(EnumerableChoiceSpace):
+    """Cells whose choices sum to an odd number."""
+
+    def allows(self, choices: tuple[int, ...]) -> bool:
+        return sum(choices) % 2 == 1
+
+
+class Never(ChoiceSpace):
+    def allows(self, choices: tuple[int, ...]) -> bool:
+        return False
+
+
+ODD = Odd("odd", OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("names", "scale"),
+    [
+        (("1", "2", "4"), True),
+        (("8", "4", "0.5"), True),
+        (("1", "2"), False),
+        (("1", "3", "2"), False),
+        (("1", "2", "many"), False),
+    ],
+)
+def test_a_scale_is_three_numbers_that_rise_or_fall(names: tuple[str, ...], scale: bool) -> None:
+    assert is_scale(names) is scale
+
+
+def test_encodings_by_hand() -> None:
+    cells = [LISTED.parse(TEXT), LISTED.parse("mlp(width=16, act=tanh, norm=layer)")]
+    assert LISTED.encode(cells, "one_hot").tolist() == [[0, 0, 1, 1, 0, 0, 1, 0], [1, 0, 0, 0, 1, 0, 0, 1]]
+    assert LISTED.encode(cells, "numbers").tolist() == [[2, 1, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1]]
+    assert LISTED.views == ("numbers",) and ChoiceSpace("x", {"act": ("relu", "tanh")}).views == ("one_hot",)
+
+
+@pytest.mark.parametrize("space", [LISTED, ODD], ids=["every combination", "some"])
+def test_places_count_from_either_end(space: EnumerableChoiceSpace) -> None:
+    size = len(space)
+    fresh = type(space)(space.name, OPTIONS)  # whose cells are not made yet
+    assert fresh[-1].index == size - 1 and fresh[-size].index == 0 and fresh[size - 1] is fresh[-1]
+    assert [cell.index for cell in fresh[1:7:2]] == [1, 3, 5] and fresh[-2:] == [fresh[size - 2], fresh[size - 1]]
+    with pytest.raises(IndexError):
+        fresh[size]
+
+
+def test_the_last_position_varies_fastest_and_only_allowed_cells_are_listed() -> None:
+    assert [cell.choices for cell in LISTED[:4]] == [(0, 0, 0), (0, 0, 1), (0, 0, 2), (0, 1, 0)]
+    assert LISTED.size == 18 == DRAWN.size and len(LISTED.choices) == 18
+    assert [cell.choices for cell in ODD[:3]] == [(0, 0, 1), (0, 1, 0), (0, 1, 2)] and ODD.size == 9
+    for space in (LISTED, ODD):
+        assert [space.index(space.cell(cell.choices)) for cell in space] == list(range(len(space)))
+    with pytest.raises(UserError, match=r"\[0, 0, 0\] is not a cell of the space odd"):
+        ODD.at((0, 0, 0))
+    with pytest.raises(UserError, match="not a cell of the space odd"):
+        ODD.parse("odd(width=16, act=relu, norm=none)")
+
+
+@pytest.mark.parametrize(
+    "given", [(0, 0), (0, 0, 0, 0), (3, 0, 0), (0, 2, 0), (-1, 0, 0), (0, 0, -1)], ids=lambda given: str(given)
+)
+@pytest.mark.parametrize("space", [LISTED, DRAWN], ids=["listed", "drawn"])
+def test_indices_outside_are_no_cell(space: ChoiceSpace, given: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="is not a cell of the space mlp"):
+        space.cell(given)
+
+
+@pytest.mark.parametrize("given", [7, None, [None, 0, 0], ["a", 0, 0]])
+def test_what_is_neither_cell_text_nor_indices_is_refused(given: object) -> None:
+    with pytest.raises(UserError, match="is a Cell, a string or indices"):
+        DRAWN.cell(given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (TEXT[:-1], "Malformed cell"),
+        (TEXT.replace("mlp", "cnn"), r"a cell of the space mlp reads mlp\(width=16, act=relu, norm=none\)"),
+        ("mlp(act=relu, width=16, norm=none)", "Malformed cell"),
+        ("mlp(width=16, act=relu)", "Malformed cell"),
+        (TEXT.replace("relu", "elu"), "act of the space mlp is relu, tanh, not elu"),
+    ],
+)
+def test_a_malformed_text_is_refused(text: str, says: str) -> None:
+    for space in (LISTED, DRAWN):
+        assert space.parse(f" {TEXT}\n").choices == (2, 0, 1)
+        with pytest.raises(UserError, match=says):
+            space.parse(text)
+
+
+def test_neighbours_come_by_position_and_then_option() -> None:
+    around = [(0, 0, 1), (1, 0, 1), (2, 1, 1), (2, 0, 0), (2, 0, 2)]
+    for space in (LISTED, DRAWN):
+        assert [cell.choices for cell in space.neighbours(space.parse(TEXT))] == around
+    assert [cell.choices for cell in ODD.neighbours(ODD.at((2, 0, 1)))] == [(0, 0, 1)]  # the others sum to even numbers
+    forged = Cell((2, 0, 1), TEXT, index=0)
+    assert [cell.choices for cell in LISTED.neighbours(forged)] == around, "its text says which cell it is"
+    assert LISTED.mutate(forged, np.random.default_rng(0)).choices in around
+
+
+def test_alike_is_the_share_of_equal_positions() -> None:
+    first, second = DRAWN.at((2, 0, 1)), DRAWN.at((2, 1, 1))
+    assert DRAWN.similarity(first, second) == pytest.approx(2 / 3) and DRAWN.similarity(first, first) == 1.0
+    assert DRAWN.similarity(first, DRAWN.at((1, 1, 0))) == 0.0
+
+
+def test_what_has_no_neighbour_or_no_cell_says_so() -> None:
+    rng = np.random.default_rng(0)
+    single = {"act": ("relu",)}
+    for space in (ChoiceSpace("one", single), EnumerableChoiceSpace("one", single)):
+        cell = space.sample(rng)
+        assert not space.neighbours(cell)
+        with pytest.raises(UserError, match=r"one\(act=relu\) has no neighbour"):
+            space.mutate(cell, rng)
+    with pytest.raises(UserError, match="allows none of 10,000 drawn combinations"):
+        Never("never", OPTIONS).sample(rng)
+    with pytest.raises(UserError, match="has no neighbour in the space never"):
+        Never("never", OPTIONS).mutate(Cell((0, 0, 0), "never"), rng)
+
+
+@pytest.mark.parametrize("options", [1, 127, 128])
+def test_a_position_has_one_to_127_options(options: int) -> None:
+    given = {"width": tuple(map(str, range(options)))}
+    if options > 127:
+        with pytest.raises(UserError, match="needs 1 to 127 options, not 128"):
+            ChoiceSpace("wide", given)
+    else:
+        assert ChoiceSpace("wide", given).size == options
+
+
+def test_a_definition_holds_the_options_and_a_class_of_its_own_only_its_name() -> None:
+    assert '"listed": true' in LISTED.definition and '"listed": false' in DRAWN.definition
+    assert ODD.definition == "odd"
+    assert LISTED == EnumerableChoiceSpace("mlp", OPTIONS) != DRAWN and hash(LISTED) == hash(
+        EnumerableChoiceSpace("mlp", OPTIONS)
+    )
