@@ -15,6 +15,7 @@ Studies: what is said of made-up results, word by word, and the numbers below it
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import zlib
@@ -28,10 +29,11 @@ import pytest
 from numpy.typing import ArrayLike
 
 import surrogate_nas as sn
-from surrogate_nas.space import Enumerable, Space, space_named
+from surrogate_nas.space import Cell, Enumerable, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.space.sketch import Sketch, sketch_svg
+from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, resolve
 from surrogate_nas.study.statistics import Values
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.traces import Skipped, Trace
@@ -100,7 +102,7 @@ def elsewhere(name: str) -> dict[str, int]:
             ),
             "front": sn.search("fashion", name, "valid_loss, macs", budget=40, simulated_workers=2, seed=2),
         }
-        if not sn.strategies.resolve(name).chooses_epochs:
+        if not resolve(name).chooses_epochs:
             runs["not listed"] = sn.search(examples_sampled.BENCH, name, FREE, budget=30, seed=4)
     return {way: digest(*(f"{trial.cell} {trial.epochs}" for trial in run.trials)) for way, run in runs.items()}
 
@@ -133,6 +135,30 @@ def drawn(sketch: Sketch | None) -> list[Any]:
     return [digest(*words), *weighed(figures), sketch_svg(sketch).count("<")]
 
 
+def blueprint(space: Space, cell: Cell, network: Network) -> list[Any]:
+    """The layers and the weights of a network."""
+    if not space.has_blueprints or (plan := space.blueprint(cell, network)) is None:
+        return []
+    layers = [(layer.kind, layer.shape, layer.sources, layer.name, layer.affine) for layer in plan.layers]
+    looks = [
+        [*layer.windows.size, layer.windows.taps, *layer.windows.looks.sum(axis=0)]
+        for layer in plan.layers
+        if layer.windows
+    ]
+    weights = {name: parameter.shape for name, parameter in plan.parameters.items()}
+    starts = [[parameter.bound or 0.0, parameter.value] for parameter in plan.parameters.values()]
+    return [digest(layers, weights), *weighed(starts), *weighed(looks)]
+
+
+def defaults() -> dict[str, dict[str, Any]]:
+    """The options of every strategy that comes with the project, with their defaults."""
+    found = {}
+    for name in STRATEGIES | ONE_SHOT:
+        parameters = inspect.signature(resolve(name).__init__).parameters.values()  # type: ignore[misc]
+        found[name] = {each.name: each.default for each in parameters if each.default is not each.empty}
+    return found
+
+
 def of_space(name: str) -> dict[str, Any]:
     """What stays as it is of a space."""
     space: Space = space_named(name)
@@ -157,6 +183,7 @@ def of_space(name: str) -> dict[str, Any]:
             for metric, (_, values) in space.analytic.items()
         },
         "graphs": digest(*(space.graph(cell, live_only=live) for cell in cells[:4] for live in (False, True))),
+        "blueprints": [blueprint(space, cell, network) for cell in cells[:2] for network in NETWORKS],
         "sketches": [drawn(space.sketch(cell)) for cell in cells[-4:]],
     }
 
@@ -272,7 +299,8 @@ def of_study(result: SuiteResult) -> dict[str, Any]:
 
 if __name__ == "__main__":
     FILE.write_text(json.dumps(trajectories()) + "\n")
-    found_elsewhere = {name: elsewhere(name) for name in (*ELSEWHERE, *OPTIONS)}
+    found_elsewhere: dict[str, Any] = {name: elsewhere(name) for name in (*ELSEWHERE, *OPTIONS)}
+    found_elsewhere["defaults"] = defaults()
     ELSEWHERE_FILE.write_text(json.dumps(found_elsewhere, indent=1) + "\n")
     SPACES_FILE.write_text(json.dumps({name: of_space(name) for name in SPACES}) + "\n")
     STUDIES_FILE.write_text(json.dumps({name: of_study(result) for name, result in studies()}, indent=1) + "\n")

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.golden import ELSEWHERE, ELSEWHERE_FILE, FILE, OPTIONS, elsewhere, trajectories
+from tests.golden import ELSEWHERE, ELSEWHERE_FILE, FILE, OPTIONS, defaults, elsewhere, trajectories
 
 GOLDEN = json.loads(ELSEWHERE_FILE.read_text())
 
@@ -14,3 +14,7 @@ def test_every_strategy_asks_for_the_golden_cells():
 @pytest.mark.parametrize("name", [*ELSEWHERE, *OPTIONS])
 def test_a_strategy_asks_for_the_golden_cells_elsewhere(name: str) -> None:
     assert elsewhere(name) == GOLDEN[name]
+
+
+def test_options_left_out_are_the_golden_ones() -> None:
+    assert defaults() == GOLDEN["defaults"]
