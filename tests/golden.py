@@ -84,6 +84,9 @@ OPTIONS = (
     "bo(first_cells=4, sharpness=0.5, mildness=0.2)",
     "bo_epochs(first_cells=4, sharpness=0.5)",
     "nsga2(population=4, crossover=0.3)",
+    "guided(model=ridge, pool=local, acquisition=greedy)",
+    "guided(model=ridge, pool=sampled, acquisition=confidence_bound)",
+    "forest(trees=5)",
 )
 ELSEWHERE = [name for name in STEADY if name != "zero_cost"]
 """All but one, whose network meets near ties there that other kernels break otherwise."""
