@@ -42,7 +42,7 @@ FILES = (
 )
 """What is changed unless ``--files`` says otherwise."""
 LEFT = ("surrogate_nas/space/network/",)
-ROOMS = ("objective", "space", "study", "strategies", "contract", "benchmarks")
+ROOMS = ("objective", "space", "study", "strategies", "tables", "contract", "benchmarks")
 """Whose tests run, besides the examples in the docstrings of what is changed."""
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.csv")
 HEAVY = ("numpy", "scipy.stats", "scipy.optimize", "scipy.spatial", "h5py", "hypothesis", "matplotlib.figure", "torch")

@@ -134,3 +134,55 @@ def test_a_functional_twin_of_a_told_cell_is_believed_to_lose_as_much(space: NB2
     posterior = made._posterior(model, floor, [twin], best=0.0)
     losses = [synthetic(cell) - floor for cell in cells if space.identity(cell) == told_class]
     assert posterior.mean[0] == pytest.approx(np.log(losses).mean())
+
+
+def test_networks_read_paths_where_the_space_has_them(space: NB201) -> None:
+    assert resolve("bananas")(space, seed=0).settings() == {"encoding": "paths", "steps": 80}
+    assert resolve("bananas")(TinySpace(), seed=0).settings()["encoding"] is None
+    assert resolve("bananas(encoding=one_hot,steps=3)")(space, seed=0).settings() == {"encoding": "one_hot", "steps": 3}
+    with pytest.raises(UserError, match="Unknown encoding of nb201 'path'. Did you mean 'paths'"):
+        resolve("bananas(encoding=path)")(space, seed=0)
+    with pytest.raises(UserError, match="steps of bananas"):
+        resolve("bananas(steps=0)")(space, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("npenas", ("mlp", "greedy", "offspring", {})),
+        ("bananas", ("mlp", "thompson", "mutations", {"encoding": "paths", "steps": 80})),
+        ("gnn_guided", ("gnn", "expected_improvement", "mutations", {"steps": 30})),
+        ("forest(trees=23)", ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 4})),
+        ("forest(trees=5)", ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 1})),
+    ],
+)
+def test_strategies_are_made_of_the_parts_of_their_papers(name: str, made: tuple[Any, ...], space: NB201) -> None:
+    one = resolve(name)(space, seed=0)
+    assert isinstance(one, Guided)
+    assert (one.model, one.acquisition, one.pool, one.settings()) == (
+        made[0], ACQUISITIONS[made[1]], POOLS[made[2]], made[3],
+    )  # fmt: skip
+
+
+def test_pools_are_made_of_the_best(space: NB201) -> None:
+    rng = np.random.default_rng(0)
+    ranked = draw(space, 40)
+    near = list(POOLS["local"](space, ranked, rng))
+    assert near == [cell for centre in ranked[:3] for cell in space.neighbours(centre)]
+    assert len(list(POOLS["sampled"](space, ranked, rng))) == 200 and POOLS["all"](space, ranked, rng) is space
+
+    def steps(child: Cell, parents: Sequence[Cell]) -> int:
+        return min(sum(a != b for a, b in zip(child.choices, cell.choices, strict=True)) for cell in parents)
+
+    children = list(POOLS["mutations"](space, ranked, rng))
+    assert len(children) == 100 and len(list(POOLS["mixed"](space, ranked, rng))) == 300
+    for place, parent in enumerate(ranked[:10]):
+        brood = children[10 * place : 10 * place + 10]
+        assert sum(steps(child, [parent]) <= 1 for child in brood) >= 2
+    one_step = np.mean([steps(child, [ranked[i // 10]]) <= 1 for i, child in enumerate(children)])
+    assert 0.35 < one_step < 0.65, "half of them stop after one step"
+    assert len(list(POOLS["mutations"](space, ranked[:4], rng))) == 40
+    winners = list(POOLS["offspring"](space, ranked, rng))
+    assert len(winners) == 100
+    best = np.mean([steps(child, ranked[:14]) <= steps(child, ranked[26:]) for child in winners])
+    assert best > 0.75, "the best third wins most tournaments of three"
