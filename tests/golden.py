@@ -138,6 +138,14 @@ def drawn(sketch: Sketch | None) -> list[Any]:
     return [digest(*words), *weighed(figures), sketch_svg(sketch).count("<")]
 
 
+def shared(space: Space) -> list[Any]:
+    """The terms that cells are sums of, as arrays."""
+    if (terms := space.terms) is None:
+        return []
+    levels = [[level.sums, [level.ones, *map(len, level.pooled)], sum(level.pooled, [])] for level in terms.levels]
+    return [[terms.poolings], terms.classes, *sum(levels, [])]
+
+
 def blueprint(space: Space, cell: Cell, network: Network) -> list[Any]:
     """The layers and the weights of a network."""
     if not space.has_blueprints or (plan := space.blueprint(cell, network)) is None:
@@ -186,6 +194,8 @@ def of_space(name: str) -> dict[str, Any]:
             for metric, (_, values) in space.analytic.items()
         },
         "graphs": digest(*(space.graph(cell, live_only=live) for cell in cells[:4] for live in (False, True))),
+        "classes": weighed(space.classes) if isinstance(space, Enumerable) and space.classes is not None else [],
+        "terms": [weighed(part) for part in shared(space)],
         "blueprints": [blueprint(space, cell, network) for cell in cells[:2] for network in NETWORKS],
         "sketches": [drawn(space.sketch(cell)) for cell in cells[-4:]],
     }
