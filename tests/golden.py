@@ -110,6 +110,24 @@ def elsewhere(name: str) -> dict[str, int]:
     return {way: digest(*(f"{trial.cell} {trial.epochs}" for trial in run.trials)) for way, run in runs.items()}
 
 
+SUPERNETS = (
+    "darts(epochs=3)",
+    "darts(epochs=3, drive=train_sum, window=2, rate=0.1)",
+    "drnas(epochs=3)",
+    "gdas(epochs=4)",
+    "snas(epochs=4)",
+)
+
+
+def supernet(name: str) -> dict[str, list[float]]:
+    """What α and the report say after a short training: floating-point numbers, which processors round otherwise."""
+    from tests.strategies.test_oneshot import trained
+
+    made, seconds = trained(name, space_named("nb201"))  # type: ignore[arg-type]
+    told = {group: list(numbers.values()) for group, numbers in made.diagnosis().items()}
+    return {**told, "probabilities": made.probabilities.ravel().tolist(), "seconds": [seconds]}
+
+
 def digest(*texts: object) -> int:
     return zlib.crc32("\n".join(map(str, texts)).encode())
 
@@ -314,6 +332,7 @@ if __name__ == "__main__":
     FILE.write_text(json.dumps(trajectories()) + "\n")
     found_elsewhere: dict[str, Any] = {name: elsewhere(name) for name in (*ELSEWHERE, *OPTIONS)}
     found_elsewhere["defaults"] = defaults()
+    found_elsewhere["supernets"] = {name: supernet(name) for name in SUPERNETS}
     ELSEWHERE_FILE.write_text(json.dumps(found_elsewhere, indent=1) + "\n")
     SPACES_FILE.write_text(json.dumps({name: of_space(name) for name in SPACES}) + "\n")
     STUDIES_FILE.write_text(json.dumps({name: of_study(result) for name, result in studies()}, indent=1) + "\n")
