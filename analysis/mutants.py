@@ -292,9 +292,9 @@ def tests_of(mutant: Mutant, tests: list[Test], seconds: float) -> list[str]:
     )
     chosen, spent = [], 0.0
     for _, needs, name in ordered:
-        spent += needs
-        if spent <= seconds or not chosen:
+        if spent + needs <= seconds or not chosen:
             chosen.append(name)
+            spent += needs
     return chosen
 
 

@@ -123,6 +123,12 @@ def test_a_choice_that_has_become_large_begins_anew_and_forgets_nothing_told(mon
     assert space.drawn - before > 1400 and len(set(asked)) == 20
     kept: Sequence[Cell] = made._pool.cells  # type: ignore[union-attr]
     assert set(asked[:-1]) <= set(kept)
+    before = {part: [each.hyper for each in experts] for part, experts in made._pool._experts.items()}  # type: ignore[union-attr]
+    monkeypatch.setattr(pool, "_MOST", 0)
+    made._pool.grow(asked, asked[:1])  # type: ignore[union-attr]
+    after = made._pool._experts  # type: ignore[union-attr]
+    assert before and {part: [each.hyper for each in experts] for part, experts in after.items()} == before
+    assert len(made._pool.cells) < len(kept) and set(asked) <= set(made._pool.cells)  # type: ignore[union-attr]
 
 
 def test_scales_are_read_as_numbers_and_names_as_options() -> None:
