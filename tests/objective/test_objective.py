@@ -231,6 +231,12 @@ def test_a_final_metric_is_refused_in_sum_and_in_constraint(small: TableBenchmar
             Objective(text, small)
 
 
+def test_an_objective_that_sees_a_final_metric_says_so(small: TableBenchmark) -> None:
+    seen = Objective("test_error", small, search_on_final="test_error")
+    assert "searches on test_error, a final metric" in seen.warning and not Objective("valid_error", small).warning
+    assert seen.describe()["search_on_final"] == ["test_error"]
+
+
 def test_what_cannot_be_an_objective_is_refused_with_the_reason(small: TableBenchmark) -> None:
     for text, reason in {
         "params": "needs a loss term",

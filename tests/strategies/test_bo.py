@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import surrogate_nas as sn
-from surrogate_nas.contract.trying import LargeSpace, synthetic, trials_of
+from surrogate_nas.contract.trying import INFEASIBLE, LargeSpace, TinySpace, synthetic, trials_of
 from surrogate_nas.space import Cell, ChoiceSpace, nb201
 from surrogate_nas.space.product import is_scale
 from surrogate_nas.strategies.bo import pool
@@ -129,6 +129,14 @@ def test_a_choice_that_has_become_large_begins_anew_and_forgets_nothing_told(mon
     after = made._pool._experts  # type: ignore[union-attr]
     assert before and {part: [each.hyper for each in experts] for part, experts in after.items()} == before
     assert len(made._pool.cells) < len(kept) and set(asked) <= set(made._pool.cells)  # type: ignore[union-attr]
+
+
+def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_than_the_worst() -> None:
+    made = BayesianOptimisation(TinySpace(), seed=0)
+    scores = dict(zip(TinySpace()[:4], (1.0, 2.0, INFEASIBLE, 3.0), strict=True))
+    made.tell(trials_of(list(scores), scores.__getitem__))
+    learned, best = made._told(np.array([0.5, 0.25, 0.0, 1.0]))
+    assert learned.tolist() == [0.5, 1.75, 3.0, 2.0] and best == 1.0
 
 
 def test_scales_are_read_as_numbers_and_names_as_options() -> None:
