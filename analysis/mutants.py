@@ -230,7 +230,7 @@ def _run(copy: Path, tests: list[str], seconds: int, options: list[str], plugins
     os.chdir(copy)
     os.environ.update(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1", CI="1")
     os.environ.pop("SURROGATE_NAS_MIRROR", None)
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = "--collect-only" not in options  # so that nothing is ever compiled of a mutant
     sys.path[:] = [str(copy), *(path for path in sys.path if Path(path).resolve() != ROOT)]
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -326,10 +326,10 @@ def survives(mutant: Mutant, copy: Path, tests: list[str], seconds: float) -> bo
     return code == pytest.ExitCode.OK
 
 
-def equivalents() -> dict[tuple[str, str, str], str]:
-    """Why mutants that behave like the program do so, by file, text and what stands there instead."""
+def equivalents() -> dict[tuple[str, str, str, str], str]:
+    """Why mutants that behave like the program do so, by file, code of the line, text and what stands there instead."""
     with EQUIVALENT.open(newline="") as file:
-        return {(row["file"], row["before"], row["after"]): row["why"] for row in csv.DictReader(file)}
+        return {(row["file"], row["code"], row["before"], row["after"]): row["why"] for row in csv.DictReader(file)}
 
 
 def main() -> None:
@@ -359,6 +359,8 @@ def main() -> None:
         room_tests = [test for room in ROOMS for test in sorted((ROOT / "tests" / room).glob("test_*.py"))]
         examples = [file for file in files if ">>>" in file.read_text()]
         sources = [(ROOT / name).resolve() for name in given.tests] or [*room_tests, *examples]
+        names = [str(source.relative_to(ROOT)) for source in sources]
+        _apart(_run, copy, names, 600, ["--collect-only"], [], limit=6000.0)  # compiles all
         tests = tests_watched(copy, sources, files, given.longest, given.out.with_suffix(".tests.jsonl"))
         for mutant in chosen:
             if mutant not in done:
@@ -368,7 +370,8 @@ def main() -> None:
     reasons = equivalents()
     counts = {"killed": 0, "equivalent": 0, "survived": 0}
     for mutant in chosen:
-        why = reasons.get((mutant.file, mutant.before, mutant.after), "")
+        code = (ROOT / mutant.file).read_text().splitlines()[mutant.line - 1].strip()
+        why = reasons.get((mutant.file, code, mutant.before, mutant.after), "")
         counts["equivalent" if why else "survived" if done[mutant] else "killed"] += 1
         if why or done[mutant]:
             what = f"{' '.join(mutant.before.split())}  →  {' '.join(mutant.after.split())}"

@@ -114,3 +114,16 @@ def test_the_tests_of_a_mutant_run_its_line_or_its_file_the_quick_ones_first() -
     assert mutants.tests_of(mutant, tests, 11.0) == ["quick", "slow"]
     assert mutants.tests_of(mutant, tests, 0.5) == ["quick"], "one at least"
     assert mutants.tests_of(mutant._replace(file="c.py"), tests, 60.0) == []
+
+
+def test_what_is_equivalent_is_still_there() -> None:
+    """A line that has changed since, or a mutant that is none any more, is to be judged again."""
+    reasons = mutants.equivalents()
+    there = set()
+    for name in {file for file, *_ in reasons}:
+        lines = (mutants.ROOT / name).read_text().splitlines()
+        there |= {
+            (name, lines[one.line - 1].strip(), one.before, one.after)
+            for one in mutants.mutants_of(mutants.ROOT / name)
+        }
+    assert set(reasons) <= there and all(reasons.values())
