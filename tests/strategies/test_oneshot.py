@@ -15,7 +15,7 @@ from surrogate_nas import contract
 from surrogate_nas.contract.strategies import FORBIDDEN, reachable
 from surrogate_nas.contract.toy import equipped, toy_workshop
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.objective.workshop import Additive, workshop_of
+from surrogate_nas.objective.workshop import Additive, _taken_apart, workshop_of
 from surrogate_nas.space import NB201
 from surrogate_nas.strategies import ONE_SHOT, resolve
 from surrogate_nas.strategies.oneshot.alphas import Alphas
@@ -75,6 +75,21 @@ def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own: Any) -> 
     assert additive.terms[0].startswith("latency@cpu by the additive model (R² 0.99")
     share = probabilities[np.arange(6), bench.space.choices].prod(axis=1)
     assert additive.expected(probabilities) == pytest.approx(share @ objective.known.penalty(bench.space), rel=0.01)
+
+
+@pytest.mark.parametrize(("off", "exact"), [(0.0, True), (1e-4, True), (1.0, False)])
+def test_a_sum_over_edges_is_one_up_to_the_rounding_of_its_size(own: Any, off: float, exact: bool) -> None:
+    """Of numbers of a million a thousandth is rounding, and a unit is not."""
+    choices = own[0].space.choices
+    added = 1e6 * np.random.default_rng(1).random((6, 5))
+    column = added[np.arange(6), choices].sum(axis=1)
+    column[np.flatnonzero((choices > 0).sum(axis=1) > 1)[7]] += off
+    constant, matrix, note = _taken_apart("sizes@mine", column, choices)
+    assert (note == "") is exact and (exact or "R² 1.000" in note)
+    np.testing.assert_allclose(constant + matrix[np.arange(6), choices].sum(axis=1), column, rtol=1e-6)
+    if not exact:
+        with pytest.raises(UserError, match="cannot minimise sizes: it is no sum over the edges"):
+            _taken_apart("sizes", column, choices)
 
 
 @pytest.mark.parametrize(
