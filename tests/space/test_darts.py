@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -21,6 +22,7 @@ from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import Cell, Space, cell_named, choices_of, drawn_cells, space_named
 from surrogate_nas.space.darts import Darts, NASNet, darts, nasnet
 from surrogate_nas.space.darts.genotype import INPUTS
+from surrogate_nas.space.darts.network import Pooling
 from surrogate_nas.space.network import Network
 from surrogate_nas.training import train
 from tests.conftest import ON_EVERY_SPACE, Snas
@@ -195,6 +197,18 @@ def test_the_future_does_not_change_past_answers(space: Darts | NASNet) -> None:
     for cell in drawn_cells(space, 5):
         model = space.build(cell, CAUSAL, seed=0).double().eval()
         assert model(x)[..., :7].equal(model(changed)[..., :7]) and not model(x).equal(model(changed))
+
+
+@pytest.mark.parametrize("network", [SMALL, CAUSAL], ids=["image", "causal signal"])
+def test_pooling_takes_the_largest_or_the_mean_without_the_padding(network: Network) -> None:
+    flat, stride = network.dimensions == 1, 1 if network.causal else 2
+    x = torch.arange(1.0, 6.0 if flat else 26.0).reshape(1, 1, 1 if flat else 5, 5)
+    largest, mean = (Pooling(of, 3, stride, network)(x)[0, 0] for of in (True, False))
+    if network.causal:
+        assert largest.tolist() == [[1, 2, 3, 4, 5]] and mean.tolist() == [[1.5, 2, 3, 4, 4.5]]
+    else:
+        assert largest.tolist() == [[7, 9, 10], [17, 19, 20], [22, 24, 25]]
+        assert mean.tolist() == [[4, 5.5, 7], [11.5, 13, 14.5], [19, 20.5, 22]]
 
 
 def test_weights_follow_from_the_seed() -> None:

@@ -139,6 +139,21 @@ def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_tha
     assert learned.tolist() == [0.5, 1.75, 3.0, 2.0] and best == 1.0
 
 
+@pytest.mark.parametrize(("first_cells", "told", "asked_before"), [(4, 3, 0), (4, 2, 1), (1, 1, 3), (0, 0, 5)])
+def test_the_first_cells_are_drawn_and_so_are_those_before_two_are_told(
+    first_cells: int, told: int, asked_before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = TinySpace()
+    made = BayesianOptimisation(space, seed=0, first_cells=first_cells)
+    if told:
+        made.tell(trials_of(space[:told]))
+    made._pending.update(dict.fromkeys(space[20 : 20 + asked_before]))
+    drawn = space[9]
+    monkeypatch.setattr(made, "_drawn", lambda: drawn)
+    monkeypatch.setattr(made, "_grown", lambda: pytest.fail("it is too early for a model"))
+    assert made.ask(1) == [drawn] and drawn in made._pending
+
+
 def test_scales_are_read_as_numbers_and_names_as_options() -> None:
     assert is_scale(("1e-3", "0.1", "5")) and is_scale(("8", "4", "2"))
     assert not is_scale(("relu", "tanh", "elu")) and not is_scale(("1", "2")) and not is_scale(("1", "3", "2"))

@@ -110,6 +110,13 @@ def test_what_no_supernet_can_minimise_is_refused(objective: str, limits: str | 
         workshop_of(bound)
 
 
+def test_what_is_hidden_costs_nothing() -> None:
+    objective = sn.Objective("valid_loss + 0.1*params", sn.load("live:digits"))
+    shown, hidden = workshop_of(objective).penalty, workshop_of(objective, hidden=True).penalty
+    assert shown.constant > 0 and (shown.matrix > 0).any()
+    assert hidden.constant == 0 and not hidden.matrix.any() and hidden.matrix.shape == shown.matrix.shape
+
+
 def test_a_table_that_no_task_here_made_is_refused(snas: Snas) -> None:
     refused = snas("search", "analog-cifar10", "--strategy", "darts", "--budget", 12)
     assert refused.code == 2 and "live:TASK" in refused.err and "analog-cifar10 has none" in refused.err
