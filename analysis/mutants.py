@@ -6,7 +6,8 @@ Each mutant changes one place: an operator, a comparison and its boundary, a num
 a function returns. Docstrings, messages, annotations, what types alone read and checks that two lists are equally long
 are left alone. Which test runs which line is found out first and kept beside ``--out``, file of tests by file of tests.
 Against each mutant run, in a copy of the checkout, the tests that run its line, then those that run anything else of
-its file, the quick ones first, until one fails or they have had ``--seconds``. Tests of fetched data are left out.
+its file, then their neighbours, the quick ones first, until one fails or each group has had ``--seconds``. Tests of
+fetched data are left out.
 What is done is in ``--out``, a line each, so that a run that was stopped goes on. A survivor is a missing test, or an
 equivalent mutant, which ``analysis/mutants_equivalent.csv`` names with the reason.
 """
@@ -277,24 +278,31 @@ def tests_watched(copy: Path, sources: list[Path], mutated: list[Path], longest:
 
 
 def tests_of(mutant: Mutant, tests: list[Test], seconds: float) -> list[str]:
-    """The tests for a mutant: those that run its lines, then those that run its file, the quick ones first.
+    """The tests for a mutant, in three groups, the quick ones of each first.
+
+    Those that run its lines come first, then those that run anything else of its file, then those that stand in one
+    file with such a test: what runs when a module is imported, one test does for all.
 
     Args:
         mutant: The change.
         tests: All there are.
-        seconds: How long they may take together; there is one at least, if any runs the file.
+        seconds: How long those of a group may take together; of each there is one at least, if there are any.
     """
     lines = set(range(mutant.line, mutant.line + mutant.before.count("\n") + 1))
-    ordered = sorted(
-        (lines.isdisjoint(test.lines[mutant.file]), test.seconds, test.name)
-        for test in tests
-        if mutant.file in test.lines
-    )
-    chosen, spent = [], 0.0
-    for _, needs, name in ordered:
-        if spent + needs <= seconds or not chosen:
-            chosen.append(name)
-            spent += needs
+    near = {test.name.partition("::")[0] for test in tests if mutant.file in test.lines}
+    groups: tuple[list[Test], ...] = ([], [], [])
+    for test in tests:
+        if mutant.file in test.lines:
+            groups[lines.isdisjoint(test.lines[mutant.file])].append(test)
+        elif test.name.partition("::")[0] in near:
+            groups[2].append(test)
+    chosen = []
+    for group in groups:
+        spent = 0.0
+        for test in sorted(group, key=lambda test: (test.seconds, test.name)):
+            if not spent or spent + test.seconds <= seconds:
+                chosen.append(test.name)
+                spent += test.seconds
     return chosen
 
 
@@ -305,7 +313,7 @@ def survives(mutant: Mutant, copy: Path, tests: list[str], seconds: float) -> bo
         mutant: The change.
         copy: A copy of the checkout.
         tests: What to run there, as pytest names it.
-        seconds: Of the processor; a run that takes twice as long has noticed.
+        seconds: What each group of tests may take; a run that takes much longer has noticed.
 
     Raises:
         RuntimeError: There are no such tests without the mutant either.
@@ -314,7 +322,7 @@ def survives(mutant: Mutant, copy: Path, tests: list[str], seconds: float) -> bo
         return True
     file, source = copy / mutant.file, (ROOT / mutant.file).read_bytes()
     file.write_bytes(source[: mutant.start] + mutant.after.encode() + source[mutant.end :])
-    limit = int(2 * seconds) + 1
+    limit = int(6 * seconds) + 1
     code: int | None = pytest.ExitCode.OK
     for part in (tests[:_FIRST], tests[_FIRST:]):
         if part and code == pytest.ExitCode.OK:
@@ -339,7 +347,7 @@ def main() -> None:
     parser.add_argument("--tests", nargs="+", default=[], help="files of tests; those of the rooms, and examples")
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long the tests of one mutant may take")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long each group of a mutant's tests may take")
     parser.add_argument("--longest", type=float, default=15.0, help="seconds; tests that take longer are left out")
     parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"), help="what is done, a line each")
     given = parser.parse_args()

@@ -206,6 +206,7 @@ def of_space(name: str) -> dict[str, Any]:
         "similarities": weighed([space.similarity(one, other) for one, other in pairs]),
         "encodings": {encoding: weighed(space.encode(cells, encoding)) for encoding in space.encodings},
         "views": list(space.views),
+        "drawing size": list(space.drawing_size or ()),
         "costs": [weighed(group) for group in space.cost_groups(choices)] if "one_hot" in space.encodings else [],
         "analytic": {
             metric: [weighed(values(choices, network)) for network in NETWORKS]

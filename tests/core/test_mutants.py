@@ -102,18 +102,22 @@ def test_it_is_found_out_once_which_lines_each_test_runs(tmp_path: Path, copy: P
     assert len(mutants.tests_watched(copy, *watched)) == 3 and out.read_text().count("\n") == 2
 
 
-def test_the_tests_of_a_mutant_run_its_line_or_its_file_the_quick_ones_first() -> None:
+def test_the_tests_of_a_mutant_run_its_line_or_its_file_or_stand_beside_the_quick_ones_first() -> None:
     tests = [
-        mutants.Test("slow", 9.0, {"a.py": [3]}),
-        mutants.Test("file", 1.0, {"a.py": [1]}),
-        mutants.Test("quick", 2.0, {"a.py": [4]}),
-        mutants.Test("other", 0.1, {"b.py": [3]}),
+        mutants.Test("t.py::slow", 9.0, {"a.py": [3]}),
+        mutants.Test("t.py::file", 1.0, {"a.py": [1]}),
+        mutants.Test("t.py::quick", 2.0, {"a.py": [4]}),
+        mutants.Test("t.py::beside", 0.1, {"b.py": [3]}),
+        mutants.Test("u.py::other", 0.1, {"b.py": [3]}),
     ]
     mutant = mutants.Mutant("a.py", 3, 0, 9, "(1,\n2)", "None")
-    assert mutants.tests_of(mutant, tests, 60.0) == ["quick", "slow", "file"]
-    assert mutants.tests_of(mutant, tests, 11.0) == ["quick", "slow"]
-    assert mutants.tests_of(mutant, tests, 0.5) == ["quick"], "one at least"
-    assert mutants.tests_of(mutant._replace(file="c.py"), tests, 60.0) == []
+
+    def chosen(seconds: float, file: str = "a.py") -> list[str]:
+        return [name.partition("::")[2] for name in mutants.tests_of(mutant._replace(file=file), tests, seconds)]
+
+    assert chosen(60.0) == ["quick", "slow", "file", "beside"]
+    assert chosen(10.9) == ["quick", "file", "beside"] and chosen(0.5) == ["quick", "file", "beside"]
+    assert chosen(60.0, file="c.py") == []
 
 
 def test_what_is_equivalent_is_still_there() -> None:
