@@ -22,7 +22,7 @@ SWIFT = {"model": "ridge", "pool": "all"}
 class Priced:
     """Knows λR of every cell, and which cells keep a limit."""
 
-    penalties = ((),)
+    whole = (False,)
 
     def penalty(self, cells: Sequence[Cell]) -> Any:
         return np.array([float(cell.choices[0]) for cell in cells])
