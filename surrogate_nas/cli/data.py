@@ -27,6 +27,7 @@ class Importable(StrEnum):
 
     nats = "nats"
     nb201_pth = "nb201-pth"
+    nb101 = "nb101"
     csv = "csv"
 
 
@@ -166,19 +167,21 @@ def import_(
 ) -> None:
     """Import official files, or a CSV file of one's own.
 
-    Official are a NATS-Bench folder and NAS-Bench-201's .pth; one's own has a column cell and columns of metrics.
+    Official are a NATS-Bench folder, NAS-Bench-201's .pth, and NAS-Bench-101's records as data-full.json has them;
+    one's own has a column cell and columns of metrics.
 
     \b
     Examples:
       snas data import nats NATS-tss-v1_0-3ffb9-simple
       snas data import nats NATS-sss-v1_0-50262-simple
       snas data import nb201-pth NAS-Bench-201-v1_1-096897.pth
+      snas data import nb101 data-full.json
       snas data import csv mine.csv --name mine
     """
     from surrogate_nas.benchmarks import reserved
     from surrogate_nas.core.errors import UserError
     from surrogate_nas.space import register
-    from surrogate_nas.tables.sources import nats, spreadsheet
+    from surrogate_nas.tables.sources import nats, nb101, spreadsheet
     from surrogate_nas.tables.sources.nb201 import pth
 
     started = time.perf_counter()
@@ -188,7 +191,7 @@ def import_(
         return
     if name is not None or space is not None:
         raise UserError(f"--name and --space are for csv; the tables of {kind.value} have their own.")
-    read: Callable[..., Any] = nats.read
+    read: Callable[..., Any] = nb101.imported if kind is Importable.nb101 else nats.read
     if kind is Importable.nb201_pth:
         read = pth.read
         note(f"Reading {source} needs about {pth.memory_needed(source) / 1e9:.1f} GB of memory.")

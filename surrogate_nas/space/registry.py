@@ -47,6 +47,7 @@ _PLACES = {
     "autoformer": "surrogate_nas.space.vit:autoformer",
     "pit": "surrogate_nas.space.vit:pit",
     "flexibert": "surrogate_nas.space.flexibert:flexibert",
+    "nb101": "surrogate_nas.space.nb101:nb101",
 }
 """By name, ``module:function`` that gives the shared instance."""
 

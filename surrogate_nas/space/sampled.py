@@ -8,15 +8,19 @@ names the larger space and lists the option of every position of every held cell
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import home, replacing
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.network import Graph, Network
@@ -33,6 +37,8 @@ NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""
 MOST_HELD = 1_000_000
 """The most cells that a sample may have."""
+_QUICK = 5_000
+"""With so many cells, neighbours are found anew in every process; with more they are remembered in the home folder."""
 _BLOCK = 256
 """Rows of distances that are in memory at a time."""
 
@@ -76,8 +82,7 @@ class Sampled(EnumerableChoiceSpace):
         inside = bool(((self._held >= 0) & (self._held < widths)).all())
         if not inside or not base.allows_all(self._held):
             raise UserError(f"A cell that should be held is none of the space {base.name}.")
-        content = self._held.tobytes()
-        if len({content[at : at + len(widths)] for at in range(0, len(content), len(widths))}) < len(self._held):
+        if len(set(self._held.view(f"V{len(widths)}").ravel().tolist())) < len(self._held):
             raise UserError(f"A cell of the space {base.name} is held twice.")
         self.name = f"{base.name}-{len(self._held)}"
         self.positions, self.options = base.positions, base.options
@@ -165,17 +170,29 @@ class Sampled(EnumerableChoiceSpace):
         return found
 
     @cached_property
-    def _graph(self) -> list[NDArray[np.intp]]:
+    def _graph(self) -> list[NDArray[np.int32]]:
         """For every cell the places of its neighbours, in their order."""
+        n = len(self._held)
+        if n <= _QUICK:
+            return self._related()
+        path = home() / "neighbours" / f"{hashlib.sha256(self._definition.encode()).hexdigest()[:32]}.npy"
+        found = _remembered(path, n)
+        if found is None:
+            found = self._related()
+            with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, _sealed(np.concatenate([[len(near) for near in found], *found]).astype(np.int32)))
+        return found
+
+    def _related(self) -> list[NDArray[np.int32]]:
         n, k = len(self._held), min(NEAREST, len(self._held) - 1)
         if not k:
-            return [np.empty(0, dtype=np.intp)]
+            return [np.empty(0, dtype=np.int32)]
         near = [self._nearest(np.arange(start, min(start + _BLOCK, n)), k) for start in range(0, n, _BLOCK)]
         ends = np.concatenate(near).ravel()
         starts = np.repeat(np.arange(n), k)
         pairs = np.sort(np.concatenate([starts * n + ends, ends * n + starts]))
         pairs = pairs[np.diff(pairs, prepend=-1) > 0]
-        return np.split(pairs % n, np.searchsorted(pairs // n, np.arange(1, n)))
+        return np.split((pairs % n).astype(np.int32), np.searchsorted(pairs // n, np.arange(1, n)))
 
     def _nearest(self, places: NDArray[np.intp], k: int) -> NDArray[np.intp]:
         """The places of the k cells nearest to each of some, shape ``(len(places), k)``."""
@@ -263,6 +280,23 @@ class Sampled(EnumerableChoiceSpace):
     def draw(self, figure: Figure, cell: Cell) -> None:
         """Draw a cell into an empty figure of the size `drawing_size`, as the larger space does."""
         self.base.draw(figure, cell)
+
+
+def _sealed(content: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Whole numbers, and a sha256 over them behind."""
+    return np.concatenate([content, np.frombuffer(hashlib.sha256(content.tobytes()).digest(), dtype=np.int32)])
+
+
+def _remembered(path: Path, n: int) -> list[NDArray[np.int32]] | None:
+    """The neighbours of so many cells, as an earlier process wrote them; None where there are none, or damaged."""
+    try:
+        sealed = np.load(path)
+        content = sealed[: -hashlib.sha256().digest_size // sealed.itemsize]
+        if sealed.dtype != np.int32 or not np.array_equal(sealed, _sealed(content)):
+            return None
+        return np.split(content[n:], np.cumsum(content[: n - 1]))
+    except (OSError, ValueError, EOFError):
+        return None
 
 
 def held_of(base: ChoiceSpace, held: str) -> Sampled:

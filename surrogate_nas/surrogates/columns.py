@@ -29,9 +29,14 @@ def columns(space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[
     Raises:
         UserError: There is no such encoding or free metric.
     """
-    if isinstance(space, Enumerable):
+    if is_surveyed(space):
         return surveyed(space, encoding, tuple(extra))[[cell.index for cell in cells]]
     return _encoded(space, cells, encoding, extra)
+
+
+def is_surveyed(space: Space) -> bool:
+    """Whether the survey of a space is all of it, cell by cell in its order."""
+    return isinstance(space, Enumerable) and len(space.survey) == len(space)
 
 
 @once(16)

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.core.threads import one_thread
-from surrogate_nas.space import Cell, Enumerable, Space, choices_of
+from surrogate_nas.space import Cell, Space, choices_of
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, check_data, folds
 from surrogate_nas.surrogates.checks import check_whole, own_cells
+from surrogate_nas.surrogates.columns import is_surveyed
 from surrogate_nas.surrogates.target import Floats, Target
 
 # Bayesian linear regression with groups of columns: how much each group varies is learned by maximum evidence.
@@ -311,7 +312,7 @@ def _above_zero(mean: Floats) -> Floats:
 
 
 def _rows(space: Space, cells: Sequence[Cell]) -> Floats:
-    if isinstance(space, Enumerable):
+    if is_surveyed(space):
         return _surveyed(space)[[cell.index for cell in cells]]
     return _joined(space.cost_groups(choices_of(cells)))
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from surrogate_nas.tables import ColumnKey, Table
 
 _CODE = re.compile(r"^(?:def|class|@)", re.MULTILINE)
-_FIRST = ("nb201", "analog", "transnas", "nbgraph", "fcnet", "mlp", "nbmr", "accel")
+_FIRST = ("nb201", "analog", "transnas", "nbgraph", "fcnet", "mlp", "nbmr", "accel", "nb101")
 """The order in which lists show sources; others follow by their names."""
 
 

@@ -1,0 +1,426 @@
+"""NAS-Bench-101's space: cells of up to seven vertices and nine edges, three operations; 423,624 of them.
+
+Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. A cell prints as the upper
+triangle of its adjacency matrix, a row for each vertex that edges leave, and the operations between input and output:
+``110|01|1:conv3x3-bn-relu,maxpool3x3``. Read are any such graphs, those that the paper's `ModelSpec` would prune
+included, and ``ModelSpec(matrix=[[0, 1], [0, 0]], ops=['input', 'output'])`` itself: isomorphic graphs are one cell,
+the one that the paper's enumeration lists first. Cells are listed in that enumeration's order.
+
+Departure: the paper draws a matrix of seven vertices, mostly one whose graph is pruned, and mutates that. Here sampling
+is uniform over cells. Neighbours are the cells that differ in one operation, in one edge, or in one vertex that has one
+edge in and one out, which is what flipping an edge beside a vertex that nothing used does.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space.base import SURVEYED, Analytic, Encoding
+from surrogate_nas.space.cell import Cell, Choices, cell_text, choices_of
+from surrogate_nas.space.nb101.encodings import ENCODINGS
+from surrogate_nas.space.nb101.graphs import (
+    MOST_EDGES,
+    MOST_VERTICES,
+    OPERATIONS,
+    PAIRS,
+    Graph,
+    are_canonical,
+    canonical,
+    edge_bits,
+    listed,
+    module_hash,
+    pruned,
+)
+from surrogate_nas.space.nb101.sizes import ANALYTIC
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.space.sketch import INK, PAPER, Arrow, Box, Frame, Mark, Point, Sketch, Text, curved
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_CELLS = 423_624
+_NONE = len(OPERATIONS)
+_INNER = MOST_VERTICES - 2
+_EXAMPLE = "110|01|1:conv3x3-bn-relu,maxpool3x3"
+_SHAPE = re.compile(r"([01]{1,6}(?:\|[01]{1,5}){0,5}):((?:[a-z0-9-]{1,20}(?:,[a-z0-9-]{1,20}){0,4})?)", re.ASCII)
+_SPEC = re.compile(
+    r"(?:api\.)?ModelSpec\(\s*(?:matrix\s*=)?\s*(\[.*\])\s*,\s*(?:ops\s*=)?\s*(\[[^\[\]]*\])\s*,?\s*\)", re.DOTALL
+)
+_LONGEST_TEXT = 2000
+_INCEPTION = "111100|00001|0001|001|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3,conv3x3-bn-relu,conv3x3-bn-relu"
+_SURVEY_SEED = 201
+
+
+def _columns(vertices: int) -> list[int]:
+    """Where choices have the edges of a graph of so many vertices: their output is the last of seven."""
+    place = {pair: column for column, pair in enumerate(PAIRS)}
+    last = MOST_VERTICES - 1
+    return [place[x, last if y == vertices - 1 else y] for x, y in PAIRS[: vertices * (vertices - 1) // 2]]
+
+
+_PLACES = {vertices: _columns(vertices) for vertices in range(2, MOST_VERTICES + 1)}
+
+
+class NB101(EnumerableChoiceSpace):
+    """NAS-Bench-101's space; use the shared instance `surrogate_nas.space.nb101.nb101()`.
+
+    Its choices are an adjacency matrix of seven vertices, the last one the output, and operations; vertices that a cell
+    lacks have the operation ``none`` and no edges.
+
+    Example:
+        >>> space = NB101()
+        >>> cell = space.parse("ModelSpec([[0, 1, 1], [0, 0, 1], [0, 0, 0]], ['input', 'maxpool3x3', 'output'])")
+        >>> str(cell), space.module_hash(cell)[:8], len(space)
+        ('11|1:maxpool3x3', '6f6257bc', 423624)
+    """
+
+    name = "nb101"
+    citation = "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019"
+    positions = (*(f"edge.{x}-{y}" for x, y in PAIRS), *(f"operation.{v}" for v in range(1, MOST_VERTICES - 1)))
+    options = (*(("0", "1"),) * len(PAIRS), *((*OPERATIONS, "none"),) * _INNER)
+    further_encodings: ClassVar[Mapping[str, Encoding]] = ENCODINGS
+    views = ("shape+operation_counts+paths",)
+    analytic: ClassVar[Analytic] = ANALYTIC
+    complexity = "convolutions"
+    named: ClassVar[Mapping[str, str]] = {"inception": _INCEPTION}
+    drawing_size = (5.0, 2.6)
+
+    @property
+    def size(self) -> float:  # type: ignore[override]
+        """How many cells there are; known without listing them."""
+        return _CELLS
+
+    def __len__(self) -> int:
+        return _CELLS
+
+    @cached_property
+    def survey(self) -> Sequence[Cell]:
+        """A fixed sample of 10,000 cells."""
+        return [self.sample(rng) for rng in [np.random.default_rng(_SURVEY_SEED)] for _ in range(SURVEYED)]
+
+    @property
+    def surveyed_choices(self) -> Choices:
+        """The choices of the `survey`."""
+        return choices_of(self.survey)
+
+    @cached_property
+    def reference(self) -> Cell:
+        """The inception-like cell that the paper's code shows."""
+        return self.parse(_INCEPTION)
+
+    def _matrix(self) -> Choices:
+        every = listed()
+        found = np.zeros((len(every), len(self.positions)), dtype=np.int8)
+        found[:, len(PAIRS) :] = _NONE
+        for vertices, places in _PLACES.items():
+            rows = np.flatnonzero(every.vertices == vertices)
+            for bit, column in enumerate(places):
+                found[rows, column] = every.edges[rows] >> bit & 1
+            inner = vertices - 2
+            for place in range(inner):
+                left = len(OPERATIONS) ** (inner - 1 - place)
+                found[rows, len(PAIRS) + place] = every.operations[rows] // left % len(OPERATIONS)
+        return found
+
+    def graph_of(self, cell: Cell) -> Graph:
+        """The cell as vertices, edges and operations.
+
+        Args:
+            cell: A cell of the space.
+        """
+        return _graph(cell.choices)
+
+    def module_hash(self, cell: Cell) -> str:
+        """The paper's hash of a cell, the key of its tables.
+
+        Args:
+            cell: A cell of the space.
+        """
+        return module_hash(_graph(cell.choices))
+
+    def identity(self, cell: Cell) -> str:
+        """The paper's hash of a cell: no two have the same."""
+        return self.module_hash(cell)
+
+    def allows(self, choices: tuple[int, ...]) -> bool:
+        """Whether a combination is the first of the isomorphic graphs of a cell."""
+        return bool(self._allowed(np.array([choices], dtype=np.int8))[0])
+
+    def allows_all(self, choices: Choices) -> bool:
+        """Whether every one of some combinations is a cell.
+
+        Args:
+            choices: Shape ``(n, 26)``.
+        """
+        return bool(self._allowed(choices).all())
+
+    def _allowed(self, choices: Choices) -> NDArray[np.bool_]:
+        columns = np.ascontiguousarray(choices.T)
+        edges, operations = columns[: len(PAIRS)], columns[len(PAIRS) :]
+        inner, used = (operations != _NONE).sum(axis=0), edges.sum(axis=0)
+        found = np.zeros(len(choices), dtype=bool)
+        for vertices, places in _PLACES.items():
+            rows = np.flatnonzero(inner == vertices - 2)
+            if not len(rows):
+                continue
+            bits, numbers, count = np.zeros((3, len(rows)), dtype=np.int64)
+            for bit, column in enumerate(edges[places][:, rows]):
+                bits |= column.astype(np.int64) << bit
+                count += column
+            for column in operations[: vertices - 2, rows]:
+                numbers = numbers * len(OPERATIONS) + column
+            inside = (operations[: vertices - 2, rows] != _NONE).all(axis=0) & (count == used[rows])
+            found[rows[inside]] = are_canonical(vertices, bits[inside], numbers[inside])
+        return found
+
+    def write(self, choices: tuple[int, ...]) -> str:
+        """The upper triangle of the adjacency matrix and the operations."""
+        graph = _graph(choices)
+        rows = ("".join(map(str, row[x + 1 :])) for x, row in enumerate(graph.matrix[:-1]))
+        return f"{'|'.join(rows)}:{','.join(OPERATIONS[operation] for operation in graph.operations)}"
+
+    def parse(self, text: str) -> Cell:
+        """Read a graph as `write` writes it, or the paper's `ModelSpec`; isomorphic ones are one cell.
+
+        Args:
+            text: The text, or the name of a published cell; surrounding white space is ignored.
+
+        Raises:
+            UserError: It is neither, or a graph that is no cell of this space.
+        """
+        stripped = cell_text(text)
+        return self._by_text.get(stripped) or self._of(_read(self.named.get(stripped, stripped)))
+
+    def isomorphic(self, graph: Graph) -> Cell:
+        """The cell of a graph.
+
+        Args:
+            graph: One in which every vertex lies on a way from input to output.
+
+        Raises:
+            UserError: It has too many edges.
+        """
+        return self._of(canonical(graph))
+
+    def _of(self, graph: Graph) -> Cell:
+        return self._cells[listed().place(graph)]
+
+    def _found(self, choices: tuple[int, ...]) -> Cell | None:
+        return self._of(_graph(choices)) if self.allows(choices) else None
+
+    def _near(self, place: int) -> list[Cell]:
+        cell = self._cells[place]
+        return [self._of(graph) for graph in _neighbours(_graph(cell.choices))]
+
+    def neighbours(self, cell: Cell) -> Sequence[Cell]:
+        """All cells that differ in one operation, one edge, or one vertex with one edge in and one out.
+
+        Changed operations come first, then edges that are added or removed, then vertices; isomorphic results count
+        once. Nothing else may be pruned by a change.
+        """
+        return super().neighbours(cell)
+
+    def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
+        """A constant, the shape with channels and weights, and single edges and operations."""
+        own = self.encodings
+        return [np.ones((len(choices), 1), dtype=np.float32), own["shape"](choices), own["one_hot"](choices)]
+
+    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002
+        """The paper's network of a cell, with fresh weights.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture: N cells a stack, pooling between two.
+            seed: The root of the initial weights.
+            live_only: Without meaning: every operation is live.
+        """
+        from surrogate_nas.space.nb101.network import GraphNetwork
+
+        return GraphNetwork(_graph(cell.choices), network, seed=seed)
+
+    def sketch(self, cell: Cell) -> Sketch:
+        """The cell as a graph, a box for every vertex."""
+        return _sketch(_graph(cell.choices))
+
+
+@lru_cache(maxsize=1 << 14)
+def _graph(choices: tuple[int, ...]) -> Graph:
+    held = tuple(operation for operation in choices[len(PAIRS) :] if operation != _NONE)
+    places = _PLACES[len(held) + 2]
+    return Graph(len(held) + 2, sum(1 << bit for bit, column in enumerate(places) if choices[column]), held)
+
+
+def _neighbours(graph: Graph) -> dict[Graph, None]:
+    """The canonical forms one step away, in a documented order."""
+    found = {canonical(other): None for other in _steps(graph)}
+    found.pop(graph, None)
+    return found
+
+
+_Edges: TypeAlias = list[tuple[int, int]]
+
+
+def _steps(graph: Graph) -> Iterator[Graph]:
+    held = [(x, y) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1]
+    reached = _reached(graph.vertices, held)
+    pairs = itertools.product(range(graph.vertices - 1), range(1, graph.vertices))
+    free = [(x, y) for x, y in pairs if x != y and (y, x) not in reached]
+    yield from _other_operations(graph)
+    yield from _other_edges(graph, held, free)
+    yield from _fewer_vertices(graph, held)
+    if graph.vertices < MOST_VERTICES and len(held) + 2 <= MOST_EDGES:
+        yield from _more_vertices(graph, held, free)
+
+
+def _other_operations(graph: Graph) -> Iterator[Graph]:
+    for place, operation in enumerate(graph.operations):
+        for other in range(len(OPERATIONS)):
+            if other != operation:
+                operations = (*graph.operations[:place], other, *graph.operations[place + 1 :])
+                yield graph._replace(operations=operations)
+
+
+def _other_edges(graph: Graph, held: _Edges, free: _Edges) -> Iterator[Graph]:
+    for pair in free:
+        if pair in held:
+            yield from _whole(graph.vertices, [edge for edge in held if edge != pair], graph.operations)
+        elif len(held) < MOST_EDGES:
+            yield from _whole(graph.vertices, [*held, pair], graph.operations)
+
+
+def _fewer_vertices(graph: Graph, held: _Edges) -> Iterator[Graph]:
+    operations = graph.operations
+    for vertex in range(1, graph.vertices - 1):
+        rest = [(x - (x > vertex), y - (y > vertex)) for x, y in held if vertex not in (x, y)]
+        if len(rest) == len(held) - 2:
+            yield from _whole(graph.vertices - 1, rest, (*operations[: vertex - 1], *operations[vertex:]))
+
+
+def _more_vertices(graph: Graph, held: _Edges, free: _Edges) -> Iterator[Graph]:
+    last = graph.vertices - 1
+    moved = [(x, y + (y == last)) for x, y in held]
+    for x, y in free:
+        edges = [*moved, (x, last), (last, y + (y == last))]
+        for operation in range(len(OPERATIONS)):
+            yield from _whole(graph.vertices + 1, edges, (*graph.operations, operation))
+
+
+def _reached(vertices: int, held: _Edges) -> set[tuple[int, int]]:
+    """Which vertex leads to which, over any number of edges."""
+    found = set(held)
+    for middle in range(vertices):
+        found |= {(x, y) for x, m in found if m == middle for n, y in found if n == middle}
+    return found
+
+
+def _whole(vertices: int, held: _Edges, operations: tuple[int, ...]) -> Iterator[Graph]:
+    """The graph of some edges, its vertices in an order that they follow, if all lie between input and output."""
+    left, order = set(range(1, vertices - 1)), [0]
+    while left:
+        free = [v for v in sorted(left) if all(x not in left for x, y in held if y == v)]
+        order += free
+        left -= set(free)
+    place = {vertex: i for i, vertex in enumerate([*order, vertices - 1])}
+    renamed = {(place[x], place[y]) for x, y in held}
+    bits = sum(1 << bit for bit, pair in enumerate(PAIRS) if pair in renamed)
+    graph = Graph(vertices, bits, tuple(operations[vertex - 1] for vertex in order[1:]))
+    if pruned(*graph) == graph:
+        yield graph
+
+
+def _read(text: str) -> Graph:
+    """The canonical form of a printed graph."""
+    found = _SHAPE.fullmatch(text)
+    if found is not None:
+        rows = found[1].split("|")
+        matrix = [[0] * (len(rows) + 1 - len(row)) + [int(bit) for bit in row] for row in rows]
+        operations = found[2].split(",") if found[2] else []
+        if [len(row) for row in rows] != list(range(len(rows), 0, -1)):
+            raise UserError(
+                f"Malformed cell {text!r:.200}: each row of a cell of nb101 has one bit less than the last."
+            )
+    else:
+        matrix, operations = _spec(text)
+    vertices = len(operations) + 2
+    if len(matrix) != vertices - 1:
+        raise UserError(f"{text!r:.200} has {len(matrix) + 1} vertices and {len(operations)} operations between them.")
+    if unknown := [operation for operation in operations if operation not in OPERATIONS]:
+        raise UserError(f"An operation of the space nb101 is {', '.join(OPERATIONS)}, not {unknown[0]!s:.80}.")
+    graph = pruned(vertices, edge_bits(matrix), [OPERATIONS.index(operation) for operation in operations])
+    if graph is None:
+        raise UserError(f"{text!r:.200} has no way from its input to its output, so it is not a cell of nb101.")
+    if (edges := graph.edges.bit_count()) > MOST_EDGES:
+        raise UserError(f"A cell of the space nb101 has at most {MOST_EDGES} edges, not {edges}.")
+    return canonical(graph)
+
+
+def _spec(text: str) -> tuple[list[list[int]], list[str]]:
+    """The rows of the matrix but the last, and the operations but the ends, of the paper's constructor."""
+    found = _SPEC.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    try:
+        matrix, operations = (ast.literal_eval(part) for part in found.groups()) if found else ([], [])
+        square = all(len(row) == len(matrix) for row in matrix)
+        upper = square and all(
+            bit in (0, 1) and (y > x or not bit) for x, row in enumerate(matrix) for y, bit in enumerate(row)
+        )
+        ends = operations[:1] == ["input"] and operations[-1:] == ["output"] and len(operations) == len(matrix)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        upper = ends = False
+    if not (upper and ends and 1 < len(matrix) <= MOST_VERTICES):
+        raise UserError(
+            f"Malformed cell {text!r:.200}: a cell of the space nb101 reads {_EXAMPLE} or ModelSpec(matrix=[[0, 1], "
+            "[0, 0]], ops=['input', 'output']): rows above the diagonal, up to seven vertices."
+        )
+    return [[int(bit) for bit in row] for row in matrix[:-1]], operations[1:-1]
+
+
+_COLOURS = ("#d55e00", "#e69f00", "#0072b2")
+_LABELS = ("conv 3×3", "conv 1×1", "max 3×3")
+_PAPER = (360.0, 187.2)
+_HEIGHT, _WIDE, _NARROW = 17.0, 52.0, 26.0
+"""Of a box, in points."""
+
+
+@lru_cache(maxsize=1024)
+def _sketch(graph: Graph) -> Sketch:
+    held = [(x, y) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1]
+    depth = [0] * graph.vertices
+    for x, y in sorted(held, key=lambda edge: edge[1]):
+        depth[y] = max(depth[y], depth[x] + 1)
+    places: list[Point] = []
+    for vertex, column in enumerate(depth):
+        beside = [other for other, its in enumerate(depth) if its == column]
+        lift = 0.3 * (-1) ** column if len(beside) == 1 and 0 < vertex < graph.vertices - 1 else 0.0
+        places.append((float(column), lift + (len(beside) - 1) / 2 - beside.index(vertex)))
+    heights = [y for _, y in places]
+    frame = Frame.around((-0.45, depth[-1] + 0.45), (min(heights) - 0.8, max(heights) + 0.8), _PAPER)
+    at = [frame.at(place) for place in places]
+    marks: list[Mark] = []
+    for x, y in held:
+        bend = 0.0 if depth[y] - depth[x] == 1 else 0.14 * (-1) ** x
+        marks.append(Arrow(curved(at[x], at[y], bend, (18.0, 30.0)), INK, 1.3))
+    names = ["in", *(_LABELS[o] for o in graph.operations), "out"]
+    colours = [INK, *(_COLOURS[o] for o in graph.operations), INK]
+    for point, text, colour in zip(at, names, colours, strict=True):
+        width = _NARROW if text in ("in", "out") else _WIDE
+        marks += [Box(point, (width, _HEIGHT), _HEIGHT / 3, PAPER, colour, 1.6), Text(point, text, colour=colour)]
+    return Sketch(_PAPER, marks)
+
+
+@lru_cache(maxsize=1)
+def nb101() -> NB101:
+    """NAS-Bench-101's space, one shared instance a process."""
+    return NB101()
+
+
+__all__ = ["NB101", "Graph", "nb101"]

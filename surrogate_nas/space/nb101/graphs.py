@@ -1,0 +1,310 @@
+"""Graphs of NAS-Bench-101: their canonical forms, their list, and the paper's hash of them.
+
+Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. Vertex 0 is the input, the
+last one the output; an edge leads from a lower to a higher vertex and is a bit of a number, (x, y) the bit
+x + y(y - 1)/2, as in the paper's code. That lists graphs by their vertices, by this number and by their operations, and
+keeps the first of isomorphic ones, which is the canonical form here. So sizes, which can depend on the order of the
+vertices, are those of its networks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from itertools import permutations
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
+MOST_VERTICES, MOST_EDGES = 7, 9
+PAIRS = tuple((x, y) for y in range(1, MOST_VERTICES) for x in range(y))
+"""The edge of every bit."""
+_KINDS = len(OPERATIONS)
+_INPUT, _OUTPUT = -1, -2
+"""What the paper's hash takes for the operations of input and output."""
+_CHUNK, _CHUNKS = 7, 3
+"""The 21 bits are looked up seven at a time."""
+_REVERSED = 1 << 30
+"""A bit beyond all others: an edge that an order of the vertices turns round."""
+Codes: TypeAlias = NDArray[np.int64]
+
+
+class Graph(NamedTuple):
+    """A graph in which every vertex lies on a way from the input to the output.
+
+    Attributes:
+        vertices: How many there are, 2 to 7.
+        edges: Their bits.
+        operations: Of the vertices between input and output, indices into `OPERATIONS`.
+    """
+
+    vertices: int
+    edges: int
+    operations: tuple[int, ...]
+
+    @property
+    def matrix(self) -> list[list[int]]:
+        """The adjacency matrix, a row for every vertex that edges leave."""
+        rows = [[0] * self.vertices for _ in range(self.vertices)]
+        for bit, (x, y) in enumerate(PAIRS):
+            if self.edges >> bit & 1:
+                rows[x][y] = 1
+        return rows
+
+
+def edge_bits(matrix: Sequence[Sequence[int]]) -> int:
+    """The bits of an adjacency matrix, its last row or none left out; what is on and below the diagonal is not read."""
+    held = {(x, y) for x, row in enumerate(matrix) for y, bit in enumerate(row) if bit}
+    return sum(1 << bit for bit, pair in enumerate(PAIRS) if pair in held)
+
+
+def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None:
+    """The graph without what lies on no way from input to output; None where there is no such way.
+
+    Args:
+        vertices: How many there are.
+        edges: Their bits.
+        operations: Of the vertices between input and output.
+    """
+    held = [(x, y) for bit, (x, y) in enumerate(PAIRS) if edges >> bit & 1]
+    fed, used = {0}, {vertices - 1}
+    for x, y in sorted(held):
+        fed |= {y} if x in fed else set()
+    for x, y in sorted(held, reverse=True):
+        used |= {x} if y in used else set()
+    kept = sorted(fed & used)
+    if not {0, vertices - 1} <= set(kept):
+        return None
+    place = {vertex: i for i, vertex in enumerate(kept)}
+    code = sum(1 << _bit(place[x], place[y]) for x, y in held if x in place and y in place)
+    return Graph(len(kept), code, tuple(operations[vertex - 1] for vertex in kept[1:-1]))
+
+
+def _bit(x: int, y: int) -> int:
+    return x + y * (y - 1) // 2
+
+
+def canonical(graph: Graph) -> Graph:
+    """The first of the graphs that are isomorphic to one.
+
+    Example:
+        >>> one, other = Graph(4, 0b101011, (0, 2)), Graph(4, 0b110011, (0, 2))
+        >>> canonical(one) == canonical(Graph(4, 0b110011, (2, 0)))
+        True
+    """
+    edges, orders = _first(graph.vertices, graph.edges)
+    return Graph(graph.vertices, edges, min(tuple(graph.operations[v] for v in order) for order in orders))
+
+
+@lru_cache(maxsize=1 << 15)
+def _first(vertices: int, edges: int) -> tuple[int, tuple[tuple[int, ...], ...]]:
+    """The least bits that an order of the vertices gives, and the orders that do, as places among the operations."""
+    orders = _orders(vertices)
+    bits = np.array([edges >> bit & 1 for bit in range(len(PAIRS))] + [0], dtype=np.int64)
+    moved = bits[orders.gathers]
+    codes = np.where(moved.sum(axis=1) == bits.sum(), moved @ orders.weights, _REVERSED)
+    least = int(codes.min())
+    return least, tuple(orders.inner[place] for place in np.flatnonzero(codes == least).tolist())
+
+
+class _Orders:
+    """All orders of so many vertices, input first and output last.
+
+    Attributes:
+        inner: For every order, the vertices between input and output, counted from 0, in their new order.
+        weights: The value of every bit.
+        gathers: For every order and bit, which bit comes there; one beyond the last for an edge that is turned round.
+    """
+
+    def __init__(self, vertices: int) -> None:
+        self.inner = tuple(permutations(range(vertices - 2)))
+        pairs = [(x, y) for x, y in PAIRS if y < vertices]
+        self.weights = 1 << np.arange(len(pairs), dtype=np.int64)
+        whole = np.array([(0, *(v + 1 for v in order), vertices - 1) for order in self.inner])
+        starts, ends = (whole[:, [pair[end] for pair in pairs]] for end in (0, 1))
+        self.gathers = np.where(starts < ends, starts + ends * (ends - 1) // 2, len(PAIRS))
+
+    @cached_property
+    def tables(self) -> NDArray[np.int32]:
+        """Where bits come, by order, for every value of each seven of them, shape ``(orders, 3, 128)``."""
+        places = np.full((len(self.inner), len(PAIRS)), _REVERSED, dtype=np.int32)
+        rows, bits = np.nonzero(self.gathers < len(PAIRS))
+        places[rows, self.gathers[rows, bits]] = 1 << bits
+        values = np.arange(1 << _CHUNK)[:, None] >> np.arange(_CHUNK) & 1
+        parts = places.reshape(-1, _CHUNKS, 1, _CHUNK)
+        found: NDArray[np.int32] = np.bitwise_or.reduce(np.where(values.astype(bool), parts, 0), axis=3)
+        return found.astype(np.int32)
+
+    @cached_property
+    def of_operations(self) -> NDArray[np.int64]:
+        """What operations, read as one number, become, shape ``(orders, 3^inner)``."""
+        inner = len(self.inner[0])
+        weights = _KINDS ** np.arange(inner - 1, -1, -1, dtype=np.int64)
+        digits = np.arange(_KINDS**inner)[:, None] // weights % _KINDS
+        return np.array([digits[:, list(order)] @ weights for order in self.inner])
+
+    def moved(self, codes: Codes) -> NDArray[np.int32]:
+        """The bits of graphs by every order, shape ``(orders, n)``; more than any bits where an edge is turned."""
+        chunk = (1 << _CHUNK) - 1
+        parts = [codes >> _CHUNK * i & chunk for i in range(_CHUNKS)]
+        found: NDArray[np.int32] = self.tables[:, 0].take(parts[0], axis=1)
+        for i in range(1, _CHUNKS):
+            found |= self.tables[:, i].take(parts[i], axis=1)
+        return found
+
+
+@lru_cache(maxsize=MOST_VERTICES)
+def _orders(vertices: int) -> _Orders:
+    return _Orders(vertices)
+
+
+def are_canonical(vertices: int, edges: Codes, operations: Codes) -> NDArray[np.bool_]:
+    """Which graphs of so many vertices are whole and their own canonical forms, shape ``(n,)``.
+
+    Args:
+        vertices: How many each of them has.
+        edges: Their bits, shape ``(n,)``.
+        operations: Read as a number of base three, shape ``(n,)``.
+    """
+    codes, of_graph = np.unique(edges, return_inverse=True)
+    orders = _orders(vertices)
+    moved = orders.moved(codes)
+    found = (is_whole(vertices, codes) & (moved >= codes).all(axis=0))[of_graph]
+    for order, same in enumerate(moved == codes):
+        if order and same.any():
+            rows = np.flatnonzero(same[of_graph])
+            found[rows] &= orders.of_operations[order][operations[rows]] >= operations[rows]
+    return found
+
+
+def is_whole(vertices: int, edges: Codes) -> NDArray[np.bool_]:
+    """Whether every vertex lies on a way from input to output, and the edges are not too many, shape ``(n,)``."""
+    found = (edges > 0) & (edges < 1 << vertices * (vertices - 1) // 2)
+    found &= np.array(_ones(edges) <= MOST_EDGES)
+    for vertex in range(vertices):
+        before = sum(1 << _bit(x, vertex) for x in range(vertex))
+        after = sum(1 << _bit(vertex, y) for y in range(vertex + 1, vertices))
+        found &= ((edges & before) > 0) | (vertex == 0)
+        found &= ((edges & after) > 0) | (vertex == vertices - 1)
+    return found
+
+
+def _ones(codes: Codes) -> NDArray[np.int64]:
+    """How many bits are set."""
+    counts = np.array([value.bit_count() for value in range(1 << _CHUNK)])
+    chunk = (1 << _CHUNK) - 1
+    return np.asarray(sum(counts[codes >> _CHUNK * i & chunk] for i in range(_CHUNKS)))
+
+
+class Listed:
+    """All canonical forms in the paper's order, without an object for each.
+
+    Attributes:
+        vertices: Of each, shape ``(n,)``.
+        edges: Their bits.
+        operations: Read as a number of base three.
+    """
+
+    def __init__(self) -> None:
+        parts = [self._of(vertices) for vertices in range(2, MOST_VERTICES + 1)]
+        self.edges, self.operations = (np.concatenate(column) for column in zip(*parts, strict=True))
+        counts = [len(edges) for edges, _ in parts]
+        self.vertices = np.repeat(np.arange(2, MOST_VERTICES + 1), counts)
+
+    @staticmethod
+    def _of(vertices: int) -> tuple[Codes, Codes]:
+        every = np.arange(1 << vertices * (vertices - 1) // 2)
+        whole = every[is_whole(vertices, every)]
+        orders = _orders(vertices)
+        codes = whole[_is_least(orders, whole)]
+        numbers = _KINDS ** (vertices - 2)
+        first = np.ones((len(codes), numbers), dtype=bool)
+        for order, same in enumerate(orders.moved(codes) == codes):
+            if order:
+                first[same] &= orders.of_operations[order] >= np.arange(numbers)
+        rows, operations = np.nonzero(first)
+        return codes[rows], operations
+
+    def __len__(self) -> int:
+        return len(self.edges)
+
+    def graph(self, place: int) -> Graph:
+        """The graph at a place."""
+        vertices = int(self.vertices[place])
+        return Graph(vertices, int(self.edges[place]), digits(int(self.operations[place]), vertices - 2))
+
+    def place(self, graph: Graph) -> int:
+        """The place of a canonical form."""
+        low, high = np.searchsorted(self.vertices, [graph.vertices, graph.vertices + 1])
+        low, high = low + np.searchsorted(self.edges[low:high], [graph.edges, graph.edges + 1])
+        return int(low + np.searchsorted(self.operations[low:high], number(graph.operations)))
+
+
+def _is_least(orders: _Orders, codes: Codes) -> NDArray[np.bool_]:
+    """Which bits no order of the vertices makes less; what is refuted is not asked again."""
+    left = np.arange(len(codes))
+    for tables in orders.tables:
+        held, chunk = codes[left], (1 << _CHUNK) - 1
+        moved = tables[0][held & chunk]
+        for i in range(1, _CHUNKS):
+            moved = moved | tables[i][held >> _CHUNK * i & chunk]
+        left = left[moved >= held]
+    found = np.zeros(len(codes), dtype=bool)
+    found[left] = True
+    return found
+
+
+def number(operations: Sequence[int]) -> int:
+    """Operations read as a number of base three, the first the most."""
+    found = 0
+    for operation in operations:
+        found = found * _KINDS + operation
+    return found
+
+
+def digits(number: int, inner: int) -> tuple[int, ...]:
+    """The operations of so many vertices that `number` read."""
+    return tuple(number // _KINDS**place % _KINDS for place in range(inner - 1, -1, -1))
+
+
+@lru_cache(maxsize=1)
+def listed() -> Listed:
+    """All of them, once a process; half a second.
+
+    Example:
+        >>> len(listed()), listed().graph(0), listed().place(listed().graph(1000))
+        (423624, Graph(vertices=2, edges=1, operations=()), 1000)
+    """
+    return Listed()
+
+
+def module_hash(graph: Graph) -> str:
+    """The paper's hash of a graph, equal for isomorphic ones: the key of its tables.
+
+    Every vertex begins with the MD5 of its degrees and its operation, and takes in those of its neighbours as often as
+    there are vertices.
+
+    Example:
+        >>> module_hash(Graph(2, 1, ()))
+        '043721b9c7fe8c5fad811d47d83132ec'
+    """
+    matrix = graph.matrix
+    vertices = range(graph.vertices)
+    labels = (_INPUT, *graph.operations, _OUTPUT)
+    before = [[x for x in vertices if matrix[x][y]] for y in vertices]
+    after = [[y for y in vertices if matrix[x][y]] for x in vertices]
+    hashes = [_md5(str((len(after[v]), len(before[v]), labels[v]))) for v in vertices]
+    for _ in vertices:
+        hashes = [_md5(f"{_joined(hashes, before[v])}|{_joined(hashes, after[v])}|{hashes[v]}") for v in vertices]
+    return _md5(str(sorted(hashes)))
+
+
+def _joined(hashes: Sequence[str], vertices: Sequence[int]) -> str:
+    return "".join(sorted(hashes[vertex] for vertex in vertices))
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

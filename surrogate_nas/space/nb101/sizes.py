@@ -1,0 +1,144 @@
+"""Channels and sizes of NAS-Bench-101's networks, which need no measurement; exact for the published network.
+
+With 128 channels and three cells a stage, `params` are the benchmark's own ``trainable_parameters``. The channels of a
+cell's output are shared out among the vertices that lead to it, the first ones taking what is left over; every other
+vertex has as many as the widest that it leads to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space.base import Analytic, Column, by_name, trained_sizes
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.nb101.graphs import MOST_VERTICES, OPERATIONS, PAIRS
+from surrogate_nas.space.network import Network
+
+OUTPUT = MOST_VERTICES - 1
+"""Where choices have the output, however many vertices there are."""
+INNER = tuple(range(1, OUTPUT))
+"""Where they have the vertices between input and output; the last of them can be missing."""
+CONV3, CONV1, POOL = range(len(OPERATIONS))
+
+
+def links(choices: Choices) -> NDArray[np.bool_]:
+    """Whether an edge leads from a vertex to another, shape ``(n, 7, 7)``.
+
+    Args:
+        choices: Shape ``(n, 26)``.
+    """
+    found = np.zeros((len(choices), MOST_VERTICES, MOST_VERTICES), dtype=bool)
+    rows, columns = zip(*PAIRS, strict=True)
+    found[:, rows, columns] = choices[:, : len(PAIRS)] == 1
+    return found
+
+
+def operations(choices: Choices) -> Choices:
+    """The operation of every vertex between input and output, shape ``(n, 5)``; 3 for a missing one."""
+    return choices[:, len(PAIRS) :]
+
+
+def channels(linked: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
+    """The channels of the vertices between input and output, shape ``(n, 5)``; 0 for missing ones.
+
+    Args:
+        linked: See `links`.
+        outputs: Channels of the cell's output.
+    """
+    last = linked[:, 1:OUTPUT, OUTPUT]
+    parts = np.maximum(last.sum(axis=1, keepdims=True), 1)
+    first = np.cumsum(last, axis=1) <= outputs % parts
+    found = np.where(last, outputs // parts + first, 0)
+    for vertex in range(OUTPUT - 2, 0, -1):
+        widest = np.where(linked[:, vertex, 1:OUTPUT], found, 0).max(axis=1)
+        found[:, vertex - 1] = np.where(last[:, vertex - 1], found[:, vertex - 1], widest)
+    return found
+
+
+def _sized(choices: Choices, network: Network, *, macs: bool) -> Column:
+    """Parameters, or multiply-accumulates, shape ``(n,)``."""
+    linked, held = links(choices), operations(choices)
+    stem = network.taps * network.input_channels * network.channels
+    areas = [size**network.dimensions for _, size in network.stages]
+    total = np.full(len(choices), stem * areas[0] if macs else stem + 2 * network.channels, dtype=np.float64)
+    before = network.channels
+    for (width, _), area in zip(network.stages, areas, strict=True):
+        own = channels(linked, width)
+        kernel = np.select([held == CONV3, held == CONV1], [network.taps, 1], 0)
+        inner = kernel * own * own if macs else kernel * own * own + 2 * own * (kernel > 0)
+        cell = inner.sum(axis=1)
+        projected = np.where(linked[:, 0, 1:OUTPUT], own, 0).sum(axis=1) + width * linked[:, 0, OUTPUT]
+        for inputs, times in ((before, 1), (width, network.cells_per_stage - 1)):
+            total += times * (area if macs else 1) * (cell + projected * (inputs if macs else inputs + 2))
+        before = width
+    head = (before + 1) * network.classes
+    return total + (head * network.answers if macs else head)
+
+
+def parameters(choices: Choices, network: Network) -> Column:
+    """Trainable parameters, shape ``(n,)``, a whole number.
+
+    Args:
+        choices: Shape ``(n, 26)``.
+        network: The macro architecture.
+    """
+    return _sized(choices, network, macs=False)
+
+
+def multiply_accumulates(choices: Choices, network: Network) -> Column:
+    """Multiply-accumulates of convolutions and the linear layer, shape ``(n,)``, a whole number.
+
+    Args:
+        choices: Shape ``(n, 26)``.
+        network: The macro architecture.
+    """
+    return _sized(choices, network, macs=True)
+
+
+def longest(linked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The most counted vertices on a way from the input to the output, shape ``(n,)``.
+
+    Args:
+        linked: See `links`.
+        counted: Whether a vertex between input and output counts, shape ``(n, 5)``.
+    """
+    steps = np.zeros((len(linked), MOST_VERTICES), dtype=np.int64)
+    steps[:, 1:OUTPUT] = counted
+    found = np.full((len(linked), MOST_VERTICES), -MOST_VERTICES, dtype=np.int64)
+    found[:, 0] = 0
+    for vertex in range(1, MOST_VERTICES):
+        before = np.where(linked[:, :vertex, vertex], found[:, :vertex], -MOST_VERTICES)
+        found[:, vertex] = before.max(axis=1) + steps[:, vertex]
+    return found[:, OUTPUT]
+
+
+def _counted(*kinds: int) -> Callable[[Choices, Network], Column]:
+    return lambda choices, _: np.isin(operations(choices), kinds).sum(axis=1).astype(np.float64)
+
+
+def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return longest(links(choices), operations(choices) < len(OPERATIONS)).astype(np.float64)
+
+
+def _structure(name: str, description: str) -> Metric:
+    return Metric(name, "", "search", "structure", description=description)
+
+
+ANALYTIC: Analytic = {
+    **trained_sizes(parameters, multiply_accumulates),
+    **by_name(
+        (_structure("convolutions", "vertices that hold one, projections not counted"), _counted(CONV3, CONV1)),
+        (_structure("convolutions3x3", "vertices that hold a 3×3 one"), _counted(CONV3)),
+        (_structure("pools", "vertices that hold a pooling"), _counted(POOL)),
+        (_structure("depth", "most vertices on a way from input to output"), _depth),
+        (
+            _structure("edges", "of the cell"),
+            lambda choices, _: choices[:, : len(PAIRS)].sum(axis=1, dtype=np.float64),
+        ),
+    ),
+}
+"""The metrics of NAS-Bench-101's cells that need no measurement, with functions from choices to shape ``(n,)``."""

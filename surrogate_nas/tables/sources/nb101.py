@@ -1,0 +1,279 @@
+"""NAS-Bench-101: cells on CIFAR-10 after trainings of 4, 12, 36 and 108 epochs, from a public sample of its records.
+
+Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. The files are JSON, a list for
+each field, and name a cell by the paper's hash alone: its graph is found in the list of all 423,624, whose hashes are
+made once and remembered in the home folder. ``nb101`` holds 30,001 cells, those of the least hashes and 10,000 further
+on, so a sample as good as random. Whoever has fetched ``data-full.json`` of the same repository, which holds all cells,
+makes ``nb101-full`` of it by ``snas data import nb101 data-full.json``.
+
+There is one number a training, of an unnamed seed or the mean of unnamed ones, no test accuracy, and the seconds of the
+108 epochs alone: those of a shorter training are taken to be its share of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.files import table_path
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import Sampled
+from surrogate_nas.space.nb101 import NB101, nb101
+from surrogate_nas.space.nb101.graphs import Graph, edge_bits, listed, module_hash
+from surrogate_nas.space.nb101.hashes import all_hashes
+from surrogate_nas.space.nb101.sizes import parameters
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources.base import Verified
+
+TITLE = "NAS-Bench-101: cells on CIFAR-10 after 4, 12, 36 and 108 epochs, a sample of its records"
+NAMES = ("nb101",)
+REPOSITORIES = (
+    {
+        "repository": "tiga1231/nasbench-vis",
+        "commit": "7aec0e76fbcd963371799af25f78223069897b58",
+        "licence": "none stated (the authors' data: Apache-2.0)",
+        "citation": "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019",
+        "holds": "validation accuracy of 30,001 cells after four trainings, seconds, parameters, hashes",
+        "files": {
+            "static/data/data-20k.json": {
+                "sha256": "7eaca9658aebf16443d3df5b38e61fe75d85787abc485cfc9a2088328443c3e9",
+                "bytes": 2862972,
+            },
+            "static/data/data-10k.json": {
+                "sha256": "2c4c46e44c8ed252f7118d7a73304137ea0a6fa26377e6795baf985369ff3c09",
+                "bytes": 1430567,
+            },
+        },
+    },
+    {
+        "repository": "tiga1231/nasbench-vis",
+        "commit": "a6f5839685f73057a7bca277b9ee5e36276d0bdf",
+        "licence": "none stated (the authors' data: Apache-2.0)",
+        "citation": "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019",
+        "holds": "1,000 of them with their graphs",
+        "files": {
+            "static/data/data-1k.json": {
+                "sha256": "97508235d7b6e1e4cee998629e87ec661d9a27ca882cc31f1503126340d6f1f2",
+                "bytes": 1073227,
+            },
+        },
+    },
+)
+_SOURCE, _REPOSITORY, _FULL = "nb101", "tiga1231/nasbench-vis", "nb101-full"
+_NETWORK = Network(channels=128, cells_per_stage=3)
+_EPOCHS = (4, 12, 36, 108)
+_ACCURACY = "{}_final_validation_accuracy"
+_SECONDS, _PARAMETERS, _KEY = "final_training_time", "trainable_parameters", "key"
+_HASH = 32
+"""Digits of a hash."""
+_MOST_BYTES = 1 << 28
+_HELD, _BEST, _MEDIAN = 30_001, 94.91, 91.62
+_ORDERS = {"4 epochs": 0.309, "12 epochs": 0.439, "36 epochs": 0.695, "parameters": 0.316}
+"""Kendall's τ with the accuracy after 108 epochs, over the sample."""
+_COUNTS = (1, 6, 84, 2441, 62_010, 359_082)
+"""Cells of two to seven vertices."""
+_HUNDRED, _ROUNDED, _ORDER_ROUNDED = 100.0, 0.005, 0.0005
+
+
+class _Records(NamedTuple):
+    """What files say, a row a cell."""
+
+    places: NDArray[np.intp]
+    """In the list of all cells."""
+    errors: NDArray[np.float64]
+    """In %, a column for each number of epochs."""
+    seconds: NDArray[np.float64]
+    """Of 108 epochs."""
+
+
+def read(name: str) -> Table:
+    """Read the fetched files into a table on the sampled space of their cells."""
+    paths = [path for path in fetching.files(_SOURCE) if path.name != "data-1k.json"]
+    return read_files(paths, name, fetching.origin(_SOURCE, _REPOSITORY))
+
+
+def read_files(paths: list[Path], name: str, source: str) -> Table:
+    """Read files of the benchmark's records into one table; a cell that is in several must be told alike."""
+    if not paths:
+        raise UserError("No file of NAS-Bench-101 was named.")
+    try:
+        parts = [_part(path) for path in paths]
+        return _table(_sorted(_Records(*map(np.concatenate, zip(*parts, strict=True)))), name, source)
+    except OSError as error:
+        raise UserError(f"Cannot read {_said(paths)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
+    except (UserError, LookupError, TypeError, ValueError, RecursionError) as error:
+        reason = " ".join(printable(error).split())
+        raise UserError(f"{_said(paths)} is no file of NAS-Bench-101's records ({reason:.300}).") from error
+
+
+def imported(path: Path, progress: Callable[[int, int], None] | None = None) -> list[Table]:
+    """Read a file of a user's own, ``data-full.json`` or a part of it, into the table ``nb101-full``."""
+    table = read_files([path], _FULL, f"{_REPOSITORY} {printable(path.name)}, imported")
+    if progress:
+        progress(1, 1)
+    return [table]
+
+
+def _said(paths: list[Path]) -> str:
+    return " and ".join(map(printable, paths))
+
+
+def _part(path: Path) -> _Records:
+    """What one file says, in its own order."""
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it has more than {_MOST_BYTES / 1e6:.0f} MB")
+    fields = json.loads(content, parse_constant=_refused)
+    if not isinstance(fields, dict) or not isinstance(fields.get(_KEY), list) or not fields[_KEY]:
+        raise TypeError(f"it is no object with a list {_KEY} of hashes")
+    accuracies = np.stack([_numbers(fields, _ACCURACY.format(epochs)) for epochs in _EPOCHS], axis=1)
+    if not ((accuracies >= 0) & (accuracies <= 1)).all():
+        raise ValueError(f"accuracies are shares of 1, not {accuracies.min():g} to {accuracies.max():g}")
+    seconds = _numbers(fields, _SECONDS)
+    if not (seconds > 0).all():
+        raise ValueError(f"a training takes more than 0 seconds, not {seconds.min():g}")
+    places = _places(fields[_KEY])
+    _check_parameters(places, _numbers(fields, _PARAMETERS))
+    return _Records(places, _HUNDRED * (1.0 - accuracies), seconds)
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+def _numbers(fields: dict[str, Any], name: str) -> NDArray[np.float64]:
+    held = fields[name]
+    if not isinstance(held, list) or len(held) != len(fields[_KEY]):
+        raise TypeError(f"{name} is no list as long as that of the hashes")
+    if wrong := [value for value in held if type(value) not in (int, float)]:
+        raise TypeError(f"{name} holds {wrong[0]!r:.60}, which is no number")
+    return np.array(held, dtype=np.float64)
+
+
+def _places(keys: list[Any]) -> NDArray[np.intp]:
+    """Where the cells of hashes are in the list of all."""
+    if wrong := [key for key in keys if not isinstance(key, str) or len(key) != _HASH]:
+        raise TypeError(f"{wrong[0]!r:.60} is no hash of {_HASH} digits")
+    digests = np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(len(keys), -1)
+    every = all_hashes()
+    beginnings = _beginnings(every)
+    order = np.argsort(beginnings)
+    found = order[np.searchsorted(beginnings, _beginnings(digests), sorter=order) % len(order)]
+    wrong = np.flatnonzero((every[found] != digests).any(axis=1)).tolist()
+    if wrong:
+        raise ValueError(f"{keys[wrong[0]]} is the hash of no cell")
+    return found
+
+
+def _beginnings(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """The first half of hashes, which no two cells share, as numbers."""
+    return np.ascontiguousarray(digests[:, :8]).view(">u8")[:, 0].astype(np.uint64)
+
+
+def _check_parameters(places: NDArray[np.intp], recorded: NDArray[np.float64]) -> None:
+    """The recorded parameters must be those of the networks: else hashes and results do not belong together."""
+    expected = parameters(nb101().choices[places], _NETWORK)
+    wrong = np.flatnonzero(recorded != expected)
+    if len(wrong):
+        cell = nb101()[int(places[wrong[0]])]
+        raise ValueError(
+            f"{cell} is said to have {recorded[wrong[0]]:.0f} parameters, but has {expected[wrong[0]]:.0f}"
+        )
+
+
+def _sorted(records: _Records) -> _Records:
+    """Every cell once, in the order of the space."""
+    places, first, of_row = np.unique(records.places, return_index=True, return_inverse=True)
+    if len(places) < len(records.places):
+        told = np.column_stack([records.errors, records.seconds])
+        unlike = np.flatnonzero((told != told[first][of_row]).any(axis=1))
+        if len(unlike):
+            raise ValueError(f"{nb101()[int(records.places[unlike[0]])]} is there twice, and not alike")
+    return _Records(places, records.errors[first], records.seconds[first])
+
+
+def _table(records: _Records, name: str, source: str) -> Table:
+    whole = len(records.places) == len(nb101())
+    space = nb101() if whole else Sampled(nb101(), nb101().choices[records.places])
+    held = f"all {len(space):,} cells" if whole else f"{len(space):,} of {len(nb101()):,} cells"
+    table = Table(
+        name=name,
+        space=space.definition,
+        title=f"NAS-Bench-101 on CIFAR-10: {held}",
+        source=source,
+        licence=fetching.fetched_licences(_SOURCE),
+        citation=fetching.fetched_citation(_SOURCE),
+        objective="valid_error + 0.05*params",
+        network=_NETWORK,
+        banner=f"{'' if isinstance(space, NB101) else f'{space.notice} The others have no values here. '}There is one "
+        "number a training, of unnamed seeds, and no test accuracy: what is searched on is all that can be reported.",
+    )
+    described = "CIFAR-10, 10,000 validation images, trained on 40,000 for so many epochs on a schedule of its own"
+    error = Metric("valid_error", "%", "search", "error", split="valid", description=described, source=source)
+    described = "recorded of 108 epochs; of a shorter training its share of those, which is an estimate"
+    seconds = Metric("train_seconds", "s", "record", "cost", description=described, source=source)
+    for place, epochs in enumerate(_EPOCHS):
+        table.add(error, epochs, records.errors[:, place])
+        table.add(seconds, epochs, records.seconds * epochs / _EPOCHS[-1])
+    return table
+
+
+def verify() -> Iterator[Verified]:
+    """Check the table that is here against what the published files hold, and the space against the paper."""
+    from scipy.stats import kendalltau
+
+    counts = tuple(int(count) for count in np.bincount(listed().vertices)[2:])
+    yield Verified("cells of nb101 by vertices", counts == _COUNTS, f"{counts}, {_COUNTS} published")
+    yield from _verified_graphs()
+    table = TableFile(table_path(NAMES[0]))
+    held = len(table.cells)
+    yield Verified("cells held of nb101", held == _HELD, f"{held:,}, {_HELD:,} published")
+    errors = {epochs: table.column(ColumnKey("valid_error", epochs, "mean")) for epochs in _EPOCHS}
+    accuracy = _HUNDRED - errors[_EPOCHS[-1]]
+    for what, found, published in (("best", accuracy.max(), _BEST), ("median", np.median(accuracy), _MEDIAN)):
+        near = abs(float(found) - published) < _ROUNDED
+        yield Verified(f"{what} accuracy of nb101", near, f"{found:.3f}, {published} published")
+    sizes = parameters(table.cells.choices, table.network)
+    others = {f"{epochs} epochs": -errors[epochs] for epochs in _EPOCHS[:-1]} | {"parameters": sizes}
+    for what, column in others.items():
+        tau = float(kendalltau(column, accuracy).statistic)
+        near = abs(tau - _ORDERS[what]) < _ORDER_ROUNDED
+        yield Verified(f"τ of {what} with 108 epochs", near, f"{tau:.4f}, {_ORDERS[what]} of the files")
+    yield _verified_parameters()
+    finite = all(bool(np.isfinite(column).all()) for column in errors.values())
+    yield Verified("trainings of nb101", finite, f"{len(errors)} of every cell")
+
+
+def _verified_parameters() -> Verified:
+    """The recorded sizes of the fetched files."""
+    paths = [path for path in fetching.files(_SOURCE) if path.name != "data-1k.json"]
+    try:
+        found = sum(len(_part(path).places) for path in paths)
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        return Verified("trainable parameters of nb101", False, printable(error))
+    return Verified("trainable parameters of nb101", found == _HELD, f"those of the networks, of {found:,} cells")
+
+
+def _verified_graphs() -> Iterator[Verified]:
+    """The graphs that one file holds beside the hashes."""
+    (path,) = (path for path in fetching.files(_SOURCE) if path.name == "data-1k.json")
+    try:
+        fields = json.loads(path.read_bytes())
+        rows = list(zip(fields["adjacency"], fields["operations"], fields[_KEY], strict=True))
+        graphs = [Graph(n := held.index(-2) + 1, edge_bits(matrix), tuple(held[1 : n - 1])) for matrix, held, _ in rows]
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise UserError(f"Cannot read {printable(path)} ({error}). Run snas data fetch {_SOURCE}.") from error
+    keys = sum(module_hash(graph) == key for graph, (*_, key) in zip(graphs, rows, strict=True))
+    yield Verified("hashes of graphs", keys == len(rows), f"{keys:,} of {len(rows):,} as published")
+    own = sum(nb101().graph_of(nb101().isomorphic(graph)) == graph for graph in graphs)
+    yield Verified("graphs that stand for isomorphic ones", own == len(rows), f"{own:,} of {len(rows):,} as published")

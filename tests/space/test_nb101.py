@@ -1,0 +1,387 @@
+"""NAS-Bench-101's space: the paper's counts, hashes, sizes and networks; isomorphic graphs are one cell."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import Cell, Sampled, choices_of, drawn_cells, space_named
+from surrogate_nas.space.nb101 import graphs, hashes, nb101
+from surrogate_nas.space.nb101.graphs import PAIRS, Graph, canonical, edge_bits, listed, module_hash, pruned
+from surrogate_nas.space.nb101.sizes import channels, links, multiply_accumulates, parameters
+from surrogate_nas.space.network import Network
+from surrogate_nas.training.engine import train
+from surrogate_nas.training.tasks import TASKS
+from tests.networks import SHAPES, count_macs, inputs, size
+
+SPACE = nb101()
+PUBLISHED = Network(channels=128, cells_per_stage=3)
+COUNTS = (1, 6, 84, 2441, 62_010, 359_082)
+OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
+CELLS = st.integers(0, len(SPACE) - 1).map(SPACE.__getitem__)
+SPEC = (
+    "ModelSpec(matrix=[[0,1,1,1,0,1,0],[0,0,0,0,0,0,1],[0,0,0,0,0,0,1],[0,0,0,0,1,0,0],[0,0,0,0,0,0,1],[0,0,0,0,0,0,1],"
+    "[0,0,0,0,0,0,0]], ops=['input','conv1x1-bn-relu','conv3x3-bn-relu','conv3x3-bn-relu','conv3x3-bn-relu',"
+    "'maxpool3x3','output'])"
+)
+"""The inception-like cell that the authors' code shows, with what it says of it."""
+SPEC_HASH, SPEC_PARAMETERS = "28cfc7874f6d200472e1a9dcd8650aa0", 2_694_282
+
+
+def relabelled(graph: Graph, order: tuple[int, ...]) -> Graph | None:
+    """The graph with its inner vertices in another order; None where an edge would be turned round."""
+    place = {0: 0, graph.vertices - 1: graph.vertices - 1} | {v: i for i, v in enumerate(order, 1)}
+    moved = [(place[x], place[y]) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1]
+    if any(x >= y for x, y in moved):
+        return None
+    return Graph(
+        graph.vertices, sum(1 << PAIRS.index(pair) for pair in moved), tuple(graph.operations[v - 1] for v in order)
+    )
+
+
+def all_labelled(graph: Graph) -> list[Graph]:
+    orders = itertools.permutations(range(1, graph.vertices - 1))
+    return [moved for order in orders if (moved := relabelled(graph, order))]
+
+
+# The list
+
+
+def test_cells_by_vertices_are_the_papers() -> None:
+    assert tuple(np.bincount(listed().vertices)[2:]) == COUNTS
+    assert len(SPACE) == SPACE.size == sum(COUNTS) == len(listed())
+
+
+def test_the_list_is_all_graphs_up_to_five_vertices_counted_one_by_one() -> None:
+    for vertices in (2, 3, 4, 5):
+        found: dict[str, Graph] = {}
+        pairs = vertices * (vertices - 1) // 2
+        for edges in range(1 << pairs):
+            for operations in itertools.product(range(3), repeat=vertices - 2):
+                graph = Graph(vertices, edges, operations)
+                if edges.bit_count() <= 9 and pruned(*graph) == graph:
+                    found.setdefault(module_hash(graph), graph)
+        low, high = np.searchsorted(listed().vertices, [vertices, vertices + 1])
+        assert [listed().graph(place) for place in range(low, high)] == list(found.values())
+
+
+@pytest.mark.slow
+def test_every_cell_of_the_list_is_its_own_and_is_found_by_its_text() -> None:
+    texts = {cell.text for cell in SPACE}
+    assert len(texts) == len(SPACE)
+    for vertices in range(2, 8):
+        rows = np.flatnonzero(listed().vertices == vertices)
+        assert graphs.are_canonical(vertices, listed().edges[rows], listed().operations[rows]).all()
+    for place in range(0, len(SPACE), 97):
+        assert SPACE.parse(SPACE[place].text).index == place
+
+
+@pytest.mark.slow
+def test_all_hashes_are_different_those_of_the_paper_s_function_and_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = hashes.all_hashes.__wrapped__()
+    assert len(np.unique(found, axis=0)) == len(SPACE), "so no two cells share a hash"
+    for place in np.random.default_rng(0).integers(len(SPACE), size=2000).tolist():
+        assert found[place].tobytes().hex() == SPACE.module_hash(SPACE[place])
+    monkeypatch.setattr(hashes, "_place", lambda: tmp_path / "h.npy")
+    np.save(tmp_path / "h.npy", found)
+    monkeypatch.setattr(hashes, "_all_hashes", lambda: pytest.fail("they are remembered"))
+    assert np.array_equal(hashes.all_hashes.__wrapped__(), found)
+    (tmp_path / "h.npy").write_bytes((tmp_path / "h.npy").read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(hashes, "_all_hashes", lambda: found[::-1])
+    assert np.array_equal(hashes.all_hashes.__wrapped__(), found[::-1]), "a damaged file is made anew"
+
+
+def test_md5_is_md5() -> None:
+    import hashlib
+
+    rng = np.random.default_rng(0)
+    for length in (0, 1, 55, 56, 63, 64, 119, 120, 226):
+        messages = rng.integers(256, size=(3, length), dtype=np.uint8)
+        expected = [hashlib.md5(row.tobytes()).digest() for row in messages]
+        assert [row.tobytes() for row in hashes.md5_of(messages)] == expected
+
+
+@pytest.mark.parametrize("vertices", [2, 4, 5, 6, 7])
+def test_hashes_of_many_are_those_one_by_one(vertices: int) -> None:
+    rows = np.flatnonzero(listed().vertices == vertices)
+    rows = rows[:: max(len(rows) // 60, 1)]
+    found = hashes._hashed(vertices, listed().edges[rows], listed().operations[rows])
+    expected = [module_hash(listed().graph(row)) for row in rows.tolist()]
+    assert [row.tobytes().hex() for row in found] == expected
+
+
+# One cell for isomorphic graphs
+
+
+def test_the_authors_example() -> None:
+    cell = SPACE.parse(SPEC)
+    assert SPACE.module_hash(cell) == SPEC_HASH and cell == SPACE.parse("inception") == SPACE.reference
+    assert parameters(choices_of([cell]), PUBLISHED)[0] == SPEC_PARAMETERS
+
+
+@given(CELLS)
+@settings(max_examples=60, deadline=None)
+def test_isomorphic_graphs_are_one_cell_with_one_hash(cell: Cell) -> None:
+    graph = SPACE.graph_of(cell)
+    others = all_labelled(graph)
+    assert min(others, key=lambda other: (other.edges, other.operations)) == graph
+    for other in others[:20]:
+        assert canonical(other) == graph and module_hash(other) == SPACE.module_hash(cell)
+        assert SPACE.parse(spec_of(other)) == cell
+
+
+def spec_of(graph: Graph) -> str:
+    operations = ["input", *(OPERATIONS[operation] for operation in graph.operations), "output"]
+    return f"ModelSpec(matrix={graph.matrix}, ops={operations})"
+
+
+@given(st.integers(0, (1 << 21) - 1), st.tuples(*[st.integers(0, 2)] * 5))
+@settings(max_examples=300, deadline=None)
+def test_any_matrix_of_seven_vertices_is_pruned_to_a_cell_or_refused(edges: int, operations: tuple[int, ...]) -> None:
+    linked = np.zeros((7, 7), dtype=int)
+    for bit, (x, y) in enumerate(PAIRS):
+        linked[x, y] = edges >> bit & 1
+    reach = np.linalg.matrix_power(linked + np.eye(7, dtype=int), 7) > 0
+    kept = [v for v in range(7) if reach[0, v] and reach[v, 6]]
+    spec = spec_of(Graph(7, edges, operations))
+    if not reach[0, 6]:
+        with pytest.raises(UserError, match="no way from its input to its output"):
+            SPACE.parse(spec)
+        return
+    inner = linked[np.ix_(kept, kept)]
+    if inner.sum() > 9:
+        with pytest.raises(UserError, match="at most 9 edges"):
+            SPACE.parse(spec)
+        return
+    graph = Graph(len(kept), edge_bits(inner.tolist()), tuple(operations[v - 1] for v in kept[1:-1]))
+    assert SPACE.parse(spec) == SPACE.isomorphic(graph)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nonsense", "Malformed cell"),
+        ("11|1", "Malformed cell"),
+        ("11|11:maxpool3x3", "one bit less"),
+        ("11|1:maxpool3x3,maxpool3x3", "3 vertices and 2 operations"),
+        ("11|1:conv7x7", "is conv3x3-bn-relu, .*not conv7x7"),
+        ("10|0:maxpool3x3", "no way from its input"),
+        ("ModelSpec(matrix=[[0, 1], [1, 0]], ops=['input', 'output'])", "Malformed cell"),
+        ("ModelSpec(matrix=[[0, 1], [0]], ops=['input', 'output'])", "Malformed cell"),
+        ("ModelSpec(matrix=[[0, 1], [0, 0]], ops=['input', 'input'])", "Malformed cell"),
+        ("ModelSpec(matrix=[[0, 'a'], [0, 0]], ops=['input', 'output'])", "Malformed cell"),
+        (f"ModelSpec(matrix=[{'[' * 900}], ops=[])", "Malformed cell"),
+        ("111111|11111|1111|111|11|1:" + ",".join(["maxpool3x3"] * 5), "at most 9 edges, not 21"),
+    ],
+)
+def test_what_is_no_graph_of_the_space_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        SPACE.parse(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_choices_that_are_no_canonical_form_are_no_cell() -> None:
+    cell = SPACE[200_000]
+    assert SPACE.cell(cell.choices) is cell and SPACE.allows(cell.choices)
+    rng = np.random.default_rng(0)
+    rows = np.array([other.choices for other in drawn_cells(SPACE, 300)])
+    assert SPACE._allowed(rows).all()
+    rows[:, rng.permutation(21)[:4]] ^= 1
+    found = SPACE._allowed(rows)
+    for row, allowed in zip(rows.tolist(), found.tolist(), strict=True):
+        assert allowed == any(_graph_of(row) == other for other in [_canonical_of(row)])
+    with pytest.raises(UserError, match="is not a cell"):
+        SPACE.cell([0] * 26)
+
+
+def _graph_of(row: list[int]) -> Graph | None:
+    """Choices as a graph, read plainly."""
+    inner = [operation for operation in row[21:] if operation != 3]
+    if row[21:] != [*inner, *[3] * (5 - len(inner))]:
+        return None
+    place = {v: v for v in range(len(inner) + 1)} | {6: len(inner) + 1}
+    pairs = [PAIRS[column] for column in range(21) if row[column]]
+    if any(x not in place or y not in place for x, y in pairs):
+        return None
+    return Graph(len(inner) + 2, sum(1 << PAIRS.index((place[x], place[y])) for x, y in pairs), tuple(inner))
+
+
+def _canonical_of(row: list[int]) -> Graph | str:
+    graph = _graph_of(row)
+    if graph is None or pruned(*graph) != graph or graph.edges.bit_count() > 9:
+        return "none"
+    return canonical(graph)
+
+
+# Moves
+
+
+def steps_back(graph: Graph) -> set[Graph]:
+    """What taking an edge or a vertex away makes of a graph, in any order of its vertices, found plainly."""
+    found = set()
+    for one in all_labelled(graph):
+        for bit in range(len(PAIRS)):
+            less = one._replace(edges=one.edges & ~(1 << bit))
+            if less.edges != one.edges and pruned(*less) == less:
+                found.add(less)
+        matrix = np.array(one.matrix)
+        for v in range(1, one.vertices - 1):
+            if matrix[v].sum() == 1 == matrix[:, v].sum():
+                rest = np.delete(np.delete(matrix, v, 0), v, 1).tolist()
+                less = Graph(one.vertices - 1, edge_bits(rest), (*one.operations[: v - 1], *one.operations[v:]))
+                if pruned(*less) == less:
+                    found.add(less)
+    return found
+
+
+def test_neighbours_are_one_operation_edge_or_simple_vertex_apart() -> None:
+    cells = [SPACE[place] for place in range(sum(COUNTS[:3]))]
+    expected: dict[str, set[str]] = {cell.text: set() for cell in cells}
+    for cell in cells:
+        graph = SPACE.graph_of(cell)
+        others = {SPACE.isomorphic(other).text for other in steps_back(graph)}
+        for place, operation in itertools.product(range(graph.vertices - 2), range(3)):
+            changed = (*graph.operations[:place], operation, *graph.operations[place + 1 :])
+            others.add(SPACE.isomorphic(graph._replace(operations=changed)).text)
+        for other in others - {cell.text}:
+            expected[cell.text].add(other)
+            expected[other].add(cell.text)
+    for cell in cells:
+        small = {other.text for other in SPACE.neighbours(cell) if other.text in expected}
+        assert small == expected[cell.text]
+
+
+def test_every_cell_can_be_reached() -> None:
+    rng = np.random.default_rng(2)
+    for cell in [SPACE[0], *(SPACE.sample(rng) for _ in range(20))]:
+        assert SPACE.neighbours(cell)
+    left, seen = [SPACE[0]], {SPACE[0]}
+    small = sum(COUNTS[:4])
+    while left:
+        new = {other for cell in left for other in SPACE.neighbours(cell) if other.index < small} - seen
+        seen |= new
+        left = list(new)
+    assert len(seen) == small
+
+
+def test_sampling_is_uniform_over_cells_and_needs_no_list_of_them() -> None:
+    rng = np.random.default_rng(6)
+    places = np.array([SPACE.sample(rng).index for _ in range(20_000)])
+    counts = np.histogram(places, bins=np.linspace(0, len(SPACE), 51))[0]
+    assert chisquare(counts).pvalue > 1e-3
+
+
+def test_mutation_is_uniform_over_the_neighbours() -> None:
+    centre, rng = SPACE.reference, np.random.default_rng(5)
+    around = SPACE.neighbours(centre)
+    counts = Counter(SPACE.mutate(centre, rng) for _ in range(400 * len(around)))
+    assert set(counts) == set(around)
+    assert chisquare([counts[c] for c in around]).pvalue > 1e-3
+
+
+# Sizes and the network
+
+
+def test_channels_are_the_papers() -> None:
+    three = SPACE.parse("1110|001|01|1:conv3x3-bn-relu,conv3x3-bn-relu,conv3x3-bn-relu")
+    assert channels(links(choices_of([three])), 128)[0].tolist() == [43, 43, 42, 0, 0]
+    chain = SPACE.parse("1000|100|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3")
+    assert channels(links(choices_of([chain])), 256)[0].tolist() == [256, 256, 256, 0, 0]
+    assert channels(links(choices_of([three])), 2)[0].tolist() == [1, 1, 0, 0, 0], "what is left without any"
+
+
+@pytest.mark.parametrize("network", SHAPES.values(), ids=SHAPES)
+def test_sizes_are_those_of_the_network(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [SPACE[0], SPACE.reference, *drawn_cells(SPACE, 12, seed=4)]
+    for cell in cells:
+        model, choices = SPACE.build(cell, network, seed=0), choices_of([cell])
+        assert size(model) == parameters(choices, network)[0]
+        with monkeypatch.context() as patched:
+            assert count_macs(model, patched) == multiply_accumulates(choices, network)[0]  # type: ignore[arg-type]
+
+
+def test_the_published_network_has_the_published_size() -> None:
+    assert size(SPACE.build(SPACE.reference, PUBLISHED, seed=0)) == SPEC_PARAMETERS
+
+
+def test_wider_vertices_are_cut_for_narrower_ones() -> None:
+    """Three ways into the output of 128 channels: vertices of 43, 43 and 42; one of 43 is read by that of 42."""
+    cells = [SPACE[place] for place in range(4000, 60_000, 331)]
+    rows = links(choices_of(cells))
+    widths = channels(rows, 128)
+    cut = [i for i, (linked, own) in enumerate(zip(rows, widths, strict=True))
+           if any(linked[x, y] and own[x - 1] > own[y - 1] for x in range(1, 6) for y in range(x + 1, 6))]  # fmt: skip
+    assert cut, "some cells have one"
+    network = Network(channels=8, cells_per_stage=1, image_size=8)
+    for i in cut[:5]:
+        model = SPACE.build(cells[i], network, seed=0).double()
+        assert torch.isfinite(model(inputs(network))).all()
+
+
+def test_isomorphic_cells_compute_the_same_whatever_their_text() -> None:
+    network = Network(channels=8, cells_per_stage=1, image_size=8)
+    cell = SPACE.parse(SPEC)
+    model, again = (SPACE.build(one, network, seed=3).eval() for one in (cell, SPACE.parse(cell.text)))
+    x = inputs(network, dtype=torch.float32)
+    assert torch.equal(model(x), again(x))
+    assert not torch.equal(model(x), SPACE.build(cell, network, seed=4).eval()(x))
+
+
+def test_a_cell_is_trained_here() -> None:
+    with pytest.warns(UserWarning, match="have no blueprint"):
+        (curve,) = train([SPACE.parse("11|1:conv3x3-bn-relu")], TASKS["digits"], epochs=2, seed=1)
+    assert curve.metrics["valid_error"] < 85
+
+
+# Encodings, and sampled spaces
+
+
+def test_paths_are_counted_as_a_slow_second_writing_does() -> None:
+    for cell in drawn_cells(SPACE, 40, seed=9):
+        graph = SPACE.graph_of(cell)
+        held = [pair for bit, pair in enumerate(PAIRS) if graph.edges >> bit & 1]
+        ways: Counter[tuple[int, ...]] = Counter()
+        left: list[tuple[int, tuple[int, ...]]] = [(0, ())]
+        while left:
+            vertex, taken = left.pop()
+            for y in (y for x, y in held if x == vertex):
+                if y == graph.vertices - 1:
+                    ways[taken] += 1
+                else:
+                    left.append((y, (*taken, graph.operations[y - 1])))
+        sequences = [way for n in range(4) for way in itertools.product(range(3), repeat=n)]
+        assert SPACE.encode([cell], "paths")[0].tolist() == [ways[way] for way in sequences]
+        whole = SPACE.encode([cell], "shape")[0]
+        assert whole[5] == 1 + min(map(len, ways)) and cell_metric(cell, "depth") == max(map(len, ways))
+
+
+def cell_metric(cell: Cell, name: str) -> float:
+    return float(SPACE.analytic[name][1](choices_of([cell]), PUBLISHED)[0])
+
+
+def test_a_sample_of_it_is_checked_and_opens_again() -> None:
+    held = choices_of(drawn_cells(SPACE, 50, seed=1))
+    space = Sampled(SPACE, held)
+    again = space_named(space.definition)
+    assert again == space and "of about 4.2e+05 in the space nb101" in space.notice
+    graph = SPACE.graph_of(space[7])
+    other = next(one for one in reversed(all_labelled(graph)))
+    assert space.parse(spec_of(other)) is space[7]
+    bad = held.copy()
+    bad[3, :21] = 0
+    with pytest.raises(UserError, match="none of the space nb101"):
+        Sampled(SPACE, bad)
+    absent = next(one for one in drawn_cells(SPACE, 60, seed=2) if one not in space)
+    with pytest.raises(UserError, match="but not held: 50 of its 4.24e\\+05 cells are"):
+        space.parse(absent.text)
