@@ -13,17 +13,18 @@ from surrogate_nas.benchmarks.learned import Learned
 from surrogate_nas.benchmarks.live import Live
 from surrogate_nas.benchmarks.losses import Losses
 from surrogate_nas.benchmarks.openers import OPENERS, opener_of, remember
+from surrogate_nas.benchmarks.predicted import Predicted
 from surrogate_nas.benchmarks.sourced import FASHION, Fetched, Installed
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.tables.sources.base import made
+from surrogate_nas.tables.sources.base import made, predicted
 
 __all__ = [
     "OPENERS", "TABLE_SUFFIX", "Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available",
     "default", "load", "reopen", "reserved", "tables",
 ]  # fmt: skip
 
-OPENERS[:] = (Installed(), Live(), Learned(), File(), Losses(), Fetched())
+OPENERS[:] = (Installed(), Live(), Learned(), File(), Losses(), Predicted(), Fetched())
 
 
 def default() -> str:
@@ -96,7 +97,7 @@ def reserved() -> frozenset[str]:
         >>> "fashion" in reserved(), "mine" in reserved()
         (True, False)
     """
-    return frozenset({FASHION, *made()})
+    return frozenset({FASHION, *made(), *predicted()})
 
 
 def available() -> list[dict[str, Any]]:

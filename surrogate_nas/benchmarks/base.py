@@ -156,6 +156,8 @@ class Answer(float):
         }
 
 
+_FEW = 9
+"""So many numbers of epochs are listed one by one."""
 CellLike: TypeAlias = Cell | str
 """A cell, or its printed text."""
 
@@ -377,10 +379,12 @@ class Benchmark(ABC):
         if epochs is None:
             return Question(name, metric.epochs[-1])
         if epochs not in metric.epochs:
-            held = ", ".join(map(str, metric.epochs))
+            first, last = metric.epochs[0], metric.epochs[-1]
+            whole = metric.epochs == tuple(range(first, last + 1)) and last - first > _FEW
+            held = f"{first} to {last}" if whole else ", ".join(map(str, metric.epochs))
+            why = "" if self.one_curve else "; each is a training run of its own, so none stands in for another"
             raise UserError(
-                f"{self.name} holds {name} for runs of {held} epochs, not {epochs}; "
-                f"each is a training run of its own, so none stands in for another. {self.more}".strip()
+                f"{self.name} holds {name} for runs of {held} epochs, not {epochs}{why}. {self.more}".strip()
             )
         return Question(name, epochs)
 

@@ -93,6 +93,7 @@ def fetch(
             package_folder(package)  # else nothing of it is fetched
         with progress_bar(f"files of {source}") as progress:
             files += fetching.fetch(source, progress)
+        tables += [(benchmark, declared(source).title, 0) for benchmark in declared(source).predicts]
         with progress_bar(f"tables of {source}") as progress:
             names = declared(source).names
             for done, benchmark in enumerate(names, 1):
@@ -135,11 +136,13 @@ def list_(json: JsonOption = False) -> None:
     for name in sources():
         source = declared(name)
         here = sum(table_path(benchmark).is_file() for benchmark in source.names)
+        here += 0 if fetching.lacks(name) else len(source.predicts)
+        benchmarks = [*source.names, *source.predicts]
         listed.append(
             {
                 "name": name,
                 "title": source.title,
-                "benchmarks": list(source.names),
+                "benchmarks": benchmarks,
                 "here": here,
                 "installed": fetching.is_ready(name),
                 "megabytes": fetching.size(name) / 1e6,
@@ -241,7 +244,11 @@ def verify(
     from surrogate_nas.tables.sources.base import SOURCES, declared, sources
 
     started = time.perf_counter()
-    whole = [source for source in sources() if all(table_path(b).is_file() for b in declared(source).names)]
+    whole = [
+        source for source in sources()
+        if all(table_path(b).is_file() for b in declared(source).names)
+        and not (declared(source).predicts and fetching.lacks(source))
+    ]  # fmt: skip
     wanted = whole if name == "all" else [name]
     checks = [check for source in wanted for check in SOURCES.find(source).verify()]
     files = [file for source in wanted if source in fetching.fetchable() for file in fetching.files(source)]

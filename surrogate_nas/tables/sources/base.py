@@ -5,13 +5,15 @@ A source is one file here, or one folder, or a module that an installed package 
 importing it:
 
 - ``TITLE``: what it is, in a few words.
-- ``NAMES``: the benchmarks that it makes.
+- ``NAMES``: the benchmarks that it makes tables of.
+- ``PREDICTS``: the benchmarks that it has a model of instead; left out for none.
 - ``PACKAGE``: the installed package that its numbers come with, as pip and as Python call it; left out for none.
 - ``LICENCE``, ``CITATION``: of the package; left out where all is fetched.
 - ``REPOSITORIES``: the files to fetch, as ``data/manifest.json`` has them of those sources that it names.
 
 And it has ``read(name)``, which gives the `Table` of one of its benchmarks, ``verify()``, which holds the tables that
-are here against published constants, and, where earlier versions made them otherwise, ``is_current(columns)``.
+are here against published constants, and, where earlier versions made them otherwise, ``is_current(columns)``. One that
+predicts has ``predicting(name)`` and ``predict(name, choices, epochs)`` instead of ``read``.
 """
 
 from __future__ import annotations
@@ -26,13 +28,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.registry import Registry, modules_of
+from surrogate_nas.space.network import Network
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from surrogate_nas.space.cell import Choices
     from surrogate_nas.tables import ColumnKey, Table
 
 _CODE = re.compile(r"^(?:def|class|@)", re.MULTILINE)
-_FIRST = ("nb201", "analog", "transnas", "nbgraph", "fcnet", "mlp", "nbmr", "accel", "nb101")
+_FIRST = ("nb201", "analog", "transnas", "nbgraph", "fcnet", "mlp", "nbmr", "accel", "nb101", "nb301")
 """The order in which lists show sources; others follow by their names."""
 
 
@@ -55,6 +63,51 @@ class Source(Protocol):
         Raises:
             UserError: A table is not here or damaged.
         """
+
+
+class Model(Protocol):
+    """What the module of a source that predicts can do."""
+
+    def predicting(self, name: str) -> Predicting:
+        """What a benchmark of it is; nothing of the model is opened.
+
+        Args:
+            name: One of its benchmarks.
+        """
+
+    def predict(self, name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:
+        """Every predicted metric of cells after some epochs, shape ``(n, metrics)``.
+
+        Args:
+            name: One of its benchmarks.
+            choices: Of the cells, shape ``(n, positions)``.
+            epochs: Such as the metrics are predicted for.
+
+        Raises:
+            UserError: The model is not here, or nothing can run it.
+        """
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """A benchmark that a model answers, along one training of each cell.
+
+    Attributes:
+        name, space, title, source, objective, banner: As of a table.
+        metrics: What is predicted, all by the same epochs.
+        network: The macro architecture behind `params` and `macs`.
+        seconds: The metric that an answer is charged.
+    """
+
+    name: str
+    space: str
+    title: str
+    metrics: tuple[Metric, ...]
+    network: Network
+    objective: str
+    source: str
+    seconds: str
+    banner: str
 
 
 @dataclass(frozen=True)
@@ -81,11 +134,12 @@ class Declared:
     """What a source says of itself; see the top of this file.
 
     Attributes:
-        title, names, package, licence, citation, repositories: Its constants of these names.
+        title, names, predicts, package, licence, citation, repositories: Its constants of these names.
     """
 
     title: str
     names: tuple[str, ...]
+    predicts: tuple[str, ...] = ()
     package: tuple[str, str] | tuple[()] = ()
     licence: str = ""
     citation: str = ""
@@ -123,7 +177,8 @@ def _ours() -> dict[str, str]:
 
 
 def _is_source(found: object, name: str) -> Source:
-    if not callable(getattr(found, "read", None)) or not callable(getattr(found, "verify", None)):
+    makes = callable(getattr(found, "read", None)) or callable(getattr(found, "predict", None))
+    if not makes or not callable(getattr(found, "verify", None)):
         raise UserError(f"{name} is no source of data: it needs read(name) and verify().")
     return found  # type: ignore[return-value]
 
@@ -156,11 +211,16 @@ def source_of(benchmark: str) -> str | None:
     Args:
         benchmark: Such as ``nb201-cifar10``.
     """
-    return next((name for name in sources() if benchmark in declared(name).names), None)
+    return next((name for name in sources() if benchmark in (*declared(name).names, *declared(name).predicts)), None)
+
+
+def predicted() -> list[str]:
+    """The names of all benchmarks that sources have models of."""
+    return [benchmark for name in sources() for benchmark in declared(name).predicts]
 
 
 def made() -> frozenset[str]:
-    """The names of all benchmarks that sources make."""
+    """The names of all benchmarks that sources make tables of."""
     return frozenset(benchmark for name in sources() for benchmark in declared(name).names)
 
 

@@ -1,0 +1,169 @@
+"""Benchmarks that a published model answers: what a source predicts instead of a table (`PREDICTS` of a source)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from typing import Any, cast
+
+import numpy as np
+
+from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
+from surrogate_nas.benchmarks.openers import Opener
+from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.core.errors import AbsentError, UserError
+from surrogate_nas.files import home
+from surrogate_nas.space import Cell, choices_of, space_named
+from surrogate_nas.tables import Seed
+from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources.base import SOURCES, Model, predicted, source_of
+
+_MOST_REMEMBERED = 1 << 18
+
+
+class PredictedBenchmark(Benchmark):
+    """Answers what a source's model predicts along one training of every cell.
+
+    A query costs the predicted seconds of the longest training that it reads, or, where that goes on from an earlier
+    answer, the difference, and nothing where the model has it negative. Cells of a batch are predicted together, each
+    once a process.
+
+    Example:
+        >>> from surrogate_nas.benchmarks.predicted import Predicted
+        >>> [name for name in Predicted().names() if Predicted().claims(name)]
+        ['nb301']
+    """
+
+    cost = "seconds"
+    charge = (
+        "An evaluation is charged the predicted seconds of the longest training that it reads; metrics that need no "
+        "training are free. Training a cell on costs the difference."
+    )
+    one_curve = True
+
+    def __init__(self, name: str) -> None:
+        """Take what the source says of itself; the model is opened when something is asked.
+
+        Args:
+            name: One of `surrogate_nas.tables.sources.base.predicted`.
+        """
+        self._source = source_of(name) or ""
+        self._model = cast(Model, SOURCES.find(self._source))
+        told = self._model.predicting(name)
+        self.name, self.title, self.banner, self.source = name, told.title, told.banner, told.source
+        self.objective, self.network, self.space = told.objective, told.network, space_named(told.space)
+        self.licence, self.citation = fetching.licence(self._source), fetching.citation(self._source)
+        self._predicted = {metric.name: place for place, metric in enumerate(told.metrics)}
+        self._seconds = self._predicted[told.seconds]
+        sizes = (metric for metric, _ in untrained(self.space).values() if metric.name not in self._predicted)
+        self.metrics = (*told.metrics, *sizes)
+        self._by_name = {metric.name: metric for metric in self.metrics}
+        self._answers: dict[tuple[Cell, int], tuple[float, ...]] = {}
+
+    def __reduce__(self) -> tuple[Callable[[str], PredictedBenchmark], tuple[str]]:
+        return open_predicted, (self.name,)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of the files that the model is, which a fetch has checked."""
+        held = sorted(fetching.registry(self._source).items())
+        return hashlib.sha256(f"predicted {self.name} {held}".encode()).hexdigest()
+
+    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
+        """Predict several metrics of several cells.
+
+        Args:
+            cells: Cells of `space`.
+            questions: Each one resolved by `question`.
+            seed: ``"mean"``; the model knows no seeds.
+
+        Raises:
+            UserError: A seed is named, or the model cannot be run.
+        """
+        if seed != "mean":
+            raise UserError(f"{self.name} predicts one value of a cell and knows no seeds, so there is no seed {seed}.")
+        runs = sorted({question.epochs for question in questions if question.epochs is not None})
+        found = {epochs: self._rows(cells, epochs) for epochs in runs}
+        values = np.empty((len(cells), len(questions)))
+        for j, question in enumerate(questions):
+            if question.epochs is None:
+                values[:, j] = untrained(self.space)[question.metric][1](choices_of(cells), self.network)
+            else:
+                values[:, j] = found[question.epochs][:, self._predicted[question.metric]]
+        return Measurement(values, found[runs[-1]][:, self._seconds] if runs else np.zeros(len(cells)))
+
+    def _rows(self, cells: Sequence[Cell], epochs: int) -> Values:
+        """All that is predicted of cells after some epochs, shape ``(n, predicted metrics)``."""
+        new = [cell for cell in dict.fromkeys(cells) if (cell, epochs) not in self._answers]
+        if new:
+            if len(self._answers) + len(new) > _MOST_REMEMBERED:
+                self._answers.clear()
+                new = list(dict.fromkeys(cells))
+            rows = self._model.predict(self.name, choices_of(new), epochs).tolist()
+            self._answers.update(((cell, epochs), tuple(row)) for cell, row in zip(new, rows, strict=True))
+        return np.array([self._answers[cell, epochs] for cell in cells]).reshape(-1, len(self._predicted))
+
+    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:  # noqa: ARG002
+        """The predicted seconds of the epochs in between.
+
+        Args:
+            cell: A cell of `space`.
+            since: The epochs that it was trained for.
+            epochs: The epochs after which it is asked for, more than those.
+            metrics: What is asked for.
+        """
+        before, after = (float(self._rows([cell], run)[0, self._seconds]) for run in (since, epochs))
+        return max(after - before, 0.0)
+
+    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002
+        """Nothing was trained, so there is no number.
+
+        Args:
+            cell: The cell.
+            question: A resolved question.
+            seed: Without meaning.
+        """
+        return None
+
+
+class Predicted(Opener):
+    """The benchmarks that sources predict."""
+
+    def names(self) -> Iterable[str]:
+        """All of them."""
+        return predicted()
+
+    def claims(self, name: str) -> bool:
+        """Whether it is one of them."""
+        return name in predicted()
+
+    def runs_code(self, name: str) -> bool:
+        """Whether its source is of another package, whose code predicts."""
+        return source_of(name) not in SOURCES
+
+    def open(self, name: str) -> PredictedBenchmark:
+        """Open the benchmark, or return the one that this process has open."""
+        source = source_of(name) or ""
+        if fetching.lacks(source):
+            raise AbsentError(f"{name} is not here yet: {fetching.how_to_get(source)}.")
+        return open_predicted(name)
+
+    def describe(self) -> Iterator[dict[str, Any]]:
+        """Every one, here or not; no model is opened."""
+        for name in self.names():
+            source = source_of(name) or ""
+            entry = PredictedBenchmark(name).describe()
+            if fetching.lacks(source):
+                entry |= {"available": False, "title": f"{entry['title']}; not here yet: {fetching.how_to_get(source)}"}
+            yield entry
+
+
+def open_predicted(name: str) -> PredictedBenchmark:
+    """Open a benchmark whose files are here."""
+    return _opened(name, str(home()))
+
+
+@lru_cache(maxsize=8)
+def _opened(name: str, folder: str) -> PredictedBenchmark:  # noqa: ARG001 - part of the cache's key
+    return PredictedBenchmark(name)

@@ -1,0 +1,238 @@
+"""NAS-Bench-301 on DARTS's space: no table, but a model that predicts every cell after each of 98 epochs.
+
+Zela et al., "Surrogate NAS Benchmarks: Going Beyond the Limited Search Space Evaluation of Tabular NAS Benchmarks",
+ICLR 2022, trained 60,000 of the 10^18 cells and fitted surrogates; YAHPO Gym (Pfisterer et al., AutoML 2022) fitted a
+neural network to those and publishes it in the ONNX format: a surrogate of a surrogate. It reads the operation of every
+possible edge, or that there is none, and the two sources of each node but the first, whose are always both inputs. So
+every cell of our space has exactly one code, and it does not matter how its text orders the two edges of a node.
+
+Of its four outputs the first three are used: accuracy, cross-entropy and seconds so far; what the last one is, is
+nowhere said. The file runs in ``onnxruntime``, which executes a graph of numbers and no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import missing
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import choices_of, space_named
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources.base import Predicting, Verified
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+TITLE = "NAS-Bench-301: a model of DARTS's space on CIFAR-10, by epoch"
+NAMES = ()
+PREDICTS = ("nb301",)
+REPOSITORIES = (
+    {
+        "repository": "slds-lmu/yahpo_data",
+        "commit": "0e288068134f4af8d231c63d2a941e5ab8060ef0",
+        "licence": "Apache-2.0",
+        "citation": "Zela et al., Surrogate NAS Benchmarks: Going Beyond the Limited Search Space Evaluation of "
+        "Tabular NAS Benchmarks, ICLR 2022; Pfisterer et al., YAHPO Gym, AutoML 2022",
+        "holds": "a model of DARTS's space: validation accuracy and loss, seconds, by epoch",
+        "files": {
+            "nb301/config_space_v2.json": {
+                "sha256": "3135c6f8347f491fd31e8fa7a5e9607ea926c9a8558a6a21a1419d55a01884f2",
+                "bytes": 18982,
+            },
+            "nb301/encoding_v2.json": {
+                "sha256": "b16bb8db9aa5a9b688cd97e782643abe96bd166baa445675f57cbcf5e6128a98",
+                "bytes": 6706,
+            },
+            "nb301/model_v2.onnx": {
+                "sha256": "e7168d495cf7fe6419b69234a052571536c2a5f6d7a8a2aead4e9d04dffac1d6",
+                "bytes": 2781646,
+            },
+        },
+    },
+)
+_SOURCE, _REPOSITORY = "nb301", "slds-lmu/yahpo_data"
+_SPACE = "darts"
+_NETWORK = Network(channels=32, cells_per_stage=2)
+"""Eight cells, two of them reductions, from 32 channels on."""
+_EPOCHS = tuple(range(1, 99))
+_HUNDRED = 100.0
+_PREFIX = "NetworkSelectorDatasetInfo_COLON_darts_COLON_"
+_HALVES = ("normal", "reduce")
+_NODES = (2, 3, 4, 5)
+_AT_ONCE = 4096
+_NEAR = 0.01
+_KNOWN = {"DARTS_V1": 92.746, "DARTS_V2": 92.877, "PC_DARTS_cifar": 93.228}
+"""What the published file said on the day that this was written."""
+
+
+def predicting(name: str) -> Predicting:
+    """What the benchmark is; the model is not opened."""
+    source = fetching.origin(_SOURCE, _REPOSITORY)
+    said = "CIFAR-10's validation images, along one training of 98 epochs; predicted"
+    told: dict[str, Any] = {"epochs": _EPOCHS, "source": source}
+    metrics = (
+        Metric("valid_error", "%", "search", "error", split="valid", description=said, **told),
+        Metric("valid_loss", "nats", "search", "loss", split="valid", description=f"cross-entropy, {said}", **told),
+        Metric("train_seconds", "s", "record", "cost", description="of so many epochs; predicted", **told),
+    )
+    return Predicting(
+        name=name,
+        space=_SPACE,
+        title=f"{TITLE}; every cell of the space {_SPACE} can be asked for",
+        metrics=metrics,
+        network=_NETWORK,
+        objective="valid_error + 0.05*params",
+        source=source,
+        seconds="train_seconds",
+        banner="A surrogate of a surrogate: a network fitted to NAS-Bench-301's models, which were fitted to 60,000 "
+        "trained cells. Nothing here was trained, the best of it is what the model likes best, and there is no test "
+        "accuracy.",
+    )
+
+
+def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:  # noqa: ARG001 - there is one
+    """Error in %, cross-entropy in nats and seconds of cells after some epochs, shape ``(n, 3)``.
+
+    Args:
+        name: The benchmark.
+        choices: Of DARTS's cells, shape ``(n, 22)``.
+        epochs: 1 to 98.
+
+    Raises:
+        UserError: The model is not here, or nothing can run it.
+    """
+    codes, session = encoded(choices), _session()
+    parts = []
+    for start in range(0, len(codes), _AT_ONCE):
+        part = codes[start : start + _AT_ONCE]
+        given = {"x_cat": part, "x_cont": np.full((len(part), 1), epochs, dtype=np.float32)}
+        parts.append(session.run(["output"], given)[0])
+    found = np.concatenate([np.empty((0, 4)), *parts])[:, :3].astype(np.float64)
+    found[:, 0] = _HUNDRED * (1.0 - found[:, 0])
+    return found
+
+
+def encoded(choices: Choices) -> NDArray[np.int32]:
+    """Cells as the model reads them: 0 where there is no edge; shape ``(n, 34)``.
+
+    Args:
+        choices: Of DARTS's cells, shape ``(n, 22)``.
+
+    Raises:
+        UserError: The file that says how is not here.
+    """
+    columns, operations = _code()
+    found = np.zeros((len(choices), len(columns)), dtype=np.int32)
+    rows = np.arange(len(choices))
+    place = 0
+    for half in _HALVES:
+        first_edge = 0
+        for node in _NODES:
+            pairs = np.array(tuple(combinations(range(node), 2)))
+            chosen = np.zeros(len(choices), dtype=np.intp)
+            if len(pairs) > 1:
+                chosen, place = choices[:, place].astype(np.intp), place + 1
+                column, codes = columns[f"{_PREFIX}inputs_node_{half}_{node}"]
+                found[:, column] = np.array([codes[f"{a}_{b}"] for a, b in pairs])[chosen]
+            for edge in range(2):
+                held = operations[choices[:, place]]
+                where = np.array([columns[f"{_PREFIX}edge_{half}_{first_edge + s}"][0] for s in range(node)])
+                found[rows, where[pairs[chosen, edge]]] = held
+                place += 1
+            first_edge += node
+    return found
+
+
+@lru_cache(maxsize=1)
+def _code() -> tuple[dict[str, tuple[int, dict[str, int]]], NDArray[np.int32]]:
+    """By input its column and its codes, and the code of every operation of our space."""
+    held = json.loads(_content("encoding_v2.json"))
+    columns = {name: (place, codes) for place, (name, codes) in enumerate(held.items())}
+    named = space_named(_SPACE).operations  # type: ignore[attr-defined]
+    codes = columns[f"{_PREFIX}edge_normal_0"][1]
+    return columns, np.array([codes[name] for name in named], dtype=np.int32)
+
+
+def _content(name: str) -> bytes:
+    """What a fetched file holds, checked by its sha256."""
+    ((place, wanted),) = ((place, sha) for place, sha in fetching.registry(_SOURCE).items() if place.endswith(name))
+    path = fetching.folder() / place
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
+    if hashlib.sha256(content).hexdigest() != wanted:
+        raise UserError(f"{printable(path)} was altered. Run snas data fetch {_SOURCE}.")
+    return content
+
+
+@lru_cache(maxsize=1)
+def _session() -> InferenceSession:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise missing(f"The benchmark {PREDICTS[0]}", "onnxruntime") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(_content("model_v2.onnx"), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - what the library raises has no class of its own
+        raise UserError(f"The model of {PREDICTS[0]} cannot be run: {' '.join(str(error).split()):.200}.") from error
+
+
+def verify() -> Iterator[Verified]:
+    """Check the code of cells against the published space, and what is predicted against what can be known of it."""
+    space = space_named(_SPACE)
+    cells = list(space.survey[:1000])
+    choices = choices_of(cells)
+    codes, (columns, _) = encoded(choices), _code()
+    published = json.loads(_content("config_space_v2.json"))
+    options = {one["name"]: set(one["choices"]) for one in published["hyperparameters"] if one["type"] == "categorical"}
+    same = {name: {*held} - {"#na#"} for name, (_, held) in columns.items()} == options
+    yield Verified("inputs of nb301", same, f"{len(columns)}, as the published space has them")
+    given = [{name: _word(held, row[place]) for name, (place, held) in columns.items()} for row in codes.tolist()]
+    broken = sum(not _follows(cell, published["conditions"]) for cell in given)
+    yield Verified(
+        "conditions of nb301", not broken, f"{len(cells) - broken:,} of {len(cells):,} drawn cells keep them"
+    )
+    different = len(np.unique(codes, axis=0)) == len(np.unique(choices, axis=0))
+    yield Verified("codes of nb301", different, "different cells have different ones")
+    edges = (codes[:, [place for name, (place, _) in columns.items() if "_edge_" in name]] > 0).sum(axis=1)
+    yield Verified("edges of nb301", set(edges.tolist()) == {16}, "sixteen in every cell")
+    ends = {epochs: predict(PREDICTS[0], choices, epochs) for epochs in (1, 49, 98)}
+    for epochs, found in ends.items():
+        inside = bool(((found[:, 0] > 0) & (found[:, 0] < _HUNDRED) & (found[:, 1:] > 0).all(axis=1)).all())
+        middle = np.median(found, axis=0)
+        said = f"median {middle[0]:.2f} %, {middle[1]:.3f} nats, {middle[2]:.0f} s"
+        yield Verified(f"predictions of nb301 after {epochs} epochs", inside, said)
+    falls = bool((ends[1][:, 0] > ends[49][:, 0]).all() and (ends[49][:, 0] > ends[98][:, 0]).all())
+    yield Verified("learning curves of nb301", falls, "errors fall from epoch 1 to 49 to 98")
+    rises = bool((ends[1][:, 2] < ends[49][:, 2]).all() and (ends[49][:, 2] < ends[98][:, 2]).all())
+    yield Verified("seconds of nb301", rises, "they rise from epoch 1 to 49 to 98")
+    alone = np.concatenate([predict(PREDICTS[0], choices[[i]], 98) for i in range(20)])
+    yield Verified("batches of nb301", bool(np.allclose(alone, ends[98][:20], rtol=1e-5)), "answers as one by one")
+    for name, expected in _KNOWN.items():
+        accuracy = _HUNDRED - float(predict(PREDICTS[0], choices_of([space.parse(name)]), 98)[0, 0])
+        yield Verified(f"accuracy of {name}", abs(accuracy - expected) < _NEAR, f"{accuracy:.2f} %, {expected} before")
+
+
+def _word(codes: dict[str, int], code: int) -> str:
+    return next(word for word, own in codes.items() if own == code)
+
+
+def _follows(cell: dict[str, str], conditions: list[dict[str, Any]]) -> bool:
+    """Whether just those inputs are there that the published conditions want."""
+    return all((cell[one["child"]] != "#na#") == (cell[one["parent"]] in one["values"]) for one in conditions)
