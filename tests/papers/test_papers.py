@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.papers import predictors, reproduce
+from surrogate_nas.files import table_path
+from surrogate_nas.papers import nb101, predictors, reproduce
 from surrogate_nas.papers.common.paper import Work
 from surrogate_nas.papers.common.searches import Search, against_published, against_runs, run_searches
+from surrogate_nas.tables import write_table
+from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources import nb101 as nb101_source
 
 
 @pytest.mark.slow
@@ -119,3 +123,21 @@ def test_finished_fits_are_kept(fetched: Path, tmp_path: Path, monkeypatch: pyte
     assert len(fitted) == len(set(fitted)) == 6
     assert again.rows == reproduce("predictors", folder=tmp_path, runs=2).rows
     assert len(fitted) == 6
+
+
+@pytest.mark.slow
+def test_predictors_on_nb101_stand_beside_what_needs_no_model(
+    mirror: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mirror.is_dir() and own_home.is_dir()
+    fetching.fetch("nb101")
+    write_table(nb101_source.read("nb101"), table_path("nb101"))
+    monkeypatch.setattr(nb101, "SIZES", (78,))
+    monkeypatch.setattr(nb101, "TENTH_MODELS", ())
+    monkeypatch.setattr(nb101, "MODELS", ("gp",))
+    rows = {(r.method, r.metric): r for r in reproduce("nb101", folder=tmp_path, runs=2).rows}
+    ours = rows["gp (ours)", "kendall@78"]
+    assert ours.ours is not None and ours.runs == 2 and 0.55 < ours.ours < 0.75
+    assert rows["the most parameters", "kendall"].ours == pytest.approx(0.316, abs=5e-4)
+    assert rows["a training of 36 epochs", "kendall"].ours == pytest.approx(0.695, abs=5e-4)
+    assert rows["NN-Former", "kendall"].published == 0.877 and rows["NN-Former", "kendall"].mark == "?"

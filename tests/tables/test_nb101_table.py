@@ -109,7 +109,8 @@ def test_it_is_verified_by_a_dozen_checks(table: Table) -> None:
 
 
 def test_an_objective_and_a_cell_without_a_value(bench: TableBenchmark, snas: Snas) -> None:
-    scores = Objective(bench.objective, bench).scores()
+    scores = Objective(bench.objective, bench).over_space()
+    assert scores is not None
     errors, params = bench.column("valid_error", 108) / 100, bench.column("params")
     assert np.allclose(scores.score, errors + 0.05 * params / np.median(params))
     absent = snas("query", "nb101", "inception", "--metric", "valid_error")
