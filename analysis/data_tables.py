@@ -7,19 +7,22 @@ from and under which licence from the sources and data/manifest.json.
 """
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 from marked import put, table
 
-from surrogate_nas.tables.sources.base import declared
+from surrogate_nas.space import space_named
+from surrogate_nas.tables.sources.base import SOURCES, declared
 from surrogate_nas.tables.sources.base import sources as all_sources
 from surrogate_nas.tables.sources.fetching import repositories
 
 DATA = Path(__file__).parents[1] / "data"
 SOURCE_HEADS = ("source", "benchmarks", "cells", "measured", "epochs", "how it gets here", "licence")
 FILE_HEADS = ("source", "repository", "holds", "MB", "licence")
+MANY = 10**9
 _TIMED = ("ms", "mJ", "s")
 _SPLITS = ("train", "valid", "test")
 
@@ -30,14 +33,18 @@ def sources() -> str:
     rows = []
     for name in all_sources():
         entry = declared(name)
+        models = [SOURCES.find(name).predicting(benchmark) for benchmark in entry.predicts]
         held = [catalogue[benchmark] for benchmark in entry.names]
+        held += [
+            {"cells": space_named(one.space).size, "metrics": [m.describe() for m in one.metrics]} for one in models
+        ]
         own = entry.licence.removesuffix(f" ({''.join(entry.package[:1])})")
         licences = [own, *(part["licence"] for part in repositories(name))]
-        cells = " or ".join(dict.fromkeys(f"{one['cells']:,}" for one in held))
+        cells = " or ".join(dict.fromkeys(_counted(one["cells"]) for one in held))
         rows.append(
             (
                 name,
-                _shortened(entry.names),
+                _shortened((*entry.names, *entry.predicts)),
                 cells,
                 *_measured(held),
                 _way(name),
@@ -56,6 +63,10 @@ def files() -> str:
             where = f"`{part['repository']}` at `{part['commit'][:7]}`"
             rows.append((name, where, part["holds"], f"{size:.1f}", part["licence"]))
     return table(FILE_HEADS, rows)
+
+
+def _counted(cells: int) -> str:
+    return f"{cells:,}" if cells < MANY else f"about 10^{math.log10(cells):.0f}"
 
 
 def _shortened(names: tuple[str, ...]) -> str:

@@ -72,7 +72,7 @@ class Sampled(EnumerableChoiceSpace):
             UserError: A row is no cell of the larger space, or is there twice.
         """
         self.base = base
-        self._held = np.array(held, dtype=np.int8)
+        self._held = np.array(held, dtype=np.int8, order="C")
         self._held.flags.writeable = False
         widths = [len(options) for options in base.options]
         if self._held.ndim != 2 or self._held.shape[1] != len(widths) or not len(self._held):  # noqa: PLR2004

@@ -339,8 +339,7 @@ def test_isomorphic_cells_compute_the_same_whatever_their_text() -> None:
 
 
 def test_a_cell_is_trained_here() -> None:
-    with pytest.warns(UserWarning, match="have no blueprint"):
-        (curve,) = train([SPACE.parse("11|1:conv3x3-bn-relu")], TASKS["digits"], epochs=2, seed=1)
+    (curve,) = train([SPACE.parse("11|1:conv3x3-bn-relu")], TASKS["digits"], epochs=2, seed=1)
     assert curve.metrics["valid_error"] < 85
 
 

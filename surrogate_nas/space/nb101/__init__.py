@@ -40,8 +40,10 @@ from surrogate_nas.space.nb101.graphs import (
     module_hash,
     pruned,
 )
+from surrogate_nas.space.nb101.plan import planned
 from surrogate_nas.space.nb101.sizes import ANALYTIC
 from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.sketch import INK, PAPER, Arrow, Box, Frame, Mark, Point, Sketch, Text, curved
 
@@ -234,6 +236,16 @@ class NB101(EnumerableChoiceSpace):
         """A constant, the shape with channels and weights, and single edges and operations."""
         own = self.encodings
         return [np.ones((len(choices), 1), dtype=np.float32), own["shape"](choices), own["one_hot"](choices)]
+
+    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
+        """The paper's network of a cell, layer by layer.
+
+        Args:
+            cell: A cell of the space.
+            network: The macro architecture.
+            live_only: Without meaning: every operation is live.
+        """
+        return planned(_graph(cell.choices), network)
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002
         """The paper's network of a cell, with fresh weights.

@@ -10,13 +10,13 @@ network are left out.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surrogate_nas.space.nb101.graphs import PAIRS, Graph
-from surrogate_nas.space.nb101.sizes import CONV1, CONV3, channels
+from surrogate_nas.space.nb101.graphs import Graph
+from surrogate_nas.space.nb101.plan import sources_of, widths_of
+from surrogate_nas.space.nb101.sizes import CONV1, CONV3
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.layers import ConvolutionBN, answers, initialise
 
@@ -45,11 +45,46 @@ class Largest(nn.Module):
         return F.max_pool2d(x, self.window, 1, (self.window[0] // 2, 1))
 
 
+class Vertex(nn.Module):
+    """What stands between input and output of a cell: the input's projection, if it is read, and the operation."""
+
+    def __init__(self, inputs: int | None, width: int, operation: int | None, network: Network) -> None:
+        """Build both.
+
+        Args:
+            inputs: Channels of the cell's input; None where it is not read.
+            width: Channels of the vertex.
+            operation: An index into the operations; None for the output, which only adds.
+            network: The macro architecture, for dimensions and causality.
+        """
+        super().__init__()
+        self.projection = None if inputs is None else ConvolutionBN(inputs, width, 1, network, relu=False)
+        self.operation: nn.Module | None = Largest(network) if operation is not None else None
+        self.convolves = operation in (CONV3, CONV1)
+        if self.convolves:
+            self.operation = ConvolutionBN(width, width, 3 if operation == CONV3 else 1, network, relu=False)
+
+    def forward(self, terms: list[Tensor], x: Tensor) -> Tensor:
+        """Compute the vertex.
+
+        Args:
+            terms: What it reads besides the cell's input, each of its channels.
+            x: The cell's input.
+        """
+        if self.projection is not None:
+            terms = [*terms, F.relu(self.projection(x))]
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        found = total if self.operation is None else self.operation(total)
+        return F.relu(found) if self.convolves else found
+
+
 class GraphCell(nn.Module):
     """One cell."""
 
     def __init__(self, graph: Graph, inputs: int, outputs: int, network: Network) -> None:
-        """Build projections and operations.
+        """Build its vertices.
 
         Args:
             graph: The cell.
@@ -58,17 +93,12 @@ class GraphCell(nn.Module):
             network: The macro architecture, for dimensions and causality.
         """
         super().__init__()
-        self.sources = sources_of(graph)
-        self.widths = widths_of(graph, inputs, outputs)
-        projected = {str(v): self.widths[v] for v, read in self.sources.items() if 0 in read and self.widths[v]}
-        self.projections = nn.ModuleDict(
-            {v: ConvolutionBN(inputs, width, 1, network, relu=False) for v, width in projected.items()}
-        )
-        self.operations = nn.ModuleDict(
-            {str(v): _operation(operation, self.widths[v], network) for v, operation in enumerate(graph.operations, 1)
-             if self.widths[v]}
+        self.sources, self.widths = sources_of(graph), widths_of(graph, inputs, outputs)
+        operations = [*graph.operations, None]
+        self.vertices = nn.ModuleDict(
+            {str(v): Vertex(inputs if 0 in read else None, self.widths[v], operations[v - 1], network)
+             for v, read in self.sources.items() if self.widths[v]}
         )  # fmt: skip
-        self.convolves = [operation in (CONV3, CONV1) for operation in graph.operations]
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the output.
@@ -77,46 +107,14 @@ class GraphCell(nn.Module):
             x: Shape ``(batch, channels, height, width)``; height 1 for signals.
         """
         made: dict[int, Tensor] = {}
-        last = len(self.widths) - 1
-        for vertex in range(1, last):
-            if not self.widths[vertex]:
-                continue
-            terms = [made[v][:, : self.widths[vertex]] for v in self.sources[vertex] if v]
-            total = self._total(vertex, terms, x)
-            found = self.operations[str(vertex)](total)
-            made[vertex] = F.relu(found) if self.convolves[vertex - 1] else found
+        *inner, last = self.sources
+        for v in inner:
+            if self.widths[v]:
+                terms = [made[u][:, : self.widths[v]] for u in self.sources[v] if u]
+                made[v] = self.vertices[str(v)](terms, x)
         joined = [made[v] for v in self.sources[last] if v in made]
-        return self._total(last, [torch.cat(joined, dim=1)] if joined else [], x)
-
-    def _total(self, vertex: int, terms: list[Tensor], x: Tensor) -> Tensor:
-        """What a vertex reads, the cell's input among it."""
-        if 0 in self.sources[vertex]:
-            terms = [*terms, F.relu(self.projections[str(vertex)](x))]
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total
-
-
-def _operation(operation: int, width: int, network: Network) -> nn.Module:
-    if operation in (CONV3, CONV1):
-        return ConvolutionBN(width, width, 3 if operation == CONV3 else 1, network, relu=False)
-    return Largest(network)
-
-
-def sources_of(graph: Graph) -> dict[int, list[int]]:
-    """By vertex the vertices that it reads."""
-    held = [pair for bit, pair in enumerate(PAIRS) if graph.edges >> bit & 1]
-    return {vertex: [x for x, y in held if y == vertex] for vertex in range(1, graph.vertices)}
-
-
-def widths_of(graph: Graph, inputs: int, outputs: int) -> list[int]:
-    """The channels of every vertex."""
-    linked = np.zeros((1, 7, 7), dtype=bool)
-    for bit, (x, y) in enumerate(PAIRS):
-        if graph.edges >> bit & 1:
-            linked[0, x, 6 if y == graph.vertices - 1 else y] = True
-    return [inputs, *channels(linked, outputs)[0, : graph.vertices - 2].tolist(), outputs]
+        found: Tensor = self.vertices[str(last)]([torch.cat(joined, dim=1)] if joined else [], x)
+        return found
 
 
 class GraphNetwork(nn.Module):

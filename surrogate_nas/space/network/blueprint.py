@@ -44,8 +44,8 @@ class Layer:
     """One layer.
 
     Attributes:
-        kind: ``input``, ``convolution``, ``depthwise``, ``normalisation``, ``relu``, ``sum``, ``join``, ``average``,
-            ``largest`` or ``linear``.
+        kind: ``input``, ``convolution``, ``depthwise``, ``normalisation``, ``relu``, ``sum``, ``join``, ``part``,
+            ``average``, ``largest`` or ``linear``.
         shape: Of what it makes.
         sources: The places of the layers that it reads.
         name: Of its parameters, as PyTorch would name its module or tensor; empty where it has none.
@@ -200,6 +200,16 @@ class Blueprint:
         shapes = [self.layers[part].shape for part in parts]
         return self._add(Layer("join", (sum(shape[0] for shape in shapes), *shapes[0][1:]), parts))
 
+    def part(self, x: int, channels: int) -> int:
+        """The first channels of a tensor.
+
+        Args:
+            x: What it reads; given back as it is where it has no more.
+            channels: How many.
+        """
+        held, height, width = self.layers[x].shape
+        return x if held == channels else self._add(Layer("part", (channels, height, width), (x,)))
+
     def pool(self, x: int, kernel: int = 3, stride: int = 1, *, largest: bool = False) -> int:
         """The mean of a window, padding not counted, or its largest number.
 
@@ -214,16 +224,17 @@ class Blueprint:
         found = windows((height, width), window, (stride, stride), 1, self.network.causal)
         return self._add(Layer("largest" if largest else "average", (channels, *found.size), (x,), windows=found))
 
-    def halve(self, x: int) -> int:
+    def halve(self, x: int, *, largest: bool = False) -> int:
         """The mean of windows of 2×2 (or 2) at stride 2; an odd last row or column is a window of its own.
 
         Args:
             x: What it reads.
+            largest: Whether the largest is taken.
         """
         channels, height, width = self.layers[x].shape
         rows = min(2, height)
         found = windows((height, width), (rows, 2), (rows, 2), 1, False, (0, 0))
-        return self._add(Layer("average", (channels, *found.size), (x,), windows=found))
+        return self._add(Layer("largest" if largest else "average", (channels, *found.size), (x,), windows=found))
 
     def answer(self, x: int, name: str = "head") -> int:
         """The linear layer: of the mean over pixels, or at every position.

@@ -520,6 +520,11 @@ class _Forward:
                 self.timeline.do("move", out.part(start, part.channels), part, part.channels, part.pixels, 0)
             start += part.channels
 
+    def _part(self, place: int, layer: Layer) -> None:
+        out = self.tensor(place)
+        x = self.made[layer.sources[0]].part(0, out.channels)
+        self.timeline.do("move", out, x, out.channels, out.pixels, 0)
+
 
 def _convolve(timeline: Timeline, layer: Layer, x: Tensor, out: Tensor, weight: int, bias: int, flags: int) -> None:
     """A convolution, or a linear layer at every pixel; weights are ``(tap, input, output)``."""
@@ -708,3 +713,11 @@ class _Backward:
                 found = self.target(source)
                 assert found
                 self.timeline.do("move", found[0], part, part.channels, part.pixels, found[1])
+
+    def _part(self, place: int, layer: Layer, g: Tensor) -> None:  # noqa: ARG002
+        found = self.target(layer.sources[0])
+        if found is not None:
+            out, flags = found
+            if not flags:
+                self.timeline.do("clear", out, out.channels, out.pixels)
+            self.timeline.do("move", out.part(0, g.channels), g, g.channels, g.pixels, ADD)

@@ -1,0 +1,66 @@
+"""NAS-Bench-101's network of a cell, layer by layer, without weights (see `surrogate_nas.space.nb101.network`)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surrogate_nas.space.nb101.graphs import MOST_VERTICES, PAIRS, Graph
+from surrogate_nas.space.nb101.sizes import CONV1, CONV3, OUTPUT, channels
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.blueprint import Blueprint
+
+
+def planned(graph: Graph, network: Network) -> Blueprint:
+    """The whole network of a cell, layer by layer."""
+    plan = Blueprint(network)
+    x = _followed(plan, plan.input(), "stem", network.channels, 3)
+    for stage, (width, _) in enumerate(network.stages):
+        if stage and network.strided:
+            x = plan.halve(x, largest=True)
+        for n in range(network.cells_per_stage):
+            x = _cell(plan, graph, x, width, f"stacks.{stage}.{n}.vertices")
+    plan.answer(x)
+    return plan
+
+
+def _cell(plan: Blueprint, graph: Graph, x: int, outputs: int, name: str) -> int:
+    sources, widths = sources_of(graph), widths_of(graph, plan.layers[x].shape[0], outputs)
+    made: dict[int, int] = {}
+    *inner, last = sources
+
+    def total(v: int, terms: list[int]) -> int:
+        if 0 in sources[v]:
+            terms.append(_followed(plan, x, f"{name}.{v}.projection", widths[v], 1))
+        return plan.sum(*terms)
+
+    for v in inner:
+        if not widths[v]:
+            continue
+        found = total(v, [plan.part(made[u], widths[v]) for u in sources[v] if u])
+        operation = graph.operations[v - 1]
+        if operation in (CONV3, CONV1):
+            made[v] = _followed(plan, found, f"{name}.{v}.operation", widths[v], 3 if operation == CONV3 else 1)
+        else:
+            made[v] = plan.pool(found, largest=True)
+    joined = [made[v] for v in sources[last] if v in made]
+    return total(last, joined if len(joined) < 2 else [plan.join(*joined)])  # noqa: PLR2004 - two are joined
+
+
+def _followed(plan: Blueprint, x: int, name: str, width: int, kernel: int) -> int:
+    """A convolution, batch normalisation and ReLU."""
+    return plan.relu(plan.convolution_bn(x, name, width, kernel, relu=False))
+
+
+def sources_of(graph: Graph) -> dict[int, list[int]]:
+    """By vertex the vertices that it reads."""
+    held = [pair for bit, pair in enumerate(PAIRS) if graph.edges >> bit & 1]
+    return {vertex: [x for x, y in held if y == vertex] for vertex in range(1, graph.vertices)}
+
+
+def widths_of(graph: Graph, inputs: int, outputs: int) -> list[int]:
+    """The channels of every vertex."""
+    linked = np.zeros((1, MOST_VERTICES, MOST_VERTICES), dtype=bool)
+    for bit, (x, y) in enumerate(PAIRS):
+        if graph.edges >> bit & 1:
+            linked[0, x, OUTPUT if y == graph.vertices - 1 else y] = True
+    return [inputs, *channels(linked, outputs)[0, : graph.vertices - 2].tolist(), outputs]
