@@ -1,4 +1,4 @@
-"""Benchmarks that a published model answers: what a source predicts instead of a table (`PREDICTS` of a source)."""
+"""Benchmarks that a published model answers: what a source predicts instead of a table (``PREDICTS`` of a source)."""
 
 from __future__ import annotations
 

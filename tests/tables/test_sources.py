@@ -375,9 +375,11 @@ def test_a_mirror_can_be_a_base_address(mirror: Path, tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_says_the_same_before_it_is_imported(name: str) -> None:
     said, module = declared(name), SOURCES[name]
-    for key in ("title", "names", "package", "licence", "citation"):
+    for key in ("title", "names", "predicts", "package", "licence", "citation"):
         assert getattr(said, key) == getattr(module, key.upper(), getattr(Declared, key, None)), key
-    assert len(said.names) == len(set(said.names)) > 0 and callable(module.read) and callable(module.verify)
+    benchmarks = (*said.names, *said.predicts)
+    assert len(benchmarks) == len(set(benchmarks)) > 0 and callable(module.verify)
+    assert callable(getattr(module, "read" if said.names else "predict"))
 
 
 def test_a_source_of_an_installed_package_is_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

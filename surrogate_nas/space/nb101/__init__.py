@@ -2,7 +2,7 @@
 
 Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. A cell prints as the upper
 triangle of its adjacency matrix, a row for each vertex that edges leave, and the operations between input and output:
-``110|01|1:conv3x3-bn-relu,maxpool3x3``. Read are any such graphs, those that the paper's `ModelSpec` would prune
+``110|01|1:conv3x3-bn-relu,maxpool3x3``. Read are any such graphs, those that the paper's ``ModelSpec`` would prune
 included, and ``ModelSpec(matrix=[[0, 1], [0, 0]], ops=['input', 'output'])`` itself: isomorphic graphs are one cell,
 the one that the paper's enumeration lists first. Cells are listed in that enumeration's order.
 
@@ -192,7 +192,7 @@ class NB101(EnumerableChoiceSpace):
         return f"{'|'.join(rows)}:{','.join(OPERATIONS[operation] for operation in graph.operations)}"
 
     def parse(self, text: str) -> Cell:
-        """Read a graph as `write` writes it, or the paper's `ModelSpec`; isomorphic ones are one cell.
+        """Read a graph as `write` writes it, or the paper's ``ModelSpec``; isomorphic ones are one cell.
 
         Args:
             text: The text, or the name of a published cell; surrounding white space is ignored.
