@@ -60,6 +60,7 @@ def lambda_path(
     """
     from surrogate_nas.benchmarks import load
     from surrogate_nas.files import replacing
+    from surrogate_nas.report.export.figures import rendered
     from surrogate_nas.report.page import Page
     from surrogate_nas.report.reading import Study
     from surrogate_nas.strategies import DEFAULTS
@@ -77,7 +78,7 @@ def lambda_path(
     (drawn,) = Page(Study(path)).pictures
     store.write_json("lambda-path.json", content)
     store.write_text("lambda-path.csv", path.to_csv())
-    for ending, image in (("svg", drawn.svg), ("png", drawn.png)):
+    for ending, image in rendered(drawn).items():
         with replacing(folder / f"{drawn.name}.{ending}") as temporary:
             temporary.write_bytes(image)
     heads, rows = _table(content)

@@ -1,4 +1,4 @@
-"""The reports of comparisons and suites: one self-contained page each, and its figures as files beside it."""
+"""The reports of comparisons and suites: one self-contained page each."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from surrogate_nas.study.comparison import Comparison
     from surrogate_nas.study.suite import SuiteResult
 
+_NUMBERS = "summary.json"
+
 __all__ = ["write_explorer", "write_report", "write_suite_explorer", "write_suite_report"]
 
 
 def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> Path:
-    """Write ``report.html`` and ``figures/*.png``; each file is whole or as it was before.
+    """Write ``report.html``; it is whole or as it was before.
 
     The page has a link to ``explore.html`` where that lies in the folder (see `write_explorer`).
 
@@ -40,14 +42,15 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
         ...     page.name, "local_search" in page.read_text(encoding="utf-8")
         ('report.html', True)
     """
-    from surrogate_nas.report.page import Page  # it draws: whoever wants a number only does not wait for that
+    from surrogate_nas.report.page import Page
     from surrogate_nas.report.reading import Study, read_baselines
 
-    return Page(Study(comparison, command, beside(folder), read_baselines(folder))).write(folder)
+    numbers = _NUMBERS if (folder / _NUMBERS).is_file() else ""
+    return Page(Study(comparison, command, beside(folder), numbers, read_baselines(folder))).write(folder)
 
 
 def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") -> Path:
-    """Write ``report.html``, ``figures/*.png`` and ``tables/*``; each file is whole or as it was before.
+    """Write ``report.html`` and ``tables/*``; each file is whole or as it was before.
 
     The page has a link to ``explore.html`` where that lies in the folder (see `write_suite_explorer`).
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-INK, PAPER, MIDDLE = "#24292f", "#fefefe", "#848d97"
-"""Text and axes, what lies behind figures, and a grey that reads on both; the first two become variables of a page."""
-DARK_INK, DARK_PAPER = "#d5dbe2", "#0f141a"
+PAINTS = {
+    "ink": ("#1c2126", "#e4e8ec"), "quiet": ("#5c6670", "#9aa5b0"), "paper": ("#ffffff", "#12161b"),
+    "line": ("#e3e7ea", "#2a323a"), "axis": ("#9aa4ad", "#5f6a75"), "soft": ("#e9ecee", "#232b33"),
+    "accent": ("#1a5fb4", "#79b8ff"),
+}  # fmt: skip
+"""What is in no strategy's colour, on a light and on a dark page: text, ground, grid, axes, noise of seeds, links."""
 _LONGEST_NAME = 26
 
 
@@ -23,8 +25,8 @@ class Look:
     Attributes:
         colour: A hexadecimal colour, on a light page.
         dark: The same on a dark page.
-        marker: Matplotlib's letter for the mark.
-        hollow: Whether the mark is an outline.
+        marker: A letter for the mark, as matplotlib has it.
+        hollow: Whether the mark is an outline; a hexagon's is a dashed ring where we draw it.
         dash: On and off lengths in line widths; empty for a solid line.
     """
 
@@ -40,14 +42,14 @@ class Look:
         return f"var(--c{self.colour[1:]})"
 
     @property
-    def linestyle(self) -> Any:
-        """The line style as matplotlib takes it."""
-        return (0, self.dash) if self.dash else "solid"
+    def key(self) -> str:
+        """What the page's script knows the strategy by; no two of a page have the same."""
+        return f"{self.colour[1:]}{_DASHES.index(self.dash) or ''}"
 
     @property
-    def svg_dashes(self) -> str:
-        """The line style as SVG takes it, at twice the width."""
-        return " ".join(f"{2 * length:g}" for length in self.dash) or "none"
+    def dotted(self) -> bool:
+        """Whether the outline of the mark is dashed."""
+        return self.marker == "h"
 
     @property
     def svg_mark(self) -> str:
@@ -66,7 +68,7 @@ _PATHS = {
     "D": "M0 -5.2L5.2 0L0 5.2L-5.2 0Z",
     "X": "M-4.6 -2.4L-2.4 -4.6L0 -2.2L2.4 -4.6L4.6 -2.4L2.2 0L4.6 2.4L2.4 4.6L0 2.2L-2.4 4.6L-4.6 2.4L-2.2 0Z",
     "*": "M0 -5.6L1.5 -1.7L5.4 -1.7L2.3 .8L3.4 4.6L0 2.4L-3.4 4.6L-2.3 .8L-5.4 -1.7L-1.5 -1.7Z",
-    "h": "M-5 0L-2.5 -4.4H2.5L5 0L2.5 4.4H-2.5Z",
+    "h": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z",
 }  # fmt: skip
 _PLOTLY = {
     "o": "circle", "v": "triangle-down", "^": "triangle-up", "s": "square", "P": "cross", "D": "diamond", "X": "x",

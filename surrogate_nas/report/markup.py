@@ -5,7 +5,8 @@ The templates are jinja2's with autoescape on, so a text that a user, a file or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from surrogate_nas.core.levels import LEVEL
-from surrogate_nas.report.look import SCHEMES, Look
+from surrogate_nas.report.look import PAINTS, SCHEMES, Look
+from surrogate_nas.report.picture import mark_svg
 
 if TYPE_CHECKING:
     from surrogate_nas.report.picture import Picture
@@ -66,15 +68,15 @@ class Words:
 
 @dataclass(frozen=True)
 class Figures:
-    """Pictures side by side, each with its caption, or in their natural width below one another."""
+    """Pictures, each with its caption above it or below."""
 
     pictures: Sequence[Picture]
-    wide: bool = False
+    below: bool = False
     kind: ClassVar[str] = "figures"
 
 
 class Block(NamedTuple):
-    """Anything else that stands in a section: items of a list, a smaller heading, a command, or cards of cells."""
+    """Anything else that stands in a section: sentences, a smaller heading, a command, or cards of cells."""
 
     kind: Literal["items", "heading", "command", "cards"]
     content: Any
@@ -97,17 +99,26 @@ class Box:
 
 
 class Section(NamedTuple):
-    """What a section says: its title, and words, pictures and tables; a text is a paragraph."""
+    """What a section says: its title, and words, pictures and tables; a text is a paragraph.
+
+    Halves that follow one another stand side by side on a desk; what is folded opens by its title.
+    """
 
     title: str
     blocks: Sequence[Table | Words | Figures | Block | str]
+    half: bool = False
+    folded: bool = False
+
+
+Kind = Literal["comparison", "front", "suite", "path"]
+"""Of a result: of one objective, of several, of several problems, or over λ."""
 
 
 class Listed(NamedTuple):
-    """A function that makes a section, of what, and where it stands on the page."""
+    """A function that makes a section, of which kinds of results, and where it stands on the page."""
 
     place: int
-    of: str
+    kinds: tuple[Kind, ...]
     make: Callable[[Study], Section | None]
 
 
@@ -116,12 +127,12 @@ SECTIONS: list[Listed] = []
 
 
 def section(
-    place: int, of: Literal["comparison", "suite", "path"]
+    place: int, *kinds: Kind
 ) -> Callable[[Callable[[Study], Section | None]], Callable[[Study], Section | None]]:
-    """Put what a function says on the pages of one kind of result, by rising places; None where it says nothing."""
+    """Put what a function says on the pages of kinds of results, by rising places; None where it says nothing."""
 
     def listed(make: Callable[[Study], Section | None]) -> Callable[[Study], Section | None]:
-        SECTIONS.append(Listed(place, of, make))
+        SECTIONS.append(Listed(place, kinds, make))
         return make
 
     return listed
@@ -132,14 +143,19 @@ def note(text: str, *further: Content) -> Words:
     return Words([text, *further], note=True)
 
 
-def drawn(pictures: Sequence[Picture] | str, *, wide: bool = False) -> Figures | str:
-    """Pictures, or a sentence where there is nothing to draw."""
-    return pictures if isinstance(pictures, str) else Figures(pictures, wide)
-
-
 def strategy(name: str, look: Look) -> Shown:
     """A strategy's name beside its mark."""
     return Shown(name, "strategy", look)
+
+
+def with_marks(sentence: str, looks: Mapping[str, Look]) -> Words:
+    """A sentence with every strategy's name in it beside its mark; a name of one letter may be a word."""
+    names = sorted((name for name in looks if len(name) > 1), key=len, reverse=True)
+    if not names:
+        return Words([sentence])
+    either = "|".join(map(re.escape, names))
+    parts = re.split(rf"(?<![\w@.-])({either})(?![\w@(-])", sentence)
+    return Words([strategy(part, looks[part]) if i % 2 else part for i, part in enumerate(parts) if part])
 
 
 def files_of(table: str) -> list[Content]:
@@ -158,7 +174,7 @@ def in_bold_below(p: float, text: str) -> Content:
 def _environment() -> Environment:
     loader = PackageLoader(__package__)
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    made.globals["schemes"] = SCHEMES
+    made.globals.update(schemes=SCHEMES, paints=PAINTS, mark_svg=mark_svg)
     return made
 
 

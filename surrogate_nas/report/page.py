@@ -1,10 +1,12 @@
-"""A page of results: what stands at its head, then every section that says something, as one file that holds all."""
+"""A page of results: the verdict and what it rests on, then every section that says something, as one file."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import pkgutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -12,22 +14,37 @@ from pathlib import Path
 from surrogate_nas.core.numbers import budget_in_words, plural
 from surrogate_nas.files import replacing
 from surrogate_nas.report import sections
-from surrogate_nas.report.markup import SECTIONS, Box, Content, Figures, Listed, Section, Shown, Words, render
-from surrogate_nas.report.picture import Picture
+from surrogate_nas.report.markup import (
+    SECTIONS,
+    Box,
+    Content,
+    Figures,
+    Head,
+    Listed,
+    Section,
+    Shown,
+    Table,
+    Words,
+    render,
+    with_marks,
+)
+from surrogate_nas.report.picture import WIDE, Picture
 from surrogate_nas.report.reading import Study
+
+_QUESTIONS = {"cells trained again": "if cells were retrained?", "other problems": "on other problems?"}
+"""What would be other, as a question, where that does not begin with “with”."""
 
 
 @dataclass(frozen=True)
 class Top:
-    """What stands above the sections; the link to the explorer is its words and what stands behind them."""
+    """What is seen first: title, a line of facts and links, what must be known, the verdict, what would change it."""
 
     name: str
     title: str
-    objective: str
-    lines: Sequence[Words]
+    line: Sequence[Content]
     boxes: Sequence[Box]
-    headline: Sequence[str]
-    explorer: tuple[str, str]
+    said: Sequence[Words]
+    holds: Table | None
 
 
 class Page:
@@ -39,12 +56,12 @@ class Page:
     @cached_property
     def sections(self) -> list[Section]:
         """Every section that says something, in its order."""
-        made = (one.make(self.study) for one in _listed() if one.of == self.study.kind)
+        made = (one.make(self.study) for one in _listed() if self.study.kind in one.kinds)
         return [section for section in made if section is not None]
 
     @property
     def pictures(self) -> Iterator[Picture]:
-        """Every figure of the page, in its order."""
+        """Every picture of the page, in its order."""
         for section in self.sections:
             for block in section.blocks:
                 if isinstance(block, Figures):
@@ -55,18 +72,43 @@ class Page:
     def html(self) -> str:
         """The whole document."""
         top = _of_suite(self.study) if self.study.kind == "suite" else _of_comparison(self.study)
-        return render("page.html", top=top, sections=self.sections, study=self.study)
+        script = render("page.js")
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        return render(
+            "page.html", top=top, rows=list(_rows([one for one in self.sections if not one.folded])),
+            folded=[one for one in self.sections if one.folded], script=script, digest=digest,
+        )  # fmt: skip
 
     def write(self, folder: Path) -> Path:
-        """Write ``report.html`` and ``figures/*.png``; each file is whole or as it was before."""
-        html = self.html()
-        for picture in self.pictures:
-            with replacing(folder / "figures" / f"{picture.name}.png") as temporary:
-                temporary.write_bytes(picture.png)
-        path = folder / "report.html"
+        """Write ``report.html``; it is whole or as it was before."""
+        html, path = self.html(), folder / "report.html"
         with replacing(path) as temporary:
             temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
         return path
+
+
+def _rows(shown: Sequence[Section]) -> Iterator[list[Section]]:
+    """What stands side by side: halves in pairs; one that is left over has the whole width."""
+    row: list[Section] = []
+    for section in [*shown, None]:
+        if row and (section is None or not section.half):
+            yield [_whole(row[0])]
+            row = []
+        if section is None:
+            return
+        row.append(section)
+        if not section.half or len(row) == 2:
+            yield row
+            row = []
+
+
+def _whole(section: Section) -> Section:
+    blocks = [
+        Figures([replace(picture, width=WIDE) for picture in block.pictures], block.below)
+        if isinstance(block, Figures) else block
+        for block in section.blocks
+    ]  # fmt: skip
+    return section._replace(blocks=blocks, half=False)
 
 
 @lru_cache(maxsize=1)
@@ -77,18 +119,38 @@ def _listed() -> list[Listed]:
     return sorted(SECTIONS, key=lambda one: one.place)
 
 
-def _counted(n: int) -> str:
-    return f"strateg{'y' if n == 1 else 'ies'}"
+def _strategies(n: int) -> str:
+    return f"{n} strateg{'y' if n == 1 else 'ies'}"
+
+
+def _links(study: Study, *further: tuple[str, str]) -> list[Content]:
+    """Links to what lies beside the page."""
+    links = [("Explore the cells", study.explorer), *further]
+    return [part for said, address in links if address for part in (" · ", Shown(said, "link", None, address))]
+
+
+def _judged(study: Study) -> tuple[list[Words], Table | None]:
+    """The verdict's leading sentences with the marks of strategies, and what would change it."""
+    verdict = study.verdict
+    if verdict is None:
+        return [], None
+    shown = verdict.leading - (verdict.leading > 2 and bool(verdict.holds))  # of other problems the table says as much
+    said = [with_marks(sentence, study.looks) for sentence in verdict.sentences[:shown]]
+    rows: list[list[Content]] = [
+        [_QUESTIONS.get(one.question, f"with {one.question}?"), Shown(one.answer, "strong"), one.why]
+        for one in verdict.holds
+    ]
+    return said, Table([Head("Would it hold …"), Head(""), Head("")], rows, texts=3) if rows else None
 
 
 def _of_comparison(study: Study) -> Top:
     made, told = study.comparison, study.comparison.description
     objective, benchmark, n = made.objective, made.objective.benchmark, len(told["strategies"])
-    asked: list[Content] = [
-        f"{plural(told['runs'], 'run')} of each strategy, at most {budget_in_words(told['budget'], benchmark.cost)} a "
-        f"run, root seed {told['seed']}, fingerprint ",
-        Shown(objective.fingerprint, "code"),
-    ]
+    line: list[Content] = [
+        "minimise ", Shown(str(objective), "code"),
+        f" · {plural(told['runs'], 'run')} × {budget_in_words(told['budget'], benchmark.cost)}",
+        *_links(study, ("Numbers as JSON", study.numbers)),
+    ]  # fmt: skip
     boxes = []
     if objective.warning:
         boxes.append(Box("Searched on final metrics.", objective.warning))
@@ -99,29 +161,24 @@ def _of_comparison(study: Study) -> Top:
     if made.missing > 0:
         missing = f"{plural(made.missing, 'run')} of the comparison have not ended yet; run the command again to go on."
         boxes.append(Box("Unfinished:", missing))
-    return Top(
-        f"Strategies on {benchmark.name}", f"{n} search {_counted(n)} on {benchmark.name}", str(objective),
-        [Words([benchmark.title]), Words(asked)], boxes, made.verdict.sentences[: made.verdict.leading],
-        ("Explore every cell", ": hover, filter, play the runs."),
-    )  # fmt: skip
+    title = f"{_strategies(n).replace('strateg', 'search strateg')} on {benchmark.name}"
+    return Top(f"Strategies on {benchmark.name}", title, line, boxes, *_judged(study))
 
 
 def _of_suite(study: Study) -> Top:
     result, n = study.suite, len(study.suite.strategies)
     runs = [entry.runs for entry in result.suite.entries]
     each = plural(max(runs), "run") if len(set(runs)) == 1 else f"{min(runs):,} to {plural(max(runs), 'run')}"
-    counts = (
-        f"{n} {_counted(n)} on {plural(len(result.problems), 'problem')}, {each} of each a problem, "
-        f"root seed {result.suite.seed}"
-    )
+    budgets = {(problem.checkpoints[-1], problem.unit) for problem in result.problems}
+    counts = f"{_strategies(n)} × {plural(len(result.problems), 'problem')} × {each}"
+    if len(budgets) == 1:
+        ((budget, unit),) = budgets
+        counts += f" × {budget:,g} {unit}"
     boxes = []
     if failures := result.failures:
         boxes.append(Box(f"{plural(len(failures), 'run')} failed", "and count as having found nothing.", failures))
     if result.skipped:
         not_run = [f"{skipped.problem.name}: {skipped.reason}" for skipped in result.skipped]
         boxes.append(Box("Not run:", items=not_run, bad=False))
-    said = result.verdict.sentences[: result.verdict.leading]
-    return Top(
-        result.suite.title, result.suite.title, "", [Words([counts])], boxes, said,
-        ("Explore the cells", " of every problem: hover, filter, play the runs."),
-    )  # fmt: skip
+    line = [counts, *_links(study, ("Tables as CSV", "tables/strategies.csv"))]
+    return Top(result.suite.title, result.suite.title, line, boxes, *_judged(study))

@@ -1,145 +1,318 @@
-"""A finished figure: vector graphics for the page and for papers, pixels for slides, and what is shown, in words."""
+"""Pictures: shapes in pixels that sections place; pages set them as SVG, files for papers are drawn of the same shapes.
+
+Colours are names of `PAINTS` or a strategy's, so that a picture follows its page into the dark. What belongs to one
+strategy is a group that the page's script finds, to dim the others or to hide it.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Literal, NamedTuple, TypeAlias
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from markupsafe import Markup, escape
 
-from surrogate_nas.report.look import DARK_INK, DARK_PAPER, INK, MIDDLE, PAPER, SCHEMES, Look, plain
+from surrogate_nas.report.look import Look, plain
+from surrogate_nas.space.sketch import Sketch, sketch_svg
 
-_DOTS_PER_INCH = 160
-_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-_UNTOLD = {"svg": _NO_METADATA, "pdf": dict.fromkeys(("Creator", "Producer", "CreationDate"))}
-"""What would differ between two files of the same figure, or between two versions of the library, by ending."""
-_RC: Any = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": MIDDLE,
-    "grid.alpha": 0.25,
-    "grid.linewidth": 0.7,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-    "lines.linewidth": 1.9,
-    "svg.hashsalt": "surrogate_nas",
-    "svg.fonttype": "path",
-    "text.parse_math": False,
-}
-"""The settings under which every figure is drawn and saved."""
-_LINE_INCHES = 0.15
+WIDE, HALF, SLIM = 1240.0, 592.0, 358.0
+"""Pixels that a picture has on a desk, beside another there, and on a telephone."""
+LINE = 16.0
 """Between two labels at the ends of curves."""
+_CHARACTER = 0.56
+"""The width of a character on average, of its size."""
+_ANCHORS = {"left": "start", "center": "middle", "right": "end"}
+
+Point: TypeAlias = tuple[float, float]
+Paint: TypeAlias = str | Look
+Align: TypeAlias = Literal["left", "center", "right"]
+
+
+class Line(NamedTuple):
+    """Lines through points; a casing in the colour of the paper keeps those that cross apart."""
+
+    parts: Sequence[Sequence[Point]]
+    paint: Paint
+    width: float
+    dash: tuple[float, ...] = ()
+    opacity: float = 1.0
+    cased: bool = False
+
+
+class Area(NamedTuple):
+    """What points enclose."""
+
+    points: Sequence[Point]
+    paint: Paint
+    opacity: float = 1.0
+
+
+class Mark(NamedTuple):
+    """A strategy's mark, of a size in pixels."""
+
+    at: Point
+    look: Look
+    size: float
+
+
+class Text(NamedTuple):
+    """A line of text on its base line."""
+
+    at: Point
+    text: str
+    size: float
+    align: Align
+    paint: Paint
+    bold: bool
+
+
+Shape: TypeAlias = Line | Area | Mark | Text
+
+
+@dataclass
+class Group:
+    """Shapes of one strategy, or of none; to pick is to hide or show the strategy everywhere."""
+
+    of: Look | None
+    pick: bool
+    said: str
+    shapes: list[Shape] = field(default_factory=list)
+
+
+class Canvas:
+    """Takes shapes, from the lowest to the uppermost.
+
+    Attributes:
+        width: In pixels.
+        height: In pixels.
+        groups: What was drawn.
+    """
+
+    def __init__(self, width: float, height: float) -> None:
+        """Begin an empty picture."""
+        self.width, self.height = width, height
+        self.groups: list[Group] = []
+
+    @contextmanager
+    def of(self, look: Look, said: str = "", *, pick: bool = False) -> Iterator[None]:
+        """What is drawn within belongs to a strategy; what is said of it is shown where the pointer rests."""
+        self.groups.append(Group(look, pick, said))
+        yield
+        self.groups.append(Group(None, False, ""))
+
+    def _add(self, shape: Shape) -> None:
+        if not self.groups:
+            self.groups.append(Group(None, False, ""))
+        self.groups[-1].shapes.append(shape)
+
+    def line(
+        self, *parts: Sequence[Point], paint: Paint, width: float = 1.0, dash: tuple[float, ...] = (),
+        opacity: float = 1.0, cased: bool = False,
+    ) -> None:  # fmt: skip
+        """Draw lines that look alike."""
+        if kept := [part for part in parts if part]:
+            self._add(Line(kept, paint, width, dash, opacity, cased))
+
+    def area(self, points: Sequence[Point], paint: Paint, opacity: float = 1.0) -> None:
+        """Fill what points enclose."""
+        if len(points) > 2:
+            self._add(Area(points, paint, opacity))
+
+    def rectangle(self, left: float, top: float, right: float, bottom: float, paint: Paint, opacity: float = 1) -> None:
+        """Fill a rectangle."""
+        self.area([(left, top), (right, top), (right, bottom), (left, bottom)], paint, opacity)
+
+    def mark(self, x: float, y: float, look: Look, size: float = 11.0) -> None:
+        """Set a strategy's mark."""
+        self._add(Mark((x, y), look, size))
+
+    def text(
+        self, x: float, y: float, text: str, *, size: float = 11.0, align: Align = "left", paint: Paint = "quiet",
+        bold: bool = False,
+    ) -> None:  # fmt: skip
+        """Write a line of text on its base line."""
+        self._add(Text((x, y), text, size, align, paint, bold))
+
+    def put(self, other: Canvas, right: float, down: float) -> None:
+        """Set another picture into this one, so far from its upper left corner."""
+
+        def moved(points: Sequence[Point]) -> list[Point]:
+            return [(x + right, y + down) for x, y in points]
+
+        for group in other.groups:
+            shapes: list[Shape] = []
+            for shape in group.shapes:
+                if isinstance(shape, Line):
+                    shapes.append(shape._replace(parts=[moved(part) for part in shape.parts]))
+                elif isinstance(shape, Area):
+                    shapes.append(shape._replace(points=moved(shape.points)))
+                else:
+                    shapes.append(shape._replace(at=moved([shape.at])[0]))
+            self.groups.append(Group(group.of, group.pick, group.said, shapes))
+
+    def svg(self, kind: str, said: str) -> Markup:
+        """The picture as an element of a page, of a class, with what it shows in words."""
+        parts = [_group(group) for group in self.groups if group.shapes]
+        role = "group" if any(group.pick for group in self.groups) else "img"
+        return Markup(
+            f'<svg class="{kind}" viewBox="0 0 {_n(self.width)} {_n(self.height)}" width="{_n(self.width)}" '
+            f'role="{role}" aria-label="{escape(said)}">{"".join(parts)}</svg>'
+        )
+
+
+def _n(value: float) -> str:
+    """A number of pixels in few letters."""
+    return f"{round(value, 1) + 0.0:g}"
+
+
+def _colour(paint: Paint) -> str:
+    return f"var(--{paint})" if isinstance(paint, str) else paint.variable
+
+
+def _group(group: Group) -> str:
+    shapes = "".join(map(_shape, group.shapes))
+    if group.of is None:
+        return shapes
+    title = f"<title>{escape(group.said)}</title>" if group.said else ""
+    pick = ' class="pick" role="button" tabindex="0" aria-pressed="true"' if group.pick else ""
+    return f'<g data-s="{group.of.key}"{pick}>{title}{shapes}</g>'
+
+
+def _shape(shape: Shape) -> str:
+    if isinstance(shape, Text):
+        (x, y), anchor = shape.at, f' text-anchor="{_ANCHORS[shape.align]}"' if shape.align != "left" else ""
+        bold = ' font-weight="650"' if shape.bold else ""
+        return (
+            f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(shape.size)}" fill="{_colour(shape.paint)}"{anchor}{bold}>'
+            f"{escape(shape.text)}</text>"
+        )
+    if isinstance(shape, Mark):
+        scale = f" scale({shape.size / 10:.3g})" if shape.size != 10 else ""
+        return f'<path transform="translate({_n(shape.at[0])} {_n(shape.at[1])}){scale}" {mark_svg(shape.look)}/>'
+    opacity = f' opacity="{shape.opacity:g}"' if shape.opacity != 1 else ""
+    if isinstance(shape, Area):
+        return f'<path d="{_path(shape.points)}Z" fill="{_colour(shape.paint)}"{opacity}/>'
+    path = f'd="{"".join(map(_path, shape.parts))}" fill="none"'
+    casing = f'<path {path} stroke="var(--paper)" stroke-width="{_n(shape.width + 2)}"/>' if shape.cased else ""
+    dash = f' stroke-dasharray="{" ".join(map(_n, shape.dash))}"' if shape.dash else ""
+    return f'{casing}<path {path} stroke="{_colour(shape.paint)}" stroke-width="{_n(shape.width)}"{dash}{opacity}/>'
+
+
+def mark_svg(look: Look) -> str:
+    """The attributes of a path that is a strategy's mark around the origin, 10 pixels wide."""
+    if look.hollow:
+        dash = ' stroke-dasharray="3.4 2.2"' if look.dotted else ""
+        return f'd="{look.svg_mark}" fill="var(--paper)" stroke="{look.variable}" stroke-width="2"{dash}'
+    return f'd="{look.svg_mark}" fill="{look.variable}" stroke="var(--paper)" stroke-width="1.2" paint-order="stroke"'
+
+
+def _path(points: Sequence[Point]) -> str:
+    """Points as a path; horizontal and vertical lines in few letters, what does not move left out."""
+    x, y = (_n(value) for value in points[0])
+    parts = [f"M{x} {y}"]
+    for point in points[1:]:
+        right, down = (_n(value) for value in point)
+        if right == x and down == y:
+            continue
+        parts.append(f"H{right}" if down == y else f"V{down}" if right == x else f"L{right} {down}")
+        x, y = right, down
+    return "".join(parts)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure: the stem of its file, a caption, SVG for the page, PNG on white, and how it is drawn anew."""
+    """A picture of a page: the stem of its files, what it shows in words, how it is drawn, and how wide on a desk."""
 
     name: str
     caption: str
-    svg: bytes
-    png: bytes
-    draw: Callable[[Figure], None] = field(repr=False, compare=False)
-    size: tuple[float, float]
-    layout: Any
+    draw: Callable[[float], Canvas | Sketch] = field(repr=False, compare=False)
+    width: float = HALF
 
-    @property
-    def base64(self) -> str:
-        """The vector graphics as the address of an image holds it."""
-        return base64.b64encode(self.svg).decode()
-
-    def vectors(self) -> dict[str, bytes]:
-        """The figure for a paper, by ending: nothing but vectors, colours fixed, letters embedded, always the same."""
-        contents = {}
-        with matplotlib.rc_context(_RC | {"pdf.fonttype": 42}):
-            figure = _drawn(self.draw, self.size, self.layout)
-            for artist in figure.findobj(lambda artist: artist.get_rasterized()):
-                artist.set_rasterized(False)
-            for ending, untold in _UNTOLD.items():
-                content = io.BytesIO()
-                figure.savefig(content, format=ending, transparent=True, metadata=untold)
-                figure.set_layout_engine("none")
-                contents[ending] = content.getvalue()
-        return contents
+    @cached_property
+    def svg(self) -> Markup:
+        """For a page: as wide as on a desk, and as on a telephone, of which the style shows one."""
+        drawn = self.draw(self.width)
+        if not isinstance(drawn, Canvas):
+            return Markup(sketch_svg(drawn))
+        slim = self.draw(SLIM)
+        assert isinstance(slim, Canvas)
+        return drawn.svg("desk", self.caption) + slim.svg("slim", self.caption)
 
 
-def picture(
-    name: str, caption: str, draw: Callable[[Figure], None], size: tuple[float, float], layout: Any = "constrained"
-) -> Picture:
-    """Draw a figure once and keep it in both forms; a layout of None is for one that places its axes itself."""
-    with matplotlib.rc_context(_RC):
-        figure = _drawn(draw, size, layout)
-        vector, pixels = io.BytesIO(), io.BytesIO()
-        figure.savefig(vector, format="svg", transparent=True, metadata=_NO_METADATA)
-        figure.set_layout_engine("none")  # placed once; a second layout would cost as much as the drawing
-        figure.savefig(pixels, format="png", facecolor="white")
-    return Picture(name, caption, _follow_scheme(vector.getvalue().decode()), pixels.getvalue(), draw, size, layout)
+@dataclass(frozen=True)
+class Scale:
+    """From values to pixels; what lies outside stands at the edge. A root axis keeps 0 and opens what is near it."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    kind: Literal["linear", "root", "log"] = "linear"
+
+    def __call__(self, value: float) -> float:
+        """Where a value stands."""
+        low, high, at = map(self._bent, (self.low, self.high, value))
+        share = (at - low) / ((high - low) or 1.0)
+        return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
+
+    def _bent(self, value: float) -> float:
+        if self.kind == "log":
+            return math.log10(max(value, 1e-300))
+        return math.sqrt(max(value - self.low, 0.0)) if self.kind == "root" else value
+
+    def ticks(self, apart: float = 44.0) -> list[tuple[float, str]]:
+        """Round values with their texts, so many pixels apart at least."""
+        values = self._linear(apart) if self.kind == "linear" else self._bent_ticks(apart)
+        return [(value, short(value)) for value in values]
+
+    def _linear(self, apart: float) -> list[float]:
+        most = max(int(abs(self.end - self.start) / apart), 1)
+        raw = ((self.high - self.low) or 1.0) / most
+        power = 10.0 ** math.floor(math.log10(raw))
+        step = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= raw * (1 - 1e-9))
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [float(f"{i * step:.10g}") for i in range(first, last + 1)]
+
+    def _bent_ticks(self, apart: float) -> list[float]:
+        high = max(self.high, 1e-300)
+        powers = range(math.floor(math.log10(high)), math.floor(math.log10(max(self.low, high * 1e-4))) - 1, -1)
+        kept = [0.0] if self.kind == "root" and self.low <= 0 else []
+        for nice in (1, 5, 2) if self.kind == "root" else (1, 3, 2, 5):
+            for value in (nice * 10.0**power for power in powers):
+                if self.low <= value <= self.high and all(abs(self(value) - self(one)) >= apart for one in kept):
+                    kept.append(value)
+        return sorted(kept)
 
 
-def _drawn(draw: Callable[[Figure], None], size: tuple[float, float], layout: Any) -> Figure:
-    figure = Figure(figsize=size, dpi=_DOTS_PER_INCH, layout=layout)
-    draw(figure)
-    return figure
+def short(value: float) -> str:
+    """A number for an axis in few letters."""
+    size = abs(value)
+    text = f"{value / 1e6:g}M" if size >= 1e6 else f"{value / 1e3:g}k" if size >= 1e4 else f"{value:,.6g}"
+    return text.replace("-", "−")
 
 
-def _follow_scheme(svg: str) -> bytes:
-    """Replace the colours that depend on light or dark by variables; drop what precedes the root element."""
-    svg = svg[svg.index("<svg") :].replace(INK, "var(--ink)").replace(PAPER, "var(--paper)")
-    light, dark = [f"--ink:{INK};--paper:#ffffff"], [f"--ink:{DARK_INK};--paper:{DARK_PAPER}"]
-    for colour, in_dark in SCHEMES.items():
-        if colour in svg:
-            svg = svg.replace(colour, f"var(--c{colour[1:]})")
-            light.append(f"--c{colour[1:]}:{colour}")
-            dark.append(f"--c{colour[1:]}:{in_dark}")
-    style = f"<style>:root{{{';'.join(light)}}}@media(prefers-color-scheme:dark){{:root{{{';'.join(dark)}}}}}</style>"
-    end = svg.index(">") + 1
-    return (svg[:end] + style + svg[end:]).encode()
+def text_width(text: str, size: float = 13.0) -> float:
+    """About how wide a text is."""
+    return _CHARACTER * size * len(text)
 
 
-def marked(look: Look, size: float = 6.0, **more: Any) -> dict[str, Any]:
-    """How matplotlib draws points of a strategy with `Axes.plot`."""
-    face = "none" if look.hollow else look.colour
-    return {"color": look.colour, "marker": look.marker, "markersize": size, "markerfacecolor": face, **more}
-
-
-def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Put a legend above the axes, where it covers nothing; labels are already `plain`."""
-    entry = 0.5 + 0.07 * max(map(len, labels))
-    columns = max(min(len(labels), int(figure.get_figwidth() / entry)), 1)
-    figure.legend(
-        handles, labels, loc="outside upper left", ncols=columns, fontsize=9, handlelength=2.6, columnspacing=1.2
-    )
-
-
-def label_ends(axes: Axes, ends: Mapping[str, float], looks: Mapping[str, Look], inches: float) -> None:
-    """Name every curve where it ends, beside its mark, no two labels over one another; axes are so many inches high."""
-    to_share = axes.transData + axes.transAxes.inverted()
-    x = axes.get_xlim()[1]
-    at = {name: float(to_share.transform((x, y))[1]) for name, y in ends.items()}
-    names = sorted(at, key=lambda name: at[name])
-    places = apart([min(max(at[name], 0.0), 1.0) for name in names], _LINE_INCHES / inches)
+def name_ends(
+    canvas: Canvas, ends: Mapping[str, float], looks: Mapping[str, Look], x: float, *, most: float, longest: int
+) -> None:
+    """Name every curve where it ends at `x`, beside its mark, no two labels over one another, none below `most`."""
+    names = sorted(ends, key=lambda name: ends[name])
+    places = apart([ends[name] for name in names], LINE)
+    if places and places[-1] > most:
+        places = [place - min(places[-1] - most, max(places[0], 0.0)) for place in places]
     for name, place in zip(names, places, strict=True):
         look = looks[name]
-        axes.plot([1.0, 1.025, 1.05], [at[name], place, place], color=MIDDLE, linewidth=0.6, clip_on=False,
-                  transform=axes.transAxes)  # fmt: skip
-        axes.plot(1.07, place, linestyle="none", clip_on=False, transform=axes.transAxes, **marked(look, 5.5))
-        axes.text(1.1, place, plain(name), va="center", fontsize=8.5, transform=axes.transAxes)
+        with canvas.of(look, name):
+            canvas.line([(x, ends[name]), (x + 9, place), (x + 14, place)], paint=look, opacity=0.7)
+            canvas.mark(x + 20, place, look, 10.0)
+            canvas.text(x + 29, place + 4, plain(name, longest), size=12, paint="ink")
 
 
 def apart(places: Sequence[float], least: float) -> list[float]:
@@ -153,19 +326,3 @@ def apart(places: Sequence[float], least: float) -> list[float]:
         blocks.append((mean, n))
     firsts = [mean for mean, n in blocks for _ in range(n)]
     return [first + i * least for i, first in enumerate(firsts)]
-
-
-def rows_of(axes: Axes, labels: Sequence[str]) -> None:
-    """Make a row of every label, the first above."""
-    axes.set_yticks(range(len(labels)), labels)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="y", visible=False)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-
-
-def label_log_axis(axes: Axes) -> None:
-    """Label a logarithmic vertical axis at 1, 2 and 5 of every power, in plain numbers."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=15))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.expression import exact
@@ -23,29 +23,33 @@ from surrogate_nas.study.comparison import (
     shared_cells,
     values_of,
 )
+from surrogate_nas.study.decision import standings
 from surrogate_nas.study.diagnosis import diagnose, trivial_cells
 from surrogate_nas.study.lambda_path import STEP, LambdaPath, read_lambda_path, steps_in
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.study.run import Run, RunWatch
 from surrogate_nas.study.scale import Noise, nondominated, undominated
-from surrogate_nas.study.statistics import RESAMPLES, Anytime, Critical, Values, interval, summarise
+from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import TABLES, Rows, as_latex, tabular, write_tables
-from surrogate_nas.study.traces import MARKED, TARGETS, expected_runtime
-from surrogate_nas.study.verdict import Verdict
+from surrogate_nas.study.traces import MARKED, ProblemResult, expected_runtime
+from surrogate_nas.study.verdict import TARGET, Verdict
+
+if TYPE_CHECKING:
+    from surrogate_nas.report.markup import Kind
 
 __all__ = [
-    "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGETS", "Anytime", "Baseline", "Comparison", "Critical",
-    "FoundCell", "LambdaPath", "Ledger", "Noise", "Part", "Results", "Rows", "Run", "RunWatch", "Source", "Store",
-    "Study", "SuiteResult", "Values", "as_latex", "best_cells", "diagnose", "expected_runtime",
-    "final_metrics", "final_questions", "interval", "kept_problems", "kind_of", "nondominated",
-    "provenance", "read_baselines", "results_of", "shared_cells", "summarise", "tabular", "trivial_cells",
-    "undominated", "values_of", "write_tables",
+    "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime", "Baseline", "Comparison", "FoundCell",
+    "LambdaPath", "Ledger", "Noise", "Part", "ProblemResult", "Resampling", "Results", "Rows", "Run", "RunWatch",
+    "Source", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_latex", "best_cells", "diagnose", "ends",
+    "expected_runtime", "final_metrics", "final_questions", "interval", "kept_problems", "kind_of", "nondominated",
+    "provenance", "read_baselines", "results_of", "shared_cells", "tabular", "trivial_cells", "undominated",
+    "values_of", "write_tables",
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """What a page is about: a result, and what stands beside it.
 
@@ -53,18 +57,22 @@ class Study:
         result: What was found.
         command: The command that made it, or empty.
         explorer: The file of the explorer beside the page, or empty.
+        numbers: The file of its numbers beside the page, or empty.
         baselines: Systems of others on the same task.
     """
 
     result: Comparison | SuiteResult | LambdaPath
     command: str = ""
     explorer: str = ""
+    numbers: str = ""
     baselines: Sequence[Baseline] = ()
 
     @property
-    def kind(self) -> str:
-        """``comparison``, ``suite`` or ``path``."""
-        return {Comparison: "comparison", SuiteResult: "suite"}.get(type(self.result), "path")
+    def kind(self) -> Kind:
+        """What it is a result of."""
+        if isinstance(self.result, Comparison):
+            return "front" if self.result.objective.parts > 1 else "comparison"
+        return "suite" if isinstance(self.result, SuiteResult) else "path"
 
     @property
     def comparison(self) -> Comparison:
@@ -96,9 +104,25 @@ class Study:
         return looks(result.description["strategies"] if isinstance(result, Comparison) else result.strategies)
 
     @cached_property
-    def ranked(self) -> list[str]:
-        """The strategies of a suite, the best rank first."""
-        return [entry["name"] for entry in self.suite.summary["strategies"]]
+    def problems(self) -> list[ProblemResult]:
+        """The runs of a suite or a comparison, problem by problem."""
+        result = self.result
+        return [result.problem_result] if isinstance(result, Comparison) else list(self.suite.problems)
+
+    @cached_property
+    def standings(self) -> dict[str, tuple[str, ...]]:
+        """The strategies in the order of the verdict's procedure, each with those after it that are not told apart."""
+        names, problems = self.result.strategies, self.problems
+        if self.verdict is None or self.verdict.end is None:
+            return {name: () for name in names}
+        return standings({name: [p.paired(p.at(name), name, names) for p in problems] for name in names})
+
+    @cached_property
+    def histories(self) -> dict[str, list[tuple[Run, Anytime]]]:
+        """What the runs of a comparison that found a feasible cell had achieved when, by strategy; none is empty."""
+        return {
+            name: [(run, self.comparison.anytime(run)) for run in runs] for name, runs in self.feasible.items() if runs
+        }
 
     @cached_property
     def feasible(self) -> dict[str, list[Run]]:

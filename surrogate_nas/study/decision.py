@@ -254,6 +254,29 @@ def claim(
     return Claims(leader, rivals, tuple(kept[leader]), first)
 
 
+def standings(values: Mapping[str, Sequence[Values]], *, level: float = LEVEL) -> dict[str, tuple[str, ...]]:
+    """Strategies as `claim` ranks them: the leader, then the leader of all others, and so on.
+
+    Args:
+        values: As for `decide`.
+        level: Of every claim by itself: only the first is the verdict.
+
+    Returns:
+        With each strategy those after it that it is not told apart from.
+
+    Example:
+        >>> low, high = np.arange(8.0), np.arange(8.0) + 9
+        >>> standings({"worse": [high + 1], "a": [low], "bad": [high], "same": [low]})
+        {'a': ('same',), 'same': (), 'bad': (), 'worse': ()}
+    """
+    rest, found = dict(values), dict[str, tuple[str, ...]]()
+    while rest:
+        claims = claim(rest, level=level)
+        found[claims.leader] = claims.leaders[1:]
+        del rest[claims.leader]
+    return found
+
+
 def by_space(differences: Sequence[Values], spaces: Sequence[str]) -> Values:
     """One number a space, in order of first appearance: how clearly and how far the runs of its problems point one way.
 

@@ -78,7 +78,7 @@ def test_a_search_finds_the_largest_and_the_report_says_so(path: Path, snas: Sna
     made = snas("compare", path, *arguments, "--json").json["strategies"][0]
     assert made["best"]["final"]["test_miou"] == pytest.approx(100 * (1 - made["best"]["score"]) - 1)
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "test_miou[10] of the incumbent" in page and "1 − fraction, from %" in page
+    assert "test_miou[10] of the cell with the best score so far" in page and "1 − fraction, from %" in page
     entry = next(m for m in sn.load(str(path)).describe()["metrics"] if m["name"] == "valid_miou")
     assert entry["direction"] == "larger"
     proxies = {m.name for m in sn.load("fashion").metrics if m.quantity == "proxy"}

@@ -205,8 +205,9 @@ def test_the_report_draws_the_noise_or_says_that_there_is_none(path: Path) -> No
     for objective, there in (("valid_error", True), ("valid_loss", False)):
         made = sn.compare(str(path), ["random"], objective, runs=2, budget=12)
         by_cells = next(one for one in Page(Study(made)).pictures if one.name == "score-by-cells")
-        assert ("the noise of training" in by_cells.caption) == there
-        assert (b"noise: mean of seeds" in by_cells.svg) == there
+        assert ("Grey below: what training a good cell again would change" in by_cells.caption) == there
+        ranking = next(one for one in Page(Study(made)).pictures if one.name == "ranking")
+        assert ("grey: seed noise" in ranking.svg) == ("grey" in ranking.caption) == there
         notes = " ".join(summary_notes(made))
         assert ("Noise of training" in notes) == there == ("There is no noise band" not in notes)
 

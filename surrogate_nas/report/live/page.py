@@ -11,19 +11,22 @@ import platform
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from markupsafe import Markup
+
 from surrogate_nas.core.numbers import clock, fixed, plural
 from surrogate_nas.files import Holder
 from surrogate_nas.files.regular import read_regular
-from surrogate_nas.report.curves import Chart, chart
+from surrogate_nas.report.curves import Curve, Panel, chart, seen
 from surrogate_nas.report.live.watch import STATES, ProblemWatch, Standing, Watch, entries_of
 from surrogate_nas.report.look import Look, looks
 from surrogate_nas.report.markup import Box, Shown, Words, render
+from surrogate_nas.report.picture import HALF
 from surrogate_nas.report.reading import kind_of
 
 PATIENCE_SECONDS = 1.0
@@ -38,7 +41,7 @@ _KINDS = {
     ".pdf": "application/pdf",
 }
 """Files that are served, by the ends of their names."""
-_SMALL = (400.0, 230.0)
+_SMALL, _HEIGHT = (400.0, 230.0), 320.0
 _REPORT = "report.html"
 _SHOWN = {
     _REPORT: "report",
@@ -313,22 +316,35 @@ def _several(watch: ProblemWatch) -> bool:
     return len(watch.description["objective"].get("objectives", ())) > 1
 
 
-def _charts(watch: ProblemWatch, by_name: Mapping[str, Look], unit: str) -> list[Chart]:
+def _charts(watch: ProblemWatch, by_name: Mapping[str, Look], unit: str) -> list[Markup]:
     first = watch.description["first_cells"]
     curves = watch.curves("cells")
-    drawn = [chart(curves, by_name, "evaluated cells", steep_until=first)] if curves else []
+    drawn = [_chart(curves, by_name, "cells", first)] if curves else []
     if curves and unit == "seconds":
         over = watch.curves("seconds")
         longest = max(float(curve.x[-1]) for curve in over.values())
         divisor, name = clock(longest)
         share = first / max(max(float(curve.x[-1]) for curve in curves.values()), 1.0)
-        drawn.append(chart(over, by_name, f"simulated {name}", steep_until=share * longest, divisor=divisor))
+        shown = {name: replace(curve, x=curve.x / divisor) for name, curve in over.items()}
+        drawn.append(_chart(shown, by_name, name, share * longest / divisor))
     return [one for one in drawn if one is not None]
 
 
-def _small(watch: ProblemWatch, by_name: Mapping[str, Look]) -> Chart | None:
+def _small(watch: ProblemWatch, by_name: Mapping[str, Look]) -> Markup | None:
     curves = watch.curves("cells")
     if not curves or _several(watch):
         return None
-    first = watch.description["first_cells"]
-    return chart(curves, by_name, "evaluated cells", steep_until=first, size=_SMALL, named=False)
+    return _chart(curves, by_name, "cells", watch.description["first_cells"], *_SMALL, named=False)
+
+
+def _chart(
+    curves: Mapping[str, Curve], by_name: Mapping[str, Look], unit: str, steep_until: float, width: float = HALF,
+    height: float = _HEIGHT, *, named: bool = True,
+) -> Markup | None:  # fmt: skip
+    """Scores so far, without their steep start; None while no run holds a feasible cell."""
+    ends = seen(curves.values(), steep_until)
+    if ends is None:
+        return None
+    panel = Panel(unit, "score", False, ends=ends)
+    drawn = chart(curves, by_name, panel, width, height=height, named=named)
+    return drawn.svg("chart", f"Best score so far over {unit}")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from surrogate_nas.core.numbers import NO_CELL, fixed, natural, plural
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import Block, Content, Section, note, section, strategy
-from surrogate_nas.report.picture import Picture, picture
+from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.reading import Comparison, FoundCell, Study, best_cells, final_questions, values_of
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
 
-_SHOWN = 5
+_SHOWN = 4
 _ALWAYS = ("params", "macs")
 _MOST_ISOMORPHIC = 3
 _MOST_FINAL = 8
@@ -34,36 +33,31 @@ class Card:
     isomorphic: str
 
 
-@section(90, "comparison")
+@section(40, "comparison")
 def cells(study: Study) -> Section | None:
     """The best cells, one for each function that cells compute."""
     made = study.comparison
     if not made.strategies:
         return None
     space = made.objective.benchmark.space
-    drawn = space.drawing_size is not None
     cards = [
-        card(made, found, study.looks, cell_picture(space, found.trial.cell, found.rank) if drawn else None)
+        card(made, found, study.looks, cell_picture(space, found.trial.cell, found.rank))
         for found in best_cells(made, _SHOWN)
     ]
-    text = (
-        "The cells of lowest score that any strategy evaluated, one for each function that cells compute, and in "
-        "how many runs each did so."
-    )
-    if drawn:
+    text = "The cells of lowest score that any strategy evaluated, one for each function that cells compute."
+    if cards and cards[0].graph is not None:
         text += (
-            " An edge carries an operation, a node sums what enters it. Dotted: none; grey and dashed: dead, on no "
-            "path from input to output, yet built and counted."
+            " An edge carries an operation, a node sums what enters it; grey and dashed: dead, yet built and counted."
         )
     if made.objective.has_history:
         text += " A cell's score depends on the run's history; its lowest is shown."
-    return Section("Best cells", [note(text), Block("cards", cards)])
+    return Section("What they found", [note(text), Block("cards", cards)])
 
 
-def cell_picture(space: Space, cell: Cell, rank: int) -> Picture:
-    """The graph of a cell of a space that draws them."""
-    size = space.drawing_size or (1.0, 1.0)
-    return picture(f"cell-{rank}", f"Graph of the cell {cell}.", partial(space.draw, cell=cell), size, None)
+def cell_picture(space: Space, cell: Cell, rank: int) -> Picture | None:
+    """The graph of a cell; None where its space draws none."""
+    sketch = space.sketch(cell)
+    return None if sketch is None else Picture(f"cell-{rank}", f"Graph of the cell {cell}.", lambda _: sketch)
 
 
 def card(comparison: Comparison, found: FoundCell, looks: dict[str, Look], graph: Picture | None) -> Card:

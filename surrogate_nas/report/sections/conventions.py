@@ -32,7 +32,7 @@ _DRAWN = (
 )
 
 
-@section(100, "comparison")
+@section(100, "comparison", "front")
 def constants(study: Study) -> Section | None:
     """The terms of the objective with their frozen constants."""
     objective = study.comparison.objective
@@ -61,28 +61,28 @@ def constants(study: Study) -> Section | None:
         blocks.append(Words(["Subject to ", *between[1:], "."]))
     frozen = "Frozen from the space before any run, never from the runs. Results of two fingerprints are never mixed; "
     blocks.append(note(f"{frozen}this one is ", Shown(objective.fingerprint, "code"), "."))
-    return Section("Constants of the objective", blocks)
+    return Section("Constants of the objective", blocks, folded=True)
 
 
-@section(110, "comparison")
+@section(110, "comparison", "front")
 def comparison_conventions(study: Study) -> Section | None:
     """What was charged, shared, averaged and tested."""
-    return Section("Conventions", [Block("items", conventions(study.comparison))])
+    return Section("Conventions", [Block("items", conventions(study.comparison))], folded=True)
 
 
 @section(110, "suite")
 def suite_conventions(_: Study) -> Section | None:
     """How problems are put together."""
-    return Section("Conventions", [Block("items", _SUITE)])
+    return Section("Conventions", [Block("items", _SUITE)], folded=True)
 
 
-@section(120, "comparison")
+@section(120, "comparison", "front")
 def comparison_provenance(study: Study) -> Section | None:
     """Where data and results come from."""
     blocks: list[Table | Block | str] = [_facts(provenance_rows(study.comparison))]
     if study.command:
         blocks += ["Made by", Block("command", study.command)]
-    return Section("Provenance", blocks)
+    return Section("Provenance", blocks, folded=True)
 
 
 @section(120, "suite")
@@ -106,7 +106,7 @@ def suite_provenance(study: Study) -> Section | None:
     if study.command:
         again = "Made by this command; given again it makes only what is missing, with more runs or strategies too:"
         blocks += [again, Block("command", study.command)]
-    return Section("Provenance", blocks)
+    return Section("Provenance", blocks, folded=True)
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> Table:

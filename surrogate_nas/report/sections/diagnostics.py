@@ -14,7 +14,7 @@ from surrogate_nas.report.reading import Comparison, Run, Study, trivial_cells
 _MOST_ROWS = 8
 
 
-@section(70, "comparison")
+@section(85, "comparison", "front")
 def diagnostics(study: Study) -> Section | None:
     """Medians over the runs of each strategy that gave a diagnosis."""
     made = study.comparison
@@ -28,7 +28,7 @@ def diagnostics(study: Study) -> Section | None:
     blocks.append(note("Medians over runs; of many rows a few are shown."))
     if (trivial := _trivial(made)) is not None:
         blocks += [Block("heading", "Cells that take no search"), trivial]
-    return Section("What strategies tell of their runs", blocks)
+    return Section("What strategies tell of their runs", blocks, folded=True)
 
 
 def _tables(runs: Sequence[Run]) -> Iterator[Table]:

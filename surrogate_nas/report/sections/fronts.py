@@ -1,8 +1,8 @@
 """What is traded: L against λR with the exact front, several objectives, what λ does, and a path over λ.
 
-Of two objectives the median attainment surface of each strategy is drawn, what half of its runs dominate: Grunert da
-Fonseca, Fonseca & Hall, "Inferential Performance Assessment of Stochastic Optimisers and the Attainment Function", EMO
-2001.
+Of two objectives the median attainment surface of each strategy is drawn, what half of its runs dominate, in a band
+from the best to the worst run: Grunert da Fonseca, Fonseca & Hall, "Inferential Performance Assessment of Stochastic
+Optimisers and the Attainment Function", EMO 2001.
 """
 
 from __future__ import annotations
@@ -11,71 +11,311 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import moocore
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from surrogate_nas.core.numbers import fixed, plural
 from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.objective.expression import exact
-from surrogate_nas.report.curves import Curve, draw_curve
-from surrogate_nas.report.look import INK, MIDDLE, PAPER, plain
-from surrogate_nas.report.markup import Section, drawn, section
-from surrogate_nas.report.picture import Picture, legend, marked, picture
+from surrogate_nas.report.curves import Curve, Panel, chart
+from surrogate_nas.report.look import plain
+from surrogate_nas.report.markup import Figures, Section, section
+from surrogate_nas.report.picture import HALF, SLIM, WIDE, Canvas, Picture, Point, Scale, text_width
 from surrogate_nas.report.reading import LambdaPath, Run, Study, Values, diagnose, interval, nondominated
 from surrogate_nas.space import Cell, listed
 
-_WIDTH = 5.8
-_LONGEST_LABEL = 60
 _SHOWN_SHARE = 0.6
 """The share of cells, best in L first, that the vertical axis has room for."""
 _APART = 0.02
 """Optima nearer than this share of the axes share a label."""
+_LOG = 15.0
+"""An axis whose ends differ by more than this factor is logarithmic."""
+_GRAIN = 5.0
+"""Pixels of a square of the picture of all cells."""
+_SHADES = ((1, 0.16), (3, 0.3), (9, 0.5))
+"""From so many cells in a square on, how dark it is."""
+_MOST_POINTS = 40
+"""Of a front whose points are told one by one."""
+_SAME = 1e-9
+
+
+class Axis(NamedTuple):
+    """An objective as it is shown: how much of its score is one unit, and what that is."""
+
+    unit: float
+    label: str
+
+    @classmethod
+    def of(cls, objective: Objective, part: int) -> Axis:
+        """The metric itself where an objective is one, else its score."""
+        terms = [term for term in objective.terms if term.part == part]
+        if len(terms) == 1 and not terms[0].larger_is_better and not objective.has_history:
+            unit = "" if terms[0].unit in ("", "parameters") else f", {terms[0].unit}"
+            return cls(terms[0].coefficient, f"{terms[0].name}{unit}")
+        return cls(1.0, objective.part_text(part))
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Two objectives of a comparison, in the units of their axes.
+
+    Attributes:
+        axes: How the two are shown, the first upwards, the second across.
+        points: All feasible cells, shape ``(n, 2)``; None where there is no table.
+        front: The exact front by rising second objective, as far as the frame goes, shape ``(k, 2)``; of no table that
+            of all runs.
+        beyond: How many points of the front lie outside the frame.
+        found: By strategy what each run found, shape ``(k, 2)`` each.
+        across: From the least to the most that is shown of the second.
+        up: The same of the first.
+    """
+
+    axes: tuple[Axis, Axis]
+    points: Values | None
+    front: Values
+    beyond: int
+    found: dict[str, list[Values]]
+    across: tuple[float, float]
+    up: tuple[float, float]
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the horizontal axis is."""
+        return self.across[0] > 0 and self.across[1] / self.across[0] > _LOG
+
+    def scales(self, left: float, right: float, top: float, bottom: float) -> tuple[Scale, Scale]:
+        """The axes within a rectangle, across and up."""
+        across = Scale(*self.across, left, right, "log" if self.logarithmic else "linear")
+        return across, Scale(*self.up, bottom, top)
+
+
+def plane_of(study: Study) -> Plane | None:
+    """The first two objectives of a comparison; None where no run found a feasible cell."""
+    made, objective = study.comparison, study.comparison.objective
+    if made.frame is None or not any(study.feasible.values()):
+        return None
+    axes = Axis.of(objective, 0), Axis.of(objective, 1)
+    units = np.array([axis.unit for axis in axes])
+    found = {
+        name: [made.vectors(run)[:, :2] / units for run in study.feasible[name]]
+        for name in study.standings if study.feasible.get(name)
+    }  # fmt: skip
+    scores = objective.over_space()
+    every = None if scores is None else scores.vector[scores.feasible][:, :2] / units
+    whole = nondominated(np.concatenate([run for runs in found.values() for run in runs]) if every is None else every)
+    inside = nondominated((made.frame.utopia + made.frame.front * made.frame.span)[:, :2] / units)
+    low, high = inside.min(axis=0), inside.max(axis=0)
+    seen = (whole <= high + _SAME * np.abs(high)).all(axis=1)
+    front = whole[seen][np.argsort(whole[seen][:, 1])]
+    spread = np.where(high > low, high - low, np.abs(high) + _SAME)
+    room = high + np.array([0.35, 0.06]) * spread
+    floor = low - 0.06 * spread
+    if low[1] > 0 and high[1] / low[1] > _LOG:
+        floor[1], room[1] = low[1] / 1.25, high[1] * 1.15
+    return Plane(axes, every, front, int((~seen).sum()), found, (floor[1], room[1]), (floor[0], room[0]))
+
+
+@section(5, "front")
+def nearness(study: Study) -> Section | None:
+    """What each strategy found beside the exact front, a small multiple each."""
+    plane = plane_of(study)
+    if plane is None:
+        return None
+    two, exact_one = study.comparison.objective.parts == 2, plane.points is not None
+    which = "the exact front" if exact_one else "the front of all runs"
+    said = [f"{plane.axes[0].label} against {plane.axes[1].label}{' (log)' if plane.logarithmic else ''}."]
+    if not two:
+        said.append("The first two of several objectives; a point that looks dominated may be best in another.")
+    said.append(f"Black: {which}, {plural(len(plane.front), 'point')}.")
+    said.append("Colour: what half of the runs attain; band: best to worst run; filled: front points that were hit.")
+    if exact_one:
+        said.append(f"Grey: all {len(plane.points if plane.points is not None else ()):,} feasible cells.")
+    if plane.beyond:
+        said.append(
+            f"{plural(plane.beyond, 'point')} of the front {'lies' if plane.beyond == 1 else 'lie'} outside the frame, "
+            "of cells that hardly learn: no run is judged by them."
+        )
+    told = Picture("fronts", " ".join(said), partial(_draw_fronts, plane=plane, study=study, stairs=two), WIDE)
+    return Section("How near each comes to the front", [Figures([told])])
+
+
+def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canvas:
+    columns, high = (2, 150.0) if width <= SLIM else (min(max(len(plane.found), 2), 4), 215.0)
+    gap, left = (12.0, 30.0) if width <= SLIM else (26.0, 42.0)
+    room = (width - left - gap * (columns - 1)) / columns
+    pitch = high + 62
+    canvas = Canvas(width, pitch * -(-len(plane.found) // columns))
+    for i, (name, runs) in enumerate(plane.found.items()):
+        x0, top = left + (room + gap) * (i % columns), pitch * (i // columns) + 26
+        x, y = plane.scales(x0, x0 + room, top, top + high)
+        _draw_frame(canvas, x, y, plane, labelled=i % columns == 0, last=x0 + room)
+        look, missed = study.looks[name], float(study.comparison.scores(name).mean())
+        with canvas.of(look, f"{name}: click to hide or show", pick=True):
+            canvas.mark(x0 + 6, top - 14, look, 11)
+            longest = int(room / 8) - 10
+            canvas.text(x0 + 18, top - 10, plain(name, longest), size=13, paint="ink", bold=True)
+            beside = x0 + 24 + text_width(plain(name, longest), 14.5)
+            canvas.text(beside, top - 10, f"{100 * missed:.1f} % missed", size=12)
+        if stairs:
+            best, middle, worst = (attained(runs, share) for share in (100 / len(runs), 50, 100))
+            with canvas.of(look, name):
+                canvas.area(_stairs(best, x, y) + _stairs(worst, x, y)[::-1], look, 0.2)
+                canvas.line(_stairs(middle, x, y), paint=look, width=2)
+        _draw_front(canvas, plane.front, x, y, stairs)
+        with canvas.of(look, name):
+            for place in [] if stairs else np.unique(np.concatenate(runs), axis=0).tolist():
+                canvas.mark(x(place[1]), y(place[0]), look, 6)
+            for place, n in zip(plane.front.tolist(), _hits(plane.front, runs), strict=True):
+                if n:
+                    canvas.mark(x(place[1]), y(place[0]), look, 9)
+    return canvas
+
+
+def _draw_frame(canvas: Canvas, x: Scale, y: Scale, plane: Plane, *, labelled: bool, last: float) -> None:
+    """Grid, labels and all cells."""
+    across, up = x.ticks(58.0), y.ticks(36.0)
+    canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in up), paint="line")
+    canvas.line(*([(x(value), y.end), (x(value), y.start)] for value, _ in across), paint="line")
+    for value, text in across:
+        canvas.text(min(x(value), last - text_width(text, 11) / 2), y.start + 16, text, align="center")
+    for value, text in up if labelled else ():
+        canvas.text(x.start - 6, y(value) + 4, text, align="right")
+    if plane.points is not None:
+        _draw_density(canvas, plane.points[:, 1], plane.points[:, 0], x, y)
+
+
+def _draw_density(canvas: Canvas, across: Values, up: Values, x: Scale, y: Scale) -> None:
+    """All cells as squares, the darker the more of them; what lies outside is left out."""
+    seen = (across >= x.low) & (across <= x.high) & (up >= y.low) & (up <= y.high)
+    columns = ((np.array([x(value) for value in across[seen].tolist()]) - x.start) // _GRAIN).astype(int)
+    rows = ((np.array([y(value) for value in up[seen].tolist()]) - y.end) // _GRAIN).astype(int)
+    cells = Counter(zip(rows.tolist(), columns.tolist(), strict=True))
+    for i, (least, opacity) in enumerate(_SHADES):
+        most = _SHADES[i + 1][0] if i + 1 < len(_SHADES) else np.inf
+        here = sorted(place for place, n in cells.items() if least <= n < most)
+        parts: list[list[Point]] = []
+        for row, column in here:
+            left, middle = x.start + column * _GRAIN, y.end + (row + 0.5) * _GRAIN
+            if parts and parts[-1][1] == (left, middle):
+                parts[-1][1] = (left + _GRAIN, middle)
+            else:
+                parts.append([(left, middle), (left + _GRAIN, middle)])
+        canvas.line(*parts, paint="quiet", width=_GRAIN, opacity=opacity)
+
+
+def _draw_front(canvas: Canvas, front: Values, x: Scale, y: Scale, stairs: bool = True) -> None:
+    """The exact front in black, a ring a point."""
+    if stairs:
+        canvas.line(_stairs(front, x, y), paint="ink", width=1.3)
+    for first, second in front.tolist():
+        if len(front) <= _MOST_POINTS:
+            ring = [(x(second) + 2.6 * np.cos(a), y(first) + 2.6 * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 13)]
+            canvas.area(ring, "paper")
+            canvas.line(ring, paint="ink", width=1.1)
+
+
+def _stairs(points: Values, x: Scale, y: Scale) -> list[Point]:
+    """Steps through points by rising second objective, from above the first to the right of the last."""
+    found: list[Point] = []
+    for first, second in points[np.argsort(points[:, 1])].tolist():
+        found += [(x(second), found[-1][1] if found else y.end), (x(second), y(first))]
+    return [*found, (x.end, found[-1][1])] if found else []
+
+
+def attained(runs: Sequence[Values], share: float = 50) -> Values:
+    """The front of the points that at least a share (in %) of some runs, shape ``(n, 2)`` each, dominate or reach."""
+    of_run = np.repeat(np.arange(1, len(runs) + 1), [len(points) for points in runs])
+    return np.asarray(moocore.eaf(np.concatenate(runs), sets=of_run, percentiles=[share])[:, :2])
+
+
+def _hits(front: Values, runs: Sequence[Values]) -> list[int]:
+    """How many runs found each point of a front."""
+    return [
+        sum(bool((np.abs(run - point) <= _SAME * (1 + np.abs(point))).all(axis=1).any()) for run in runs)
+        for point in front
+    ]
+
+
+@section(15, "front")
+def front_points(study: Study) -> Section | None:
+    """Which points of the exact front were hit by how many runs."""
+    plane = plane_of(study)
+    if plane is None or plane.points is None or len(plane.front) > _MOST_POINTS or study.comparison.objective.parts > 2:
+        return None
+    caption = (
+        f"{plane.axes[0].label} above, {plane.axes[1].label} below; disc and number: runs that hit the point. "
+        "Last column: points that a run hits, on average."
+    )
+    told = Picture("front-points", caption, partial(_draw_points, plane=plane, study=study), HALF)
+    return Section("Front points hit", [Figures([told])], half=True)
+
+
+def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
+    names, top, row = list(plane.found), 30.0, 30.0
+    slim = width <= SLIM
+    left = 26 + min(max(text_width(plain(name, 22), 13.6) for name in names), 178.0 if not slim else 130.0) + 14
+    canvas = Canvas(width, top + row * len(names) + 26)
+    k = len(plane.front)
+    at = [left + (width - 52 - left) * (i / max(k - 1, 1)) for i in range(k)]
+    bottom = top + row * len(names)
+    canvas.line(*([(x, top), (x, bottom)] for x in at), paint="line")
+    labelled = np.unique(np.linspace(0, k - 1, min(k, 4 if not slim else 3)).round().astype(int)).tolist()
+    for i in labelled:
+        canvas.text(at[i], top - 12, f"{plane.front[i, 0]:.3g}", align="center")
+        canvas.text(at[i], bottom + 16, _few(plane.front[i, 1]), align="center")
+    canvas.text(width, top - 12, "a run", align="right")
+    biggest = min(10.0, (at[1] - at[0]) / 2 - 1 if k > 1 else 10.0)
+    for number, name in enumerate(names):
+        runs, look, y = plane.found[name], study.looks[name], top + row * (number + 0.5)
+        hits = _hits(plane.front, runs)
+        with canvas.of(look, name):
+            canvas.mark(8, y, look, 12)
+            canvas.text(22, y + 4.5, plain(name, 22 if not slim else 17), size=13, paint="ink", bold=True)
+            for x, n in zip(at, hits, strict=True):
+                radius = 1.3 if not n else biggest * (0.55 + 0.45 * n / len(runs))
+                disc = [(x + radius * np.cos(a), y + radius * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 17)[:-1]]
+                canvas.area(disc, look if n else "axis")
+                if n and radius > 6:
+                    canvas.text(x, y + 4, str(n), align="center", paint="paper", bold=True)
+            canvas.text(width, y + 4.5, f"{sum(hits) / len(runs):.2g}", size=13, align="right", paint="ink")
+    return canvas
+
+
+def _few(value: float) -> str:
+    return f"{value / 1e6:.3g}M" if value >= 1e6 else f"{value / 1e3:.3g}k" if value >= 1e4 else f"{value:.3g}"
+
+
+@section(80, "comparison")
+def front(study: Study) -> Section | None:
+    """L against λR: the whole trade-off, and the part where the runs ended."""
+    objective = study.comparison.objective
+    if not study.comparison.strategies or objective.has_history:
+        return None
+    found = front_of(objective, [run for runs in study.feasible.values() for run in runs])
+    if found is None:
+        return None
+    caption = (
+        f"Grey: all {len(listed(objective.benchmark.space)):,} cells; black: the exact front of L and λR "
+        f"({plural(int(found.on_front.sum()), 'cell')}); dashed: equal score, through the optimum; marks: the best "
+        "cell of each run, larger where several runs ended at it."
+    )
+    if found.hidden:
+        caption += f" {plural(found.hidden, 'cell')} of higher L lie above the frame."
+    near = "The same around the optimum and what the runs found."
+    draw = partial(_draw_trade, found=found, study=study)
+    return Section(
+        "L against R",
+        [Figures([Picture("pareto-front", caption, partial(draw, frame=found.whole)),
+                  Picture("pareto-front-near", near, partial(draw, frame=found.around_found))])],
+        folded=True,
+    )  # fmt: skip
+
 
 _Frame = tuple[float, float, float, float]
 """Left, right, bottom and top of the axes."""
-
-
-@section(60, "comparison")
-def front(study: Study) -> Section | None:
-    """L against λR: the whole trade-off, and the part where the runs ended; or the first two objectives."""
-    return Section("L against R", [drawn(_pictures(study))]) if study.comparison.strategies else None
-
-
-def _pictures(study: Study) -> list[Picture] | str:
-    objective = study.comparison.objective
-    if objective.has_history:
-        return "No Pareto front: diversity makes scores depend on a run's history, so no exact front exists."
-    if objective.parts > 1:
-        return _objectives(study)
-    if all(term.is_loss for term in objective.terms):
-        return "No Pareto front: the objective has no regulariser, so there is nothing to trade L against."
-    front = front_of(objective, [run for runs in study.feasible.values() for run in runs])
-    if front is None:
-        return f"No Pareto front: {objective.benchmark.name} is no table with feasible cells, so it is not known."
-    caption = (
-        f"L against λR. Grey: all {len(listed(objective.benchmark.space)):,} cells of the table; black: its exact "
-        f"Pareto front ({plural(int(front.on_front.sum()), 'cell')}); dashed: lines of equal score, the darkest "
-        "through the optimum (star); coloured: the best cell of each run, larger where several "
-        "runs ended at the same one."
-    )
-    if front.hidden:
-        caption += f" {plural(front.hidden, 'cell')} of higher L lie above the frame."
-    near = (
-        "The same, enlarged around the optimum (star) and the best cell of each run, drawn as outlines, so that "
-        "those in one place show through one another."
-    )
-    draw, size = partial(_draw_front, front=front, study=study), (_WIDTH, 5.0)
-    return [
-        picture("pareto-front", caption, partial(draw, frame=front.whole), size),
-        picture("pareto-front-near", near, partial(draw, frame=front.around_found, hollow=True), size),
-    ]
 
 
 @dataclass(frozen=True)
@@ -98,8 +338,14 @@ class Front:
     def whole(self) -> _Frame:
         """The frame of the trade-off; cells of the highest L lie above it."""
         shown = float(np.quantile(self.scores.loss[self.scores.feasible], _SHOWN_SHARE))
-        highest = max([shown, *self.scores.loss[self.found]])
+        highest = max([shown, *self.scores.loss[self.found], *self.scores.loss[self.on_front & self._learned]])
         return _with_margin(self.scores.penalty, np.array([self.scores.loss.min(), highest]))
+
+    @property
+    def _learned(self) -> NDArray[np.bool_]:
+        """Which cells are no outliers in L."""
+        first, third = np.quantile(self.scores.loss[self.scores.feasible], (0.25, 0.75))
+        return np.asarray(self.scores.loss <= third + 1.5 * (third - first))
 
     @property
     def around_found(self) -> _Frame:
@@ -131,133 +377,39 @@ def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
     return Front(scores, on_front, int(scores.score.argmin()), found)
 
 
-def _draw_front(figure: Figure, front: Front, frame: _Frame, study: Study, hollow: bool = False) -> None:
-    """Cells, front, lines of equal score and incumbents, as outlines where those in one place shall show through."""
-    axes, scores = figure.add_subplot(), front.scores
-    handles: list[Any] = []
-    for held, alpha in ((scores.feasible, 0.32), (~scores.feasible, 0.1)):
-        if held.any():
-            handles.append(_dots(axes, scores.penalty[held], scores.loss[held], alpha))
-    order = np.flatnonzero(front.on_front)[np.argsort(scores.penalty[front.on_front])]
-    handles += _steps(axes, scores.penalty[order], scores.loss[order])
-    axes.set(xlim=frame[:2], ylim=frame[2:])
-    axes.locator_params(axis="x", nbins=6)
-    _draw_equal_scores(axes, float(scores.score[front.optimum]))
-    labels = [f"all {len(scores.loss):,} cells", "exact front"]
-    if not scores.feasible.all():
-        labels.insert(1, "infeasible cells")
-    for name, made in study.feasible.items():
-        found = Counter(run.incumbent.cell.index for run in made)
-        index, counts = list(found), np.array(list(found.values()))
-        look = study.looks[name]
-        open_ = hollow or look.hollow
-        face = "none" if open_ else look.colour
-        axes.scatter(
-            scores.penalty[index], scores.loss[index], s=36 + 24 * (counts - 1), facecolor=face,
-            edgecolor=look.colour if open_ else PAPER, linewidth=1.6 if open_ else 0.8, marker=look.marker, zorder=5,
-        )  # fmt: skip
-        points = marked(look, 7.0) | {"markerfacecolor": face}
-        handles.append(Line2D([], [], linestyle="none", markeredgewidth=1.6, **points))
-        labels.append(plain(name))
-    best = (scores.penalty[front.optimum], scores.loss[front.optimum])
-    handles.append(axes.scatter(*best, s=210, marker="*", facecolor="none", edgecolor=INK, linewidth=1.4, zorder=6))
-    labels.append("optimum")
-    axes.set(xlabel="λR, the weighted regularisers (dimensionless)", ylabel="L (dimensionless)")
-    legend(figure, handles, labels)
-
-
-def _dots(axes: Axes, x: Values, y: Values, alpha: float = 0.32) -> Any:
-    """All cells as pixels, since vector graphics of so many would be large; returns the legend's entry."""
-    axes.scatter(x, y, s=3.5, color=MIDDLE, alpha=alpha, linewidth=0, rasterized=True)
-    return Line2D([], [], color=MIDDLE, marker=".", alpha=min(2 * alpha, 1), linestyle="none")
-
-
-def _steps(axes: Axes, x: Values, y: Values, **more: Any) -> list[Any]:
-    """A front, by rising x."""
-    points: dict[str, Any] = {"color": INK, "marker": ".", "markersize": 4} | more
-    return list(axes.plot(x, y, linewidth=1.3, drawstyle="steps-post", **points))
-
-
-def _draw_equal_scores(axes: Axes, optimum: float) -> None:
-    """Lines of equal L + λR through the optimum and above it, labelled where they leave the frame."""
-    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    apart = 0.05 * (top - bottom)
-    levels = [level for level in MaxNLocator(6).tick_values(optimum, top + right) if level > optimum + apart]
-    for level in [optimum, *levels]:
-        strong = level == optimum
-        axes.plot(
-            [left, right], [level - left, level - right], color=INK if strong else MIDDLE,
-            linewidth=1.1 if strong else 0.7, linestyle=(0, (4, 3)), zorder=1.5, scalex=False, scaley=False,
-        )  # fmt: skip
-        if bottom < level - right < top:
-            place, shift, sides = (right, level - right), (3, 0), ("left", "center")
-        elif left < level - top < right:
-            place, shift, sides = (level - top, top), (0, 2), ("center", "bottom")
-        elif left < level - bottom < right:
-            place, shift, sides = (level - bottom - apart, bottom + apart), (0, 0), ("center", "center")
-        else:
-            continue
-        axes.annotate(
-            f"{level:.4g}", place, xytext=shift, textcoords="offset points", ha=sides[0], va=sides[1], fontsize=8,
-            bbox={"facecolor": PAPER, "edgecolor": "none", "boxstyle": "round,pad=0.1"},
-            annotation_clip=False, zorder=4,
-        )  # fmt: skip
-
-
-def _objectives(study: Study) -> list[Picture] | str:
-    """The first two of several objectives: all cells, the exact front, and what the runs found."""
-    objective = study.comparison.objective
-    if not any(study.feasible.values()):
-        return "No Pareto front: no run found a feasible cell."
-    caption = f"{objective.part_text(0)} against {objective.part_text(1)}. Coloured: " + (
-        "the median attainment surface of each strategy, which half of its runs reach or dominate."
-        if objective.parts == 2
-        else "what no other cell of a strategy's runs beats in every objective."
-    )
-    if objective.over_space() is not None:
-        caption += (
-            " Grey: all feasible cells of the table; black: their exact front. Hypervolumes are taken between its "
-            "best and its worst, to 1.1 in each objective; what lies beyond Tukey's fence in an objective with a "
-            "loss, as cells do that cannot learn, bounds none."
-        )
-    return [picture("pareto-front", caption, partial(_draw_objectives, study=study), (_WIDTH, 5.0))]
-
-
-def _draw_objectives(figure: Figure, study: Study) -> None:
-    made, objective = study.comparison, study.comparison.objective
-    axes, handles, texts = figure.add_subplot(), list[Any](), list[str]()
-    if (scores := objective.over_space()) is not None:
-        every = scores.vector[scores.feasible]
-        handles += [_dots(axes, every[:, 0], every[:, 1]), *_steps(axes, *_front(every))]
-        texts += [f"all {len(every):,} cells", "exact front"]
-        low, high = every.min(axis=0), np.quantile(every, _SHOWN_SHARE, axis=0)
-        margin = 0.05 * (high - low)
-        axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
-        axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
+def _draw_trade(width: float, found: Front, study: Study, frame: _Frame) -> Canvas:
+    """Cells, front, the line of the optimum's score, and incumbents."""
+    scores, canvas = found.scores, Canvas(width, 320)
+    x, y = Scale(frame[0], frame[1], 44, width - 8), Scale(frame[2], frame[3], 286, 8)
+    _draw_axes(canvas, x, y, "λR", "L")
+    _draw_density(canvas, scores.penalty[scores.feasible], scores.loss[scores.feasible], x, y)
+    places = np.flatnonzero(found.on_front)
+    points = np.column_stack([scores.loss[places], scores.penalty[places]])
+    canvas.line(_stairs(points[points[:, 0] <= frame[3]], x, y), paint="ink", width=1.3)
+    optimum = float(scores.score[found.optimum])
+    ends = [(r, optimum - r) for r in (max(frame[0], optimum - frame[3]), min(frame[1], optimum - frame[2]))]
+    canvas.line([(x(r), y(loss)) for r, loss in ends], paint="axis", width=1.2, dash=(4.0, 3.0))
     for name, runs in study.feasible.items():
-        if runs:
-            found = [made.vectors(run) for run in runs]
-            shown = attained(found) if objective.parts == 2 else np.concatenate(found)
-            handles += _steps(axes, *_front(shown), **marked(study.looks[name], 6.0))
-            texts.append(plain(name))
-    labels = [plain(objective.part_text(part), _LONGEST_LABEL) for part in (0, 1)]
-    axes.set(xlabel=labels[0], ylabel=labels[1])
-    legend(figure, handles, texts)
+        look = study.looks[name]
+        for place, n in Counter(run.incumbent.cell.index for run in runs).items():
+            with canvas.of(look, f"{name}: {plural(n, 'run')}"):
+                canvas.mark(x(float(scores.penalty[place])), y(float(scores.loss[place])), look, min(8 + 1.5 * n, 18))
+    return canvas
 
 
-def _front(points: Values) -> Values:
-    """The first two numbers of the points that no other dominates, by rising first, shape ``(2, k)``."""
-    front = nondominated(points)
-    return front[np.argsort(front[:, 0])].T[:2]
+def _draw_axes(canvas: Canvas, x: Scale, y: Scale, across: str, up: str) -> None:
+    horizontal, vertical = x.ticks(60.0), y.ticks(34.0)
+    canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in vertical), paint="line")
+    canvas.line(*([(x(value), y.end), (x(value), y.start)] for value, _ in horizontal), paint="line")
+    for value, text in vertical:
+        canvas.text(x.start - 6, y(value) + 4, text, align="right")
+    for value, text in horizontal:
+        canvas.text(x(value), y.start + 16, text, align="center")
+    canvas.text(x.end, y.start + 31, across, align="right")
+    canvas.text(x.start + 6, y.end + 10, up)
 
 
-def attained(runs: Sequence[Values]) -> Values:
-    """The front of the points that at least half of some runs, shape ``(n, 2)`` each, dominate or reach."""
-    of_run = np.repeat(np.arange(1, len(runs) + 1), [len(points) for points in runs])
-    return np.asarray(moocore.eaf(np.concatenate(runs), sets=of_run, percentiles=[50])[:, :2])
-
-
-@section(65, "comparison")
+@section(82, "comparison")
 def what_lambda_does(study: Study) -> Section | None:
     """Whether R moves the optimum."""
     objective = study.comparison.objective
@@ -265,13 +417,13 @@ def what_lambda_does(study: Study) -> Section | None:
         return None
     found = diagnose(objective)
     if found is None:
-        said = ["Not known: it takes a table with feasible cells whose scores do not depend on a run's history."]
-    elif all(term.is_loss for term in objective.terms):
-        said = [*found.sentences(), "The objective has no regulariser: the score is L."]
-    else:
-        (alone, with_r) = (_place(objective, cell) for cell in (found.best_by_loss, found.best_by_score))
-        said = [*found.sentences(), f"The optimum of L alone has {alone}; that of L + λR has {with_r}."]
-    return Section("What λ does", said)
+        return None
+    if all(term.is_loss for term in objective.terms):
+        said = found.sentences()
+        return Section("Limits", said, folded=True) if said and objective.constraints else None
+    (alone, with_r) = (_place(objective, cell) for cell in (found.best_by_loss, found.best_by_score))
+    said = [*found.sentences(), f"The optimum of L alone has {alone}; that of L + λR has {with_r}."]
+    return Section("What λ does", said, folded=True)
 
 
 def _place(objective: Objective, cell: Cell) -> str:
@@ -286,54 +438,48 @@ def path_over_lambda(study: Study) -> Section | None:
     path = study.path
     caption = (
         f"{path.expression} on {path.plane.benchmark.name}. Left: all cells (grey), their exact front (black), the "
-        "optimum at each λ (stars), and the front that half of a strategy's runs reach or dominate with their answers "
+        "optimum at each λ (rings), and the front that half of a strategy's runs reach or dominate with their answers "
         "at all λ. Right: mean regret at each λ and its bootstrap 95 % interval."
     )
-    told = picture("lambda-path", caption, partial(_draw_path, study=study), (10.0, 4.6))
-    return Section("The path over λ", [drawn([told], wide=True)])
+    told = Picture("lambda-path", caption, partial(_draw_path, study=study), WIDE)
+    return Section("The path over λ", [Figures([told])])
 
 
-def _draw_path(figure: Figure, study: Study) -> None:
-    plane, regrets = figure.subplots(1, 2)
+def _draw_path(width: float, study: Study) -> Canvas:
+    path, slim = study.path, width <= SLIM
+    half = width if slim else (width - 60) / 2
+    curves = {name: _regrets(path, name) for name in path.strategies}
+    right = chart(curves, study.looks, Panel("λ", "regret", True, steps=False), half, height=330)
+    canvas = Canvas(width, right.height + (350 if slim else 20))
+    _draw_plane(canvas, study, half)
+    canvas.put(right, 0 if slim else half + 60, 350 if slim else 0)
+    return canvas
+
+
+def _draw_plane(canvas: Canvas, study: Study, width: float) -> None:
+    """Cells, their front, the optima and what strategies trace, in the frame of the front."""
     path = study.path
-    handles = _draw_plane(plane, path)
-    labels = [f"all {len(path.points):,} cells", "exact front", "optimum at λ"]
+    low, span = path.frame.utopia, path.frame.span
+    x = Scale(low[1] - 0.06 * span[1], low[1] + 1.1 * span[1], 44, width - 8)
+    y = Scale(low[0] - 0.06 * span[0], low[0] + 1.1 * span[0], 300, 8)
+    _draw_axes(canvas, x, y, "R (medians over the space)", "L")
+    _draw_density(canvas, path.points[:, 1], path.points[:, 0], x, y)
+    canvas.line(_stairs(nondominated(path.points), x, y), paint="ink", width=1.3)
     for name, look in study.looks.items():
         if runs := path.traced(name):
             traced = attained(runs)
-            x, y = traced[np.argsort(traced[:, 1])][:, ::-1].T
-            handles += _steps(plane, x, y, **marked(look, 4.0))
-            labels.append(plain(name))
-        draw_curve(regrets, _regrets(path, name), look, steps=False, marks=True)
-    regrets.set(xlabel="λ", ylabel="mean regret")
-    positive = [step.value for step in path.steps if step.value > 0]
-    if len(positive) > 1:
-        regrets.set_xscale("symlog", linthresh=positive[0])
-    regrets.set_xticks([step.value for step in path.steps], [exact(step.value) for step in path.steps], fontsize=8)
-    regrets.minorticks_off()
-    legend(figure, handles, labels)
-
-
-def _draw_plane(axes: Axes, path: LambdaPath) -> list[Any]:
-    """Cells, their front and the optima, in the frame of the front; returns the legend's entries."""
-    loss, cost = path.points.T
-    front = nondominated(path.points)
-    front = front[np.argsort(front[:, 1])]
-    handles = [_dots(axes, cost, loss), *_steps(axes, front[:, 1], front[:, 0])]
-    optima = path.points[[step.optimum for step in path.steps]]
-    stars = axes.scatter(optima[:, 1], optima[:, 0], s=120, marker="*", facecolor="none", edgecolor=INK, zorder=6)
-    low, span = path.frame.utopia, path.frame.span
-    axes.set_xlim(low[1] - 0.06 * span[1], low[1] + 1.1 * span[1])
-    axes.set_ylim(low[0] - 0.06 * span[0], low[0] + 1.1 * span[0])
-    axes.set(xlabel="R (medians over the space)", ylabel="L")
-    told: list[Any] = []
-    for step, point in zip(path.steps, optima, strict=True):
-        if not told or np.abs((point - told[-1]) / span).max() > _APART:
-            axes.annotate(
-                exact(step.value), (point[1], point[0]), xytext=(5, 5), textcoords="offset points", fontsize=8
-            )
-            told.append(point)
-    return [*handles, stars]
+            with canvas.of(look, name):
+                canvas.line(_stairs(traced, x, y), paint=look, width=2)
+                for loss, cost in traced.tolist():
+                    canvas.mark(x(cost), y(loss), look, 8)
+    named: list[Values] = []
+    for step in path.steps:
+        loss, cost = point = path.points[step.optimum]
+        ring = [(x(cost) + 5 * np.cos(a), y(loss) + 5 * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 17)]
+        canvas.line(ring, paint="ink", width=1.4)
+        if not named or np.abs((point - named[-1]) / span).max() > _APART:
+            canvas.text(x(cost) + 8, y(loss) - 6, exact(step.value), paint="ink")
+            named.append(point)
 
 
 def _regrets(path: LambdaPath, name: str) -> Curve:

@@ -27,13 +27,13 @@ _TESTS_NOTE = (
 )
 
 
-@section(10, "comparison")
+@section(70, "comparison", "front")
 def summary(study: Study) -> Section | None:
     """One row per strategy."""
     if not study.comparison.strategies:
         return None
     made = study.comparison
-    return Section("Summary", [summary_table(made, study.looks), note(" ".join(summary_notes(made)))])
+    return Section("Summary", [summary_table(made, study.looks), note(" ".join(summary_notes(made)))], folded=True)
 
 
 def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
@@ -149,7 +149,7 @@ def _noise_note(comparison: Comparison) -> str:
     )
 
 
-@section(20, "comparison")
+@section(50, "comparison", "front")
 def baselines(study: Study) -> Section | None:
     """Systems from elsewhere beside our strategies: the system's network first, then what each strategy found."""
     if not study.baselines or not study.comparison.strategies:
@@ -179,17 +179,14 @@ def baselines(study: Study) -> Section | None:
     return Section("Systems from elsewhere", blocks)
 
 
-@section(80, "comparison")
+@section(95, "comparison", "front")
 def tests(study: Study) -> Section | None:
     """Every pair of strategies."""
     made = study.comparison
     if not made.strategies:
         return None
     if not made.tests:
-        why = "No two strategies finished the same runs."
-        if not made.found_feasible:
-            why = "No run found a feasible cell, so there is nothing to test."
-        return Section("Pairwise tests", [why])
+        return None
     heads = [
         Head("first"), Head("second"), Head("first better"), Head("equal"), Head("second better"),
         Head("effect", "rank-biserial"), Head("p", "Wilcoxon"), Head("p", "after Holm"),
@@ -207,7 +204,7 @@ def tests(study: Study) -> Section | None:
         ]
         for test in made.tests
     ]
-    return Section("Pairwise tests", [Table(heads, rows, texts=2), note(_TESTS_NOTE)])
+    return Section("Every pair", [Table(heads, rows, texts=2), note(_TESTS_NOTE)], folded=True)
 
 
 def effect_in_words(effect: float) -> str:

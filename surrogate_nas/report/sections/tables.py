@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from surrogate_nas.core.numbers import NOTHING, fixed, p_value, quantity
 from surrogate_nas.report.markup import (
@@ -21,14 +20,13 @@ from surrogate_nas.report.markup import (
 from surrogate_nas.report.reading import MARKED, Study, expected_runtime
 from surrogate_nas.report.sections.scores import effect_in_words
 
-_LONGEST = 30
-"""Rows above which a table is folded."""
+_FEWEST_PROBLEMS = 7
+"""With fewer, pairs of strategies say nothing over problems."""
 
 
 def _section(title: str, table: Table, files: str, text: str) -> Section:
-    """A table with what a reader must know, and its files in ``tables/``."""
-    folded = replace(table, folded=len(table.rows) > _LONGEST)
-    return Section(title, [folded, note(f"{text} ", *files_of(files), ".")])
+    """A table with what a reader must know, and its files in ``tables/``; it opens by its title."""
+    return Section(title, [table, note(f"{text} ", *files_of(files), ".")], folded=True)
 
 
 @section(70, "suite")
@@ -63,6 +61,22 @@ def strategies(study: Study) -> Section | None:
     )  # fmt: skip
 
 
+@section(72, "suite")
+def regret(study: Study) -> Section | None:
+    """Mean normalised regret, a row a problem."""
+    heads = [Head("problem"), *(Head(name) for name in study.standings), Head("seed noise")]
+    rows: list[list[Content]] = []
+    for problem in study.problems:
+        means = {name: float(problem.at(name).mean()) for name in study.standings}
+        least = min(means.values())
+        shown = [Shown(fixed(m, 2), "strong") if m <= least + 1e-12 else fixed(m, 2) for m in means.values()]
+        rows.append([problem.name, *shown, NOTHING if problem.noise is None else fixed(problem.noise, 2)])
+    return _section(
+        "Problem by problem", Table(heads, rows), "regret",
+        "Mean normalised regret at the end: 0 the optimum, 1 what random sampling is expected to reach; bold: least.",
+    )  # fmt: skip
+
+
 @section(75, "suite")
 def problems(study: Study) -> Section | None:
     """One row a problem: what was asked, and what its regret is measured in."""
@@ -93,9 +107,11 @@ def problems(study: Study) -> Section | None:
     )  # fmt: skip
 
 
-@section(80, "suite")
+@section(95, "suite")
 def pairs(study: Study) -> Section | None:
     """One row a pair: tests over problems, over runs, and the smallest difference that they could have shown."""
+    if len(study.problems) < _FEWEST_PROBLEMS:
+        return None
     heads = [
         Head("first"), Head("second"), Head("problems", "better / equal / worse"), Head("effect", "rank-biserial"),
         Head("p", "Wilcoxon"), Head("p", "after Holm"), Head("difference", "mean regret"),
@@ -121,7 +137,8 @@ def pairs(study: Study) -> Section | None:
             ]
         )
     return _section(
-        "Pairs", Table(heads, rows, texts=2), "pairs",
+        "Every pair", Table(heads, rows, texts=2), "pairs",
+        "They describe and decide nothing; the verdict does. "
         "Over problems: Wilcoxon's signed-rank test of mean normalised regrets, Holm's correction over all "
         "pairs; bold below 0.05. Detectable: the smallest difference that so many problems, or so many runs, "
         "would show with a probability of 80 %. By its runs: problems on which the first is significantly "
@@ -132,12 +149,12 @@ def pairs(study: Study) -> Section | None:
 @section(85, "suite")
 def running_time(study: Study) -> Section | None:
     """Expected running time of every strategy until three targets on every problem."""
-    heads = [Head("problem"), Head("unit"), Head("regret", "at most"), *(Head(name) for name in study.ranked)]
+    heads = [Head("problem"), Head("unit"), Head("regret", "at most"), *(Head(name) for name in study.standings)]
     rows: list[list[Content]] = []
     for problem in study.suite.problems:
         for target in MARKED:
             row: list[Content] = [problem.name, problem.unit, f"{target:g}" if target else "0, the optimum"]
-            for name in study.ranked:
+            for name in study.standings:
                 expected = expected_runtime(problem, name, target)
                 row.append(quantity(expected) if math.isfinite(expected) else "never")
             rows.append(row)

@@ -1,32 +1,22 @@
-"""What the verdict rests on, and what would change it: first on every page, after its sentences."""
+"""What the verdict rests on: the leader beside every other strategy, and what else was found."""
 
 from __future__ import annotations
 
 from surrogate_nas.core.numbers import NOTHING, p_value
-from surrogate_nas.report.markup import Block, Content, Head, Section, Shown, Table, note, section, strategy
+from surrogate_nas.report.markup import Block, Content, Head, Section, Table, note, section, strategy, with_marks
 from surrogate_nas.report.reading import Study
 
 
-@section(2, "suite")
-@section(2, "comparison")
-def would_it_hold(study: Study) -> Section | None:
-    """Whether it would hold if something else were asked, and why."""
-    verdict = study.verdict
-    if verdict is None or not verdict.holds:
-        return None
-    heads = [Head("with"), Head("answer"), Head("why")]
-    rows: list[list[Content]] = [[holds.question, Shown(holds.answer, "strong"), holds.why] for holds in verdict.holds]
-    told = verdict.sentences[verdict.leading :]
-    return Section("Would it hold?", [Table(heads, rows, texts=3), *([Block("items", told)] if told else [])])
-
-
-@section(4, "suite")
-@section(4, "comparison")
+@section(60, "suite", "comparison", "front")
 def who_is_told_apart(study: Study) -> Section | None:
     """The leader beside every other strategy, by its end and by its speed."""
     verdict = study.verdict
-    if verdict is None or verdict.end is None:
+    if verdict is None:
         return None
+    more = [with_marks(said, study.looks) for said in verdict.sentences]
+    said = [Block("items", more)] if more else []
+    if verdict.end is None:
+        return Section("What else was found", said, folded=True) if said else None
     end, speed = verdict.end, verdict.speed
     timed = {} if speed is None else {rival.name: rival for rival in speed.rivals}
     rows: list[list[Content]] = []
@@ -53,4 +43,4 @@ def who_is_told_apart(study: Study) -> Section | None:
         f"ranks under random signs, two-sided; a rival is behind if it, or a closer one, passes {end.level:.0%} for "
         f"all claims together.{first}"
     )
-    return Section("Who is told apart", [Table(heads, rows), note(text)])
+    return Section("Who is told apart, and what else was found", [*said, Table(heads, rows), note(text)], folded=True)

@@ -1,0 +1,404 @@
+"""All strategies in one picture: how they end, on every problem, how soon they are there, and who is told apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from surrogate_nas.core.numbers import NOTHING, fixed, plural
+from surrogate_nas.report.look import Look, plain
+from surrogate_nas.report.markup import Figures, Section, section
+from surrogate_nas.report.picture import HALF, SLIM, WIDE, Canvas, Picture, Scale, text_width
+from surrogate_nas.report.reading import TARGET, ProblemResult, Resampling, Study, Values, ends
+
+_HEAD, _FOOT = 38.0, 26.0
+"""Pixels above and below rows."""
+_ROW, _ROW_SLIM, _ROW_MANY, _ROW_SMALL, _MANY = 30.0, 36.0, 22.0, 17.0, 10
+"""The height of a row: on a desk, on a telephone, of many strategies, and in a panel without names."""
+_BESIDE = 5
+"""So many problems stand beside the names; more stand below them."""
+_LONGEST = 22
+_JOINED = 122.0
+"""Pixels of what stands above bars."""
+_WIDEST = 1.6
+"""Normalised regrets above are drawn at the edge of a panel of one problem."""
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a strategy ends: the mean over runs with its interval, and each run."""
+
+    mean: float
+    low: float
+    high: float
+    runs: Values
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A strategy of the picture: over all problems, on each, what it spends until the target, how often it is there.
+
+    What is spent is the quartiles, infinite where so many runs never were there; empty where no optimum is known.
+    """
+
+    name: str
+    look: Look
+    over_all: Spot
+    on: Sequence[Spot]
+    spent: tuple[float, float, float] | tuple[()]
+    found: int
+    reached: int
+    runs: int
+    alike: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What the picture shows; regrets are normalised where there are several problems, else in units of the score."""
+
+    entries: Sequence[Entry]
+    problems: Sequence[ProblemResult]
+    units: Sequence[float]
+    several: bool
+    front: bool
+
+    @property
+    def budget(self) -> float:
+        """Of a run, in what is spent; several problems are counted in shares of it."""
+        return 1.0 if self.several else float(self.problems[0].checkpoints[-1])
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is known what strategies spend until the target."""
+        return bool(self.entries[0].spent)
+
+
+@section(10, "suite", "comparison", "front")
+def ranking(study: Study) -> Section | None:
+    """Every strategy in a row, the leader first."""
+    made = ranking_of(study)
+    if made is None:
+        return None
+    width = WIDE if made.several else HALF
+    told = Picture("ranking", _caption(made), partial(_draw, made=made), width)
+    return Section(_heading(study, made), [Figures([told], below=made.several)], half=not made.several)
+
+
+def ranking_of(study: Study) -> Ranking | None:
+    """The strategies in the order of the verdict's procedure; None where none has a finished run."""
+    problems = study.problems
+    order = study.standings
+    if not order or all(t.found_nothing for p in problems for name in order for t in p.traces[name]):
+        return None
+    several = study.kind == "suite"
+    units = [1.0 if several else problem.reference.scale for problem in problems]
+    drawn = [
+        dict(
+            zip(order, Resampling(i).means({name: p.at(name)[:, None] * unit for name in order})[:, :, 0], strict=True)
+        )
+        for i, (p, unit) in enumerate(zip(problems, units, strict=True))
+    ]
+    timed = [problem for problem in problems if problem.reference.exact]
+    entries = []
+    for name, alike in order.items():
+        on = []
+        for problem, unit, means in zip(problems, units, drawn, strict=True):
+            runs = problem.at(name) * unit
+            low, high = ends(means[name])
+            on.append(Spot(float(runs.mean()), float(low), float(high), runs))
+        over = np.mean([means[name] for means in drawn], axis=0)
+        low, high = ends(over)
+        over_all = Spot(
+            float(np.mean([spot.mean for spot in on])), float(low), float(high), np.empty(0) if several else on[0].runs
+        )
+        entries.append(Entry(name, study.looks[name], over_all, on, *_spent(timed, name, several), alike))
+    return Ranking(entries, problems, units, several, study.kind == "front")
+
+
+def _spent(
+    problems: Sequence[ProblemResult], name: str, several: bool
+) -> tuple[tuple[float, float, float] | tuple[()], int, int, int]:
+    """Quartiles of what runs spend until the target; how many find the optimum, reach the target, and are there."""
+    if not problems:
+        return (), 0, 0, 0
+    spent = np.concatenate([p.runtimes(name, TARGET) / (p.checkpoints[-1] if several else 1.0) for p in problems])
+    found = sum(int(np.isfinite(p.runtimes(name, 0.0)).sum()) for p in problems)
+    low, high = (float(np.quantile(spent, share, method="inverted_cdf")) for share in (0.25, 0.75))
+    return (low, float(np.median(spent)), high), found, int(np.isfinite(spent).sum()), len(spent)
+
+
+def _heading(study: Study, made: Ranking) -> str:
+    """What the verdict found, in a few words."""
+    end = None if study.verdict is None else study.verdict.end
+    what = "Hypervolume missed" if made.front else "Final regret"
+    if end is None or not end.rivals:
+        return what
+    if end.decided:
+        return f"{end.leader} comes nearest to the front" if made.front else f"{end.leader} ends best"
+    return f"{plural(len(end.leaders), 'strategy').replace('strategys', 'strategies')} cannot be told apart at the end"
+
+
+def _caption(made: Ranking) -> str:
+    """How to read it."""
+    exact = all(problem.reference.exact for problem in made.problems)
+    above = "the optimum" if exact else "the best of all runs, as the optimum is not known"
+    said = (
+        "Mean regret, 0 the optimum, 1 what random sampling is expected to reach"
+        if made.several
+        else f"Score above {above}"
+    )
+    said = "The share of the front’s hypervolume that is missed" if made.front else said
+    said += ". Mark and bar: mean and 95 % bootstrap interval; ticks: runs"
+    said += ", those beyond a frame at its edge" if made.several else ""
+    if any(problem.noise is not None for problem in made.problems):
+        said += "; grey: what training a cell again would change"
+    said += "; dotted: random sampling." if exact and not made.front and not made.several else "."
+    if any(entry.alike for entry in made.entries):
+        said += (
+            " Upright bars join who is not told apart: the first is the verdict, each further one starts anew below."
+        )
+    if any(
+        trace.failure or trace.found_nothing for p in made.problems for e in made.entries for trace in p.traces[e.name]
+    ):
+        said += " A run that failed or found no feasible cell counts as one random feasible cell."
+    return said
+
+
+def _draw(width: float, made: Ranking) -> Canvas:
+    """Names with bars, all problems together, then each problem and the target beside them or below."""
+    slim = width <= SLIM
+    n, beside = len(made.entries), made.several and not slim and 1 < len(made.problems) <= _BESIDE
+    row = _ROW_SLIM if slim else _ROW if n <= _MANY else _ROW_MANY
+    names = 26 + min(max(text_width(plain(e.name, _LONGEST), 13.6) for e in made.entries), 178.0 if not slim else 150.0)
+    names = max(names, _JOINED - 8.0)
+    lanes = _lanes(made.entries)
+    left = names + 7 * (1 + max(lanes.values(), default=-1)) + 10
+    below = [] if beside or not made.several else _small(made, slim)
+    columns = 2 if slim else 6
+    high = _HEAD + row * n + _FOOT
+    small = _HEAD + _ROW_SMALL * n + _FOOT
+    canvas = Canvas(width, high + (small + 18) * -(-len(below) // columns))
+    if slim:
+        right = width - 44
+    elif made.several:
+        right = left + (250 if beside else 420)
+    else:
+        right = width - (132 if made.timed else 56)
+    _draw_names(canvas, made, row, names, lanes)
+    every = ", all problems" if len(made.problems) > 1 and not slim else ""
+    title = "Hypervolume missed" if made.front else f"Final regret{every}"
+    noise = None if made.several else made.problems[0].noise
+    sub = _grey(made.problems[0])
+    if made.several:
+        sub = "0 optimum, 1 random" if slim else "0 optimum, 1 random sampling"
+    scale = Scale(0.0, _edge(made), left, right)
+    _draw_panel(canvas, scale, _HEAD, row, [e.over_all for e in made.entries], made, noise, title, sub)
+    _draw_numbers(canvas, made, row, right, slim)
+    if made.several and not slim:
+        leading = max((last for first, last in lanes if not first), default=0) + 1
+        if leading < n and not any(first < leading <= last for first, last in lanes):
+            canvas.line([(0, _HEAD + row * leading), (width, _HEAD + row * leading)], paint="axis")
+    if beside:
+        _draw_beside(canvas, made, right + 56, width, row)
+    elif made.several and not slim and made.timed:
+        _draw_target(canvas, made, Scale(0.0, 1.0, right + 120, width - 60, "root"), row, numbers=True)
+    for i, panel in enumerate(below):
+        x = (width + 18) / columns * (i % columns)
+        y = high + 18 + (small + 18) * (i // columns)
+        _draw_small(canvas, made, panel, x, y, (width + 18) / columns - 18)
+    return canvas
+
+
+def _lanes(entries: Sequence[Entry]) -> dict[tuple[int, int], int]:
+    """Which rows a bar joins, from the first to the last, and in which lane it stands; none within another."""
+    place = {entry.name: i for i, entry in enumerate(entries)}
+    bars: list[tuple[int, int]] = []
+    for i, entry in enumerate(entries):
+        last = max((place[name] for name in entry.alike), default=i)
+        if last > i and not (bars and bars[-1][1] >= last):
+            bars.append((i, last))
+    lanes: dict[tuple[int, int], int] = {}
+    for bar in bars:
+        taken = {lane for (_, last), lane in lanes.items() if last >= bar[0]}
+        lanes[bar] = next(lane for lane in range(len(bars)) if lane not in taken)
+    return lanes
+
+
+def _draw_names(canvas: Canvas, made: Ranking, row: float, x: float, lanes: Mapping[tuple[int, int], int]) -> None:
+    for i, entry in enumerate(made.entries):
+        y = _HEAD + row * (i + 0.5)
+        with canvas.of(entry.look, f"{entry.name}: click to hide or show", pick=True):
+            canvas.mark(8, y, entry.look, 12)
+            canvas.text(22, y + 4.5, plain(entry.name, _LONGEST), size=13, paint="ink", bold=True)
+    for (first, last), lane in lanes.items():
+        at, joined = x + 6 + 7 * lane, {made.entries[first].name, *made.entries[first].alike}
+        top, bottom = _HEAD + row * first + 5, _HEAD + row * (last + 1) - 5
+        rows = range(first, last + 1)
+        if all(made.entries[i].name in joined for i in rows):
+            canvas.line([(at, top), (at, bottom)], paint="ink", width=2)
+            continue
+        canvas.line([(at, top), (at, bottom)], paint="axis", width=1)  # thin beside rows that it does not join
+        members = [i for i in rows if made.entries[i].name in joined]
+        canvas.line(
+            *([(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)] for i in members), paint="ink", width=2
+        )
+    if lanes:
+        canvas.text(x + 10 + 7 * max(lanes.values()), _HEAD - 10, "joined: not told apart", align="right")
+
+
+def _grey(problem: ProblemResult) -> str:
+    return "" if problem.noise is None else "grey: seed noise"
+
+
+def _edge(made: Ranking) -> float:
+    """The right end of the axis of all problems together."""
+    highest = max(entry.over_all.high for entry in made.entries)
+    if made.several:
+        return max(1.05, 1.04 * highest)
+    runs = np.concatenate([entry.over_all.runs for entry in made.entries])
+    return 1.04 * max(highest, float(np.quantile(runs, 0.97))) or 1.0
+
+
+def _draw_panel(
+    canvas: Canvas, scale: Scale, top: float, row: float, spots: Sequence[Spot], made: Ranking, noise: float | None,
+    title: str, sub: str, *, size: float = 11.0,
+) -> None:  # fmt: skip
+    """A row a strategy: runs as ticks, the interval as a bar, the mean as the mark."""
+    bottom = top + row * len(spots)
+    unit = 1.0 if made.several else made.units[0]
+    if noise is not None:
+        canvas.rectangle(scale(0), top, scale(noise * unit), bottom, "soft")
+    ticks = scale.ticks(38.0)
+    canvas.line(*([(scale(v), top), (scale(v), bottom)] for v, _ in ticks if v), paint="line")
+    canvas.line([(scale(0), top), (scale(0), bottom)], paint="axis", width=1.4)
+    if not made.front and scale.high >= unit and made.problems[0].reference.exact:
+        canvas.line([(scale(unit), top), (scale(unit), bottom)], paint="axis", width=1.2, dash=(2.0, 3.0))
+    for value, text in ticks:
+        shown = f"{100 * value:g} %" if made.front else text
+        canvas.text(scale(value), bottom + 16, shown, align="center")
+    canvas.text(scale.start, top - 24, title, size=12, paint="ink", bold=True)
+    canvas.text(scale.start, top - 10, sub)
+    for i, (entry, spot) in enumerate(zip(made.entries, spots, strict=True)):
+        y = top + row * (i + 0.5) + (2.5 if len(spot.runs) else 0)
+        with canvas.of(
+            entry.look,
+            f"{entry.name}: {_number(spot.mean, made)} ({_number(spot.low, made)} to {_number(spot.high, made)})",
+        ):
+            _draw_ticks(canvas, [scale(value) for value in spot.runs.tolist()], y - min(row / 2.4, 11), entry.look)
+            canvas.line([(scale(spot.low), y), (scale(spot.high), y)], paint=entry.look, width=3, opacity=0.55)
+            canvas.mark(scale(spot.mean), y, entry.look, size)
+
+
+def _draw_ticks(canvas: Canvas, places: Sequence[float], y: float, look: Look) -> None:
+    """A tick a run, stronger where several stand."""
+    counts = Counter(round(place * 2) / 2 for place in places)
+    for several, opacity in ((False, 0.55), (True, 1.0)):
+        at = sorted(x for x, n in counts.items() if (n > 1) == several)
+        canvas.line(*([(x, y), (x, y + 4)] for x in at), paint=look, width=1.4, opacity=opacity)
+
+
+def _number(value: float, made: Ranking) -> str:
+    if made.front:
+        return f"{100 * value:.1f} %"
+    return fixed(value, 2) if made.several else f"{value:.3g}"
+
+
+def _draw_numbers(canvas: Canvas, made: Ranking, row: float, x: float, slim: bool) -> None:
+    """Columns of numbers: the mean, or of one problem how often the optimum was found, and how soon."""
+    if made.several or not made.timed:
+        columns = [("", "", [_number(e.over_all.mean, made) for e in made.entries])]
+    else:
+        columns = [("found", "", [f"{e.found}/{e.runs}" for e in made.entries])]
+        if not slim:
+            unit = made.problems[0].unit
+            columns.append((f"{unit} to it", "within 1 %", [_spent_text(e) for e in made.entries]))
+    for i, (head, sub, texts) in enumerate(columns):
+        at = x + (44 if slim else 46) + 82 * i
+        canvas.text(at, _HEAD - 24 if sub else _HEAD - 10, head, align="right")
+        canvas.text(at, _HEAD - 10, sub, align="right")
+        for number, (entry, text) in enumerate(zip(made.entries, texts, strict=True)):
+            with canvas.of(entry.look):
+                canvas.text(at, _HEAD + row * (number + 0.5) + 4.5, text, size=13, align="right", paint="ink")
+
+
+def _spent_text(entry: Entry) -> str:
+    middle = entry.spent[1] if entry.spent else np.inf
+    return f"{middle:,.0f}" if np.isfinite(middle) else NOTHING
+
+
+def _draw_beside(canvas: Canvas, made: Ranking, x: float, right: float, row: float) -> None:
+    """Every problem and the target, in the rows of the names."""
+    count = len(made.problems) + made.timed
+    room = (right - x - (46 if made.timed else 0)) / count
+    for i, problem in enumerate(made.problems):
+        scale = Scale(0.0, _edge_of(made, i), x + room * i, x + room * (i + 1) - 30)
+        title, sub = plain(problem.name, int((room - 8) / 7.6)), "" if i else _grey(problem)
+        spots = [entry.on[i] for entry in made.entries]
+        _draw_panel(canvas, scale, _HEAD, row, spots, made, problem.noise, title, sub, size=8.5)
+    if made.timed:
+        _draw_target(canvas, made, Scale(0.0, 1.0, x + room * (count - 1), right - 52, "root"), row, numbers=True)
+
+
+def _edge_of(made: Ranking, i: int) -> float:
+    highest = max(float(entry.on[i].runs.max()) for entry in made.entries)
+    return min(max(1.04 * highest, 1.1), _WIDEST)
+
+
+def _draw_target(
+    canvas: Canvas, made: Ranking, scale: Scale, row: float, top: float = _HEAD, *, numbers: bool, size: float = 8.5
+) -> None:
+    """The quartiles of what a strategy spends until it is near the optimum, as shares of the budget."""
+    bottom = top + row * len(made.entries)
+    shares = (0.0, 0.1, 0.5, 1.0) if scale.end - scale.start > 90 else (0.0, 0.25, 1.0)
+    canvas.line(*([(scale(v), top), (scale(v), bottom)] for v in shares), paint="line")
+    canvas.text(scale.start, top - 24, "Budget to the optimum", size=12, paint="ink", bold=True)
+    canvas.text(scale.start, top - 10, "within 1 %: median, quartiles")
+    for share in shares:
+        canvas.text(scale(share), bottom + 16, f"{100 * share:g}" + (" %" if share == 1 else ""), align="center")
+    for i, entry in enumerate(made.entries):
+        if not entry.spent:
+            continue
+        y, (low, middle, high) = top + row * (i + 0.5), entry.spent
+        said = f"{entry.name}: {entry.reached} of {entry.runs} runs come so near"
+        with canvas.of(entry.look, said):
+            if np.isfinite(low):
+                canvas.line([(scale(low), y), (scale(min(high, 1.0)), y)], paint=entry.look, width=2, opacity=0.6)
+            if np.isfinite(middle):
+                canvas.mark(scale(middle), y, entry.look, size)
+            if numbers:
+                text = (
+                    f"{100 * middle:.0f} %"
+                    if np.isfinite(middle)
+                    else f"{100 * entry.reached / entry.runs:.0f} % get there"
+                )
+                if np.isfinite(middle) or not np.isfinite(low):
+                    canvas.text(canvas.width, y + 4.5, text, size=13 if np.isfinite(middle) else 11, align="right",
+                                paint="ink" if np.isfinite(middle) else "quiet")  # fmt: skip
+                else:
+                    canvas.text(canvas.width, y + 4.5, f"{100 * entry.reached / entry.runs:.0f} % do", align="right")
+
+
+def _small(made: Ranking, slim: bool) -> list[int | None]:
+    """The panels that stand below the names: the problems by number, and on a telephone the target as None."""
+    problems: list[int | None] = list(range(len(made.problems))) if len(made.problems) > 1 else []
+    return [*problems, *([None] if slim and made.timed else [])]
+
+
+def _draw_small(canvas: Canvas, made: Ranking, panel: int | None, x: float, top: float, width: float) -> None:
+    """A panel whose rows are known by their marks."""
+    first = top + _HEAD
+    for i, entry in enumerate(made.entries):
+        with canvas.of(entry.look, entry.name):
+            canvas.mark(x + 6, first + _ROW_SMALL * (i + 0.5), entry.look, 8.5)
+    start, end = x + 20, x + width - 8
+    if panel is None:
+        _draw_target(canvas, made, Scale(0.0, 1.0, start, end, "root"), _ROW_SMALL, first, numbers=False)
+        return
+    problem = made.problems[panel]
+    spots = [Spot(e.on[panel].mean, e.on[panel].low, e.on[panel].high, np.empty(0)) for e in made.entries]
+    scale, title = Scale(0.0, _edge_of(made, panel), start, end), plain(problem.name, int(width / 7.6))
+    _draw_panel(canvas, scale, first, _ROW_SMALL, spots, made, problem.noise, title, _grey(problem), size=8.5)
