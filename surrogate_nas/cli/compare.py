@@ -202,8 +202,11 @@ def _finish(
     folder = kept or folder
     content = comparison.to_json()
     written = write_pages(comparison, content, folder)
-    title = f"{content['benchmark']}: {comparison.objective} (lower is better)"
-    heads = ("strategy", "runs", "mean score", "95 % interval", "iqm", "mean regret", "evaluations", "real seconds")
+    several = comparison.objective.parts > 1
+    is_score = "score: the share of the front's hypervolume that is missed; " if several else ""
+    title = f"{content['benchmark']}: {comparison.objective} ({is_score}lower is better)"
+    mean = "mean missed" if several else "mean score"
+    heads = ("strategy", "runs", mean, "95 % interval", "iqm", "mean regret", "evaluations", "real seconds")
     spare = ("real seconds", "evaluations", "iqm")
     emit(content, json, lambda: show_table(heads, _rows(content["strategies"]), title=title, spare=spare))
     note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])

@@ -67,21 +67,36 @@ def read_chain(content: bytes, root: str) -> list[Link]:
     *lines, torn = content.split(b"\n")
     if len(torn.partition(_SEAL)[2]) > _DIGITS + len(_CLOSE):
         raise DamagedError(f"line {len(lines) + 1} goes on after its seal")
-    seal, end, links = root.encode(), 0, []
+    seal, end, bodies, ends = root.encode(), 0, list[bytes](), list[tuple[int, bytes]]()
     for number, line in enumerate(lines, 1):
         body = line[:-_TAIL] + b"}"
         seal = _sealed(seal, body)
         if line[-_TAIL:] != _SEAL + seal + _CLOSE:
+            _entries(bodies)  # what is wrong before is said first
             raise DamagedError(f"line {number} is not as it was written")
+        end += len(line) + 1
+        bodies.append(body)
+        ends.append((end, seal))
+    return [Link(entry, *place) for entry, place in zip(_entries(bodies), ends, strict=True)]
+
+
+def _entries(bodies: list[bytes]) -> list[dict[str, Any]]:
+    """The fields of lines, parsed at once; one by one only to say which of them is none."""
+    try:
+        entries: list[Any] = json.loads(b"[" + b",".join(bodies) + b"]")
+        if len(entries) == len(bodies) and all(isinstance(entry, dict) for entry in entries):
+            return entries
+    except (ValueError, RecursionError):
+        pass
+    entries = []
+    for number, body in enumerate(bodies, 1):
         try:
-            entry = json.loads(body)
+            entries.append(json.loads(body))
         except (ValueError, RecursionError) as error:
             raise DamagedError(f"line {number} is no JSON") from error
-        if not isinstance(entry, dict):
+        if not isinstance(entries[-1], dict):
             raise DamagedError(f"line {number} holds no fields")
-        end += len(line) + 1
-        links.append(Link(entry, end, seal))
-    return links
+    return entries
 
 
 class Chain:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from surrogate_nas.core.levels import LEVEL
 from surrogate_nas.report.look import PAINTS, SCHEMES, Look
 from surrogate_nas.report.picture import mark_svg
 
@@ -163,11 +162,6 @@ def files_of(table: str) -> list[Content]:
     ends = {"CSV": "csv", "LaTeX": "tex"}
     first, second = (Shown(text, "link", None, f"tables/{table}.{end}") for text, end in ends.items())
     return [first, ", ", second]
-
-
-def in_bold_below(p: float, text: str) -> Content:
-    """A p in words, bold where it is significant."""
-    return Shown(text, "strong") if p < LEVEL else text
 
 
 @lru_cache(maxsize=1)

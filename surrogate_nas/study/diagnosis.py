@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.network import CONV3, NONE, SKIP
+from surrogate_nas.study.decision import Values
 
 _SAME = 1e-12
 """Penalties that differ by no more are equal but for rounding."""
@@ -72,12 +72,27 @@ def diagnose(objective: Objective) -> Diagnosis | None:
         best_by_loss=space[int(feasible[by_loss])],
         best_by_score=space[int(feasible[by_score])],
         loss_rank=rank,
-        loss_correlation=float(spearmanr(loss, score).statistic) if len(feasible) > 2 else float("nan"),
-        penalty_correlation=float(spearmanr(penalty, score).statistic) if regularised else float("nan"),
+        loss_correlation=spearman(loss, score) if len(feasible) > 2 else float("nan"),
+        penalty_correlation=spearman(penalty, score) if regularised else float("nan"),
         changes_nothing=regularised and rank == 0.0,
         drowns=rank > 0.5,
         feasible_share=len(feasible) / len(scores.feasible),
     )
+
+
+def spearman(first: Values, second: Values) -> float:
+    """Spearman's ρ of two samples: the correlation of their ranks, equals sharing the mean of their places.
+
+    Example:
+        >>> round(spearman(np.array([1.0, 2, 2, 9]), np.array([1.0, 2, 3, 4])), 3)
+        0.949
+    """
+    return float(np.corrcoef(_places(first), _places(second))[0, 1])
+
+
+def _places(values: Values) -> Values:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place.reshape(-1)])
 
 
 def trivial_cells(space: Space) -> dict[str, Cell]:

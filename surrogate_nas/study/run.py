@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 from types import NoneType, UnionType
@@ -21,7 +22,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.files.regular import open_regular, read_regular
-from surrogate_nas.space import Cell, Space
+from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 
 _END, _TOLD = "end", "diagnosis"
@@ -67,7 +68,7 @@ class Run:
         """Score of every trial."""
         return np.array([trial.score for trial in self.trials])
 
-    @property
+    @cached_property
     def incumbent(self) -> Trial:
         """The best trial of the whole history after the objective's own epochs, the earliest among equals."""
         return min(self.answers, key=lambda trial: trial.score)
@@ -133,7 +134,8 @@ class Lines:
         self._get = attrgetter(*self.names)
         self._cells = [name for name in self.names if hints[name] is Cell]
         self._mappings = [name for name in self.names if _is(hints[name], Mapping)]
-        self._readers = {name: _reader(hints[name]) for name in self.names}
+        self._readers = [(name, hints[name], _reader(hints[name])) for name in self.names]
+        self._known = frozenset(self.names)
         self._at_least = {name: bound for name, bound in (at_least or {}).items() if name in self.names}
 
     def write(self, item: Any) -> dict[str, Any]:
@@ -147,14 +149,17 @@ class Lines:
 
     def read(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """The fields' values; a cell stays text."""
-        if differing := sorted({*entry} ^ {*self.names}):
-            raise ValueError(f"missing or unknown: {', '.join(map(str, differing))[:80]}")
-        values = {}
-        for name, reader in self._readers.items():
-            try:
-                values[name] = reader(entry[name])
-            except ValueError as error:
-                raise ValueError(f"{name} {error}") from error
+        if entry.keys() != self._known:
+            differing = sorted(map(str, entry.keys() ^ self._known))
+            raise ValueError(f"missing or unknown: {', '.join(differing)[:80]}")
+        values, name = {}, ""
+        try:
+            for name, kind, reader in self._readers:
+                value = entry[name]
+                plain = type(value) is kind and (kind is not float or value - value == 0.0)  # the last: it is finite
+                values[name] = value if plain else reader(value)
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from error
         for name, bound in self._at_least.items():
             if values[name] is not None and values[name] < bound:
                 raise ValueError(f"{name} is below {bound:g}")
@@ -204,7 +209,8 @@ def _number(value: Any) -> float:
 
 
 def _finite(value: Any) -> float:
-    if not math.isfinite(number := _number(value)):
+    number = value if type(value) is float else _number(value)
+    if not math.isfinite(number):
         raise ValueError("is no finite number")
     return number
 
@@ -319,14 +325,14 @@ def _unended(entries: list[dict[str, Any]]) -> int:
     return len(entries) - bool(entries and _END in entries[-1])
 
 
-def read_run(path: Path, root: str, strategy: str, run: int, space: Space) -> Run | None:
-    """Read a run; None while it has not ended."""
+def read_run(path: Path, root: str, strategy: str, run: int, cell: Callable[[str], Cell]) -> Run | None:
+    """Read a run, whose cells are parsed by a function; None while it has not ended."""
     try:
         entries = [link.entry for link in read_chain(read_regular(path), root)]
         end = ending(entries[-1], len(entries) - 1) if entries else None
         if end is None:
             return None
-        trials = [_trial(number, entry, space) for number, entry in enumerate(entries[:-1])]
+        trials = [_trial(number, entry, cell) for number, entry in enumerate(entries[:-1])]
         return Run(strategy, run, trials, **end)
     except FileNotFoundError:
         return None
@@ -347,12 +353,12 @@ def ending(entry: Mapping[str, Any], trials: int) -> dict[str, Any] | None:
     return {**_RUNS.read(told), **diagnosis}
 
 
-def _trial(number: int, entry: dict[str, Any], space: Space) -> Trial:
+def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> Trial:
     values = _TRIALS.read(entry)
-    cell = space.parse(values["cell"])
-    if cell.text != values["cell"] or values["index"] != number:
+    text, values["cell"] = values["cell"], cell(values["cell"])
+    if values["cell"].text != text or values["index"] != number:
         raise DamagedError(f"trial {number} is not where or what it should be")
-    return Trial(**(values | {"cell": cell}))
+    return Trial(**values)
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

@@ -4,22 +4,26 @@ Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Prec
 mean, which leaves out the best and the worst quarter; bootstrap intervals, over problems stratified by problem;
 probability of improvement); Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006 (paired
 tests with Holm's correction, over runs and over problems; ranks problem by problem, 1 the best, equals sharing the mean
-of their places; Friedman's test and Nemenyi's critical difference). Lower is better throughout. Over problems,
-everything is taken of the regrets of each: a mapping from strategy to an array with a row a run.
+of their places). These describe; who is told apart is decided in `surrogate_nas.study.decision` alone. Lower is better
+throughout. Over problems, everything is taken of the regrets of each: a mapping from strategy to an array with a row a
+run.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from surrogate_nas.core.levels import LEVEL, POWER
+from surrogate_nas.core.levels import LEVEL
+from surrogate_nas.study.decision import flip_p, signed_ranks
 from surrogate_nas.study.run import Run
 
 Values = NDArray[np.float64]
@@ -30,9 +34,12 @@ Regrets = Mapping[str, Values]
 RESAMPLES = 1000
 """Of the runs on every problem."""
 _RESAMPLES = 10_000
+_MANY = 1_000
+"""Runs whose mean is as good as normal."""
+_NORMAL = NormalDist()
+_BLOCK = 2_000_000
+"""Numbers of a resample that are in memory at a time."""
 _CUT = 0.25
-_FEWEST = 3
-"""Strategies that Friedman's test needs."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +73,52 @@ def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
     sample = np.asarray(values, dtype=np.float64)
     spread = float(sample.std(ddof=1)) if len(sample) > 1 else 0.0
     low, high = interval(sample[:, None], seed=seed)
-    return Summary(float(sample.mean()), spread, float(stats.trim_mean(sample, _CUT)), (float(low[0]), float(high[0])))
+    return Summary(float(sample.mean()), spread, float(middle_mean(sample)), (float(low[0]), float(high[0])))
 
 
 def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
-    """The bootstrap 95 % interval of the mean of every column of ``(n, m)``: its ends, shape ``(m,)`` each."""
-    rng = np.random.default_rng(seed)
+    """The bootstrap 95 % interval of the mean of every column of ``(n, m)``: its ends, shape ``(m,)`` each.
+
+    Of a thousand rows or more it is the normal one, to which resampling comes then.
+    """
     n = len(samples)
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) / n
-    means = weights @ samples
-    return ends(means)
+    if n >= _MANY:
+        half = _NORMAL.inv_cdf(1 - LEVEL / 2) * samples.std(axis=0) / math.sqrt(n)
+        return samples.mean(axis=0) - half, samples.mean(axis=0) + half
+    return ends(np.concatenate([weights @ samples for weights in _weights(n, seed)]))
+
+
+def _weights(n: int, seed: int) -> Iterable[Values]:
+    """The shares of rows in every resample, in blocks; those of few rows are kept for the next sample of as many."""
+    return _kept_weights(n, seed) if n * _RESAMPLES <= _BLOCK else _blocks(n, seed)
+
+
+@lru_cache(maxsize=2)
+def _kept_weights(n: int, seed: int) -> list[Values]:
+    return list(_blocks(n, seed))
+
+
+def _blocks(n: int, seed: int) -> Iterator[Values]:
+    rng, size = np.random.default_rng(seed), max(min(_BLOCK // n, _RESAMPLES), 1)
+    for start in range(0, _RESAMPLES, size):
+        yield rng.multinomial(n, np.full(n, 1 / n), size=min(size, _RESAMPLES - start)) / n
 
 
 def ends(values: Values) -> tuple[Values, Values]:
     """The 95 % interval of resampled numbers, shape ``(resamples, …)``."""
     low, high = np.percentile(values, (2.5, 97.5), axis=0)
     return low, high
+
+
+def middle_mean(values: Values) -> Values:
+    """The interquartile mean along the last axis: without a quarter of the values at either end.
+
+    Example:
+        >>> float(middle_mean(np.array([9.0, 1, 2, -7])))
+        1.5
+    """
+    cut = int(_CUT * values.shape[-1])
+    return np.asarray(np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -95,7 +132,7 @@ class PairedTest:
         ties: Runs in which they are equal.
         losses: Runs in which the second is better.
         effect: Matched-pairs rank-biserial correlation, from -1 (the second always better) to 1 (the first).
-        p: Wilcoxon's signed-rank test, two-sided; 1 where all runs tie.
+        p: Wilcoxon's signed-rank test, two-sided; 1 where all runs tie. Exact, of many runs the normal approximation.
         p_holm: `p` after Holm's correction over all pairs.
     """
 
@@ -144,13 +181,17 @@ def holm(p: Sequence[float]) -> Values:
 
 
 def signed_rank(advantage: Values) -> tuple[float, float]:
-    """Wilcoxon's p-value and the rank-biserial effect of paired differences, above 0 where the first is better."""
-    differing = advantage[advantage != 0]
-    if not len(differing):
+    """Wilcoxon's p-value and the rank-biserial effect of paired differences, above 0 where the first is better.
+
+    Example:
+        >>> signed_rank(np.array([0.0, 1, 2, 3, 4, 5, 6]))
+        (0.03125, 1.0)
+    """
+    ranks = signed_ranks(advantage[advantage != 0])
+    if not ranks.any():
         return 1.0, 0.0
-    ranks = stats.rankdata(np.abs(differing))
-    effect = float((ranks * np.sign(differing)).sum() / ranks.sum())
-    return float(stats.wilcoxon(differing).pvalue), effect
+    total = int(ranks.sum())
+    return flip_p([ranks if total > 0 else -ranks]), total / int(np.abs(ranks).sum())
 
 
 @dataclass(frozen=True)
@@ -228,7 +269,9 @@ class Resampling:
 
 def ranks(means: Values) -> Values:
     """Ranks along the first axis of ``(strategies, …)``, 1 for the lowest; equals share the mean of their places."""
-    return np.asarray(stats.rankdata(means.round(12), axis=0))
+    rounded = means.round(12)
+    below, equal = (np.array([compare(rounded, one).sum(axis=0) for one in rounded]) for compare in (np.less, np.equal))
+    return np.asarray(below + (equal + 1) / 2)
 
 
 @dataclass(frozen=True)
@@ -238,8 +281,6 @@ class Ranks:
     Attributes:
         fractions: Shares of the budget, rising to 1, from where the shared first cells end; shape ``(f,)``.
         mean: Shape ``(strategies, f)``.
-        low: The lower end of its 95 % band over resampled runs.
-        high: The upper end.
         best_here: Per strategy the share of resampled runs in which its rank at the end is the best, on these problems;
             shape ``(strategies,)``, summing to 1.
         best: The same where problems are resampled too: on problems like these.
@@ -247,28 +288,22 @@ class Ranks:
 
     fractions: Values
     mean: Values
-    low: Values
-    high: Values
     best_here: Values
     best: Values
 
 
 def ranks_of(problems: Sequence[Regrets], fractions: Values) -> Ranks:
     """Average ranks of every problem's regrets, shape ``(runs, fractions)`` each."""
-    n = len(problems[0]), len(fractions)
-    mean, resampled = np.zeros(n), np.zeros((n[0], RESAMPLES, n[1]))
-    last = []
-    for number, curves in enumerate(problems):
-        mean += ranks(np.array([curve.mean(axis=0) for curve in curves.values()]))
-        here = ranks(Resampling(number).means(curves))
-        resampled += here
-        last.append(here[:, :, -1])
     count = len(problems)
-    low, high = ends(np.moveaxis(resampled, 1, 0) / count)
+    mean = np.mean([ranks(np.array([curve.mean(axis=0) for curve in curves.values()])) for curves in problems], axis=0)
+    last = [
+        ranks(Resampling(i).means({name: curve[:, -1:] for name, curve in curves.items()})[:, :, 0])
+        for i, curves in enumerate(problems)
+    ]
     rng = np.random.default_rng(count)
     weights = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
     elsewhere = np.einsum("psb,bp->sb", np.array(last), weights)
-    return Ranks(fractions, mean / count, low, high, _best(resampled[:, :, -1]), _best(elsewhere))
+    return Ranks(fractions, mean, _best(np.sum(last, axis=0)), _best(elsewhere))
 
 
 def _best(ranks: Values) -> Values:
@@ -278,141 +313,22 @@ def _best(ranks: Values) -> Values:
 
 
 @dataclass(frozen=True)
-class Critical:
-    """Which average ranks differ by more than chance, at one share of the budget.
-
-    Attributes:
-        fraction: The share of the budget.
-        ranks: The average rank of every strategy over the problems, shape ``(strategies,)``.
-        p: Friedman's, that all strategies are alike; None with fewer than three strategies or two problems.
-        distance: Nemenyi's critical difference at 5 %: average ranks that are nearer are not told apart. None as `p`.
-        nemenyi: p-values of all pairs, shape ``(strategies, strategies)``, or None.
-        cliques: The largest groups of strategies that are not told apart, by name from the best rank on; two or more.
-    """
-
-    fraction: float
-    ranks: Values
-    p: float | None
-    distance: float | None
-    nemenyi: Values | None
-    cliques: list[list[str]]
-
-
-def critical_at(fraction: float, names: Sequence[str], means: Values) -> Critical:
-    """Test the ranks of mean regrets after a share of the budget, shape ``(problems, strategies)``."""
-    means = means.round(12)
-    n_problems, n = means.shape
-    average = ranks(means.T).mean(axis=1)
-    if n < _FEWEST or n_problems < 2:
-        return Critical(fraction, average, None, None, None, [])
-    same = bool(np.ptp(means, axis=1).max() == 0.0)
-    p = 1.0 if same else float(stats.friedmanchisquare(*means.T).pvalue)
-    error = np.sqrt(n * (n + 1) / (6 * n_problems))
-    quantile = float(stats.studentized_range.ppf(1 - LEVEL, n, np.inf)) / np.sqrt(2)
-    distance = float(quantile * error)
-    return Critical(fraction, average, p, distance, _nemenyi(average / error), _cliques(names, average, distance))
-
-
-def _nemenyi(ranks_in_errors: Values) -> Values:
-    """p-values of all pairs, from average ranks in standard errors of their difference."""
-    n = len(ranks_in_errors)
-    first, second = np.triu_indices(n, 1)
-    apart = np.abs(ranks_in_errors[first] - ranks_in_errors[second]) * np.sqrt(2)
-    p = np.ones((n, n))
-    p[first, second] = p[second, first] = stats.studentized_range.sf(apart, n, np.inf)
-    return p
-
-
-def _cliques(names: Sequence[str], average: Values, distance: float) -> list[list[str]]:
-    order = np.argsort(average, kind="stable")
-    ranked = average[order]
-    found: list[tuple[int, int]] = []
-    for first, rank in enumerate(ranked):
-        last = int(np.searchsorted(ranked, rank + distance, side="right"))
-        if last - first > 1 and not (found and found[-1][1] >= last):
-            found.append((first, last))
-    return [[names[i] for i in order[first:last]] for first, last in found]
-
-
-@dataclass(frozen=True)
 class Pair:
     """Two strategies over all problems.
 
     Attributes:
         test: Over problems: on how many each has the lower mean regret, effect, Wilcoxon's p with Holm's correction.
         difference: The first one's mean normalised regret minus the second one's, averaged over problems.
-        detectable: The smallest such difference that as many problems would show with a probability of .8 at the 5 %
-            level, by the spread of the difference over these problems; None with one problem.
-        detectable_here: The same for these problems, by the spread over their runs: what so many runs would show; None
-            with one run.
-        better: The problems on which the first is significantly better, over the runs that both made there.
-        worse: Those on which it is significantly worse.
     """
 
     test: PairedTest
     difference: float
-    detectable: float | None
-    detectable_here: float | None
-    better: list[str]
-    worse: list[str]
 
 
-def pairs_of(names: Sequence[str], ends: Sequence[Regrets]) -> list[Pair]:
-    """All pairs of strategies, over named problems with the regret of every run at the end."""
+def pairs_of(ends: Sequence[Regrets]) -> list[Pair]:
+    """All pairs of strategies, over problems with the regret of every run at the end."""
     means = {name: np.array([runs[name].mean() for runs in ends]).round(12) for name in (ends[0] if ends else ())}
-    found = []
-    for test in paired_tests(means):
-        differences = means[test.first] - means[test.second]
-        by_run = [_by_run(runs, test.first, test.second) for runs in ends]
-        signs = _told_apart(by_run)
-        found.append(
-            Pair(
-                test=test,
-                difference=float(differences.mean()),
-                detectable=detectable(differences),
-                detectable_here=_detectable_here(by_run),
-                better=[name for name, sign in zip(names, signs, strict=True) if sign < 0],
-                worse=[name for name, sign in zip(names, signs, strict=True) if sign > 0],
-            )
-        )
-    return found
-
-
-def detectable(differences: Values) -> float | None:
-    """The smallest mean difference that a paired t-test of as many would detect at the 5 % level with a power of .8.
-
-    Example:
-        >>> round(detectable(np.array([-1.0, 0.0, 1.0] * 8)), 1)
-        0.5
-    """
-    n = len(differences)
-    if n < 2:
-        return None
-    quantiles = stats.t.ppf([1 - LEVEL / 2, POWER], n - 1)
-    return float(quantiles.sum() * differences.std(ddof=1) / np.sqrt(n))
-
-
-def _detectable_here(by_run: Sequence[Values]) -> float | None:
-    """The smallest mean difference over these problems that as many runs, drawn anew, would detect."""
-    if any(len(differences) < 2 for differences in by_run):
-        return None
-    variance = sum(differences.var(ddof=1) / len(differences) for differences in by_run)
-    quantiles = stats.norm.ppf([1 - LEVEL / 2, POWER])
-    return float(quantiles.sum() * np.sqrt(variance) / len(by_run))
-
-
-def _told_apart(by_run: Sequence[Values]) -> list[int]:
-    """Per problem -1 where the first is significantly better over the shared runs, 1 where it is worse, else 0."""
-    tests = [signed_rank(-differences) for differences in by_run]
-    told_apart = holm([p for p, _ in tests]) < LEVEL
-    return [-int(np.sign(effect)) if told else 0 for (_, effect), told in zip(tests, told_apart, strict=True)]
-
-
-def _by_run(runs: Regrets, first: str, second: str) -> Values:
-    """The first one's regret minus the second one's in the runs that both made, which share first cells."""
-    shared = min(len(runs[first]), len(runs[second]))
-    a, b = (runs[name][:shared].round(12) for name in (first, second))
-    return np.asarray(a - b)
+    return [Pair(test, float((means[test.first] - means[test.second]).mean())) for test in paired_tests(means)]
 
 
 @dataclass(frozen=True)
@@ -443,9 +359,8 @@ def aggregates(problems: Sequence[Regrets]) -> list[Aggregate]:
         samples = [runs[name] for runs in problems]
         drawn = [runs[Resampling(number).indices(len(runs))] for number, runs in enumerate(samples)]
         every = np.concatenate(samples)
-        resampled = np.asarray(stats.trim_mean(np.concatenate(drawn, axis=1), _CUT, axis=1))
-        low, high = ends(resampled)
-        iqm = float(stats.trim_mean(every, _CUT))
+        low, high = ends(middle_mean(np.concatenate(drawn, axis=1)))
+        iqm = float(middle_mean(every))
         found.append(Aggregate(name, iqm, float(low), float(high), float(every.mean()), float(np.median(every))))
     return found
 

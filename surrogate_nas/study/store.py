@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b, sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,7 +24,7 @@ from surrogate_nas.files import locked, replacing
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective.expression import parse_several
-from surrogate_nas.space import Space
+from surrogate_nas.space import Cell, Space
 from surrogate_nas.study.options import STORED, wrong_in
 from surrogate_nas.study.run import Run, RunLog, RunWatch, read_run
 from surrogate_nas.study.sources import Sources
@@ -47,6 +47,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         """Name the folder; nothing is read or written yet."""
         self.folder = folder
+        self._parsing: dict[Space, Callable[[str], Cell]] = {}
 
     @property
     def _description(self) -> Path:
@@ -188,7 +189,8 @@ class Store:
 
     def load(self, strategy: str, run: int, space: Space) -> Run | None:
         """Read a run; None while it has not ended."""
-        return read_run(self.path(strategy, run), f"{self._root} {strategy} {run}", strategy, run, space)
+        cell = self._parsing.setdefault(space, lru_cache(maxsize=None)(space.parse))
+        return read_run(self.path(strategy, run), f"{self._root} {strategy} {run}", strategy, run, cell)
 
 
 def as_file_name(strategy: str) -> str:

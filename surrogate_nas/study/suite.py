@@ -14,13 +14,11 @@ from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.problem import Suite
 from surrogate_nas.study.statistics import (
     Aggregate,
-    Critical,
     Improvement,
     Pair,
     Ranks,
     Values,
     aggregates,
-    critical_at,
     improvements,
     pairs_of,
     ranks_of,
@@ -31,8 +29,6 @@ from surrogate_nas.study.verdict import Evidence, Stability, Verdict, means_of, 
 if TYPE_CHECKING:
     pass
 
-BUDGETS = (0.25, 0.5, 1.0)
-"""The shares of the budget at which ranks are tested."""
 _STEPS = 50
 
 
@@ -107,11 +103,6 @@ class SuiteResult:
         return [{name: problem.at(name) for name in self.strategies} for problem in self.problems]
 
     @cached_property
-    def critical(self) -> list[Critical]:
-        """Friedman's and Nemenyi's tests at a quarter, at half and at the end of the budget."""
-        return [critical_at(fraction, self.strategies, self.means(fraction)) for fraction in BUDGETS]
-
-    @cached_property
     def profile(self) -> Profile:
         """Which share of problems and targets each strategy had solved when."""
         return profile_of(self.strategies, self.problems)
@@ -128,8 +119,8 @@ class SuiteResult:
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """Tests of every pair, and what they could have told apart."""
-        return pairs_of([problem.name for problem in self.problems], self._ends)
+        """Tests of every pair, which describe."""
+        return pairs_of(self._ends)
 
     @cached_property
     def accounts(self) -> list[Account]:
@@ -178,7 +169,7 @@ class SuiteResult:
             "not_run": [{"name": s.problem.name, "reason": s.reason} for s in self.skipped],
             "strategies": sorted(self._strategies_json(), key=lambda told: told["rank_mean"]),
             "tests": self._tests_json(),
-            "verdict": {**self.verdict.to_json(), "stability": asdict(self.stability)},
+            "verdict": self.verdict.to_json(),
             "failures": self.failures,
         }
 
@@ -188,12 +179,11 @@ class SuiteResult:
         return [f"{p.name}: {said}" for p in self.problems for s in self.strategies for said in p.failures(s)]
 
     def _strategies_json(self) -> list[dict[str, Any]]:
-        last = self.critical[-1]
         return [
             {
                 "name": aggregate.strategy,
                 "runs": account.runs,
-                "rank_mean": float(last.ranks[i]),
+                "rank_mean": float(self.ranks.mean[i, -1]),
                 "solved": None if np.isnan(self.profile.solved[i]) else float(self.profile.solved[i]),
                 "probability_best": float(self.ranks.best[i]),
                 "probability_best_here": float(self.ranks.best_here[i]),
@@ -214,24 +204,10 @@ class SuiteResult:
 
     def _tests_json(self) -> dict[str, Any]:
         return {
-            "friedman": [
-                {
-                    "budget": one.fraction,
-                    "p": one.p,
-                    "critical_difference": one.distance,
-                    "ranks": dict(zip(self.strategies, one.ranks.tolist(), strict=True)),
-                    "not_told_apart": one.cliques,
-                }
-                for one in self.critical
-            ],
             "pairs": [
                 {
                     **asdict(pair.test),
                     "difference": pair.difference,
-                    "detectable": pair.detectable,
-                    "detectable_here": pair.detectable_here,
-                    "better": pair.better,
-                    "worse": pair.worse,
                     "probability": improved.probability,
                     "probability_ci95": [improved.low, improved.high],
                 }

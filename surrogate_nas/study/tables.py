@@ -79,29 +79,16 @@ def reached(result: SuiteResult) -> Rows:
 
 
 def pairs(result: SuiteResult) -> Rows:
-    """One row a pair: tests over problems and over runs, and the probability of improvement."""
+    """One row a pair: a test over problems, and the probability of improvement; they describe."""
     return [
         {
             **asdict(pair.test),
             "difference": pair.difference,
-            "detectable": pair.detectable,
-            "detectable here": pair.detectable_here,
-            "significantly better on": len(pair.better),
-            "significantly worse on": len(pair.worse),
             "probability of improvement": improved.probability,
             "low": improved.low,
             "high": improved.high,
         }
         for pair, improved in zip(result.pairs, result.improvements, strict=True)
-    ]
-
-
-def critical(result: SuiteResult) -> Rows:
-    """Average ranks at the shares of the budget, with Friedman's p and Nemenyi's critical difference."""
-    return [
-        {"budget": one.fraction, "p": one.p, "critical difference": one.distance}
-        | dict(zip(result.strategies, one.ranks.tolist(), strict=True))
-        for one in result.critical
     ]
 
 
@@ -117,7 +104,6 @@ TABLES: dict[str, Callable[[SuiteResult], Rows]] = {
     "runtime": runtime,
     "reached": reached,
     "pairs": pairs,
-    "critical": critical,
     "accounts": accounts,
 }
 """All tables by the names of their files."""

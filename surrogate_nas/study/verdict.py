@@ -65,8 +65,6 @@ class Stability:
 
     Attributes:
         winner: Who leads the whole suite at the end of the budget.
-        half_budget: Who leads after half of the budget.
-        quarter_budget: Who leads after a quarter.
         without: Per problem whose absence changes the winner, who leads then.
         plain: Who leads on the problems of L alone; None where there are none.
         weighted: Who leads on those with λR; None where there are none.
@@ -75,8 +73,6 @@ class Stability:
     """
 
     winner: str
-    half_budget: str
-    quarter_budget: str
     without: dict[str, str]
     plain: str | None
     weighted: str | None
@@ -104,8 +100,6 @@ def stability_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Sta
 
     return Stability(
         winner=winner,
-        half_budget=leader(names, means_of(names, problems, 0.5)),
-        quarter_budget=leader(names, means_of(names, problems, 0.25)),
         without=without,
         plain=among([p.weight == 0 and not p.problem.subject_to for p in problems]),
         weighted=among([p.weight > 0 for p in problems]),

@@ -132,7 +132,7 @@ def test_report_and_explorer_lead_to_each_other(explored: tuple[Comparison, Path
     _, path = explored
     report = (path.parent / "report.html").as_uri()
     tab.goto(report)
-    assert tab.get_attribute("text=Explore every cell", "href") == path.name
+    assert tab.get_attribute("text=Explore the cells", "href") == path.name
     assert f'href="{Path(report).name}"' in path.read_text(encoding="utf-8")
 
 
@@ -271,10 +271,10 @@ def _runs_that_met(comparison: Comparison, strategy: str, cell: str) -> int:
 def test_a_phone_in_the_dark_has_room_for_all(whole: Tab) -> None:
     whole.set_viewport_size({"width": 390, "height": 844})
     whole.emulate_media(color_scheme="dark")
-    whole.wait_for_function("document.getElementById('plane')._fullLayout.font.color === '#d5dbe2'")
+    whole.wait_for_function("document.getElementById('plane')._fullLayout.font.color === '#e4e8ec'")
     whole.wait_for_function("document.getElementById('plane')._fullLayout.width < 390")
     assert whole.evaluate("document.documentElement.scrollWidth") <= 390
-    assert whole.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 20, 26)"
+    assert whole.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 27)"
     whole.set_viewport_size({"width": 1280, "height": 900})
     whole.emulate_media(color_scheme="light")
 

@@ -291,14 +291,14 @@ def test_latex_marks_what_is_significantly_worse(made: Comparison, tmp_path: Pat
 def test_figures_are_vectors_with_their_letters_and_captions(front: Path, tmp_path: Path) -> None:
     files = EXPORTS["figures"].write(front, tmp_path)
     stems = {file.stem for file in files} - {"captions"}
-    assert {"pareto-front", "score-by-cells", "cell-1"} <= stems
+    assert {"fronts", "front-points", "ranking", "score-by-cells"} <= stems
     captions = (tmp_path / "captions.txt").read_text()
     for stem in stems:
         svg, pdf = (tmp_path / f"{stem}.svg").read_text(), (tmp_path / f"{stem}.pdf").read_bytes()
         assert "<svg" in svg and "<image" not in svg and "var(--" not in svg
         assert pdf.startswith(b"%PDF") and b"/Subtype /Image" not in pdf and b"/CreationDate" not in pdf
         assert pdf.count(b"/FontFile2") or b"/Type /Font" not in pdf
-        assert f"{stem}: " in captions
+        assert f"{stem}: " in captions and (tmp_path / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_mlflow_reads_what_the_comparison_says(folder: Path, made: Comparison, tmp_path: Path) -> None:

@@ -215,7 +215,12 @@ def test_what_a_table_says_is_only_text(tmp_path):
     made = compare(bench, ["random", "evolution", Failing, Evil], "valid_error + 0.1*odd", runs=2, budget=15)
     path = write_report(made, tmp_path, command=f"snas compare {HOSTILE}\udcff")
     html = path.read_text(encoding="utf-8")
-    assert html.count("<script") == 1 and "<script>alert" not in html and "<img src=x" not in html and html.count("&lt;script&gt;") > 10
+    assert (
+        html.count("<script") == 1
+        and "<script>alert" not in html
+        and "<img src=x" not in html
+        and html.count("&lt;script&gt;") > 10
+    )
     assert set(Resources(html).tags) <= TAGS
 
 

@@ -111,7 +111,7 @@ def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page
         assert process.returncode == 0
         tab.wait_for_selector("text=All runs have ended.")
         assert tab.locator(".charts svg").count() == 1, "the benchmark counts queries"
-        assert tab.locator(".charts path[stroke-width='2'][stroke^='var(--c']").count() == 2
+        assert tab.locator(".charts path[fill=none][stroke-width='2'][stroke^='var(--c']").count() == 2
         tab.click("text=report")
         tab.wait_for_selector("text=Best cells")
         assert tab.evaluate("document.images.length") > 3

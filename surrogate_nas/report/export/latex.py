@@ -1,7 +1,6 @@
-"""Tables as papers print them: the best in bold, what is significantly worse than the best marked, all else told below.
+"""Tables as papers print them: the best in bold, who is told apart from the leader marked, all else told below.
 
-Significance is that of `surrogate_nas.study.statistics`: Wilcoxon's signed-rank test over paired runs, after
-Holm's correction over all pairs.
+Who is told apart is the verdict's word (`surrogate_nas.study.decision`); the table of pairs describes.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.core.levels import LEVEL
 from surrogate_nas.core.numbers import NOTHING, budget_in_words, decimals_for, fixed, p_value, plural
 from surrogate_nas.report.exporting import Format, write_texts
 from surrogate_nas.report.reading import (
@@ -32,8 +30,8 @@ _WORSE = r"$^{\dagger}$"
 _NOWHERE = -1.0
 """The place of a strategy without a mean, which no mean has."""
 _MARKS = (
-    rf"Best mean in bold, second underlined; {_WORSE}: significantly worse than the best (Wilcoxon's signed-rank test "
-    r"over paired runs, Holm's correction over all pairs, 5\,\%)."
+    rf"Best mean in bold, second underlined; {_WORSE}: ends behind the leader for sure (exact signed-rank test of paired "
+    r"runs under random signs, 5\,\% for all claims together)."
 )
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
@@ -122,17 +120,9 @@ def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
 
 
 def _worse(made: Comparison) -> set[str]:
-    """The strategies that are significantly worse than the one of the best mean."""
-    means = {name: score.mean for name in made.strategies if (score := made.summary(name)) is not None}
-    if not means:
-        return set()
-    best = min(means, key=lambda name: means[name])
-    found = set()
-    for test in made.tests:
-        if test.p_holm < LEVEL and best in (test.first, test.second):
-            other, effect = (test.second, test.effect) if test.first == best else (test.first, -test.effect)
-            found |= {other} if effect > 0 else set()
-    return found
+    """The strategies that the verdict tells apart from the leader."""
+    end = made.verdict.end
+    return set() if end is None else {rival.name for rival in end.rivals if rival.apart}
 
 
 def _tests(results: Results, part: Part) -> _Tabular:
@@ -145,14 +135,14 @@ def _tests(results: Results, part: Part) -> _Tabular:
             *map(str, (test.wins, test.ties, test.losses)),
             escaped(fixed(test.effect, 2)),
             escaped(p_value(test.p)),
-            (bold if test.p_holm < LEVEL else str)(escaped(p_value(test.p_holm))),
+            escaped(p_value(test.p_holm)),
         ]
         for test in part.comparison.tests
     ]
     caption = (
         f"{_asked(part.comparison)} Paired runs in which the first is better, equal and worse; effect: matched-pairs "
-        r"rank-biserial correlation; Wilcoxon's signed-rank test, two-sided, in bold where significant at 5\,\% after "
-        "Holm's correction over all pairs."
+        "rank-biserial correlation; Wilcoxon's signed-rank test, two-sided, and after Holm's correction over all pairs. "
+        "They describe; who is told apart is said by the verdict."
     )
     return _Tabular(_label(results, part, "tests"), caption, heads, rows, texts=2)
 

@@ -22,7 +22,7 @@ _SUITE = (
     "Where a search sees one drawn training seed of each cell, what it hands over is reported by the mean over seeds.",
     "A run that failed, or found no feasible cell, counts as one random feasible cell: it is never left out.",
     f"Problems weigh equally. Bands and intervals hold 95 % of {RESAMPLES:,} resamples of the runs within each "
-    "problem; they say nothing about other problems, the tests over problems do.",
+    "problem; they say nothing about other problems.",
 )
 _DRAWN = (
     "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the cell among those "
@@ -98,8 +98,8 @@ def suite_provenance(study: Study) -> Section | None:
         [
             "Further tables: mean regret by problem (", *files_of("regret"),
             "), the share of runs that reached a target (", *files_of("reached"),
-            "), ranks and Friedman’s test at three budgets (", *files_of("critical"),
-            "). Every trial of every run is in ", Shown("problems/", "code"), ".",
+            "), pairs of strategies (", *files_of("pairs"), "). Every trial of every run is in ",
+            Shown("problems/", "code"), ".",
         ]
     )  # fmt: skip
     blocks: list[Table | Words | Block | str] = [_facts(rows), further]

@@ -17,13 +17,14 @@ from surrogate_nas.core.numbers import (
     quantity,
 )
 from surrogate_nas.report.look import Look
-from surrogate_nas.report.markup import Content, Head, Section, Shown, Table, in_bold_below, note, section, strategy
+from surrogate_nas.report.markup import Content, Head, Section, Shown, Table, note, section, strategy
 from surrogate_nas.report.reading import Comparison, Study
 
 _TESTS_NOTE = (
+    "They describe and decide nothing; the verdict does. "
     "Runs are paired by number: run k of every strategy starts from the same cells. Effect: matched-pairs "
     "rank-biserial correlation, +1 where the first is always better, −1 where the second is. p: Wilcoxon's "
-    "signed-rank test, two-sided, then corrected by Holm over all pairs; bold below 0.05."
+    "signed-rank test, two-sided, then corrected by Holm over all pairs."
 )
 
 
@@ -200,7 +201,7 @@ def tests(study: Study) -> Section | None:
             str(test.losses),
             effect_in_words(test.effect),
             p_value(test.p),
-            in_bold_below(test.p_holm, p_value(test.p_holm)),
+            p_value(test.p_holm),
         ]
         for test in made.tests
     ]

@@ -12,7 +12,6 @@ from surrogate_nas.report.markup import (
     Shown,
     Table,
     files_of,
-    in_bold_below,
     note,
     section,
     strategy,
@@ -109,14 +108,13 @@ def problems(study: Study) -> Section | None:
 
 @section(95, "suite")
 def pairs(study: Study) -> Section | None:
-    """One row a pair: tests over problems, over runs, and the smallest difference that they could have shown."""
+    """One row a pair, over problems: it describes and decides nothing."""
     if len(study.problems) < _FEWEST_PROBLEMS:
         return None
     heads = [
         Head("first"), Head("second"), Head("problems", "better / equal / worse"), Head("effect", "rank-biserial"),
         Head("p", "Wilcoxon"), Head("p", "after Holm"), Head("difference", "mean regret"),
-        Head("detectable", "so many problems"), Head("detectable", "so many runs"),
-        Head("by its runs", "better / worse on"), Head("improvement", "probability"),
+        Head("improvement", "probability"),
     ]  # fmt: skip
     rows: list[list[Content]] = []
     for pair, improved in zip(study.suite.pairs, study.suite.improvements, strict=True):
@@ -128,21 +126,16 @@ def pairs(study: Study) -> Section | None:
                 f"{test.wins} / {test.ties} / {test.losses}",
                 effect_in_words(test.effect),
                 p_value(test.p),
-                in_bold_below(test.p_holm, p_value(test.p_holm)),
+                p_value(test.p_holm),
                 fixed(pair.difference, 3),
-                fixed(pair.detectable, 3),
-                fixed(pair.detectable_here, 3),
-                f"{len(pair.better)} / {len(pair.worse)}",
                 f"{improved.probability:.2f} ({improved.low:.2f} – {improved.high:.2f})",
             ]
         )
     return _section(
         "Every pair", Table(heads, rows, texts=2), "pairs",
-        "They describe and decide nothing; the verdict does. "
-        "Over problems: Wilcoxon's signed-rank test of mean normalised regrets, Holm's correction over all "
-        "pairs; bold below 0.05. Detectable: the smallest difference that so many problems, or so many runs, "
-        "would show with a probability of 80 %. By its runs: problems on which the first is significantly "
-        "better or worse over paired runs.",
+        "They describe and decide nothing; the verdict does. Wilcoxon's signed-rank test of mean regrets over "
+        "problems, Holm's correction over all pairs. Improvement: how probably a run of the first ends better than one "
+        "of the second on the same problem, a tie counting half.",
     )  # fmt: skip
 
 
