@@ -34,7 +34,7 @@ from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import TABLES, Rows, as_latex, tabular, write_tables
 from surrogate_nas.study.traces import MARKED, ProblemResult, expected_runtime
-from surrogate_nas.study.verdict import TARGET, Verdict
+from surrogate_nas.study.verdict import TARGET, Verdict, ends_of
 
 if TYPE_CHECKING:
     from surrogate_nas.report.markup import Kind
@@ -115,7 +115,7 @@ class Study:
         names, problems = self.result.strategies, self.problems
         if self.verdict is None or self.verdict.end is None:
             return {name: () for name in names}
-        return standings({name: [p.paired(p.at(name), name, names) for p in problems] for name in names})
+        return standings(ends_of(names, problems))
 
     @cached_property
     def histories(self) -> dict[str, list[tuple[Run, Anytime]]]:

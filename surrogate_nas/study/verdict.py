@@ -237,6 +237,11 @@ class Evidence:
     stability: Stability | None
 
 
+def ends_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str, list[Values]]:
+    """What is decided by: per strategy and problem how the runs end that all strategies have, paired by number."""
+    return {name: [p.paired(p.answers(name), name, names) for p in problems] for name in names}
+
+
 def verdict_of(found: Evidence) -> Verdict:
     """Judge strategies over the runs of one problem or of many."""
     names, problems = found.names, found.problems
@@ -249,7 +254,7 @@ def verdict_of(found: Evidence) -> Verdict:
     if len(names) == 1:
         said = [f"{names[0]} is the only strategy, so there is nothing to compare it with.", *found.figures.values()]
         return _undecided([*said, *_incomplete(found)], names)
-    ends = {name: [p.paired(p.answers(name), name, names) for p in problems] for name in names}
+    ends = ends_of(names, problems)
     if not all(len(runs) for of in ends.values() for runs in of):
         said = ["No run was finished by all strategies, so none can be compared."]
         return _undecided([*said, *_incomplete(found)], names)

@@ -273,11 +273,12 @@ def test_latex_marks_what_is_significantly_worse(made: Comparison, tmp_path: Pat
     """Eight runs of which the second strategy loses every one: p is .008."""
     from dataclasses import replace
 
-    answer = made.answer(made.runs_of("random")[0])
+    answer, space = made.answer(made.runs_of("random")[0]), made.objective.benchmark.space
+    cells = list({space.identity(cell): cell for cell in space[:500]}.values())  # of equal function none
     runs = [
         replace(made.runs_of("random")[0], strategy=name, run=number, trials=[
-            replace(answer, index=0, score=base + number / 1000, feasible=True, started=0.0)])
-        for name, base in (("a_b", 0.25), ("[x]", 0.5)) for number in range(8)
+            replace(answer, index=0, cell=cells[8 * i + number], score=base + number / 1000, feasible=True, started=0.0)])
+        for i, (name, base) in enumerate((("a_b", 0.25), ("[x]", 0.5))) for number in range(8)
     ]  # fmt: skip
     told = made.description | {"strategies": ["a_b", "[x]"], "runs": 8}
     write_latex(Comparison(made.objective, told, runs), tmp_path)

@@ -319,10 +319,12 @@ def test_the_front_is_exact(small):
 
 def test_the_headline_follows_the_test(small):
     space = sn.nb201()
+    cells = list({space.identity(cell): cell for cell in space[:500]}.values())  # of equal function none
 
     def runs(name: str, scores: list[float]) -> list[Run]:
+        found = {score: cells[round(1000 * score) - 100] for score in scores}
         return [
-            Run(name, i, [Trial(0, space[i], s, s, 0.0, True, None, 1.0, {"digital_error": 100 * s})], 1.0, 0.5)
+            Run(name, i, [Trial(0, found[s], s, s, 0.0, True, None, 1.0, {"digital_error": 100 * s})], 1.0, 0.5)
             for i, s in enumerate(scores)
         ]
 

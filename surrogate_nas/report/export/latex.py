@@ -30,8 +30,8 @@ _WORSE = r"$^{\dagger}$"
 _NOWHERE = -1.0
 """The place of a strategy without a mean, which no mean has."""
 _MARKS = (
-    rf"Best mean in bold, second underlined; {_WORSE}: ends behind the leader for sure (exact signed-rank test of paired "
-    r"runs under random signs, 5\,\% for all claims together)."
+    rf"Best mean in bold, second underlined; {_WORSE}: ends behind the leader for sure (exact signed-rank test of "
+    r"paired runs under random signs, 5\,\% for all claims together)."
 )
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
@@ -141,8 +141,8 @@ def _tests(results: Results, part: Part) -> _Tabular:
     ]
     caption = (
         f"{_asked(part.comparison)} Paired runs in which the first is better, equal and worse; effect: matched-pairs "
-        "rank-biserial correlation; Wilcoxon's signed-rank test, two-sided, and after Holm's correction over all pairs. "
-        "They describe; who is told apart is said by the verdict."
+        "rank-biserial correlation; Wilcoxon's signed-rank test, two-sided, and after Holm's correction over all "
+        "pairs. They describe; who is told apart is said by the verdict."
     )
     return _Tabular(_label(results, part, "tests"), caption, heads, rows, texts=2)
 
