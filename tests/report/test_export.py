@@ -277,7 +277,8 @@ def test_latex_marks_what_is_significantly_worse(made: Comparison, tmp_path: Pat
     cells = list({space.identity(cell): cell for cell in space[:500]}.values())  # of equal function none
     runs = [
         replace(made.runs_of("random")[0], strategy=name, run=number, trials=[
-            replace(answer, index=0, cell=cells[8 * i + number], score=base + number / 1000, feasible=True, started=0.0)])
+            replace(answer, index=0, cell=cells[8 * i + number], score=base + number / 1000, feasible=True,
+                    started=0.0)])
         for i, (name, base) in enumerate((("a_b", 0.25), ("[x]", 0.5))) for number in range(8)
     ]  # fmt: skip
     told = made.description | {"strategies": ["a_b", "[x]"], "runs": 8}

@@ -32,10 +32,10 @@ def regret_along_the_budget(study: Study) -> Section | None:
             drawn = [Resampling(i).means({name: by_name[name]})[0] for i, by_name in enumerate(samples)]
             low, high = ends(np.mean(drawn, axis=0))
         curves[name] = Curve(100 * fractions, mean, low, high)
-    panel = Panel("% of the budget", "regret", True, reference=1.0, banded=banded)
+    panel = Panel("%", "regret", True, reference=1.0, banded=banded)
     caption = (
-        f"Mean normalised regret of the best cell so far over {plural(len(problems), 'problem')}; an axis of roots. "
-        "Bands: 95 % of resampled runs, of the leader and of random search."
+        f"Mean normalised regret of the best cell so far over {plural(len(problems), 'problem')} after each share of "
+        "the budget; an axis of roots. Bands: 95 % of resampled runs, of the leader and of random search."
     )
     told = Picture("regret-by-budget", caption, partial(chart, curves, study.looks, panel))
     return Section("On the way", [Figures([told])], half=True)
@@ -51,11 +51,11 @@ def ranks_along_the_budget(study: Study) -> Section | None:
     curves = {
         name: Curve(100 * found.fractions, by_name[name], by_name[name], by_name[name]) for name in study.standings
     }
-    panel = Panel("% of the budget", "rank", False, 100 * float(found.fractions[0]), banded=(),
+    panel = Panel("%", "rank", False, 100 * float(found.fractions[0]), banded=(),
                   ends=(0.9, len(by_name) + 0.1), falling=True)  # fmt: skip
     caption = (
-        f"Average rank of the mean regrets over {plural(len(study.problems), 'problem')}; 1 is the best. Shaded: the "
-        "first cells, the same for all. It describes; who is told apart is the verdict’s."
+        f"Average rank of the mean regrets over {plural(len(study.problems), 'problem')} after each share of the budget; "
+        "1 is the best. Shaded: the first cells, the same for all. It describes; who is told apart is the verdict’s."
     )
     told = Picture("ranks-by-budget", caption, partial(chart, curves, study.looks, panel))
     return Section("Average rank", [Figures([told])], half=True)

@@ -154,10 +154,11 @@ def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canv
         _draw_frame(canvas, x, y, plane, labelled=i % columns == 0, last=x0 + room)
         look, missed = study.looks[name], float(study.comparison.scores(name).mean())
         with canvas.of(look, f"{name}: click to hide or show", pick=True):
+            canvas.rectangle(x0 - 4, top - 26, x0 + room, top - 3, "paper")
             canvas.mark(x0 + 6, top - 14, look, 11)
             longest = int(room / 8) - 10
             canvas.text(x0 + 18, top - 10, plain(name, longest), size=13, paint="ink", bold=True)
-            beside = x0 + 24 + text_width(plain(name, longest), 14.5)
+            beside = x0 + 24 + text_width(plain(name, longest), 15.5)
             canvas.text(beside, top - 10, f"{100 * missed:.1f} % missed", size=12)
         if stairs:
             best, middle, worst = (attained(runs, share) for share in (100 / len(runs), 50, 100))
@@ -285,7 +286,7 @@ def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
 
 
 def _few(value: float) -> str:
-    return f"{value / 1e6:.3g}M" if value >= 1e6 else f"{value / 1e3:.3g}k" if value >= 1e4 else f"{value:.3g}"
+    return f"{value / 1e6:.3g}M" if value >= 1e6 else f"{value / 1e3:.3g}k" if value >= 1e3 else f"{value:.3g}"
 
 
 @section(80, "comparison")

@@ -85,7 +85,7 @@ def ranking(study: Study) -> Section | None:
         return None
     width = WIDE if made.several else HALF
     told = Picture("ranking", _caption(made), partial(_draw, made=made), width)
-    return Section(_heading(study, made), [Figures([told], below=made.several)], half=not made.several)
+    return Section(_heading(study, made), [Figures([told], below=True)], half=not made.several)
 
 
 def ranking_of(study: Study) -> Ranking | None:
@@ -205,7 +205,7 @@ def _draw(width: float, made: Ranking) -> Canvas:
     if beside:
         _draw_beside(canvas, made, right + 56, width, row)
     elif made.several and not slim and made.timed:
-        _draw_target(canvas, made, Scale(0.0, 1.0, right + 120, width - 60, "root"), row, numbers=True)
+        _draw_target(canvas, made, Scale(0.0, 1.0, right + 120, width - 84, "root"), row, numbers=True)
     for i, panel in enumerate(below):
         x = (width + 18) / columns * (i % columns)
         y = high + 18 + (small + 18) * (i // columns)
@@ -232,6 +232,7 @@ def _draw_names(canvas: Canvas, made: Ranking, row: float, x: float, lanes: Mapp
     for i, entry in enumerate(made.entries):
         y = _HEAD + row * (i + 0.5)
         with canvas.of(entry.look, f"{entry.name}: click to hide or show", pick=True):
+            canvas.rectangle(0, y - row / 2 + 1, x, y + row / 2 - 1, "paper")
             canvas.mark(8, y, entry.look, 12)
             canvas.text(22, y + 4.5, plain(entry.name, _LONGEST), size=13, paint="ink", bold=True)
     for (first, last), lane in lanes.items():
@@ -336,11 +337,11 @@ def _draw_beside(canvas: Canvas, made: Ranking, x: float, right: float, row: flo
     room = (right - x - (46 if made.timed else 0)) / count
     for i, problem in enumerate(made.problems):
         scale = Scale(0.0, _edge_of(made, i), x + room * i, x + room * (i + 1) - 30)
-        title, sub = plain(problem.name, int((room - 8) / 7.6)), "" if i else _grey(problem)
+        title, sub = plain(problem.name, int((room - 8) / 8.2)), "" if i else _grey(problem)
         spots = [entry.on[i] for entry in made.entries]
         _draw_panel(canvas, scale, _HEAD, row, spots, made, problem.noise, title, sub, size=8.5)
     if made.timed:
-        _draw_target(canvas, made, Scale(0.0, 1.0, x + room * (count - 1), right - 52, "root"), row, numbers=True)
+        _draw_target(canvas, made, Scale(0.0, 1.0, x + room * (count - 1), right - 84, "root"), row, numbers=True)
 
 
 def _edge_of(made: Ranking, i: int) -> float:
@@ -355,10 +356,12 @@ def _draw_target(
     bottom = top + row * len(made.entries)
     shares = (0.0, 0.1, 0.5, 1.0) if scale.end - scale.start > 90 else (0.0, 0.25, 1.0)
     canvas.line(*([(scale(v), top), (scale(v), bottom)] for v in shares), paint="line")
-    canvas.text(scale.start, top - 24, "Budget to the optimum", size=12, paint="ink", bold=True)
-    canvas.text(scale.start, top - 10, "within 1 %: median, quartiles")
+    canvas.text(scale.start, top - 24, "Budget needed", size=12, paint="ink", bold=True)
+    canvas.text(scale.start, top - 10, "to the optimum, within 1 %" if numbers else "%, to within 1 %")
     for share in shares:
-        canvas.text(scale(share), bottom + 16, f"{100 * share:g}" + (" %" if share == 1 else ""), align="center")
+        canvas.text(
+            scale(share), bottom + 16, f"{100 * share:g}" + (" %" if numbers and share == 1 else ""), align="center"
+        )
     for i, entry in enumerate(made.entries):
         if not entry.spent:
             continue
@@ -370,16 +373,10 @@ def _draw_target(
             if np.isfinite(middle):
                 canvas.mark(scale(middle), y, entry.look, size)
             if numbers:
-                text = (
-                    f"{100 * middle:.0f} %"
-                    if np.isfinite(middle)
-                    else f"{100 * entry.reached / entry.runs:.0f} % get there"
-                )
-                if np.isfinite(middle) or not np.isfinite(low):
-                    canvas.text(canvas.width, y + 4.5, text, size=13 if np.isfinite(middle) else 11, align="right",
-                                paint="ink" if np.isfinite(middle) else "quiet")  # fmt: skip
-                else:
-                    canvas.text(canvas.width, y + 4.5, f"{100 * entry.reached / entry.runs:.0f} % do", align="right")
+                known = bool(np.isfinite(middle))
+                text = f"{100 * middle:.0f} %" if known else f"{100 * entry.reached / entry.runs:.0f} % get there"
+                canvas.text(canvas.width, y + 4.5, text, size=13 if known else 11, align="right",
+                            paint="ink" if known else "quiet")  # fmt: skip
 
 
 def _small(made: Ranking, slim: bool) -> list[int | None]:
