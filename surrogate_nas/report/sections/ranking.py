@@ -391,7 +391,7 @@ def _draw_small(canvas: Canvas, made: Ranking, panel: int | None, x: float, top:
     for i, entry in enumerate(made.entries):
         with canvas.of(entry.look, entry.name):
             canvas.mark(x + 6, first + _ROW_SMALL * (i + 0.5), entry.look, 8.5)
-    start, end = x + 20, x + width - 8
+    start, end = x + 20, x + width - 13
     if panel is None:
         _draw_target(canvas, made, Scale(0.0, 1.0, start, end, "root"), _ROW_SMALL, first, numbers=False)
         return
