@@ -1,7 +1,7 @@
 """Pictures: shapes in pixels that sections place; pages set them as SVG, files for papers are drawn of the same shapes.
 
-Colours are names of `PAINTS` or a strategy's, so that a picture follows its page into the dark. What belongs to one
-strategy is a group that the page's script finds, to dim the others or to hide it.
+Colours are names that the page knows or a strategy's, so that a picture follows its page into the dark. What belongs to
+one strategy is a group that the page's script finds, to dim the others or to hide it.
 """
 
 from __future__ import annotations
