@@ -18,7 +18,7 @@ from surrogate_nas.report.picture import mark_svg
 
 if TYPE_CHECKING:
     from surrogate_nas.report.picture import Picture
-    from surrogate_nas.report.reading import Study
+    from surrogate_nas.report.reading import Kind, Study
 
 _MOST_ITEMS = 20
 """Of a list in a box."""
@@ -107,10 +107,6 @@ class Section(NamedTuple):
     blocks: Sequence[Table | Words | Figures | Block | str]
     half: bool = False
     folded: bool = False
-
-
-Kind = Literal["comparison", "front", "suite", "path"]
-"""Of a result: of one objective, of several, of several problems, or over λ."""
 
 
 class Listed(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.expression import exact
@@ -36,17 +36,18 @@ from surrogate_nas.study.tables import TABLES, Rows, as_latex, tabular, write_ta
 from surrogate_nas.study.traces import MARKED, ProblemResult, expected_runtime
 from surrogate_nas.study.verdict import TARGET, Verdict, ends_of
 
-if TYPE_CHECKING:
-    from surrogate_nas.report.markup import Kind
-
 __all__ = [
-    "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime", "Baseline", "Comparison", "FoundCell",
+    "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime", "Baseline", "Comparison", "FoundCell", "Kind",
     "LambdaPath", "Ledger", "Noise", "Part", "ProblemResult", "Resampling", "Results", "Rows", "Run", "RunWatch",
     "Source", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_latex", "best_cells", "diagnose", "ends",
     "expected_runtime", "final_metrics", "final_questions", "interval", "kept_problems", "kind_of", "nondominated",
     "provenance", "read_baselines", "results_of", "shared_cells", "tabular", "trivial_cells", "undominated",
     "values_of", "write_tables",
 ]  # fmt: skip
+
+
+Kind = Literal["comparison", "front", "suite", "path"]
+"""Of a result: of one objective, of several, of several problems, or over λ."""
 
 
 @dataclass(frozen=True, eq=False)
