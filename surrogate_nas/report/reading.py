@@ -38,11 +38,11 @@ from surrogate_nas.study.verdict import TARGET, Verdict, ends_of
 
 __all__ = [
     "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime", "Baseline", "Comparison", "FoundCell",
-    "Kind", "LambdaPath", "Ledger", "Noise", "Part", "ProblemResult", "Resampling", "Results", "Rows", "Run", "RunWatch",
-    "Source", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_latex", "best_cells", "diagnose", "ends",
-    "expected_runtime", "final_metrics", "final_questions", "interval", "kept_problems", "kind_of", "nondominated",
-    "provenance", "read_baselines", "results_of", "shared_cells", "tabular", "trivial_cells", "undominated",
-    "values_of", "write_tables",
+    "Kind", "LambdaPath", "Ledger", "Noise", "Part", "ProblemResult", "Resampling", "Results", "Rows", "Run",
+    "RunWatch", "Source", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_latex", "best_cells",
+    "diagnose", "ends", "expected_runtime", "final_metrics", "final_questions", "interval", "kept_problems",
+    "kind_of", "nondominated", "provenance", "read_baselines", "results_of", "shared_cells", "tabular",
+    "trivial_cells", "undominated", "values_of", "write_tables",
 ]  # fmt: skip
 
 

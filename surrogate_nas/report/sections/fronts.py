@@ -392,9 +392,13 @@ def _draw_trade(width: float, found: Front, study: Study, frame: _Frame) -> Canv
     canvas.line([(x(r), y(loss)) for r, loss in ends], paint="axis", width=1.2, dash=(4.0, 3.0))
     for name, runs in study.feasible.items():
         look = study.looks[name]
-        for place, n in Counter(run.incumbent.cell.index for run in runs).items():
+        places = [run.incumbent.cell.index for run in runs]
+        at = [(x(float(scores.penalty[place])), y(float(scores.loss[place]))) for place in places]
+        # What stands within a few pixels is one mark, so that thousands of runs do not weigh as much.
+        together = Counter((round(right / _GRAIN) * _GRAIN, round(down / _GRAIN) * _GRAIN) for right, down in at)
+        for (right, down), n in together.items():
             with canvas.of(look, f"{name}: {plural(n, 'run')}"):
-                canvas.mark(x(float(scores.penalty[place])), y(float(scores.loss[place])), look, min(8 + 1.5 * n, 18))
+                canvas.mark(right, down, look, min(8 + 1.5 * n, 18))
     return canvas
 
 
