@@ -392,8 +392,8 @@ def _draw_trade(width: float, found: Front, study: Study, frame: _Frame) -> Canv
     canvas.line([(x(r), y(loss)) for r, loss in ends], paint="axis", width=1.2, dash=(4.0, 3.0))
     for name, runs in study.feasible.items():
         look = study.looks[name]
-        places = [run.incumbent.cell.index for run in runs]
-        at = [(x(float(scores.penalty[place])), y(float(scores.loss[place]))) for place in places]
+        ended = [run.incumbent.cell.index for run in runs]
+        at = [(x(float(scores.penalty[place])), y(float(scores.loss[place]))) for place in ended]
         # What stands within a few pixels is one mark, so that thousands of runs do not weigh as much.
         together = Counter((round(right / _GRAIN) * _GRAIN, round(down / _GRAIN) * _GRAIN) for right, down in at)
         for (right, down), n in together.items():
