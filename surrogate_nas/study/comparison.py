@@ -351,9 +351,13 @@ class Comparison:
             simulated=run.simulated_seconds,
             real_seconds=run.real_seconds,
             strategy_seconds=run.strategy_seconds,
-            answer="" if answer is None else self.objective.benchmark.space.identity(answer.cell),
+            answer="" if answer is None else self._class_of(answer),
             answer_index=-1 if answer is None else answer.index,
         )
+
+    def _class_of(self, answer: Trial) -> str:
+        """What isomorphic answers share that cost the same; they may differ in R, as in latency."""
+        return f"{self.objective.benchmark.space.identity(answer.cell)} {answer.penalty:.9g}"
 
     def __repr__(self) -> str:
         runs = f"{len(self.runs)} runs of {', '.join(self.description['strategies'])}"

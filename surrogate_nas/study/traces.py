@@ -44,8 +44,8 @@ class Trace:
         simulated: What these were charged, in seconds or queries.
         real_seconds: Of strategy and evaluation together.
         strategy_seconds: Of `ask` and `tell`.
-        answer: The identity of the cell that it ended with, by which isomorphic cells are one; empty where it has none,
-            or a front.
+        answer: The identity of the cell that it ended with and its λR, by which isomorphic cells of equal cost are one;
+            empty where it has none, or a front.
         answer_index: The trial that this was; -1 where `answer` is empty.
     """
 

@@ -19,7 +19,8 @@ from surrogate_nas.benchmarks.openers import known
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.look import looks
 from surrogate_nas.report.sections.cells import card
-from surrogate_nas.strategies import STRATEGIES
+from surrogate_nas.space import Cell, Enumerable
+from surrogate_nas.strategies import STRATEGIES, Strategy
 from surrogate_nas.study.calls import compare, read_comparison, run_suite
 from surrogate_nas.study.comparison import best_cells
 from surrogate_nas.study.lambda_path import lambda_path
@@ -303,6 +304,26 @@ def test_isomorphic_answers_are_one() -> None:
     assert result.verdict.winner == ["a", "b"] and result.verdict.end is not None
     (rival,) = result.verdict.end.rivals
     assert (rival.wins, rival.ties, rival.losses) == (1, 7, 0)
+
+
+def test_isomorphic_answers_that_cost_differently_are_two() -> None:
+    space = load("fashion").space
+    assert isinstance(space, Enumerable) and space.classes is not None
+    alike = np.flatnonzero(space.classes == np.bincount(space.classes).argmax())[:2].tolist()
+
+    class One(Strategy):
+        def ask(self, n: int) -> list[Cell]:  # noqa: ARG002
+            return [space[alike[0]]]
+
+    class Other(Strategy):
+        def ask(self, n: int) -> list[Cell]:  # noqa: ARG002
+            return [space[alike[1]]]
+
+    for objective, same in (("valid_loss", True), ("valid_loss + 0.1*latency@cpu", False)):
+        found = compare("fashion", [One, Other], objective, runs=2, budget=1, first_cells=0).problem_result
+        one, other = (found.answers(name).tolist() for name in ("One", "Other"))
+        assert [found.traces[name][0].answer for name in ("One", "Other")][0] and (one == other) == same
+        assert same or one == found.at("One").tolist()
 
 
 def test_answers_among_the_first_cells_are_said() -> None:
