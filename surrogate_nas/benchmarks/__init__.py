@@ -21,7 +21,7 @@ from surrogate_nas.tables.sources.base import made, predicted
 
 __all__ = [
     "OPENERS", "TABLE_SUFFIX", "Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available",
-    "default", "load", "reopen", "reserved", "tables",
+    "default", "families", "load", "reopen", "reserved", "tables",
 ]  # fmt: skip
 
 OPENERS[:] = (Installed(), Live(), Learned(), File(), Losses(), Predicted(), Fetched())
@@ -110,6 +110,26 @@ def available() -> list[dict[str, Any]]:
     entries = [entry for opener in OPENERS for entry in opener.describe()]
     remember()
     return entries
+
+
+def families() -> list[dict[str, Any]]:
+    """The benchmarks of `available` by family, as ``snas benchmarks`` lists them.
+
+    Returns:
+        Of each family its name, what it is, and the entries of its benchmarks.
+
+    Example:
+        >>> [(family["name"], len(family["benchmarks"])) for family in families() if family["name"] == "nbgraph"]
+        [('nbgraph', 9)]
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for opener in OPENERS:
+        for entry in opener.describe():
+            name, title = opener.family(entry["name"])
+            family = found.setdefault(name, {"name": name, "title": title or entry["title"], "benchmarks": []})
+            family["benchmarks"].append(entry)
+    remember()
+    return list(found.values())
 
 
 def tables() -> list[dict[str, Any]]:

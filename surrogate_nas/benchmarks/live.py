@@ -25,7 +25,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
 from surrogate_nas.benchmarks.kept import Kept, Trained
-from surrogate_nas.benchmarks.openers import Opener
+from surrogate_nas.benchmarks.openers import Family, Opener
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, need
@@ -220,6 +220,10 @@ class Live(Opener):
         task, space = _task_and_space(name)
         task = "?loss=".join(absolute(part) for part in parted(task) if part)
         return PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
+
+    def family(self, name: str) -> Family:  # noqa: ARG002 - all are one
+        """All that is trained when it is asked for."""
+        return Family("live", "no table: cells of any space are trained here, on a task, when they are asked for")
 
     def runs_code(self, name: str) -> bool:
         """Whether the task or the loss is in a user's file."""

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.base import Answer, Question
-from surrogate_nas.benchmarks.openers import Opener, entry_of
+from surrogate_nas.benchmarks.openers import Family, Opener, entry_of
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.metrics import Metric
@@ -237,6 +237,10 @@ class Losses(Opener):
         folders = (home() / "losses", shipped("losses"))
         tasks = sorted({path.stem for folder in folders for path in folder.glob("*.h5")})
         return [PREFIX + task + what for task in tasks for what in ("", TRAINED)]
+
+    def family(self, name: str) -> Family:  # noqa: ARG002 - all are one
+        """All tables of losses."""
+        return Family("losses", "cells trained here on a task with every training loss that fits it")
 
     def claims(self, name: str) -> bool:
         """Whether a name begins as a table of losses, here or not, and is not that of a table of another kind."""

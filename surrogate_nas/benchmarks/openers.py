@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.core.errors import UserError, unknown
@@ -21,6 +21,18 @@ from surrogate_nas.core.version import __version__
 from surrogate_nas.files import home, replacing, shipped
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.space import SPACES
+
+
+class Family(NamedTuple):
+    """Benchmarks that a short list shows in one line.
+
+    Attributes:
+        name: What ``snas benchmarks`` calls them.
+        title: What they are; empty for that of the only one.
+    """
+
+    name: str
+    title: str = ""
 
 
 class Opener(ABC):
@@ -59,6 +71,10 @@ class Opener(ABC):
     def names(self) -> Iterable[str]:
         """The names that can be listed."""
         return ()
+
+    def family(self, name: str) -> Family:
+        """With which others a short list shows a benchmark."""
+        return Family(name)
 
     def describe(self) -> Iterator[dict[str, Any]]:
         """The entries of its names for ``snas benchmarks --json``; opens what is cheap to open."""

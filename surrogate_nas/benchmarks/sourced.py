@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from surrogate_nas.benchmarks.openers import Opener, entry_of
+from surrogate_nas.benchmarks.openers import Family, Opener, entry_of
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import home, locked, shipped, table_path
@@ -27,6 +27,17 @@ FASHION = "fashion"
 """The table that the project made and ships (`surrogate_nas.benchmarks.making`)."""
 
 
+_IMPORTED = Family("imported", "tables that you imported")
+
+
+def _family_of(name: str) -> Family:
+    """What one source makes, or one came with the project, or was imported."""
+    if name == FASHION:
+        return Family(FASHION)
+    source = source_of(name)
+    return _IMPORTED if source is None else Family(source, declared(source).title)
+
+
 class Installed(Opener):
     """The shipped table, and those of installed packages, each assembled on first use."""
 
@@ -36,6 +47,10 @@ class Installed(Opener):
         """All of them."""
         installed = (source for source in map(declared, sources()) if source.package)
         return FASHION, *(name for source in installed for name in source.names)
+
+    def family(self, name: str) -> Family:
+        """What its source makes."""
+        return _family_of(name)
 
     def claims(self, name: str) -> bool:
         """Whether it is one of them."""
@@ -74,6 +89,10 @@ class Fetched(Opener):
         """What is there, and what can be fetched; what is installed only keeps its table there."""
         here = {path.stem for path in (home() / "tables").glob("*.h5") if path.is_file()}
         return sorted({*made(), *here} - {*Installed().names()})
+
+    def family(self, name: str) -> Family:
+        """What its source makes, or what was imported."""
+        return _family_of(name)
 
     def claims(self, name: str) -> bool:
         """Whether a table of that name is here or can be fetched."""

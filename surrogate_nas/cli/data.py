@@ -31,23 +31,81 @@ class Importable(StrEnum):
     csv = "csv"
 
 
-def benchmarks(json: JsonOption = False) -> None:
+def benchmarks(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            help="A family, or a benchmark; all in a line a family if left out.",
+            autocompletion=lambda incomplete: [name for name in _families() if name.startswith(incomplete)],
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
     """List the benchmarks that are here or can be fetched.
 
     \b
     Examples:
-      snas benchmarks
-      snas benchmarks --json
+      snas benchmarks                  a line a family
+      snas benchmarks nb201            a line a benchmark
+      snas benchmarks nb201-cifar10    a line a metric
+      snas benchmarks --json           everything of all
     """
-    from surrogate_nas.benchmarks import available
+    from surrogate_nas.benchmarks import families, load
 
-    listed = available()
+    found = [family for family in families() if what in (None, family["name"])]
+    listed = [entry for family in found for entry in family["benchmarks"]]
+    if what is not None and not found:
+        listed = [load(what).describe()]
+    if what is None:
+        emit(listed, json, lambda: _show_families(found))
+    elif len(listed) == 1:
+        emit(listed, json, lambda: _show_benchmark(*listed))
+    else:
+        emit(listed, json, lambda: _show_family(*found))
+
+
+def _families() -> list[str]:
+    from surrogate_nas.benchmarks import families
+
+    return [family["name"] for family in families()]
+
+
+def _show_families(found: list[dict[str, Any]]) -> None:
+    rows = [(f["name"], _here(f), f["benchmarks"][0]["name"], f["title"]) for f in found]
+    show_table(("family", "here", "such as", "holds"), rows, cut="holds", spare=("such as",))
+    typer.echo("More: snas benchmarks FAMILY, or NAME for one benchmark's metrics.")
+
+
+def _here(family: dict[str, Any]) -> str:
+    """How many benchmarks of a family can be opened now."""
+    return f"{sum(entry['available'] for entry in family['benchmarks'])} of {len(family['benchmarks'])}"
+
+
+def _show_family(family: dict[str, Any]) -> None:
+    """A line a benchmark; those that are a further view of another, NAME/VIEW, stand in a line of their own."""
+    views = dict.fromkeys(entry["name"].partition("/")[2] for entry in family["benchmarks"])
+    shown = [entry for entry in family["benchmarks"] if "/" not in entry["name"]]
+    rows = [(e["name"], "yes" if e["available"] else "no", e["cells"], len(e["metrics"]), e["title"]) for e in shown]
+    heads = ("benchmark", "here", "cells", "metrics", "holds")
+    show_table(heads, rows, cut="holds", spare=("metrics", "cells"))
+    if more := ", ".join(f"/{view}" for view in views if view):
+        typer.echo(f"Each also with one of these behind its name: {more}.")
+    for word in ("licence", "citation"):
+        for text in dict.fromkeys(entry[word] for entry in shown if entry[word]):
+            typer.echo(f"{word.capitalize()}: {text}")
+    typer.echo("Its metrics: snas benchmarks NAME.")
+
+
+def _show_benchmark(entry: dict[str, Any]) -> None:
+    cells = "more cells than can be listed" if entry["cells"] is None else f"{entry['cells']:,} cells"
+    typer.echo(f"{entry['name']}: {entry['title']}; {cells} of the space {entry['space']}")
     rows = [
-        (b["name"], "yes" if b["available"] else "no", b["cells"], len(b["metrics"]), b["licence"], b["title"])
-        for b in listed
+        (m["name"], m["unit"] or None, m["kind"], ", ".join(map(str, m["epochs"])) or None) for m in entry["metrics"]
     ]
-    heads = ("benchmark", "here", "cells", "metrics", "licence", "holds")
-    emit(listed, json, lambda: show_table(heads, rows, spare=("licence", "metrics")))
+    show_table(("metric", "unit", "kind", "epochs"), rows, cut="epochs")
+    for word in ("source", "licence", "citation", "banner"):
+        if entry[word]:
+            typer.echo(f"{word.capitalize()}: {entry[word]}")
 
 
 def path(json: JsonOption = False) -> None:
@@ -121,41 +179,61 @@ def _fetchable() -> list[str]:
 
 
 @app.command("list")
-def list_(json: JsonOption = False) -> None:
-    """List the sources of data. What is here, what fetching the rest would cost, licences and citations.
+def list_(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A source; all in a line each if left out.", autocompletion=lambda: _sources()[1:]),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the sources of data: what is here, and how to get the rest; of one, licence and citation too.
 
     \b
     Examples:
       snas data list
+      snas data list nb201
+      snas data list --json
     """
+    from surrogate_nas.core.errors import unknown
     from surrogate_nas.files import table_path
     from surrogate_nas.tables.sources import fetching
     from surrogate_nas.tables.sources.base import declared, sources
 
+    if name not in (None, *sources()):
+        raise unknown("source of data", name, sources())
     listed: list[dict[str, Any]] = []
-    for name in sources():
-        source = declared(name)
+    for one in sources() if name is None else [name]:
+        source = declared(one)
         here = sum(table_path(benchmark).is_file() for benchmark in source.names)
         here += 0 if fetching.lacks(name) else len(source.predicts)
         benchmarks = [*source.names, *source.predicts]
         listed.append(
             {
-                "name": name,
+                "name": one,
                 "title": source.title,
                 "benchmarks": benchmarks,
                 "here": here,
-                "installed": fetching.is_ready(name),
-                "megabytes": fetching.size(name) / 1e6,
-                "get": fetching.how_to_get(name),
-                "licence": fetching.licence(name),
-                "citation": fetching.citation(name),
+                "installed": fetching.is_ready(one),
+                "megabytes": fetching.size(one) / 1e6,
+                "get": fetching.how_to_get(one),
+                "licence": fetching.licence(one),
+                "citation": fetching.citation(one),
             }
         )
-    rows = [
-        (e["name"], f"{e['here']} of {len(e['benchmarks'])}", e["get"], e["licence"], e["citation"]) for e in listed
-    ]
-    heads = ("source", "tables here", "to get them", "licence", "citation")
-    emit(listed, json, lambda: show_table(heads, rows, spare=("licence", "citation")))
+    emit(listed, json, lambda: _show_sources(listed) if name is None else _show_source(*listed))
+
+
+def _show_sources(listed: list[dict[str, Any]]) -> None:
+    rows = [(e["name"], f"{e['here']} of {len(e['benchmarks'])}", e["get"], e["title"]) for e in listed]
+    show_table(("source", "here", "to get them", "holds"), rows, cut="holds", spare=("holds",))
+    typer.echo("Licence and citation of one: snas data list NAME.")
+
+
+def _show_source(entry: dict[str, Any]) -> None:
+    typer.echo(f"{entry['name']}: {entry['title']}")
+    typer.echo(f"Tables here: {entry['here']} of {len(entry['benchmarks'])}: {', '.join(entry['benchmarks'])}")
+    for head, key in (("To get them", "get"), ("Licence", "licence"), ("To cite", "citation")):
+        typer.echo(f"{head}: {entry[key]}")
 
 
 @app.command("import")

@@ -281,6 +281,8 @@ def check(
 
     checks = contract.check(what)
     emit([asdict(c) for c in checks], json, lambda: show_table(("", "promise", "found"), contract.rows(checks)))
+    if not json:
+        typer.echo(f"{sum(c.passed for c in checks)} of {len(checks)} promises hold.")
     if verdict := contract.verdict(what, checks):
         raise UserError(verdict)
 

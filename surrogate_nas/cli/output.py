@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines
+from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines, TimeLeft, duration
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,6 +22,8 @@ _LONGEST_NAME = 40
 """A first column of longer texts, such as cells, may be folded."""
 _LONGEST_WORDS = 24
 """A further column of longer texts may be folded."""
+_LEAST_CUT = 36
+"""Characters that are left of a text that is cut."""
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -71,26 +73,52 @@ def show_table(
     rows: Sequence[Sequence[object]],
     title: str | None = None,
     spare: Sequence[str] = (),
+    cut: str = "",
     width: int | None = None,
 ) -> None:
-    """Print a table for people; numbers are right-aligned, and only long texts are ever folded."""
+    """Print a table for people; numbers are right-aligned, and only long texts are ever folded.
+
+    Columns of `spare` are left out where the terminal is narrow; with `cut` nothing is folded, and its texts end in ….
+    """
     from rich.console import Console
 
     width = width or (None if sys.stdout.isatty() else _PIPED_WIDTH)
     console = Console(markup=False, emoji=False, highlight=False, width=width)
     texts = [[_text(value) for value in row] for row in rows]
     held = list(range(len(columns)))
-    table = _table(columns, rows, texts, held, title)
-    for name in spare:
-        if console.measure(table).minimum <= console.width:
-            break
+    for name in (None, *spare):
         held = [i for i in held if columns[i] != name]
-        table = _table(columns, rows, texts, held, title)
+        shown = _shortened(texts, columns, held, cut, console.width) if cut else texts
+        table = _table(columns, rows, shown, held, title, folds=not cut)
+        if (_full(shown, columns, held) if cut else console.measure(table).minimum) <= console.width:
+            break
     console.print(table)
 
 
+def _full(texts: list[list[str]], columns: Sequence[str], held: list[int]) -> int:
+    """The width of a table in which nothing is folded."""
+    return sum(max([len(columns[i]), *(len(row[i]) for row in texts)]) + 3 for i in held) + 1
+
+
+def _shortened(
+    texts: list[list[str]], columns: Sequence[str], held: list[int], cut: str, width: int
+) -> list[list[str]]:
+    """The texts, those of one column as long as the others leave room for."""
+    place = list(columns).index(cut)
+    room = max(_LEAST_CUT, width - _full(texts, columns, [i for i in held if i != place]) - 3)
+    return [
+        [text if i != place or len(text) <= room else f"{text[: room - 1].rstrip()}…" for i, text in enumerate(row)]
+        for row in texts
+    ]
+
+
 def _table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], texts: list[list[str]], held: list[int], title: str | None
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    texts: list[list[str]],
+    held: list[int],
+    title: str | None,
+    folds: bool,
 ) -> Table:
     from rich.table import Table
 
@@ -98,7 +126,7 @@ def _table(
     for place, i in enumerate(held):
         numeric = bool(rows) and all(_is_number(row[i]) for row in rows)
         longest = max((len(row[i]) for row in texts), default=0)
-        foldable = longest > (_LONGEST_WORDS if place else _LONGEST_NAME)
+        foldable = folds and longest > (_LONGEST_WORDS if place else _LONGEST_NAME)
         table.add_column(columns[i], justify="right" if numeric else "left", overflow="fold", no_wrap=not foldable)
     for row in texts:
         table.add_row(*(row[i] for i in held))
@@ -149,12 +177,14 @@ def _bar(what: str) -> Iterator[Progress]:
 
     columns = (
         rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(),
-        rich.TextColumn("{task.fields[detail]}"), rich.TimeElapsedColumn(), rich.TimeRemainingColumn(),
+        rich.TextColumn("{task.fields[detail]}"), rich.TimeElapsedColumn(), rich.TextColumn("{task.fields[left]}"),
     )  # fmt: skip
     with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, detail="")
+        task, time_left = bar.add_task(what, total=None, detail="", left=""), TimeLeft()
 
         def progress(done: int, total: int, detail: str = "") -> None:
-            bar.update(task, completed=done, total=total or None, detail=detail)
+            seconds = time_left(done, total)
+            left = f"about {duration(seconds)} left" if seconds else ""
+            bar.update(task, completed=done, total=total or None, detail=detail, left=left)
 
         yield progress

@@ -5,11 +5,61 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 LINE_SECONDS = 30.0
+_TICK_SECONDS = 0.2
+_FEWEST_TICKS, _MOST_TICKS = 3, 5000
+_SLOWEST = 3
+"""A stretch counts as at most so many times as slow as nine tenths of all: a standstill says nothing of the rest."""
+
+
+class TimeLeft:
+    """How long work will still take, by the seconds that what is finished took.
+
+    A machine that stood still, or was busy with other things for a while, makes one stretch slow, and not the estimate.
+
+    Example:
+        >>> seconds = iter([0, 1, 2, 3, 3603, 3604])
+        >>> left = TimeLeft(clock=lambda: next(seconds))
+        >>> [left(done, 25) for done in range(6)]  # an hour's pause, then twenty to come
+        [None, None, None, 22.0, 31.5, 28.0]
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Know nothing yet.
+
+        Args:
+            clock: Seconds that only grow.
+        """
+        self._clock = clock
+        self._last: tuple[int, float] | None = None
+        self._ticks: deque[tuple[int, float]] = deque(maxlen=_MOST_TICKS)
+
+    def __call__(self, done: int, total: int) -> float | None:
+        """Note how far the work is; the seconds that are left, None where that cannot be said yet.
+
+        Args:
+            done: How many are finished.
+            total: How many there are; 0 where that is not known.
+        """
+        now = self._clock()
+        if self._last is None or done < self._last[0]:
+            self._last = done, now
+            self._ticks.clear()
+        elif done > self._last[0] and now - self._last[1] >= _TICK_SECONDS:
+            made = done - self._last[0]
+            self._ticks.append((made, (now - self._last[1]) / made))
+            self._last = done, now
+        if not total or len(self._ticks) < _FEWEST_TICKS:
+            return None
+        rates = sorted(rate for _, rate in self._ticks)
+        most = _SLOWEST * rates[(len(rates) - 1) * 9 // 10]
+        spent = sum(made * min(rate, most) for made, rate in self._ticks)
+        return max(total - done, 0) * spent / sum(made for made, _ in self._ticks)
 
 
 class ProgressLines:
@@ -44,6 +94,8 @@ class ProgressLines:
         self._write = write or (lambda line: sys.stderr.write(f"{line}\n"))
         self._began = clock()
         self._state: tuple[int, int, str] | None = None
+        self._time_left = TimeLeft(clock)
+        self._left: float | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._speak, daemon=True)
 
@@ -56,6 +108,7 @@ class ProgressLines:
             detail: What else is to be said.
         """
         self._state = done, total, detail
+        self._left = self._time_left(done, total)
 
     def say(self) -> None:
         """Write a line now."""
@@ -64,7 +117,8 @@ class ProgressLines:
             done, total, _ = self._state
             counted += f" {done}/{total}" if total else f" {done}"
         detail = f", {self._state[2]}" if self._state and self._state[2] else ""
-        self._write(f"{counted}{detail}, {duration(self._clock() - self._began)}")
+        left = f", about {duration(self._left)} left" if self._left else ""
+        self._write(f"{counted}{detail}, {duration(self._clock() - self._began)}{left}")
 
     def _speak(self) -> None:
         while not self._over.wait(self._every):

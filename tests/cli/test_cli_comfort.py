@@ -14,6 +14,7 @@ import pytest
 
 from surrogate_nas import __version__
 from surrogate_nas.benchmarks import load
+from surrogate_nas.cli import output
 from surrogate_nas.cli.app import PANELS, app
 from surrogate_nas.cli.output import progress_bar, seconds, show_table
 from surrogate_nas.files.home import HOME_VARIABLE
@@ -112,6 +113,29 @@ def test_strategies_are_listed(snas: Snas) -> None:
     assert {"name", "description", "paper", "options"} == set(listed[0])
     told = snas("strategies").out
     assert all(entry["name"] in told for entry in listed) and "UAI 2019" in told
+
+
+def test_lists_have_a_line_each_at_eighty_columns(snas: Snas, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "_PIPED_WIDTH", 80)
+    listed = snas("benchmarks", "--json").json
+    short = snas("benchmarks").out.splitlines()
+    assert max(map(len, short)) <= 80 and len(short) < 20 < len(listed)
+    families = [line.split()[1] for line in short if line.startswith("│")]
+    assert {"fashion", "nb201", "live", "losses", "transnas"} <= set(families)
+    every = [entry["name"] for family in families for entry in snas("benchmarks", family, "--json").json]
+    assert sorted(every) == sorted(entry["name"] for entry in listed)
+    tasks = snas("benchmarks", "live").out
+    assert "live:digits " in tasks and "live:digits/macro" not in tasks and "/macro, /darts" in tasks
+    one = snas("benchmarks", "analog-cifar10").out
+    assert "digital_error" in one and "Citation: AnalogNAS-Bench" in one
+    assert_one_clear_line(snas("benchmarks", "nb20"), "snas benchmarks lists all")
+    sources = snas("data", "list").out.splitlines()
+    assert max(map(len, sources)) <= 80 and len(sources) < 20
+    told = snas("data", "list", "nb201").out
+    assert "Licence: Apache-2.0" in told and "ICLR 2020" in told
+    (entry,) = snas("data", "list", "nb201", "--json").json
+    assert entry["name"] == "nb201" and entry["benchmarks"][0] == "nb201-cifar10"
+    assert_one_clear_line(snas("data", "list", "nb20"), "Did you mean 'nb201'?")
 
 
 IMPOSSIBLE = ["--objective", "valid_loss", "--subject-to", "params <= 1"]

@@ -222,7 +222,7 @@ def how_to_get(source: str) -> str:
         fetch = f"snas data fetch {source} ({size(source) / 1e6:.0f} MB)"
         if package and not is_installed(package[1]):
             return f"{command(package[1], package[0])}, then run {fetch}"
-        return f"installed; for the rest {fetch}" if package else f"run {fetch}"
+        return f"installed; more by {fetch}" if package else f"run {fetch}"
     if is_ready(source):
         return "installed; assembled when first used"
     return command(package[1], package[0]) if package else "it cannot be fetched"
