@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import Metric, by_use
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
+from surrogate_nas.space.base import cell_at
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Seed
 
@@ -158,8 +160,42 @@ class Answer(float):
 
 _FEW = 9
 """So many numbers of epochs are listed one by one."""
-CellLike: TypeAlias = Cell | str
-"""A cell, or its printed text."""
+
+
+class Answers(list[Any]):
+    """Answers about several cells: a list of them, printed with every cell once.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> print(sn.load("fashion").query([11, 12], "valid_error"))
+        11: |nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|
+          valid_error[5]  20.92 %
+        12: |none~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|
+          valid_error[5]  90.14 %
+    """
+
+    def __str__(self) -> str:
+        lines = []
+        for one in self:
+            answers = list(one.values()) if isinstance(one, dict) else [one]
+            if answers:
+                cell = answers[0].cell
+                lines.append(str(cell) if cell.index is None else f"{cell.index}: {cell}")
+            names = [str(Question(answer.metric, answer.epochs)) for answer in answers]
+            widest = max(map(len, names), default=0)
+            lines += [
+                f"  {name:{widest}}  {float(answer):.6g} {answer.unit}".rstrip()
+                for name, answer in zip(names, answers, strict=True)
+            ]
+        return "\n".join(lines)
+
+
+CellLike: TypeAlias = Cell | str | int
+"""A cell, its printed text, or its place in the order of a space that can be listed."""
+
+
+def _is_index(given: object) -> bool:
+    return isinstance(given, Integral) and not isinstance(given, bool)
 
 
 class Benchmark(ABC):
@@ -399,27 +435,37 @@ class Benchmark(ABC):
         """Look up metrics of cells; spends nothing, since only an objective charges.
 
         Args:
-            cells: A cell or its string, or a sequence of them.
+            cells: A cell, its text or its index, or a sequence of them.
             metric: The metric's name; None for every search metric that is held of the cell at `epochs`, but for
                 proxies.
             epochs: The length of the training run; None for each metric's longest.
             seed: A training seed; None for `default_seed`.
 
         Returns:
-            An `Answer` for one cell and one metric; a dict by name where no metric is named; a list of either
-            for a sequence of cells.
+            An `Answer` for one cell and one metric; a dict by name where no metric is named; for a sequence of cells
+            a list of either, which `print` shows with every cell once.
 
         Raises:
             UserError: A cell, metric, epochs or seed that is not held.
+
+        Example:
+            >>> import surrogate_nas as sn
+            >>> bench = sn.load("fashion")
+            >>> bench.query(11, "params") == bench.query(bench.space[11], "params")
+            True
         """
         seed = self.default_seed if seed is None else seed
         if not isinstance(seed, int | str):
             raise UserError(f"A seed is a whole number or 'mean', not {seed!r:.80}.")
-        if isinstance(cells, str | Cell):
-            return self._query([self.space.cell(cells)], metric, epochs, seed)[0]
+        if isinstance(cells, str | Cell) or _is_index(cells):
+            return self._query([self._named_cell(cells)], metric, epochs, seed)[0]
         if not isinstance(cells, Iterable):
-            raise UserError(f"cells is a cell, its text, or a list of them, not {cells!r:.80}.")
-        return self._query([self.space.cell(cell) for cell in cells], metric, epochs, seed)
+            raise UserError(f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}.")
+        return Answers(self._query(list(map(self._named_cell, cells)), metric, epochs, seed))
+
+    def _named_cell(self, given: Any) -> Cell:
+        """The cell of the space that a cell, a text or an index names."""
+        return cell_at(self.space, given) if _is_index(given) else self.space.cell(given)
 
     def _query(self, cells: list[Cell], metric: str | None, epochs: int | None, seed: Seed) -> list[Any]:
         if metric is not None:
@@ -470,7 +516,8 @@ class Benchmark(ABC):
 
     def _repr_html_(self) -> str:
         """The benchmark in a notebook: what it can be asked, and where its numbers come from."""
-        rows = [(m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description) for m in self.metrics]
+        metrics = sorted(self.metrics, key=by_use)
+        rows = [(m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description) for m in metrics]
         heads = ("metric", "unit", "kind", "epochs", "with")
         told = {"Source": self.source, "Licence": self.licence, "To cite": self.citation}
         origin = " ".join(f"{name}: {text.rstrip('.')}." for name, text in told.items() if text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.core.metrics import by_use, metric_named
 
 if TYPE_CHECKING:
     from surrogate_nas.tables import Table
@@ -99,9 +101,10 @@ def _show_family(family: dict[str, Any]) -> None:
 def _show_benchmark(entry: dict[str, Any]) -> None:
     cells = "more cells than can be listed" if entry["cells"] is None else f"{entry['cells']:,} cells"
     typer.echo(f"{entry['name']}: {entry['title']}; {cells} of the space {entry['space']}")
-    rows = [
-        (m["name"], m["unit"] or None, m["kind"], ", ".join(map(str, m["epochs"])) or None) for m in entry["metrics"]
-    ]
+    metrics = sorted(
+        entry["metrics"], key=lambda m: by_use(replace(metric_named(m["name"]), kind=m["kind"], split=m["split"]))
+    )
+    rows = [(m["name"], m["unit"] or None, m["kind"], ", ".join(map(str, m["epochs"])) or None) for m in metrics]
     show_table(("metric", "unit", "kind", "epochs"), rows, cut="epochs")
     for word in ("source", "licence", "citation", "banner"):
         if entry[word]:
@@ -267,7 +270,9 @@ def import_(
 
     started = time.perf_counter()
     if kind is Importable.csv:
-        tables = [spreadsheet.read(source, name or source.stem, reserved(), register(space or _DEFAULT_SPACE))]
+        advice = "" if space else f" Its cells were read as those of {_DEFAULT_SPACE}; --space names another space."
+        cells = register(space or _DEFAULT_SPACE)
+        tables = [spreadsheet.read(source, name or source.stem, reserved(), cells, advice=advice)]
         _report(kind.value, list(map(_written, tables)), [source], started, json)
         return
     if name is not None or space is not None:

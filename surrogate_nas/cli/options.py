@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., None])
 
 DEFAULT_BUDGET = 150
+DEFAULT_STRATEGY = "bo"
 PROCESSES = "processes"
 _MOST_DIGITS = 18
 _PLAIN: dict[str, Any] = {
@@ -47,6 +48,10 @@ def _strategies(incomplete: str) -> list[str]:
 BenchmarkArgument = Annotated[
     str, typer.Argument(help="A benchmark's name; snas benchmarks lists them.", autocompletion=_benchmarks)
 ]
+StrategyArgument = Annotated[
+    str | None,
+    typer.Argument(help="The strategy, as --strategy takes it; bo if left out.", autocompletion=_strategies),
+]
 BenchmarkOrFoldersArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -59,8 +64,9 @@ CellsArgument = Annotated[
     list[str], typer.Argument(help="Cells as the field prints them, their indices, or published names.")
 ]
 StrategyOption = Annotated[
-    str,
+    str | None,
     typer.Option(
+        "--strategy",
         help="A name (snas strategies lists them), file.py:Class, or either as in evolution(population=50).",
         autocompletion=_strategies,
     ),
@@ -177,17 +183,12 @@ def numbers(given: str, what: str) -> list[float]:
 
 def cell_named(space: Space, text: str) -> Cell:
     """The cell that a text names: as the field prints it, or its index in the order of the space."""
-    from surrogate_nas.space import Enumerable
+    from surrogate_nas.space.base import cell_at
 
     written = text.strip()
     if not (written.isascii() and written.isdigit()):
         return space.cell(text)
-    if not isinstance(space, Enumerable):
-        raise UserError(f"Cells of the space {space.name} cannot be listed, so they have no index; write the cell out.")
-    if len(written) > _MOST_DIGITS or int(written) >= len(space):
-        raise UserError(f"The space {space.name} has cells 0 to {len(space) - 1}, not {written:.20}.")
-    cell: Cell = space[int(written)]
-    return cell
+    return cell_at(space, int(written[:_MOST_DIGITS]))
 
 
 def cells_named(space: Space, texts: Sequence[str]) -> list[Cell]:

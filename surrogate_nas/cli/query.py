@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -35,4 +36,7 @@ def query(
     content = [answer.to_json() for answer in answers]
     heads = ("cell", "metric", "epochs", "seed", "value", "unit", "source")
     rows = [[entry[head] for head in heads] for entry in content]
+    for before, row in reversed(list(pairwise(rows))):
+        if row[0] == before[0]:
+            row[0] = ""  # a cell stands once
     emit(content, json, lambda: show_table(heads, rows, spare=("source", "seed")))

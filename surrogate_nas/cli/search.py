@@ -9,12 +9,14 @@ import typer
 
 from surrogate_nas.cli.options import (
     DEFAULT_BUDGET,
+    DEFAULT_STRATEGY,
     BenchmarkArgument,
     BudgetOption,
     BudgetSecondsOption,
     ObjectiveOption,
     SearchOnFinalOption,
     SeedPolicyOption,
+    StrategyArgument,
     StrategyOption,
     SubjectToOption,
     WithOption,
@@ -31,6 +33,7 @@ from surrogate_nas.cli.output import (
     seconds,
     show_table,
 )
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL
 
 if TYPE_CHECKING:
@@ -42,7 +45,8 @@ if TYPE_CHECKING:
 @run_options
 def search(
     bench: BenchmarkArgument,
-    strategy: StrategyOption = "bo",
+    strategy: StrategyArgument = None,
+    strategy_: StrategyOption = None,
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
     seed_policy: SeedPolicyOption = None,
@@ -59,13 +63,16 @@ def search(
     \b
     Examples:
       snas search fashion
-      snas search fashion --strategy evolution --budget 300 --seed 1
+      snas search fashion evolution --budget 300 --seed 1
       snas search nb201-cifar10 --objective "valid_error[12] + 0.1*params" --subject-to "latency@raspi4 <= 20"
     """
     from surrogate_nas.benchmarks import load
     from surrogate_nas.study.calls import search as run_search
     from surrogate_nas.study.problem import bind
 
+    if strategy and strategy_:
+        raise UserError(f"The strategy is named twice, {strategy} and --strategy {strategy_}; name it once.")
+    strategy = strategy or strategy_ or DEFAULT_STRATEGY
     bound = bind(
         load(bench, with_=with_ or ()),
         objective,

@@ -93,6 +93,23 @@ class Metric:
         }
 
 
+def by_use(metric: Metric) -> int:
+    """The place of a metric in lists: what L is made of, then what R is, final ones, proxies, records.
+
+    Args:
+        metric: One of them.
+
+    Example:
+        >>> names = ("params", "test_error", "train_error", "valid_error")
+        >>> [metric.name for metric in sorted(map(metric_named, names), key=by_use)]
+        ['valid_error', 'train_error', 'params', 'test_error']
+    """
+    if metric.kind != "search":
+        return 5 if metric.kind == "final" else 7
+    of_loss = 0 if metric.split != "train" else 1
+    return of_loss if metric.is_loss else {"cost": 2, "structure": 3, "proxy": 6}[metric.quantity]
+
+
 _QUANTITIES: dict[str, Quantity] = {"error": "error", "loss": "loss", "accuracy": "quality", "proxy": "proxy"}
 _COST_UNITS = {"latency": "ms", "energy": "mJ", "memory": "MB"}
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks import Benchmark, Question
+from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.benchmarks.base import Measurement
 from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.core.arguments import checked
@@ -89,7 +89,7 @@ class Objective:
 
     Example:
         >>> import surrogate_nas as sn
-        >>> objective = Objective("digital_error + 0.02*params", sn.load("analog-cifar10"))
+        >>> objective = Objective("digital_error + 0.02*params", "analog-cifar10")
         >>> [term.divisor for term in objective.terms]
         [100.0, 344346.0]
     """
@@ -98,7 +98,7 @@ class Objective:
     def __init__(
         self,
         expression: str | Expression | Sequence[Expression],
-        benchmark: Benchmark,
+        benchmark: str | Benchmark,
         *,
         subject_to: str | None = None,
         seed: Seed | None = None,
@@ -110,7 +110,7 @@ class Objective:
         Args:
             expression: Text, or an expression made with `loss`, `params`, `latency` and so on; several of either make a
                 front.
-            benchmark: What answers.
+            benchmark: What answers: a name, as `surrogate_nas.load` takes it, or an opened benchmark.
             subject_to: Further limits as text.
             seed: The training seed that answers are read for, or ``"mean"``; None for the benchmark's default.
             seed_policy: ``mean`` for a search that sees what is reported, ``draw`` for one that sees a single training
@@ -121,6 +121,7 @@ class Objective:
             UserError: The expression is malformed, names what the benchmark lacks, holds no loss, or would let a
                 search see a final metric that is not declared; or seeds are to be drawn where none are held.
         """
+        benchmark = load(benchmark) if isinstance(benchmark, str) else benchmark
         if not isinstance(benchmark, Benchmark):
             raise UserError(f"An objective is tied to an opened benchmark (surrogate_nas.load), not {benchmark!r:.80}.")
         parts = parsed(expression, subject_to)

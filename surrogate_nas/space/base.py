@@ -403,6 +403,29 @@ class Enumerable(Space, Sequence[Cell]):
         return super().cell(given)
 
 
+def cell_at(space: Space, index: int) -> Cell:
+    """The cell of a place in the order of a space.
+
+    Args:
+        space: Any space.
+        index: From 0.
+
+    Raises:
+        UserError: Its cells cannot be listed, or there are not so many.
+
+    Example:
+        >>> from surrogate_nas.space import space_named
+        >>> str(cell_at(space_named("macro"), 0))
+        'conv_stack(layers=1, channels=4)'
+    """
+    if not isinstance(space, Enumerable):
+        raise UserError(f"Cells of the space {space.name} cannot be listed, so they have no index; write the cell out.")
+    if not 0 <= index < len(space):
+        raise UserError(f"The space {space.name} has cells 0 to {len(space) - 1}, not {str(index):.20}.")
+    cell: Cell = space[int(index)]
+    return cell
+
+
 def listed(space: Space) -> Enumerable:
     """The space itself, where its cells can be listed.
 

@@ -200,3 +200,20 @@ def test_the_public_example_works(analog: TableBenchmark) -> None:
     assert next(iter(analog.space)).index == 0
     assert all(metric.name for metric in analog.metrics)
     assert all(isinstance(metric.unit, str) for metric in analog.metrics)
+
+
+def test_an_index_is_a_cell_and_a_list_prints_every_cell_once(seeded: TableBenchmark, space: NB201) -> None:
+    assert seeded.query(4, "valid_error", seed=888) == 6.0
+    assert seeded.query([np.int64(4), space[5], str(space[6])], "valid_error", seed=777) == [4.0, 5.0, 6.0]
+    with pytest.raises(UserError, match="cells 0 to 15624, not 15625"):
+        seeded.query(15625, "valid_error")
+    with pytest.raises(UserError, match="cells 0 to 15624, not -1"):
+        seeded.query([-1], "valid_error")
+    with pytest.raises(UserError, match="not True"):
+        seeded.query([True], "valid_error")
+    with pytest.raises(UserError, match="cannot be listed, so they have no index"):
+        sn.load("live:digits/darts").query(0, "params")
+    printed = str(seeded.query([4, 5]))
+    assert printed.count(str(space[4])) == printed.count(str(space[5])) == 1
+    assert printed.splitlines()[0] == f"4: {space[4]}" and "valid_error[200]" in printed
+    assert str(seeded.query([])) == ""

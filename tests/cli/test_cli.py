@@ -36,6 +36,8 @@ def test_query_gives_one_answer_a_cell_and_metric(snas: Snas) -> None:
     every = snas("query", "analog-cifar10", CELL, "--json").json
     assert {a["metric"] for a in every} >= {"digital_error", "params", "depth"}
     assert "802426" in snas("query", "analog-cifar10", CELL, "--metric", "params").out
+    told = snas("query", "analog-cifar10", CELL).out
+    assert told.count("nor_conv_3x3~0|+") == 1 and "digital_error" in told and "depth" in told
 
 
 def test_query_names_epochs_and_source(snas: Snas, fetched: Path) -> None:
@@ -54,6 +56,10 @@ def test_search_reports_best_trials_costs_and_regret(snas: Snas) -> None:
     assert made["best"]["score"] == min(t["score"] for t in made["trials"])
     assert made["simulated_seconds"] == 40 and made["real_seconds"] > 0 and made["regret"] >= 0
     assert "regret" in snas("search", "analog-cifar10", "--strategy", "random", "--budget", 5).out
+    by_place = snas("search", "analog-cifar10", "evolution", "--budget", 40, "--seed", 3, "--json").json
+    assert [t["cell"] for t in by_place["trials"]] == [t["cell"] for t in made["trials"]]
+    twice = snas("search", "analog-cifar10", "evolution", "--strategy", "bo", "--budget", 5)
+    assert_one_clear_line(twice, "named twice, evolution and --strategy bo")
 
 
 def test_search_gives_a_null_regret_where_it_is_undefined(snas: Snas) -> None:

@@ -90,6 +90,7 @@ def test_what_is_shown_is_what_was_computed(made: Comparison) -> None:
     for says in (objective.benchmark.source, "none stated", objective.benchmark.citation, "15,625 cells"):
         assert says in text
     assert all(metric.name in text for metric in objective.benchmark.metrics)
+    assert text.index("digital_error") < text.index("params") < text.index("depth") < text.index("synflow@")
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -350,3 +350,12 @@ def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_l
     assert limited.feasible_share == pytest.approx((analog.column("params") <= 100000).mean())
     assert not limited.changes_nothing, "there is no λ"
     assert diagnose(Objective("digital_error", analog, subject_to="params <= 1")) is None
+
+
+def test_a_benchmark_is_named_as_everywhere_else() -> None:
+    named = sn.Objective("valid_loss + 0.1*params", "fashion")
+    assert named.fingerprint == sn.Objective("valid_loss + 0.1*params", sn.load("fashion")).fingerprint
+    with pytest.raises(UserError, match="Unknown benchmark 'fashoin'. Did you mean 'fashion'?"):
+        sn.Objective("valid_loss", "fashoin")
+    with pytest.raises(UserError, match="benchmark"):
+        sn.Objective("valid_loss", 3)  # type: ignore[arg-type]

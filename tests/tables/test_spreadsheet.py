@@ -97,6 +97,10 @@ def test_what_is_wrong_is_told(text: str, says: str, tmp_path: Path, snas: Snas)
     assert says in str(caught.value)
     refused = snas("data", "import", "csv", path, "--name", "mine")
     assert refused.code == 2 and says in refused.err and len(refused.err.strip().splitlines()) == 1
+    of_the_space = "Malformed cell" in refused.err or "more rows than the space" in refused.err
+    assert ("--space names another space" in refused.err) == of_the_space
+    named = snas("data", "import", "csv", path, "--name", "mine", "--space", "nb201")
+    assert named.code == 2 and "--space" not in named.err
 
 
 def test_a_loss_has_the_unit_that_its_header_gives(tmp_path: Path) -> None:

@@ -112,8 +112,11 @@ class _Column(NamedTuple):
     values: NDArray[np.float64]
 
 
-def read(path: Path, name: str, taken: frozenset[str], space: Space) -> Table:
-    """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that the file has."""
+def read(path: Path, name: str, taken: frozenset[str], space: Space, *, advice: str = "") -> Table:
+    """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that the file has.
+
+    `advice` is what a message about a cell that is not of the space ends with.
+    """
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise UserError(
             f"A benchmark's name is at most {_LONGEST_NAME} letters, digits, '_', '-', '.' or '@', "
@@ -140,10 +143,10 @@ def read(path: Path, name: str, taken: frozenset[str], space: Space) -> Table:
         if n_rows > len(cells) and cells is space:
             raise UserError(
                 f"{printable(path)} has more rows than the space {space.name} has cells ({len(cells):,}); each may "
-                "appear once."
+                f"appear once.{advice}"
             )
         found.add(n_rows, row.pop(place), row, columns)
-    found.check(path)
+    found.check(path, advice)
     return _table(path, name, cells, columns, n_rows)
 
 
@@ -234,6 +237,7 @@ class _Found:
         self._space = space
         self._first_row: dict[int, int] = {}
         self._wrong: list[str] = []
+        self._foreign = False
         self._n_wrong = 0
 
     def add(self, row: int, text: str, entries: list[str], columns: list[_Column]) -> None:
@@ -248,6 +252,7 @@ class _Found:
         try:
             cell = self._space.cell(text.strip())
         except UserError as error:
+            self._foreign = True
             self._note(f"row {row}: {printable(str(error).rstrip('.'))}")
             return None
         first = self._first_row.setdefault(cell.index, row)
@@ -272,9 +277,11 @@ class _Found:
         if len(self._wrong) < _SHOWN:
             self._wrong.append(wrong)
 
-    def check(self, path: Path) -> None:
+    def check(self, path: Path, advice: str) -> None:
         """Say what is wrong, the first few in full."""
         if self._n_wrong:
             more = f" (and {self._n_wrong - _SHOWN} more)" if self._n_wrong > _SHOWN else ""
             entries = "1 wrong entry" if self._n_wrong == 1 else f"{self._n_wrong} wrong entries"
-            raise UserError(f"{printable(path)} has {entries}: {'; '.join(self._wrong)}{more}.")
+            raise UserError(
+                f"{printable(path)} has {entries}: {'; '.join(self._wrong)}{more}.{advice if self._foreign else ''}"
+            )
