@@ -31,6 +31,7 @@ from surrogate_nas.cli.options import (
     run_options,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, note_absent, progress_bar, seconds, show_table
+from surrogate_nas.cli.serve import ServeOption, shown
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL
 
@@ -61,6 +62,7 @@ def compare(
     against: Annotated[
         list[Path] | None, typer.Option(help="A folder of earlier results of the same problem, judged with these.")
     ] = None,
+    serve: ServeOption = False,
     json: JsonOption = False,
     **options: Any,
 ) -> None:
@@ -89,16 +91,16 @@ def compare(
         budget = DEFAULT_BUDGET
     name = given[0]
     folder = results_folder(out, "comparison", "compare", name)
-    with progress_bar("runs") as shown:
+    with shown(folder, serve), progress_bar("runs") as bar:
         counts = (0, 0)
 
         def progress(done: int, total: int) -> None:
             nonlocal counts
             counts = done, total
-            shown(done, total)
+            bar(done, total)
 
         def within(strategy: str, run: int, trials: Sequence[Any]) -> None:
-            shown(*counts, f"{strategy}, run {run}: {trials[-1].index + 1} cells")
+            bar(*counts, f"{strategy}, run {run}: {trials[-1].index + 1} cells")
 
         comparison = run_compare(
             load(name, with_=with_ or ()),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,36 @@ import typer
 from surrogate_nas.cli.output import JsonOption, emit, note
 
 _PORT = 8765
+ServeOption = Annotated[
+    bool, typer.Option("--serve", help="Show it in a browser while it runs; the address is printed.")
+]
+
+
+@contextmanager
+def shown(folder: Path, wanted: bool) -> Iterator[None]:
+    """Serve a folder while a command fills it, and say where; a port that is taken stands back for a free one."""
+    if not wanted:
+        yield
+        return
+    from surrogate_nas.core.errors import UserError
+    from surrogate_nas.report.live import Server
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot write {folder}: {error.strerror or error}.") from error
+    try:
+        server = Server(folder, _PORT)
+    except UserError:
+        server = Server(folder, 0)
+    with server:
+        thread = server.in_background()
+        note(f"Watch it grow: {server.address}")
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def serve(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from surrogate_nas.cli.options import (
     results_folder,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
+from surrogate_nas.cli.serve import ServeOption, shown
 
 if TYPE_CHECKING:
     from surrogate_nas.study.comparison import Comparison
@@ -37,6 +39,9 @@ def suite(
     runs: Annotated[
         int | None, typer.Option(help="Seeds per strategy and problem; each one's own if left out.")
     ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The root of all randomness; the suite's own, usually 0, if left out.")
+    ] = None,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,
     out: Annotated[
@@ -45,13 +50,14 @@ def suite(
             help="Where results, tables and the report go, and are resumed from; results/suite-NAME if left out."
         ),
     ] = None,
+    serve: ServeOption = False,
     json: JsonOption = False,
 ) -> None:
     """Compare strategies over many problems. One verdict, one report.
 
     \b
     Examples:
-      snas suite starter
+      snas suite starter --serve
       snas suite standard --strategies random,local_search,mine.py:Mine --workers 2
       snas suite mine.toml --runs 5 --out results/own --engine dask:tcp://HOST:8786
     """
@@ -61,8 +67,9 @@ def suite(
     asked = read_suite(name).only(names(problems))
     entered = entering(strategies, asked.labels, blind) if blind else names(strategies)
     chosen = asked.entered(entered, runs)
+    chosen = chosen if seed is None else replace(chosen, seed=seed)
     folder = results_folder(out, "suite", "suite", chosen.name)
-    with progress_bar("runs") as progress:
+    with shown(folder, serve), progress_bar("runs") as progress:
         result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress)
     finish(result, folder, json)
 
