@@ -76,7 +76,7 @@ def suite(
 
 def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[str, Comparison] | None = None) -> None:
     """Write what a suite has found, with its pages, and print it."""
-    from surrogate_nas.core.numbers import NOTHING, fixed, plural
+    from surrogate_nas.core.numbers import fixed, plural, share
     from surrogate_nas.report import write_suite_explorer, write_suite_report
     from surrogate_nas.report.explorer import MISSING
     from surrogate_nas.study.store import Store
@@ -91,7 +91,7 @@ def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[s
         (
             told["name"],
             fixed(told["rank_mean"], 2),
-            NOTHING if told["solved"] is None else f"{told['solved']:.0%}",
+            share(told["solved"]),
             fixed(told["regret_iqm"], 3),
             fixed(told["probability_best"], 2),
             told["failures"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import SupportsFloat
 
 NOTHING = "–"
 """What stands where a number is undefined."""
@@ -40,6 +41,24 @@ def fixed(value: float | None, decimals: int) -> str:
     if value is None or math.isnan(value):
         return NOTHING
     return f"{0.0 if abs(value) < _ROUNDING else value:,.{decimals}f}".replace("-", "−")
+
+
+def share(value: SupportsFloat | None) -> str:
+    """A share in whole per cent, where only all is 100 % and only nothing 0 %; a dash for None and NaN.
+
+    Args:
+        value: From 0 to 1.
+
+    Example:
+        >>> [share(value) for value in (0.0, 0.003, 0.5, 0.997, 1.0)]
+        ['0 %', '< 1 %', '50 %', '> 99 %', '100 %']
+    """
+    if value is None or math.isnan(part := float(value)):
+        return NOTHING
+    whole = round(100 * part)
+    if whole == 100 and part < 1:
+        return "> 99 %"
+    return "< 1 %" if whole == 0 and part > 0 else f"{whole} %"
 
 
 def natural(value: float, unit: str) -> str:

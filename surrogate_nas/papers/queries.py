@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from surrogate_nas.benchmarks import load
+from surrogate_nas.core.numbers import share
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.common.paper import (
     COLOURS,
@@ -188,7 +189,7 @@ def _rows_of(dataset: str, policy: str, found: Mapping[tuple[str, str, str], Seq
         )  # fmt: skip
         yield Row.over(
             strategy, dataset, f"regret@{GIVEN}{POLICIES[policy]}", regrets, evaluations=GIVEN,
-            verdict=f"points of validation error; the answer is the optimum in {np.mean(regrets == 0):.0%} of the runs",
+            verdict=f"points of validation error; the answer is the optimum in {share(np.mean(regrets == 0))} of the runs",
         )  # fmt: skip
 
 

@@ -32,14 +32,14 @@ from surrogate_nas.study.scale import Noise, nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.tables import TABLES, Rows, as_latex, tabular, write_tables
+from surrogate_nas.study.tables import TABLES, Rows, as_latex, best_of, tabular, write_tables
 from surrogate_nas.study.traces import MARKED, ProblemResult, expected_runtime
 from surrogate_nas.study.verdict import TARGET, Verdict, ends_of
 
 __all__ = [
     "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime", "Baseline", "Comparison", "FoundCell",
     "Kind", "LambdaPath", "Ledger", "Noise", "Part", "ProblemResult", "Resampling", "Results", "Rows", "Run",
-    "RunWatch", "Source", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_latex", "best_cells",
+    "RunWatch", "Source", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_latex", "best_cells", "best_of",
     "diagnose", "ends", "expected_runtime", "final_metrics", "final_questions", "interval", "kept_problems",
     "kind_of", "nondominated", "provenance", "read_baselines", "results_of", "shared_cells", "tabular",
     "trivial_cells", "undominated", "values_of", "write_tables",

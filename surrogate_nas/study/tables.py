@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict
 from numbers import Real
 from pathlib import Path
@@ -108,6 +108,23 @@ TABLES: dict[str, Callable[[SuiteResult], Rows]] = {
 }
 """All tables by the names of their files."""
 
+_HEADS = {
+    "name": "strategy",
+    "rank_mean": "mean rank",
+    "solved": "optimum found",
+    "regret_iqm": "regret, IQM",
+    "regret_mean": "regret, mean",
+    "regret_median": "regret, median",
+    "probability_best": "probability best, other problems",
+    "probability_best_here": "probability best, here",
+}
+"""What a column is called where its name in JSON and CSV is none that a reader of a paper knows."""
+_LARGER = {"solved", "probability_best", "probability_best_here"}
+_SMALLER = {"rank_mean", "regret_iqm", "regret_mean", "regret_median"}
+_OF_STRATEGIES: dict[str, Callable[[Iterable[float]], float]] = {"regret": min, "runtime": min, "reached": max}
+"""Tables with a column a strategy, and what is best in a row of them."""
+_KEYS = {"problem", "unit", "target"}
+
 _ESCAPED = {ord(c): f"\\{c}" for c in "&%$#_{}"} | {
     ord("\\"): r"\textbackslash{}", ord("~"): r"\textasciitilde{}", ord("^"): r"\textasciicircum{}"
 }  # fmt: skip
@@ -135,7 +152,7 @@ def write_tables(result: SuiteResult, folder: Path) -> None:
     """
     for name, table in TABLES.items():
         rows = table(result)
-        for suffix, text in (("csv", as_csv(rows)), ("tex", as_latex(rows))):
+        for suffix, text in (("csv", as_csv(rows)), ("tex", as_latex(rows, best_of(name, rows)))):
             with replacing(folder / f"{name}.{suffix}") as temporary:
                 temporary.write_text(text, encoding="utf-8")
 
@@ -149,12 +166,37 @@ def as_csv(rows: Rows) -> str:
     return written.getvalue()
 
 
-def as_latex(rows: Rows) -> str:
-    """A table as a ``tabular`` of the package booktabs: numbers with four digits, a dash where there is no value."""
+def best_of(name: str, rows: Rows) -> set[tuple[int, str]]:
+    """The best entries of one of `TABLES`, by row and column, wherever strategies are compared."""
+    if name in _OF_STRATEGIES:
+        lists = [[(i, c) for c in row if c not in _KEYS] for i, row in enumerate(rows)]
+        choose = dict.fromkeys(range(len(lists)), _OF_STRATEGIES[name])
+    else:
+        compared = [c for c in (rows[0] if rows and name == "strategies" else ()) if c in _LARGER | _SMALLER]
+        lists = [[(i, c) for i in range(len(rows))] for c in compared]
+        choose = {place: max if c in _LARGER else min for place, c in enumerate(compared)}
+    found: set[tuple[int, str]] = set()
+    for place, entries in enumerate(lists):
+        values = {entry: rows[entry[0]][entry[1]] for entry in entries}
+        finite = [value for value in values.values() if value is not None and np.isfinite(value)]
+        if len(set(finite)) > 1:
+            best = choose[place](finite)
+            found |= {entry for entry, value in values.items() if value == best}
+    return found
+
+
+def as_latex(rows: Rows, best: Collection[tuple[int, str]] = ()) -> str:
+    """A table as a ``tabular`` of the package booktabs: numbers with four digits, a dash where there is no value.
+
+    Entries of `best`, by row and column, are bold.
+    """
     columns = list(rows[0]) if rows else []
     numeric = [all(row[c] is None or isinstance(row[c], Real) for row in rows) for c in columns]
-    lines = [map(_rounded, row.values()) for row in rows]
-    heads = [_rounded(column) for column in columns]
+    lines = [
+        [rf"\textbf{{{_rounded(v)}}}" if (i, c) in best else _rounded(v) for c, v in row.items()]
+        for i, row in enumerate(rows)
+    ]
+    heads = [_rounded(_HEADS.get(column, column.replace("_", " "))) for column in columns]
     return "\n".join([*tabular("".join("lr"[is_number] for is_number in numeric), heads, lines), ""])
 
 

@@ -15,7 +15,7 @@ from surrogate_nas.report.page import Page
 from surrogate_nas.report.reading import TARGET, Study
 from surrogate_nas.report.sections.ranking import ranking_of
 from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.tables import TABLES, as_csv, as_latex
+from surrogate_nas.study.tables import TABLES, as_csv, as_latex, best_of
 from tests.pages import text_of
 from tests.study.test_suite import made, steps
 
@@ -132,4 +132,22 @@ def test_tables_are_written_as_pandas_writes_them(result: SuiteResult) -> None:
         rows = table(result)
         frame = pd.DataFrame(rows)
         assert as_csv(rows) == frame.to_csv(index=False), name
-        assert as_latex(rows) == frame.to_latex(index=False, na_rep="–", float_format="%.4g".__mod__, escape=True), name
+        plain = frame.to_latex(index=False, na_rep="–", float_format="%.4g".__mod__, escape=True).splitlines()
+        ours = as_latex(rows).splitlines()
+        assert (*ours[:2], *ours[3:]) == (*plain[:2], *plain[3:]), name
+        assert "_" not in ours[2].replace(r"\_", "") and ours[2].count("&") == plain[2].count("&")
+
+
+def test_a_paper_s_table_has_words_for_heads_and_the_best_in_bold(result: SuiteResult) -> None:
+    rows = TABLES["strategies"](result)
+    text = as_latex(rows, best_of("strategies", rows))
+    assert r"probability\_best" not in text and "probability best, here" in text
+    first = text.splitlines()[4]
+    assert first.startswith(str(rows[0]["name"])) and rf"\textbf{{{rows[0]['rank_mean']:.4g}}}" in first
+    regrets = TABLES["regret"](result)
+    for i, row in enumerate(regrets):
+        values = {name: value for name, value in row.items() if name != "problem"}
+        bold = {name for line, name in best_of("regret", regrets) if line == i}
+        assert bold == {name for name, value in values.items() if value == min(values.values())} or not bold
+    shown = [{"problem": "p", "target": 0.1, "a": 1.0, "b": 0.5, "c": float("nan")}]
+    assert best_of("reached", shown) == {(0, "a")} and best_of("runtime", shown) == {(0, "b")}

@@ -17,6 +17,7 @@ from surrogate_nas.contract.toy import equipped, toy_workshop
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.workshop import Additive, _taken_apart, workshop_of
 from surrogate_nas.space import NB201
+from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies import ONE_SHOT, resolve
 from surrogate_nas.strategies.oneshot.alphas import Alphas
 from surrogate_nas.strategies.oneshot.darts import Darts
@@ -207,7 +208,7 @@ def test_the_same_seed_trains_the_same_and_another_does_not(name: str, space: NB
     assert all(np.isfinite(value) for group in first.diagnosis().values() for value in group.values())
 
 
-@pytest.mark.parametrize("choose", ["argmax", "sampled"])
+@pytest.mark.parametrize("choose", ["argmax", "without_none", "sampled"])
 def test_a_dear_network_collapses_and_dead_cells_are_passed_over(choose: str, space: NB201) -> None:
     """Where R drowns L, α goes to none on every edge, which no cell may be made of."""
     dear = replace(toy_workshop().penalty, matrix=100 * toy_workshop().penalty.matrix)
@@ -217,7 +218,10 @@ def test_a_dear_network_collapses_and_dead_cells_are_passed_over(choose: str, sp
     assert told["after epoch 30"]["none"] > 0.8
     (cell,) = made.ask(1)
     assert any(space.graph(cell, live_only=True).operations)
-    assert made.refused > 0 == told["cells without a path"]["passed over"]
+    if choose == "without_none":
+        assert NONE not in cell.choices and made.refused == 0
+    else:
+        assert made.refused > 0 == told["cells without a path"]["passed over"]
 
 
 def test_argmax_asks_for_the_most_probable_cells_in_order(space: NB201) -> None:

@@ -22,6 +22,7 @@ from surrogate_nas.report.reading import (
     SuiteResult,
     Values,
     as_latex,
+    best_of,
     results_of,
     tabular,
 )
@@ -68,7 +69,9 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
         if part.comparison.tests:
             texts[f"{part.folder}tests"] = str(_tests(results, part))
     if results.suite is not None:
-        texts |= {f"suite-{name}": as_latex(table(results.suite)) for name, table in TABLES.items()}
+        for name, table in TABLES.items():
+            rows = table(results.suite)
+            texts[f"suite-{name}"] = as_latex(rows, best_of(name, rows))
     return write_texts({out / f"{name}.tex": text for name, text in texts.items()})
 
 

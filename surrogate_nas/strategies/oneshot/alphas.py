@@ -16,9 +16,10 @@ from torch import Tensor
 
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Space
+from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies.oneshot.base import OneShot, Probabilities
 
-_CHOICES = ("argmax", "sampled")
+_CHOICES = ("argmax", "without_none", "sampled")
 _DRIVES = ("valid_loss", "train_sum")
 _BETAS = (0.5, 0.999)
 
@@ -52,7 +53,8 @@ class Alphas(OneShot):
             seed: The root of the strategy's randomness.
             epochs: Passes of the weights over the training data.
             rate: The learning rate of α, by Adam.
-            choose: ``argmax``: cells by their probability under α, the largest first; ``sampled``: drawn from α.
+            choose: ``argmax``: cells by their probability under α, the largest first; ``without_none``: the same among
+                cells that have no ``none``, as DARTS reads its cell; ``sampled``: drawn from α.
             drive: ``valid_loss`` or ``train_sum``.
             window: Over how many steps the training losses are summed before α takes a step, where they drive it; with
                 1 it takes each summand as it comes.
@@ -140,6 +142,8 @@ class Alphas(OneShot):
         with np.errstate(divide="ignore"):
             of_edge = np.log(self.probabilities)
         weight = of_edge[edges, self.space.choices].sum(axis=1)
+        if self.choose == "without_none":
+            weight = np.where((self.space.choices == NONE).any(axis=1), -np.inf, weight)
         if self.choose == "sampled":
             weight = weight + self.rng.gumbel(size=len(weight))
         order: Sequence[int] = np.argsort(-weight, kind="stable").tolist()

@@ -2,7 +2,8 @@
 
 Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, with ξ = 0, which costs half as much.
 Departures: the weights are trained by the task's own schedule; batches of the task's validation split take the place of
-half of the training data; ``none`` may be chosen, as everywhere here; E[λR] is added. Its failure is documented, on
+half of the training data; ``none`` may be chosen, as everywhere here, unless the cell is read by
+``choose=without_none``, as the paper reads it; E[λR] is added. Its failure is documented, on
 NAS-Bench-201 by Dong & Yang (ICLR 2020): α leaves the operations that have weights.
 """
 

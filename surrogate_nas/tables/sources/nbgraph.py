@@ -47,23 +47,27 @@ _DIGITS = 1e-9
 
 @dataclass(frozen=True)
 class _DataSet:
-    """A data set: its title, the digest of its file's numbers, and the best validation performance in it."""
+    """A data set: its title, the digest of its file's numbers, the best validation performance in it, and λ.
+
+    λ of the default objective is the smallest of .02, .05, .1 and .2 that moves the optimum of L.
+    """
 
     title: str
     digest: str
     best: float
+    weight: float
 
 
 _DATA_SETS = {
-    "nbgraph-cora": _DataSet("Cora", "859ad856bbc754b8", 0.81933333333),
-    "nbgraph-citeseer": _DataSet("CiteSeer", "a8d5a445d2560fd4", 0.728),
-    "nbgraph-pubmed": _DataSet("PubMed", "868897ed21b6ac30", 0.81133333333),
-    "nbgraph-cs": _DataSet("Coauthor CS", "6b98cf645a182b37", 0.92133333333),
-    "nbgraph-physics": _DataSet("Coauthor Physics", "2f1504901ef67ece", 0.94),
-    "nbgraph-photo": _DataSet("Amazon Photo", "a585f9654533921b", 0.94066666667),
-    "nbgraph-computers": _DataSet("Amazon Computers", "0a4f0406d1f4c0ad", 0.919),
-    "nbgraph-arxiv": _DataSet("ogbn-arxiv", "57166d092d54b8a5", 0.73666666667),
-    "nbgraph-proteins": _DataSet("ogbn-proteins", "b92b030ed1cb5e0e", 0.85333333333),
+    "nbgraph-cora": _DataSet("Cora", "859ad856bbc754b8", 0.81933333333, 0.2),
+    "nbgraph-citeseer": _DataSet("CiteSeer", "a8d5a445d2560fd4", 0.728, 0.02),
+    "nbgraph-pubmed": _DataSet("PubMed", "868897ed21b6ac30", 0.81133333333, 0.05),
+    "nbgraph-cs": _DataSet("Coauthor CS", "6b98cf645a182b37", 0.92133333333, 0.05),
+    "nbgraph-physics": _DataSet("Coauthor Physics", "2f1504901ef67ece", 0.94, 0.1),
+    "nbgraph-photo": _DataSet("Amazon Photo", "a585f9654533921b", 0.94066666667, 0.02),
+    "nbgraph-computers": _DataSet("Amazon Computers", "0a4f0406d1f4c0ad", 0.919, 0.02),
+    "nbgraph-arxiv": _DataSet("ogbn-arxiv", "57166d092d54b8a5", 0.73666666667, 0.02),
+    "nbgraph-proteins": _DataSet("ogbn-proteins", "b92b030ed1cb5e0e", 0.85333333333, 0.05),
 }
 _PROTEINS = "nbgraph-proteins"
 
@@ -81,7 +85,7 @@ def read(name: str) -> Table:
         source=_SOURCE,
         licence=LICENCE,
         citation=CITATION,
-        objective=f"valid_{measure} + 0.02*params",
+        objective=f"valid_{measure} + {data.weight:g}*params",
         network=Network(),
         cost="queries",
     )
