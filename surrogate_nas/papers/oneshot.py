@@ -194,7 +194,8 @@ def _line(strategy: str, weight: float, mine: Sequence[dict[str, Any]], rows: Se
     taus = [row.ours for row in rows if row.metric == "kendall" and row.ours is not None]
     return (
         strategy, f"{weight:g}", f"{np.median([one['seconds'] for one in mine]):.1f}", f"{argmax.ours:.3f}",
-        f"{without.ours:.3f}", f"{sampled.ours:.3f}", f"{sampled.seconds:.1f}", *beside, str(sum(one["argmax"]["refused"] for one in mine)),
+        f"{without.ours:.3f}", f"{sampled.ours:.3f}", f"{sampled.seconds:.1f}", *beside,
+        str(sum(one["argmax"]["refused"] for one in mine)),
         "–" if None in weightless else f"{np.median([w for w in weightless if w is not None]):.2f}",
         f"{np.median(shares):.2f}", f"{taus[0]:.2f}" if taus else "–",
     )  # fmt: skip
