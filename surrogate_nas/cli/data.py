@@ -189,7 +189,7 @@ def list_(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the sources of data: what is here, and how to get the rest; of one, licence and citation too.
+    """List the sources of data, or all about one. Of one licence and citation too; of all how to get what is not here.
 
     \b
     Examples:

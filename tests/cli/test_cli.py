@@ -374,3 +374,26 @@ def assert_one_clear_line(outcome: Outcome, says: str) -> None:
     assert len(lines) == 1 and lines[0].startswith("snas: "), outcome.err
     assert says in lines[0]
     assert not re.search(r"Traceback|File \"", outcome.err)
+
+
+def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas: Snas, tmp_path: Path) -> None:
+    compared = snas(
+        "compare",
+        "analog-cifar10",
+        "--strategies",
+        "random",
+        "--runs",
+        1,
+        "--budget",
+        3,
+        "--out",
+        tmp_path / "c",
+        "--serve",
+    )
+    assert compared.code == 0 and re.search(r"Watch it grow: http://127\.0\.0\.1:\d+/", compared.err)
+    suite = ["suite", "starter", "--problems", "fashion", "--strategies", "random", "--runs", 1]
+    assert snas(*suite, "--seed", 5, "--serve", "--out", tmp_path / "s").code == 0
+    plan = json.loads((tmp_path / "s" / "plan.json").read_text())
+    assert plan["seed"] == 5
+    assert_one_clear_line(snas(*suite, "--out", tmp_path / "s"), "holds another comparison (seed 5, now 0)")
+    assert_one_clear_line(snas(*suite, "--seed", -1, "--out", tmp_path / "t"), "A seed must be at least 0")

@@ -134,9 +134,10 @@ def test_a_registry_s_plug_ins_are_listed_in_its_room(site: Path) -> None:
         assert all(f"<code>{name}</code>" in text for name in kept.entries), kept.title
 
 
-def test_the_first_page_tells_which_method_to_call(site: Path) -> None:
+def test_the_first_page_begins_with_what_a_newcomer_needs(site: Path) -> None:
     text = (site / "index.html").read_text(encoding="utf-8")
-    assert text.index('id="names"') < text.index('id="methods"') < text.index('id="rooms"')
+    places = [text.index(f'id="{name}"') for name in ("start", "methods", "names", "rooms")]
+    assert places == sorted(places)
     assert text.count("AskTell") > 3 and "snas check mine.py:Careful" in text
 
 
