@@ -208,7 +208,7 @@ def list_(
     for one in sources() if name is None else [name]:
         source = declared(one)
         here = sum(table_path(benchmark).is_file() for benchmark in source.names)
-        here += 0 if fetching.lacks(name) else len(source.predicts)
+        here += 0 if fetching.lacks(one) else len(source.predicts)
         benchmarks = [*source.names, *source.predicts]
         listed.append(
             {
