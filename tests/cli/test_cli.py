@@ -339,7 +339,7 @@ def test_verify_fails_when_a_table_is_wrong(
         (["check", "none"], "Unknown strategy"),
         (["paper", "nothing"], "Unknown paper"),
         (["paper", "nb201", "--runs", "0"], "at least 1 run"),
-        (["data", "fetch", "nb101"], "nb101"),
+        (["data", "fetch", "nb102"], "nb102"),
         (["nonsense"], "nonsense"),
         (["train", CELL, "--task", "digit"], "Did you mean 'digits'"),
         (["train", CELL, "--device", "quantum"], "no device 'quantum'"),
