@@ -48,6 +48,8 @@ _PLACES = {
     "pit": "surrogate_nas.space.vit:pit",
     "flexibert": "surrogate_nas.space.flexibert:flexibert",
     "nb101": "surrogate_nas.space.nb101:nb101",
+    "graphgym": "surrogate_nas.space.graphgym:graphgym",
+    "graphgym-wide": "surrogate_nas.space.graphgym:graphgym_wide",
 }
 """By name, ``module:function`` that gives the shared instance."""
 

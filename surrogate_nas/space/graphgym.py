@@ -1,0 +1,88 @@
+"""GraphGym's spaces: designs of graph networks, 96 of them on every task, and 314,928 with training settings.
+
+You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020. A design has layers before, of and after
+message passing, skip connections of a kind, and an aggregation of neighbours; the wide space also has activation,
+normalisation, dropout, batch size, optimiser, learning rate and epochs. The width of a network is no decision: the
+authors set it so that all networks on a task have about as many parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space.base import Analytic, Column, by_name
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
+
+_AGGREGATIONS = ("add", "max", "mean")
+_MESSAGES = ("2", "4", "6", "8")
+
+
+def _structure(options: tuple[tuple[str, ...], ...], before: int, passing: int, after: int) -> Analytic:
+    """The metrics that need no measurement, given where the three numbers of layers stand."""
+
+    def counted(name: str, description: str, *places: int) -> tuple[Metric, Callable[[Choices, Network], Column]]:
+        numbers = [np.array([float(option) for option in options[place]]) for place in places]
+
+        def count(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+            return np.asarray(sum(each[choices[:, place]] for each, place in zip(numbers, places, strict=True)))
+
+        return Metric(name, "", "search", "structure", description=description), count
+
+    return by_name(
+        counted("layers", "before, of and after message passing", before, passing, after),
+        counted("message_layers", "of message passing: how far a node sees", passing),
+    )
+
+
+class GraphGym(EnumerableChoiceSpace):
+    """The 96 designs that were trained on every task; use the shared instance `graphgym`.
+
+    Example:
+        >>> space = GraphGym()
+        >>> len(space), str(space[95])
+        (96, 'graphgym(l_pre=2, l_mp=8, l_post=3, stage=skipsum, agg=mean)')
+    """
+
+    name = "graphgym"
+    positions = ("l_pre", "l_mp", "l_post", "stage", "agg")
+    options = (("1", "2"), _MESSAGES, ("2", "3"), ("skipconcat", "skipsum"), _AGGREGATIONS)
+    analytic: ClassVar[Analytic] = _structure(options, 0, 1, 2)
+
+
+class WideGraphGym(ChoiceSpace):
+    """The designs with their training settings; use the shared instance `graphgym_wide`.
+
+    Example:
+        >>> WideGraphGym().size
+        314928.0
+    """
+
+    name = "graphgym-wide"
+    positions = (
+        "batch", "l_pre", "l_mp", "l_post", "stage", "bn", "act", "drop", "agg", "optim", "lr", "epoch",
+    )  # fmt: skip
+    options = (
+        ("16", "32", "64"), ("1", "2", "3"), _MESSAGES, ("1", "2", "3"), ("stack", "skipsum", "skipconcat"),
+        ("False", "True"), ("relu", "prelu", "swish"), ("0.0", "0.3", "0.6"), _AGGREGATIONS, ("adam", "sgd"),
+        ("0.001", "0.01", "0.1"), ("100", "200", "400"),
+    )  # fmt: skip
+    analytic: ClassVar[Analytic] = _structure(options, 1, 2, 3)
+
+
+@lru_cache(maxsize=1)
+def graphgym() -> GraphGym:
+    """The 96 designs, one shared instance a process."""
+    return GraphGym()
+
+
+@lru_cache(maxsize=1)
+def graphgym_wide() -> WideGraphGym:
+    """The wide space, one shared instance a process."""
+    return WideGraphGym()

@@ -1,0 +1,377 @@
+"""GraphGym: 96 designs of graph networks on 44 tasks, and a sample of 3,322 designs with training settings on 32.
+
+You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020, from the aggregated results that the
+authors publish: training and validation loss, accuracy and, where classes are two, ROC-AUC after the last epoch, means
+over seeds with their standard deviation; parameters, and seconds a step. Nothing was held out but on the OGB task.
+
+``graphgym-TASK`` are node and graph tasks (round 2), ``graphgym-link-TASK`` link prediction, ``graphgym-ogbg`` the OGB
+task. On link prediction of Coauthor Physics 91 of the 96 designs are held. ``graphgym-wide-TASK`` (round 1) has about
+a hundred designs each, different ones on every task. The authors report a loss that is no number as a missing one:
+such a run counts as the worst of its task.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Kind, Metric, Quantity
+from surrogate_nas.files import table_path
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import Cell, ChoiceSpace, Sampled, choices_of
+from surrogate_nas.space.graphgym import graphgym, graphgym_wide
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.spreadsheet import read_rows
+
+TITLE = "GraphGym: designs of graph networks on node, graph and link tasks"
+NAMES = (
+    "graphgym-amazoncomputers", "graphgym-amazonphoto", "graphgym-citeseer", "graphgym-coauthorcs",
+    "graphgym-coauthorphysics", "graphgym-cora", "graphgym-bzr", "graphgym-cox2", "graphgym-dd", "graphgym-enzymes",
+    "graphgym-imdb", "graphgym-proteins",
+    "graphgym-scalefree-clustering-pathlen", "graphgym-scalefree-const-pathlen", "graphgym-scalefree-onehot-pathlen",
+    "graphgym-scalefree-pagerank-pathlen", "graphgym-scalefree-clustering-pagerank",
+    "graphgym-scalefree-const-clustering", "graphgym-scalefree-const-pagerank",
+    "graphgym-scalefree-onehot-clustering", "graphgym-scalefree-onehot-pagerank",
+    "graphgym-scalefree-pagerank-clustering",
+    "graphgym-smallworld-clustering-pathlen", "graphgym-smallworld-const-pathlen",
+    "graphgym-smallworld-onehot-pathlen", "graphgym-smallworld-pagerank-pathlen",
+    "graphgym-smallworld-clustering-pagerank", "graphgym-smallworld-const-clustering",
+    "graphgym-smallworld-const-pagerank", "graphgym-smallworld-onehot-clustering",
+    "graphgym-smallworld-onehot-pagerank", "graphgym-smallworld-pagerank-clustering",
+    "graphgym-link-amazoncomputers", "graphgym-link-amazonphoto", "graphgym-link-citeseer",
+    "graphgym-link-coauthorcs", "graphgym-link-coauthorphysics", "graphgym-link-cora", "graphgym-link-bzr",
+    "graphgym-link-cox2", "graphgym-link-dd", "graphgym-link-enzymes", "graphgym-link-proteins",
+    "graphgym-ogbg",
+    "graphgym-wide-amazoncomputers", "graphgym-wide-amazonphoto", "graphgym-wide-citeseer",
+    "graphgym-wide-coauthorcs", "graphgym-wide-coauthorphysics", "graphgym-wide-cora", "graphgym-wide-bzr",
+    "graphgym-wide-cox2", "graphgym-wide-dd", "graphgym-wide-enzymes", "graphgym-wide-imdb", "graphgym-wide-proteins",
+    "graphgym-wide-scalefree-clustering-pathlen", "graphgym-wide-scalefree-const-pathlen",
+    "graphgym-wide-scalefree-onehot-pathlen", "graphgym-wide-scalefree-pagerank-pathlen",
+    "graphgym-wide-scalefree-clustering-pagerank", "graphgym-wide-scalefree-const-clustering",
+    "graphgym-wide-scalefree-const-pagerank", "graphgym-wide-scalefree-onehot-clustering",
+    "graphgym-wide-scalefree-onehot-pagerank", "graphgym-wide-scalefree-pagerank-clustering",
+    "graphgym-wide-smallworld-clustering-pathlen", "graphgym-wide-smallworld-const-pathlen",
+    "graphgym-wide-smallworld-onehot-pathlen", "graphgym-wide-smallworld-pagerank-pathlen",
+    "graphgym-wide-smallworld-clustering-pagerank", "graphgym-wide-smallworld-const-clustering",
+    "graphgym-wide-smallworld-const-pagerank", "graphgym-wide-smallworld-onehot-clustering",
+    "graphgym-wide-smallworld-onehot-pagerank", "graphgym-wide-smallworld-pagerank-clustering",
+)  # fmt: skip
+REPOSITORIES = (
+    {
+        "repository": "snap-stanford/GraphGym",
+        "commit": "daded21169ec92fde8b1252b439a8fac35b07d79",
+        "licence": "MIT",
+        "holds": "96 designs on 32 node and graph, 11 link tasks and one of OGB; 3,322 designs with training settings",
+        "citation": "You, Ying & Leskovec, Design Space for Graph Neural Networks, NeurIPS 2020",
+        "files": {
+            "run/results/design_v1_grid_round1/agg/train.csv": {
+                "sha256": "b208af1198f998c85cff90e0957ece1503193efd9e8026fedcea39014dd89989",
+                "bytes": 546233,
+            },
+            "run/results/design_v1_grid_round1/agg/val.csv": {
+                "sha256": "d054c4b0e397774cbffec2c729574d1f065f27799c2a5d931ec48e01c9f126bb",
+                "bytes": 546939,
+            },
+            "run/results/design_v2_grid_round2/agg/train.csv": {
+                "sha256": "46902a1b591a5ef22409a4c23ef3b06a73363071d758e99cb60e17b91e80e8b4",
+                "bytes": 402754,
+            },
+            "run/results/design_v2_grid_round2/agg/val.csv": {
+                "sha256": "4d834b4e625ef9ea77992869f513686304d4846a837fe36e57af97e47e09a78e",
+                "bytes": 413010,
+            },
+            "run/results/design_v2link_grid_round2link/agg/train.csv": {
+                "sha256": "14e75936f3e660d119f19e2f9f8e13e60616133d8e34cd0219a5a6412adec8eb",
+                "bytes": 167114,
+            },
+            "run/results/design_v2link_grid_round2link/agg/val.csv": {
+                "sha256": "2369321df278bab95d065d3e298e9cbafa1088e53f21a06f8ef01ab3f36162fd",
+                "bytes": 168011,
+            },
+            "run/results/design_v2ogb_grid_round2ogb/agg/test.csv": {
+                "sha256": "7e58d98d7f6968093582cc2da90e8b7d3f0f9fca890fa1ba3f23cc6bf4ffa00c",
+                "bytes": 12738,
+            },
+            "run/results/design_v2ogb_grid_round2ogb/agg/train.csv": {
+                "sha256": "039ddc8ba9bc03ba446c04889efb54715b36f368860de31fdc1c867dd0f1a2e7",
+                "bytes": 12789,
+            },
+            "run/results/design_v2ogb_grid_round2ogb/agg/val.csv": {
+                "sha256": "d4e28ebeab9ffa212706df33596e20b9309441336273ee8c3da4e25a3b1b4a4b",
+                "bytes": 12752,
+            },
+        },
+    },
+)
+_SOURCE = "graphgym"
+_REPOSITORY = "snap-stanford/GraphGym"
+_SPLITS = {"train": "train", "val": "valid", "test": "test"}
+"""By the name of its file."""
+_WORDS = {"node_clustering_coefficient": "clustering", "graph_path_len": "pathlen"}
+_FEATURES = {"node_const": "a constant", "node_onehot": "a one-hot number", "node_pagerank": "the PageRank"}
+_HUNDRED, _MILLION = 100.0, 1e6
+_SHARES = ("accuracy", "auc")
+_DIGITS = 1e-4
+"""To which the authors round."""
+
+
+class _Round(NamedTuple):
+    """A grid of the authors': its folder, what its tasks are called, and the last epoch where all have one."""
+
+    folder: str
+    prefix: str
+    epochs: int | None
+
+
+_ROUNDS = {
+    "v1": _Round("design_v1_grid_round1", "graphgym-wide-", None),
+    "v2": _Round("design_v2_grid_round2", "graphgym-", 400),
+    "link": _Round("design_v2link_grid_round2link", "graphgym-link-", 100),
+    "ogb": _Round("design_v2ogb_grid_round2ogb", "graphgym-", 100),
+}
+Row = dict[str, str]
+Run = dict[str, Row]
+"""What a design's training gave, by split."""
+
+
+class _Task(NamedTuple):
+    """A task: its grid, what it is, and its trainings by design."""
+
+    round: str
+    title: str
+    runs: dict[Cell, list[Run]]
+
+
+def _space(grid: str) -> ChoiceSpace:
+    return graphgym_wide() if grid == "v1" else graphgym()
+
+
+def read(name: str) -> Table:
+    """Read a task's rows of the fetched files into a table."""
+    grid = _round_of(name)
+    return _table(name, tasks(grid)[name])
+
+
+def _round_of(name: str) -> str:
+    if name == "graphgym-ogbg":
+        return "ogb"
+    return next((grid for grid in ("v1", "link") if name.startswith(_ROUNDS[grid].prefix)), "v2")
+
+
+def tasks(grid: str) -> dict[str, _Task]:
+    """All tasks of a grid by their benchmarks' names."""
+    paths = [path for path in fetching.files(_SOURCE) if path.parent.parent.name == _ROUNDS[grid].folder]
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"{printable(path)} is missing: run snas data fetch {_SOURCE}.")
+    return _read_tasks(grid, *((path, path.stat().st_mtime_ns) for path in paths))
+
+
+@lru_cache(maxsize=len(_ROUNDS))
+def _read_tasks(grid: str, *paths: tuple[Path, int]) -> dict[str, _Task]:
+    return read_tasks(grid, [path for path, _ in paths])
+
+
+def read_tasks(grid: str, paths: list[Path]) -> dict[str, _Task]:
+    """Read the files of a grid, one a split, which list the same trainings in the same order."""
+    files = {_SPLITS[path.stem]: _rows(path) for path in paths}
+    space, found = _space(grid), dict[str, _Task]()
+    try:
+        for rows in zip(*files.values(), strict=True):
+            run = dict(zip(files, rows, strict=True))
+            keys = [{key: row[key] for key in (*_TASK_KEYS, *space.positions, "epoch")} for row in rows]
+            if any(key != keys[0] for key in keys):
+                raise ValueError("the files of its splits list other trainings")
+            name, title = _named(grid, rows[0])
+            task = found.setdefault(name, _Task(grid, title, {}))
+            task.runs.setdefault(_cell(grid, rows[0]), []).append(run)
+    except (UserError, LookupError, TypeError, ValueError) as error:
+        reason = " ".join(printable(error).split())
+        raise UserError(f"{printable(paths[0].parent)} holds no results of GraphGym ({reason:.300}).") from error
+    return found
+
+
+_TASK_KEYS = ("format", "dataset", "task", "trans", "feature", "label")
+
+
+def _rows(path: Path) -> list[Row]:
+    header, *rows = read_rows(path)
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def _named(grid: str, row: Row) -> tuple[str, str]:
+    """The name of a row's task, and what it is in words."""
+    data = row["dataset"].removeprefix("TU_")
+    if row["format"] != "nx":
+        kind = "link prediction" if row["task"] == "link_pred" else f"{row['task']} classification"
+        return f"{_ROUNDS[grid].prefix}{data.lower()}", f"{kind} on {data}"
+    feature, label = (_WORDS.get(row[key], row[key].removeprefix("node_")) for key in ("feature", "label"))
+    of = _FEATURES.get(row["feature"], "the clustering coefficient")
+    aim = {"pathlen": "path length", "clustering": "clustering coefficient", "pagerank": "PageRank"}[label]
+    return (
+        f"{_ROUNDS[grid].prefix}{data}-{feature}-{label}",
+        f"the {aim} of {data} graphs' {row['task']}s from {of}",
+    )
+
+
+def _cell(grid: str, row: Row) -> Cell:
+    epochs = str(int(row["epoch"]) + 1)
+    if _ROUNDS[grid].epochs is not None and epochs != str(_ROUNDS[grid].epochs):
+        raise ValueError(f"a training has {epochs} epochs")
+    space = _space(grid)
+    chosen = {position: epochs if position == "epoch" else row[position] for position in space.positions}
+    return space.parse(f"{space.name}({', '.join(f'{position}={option}' for position, option in chosen.items())})")
+
+
+def _table(name: str, task: _Task) -> Table:
+    grid, space = _ROUNDS[task.round], _space(task.round)
+    cells = list(task.runs)
+    choices = choices_of(cells)
+    held = graphgym()
+    banner = "Nothing was held out: what is searched on is all that can be reported."
+    definition, runs = space.definition, list(task.runs.values())
+    if task.round != "v1" and len(cells) == len(held):
+        order = np.argsort([held.index(cell) for cell in cells])
+        runs = [runs[place] for place in order]
+    else:
+        part = Sampled(space, choices)
+        definition, banner = part.definition, f"{part.notice} {banner}"
+    if task.round == "ogb":
+        banner = ""
+    table = Table(
+        name=name,
+        space=definition,
+        title=f"GraphGym, {task.title}: {len(cells)} designs of graph networks"
+        + (" with their training settings" if task.round == "v1" else ""),
+        source=f"{fetching.origin(_SOURCE, _REPOSITORY)} {grid.folder}",
+        licence=fetching.fetched_licences(_SOURCE),
+        citation=fetching.fetched_citation(_SOURCE),
+        objective=f"{'valid_auc' if task.round == 'ogb' else 'valid_error'} + 0.02*layers",
+        network=Network(),
+        cost="queries",
+        banner=banner,
+    )
+    _add_results(table, grid.epochs, runs)
+    return table
+
+
+def _add_results(table: Table, epochs: int | None, runs: list[list[Run]]) -> None:
+    losses = {split: _column(runs, split, "loss") for split in runs[0][0]}
+    diverged = np.any([np.isnan(values) for values in losses.values()], axis=0)
+    for split, loss in losses.items():
+        kind: Kind = "final" if split == "test" else "search"
+        loss[diverged] = loss[~diverged].max()
+        results: list[tuple[Quantity, str, str, NDArray[np.float64]]] = [
+            ("loss", "loss", "nats", loss),
+            ("error", "accuracy", "%", _HUNDRED * (1.0 - _column(runs, split, "accuracy"))),
+            ("quality", "auc", "%", _HUNDRED * _column(runs, split, "auc")),
+        ]
+        for quantity, field, unit, values in results:
+            if np.isfinite(values).all():
+                name, described = _MEANINGS[quantity]
+                metric = Metric(f"{split}_{name}", unit, kind, quantity, split=split, source=table.source)
+                table.add(
+                    replace(metric, description=f"{described}, after the last epoch; mean over seeds"), epochs, values
+                )
+                _add_spread(table, metric, epochs, _column(runs, split, f"{field}_std"))
+        seconds = Metric(f"{split}_step_seconds", "s", kind, "cost", source=table.source)
+        described = "of a step of one batch, on machines that are not stated"
+        table.add(replace(seconds, description=described), None, _column(runs, split, "time_iter"))
+    if diverged.any():
+        metric = Metric("diverged", "", "record", "structure", source=table.source)
+        described = "1 where the loss was no number; it then counts as the largest of the task"
+        table.add(replace(metric, description=described), None, diverged.astype(np.float64))
+    params = Metric("params", "M", "search", "cost", source=table.source)
+    described = "as recorded; the width is set so that all networks on a task have about as many"
+    table.add(replace(params, description=described), None, _column(runs, "train", "params") / _MILLION)
+
+
+_MEANINGS: dict[Quantity, tuple[str, str]] = {
+    "loss": ("loss", "cross-entropy"),
+    "error": ("error", "wrong"),
+    "quality": ("auc", "area under the ROC curve"),
+}
+"""The name and the meaning of what is measured."""
+
+
+def _add_spread(table: Table, metric: Metric, epochs: int | None, spread: NDArray[np.float64]) -> None:
+    """Add a metric's standard deviation over seeds; of a single seed it is 0, and of a run that diverged unknown."""
+    if (spread > 0).any():
+        spread = spread * (_HUNDRED if metric.unit == "%" else 1.0)
+        record = replace(metric, name=f"{metric.name}_spread", kind="record", quantity="structure")
+        table.add(replace(record, description="standard deviation over seeds"), epochs, spread)
+
+
+def _column(runs: list[list[Run]], split: str, field: str) -> NDArray[np.float64]:
+    """A number of every design; NaN where the file has none, the mean where it has a design twice."""
+    return np.array([sum(_number(run[split], field) for run in each) / len(each) for each in runs])
+
+
+def _number(row: Mapping[str, str], field: str) -> float:
+    """A number of a row; NaN where there is none."""
+    try:
+        value = float(row[field] or "nan")
+    except (KeyError, ValueError):
+        value = -1.0
+    if value < 0 or value == math.inf or (field in _SHARES and value > 1):
+        raise UserError(f"GraphGym's {field} of {row['dataset']} is {printable(repr(row.get(field))):.60}.")
+    return value
+
+
+_BEST = {
+    "graphgym-cora": 11.54,
+    "graphgym-enzymes": 39.17,
+    "graphgym-link-cora": 26.95,
+    "graphgym-wide-cora": 11.42,
+}
+_TAUS = {"graphgym-": (-0.046, 0.531), "graphgym-link-": (0.336, 0.622), "graphgym-wide-": (0.567, 0.588)}
+"""By the beginning of their names: the median over tasks of Kendall's τ of the validation error with the training loss,
+and with the validation loss, without trainings that diverged."""
+_BEST_AUC, _WIDE, _DIVERGED = 80.85, 3322, 63
+
+
+def verify() -> Iterator[Verified]:
+    """Hold the tables against what the authors' files have, computed from them without this code."""
+    files = {name: TableFile(table_path(name)) for name in NAMES}
+    for name, best in _BEST.items():
+        found = float(_of(files[name], "valid_error").min())
+        yield Verified(f"best valid_error of {name}", abs(found - best) < _DIGITS, f"{found:.2f}, {best} published")
+    found = float(_of(files["graphgym-ogbg"], "valid_auc").max())
+    passed = abs(found - _BEST_AUC) < _DIGITS
+    yield Verified("best valid_auc of graphgym-ogbg", passed, f"{found:.2f}, {_BEST_AUC} published")
+    whole = sum(len(files[name].cells) == len(graphgym()) for name in NAMES if "-wide-" not in name)
+    yield Verified("tasks with all 96 designs", whole == 43, f"{whole}; one link task has 91")  # noqa: PLR2004
+    wide = [name for name in NAMES if "-wide-" in name]
+    held = sum(len(files[name].cells) for name in wide)
+    yield Verified("designs with training settings", held == _WIDE, f"{held:,}, {_WIDE:,} published")
+    lost = sum(int(_of(files[name], "diverged").sum()) for name in wide if "diverged" in files[name].metrics)
+    yield Verified("diverged trainings among them", lost == _DIVERGED, f"{lost}, {_DIVERGED} published")
+    for prefix, known in _TAUS.items():
+        names = [name for name in NAMES if _ROUNDS[_round_of(name)].prefix == prefix and name != "graphgym-ogbg"]
+        for loss, tau in zip(("train_loss", "valid_loss"), known, strict=True):
+            median = float(np.median([_tau(files[name], loss) for name in names]))
+            passed = abs(median - tau) < 0.001  # noqa: PLR2004
+            yield Verified(f"τ({loss}, valid_error), {len(names)} {prefix}…", passed, f"{median:.3f}, {tau} published")
+
+
+def _of(file: TableFile, metric: str) -> NDArray[np.float64]:
+    epochs = file.metrics[metric].epochs
+    return file.column(ColumnKey(metric, epochs[-1] if epochs else None, "mean"))
+
+
+def _tau(file: TableFile, loss: str) -> float:
+    from scipy.stats import kendalltau
+
+    whole = _of(file, "diverged") == 0 if "diverged" in file.metrics else np.ones(len(file.cells), dtype=bool)
+    return float(kendalltau(_of(file, loss)[whole], _of(file, "valid_error")[whole]).statistic)
