@@ -136,8 +136,10 @@ class ChoiceSpace(Space):
         positions: Their names.
         options: The names of the options at each.
         further_encodings: What the class adds to `encodings`, by name.
+        apart: The encoding in which cells are far apart that differ much, where positions that differ do not tell.
     """
 
+    apart: ClassVar[str] = ""
     positions: tuple[str, ...]
     options: tuple[tuple[str, ...], ...]
 

@@ -49,6 +49,7 @@ _PLACES = {
     "flexibert": "surrogate_nas.space.flexibert:flexibert",
     "nb101": "surrogate_nas.space.nb101:nb101",
     "graphgym": "surrogate_nas.space.graphgym:graphgym",
+    "nbnlp": "surrogate_nas.space.nbnlp:nbnlp",
     "graphgym-wide": "surrogate_nas.space.graphgym:graphgym_wide",
 }
 """By name, ``module:function`` that gives the shared instance."""

@@ -47,7 +47,8 @@ class Sampled(EnumerableChoiceSpace):
     """The held cells of a larger space, in the order in which the table holds them.
 
     Sampling is uniform over the held cells. Two of them are neighbours if either is among the `NEAREST` nearest of the
-    other, so every cell has at least as many and can be reached. Distance is the number of positions that differ;
+    other, so every cell has at least as many and can be reached. Distance is the number of positions that differ, or
+    the sum of differences in an encoding that the larger space names (`ChoiceSpace.apart`);
     of equally distant cells those come first whose options are fewer steps apart in all, then those that come next in
     the order of the space, counted on from the cell. Everything else is as in the larger space.
 
@@ -198,8 +199,12 @@ class Sampled(EnumerableChoiceSpace):
         """The places of the k cells nearest to each of some, shape ``(len(places), k)``."""
         n, (equal, steps) = len(self._held), self._columns
         most = sum(map(len, self.options))  # more than the steps that two cells can be apart
-        products = np.hstack([most * equal[places], 2 * steps[places]]) @ np.hstack([equal, steps]).T
-        apart = most * len(self.positions) + steps[places].sum(axis=1)[:, None] + steps.sum(axis=1) - products
+        weight = 0 if self.base.apart else most
+        products = np.hstack([weight * equal[places], 2 * steps[places]]) @ np.hstack([equal, steps]).T
+        apart = weight * len(self.positions) + steps[places].sum(axis=1)[:, None] + steps.sum(axis=1) - products
+        if self.base.apart:
+            seen = self._seen
+            apart += most * np.stack([np.abs(seen - seen[place]).sum(axis=1) for place in places])
         apart[np.arange(len(places)), places] = np.inf
         furthest = np.partition(apart, k - 1, axis=1)[:, [k - 1]]
         rows, others = np.nonzero(apart <= furthest)
@@ -215,6 +220,11 @@ class Sampled(EnumerableChoiceSpace):
         equal = np.concatenate([held == numbers for held, numbers in chosen], axis=1)
         steps = np.concatenate([held >= numbers[1:] for held, numbers in chosen], axis=1)
         return equal.astype(np.float32), steps.astype(np.float32)
+
+    @cached_property
+    def _seen(self) -> NDArray[np.float32]:
+        """The held cells in the encoding that their distance is taken in."""
+        return self.encodings[self.base.apart](self._held)
 
     def _near(self, place: int) -> list[Cell]:
         return [self._cells[other] for other in self._graph[place].tolist()]

@@ -1,0 +1,459 @@
+"""NAS-Bench-NLP's space: cells of recurrent language models as graphs of up to sixteen nodes.
+
+Klyuchnikov et al., "NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language Processing", IEEE Access
+2022. A node is linear (of two or three inputs, each with weights of its own), a blend ``z·a + (1 - z)·b``, a sum, a
+product or an activation; it reads the input x, the states h0 to h2 of the step before, and earlier nodes. Some nodes
+are the new states, the first of which is the output. Cells print as ``nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)``;
+a recipe as the benchmark's files have it is read too, its nodes renamed and put into one order.
+
+Where we depart from it: the authors draw cells by a procedure of their own and allow more nodes. Here a cell is drawn
+node by node, not uniformly. One step changes an operation, an input or which node is a state; the number of nodes
+stays. Cells that differ in their numbering alone have one identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space.base import Analytic, Column, Encoding, by_name
+from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.product import ChoiceSpace
+
+NODES, _INPUTS, _STATES = 16, 3, 3
+_NONE, _X = 0, 1
+"""Among sources; the states follow, then the nodes."""
+_FIRST = 2 + _STATES
+"""The source that is the first node."""
+_OPERATIONS = ("none", "linear", "blend", "sum", "prod", "tanh", "sigmoid", "leaky_relu")
+_LINEAR, _BLEND = 1, 2
+_PUBLISHED = {
+    "linear": 1, "blend": 2, "elementwise_sum": 3, "elementwise_prod": 4, "activation_tanh": 5, "activation_sigm": 6,
+    "activation_leaky_relu": 7,
+}  # fmt: skip
+_SOURCES = ("none", "x", *(f"h{i}" for i in range(_STATES)), *(f"n{i + 1}" for i in range(NODES)))
+_ARITIES = {0: (0,), _LINEAR: (2, 3), _BLEND: (3,), 3: (2,), 4: (2,), 5: (1,), 6: (1,), 7: (1,)}
+_WIDTH = 1 + _INPUTS
+_FAR = 8
+"""The most that is counted on a path."""
+_WEIGHED = (tuple(range(1, len(_OPERATIONS))), (_LINEAR,), (5, 6), (6,))
+"""The operations that are counted on a path, each in a column of its own."""
+_KINDS = 2 + len(_OPERATIONS) - 1
+"""Of sources, as edges are counted: x, a state, and each operation."""
+_ITEM = re.compile(r"(n\d{1,2})=([a-z_]+)\(([a-z0-9,]+)\)|(new\d)=(n\d{1,2})")
+_EXAMPLE = "nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)"
+_EMBEDDING, _FROM_X, _FROM_HIDDEN, _BIAS = 13_344_478, 840_000, 880_000, 1_600
+"""Parameters of embedding and decoder, and in three layers together of a linear node's inputs and of its bias."""
+
+
+class Node(NamedTuple):
+    """A node: the number of its operation, and its sources: 1 for x, 2 to 4 for the states, from 5 on the nodes."""
+
+    operation: int
+    inputs: tuple[int, ...]
+
+
+class Net(NamedTuple):
+    """A cell's nodes, and which of them are the new states, by their place."""
+
+    nodes: list[Node]
+    states: list[int]
+
+
+def _read(choices: Sequence[int]) -> Net:
+    nodes = []
+    for at in range(0, NODES * _WIDTH, _WIDTH):
+        if not choices[at]:
+            break
+        nodes.append(Node(choices[at], tuple(source for source in choices[at + 1 : at + _WIDTH] if source)))
+    return Net(nodes, [new - (i > 0) for i, new in enumerate(choices[-_STATES:]) if new or not i])
+
+
+def _choices(cells: Net) -> tuple[int, ...]:
+    found = [0] * (NODES * _WIDTH)
+    for i, (operation, inputs) in enumerate(cells.nodes):
+        found[i * _WIDTH : i * _WIDTH + 1 + len(inputs)] = (operation, *inputs)
+    states = [place + (i > 0) for i, place in enumerate(cells.states)]
+    return (*found, *states, *[0] * (_STATES - len(states)))
+
+
+def ordered(cells: Net) -> Net:
+    """The same graph with its nodes in the one order that follows from the graph, and inputs sorted where they commute.
+
+    Args:
+        cells: Nodes in any order without circles.
+
+    Raises:
+        ValueError: There is a circle, or a node reads one that there is not.
+    """
+    nodes, marks = cells.nodes, _marks(cells)
+    places: dict[int, int] = {}
+    found: list[Node] = []
+    while len(found) < len(nodes):
+        ready = []
+        for i, (operation, inputs) in enumerate(nodes):
+            if i not in places and all(s < _FIRST or s - _FIRST in places for s in inputs):
+                renamed = [s if s < _FIRST else places[s - _FIRST] + _FIRST for s in inputs]
+                ready.append((operation, tuple(renamed if operation == _BLEND else sorted(renamed)), marks[i], i))
+        operation, inputs, _, i = min(ready)
+        places[i] = len(found)
+        found.append(Node(operation, inputs))
+    return Net(found, [places[place] for place in cells.states])
+
+
+def _marks(cells: Net) -> list[str]:
+    """What each node is to those behind it: equal where two can be exchanged, given that they read the same."""
+    terms = _terms(cells.nodes)
+    marks: dict[int, str] = {}
+
+    def mark(i: int) -> str:
+        if i not in marks:
+            readers = [
+                _digest(place if node.operation == _BLEND else "", terms[reader], mark(reader))
+                for reader, node in enumerate(cells.nodes)
+                for place, source in enumerate(node.inputs)
+                if source == i + _FIRST
+            ]
+            marks[i] = _digest(*sorted(readers), *(f"new{s}" for s, place in enumerate(cells.states) if place == i))
+        return marks[i]
+
+    return [mark(i) for i in range(len(cells.nodes))]
+
+
+def _terms(nodes: Sequence[Node]) -> list[str]:
+    """What each node computes of input and states."""
+    terms: dict[int, str] = {}
+
+    def term(source: int) -> str:
+        if source < _FIRST:
+            return _SOURCES[source]
+        if source - _FIRST >= len(nodes):
+            raise ValueError("a node reads one that there is not")
+        if source not in terms:
+            terms[source] = ""
+            operation, inputs = nodes[source - _FIRST]
+            read = [term(each) for each in inputs]
+            terms[source] = _digest(operation, *(read if operation == _BLEND else sorted(read)))
+        if not terms[source]:
+            raise ValueError("its nodes go round in a circle")
+        return terms[source]
+
+    return [term(i + _FIRST) for i in range(len(nodes))]
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _fits(cells: Net) -> bool:
+    """Whether nodes read what is before them and all is used: input, every node, and the states that there are."""
+    nodes, states = cells
+    read = set[int]()
+    for i, (operation, inputs) in enumerate(nodes):
+        read.update(inputs)
+        if len(inputs) not in _ARITIES[operation] or len(set(inputs)) < len(inputs) or max(inputs) >= i + _FIRST:
+            return False
+        if operation != _BLEND and list(inputs) != sorted(inputs):
+            return False
+        if operation != _LINEAR and _X in inputs:
+            return False
+    used = {source - _FIRST for source in read if source >= _FIRST} | set(states)
+    old = {source - 2 for source in read if 2 <= source < _FIRST}
+    return (
+        _X in read
+        and used == set(range(len(nodes)))
+        and old == set(range(len(states)))
+        and len(set(states)) == len(states)
+    )
+
+
+# What a model sees
+
+
+def _parts(choices: Choices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Operations, shape ``(n, nodes)``, and sources, shape ``(n, nodes, inputs)``."""
+    nodes = choices[:, : NODES * _WIDTH].reshape(len(choices), NODES, _WIDTH).astype(np.intp)
+    return nodes[:, :, 0], nodes[:, :, 1:]
+
+
+def counts(choices: Choices) -> NDArray[np.float32]:
+    """How often a cell has each operation and each kind of edge, what makes its states, how many and how deep.
+
+    Args:
+        choices: Shape ``(n, positions)``.
+    """
+    operations, sources = _parts(choices)
+    rows = np.arange(len(choices))
+    kinds = np.where(sources == _X, 0, 1)
+    reads = np.take_along_axis(operations, np.maximum(sources - _FIRST, 0).reshape(len(choices), -1), axis=1)
+    kinds = np.where(sources >= _FIRST, 1 + reads.reshape(sources.shape), kinds)
+    edges = np.zeros((len(choices), len(_OPERATIONS), _KINDS), dtype=np.float32)
+    for slot in range(_INPUTS):
+        for node in range(NODES):
+            edges[rows, operations[:, node], kinds[:, node, slot]] += sources[:, node, slot] != _NONE
+    each = np.stack([(operations == k).sum(axis=1) for k in range(1, len(_OPERATIONS))], axis=1)
+    states = choices[:, -_STATES:].astype(np.intp)
+    output = operations[rows, states[:, 0]][:, None] == np.arange(1, len(_OPERATIONS))
+    others = [
+        (operations[rows, np.maximum(states[:, s] - 1, 0)][:, None] == np.arange(1, len(_OPERATIONS)))
+        & (states[:, [s]] > 0)
+        for s in range(1, _STATES)
+    ]
+    further = np.stack([1 + (states[:, 1:] > 0).sum(axis=1), depth(choices)], axis=1)
+    parts = [each, edges[:, 1:].reshape(len(choices), -1), output, np.sum(others, axis=0), further]
+    return np.hstack(parts).astype(np.float32)
+
+
+def paths(choices: Choices) -> NDArray[np.float32]:
+    """The least that lies on the way from input and old states to new ones: nodes, linear or squashing ones, sigmoids.
+
+    From x to each new state, from each old state to the output and to what replaces it; `_FAR` where there is no way.
+
+    Args:
+        choices: Shape ``(n, positions)``.
+    """
+    operations, sources = _parts(choices)
+    rows = np.arange(len(choices))
+    states = choices[:, -_STATES:].astype(np.intp) + _FIRST - (np.arange(_STATES) > 0)
+    there = choices[:, -_STATES:] + (np.arange(_STATES) == 0) > 0
+    found = []
+    for weighed in _WEIGHED:
+        weights = np.isin(operations, weighed)
+        for start in range(_X, _FIRST):
+            least = np.full((len(choices), _FIRST + NODES), _FAR, dtype=np.float32)
+            least[:, start] = 0
+            for node in range(NODES):
+                before = np.min([least[rows, sources[:, node, slot]] for slot in range(_INPUTS)], axis=0)
+                least[:, _FIRST + node] = np.minimum(before + weights[:, node], _FAR)
+            least = np.where(there, np.take_along_axis(least, states, axis=1), _FAR)
+            found.append(least if start == _X else least[:, sorted({0, start - 2})])
+    return np.hstack(found).astype(np.float32)
+
+
+def _everything(choices: Choices) -> NDArray[np.float32]:
+    return np.hstack([counts(choices), paths(choices)])
+
+
+def depth(choices: Choices) -> Column:
+    """The most nodes in a row from input and old states to the output, shape ``(n,)``.
+
+    Args:
+        choices: Shape ``(n, positions)``.
+    """
+    operations, sources = _parts(choices)
+    reached = np.zeros((len(choices), _FIRST + NODES))
+    rows = np.arange(len(choices))
+    for node in range(NODES):
+        deepest = np.max([reached[rows, sources[:, node, slot]] for slot in range(_INPUTS)], axis=0)
+        reached[:, _FIRST + node] = np.where(operations[:, node] > 0, deepest + 1, 0)
+    return np.asarray(reached[rows, _FIRST + choices[:, -_STATES]])
+
+
+def parameters(choices: Choices, network: Network) -> Column:  # noqa: ARG001 - the benchmark has one network
+    """Trainable parameters of the benchmark's language model of three layers, shape ``(n,)``, a whole number.
+
+    Args:
+        choices: Shape ``(n, positions)``.
+        network: Without meaning here.
+    """
+    operations, sources = _parts(choices)
+    linear = operations == _LINEAR
+    from_x = ((sources == _X) & linear[:, :, None]).sum(axis=(1, 2))
+    others = ((sources > _X) & linear[:, :, None]).sum(axis=(1, 2))
+    total = _EMBEDDING + _FROM_X * from_x + _FROM_HIDDEN * others + _BIAS * linear.sum(axis=1)
+    return np.asarray(total, dtype=np.float64)
+
+
+def _nodes(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+    return np.asarray((_parts(choices)[0] > 0).sum(axis=1), dtype=np.float64)
+
+
+def _structure(name: str, description: str) -> Metric:
+    return Metric(name, "", "search", "structure", description=description)
+
+
+def _positions() -> Iterator[tuple[str, tuple[str, ...]]]:
+    for i in range(NODES):
+        yield f"n{i + 1}", _OPERATIONS
+        for slot in range(_INPUTS):
+            yield f"n{i + 1}.{slot + 1}", _SOURCES[: _FIRST + i]
+    nodes = _SOURCES[_FIRST:]
+    yield "new0", nodes
+    for state in range(1, _STATES):
+        yield f"new{state}", ("none", *nodes)
+
+
+class NBNLP(ChoiceSpace):
+    """NAS-Bench-NLP's space; use the shared instance `nbnlp`.
+
+    Example:
+        >>> space = NBNLP()
+        >>> cell = space.parse("nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)")
+        >>> recipe = '{"f": {"op": "linear", "input": ["h_prev_0", "x"]}, '
+        >>> recipe += '"h_new_0": {"op": "activation_tanh", "input": ["f"]}}'
+        >>> space.parse(recipe) == cell, float(space.analytic["params"][1](np.array([cell.choices]), Network())[0])
+        (True, 15066078.0)
+    """
+
+    name = "nbnlp"
+    positions = tuple(name for name, _ in _positions())
+    options = tuple(options for _, options in _positions())
+    further_encodings: ClassVar[Mapping[str, Encoding]] = {
+        "operation_counts": counts, "paths": paths, "functional": _everything, "path_and_graph": _everything,
+        "alive": counts, "signal": paths,
+    }  # fmt: skip
+    views = ("operation_counts+paths",)
+    apart = "operation_counts"
+    analytic: ClassVar[Analytic] = by_name(
+        (Metric("params", "parameters", "search", "cost", description="trainable, in three layers"), parameters),
+        (_structure("nodes", "of the cell"), _nodes),
+        (_structure("depth", "most nodes in a row"), lambda choices, network: depth(choices)),  # noqa: ARG005
+    )
+
+    def allows(self, choices: tuple[int, ...]) -> bool:
+        """Whether nodes read what is before them, and all that there is is used.
+
+        Args:
+            choices: One option index per position.
+        """
+        cells = _read(choices)
+        return bool(cells.nodes) and _choices(cells) == choices and _fits(cells)
+
+    def write(self, choices: tuple[int, ...]) -> str:
+        """The nodes in their order, and the new states."""
+        nodes, states = _read(choices)
+        parts = [
+            f"n{i}={_OPERATIONS[operation]}({','.join(_SOURCES[source] for source in inputs)})"
+            for i, (operation, inputs) in enumerate(nodes, 1)
+        ]
+        parts += [f"new{i}=n{place + 1}" for i, place in enumerate(states)]
+        return f"{self.name}({', '.join(parts)})"
+
+    def parse(self, text: str) -> Cell:
+        """Read nodes and new states as `write` writes them, or a recipe as the benchmark's files have it.
+
+        Args:
+            text: The string; surrounding white space is ignored.
+
+        Raises:
+            UserError: It is neither, or such a graph is no cell.
+        """
+        stripped = cell_text(text)
+        try:
+            cells = _recipe(json.loads(stripped)) if stripped[:1] == "{" else self._written_cells(stripped)
+            return self.at(_choices(cells))
+        except (UserError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise UserError(
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {_EXAMPLE}; there are up to "
+                f"{NODES} nodes and {_STATES} states, a node reads x (linear ones alone), states and earlier nodes, "
+                "and all is used."
+            ) from error
+
+    def _written_cells(self, text: str) -> Net:
+        if not text.isascii() or not (text.startswith(f"{self.name}(") and text.endswith(")")):
+            raise ValueError("another space's")
+        nodes, states = list[Node](), list[int]()
+        for item in text[len(self.name) + 1 : -1].split(", "):
+            found = _ITEM.fullmatch(item)
+            if found is None or (found[4] or found[1]) != (f"new{len(states)}" if found[4] else f"n{len(nodes) + 1}"):
+                raise ValueError(f"{item} is no node and no state, or not the next one")
+            if found[4]:
+                states.append(_SOURCES.index(found[5]) - _FIRST)
+            else:
+                inputs = tuple(_SOURCES.index(source) for source in found[3].split(","))
+                nodes.append(Node(_OPERATIONS.index(found[2]), inputs))
+        cells = Net(nodes, states)
+        if self.write(_choices(cells)) != text:
+            raise ValueError("written in another order")
+        return cells
+
+    def identity(self, cell: Cell) -> str:
+        """The string of the same graph in the one order that follows from it.
+
+        Args:
+            cell: A cell of the space.
+        """
+        return self.write(_choices(ordered(_read(cell.choices))))
+
+    def sample(self, rng: np.random.Generator) -> Cell:
+        """Draw a cell node by node: the number of nodes and states, then operations and inputs among what is before.
+
+        What nothing reads becomes an input of a last node or a state; draws in which that cannot be are drawn anew.
+
+        Args:
+            rng: The generator that the draw advances.
+        """
+        while True:
+            states = int(rng.integers(1, _STATES + 1))
+            n = int(rng.integers(states + 1, NODES + 1))
+            drawn = _drawn(rng, n, states)
+            if drawn is not None and _fits(drawn):
+                choices = _choices(drawn)
+                return Cell(choices, self.write(choices))
+
+    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
+        """Draw a cell uniformly among the `neighbours` of another.
+
+        Args:
+            cell: The parent.
+            rng: The generator that the draw advances.
+
+        Raises:
+            UserError: The cell has no neighbour.
+        """
+        around = self.neighbours(cell)
+        if not around:
+            raise UserError(f"{cell} has no neighbour in the space {self.name}.")
+        return around[int(rng.integers(len(around)))]
+
+
+def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
+    """A drawn graph in which a node reads mostly what nothing has read yet; None where some is left over."""
+    unread = [_X, *range(2, 2 + states)]
+    nodes: list[Node] = []
+    for i in range(n):
+        operation = int(rng.integers(1, len(_OPERATIONS))) if i else _LINEAR
+        arity = int(rng.choice(_ARITIES[operation]))
+        known = [*range(1, 2 + states), *range(_FIRST, _FIRST + i)]
+        first = [source for source in unread if operation == _LINEAR or source != _X]
+        others = [s for s in known if s not in first and (operation == _LINEAR or s != _X)]
+        pool = [*map(int, rng.permutation(first)), *map(int, rng.permutation(others))]
+        if len(pool) < arity:
+            return None
+        inputs = tuple(pool[:arity])
+        nodes.append(Node(operation, inputs if operation == _BLEND else tuple(sorted(inputs))))
+        unread = [source for source in unread if source not in inputs] + [_FIRST + i]
+    left = [source - _FIRST for source in unread if source >= _FIRST]
+    if len(left) > states or len(left) < len(unread):
+        return None
+    spare = [int(i) for i in rng.permutation(n) if i not in left]
+    return Net(nodes, (left + spare)[:states])
+
+
+def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Net:
+    """The graph of a recipe, whose new states are the nodes ``h_new_0`` to ``h_new_2``, in its order."""
+    sources = {"x": _X} | {f"h_prev_{i}": 2 + i for i in range(_STATES)}
+    sources |= {name: _FIRST + i for i, name in enumerate(recipe)}
+    nodes = [
+        Node(_PUBLISHED[node["op"]], tuple(sources[source] for source in node["input"])) for node in recipe.values()
+    ]
+    if len(nodes) > NODES:
+        raise ValueError("it has too many nodes")
+    names = [f"h_new_{i}" for i in range(_STATES)]
+    return ordered(Net(nodes, [sources[name] - _FIRST for name in names if name in recipe]))
+
+
+@lru_cache(maxsize=1)
+def nbnlp() -> NBNLP:
+    """NAS-Bench-NLP's space, one shared instance a process."""
+    return NBNLP()

@@ -1,0 +1,199 @@
+"""NAS-Bench-NLP: cells of recurrent language models on WikiText-2, 341 trainings of 50 epochs.
+
+Klyuchnikov et al., "NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language Processing", IEEE Access
+2022. The archive holds 345 logs in JSON, read in memory. Four ended in a loss that was no number, by epoch 23;
+they are left out. The 341 whole ones are of 289 recipes as they are written, and of 263 graphs once names and the order
+of nodes and of inputs that commute are left aside. What was trained several times has as many seeds, which are numbered
+from 0 in the order of the logs; a mean is over all of them, and the first three stand for themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.files import table_path
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import Cell, Sampled, choices_of
+from surrogate_nas.space.nbnlp import nbnlp, parameters
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources.base import Verified
+
+TITLE = "NAS-Bench-NLP: cells of recurrent language models on WikiText-2"
+NAMES = ("nbnlp-wikitext2",)
+REPOSITORIES = (
+    {
+        "repository": "fmsnew/nas-bench-nlp-release",
+        "commit": "a6d90a3b19e3966b1d009c0970b3761aa46707d1",
+        "licence": "Apache-2.0",
+        "holds": "logs of 345 trainings of recurrent language models on WikiText-2",
+        "citation": "Klyuchnikov et al., NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language "
+        "Processing, IEEE Access 2022",
+        "files": {
+            "train_logs_wikitext-2/logs.zip": {
+                "sha256": "f5052d6bea6398001e32c986322a243e8cdedffa906caf242eb0a62ee105aa12",
+                "bytes": 879000,
+            },
+        },
+    },
+)
+EPOCHS = 50
+_SOURCE = "nbnlp"
+_NETWORK = Network()
+_REPOSITORY = "fmsnew/nas-bench-nlp-release"
+_MOST_LOGS, _LARGEST_LOG, _SINGLE = 1_000, 100_000, 3
+_DAMAGED = (BadZipFile, zlib.error, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+_LOSSES = {"train_loss": "train_losses", "valid_loss": "val_losses", "test_loss": "test_losses"}
+_WHOLE, _GRAPHS, _AGAIN = 341, 263, 51
+
+
+class _Run(NamedTuple):
+    """A training: its cell, and by epoch the three losses and the seconds so far, shape ``(4, epochs)``."""
+
+    cell: Cell
+    curves: NDArray[np.float64]
+
+
+def read(name: str) -> Table:  # noqa: ARG001 - there is one
+    """Read the fetched archive into a table on the sampled space of its cells."""
+    (path,) = fetching.files(_SOURCE)
+    return read_file(path)
+
+
+def read_file(path: Path) -> Table:
+    """Read an archive of the benchmark's logs."""
+    try:
+        return _table(_runs(path))
+    except OSError as error:
+        raise UserError(f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
+    except (UserError, *_DAMAGED) as error:
+        reason = " ".join(printable(error).split())
+        raise UserError(f"{printable(path)} is damaged, or no file of NAS-Bench-NLP ({reason:.300}).") from error
+
+
+def _runs(path: Path) -> list[_Run]:
+    """The whole trainings, in the order of the archive."""
+    with ZipFile(path) as archive:
+        members = archive.infolist()
+        if not 0 < len(members) <= _MOST_LOGS:
+            raise ValueError(f"it holds {len(members):,} logs")
+        logs = [_log(archive, member) for member in members]
+    return [_run(log) for log in logs if log["status"] == "OK"]
+
+
+def _log(archive: ZipFile, member: ZipInfo) -> Mapping[str, Any]:
+    with archive.open(member) as packed:
+        content = packed.read(_LARGEST_LOG + 1)
+    if len(content) > _LARGEST_LOG:
+        raise ValueError(f"{printable(member.filename)!r:.100} unpacks to more than {_LARGEST_LOG / 1e3:.0f} kB")
+    log: Mapping[str, Any] = json.loads(content, parse_constant=str)
+    return log
+
+
+def _run(log: Mapping[str, Any]) -> _Run:
+    curves = np.array([log[field] for field in (*_LOSSES.values(), "wall_times")])
+    if curves.shape != (len(_LOSSES) + 1, EPOCHS) or curves.dtype != np.float64 or not (curves > 0).all():
+        raise ValueError(f"log {log['recepie_id']} has no curves of {EPOCHS} positive numbers")
+    if not np.isfinite(curves).all():
+        raise ValueError(f"log {log['recepie_id']} has a number that is not finite")
+    curves[-1] = np.cumsum(curves[-1])
+    cell = nbnlp().parse(log["recepie"])
+    expected = int(parameters(choices_of([cell]), _NETWORK)[0])
+    if log["num_params"] != expected:
+        raise ValueError(f"{cell} is said to have {log['num_params']} parameters, but has {expected}")
+    return _Run(cell, curves)
+
+
+def _table(runs: list[_Run]) -> Table:
+    by_cell: dict[Cell, list[NDArray[np.float64]]] = {}
+    for run in runs:
+        by_cell.setdefault(run.cell, []).append(run.curves)
+    space = Sampled(nbnlp(), choices_of(list(by_cell)))
+    counts = np.array([len(curves) for curves in by_cell.values()], dtype=np.int16)
+    means = np.array([np.mean(curves, axis=0) for curves in by_cell.values()])
+    singles = np.full((_SINGLE, *means.shape), np.nan)
+    for place, curves in enumerate(by_cell.values()):
+        singles[: len(curves), place] = curves[:_SINGLE]
+    table = Table(
+        name=NAMES[0],
+        space=space.definition,
+        title=f"NAS-Bench-NLP on WikiText-2: {len(space)} cells of recurrent language models, {len(runs)} trainings",
+        source=fetching.origin(_SOURCE, _REPOSITORY),
+        licence=fetching.fetched_licences(_SOURCE),
+        citation=fetching.fetched_citation(_SOURCE),
+        objective="valid_loss + 0.02*params",
+        network=_NETWORK,
+        epochs="curve",
+        banner=f"{space.notice} Seeds are trainings of the same graph, which {int((counts > 1).sum())} cells have.",
+    )
+    for row, metric in enumerate(_metrics(table.source)):
+        for epoch in range(EPOCHS):
+            seeds = {seed: singles[seed, :, row, epoch] for seed in range(_SINGLE)}
+            table.add(metric, epoch + 1, means[:, row, epoch], counts, seeds)
+    return table
+
+
+def _metrics(source: str) -> list[Metric]:
+    """The metrics in the order of a run's curves."""
+    described = "cross-entropy a word of WikiText-2, after each epoch"
+    found = [
+        Metric(name, "nats", "final" if name == "test_loss" else "search", "loss", split=name.partition("_")[0],
+               description=described, source=source)
+        for name in _LOSSES
+    ]  # fmt: skip
+    seconds = "up to an epoch, as recorded: whether evaluations are among them is not stated"
+    return [*found, Metric("train_seconds", "s", "record", "cost", description=seconds, source=source)]
+
+
+_BEST, _MEDIAN = 91.9082, 230.7524
+"""Test perplexity, of the cells' means."""
+_TAUS = {
+    1: (0.576, 0.590),
+    2: (0.652, 0.671),
+    5: (0.749, 0.774),
+    10: (0.813, 0.844),
+    20: (0.863, 0.916),
+    50: (0.902, 0.990),
+}
+"""Kendall's τ of the final test loss with the training and with the validation loss after some epochs."""
+_SEEDS_TAU, _PARAMS_TAU = 0.976, 0.066
+_DIGITS = 0.001
+
+
+def verify() -> Iterator[Verified]:
+    """Hold the table against what the published logs hold, computed from them without this code."""
+    from scipy.stats import kendalltau
+
+    table = TableFile(table_path(NAMES[0]))
+    test = table.column(ColumnKey("test_loss", EPOCHS, "mean"))
+    trained = table.n_seeds("test_loss", EPOCHS)
+    found = [
+        ("cells", len(table.cells), _GRAPHS),
+        ("trainings", int(trained.sum()), _WHOLE),
+        ("cells trained several times", int((trained > 1).sum()), _AGAIN),
+        ("best test perplexity", float(np.exp(test.min())), _BEST),
+        ("median test perplexity", float(np.median(np.exp(test))), _MEDIAN),
+    ]
+    for epochs, known in _TAUS.items():
+        for loss, tau in zip(("train_loss", "valid_loss"), known, strict=True):
+            values = table.column(ColumnKey(loss, epochs, "mean"))
+            found.append((f"τ({loss}[{epochs}], test_loss[{EPOCHS}])", float(kendalltau(values, test).statistic), tau))
+    first, second = (table.column(ColumnKey("test_loss", EPOCHS, seed)) for seed in (0, 1))
+    twice = np.isfinite(second)
+    found.append(("τ of two trainings", float(kendalltau(first[twice], second[twice]).statistic), _SEEDS_TAU))
+    params = parameters(table.cells.choices, _NETWORK)
+    found.append(("τ of parameters and test loss", float(kendalltau(params, test).statistic), _PARAMS_TAU))
+    for name, value, known_value in found:
+        passed = abs(value - known_value) < _DIGITS
+        yield Verified(f"{name} of {NAMES[0]}", passed, f"{value:.7g}, {known_value:.7g} published")
