@@ -188,7 +188,7 @@ def test_what_is_no_cell_is_refused(text: str) -> None:
 
 
 def test_paths_count_the_least_on_any_way() -> None:
-    text = "nbnlp(n1=linear(x,h0), n2=sigmoid(n1), n3=tanh(n2), n4=linear(n1,n3,h1), new0=n4, new1=n3)"
+    text = "nbnlp(n1=linear(x,h0), n2=sigmoid(n1), n3=tanh(n2), n4=linear(h1,n1,n3), new0=n4, new1=n3)"
     nodes, linear, squashing, sigmoids = np.split(paths(np.array([nbnlp().parse(text).choices]))[0], 4)
     # from x to new0, new1, new2; from h0 to new0; from h1 to new0, new1; from h2 to new0, new2
     assert nodes.tolist() == [2, 3, 8, 2, 1, 8, 8, 8] and linear.tolist() == [2, 1, 8, 2, 1, 8, 8, 8]
