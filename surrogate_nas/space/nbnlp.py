@@ -29,6 +29,19 @@ from surrogate_nas.space.base import Analytic, Column, Encoding, by_name
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
+from surrogate_nas.space.sketch import (
+    INK,
+    MIDDLE,
+    PAPER,
+    POINTS_PER_INCH,
+    Arrow,
+    Box,
+    Frame,
+    Mark,
+    Sketch,
+    Text,
+    curved,
+)
 
 NODES, _INPUTS, _STATES = 16, 3, 3
 _NONE, _X = 0, 1
@@ -278,6 +291,50 @@ def _nodes(choices: Choices, network: Network) -> Column:  # noqa: ARG001
     return np.asarray((_parts(choices)[0] > 0).sum(axis=1), dtype=np.float64)
 
 
+# Drawing
+
+
+_PAPER = (460.8, 230.4)
+_COLOURS = {_LINEAR: "#0072b2", 5: "#009e73", 6: "#009e73", 7: "#009e73"}
+_BOX_HEIGHT, _PADDING, _LETTER = 16.0, 8.0, 5.0
+"""Of a box, around its text, and of a letter of it, in points."""
+
+
+def drawn(cells: Net) -> Sketch:
+    """Sketch a cell from left to right: linear nodes blue, activations green; behind a node which state it gives.
+
+    Args:
+        cells: Nodes that read what is before them.
+    """
+    depths = {source: 0 for source in range(_X, 2 + len(cells.states))}
+    for i, node in enumerate(cells.nodes):
+        depths[_FIRST + i] = 1 + max(depths[source] for source in node.inputs)
+    columns = [[source for source in depths if depths[source] == depth] for depth in range(max(depths.values()) + 1)]
+    tallest = max(map(len, columns))
+    frame = Frame.around((-0.5, len(columns) - 0.5), (-tallest / 2, tallest / 2), _PAPER)
+    places = {
+        source: frame.at((depth, (len(column) - 1) / 2 - row + (0.2 if depth % 2 else -0.2)))
+        for depth, column in enumerate(columns)
+        for row, source in enumerate(column)
+    }
+    marks: list[Mark] = [
+        Arrow(curved(places[source], places[_FIRST + i], 0.08, (22.0, 26.0)), MIDDLE, 1.1, head=9.0)
+        for i, node in enumerate(cells.nodes)
+        for source in node.inputs
+    ]
+    for source, place in places.items():
+        i = source - _FIRST
+        operation = cells.nodes[i].operation if i >= 0 else _NONE
+        state = f" = h{cells.states.index(i)}" if i in cells.states else ""
+        text = f"{_OPERATIONS[operation] if i >= 0 else _SOURCES[source]}{state}"
+        size = _PADDING + _LETTER * len(text), _BOX_HEIGHT
+        marks += [
+            Box(place, size, _BOX_HEIGHT / 3, PAPER, _COLOURS.get(operation, INK), 2.2 if state else 1.2),
+            Text(place, text, 7.5),
+        ]
+    return Sketch(_PAPER, marks)
+
+
 def _structure(name: str, description: str) -> Metric:
     return Metric(name, "", "search", "structure", description=description)
 
@@ -384,6 +441,12 @@ class NBNLP(ChoiceSpace):
             cell: A cell of the space.
         """
         return self.write(_choices(ordered(_read(cell.choices))))
+
+    drawing_size = (_PAPER[0] / POINTS_PER_INCH, _PAPER[1] / POINTS_PER_INCH)
+
+    def sketch(self, cell: Cell) -> Sketch:
+        """The cell as a graph (see `drawn`)."""
+        return drawn(_read(cell.choices))
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell node by node: the number of nodes and states, then operations and inputs among what is before.
