@@ -40,10 +40,9 @@ def sources() -> str:
         ]
         own = entry.licence.removesuffix(f" ({''.join(entry.package[:1])})")
         licences = [own, *(part["licence"] for part in repositories(name))]
-        cells = " or ".join(dict.fromkeys(_counted(one["cells"]) for one in held))
         counts = list(dict.fromkeys(one["cells"] for one in held))
-        listed = counts if len(counts) < 4 else [min(counts), max(counts)]
-        cells = (" or " if listed == counts else " to ").join(f"{count:,}" for count in listed)
+        few = len(counts) < 4
+        cells = (" or " if few else " to ").join(map(_counted, counts if few else [min(counts), max(counts)]))
         rows.append(
             (
                 name,

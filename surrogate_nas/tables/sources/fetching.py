@@ -213,18 +213,8 @@ def _by_pip(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 
     package, version, name = url.split("/")[-3:]
     wanted = f"{package}=={version}"
     with tempfile.TemporaryDirectory() as place:
-        words = (
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--dest",
-            place,
-        )
-        ended = subprocess.run((*words, wanted), capture_output=True, text=True, check=False)
+        words = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", place, wanted]
+        ended = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
         if ended.returncode or not os.path.isfile(f"{place}/{name}"):
             said = ([line for line in ended.stderr.splitlines() if line.strip()] or ["no such wheel"])[-1]
             raise UserError(
