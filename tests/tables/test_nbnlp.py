@@ -110,7 +110,7 @@ def test_parameters_are_the_recorded_ones(whole: list[dict[str, Any]]) -> None:
 def test_it_opens_as_a_benchmark_with_an_objective_of_its_own_and_is_verified(table: Table) -> None:
     write_table(table, table_path("nbnlp-wikitext2"))
     bench = TableBenchmark(table_path("nbnlp-wikitext2"))
-    assert Objective(bench.objective, bench).benchmark is bench and bench.objective == "valid_loss + 0.02*params"
+    assert Objective(bench.objective, bench).benchmark is bench and bench.objective == "valid_loss + 0.2*nodes"
     assert bench.one_curve and "among the 263 architectures" in bench.banner
     cell = bench.space.parse(json.dumps(RECIPE))
     assert bench.query(cell, "valid_loss", epochs=50).value < bench.query(cell, "valid_loss", epochs=1).value

@@ -132,7 +132,7 @@ def _table(runs: list[_Run]) -> Table:
         source=fetching.origin(_SOURCE, _REPOSITORY),
         licence=fetching.fetched_licences(_SOURCE),
         citation=fetching.fetched_citation(_SOURCE),
-        objective="valid_loss + 0.02*params",
+        objective="valid_loss + 0.2*nodes",
         network=_NETWORK,
         epochs="curve",
         banner=f"{space.notice} Seeds are trainings of the same graph, which {int((counts > 1).sum())} cells have.",
