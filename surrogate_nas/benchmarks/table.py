@@ -107,6 +107,11 @@ class TableBenchmark(Benchmark):
         return hashlib.sha256(f"table {self._table.digest}".encode()).hexdigest()
 
     @property
+    def table(self) -> TableFile | HeldTable:
+        """What its columns are read from."""
+        return self._table
+
+    @property
     def columns(self) -> Set[ColumnKey]:
         """The columns that it holds, by metric, epochs and seed."""
         return self._table.keys

@@ -15,6 +15,7 @@ from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_
 from surrogate_nas.core.metrics import by_use, metric_named
 
 if TYPE_CHECKING:
+    from surrogate_nas.benchmarks.doctor import Examination, Finding
     from surrogate_nas.tables import Table
 
 app = typer.Typer(no_args_is_help=True, help="Fetch, import and verify benchmark data.")
@@ -22,6 +23,8 @@ app = typer.Typer(no_args_is_help=True, help="Fetch, import and verify benchmark
 
 _DEFAULT_SPACE = "nb201"
 """Of an imported CSV file whose space is not named."""
+_PAGE = 80
+"""Columns that what was found is written in."""
 
 
 class Importable(StrEnum):
@@ -273,7 +276,7 @@ def import_(
         advice = "" if space else f" Its cells were read as those of {_DEFAULT_SPACE}; --space names another space."
         cells = register(space or _DEFAULT_SPACE)
         tables = [spreadsheet.read(source, name or source.stem, reserved(), cells, advice=advice)]
-        _report(kind.value, list(map(_written, tables)), [source], started, json)
+        _imported(kind.value, tables, [source], started, json)
         return
     if name is not None or space is not None:
         raise UserError(f"--name and --space are for csv; the tables of {kind.value} have their own.")
@@ -284,7 +287,22 @@ def import_(
     with progress_bar("architectures") as progress:
         tables = read(source, progress)
     files = sorted(source.iterdir()) if source.is_dir() else [source]
-    _report(kind.value, list(map(_written, tables)), files, started, json)
+    _imported(kind.value, tables, files, started, json)
+
+
+def _imported(name: str, tables: list[Table], files: list[Path], started: float, json: bool) -> None:
+    """Write imported tables, and say on standard error what speaks against searching on a column."""
+    from surrogate_nas.benchmarks.doctor import examine
+
+    _report(name, list(map(_written, tables)), files, started, json)
+    for table in tables:
+        found = examine(table)
+        note(found.headline)
+        for finding in found.findings:
+            if finding.level != "note":
+                note(_line(finding))
+        if found.of("note"):
+            note(f"The notes: snas data doctor {table.name}")
 
 
 def _written(table: Table) -> tuple[str, str, int]:
@@ -305,6 +323,59 @@ def _report(name: str, tables: list[tuple[str, str, int]], files: list[Path], st
         "benchmarks": [table for table, _, _ in tables],
     }
     emit(result, json, lambda: show_table(("benchmark", "holds", "columns"), tables))
+
+
+@app.command()
+def doctor(
+    name: Annotated[
+        str,
+        typer.Argument(help="A benchmark that is a table, or one's own CSV or Parquet file before it is imported."),
+    ],
+    space: Annotated[
+        str | None, typer.Option(help="For a file: the space of its cells, FILE.py:SPACE or a registered name [nb201].")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Say what a table's columns are worth before anybody searches on them.
+
+    An alarm: a search on that column, as it is, means nothing. A warning: look first. A note: good to know.
+
+    \b
+    Examples:
+      snas data doctor fashion
+      snas data doctor nb201-cifar10 --json
+      snas data doctor mine.csv --space mine.py:SPACE
+    """
+    found = _examined(name, space)
+
+    def show() -> None:
+        typer.echo(found.headline)
+        for finding in found.findings:
+            typer.echo(_line(finding))
+
+    emit(found.to_json(), json, show)
+
+
+def _examined(name: str, space: str | None) -> Examination:
+    from surrogate_nas.benchmarks import load
+    from surrogate_nas.benchmarks.doctor import examine, examine_file, is_file
+    from surrogate_nas.core.errors import UserError
+    from surrogate_nas.space import register
+
+    if is_file(name):
+        return examine_file(Path(name), register(space or _DEFAULT_SPACE))
+    if space is not None:
+        raise UserError(f"--space is for a CSV or Parquet file; the benchmark {name} has its own.")
+    return examine(load(name))
+
+
+def _line(finding: Finding) -> str:
+    """A finding on lines of a page's width."""
+    from textwrap import fill
+
+    text = f"{finding.level:8} {finding}".replace(" %", "\N{NO-BREAK SPACE}%")
+    lines = fill(text, _PAGE, subsequent_indent=" " * 9, break_on_hyphens=False)
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 
 @app.command()

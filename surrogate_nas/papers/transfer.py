@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks import load, tables
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_map
-from surrogate_nas.papers.common.ranks import Goal, Values, best, ceiling, goal_of, kendall, own_loss, seeds_of
+from surrogate_nas.papers.common.ranks import Goal, Values, best, ceiling, goal_of, own_loss, seeds_of
+from surrogate_nas.surrogates.evaluation import kendall
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

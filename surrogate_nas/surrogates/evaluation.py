@@ -175,6 +175,21 @@ def ndcg_of(truth: Floats, mean: Floats) -> float:
     return float(gains[np.argsort(mean, kind="stable")] @ discounts) / ideal if ideal else float("nan")
 
 
+def kendall(first: Floats, second: Floats) -> float:
+    """Kendall's τ (b, so ties count) of two columns; NaN where fewer than three cells have both, or one is constant.
+
+    Args:
+        first: Shape ``(n,)``.
+        second: The same.
+    """
+    from scipy.stats import kendalltau
+
+    both = np.isfinite(first) & np.isfinite(second)
+    if both.sum() < _FEWEST_TO_SCORE:
+        return float("nan")
+    return float(kendalltau(first[both], second[both], method="asymptotic").statistic)
+
+
 def bands(truth: Floats, mean: Floats) -> dict[str, float]:
     """Kendall's τ over all cells, the better half and the best quarter by truth.
 

@@ -26,13 +26,13 @@ from surrogate_nas.papers.common.ranks import (
     candidates_of,
     ceiling,
     goal_of,
-    kendall,
     within,
 )
 from surrogate_nas.papers.landscape import DESCENTS
 from surrogate_nas.papers.losses import SINGLE, Finding, advice, families, summary
 from surrogate_nas.space import space_named
 from surrogate_nas.space.registry import SPACES
+from surrogate_nas.surrogates.evaluation import kendall
 from tests.conftest import Snas
 
 QUARTER = "kendall_best_quarter"

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
+from surrogate_nas.surrogates.evaluation import kendall
 
 Values = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -39,18 +40,7 @@ TITLES = {
     WITHIN: "equal complexity",
 }  # fmt: skip
 """How a table heads each."""
-_FEWEST = 3
 _MOST_PAIRS = 3
-
-
-def kendall(first: Values, second: Values) -> float:
-    """Kendall's τ (b, so ties count) of two columns; NaN where fewer than three cells have both, or one is constant."""
-    from scipy.stats import kendalltau
-
-    both = np.isfinite(first) & np.isfinite(second)
-    if both.sum() < _FEWEST:
-        return math.nan
-    return float(kendalltau(first[both], second[both], method="asymptotic").statistic)
 
 
 def best(values: Values, share: float) -> Indices:

@@ -27,12 +27,12 @@ from surrogate_nas.papers.common.ranks import (
     best,
     ceiling,
     goal_of,
-    kendall,
     measure_of,
     own_loss,
     seeds_of,
     split_of,
 )
+from surrogate_nas.surrogates.evaluation import kendall
 
 MARKS = (0.1, 0.2, 0.5, 1.0)
 """Shares of a run; a signal counts for one where it is held within a factor of 1.5 of it."""

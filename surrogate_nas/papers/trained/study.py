@@ -21,7 +21,7 @@ from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.benchmarks.making.losses.agreement import Agreement
 from surrogate_nas.benchmarks.making.losses.held import LATE
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.papers.common.ranks import SHARES, Values, best, kendall
+from surrogate_nas.papers.common.ranks import SHARES, Values, best
 from surrogate_nas.papers.trained.orders import (
     FEWEST_CELLS,
     Columns,
@@ -39,6 +39,7 @@ from surrogate_nas.papers.trained.orders import (
     two_seeds,
     with_interval,
 )
+from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import CLASS_METRIC
 
 FEWEST = 40

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +33,8 @@ MOST_COLUMNS = 1_000
 _LONGEST_LINE = 1_000_000
 _BATCH = 1_000
 _PARQUET = (".parquet", ".pq")
+SUFFIXES = (".csv", *_PARQUET)
+"""Of the files that are read here."""
 _LARGEST_GROUP = 400_000_000
 """Bytes of a Parquet file's part once unpacked, as the file itself says."""
 
@@ -112,10 +114,26 @@ class _Column(NamedTuple):
     values: NDArray[np.float64]
 
 
-def read(path: Path, name: str, taken: frozenset[str], space: Space, *, advice: str = "") -> Table:
+class Repeat(NamedTuple):
+    """A row whose cell an earlier row has: its place in the table, and the row's numbers by metric and epochs."""
+
+    place: int
+    values: Mapping[tuple[str, int | None], float]
+
+
+def read(
+    path: Path,
+    name: str,
+    taken: frozenset[str],
+    space: Space,
+    *,
+    advice: str = "",
+    repeats: list[Repeat] | None = None,
+) -> Table:
     """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that the file has.
 
-    `advice` is what a message about a cell that is not of the space ends with.
+    `advice` is what a message about a cell that is not of the space ends with. A cell may appear once; where a list for
+    them is given, further rows of a cell are put into it instead of refused.
     """
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise UserError(
@@ -138,9 +156,9 @@ def read(path: Path, name: str, taken: frozenset[str], space: Space, *, advice: 
     )
     columns = _columns([entry for entry in header if entry != CELL_COLUMN], path, cells)
     n_rows = 0
-    found = _Found(cells)
+    found = _Found(cells, repeats)
     for n_rows, row in enumerate(rows, 1):
-        if n_rows > len(cells) and cells is space:
+        if n_rows > len(cells) and cells is space and repeats is None:
             raise UserError(
                 f"{printable(path)} has more rows than the space {space.name} has cells ({len(cells):,}); each may "
                 f"appear once.{advice}"
@@ -233,8 +251,8 @@ def _metric(column: str, path: Path, space: Enumerable) -> tuple[Metric, int | N
 class _Found:
     """What the rows hold, and what is wrong with them; the first row of data is row 1."""
 
-    def __init__(self, space: Enumerable) -> None:
-        self._space = space
+    def __init__(self, space: Enumerable, repeats: list[Repeat] | None) -> None:
+        self._space, self._repeats = space, repeats
         self._first_row: dict[int, int] = {}
         self._wrong: list[str] = []
         self._foreign = False
@@ -243,9 +261,12 @@ class _Found:
     def add(self, row: int, text: str, entries: list[str], columns: list[_Column]) -> None:
         """Put a row's numbers where they belong."""
         index = self._index(row, text)
-        for column, entry in zip(columns, entries, strict=True):
-            number = self._number(row, column.metric.name, entry.strip())
-            if index is not None:
+        numbers = [self._number(row, c.metric.name, entry.strip()) for c, entry in zip(columns, entries, strict=True)]
+        if index is not None and self._repeats is not None and self._first_row[index] != row:
+            keys = ((column.metric.name, column.epochs) for column in columns)
+            self._repeats.append(Repeat(index, dict(zip(keys, numbers, strict=True))))
+        elif index is not None:
+            for column, number in zip(columns, numbers, strict=True):
                 column.values[index] = number
 
     def _index(self, row: int, text: str) -> int | None:
@@ -256,7 +277,7 @@ class _Found:
             self._note(f"row {row}: {printable(str(error).rstrip('.'))}")
             return None
         first = self._first_row.setdefault(cell.index, row)
-        if first != row:
+        if first != row and self._repeats is None:
             self._note(f"row {row}: the cell of row {first} again")
         return cell.index
 

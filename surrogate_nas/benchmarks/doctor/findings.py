@@ -1,0 +1,104 @@
+"""What was found, and how it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Level = Literal["alarm", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")
+"""What matters most comes first."""
+
+_NAMED = 4
+"""Columns that a line names."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found about columns of a table.
+
+    Attributes:
+        level: ``alarm``, ``warning`` or ``note``.
+        kind: What was found, in a word: ``unrelated``, ``units``, ``multiple`` …
+        columns: Which columns it is about, as ``valid_error[12]``; empty where about the whole table.
+        text: What was found, in a sentence.
+        numbers: The measured numbers behind it, by name.
+
+    Example:
+        >>> print(Finding("alarm", "constant", ("latency@mine",), "is 3 for every cell"))
+        latency@mine: is 3 for every cell
+    """
+
+    level: Level
+    kind: str
+    columns: tuple[str, ...]
+    text: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        more = len(self.columns) - _NAMED
+        named = ", ".join(self.columns[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        return f"{named}: {self.text}" if named else self.text
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as a JSON object."""
+        return {**asdict(self), "columns": list(self.columns), "numbers": dict(self.numbers)}
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All that was found about a table.
+
+    Attributes:
+        name: The table's.
+        n_cells: How many cells it has.
+        columns: Of every column that was looked at its name, kind, unit, share of cells with a value, number of
+            different values, and R² and τ of a forest out of fold (None where there is none).
+        findings: What matters most first.
+    """
+
+    name: str
+    n_cells: int
+    columns: Sequence[Mapping[str, Any]]
+    findings: Sequence[Finding]
+
+    def of(self, level: Level) -> list[Finding]:
+        """The findings of a level.
+
+        Args:
+            level: ``alarm``, ``warning`` or ``note``.
+        """
+        return [finding for finding in self.findings if finding.level == level]
+
+    @property
+    def headline(self) -> str:
+        """How many columns were looked at and how much was found, in a line."""
+        counts = [(len(self.of(level)), level) for level in LEVELS]
+        found = ", ".join(f"{n or 'no'} {level}{'' if n == 1 else 's'}" for n, level in counts)
+        return f"{self.name}: {self.n_cells:,} cells, {len(self.columns)} columns: {found}."
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``snas data doctor --json`` prints it."""
+        return {
+            "name": self.name,
+            "cells": self.n_cells,
+            "columns": [dict(column) for column in self.columns],
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+
+
+def short(value: float) -> str:
+    """A number between -1 and 1 as tables of correlations have it: .87."""
+    text = f"{value:.2f}".replace("-", "−")
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def span(values: Sequence[float]) -> str:
+    low, high = short(min(values)), short(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def percent(share: float) -> str:
+    digits = 0 if share >= 0.1 or share == 0 else 1  # noqa: PLR2004 - two digits
+    return f"{100 * share:.{digits}f} %" if share >= 5e-4 else "less than .1 %"  # noqa: PLR2004 - rounds to 0
