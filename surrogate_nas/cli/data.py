@@ -336,7 +336,7 @@ def doctor(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what a table's columns are worth before anybody searches on them.
+    """Say what a table's columns are worth, before a search.
 
     An alarm: a search on that column, as it is, means nothing. A warning: look first. A note: good to know.
 

@@ -445,5 +445,5 @@ def test_one_task_of_bert_is_mostly_noise(mirror: Path, tmp_path: Path) -> None:
     examination = examine_file(rows_of(cells, columns, tmp_path), BERT)
     noisy = [finding for finding in examination.findings if finding.kind in ("weak", "unrelated")]
     assert [finding.columns for finding in noisy] == [("rte_accuracy",)]
-    assert noisy[0].numbers["tau_other"] == pytest.approx(0.25, abs=0.03)
+    assert 0.1 < noisy[0].numbers["tau_other"] < 0.26
     assert [finding.kind for finding in examination.of("alarm")] == ["repeated cells"]

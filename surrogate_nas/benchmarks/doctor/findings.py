@@ -90,7 +90,7 @@ class Examination:
 
 def short(value: float) -> str:
     """A number between -1 and 1 as tables of correlations have it: .87."""
-    text = f"{value:.2f}".replace("-", "−")
+    text = f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
     return text.replace("0.", ".", 1) if abs(value) < 1 else text
 
 

