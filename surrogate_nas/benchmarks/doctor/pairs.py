@@ -168,10 +168,10 @@ def explained(case: Case) -> Iterator[Finding]:
 
 
 def _within(loss: Column, other: Column, by: Values | None = None) -> float:
-    """The mean τ of two columns within parts of about equal R."""
+    """The mean τ of two columns within parts of about equal R; NaN where R is one value in most of them."""
     values = other.values if by is None else by
     rows = np.flatnonzero(loss.known & other.known & np.isfinite(values))
     parts = np.array_split(rows[np.argsort(values[rows], kind="stable")], BINS)
     taus = [kendall(down(loss)[part][:PAIR_ROWS], other.values[part][:PAIR_ROWS]) for part in parts]
     finite = [tau for tau in taus if math.isfinite(tau)]
-    return float(np.mean(finite)) if finite else math.nan
+    return float(np.mean(finite)) if 2 * len(finite) > BINS else math.nan  # else R itself has but few values
