@@ -166,7 +166,7 @@ class Suite:
         return replace(self, problems=[known[name] for name in names]) if names else self
 
 
-SUITES = ("starter", "standard")
+SUITES = ("starter", "families", "standard")
 """Those that come with the project: `suites/NAME.toml`."""
 _SUFFIX = ".toml"
 _RUNS = 10
