@@ -49,6 +49,10 @@ class Store:
         self.folder = folder
         self._parsing: dict[Space, Callable[[str], Cell]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The folder alone: what was read of it is read again in another process."""
+        return {"folder": self.folder, "_parsing": {}}
+
     @property
     def _description(self) -> Path:
         return self.folder / "experiment.json"

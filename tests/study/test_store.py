@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 import resource
 import subprocess
@@ -291,3 +292,11 @@ def test_a_full_disk_ends_the_command_with_one_line(tmp_path: Path, workers: int
     lines = ended.stderr.strip().splitlines()
     assert ended.returncode == 2 and len(lines) == 1, ended.stderr
     assert lines[0].startswith("snas: Cannot write") and "run again to go on" in lines[0]
+
+
+def test_a_store_that_was_read_goes_to_other_processes(tmp_path: Path) -> None:
+    compare("fashion", ["random"], "valid_loss", runs=1, budget=5, folder=tmp_path)
+    store, space = Store(tmp_path), sn.load("fashion").space
+    read = store.load("random", 0, space)
+    again = pickle.loads(pickle.dumps(store)).load("random", 0, space)
+    assert read is not None and again is not None and read.trials == again.trials
