@@ -313,10 +313,6 @@ def of_study(result: SuiteResult) -> dict[str, Any]:
     said = result.summary
     verdict = said.pop("verdict")
     parts: dict[str, Any] = {name: verdict[name] for name in ("sentences", "holds", "winner", "runner_up")}
-    parts["stability"] = {name: who for name, who in verdict["stability"].items() if name != "by_weight"}
-    parts["best by weight"] = digest(verdict["stability"]["by_weight"])
-    parts["not told apart"] = [one["not_told_apart"] for one in said["tests"]["friedman"]]
-    parts["better, worse"] = [[pair["better"], pair["worse"]] for pair in said["tests"]["pairs"]]
     for name in ("end", "speed", "elsewhere"):
         decision = verdict[name] or {"rivals": []}
         parts[name] = [rival["name"] for rival in decision["rivals"]] + weighed(list(numbers(decision)))
@@ -324,8 +320,7 @@ def of_study(result: SuiteResult) -> dict[str, Any]:
     for strategy in said["strategies"]:
         parts[f"of {strategy['name']}"] = list(numbers(strategy))
     parts["tests"] = [weighed(list(numbers(test))) for kind in said["tests"].values() for test in kind]
-    parts["ranks"] = [weighed(each) for each in (result.ranks.mean, result.ranks.low, result.ranks.high)]
-    parts["nemenyi"] = [weighed(one.nemenyi) for one in result.critical if one.nemenyi is not None]
+    parts["ranks"] = weighed(result.ranks.mean)
     return parts
 
 

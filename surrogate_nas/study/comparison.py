@@ -297,7 +297,6 @@ class Comparison:
                 accounts=accounts_of(self.strategies, [problem]),
                 figures=told,
                 skipped=0,
-                stability=None,
             )
         )
 

@@ -24,7 +24,7 @@ from surrogate_nas.study.statistics import (
     ranks_of,
 )
 from surrogate_nas.study.traces import Account, ProblemResult, Profile, Skipped, accounts_of, profile_of
-from surrogate_nas.study.verdict import Evidence, Stability, Verdict, means_of, stability_of, verdict_of
+from surrogate_nas.study.verdict import Evidence, Verdict, means_of, verdict_of
 
 if TYPE_CHECKING:
     pass
@@ -128,11 +128,6 @@ class SuiteResult:
         return accounts_of(self.strategies, self.problems)
 
     @cached_property
-    def stability(self) -> Stability:
-        """What would change the winner."""
-        return stability_of(self.strategies, self.problems)
-
-    @cached_property
     def verdict(self) -> Verdict:
         """Who leads and whether that is decided, in words."""
         return verdict_of(
@@ -142,7 +137,6 @@ class SuiteResult:
                 accounts=self.accounts,
                 figures={},
                 skipped=len(self.skipped),
-                stability=self.stability,
             )
         )
 

@@ -30,7 +30,7 @@ from surrogate_nas.study.decision import (
     paired,
     signed_ranks,
 )
-from surrogate_nas.study.statistics import Summary, Values, ranks
+from surrogate_nas.study.statistics import Summary, Values
 from surrogate_nas.study.traces import Account, ProblemResult
 
 TARGET = 0.01
@@ -59,71 +59,9 @@ def figures_of(name: str, summary: Summary, runs: int, feasible: int, spread: Se
     return f"{name} has the mean final score {mean} (95 % interval {low} to {high}, IQM {iqm}, {counted})."
 
 
-@dataclass(frozen=True)
-class Stability:
-    """Who leads, by the average rank of mean regrets, when something else is asked.
-
-    Attributes:
-        winner: Who leads the whole suite at the end of the budget.
-        without: Per problem whose absence changes the winner, who leads then.
-        plain: Who leads on the problems of L alone; None where there are none.
-        weighted: Who leads on those with λR; None where there are none.
-        capped: Who leads on those with limits; None where there are none.
-        by_weight: Per table and L that are asked alike with several λ, the best strategy at each λ.
-    """
-
-    winner: str
-    without: dict[str, str]
-    plain: str | None
-    weighted: str | None
-    capped: str | None
-    by_weight: dict[str, dict[float, str]]
-
-
 def means_of(names: Sequence[str], problems: Sequence[ProblemResult], fraction: float = 1.0) -> Values:
     """Mean normalised regrets after a share of the budget, shape ``(problems, strategies)``."""
     return np.array([[p.at(name, fraction).mean() for name in names] for p in problems])
-
-
-def stability_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Stability:
-    """Ask otherwise who leads."""
-    means = means_of(names, problems)
-    winner = leader(names, means)
-    without = {}
-    for place, problem in enumerate(problems):
-        rest = np.delete(means, place, axis=0)
-        if len(rest) and (other := leader(names, rest)) != winner:
-            without[problem.name] = other
-
-    def among(chosen: Sequence[bool]) -> str | None:
-        return leader(names, means[np.array(chosen)]) if any(chosen) else None
-
-    return Stability(
-        winner=winner,
-        without=without,
-        plain=among([p.weight == 0 and not p.problem.subject_to for p in problems]),
-        weighted=among([p.weight > 0 for p in problems]),
-        capped=among([bool(p.problem.subject_to) for p in problems]),
-        by_weight=_by_weight(names, problems, means),
-    )
-
-
-def leader(names: Sequence[str], means: Values) -> str:
-    """Who has the best average rank by `means_of`; of equals the one of lower mean regret, then the first."""
-    average = ranks(means.T).mean(axis=1).round(9)
-    return names[int(np.lexsort((means.mean(axis=0), average))[0])]
-
-
-def _by_weight(names: Sequence[str], problems: Sequence[ProblemResult], means: Values) -> dict[str, dict[float, str]]:
-    """The best strategy by λ, for every L of a table that has several."""
-    found: dict[tuple[str, ...], dict[float, str]] = {}
-    for result, row in zip(problems, means, strict=True):
-        problem = result.problem
-        if not problem.subject_to:
-            alike = problem.benchmark, result.loss, problem.seed_policy, result.unit
-            found.setdefault(alike, {})[result.weight] = leader(names, row[None])
-    several = {f"{table}, {loss}": best for (table, loss, *_), best in found.items() if len(best) > 1}
-    return {key: dict(sorted(best.items())) for key, best in several.items()}
 
 
 @dataclass(frozen=True)
@@ -226,7 +164,6 @@ class Evidence:
         figures: What is said of each strategy's scores, where there is one problem; else empty.
         accounts: What each strategy spent, and what failed.
         skipped: How many problems were not run.
-        stability: Who leads when something else is asked; None of one problem alone.
     """
 
     names: Sequence[str]
@@ -234,7 +171,6 @@ class Evidence:
     accounts: Sequence[Account]
     figures: Mapping[str, str]
     skipped: int
-    stability: Stability | None
 
 
 def ends_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str, list[Values]]:
@@ -275,7 +211,7 @@ def verdict_of(found: Evidence) -> Verdict:
         *(found.figures[name] for name in found.figures if name == end.leader),
         *_noise(end, problems),
         *_answers(names, problems),
-        *([] if found.stability is None else _changes(found.stability, end.leader)),
+        *_changes(ends, problems, end),
         *_incomplete(found),
     ]
     apart = [rival.name for rival in end.rivals if rival.apart]
@@ -514,28 +450,44 @@ def _with_less(found: Evidence, end: Decision) -> Holds:
     return Holds("less budget", answer, f"after half {half}; after a quarter {quarter}")
 
 
-def _changes(stability: Stability, winner: str) -> list[str]:
-    """What would change who leads."""
+def _changes(ends: Mapping[str, Sequence[Values]], problems: Sequence[ProblemResult], end: Decision) -> list[str]:
+    """What leads with L alone, with λR and under limits, and whether another λ changes it; by the same procedure."""
+
+    def among(chosen: Sequence[int]) -> tuple[str, ...]:
+        return claim({name: [of[place] for place in chosen] for name, of in ends.items()}).leaders
+
     said = []
-    kinds = {"L alone": stability.plain, "L + λR": stability.weighted, "a limit": stability.capped}
-    told = {kind: who for kind, who in kinds.items() if who is not None}
+    kinds = {
+        "L alone": [i for i, p in enumerate(problems) if p.weight == 0 and not p.problem.subject_to],
+        "L + λR": [i for i, p in enumerate(problems) if p.weight > 0],
+        "a limit": [i for i, p in enumerate(problems) if p.problem.subject_to],
+    }
+    told = {kind: among(chosen) for kind, chosen in kinds.items() if chosen}
     if len(told) > 1:
-        if set(told.values()) == {winner}:
-            said.append(f"{winner} leads with {', with '.join(told)} alike.")
+        if all({*leaders} == {*end.leaders} for leaders in told.values()):
+            said.append(f"The same with {', with '.join(told)}.")
         else:
-            said.append("By kind: " + "; ".join(f"with {kind} {who} leads" for kind, who in told.items()) + ".")
-    changing = {table: best for table, best in stability.by_weight.items() if len(set(best.values())) > 1}
-    if stability.by_weight:
-        text = f"Another λ changes the best strategy on {len(changing)} of {len(stability.by_weight)} tables"
+            said.append("By kind: " + "; ".join(f"with {kind} {_leading(who)}" for kind, who in told.items()) + ".")
+    alike: dict[tuple[str, ...], dict[float, tuple[str, ...]]] = {}
+    for place, result in enumerate(problems):
+        problem = result.problem
+        if not problem.subject_to:
+            table = problem.benchmark, result.loss, problem.seed_policy, result.unit
+            alike.setdefault(table, {})[result.weight] = among([place])
+    several = {f"{table}, {loss}": best for (table, loss, *_), best in alike.items() if len(best) > 1}
+    changing = {table: best for table, best in several.items() if not set.intersection(*map(set, best.values()))}
+    if several:
+        text = f"Another λ changes who leads on {len(changing)} of {plural(len(several), 'table')} asked with several"
         shown = [
-            f"{table}: " + ", ".join(f"{who} at λ = {weight:g}" for weight, who in best.items())
+            f"{table}: " + ", ".join(f"at λ = {weight:g} {_leading(who)}" for weight, who in sorted(best.items()))
             for table, best in changing.items()
         ]
         said.append(f"{text} ({'; '.join(shown)})." if shown else f"{text}.")
-    if stability.without:
-        shown = [f"{who} without {problem}" for problem, who in stability.without.items()]
-        said.append(f"One problem fewer: {', '.join(shown)} would lead.")
     return said
+
+
+def _leading(leaders: Sequence[str]) -> str:
+    return f"{leaders[0]} leads" if len(leaders) == 1 else f"{_few(leaders)} cannot be told apart"
 
 
 def _incomplete(found: Evidence) -> list[str]:
