@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import load
+from surrogate_nas.files import table_path
 from surrogate_nas.papers.common.signals import MARKS, Signals, shares_of_cells, signals_of, summary, words
+from surrogate_nas.tables import write_table
+from surrogate_nas.tables.sources import fetching, graphgym
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -33,7 +39,9 @@ def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:
     wanted = bench.column(*goal, 1)
     for what, name in (("train loss", f"train_loss@{usual}"), ("valid measure", f"valid_error@{usual}")):
         for mark, told in found.held[what].items():
-            column = bench.column(name, told.epochs, 0)
+            metric, _, epochs = told.read.rstrip("]").partition("[")
+            assert metric == name
+            column = bench.column(metric, int(epochs), 0)
             assert told.tau == pytest.approx(kendalltau(column, wanted).statistic), (what, mark)
     assert set(found.held["train loss"]) == set(MARKS)
     assert found.ahead == pytest.approx(
@@ -68,3 +76,26 @@ def test_the_line_of_a_table_shows_every_mark() -> None:
     ((family, name, *_, leader),) = summary([found]).rows
     assert (family, name) == ("nb201", "fashion") and leader in ("training", "validation", "neither")
     assert summary([found]).rows[0][4].startswith("· ."), "a tenth of five epochs is not held"
+
+
+def test_the_line_of_every_graphgym_task_is_that_of_its_raw_files(mirror: Path, own_home: Path) -> None:
+    assert own_home.is_dir()
+    fetching.fetch("graphgym")
+    (folder,) = mirror.glob("snap-stanford/GraphGym/*/run/results/design_v2_grid_round2/agg")
+    train, valid = (pd.read_csv(folder / f"{split}.csv") for split in ("train", "val"))
+    raw = []
+    for _, rows in valid.groupby(["dataset", "task", "trans", "feature", "label"], dropna=False):
+        alike = train.loc[rows.index]
+        raw.append(
+            tuple(
+                kendalltau(losses, -rows["accuracy"], nan_policy="omit").statistic
+                for losses in (alike["loss"], rows["loss"])
+            )
+        )
+    names = [name for name in graphgym.NAMES if not name.startswith(("graphgym-link", "graphgym-wide", "graphgym-ogb"))]
+    for name in names:
+        write_table(graphgym.read(name), table_path(name))
+    found = [signals_of(name) for name in names]
+    ours = [(one.held["train loss"][1.0].tau, one.held["valid loss"][1.0].tau) for one in found if one is not None]
+    assert len(ours) == len(raw) == 32
+    assert np.array(sorted(ours)) == pytest.approx(np.array(sorted(raw)), abs=1e-9)

@@ -38,9 +38,13 @@ MARKS = (0.1, 0.2, 0.5, 1.0)
 """Shares of a run; a signal counts for one where it is held within a factor of 1.5 of it."""
 SIGNALS = ("train loss", "valid loss", "valid measure")
 _FACTOR = 1.5
+_PERCENT = {"half": 0.5, **{str(per_cent): per_cent / 100 for per_cent in range(1, 100)}}
+"""How metrics that are a signal earlier in a run end their names."""
 _QUARTER = 0.25
 _PAIRED = 1500
 """Cells that intervals are worked out over, which shrink by the root of all there are."""
+_REPEATED = 200
+"""So many cells of several trainings, or half of all, are enough to be judged by another training's goal."""
 _FEWEST, _FEWEST_TABLES = 30, 6
 _SURE = 1.959964
 _SEED = 20
@@ -52,13 +56,13 @@ class Agreement:
     """How a signal orders cells beside what is finally wanted.
 
     Attributes:
-        epochs: After which it is read; None where that plays no part.
+        read: The metric, with its epochs.
         tau: Kendall's, over all cells.
         error: Its standard error over cells.
         quarter: τ in the best quarter by the goal.
     """
 
-    epochs: int | None
+    read: str
     tau: float
     error: float
     quarter: float
@@ -148,13 +152,15 @@ def signals_of(name: str) -> Signals | None:
     if "train loss" not in chosen or len(chosen) < 2:  # noqa: PLR2004 - both sides are needed
         return None
     seeds = seeds_of(bench, goal.metric, goal.question)
-    one = _first_seed(bench, chosen, goal) if len(seeds) > 1 else None
+    repeated = int(np.isfinite(_mean(seeds[1:])).sum()) if len(seeds) > 1 else 0
+    enough = repeated >= _REPEATED or repeated >= np.isfinite(goal.values).sum() / 2
+    one = _first_seed(bench, chosen, goal) if repeated and enough else None
     # Of one training all see the same luck: where others of the cell are held, what one tells is judged by them.
     finally_wanted = goal.values if one is None else _mean(seeds[1:])
     columns = {
         what: {
-            mark: (epochs, metric.minimised(bench.column(metric.name, epochs, "mean" if one is None else one)))
-            for mark, epochs in _marks(metric)
+            mark: (asked, metric.minimised(bench.column(*asked, "mean" if one is None else one)))
+            for mark, asked in _marks(bench, metric)
         }
         for what, metric in chosen.items()
     }
@@ -171,13 +177,13 @@ def signals_of(name: str) -> Signals | None:
     ends: dict[str, tuple[Values, float]] = {}
     for what, by_mark in columns.items():
         held[what] = {}
-        for mark, (epochs, column) in by_mark.items():
+        for mark, (asked, column) in by_mark.items():
             values = column[cells]
             whole = np.isfinite(values[looked])
             shares, _ = shares_of_cells(values[looked][whole], wanted[looked][whole])
             error = 2 * float(shares.std(ddof=1)) / math.sqrt(int(np.isfinite(values).sum()))
             tau = kendall(values, wanted)
-            held[what][mark] = Agreement(epochs, tau, error, kendall(values[quarter], wanted[quarter]))
+            held[what][mark] = Agreement(str(asked), tau, error, kendall(values[quarter], wanted[quarter]))
             if mark == 1.0:
                 ends[what] = shares, tau
     usual = max((what for what in ends if what != "train loss"), key=lambda what: ends[what][1])
@@ -217,7 +223,7 @@ def _chosen(bench: Benchmark, goal: Goal) -> dict[str, Metric]:
     for metric in sorted(bench.metrics, key=lambda metric: len(metric.name)):
         if not metric.is_loss or metric.kind == "final" or metric.name == goal.metric.name:
             continue
-        if metric.name.partition("@")[2] != condition:
+        if metric.name.partition("@")[2] != condition:  # under other conditions, or earlier in a run
             continue
         split = split_of(metric)
         if split in ("train", "valid") and metric.quantity == "loss":
@@ -230,7 +236,7 @@ def _chosen(bench: Benchmark, goal: Goal) -> dict[str, Metric]:
 def _first_seed(bench: Benchmark, chosen: Mapping[str, Metric], goal: Goal) -> int | None:
     """The first seed of the goal, where all signals hold it at all their epochs."""
     first = bench.seeds(goal.question)[0]
-    asked = [Question(metric.name, epochs) for metric in chosen.values() for _, epochs in _marks(metric)]
+    asked = [question for metric in chosen.values() for _, question in _marks(bench, metric)]
     return first if all(first in bench.seeds(one) for one in asked) else None
 
 
@@ -242,19 +248,23 @@ def _mean(seeds: Sequence[Values]) -> Values:
     return found
 
 
-def _marks(metric: Metric) -> Iterator[tuple[float, int | None]]:
-    """The shares of a run at which it is held, with the epochs."""
-    if not metric.epochs:
-        yield 1.0, None
-        return
-    longest = max(metric.epochs)
-    for mark in MARKS:
-        nearest = min(metric.epochs, key=lambda epochs: abs(math.log(epochs / longest / mark)) if epochs else math.inf)
-        if mark == 1.0 or (nearest < longest and 1 / _FACTOR <= nearest / longest / mark <= _FACTOR):
-            yield mark, longest if mark == 1.0 else nearest
+def _marks(bench: Benchmark, metric: Metric) -> Iterator[tuple[float, Question]]:
+    """The shares of a run at which it is held, and as what: by epochs, or by metrics that end in per cent (``@25``)."""
+    held = {
+        share: Question(one.name, None)
+        for one in bench.metrics
+        if (share := _PERCENT.get(one.name.removeprefix(f"{metric.name}@")))
+    }
+    longest = max(metric.epochs, default=0)
+    held |= {epochs / longest: Question(metric.name, epochs) for epochs in metric.epochs if epochs}
+    for mark in MARKS[:-1]:
+        shares = [share for share in held if share < 1 and 1 / _FACTOR <= share / mark <= _FACTOR]
+        if shares:
+            yield mark, held[min(shares, key=lambda share: abs(math.log(share / mark)))]
+    yield 1.0, held.get(1.0, Question(metric.name, None))
 
 
-def _gap(columns: Mapping[str, Mapping[float, tuple[int | None, Values]]], cells: Indices) -> float | None:
+def _gap(columns: Mapping[str, Mapping[float, tuple[Question, Values]]], cells: Indices) -> float | None:
     """The relative gap between validation and training loss at the end, where both are losses above 0."""
     if "valid loss" not in columns:
         return None
