@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -282,3 +285,20 @@ def test_a_run_leaves_nothing_to_the_next(name: str) -> None:
     assert [t.cell for t in sn.search("fashion", name, "valid_loss", budget=45, seed=1).trials] == [
         t.cell for t in alone.trials
     ]
+
+
+SEARCH = """
+import surrogate_nas as sn
+print(*(trial.cell for trial in sn.search("fcnet-protein", "smac", "valid_loss", budget=60).trials), sep="; ")
+"""
+
+
+@pytest.mark.slow
+def test_smac_asks_the_same_in_every_process() -> None:
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", SEARCH], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in "12"
+    }
+    assert len(found) == 1

@@ -7,6 +7,8 @@ writes goes into a temporary folder. Where it has no further configuration, a ce
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from inspect import Parameter
 from pathlib import Path
@@ -43,6 +45,14 @@ class SmacStrategy(Bridge):
     _made: Any = None
 
     def _propose(self) -> Cell:
+        with _same_in_every_process():
+            return self._proposed()
+
+    def _learn(self, trial: Trial) -> None:
+        with _same_in_every_process():
+            self._learned(trial)
+
+    def _proposed(self) -> Cell:
         from smac.main.exceptions import ConfigurationSpaceExhaustedException
 
         try:
@@ -51,7 +61,7 @@ class SmacStrategy(Bridge):
             return self.space.sample(self.rng)
         return self._waits([int(info.config[name]) for name in self._names], info)
 
-    def _learn(self, trial: Trial) -> None:
+    def _learned(self, trial: Trial) -> None:
         from ConfigSpace import Configuration
         from smac.runhistory import TrialInfo, TrialValue
 
@@ -81,6 +91,19 @@ class SmacStrategy(Bridge):
             )
             self._made = getattr(smac, self.facade)(scenario, _nothing, overwrite=True, logging_level=False)
         return self._made
+
+
+@contextmanager
+def _same_in_every_process() -> Iterator[None]:
+    """Let SMAC's sets of configurations have one order: their usual hash is that of a text, which processes draw."""
+    from ConfigSpace import Configuration
+
+    usual = Configuration.__hash__
+    Configuration.__hash__ = lambda self: hash(tuple(self.get_array().tolist()))  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Configuration.__hash__ = usual  # type: ignore[method-assign]
 
 
 def _nothing(config: Any, seed: int = 0) -> float:  # noqa: ARG001 - SMAC wants a function, and is asked and told
