@@ -223,14 +223,13 @@ def _finish(
 def write_pages(comparison: Comparison, content: dict[str, Any], folder: Path) -> list[str]:
     """Write the summary and the pages of a comparison."""
     from surrogate_nas.report import write_explorer, write_report
-    from surrogate_nas.report.explorer import MISSING
     from surrogate_nas.study.store import Store
 
     Store(folder).write_json("summary.json", content)
     Store(folder).write_text("verdict.txt", "\n".join([*comparison.sentences, ""]))
     explorer = write_explorer(comparison, folder)
     page = write_report(comparison, folder, command=_command())
-    return [f"Report: {page}", MISSING if explorer is None else f"Explorer: {explorer}"]
+    return [f"Report: {page}", f"Explorer: {explorer}"]
 
 
 def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:

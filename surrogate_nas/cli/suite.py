@@ -78,7 +78,6 @@ def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[s
     """Write what a suite has found, with its pages, and print it."""
     from surrogate_nas.core.numbers import fixed, plural, share
     from surrogate_nas.report import write_suite_explorer, write_suite_report
-    from surrogate_nas.report.explorer import MISSING
     from surrogate_nas.study.store import Store
 
     content = result.summary
@@ -112,4 +111,5 @@ def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[s
     for sentence in content["verdict"]["sentences"]:
         note(sentence)
     note(f"Report: {page}")
-    note(MISSING if explorer is None else f"Explorer: {explorer}")
+    if explorer is not None:
+        note(f"Explorer: {explorer}")

@@ -28,7 +28,6 @@ EXTRAS: dict[str, dict[str, str]] = {
     "dask": {"distributed": "distributed"},
     "models": {"sklearn": "scikit-learn", "xgboost": "xgboost"},
     "nb301": {"onnxruntime": "onnxruntime"},
-    "report": {"plotly": "plotly"},
     "train": {"torch": "torch", "llvmlite": "llvmlite"},
     "tasks": {
         "mnist1d": "mnist1d",

@@ -56,11 +56,6 @@ class Look:
         """The mark as a path of SVG around the origin, 10 pixels wide."""
         return _PATHS[self.marker]
 
-    @property
-    def plotly_mark(self) -> str:
-        """The mark as plotly.js names it."""
-        return _PLOTLY[self.marker] + ("-open" if self.hollow else "")
-
 
 _PATHS = {
     "o": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z", "v": "M-5 -4H5L0 5Z", "^": "M-5 4H5L0 -5Z",
@@ -69,10 +64,6 @@ _PATHS = {
     "X": "M-4.6 -2.4L-2.4 -4.6L0 -2.2L2.4 -4.6L4.6 -2.4L2.2 0L4.6 2.4L2.4 4.6L0 2.2L-2.4 4.6L-4.6 2.4L-2.2 0Z",
     "*": "M0 -5.6L1.5 -1.7L5.4 -1.7L2.3 .8L3.4 4.6L0 2.4L-3.4 4.6L-2.3 .8L-5.4 -1.7L-1.5 -1.7Z",
     "h": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z",
-}  # fmt: skip
-_PLOTLY = {
-    "o": "circle", "v": "triangle-down", "^": "triangle-up", "s": "square", "P": "cross", "D": "diamond", "X": "x",
-    "*": "star", "h": "hexagon",
 }  # fmt: skip
 _NAMED = {
     "random": Look("#73787f", "#989898", "o", hollow=True),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -16,15 +15,16 @@ from playwright.sync_api import Browser
 from playwright.sync_api import Page as Tab
 
 from surrogate_nas.report import write_explorer, write_report, write_suite_explorer, write_suite_report
-from surrogate_nas.report.explorer import MISSING, page
+from surrogate_nas.report.explorer import page
 from surrogate_nas.report.explorer.problem import ProblemData, shown_cells
-from surrogate_nas.space import SPACES, space_named
+from surrogate_nas.report.reading import undominated
+from surrogate_nas.space import NB201, SPACES, space_named
 from surrogate_nas.space.sketch import POINTS_PER_INCH, Arrow, Box, Text
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.study.calls import compare, read_comparison, run_suite
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.problem import Entry, Problem, Suite
-from tests.conftest import Snas
 
 pytestmark = pytest.mark.slow  # browsers
 STRATEGIES = ["random", "evolution", "local_search"]
@@ -32,19 +32,21 @@ BUDGET = 25
 EVIL = "</script><script>alert(1)</script>"
 Evil = type(EVIL, (RandomSearch,), {})
 
-POINTS = "() => document.getElementById('plane').data.map((trace) => [trace.name, trace.x.length])"
-PLACE = """(name) => {
-  const plane = document.getElementById("plane"), { xaxis, yaxis } = plane._fullLayout;
-  const [width, height] = [xaxis._length, yaxis._length];
-  const placed = (trace) => Array.from(trace.x, (x, i) => [xaxis.d2p(x), yaxis.d2p(trace.y[i])])
-    .filter(([x, y]) => x > 9 && y > 9 && x < width - 9 && y < height - 9);
-  const others = placed(plane.data.find((one) => one.name === "cells"));
-  const room = ([x, y]) => Math.min(...others.map(([u, v]) => Math.hypot(x - u, y - v)).filter((far) => far > 1e-6));
-  const [x, y] = placed(plane.data.find((one) => one.name === name)).sort((a, b) => room(b) - room(a))[0];
-  const box = plane.getBoundingClientRect();
-  return [box.left + xaxis._offset + x, box.top + yaxis._offset + y];
+CELLS = """() => [...document.querySelectorAll("[data-layer=cells] [data-cells]")].reduce(
+  (sum, one) => sum + Number(one.dataset.cells), 0)"""
+"""How many cells the greys of the plane stand for."""
+PATHS = """() => Object.fromEntries([...document.querySelectorAll("[data-path]")].map(
+  (one) => [one.dataset.path, Number(one.dataset.points)]))"""
+"""How many cells were the best so far of each strategy, after those with which both began."""
+RING = """() => {
+  const { left, top, width, height } = document.querySelector("#plane .ring").getBoundingClientRect();
+  return [left + width / 2, top + height / 2];
 }"""
-"""Where on the screen the point of a trace lies that is furthest from all other cells."""
+SET = """([id, value]) => {
+  const one = document.getElementById(id);
+  if (one.type === "checkbox") one.checked = value; else one.value = value;
+  one.dispatchEvent(new Event("change"));
+}"""
 MOVE = """(time) => {
   const slider = document.getElementById("time");
   slider.value = time;
@@ -89,7 +91,7 @@ def shared(explored: tuple[Comparison, Path], browser: Browser, requested: list[
 def whole(shared: Tab) -> Tab:
     """The shared explorer as it was when it was opened."""
     times = int(shared.evaluate("document.body.dataset.opened"))
-    shared.click("#reset")
+    shared.evaluate("document.getElementById('reset').click()")  # it is folded away
     shared.wait_for_function(f"document.body.dataset.opened === '{times + 1}'")
     return shared
 
@@ -100,14 +102,35 @@ def opened(tab: Tab, path: Path) -> None:
     tab.wait_for_selector("body[data-ready=all]", state="attached", timeout=120_000)
 
 
-def points(tab: Tab) -> dict[str, int]:
-    """How many points every trace of the plane has."""
-    return dict(tab.evaluate(POINTS))
+def the_two(tab: Tab) -> list[str]:
+    """The strategies that are compared."""
+    return [chosen(tab, "#first"), chosen(tab, "#second")]
 
 
-def met(comparison: Comparison, strategy: str, first: int = BUDGET) -> set[str]:
-    """The cells that any run of a strategy evaluated in its first so many trials."""
-    return {str(trial.cell) for run in comparison.runs_of(strategy) for trial in run.trials[:first]}
+def compared(tab: Tab, first: str, second: str, run: int) -> None:
+    """Choose two strategies and a run."""
+    for select, label in (("#first", first), ("#second", second)):
+        tab.select_option(select, label=label)
+    tab.select_option("#run", value=str(run))
+
+
+def after(tab: Tab, cells: int) -> None:
+    """Put the clock to so many cells."""
+    tab.evaluate(MOVE, cells)
+
+
+def met(comparison: Comparison, strategy: str, run: int, first: int = BUDGET) -> set[str]:
+    """The cells that a run of a strategy evaluated in its first so many trials."""
+    return {str(trial.cell) for trial in comparison.runs_of(strategy)[run].trials[:first]}
+
+
+def best_so_far(comparison: Comparison, strategy: str, run: int, first: int = BUDGET) -> list[tuple[int, Trial]]:
+    """The trials of a run that were its best so far, each with its number from 1."""
+    found: list[tuple[int, Trial]] = []
+    for place, trial in enumerate(comparison.runs_of(strategy)[run].trials[:first], 1):
+        if trial.feasible and (not found or trial.score < found[-1][1].score):
+            found.append((place, trial))
+    return found
 
 
 def number(text: str) -> float:
@@ -123,8 +146,10 @@ def test_the_page_is_small_and_asks_no_network(
     text = path.read_text(encoding="utf-8")
     assert set(re.findall(r"https?://[^\s\"'`)]*", text)) == {"http://www.w3.org/2000/svg"}
     assert not re.findall(r"""(?:src|href)=["'](?!data:|report\.html)""", text)
-    assert points(whole)["cells"] == 15625
-    assert "all 15,625 cells, 6 runs" in whole.inner_text("#counts")
+    assert path.stat().st_size < 2_000_000  # nothing but the data and its own script
+    assert "all 15,625 cells; all 6 runs of 3 strategies" in whole.inner_text("#counts")
+    whole.evaluate(SET, ["frame", "all"])
+    assert whole.evaluate(CELLS) == 15625
     assert set(requested) == {path.as_uri()}
 
 
@@ -138,11 +163,11 @@ def test_report_and_explorer_lead_to_each_other(explored: tuple[Comparison, Path
 
 def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored: tuple[Comparison, Path], whole: Tab) -> None:
     comparison, _ = explored
-    x, y = whole.evaluate(PLACE, "strategy 1")
-    whole.mouse.move(x, y)
-    whole.mouse.move(x + 1, y)
-    whole.wait_for_selector("#cell svg[role=img]")
     space, benchmark = comparison.objective.benchmark.space, comparison.objective.benchmark
+    mark = whole.locator("[data-mark]").last.bounding_box()
+    assert mark is not None
+    whole.mouse.move(mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2)
+    whole.wait_for_selector("#cell svg[role=img]")
     cell = space.parse(str(whole.get_attribute("#cell", "data-cell")))
     trials = [t for name in STRATEGIES for run in comparison.runs_of(name) for t in run.trials if t.cell == cell]
     panel = whole.evaluate(PANEL)
@@ -150,11 +175,17 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored: tuple[Compa
     assert panel["L"] == f"{trials[0].loss:.5f} nats" and panel["λR"] == f"{trials[0].penalty:.5f}"
     assert panel["params"] == f"{trials[0].values['params']:,.0f} parameters"
     assert panel["test_error[5]"] == f"{float(benchmark.query(cell, 'test_error')):.2f} %"
-    assert whole.locator("#plane .annotation").count() == 1
+    x, y = whole.evaluate(RING)
+    assert abs(x - mark["x"] - mark["width"] / 2) < 24 and abs(y - mark["y"] - mark["height"] / 2) < 24
     sketch = space.sketch(cell)
     assert sketch is not None
     drawn = whole.eval_on_selector_all("#cell svg[role=img] text", "all => all.map((text) => text.textContent)")
     assert drawn == [mark.text for mark in sketch.marks if isinstance(mark, Text)]
+    whole.mouse.click(x, y)  # kept, however the pointer moves on
+    kept = whole.get_attribute("#cell", "data-cell")
+    whole.mouse.move(x + 150, y - 150)
+    assert whole.get_attribute("#cell", "data-cell") == kept
+    whole.evaluate(SET, ["rows-of", "all"])
     whole.focus("#table tbody tr")
     best = min((told["best"] for told in comparison.to_json()["strategies"]), key=lambda one: one["score"])
     panel = whole.evaluate(PANEL)
@@ -165,39 +196,112 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored: tuple[Compa
     assert whole.get_attribute("#cell", "data-cell") == whole.get_attribute("tbody tr:nth-child(2) code", "title")
 
 
-def test_strategies_runs_and_time_choose_the_points(explored: tuple[Comparison, Path], whole: Tab) -> None:
+@pytest.mark.parametrize("run", [0, 1])
+def test_two_strategies_are_compared_in_one_run(explored: tuple[Comparison, Path], whole: Tab, run: int) -> None:
     comparison, _ = explored
-    all_shown = points(whole)
-    assert [all_shown[f"strategy {i}"] for i in range(3)] == [len(met(comparison, name)) for name in STRATEGIES]
-    everybody = {cell for name in STRATEGIES for cell in met(comparison, name)}
-    assert whole.inner_text("#rows").startswith(f"{len(everybody)} cells")
-    whole.uncheck("[data-strategy='0']")
-    assert points(whole) == all_shown | {"strategy 0": 0, "best 0": 0}
-    others = met(comparison, "evolution") | met(comparison, "local_search")
-    assert whole.inner_text("#rows").startswith(f"{len(others)} cells")
-    whole.evaluate(MOVE, 7)
-    assert points(whole)["strategy 1"] == len(met(comparison, "evolution", 7)) < all_shown["strategy 1"]
-    assert whole.inner_text("#now") == "after 7 evaluations"
-    whole.select_option("#run", "1")
-    run = comparison.runs_of("evolution")[1]
-    assert points(whole)["strategy 1"] == len({trial.cell for trial in run.trials[:7]})
-    whole.select_option("#unit", "cost")
-    assert re.fullmatch(r"after [\d.]+ simulated \w+", whole.inner_text("#now"))
-    whole.evaluate(MOVE, run.trials[2].finished + 1e-3)
-    assert points(whole)["strategy 1"] == 3
+    compared(whole, "evolution", "random", run)
+    pair = ["evolution", "random"]
+    shared = comparison.description["first_cells"]
+    common = [str(t.cell) for t in comparison.runs_of("random")[run].trials[:shared]]
+    assert common == [str(t.cell) for t in comparison.runs_of("evolution")[run].trials[:shared]]
+    assert f"dotted: the {shared} first cells, which both share" in whole.inner_text("#caption")
+    for first in (BUDGET, shared + 4):
+        after(whole, first)
+        found = {name: best_so_far(comparison, name, run, first) for name in pair}
+        own = {name: len([place for place, _ in found[name] if place > shared]) for name in pair}
+        assert whole.evaluate(PATHS) == {name: n for name, n in own.items() if n}
+        for name in pair:
+            place, trial = found[name][-1]
+            card = whole.locator(f"[data-answer={name}]")
+            assert card.get_attribute("data-cell") == str(trial.cell) and card.locator("svg[role=img]").count() == 1
+            assert f"score {trial.score:.4f} = loss {trial.loss:.4f}" in card.inner_text()
+            assert f"found at cell {place}" in card.inner_text()
+        either = set().union(*(met(comparison, name, run, first) for name in pair))
+        assert whole.inner_text("#rows").startswith(f"{len(either)} cells")
+    finding = whole.inner_text("#finding")
+    assert finding.startswith(f"After cell {shared + 4} of this run ")
+    scores = sorted((found[name][-1][1].score, name) for name in pair)
+    if scores[0][0] < scores[1][0]:
+        assert f"{scores[0][1]} is {scores[1][0] - scores[0][0]:.4f} below {scores[1][1]}" in finding
+    whole.select_option("#second", label="nobody")
+    assert whole.locator("[data-answer]").count() == 1 and "random" not in whole.inner_text("#finding")
+    whole.evaluate(SET, ["tried", True])
+    assert whole.locator("#plane .tried").count() > 5
+    whole.evaluate(SET, ["tried", False])
+
+
+def test_the_clock_counts_cells_or_seconds_and_runs_are_stepped_through(
+    explored: tuple[Comparison, Path], whole: Tab
+) -> None:
+    comparison, _ = explored
+    compared(whole, "evolution", "nobody", 0)
+    assert chosen(whole, "#run") == "run 1 of 2" and whole.is_disabled("#before")
+    whole.click("#after")
+    assert chosen(whole, "#run") == "run 2 of 2" and whole.is_disabled("#after")
+    after(whole, 7)
+    assert whole.inner_text("#now") == "7 cells"
+    whole.evaluate(SET, ["unit", "cost"])
+    assert re.fullmatch(r"[\d.]+ simulated \w+", whole.inner_text("#now"))
+    after(whole, comparison.runs_of("evolution")[1].trials[2].finished + 1e-3)
+    assert whole.inner_text("#rows").startswith("3 cells")
+    whole.evaluate(SET, ["rows-of", "all"])
+    time = comparison.runs_of("evolution")[1].trials[2].finished + 1e-3
+    until = {str(t.cell) for r in comparison.runs for t in r.trials if np.float32(t.finished) <= time}
+    assert whole.inner_text("#rows").startswith(f"{len(until)} cells")
 
 
 def test_play_moves_the_clock_from_the_start(whole: Tab) -> None:
+    compared(whole, "evolution", "random", 0)
+    assert whole.input_value("#time") == str(BUDGET)
     whole.click("#play")
-    some = "document.getElementById('plane').data.find((trace) => trace.name === 'strategy 0').x.length"
-    whole.wait_for_function(f"{some} > 0 && {some} < 12")
+    whole.wait_for_function("document.getElementById('time').value < 12")
     assert whole.get_attribute("#play", "aria-pressed") == "true"
-    early = points(whole)["strategy 0"]
-    whole.wait_for_function(f"{some} > {early}")
+    early = float(whole.input_value("#time"))
+    whole.wait_for_function(f"document.getElementById('time').value > {early}")
     whole.click("#play")
     held = whole.input_value("#time")
     assert float(held) < BUDGET and whole.inner_text("#play") == "▶ Play"
     assert whole.inner_text("#rows").startswith(f"{len(set(whole.evaluate(COLUMN, 0)))} cells")
+
+
+def test_front_and_equal_scores_are_what_the_table_says(explored: tuple[Comparison, Path], whole: Tab) -> None:
+    comparison, _ = explored
+    scores = comparison.objective.over_space()
+    assert scores is not None
+    front = undominated(np.column_stack([scores.penalty, scores.loss])[scores.feasible])
+    assert whole.get_attribute("[data-front]", "data-front") == str(front.sum())
+    levels = whole.eval_on_selector_all("[data-score]", "all => all.map((one) => Number(one.dataset.score))")
+    assert levels[0] == scores.score.min() and levels == sorted(levels) and len(levels) > 2
+    told = whole.inner_text("#caption")
+    outside = re.search(r"([\d,]+) cells? of 15,625 lies? outside", told)
+    assert outside is not None and 0 < number(outside[1]) < 15625 / 2
+    assert f"of the front's {front.sum()} cells" in told or f"the whole front, {front.sum()} cells" in told
+    whole.evaluate(SET, ["frame", "all"])
+    assert f"The frame holds the whole front, {front.sum()} cells." in whole.inner_text("#caption")
+    assert "outside" not in whole.inner_text("#caption")
+
+
+def test_bars_are_shares_among_the_best_and_select(explored: tuple[Comparison, Path], whole: Tab) -> None:
+    comparison, _ = explored
+    scores, space = comparison.objective.over_space(), comparison.objective.benchmark.space
+    assert scores is not None and isinstance(space, NB201)
+    best = scores.score.argsort(kind="stable")[:156]
+    assert whole.inner_text("#made h2") == "What the best 1 % are made of"
+    told = whole.eval_on_selector_all("#panels [data-share]", "all => all.map((one) => Number(one.dataset.share))")
+    n = len(space.options[0])
+    shares = [np.bincount(space.choices[best, p], minlength=n) / 156 for p in range(len(space.positions))]
+    assert told == pytest.approx(np.concatenate(shares).tolist(), abs=1e-4)
+    whole.click("#panels [data-position='0-1'] [data-option='3'] .hit")
+    whole.click("#panels [data-position='0-1'] [data-option='4'] .hit")
+    assert whole.inner_text("#selected").startswith(f"{2 * 15625 // 5:,} cells selected: 0-1 ")
+    pair = [run for name in the_two(whole) for run in comparison.runs_of(name) if run.run == 0]
+    inside = {str(t.cell) for run in pair for t in run.trials if t.cell.choices[0] in (3, 4)}
+    assert whole.inner_text("#rows").startswith(f"{len(inside)} cell")
+    whole.focus("#panels [data-position='0-1'] [data-option='4']")
+    whole.keyboard.press("Enter")
+    assert whole.inner_text("#selected").startswith(f"{15625 // 5:,} cells selected")
+    whole.click("#clear")
+    assert whole.inner_text("#selected") == "" and not whole.is_visible("#clear")
 
 
 def test_the_table_sorts_by_every_column_and_is_downloaded(explored: tuple[Comparison, Path], whole: Tab) -> None:
@@ -218,39 +322,45 @@ def test_the_table_sorts_by_every_column_and_is_downloaded(explored: tuple[Compa
 
 def test_a_brush_selects_in_all_views_and_is_downloaded(explored: tuple[Comparison, Path], whole: Tab) -> None:
     comparison, _ = explored
-    whole.evaluate("document.getElementById('lines').scrollIntoView()")
-    whole.wait_for_selector("#lines[data-cells]")
-    box = whole.locator("#lines .axis-brush .background").nth(6).bounding_box()
+    whole.evaluate(SET, ["rows-of", "all"])
+    whole.evaluate("document.getElementById('plane').scrollIntoView()")
+    box = whole.locator("#plane").bounding_box()
     assert box is not None
-    middle, bottom = box["x"] + box["width"] / 2, box["y"] + box["height"]
-    whole.mouse.move(middle, bottom - 2)
+    whole.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.3 * box["height"])
     whole.mouse.down()
-    whole.mouse.move(middle, bottom - 0.1 * box["height"], steps=4)
+    whole.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.85 * box["height"], steps=4)
     whole.mouse.up()
     whole.wait_for_function("document.getElementById('selected').textContent !== ''")
-    low, high = whole.evaluate("document.getElementById('lines').data[0].dimensions[6].constraintrange")
+    words = whole.inner_text("#selected")
+    limits = re.search(r"λR ([\d.]+) to ([\d.]+), L ([\d.]+) to ([\d.]+)\.", words)
+    assert limits is not None
+    left, right, low, high = map(float, limits.groups())
     trials = {str(t.cell): t for name in STRATEGIES for run in comparison.runs_of(name) for t in run.trials}
-    inside = {cell for cell, trial in trials.items() if low <= trial.loss <= high}
+    inside = {cell for cell, t in trials.items() if low <= t.loss <= high and left <= t.penalty <= right}
     assert 0 < len(inside) < len(trials)
-    assert whole.inner_text("#selected") == f"{len(inside)} cells selected"
-    loss = comparison.objective.over_space().loss  # type: ignore[union-attr]
-    selected = whole.evaluate("document.getElementById('plane').data[0].selectedpoints.length")
-    assert selected == ((loss >= low) & (loss <= high)).sum()
+    told = comparison.objective.over_space()
+    assert told is not None
+    within = (told.loss >= low) & (told.loss <= high) & (told.penalty >= left) & (told.penalty <= right)
+    assert abs(number(words) - within.sum()) <= 2  # the limits are shown with five digits
+    assert whole.evaluate(CELLS) == number(words)
     with whole.expect_download() as download:
         whole.click("#csv-selected")
     rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
     assert {row["cell"] for row in rows} == inside
     whole.click("#clear")
     assert whole.inner_text("#selected") == ""
+    whole.click("#further summary")
     whole.select_option("#limit", label="0-1")
     whole.fill("#from", "nor_conv_3x3")
     whole.fill("#to", "nor_conv_3x3")
     whole.click("#apply")
     third = {cell for cell, trial in trials.items() if trial.cell.choices[0] == 3}
-    assert whole.inner_text("#selected") == f"{len(third)} cells selected"
+    assert whole.inner_text("#rows").startswith(f"{len(third)} cells of the selection")
+    whole.click("#further summary")
 
 
 def _csv_holds_the_numbers_of_the_results(comparison: Comparison, whole: Tab) -> None:
+    whole.evaluate(SET, ["rows-of", "all"])
     with whole.expect_download() as download:
         whole.click("#csv")
     rows = {row["cell"]: row for row in csv.DictReader(download.value.path().read_text("utf-8").splitlines())}
@@ -271,9 +381,14 @@ def _runs_that_met(comparison: Comparison, strategy: str, cell: str) -> int:
 def test_a_phone_in_the_dark_has_room_for_all(whole: Tab) -> None:
     whole.set_viewport_size({"width": 390, "height": 844})
     whole.emulate_media(color_scheme="dark")
-    whole.wait_for_function("document.getElementById('plane')._fullLayout.font.color === '#e4e8ec'")
-    whole.wait_for_function("document.getElementById('plane')._fullLayout.width < 390")
+    whole.wait_for_function("document.querySelector('#plane svg').viewBox.baseVal.width < 390")
     assert whole.evaluate("document.documentElement.scrollWidth") <= 390
+    for text in whole.locator("#plane text").all():
+        box = text.bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390, text.text_content()
+    whole.click("#further summary")
+    assert whole.evaluate("document.documentElement.scrollWidth") <= 390
+    whole.click("#further summary")
     assert whole.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 27)"
     whole.set_viewport_size({"width": 1280, "height": 900})
     whole.emulate_media(color_scheme="light")
@@ -290,15 +405,26 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab: Tab, tmp_path: 
     assert 'href="explore.html"' in write_suite_report(result, tmp_path).read_text(encoding="utf-8")
     opened(tab, path)
     assert "subject to latency@cpu <= 0.4" in tab.inner_text("#objective")
-    assert points(tab)["infeasible"] > 1000 and chosen(tab, "#across") == "latency@cpu"
+    assert chosen(tab, "#across") == "latency@cpu"
+    assert "Outlined: cells that break a limit." in tab.inner_text("#caption")
+    tab.evaluate(SET, ["frame", "all"])
+    assert int(str(tab.get_attribute("[data-infeasible]", "data-infeasible"))) > 1000
+    tab.evaluate(SET, ["rows-of", "all"])
     scores = [number(text) if text != "–" else np.inf for text in tab.evaluate(COLUMN, 4)]
     assert scores == sorted(scores) and np.isinf(scores[-1]) and np.isfinite(scores[0])
-    assert EVIL in tab.inner_text("#strategies")
+    assert EVIL in the_two(tab)
     tab.select_option("#problem", label="front")
     tab.wait_for_selector("body[data-opened='2']")
-    assert chosen(tab, "#across") == "objective 1 = digital_error" and chosen(tab, "#up") == "objective 2 = params"
-    told = points(tab)
-    assert told["infeasible"] == 0 and told["best 0"] == 0 and told["front"] > 5
+    assert chosen(tab, "#across").startswith("objective 1 = digital_error")
+    assert chosen(tab, "#up").startswith("objective 2 = params")
+    front_of = read_comparison(tmp_path / "problems" / "front")
+    scores_of = front_of.objective.over_space()
+    assert scores_of is not None
+    size = undominated(scores_of.vector[scores_of.feasible]).sum()
+    assert size > 5 and f"The frame holds the whole front, {size} cells." in tab.inner_text("#caption")
+    assert f"of the {size} cells of the exact front" in tab.inner_text("#finding")
+    assert tab.locator("[data-path]").count() + tab.locator("#plane [data-layer=runs] path").count() > 2
+    assert tab.inner_text("#made h2") == "What the exact front is made of"
     tab.select_option("#problem", label="bare")
     tab.wait_for_selector("body[data-opened='3']")
     _only_evaluated_cells_are_shown(tab, tmp_path / "problems" / "bare")
@@ -310,8 +436,9 @@ def _only_evaluated_cells_are_shown(tab: Tab, folder: Path) -> None:
     best: dict[str, float] = {}
     for trial in (trial for run in runs for trial in run.trials):
         best[str(trial.cell)] = min(best.get(str(trial.cell), np.inf), trial.score)
-    assert points(tab)["cells"] == len(best) and points(tab)["front"] == 0
-    assert f"{len(best)} evaluated cells, 3 runs" in tab.inner_text("#counts")
+    tab.evaluate(SET, ["rows-of", "all"])
+    assert tab.evaluate(CELLS) == len(best) and tab.locator("[data-front]").count() == 0
+    assert f"{len(best)} evaluated cells; all 3 runs of 2 strategies" in tab.inner_text("#counts")
     assert [number(text) for text in tab.evaluate(COLUMN, 5)] == pytest.approx(sorted(best.values()), abs=1e-5)
 
 
@@ -327,12 +454,30 @@ def test_a_page_shows_what_it_has_room_for(explored: tuple[Comparison, Path], mo
     for number in range(40):
         many.add(f"problem {number}", packed)
     assert len(many.shown) == 40 and len(many.html()) < page.MOST_BYTES
-    assert len(many.shown[0].block) < path.stat().st_size / 20
-    monkeypatch.setattr(page, "MOST_BYTES", len(page.plotly()) + 160_000)
+    assert len(many.shown[0].block) < path.stat().st_size / 10
+    assert ProblemData(comparison, STRATEGIES, 2).packed(page._DETAILS[0]) != packed(page._DETAILS[6])
+    monkeypatch.setattr(page, "MOST_BYTES", 160_000)
     full = page.Page("full", problems=3)
     for name in ("one", "two", "three"):
         full.add(name, packed)
     assert full.left_out and all(f"{name}" in full.html() for name in full.left_out)
+
+
+def test_no_run_is_left_out_where_there_is_room_and_else_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tab: Tab
+) -> None:
+    entries = [Entry(name, 12) for name in STRATEGIES]
+    result = run_suite(Suite("tiny", "tiny", [Problem("one", "fashion", "valid_loss", cells=12)], entries), tmp_path)
+    path = write_suite_explorer(result, tmp_path)
+    assert path is not None
+    opened(tab, path)
+    assert "all 36 runs of 3 strategies" in tab.inner_text("#counts")
+    assert tab.locator("#run option").count() == 12
+    monkeypatch.setattr(page, "_DETAILS", page._DETAILS[:3])
+    path = write_suite_explorer(result, tmp_path)
+    assert path is not None
+    opened(tab, path)
+    assert "the first 15 of 36 runs, as more would not fit into 6 MB" in tab.inner_text("#counts")
 
 
 def test_evaluated_cells_and_the_front_are_never_left_out(explored: tuple[Comparison, Path]) -> None:
@@ -368,13 +513,3 @@ def test_sketches_stay_on_their_paper_and_are_what_files_show(name: str) -> None
     space.draw(figure, cell)
     texts = [mark.text for mark in sketch.marks if isinstance(mark, Text)]
     assert [text.get_text() for text in figure.axes[0].texts] == texts
-
-
-def test_without_plotly_there_is_a_report_and_a_line(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "plotly", None)
-    ended = snas("compare", "analog-cifar10", "--strategies", "random", "--runs", 1, "--budget", 12, "--out", tmp_path)
-    assert ended.code == 0 and MISSING in " ".join(ended.err.split())
-    assert "explore.html" not in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert not (tmp_path / "explore.html").exists()

@@ -1,6 +1,6 @@
 """The explorer: one page in which every cell of a comparison, or of a suite's problems, is looked at by hand.
 
-It carries its data, its script and plotly.js inside, all packed, and asks no network for anything.
+It carries its packed data and its script inside, and asks no network for anything.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surrogate_nas.core.extras import command, is_installed
 from surrogate_nas.files import replacing
 
 if TYPE_CHECKING:
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 
 EXPLORER = "explore.html"
 """The name of its file, beside the report's."""
-MISSING = f"{EXPLORER} needs plotly: {command('plotly', 'plotly')}."
-"""What is said where plotly.js is not to be had."""
-_MOST_RUNS = 10
-"""Of each strategy, on the page of a suite."""
 
 
 def beside(folder: Path) -> str:
@@ -33,7 +28,7 @@ def beside(folder: Path) -> str:
     return EXPLORER if (folder / EXPLORER).is_file() else ""
 
 
-def write_explorer(comparison: Comparison, folder: Path) -> Path | None:
+def write_explorer(comparison: Comparison, folder: Path) -> Path:
     """Write ``explore.html`` of a comparison; it is whole or as it was before.
 
     Args:
@@ -41,7 +36,7 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path | None:
         folder: Where to write; made if it is missing.
 
     Returns:
-        The path of the page; None where plotly is not installed.
+        The path of the page.
 
     Raises:
         UserError: The folder cannot be written.
@@ -51,12 +46,9 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path | None:
         >>> import surrogate_nas as sn
         >>> found = sn.compare("fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=2, budget=20)
         >>> with TemporaryDirectory() as folder:
-        ...     page = write_explorer(found, Path(folder))
-        ...     page is None or page.name == "explore.html"  # None without plotly
-        True
+        ...     write_explorer(found, Path(folder)).name
+        'explore.html'
     """
-    if not is_installed("plotly"):
-        return None
     from surrogate_nas.report.explorer.page import Page
     from surrogate_nas.report.explorer.problem import ProblemData
 
@@ -78,7 +70,7 @@ def write_suite_explorer(
         comparisons: Those of its problems by name, where they were read already.
 
     Returns:
-        The path of the page; None where plotly is not installed, or the folder keeps no problem.
+        The path of the page; None where the folder keeps no problem.
 
     Raises:
         UserError: The folder cannot be written, or a problem's is damaged.
@@ -90,17 +82,15 @@ def write_suite_explorer(
         >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
         >>> with TemporaryDirectory() as folder:
         ...     page = write_suite_explorer(run_suite(suite, folder), Path(folder))
-        ...     page is None or page.name == "explore.html"  # None without plotly
-        True
+        ...     page.name if page else "none"
+        'explore.html'
     """
-    if not is_installed("plotly"):
-        return None
     from surrogate_nas.report.explorer.page import Page
     from surrogate_nas.report.explorer.problem import ProblemData
     from surrogate_nas.report.reading import kept_problems
 
     page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
-    runs = min(max(entry.runs for entry in result.suite.entries), _MOST_RUNS)
+    runs = max(entry.runs for entry in result.suite.entries)
     for name, comparison in kept_problems(result, folder, runs, comparisons):
         page.add(name, ProblemData(comparison, result.strategies, runs).packed)
     return _written(page.html(), folder) if page.shown else None

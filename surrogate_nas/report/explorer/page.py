@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from functools import lru_cache
 from sys import maxsize
 from typing import NamedTuple
 
-from surrogate_nas.report.explorer.problem import Detail, compressed
+from surrogate_nas.report.explorer.problem import Detail
 from surrogate_nas.report.markup import render
 
 MOST_BYTES = 6_000_000
 """What a page weighs at most."""
 _SPARE = 150_000
-"""Of that, for everything but plotly.js and problems."""
+"""Of that, for everything but problems."""
 _DETAILS = (
-    Detail(0, 3, 1, False), Detail(0, 4, 2, False), Detail(500, 4, 3, False), Detail(1000, 4, 5, False),
-    Detail(2000, 5, 10, False), Detail(4000, 6, 20, True), Detail(8000, 8, 50, True), Detail(16_000, 12, 100, True),
-    Detail(maxsize, 24, maxsize, True), Detail(maxsize, maxsize, maxsize, True),
+    Detail(0, 3, 1, False), Detail(0, 3, 2, False), Detail(0, 3, 5, False), Detail(0, 3, 10, False),
+    Detail(0, 3, 20, False), Detail(0, 3, 50, False), Detail(0, 3, maxsize, False), Detail(1000, 3, maxsize, False),
+    Detail(2000, 4, maxsize, False), Detail(4000, 5, maxsize, False), Detail(8000, 5, maxsize, False),
+    Detail(16_000, 5, maxsize, False), Detail(16_000, 6, maxsize, True), Detail(16_000, 12, maxsize, True),
+    Detail(maxsize, 12, maxsize, True), Detail(maxsize, maxsize, maxsize, True),
 )  # fmt: skip
-"""From the least to the most that is shown of a problem."""
+"""From the least to the most that is shown of a problem: runs first, then cells that none met, then metrics."""
 
 
 class _Problem(NamedTuple):
@@ -45,7 +46,7 @@ class Page:
         self.left_out: list[str] = []
         self._to_come = problems
         self._level = len(_DETAILS) - (1 if problems == 1 else 3)  # one alone has room for all
-        self._room = MOST_BYTES - _SPARE - len(plotly())
+        self._room = MOST_BYTES - _SPARE
 
     def add(self, name: str, packed: Callable[[Detail], bytes]) -> None:
         """Take the next problem in the most detail that fits its share of what room is left.
@@ -79,17 +80,7 @@ class Page:
 
     def html(self) -> str:
         """The whole document."""
-        return render(
-            "explore.html", title=self.title, problems=self.shown, left_out=self.left_out, plotly=plotly(),
-        )  # fmt: skip
-
-
-@lru_cache(maxsize=1)
-def plotly() -> str:
-    """plotly.js of the installed package, compressed, in base 64."""
-    from plotly.offline import get_plotlyjs
-
-    return _encoded(compressed(get_plotlyjs().encode()))
+        return render("explore.html", title=self.title, problems=self.shown, left_out=self.left_out)
 
 
 def _encoded(content: bytes) -> str:

@@ -19,7 +19,8 @@ from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.report.look import looks
 from surrogate_nas.report.reading import Comparison, Run, Values, final_questions, undominated
-from surrogate_nas.space import Cell, ChoiceSpace, Space, listed
+from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, listed
+from surrogate_nas.space.base import numbered
 from surrogate_nas.space.sketch import Arrow, Box, Mark
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.tables import Seed
@@ -86,8 +87,8 @@ def compressed(content: bytes) -> bytes:
 
 _LOSS, _PENALTY, _PART, _SCORE = "L", "λR", "objective {}", "score"
 """The names of what is minimised, and of the group that these are."""
-_NOWHERE = -1
-"""The cell of a trial after other epochs than the objective's, which has no score here."""
+_NOWHERE = 0
+"""The cell of a trial after other epochs than the objective's, which has no score here; all others count from 1."""
 
 
 READ, FINAL, COST, TRAINED, STRUCTURE, PROXY = (
@@ -100,6 +101,10 @@ _DECIMALS = {"%": 2, "M": 2, "nats": 4, "parameters": 0}
 
 
 _DRAW_SEED = 201
+_BEST_SHARE, _FEWEST_BEST = 0.01, 20
+"""The best cells, whose choices are set against all others': a hundredth, but not fewer than these."""
+_SURVEYED = 20_000
+"""Of how many cells the choices of all are counted, where a space has more."""
 Places = NDArray[np.intp]
 
 
@@ -134,19 +139,25 @@ class ProblemData:
         runs = [run for made in self._runs.values() for run in made[: detail.runs]]
         shown = shown_cells(self.comparison, runs, detail.background)
         block = Block()
+        answers = {cell for run in runs for cell in _best_so_far(run)}
+        identities = [self.benchmark.space.identity(cell) if cell in answers else "" for cell in shown.cells]
         return block.packed(
             {
-                **self._headings(shown, runs),
+                **self._headings(shown),
                 "texts": block.texts([cell.text for cell in shown.cells]),
                 "feasible": block.array(shown.scores.feasible.astype(np.uint8)),
+                "front": block.array(self._front(shown)),
+                "drawn": None if shown.drawn is None else block.array(shown.drawn.astype(np.uint8)),
+                "identities": block.array(numbered(identities, len(identities))),
                 "space": self._space(shown.cells, block),
+                "shares": self._shares,
                 "columns": [*self._score_columns(shown, detail, block), *self._metric_columns(shown, detail, block)],
                 "drawings": _drawings(self.benchmark.space, shown.cells, block),
                 "trials": self._trials(shown.cells, runs, block),
             }
         )
 
-    def _headings(self, shown: Shown, runs: Sequence[Run]) -> dict[str, Any]:
+    def _headings(self, shown: Shown) -> dict[str, Any]:
         objective, benchmark = self.objective, self.benchmark
         held = np.where(shown.scores.feasible, shown.scores.score, np.inf)
         known = self._scores is not None and objective.parts == 1 and np.isfinite(held).any()
@@ -162,9 +173,36 @@ class ProblemData:
             "table": self._scores is not None,
             "cells": None if self._scores is None else len(self._scores.loss),
             "optimum": int(held.argmin()) if known else None,
-            "runs_left_out": made - len(runs),
+            "runs_made": made,
+            "first_cells": self.comparison.description["first_cells"],
             "seed_policy": objective.seed_policy,
         }
+
+    def _front(self, shown: Shown) -> NDArray[np.uint8]:
+        """Which of the shown cells are of the exact front, which they hold as a whole; none where no table tells it."""
+        on = np.zeros(len(shown.cells), dtype=np.uint8)
+        if self._scores is not None:
+            on[_front_among(self.objective, shown.scores)] = 1
+        return on
+
+    @cached_property
+    def _shares(self) -> dict[str, Any] | None:
+        """How frequent each option is at every position, among the best cells of the table and among all."""
+        scores, space = self._scores, self.benchmark.space
+        if scores is None or not isinstance(space, ChoiceSpace):
+            return None
+        cells, n = listed(space), len(scores.loss)
+        if self.objective.parts > 1:
+            best = _front_among(self.objective, scores)
+        else:
+            held = np.where(scores.feasible, scores.score, np.inf)
+            best = held.argsort(kind="stable")[: max(int(n * _BEST_SHARE), _FEWEST_BEST)]
+            best = best[np.isfinite(held[best])]
+        if not len(best):
+            return None
+        some = np.arange(n) if n <= _SURVEYED else _drawn(n, _SURVEYED)
+        told = {"best": int(len(best)), "of": n, "surveyed": int(len(some)), "front": self.objective.parts > 1}
+        return told | {"among_best": _counted(space, cells, best), "among_all": _counted(space, cells, some)}
 
     def _axes(self) -> list[str | None]:
         """The columns that the page begins with, across and up; None for the first cost that there is."""
@@ -183,7 +221,7 @@ class ProblemData:
         losses = [term for term in objective.terms if term.is_loss]
         if objective.parts > 1:
             parts = range(objective.parts)
-            told = [(_PART.format(p + 1), objective.part_text(p), "", scores.vector[:, p]) for p in parts]
+            told = [(_PART.format(p + 1), *self._part_told(p), scores.vector[:, p]) for p in parts]
         else:
             loss = " + ".join(_weighted(term.weight, term.name) for term in losses)
             told = [(_LOSS, loss, self._loss_unit, scores.loss)]
@@ -197,6 +235,14 @@ class ProblemData:
             _column(n, text, unit, 5, _SCORE, block.column(v, exact=detail.exact)) | {"cut": number in lossy}
             for number, (n, text, unit, v) in enumerate(told)
         ]
+
+    def _part_told(self, part: int) -> tuple[str, str]:
+        """What an objective of several is, with what it is divided by, and its unit where it is one undivided term."""
+        text, terms = self.objective.part_text(part), [term for term in self.objective.terms if term.part == part]
+        if len(terms) != 1:
+            return text, ""
+        divisor = terms[0].divisor
+        return (text, terms[0].unit) if divisor == 1.0 else (f"{text} / {divisor:,.5g}", "")
 
     @property
     def _loss_unit(self) -> str:
@@ -231,7 +277,7 @@ class ProblemData:
 
     def _trials(self, cells: Sequence[Cell], runs: Sequence[Run], block: Block) -> dict[str, Any]:
         """Every trial of the runs: which cell, and when it had finished; those of a run one after the other."""
-        numbers = {cell: number for number, cell in enumerate(cells)}
+        numbers = {cell: number for number, cell in enumerate(cells, _NOWHERE + 1)}
         met, finished = [], []
         for run in runs:
             answers = (trial.epochs == run.epochs for trial in run.trials)
@@ -239,14 +285,15 @@ class ProblemData:
             finished += [trial.finished for trial in run.trials]
         names = list(self._runs)
         looks_of = [(name, self._looks[name]) for name in names]
+        kind = np.uint16 if len(cells) < _WIDE else np.uint32
         return {
             "strategies": [
-                {"name": name, "colour": look.colour, "dark": look.dark, "symbol": look.plotly_mark,
-                 "path": look.svg_mark, "hollow": look.hollow}
+                {"name": name, "colour": look.variable, "path": look.svg_mark, "hollow": look.hollow,
+                 "dash": " ".join(f"{2 * length:g}" for length in look.dash), "ring": look.dotted}
                 for name, look in looks_of
             ],
             "runs": [{"strategy": names.index(r.strategy), "run": r.run, "trials": len(r.trials)} for r in runs],
-            "cells": block.array(np.array(met, dtype=np.int32)),
+            "cells": block.array(np.array(met, dtype=kind)),
             "finished": block.array(np.minimum(finished, np.finfo(np.float32).max).astype(np.float32)),
         }  # fmt: skip
 
@@ -272,12 +319,14 @@ class Shown(NamedTuple):
         scores: Their scores.
         trials: One trial of each; empty where a table tells all cells.
         places: Their places in the order of the table; None where there is no table.
+        drawn: Which of them are of the fixed draw that stands for all; None where all are shown, or there is no table.
     """
 
     cells: Sequence[Cell]
     scores: Scores
     trials: Sequence[Trial] = ()
     places: Places | None = None
+    drawn: NDArray[np.bool_] | None = None
 
 
 def shown_cells(comparison: Comparison, runs: Sequence[Run], background: int) -> Shown:
@@ -297,7 +346,9 @@ def shown_cells(comparison: Comparison, runs: Sequence[Run], background: int) ->
     scores = Scores(
         told.score[places], told.loss[places], told.penalty[places], told.feasible[places], told.vector[places]
     )
-    return Shown([space[place] for place in places.tolist()], scores, places=places)
+    n = len(told.loss)
+    drawn = None if len(places) == n else np.isin(places, _drawn(n, background))
+    return Shown([space[place] for place in places.tolist()], scores, places=places, drawn=drawn)
 
 
 def _places(objective: Objective, told: Scores, met: Sequence[int], background: int) -> Places:
@@ -305,11 +356,37 @@ def _places(objective: Objective, told: Scores, met: Sequence[int], background: 
     n = len(told.loss)
     if n - len(met) <= background:
         return np.arange(n)
+    evaluated = np.array(met, dtype=np.intp)
+    return np.unique(np.concatenate([evaluated, _front_among(objective, told), _drawn(n, background)]))
+
+
+def _front_among(objective: Objective, told: Scores) -> Places:
+    """The places of the cells that no other beats in every objective, or in loss and penalty."""
     feasible = np.flatnonzero(told.feasible)
     plane = told.vector if objective.parts > 1 else np.column_stack([told.penalty, told.loss])
-    front = feasible[undominated(plane[feasible])] if len(feasible) else feasible
-    drawn = np.random.default_rng(_DRAW_SEED).permutation(n)[:background]
-    return np.unique(np.concatenate([np.array(met, dtype=np.intp), front, drawn]))
+    return feasible[undominated(plane[feasible])] if len(feasible) else feasible
+
+
+def _drawn(n: int, wanted: int) -> Places:
+    """A fixed draw of so many of n cells; a smaller one is part of a larger."""
+    return np.random.default_rng(_DRAW_SEED).permutation(n)[:wanted]
+
+
+def _counted(space: ChoiceSpace, cells: Enumerable, places: Places) -> list[list[float]]:
+    """The share of every option at every position, among cells of the space."""
+    choices = np.array([cells[place].choices for place in places.tolist()])
+    counts = (np.bincount(choices[:, p], minlength=len(space.options[p])) for p in range(choices.shape[1]))
+    return [[round(count / len(choices), 4) for count in held.tolist()] for held in counts]
+
+
+def _best_so_far(run: Run) -> list[Cell]:
+    """The cells that were the best of a run until then, any of which the page may show as its answer."""
+    found, best = [], np.inf
+    for trial in run.trials:
+        if trial.feasible and trial.score < best:
+            found.append(trial.cell)
+            best = trial.score
+    return found
 
 
 def _scores_of(trials: Sequence[Trial]) -> Scores:

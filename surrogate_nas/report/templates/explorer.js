@@ -1,33 +1,34 @@
-/* The script of explore.html: one comparison at a time, looked at in three linked views.
+/* The script of explore.html: one comparison at a time, two strategies in one run of it, among all cells.
  *
- * Data come as gzip blocks in base 64 (surrogate_nas/report/explorer/problem.py) and are unpacked when they are needed;
- * plotly.js comes the same way and is started after the page has been painted. Nothing is fetched.
+ * Data come as gzip blocks in base 64 (surrogate_nas/report/explorer/problem.py) and are unpacked when they are needed.
+ * Nothing is fetched.
  *
  * A cell is its number in the block, in all arrays. `problem` is what one block told; `state` is what the reader chose;
- * `plane`, `lines` and `table` draw both. Whatever changes calls `refresh` with the views that it changes. Every text
- * is set as text, never as HTML.
+ * `plane`, `panels`, `answers` and `table` draw both. Whatever changes calls `refresh` with what it is. Every text is
+ * set as text, never as HTML; colours are variables of the page, so that all follow its scheme.
  */
 "use strict";
 (() => {
-  const LEFT_OUT = -1;            // the cell of a trial that has no score under the objective
   const PAGE = 100;               // rows of the table that are shown at a time
   const PLAYED_SECONDS = 12;      // how long the whole clock takes to play
   const LONGEST_STEP = 0.1;       // seconds that one frame moves it by at most, however late the frame is
-  const SHARE_SHOWN = 0.5;        // of the cells, best first, that the first frame has room for
-  const MOST_AXES = 20;           // of parallel coordinates
-  const MOST_LINES = 3000;        // of parallel coordinates, the first in the table's order
+  const SHARE_SHOWN = 0.75;       // of the cells, best first, that the first frame has room for
+  const MOST_SHOWN = 0.995;       // of numbers that no cell which cannot learn stretches
+  const STRETCHED = 1.5;          // times that the whole front may enlarge that frame; more is told in words
   const ARRAYS = { f8: Float64Array, f4: Float32Array, u1: Uint8Array, u2: Uint16Array, u4: Uint32Array,
                    i1: Int8Array, i2: Int16Array, i4: Int32Array };
-  const SCALE = "Cividis";        // reads the same for the colour-blind, light and dark
   const WIDE = 20;                // times that numbers grow before their axis begins as a logarithmic one
   const NARROW = 600;             // pixels below which the plane leaves out what is said elsewhere
+  const NEAR = 24;                // pixels from the pointer to the cell that it points at, at most
+  const SHADES = [0.06, 0.12, 0.2, 0.29, 0.39, 0.5];
+  const MOST_PANELS = 12;         // positions whose choices are shown unfolded
+  const SAME = 1e-9;              // of the range of scores: what counts as the optimum
   const THEME = { "#24292f": "var(--ink)", "#fefefe": "var(--paper)" };
 
   const byId = (id) => document.getElementById(id);
-  const state = { across: 0, up: 0, colour: 0, on: new Set(), run: null, unit: "cells", time: 0, sort: null, down: false,
-                  limits: new Map(), lasso: null, every: false, rows: PAGE, shown: null };
+  const state = { across: 0, up: 0, colour: -1, first: 0, second: -1, run: 0, unit: "cells", time: 0, end: 1, sort: null,
+                  down: false, limits: new Map(), rows: PAGE, pointed: null, kept: null };
   let problem = null;
-  let graphics = false;           // whether plotly.js is there
 
   // ---- data -------------------------------------------------------------------------------------------------------
 
@@ -60,26 +61,51 @@
   async function opened(number) {
     const told = await unpacked(`problem-${number}`);
     told.n = told.texts.length;
-    for (const one of matchMedia("(prefers-color-scheme: dark)").matches ? told.trials.strategies : []) one.colour = one.dark;
+    told.all = Array.from({ length: told.n }, (_, cell) => cell);
+    told.feasibleCells = told.all.filter((cell) => told.feasible[cell]);
     told.positions = told.space.positions.map((name, p) => ({
-      name, options: told.space.options[p], values: told.space.choices.subarray(p * told.n, (p + 1) * told.n),
+      name, number: p, options: told.space.options[p], values: told.space.choices.subarray(p * told.n, (p + 1) * told.n),
     }));
     const [first, second] = told.columns;
     told.single = first.name === "L";       // one objective, whose best is one cell
+    told.loss = first;
+    told.penalty = told.single && second?.group === "score" ? second : null;
     told.score = first;
-    const penalty = second?.group === "score" ? second : null;
-    if (told.single && (penalty || !told.feasible.every(Boolean))) {
-      const values = Float64Array.from(first.values, (loss, cell) => (told.feasible[cell] ? loss + (penalty?.values[cell] ?? 0) : NaN));
-      told.score = { ...first, name: "score", text: penalty ? "L + λR" : "L of feasible cells", unit: penalty ? "" : first.unit, values };
-      told.columns.splice(penalty ? 2 : 1, 0, told.score);
+    if (told.single && (told.penalty || !told.feasible.every(Boolean))) {
+      const values = Float64Array.from(first.values, (loss, cell) => (told.feasible[cell] ? loss + (told.penalty?.values[cell] ?? 0) : NaN));
+      told.score = { ...first, name: "score", text: told.penalty ? "L + λR" : "L of feasible cells", unit: told.penalty ? "" : first.unit, values };
+      told.columns.splice(told.penalty ? 2 : 1, 0, told.score);
     }
+    const scores = told.feasibleCells.map((cell) => told.score.values[cell]).filter(Number.isFinite);
+    told.range = scores.reduce((high, one) => Math.max(high, one), -Infinity) - scores.reduce((low, one) => Math.min(low, one), Infinity);
     if (told.drawings) told.drawings.starts = sums(told.drawings.counts);
     const starts = sums(told.trials.runs.map((run) => run.trials));
     told.runs = told.trials.runs.map((run, r) => ({
-      ...run, cells: told.trials.cells.subarray(starts[r], starts[r + 1]),
+      ...run, cells: Int32Array.from(told.trials.cells.subarray(starts[r], starts[r + 1]), (cell) => cell - 1),
       finished: told.trials.finished.subarray(starts[r], starts[r + 1]),
     }));
+    told.metBy = new Map();
+    for (const run of told.runs) {
+      for (const cell of new Set(run.cells)) {
+        if (!told.metBy.has(cell)) told.metBy.set(cell, []);
+        told.metBy.get(cell).push(run);
+      }
+    }
+    told.numbers = [...new Set(told.runs.map((run) => run.run))].sort((a, b) => a - b);
+    told.strategies = told.trials.strategies.map((one, number) => {
+      const runs = told.runs.filter((run) => run.strategy === number);
+      return { ...one, number, runs: runs.length, worth: mean(runs.map((run) => worth(told, run))) };
+    });
     return told;
+  }
+
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+  /* How good a run ended, less is better: its best score, or how few cells of the exact front it met. */
+  function worth(told, run) {
+    const cells = [...new Set(run.cells)].filter((cell) => cell >= 0);
+    if (!told.single) return -cells.filter((cell) => told.front[cell]).length;
+    return cells.reduce((low, cell) => (told.feasible[cell] ? Math.min(low, told.score.values[cell]) : low), Number.MAX_VALUE);
   }
 
   function sums(counts) {
@@ -90,33 +116,33 @@
 
   /* When a trial counts, by the chosen clock. */
   const finished = (run, i) => (state.unit === "cells" ? i + 1 : run.finished[i]);
-  const shownRuns = () => problem.runs.filter((run) => state.on.has(run.strategy) && (state.run === null || run.run === state.run));
 
-  /* Of every strategy: its cells in the order in which any of its shown runs first met them, each with its time; and of
-   * every run the cells that were its best so far. Made anew when strategies, runs or the clock change. */
+  /* Of both strategies in the chosen run: every cell with the time at which it was first met, and the cells that were
+   * the best so far. `shared` counts the cells with which both began. */
   function tracked() {
-    const strategies = problem.trials.strategies.map((one, s) => ({ ...one, number: s, first: new Map(), bests: [] }));
-    for (const run of shownRuns()) {
-      const mine = strategies[run.strategy], bests = { times: [], cells: [] };
+    const found = [state.first, state.second].filter((number) => number >= 0).map((number) => {
+      const one = problem.strategies[number], run = problem.runs.find((other) => other.strategy === number && other.run === state.run);
+      const track = { ...one, run, cells: [], times: [], first: new Map(), bests: [] };
       let best = Infinity;
-      run.cells.forEach((cell, i) => {
-        if (cell === LEFT_OUT) return;
-        const at = finished(run, i), before = mine.first.get(cell);
-        if (before === undefined || at < before) mine.first.set(cell, at);
+      (run ? [...run.cells] : []).forEach((cell, i) => {
+        if (cell < 0) return;
+        const time = finished(run, i);
+        if (!track.first.has(cell)) {
+          track.first.set(cell, time);
+          track.cells.push(cell);
+          track.times.push(time);
+        }
         if (problem.single && problem.feasible[cell] && problem.score.values[cell] < best) {
           best = problem.score.values[cell];
-          bests.times.push(at);
-          bests.cells.push(cell);
+          track.bests.push({ cell, time, i });
         }
       });
-      mine.bests.push(bests);
-    }
-    for (const one of strategies) {
-      const order = [...one.first].sort((a, b) => a[1] - b[1]);
-      one.cells = Int32Array.from(order, ([cell]) => cell);
-      one.times = Float64Array.from(order, ([, time]) => time);
-    }
-    return strategies;
+      return track;
+    });
+    const [a, b] = found.map((one) => one.run);
+    let shared = 0;
+    if (a && b) while (shared < Math.min(a.trials, b.trials, problem.first_cells) && a.cells[shared] === b.cells[shared]) shared++;
+    return { list: found, shared };
   }
 
   /* How many of rising times are not after another. */
@@ -129,16 +155,29 @@
     return low;
   }
 
-  const met = (one) => one.cells.subarray(0, count(one.times, state.time));
+  const met = (one) => one.cells.slice(0, count(one.times, state.time));
+  const bestsOf = (one) => one.bests.filter(({ time }) => time <= state.time);
+  const both = () => problem.tracks.list;
 
-  /* The cells that table and lines show, in the table's order. */
+  /* The cells that no other of some beats in every objective. */
+  function unbeaten(cells) {
+    const parts = problem.columns.filter((column) => column.group === "score");
+    const beats = (a, b) => parts.every(({ values }) => values[a] <= values[b]) && parts.some(({ values }) => values[a] < values[b]);
+    const able = cells.filter((cell) => problem.feasible[cell]);
+    return able.filter((cell) => !able.some((other) => beats(other, cell)));
+  }
+
+  /* The cells that the table shows, in its order. */
   function rows() {
-    const cells = state.every ? Array.from({ length: problem.n }, (_, cell) => cell)
-      : [...new Set(problem.tracks.flatMap((one) => [...met(one)]))];
+    const of = byId("rows-of").value;
+    const cells = of === "every" ? [...problem.all]
+      : of === "two" ? [...new Set(both().flatMap((one) => met(one)))]
+      : [...problem.metBy.keys()].filter((cell) => cell >= 0 && !Number.isNaN(firstMet(cell)));
     const key = sortKey();
+    const keys = new Map(cells.map((cell) => [cell, key(cell)]));
     const sign = state.down ? -1 : 1;
     return cells.sort((a, b) => {
-      const x = key(a), y = key(b);
+      const x = keys.get(a), y = keys.get(b);
       if (typeof x === "string") return sign * x.localeCompare(y) || a - b;
       if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a - b;
       return sign * (x - y) || a - b;
@@ -153,26 +192,35 @@
     return (cell) => values[cell];
   }
 
+  /* The runs that the table counts: those of the two that are compared, or all. */
+  const counted = (run) => byId("rows-of").value !== "two" || (run.run === state.run && [state.first, state.second].includes(run.strategy));
+
+  /* When a counted run first met a cell; NaN where none has until now. */
   function firstMet(cell) {
-    const times = problem.tracks.map((one) => one.first.get(cell) ?? Infinity).filter((time) => time <= state.time);
-    return times.length ? Math.min(...times) : NaN;
+    let first = Infinity;
+    for (const run of problem.metBy.get(cell) ?? []) if (counted(run)) first = Math.min(first, finished(run, run.cells.indexOf(cell)));
+    return first <= state.time ? first : NaN;
   }
 
-  /* The strategies that met a cell so far, each with its number of runs that did. */
+  /* The strategies that met a cell so far, each with its number of counted runs that did. */
   function finders(cell) {
     const counts = new Map();
     for (const run of problem.metBy.get(cell) ?? []) {
-      if (!state.on.has(run.strategy) || (state.run !== null && run.run !== state.run)) continue;
-      const i = run.cells.indexOf(cell);
-      if (i >= 0 && finished(run, i) <= state.time) counts.set(run.strategy, (counts.get(run.strategy) ?? 0) + 1);
+      if (counted(run) && finished(run, run.cells.indexOf(cell)) <= state.time) counts.set(run.strategy, (counts.get(run.strategy) ?? 0) + 1);
     }
-    return [...counts].sort((a, b) => a[0] - b[0])
-      .map(([number, runs]) => ({ ...problem.trials.strategies[number], runs }));
+    return [...counts].sort((a, b) => a[0] - b[0]).map(([number, runs]) => ({ ...problem.strategies[number], of: problem.strategies[number].runs, runs }));
+  }
+
+  /* Everything that cells can be selected by: the choices of the space, then its numbers. */
+  function dimensions() {
+    return problem.dimensions ??= [
+      ...problem.positions.map(({ name, options, values }) => ({ name, options, values, text: name })),
+      ...problem.columns.map((column) => ({ ...column, options: null, text: withUnit(column) })),
+    ];
   }
 
   /* Whether a cell is selected; everything is, as long as nothing was chosen. */
   function chosen(cell) {
-    if (state.lasso && !state.lasso.has(cell)) return false;
     for (const [number, ranges] of state.limits) {
       const value = dimensions()[number].values[cell];
       if (!ranges.some(([low, high]) => value >= low && value <= high)) return false;
@@ -180,7 +228,7 @@
     return true;
   }
 
-  const selecting = () => state.lasso !== null || state.limits.size > 0;
+  const selecting = () => state.limits.size > 0;
 
   // ---- numbers and words ------------------------------------------------------------------------------------------
 
@@ -193,18 +241,30 @@
 
   const unitOf = (column) => (column.unit && column.unit !== column.name ? column.unit : "");
   const heading = (column) => (column.group === "score" && column.text ? `${column.name} = ${column.text}` : column.name);
-  const axisTitle = (column) => heading(column) + (column.unit ? ` (${column.unit})` : column.group === "score" ? " (dimensionless)" : "");
   const withUnit = (column) => column.name + (unitOf(column) ? ` (${unitOf(column)})` : "");
-  const plotText = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   const clockUnit = () => (state.unit === "cells" ? "evaluations" : problem.unit);
+  const counting = (n, word) => `${n.toLocaleString("en-GB")} ${word}${n === 1 ? "" : "s"}`;
 
   function duration(time) {
-    if (state.unit === "cells") return `${Math.round(time).toLocaleString("en-GB")} evaluations`;
+    if (state.unit === "cells") return `${Math.round(time).toLocaleString("en-GB")} cells`;
     if (problem.unit === "queries") return `${Math.round(time).toLocaleString("en-GB")} queries`;
     const [divisor, unit] = [[86400, "days"], [3600, "hours"], [60, "minutes"], [1, "seconds"]]
       .find(([length]) => state.end >= 3 * length) ?? [1, "seconds"];
     return `${(time / divisor).toLocaleString("en-GB", { maximumFractionDigits: 1 })} simulated ${unit}`;
   }
+
+  /* When something was found, as a sentence says it. */
+  const since = (time) => (state.unit === "cells" ? `cell ${time.toLocaleString("en-GB")}` : duration(time));
+
+  /* Numbers with as many decimals as tell them apart, four at least. */
+  function apart(...values) {
+    const finite = values.filter(Number.isFinite), distinct = new Set(finite).size;
+    let decimals = 4;
+    while (decimals < 8 && new Set(finite.map((value) => value.toFixed(decimals))).size < distinct) decimals++;
+    return (value) => (Number.isFinite(value) ? value.toFixed(decimals).replace("-", "−") : "none");
+  }
+
+  const short = (option) => (option.length > 14 ? `${option.slice(0, 13)}…` : option);
 
   // ---- small pieces of the page -----------------------------------------------------------------------------------
 
@@ -226,10 +286,14 @@
     return made;
   }
 
-  function markOf(one) {
-    const path = drawn("path", one.hollow ? { d: one.path, fill: "none", stroke: one.colour, "stroke-width": 1.8 } : { d: one.path, fill: one.colour });
-    return drawn("svg", { viewBox: "-7 -7 14 14", class: "mark-of", "aria-hidden": "true" }, path);
+  /* The mark of a strategy around a point. */
+  function markAt(one, x, y, scale = 1) {
+    const look = one.hollow ? { fill: "var(--paper)", stroke: one.colour, "stroke-width": 2.2 } : { fill: one.colour, stroke: "var(--paper)", "stroke-width": 1.2 };
+    if (one.ring) look["stroke-dasharray"] = "3 1.6";
+    return drawn("path", { d: one.path, transform: `translate(${x} ${y}) scale(${scale})`, "paint-order": "stroke", ...look });
   }
+
+  const markOf = (one) => drawn("svg", { viewBox: "-7 -7 14 14", class: "mark-of", "aria-hidden": "true" }, markAt(one, 0, 0));
 
   /* The drawing of a cell, mark by mark, as surrogate_nas.space.sketch says it. */
   function drawing(cell) {
@@ -268,21 +332,106 @@
     },
   };
 
-  /* The strategies that met a cell, as entries of the panel. */
-  function evaluatedBy(cell) {
-    const entries = [make("div", { class: "rule", text: "evaluated by" })];
-    const found = finders(cell);
-    for (const one of found) {
-      const runs = problem.runs.filter((run) => problem.trials.strategies[run.strategy].name === one.name).length;
-      entries.push(make("dt", {}, markOf(one), one.name), make("dd", { text: `${one.runs} of ${runs} run${runs === 1 ? "" : "s"}` }));
+  /* What stands for a drawing where a space has none: the option at every position. */
+  function choicesOf(cell) {
+    const list = make("dl", { class: "choices" });
+    for (const { name, options, values } of problem.positions) {
+      list.append(make("dt", { text: name }), make("dd", { text: options[values[cell]] }));
     }
-    return found.length ? entries : [...entries, make("dt", { text: "no run shown" }), make("dd")];
+    return list;
+  }
+
+  const picture = (cell) => (problem.drawings ? drawing(cell) : choicesOf(cell));
+
+  // ---- what the run came to ---------------------------------------------------------------------------------------
+
+  const optimal = (cell) => problem.optimum !== null && problem.score.values[cell] - problem.score.values[problem.optimum] <= SAME * problem.range;
+
+  const answers = {
+    draw() {
+      byId("finding").replaceChildren(...(problem.single ? this.single() : this.several()));
+      byId("answers").replaceChildren(...both().map((one) => this.card(one)));
+    },
+
+    single() {
+      const [a, b] = both(), [x, y] = both().map((one) => bestsOf(one).at(-1));
+      const name = (one) => make("strong", { text: one.name });
+      const when = state.time >= state.end ? "In this run " : `After ${since(state.time)} of this run `;
+      const value = (best) => problem.score.values[best?.cell] ?? NaN;
+      const text = apart(value(x), value(y));
+      if (!b || !x || !y) {
+        const told = both().map((one) => {
+          const best = bestsOf(one).at(-1);
+          return [name(one), !one.run ? " has no such run" : best ? ` has ${text(value(best))}, since ${since(best.time)}` : " has no feasible cell yet"];
+        });
+        return [when, ...told.flatMap((one, i) => (i ? ["; ", ...one] : one)), "."];
+      }
+      const [better, worse, p, q] = value(x) <= value(y) ? [a, b, x, y] : [b, a, y, x];
+      const verb = state.time >= state.end ? "ends" : "is";
+      const gap = value(q) - value(p), alike = problem.identities[x.cell] === problem.identities[y.cell];
+      if (gap <= SAME * problem.range) {
+        const same = x.cell === y.cell ? "the same cell" : alike ? "isomorphic cells" : "different cells of the same score";
+        return [when, name(a), " and ", name(b), ` ${verb === "ends" ? "end at" : "hold"} ${same}, ${text(value(x))}: since ${since(x.time)} and since ${since(y.time)}.`];
+      }
+      return [when, name(better), ` ${verb} ${apart(gap, 0)(gap)} below `, name(worse), `: ${text(value(p))} since ${since(p.time)}, against ${text(value(q))} since ${since(q.time)}.`, alike ? " The two cells are isomorphic." : ""];
+    },
+
+    several() {
+      const size = problem.front.reduce((sum, on) => sum + on, 0);
+      const told = both().map((one, i) => {
+        const hit = met(one).filter((cell) => problem.front[cell]).length;
+        const own = unbeaten(met(one)).length;
+        return [make("strong", { text: one.name }), !one.run ? " has no such run" : i ? ` ${size ? hit : own}` : ` met ${size ? `${hit} of the ${counting(size, "cell")} of the exact front` : counting(own, "cell")}`];
+      });
+      const when = state.time >= state.end ? "In this run " : `After ${since(state.time)} of this run `;
+      return [when, ...told.flatMap((one, i) => (i ? [", ", ...one] : one)), size ? "." : " that no other of its own beats."];
+    },
+
+    /* A strategy's answer: its best cell, or of a front the cell that is best in the first objective. */
+    answer(one) {
+      if (problem.single) return bestsOf(one).at(-1);
+      const values = problem.columns[0].values, cells = unbeaten(met(one));
+      const cell = cells.reduce((best, other) => (best === null || values[other] < values[best] ? other : best), null);
+      return cell === null ? undefined : { cell, time: one.first.get(cell) };
+    },
+
+    card(one) {
+      const best = this.answer(one), made = make("div", { "data-answer": one.name }, make("h3", {}, markOf(one), one.name));
+      if (!best) {
+        made.append(make("p", { class: "quiet", text: one.run ? "no feasible cell yet" : "has no such run" }));
+        return made;
+      }
+      const { cell, time } = best;
+      made.dataset.cell = problem.texts[cell];
+      made.append(picture(cell));
+      if (!problem.single) {
+        const told = problem.columns.filter((column) => column.group === "score").map((column) => `${column.text} = ${shown(column, column.values[cell])}${unitOf(column) ? ` ${unitOf(column)}` : ""}`);
+        made.append(make("p", { text: told.join(", ") }), make("p", { class: "quiet", text: `of its cells the least ${problem.columns[0].text}; found at ${since(time)}${problem.front[cell] ? "; on the exact front" : ""}` }));
+        return made;
+      }
+      const text = apart(...both().map((other) => problem.score.values[bestsOf(other).at(-1)?.cell]));
+      const sum = problem.penalty ? ` = loss ${text(problem.loss.values[cell])} + penalty ${text(problem.penalty.values[cell])}` : "";
+      const above = problem.optimum === null ? "" : optimal(cell) ? "; the optimum" : `; ${apart()(problem.score.values[cell] - problem.score.values[problem.optimum])} above the optimum`;
+      made.append(make("p", {}, make("strong", { text: `score ${text(problem.score.values[cell])}` }), sum), make("p", { class: "quiet", text: `found at ${since(time)}${above}` }));
+      return made;
+    },
+  };
+
+  /* The strategies that met a cell in any run, as entries of the panel. */
+  function evaluatedBy(cell) {
+    const counts = new Map();
+    for (const run of problem.metBy.get(cell) ?? []) counts.set(run.strategy, (counts.get(run.strategy) ?? 0) + 1);
+    const entries = [make("div", { class: "rule", text: "evaluated by" })];
+    for (const [number, runs] of [...counts].sort((a, b) => a[0] - b[0])) {
+      const one = problem.strategies[number];
+      entries.push(make("dt", {}, markOf(one), one.name), make("dd", { text: `${runs} of ${counting(one.runs, "run")}` }));
+    }
+    return counts.size ? entries : [...entries, make("dt", { text: "no run" }), make("dd")];
   }
 
   /* Name a cell, its numbers and who met it, beside its drawing. */
   function show(cell) {
-    state.shown = cell;
-    const panel = byId("cell");
+    state.pointed = cell;
     const list = make("dl");
     let group = "score";
     for (const column of problem.columns) {
@@ -298,330 +447,536 @@
     if (group === "score") list.append(...evaluatedBy(cell));
     const here = plane.here(cell);
     const place = here.length > 1 ? [make("p", { class: "quiet", text: `${here.indexOf(cell) + 1} of ${here.length} cells in this place; click it for the next` })] : [];
-    panel.replaceChildren(...(problem.drawings ? [drawing(cell)] : [choicesOf(cell)]), make("code", { text: problem.texts[cell] }), ...place, list);
+    const panel = byId("cell");
+    panel.replaceChildren(make("h3", { text: state.kept === cell ? "This cell" : "The cell nearest to the pointer" }), picture(cell), make("code", { text: problem.texts[cell] }), ...place, list);
     panel.dataset.cell = problem.texts[cell];
     for (const row of byId("table").tBodies[0].rows) row.setAttribute("aria-selected", String(Number(row.dataset.cell) === cell));
     plane.point();
   }
 
-  /* What stands for a drawing where a space has none: the option at every position. */
-  function choicesOf(cell) {
-    const list = make("dl", { class: "choices" });
-    for (const { name, options, values } of problem.positions) {
-      list.append(make("dt", { text: name }), make("dd", { text: options[values[cell]] }));
-    }
-    return list;
+  /* Name a cell until another is chosen; the pointer moves it no more. */
+  function keep(cell) {
+    state.kept = cell;
+    show(cell);
   }
 
   // ---- the plane of cells -----------------------------------------------------------------------------------------
-
-  const theme = () => {
-    const style = getComputedStyle(document.documentElement);
-    return Object.fromEntries(["ink", "quiet", "paper", "line"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
-  };
 
   const quantile = (values, share) => {
     const finite = Float64Array.from(values).filter(Number.isFinite).sort();
     return finite.length ? finite[Math.min(Math.floor(share * finite.length), finite.length - 1)] : 0;
   };
 
-  /* How a number is coloured: the better, the further from the page's ground; the worst fifth is one colour. With a
-   * sign of -1 for the negated values, of which plotly draws the largest last. */
-  function shades(column, values, sign = 1) {
-    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const ends = column.larger ? [quantile(values, 0.2), quantile(values, 1)] : [quantile(values, 0), quantile(values, 0.8)];
-    const [cmin, cmax] = ends.map((end) => sign * end).sort((a, b) => a - b);
-    return { colorscale: SCALE, cmin, cmax, reversescale: (dark !== column.larger) === (sign > 0) };
-  }
-
   /* Whether most of some numbers lie in the same corner of a linear axis. */
   const isWide = (values) => quantile(values, 0) > 0 && quantile(values, 0.9) > WIDE * quantile(values, 0.1);
 
+  /* Round numbers of a range, about as many as wanted. */
+  function ticks(from, to, wanted, log) {
+    if (log) {
+      const found = [];
+      for (let power = Math.floor(Math.log10(from)); power <= Math.ceil(Math.log10(to)); power++) {
+        for (const digit of Math.log10(to / from) > 2.5 ? [1] : [1, 2, 5]) found.push(digit * 10 ** power);
+      }
+      return found.filter((value) => value >= from * (1 - 1e-9) && value <= to * (1 + 1e-9));
+    }
+    const rough = (to - from) / wanted, power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((digit) => digit * power).find((one) => one >= rough);
+    const found = [];
+    for (let i = Math.ceil(from / step - 1e-9); i * step <= to + 1e-9 * step; i++) found.push(Number((i * step).toPrecision(12)));
+    return found;
+  }
+
+  /* Ticks as text, all with the decimals that the finest needs. */
+  function labels(values, log) {
+    const step = values.length > 1 && !log ? values[1] - values[0] : 0;
+    const decimals = step ? Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) : null;
+    return values.map((value) => (decimals === null ? value.toLocaleString("en-GB", { maximumSignificantDigits: 3 })
+      : value.toLocaleString("en-GB", { minimumFractionDigits: decimals, maximumFractionDigits: decimals })).replace("-", "−"));
+  }
+
+  function scale(from, to, first, last, log) {
+    const bend = log ? Math.log10 : (value) => value;
+    const [low, high] = [bend(from), bend(to)];
+    const at = (value) => first + ((bend(value) - low) / (high - low)) * (last - first);
+    const back = (place) => { const value = low + ((place - first) / (last - first)) * (high - low); return log ? 10 ** value : value; };
+    return { at, back, from, to, log };
+  }
+
   const plane = {
-    cells: [],      // of every trace the numbers of its points' cells
-    element: () => byId("plane"),
+    x: null, y: null, size: [0, 0], top: 24, bottom: 40, left: 46, right: 8,
 
-    points(cells) {
-      const [x, y] = [problem.columns[state.across].values, problem.columns[state.up].values];
-      return { x: Float64Array.from(cells, (cell) => x[cell]), y: Float64Array.from(cells, (cell) => y[cell]) };
+    column: (axis) => problem.columns[state[axis]],
+
+    /* The place of a cell on the drawing, or null outside of its axes' numbers. */
+    place(cell) {
+      const x = this.x.at(this.column("across").values[cell]), y = this.y.at(this.column("up").values[cell]);
+      return Number.isFinite(x) && Number.isFinite(y) ? [x, y] : null;
     },
 
-    selection(cells) {
-      if (!selecting()) return null;
-      const found = [];
-      cells.forEach((cell, i) => { if (chosen(cell)) found.push(i); });
+    inside: ([x, y], margin = 0) => x >= plane.left - margin && x <= plane.size[0] - plane.right + margin && y >= plane.top - margin && y <= plane.size[1] - plane.bottom + margin,
+
+    /* Whether the axes are what the objective trades, so that fronts are lines. */
+    trading() {
+      const traded = problem.columns.filter((column) => column.group === "score" && !(problem.single && column === problem.score));
+      const [x, y] = [this.column("across"), this.column("up")];
+      return x !== y && traded.includes(x) && traded.includes(y);
+    },
+
+    /* Of some cells those that no other beats in both numbers shown, from left to right. */
+    stair(cells) {
+      const x = this.column("across").values, y = this.column("up").values, found = [];
+      let low = Infinity;
+      for (const cell of [...cells].sort((a, b) => x[a] - x[b] || y[a] - y[b])) if (y[cell] < low) { low = y[cell]; found.push(cell); }
       return found;
     },
 
-    /* Traces from the lowest to the uppermost, each with its cells. */
-    traces() {
-      const { ink, paper, quiet } = theme(), kind = graphics === "gl" ? "scattergl" : "scatter";
-      const all = Array.from({ length: problem.n }, (_, cell) => cell);
-      const feasible = all.filter((cell) => problem.feasible[cell]), others = all.filter((cell) => !problem.feasible[cell]);
-      const faint = { selected: { marker: { opacity: 0.95 } }, unselected: { marker: { opacity: 0.05 } } };
-      const made = [];
-      const add = (role, cells, trace) => made.push({ cells, trace: {
-        type: kind, mode: "markers", hoverinfo: "none", showlegend: false, name: role, ...this.points(cells), ...trace,
-      } });
-      const colour = problem.columns[state.colour];
-      if (colour) {
-        const values = Float64Array.from(feasible, (cell) => colour.values[cell]);
-        add("cells", feasible, { ...faint, selectedpoints: this.selection(feasible), marker: {
-          size: problem.n > 3000 ? 4 : 6, opacity: 0.75, color: values, showscale: true, ...shades(colour, values),
-          colorbar: { thickness: innerWidth < NARROW ? 8 : 12, outlinewidth: 0, x: 1.01, xpad: 4,
-                      title: { text: innerWidth < NARROW ? "" : plotText(withUnit(colour)), side: "right" } },
-        } });
-      } else {
-        add("cells", feasible, { ...faint, selectedpoints: this.selection(feasible),
-                                 marker: { size: problem.n > 3000 ? 3.5 : 6, opacity: 0.4, color: quiet } });
+    frontCells: () => problem.all.filter((cell) => problem.front[cell]),
+
+    /* The range of an axis that holds what the reader asked for. */
+    range(axis) {
+      const column = this.column(axis), log = byId(`${axis}-log`).checked, frame = byId("frame").value;
+      const numbers = (cells) => cells.map((cell) => column.values[cell]).filter((value) => Number.isFinite(value) && (!log || value > 0));
+      const bend = (value) => (log ? Math.log10(value) : value);
+      const ends = both().map((one) => answers.answer(one)?.cell).concat(problem.optimum ?? []).filter((cell) => cell !== undefined);
+      let values;
+      if (frame === "all") values = numbers(problem.all);
+      else if (frame === "found" && ends.length) values = numbers(problem.single ? ends : ends.concat(this.frontCells()));
+      else if (frame === "chosen" && selecting()) values = numbers(problem.all.filter(chosen));
+      else {
+        const all = numbers(problem.feasibleCells), last = problem.table && column.cut ? quantile(all, SHARE_SHOWN) : quantile(all, MOST_SHOWN);
+        values = all.filter((value) => value <= last).concat(numbers(ends));
+        const whole = values.concat(numbers(this.frontCells()));
+        const span = (some) => bend(quantile(some, 1)) - bend(quantile(some, 0));
+        if (!problem.single || span(whole) <= STRETCHED * span(values)) values = whole;
       }
-      add("infeasible", others, { ...faint, selectedpoints: this.selection(others), marker: { size: 4, opacity: 0.3, symbol: "x-thin-open", color: quiet } });
-      const front = this.front(feasible);
-      add("front", front, { type: "scatter", mode: "lines", line: { color: ink, width: 1.3, shape: "hv" }, hoverinfo: "skip" });
-      for (const one of problem.tracks) {
-        const cells = met(one);
-        add(`strategy ${one.number}`, cells, { ...faint, selectedpoints: this.selection(cells), marker: {
-          size: cells.length > 300 ? 6 : 8, color: one.colour, opacity: 0.7, line: { color: paper, width: 0.5 },
-          symbol: this.symbols(one, cells),
-        } });
-      }
-      for (const one of problem.tracks) {
-        add(`best ${one.number}`, this.bests(one), { marker: {
-          size: 14, color: one.colour, symbol: one.symbol, line: { color: ink, width: 1.8 },
-        } });
-      }
-      const optimum = problem.optimum === null ? [] : [problem.optimum];
-      add("optimum", optimum, { type: "scatter", marker: { size: 19, symbol: "star-open", color: ink, line: { width: 1.8 } }, hoverinfo: "skip" });
-      this.cells = made.map((one) => one.cells);
-      return made.map((one) => one.trace);
+      if (!values.length) return [log ? 1 : 0, log ? 10 : 1];
+      const [low, high] = [bend(quantile(values, 0)), bend(quantile(values, 1))], margin = 0.04 * (high - low) || 0.01 * Math.abs(high) || 0.01;
+      return [low - margin, high + margin].map((value) => (log ? 10 ** value : value));
     },
-
-    symbols(one, cells) {
-      if (problem.feasible.every(Boolean)) return one.symbol;
-      return Array.from(cells, (cell) => problem.feasible[cell] ? one.symbol : `${one.symbol.replace("-open", "")}-open${one.hollow ? "-dot" : ""}`);
-    },
-
-    /* Where every run stands: the best cell that it had met. */
-    bests(one) {
-      const cells = one.bests.map((run) => run.cells[count(run.times, state.time) - 1]);
-      return [...new Set(cells.filter((cell) => cell !== undefined))];
-    },
-
-    /* The cells that no other beats in both numbers, where the axes are what the objective trades. */
-    front(feasible) {
-      const [x, y] = [problem.columns[state.across], problem.columns[state.up]];
-      const scores = problem.columns.filter((column) => column.group === "score").slice(0, 2);
-      if (!problem.table || x === y || !scores.includes(x) || !scores.includes(y) || scores.includes(problem.score) && problem.single) return [];
-      const order = [...feasible].sort((a, b) => x.values[a] - x.values[b] || y.values[a] - y.values[b]);
-      const found = [];
-      let low = Infinity;
-      for (const cell of order) if (y.values[cell] < low) { low = y.values[cell]; found.push(cell); }
-      return found;
-    },
-
-    axis(column, log) {
-      const { ink, line } = theme();
-      return { title: { text: plotText(innerWidth < NARROW ? withUnit(column) : axisTitle(column)), standoff: 8 }, type: log ? "log" : "linear", color: ink, gridcolor: line,
-               zeroline: false, automargin: true, linecolor: ink, exponentformat: "none", ...(log ? { dtick: "D2" } : {}) };
-    },
-
-    range(column, cells, share, log) {
-      const values = Float64Array.from(cells, (cell) => column.values[cell]).filter((v) => Number.isFinite(v) && (!log || v > 0));
-      if (!values.length) return undefined;
-      let low = Infinity;
-      for (const value of values) low = Math.min(low, value);
-      let [from, to] = [low, quantile(values, share)];
-      if (log) [from, to] = [Math.log10(from), Math.log10(to)];
-      const margin = 0.05 * (to - from) || 0.01 * Math.abs(to) || 0.01;
-      return [from - margin, to + margin];
-    },
-
-    layout() {
-      const { ink } = theme(), [x, y] = [problem.columns[state.across], problem.columns[state.up]];
-      const layout = { margin: { l: 62, r: 12, t: 12, b: 52 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-                       font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 12 }, hovermode: "closest",
-                       dragmode: "zoom", showlegend: false, annotations: this.mark(), hoverdistance: 15, uirevision: this.view(),
-                       xaxis: this.axis(x, byId("across-log").checked), yaxis: this.axis(y, byId("up-log").checked) };
-      const frame = byId("frame").value;
-      if (frame !== "all") {
-        const everybody = problem.tracks.flatMap((one) => one.bests.map((run) => run.cells.at(-1))).filter((cell) => cell !== undefined);
-        const feasible = Array.from({ length: problem.n }, (_, cell) => cell).filter((cell) => problem.feasible[cell]);
-        const inside = frame === "found" && everybody.length ? [...everybody, ...(problem.optimum === null ? [] : [problem.optimum])] : feasible;
-        const share = (column) => (frame === "near" && problem.table && column.cut ? SHARE_SHOWN : 1);
-        const [rx, ry] = [this.range(x, inside, share(x), byId("across-log").checked), this.range(y, inside, share(y), byId("up-log").checked)];
-        if (rx) layout.xaxis.range = rx;
-        if (ry) layout.yaxis.range = ry;
-      }
-      return layout;
-    },
-
-    view: () => JSON.stringify([problem.number, state.across, state.up, byId("frame").value, byId("up-log").checked, byId("across-log").checked]),
 
     draw() {
-      if (!graphics) return;
-      const element = this.element(), first = !element.data;
-      if (first) element.replaceChildren();
-      Plotly.react(element, this.traces(), this.layout(), {
-        displaylogo: false, responsive: true, scrollZoom: false, modeBarButtonsToRemove: ["autoScale2d"],
-        toImageButtonOptions: { filename: "explore", scale: 2 },
+      const element = byId("plane"), width = Math.max(element.clientWidth, 280), narrow = width < NARROW;
+      const height = narrow ? Math.min(430, Math.round(1.1 * width)) : Math.round(Math.min(560, 0.64 * width));
+      this.size = [width, height];
+      this.top = 26;
+      this.bottom = 42;
+      const [xr, yr] = [this.range("across"), this.range("up")];
+      const yLog = byId("up-log").checked, xLog = byId("across-log").checked;
+      const yTicks = ticks(...yr, narrow ? 6 : 7, yLog), xTicks = ticks(...xr, narrow ? 4 : 7, xLog);
+      const yTexts = labels(yTicks, yLog), xTexts = labels(xTicks, xLog);
+      this.left = 14 + 6.4 * Math.max(3, ...yTexts.map((text) => text.length));
+      this.right = 10;
+      this.x = scale(...xr, this.left, width - this.right, xLog);
+      this.y = scale(...yr, height - this.bottom, this.top, yLog);
+      const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, "font-size": 11, fill: "var(--ink)" });
+      const clip = drawn("clipPath", { id: "inside" }, drawn("rect", { x: this.left, y: this.top, width: width - this.left - this.right, height: height - this.top - this.bottom }));
+      this.layers = Object.fromEntries(["cells", "diagonals", "front", "levels", "runs", "ring", "brush"].map((name) => [name, drawn("g", { "data-layer": name })]));
+      const text = (content, x, y, look = {}) => { const one = drawn("text", { x, y, ...look }); one.textContent = content; return one; };
+      const axes = drawn("g", { fill: "var(--quiet)" }, drawn("path", { d: `M${this.left} ${this.top}V${height - this.bottom}H${width - this.right}`, fill: "none", stroke: "var(--axis)" }));
+      yTicks.forEach((tick, i) => axes.append(drawn("path", { d: `M${this.left - 4} ${this.y.at(tick)}h4`, stroke: "var(--axis)" }), text(yTexts[i], this.left - 8, this.y.at(tick) + 4, { "text-anchor": "end" })));
+      let free = -Infinity;
+      xTicks.forEach((tick, i) => {
+        const x = this.x.at(tick), half = 3.2 * xTexts[i].length;
+        axes.append(drawn("path", { d: `M${x} ${height - this.bottom}v4`, stroke: "var(--axis)" }));
+        if (x - half < free + 6) return;
+        free = x + half;
+        axes.append(text(xTexts[i], Math.min(x, width - half), height - this.bottom + 16, { "text-anchor": "middle" }));
       });
-      if (first) {
-        element.on("plotly_hover", ({ points }) => this.pointed(points, false));
-        element.on("plotly_click", ({ points }) => this.pointed(points, true));
-        element.on("plotly_selected", (event) => this.lassoed(event));
-        element.on("plotly_deselect", () => this.lassoed(null));
+      const [up, across] = [this.column("up"), this.column("across")];
+      const room = Math.floor((width - 24) / 6);
+      axes.append(text(`↑ ${this.title(up, room)}`, 0, 11, { fill: "var(--ink)", class: "title-up" }),
+                  text(`${this.title(across, room)} →`, width - this.right, height - 6, { fill: "var(--ink)", "text-anchor": "end", class: "title-across" }));
+      const layers = drawn("g", { "clip-path": "url(#inside)" }, this.layers.cells, this.layers.diagonals, this.layers.front);
+      svg.append(clip, layers, axes, this.layers.levels, this.layers.runs, this.layers.ring, this.layers.brush);
+      element.replaceChildren(svg);
+      this.drawCells();
+      this.drawDiagonals();
+      this.drawFront();
+      this.move();
+      this.point();
+      this.say();
+    },
+
+    title(column, room) {
+      const words = problem.single && column === problem.loss ? `loss L = ${column.text}` : column === problem.penalty ? `penalty λR = ${column.text}`
+        : column.group === "score" && column.text ? column.text : column.name;
+      const unit = unitOf(column);
+      const full = unit ? `${words}, ${unit}` : words;
+      if (full.length <= room) return full;
+      const brief = unit ? `${column.name}, ${unit}` : column.name;
+      return brief.length <= room ? brief : `${brief.slice(0, room - 1)}…`;
+    },
+
+    /* Cells in hexagons: how many lie there, or how good they are on average, in greys. */
+    drawCells() {
+      const radius = this.size[0] < NARROW ? 6.4 : 5.6, wide = radius * Math.sqrt(3), step = 1.5 * radius;
+      const column = problem.columns[state.colour], bins = new Map(), faint = new Map(), crossed = new Map();
+      const active = selecting();
+      for (const cell of problem.drawn ? problem.all.filter((one) => problem.drawn[one]) : problem.all) {
+        const place = this.place(cell);
+        if (!place || !this.inside(place, radius)) continue;
+        let row = Math.round(place[1] / step), across = Math.round(place[0] / wide - (row & 1) / 2);
+        const off = place[1] / step - row;
+        if (Math.abs(off) * 3 > 1) {          // the corner may be of a hexagon above or below
+          const dx = place[0] / wide - across - (row & 1) / 2, other = row + (off < 0 ? -1 : 1);
+          const near = Math.round(place[0] / wide - (other & 1) / 2);
+          const dx2 = place[0] / wide - near - (other & 1) / 2, dy2 = place[1] / step - other;
+          if (3 * dx * dx + 2.25 * off * off > 3 * dx2 * dx2 + 2.25 * dy2 * dy2) [row, across] = [other, near];
+        }
+        const key = row * 10_000 + across, into = !problem.feasible[cell] ? crossed : active && !chosen(cell) ? faint : bins;
+        const bin = into.get(key) ?? { x: (across + (row & 1) / 2) * wide, y: row * step, n: 0, sum: 0, valued: 0 };
+        bin.n++;
+        if (column && Number.isFinite(column.values[cell])) { bin.sum += column.values[cell]; bin.valued++; }
+        into.set(key, bin);
       }
+      const r = radius - 0.4, dx = (r * Math.sqrt(3)) / 2;
+      const hexagon = ({ x, y }) => `M${x.toFixed(1)} ${(y - r).toFixed(1)}l${dx.toFixed(2)} ${r / 2}v${r}l${-dx.toFixed(2)} ${r / 2}l${-dx.toFixed(2)} ${-r / 2}v${-r}z`;
+      const most = Math.max(2, ...[...bins.values()].map((bin) => bin.n));
+      const ends = column ? [quantile(column.values, column.larger ? 1 : 0), quantile(column.values, column.larger ? 0.2 : 0.8)] : null;
+      const levels = SHADES.map(() => []);
+      for (const bin of bins.values()) {
+        if (column && !bin.valued) continue;
+        const share = column ? 1 - (bin.sum / bin.valued - ends[0]) / (ends[1] - ends[0] || 1) : Math.log(bin.n) / Math.log(most);
+        levels[Math.min(Math.max(Math.floor(share * SHADES.length), 0), SHADES.length - 1)].push(bin);
+      }
+      this.bins = { most, ends, shown: bins.size };
+      const layer = this.layers.cells;
+      layer.replaceChildren();
+      if (faint.size) layer.append(drawn("path", { d: [...faint.values()].map(hexagon).join(""), fill: "var(--ink)", "fill-opacity": 0.035 }));
+      if (crossed.size) layer.append(drawn("path", { d: [...crossed.values()].map(hexagon).join(""), fill: "none", stroke: "var(--line)", "data-infeasible": [...crossed.values()].reduce((sum, bin) => sum + bin.n, 0) }));
+      levels.forEach((held, level) => {
+        if (held.length) layer.append(drawn("path", { d: held.map(hexagon).join(""), fill: "var(--ink)", "fill-opacity": SHADES[level], "data-cells": held.reduce((sum, bin) => sum + bin.n, 0) }));
+      });
+    },
+
+    /* Lines of equal score, where the axes are loss and penalty. */
+    drawDiagonals() {
+      const layer = this.layers.diagonals, [x, y] = [this.column("across"), this.column("up")];
+      layer.replaceChildren();
+      this.layers.levels.replaceChildren();
+      this.blocked = [];
+      const level = problem.single && y === problem.loss && (x === problem.penalty || !problem.penalty), turned = problem.penalty && x === problem.loss && y === problem.penalty;
+      if (!level && !turned) return;
+      const flat = !problem.penalty, optimum = problem.optimum === null ? null : problem.score.values[problem.optimum];
+      const low = flat ? this.y.from : this.x.from + this.y.from, high = flat ? this.y.to : this.x.to + this.y.to;
+      const wanted = ticks(low, high, 6, false).filter((one) => optimum === null || Math.abs(one - optimum) > 0.03 * (high - low) && one > optimum);
+      const names = labels(wanted, false).map((text, i) => [wanted[i], i ? text : `score ${text}`]);
+      if (optimum !== null) names.unshift([optimum, this.size[0] < NARROW ? "optimum" : `optimum, ${apart()(optimum)}`]);
+      if (flat) names.splice(optimum === null ? 0 : 1);
+      const [right, ground] = [this.size[0] - this.right, this.size[1] - this.bottom];
+      for (const [score, name] of names) {
+        const points = Array.from({ length: 61 }, (_, i) => {
+          const px = this.left + ((right - this.left) * i) / 60;
+          return [px, this.y.at(flat ? score : score - this.x.back(px))];
+        }).filter(([, py]) => Number.isFinite(py));
+        layer.append(drawn("path", { d: `M${points.map((point) => point.map((one) => one.toFixed(1)).join(" ")).join("L")}`, fill: "none", stroke: "var(--axis)", "stroke-dasharray": "1.5 3.5", "data-score": score }));
+        const last = flat ? Math.ceil((6.2 * name.length + 8) / ((right - this.left) / 60)) : points.findLastIndex(([px, py]) => py <= ground - 12 && px <= right - 12 && py > this.top);
+        if (last < 1 || last >= points.length) continue;
+        const [[ax, ay], [bx, by]] = [points[last - 1], points[last]], angle = (Math.atan2(by - ay, bx - ax) * 180) / Math.PI;
+        const text = drawn("text", { transform: `translate(${bx} ${by}) rotate(${angle})`, "text-anchor": "end", dy: -4, fill: "var(--quiet)", class: "cased" });
+        text.textContent = name;
+        if (by < this.top + 60 && !flat) continue;
+        this.layers.levels.append(text);
+        const long = 6.2 * name.length, [ux, uy] = [(bx - ax) / Math.hypot(bx - ax, by - ay), (by - ay) / Math.hypot(bx - ax, by - ay)];
+        for (let far = 0; far < long; far += 5) this.blocked.push([bx - ux * far + uy * 8 - 5, by - uy * far - ux * 8 - 5, 10, 10, 0.7]);
+      }
+    },
+
+    /* The cells that no other beats: a line where the axes are what the objective trades, else points. */
+    drawFront() {
+      const layer = this.layers.front, front = this.frontCells();
+      layer.replaceChildren();
+      this.frontLabel = null;
+      if (!front.length || problem.single && !problem.penalty) return;
+      const places = front.map((cell) => this.place(cell)).filter(Boolean);
+      const line = this.trading() ? this.steps(this.stair(front)) : "";
+      if (line) layer.append(drawn("path", { d: line, fill: "none", stroke: "var(--paper)", "stroke-width": 3.5 }), drawn("path", { d: line, fill: "none", stroke: "var(--ink)", "stroke-width": 1.4, "data-front": front.length }));
+      if (!line || problem.columns.filter((column) => column.group === "score").length > 2 && !problem.single) {
+        for (const [x, y] of places) layer.append(drawn("circle", { cx: x, cy: y, r: 2.2, fill: "none", stroke: "var(--ink)" }));
+      }
+      if (this.trading()) {
+        const corners = this.stair(front).map((cell) => this.place(cell)).filter(Boolean).flatMap(([x, y], i, all) => (i ? [[x, all[i - 1][1]], [x, y]] : [[x, y]]));
+        this.block(corners, this.blocked, 0.12);
+      }
+      if (line && places.length) {
+        const [x, y] = places.sort((a, b) => b[0] - a[0])[0];
+        this.frontLabel = [Math.min(x + 40, this.size[0] - this.right - 6), y];
+      }
+    },
+
+    /* A staircase through cells from left to right, drawn on to the edges. */
+    steps(cells, open = true) {
+      const places = cells.map((cell) => this.place(cell)).filter(Boolean);
+      if (!places.length) return "";
+      const [x, y] = places[0].map((one) => one.toFixed(1));
+      return `M${x} ${open ? this.top : y}V${y}${places.slice(1).map(([px, py]) => `H${px.toFixed(1)}V${py.toFixed(1)}`).join("")}${open ? `H${this.size[0] - this.right}` : ""}`;
+    },
+
+    /* Keep labels from a line through places. */
+    block(places, taken, price) {
+      places.slice(1).forEach(([x, y], i) => {
+        const [u, v] = places[i], n = Math.min(Math.ceil(Math.hypot(x - u, y - v) / 6), 200) || 1;
+        for (let k = 0; k <= n; k++) taken.push([u + ((x - u) * k) / n - 1, v + ((y - v) * k) / n - 1, 2, 2, price]);
+      });
+    },
+
+    /* Only what the clock moves: the paths and answers of both strategies. */
+    move() {
+      const layer = this.layers.runs, lines = drawn("g", { "clip-path": "url(#inside)" }), marks = drawn("g", {}), texts = drawn("g", {});
+      layer.replaceChildren(lines, marks, texts);
+      const labels = [], stroke = (d, colour, dash = "", extra = {}) => {
+        lines.append(drawn("path", { d, fill: "none", stroke: "var(--paper)", "stroke-width": 5, "stroke-linejoin": "round" }),
+                     drawn("path", { d, fill: "none", stroke: colour, "stroke-width": 2, "stroke-linejoin": "round", ...(dash ? { "stroke-dasharray": dash } : {}), ...extra }));
+      };
+      const taken = [...this.blocked];          // what labels must not cover
+      const path = (places) => `M${places.map((place) => place.map((one) => one.toFixed(1)).join(" ")).join("L")}`;
+      const block = (places) => this.block(places, taken, 0.2);
+      const { shared } = problem.tracks;
+      if (byId("tried").checked) {
+        for (const one of both()) for (const cell of met(one)) {
+          const place = this.place(cell);
+          if (place && this.inside(place)) { const mark = markAt(one, ...place, 0.55); mark.setAttribute("opacity", 0.7); mark.setAttribute("class", "tried"); marks.append(mark); }
+        }
+      }
+      if (problem.single) {
+        both().toReversed().forEach((one) => {
+          const found = bestsOf(one).map((best) => ({ ...best, place: this.place(best.cell) })).filter(({ place }) => place);
+          const own = found.filter(({ i }) => i >= shared), common = found.filter(({ i }) => i < shared);
+          const start = common.at(-1), places = [...(start ? [start] : []), ...own].map(({ place }) => place);
+          if (one === both()[0] && common.length > 1) { stroke(path(common.map(({ place }) => place)), "var(--ink)", "2 3.5", { "data-shared": common.length }); block(common.map(({ place }) => place)); }
+          if (places.length > 1) { stroke(path(places), one.colour, one.dash, { "data-path": one.name, "data-points": own.length }); block(places); }
+          for (const { place, time, i, cell } of found) {
+            if (!this.inside(place, 1) || (i < shared && one !== both()[0])) continue;
+            const last = cell === found.at(-1).cell;
+            if (!last) marks.append(drawn("circle", { cx: place[0], cy: place[1], r: 3.4, fill: i < shared ? "var(--ink)" : one.colour, stroke: "var(--paper)", "stroke-width": 1.2 }));
+            if (!last && state.unit === "cells") labels.push({ at: place, text: String(time), weight: 400, order: 2 });
+          }
+        });
+        const [over, under] = both().map((one) => bestsOf(one).at(-1)).map((best) => best && this.place(best.cell));
+        const hidden = over && under && Math.hypot(over[0] - under[0], over[1] - under[1]) < 9;
+        for (const one of both().toReversed()) {
+          const best = bestsOf(one).at(-1), place = best && this.place(best.cell);
+          if (!place || !this.inside(place, 1)) continue;
+          const mark = markAt(one, ...place, hidden && one !== both()[0] ? 2.3 : 1.35);
+          mark.setAttribute("data-mark", one.name);
+          marks.append(mark);
+          taken.push([place[0] - 7, place[1] - 7, 14, 14, 3]);
+          labels.push({ at: place, text: `${one.name}, ${since(best.time)}`, weight: 650, order: 0, far: 10 });
+        }
+      } else {
+        for (const one of both().toReversed()) {
+          const cells = this.trading() ? this.stair(unbeaten(met(one))) : unbeaten(met(one));
+          const places = cells.map((cell) => this.place(cell)).filter(Boolean);
+          const line = this.trading() ? this.steps(cells, false) : "";
+          if (line) stroke(line, one.colour, one.dash, { "data-path": one.name, "data-points": cells.length });
+          for (const cell of cells) {
+            const place = this.place(cell);
+            if (place && this.inside(place, 1)) { marks.append(markAt(one, ...place, problem.front[cell] ? 1.15 : 0.75)); taken.push([place[0] - 5, place[1] - 5, 10, 10, 1]); }
+          }
+          const end = places.filter((place) => this.inside(place, 1)).at(one === both()[0] ? -1 : 0);
+          if (end) labels.push({ at: end, text: one.name, weight: 650, order: 0, far: 10 });
+        }
+      }
+      if (this.frontLabel) labels.push({ at: this.frontLabel, text: problem.table ? "exact front" : "front", weight: 400, order: 1, ink: true });
+      labels.sort((a, b) => a.order - b.order).forEach((label) => this.label(label, taken, texts));
+    },
+
+    /* Write a text where it covers least; a number that finds no room is left out, an answer never. */
+    label({ at: [x, y], text, weight, order, far = 6, ink }, taken, texts) {
+      const width = text.length * (weight > 400 ? 6.9 : 6.2), height = 13;
+      const candidates = [[x + far, y - height / 2], [x - far - width, y - height / 2], [x - width / 2, y - far - height], [x - width / 2, y + far],
+                          [x + far - 2, y - far - height + 2], [x - far - width + 2, y - far - height + 2], [x + far - 2, y + far - 2], [x - far - width + 2, y + far - 2],
+                          ...(order === 0 ? [[x + far, y - 26], [x + far, y + 20], [x - far - width, y - 26], [x - far - width, y + 20], [x - width / 2, y + 34], [x - width / 2, y - 40]] : [])];
+      let best = null;
+      for (const [left, top] of candidates) {
+        const out = left < 2 || left + width > this.size[0] - 2 || top < this.top - 4 || top + height > this.size[1] - this.bottom;
+        let cost = out ? 100 : left < this.left ? 3 : 0;
+        for (const [u, v, w, h, price] of taken) if (left < u + w && left + width > u && top < v + h && top + height > v) cost += price;
+        cost += 0.01 * Math.hypot(left + width / 2 - x, top + height / 2 - y);
+        if (!best || cost < best.cost - 1e-9) best = { left, top, cost };
+      }
+      if (best.cost > (order === 0 ? Infinity : 2.5)) return;
+      taken.push([best.left, best.top, width, height, 6]);
+      const made = drawn("text", { x: best.left + width / 2, y: best.top + 10.5, "text-anchor": "middle", class: "cased", "font-size": weight > 400 ? 12 : 11, "font-weight": weight, fill: order === 2 ? "var(--quiet)" : "var(--ink)" });
+      made.textContent = text;
+      texts.append(made);
+    },
+
+    /* A ring around the cell that the panel names. */
+    point() {
+      const layer = this.layers?.ring;
+      if (!layer) return;
+      layer.replaceChildren();
+      const place = state.pointed === null ? null : this.place(state.pointed);
+      if (place && this.inside(place, 1)) layer.append(drawn("circle", { cx: place[0], cy: place[1], r: 8.5, fill: "none", stroke: "var(--paper)", "stroke-width": 5 }),
+        drawn("circle", { cx: place[0], cy: place[1], r: 8.5, fill: "none", stroke: "var(--ink)", "stroke-width": 2, class: "ring" }));
+    },
+
+    /* How to read the plane, and what it leaves out. */
+    say() {
+      const column = problem.columns[state.colour], words = [];
+      const cells = problem.drawn ? problem.all.filter((cell) => problem.drawn[cell]) : problem.all;
+      const inside = cells.filter((cell) => { const place = this.place(cell); return place && this.inside(place); }).length;
+      const grey = column ? `Grey: ${column.name} on average, the darker the better` : "Grey: how many cells lie there, on a log scale";
+      words.push(problem.drawn ? `${grey}; ${cells.length.toLocaleString("en-GB")} of all ${problem.cells.toLocaleString("en-GB")} cells, drawn at random.` : `${grey}.`);
+      if (problem.feasibleCells.length < problem.n) words.push("Outlined: cells that break a limit.");
+      if (problem.single) {
+        const began = problem.tracks.shared ? `; dotted: the ${counting(problem.tracks.shared, "first cell")}, which both share` : "";
+        words.push(`Lines: the best cell so far of each${state.unit === "cells" ? ", numbered by the cell that brought it" : ""}${began}.`);
+        if (this.layers.diagonals.childElementCount) words.push(problem.penalty ? "Diagonals: equal scores." : "Dotted across: the optimum.");
+      } else words.push(this.trading() ? "Coloured lines: what each strategy's own cells leave unbeaten; large marks are on the exact front." : "Marks: what each strategy's own cells leave unbeaten.");
+      if (inside < cells.length) words.push(`${counting(cells.length - inside, "cell")} of ${cells.length.toLocaleString("en-GB")} ${cells.length - inside === 1 ? "lies" : "lie"} outside of the frame.`);
+      const front = this.frontCells();
+      const cut = front.filter((cell) => { const place = this.place(cell); return !place || !this.inside(place, 1); });
+      if (front.length && (problem.penalty || !problem.single)) words.push(cut.length ? `${cut.length} of the front's ${counting(front.length, "cell")} ${cut.length === 1 ? "is" : "are"} outside too.` : `The frame holds the whole front, ${counting(front.length, "cell")}.`);
+      words.push("Point at the plane for the nearest cell, click to keep it; drag to select.");
+      byId("caption").textContent = words.join(" ");
+      const selected = selecting() ? problem.all.filter(chosen).length : 0;
+      byId("selected").textContent = selecting() ? `${counting(selected, "cell")} selected: ${[...state.limits].map(([number, ranges]) => this.limit(number, ranges)).join(", ")}.` : "";
+      byId("clear").hidden = !selecting();
+    },
+
+    limit(number, ranges) {
+      const dimension = dimensions()[number];
+      if (dimension.options) return `${dimension.name} ${ranges.map(([value]) => dimension.options[value]).join(" or ")}`;
+      const [low, high] = ranges[0];
+      const text = (value) => shown(dimension, value);
+      return low === -Infinity ? `${dimension.name} up to ${text(high)}` : high === Infinity ? `${dimension.name} from ${text(low)}` : `${dimension.name} ${text(low)} to ${text(high)}`;
     },
 
     /* The cells that lie where another lies, those that a run evaluated first. */
     here(cell) {
       const [x, y] = [problem.columns[state.across].values, problem.columns[state.up].values];
       const found = Array.from(x.keys()).filter((other) => x[other] === x[cell] && y[other] === y[cell]);
-      const seen = new Set(found.filter((other) => finders(other).length));
+      const seen = new Set(found.filter((other) => problem.metBy.has(other)));
       return [...found.filter((other) => seen.has(other)), ...found.filter((other) => !seen.has(other))];
     },
 
-    /* Name a cell that is pointed at; a click goes on to the next one in the same place. */
-    pointed(points, clicked) {
-      const cell = this.cells[points[0].curveNumber]?.[points[0].pointNumber];
-      if (cell === undefined) return;
-      const cells = this.here(cell), at = cells.indexOf(state.shown);
-      if (at < 0) show(cells[0]);
-      else if (clicked) show(cells[(at + 1) % cells.length]);
+    /* The cell nearest to a point of the drawing; those on the paths of the strategies first. */
+    nearest([px, py]) {
+      const on = new Set(both().flatMap((one) => bestsOf(one).map(({ cell }) => cell)));
+      let best = null, least = NEAR;
+      for (const cell of problem.all) {
+        const place = this.place(cell);
+        if (!place || !this.inside(place, 1)) continue;
+        const far = Math.hypot(place[0] - px, place[1] - py) - (on.has(cell) ? 6 : 0);
+        if (far < least) [best, least] = [cell, far];
+      }
+      return best;
     },
 
-    lassoed(event) {
-      const inside = event?.points?.map((point) => this.cells[point.curveNumber]?.[point.pointNumber]);
-      state.lasso = inside?.length ? new Set(inside) : null;
+    at(event) {
+      const box = byId("plane").firstElementChild.getBoundingClientRect(), zoom = this.size[0] / box.width;
+      return [(event.clientX - box.left) * zoom, (event.clientY - box.top) * zoom];
+    },
+
+    /* Pointing, keeping and dragging. */
+    listen() {
+      const element = byId("plane");
+      let start = null;
+      element.addEventListener("pointerdown", (event) => { start = event.button === 0 ? this.at(event) : null; });
+      element.addEventListener("pointermove", (event) => {
+        const now = this.at(event);
+        if (start && event.pointerType !== "touch" && Math.hypot(now[0] - start[0], now[1] - start[1]) > 6) {
+          if (event.buttons & 1) element.setPointerCapture(event.pointerId); else { start = null; this.layers.brush.replaceChildren(); return; }
+          const [x, y] = [Math.min(start[0], now[0]), Math.min(start[1], now[1])];
+          this.layers.brush.replaceChildren(drawn("rect", { x, y, width: Math.abs(start[0] - now[0]), height: Math.abs(start[1] - now[1]), fill: "var(--accent)", "fill-opacity": 0.12, stroke: "var(--accent)" }));
+        } else if (state.kept === null && !start) {
+          const cell = this.nearest(now);
+          if (cell !== null && cell !== state.pointed && !this.here(cell).includes(state.pointed)) show(this.here(cell)[0]);
+        }
+      });
+      element.addEventListener("pointerup", (event) => {
+        if (!start) return;
+        const now = this.at(event), from = start, dragged = this.layers.brush.childElementCount > 0;
+        start = null;
+        this.layers.brush.replaceChildren();
+        if (dragged) return this.select(from, now);
+        const cell = this.nearest(now);
+        if (cell === null) { state.kept = null; return; }
+        const cells = this.here(cell), at = cells.indexOf(state.kept);
+        keep(at < 0 ? (cells.includes(state.pointed) ? state.pointed : cells[0]) : cells[(at + 1) % cells.length]);
+      });
+      element.addEventListener("pointercancel", () => { start = null; this.layers.brush.replaceChildren(); });
+    },
+
+    /* Select the cells of a rectangle, by the numbers of both axes. */
+    select([ax, ay], [bx, by]) {
+      const between = (axis, a, b) => [[a, b].map((place) => axis.back(place)).sort((u, v) => u - v)];
+      state.limits.set(problem.positions.length + state.across, between(this.x, ax, bx));
+      state.limits.set(problem.positions.length + state.up, between(this.y, ay, by));
       refresh("selection");
     },
-
-    number: (role) => byId("plane").data.findIndex((trace) => trace.name === role),
-
-    /* Only what the clock moves. */
-    move() {
-      if (!graphics) return;
-      const [x, y, selectedpoints, symbols, numbers] = [[], [], [], [], []];
-      for (const one of problem.tracks) {
-        for (const [role, cells] of [[`strategy ${one.number}`, met(one)], [`best ${one.number}`, this.bests(one)]]) {
-          const points = this.points(cells), number = this.number(role);
-          x.push(points.x);
-          y.push(points.y);
-          selectedpoints.push(role.startsWith("best") ? null : this.selection(cells));
-          symbols.push(role.startsWith("best") ? one.symbol : this.symbols(one, cells));
-          numbers.push(number);
-          this.cells[number] = cells;
-        }
-      }
-      Plotly.restyle(this.element(), { x, y, selectedpoints, "marker.symbol": symbols }, numbers);
-    },
-
-    /* A frame around the cell that the panel names; an annotation's place on a logarithmic axis is the logarithm. */
-    mark() {
-      if (state.shown === null) return [];
-      const { x: [x], y: [y] } = this.points([state.shown]);
-      if (!Number.isFinite(x) || !Number.isFinite(y)) return [];
-      const placed = (value, log) => (byId(log).checked ? Math.log10(value) : value);
-      return [{ x: placed(x, "across-log"), y: placed(y, "up-log"), text: " ", showarrow: false, width: 19, height: 19,
-                bordercolor: theme().ink, borderwidth: 2.5, borderpad: 0 }];
-    },
-
-    point() {
-      if (graphics && this.element().data) Plotly.relayout(this.element(), { annotations: this.mark() });
-    },
   };
 
-  // ---- parallel coordinates ---------------------------------------------------------------------------------------
+  // ---- what cells are made of -------------------------------------------------------------------------------------
 
-  /* Everything that cells can be selected by: the choices of the space, then its numbers. */
-  function dimensions() {
-    return problem.dimensions ??= [
-      ...problem.positions.filter(({ options }) => options.length > 1)
-        .map(({ name, options, values }) => ({ name, options, values, text: name })),
-      ...problem.columns.map((column) => ({ ...column, options: null, text: withUnit(column) })),
-    ];
-  }
+  const panels = {
+    /* The shares of every option among some cells. */
+    among(cells) {
+      return problem.positions.map(({ options, values }) => {
+        const counts = options.map(() => 0);
+        for (const cell of cells) counts[values[cell]]++;
+        return counts.map((n) => n / Math.max(cells.length, 1));
+      });
+    },
 
-  /* Those that have an axis: the choices, what the objective is made of, finals, costs, and the colour. */
-  function axes() {
-    const wanted = ["score", "read by the objective", "final, never searched on", "costs"];
-    const all = dimensions().map((one, number) => ({ ...one, number }));
-    const choices = all.filter((one) => one.options), numbers = all.filter((one) => !one.options);
-    const colour = numbers[state.colour];
-    const kept = numbers.filter((one) => wanted.includes(one.group) && one !== colour)
-      .slice(0, Math.max(MOST_AXES - choices.length - 1, 6));
-    return [...choices, ...kept, ...(colour ? [colour] : [])];
-  }
-
-  const lines = {
-    cells: [],
-    axes: [],
-    near: false,
-    stale: true,
-    element: () => byId("lines"),
-
-    /* Draw as soon as the reader comes near, and only then: of all views this is the most work. */
     draw() {
-      this.stale = true;
-      if (graphics && this.near) this.drawNow();
+      const held = problem.positions.filter(({ options }) => options.length > 1);
+      byId("made").hidden = !held.length;
+      if (!held.length) return;
+      const told = problem.shares ?? this.fallback();
+      const [title, words] = [byId("made").querySelector("h2"), byId("made").querySelector("p")];
+      const percent = (100 * told.best) / told.of;
+      const best = told.front ? "the exact front" : told.evaluated ? `the best ${told.best} evaluated cells` : Math.abs(percent - 1) < 0.05 ? "the best 1 %" : `the best ${told.best} cells`;
+      title.textContent = `What ${best} ${told.evaluated || !told.front && Math.abs(percent - 1) >= 0.05 ? "are" : told.front ? "is" : "are"} made of`;
+      const among = told.evaluated ? `all ${told.of} evaluated cells` : told.surveyed < told.of ? `${told.surveyed.toLocaleString("en-GB")} of all cells, drawn at random` : "all cells";
+      const tried = both().map((one) => `${one.name} (${met(one).length})`).join(" and ");
+      words.textContent = `Bars: share of each option, in %, among ${counting(told.best, told.front ? "cell" : "best cell")}; upright line: among ${among}. Marks: among the cells that ${tried} tried in this run. Click a bar to select.`;
+      this.shares = both().map((one) => ({ one, shares: this.among(met(one)) }));
+      const made = held.map((position) => this.panel(position, told));
+      byId("panels").replaceChildren(...made.slice(0, MOST_PANELS));
+      byId("more-panels").hidden = made.length <= MOST_PANELS;
+      byId("more-panels").firstElementChild.textContent = `${made.length - MOST_PANELS} more positions`;
+      byId("more-panels").lastElementChild.replaceChildren(...made.slice(MOST_PANELS));
     },
 
-    watch() {
-      new IntersectionObserver(([{ isIntersecting }]) => {
-        this.near = isIntersecting;
-        if (graphics && this.near && this.stale) this.drawNow();
-      }, { rootMargin: "150px" }).observe(this.element());
+    fallback() {
+      const order = problem.single ? [...problem.feasibleCells].sort((a, b) => problem.score.values[a] - problem.score.values[b]) : unbeaten(problem.feasibleCells);
+      const best = problem.single ? order.slice(0, Math.max(Math.floor(problem.n / 100), 20)) : order;
+      return { best: best.length, of: problem.n, surveyed: problem.n, evaluated: true, front: false, among_best: this.among(best), among_all: this.among(problem.all) };
     },
 
-    drawNow() {
-      this.stale = false;
-      const element = this.element(), { ink, quiet } = theme();
-      if (graphics !== "gl") {
-        element.replaceChildren(make("p", { class: "quiet", text: "Parallel coordinates need WebGL, which this browser has not; select by numbers above." }));
-        return;
-      }
-      this.cells = rows().slice(0, MOST_LINES).reverse();
-      this.axes = axes();
-      const colour = problem.columns[state.colour] ?? problem.score;
-      const values = this.cells.map((cell) => colour.values[cell]);
-      const finite = values.map((value) => (Number.isFinite(value) ? value : quantile(values, colour.larger ? 0 : 1)));
-      const sign = colour.larger ? 1 : -1;
-      const made = this.axes.map((one) => {
-        const numbers = this.cells.map((cell) => one.values[cell]);
-        const dimension = { label: plotText(one.text), values: numbers, constraintrange: this.range(one.number) };
-        if (!one.options) return { ...dimension, tickformat: ",.3~r" };
-        return { ...dimension, range: [-0.2, one.options.length - 0.8], tickvals: one.options.map((_, i) => i), ticktext: one.options.map(short) };
+    panel({ name, number, options }, told) {
+      const [best, all] = [told.among_best[number], told.among_all[number]];
+      const row = 22, label = Math.min(96, 10 + 6.3 * Math.max(...options.map((option) => short(option).length))), width = 190, bar = width - label - 34;
+      const largest = Math.max(0.01, ...best, ...all, ...this.shares.flatMap(({ shares }) => shares[number]));
+      const at = (share) => label + (bar * share) / largest;
+      const svg = drawn("svg", { viewBox: `0 0 ${width} ${row * options.length}`, "font-size": 11, fill: "var(--ink)", "data-position": name });
+      options.forEach((option, o) => {
+        const y = row * o, pressed = (state.limits.get(number) ?? []).some(([low]) => low === o);
+        const text = (content, x, anchor, fill) => { const one = drawn("text", { x, y: y + 15, "text-anchor": anchor, fill }); one.textContent = content; return one; };
+        const toggle = () => this.toggle(number, o);
+        const one = drawn("g", { class: "option", role: "button", tabindex: 0, "aria-pressed": String(pressed), "aria-label": `${name}: ${option}`, "data-option": o },
+          drawn("rect", { class: "hit", x: 0, y, width, height: row, fill: "transparent" }), text(short(option), label - 6, "end", "var(--ink)"),
+          drawn("rect", { x: label, y: y + 4, width: Math.max(at(best[o]) - label, 0), height: row - 8, fill: "var(--axis)", "fill-opacity": 0.55, "data-share": best[o] }),
+          drawn("path", { d: `M${at(all[o])} ${y}v${row}`, stroke: "var(--quiet)", "stroke-width": 1.2 }),
+          ...this.shares.map(({ one: strategy, shares }, i) => markAt(strategy, at(shares[number][o]), y + (i ? 15.5 : 6.5), 0.62)),
+          text(Math.round(100 * best[o]) + (o ? "" : " %"), width - (o ? 11.5 : 0), "end", "var(--quiet)"));
+        one.addEventListener("click", toggle);
+        one.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); toggle(); document.querySelector(`[data-position="${CSS.escape(name)}"] [data-option="${o}"]`)?.focus(); } });
+        svg.append(one);
       });
-      const trace = { type: "parcoords", dimensions: made, labelangle: -18, labelside: "top", line: {
-        color: finite.map((value) => sign * value), ...shades(colour, finite, sign), showscale: false,
-      }, unselected: { line: { color: quiet, opacity: 0.08 } }, labelfont: { color: ink, size: 11 }, tickfont: { color: ink, size: 9 },
-      rangefont: { color: quiet, size: 9 } };
-      element.style.width = `${Math.max(element.parentElement.clientWidth - 2, 72 * this.axes.length)}px`;
-      const first = !element.data;
-      Plotly.react(element, [trace], { margin: { l: 92, r: 60, t: 84, b: 24 }, paper_bgcolor: "rgba(0,0,0,0)",
-                                       font: { family: getComputedStyle(document.body).fontFamily } },
-                   { displayModeBar: false, responsive: false });
-      if (first) element.on("plotly_restyle", () => this.brushed());
-      element.dataset.cells = this.cells.length;
+      return make("div", {}, make("h3", { text: name }), svg);
     },
 
-    range(number) {
-      const ranges = state.limits.get(number);
-      return !ranges ? undefined : ranges.length === 1 ? ranges[0] : ranges;
-    },
-
-    brushed() {
-      const before = JSON.stringify([...state.limits]);
-      this.element().data[0].dimensions.forEach(({ constraintrange }, i) => {
-        const { number } = this.axes[i];
-        if (!constraintrange || !constraintrange.length) state.limits.delete(number);
-        else state.limits.set(number, Array.isArray(constraintrange[0]) ? constraintrange.map((one) => [...one]) : [[...constraintrange]]);
-      });
-      if (JSON.stringify([...state.limits]) !== before) refresh("brush");
+    toggle(number, option) {
+      const before = state.limits.get(number) ?? [], rest = before.filter(([low]) => low !== option);
+      const ranges = rest.length < before.length ? rest : [...before, [option, option]];
+      if (ranges.length) state.limits.set(number, ranges); else state.limits.delete(number);
+      refresh("selection");
     },
   };
-
-  const short = (option) => (option.length > 14 ? `${option.slice(0, 13)}…` : option);
 
   // ---- the table --------------------------------------------------------------------------------------------------
 
@@ -654,13 +1009,12 @@
       byId("more").hidden = cells.length <= state.rows;
       const number = cells.length.toLocaleString("en-GB");
       byId("rows").textContent = `${number} cell${cells.length === 1 ? "" : "s"}${selecting() ? " of the selection" : ""}, ${Math.min(cells.length, state.rows)} in the table`;
-      byId("selected").textContent = selecting() ? `${number} cell${cells.length === 1 ? "" : "s"} selected` : "";
       byId("csv-selected").disabled = !selecting();
     },
 
     row(cell, heads) {
-      const row = make("tr", { tabindex: "0", "data-cell": cell, "aria-selected": String(cell === state.shown),
-                               onclick: () => show(cell), onfocus: () => { if (state.shown !== cell) show(cell); } });
+      const row = make("tr", { tabindex: "0", "data-cell": cell, "aria-selected": String(cell === state.pointed),
+                               onclick: () => keep(cell), onfocus: () => { if (state.pointed !== cell) keep(cell); } });
       const found = make("td", { class: "text small" });
       for (const one of finders(cell)) found.append(make("span", { class: "met", title: one.name }, markOf(one), `${one.runs} `));
       row.append(make("td", { class: "text" }, make("code", { text: problem.texts[cell], title: problem.texts[cell] })), found);
@@ -705,17 +1059,17 @@
   function refresh(what) {
     if (what === "runs") {
       problem.tracks = tracked();
-      state.end = Math.max(1, ...shownRuns().map((run) => (run.trials ? finished(run, run.trials - 1) : 0)));
+      state.end = Math.max(1, ...both().map(({ run }) => (run?.trials ? finished(run, run.trials - 1) : 0)));
     }
-    if (what === "time") plane.move(); else plane.draw();
-    if (what !== "brush") lines.draw();
+    if (what !== "rows") answers.draw();
+    if (what === "time") plane.move(); else if (what !== "rows") plane.draw();
+    if (what !== "rows") panels.draw();
     table.draw();
-    if (state.shown !== null && what !== "brush") show(state.shown);
   }
 
   function tick() {
     const slider = byId("time");
-    byId("now").textContent = `after ${duration(state.time)}`;
+    byId("now").textContent = state.unit === "cells" ? counting(Math.floor(state.time), "cell") : duration(state.time);
     slider.setAttribute("aria-valuetext", byId("now").textContent);
   }
 
@@ -727,6 +1081,23 @@
     state.time = share >= 1 ? state.end : share * state.end;
     slider.value = state.time;
     tick();
+  }
+
+  /* Other strategies, another run or clock: the time stays at its share. */
+  function choose(change) {
+    const share = state.time / state.end;
+    player.stop();
+    Object.assign(state, change);
+    byId("first").value = state.first;
+    byId("second").value = state.second;
+    byId("run").value = state.run;
+    problem.tracks = tracked();
+    state.end = Math.max(1, ...both().map(({ run }) => (run?.trials ? finished(run, run.trials - 1) : 0)));
+    setClock(share);
+    refresh("runs");
+    const at = problem.numbers.indexOf(state.run);
+    byId("before").disabled = at <= 0;
+    byId("after").disabled = at >= problem.numbers.length - 1;
   }
 
   const player = {
@@ -778,100 +1149,79 @@
   function setControls() {
     options(byId("up"), columnOptions(), state.up);
     options(byId("across"), columnOptions(), state.across);
-    options(byId("colour"), [{ group: "", value: -1, text: "nothing" }, ...columnOptions()], state.colour);
-    options(byId("limit"), dimensions().map((one, i) => ({ group: one.options ? "choices" : "numbers", value: i, text: one.text })),
-            problem.positions.length ? dimensions().findIndex((one) => !one.options) : 0);
-    options(byId("unit"), [{ value: "cells", text: "evaluations" }, { value: "cost", text: problem.unit === "queries" ? "queries" : "simulated seconds" }], state.unit);
-    const numbers = [...new Set(problem.runs.map((run) => run.run))].sort((a, b) => a - b);
-    options(byId("run"), [{ value: "", text: `all ${numbers.length}` }, ...numbers.map((n) => ({ value: n, text: `run ${n}` }))], "");
-    byId("strategies").replaceChildren(byId("strategies").firstElementChild, ...problem.trials.strategies.map((one, number) => {
-      const box = make("input", { type: "checkbox", "data-strategy": number, onchange: (event) => {
-        if (event.target.checked) state.on.add(number); else state.on.delete(number);
-        refresh("runs");
-      } });
-      box.checked = true;
-      return make("label", { class: "check" }, box, " ", markOf(one), one.name);
-    }));
+    options(byId("colour"), [{ group: "", value: -1, text: "how many cells" }, ...columnOptions()], state.colour);
+    options(byId("limit"), dimensions().map((one, i) => ({ group: one.options ? "choices" : "numbers", value: i, text: one.text })), problem.positions.length);
+    options(byId("unit"), [{ value: "cells", text: "cells" }, { value: "cost", text: problem.unit === "queries" ? "queries" : "simulated seconds" }], state.unit);
+    options(byId("run"), problem.numbers.map((n, i) => ({ value: n, text: `run ${i + 1} of ${problem.numbers.length}` })), state.run);
+    const names = problem.strategies.map((one) => ({ value: one.number, text: one.name }));
+    options(byId("first"), names, state.first);
+    options(byId("second"), [...names, { value: -1, text: "nobody" }], state.second);
   }
 
   function setHeadings() {
-    byId("title").textContent = `${problem.benchmark}: ${problem.title}`;
+    const number = (problem.cells ?? problem.n).toLocaleString("en-GB");
+    byId("title").textContent = problem.cells === null ? `${number} evaluated cells of ${problem.benchmark}` : `The ${number} cells of ${problem.benchmark}`;
+    byId("about").textContent = problem.title;
     byId("objective").textContent = problem.objective;
     byId("banner").hidden = !problem.banner;
-    byId("banner").firstElementChild.textContent = problem.banner;
-    const cells = problem.cells === null ? `${problem.n.toLocaleString("en-GB")} evaluated cells`
+    byId("banner").textContent = problem.banner;
+    const cells = problem.cells === null ? `${counting(problem.n, "evaluated cell")}`
       : problem.n === problem.cells ? `all ${problem.n.toLocaleString("en-GB")} cells`
-      : `${problem.n.toLocaleString("en-GB")} of ${problem.cells.toLocaleString("en-GB")} cells: those evaluated, the exact front, and a fixed draw`;
-    const made = problem.runs.length, all = made + problem.runs_left_out;
-    const rest = made < all ? `, the first ${made} of ${all} runs` : `, ${made} run${made === 1 ? "" : "s"}`;
-    byId("counts").textContent = `${cells}${rest}, fingerprint ${problem.fingerprint}`;
-    const entries = [`Small dots: ${problem.table ? "every cell shown, evaluated or not" : "evaluated cells"}`, "small marks: cells that a strategy evaluated so far",
-                     ...(problem.single ? ["large, outlined: the best so far of each run"] : [])];
-    if (problem.table && problem.columns[1].group === "score" && problem.columns[1] !== problem.score) entries.push("line: the exact front");
-    if (problem.optimum !== null) entries.push("star: the optimum");
-    if (!problem.feasible.every(Boolean)) entries.push("hollow or crossed: infeasible");
-    byId("key").replaceChildren(...entries.map((text) => make("li", { text })));
+      : `${problem.n.toLocaleString("en-GB")} of ${number} cells, as this file stays below 6 MB: those evaluated, the exact front, and a fixed draw`;
+    const made = problem.runs.length, all = problem.runs_made;
+    const rest = made < all ? `the first ${made.toLocaleString("en-GB")} of ${all.toLocaleString("en-GB")} runs, as more would not fit into 6 MB (snas report of the problem's own folder has room for more)`
+      : `${made === 1 ? "the only run" : `all ${counting(made, "run")}`} of ${problem.strategies.length === 1 ? "one strategy" : `${problem.strategies.length} strategies`}`;
+    byId("counts").textContent = `${cells}; ${rest}; fingerprint ${problem.fingerprint}`;
   }
 
   async function open(number) {
     player.stop();
     problem = await opened(number);
     problem.number = number;
-    problem.metBy = new Map();
-    for (const run of problem.runs) {
-      for (const cell of new Set(run.cells)) {
-        if (!problem.metBy.has(cell)) problem.metBy.set(cell, []);
-        problem.metBy.get(cell).push(run);
-      }
-    }
     const named = (name) => problem.columns.findIndex((column) => column.name === name);
     const grouped = (group) => problem.columns.findIndex((column) => column.group === group);
     const cost = [grouped("costs"), problem.columns.findIndex((column) => column.group !== "score"), 0].find((i) => i >= 0);
+    const order = [...problem.strategies].sort((a, b) => a.worth - b.worth), first = order[0].number;
+    const plain = problem.strategies.find((one) => one.name === "random" && one.number !== first);
     Object.assign(state, {
-      across: problem.axes[0] === null ? cost : named(problem.axes[0]), up: named(problem.axes[1]),
-      colour: [grouped("final, never searched on"), problem.columns.indexOf(problem.score)].find((i) => i >= 0),
-      on: new Set(problem.trials.strategies.keys()), run: null, unit: "cells", sort: null, down: false,
-      limits: new Map(), lasso: null, every: false, rows: PAGE, shown: null,
+      across: problem.axes[0] === null ? cost : named(problem.axes[0]), up: named(problem.axes[1]), colour: -1,
+      first, second: (plain ?? order[1])?.number ?? -1, run: problem.numbers[0], unit: "cells", sort: null, down: false,
+      limits: new Map(), rows: PAGE, pointed: null, kept: null, time: 1, end: 1,
     });
-    byId("up-log").checked = byId("every").checked = false;
-    byId("across-log").checked = isWide(problem.columns[state.across].values);
-    byId("frame").value = problem.table ? "near" : "all";
+    byId("tried").checked = false;
+    byId("rows-of").value = "two";
+    for (const axis of ["up", "across"]) byId(`${axis}-log`).checked = isWide(problem.columns[state[axis]].values);
+    byId("frame").value = "near";
     setControls();
     setHeadings();
-    state.end = 1;
-    problem.tracks = tracked();
-    state.end = Math.max(1, ...problem.runs.map((run) => run.trials));
-    setClock();
-    byId("cell").replaceChildren(make("p", { class: "quiet", text: "Point at a cell, or choose a row of the table." }));
-    refresh("runs");
+    byId("cell").replaceChildren(make("p", { class: "quiet", text: "Point at the plane for the nearest cell; click to keep it here." }));
+    delete byId("cell").dataset.cell;
+    choose({});
     document.body.dataset.opened = Number(document.body.dataset.opened ?? 0) + 1;
   }
 
   function listen() {
     const on = (id, event, act) => byId(id)?.addEventListener(event, act);
-    on("problem", "change", (event) => open(Number(event.target.value)));
-    for (const id of ["up", "across"]) on(id, "change", (event) => { state[id] = Number(event.target.value); plane.draw(); });
-    on("colour", "change", (event) => { state.colour = Number(event.target.value); refresh("colour"); });
-    for (const id of ["up-log", "across-log", "frame"]) on(id, "change", () => plane.draw());
+    const numeric = (event) => Number(event.target.value);
+    on("problem", "change", (event) => open(numeric(event)));
+    for (const id of ["first", "second", "run"]) on(id, "change", (event) => choose({ [id]: numeric(event) }));
+    for (const [id, step] of [["before", -1], ["after", 1]]) on(id, "click", () => choose({ run: problem.numbers[problem.numbers.indexOf(state.run) + step] ?? state.run }));
+    for (const id of ["up", "across"]) on(id, "change", (event) => {
+      state[id] = numeric(event);
+      byId(`${id}-log`).checked = isWide(problem.columns[state[id]].values);
+      plane.draw();
+    });
+    on("colour", "change", (event) => { state.colour = numeric(event); plane.draw(); table.draw(); });
+    for (const id of ["up-log", "across-log", "frame", "tried"]) on(id, "change", () => plane.draw());
     on("play", "click", () => player.toggle());
-    on("time", "input", (event) => { player.stop(); state.time = Number(event.target.value); tick(); plane.move(); });
+    on("time", "input", (event) => { player.stop(); state.time = numeric(event); tick(); plane.move(); });
     on("time", "change", () => refresh("time"));
-    on("unit", "change", (event) => {
-      const share = state.time / state.end;
-      state.unit = event.target.value;
-      refresh("runs");
-      setClock(share);
-      refresh("time");
-    });
-    on("run", "change", (event) => {
-      state.run = event.target.value === "" ? null : Number(event.target.value);
-      refresh("runs");
-    });
-    on("every", "change", (event) => { state.every = event.target.checked; state.rows = PAGE; refresh("rows"); });
+    on("unit", "change", (event) => choose({ unit: event.target.value }));
+    on("rows-of", "change", () => { state.rows = PAGE; refresh("rows"); });
     on("more", "click", () => { state.rows += PAGE; table.draw(); });
     on("csv", "click", () => table.download(rows(), "cells.csv"));
     on("csv-selected", "click", () => table.download(rows().filter(chosen), "selection.csv"));
-    on("limits", "submit", () => {
+    on("apply", "click", () => {
       const number = Number(byId("limit").value), dimension = dimensions()[number];
       const read = (id, otherwise) => {
         const text = byId(id).value.trim(), place = dimension.options?.indexOf(text) ?? -1;
@@ -881,29 +1231,17 @@
       refresh("selection");
     });
     on("reset", "click", () => open(problem.number));
-    on("clear", "click", () => { state.limits.clear(); state.lasso = null; refresh("selection"); });
+    on("clear", "click", () => { state.limits.clear(); if (byId("frame").value === "chosen") byId("frame").value = "near"; refresh("selection"); });
     on("plane", "keydown", (event) => {
       const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
       if (!step) return;
       event.preventDefault();
-      const cells = rows().filter(chosen), at = cells.indexOf(state.shown);
-      if (cells.length) show(cells[at < 0 ? 0 : Math.min(Math.max(at + step, 0), cells.length - 1)]);
+      const cells = rows().filter(chosen), at = cells.indexOf(state.pointed);
+      if (cells.length) keep(cells[at < 0 ? 0 : Math.min(Math.max(at + step, 0), cells.length - 1)]);
     });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { plane.draw(); lines.draw(); });
+    plane.listen();
     let width = innerWidth;
-    addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; lines.draw(); } });
-  }
-
-  /* Start plotly.js and draw what needs it. */
-  async function startGraphics() {
-    const code = new TextDecoder().decode(await inflated("plotly"));
-    byId("plotly").remove();
-    document.head.append(make("script", { text: code }));
-    const canvas = document.createElement("canvas");
-    graphics = canvas.getContext("webgl") ? "gl" : "plain";
-    plane.draw();
-    lines.watch();
-    ready("all");
+    addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; plane.draw(); } });
   }
 
   /* What is there now, for whoever waits for it or measures it. */
@@ -924,6 +1262,6 @@
     await open(0);
     ready("table");
     await painted();
-    await startGraphics();
+    ready("all");
   });
 })();
