@@ -106,7 +106,7 @@ def by_use(metric: Metric) -> int:
     """
     if metric.kind != "search":
         return 5 if metric.kind == "final" else 7
-    of_loss = 0 if metric.split != "train" else 1
+    of_loss = int(metric.split == "train" or metric.name.startswith("train_"))
     return of_loss if metric.is_loss else {"cost": 2, "structure": 3, "proxy": 6}[metric.quantity]
 
 

@@ -33,7 +33,7 @@ class BlindSpace(ChoiceSpace):
         >>> space = blind(nb201(), seed=3)
         >>> cell = space.hide(nb201()[11])
         >>> print(cell)
-        space(p1=a1, p2=a5, p3=a2, p4=a3, p5=a3, p6=a2)
+        space(p1=a5, p2=a5, p3=a2, p4=a2, p5=a4, p6=a2)
         >>> space.reveal(cell) == nb201()[11], len(space) == len(nb201())
         (True, True)
 

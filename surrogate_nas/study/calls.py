@@ -308,7 +308,7 @@ def read_comparison(
         >>> read.strategies, bool((read.scores("random") == made.scores("random")).all())
         (['random'], True)
     """
-    folders = list(dict.fromkeys(map(Path, (folder, *against))))
+    folders = _folders(folder, against)
     if folders[1:]:
         return comparisons_beside(
             {
@@ -349,6 +349,15 @@ def read_comparison(
     return Comparison(objective, description, made)
 
 
+def _folders(folder: str | Path, against: Sequence[str | Path]) -> list[Path]:
+    """Each folder once."""
+    if isinstance(against, str) or not isinstance(against, Sequence):
+        raise UserError(f"against is a list of folders, not {against!r:.80}.")
+    if bad := [one for one in (folder, *against) if not isinstance(one, str | Path)]:
+        raise UserError(f"A folder is a text or a Path, not {bad[0]!r:.80}.")
+    return list(dict.fromkeys(map(Path, (folder, *against))))
+
+
 def stored_suite(
     folder: str | Path, *, against: Sequence[str | Path] = (), benchmark: str | None = None, verify: bool = False
 ) -> StoredSuite:
@@ -363,7 +372,7 @@ def stored_suite(
     Raises:
         UserError: It holds no suite, a damaged one, or no finished run yet; or the folders have no problem in common.
     """
-    folders = list(dict.fromkeys(map(Path, (folder, *against))))
+    folders = _folders(folder, against)
     if folders[1:]:
         return suites_beside({one: stored_suite(one, benchmark=benchmark, verify=verify) for one in folders})
     folder = Path(folder)

@@ -291,7 +291,8 @@ def test_live_trainings_are_searched_and_the_report_draws_the_cells(
     assert [len(run.trials) for run in made.runs] == [2]
     from surrogate_nas.report import write_report
 
-    assert "Graph of the cell Genotype(normal=[" in write_report(made, tmp_path / "out").read_text()
+    page = write_report(made, tmp_path / "out").read_text()
+    assert "reduction cell</text></svg><code>Genotype(normal=[" in page
 
 
 def test_a_surrogate_of_drawn_cells_becomes_a_benchmark(

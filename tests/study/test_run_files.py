@@ -39,14 +39,14 @@ def write(path: Path, trials: list[Trial] = TRIALS, run: Run | None = RUN) -> by
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     write(path)
-    assert read_run(path, "root", "mine", 4, SPACE) == RUN
-    assert read_run(tmp_path / "none.jsonl", "root", "mine", 4, SPACE) is None
+    assert read_run(path, "root", "mine", 4, SPACE.parse) == RUN
+    assert read_run(tmp_path / "none.jsonl", "root", "mine", 4, SPACE.parse) is None
     write(tmp_path / "open.jsonl", run=None)
-    assert read_run(tmp_path / "open.jsonl", "root", "mine", 4, SPACE) is None, "it has not ended"
+    assert read_run(tmp_path / "open.jsonl", "root", "mine", 4, SPACE.parse) is None, "it has not ended"
     with pytest.raises(UserError, match="is damaged or of another comparison"):
-        read_run(path, "other", "mine", 4, SPACE)
+        read_run(path, "other", "mine", 4, SPACE.parse)
     with pytest.raises(UserError, match="Cannot read"):
-        read_run(tmp_path, "root", "mine", 4, SPACE)
+        read_run(tmp_path, "root", "mine", 4, SPACE.parse)
 
 
 def test_what_the_file_holds_is_compared_and_not_written_again(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_what_the_file_holds_is_compared_and_not_written_again(tmp_path: Path) -
     log.append(longer[3:])
     log.finish(replace(RUN, trials=longer, diagnosis={}))
     log.close()
-    assert len(path.read_bytes().splitlines()) == 8 and read_run(path, "root", "mine", 4, SPACE).trials == longer  # type: ignore[union-attr]
+    assert len(path.read_bytes().splitlines()) == 8 and read_run(path, "root", "mine", 4, SPACE.parse).trials == longer  # type: ignore[union-attr]
     log = RunLog(path, "root")
     with pytest.raises(OtherHistoryError, match="another history"):
         log.append([replace(TRIALS[0], score=4.0)])

@@ -83,7 +83,7 @@ def examine_file(path: Path, space: Space) -> Examination:
         >>> macro = space_named("macro")
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder) / "mine.csv"
-        ...     text = "".join(f"{cell},{20 - 0.1 * i},7\\n" for i, cell in enumerate(macro))
+        ...     text = "".join(f'"{cell}",{20 - 0.1 * i},7\\n' for i, cell in enumerate(macro))
         ...     _ = path.write_text(f"cell,valid_error,latency@mine\\n{text}")
         ...     print(examine_file(path, macro).of("alarm")[0])
         latency@mine: is 7 for every cell: nothing to search on
