@@ -30,7 +30,7 @@ setup: $(SETUP)  ## make .venv with everything and the command snas in it
 $(FIRST): pyproject.toml
 	@echo 'Setting up .venv with what comparing on tables needs: 170 MB to fetch, 520 MB on disk, half a minute.'
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --no-compile --disable-pip-version-check --progress-bar off -e '.[benchmarks,report]' | $(TOLD)
+	@$(BIN)/pip install --no-compile --disable-pip-version-check --progress-bar off -e '.[benchmarks]' | $(TOLD)
 	@touch $@
 
 $(SETUP): $(FIRST)
@@ -46,7 +46,7 @@ data: $(FIRST)  ## fetch NAS-Bench-201 (36 MB) and verify it
 	$(BIN)/snas data fetch nb201
 	$(BIN)/snas data verify
 
-suite: $(SETUP)  ## compare strategies on 32 problems over eight spaces and write results/suite/report.html (goes on)
+suite: $(SETUP)  ## compare strategies on 32 problems over eighteen spaces and write results/suite/report.html (goes on)
 	$(BIN)/snas data fetch all
 	$(BIN)/snas suite standard --workers $(WORKERS) --out results/suite
 

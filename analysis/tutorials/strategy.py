@@ -198,5 +198,5 @@ assert (FOLDER / "suite" / "report.html").is_file()
 #
 # - Restart when nothing improved for 30 cells. Does the early lead last?
 # - Declare `uses_known = True` and read `self.known`: λR and feasibility of every cell, free of charge (`sn.Strategy`).
-# - `snas suite standard --strategies FILE:Restless,bo,evolution` asks 32 problems over eight spaces.
+# - `snas suite standard --strategies FILE:Restless,bo,evolution` asks 32 problems over eighteen spaces.
 # - `analysis/tutorials/objective.py` changes what is minimised; `surrogate.py` replaces the table by a model.
