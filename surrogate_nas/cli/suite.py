@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 
 def suite(
-    name: Annotated[str, typer.Argument(help="starter, families, standard, or a TOML file of problems and strategies.")],
+    name: Annotated[
+        str, typer.Argument(help="starter, families, standard, or a TOML file of problems and strategies.")
+    ],
     strategies: StrategiesOption = None,
     blind: BlindOption = False,
     problems: Annotated[
