@@ -161,12 +161,12 @@ def names(given: Iterable[str] | None) -> list[str]:
 
 def entering(given: Iterable[str] | None, usual: Iterable[str], blind: bool) -> list[str]:
     """The strategies of an option, or the usual ones; with `blind` each beside itself blinded."""
-    from surrogate_nas.strategies import BLIND, without_blind
+    from surrogate_nas.strategies import BLIND
 
     chosen = names(given) or list(usual)
     if not blind:
         return chosen
-    plain = list(dict.fromkeys(map(without_blind, chosen)))
+    plain = dict.fromkeys(name.removeprefix(BLIND) for name in chosen)
     return [name for one in plain for name in (one, BLIND + one)]
 
 

@@ -22,10 +22,10 @@ __all__ = [
     "STRATEGIES",
     "Strategy",
     "StrategyLike",
+    "behind",
     "is_builtin",
     "label",
     "resolve",
-    "without_blind",
 ]
 
 StrategyLike = str | type[Strategy]
@@ -93,16 +93,18 @@ A name without a colon stands for whatever the library itself takes for granted,
 """
 
 
-def without_blind(strategy: str) -> str:
-    """The name of what runs behind a disguise; the name itself where there is none.
+def behind(strategy: StrategyLike) -> StrategyLike | None:
+    """What runs behind a disguise; None where there is none.
 
     Args:
-        strategy: A name.
+        strategy: A name, ``file.py:Class``, or a class.
 
     Example:
-        >>> without_blind("blind:bo"), without_blind("bo")
-        ('bo', 'bo')
+        >>> behind("blind:bo"), behind("bo")
+        ('bo', None)
     """
+    if not isinstance(strategy, str) or not strategy.strip().startswith(BLIND):
+        return None
     return strategy.strip().removeprefix(BLIND)
 
 
@@ -131,9 +133,9 @@ def label(strategy: str | type[Strategy]) -> str:
         >>> label("evolution(population=50)"), label("searches/mine.py:Mine")
         ('evolution(population=50)', 'Mine')
     """
+    if (plain := behind(strategy)) is not None:
+        return f"{BLIND}{label(plain)}"
     if isinstance(strategy, str):
-        if (plain := without_blind(strategy)) != strategy.strip():
-            return f"{BLIND}{label(plain)}"
         reference = Reference.parse(strategy)
         name = reference.head if _bridge(reference.head) else reference.head.rpartition(":")[2]
         return name + reference.suffix
@@ -152,8 +154,9 @@ def is_builtin(strategy: str | type[Strategy]) -> bool:
         >>> is_builtin("evolution"), is_builtin("mine.py:Mine")
         (True, False)
     """
+    strategy = behind(strategy) or strategy
     if isinstance(strategy, str):
-        head = Reference.parse(without_blind(strategy)).head
+        head = Reference.parse(strategy).head
         return head in OURS or _bridge(head) is not None
     module = getattr(strategy, "__module__", "")
     held = getattr(sys.modules.get(module), getattr(strategy, "__name__", ""), None)
@@ -162,7 +165,7 @@ def is_builtin(strategy: str | type[Strategy]) -> bool:
 
 def is_named(strategy: str) -> bool:
     """Whether a text names a strategy that needs no file."""
-    head = Reference.parse(without_blind(strategy)).head
+    head = Reference.parse(strategy).head
     return head in known() or _bridge(head) is not None
 
 
@@ -189,7 +192,8 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
         return _checked(strategy, strategy.__name__)
     if not isinstance(strategy, str):
         raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
-    strategy = without_blind(strategy)
+    if (plain := behind(strategy)) is not None:
+        return resolve(plain)
     reference = Reference.parse(strategy)
     return configured(_found(reference.head), reference.options, label(reference.head))
 

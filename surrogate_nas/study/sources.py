@@ -21,7 +21,7 @@ from pathlib import Path
 from types import CodeType
 
 from surrogate_nas.core.plugin import origin
-from surrogate_nas.strategies import ENTRY_POINT_GROUP, StrategyLike, is_builtin, without_blind
+from surrogate_nas.strategies import ENTRY_POINT_GROUP, StrategyLike, behind, is_builtin
 from surrogate_nas.strategies.reference import Reference
 
 Sources = Mapping[str, str]
@@ -34,9 +34,9 @@ _LARGEST = 10**6
 
 def sources_of(strategy: StrategyLike) -> Sources:
     """The source of a strategy; empty for those that come with the project, whose version tells theirs."""
+    strategy = behind(strategy) or strategy
     if not isinstance(strategy, str):
         return {} if is_builtin(strategy) else _of_class(strategy)
-    strategy = without_blind(strategy)
     reference = Reference.parse(strategy)
     if is_builtin(strategy):
         return _named_in(reference.options.get("command"))

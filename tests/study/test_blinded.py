@@ -11,6 +11,8 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.study.calls import read_comparison
+from surrogate_nas.study.sandbox import sandboxed
+from surrogate_nas.study.sandbox.blinded import Blinded
 from tests.conftest import Snas
 
 ASKED = "valid_loss + 0.1*params"
@@ -89,6 +91,13 @@ def test_a_strategy_that_has_read_the_benchmark_is_found_out(tmp_path: Path, sna
     said = " ".join(read_comparison(tmp_path / "out").sentences)
     assert "part of what it finds, it finds by reading names" in said
     assert "random beside itself under names that say nothing" in said
+
+
+def test_only_its_prefix_blinds_a_strategy() -> None:
+    with sandboxed(" evolution", sn.load("fashion").space, seed=0, limit=60) as plain:
+        assert not isinstance(plain, Blinded)
+    with sandboxed(" blind:evolution", sn.load("fashion").space, seed=0, limit=60) as hidden:
+        assert isinstance(hidden, Blinded)
 
 
 def test_what_cannot_be_blinded_is_refused() -> None:

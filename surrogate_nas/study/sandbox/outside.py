@@ -25,7 +25,7 @@ from surrogate_nas.runtime.sandbox import Sandbox
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.blind import blind
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import Strategy, StrategyLike, is_builtin, is_named, known, label, resolve, without_blind
+from surrogate_nas.strategies import Strategy, StrategyLike, behind, is_builtin, is_named, known, label, resolve
 from surrogate_nas.strategies.reference import Reference
 from surrogate_nas.study.sandbox.answers import (
     Flags,
@@ -214,12 +214,12 @@ def sandboxed(
     Raises:
         StrategyError: It could not be made.
     """
-    if isinstance(strategy, str) and (plain := without_blind(strategy)) != strategy:
+    if (plain := behind(strategy)) is not None:
         hidden = blind(space, seed)
         with sandboxed(plain, hidden, seed=seed, limit=limit) as inside:
-            behind = Blinded(inside, hidden)
-            behind.give(settings)
-            yield behind
+            disguised = Blinded(inside, hidden)
+            disguised.give(settings)
+            yield disguised
         return
     if is_builtin(strategy):
         with Alarm() as alarm:
@@ -246,7 +246,7 @@ def introduce(strategy: StrategyLike) -> Flags:
         UserError: There is no such name, file or class, the file fails to import, it is no strategy, or it is a
             user's and needs a workshop.
     """
-    if isinstance(strategy, str) and (plain := without_blind(strategy)) != strategy:
+    if (plain := behind(strategy)) is not None:
         flags = introduce(plain)
         if flags.needs_workshop:
             raise UserError(f"{label(plain)} trains cells itself, so it cannot be blinded.")
