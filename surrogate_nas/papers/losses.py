@@ -34,6 +34,7 @@ from surrogate_nas.papers.common.ranks import (
     ceiling,
     goal_of,
     itself,
+    mean_of,
     measure_of,
     seeds_of,
 )
@@ -166,7 +167,7 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
     wanted = seeds_of(bench, goal.metric, goal.question)
     usual = _usual_ceiling(goal, wanted, candidates, groups)
     if goal.metric.kind == "search" and len(wanted) > 1:  # no test is held, so one seed is asked for all the others
-        rests = [(seed, _mean_of(wanted[:i] + wanted[i + 1 :])) for i, seed in enumerate(wanted)]
+        rests = [(seed, mean_of(wanted[:i] + wanted[i + 1 :])) for i, seed in enumerate(wanted)]
         yield _finding(bench, goal, itself(bench, goal), SINGLE, rests, usual, groups)
     for candidate in candidates:
         own = ceiling(candidate.seeds, goal.values, groups) or usual
@@ -177,13 +178,6 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
         if len(candidate.seeds) > 1 and len(candidate.seeds) == len(wanted):
             crossed = [(a, b) for i, a in enumerate(candidate.seeds) for j, b in enumerate(wanted) if i != j]
             yield _finding(bench, goal, candidate, ACROSS, crossed[:_MOST_CROSSED], own, groups)
-
-
-def _mean_of(columns: Sequence[Values]) -> Values:
-    held = np.isfinite(columns)
-    total = np.where(held, columns, 0.0).sum(axis=0)
-    means: Values = np.divide(total, held.sum(axis=0), out=np.full(len(total), math.nan), where=held.any(axis=0))
-    return means
 
 
 def _covers(seed: Values, goal: Goal) -> bool:

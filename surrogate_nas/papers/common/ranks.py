@@ -72,6 +72,14 @@ def agreement(first: Values, second: Values, wanted: Values, groups: Values | No
     return {**found, WITHIN: within(first, second, groups)}
 
 
+def mean_of(columns: Sequence[Values]) -> Values:
+    """The mean over the seeds that a cell has; NaN where it has none."""
+    held = np.isfinite(columns)
+    total = np.where(held, columns, 0.0).sum(axis=0)
+    means: Values = np.divide(total, held.sum(axis=0), out=np.full(len(total), math.nan), where=held.any(axis=0))
+    return means
+
+
 def ceiling(seeds: Sequence[Values], wanted: Values, groups: Values | None) -> dict[str, float]:
     """How well one training seed ranks as another does: no loss of one seed can be asked for much more.
 

@@ -27,6 +27,7 @@ from surrogate_nas.papers.common.ranks import (
     best,
     ceiling,
     goal_of,
+    mean_of,
     measure_of,
     own_loss,
     seeds_of,
@@ -152,11 +153,12 @@ def signals_of(name: str) -> Signals | None:
     if "train loss" not in chosen or len(chosen) < 2:  # noqa: PLR2004 - both sides are needed
         return None
     seeds = seeds_of(bench, goal.metric, goal.question)
-    repeated = int(np.isfinite(_mean(seeds[1:])).sum()) if len(seeds) > 1 else 0
+    others = mean_of(seeds[1:]) if len(seeds) > 1 else np.full(len(goal.values), math.nan)
+    repeated = int(np.isfinite(others).sum())
     enough = repeated >= _REPEATED or repeated >= np.isfinite(goal.values).sum() / 2
     one = _first_seed(bench, chosen, goal) if repeated and enough else None
     # Of one training all see the same luck: where others of the cell are held, what one tells is judged by them.
-    finally_wanted = goal.values if one is None else _mean(seeds[1:])
+    finally_wanted = goal.values if one is None else others
     columns = {
         what: {
             mark: (asked, metric.minimised(bench.column(*asked, "mean" if one is None else one)))
@@ -238,14 +240,6 @@ def _first_seed(bench: Benchmark, chosen: Mapping[str, Metric], goal: Goal) -> i
     first = bench.seeds(goal.question)[0]
     asked = [question for metric in chosen.values() for _, question in _marks(bench, metric)]
     return first if all(first in bench.seeds(one) for one in asked) else None
-
-
-def _mean(seeds: Sequence[Values]) -> Values:
-    """The mean over the seeds that a cell has; NaN where it has none."""
-    held = np.isfinite(seeds)
-    total = np.where(held, seeds, 0.0).sum(axis=0)
-    found: Values = np.divide(total, held.sum(axis=0), out=np.full(len(total), math.nan), where=held.any(axis=0))
-    return found
 
 
 def _marks(bench: Benchmark, metric: Metric) -> Iterator[tuple[float, Question]]:
