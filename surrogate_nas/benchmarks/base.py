@@ -290,15 +290,15 @@ class Benchmark(ABC):
         """
         raise UserError(f"{self.name} is no table, so it has no whole column of {metric}; query the cells you need.")
 
-    @abstractmethod
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
-        """Over how many seeds an answer is the mean; None where the source does not say.
+    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - trainings have some
+        """Over how many seeds an answer is the mean; None where the source does not say, or nothing was trained.
 
         Args:
             cell: The cell.
             question: A resolved question.
             seed: A training seed, or ``"mean"``.
         """
+        return None
 
     def seeds(self, question: Question) -> tuple[int, ...]:  # noqa: ARG002 - tables hold some
         """The training seeds that a whole column of single answers is held for, rising; empty where there is none.

@@ -166,16 +166,6 @@ class Computed(Benchmark):
         function = self._functions.get(question.metric)
         return super().free(question, seed) if function is None else Applied(function)
 
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002
-        """Nothing was trained, so there is no number.
-
-        Args:
-            cell: The cell.
-            question: A resolved question.
-            seed: Without meaning.
-        """
-        return None
-
 
 def _computed(space: Space, metrics: Mapping[str, Function], name: str, title: str, network: Network) -> Computed:
     return Computed(space, metrics, name=name, title=title, network=network)

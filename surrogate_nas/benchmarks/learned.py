@@ -209,10 +209,6 @@ class LearnedBenchmark(Benchmark):
         noise = [0.0 if seed == "mean" else _noise(seed, f"{question} {cell}").standard_normal() for cell in cells]
         return np.asarray(mean + std * noise)
 
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002
-        """Nothing was trained, so there is no number."""
-        return None
-
     @cached_property
     def truth(self) -> Benchmark | None:
         """The benchmark that every file learned from; None where it is not here, has changed, or there are several.

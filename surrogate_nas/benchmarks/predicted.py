@@ -116,16 +116,6 @@ class PredictedBenchmark(Benchmark):
         before, after = (float(self._rows([cell], run)[0, self._seconds]) for run in (since, epochs))
         return max(after - before, 0.0)
 
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002
-        """Nothing was trained, so there is no number.
-
-        Args:
-            cell: The cell.
-            question: A resolved question.
-            seed: Without meaning.
-        """
-        return None
-
 
 class Predicted(Opener):
     """The benchmarks that sources predict."""

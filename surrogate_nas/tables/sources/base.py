@@ -130,6 +130,24 @@ class Verified:
         return asdict(self)
 
 
+def rank_verified(
+    name: str, first: NDArray[np.float64], second: NDArray[np.float64], published: float, within: float
+) -> Verified:
+    """Kendall's τ of two columns against what is published.
+
+    Args:
+        name: What was checked.
+        first: Shape ``(n,)``.
+        second: Likewise.
+        published: What it should be.
+        within: How far it may be from that.
+    """
+    from scipy.stats import kendalltau
+
+    found = float(kendalltau(first, second).statistic)
+    return Verified(name, abs(found - published) < within, f"{found:.4f}, {published:.4f} published")
+
+
 @dataclass(frozen=True)
 class Declared:
     """What a source says of itself; see the top of this file.

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
@@ -25,7 +24,7 @@ from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.gpt import GPT, NETWORK
 from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, rank_verified
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
 
 TITLE = "HW-GPT-Bench: GPT-2 networks with inherited weights, and what they cost on devices"
@@ -266,7 +265,6 @@ def verify() -> Iterator[Verified]:
         ranks |= {metric: rank for (of, metric), rank in _DEVICE_RANKS.items() if of == name}
         for metric, expected in ranks.items():
             values = params if metric == "params" else column[metric]
-            found = float(kendalltau(perplexity, values if metric == "valid_error" else -values).statistic)
-            sign = "" if metric == "valid_error" else "−"
-            passed = abs(found - expected) < _CLOSE_RANK
-            yield Verified(f"τ(perplexity, {sign}{metric}) of {name}", passed, f"{found:.4f}, {expected:.4f} published")
+            sign, values = ("", values) if metric == "valid_error" else ("−", -values)
+            what = f"τ(perplexity, {sign}{metric}) of {name}"
+            yield rank_verified(what, perplexity, values, expected, _CLOSE_RANK)
