@@ -17,7 +17,7 @@ TOLD := awk '/^ *Downloading/ {print "  fetching", $$2, $$3, $$4; fflush()} \
 .PHONY: $(shell grep -oE '^[a-z0-9-]+:' Makefile | tr -d :)
 
 help:
-	@echo 'First:  make compare                          and open results/compare/report.html (86 s of a processor, .5 GB)'
+	@echo 'First:  make compare                          and open results/compare/report.html (under a minute on two cores, .5 GB)'
 	@echo 'Then:   .venv/bin/snas new strategy Mine      mine.py, a strategy of ten lines to change'
 	@echo '        .venv/bin/snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine'
 	@grep -hE '^(##|[a-z0-9%-]+:.*##) ' $(MAKEFILE_LIST) | sed -E 's/^## (.*)/\n\1/; s/:.*## /\t/; s/\$$\(PAPERS\)/$(PAPERS)/' | expand -t 18
