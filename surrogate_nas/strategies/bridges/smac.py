@@ -95,13 +95,19 @@ class SmacStrategy(Bridge):
 
 @contextmanager
 def _same_in_every_process() -> Iterator[None]:
-    """Let SMAC's sets of configurations have one order: their usual hash is that of a text, which processes draw."""
+    """Let SMAC's sets of configurations have one order, and its forest one thread.
+
+    The usual hash of a configuration is that of a text, which processes draw. And the forest would make a pool of
+    threads for every prediction, which takes longer than the prediction.
+    """
     from ConfigSpace import Configuration
+    from joblib import parallel_config
 
     usual = Configuration.__hash__
     Configuration.__hash__ = lambda self: hash(tuple(self.get_array().tolist()))  # type: ignore[method-assign]
     try:
-        yield
+        with parallel_config(backend="sequential"):
+            yield
     finally:
         Configuration.__hash__ = usual  # type: ignore[method-assign]
 
