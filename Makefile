@@ -8,6 +8,10 @@ PAPERS := all $(sort $(filter-out __init__,$(basename $(notdir $(wildcard surrog
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := $(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
+# Every process would compile what it imports anew where bytecode may not be written, which containers often say:
+# hundreds of processes, a second each. What runs from .venv keeps it.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What pip is doing, a line a file; that pip failed is not lost in the pipe.
 SHELL := /bin/bash -o pipefail
 TOLD := awk '/^ *Downloading/ {print "  fetching", $$2, $$3, $$4; fflush()} \
