@@ -41,7 +41,8 @@ def prepared(space: bytes | None, modules: Sequence[str], questions: Sequence[An
 
 def _listed(space: Space) -> Space:
     if isinstance(space, Enumerable):
-        space.cell(space[0])  # lists the cells, which is no work of the strategy's
+        space.cell(space[0])  # lists the cells, and by their choices too, which is no work of the strategy's
+        space.neighbours(space[0])
     return space
 
 
