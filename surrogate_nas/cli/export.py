@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pkgutil
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +9,13 @@ from typing import Annotated
 import typer
 
 from surrogate_nas.cli.output import JsonOption, emit, note, show_table
-from surrogate_nas.core.errors import unknown
+from surrogate_nas.report.export import EXPORTS
 
-_FOLDER = Path(__file__).parents[1] / "report" / "export"
-_FORMATS = [found.name for found in pkgutil.iter_modules([str(_FOLDER)])]
-"""Read from the names of the files, so that no library is loaded to tell them."""
+_NAMES = ", ".join(EXPORTS.places)
 
 
 def export(
-    format_: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}.")],
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{_NAMES}, or FILE.py:NAME.")],
     folder: Annotated[Path, typer.Argument(help="What was --out of compare, suite or lambda-path.")],
     out: Annotated[Path | None, typer.Option(help="The file or folder to write; DIR/export/… if left out.")] = None,
     bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
@@ -35,13 +32,11 @@ def export(
       snas export latex results/suite-starter --out paper/tables
     """
     from surrogate_nas.core.numbers import plural
-    from surrogate_nas.report.export import EXPORTS, results_of
+    from surrogate_nas.report.reading import results_of
 
-    if format_ not in EXPORTS:
-        raise unknown("format", format_, EXPORTS)
+    chosen = EXPORTS.find(format_)
     started = time.perf_counter()
     results = results_of(folder, benchmark=bench)
-    chosen = EXPORTS[format_]
     place = out or folder / "export" / chosen.default
     files = chosen.write(results, place)
     runs = sum(1 for _ in results.runs())

@@ -107,7 +107,10 @@ WorkersOption = Annotated[
     typer.Option(help="How many jobs at once; if left out, one or two processes, or all that a cluster takes."),
 ]
 EngineOption = Annotated[
-    str, typer.Option(help="Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS].")
+    str,
+    typer.Option(
+        help="Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS], or FILE.py:NAME."
+    ),
 ]
 
 

@@ -23,7 +23,7 @@ _USUAL = 2
 
 
 def paper(
-    name: Annotated[str, typer.Argument(help=f"Which comparison: {', '.join(PAPERS)}; or {_ALL}.")],
+    name: Annotated[str, typer.Argument(help=f"Which comparison: {', '.join(PAPERS)}; FILE.py:NAME; or {_ALL}.")],
     runs: Annotated[int | None, typer.Option(help="Runs per strategy; the paper's number if left out.")] = None,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,
@@ -44,7 +44,7 @@ def paper(
     if name == _ALL:
         _redo_all(redo, out or Path("results"), json)
         return
-    folder = out or Path("results") / f"paper-{name}"
+    folder = out or Path("results") / f"paper-{name.rpartition(':')[2]}"
     result = redo(name, folder)
     emit(result.to_json(), json, lambda: _show(result))
     for line in result.notes:

@@ -61,15 +61,6 @@ _LARGEST = 2**63 - 1
 def check_whole(what: str, value: object, least: int = 0, most: int | None = _LARGEST) -> int:
     """A whole number in a range, as one of Python's own.
 
-    Args:
-        what: The noun for the message.
-        value: What was given.
-        least: The smallest that will do.
-        most: The largest; None for no limit.
-
-    Raises:
-        UserError: It is no whole number, or outside.
-
     Example:
         >>> check_whole("A seed", 3)
         3
@@ -95,9 +86,6 @@ def check_number(what: str, value: object, least: float = 0.0, most: float = mat
         most: The largest.
         above: Whether the smallest itself will not do.
 
-    Raises:
-        UserError: It is no number, or outside.
-
     Example:
         >>> check_number("The limit", 0, above=True)
         Traceback (most recent call last):
@@ -115,45 +103,21 @@ def check_number(what: str, value: object, least: float = 0.0, most: float = mat
 
 
 def check_flag(what: str, value: object) -> bool:
-    """True or False.
-
-    Args:
-        what: The noun for the message.
-        value: What was given.
-
-    Raises:
-        UserError: It is neither.
-    """
+    """True or False."""
     if type(value).__name__ in ("bool", "bool_"):  # Python's own, and NumPy's, which is not imported for this
         return bool(value)
     raise UserError(f"{what} must be True or False, not {value!r:.80}.")
 
 
 def check_name(what: str, value: object) -> str:
-    """A text.
-
-    Args:
-        what: The noun for the message.
-        value: What was given.
-
-    Raises:
-        UserError: It is none.
-    """
+    """A text."""
     if isinstance(value, str):
         return value
     raise UserError(f"{what} must be a name, not {value!r:.80}.")
 
 
 def check_names(what: str, value: object) -> tuple[str, ...]:
-    """Several texts; one alone is not meant letter by letter.
-
-    Args:
-        what: The noun for the message.
-        value: What was given.
-
-    Raises:
-        UserError: It is no sequence of texts.
-    """
+    """Several texts; one alone is not meant letter by letter."""
     if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
         names = tuple(value)
         if all(isinstance(name, str) for name in names):
@@ -188,16 +152,8 @@ def _parts(annotation: str) -> tuple[str, ...]:
 def check_argument(name: str, value: object, annotation: str) -> object:
     """Check a value against a plain type.
 
-    Args:
-        name: What it is called in messages.
-        value: What was given.
-        annotation: The type, as a signature writes it; any other than a plain one allows everything.
-
     Returns:
         The value, as a number of Python's own where it was one of NumPy's.
-
-    Raises:
-        UserError: It is of another type.
 
     Example:
         >>> import numpy as np
@@ -222,9 +178,6 @@ def check_argument(name: str, value: object, annotation: str) -> object:
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:
     """Have a function check its arguments against the plain types of its signature.
-
-    Args:
-        function: A public function; its annotations are texts.
 
     Example:
         >>> @checked
@@ -252,12 +205,6 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
 def check_fields(instance: Any) -> None:
     """Check the fields of a dataclass against their plain types.
-
-    Args:
-        instance: Fresh, also a frozen one.
-
-    Raises:
-        UserError: A field is of a wrong type.
 
     Example:
         >>> from dataclasses import dataclass

@@ -43,12 +43,6 @@ class AbsentError(UserError):
 def unknown(what: str, given: object, known: Iterable[str], *, lister: str = "") -> UserError:
     """Build the error for a name that is not in a registry.
 
-    Args:
-        what: The noun, such as ``"strategy"``.
-        given: What the user wrote.
-        known: The names that would be right.
-        lister: A command that lists them, where they are too many for a line.
-
     Returns:
         A `UserError` that names the nearest match first and then everything known, or the nearest three and `lister`;
         or what a Python file without a name in it defines.

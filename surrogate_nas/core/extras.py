@@ -48,33 +48,14 @@ _OF_MODULE = {module: (extra, name) for extra, held in EXTRAS.items() for module
 
 
 def is_installed(module: str) -> bool:
-    """Whether a library is there; it is not imported.
-
-    Args:
-        module: The name that Python imports.
-
-    Example:
-        >>> is_installed("json"), is_installed("no_such_library")
-        (True, False)
-    """
+    """Whether a library is there; it is not imported."""
     if module in sys.modules:
         return sys.modules[module] is not None
     return importlib.util.find_spec(module) is not None
 
 
 def package_folder(package: tuple[str, str]) -> Path:
-    """Where the files of an installed package lie, which are read as data; its code is not imported.
-
-    Args:
-        package: As pip and as Python call it.
-
-    Raises:
-        UserError: It is not installed.
-
-    Example:
-        >>> package_folder(("typer", "typer")).name
-        'typer'
-    """
+    """Where the files of an installed package lie, which are read as data; its code is not imported."""
     spec = importlib.util.find_spec(package[1])
     if spec is None or not spec.submodule_search_locations:
         raise UserError(f"The package {package[0]} is not installed: {command(package[1], package[0])}.")
@@ -84,16 +65,8 @@ def package_folder(package: tuple[str, str]) -> Path:
 def missing(needed_by: str, module: str) -> UserError:
     """Build the error for a library that is not there.
 
-    Args:
-        needed_by: What needs it, as a sentence begins.
-        module: The name that Python imports.
-
     Returns:
         One line that ends with the command which installs it.
-
-    Example:
-        >>> print(missing("The model xgboost", "xgboost"))
-        The model xgboost needs xgboost: pip install 'surrogate_nas[models]'.
     """
     top = module.partition(".")[0]
     name = _OF_MODULE.get(top, ("", top))[1]
@@ -101,52 +74,20 @@ def missing(needed_by: str, module: str) -> UserError:
 
 
 def command(module: str, name: str) -> str:
-    """The command that installs a library: its extra, if it is of one.
-
-    Args:
-        module: The name that Python imports.
-        name: The name that pip installs.
-
-    Example:
-        >>> command("optuna", "optuna"), command("no_such_library", "no-such-library")
-        ("pip install 'surrogate_nas[bridges]'", 'pip install no-such-library')
-    """
+    """The command that installs a library: its extra, if it is of one."""
     extra, _ = _OF_MODULE.get(module, ("", name))
     return f"pip install 'surrogate_nas[{extra}]'" if extra else f"pip install {name}"
 
 
 def need(needed_by: str, *modules: str) -> None:
-    """Refuse what cannot be done without a library, before it is begun.
-
-    Args:
-        needed_by: What needs it, as a sentence begins.
-        *modules: The names that Python imports.
-
-    Raises:
-        UserError: One of them is not installed.
-
-    Example:
-        >>> need("A comparison", "json")
-        >>> need("The task mine", "no_such_library")
-        Traceback (most recent call last):
-            ...
-        surrogate_nas.core.errors.UserError: The task mine needs no_such_library: pip install no_such_library.
-    """
+    """Refuse what cannot be done without a library, before it is begun."""
     for module in modules:
         if not is_installed(module):
             raise missing(needed_by, module)
 
 
 def is_optional(error: ModuleNotFoundError) -> bool:
-    """Whether an import failed because a library of an extra is not there.
-
-    Args:
-        error: What the import raised.
-
-    Example:
-        >>> is_optional(ModuleNotFoundError(name="torch")), is_optional(ModuleNotFoundError(name="no_such_library"))
-        (True, False)
-    """
+    """Whether an import failed because a library of an extra is not there."""
     return (error.name or "").partition(".")[0] in _OF_MODULE
 
 
@@ -157,13 +98,6 @@ def opened(place: str, needed_by: str) -> Any:
         place: ``module:name``, or a module; the thing's attribute ``needs``, if it has one, lists names that Python
             imports.
         needed_by: What it is, as a sentence begins.
-
-    Raises:
-        UserError: A library of an extra is not installed.
-
-    Example:
-        >>> opened("surrogate_nas.strategies.random:RandomSearch", "The strategy random").__name__
-        'RandomSearch'
     """
     module, _, name = place.partition(":")
     try:

@@ -96,9 +96,6 @@ class Metric:
 def by_use(metric: Metric) -> int:
     """The place of a metric in lists: what L is made of, then what R is, final ones, proxies, records.
 
-    Args:
-        metric: One of them.
-
     Example:
         >>> names = ("params", "test_error", "train_error", "valid_error")
         >>> [metric.name for metric in sorted(map(metric_named, names), key=by_use)]

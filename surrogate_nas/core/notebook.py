@@ -33,35 +33,12 @@ def _template(source: str) -> Template:
 
 
 def html_figure(title: str, note: str = "", svg: str = "") -> str:
-    """A picture with what it is as HTML.
-
-    Args:
-        title: What it shows, set as code.
-        note: A sentence below the title, or empty.
-        svg: The picture as markup of our own, or empty.
-
-    Example:
-        >>> page = html_figure("a <cell>", svg="<svg></svg>")
-        >>> "a &lt;cell&gt;" in page, "<svg></svg>" in page
-        (True, True)
-    """
+    """A picture with what it is as HTML."""
     return _template(_FIGURE).render(title=title, note=note, svg=svg)
 
 
 def html_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]], note: str = "") -> str:
-    """A table as HTML.
-
-    Args:
-        title: What it shows.
-        heads: The headings.
-        rows: The cells; numbers get six significant digits, None is a dash. Of many rows the first 60 are shown.
-        note: A sentence below the title, or empty.
-
-    Example:
-        >>> page = html_table("Found", ("strategy", "error"), [("bo", 8.12345678), ("<mine>", None)])
-        >>> ">8.12346</td>" in page, ">&lt;mine&gt;</td>" in page
-        (True, True)
-    """
+    """A table as HTML."""
     texts = [[_text(value) for value in row] for row in rows[:_MOST_ROWS]]
     if len(rows) > _MOST_ROWS:
         note = f"{note} The first {_MOST_ROWS} of {len(rows):,} rows.".strip()

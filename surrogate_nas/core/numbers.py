@@ -19,11 +19,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def decimals_for(values: Iterable[float]) -> int:
-    """Enough decimals to tell numbers apart: two significant digits of their range, between 3 and 6.
-
-    Args:
-        values: The numbers that are shown together.
-    """
+    """Enough decimals to tell numbers apart: two significant digits of their range, between 3 and 6."""
     finite = [value for value in values if math.isfinite(value)]
     spread = max(finite) - min(finite) if finite else 0.0
     if spread <= _ROUNDING:
@@ -32,12 +28,7 @@ def decimals_for(values: Iterable[float]) -> int:
 
 
 def fixed(value: float | None, decimals: int) -> str:
-    """A number with so many decimals; a dash for None and NaN, never a negative zero.
-
-    Args:
-        value: The number.
-        decimals: How many.
-    """
+    """A number with so many decimals; a dash for None and NaN, never a negative zero."""
     if value is None or math.isnan(value):
         return NOTHING
     return f"{0.0 if abs(value) < _ROUNDING else value:,.{decimals}f}".replace("-", "−")
@@ -45,9 +36,6 @@ def fixed(value: float | None, decimals: int) -> str:
 
 def share(value: SupportsFloat | None) -> str:
     """A share in whole per cent, where only all is 100 % and only nothing 0 %; a dash for None and NaN.
-
-    Args:
-        value: From 0 to 1.
 
     Example:
         >>> [share(value) for value in (0.0, 0.003, 0.5, 0.997, 1.0)]
@@ -62,12 +50,7 @@ def share(value: SupportsFloat | None) -> str:
 
 
 def natural(value: float, unit: str) -> str:
-    """A metric in its own unit.
-
-    Args:
-        value: The number.
-        unit: Such as ``%``; empty for a count.
-    """
+    """A metric in its own unit."""
     if math.isnan(value):
         return NOTHING
     if unit == "parameters":
@@ -77,11 +60,7 @@ def natural(value: float, unit: str) -> str:
 
 
 def quantity(value: float) -> str:
-    """A count or a duration of any size, without needless decimals.
-
-    Args:
-        value: The number.
-    """
+    """A count or a duration of any size, without needless decimals."""
     if math.isnan(value):
         return NOTHING
     if value >= 1000 or value == int(value):
@@ -90,31 +69,19 @@ def quantity(value: float) -> str:
 
 
 def scientific(value: float) -> str:
-    """A number with four significant digits; where it is tiny or huge, with a power of ten.
-
-    Args:
-        value: The number.
-    """
+    """A number with four significant digits; where it is tiny or huge, with a power of ten."""
     mantissa, _, exponent = f"{value:.4g}".partition("e")
     power = f" × 10{str(int(exponent)).translate(_RAISED)}" if exponent else ""
     return mantissa.replace("-", "−") + power
 
 
 def p_value(p: float) -> str:
-    """A p-value with two significant digits, down to .001.
-
-    Args:
-        p: From 0 to 1.
-    """
+    """A p-value with two significant digits, down to .001."""
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def clock(seconds: float) -> tuple[float, str]:
-    """The unit in which a duration reads well, as its seconds and its name.
-
-    Args:
-        seconds: The longest duration that is shown.
-    """
+    """The unit in which a duration reads well, as its seconds and its name."""
     for divisor, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 3 * divisor:
             return divisor, unit
@@ -122,22 +89,12 @@ def clock(seconds: float) -> tuple[float, str]:
 
 
 def plural(n: int, noun: str) -> str:
-    """A count with its noun.
-
-    Args:
-        n: The count.
-        noun: In the singular, with a regular plural.
-    """
+    """A count with its noun."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def budget_in_words(budget: Mapping[str, float | None], cost: str) -> str:
-    """What a run may spend.
-
-    Args:
-        budget: ``cells`` and ``seconds``, None where there is no limit.
-        cost: What the benchmark charges: ``seconds`` or ``queries``.
-    """
+    """What a run may spend."""
     parts = []
     if budget["cells"] is not None:
         parts.append(plural(int(budget["cells"]), "evaluation"))

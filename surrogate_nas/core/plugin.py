@@ -16,13 +16,6 @@ _origins: dict[str, tuple[Path, str]] = {}
 def import_file(path: Path, what: str) -> ModuleType:
     """Import a user's file under the name ``_WHAT_STEM``.
 
-    Args:
-        path: The file.
-        what: The noun for messages, such as ``"strategy"``.
-
-    Raises:
-        UserError: There is no such file, it is no Python file, or it fails to import.
-
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
@@ -31,10 +24,7 @@ def import_file(path: Path, what: str) -> ModuleType:
         ...     import_file(path, "space").WIDTHS
         (16, 64)
     """
-    if not _is_file(path):
-        raise UserError(f"There is no {what} file {str(path):.200}.")
-    if path.suffix != ".py":
-        raise UserError(f"{path} is not a Python file.")
+    check_file(path, what)
     name = module_name(path, what)
     spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     assert spec is not None and spec.loader is not None
@@ -53,15 +43,7 @@ def import_file(path: Path, what: str) -> ModuleType:
 
 
 def absolute(name: str) -> str:
-    """``file.py:NAME`` with the whole path of the file; any other name as it is.
-
-    Args:
-        name: What the user wrote.
-
-    Example:
-        >>> absolute("evolution"), Path(absolute("mine.py:Mine")).is_absolute()
-        ('evolution', True)
-    """
+    """``file.py:NAME`` with the whole path of the file; any other name as it is."""
     path, separator, attribute = name.rpartition(":")
     return f"{Path(path).absolute()}:{attribute}" if separator else name
 
@@ -74,39 +56,22 @@ class _FromSource(SourceFileLoader):
 
 
 def module_name(path: Path, what: str) -> str:
-    """The name that `import_file` gives a file's module.
-
-    Args:
-        path: The file.
-        what: The noun.
-
-    Example:
-        >>> module_name(Path("searches/mine.py"), "strategy")
-        '_strategy_mine'
-    """
+    """The name that `import_file` gives a file's module."""
     return f"_{what}_{path.stem}"
 
 
 def origin(module: str) -> tuple[Path, str] | None:
-    """The file that a module was imported from by `import_file`, and its noun; None for any other module.
-
-    Args:
-        module: The module's name.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "squares.py"
-        ...     _ = path.write_text("SIDE = 8")
-        ...     module = import_file(path, "task")
-        >>> origin(module.__name__) == (path, "task"), origin("math")
-        (True, None)
-    """
+    """The file that a module was imported from by `import_file`, and its noun; None for any other module."""
     return _origins.get(module)
 
 
-def _is_file(path: Path) -> bool:
+def check_file(path: Path, what: str) -> None:
+    """Refuse what is no Python file: a `UserError`."""
     try:
-        return path.is_file()
+        there = path.is_file()
     except OSError:  # such as a name that is too long
-        return False
+        there = False
+    if not there:
+        raise UserError(f"There is no {what} file {str(path):.200}.")
+    if path.suffix != ".py":
+        raise UserError(f"{path} is not a Python file.")

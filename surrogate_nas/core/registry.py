@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.extras import opened
-from surrogate_nas.core.plugin import import_file
+from surrogate_nas.core.extras import need, opened
+from surrogate_nas.core.plugin import check_file, import_file
 
 T = TypeVar("T")
 Check = Callable[[object, str], T]
@@ -112,14 +112,18 @@ class Registry(Mapping[str, T], Generic[T]):
         """All names that need no file, sorted."""
         return sorted({*self, *self.points()})
 
+    def expect(self, name: str) -> None:
+        """Refuse a name that leads nowhere; a user's code is not imported."""
+        path, separator, _ = name.rpartition(":")
+        if name in self:
+            self[name]
+        elif separator:
+            check_file(Path(path), self.what)
+        elif name not in self.points():
+            raise unknown(self.what, name, self.names())
+
     def find(self, name: str) -> T:
         """Find a thing by its name, or in a user's file, which is imported.
-
-        Args:
-            name: One of `names`, or ``path/to/file.py:NAME``.
-
-        Raises:
-            UserError: There is no such name or file, it fails to import or needs a library, or it holds something else.
 
         Example:
             >>> from tempfile import TemporaryDirectory
@@ -133,34 +137,22 @@ class Registry(Mapping[str, T], Generic[T]):
             raise UserError(f"A {self.what} is named by a text, not {name!r:.80}. Known: {', '.join(self.names())}.")
         if name in self:
             return self[name]
+        self.expect(name)
         path, separator, attribute = name.rpartition(":")
-        if not separator:
-            if (point := self.points().get(name)) is not None:
-                return self._check(_loaded(point), name)
-            raise unknown(self.what, name, self.names())
-        return self._check(self.inside(Path(path), attribute), name)
+        found = self.inside(Path(path), attribute) if separator else _loaded(self.points()[name])
+        needs = getattr(found, "needs", ())
+        need(f"The {self.what} {name}", *(needs if isinstance(needs, tuple) else ()))
+        return self._check(found, name)
 
     def inside(self, file: Path, attribute: str) -> object:
-        """What a user's file calls by a name, of whatever kind; the file is imported.
-
-        Args:
-            file: The file.
-            attribute: The name in it.
-
-        Raises:
-            UserError: There is no such file or name, or it fails to import.
-        """
+        """What a user's file calls by a name, of whatever kind; the file is imported."""
         module = import_file(file, self.what)
         if not hasattr(module, attribute):
             raise UserError(f"{file} defines no {attribute}.")
         return getattr(module, attribute)
 
     def code(self, name: str) -> str:
-        """What stands for the code behind a name: a digest of its file; empty for the project's own, and for no name.
-
-        Args:
-            name: As `find` takes it; what it imports itself is not looked at.
-        """
+        """A digest of the file behind a name, for the code; empty for the project's own, and for no name."""
         path, separator, _ = name.rpartition(":")
         if not separator and (name in self or name not in self.points()):
             return ""
@@ -191,16 +183,7 @@ def _of_class(kind: type[T], what: str) -> Check[T]:
 
 
 def subclass_of(kind: Any, told: str) -> Check[Any]:
-    """A check that a thing is a class of a kind.
-
-    Args:
-        kind: What it must be a subclass of.
-        told: How messages call that class.
-
-    Example:
-        >>> subclass_of(Exception, "Exception")(ValueError, "mine")
-        <class 'ValueError'>
-    """
+    """A check that a thing is a class of a kind."""
 
     def check(found: object, name: str) -> Any:
         if not (isinstance(found, type) and issubclass(found, kind)):
@@ -210,32 +193,21 @@ def subclass_of(kind: Any, told: str) -> Check[Any]:
     return check
 
 
-def places_in(package: str) -> dict[str, str]:
-    """The places of things that have a file each, all named alike: ``module:NAME`` in the file ``NAME.py``.
-
-    Args:
-        package: The full name of the folder.
-
-    Example:
-        >>> places_in("surrogate_nas.core")["registry"]
-        'surrogate_nas.core.registry:registry'
-    """
-    return {name: f"{module}:{name}" for module in modules_of(package) for name in [module.rpartition(".")[2]]}
+def places_in(package: str, attribute: str = "") -> dict[str, str]:
+    """The places of things that have a file each, ``NAME.py``: ``module:NAME``, or ``module:attribute``."""
+    names = [module.name for module in _inside(package) if not module.ispkg]
+    return {name: f"{package}.{name}:{attribute or name}" for name in names}
 
 
 def modules_of(package: str) -> list[str]:
-    """The modules and packages in a package by their full names, sorted; none of them is imported.
+    """The modules and packages in a package by their full names, sorted; none of them is imported."""
+    return [f"{package}.{module.name}" for module in _inside(package)]
 
-    Args:
-        package: Its full name.
 
-    Example:
-        >>> "surrogate_nas.core.registry" in modules_of("surrogate_nas.core")
-        True
-    """
+def _inside(package: str) -> list[pkgutil.ModuleInfo]:
     spec = importlib.util.find_spec(package)
     inside = pkgutil.iter_modules(spec.submodule_search_locations if spec else None)
-    return sorted(f"{package}.{module.name}" for module in inside if not module.name.startswith("_"))
+    return sorted((module for module in inside if not module.name.startswith("_")), key=lambda module: module.name)
 
 
 def _loaded(point: EntryPoint) -> object:
@@ -252,15 +224,8 @@ def described_at(place: str) -> dict[str, Any]:
     Its docstring's first line says what it does, as in ``Name: what it does``, and the docstring names the paper as
     ``Authors, "Title", Venue year``.
 
-    Args:
-        place: ``module:class``.
-
     Returns:
         ``{description, paper, options}``, the constructor's options with their defaults; empty where it cannot be read.
-
-    Example:
-        >>> described_at("surrogate_nas.strategies.evolution:RegularisedEvolution")["options"]
-        {'population': '10', 'tournament': '3'}
     """
     module, _, name = place.partition(":")
     try:

@@ -26,13 +26,6 @@ def one_thread() -> Iterator[None]:
     """Let BLAS, OpenMP and PyTorch use one thread each until the block ends; quick to enter again and again.
 
     A library that is first imported inside the block keeps its threads: import it before. SciPy's BLAS is loaded here.
-
-    Example:
-        >>> import threadpoolctl
-        >>> import numpy
-        >>> with one_thread():
-        ...     {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
-        {1}
     """
     import scipy.linalg  # noqa: F401
 
@@ -43,9 +36,6 @@ def one_thread() -> Iterator[None]:
 @contextmanager
 def threads(number: int) -> Iterator[None]:
     """Let what is loaded of BLAS, OpenMP and PyTorch use so many threads each until the block ends.
-
-    Args:
-        number: At least 1.
 
     Example:
         >>> import threadpoolctl

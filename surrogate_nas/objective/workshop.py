@@ -137,7 +137,7 @@ def workshop_of(objective: Objective, *, hidden: bool = False) -> Workshop:
             f"A one-shot strategy trains a supernet, which takes a task that trains here: live:TASK or a table made of "
             f"one, such as fashion where its data is. {benchmark.name} has none."
         )
-    if (task.course or task.about.course) != "supervised":
+    if (task.trainer or task.about.trainer) != "supervised":
         raise UserError(f"A supernet learns from examples; the {task.kind} task {task.name} is trained in another way.")
     goal = _goal(objective, task.kind)
     from surrogate_nas.training.supernet import Supernet, edge_choices, live_operations

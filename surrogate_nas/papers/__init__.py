@@ -1,19 +1,20 @@
 """Published comparisons, redone: our numbers beside the published ones, with a verdict and what differs.
 
-A paper NAME is the function of that name in the file of that name, and its rows in ``published.csv``.
+A paper NAME is the function of that name in the file of that name, and its rows in ``published.csv``. An installed
+package brings one by an entry point of the group ``surrogate_nas.papers``, and a user names one as ``FILE.py:NAME``;
+their rows lie in a ``published.csv`` beside their file.
 """
 
 from __future__ import annotations
 
-import pkgutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.registry import Registry, places_in
 from surrogate_nas.papers.common.paper import PaperResult, Work
 
 __all__ = ["PAPERS", "PaperResult", "reproduce"]
@@ -22,26 +23,13 @@ Paper = Callable[[Work], PaperResult]
 _AGREES, _DIFFERS = "agrees", "differs"
 
 
-class _Papers(Mapping[str, Paper]):
-    """The files of this folder, each opened when it is asked for."""
-
-    def __init__(self) -> None:
-        self._names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
-
-    def __getitem__(self, name: str) -> Paper:
-        if name not in self._names:
-            raise KeyError(name)
-        paper: Paper = getattr(import_module(f"{__name__}.{name}"), name)
-        return paper
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+def _is_paper(found: object, name: str) -> Paper:
+    if not callable(found):
+        raise UserError(f"{name} is no paper: it must be a function that takes a Work and gives a PaperResult.")
+    return found
 
 
-PAPERS: Mapping[str, Paper] = _Papers()
+PAPERS: Registry[Paper] = Registry("paper", _is_paper, places_in(__name__), group="surrogate_nas.papers")
 """Every paper by name."""
 
 
@@ -57,7 +45,7 @@ def reproduce(
     """Redo a published comparison and write ``rows.json``, ``table.md`` and pictures; goes on where it was interrupted.
 
     Args:
-        name: A key of `PAPERS`.
+        name: A key of `PAPERS`, or ``FILE.py:NAME``.
         folder: Where to write, and where finished jobs are kept.
         runs: Runs per strategy; None for the paper's number.
         workers: How many jobs at once, or None.
@@ -78,12 +66,11 @@ def reproduce(
     """
     from surrogate_nas.runtime.engines import check_engine
 
-    if name not in PAPERS:
-        raise unknown("paper", name, PAPERS)
+    paper = PAPERS.find(name)
     check_engine(engine, workers)
     if runs is not None and runs < 1:
         raise UserError(f"A comparison needs at least 1 run, not {runs}.")
-    result = PAPERS[name](Work(folder, runs, workers, engine, progress))
+    result = paper(Work(folder, runs, workers, engine, progress))
     result.write(folder)
     return result
 
@@ -146,13 +133,7 @@ class Overview:
 
 
 def overview(redo: Callable[[str, Path], PaperResult], folder: Path, told: Callable[[str], None]) -> Overview:
-    """Redo every paper into a ``paper-NAME`` folder, going on after one that fails, and write ``papers.json``.
-
-    Args:
-        redo: Makes a paper, by name, in a folder; what a paper keeps there it need not make again.
-        folder: Where the folders go.
-        told: Called with a line before each paper, and after one that failed.
-    """
+    """Redo every paper into a ``paper-NAME`` folder, going on after one that fails, and write ``papers.json``."""
     from surrogate_nas.study.store import Store
 
     started, outcomes = time.perf_counter(), []

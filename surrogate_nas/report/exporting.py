@@ -1,4 +1,4 @@
-"""What exports share: what a form of results is, how its texts reach a folder, and a run in numbers.
+"""What exports share: how their texts reach a folder, and a run in numbers.
 
 A run is a row of a table, or, as trackers of experiments see one, what was asked of it and numbers by step.
 """
@@ -6,42 +6,21 @@ A run is a row of a table, or, as trackers of experiments see one, what was aske
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from surrogate_nas.files import replacing
-from surrogate_nas.report.reading import Comparison, Part, Run, Source, final_metrics
+from surrogate_nas.report.reading import Comparison, Part, Run, final_metrics
 
 FINAL = "final_"
 """Before the name of a metric of what a run found."""
 _CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
 _TOLD = {"strategy", "run", "cell", "failure"}
-
-
-class Format(NamedTuple):
-    """One form of results.
-
-    Example:
-        >>> from surrogate_nas.report.export import EXPORTS
-        >>> sorted(EXPORTS), EXPORTS["optuna"].default
-        (['csv', 'figures', 'latex', 'mlflow', 'optuna', 'trackio'], 'optuna.log')
-        >>> EXPORTS["csv"].default, EXPORTS["optuna"].then.format(out="optuna.log")
-        ('csv', 'Open it: optuna-dashboard optuna.log')
-
-    Attributes:
-        write: Writes it and gives the files.
-        default: The name of what it writes, where nobody names it.
-        then: What to do with that, for a reader; ``{out}`` stands for where it is.
-    """
-
-    write: Callable[[Source, str | Path], list[Path]]
-    default: str
-    then: str
 
 
 def write_texts(texts: Mapping[Path, str]) -> list[Path]:

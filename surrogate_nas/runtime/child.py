@@ -294,12 +294,7 @@ def _children() -> list[int]:
 
 
 def ending(code: int, kills: int | None = None) -> str:
-    """How a process ended, in words that follow its name.
-
-    Args:
-        code: Its exit code, or minus the signal that killed it.
-        kills: What `memory_kills` said when it began.
-    """
+    """How a process ended, in words that follow its name."""
     if code >= 0:
         return f"ended with exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else "a signal"

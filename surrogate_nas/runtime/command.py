@@ -47,15 +47,7 @@ class Command:
     """
 
     def __init__(self, command: str, who: str) -> None:
-        """Start it.
-
-        Args:
-            command: The command with its arguments, as a shell would read it; no shell is used.
-            who: What it is, as messages begin.
-
-        Raises:
-            UserError: There is no such command, or the system does not start it.
-        """
+        """Start it."""
         self._who = f"{who} {command!r:.200}"
         try:
             words = shlex.split(command)
@@ -70,15 +62,7 @@ class Command:
         self.end = weakref.finalize(self, self._process.kill)
 
     def send(self, message: Any, limit: float) -> None:
-        """Write a line.
-
-        Args:
-            message: A JSON value.
-            limit: The longest that it may take until the process has room for it, in seconds.
-
-        Raises:
-            UserError: It said something without being asked, ended, or does not read.
-        """
+        """Write a line."""
         try:
             if unread := self._link.unread():
                 said = _shown(unread.partition(b"\n")[0])
@@ -90,14 +74,7 @@ class Command:
             raise self._failure(self._ended()) from None
 
     def receive(self, limit: float) -> Any:
-        """Read a line: a JSON value.
-
-        Args:
-            limit: The longest that it may take, in seconds.
-
-        Raises:
-            UserError: It took too long, ended, or said something that is no JSON.
-        """
+        """Read a line: a JSON value."""
         line = b""
         try:
             line = self._link.receive_line(time.monotonic() + limit)

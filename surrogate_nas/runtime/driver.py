@@ -16,9 +16,9 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import closing, suppress
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, TypeVar
@@ -26,7 +26,6 @@ from typing import Any, TypeVar
 import cloudpickle
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.plugin import import_file
 from surrogate_nas.runtime.child import Child, Link, joined
 from surrogate_nas.runtime.executor import AGAIN, results
 from surrogate_nas.runtime.worker import Outcome, Payload, outcome
@@ -46,31 +45,19 @@ _will: int | None = None
 
 
 def run(
-    engine: str, factory: str, place: str, function: Callable[[J], R], jobs: Sequence[J], workers: int | None
+    engine: str, make: Callable[[], Executor], function: Callable[[J], R], jobs: Sequence[J]
 ) -> Iterator[Outcome[J, R]]:
     """Run jobs on an executor in a process of its own.
 
-    Args:
-        engine: Its name, for messages.
-        factory: ``module:NAME``, or ``file.py:NAME``: called with place and workers, it gives the executor.
-        place: Which cluster; empty to start one on this machine.
-        function: Of one job.
-        jobs: What to call it with.
-        workers: How many at once; None for as many as the cluster takes.
-
     Yields:
         Outcomes as they come.
-
-    Raises:
-        UserError: The cluster cannot be reached or went away, or lacks something.
     """
-    most = None if workers is None else min(workers, len(jobs))
     payload = Payload.of(function)
     with TemporaryFile() as said:
         driver = Child("surrogate_nas.runtime.driver:main", apart=True, errors=said)
         patience = _TIDY_SECONDS
         try:
-            head = pickle.dumps((factory, place, most, payload, len(jobs)))
+            head = pickle.dumps((make, payload, len(jobs)))
             threading.Thread(target=_send, args=(driver, head, jobs), daemon=True).start()
             for _ in jobs:
                 try:
@@ -106,13 +93,13 @@ def main() -> None:
     global _will
     _will = _leave_nothing()
     link = joined()
-    factory, place, workers, payload, count = pickle.loads(link.receive())
+    make, payload, count = pickle.loads(link.receive())
     jobs = [link.receive() for _ in range(count)]
     over = threading.Event()
     threading.Thread(target=_listen, args=(link, over), daemon=True).start()
     with suppress(BrokenPipeError):
         try:
-            with closing(results(_made(factory)(place, workers), payload, jobs)) as found:  # type: ignore[type-var]
+            with closing(results(make(), payload, jobs)) as found:  # type: ignore[type-var]
                 for one in found:
                     if over.is_set():
                         break
@@ -124,13 +111,6 @@ def main() -> None:
             link.send(_PLACE.pack(_BROKEN, True) + str(error).encode())
     sys.stderr.flush()
     os._exit(0)  # what threads of the library still wait for is nobody's concern
-
-
-def _made(factory: str) -> Callable[[str, int | None], Any]:
-    """What makes an executor."""
-    module, _, name = factory.rpartition(":")
-    made = getattr(import_file(Path(module), "engine") if module.endswith(".py") else import_module(module), name)
-    return made  # type: ignore[no-any-return]
 
 
 def _listen(link: Link, over: threading.Event) -> None:

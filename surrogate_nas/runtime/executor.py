@@ -59,9 +59,6 @@ def results(
 
     Yields:
         What is found of each job as it comes; None every now and then.
-
-    Raises:
-        UserError: The executor cannot be reached, went away, or lacks something.
     """
     engine = executor if isinstance(executor, Engine) else cast("Engine", _Plain())
     given: dict[Future[bytes | str], int] = {}

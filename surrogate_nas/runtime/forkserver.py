@@ -86,12 +86,7 @@ class ForkServer:
         self._socket = socket.socket(fileno=os.dup(self._child.link.reading))
 
     def fork(self, spawn: Spawn, descriptors: list[int]) -> int:
-        """Make a process and give its number; OSError where the system makes none.
-
-        Args:
-            spawn: What it is made of.
-            descriptors: Of its link, its log and its output.
-        """
+        """Make a process and give its number; OSError where the system makes none."""
         pid = self._asked("fork", (spawn,), descriptors)
         if pid < 0:
             raise OSError(-pid, os.strerror(-pid))
@@ -179,15 +174,7 @@ class Forked:
     """
 
     def __init__(self, entry: str, argument: Any, who: str, *, prepare: str = "", most: int = 2**62) -> None:
-        """Start it; OSError where the system does not.
-
-        Args:
-            entry: As in `Spawn`.
-            argument: As in `Spawn`.
-            who: Whose it is, for what is said of its output.
-            prepare: As in `Spawn`.
-            most: The most bytes that are read of it at once.
-        """
+        """Start it; OSError where the system does not."""
         self._owner, self._ended = os.getpid(), False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
         ours, theirs = socket.socketpair()

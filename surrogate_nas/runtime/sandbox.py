@@ -100,14 +100,7 @@ class Sandbox:
         return self._answers([*self._taken(), _Step(pickle.dumps((command, arguments)), limit, when)])
 
     def post(self, command: str, *arguments: object, limit: float, when: str) -> None:
-        """Let the next `call` bring this with it, and raise what goes wrong in it; its answer is nothing.
-
-        Args:
-            command: As in `call`.
-            arguments: As in `call`, sent as they are now.
-            limit: As in `call`.
-            when: As in `call`.
-        """
+        """Let the next `call` bring this with it, and raise what goes wrong in it; its answer is nothing."""
         self.settle()
         self._posted = [_Step(pickle.dumps((command, arguments)), limit, when)]
 
@@ -223,14 +216,7 @@ class Sandbox:
 
 
 def serve(connection: int, log: int, commands: Commands, file: Callable[[], str]) -> None:
-    """The process from inside: answer until our end closes the connection, and leave.
-
-    Args:
-        connection: The file descriptor of the socket.
-        log: That of the file for stacks of a crash, or for those that are wanted.
-        commands: What can be asked for.
-        file: Gives the file that the user's class is defined in.
-    """
+    """The process from inside: answer until our end closes the connection, and leave."""
     os.register_at_fork(after_in_child=die_with_parent)
     faulthandler.enable(log)
     faulthandler.register(signal.SIGUSR1, log)

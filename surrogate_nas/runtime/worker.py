@@ -60,11 +60,7 @@ class Outcome(Generic[J, R]):
 
     @property
     def result(self) -> R:
-        """What the function returned.
-
-        Raises:
-            UserError: The worker was lost.
-        """
+        """What the function returned."""
         if self.failure:
             raise UserError(f"{self.failure[:1].upper()}{self.failure[1:]}. Run the same command again to go on.")
         return self.answer  # type: ignore[return-value]

@@ -29,7 +29,7 @@ from surrogate_nas.training.machine import check_numbers, cores, device_named
 from surrogate_nas.training.measures import Answers
 from surrogate_nas.training.models import Model, torch_model
 from surrogate_nas.training.tasks import Task
-from surrogate_nas.training.trainers import Trainer, trainer_named
+from surrogate_nas.training.trainers import TRAINERS, Trainer
 
 
 @dataclass
@@ -200,7 +200,7 @@ class _Run:
     ) -> None:
         self.task, self.network, self.spaces, self.epochs, self.seed = task, network, spaces, epochs, seed
         self.device, self.live_only, self.test = device, live_only, test
-        self.trainer = trainer_named(task.course or task.about.course)
+        self.trainer = TRAINERS.find(task.trainer or task.about.trainer)
 
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
         with np.errstate(all="ignore"):  # what diverges is noted

@@ -181,7 +181,7 @@ def test_data_and_measures_of_a_task_load_neither_torch_nor_scikit_learn() -> No
     code = """
 import numpy as np
 from surrogate_nas.training import TASKS
-from surrogate_nas.training.trainers import trainer_named
+from surrogate_nas.training.trainers import TRAINERS
 from surrogate_nas.training.machine import cores, device_named
 from surrogate_nas.training.measures import MEASURES, Answers
 
@@ -193,7 +193,7 @@ with cores(1):
     inputs, targets = task.data["valid"]
     answers = Answers(answer(inputs), targets, inputs, task, answer, slope)
     told = {measure.name: measure.of(answers) for measure in (*task.measured, MEASURES["brier"])}
-    batches = list(trainer_named("supervised")(task, task.data, seed=0).batches(0, answer))
+    batches = list(TRAINERS["supervised"](task, task.data, seed=0).batches(0, answer))
 assert device_named("cpu") == "cpu" and len(batches) == 10 and len(task.digest) == 64
 assert 0 < told["error"] < told["robust_error"] <= 100, told
 """

@@ -11,6 +11,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas import papers
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.registry import Registry
 from surrogate_nas.papers import PaperResult, queries, reproduce
 from surrogate_nas.papers.common.paper import Row, Work
 from surrogate_nas.papers.queries import OptimumJob, Plan
@@ -82,14 +83,19 @@ def absent(_: Work) -> PaperResult:
     raise UserError("nb201 is not here.")
 
 
+def papers_of(**named: str) -> Registry[papers.Paper]:
+    """Papers that are functions of this file."""
+    return Registry("paper", lambda found, _: found, {name: f"{__name__}:{own}" for name, own in named.items()})  # type: ignore[arg-type, return-value]
+
+
 def test_all_papers_go_on_after_one_that_fails(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(papers, "PAPERS", {"first": small, "second": absent, "third": small})
+    monkeypatch.setattr(papers, "PAPERS", papers_of(first="small", second="absent", third="small"))
     told = snas("paper", "all", "--out", tmp_path, "--json")
     assert told.code == 2 and "1 of 3 were not made; second: nb201 is not here." in told.err.splitlines()[-1]
     third = {"name": "third", "rows": 4, "compared": 3, "agree": 1, "differ": 1, "seconds": 0.1, "failure": ""}
     assert told.json["papers"][2] == third
     assert json.loads((tmp_path / "papers.json").read_text()) == told.json
     assert (tmp_path / "paper-third" / "table.md").is_file()
-    monkeypatch.setattr(papers, "PAPERS", {"first": small})
+    monkeypatch.setattr(papers, "PAPERS", papers_of(first="small"))
     whole = snas("paper", "all", "--out", tmp_path)
     assert whole.code == 0 and "no tolerance stated" in whole.out

@@ -24,8 +24,10 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.report.export import EXPORTS, OptunaObjective, results_of
+from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.report.export.latex import escaped, write_latex
+from surrogate_nas.report.export.optuna import OptunaObjective
+from surrogate_nas.report.reading import results_of
 from surrogate_nas.space import ChoiceSpace
 from surrogate_nas.study.calls import compare, read_comparison, run_suite, stored_suite
 from surrogate_nas.study.comparison import Comparison
@@ -349,7 +351,7 @@ def test_a_missing_library_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, missing, None)
     ended = snas("export", name, folder, "--out", tmp_path / "out")
     assert ended.code == 2
-    assert ended.err == f"snas: This export needs {missing}: pip install 'surrogate_nas[{extra}]'.\n"
+    assert ended.err == f"snas: The format {name} needs {missing}: pip install 'surrogate_nas[{extra}]'.\n"
     assert not (tmp_path / "out").exists()
 
 
@@ -413,7 +415,7 @@ def test_what_is_unfinished_is_exported_and_counted(folder: Path, suite: Path, t
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["excel", "."], "Unknown format 'excel'. Known: csv, figures, latex, mlflow, optuna, trackio."),
+        (["excel", "."], f"Unknown format 'excel'. Known: {', '.join(EXPORTS)}."),
         (["csv", "nowhere"], "nowhere holds no comparison, suite or path over λ: give what was --out of one of them."),
     ],
 )

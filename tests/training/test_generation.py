@@ -109,9 +109,9 @@ def test_a_discriminator_learns_to_tell_noise_from_digits() -> None:
     own = replace(task.trained, slope=None, discriminating_slope=None)
     found = []
     for outputs, loss in ((noise, task.trained), (noise, own), (torch.from_numpy(noise), own)):
-        course = Adversarial(replace(task, loss=loss), task.data, seed=0)
-        batches = (batch for epoch in (0, 1) for batch in course.batches(epoch, len))
-        values, gradients = zip(*(course.descent(outputs, targets) for _, targets in batches), strict=True)
+        trainer = Adversarial(replace(task, loss=loss), task.data, seed=0)
+        batches = (batch for epoch in (0, 1) for batch in trainer.batches(epoch, len))
+        values, gradients = zip(*(trainer.descent(outputs, targets) for _, targets in batches), strict=True)
         assert values[0].shape == (1,) and values[0].dtype == np.float64 and values[-1][0] > values[0][0] + 1
         assert type(gradients[0]) is type(outputs) and gradients[0].shape == outputs.shape
         found.append((np.stack(values), np.asarray(gradients[-1])))
@@ -124,11 +124,11 @@ def test_a_discriminator_learns_to_tell_noise_from_digits() -> None:
 
 def test_images_that_are_not_finite_make_losses_that_are_not() -> None:
     task = TASKS["generation"]
-    course = Adversarial(task, task.data, seed=0)
-    _, targets = next(iter(course.batches(0, len)))
+    trainer = Adversarial(task, task.data, seed=0)
+    _, targets = next(iter(trainer.batches(0, len)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        losses, gradient = course.descent(np.full((1, 50, 1, 8, 8), np.nan, np.float32), targets)
+        losses, gradient = trainer.descent(np.full((1, 50, 1, 8, 8), np.nan, np.float32), targets)
     assert np.isnan(losses).all() and np.isnan(gradient).all()
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training import TASKS
 from surrogate_nas.training.losses import LOSSES
-from surrogate_nas.training.measures import MEASURES, Answers, Measure, measure_named
+from surrogate_nas.training.measures import MEASURES, Answers, Measure
 from surrogate_nas.training.measures.classes import MOST, STEP
 from surrogate_nas.training.measures.sequences import BLANK, distances, greedy, unaligned
 
@@ -219,10 +219,10 @@ def test_a_measure_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
         "from surrogate_nas.training.measures import MEASURES, Measure\n"
         "MINE = Measure('mine', 'errors', '%', 'error', 100.0, MEASURES['error'].of)\n"
     )
-    assert measure_named(f"{file}:MINE").name == "mine"
+    assert MEASURES.find(f"{file}:MINE").name == "mine"
     for name, said in {"pnsr": "Did you mean 'psnr'", f"{file}:MEASURES": "MEASURES"}.items():
         with pytest.raises(UserError, match=said):
-            measure_named(name)
+            MEASURES.find(name)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def bandit(**changes: object) -> Task:
     return replace(task, **changes)  # type: ignore[arg-type]
 
 
-def course_of(task: Task) -> Policy:
+def trainer_of(task: Task) -> Policy:
     return Policy(task, task.data, seed=0)
 
 
@@ -140,20 +140,20 @@ def test_advantages_discount_what_surprises_later() -> None:
 
 def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates() -> None:
     task = bandit()
-    course = course_of(task)
+    trainer = trainer_of(task)
     for name in CONTROL:
-        used = {loss: course_of(TASKS[name].with_loss(loss)).passes for loss in fitting("policy")}
+        used = {loss: trainer_of(TASKS[name].with_loss(loss)).passes for loss in fitting("policy")}
         assert used == {"expected_return": 1, "entropy_return": 1, "clipped_return": policy.PASSES}
-    batches = list(course.batches(0, always(0.0, 0.0, 0.0)))
-    assert len(batches) == course.steps == policy.PASSES
+    batches = list(trainer.batches(0, always(0.0, 0.0, 0.0)))
+    assert len(batches) == trainer.steps == policy.PASSES
     inputs, targets = batches[0]
     odds = np.zeros((1, len(inputs), 3), np.float32)
-    loss, gradient = course.descent(odds, targets)
+    loss, gradient = trainer.descent(odds, targets)
     chosen = np.random.default_rng((0, 0)).integers(40, size=policy.EPISODES)
     luck = task.data["train"].targets[chosen, 0]
     gained = (targets[:, 0] ** 2).sum().item() + luck.sum()
     assert loss.item() == pytest.approx(1 - gained / (4 + luck).sum(), rel=1e-5)
-    assert loss.shape == (1,) and np.isnan(course.descent(odds * np.nan, targets)[0]).all()
+    assert loss.shape == (1,) and np.isnan(trainer.descent(odds * np.nan, targets)[0]).all()
     same = torch.zeros(1, len(inputs), 3, requires_grad=True)
     task.losses(same, torch.from_numpy(targets)).sum().backward()
     assert same.grad is not None and np.allclose(gradient, same.grad, rtol=1e-5, atol=1e-9) and gradient.any()
@@ -161,21 +161,21 @@ def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates() -> No
 
 def test_a_policy_is_judged_by_its_returns_and_collapse_is_noted() -> None:
     task = bandit()
-    course = course_of(task)
+    trainer = trainer_of(task)
     greatest = task.data["valid"].targets[:, 0].astype(np.float64) + 4
     for odds, gained, note in [
         ((0.0, 0.0, 90.0), greatest, "no action but 2"),
         ((90.0, 0.0, 0.0), greatest - 4, "but 0"),
     ]:
-        losses, answers = course.judged("valid", always(*odds))
+        losses, answers = trainer.judged("valid", always(*odds))
         share = gained.sum() / greatest.sum()
         assert losses.item() == pytest.approx(1 - share.item(), abs=1e-6)
         told = {measure.name: measure.of(answers).item() for measure in task.measured}
         failed = 100 * (gained < greatest / 2).mean()
         assert told == pytest.approx({"return": 100 * share.item(), "failures": failed})
-        assert note in course.note
-    course.judged("valid", always(0.0, 0.0, 0.0))
-    assert not course.note
+        assert note in trainer.note
+    trainer.judged("valid", always(0.0, 0.0, 0.0))
+    assert not trainer.note
 
 
 def test_a_policy_that_is_no_number_is_recorded_as_the_worst() -> None:
@@ -202,7 +202,7 @@ def trained(request: pytest.FixtureRequest) -> tuple[Task, list[Curve]]:
 
 
 def returns_of(task: Task, answer: policy.Answer) -> float:
-    _, answers = course_of(task).judged("test", answer)
+    _, answers = trainer_of(task).judged("test", answer)
     return task.measured[0].of(answers).item()
 
 

@@ -72,12 +72,12 @@ def test_only_normal_examples_are_trained_on() -> None:
     inputs = np.arange(6.0).reshape(6, 1, 1, 1)
     split = as_split(inputs, np.array([0, 1, 0, 1, 0, 1]))
     task = Task("odd", "", dict, 2, kind="reconstruction", outputs=1)
-    course = Reconstruction(task, dict.fromkeys(("train", "valid"), split), seed=0)
-    (batch,) = course.batches(0, lambda _: np.zeros(0))
+    trainer = Reconstruction(task, dict.fromkeys(("train", "valid"), split), seed=0)
+    (batch,) = trainer.batches(0, lambda _: np.zeros(0))
     assert sorted(batch[0].ravel().tolist()) == sorted(batch[1].ravel().tolist()) == [0, 2, 4]
-    loss, answers = course.judged("valid", lambda given: given.reshape(1, len(given), -1) * 0)
+    loss, answers = trainer.judged("valid", lambda given: given.reshape(1, len(given), -1) * 0)
     assert loss.tolist() == pytest.approx([20 / 3]) and answers.arrays.outputs.shape == (1, 6, 1, 1, 1)
-    losses, gradient = course.descent(np.zeros((1, 3, 1), np.float32), batch[1])
+    losses, gradient = trainer.descent(np.zeros((1, 3, 1), np.float32), batch[1])
     assert losses.tolist() == pytest.approx([20 / 3]) and gradient.shape == (1, 3, 1)
 
 

@@ -49,9 +49,9 @@ class Published(NamedTuple):
 
 
 @cache
-def published(paper: str) -> Mapping[tuple[str, str, str], Published]:
-    """What is printed beside a paper's rows, by method, data set and metric, in the order of the file."""
-    text = (Path(__file__).parents[1] / "published.csv").read_text(encoding="utf-8")
+def published(paper: str, folder: Path = Path(__file__).parents[1]) -> Mapping[tuple[str, str, str], Published]:
+    """What is printed beside a paper's rows, by method, data set and metric, in the order of the folder's file."""
+    text = (folder / "published.csv").read_text(encoding="utf-8")
     rows = [row for row in csv.DictReader(text.splitlines()) if row.pop("paper") == paper]
     made = [Published(**{**row, "value": _number(row["value"]), "std": _number(row["std"])}) for row in rows]  # type: ignore[arg-type]
     return {(one.method, one.dataset, one.metric): one for one in made}
@@ -289,9 +289,6 @@ class Work:
             jobs: By a name that says all that the result depends on, beside `settings`.
             kept: The file of finished jobs in the folder; empty to keep nothing.
             settings: What a file of finished jobs must agree with, beside the version.
-
-        Raises:
-            UserError: The file is damaged, of other settings, or cannot be written, or a worker was lost.
         """
         from surrogate_nas.core.version import __version__
         from surrogate_nas.files import Journal

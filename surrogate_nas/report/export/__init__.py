@@ -1,27 +1,43 @@
 """Exports: results in the forms that other people's tools open; one file a format, which itself says its ``EXPORT``.
 
-Every function takes a results folder (of a comparison, a suite, or a path over λ) or a comparison in memory, and where
-to write. What is unfinished is exported as far as it is made.
+An installed package brings a format by an entry point of the group ``surrogate_nas.exports``, and a user names one as
+``FILE.py:NAME``. The other way about is `surrogate_nas.report.export.optuna.OptunaObjective`.
 """
 
-import pkgutil
-from importlib import import_module
+from __future__ import annotations
 
-from surrogate_nas.report.export.csv import write_csv
-from surrogate_nas.report.export.figures import write_figures
-from surrogate_nas.report.export.latex import write_latex
-from surrogate_nas.report.export.mlflow import write_mlflow
-from surrogate_nas.report.export.optuna import OptunaObjective, write_optuna
-from surrogate_nas.report.export.trackio import write_trackio
-from surrogate_nas.report.exporting import Format
-from surrogate_nas.report.reading import Results, Source, results_of
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = [
-    "EXPORTS", "Format", "OptunaObjective", "Results", "Source", "results_of", "write_csv", "write_figures",
-    "write_latex", "write_mlflow", "write_optuna", "write_trackio",
-]  # fmt: skip
+from surrogate_nas.core.registry import Registry, places_in
 
-EXPORTS: dict[str, Format] = {
-    found.name: import_module(f"{__name__}.{found.name}").EXPORT for found in pkgutil.iter_modules(__path__)
-}
-"""Every format by its name: the ``EXPORT`` of the file of that name."""
+if TYPE_CHECKING:
+    from surrogate_nas.report.reading import Source
+
+
+class Format(NamedTuple):
+    """One form of results.
+
+    Example:
+        >>> sorted(EXPORTS), EXPORTS["optuna"].default
+        (['csv', 'figures', 'latex', 'mlflow', 'optuna', 'trackio'], 'optuna.log')
+        >>> EXPORTS["csv"].default, EXPORTS["optuna"].then.format(out="optuna.log")
+        ('csv', 'Open it: optuna-dashboard optuna.log')
+
+    Attributes:
+        write: Given a results folder (of a comparison, a suite, or a path over λ) or a comparison in memory, and where
+            to write, writes it and gives the files. What is unfinished is exported as far as it is made.
+        default: The name of what it writes, where nobody names it.
+        then: What to do with that, for a reader; ``{out}`` stands for where it is.
+        needs: The libraries that it takes, as Python imports them.
+    """
+
+    write: Callable[[Source, str | Path], list[Path]]
+    default: str
+    then: str
+    needs: tuple[str, ...] = ()
+
+
+EXPORTS = Registry("format", Format, places_in(__name__, "EXPORT"), group="surrogate_nas.exports")
+"""Every format by its name: the ``EXPORT`` of the file of that name, which is imported when it is asked for."""

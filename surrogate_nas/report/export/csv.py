@@ -7,7 +7,8 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from surrogate_nas.report.exporting import FINAL, Format, run_row, write_texts
+from surrogate_nas.report.export import Format
+from surrogate_nas.report.exporting import FINAL, run_row, write_texts
 from surrogate_nas.report.reading import TABLES, Results, Rows, Source, results_of
 
 _MEANINGS = {

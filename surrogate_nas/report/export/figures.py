@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.files import replacing
-from surrogate_nas.report.exporting import Format
+from surrogate_nas.report.export import Format
 from surrogate_nas.report.look import PAINTS
 from surrogate_nas.report.picture import Area, Canvas, Line, Mark, Paint, Shape, Text
 from surrogate_nas.report.reading import Results, Source, Study, results_of

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.core.numbers import NOTHING, budget_in_words, decimals_for, fixed, p_value, plural
-from surrogate_nas.report.exporting import Format, write_texts
+from surrogate_nas.report.export import Format
+from surrogate_nas.report.exporting import write_texts
 from surrogate_nas.report.reading import (
     TABLES,
     Comparison,

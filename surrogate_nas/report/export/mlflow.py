@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import need
 from surrogate_nas.files import replacing
-from surrogate_nas.report.exporting import Format, Tracked, clock, tracked
+from surrogate_nas.report.export import Format
+from surrogate_nas.report.exporting import Tracked, clock, tracked
 from surrogate_nas.report.reading import Part, Results, Source, results_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ def write_mlflow(source: Source, out: str | Path) -> list[Path]:
         True
     """
     results, out = results_of(source), Path(out)
-    need("This export", "mlflow", "sqlalchemy", "alembic")
     with TemporaryDirectory(prefix="snas-mlflow-") as folder, replacing(out) as temporary:
         store = Path(folder) / "mlflow.db"
         _write(results, store)
@@ -153,4 +152,5 @@ def _milliseconds(seconds: float) -> int:
     return round(1000 * clock(seconds).timestamp())
 
 
-EXPORT = Format(write_mlflow, "mlflow.db", "Open it: mlflow ui --backend-store-uri sqlite:///{out}")
+EXPORT = Format(write_mlflow, "mlflow.db", "Open it: mlflow ui --backend-store-uri sqlite:///{out}",
+                needs=("mlflow", "sqlalchemy", "alembic"))  # fmt: skip

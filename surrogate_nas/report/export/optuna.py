@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import need
 from surrogate_nas.files import replacing
 from surrogate_nas.objective import Objective
-from surrogate_nas.report.exporting import Format, clock, run_row
+from surrogate_nas.report.export import Format
+from surrogate_nas.report.exporting import clock, run_row
 from surrogate_nas.report.reading import Comparison, Ledger, Part, Run, Source, results_of
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Trial
@@ -68,7 +68,6 @@ def write_optuna(source: Source, out: str | Path) -> list[Path]:
         ['random / run 0', 'random / run 1']
     """
     results, out = results_of(source), Path(out)
-    need("This export", "optuna")
     with _quiet(), replacing(out) as temporary:
         logs = _logs_of([(part, run) for part, run in results.runs()])
         _write(logs, temporary)
@@ -310,4 +309,4 @@ class OptunaObjective:
         return told
 
 
-EXPORT = Format(write_optuna, "optuna.log", "Open it: optuna-dashboard {out}")
+EXPORT = Format(write_optuna, "optuna.log", "Open it: optuna-dashboard {out}", needs=("optuna",))

@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import need
 from surrogate_nas.files import replacing
-from surrogate_nas.report.exporting import Format, clock, tracked
+from surrogate_nas.report.export import Format
+from surrogate_nas.report.exporting import clock, tracked
 from surrogate_nas.report.reading import Part, Results, Source, results_of
 
 _CHILD = """
@@ -58,7 +58,6 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
         ['fashion.db']
     """
     results, out = results_of(source), Path(out)
-    need("This export", "trackio")
     written = []
     with TemporaryDirectory(prefix="snas-trackio-") as made:
         projects = zip(_names(results), results.parts, strict=True)
@@ -103,4 +102,4 @@ def _runs(project: str, part: Part) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-EXPORT = Format(write_trackio, "trackio", "Open it: TRACKIO_DIR={out} trackio show")
+EXPORT = Format(write_trackio, "trackio", "Open it: TRACKIO_DIR={out} trackio show", needs=("trackio",))

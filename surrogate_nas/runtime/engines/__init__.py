@@ -18,14 +18,15 @@ own that is named ``FILE.py:NAME``, or by an entry point of the group ``surrogat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import entry_points
-from pathlib import Path
+from concurrent.futures import Executor
+from functools import partial
 from typing import Any, TypeVar
 
 import cloudpickle
 
-from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.extras import opened
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.plugin import absolute
+from surrogate_nas.core.registry import Registry, places_in
 from surrogate_nas.runtime.driver import run as run_in_driver
 from surrogate_nas.runtime.executor import results
 from surrogate_nas.runtime.worker import Outcome, Payload, do, outcome
@@ -34,41 +35,30 @@ __all__ = ["ENGINES", "Outcome", "check_engine", "raise_lost", "run_jobs", "stay
 
 J = TypeVar("J")
 R = TypeVar("R")
+Maker = Callable[[str, int | None], Executor]
+"""Gives an executor for a place, which may be empty, and a number of workers; None for as many as the place takes."""
 _HERE = "processes"
-_GROUP = "surrogate_nas.engines"
-ENGINES = {
-    _HERE: "surrogate_nas.runtime.engines.processes:threads",
-    "dask": "surrogate_nas.runtime.engines.dask:Dask",
-    "ray": "surrogate_nas.runtime.engines.ray:Ray",
-    "slurm": "surrogate_nas.runtime.engines.slurm:Slurm",
-}
-"""Where jobs can be run, by name: ``module:NAME`` of what is called with place and workers and gives an executor."""
 
 
-def _found(engine: str) -> tuple[str, str, str]:
-    """An engine's name, what makes its executor, and its place."""
+def _is_maker(found: object, name: str) -> Maker:
+    if not callable(found):
+        raise UserError(f"{name} is no engine: it must be called with a place and a number of workers.")
+    return found
+
+
+ENGINES: Registry[Maker] = Registry("engine", _is_maker, places_in(__name__, "ENGINE"), group="surrogate_nas.engines")
+"""Where jobs can be run: the ``ENGINE`` of the file of that name."""
+
+
+def _parted(engine: str) -> tuple[str, str]:
+    """An engine's name, a file's with the whole path, and its place."""
     file, suffix, rest = engine.partition(".py:")
-    if suffix:
-        name, _, place = rest.partition(":")
-        return f"{file}.py:{name}", f"{Path(file).absolute()}.py:{name}", place
-    name, _, place = engine.partition(":")
-    if name in ENGINES:
-        return name, ENGINES[name], place
-    others = {point.name: point.value for point in entry_points(group=_GROUP)}
-    if name not in others:
-        raise unknown("engine", engine, ENGINES | others)
-    return name, others[name], place
+    name, _, place = (rest if suffix else engine).partition(":")
+    return absolute(f"{file}.py:{name}") if suffix else name, place
 
 
 def check_engine(engine: str, workers: int | None) -> None:
-    """Check what a user asks for before anything is begun.
-
-    Args:
-        engine: The engine's name, behind a colon its place.
-        workers: How many jobs at once, or None.
-
-    Raises:
-        UserError: There is no such engine, its library is not here, or no worker.
+    """Check what a user asks for before anything is begun; no code of a user's is loaded.
 
     Example:
         >>> check_engine("processes", workers=2)
@@ -77,28 +67,16 @@ def check_engine(engine: str, workers: int | None) -> None:
             ...
         surrogate_nas.core.errors.UserError: There must be at least 1 worker, not 0.
     """
-    name, factory, place = _found(engine)
+    name, place = _parted(engine)
+    ENGINES.expect(name)
     if workers is not None and (not isinstance(workers, int) or workers < 1):
         raise UserError(f"There must be at least 1 worker, not {workers}.")
     if name == _HERE and place:
         raise UserError(f"The engine {_HERE} is on this machine and takes no address, such as {place:.80}.")
-    if name in ENGINES:
-        opened(factory, f"The engine {name}")
-    elif (file := Path(factory.rpartition(":")[0])).suffix and not file.is_file():
-        raise UserError(f"There is no engine file {str(file):.200}.")
 
 
 def stays_here(engine: str, workers: int | None) -> bool:
-    """Whether jobs are run in this process, one after another.
-
-    Args:
-        engine: The engine's name.
-        workers: How many jobs at once.
-
-    Example:
-        >>> stays_here("processes", workers=1), stays_here("processes", workers=2), stays_here("dask", workers=1)
-        (True, False, False)
-    """
+    """Whether jobs are run in this process, one after another."""
     return engine == _HERE and workers in (None, 1)
 
 
@@ -120,9 +98,6 @@ def run_jobs(
     Yields:
         The outcome of every job, as they are finished.
 
-    Raises:
-        UserError: There is no such engine, no worker, or the engine's cluster went away.
-
     Example:
         >>> [outcome.result for outcome in run_jobs(abs, [-3, 1, -2])]
         [3, 1, 2]
@@ -130,7 +105,7 @@ def run_jobs(
     check_engine(engine, workers)
     if not jobs:
         return
-    name, factory, place = _found(engine)
+    name, place = _parted(engine)
     if stays_here(engine, workers if len(jobs) > 1 else 1):
         from surrogate_nas.core.threads import one_thread
 
@@ -141,12 +116,17 @@ def run_jobs(
     elif name == _HERE:
         yield from run_apart(function, jobs, workers or 1)
     else:
-        yield from run_in_driver(name, factory, place, function, jobs, workers)
+        most = None if workers is None else min(workers, len(jobs))
+        yield from run_in_driver(name, partial(_executor, name, place, most), function, jobs)
+
+
+def _executor(name: str, place: str, workers: int | None) -> Executor:
+    return ENGINES.find(name)(place, workers)
 
 
 def run_apart(function: Callable[[J], R], jobs: Sequence[J], workers: int) -> Iterator[Outcome[J, R]]:
     """Call a function once for every job, in worker processes of this machine even where there is one of them."""
-    executor = opened(ENGINES[_HERE], f"The engine {_HERE}")("", min(workers, len(jobs)))
+    executor = _executor(_HERE, "", min(workers, len(jobs)))
     for found in results(executor, Payload.of(function), jobs, _do_here):
         if found is not None:
             yield outcome(jobs[found[0]], found[1])
@@ -159,14 +139,7 @@ def _do_here(payload: Payload, job: Any) -> bytes | str:
 def raise_lost(lost: Sequence[Outcome[Any, Any]]) -> None:
     """Say, when all else is done, that workers were lost, if any were.
 
-    Args:
-        lost: The outcomes of their jobs.
-
-    Raises:
-        UserError: There is at least one.
-
     Example:
-        >>> raise_lost([])
         >>> raise_lost([Outcome("cell 11", failure="killed by signal 9")])
         Traceback (most recent call last):
             ...

@@ -77,6 +77,9 @@ class Dask(Engine):
                     self._client.unregister_worker_plugin(self._payload)
 
 
+ENGINE = Dask
+
+
 def _client(place: str, workers: int | None, stack: ExitStack) -> Client:
     from distributed import Client, LocalCluster
 

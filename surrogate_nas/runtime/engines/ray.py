@@ -108,6 +108,9 @@ class Ray(Engine):
         self._folder.cleanup()
 
 
+ENGINE = Ray
+
+
 def _knock(place: str) -> None:
     """Look whether there is anybody: Ray itself would ask for many minutes."""
     host, colon, port = place.removeprefix("ray://").rpartition(":")

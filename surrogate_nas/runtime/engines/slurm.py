@@ -149,6 +149,9 @@ class Slurm(Engine):
             )
 
 
+ENGINE = Slurm
+
+
 def _folder(place: str, here: bool) -> Path:
     """A new folder in a place; where none is named, in the data folder, or among temporary files for tasks here."""
     parent = Path(place or (gettempdir() if here else home())).absolute()

@@ -5,22 +5,10 @@ from __future__ import annotations
 from surrogate_nas.core.registry import Registry
 from surrogate_nas.training.measures.base import Answers, Measure
 
-__all__ = ["MEASURES", "Answers", "Measure", "measure_named"]
+__all__ = ["MEASURES", "Answers", "Measure"]
 
 _FIRST = ("classes", "boxes", "numbers", "sequences", "images", "generation")
 MEASURES = Registry(
     "measure", Measure, folder=__name__, attribute="FAMILY", first=_FIRST, group="surrogate_nas.metrics"
 )
 """Every measure by name."""
-
-
-def measure_named(name: str) -> Measure:
-    """Find a measure.
-
-    Args:
-        name: A key of `MEASURES`, or ``path/to/file.py:NAME`` of a `Measure`.
-
-    Raises:
-        UserError: There is no such name or file, the file fails to import, or it holds no such measure.
-    """
-    return MEASURES.find(name)

@@ -41,7 +41,7 @@ class Kind:
         positions: Whether the head answers at every position instead of once, after pooling.
         strided: Whether the size is halved between the stages of the network.
         causal: Whether a position sees only itself and what is before it.
-        course: How a run is spent: the key in `surrogate_nas.training.trainers.TRAINERS`.
+        trainer: How a run is spent: the key in `surrogate_nas.training.trainers.TRAINERS`.
         least: The fewest classes.
         arrange: From what the head answers and the number of classes to what losses and measures take, arrays or
             tensors; None where it is the same.
@@ -57,7 +57,7 @@ class Kind:
     positions: bool = False
     strided: bool = True
     causal: bool = False
-    course: str = "supervised"
+    trainer: str = "supervised"
     least: int = 2
     arrange: Callable[[Any, int], Any] | None = None
     restore: Callable[[Any, int], Any] | None = None
@@ -111,7 +111,7 @@ KINDS = {
     for kind in (
         Kind("classification", "cross_entropy", _OF_CLASSES, checking.one_class),
         Kind("regression", "squared", ("error", "mae"), checking.values, least=1),
-        Kind("reconstruction", "squared", ("auc",), checking.one_class, course="reconstruction"),
+        Kind("reconstruction", "squared", ("auc",), checking.one_class, trainer="reconstruction"),
         Kind("images", "squared", ("mae", "psnr", "ssim"), checking.images, positions=True, strided=False, least=1),
         Kind(
             "language", "cross_entropy", ("error", "perplexity"), checking.class_a_position, positions=True,
@@ -128,9 +128,9 @@ KINDS = {
         Kind("detection", "detection", ("missed", "iou"), checking.boxes, positions=True),
         Kind(
             "generation", "adversarial", ("frechet", "coverage"), checking.images, positions=True, strided=False,
-            course="adversarial", least=1,
+            trainer="adversarial", least=1,
         ),
-        Kind("policy", "clipped_return", ("return", "failures"), checking.states, course="policy"),
+        Kind("policy", "clipped_return", ("return", "failures"), checking.states, trainer="policy"),
     )
 }  # fmt: skip
 """Every kind by name."""
@@ -189,7 +189,7 @@ class Task:
             empty. The first judges the task.
         outputs: Numbers that the head answers; None for one of each class.
         strided: Whether the size is halved between the stages; None for what the kind says.
-        course: How a run is spent: the key in `surrogate_nas.training.trainers.TRAINERS`; that of the kind if empty.
+        trainer: How a run is spent: the key in `surrogate_nas.training.trainers.TRAINERS`; that of the kind if empty.
         environment: What a policy acts in.
 
     Example:
@@ -223,7 +223,7 @@ class Task:
     measures: tuple[str | Measure, ...] = ()
     outputs: int | None = None
     strided: bool | None = None
-    course: str = ""
+    trainer: str = ""
     environment: Environment | None = None
 
     def __post_init__(self) -> None:
@@ -284,20 +284,15 @@ class Task:
         Raises:
             UserError: There is no such measure.
         """
-        from surrogate_nas.training.measures import measure_named
+        from surrogate_nas.training.measures import MEASURES
 
         named = self.measures or self.about.measures
-        return tuple(measure_named(one) if isinstance(one, str) else one for one in named)
+        return tuple(MEASURES.find(one) if isinstance(one, str) else one for one in named)
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Everything that a training of it tells, in the order of a report."""
         return tuple(diagnostics_of(self.trained.unit, self.worst_loss, self.measured))
-
-    @property
-    def told(self) -> tuple[Diagnostic, ...]:
-        """The `diagnostics`, by their earlier name."""
-        return self.diagnostics
 
     @cached_property
     def digest(self) -> str:
@@ -311,7 +306,7 @@ class Task:
             "schedule": asdict(self.schedule),
             "loss": self.trained.name,
             "measures": [measure.name for measure in self.measured],
-            "course": self.course,
+            "course": self.trainer,
             "environment": self.environment and [type(self.environment).__qualname__, repr(vars(self.environment))],
         }
         total = hashlib.sha256(json.dumps(settings).encode())

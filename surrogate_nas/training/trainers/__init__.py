@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
-
-from surrogate_nas.core.errors import unknown
+from surrogate_nas.core.registry import Registry, subclass_of
 from surrogate_nas.training.trainers.base import Answer, Trainer
 
-__all__ = ["TRAINERS", "Answer", "Trainer", "trainer_named"]
+__all__ = ["TRAINERS", "Answer", "Trainer"]
 
-TRAINERS = {
-    "policy": "policy:Policy",
-    "supervised": "base:Supervised",
-    "adversarial": "adversarial:Adversarial",
-    "reconstruction": "base:Reconstruction",
-}
-"""The file here and the class of every trainer."""
-
-
-def trainer_named(name: str) -> type[Trainer]:
-    """Find a trainer.
-
-    Args:
-        name: A key of `TRAINERS`.
-
-    Raises:
-        UserError: There is none of this name.
-    """
-    if name not in TRAINERS:
-        raise unknown("course of training", name, TRAINERS)
-    file, _, found = TRAINERS[name].partition(":")
-    kind: type[Trainer] = getattr(importlib.import_module(f"{__name__}.{file}"), found)
-    return kind
+TRAINERS: Registry[type[Trainer]] = Registry(
+    "trainer",
+    subclass_of(Trainer, "surrogate_nas.training.trainers.Trainer"),
+    {
+        "policy": "surrogate_nas.training.trainers.policy:Policy",
+        "supervised": "surrogate_nas.training.trainers.base:Supervised",
+        "adversarial": "surrogate_nas.training.trainers.adversarial:Adversarial",
+        "reconstruction": "surrogate_nas.training.trainers.base:Reconstruction",
+    },
+    group="surrogate_nas.trainers",
+)
+"""Every trainer by name."""

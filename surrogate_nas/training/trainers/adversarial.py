@@ -59,15 +59,7 @@ class Discriminator:
     def __init__(
         self, channels: int, height: int, width: int, *, seed: int, kind: type[np.floating[Any]] = np.float32
     ) -> None:
-        """Draw the weights.
-
-        Args:
-            channels: Of an image.
-            height: Likewise.
-            width: Likewise.
-            seed: Of the weights.
-            kind: Of all numbers.
-        """
+        """Draw the weights."""
         half = (_halved(height), _halved(width))
         quarter = (_halved(half[0]), _halved(half[1]))
         ins, outs = (9 * channels, 9 * WIDTH, 2 * WIDTH * math.prod(quarter)), (WIDTH, 2 * WIDTH, 1)
@@ -82,20 +74,12 @@ class Discriminator:
 
     @_silently
     def scores(self, images: Array) -> Array:
-        """The scores of images, shape ``(n,)``.
-
-        Args:
-            images: Shape ``(n, channels, height, width)``.
-        """
+        """The scores of images, shape ``(n,)``."""
         return self._pass(images).scores
 
     @_silently
     def slopes(self, images: Array) -> tuple[Array, Array]:
-        """The scores of images, shape ``(n,)``, and the slope of each by its image, in the images' shape.
-
-        Args:
-            images: Shape ``(n, channels, height, width)``.
-        """
+        """The scores of images, shape ``(n,)``, and the slope of each by its image, in the images' shape."""
         seen = self._pass(images)
         return seen.scores, seen.slope().transpose(3, 0, 1, 2)
 
@@ -273,16 +257,7 @@ class Adversarial(Supervised):
     stackable: ClassVar[bool] = False
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
-        """Begin a run.
-
-        Args:
-            task: Trained by an `AdversarialLoss`.
-            data: Inputs are noise, targets real images.
-            seed: The root of the discriminator's weights and of the order of examples.
-
-        Raises:
-            UserError: The task's loss knows no discriminator.
-        """
+        """Begin a run."""
         super().__init__(task, data, seed=seed)
         if not isinstance(task.trained, AdversarialLoss):
             raise UserError(f"The loss {task.trained.name} says nothing to a discriminator: it is no AdversarialLoss.")

@@ -27,13 +27,7 @@ class Trainer:
     stackable: ClassVar[bool] = True
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
-        """Begin a run.
-
-        Args:
-            task: Its loss, measures and schedule.
-            data: The splits.
-            seed: The root of everything that is drawn.
-        """
+        """Begin a run."""
         self.task, self.data, self.seed = task, data, seed
         self.note = ""
 
@@ -52,12 +46,7 @@ class Trainer:
         raise NotImplementedError
 
     def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their sum by the outputs.
-
-        Args:
-            outputs: Arranged, shape ``(K, batch, …)``: an array on a CPU, elsewhere a tensor. The gradient is like it.
-            targets: As `batches` gave them.
-        """
+        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their sum by the outputs."""
         return self.task.descent(outputs, targets)
 
     def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
@@ -116,13 +105,7 @@ class Reconstruction(Supervised):
     """Shuffled batches of normal examples, each its own target; all examples are judged."""
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
-        """Begin a run.
-
-        Args:
-            task: Its head answers as many numbers as an input has.
-            data: The splits; targets are labels.
-            seed: The root of the order of examples.
-        """
+        """Begin a run."""
         normal = data["train"].inputs[data["train"].targets == NORMAL]
         super().__init__(task, {**data, "train": Split(normal, normal)}, seed=seed)
 

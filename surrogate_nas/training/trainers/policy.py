@@ -32,7 +32,7 @@ EPISODES = 64
 PASSES = 3
 """How often an epoch's steps are used by a loss that looks at how probable the actions were when they were taken."""
 JUDGED_SEED = 0
-"""Draws the actions of the episodes that judge a policy: the same luck for all."""
+"""Draws the actions of the episodes that judge a policy: the same draws for all."""
 
 
 @dataclass(frozen=True)
@@ -116,16 +116,7 @@ class Policy(Trainer):
     stackable: ClassVar[bool] = False
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
-        """Begin a run.
-
-        Args:
-            task: With an environment.
-            data: Observations and states that episodes start from.
-            seed: The root of the starts, of the actions and of the order of the steps.
-
-        Raises:
-            UserError: The task has no environment.
-        """
+        """Begin a run."""
         super().__init__(task, data, seed=seed)
         if task.environment is None:
             raise UserError(f"The policy task {task.name} has no environment.")
