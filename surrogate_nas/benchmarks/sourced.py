@@ -21,7 +21,7 @@ from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import home, locked, shipped, table_path
 from surrogate_nas.tables import write_table
 from surrogate_nas.tables.sources.base import SOURCES, declared, is_current, made, source_of, sources
-from surrogate_nas.tables.sources.fetching import citation, how_to_get, is_ready, lacks, licence
+from surrogate_nas.tables.sources.fetching import assembled, citation, how_to_get, is_ready, lacks, licence
 
 FASHION = "fashion"
 """The table that the project made and ships (`surrogate_nas.benchmarks.making`)."""
@@ -123,13 +123,12 @@ class Fetched(Opener):
 
 def _assemble(name: str, path: Path) -> Path:
     """Make a package's table; where the folder cannot be written, in a temporary one."""
-    source = SOURCES.find(source_of(name) or "")
     try:
         with locked(path, what=f"the table {path.stem}"):
             if not _is_here(name):  # else another process made it while this one waited
-                write_table(source.read(name), path)
+                write_table(assembled(name), path)
     except UserError as error:
-        table = source.read(name)
+        table = assembled(name)
         path = Path(_temporary_folder().name) / path.name
         write_table(table, path)
         warnings.warn(f"{error} Using {path} instead.", stacklevel=2)

@@ -144,7 +144,7 @@ def fetch(
     from surrogate_nas.core.extras import package_folder
     from surrogate_nas.files import locked, table_path
     from surrogate_nas.tables.sources import fetching
-    from surrogate_nas.tables.sources.base import SOURCES, declared
+    from surrogate_nas.tables.sources.base import declared
 
     started = time.perf_counter()
     if name not in ("all", *_fetchable()):
@@ -162,7 +162,7 @@ def fetch(
             names = declared(source).names
             for done, benchmark in enumerate(names, 1):
                 with locked(table_path(benchmark), what=f"the table {benchmark}"):
-                    tables.append(_written(SOURCES.find(source).read(benchmark)))
+                    tables.append(_written(fetching.assembled(benchmark)))
                 progress(done, len(names))
     _report(name, tables, files, started, json)
 

@@ -28,18 +28,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import hdf5, replacing
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, listed, space_named
-from surrogate_nas.space.network import Network
 from surrogate_nas.tables.table import (
     N_SEEDS,
-    TEXTS,
     ColumnKey,
     Index,
     Table,
+    TableView,
     Values,
     column_digest,
     details,
@@ -70,6 +68,7 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.core.metrics import metric_named
+        >>> from surrogate_nas.space.network import Network
         >>> import surrogate_nas as sn
         >>> about = ("mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error")
         >>> stacks = Table(*about, Network(), cost="queries")
@@ -109,17 +108,12 @@ def _file_attributes(index: Index) -> dict[str, str]:
     return {**index.texts, "network": json.dumps(index.network.settings), "digest": index.digest()}
 
 
-class TableFile:
+class TableFile(TableView):
     """A table on disk: metadata is read at once, columns when they are first asked for.
 
     Attributes:
         path: The file.
-        name, space, title, source, licence, citation, objective, cost, epochs, banner, card: See `Table`.
-        digest: Of all columns and what they mean; every column that is read was checked against it.
-        network: The macro architecture behind `params` and `macs`.
-        metrics: Every metric by name.
         keys: The columns that it holds.
-        sources: Where the numbers of each (metric, epochs) come from.
         cells: The table's space.
 
     Example:
@@ -128,18 +122,6 @@ class TableFile:
         >>> table.space, table.metrics["valid_loss"].epochs, len(table.column(ColumnKey("valid_loss", 5, "mean")))
         ('nb201', (1, 2, 3, 4, 5), 15625)
     """
-
-    name: str
-    space: str
-    title: str
-    source: str
-    licence: str
-    citation: str
-    objective: str
-    cost: str
-    banner: str
-    epochs: str
-    card: str
 
     def __init__(self, path: Path) -> None:
         """Open a table.
@@ -158,12 +140,7 @@ class TableFile:
             for key, value in _file_attributes(self._index).items():
                 if hdf5.text(file, key) != value:
                     raise ValueError(f"its attribute {key} is not what its index says")
-        for key in TEXTS:
-            setattr(self, key, self._index.texts[key])
-        self.digest = self._index.digest()
-        self.network: Network = self._index.network
-        self.metrics: dict[str, Metric] = self._index.metrics
-        self.sources = self._index.sources
+        super().__init__(self._index, self._index.texts, self._index.digest())
         self.keys: set[ColumnKey] = self._index.keys
         self.cells = self._space()
 

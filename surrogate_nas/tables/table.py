@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -183,8 +183,8 @@ class Table:
         space: Its space: the name, or what `Space.definition` wrote.
         title: One line saying what it holds.
         source: Where the numbers come from.
-        licence: The licence that the source states.
-        citation: The paper to cite.
+        licence: The licence that the source states; empty for what it declares of itself.
+        citation: The paper to cite, likewise.
         objective: The default objective over it, such as ``valid_error``.
         network: The macro architecture behind `params` and `macs`.
         cost: ``seconds`` where training times are held, ``queries`` where every query costs one unit.
@@ -208,10 +208,10 @@ class Table:
     space: str
     title: str
     source: str
-    licence: str
-    citation: str
-    objective: str
-    network: Network
+    licence: str = ""
+    citation: str = ""
+    objective: str = "valid_error"
+    network: Network = Network()
     cost: Literal["seconds", "queries"] = "seconds"
     epochs: Literal["runs", "curve"] = "runs"
     banner: str = ""
@@ -270,26 +270,15 @@ class Table:
         return self.index().digest()
 
 
-class HeldTable:
-    """A table in memory.
+class TableView:
+    """What can be read of a table, wherever its columns lie.
 
     Attributes:
-        table: Its columns.
         name, space, title, source, licence, citation, objective, cost, epochs, banner, card: See `Table`.
         digest: Of all that it holds.
         network: The macro architecture behind `params` and `macs`.
         metrics: Every metric by name.
         sources: Where the numbers of each (metric, epochs) come from.
-        cells: The table's space.
-
-    Example:
-        >>> from surrogate_nas.core.metrics import metric_named
-        >>> from surrogate_nas.space.network import Network
-        >>> table = Table("mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error", Network())
-        >>> table.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
-        >>> held = HeldTable(table, table.digest())
-        >>> held.title, float(held.column(ColumnKey("valid_error", 5, "mean"))[-1])
-        ('36 stacks', 12.0)
     """
 
     name: str
@@ -304,6 +293,36 @@ class HeldTable:
     epochs: str
     card: str
 
+    def __init__(self, of: Table | Index, texts: Mapping[str, str], digest: str) -> None:
+        """Take over what a table says of itself.
+
+        Args:
+            of: The table, or the index of its file.
+            texts: All of `TEXTS`.
+            digest: Of all that it holds.
+        """
+        for key in TEXTS:
+            setattr(self, key, texts[key])
+        self.digest, self.network, self.metrics, self.sources = digest, of.network, of.metrics, of.sources
+
+
+class HeldTable(TableView):
+    """A table in memory.
+
+    Attributes:
+        table: Its columns.
+        cells: The table's space.
+
+    Example:
+        >>> from surrogate_nas.core.metrics import metric_named
+        >>> from surrogate_nas.space.network import Network
+        >>> table = Table("mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error", Network())
+        >>> table.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
+        >>> held = HeldTable(table, table.digest())
+        >>> held.title, float(held.column(ColumnKey("valid_error", 5, "mean"))[-1])
+        ('36 stacks', 12.0)
+    """
+
     def __init__(self, table: Table, digest: str) -> None:
         """Hold a table.
 
@@ -314,10 +333,7 @@ class HeldTable:
         Raises:
             UserError: Its space is unknown or cannot be listed.
         """
-        for key in TEXTS:
-            setattr(self, key, getattr(table, key))
-        self.digest, self.network = digest, table.network
-        self.metrics, self.sources = table.metrics, table.sources
+        super().__init__(table, vars(table), digest)
         self.cells = listed(space_named(table.space))
         self.table = table
 

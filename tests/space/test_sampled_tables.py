@@ -326,7 +326,7 @@ def test_an_altered_file_is_refused(
     path.write_bytes(pickle.dumps(some))
     with pytest.raises(UserError, match=message) as caught:
         nbmr.read_file(path, "seg")
-    assert "trainval.pkl is no file of NAS-Bench-MR" in str(caught.value) and "\n" not in str(caught.value)
+    assert "trainval.pkl is damaged, or no file of NAS-Bench-MR" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_half_a_file_and_a_hostile_one_are_refused(records: dict[str, list[dict[str, Any]]], tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_an_altered_file_is_refused(
             paths[-1].write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match=message) as caught:
         graphgym.read_tasks("ogb", paths)
-    assert "holds no results of GraphGym" in str(caught.value) and "\n" not in str(caught.value)
+    assert "is damaged, or no folder of GraphGym's results" in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("field", "written"), [("accuracy", "1.5"), ("loss", "x"), ("params", "inf"), ("auc", "-1")])

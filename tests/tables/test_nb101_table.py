@@ -268,7 +268,7 @@ def test_what_is_no_file_of_records_is_refused(own_home: Path, tmp_path: Path) -
     path = tmp_path / "x.json"
     for content in (b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"key": 3}'):
         path.write_bytes(content)
-        with pytest.raises(UserError, match="is no file of NAS-Bench-101's records"):
+        with pytest.raises(UserError, match="is damaged, or no file of NAS-Bench-101's records"):
             nb101.imported(path)
     with pytest.raises(UserError, match="Cannot read .*Run snas data fetch nb101"):
         nb101.imported(tmp_path / "nowhere.json")

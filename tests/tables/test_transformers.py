@@ -389,14 +389,14 @@ def test_altered_records_of_vit_bench_are_refused(
     (path,) = (path for path in fetching.files("vitbench") if path.stem == "gt_pit")
     with pytest.raises(UserError, match=message) as caught:
         vitbench.read_files([path], "vitbench-pit")
-    assert "gt_pit.pth is no file of ViT-Bench-101" in str(caught.value) and "\n" not in str(caught.value)
+    assert "gt_pit.pth is damaged, or no file of ViT-Bench-101" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_no_file_and_no_archive_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Cannot read .*Run snas data fetch vitbench"):
         vitbench.read_files([tmp_path / "gt_pit.pth"], "vitbench-pit")
     (tmp_path / "gt_pit.pth").write_bytes(b"PK nothing")
-    with pytest.raises(UserError, match="gt_pit.pth is no file of ViT-Bench-101"):
+    with pytest.raises(UserError, match="gt_pit.pth is damaged, or no file of ViT-Bench-101"):
         vitbench.read_files([tmp_path / "gt_pit.pth"], "vitbench-pit")
 
 
@@ -491,7 +491,7 @@ def test_altered_files_of_nas_bench_bert_are_refused(
         writer.writerows(rows)
     with pytest.raises(UserError, match=message) as caught:
         bert.read_files(records, proxies)
-    assert "is no file of NAS-Bench-BERT" in str(caught.value) and "\n" not in str(caught.value)
+    assert "is damaged, or no file of NAS-Bench-BERT" in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(UserError, match="Cannot read .*nowhere.*Run snas data fetch bert"):
         bert.read_files(records, tmp_path / "nowhere.csv")
 

@@ -271,12 +271,12 @@ def changed(held: list[dict[str, Any]], **entries: object) -> list[dict[str, Any
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "half a file": (half(0), r"class_scene\.csv (has \d+ entries in row|lists|is damaged)"),
-    "half an archive": (half(1), r"all_benchmarks_zen\.zip is damaged .*run snas data fetch transnas"),
+    "half an archive": (half(1), r"all_benchmarks_zen\.zip is damaged, .*Run snas data fetch transnas"),
     "missing": (removed(0), r"class_scene\.csv is missing: run snas data fetch transnas"),
     "no archive": (removed(1), r"zen\.zip is missing: run snas data fetch transnas"),
     "a row less": (lines(lambda held: held[:-1]), r"lists 7,351 architectures, not 3,256 .* 4,096"),
     "rows in another order": (lines(lambda held: [held[0], *held[:0:-1]]), "in their order"),
-    "no number": (lines(lambda held: [held[0], held[1].replace("5425.0", "long"), *held[2:]]), "is damaged .*long"),
+    "no number": (lines(lambda held: [held[0], held[1].replace("5425.0", "long"), *held[2:]]), "is damaged, .*long"),
     "another task's file": (lines(lambda held: [held[0].replace("top1", "ssim"), *held[1:]]), "valid_top1|train_top1"),
     "a missing task": (records(lambda _: []), "disagree on the architectures of class_scene: .* lists 0 of"),
     "an architecture less": (records(lambda held: held[1:]), "disagree on the architectures .* 4,095 of the 4,096"),

@@ -25,7 +25,6 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric, Quantity
 from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
@@ -36,7 +35,7 @@ from surrogate_nas.space.mnasnet.sizes import STAGES, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, reading
 from surrogate_nas.tables.sources.pickles import SMALL
 
 TITLE = "Accel-NASBench: MnasNet networks on ImageNet after a proxy training, and on accelerators"
@@ -96,13 +95,8 @@ def read(name: str) -> Table:
 
 def read_file(path: Path, name: str = _ALL) -> Table:
     """Read an archive of the benchmark's records."""
-    try:
+    with reading(path, "file of Accel-NASBench", _SOURCE):
         return _table(_records(path, path.stat().st_mtime_ns), name)
-    except OSError as error:
-        raise UserError(f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
-    except (UserError, tarfile.TarError, zlib.error, AttributeError, LookupError, TypeError, ValueError) as error:
-        reason = " ".join(printable(error).split())
-        raise UserError(f"{printable(path)} is damaged, or no file of Accel-NASBench ({reason:.300}).") from error
 
 
 @lru_cache(maxsize=1)
@@ -164,8 +158,6 @@ def _table(records: dict[int, Any], name: str) -> Table:
         title=f"Accel-NASBench on ImageNet: {len(space):,} held architectures of the MnasNet space"
         + (", those with every device's value" if name == _COMPLETE else ""),
         source=f"{source}; {twice} architectures are there twice: means",
-        licence=fetching.fetched_licences(_SOURCE),
-        citation=fetching.fetched_citation(_SOURCE),
         objective="valid_error + 0.05*params",
         network=_NETWORK,
         banner=f"{space.notice} Errors are those after a short proxy training, not ImageNet's usual ones; nothing was "

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
-from surrogate_nas.files.paths import printable
 from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, reading
 from surrogate_nas.tables.sources.pickles import read_pickle
 
 TITLE = "AnalogNAS-Bench: CIFAR-10, digital and on simulated analogue hardware"
@@ -73,25 +71,20 @@ def verify() -> Iterator[Verified]:
 def read_file(path: Path) -> Table:
     """Read a file of the package's format."""
     allowed = {"analognasbench.data.Architecture": _Record, "analognasbench.data.DriftMeasurement": _Record}
-    try:
-        with path.open("rb") as file:
-            records = read_pickle(file, allowed, path)
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
     space = nb201()
     table = Table(
         name=NAME,
         space=space.name,
         title="AnalogNAS-Bench: CIFAR-10 test errors, digital and under analogue noise and drift",
         source="Python package analog-nasbench",
-        licence=LICENCE,
-        citation=CITATION,
         objective="digital_error + 0.02*params",
         network=Network(classes=10),
         cost="queries",
         banner=BANNER,
     )
-    try:
+    with reading(path, f"file of {PACKAGE[0]}"):
+        with path.open("rb") as file:
+            records = read_pickle(file, allowed, path)
         order = [space.from_naslib(key).index for key in records]
         if sorted(order) != list(range(len(space))):
             raise ValueError(f"it lists {len(order)} cells, not each of the {len(space)} once")
@@ -109,6 +102,4 @@ def read_file(path: Path) -> Table:
                 source=table.source,
             )
             table.add(metric, None, errors)
-    except (AttributeError, TypeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not an AnalogNAS-Bench file: {printable(error):.300}.") from error
     return table

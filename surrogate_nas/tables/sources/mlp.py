@@ -68,8 +68,6 @@ def read(name: str) -> Table:
         space=space.name,
         title=f"HPOBench: MLPs on {data.file} (OpenML) after {EPOCHS} epochs, {SEEDS} seeds",
         source=hpo.SOURCE,
-        licence=LICENCE,
-        citation=CITATION,
         objective="valid_balanced_accuracy",
         network=Network(),
     )

@@ -32,7 +32,7 @@ from surrogate_nas.space.nb101.sizes import parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, reading
 
 TITLE = "NAS-Bench-101: cells on CIFAR-10 after 4, 12, 36 and 108 epochs, a sample of its records"
 NAMES = ("nb101",)
@@ -105,14 +105,9 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
     """Read files of the benchmark's records into one table; a cell that is in several must be told alike."""
     if not paths:
         raise UserError("No file of NAS-Bench-101 was named.")
-    try:
+    with reading(" and ".join(map(printable, paths)), "file of NAS-Bench-101's records", _SOURCE):
         parts = [_part(path) for path in paths]
         return _table(_sorted(_Records(*map(np.concatenate, zip(*parts, strict=True)))), name, source)
-    except OSError as error:
-        raise UserError(f"Cannot read {_said(paths)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
-    except (UserError, LookupError, TypeError, ValueError, RecursionError) as error:
-        reason = " ".join(printable(error).split())
-        raise UserError(f"{_said(paths)} is no file of NAS-Bench-101's records ({reason:.300}).") from error
 
 
 def imported(path: Path, progress: Callable[[int, int], None] | None = None) -> list[Table]:
@@ -121,10 +116,6 @@ def imported(path: Path, progress: Callable[[int, int], None] | None = None) -> 
     if progress:
         progress(1, 1)
     return [table]
-
-
-def _said(paths: list[Path]) -> str:
-    return " and ".join(map(printable, paths))
 
 
 def _part(path: Path) -> _Records:

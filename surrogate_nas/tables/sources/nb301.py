@@ -103,16 +103,7 @@ def predicting(name: str) -> Predicting:
 
 
 def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:  # noqa: ARG001 - there is one
-    """Error in %, cross-entropy in nats and seconds of cells after some epochs, shape ``(n, 3)``.
-
-    Args:
-        name: The benchmark.
-        choices: Of DARTS's cells, shape ``(n, 22)``.
-        epochs: 1 to 98.
-
-    Raises:
-        UserError: The model is not here, or nothing can run it.
-    """
+    """Error in %, cross-entropy in nats and seconds of cells after some epochs, shape ``(n, 3)``."""
     codes, session = encoded(choices), _session()
     parts = []
     for start in range(0, len(codes), _AT_ONCE):
@@ -125,14 +116,7 @@ def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:  #
 
 
 def encoded(choices: Choices) -> NDArray[np.int32]:
-    """Cells as the model reads them: 0 where there is no edge; shape ``(n, 34)``.
-
-    Args:
-        choices: Of DARTS's cells, shape ``(n, 22)``.
-
-    Raises:
-        UserError: The file that says how is not here.
-    """
+    """Cells as the model reads them: 0 where there is no edge; shape ``(n, 34)``."""
     columns, operations = _code()
     found = np.zeros((len(choices), len(columns)), dtype=np.int32)
     rows = np.arange(len(choices))

@@ -24,7 +24,7 @@ from surrogate_nas.files.paths import printable
 from surrogate_nas.space.nbgraph import NBGraph, nbgraph, nbgraph_proteins
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile, Values
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, reading
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
 
 TITLE = "NAS-Bench-Graph: graph networks on nine graph data sets"
@@ -83,8 +83,6 @@ def read(name: str) -> Table:
         space=space.name,
         title=f"NAS-Bench-Graph on {data.title}: graph networks, means of {SEEDS} seeds",
         source=_SOURCE,
-        licence=LICENCE,
-        citation=CITATION,
         objective=f"valid_{measure} + {data.weight:g}*params",
         network=Network(),
         cost="queries",
@@ -116,18 +114,13 @@ def _measure(name: str) -> str:
 
 def _results(path: Path, space: NBGraph, digest: str) -> NDArray[np.float64]:
     """The fields of all cells in the order of the space, shape ``(len(space), 4)``."""
-    try:
+    keys = [space.key(cell) for cell in space]
+    with reading(path, f"file of {PACKAGE[0]}"):
         with path.open("rb") as file:
             records = read_pickle(file, numpy_scalars(), path, most_tuples=_MOST_TUPLES)
-    except OSError as error:
-        raise UserError(f"Cannot read {printable(path)}: {error.strerror}.") from error
-    keys = [space.key(cell) for cell in space]
-    try:
         if set(records) != set(keys):
             raise ValueError(f"it lists {len(records):,} architectures, not each of the {len(space):,} once")
         values = np.array([[float(records[key][field]) for field in _FIELDS] for key in keys])
-    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        raise UserError(f"{printable(path)} is not a file of {PACKAGE[0]}: {printable(error):.300}.") from error
     if digest_of(values) != digest:
         raise UserError(f"{printable(path)} was altered, or is of another version: its numbers are not {PACKAGE[0]}'s.")
     return values

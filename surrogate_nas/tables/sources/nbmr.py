@@ -14,10 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric, Quantity
 from surrogate_nas.files import table_path
-from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Sampled, choices_of
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.nbmr import nbmr
@@ -25,7 +23,7 @@ from surrogate_nas.space.nbmr.sizes import parameters, recorded_flops
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, reading
 from surrogate_nas.tables.sources.pickles import read_pickle
 
 TITLE = "NAS-Bench-MR: networks of several resolutions on segmentation, ImageNet subsets and video"
@@ -81,13 +79,10 @@ def read(name: str) -> Table:
 
 def read_file(path: Path, task: str) -> Table:
     """Read one file of the benchmark."""
-    try:
+    what = _TASKS[task]
+    with reading(path, "file of NAS-Bench-MR", _SOURCE):
         with path.open("rb") as file:
             records = read_pickle(file, {}, path)
-    except OSError as error:
-        raise UserError(f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
-    what = _TASKS[task]
-    try:
         cells = [nbmr().numbered([str(number) for number in record["embedding"]]) for record in records]
         numbers = {
             key: np.array([_number(record[key]) for record in records])
@@ -97,16 +92,11 @@ def read_file(path: Path, task: str) -> Table:
         _check_sizes(choices, numbers)
         values = {name: _values(name, numbers[field]) for name, (field, _) in what.metrics.items()}
         space = Sampled(nbmr(), choices)
-    except (UserError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        reason = " ".join(printable(error).split())
-        raise UserError(f"{printable(path)} is no file of NAS-Bench-MR ({reason:.300}).") from error
     table = Table(
         name=f"nbmr-{task}",
         space=space.definition,
         title=f"NAS-Bench-MR on {what.title}: {len(space):,} held architectures",
         source=f"{fetching.origin(_SOURCE, _REPOSITORY)} data/{task}/trainval.pkl",
-        licence=fetching.fetched_licences(_SOURCE),
-        citation=fetching.fetched_citation(_SOURCE),
         objective=f"{next(iter(what.metrics))} + 0.05*params",
         network=_NETWORK,
         cost="queries",

@@ -10,16 +10,14 @@ from 0 in the order of the logs; a mean is over all of them, and the first three
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
@@ -28,7 +26,7 @@ from surrogate_nas.space.nbnlp import nbnlp, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, reading
 
 TITLE = "NAS-Bench-NLP: cells of recurrent language models on WikiText-2"
 NAMES = ("nbnlp-wikitext2",)
@@ -53,7 +51,6 @@ _SOURCE = "nbnlp"
 _NETWORK = Network()
 _REPOSITORY = "fmsnew/nas-bench-nlp-release"
 _MOST_LOGS, _LARGEST_LOG, _SINGLE = 1_000, 100_000, 3
-_DAMAGED = (BadZipFile, zlib.error, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _LOSSES = {"train_loss": "train_losses", "valid_loss": "val_losses", "test_loss": "test_losses"}
 _WHOLE, _GRAPHS, _AGAIN = 341, 263, 51
 
@@ -73,13 +70,8 @@ def read(name: str) -> Table:  # noqa: ARG001 - there is one
 
 def read_file(path: Path) -> Table:
     """Read an archive of the benchmark's logs."""
-    try:
+    with reading(path, "file of NAS-Bench-NLP", _SOURCE):
         return _table(_runs(path))
-    except OSError as error:
-        raise UserError(f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
-    except (UserError, *_DAMAGED) as error:
-        reason = " ".join(printable(error).split())
-        raise UserError(f"{printable(path)} is damaged, or no file of NAS-Bench-NLP ({reason:.300}).") from error
 
 
 def _runs(path: Path) -> list[_Run]:
@@ -130,8 +122,6 @@ def _table(runs: list[_Run]) -> Table:
         space=space.definition,
         title=f"NAS-Bench-NLP on WikiText-2: {len(space)} cells of recurrent language models, {len(runs)} trainings",
         source=fetching.origin(_SOURCE, _REPOSITORY),
-        licence=fetching.fetched_licences(_SOURCE),
-        citation=fetching.fetched_citation(_SOURCE),
         objective="valid_loss + 0.2*nodes",
         network=_NETWORK,
         epochs="curve",

@@ -17,25 +17,22 @@ from __future__ import annotations
 import csv
 import io
 import math
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Kind, Metric, Quantity
 from surrogate_nas.files import table_path
-from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, Sampled, choices_of
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.scan import ScAn, scan_llm, scan_tabpfn, scan_vlm
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, reading
 
 TITLE = "ScAn-Bench: language models, OpenCLIP and TabPFN over shape, data and training settings"
 NAMES = ("scan-llm", "scan-vlm", "scan-tabpfn")
@@ -59,7 +56,6 @@ _SOURCE = "scan"
 _REPOSITORY = "scan-bench"
 _LARGEST = 32_000_000
 _HUNDRED, _MILLION, _BILLION, _EXA = 100.0, 1e6, 1e9, 1e18
-_DAMAGED = (BadZipFile, zlib.error, csv.Error, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _FRACTIONS = {10: 0.1, 25: 0.25, 50: 0.5}
 """Per cent of a language model's training at which losses along it stand."""
 _WITHIN = 0.05
@@ -91,13 +87,8 @@ def read(name: str) -> Table:
 
 def read_file(path: Path, name: str) -> Table:
     """Read a wheel of the package."""
-    try:
+    with reading(path, "wheel of scan-bench", _SOURCE):
         return _table(name, _rows(path, _PARTS[name].file))
-    except OSError as error:
-        raise UserError(f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
-    except (UserError, *_DAMAGED) as error:
-        reason = " ".join(printable(error).split())
-        raise UserError(f"{printable(path)} is damaged, or no wheel of scan-bench ({reason:.300}).") from error
 
 
 def _rows(path: Path, member: str) -> list[Row]:
@@ -122,7 +113,6 @@ def _table(name: str, rows: list[Row]) -> Table:
         title=f"ScAn-Bench, {part.title}: {len(runs):,} trainings",
         source=source,
         licence=part.licence,
-        citation=fetching.fetched_citation(_SOURCE),
         objective="valid_loss + 0.05*train_compute",
         network=Network(),
         cost="queries",

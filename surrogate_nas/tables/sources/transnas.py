@@ -13,12 +13,11 @@ lie within the maximum of its cell, so that a wrong order would be seen.
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +33,8 @@ from surrogate_nas.space.transnas import transnas_macro, transnas_micro
 from surrogate_nas.space.transnas.heads import Head, model_sizes
 from surrogate_nas.space.transnas.sizes import macro_backbone, micro_backbone
 from surrogate_nas.tables import ColumnKey, Table, TableFile
-from surrogate_nas.tables.sources.base import Verified
-from surrogate_nas.tables.sources.fetching import fetched_citation, fetched_licences, files, origin
+from surrogate_nas.tables.sources.base import Verified, reading
+from surrogate_nas.tables.sources.fetching import files, origin
 from surrogate_nas.tables.sources.spreadsheet import read_rows
 
 TITLE = "TransNAS-Bench-101: micro and macro spaces on seven tasks of vision"
@@ -55,7 +54,7 @@ _NUMBER = "file_id"
 _LARGEST_MEMBER = 2_000_000
 """Bytes of a member of an archive once unpacked; the published ones have at most 150,000."""
 _AGAIN = f"run snas data fetch {SOURCE}"
-_DAMAGED = (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, AttributeError, BadZipFile, zlib.error)
+_FILE = "file of TransNAS-Bench-101"
 
 Columns = dict[str, NDArray[np.float64]]
 
@@ -65,12 +64,10 @@ def read_best(kind: str, task: str, wanted: Iterable[str]) -> Columns:
     path = _fetched(BEST, f"transbench101_{task}.csv")
     header, *rows = read_rows(path)
     macro, micro = len(transnas_macro()), len(transnas_micro())
-    try:
+    with reading(path, _FILE, SOURCE):
         numbers = np.array(rows, dtype=np.float64)
         columns = {name: numbers[:, header.index(name)] for name in (*wanted, _NUMBER)}
         listed = columns.pop(_NUMBER)
-    except _DAMAGED as error:
-        raise _damaged(path, error) from error
     if not np.array_equal(listed, np.arange(macro + micro)):
         raise UserError(
             f"{printable(path)} lists {len(listed):,} architectures, not {macro:,} of the macro space and then "
@@ -83,11 +80,9 @@ def read_best(kind: str, task: str, wanted: Iterable[str]) -> Columns:
 def read_last(kind: str, task: str) -> NDArray[np.float64]:
     """A task's metric after the final epoch, for the cells of a space in their order."""
     path, space, places = _fetched(LAST, _ARCHIVES[kind]), SPACES[kind](), _places(kind)
-    try:
+    with reading(path, _FILE, SOURCE):
         records = [(record["arch"], float(record["val_accuracy"])) for record in _records(path, kind, task)]
         strangers = [architecture for architecture, _ in records if architecture not in places]
-    except _DAMAGED as error:
-        raise _damaged(path, error) from error
     if strangers:
         raise UserError(
             f"{printable(path)} lists {printable(repr(strangers[0])):.80} for {task}, which is no cell of the space "
@@ -141,10 +136,6 @@ def _places(kind: str) -> dict[str, int]:
     """The places of a space's cells by how the archives write them: all operations, or the modules that are there."""
     digits = ((digit for digit in cell.choices if digit or kind == "micro") for cell in SPACES[kind]())
     return {f"({', '.join(map(str, written))})": place for place, written in enumerate(digits)}
-
-
-def _damaged(path: Path, error: BaseException) -> UserError:
-    return UserError(f"{printable(path)} is damaged ({printable(error):.200}): {_AGAIN}.")
 
 
 # The seven tasks: what was trained for how long, what is behind the backbone, and what was measured.
@@ -246,8 +237,6 @@ def read(name: str) -> Table:
         space=space.name,
         title=f"TransNAS-Bench-101, {kind} space: {task.title}, {task.epochs} epochs, one seed",
         source="public extracts at pinned commits, see data/manifest.json",
-        licence=fetched_licences(SOURCE),
-        citation=fetched_citation(SOURCE),
         objective=f"valid_{task.measures[0].name}@best",
         network=Network(classes=task.outputs, channels=_WIDTH, image_size=task.image_size),
         banner=BANNER,

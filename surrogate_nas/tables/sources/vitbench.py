@@ -11,21 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
-from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.layered import Layered
 from surrogate_nas.space.vit import NETWORK
 from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, rank_verified
+from surrogate_nas.tables.sources.base import Verified, rank_verified, reading
 from surrogate_nas.tables.sources.pickles import read_pt
 
 TITLE = "ViT-Bench-101: vision transformers trained by cross-entropy and by distillation"
@@ -104,8 +101,6 @@ def read_files(paths: list[Path], name: str) -> Table:
         title=f"ViT-Bench-101, {'PiT' if name == 'vitbench-pit' else 'AutoFormer'}: {len(held)} held architectures on "
         f"three data sets{', by distillation' if distilled else ', by two losses'}",
         source=source,
-        licence=fetching.fetched_licences(_SOURCE),
-        citation=fetching.fetched_citation(_SOURCE),
         objective=_OBJECTIVES[name],
         network=NETWORK,
         cost="queries",
@@ -144,15 +139,9 @@ def _fields(name: str, source: str) -> Iterator[tuple[Metric, str]]:
 
 def _records(path: Path, space: Layered, name: str) -> Iterator[tuple[tuple[int, ...], dict[str, float]]]:
     """The choices and the errors in % of every record of a file."""
-    try:
-        records = read_pt(path)
-        for record in records:
+    with reading(path, "file of ViT-Bench-101", _SOURCE):
+        for record in read_pt(path):
             yield _choices(record["arch"], space), {field: _error(record[field]) for _, field in _fields(name, "")}
-    except OSError as error:
-        raise UserError(f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
-    except (UserError, BadZipFile, AttributeError, LookupError, TypeError, ValueError) as error:
-        reason = " ".join(printable(error).split())
-        raise UserError(f"{printable(path)} is no file of ViT-Bench-101 ({reason:.300}).") from error
 
 
 def _choices(architecture: dict[str, Any], space: Layered) -> tuple[int, ...]:
