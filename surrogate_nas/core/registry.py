@@ -195,8 +195,8 @@ def subclass_of(kind: Any, told: str) -> Check[Any]:
 
 def places_in(package: str, attribute: str = "") -> dict[str, str]:
     """The places of things that have a file each, ``NAME.py``: ``module:NAME``, or ``module:attribute``."""
-    names = [module.name for module in _inside(package) if not module.ispkg]
-    return {name: f"{package}.{name}:{attribute or name}" for name in names}
+    files = (module.name for module in _inside(package) if not module.ispkg)
+    return {name: f"{package}.{name}:{attribute or name}" for name in files}
 
 
 def modules_of(package: str) -> list[str]:

@@ -226,7 +226,7 @@ class Space(ABC):
     @property
     def is_buildable(self) -> bool:
         """Whether cells can be built and trained here (see `build`)."""
-        return type(self).build is not Space.build
+        return self.has_blueprints or type(self).build is not Space.build
 
     def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint | None:
         """The network of a cell, layer by layer, as `build` makes it; None where it is not written down so.
@@ -244,7 +244,7 @@ class Space(ABC):
         return type(self).blueprint is not Space.blueprint
 
     def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
-        """The network of a cell, with fresh weights, as a PyTorch module.
+        """The network of a cell, with fresh weights, as a PyTorch module; by default that of its `blueprint`.
 
         Args:
             cell: A cell of the space.
@@ -255,7 +255,12 @@ class Space(ABC):
         Raises:
             UserError: Cells of this space cannot be built.
         """
-        raise UserError(f"Cells of the space {self.name} cannot be built and trained here: it has no network.")
+        plan = self.blueprint(cell, network, live_only=live_only)
+        if plan is None:
+            raise UserError(f"Cells of the space {self.name} cannot be built and trained here: it has no network.")
+        from surrogate_nas.space.network.module import BlueprintModule
+
+        return BlueprintModule(plan, seed=seed)
 
     def sketch(self, cell: Cell) -> Sketch | None:
         """The cell as a drawing of marks, which files and pages set alike; None where the space has none.
@@ -301,29 +306,34 @@ class Space(ABC):
         return {name: value for name, value in vars(self).items() if name not in computed}
 
 
-def millions(function: Callable[[Choices, Network], Column]) -> Callable[[Choices, Network], Column]:
-    """The same count in millions."""
-    return lambda choices, network: function(choices, network) / 1e6
+Analysed: TypeAlias = tuple[Metric, Callable[[Choices, Network], Column]]
+"""A metric that needs no measurement, with its function from choices and network to shape ``(n,)``."""
 
 
-def by_name(*metrics: tuple[Metric, Callable[[Choices, Network], Column]]) -> Analytic:
-    """Metrics that need no measurement, by name.
+def params_of(function: Callable[[Choices, Network], Column], description: str = "trainable") -> Analysed:
+    """The metric ``params``."""
+    return Metric("params", "parameters", "search", "cost", description=description), function
 
-    Args:
-        metrics: Each with its function from choices and network to shape ``(n,)``.
-    """
+
+def macs_of(
+    function: Callable[[Choices, Network], Column],
+    description: str = "multiply-accumulates of convolutions and linear layer",
+    name: str = "macs",
+) -> Analysed:
+    """The metric ``macs``, in millions of what a function counts."""
+    metric = Metric(name, "M", "search", "cost", description=description)
+    return metric, lambda choices, network: function(choices, network) / 1e6
+
+
+def structural(name: str, description: str, of: Callable[[Choices], Any]) -> Analysed:
+    """A metric of a cell's structure, which follows from its choices alone."""
+    metric = Metric(name, "", "search", "structure", description=description)
+    return metric, lambda choices, _: np.asarray(of(choices), dtype=np.float64)
+
+
+def by_name(*metrics: Analysed) -> Analytic:
+    """Metrics that need no measurement, by name."""
     return {metric.name: (metric, function) for metric, function in metrics}
-
-
-def trained_sizes(
-    parameters: Callable[[Choices, Network], Column], multiply_accumulates: Callable[[Choices, Network], Column]
-) -> Analytic:
-    """``params`` and ``macs`` of networks of which all that is built is trained."""
-    macs = "multiply-accumulates of convolutions and linear layer"
-    return by_name(
-        (Metric("params", "parameters", "search", "cost", description="trainable"), parameters),
-        (Metric("macs", "M", "search", "cost", description=macs), millions(multiply_accumulates)),
-    )
 
 
 class Enumerable(Space, Sequence[Cell]):
@@ -405,13 +415,6 @@ class Enumerable(Space, Sequence[Cell]):
 
 def cell_at(space: Space, index: int) -> Cell:
     """The cell of a place in the order of a space.
-
-    Args:
-        space: Any space.
-        index: From 0.
-
-    Raises:
-        UserError: Its cells cannot be listed, or there are not so many.
 
     Example:
         >>> from surrogate_nas.space import space_named

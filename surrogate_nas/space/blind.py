@@ -45,12 +45,7 @@ class BlindSpace(ChoiceSpace):
     name = _NAME
 
     def __init__(self, base: ChoiceSpace, seed: int) -> None:
-        """Draw the names.
-
-        Args:
-            base: The space.
-            seed: Of the names.
-        """
+        """Draw the names."""
         self.base, self.seed = base, seed
         rng = np.random.default_rng(seed)
         self._order = rng.permutation(len(base.positions)).tolist()
@@ -83,19 +78,11 @@ class BlindSpace(ChoiceSpace):
         return self.base.size
 
     def hide(self, cell: Cell) -> Cell:
-        """A cell of the space behind, under its drawn names.
-
-        Args:
-            cell: A cell of `base`.
-        """
+        """A cell of the space behind, under its drawn names."""
         return self.at([codes[cell.choices[place]] for codes, place in zip(self._codes, self._order, strict=True)])
 
     def reveal(self, cell: Cell) -> Cell:
-        """The cell behind one of this space.
-
-        Args:
-            cell: A cell of this space.
-        """
+        """The cell behind one of this space."""
         return self.base.at(self._behind(np.array([cell.choices], dtype=np.int8))[0].tolist())
 
     def _behind(self, choices: Choices) -> Choices:
@@ -180,15 +167,7 @@ class ListedBlindSpace(BlindSpace, EnumerableChoiceSpace):
 
 
 def blind(space: Space, seed: int) -> BlindSpace:
-    """A space under names that say nothing.
-
-    Args:
-        space: A space of choices.
-        seed: Of the names.
-
-    Raises:
-        UserError: Its cells are no choices at named positions, so that there is nothing to rename.
-    """
+    """A space under names that say nothing."""
     if not isinstance(space, ChoiceSpace):
         raise UserError(f"The space {space.name} cannot be blinded: its cells are no choices of named options.")
     return (ListedBlindSpace if isinstance(space, Enumerable) else BlindSpace)(space, seed)

@@ -90,11 +90,7 @@ def choices_of(cells: Sequence[Cell]) -> Choices:
 
 
 def cell_text(given: object) -> str:
-    """What a string says of a cell, without the white space around it.
-
-    Raises:
-        UserError: It is no string.
-    """
+    """What a string says of a cell, without the white space around it."""
     if not isinstance(given, str):
         raise UserError(f"A cell is parsed from its text, not from {given!r:.80}.")
     return given.strip()

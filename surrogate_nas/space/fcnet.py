@@ -12,8 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.base import Analytic, Column, by_name, macs_of, params_of
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
@@ -58,13 +57,9 @@ class FCNet(EnumerableChoiceSpace):
         _ACTIVATIONS, _ACTIVATIONS, ("8", "16", "32", "64"), _DROPOUTS, _DROPOUTS,
         ("0.0005", "0.001", "0.005", "0.01", "0.05", "0.1"), ("cosine", "const"), _UNITS, _UNITS,
     )  # fmt: skip
-    analytic: ClassVar[Analytic] = {
-        "params": (Metric("params", "parameters", "search", "cost", description="trainable"), _parameters),
-        "macs": (
-            Metric("macs", "M", "search", "cost", description="multiply-accumulates of the three linear layers"),
-            millions(_multiply_accumulates),
-        ),
-    }
+    analytic: ClassVar[Analytic] = by_name(
+        params_of(_parameters), macs_of(_multiply_accumulates, "multiply-accumulates of the three linear layers")
+    )
 
 
 @lru_cache(maxsize=1)

@@ -16,8 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, by_name
+from surrogate_nas.space.base import Analytic, Column, by_name, params_of, structural
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.layered import Layered, of_every_layer, once_chosen
 from surrogate_nas.space.network import Network
@@ -57,11 +56,8 @@ class FlexiBERT(Layered):
         """Metrics that need no measurement."""
         params = "trainable, embeddings included; of the cell's own sizes, which the recorded counts are not"
         return by_name(
-            (Metric("params", "parameters", "search", "cost", description=params), self.parameters),
-            (
-                Metric("n_layer", "", "search", "structure", description="layers of the encoder"),
-                lambda choices, _: self.chosen(choices, "encoder_layers"),
-            ),
+            params_of(self.parameters, params),
+            structural("n_layer", "layers of the encoder", lambda choices: self.chosen(choices, "encoder_layers")),
         )
 
     def parameters(self, choices: Choices, network: Network) -> Column:

@@ -19,20 +19,12 @@ PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 
 
 def path_live(choices: Choices) -> NDArray[np.bool_]:
-    """Whether each of the four paths carries the input to the output, shape ``(n, 4)``.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
+    """Whether each of the four paths carries the input to the output, shape ``(n, 4)``."""
     return np.stack([(choices[:, list(path)] != NONE).all(axis=1) for path in PATHS], axis=1)
 
 
 def edge_live(choices: Choices) -> NDArray[np.bool_]:
-    """Whether each edge lies on a live path, shape ``(n, 6)``.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
+    """Whether each edge lies on a live path, shape ``(n, 6)``."""
     paths = path_live(choices)
     live = np.zeros(choices.shape, dtype=bool)
     for p, path in enumerate(PATHS):
@@ -40,11 +32,31 @@ def edge_live(choices: Choices) -> NDArray[np.bool_]:
     return live
 
 
+def path_counts(choices: Choices, first: int, kinds: int) -> NDArray[np.float32]:
+    """How often each sequence of up to three operations leads from input to output, what else lies there contracted.
+
+    Counted are `kinds` operations from `first` on; a column for each sequence, short ones first.
+    """
+    base = kinds + 1
+    counts = np.zeros((len(choices), base**3), dtype=np.float32)
+    for carried, path in zip(path_live(choices).T, PATHS, strict=True):
+        code = np.zeros(len(choices), dtype=np.int64)
+        for edge in path:
+            operation = choices[:, edge].astype(np.int64) - first + 1
+            code = np.where(operation > 0, code * base + operation, code)
+        np.add.at(counts, (np.arange(len(choices)), code), carried)
+    return counts[:, _sequences(base)]
+
+
+@lru_cache(maxsize=2)
+def _sequences(base: int) -> list[int]:
+    """The numbers of up to three digits to a base that have no 0 among them."""
+    return [code for code in range(base**3) if "0" not in np.base_repr(code, base).lstrip("0")]
+
+
 NOTHING, SKIP = ("", MIDDLE), ("skip", INK)
 CONV1, CONV3, POOL = ("conv 1×1", "#0072b2"), ("conv 3×3", "#d55e00"), ("pool 3×3", "#009e73")
 """Operations as they are shown: label and colour; `NOTHING` is a faint dotted line."""
-SIZE = (4.0, 2.0)
-"""Width and height of such a sketch in inches."""
 _PAPER = (288.0, 144.0)
 _FRAME = Frame.around((-0.3, 4.35), (-0.95, 1.37), _PAPER, equal=True)
 _NODES = ((0.0, 0.0), (1.35, 0.0), (2.7, 0.0), (4.05, 0.0))
@@ -58,12 +70,7 @@ _GAPS = (13.0, 14.0)
 
 
 def four_nodes(cell: Cell, shown: Sequence[tuple[str, str]]) -> Sketch:
-    """Sketch a cell; `NOTHING` is faintly dotted, and what lies on no path from input to output is grey and dashed.
-
-    Args:
-        cell: A cell with an operation on each of `EDGES`.
-        shown: Label and colour of each operation.
-    """
+    """Sketch a cell; `NOTHING` is faintly dotted, and what lies on no path from input to output is grey and dashed."""
     live = _live(tuple(choice != NONE for choice in cell.choices))
     parts = [_edge(edge, shown[choice], alive) for edge, choice, alive in zip(EDGES, cell.choices, live, strict=True)]
     arrows, labels = zip(*parts, strict=True)

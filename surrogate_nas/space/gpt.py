@@ -16,8 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, by_name, millions
+from surrogate_nas.space.base import Analytic, Column, by_name, macs_of, params_of, structural
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.layered import Layered, of_every_layer, once_chosen
 from surrogate_nas.space.network import Network
@@ -70,12 +69,9 @@ class GPT(Layered):
         """Metrics that need no measurement."""
         macs = "multiply-accumulates of linear layers for one sequence, those between positions left out"
         return by_name(
-            (Metric("params", "parameters", "search", "cost", description="trainable"), self.parameters),
-            (Metric("macs", "M", "search", "cost", description=macs), millions(self.multiply_accumulates)),
-            (
-                Metric("n_layer", "", "search", "structure", description="layers"),
-                lambda choices, _: self.chosen(choices, "n_layer"),
-            ),
+            params_of(self.parameters),
+            macs_of(self.multiply_accumulates, macs),
+            structural("n_layer", "layers", lambda choices: self.chosen(choices, "n_layer")),
         )
 
     def parameters(self, choices: Choices, network: Network) -> Column:

@@ -8,16 +8,12 @@ authors set it so that all networks on a task have about as many parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, by_name
-from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.network import Network
+from surrogate_nas.space.base import Analysed, Analytic, by_name, structural
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 
 _AGGREGATIONS = ("add", "max", "mean")
@@ -27,13 +23,12 @@ _MESSAGES = ("2", "4", "6", "8")
 def _structure(options: tuple[tuple[str, ...], ...], before: int, passing: int, after: int) -> Analytic:
     """The metrics that need no measurement, given where the three numbers of layers stand."""
 
-    def counted(name: str, description: str, *places: int) -> tuple[Metric, Callable[[Choices, Network], Column]]:
+    def counted(name: str, description: str, *places: int) -> Analysed:
         numbers = [np.array([float(option) for option in options[place]]) for place in places]
-
-        def count(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-            return np.asarray(sum(each[choices[:, place]] for each, place in zip(numbers, places, strict=True)))
-
-        return Metric(name, "", "search", "structure", description=description), count
+        return structural(
+            name, description,
+            lambda choices: sum(each[choices[:, place]] for each, place in zip(numbers, places, strict=True)),
+        )  # fmt: skip
 
     return by_name(
         counted("layers", "before, of and after message passing", before, passing, after),

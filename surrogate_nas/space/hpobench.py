@@ -14,10 +14,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column
+from surrogate_nas.space.base import Analytic, Column, by_name, structural
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
 _DEPTHS = ("1", "2", "3")
@@ -26,16 +24,12 @@ _DEPTH, _WIDTH = 2, 4
 """Their positions."""
 
 
-def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+def _depth(choices: Choices) -> Column:
     return np.array(_DEPTHS, dtype=np.float64)[choices[:, _DEPTH]]
 
 
-def _width(choices: Choices, network: Network) -> Column:  # noqa: ARG001
+def _width(choices: Choices) -> Column:
     return np.array(_WIDTHS, dtype=np.float64)[choices[:, _WIDTH]]
-
-
-def _units(choices: Choices, network: Network) -> Column:
-    return _depth(choices, network) * _width(choices, network)
 
 
 class MLP(EnumerableChoiceSpace):
@@ -63,11 +57,11 @@ class MLP(EnumerableChoiceSpace):
         ),
         _WIDTHS,
     )  # fmt: skip
-    analytic: ClassVar[Analytic] = {
-        "depth": (Metric("depth", "", "search", "structure", description="hidden layers"), _depth),
-        "width": (Metric("width", "", "search", "structure", description="units of every hidden layer"), _width),
-        "units": (Metric("units", "", "search", "structure", description="of all hidden layers together"), _units),
-    }
+    analytic: ClassVar[Analytic] = by_name(
+        structural("depth", "hidden layers", _depth),
+        structural("width", "units of every hidden layer", _width),
+        structural("units", "of all hidden layers together", lambda choices: _depth(choices) * _width(choices)),
+    )
 
 
 @lru_cache(maxsize=1)

@@ -77,13 +77,7 @@ class Layered(ChoiceSpace):
     network: ClassVar[Network] = Network()
 
     def __init__(self, name: str, decisions: Sequence[Decision], *, depth: str = "") -> None:
-        """Define the space.
-
-        Args:
-            name: As in `ChoiceSpace`.
-            decisions: At least one of every layer; all those have options for the same number of layers.
-            depth: The name of the decision that says how many layers there are.
-        """
+        """Define the space."""
         self.decisions, self.depth = tuple(decisions), depth
         self.layers = max(len(one.options) for one in decisions if one.of_layers)
         numbered = [
@@ -114,23 +108,14 @@ class Layered(ChoiceSpace):
         return self._depths[choices[self.places[self.depth].start]] if self.depth else self.layers
 
     def live(self, choices: Choices) -> NDArray[np.bool_]:
-        """Whether a position belongs to a layer that the cell has, or to no layer; shape ``(n, positions)``.
-
-        Args:
-            choices: Shape ``(n, positions)``.
-        """
+        """Whether a position belongs to a layer that the cell has, or to no layer; shape ``(n, positions)``."""
         if not self.depth:
             return np.ones(choices.shape, dtype=bool)
         depths = np.array(self._depths)[choices[:, self.places[self.depth].start]]
         return np.asarray(self._layer <= depths[:, None])
 
     def chosen(self, choices: Choices, decision: str) -> Column:
-        """The number that was chosen, shape ``(n,)``; of every layer shape ``(n, layers)``, 0 for one that is absent.
-
-        Args:
-            choices: Shape ``(n, positions)``.
-            decision: The name of one whose options are numbers.
-        """
+        """The chosen number, shape ``(n,)``; of every layer shape ``(n, layers)``, 0 for one that is absent."""
         place = self.places[decision]
         columns = zip(range(place.start, place.stop), choices[:, place].T, strict=True)
         found = np.column_stack([np.array(self.options[p], dtype=np.float64)[column] for p, column in columns])
@@ -149,11 +134,7 @@ class Layered(ChoiceSpace):
         return n == self.layers or not any(any(choices[place.start + n : place.stop]) for place in self._lists)
 
     def allows_all(self, choices: Choices) -> bool:
-        """Whether every one of some combinations is a cell.
-
-        Args:
-            choices: Shape ``(n, positions)``.
-        """
+        """Whether every one of some combinations is a cell."""
         return not (choices.astype(bool) & ~self.live(choices)).any()
 
     def write(self, choices: tuple[int, ...]) -> str:
@@ -167,14 +148,7 @@ class Layered(ChoiceSpace):
         return f"{self.cell_name}({', '.join(parts)})"
 
     def parse(self, text: str) -> Cell:
-        """Read a string as `write` writes it.
-
-        Args:
-            text: The string; surrounding white space is ignored.
-
-        Raises:
-            UserError: The string has another shape, an option is unknown, or a list is not one option a layer.
-        """
+        """Read a string as `write` writes it."""
         stripped = cell_text(text)
         head, _, inside = stripped.removesuffix(")").partition("(")
         pairs = [pair.strip().partition("=") for pair in inside.split(",")]
@@ -290,11 +264,7 @@ class Layered(ChoiceSpace):
     drawing_size: ClassVar[tuple[float, float]] = (4.0, 1.6)
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Sketch a cell: a bar a layer, its height or its colour the option; above, what is chosen once.
-
-        Args:
-            cell: A cell of the space.
-        """
+        """Sketch a cell: a bar a layer, its height or its colour the option; above, what is chosen once."""
         n = self.n_layers(cell.choices)
         chosen_once = [one for one in self.decisions if not one.of_layers]
         said = [f"{one.name} {one.options[0][cell.choices[self.places[one.name].start]]}" for one in chosen_once]

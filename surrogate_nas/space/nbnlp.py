@@ -24,8 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, Encoding, by_name
+from surrogate_nas.space.base import Analytic, Column, Encoding, by_name, params_of, structural
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
@@ -102,9 +101,6 @@ def _choices(cells: Net) -> tuple[int, ...]:
 
 def ordered(cells: Net) -> Net:
     """The same graph with its nodes in the one order that follows from the graph, and inputs sorted where they commute.
-
-    Args:
-        cells: Nodes in any order without circles.
 
     Raises:
         ValueError: There is a circle, or a node reads one that there is not.
@@ -200,11 +196,7 @@ def _parts(choices: Choices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def counts(choices: Choices) -> NDArray[np.float32]:
-    """How often a cell has each operation and each kind of edge, what makes its states, how many and how deep.
-
-    Args:
-        choices: Shape ``(n, positions)``.
-    """
+    """How often a cell has each operation and each kind of edge, what makes its states, how many and how deep."""
     operations, sources = _parts(choices)
     rows = np.arange(len(choices))
     kinds = np.where(sources == _X, 0, 1)
@@ -231,9 +223,6 @@ def paths(choices: Choices) -> NDArray[np.float32]:
     """The least that lies on the way from input and old states to new ones: nodes, linear or squashing ones, sigmoids.
 
     From x to each new state, from each old state to the output and to what replaces it; `_FAR` where there is no way.
-
-    Args:
-        choices: Shape ``(n, positions)``.
     """
     operations, sources = _parts(choices)
     rows = np.arange(len(choices))
@@ -258,11 +247,7 @@ def _everything(choices: Choices) -> NDArray[np.float32]:
 
 
 def depth(choices: Choices) -> Column:
-    """The most nodes in a row from input and old states to the output, shape ``(n,)``.
-
-    Args:
-        choices: Shape ``(n, positions)``.
-    """
+    """The most nodes in a row from input and old states to the output, shape ``(n,)``."""
     operations, sources = _parts(choices)
     reached = np.zeros((len(choices), _FIRST + NODES))
     rows = np.arange(len(choices))
@@ -273,22 +258,13 @@ def depth(choices: Choices) -> Column:
 
 
 def parameters(choices: Choices, network: Network) -> Column:  # noqa: ARG001 - the benchmark has one network
-    """Trainable parameters of the benchmark's language model of three layers, shape ``(n,)``, a whole number.
-
-    Args:
-        choices: Shape ``(n, positions)``.
-        network: Without meaning here.
-    """
+    """Trainable parameters of the benchmark's language model of three layers, shape ``(n,)``, a whole number."""
     operations, sources = _parts(choices)
     linear = operations == _LINEAR
     from_x = ((sources == _X) & linear[:, :, None]).sum(axis=(1, 2))
     others = ((sources > _X) & linear[:, :, None]).sum(axis=(1, 2))
     total = _EMBEDDING + _FROM_X * from_x + _FROM_HIDDEN * others + _BIAS * linear.sum(axis=1)
     return np.asarray(total, dtype=np.float64)
-
-
-def _nodes(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray((_parts(choices)[0] > 0).sum(axis=1), dtype=np.float64)
 
 
 # Drawing
@@ -301,11 +277,7 @@ _BOX_HEIGHT, _PADDING, _LETTER = 16.0, 8.0, 5.0
 
 
 def drawn(cells: Net) -> Sketch:
-    """Sketch a cell from left to right: linear nodes blue, activations green; behind a node which state it gives.
-
-    Args:
-        cells: Nodes that read what is before them.
-    """
+    """Sketch a cell from left to right: linear nodes blue, activations green; behind a node which state it gives."""
     depths = {source: 0 for source in range(_X, 2 + len(cells.states))}
     for i, node in enumerate(cells.nodes):
         depths[_FIRST + i] = 1 + max(depths[source] for source in node.inputs)
@@ -333,10 +305,6 @@ def drawn(cells: Net) -> Sketch:
             Text(place, text, 7.5),
         ]
     return Sketch(_PAPER, marks)
-
-
-def _structure(name: str, description: str) -> Metric:
-    return Metric(name, "", "search", "structure", description=description)
 
 
 def _positions() -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -372,17 +340,13 @@ class NBNLP(ChoiceSpace):
     views = ("operation_counts+paths",)
     apart = "operation_counts"
     analytic: ClassVar[Analytic] = by_name(
-        (Metric("params", "parameters", "search", "cost", description="trainable, in three layers"), parameters),
-        (_structure("nodes", "of the cell"), _nodes),
-        (_structure("depth", "most nodes in a row"), lambda choices, network: depth(choices)),  # noqa: ARG005
+        params_of(parameters, "trainable, in three layers"),
+        structural("nodes", "of the cell", lambda choices: (_parts(choices)[0] > 0).sum(axis=1)),
+        structural("depth", "most nodes in a row", depth),
     )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether nodes read what is before them, and all that there is is used.
-
-        Args:
-            choices: One option index per position.
-        """
+        """Whether nodes read what is before them, and all that there is is used."""
         cells = _read(choices)
         return bool(cells.nodes) and _choices(cells) == choices and _fits(cells)
 
@@ -398,9 +362,6 @@ class NBNLP(ChoiceSpace):
 
     def parse(self, text: str) -> Cell:
         """Read nodes and new states as `write` writes them, or a recipe as the benchmark's files have it.
-
-        Args:
-            text: The string; surrounding white space is ignored.
 
         Raises:
             UserError: It is neither, or such a graph is no cell.
@@ -435,11 +396,7 @@ class NBNLP(ChoiceSpace):
         return cells
 
     def identity(self, cell: Cell) -> str:
-        """The string of the same graph in the one order that follows from it.
-
-        Args:
-            cell: A cell of the space.
-        """
+        """The string of the same graph in the one order that follows from it."""
         return self.write(_choices(ordered(_read(cell.choices))))
 
     drawing_size = (_PAPER[0] / POINTS_PER_INCH, _PAPER[1] / POINTS_PER_INCH)
@@ -452,9 +409,6 @@ class NBNLP(ChoiceSpace):
         """Draw a cell node by node: the number of nodes and states, then operations and inputs among what is before.
 
         What nothing reads becomes an input of a last node or a state; draws in which that cannot be are drawn anew.
-
-        Args:
-            rng: The generator that the draw advances.
         """
         while True:
             states = int(rng.integers(1, _STATES + 1))
@@ -466,10 +420,6 @@ class NBNLP(ChoiceSpace):
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly among the `neighbours` of another.
-
-        Args:
-            cell: The parent.
-            rng: The generator that the draw advances.
 
         Raises:
             UserError: The cell has no neighbour.

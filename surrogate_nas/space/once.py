@@ -31,10 +31,6 @@ def once(
     """Let a function of a space answer each of its last questions once a process.
 
     The function stands at the top of a module; beside the space it takes texts, numbers and tuples of these.
-
-    Args:
-        most: How many answers are remembered.
-        ahead: Questions that whoever imports the module will ask, each what it is called with beside the space.
     """
 
     def decorate(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
@@ -64,12 +60,7 @@ def asked_ahead() -> list[Question]:
 
 
 def work_out(space: Space, questions: Sequence[Any]) -> None:
-    """Work out what another process was asked of a space; what is no such question is left out.
-
-    Args:
-        space: The space.
-        questions: As `asked_of` gave them, tuples perhaps as lists; nothing of it is believed.
-    """
+    """Work out what another process was asked of a space; what is no such question is left out."""
     for question in questions:
         with suppress(Exception):
             name, arguments = question

@@ -26,23 +26,13 @@ _LEAST_STEPS = 3
 
 
 def one_hot(choices: Choices, options: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-    """Every option of every position, a column each.
-
-    Args:
-        choices: Shape ``(n, positions)``.
-        options: Of each position.
-    """
+    """Every option of every position, a column each."""
     each = [choices[:, [p]] == np.arange(len(names)) for p, names in enumerate(options)]
     return np.column_stack(each).astype(np.float32)
 
 
 def numbers(choices: Choices, options: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-    """A column for every position whose options are a scale, which counts its steps; the others as in `one_hot`.
-
-    Args:
-        choices: Shape ``(n, positions)``.
-        options: Of each position.
-    """
+    """A column for every position whose options are a scale, which counts its steps; the others as in `one_hot`."""
     each = [
         choices[:, [p]] if is_scale(names) else choices[:, [p]] == np.arange(len(names))
         for p, names in enumerate(options)
@@ -69,13 +59,7 @@ class LazyCells(Sequence[Cell]):
     """
 
     def __init__(self, choices: Choices, options: Sequence[int], write: Callable[[tuple[int, ...]], str]) -> None:
-        """Take what the cells are made of; none is made yet.
-
-        Args:
-            choices: Of all cells in the order of the space, each once, shape ``(n, positions)``.
-            options: How many options each position has.
-            write: From choices to the canonical string.
-        """
+        """Take what the cells are made of; none is made yet."""
         self.choices = choices
         self.by_text: dict[str, Cell] = {}
         self._write = write
@@ -229,9 +213,6 @@ class ChoiceSpace(Space):
 
     def parse(self, text: str) -> Cell:
         """Read a string as `write` writes it.
-
-        Args:
-            text: The string; surrounding white space is ignored.
 
         Raises:
             UserError: The string has another shape, or an option is unknown.

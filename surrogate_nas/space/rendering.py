@@ -15,12 +15,7 @@ _CURVE = (Path.MOVETO, Path.CURVE3, Path.CURVE3)
 
 
 def render(figure: Figure, sketch: Sketch) -> None:
-    """Draw a sketch.
-
-    Args:
-        figure: An empty figure of the sketch's size, or of its shape.
-        sketch: What is drawn.
-    """
+    """Draw a sketch."""
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, sketch.size[0])
     axes.set_ylim(sketch.size[1], 0)

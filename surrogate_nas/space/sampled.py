@@ -94,14 +94,10 @@ class Sampled(EnumerableChoiceSpace):
         return list(map(tuple, self._held.tolist()))
 
     @cached_property
-    def _definition(self) -> str:
-        held = base64.b64encode(self._held.tobytes()).decode()
-        return json.dumps({"of": self.base.definition, "held": held})
-
-    @property
     def definition(self) -> str:
         """The larger space and the held cells, so that a file can hold both without code."""
-        return self._definition
+        held = base64.b64encode(self._held.tobytes()).decode()
+        return json.dumps({"of": self.base.definition, "held": held})
 
     @property
     def notice(self) -> str:
@@ -176,7 +172,7 @@ class Sampled(EnumerableChoiceSpace):
         n = len(self._held)
         if n <= _QUICK:
             return self._related()
-        path = home() / "neighbours" / f"{hashlib.sha256(self._definition.encode()).hexdigest()[:32]}.npy"
+        path = home() / "neighbours" / f"{hashlib.sha256(self.definition.encode()).hexdigest()[:32]}.npy"
         found = _remembered(path, n)
         if found is None:
             found = self._related()
@@ -311,10 +307,6 @@ def _remembered(path: Path, n: int) -> list[NDArray[np.int32]] | None:
 
 def held_of(base: ChoiceSpace, held: str) -> Sampled:
     """The sampled space that a definition lists.
-
-    Args:
-        base: The larger space.
-        held: What `Sampled.definition` wrote.
 
     Raises:
         ValueError: It lists no whole cells; also UserError, from `Sampled`.

@@ -38,9 +38,6 @@ class Scale:
     def step(self, value: float) -> int:
         """The step next to a value.
 
-        Args:
-            value: Between the bounds.
-
         Raises:
             ValueError: It is outside.
         """

@@ -12,12 +12,12 @@ between stages a convolution of stride 2, of which every channel sees one, with 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, by_name
+from surrogate_nas.space.base import Analytic, Column, by_name, params_of, structural
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.layered import Decision, Layered, of_every_layer, once_chosen
 from surrogate_nas.space.network import Network
@@ -122,15 +122,14 @@ class PiT(Layered):
         return np.asarray(blocks + between + ends)
 
 
-def _analytic(space: Layered, parameters: object, depth: str) -> Analytic:
-    def layers(choices: Choices, _: Network) -> Column:
+def _analytic(space: Layered, parameters: Callable[[Choices, Network], Column], depth: str) -> Analytic:
+    def layers(choices: Choices) -> Column:
         chosen = space.chosen(choices, depth)
         return chosen.sum(axis=1) if chosen.ndim > 1 else chosen
 
-    described = "trainable, of the published network; the benchmark records none"
     return by_name(
-        (Metric("params", "parameters", "search", "cost", description=described), parameters),  # type: ignore[arg-type]
-        (Metric("n_layer", "", "search", "structure", description="layers of attention"), layers),
+        params_of(parameters, "trainable, of the published network; the benchmark records none"),
+        structural("n_layer", "layers of attention", layers),
     )
 
 

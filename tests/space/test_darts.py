@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import Cell, Space, cell_named, choices_of, drawn_cells, space_named
 from surrogate_nas.space.darts import Darts, NASNet, darts, nasnet
 from surrogate_nas.space.darts.genotype import INPUTS
-from surrogate_nas.space.darts.network import Pooling
 from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.blueprint import Blueprint
+from surrogate_nas.space.network.module import BlueprintModule
 from surrogate_nas.training import train
 from tests.conftest import ON_EVERY_SPACE, Snas
 from tests.networks import CAUSAL, SMALL, count_macs, inputs, size
@@ -178,15 +180,12 @@ def test_structure_is_counted() -> None:
 
 def test_a_reduction_cell_strides_only_what_enters_from_its_inputs_and_halves_the_image() -> None:
     cell = darts().parse("DARTS_V2")
-    model = darts().build(cell, SMALL, seed=0)
-    shapes: list[tuple[int, ...]] = []
-    for part in model.cells:  # type: ignore[union-attr]
-        part.register_forward_hook(lambda _module, _given, out: shapes.append(tuple(out.shape[1:])))
-    model(inputs(SMALL).float())
+    layers = darts().blueprint(cell, SMALL).layers
+    shapes = [layer.shape for layer in layers if layer.kind == "join" and len(layer.sources) == 4]
     c = SMALL.channels
     assert shapes == [(4 * c, 7, 7), (8 * c, 4, 4), (8 * c, 4, 4), (16 * c, 2, 2), (16 * c, 2, 2)]
-    kinds = [type(edge).__name__ for edge in model.cells[1].edges]  # type: ignore[union-attr,index]
-    assert kinds == ["Pooling", "Pooling", "Pooling", "Identity", "Pooling", "Identity", "Pooling", "Identity"]
+    pools = [(layers[layer.sources[0]].shape[1], layer.shape[1]) for layer in layers if layer.kind == "largest"]
+    assert pools == [(7, 4)] * 5 + [(4, 2)] * 5
 
 
 @SPACES
@@ -203,9 +202,12 @@ def test_the_future_does_not_change_past_answers(space: Darts | NASNet) -> None:
 def test_pooling_takes_the_largest_or_the_mean_without_the_padding(network: Network) -> None:
     flat, stride = network.dimensions == 1, 1 if network.causal else 2
     x = torch.arange(1.0, 6.0 if flat else 26.0).reshape(1, 1, 1 if flat else 5, 5)
-    largest, mean = (Pooling(of, 3, stride, network)(x)[0, 0] for of in (True, False))
+    plans = [Blueprint(replace(network, image_size=5, input_channels=1)) for _ in range(2)]
+    for plan, of in zip(plans, (True, False), strict=True):
+        plan.pool(plan.input(), 3, stride, largest=of)
+    largest, mean = (BlueprintModule(plan, seed=0)(x)[0, 0] for plan in plans)
     if network.causal:
-        assert largest.tolist() == [[1, 2, 3, 4, 5]] and mean.tolist() == [[1.5, 2, 3, 4, 4.5]]
+        assert largest.tolist() == [[1, 2, 3, 4, 5]] and mean.tolist() == [[1, 1.5, 2, 3, 4]]
     else:
         assert largest.tolist() == [[7, 9, 10], [17, 19, 20], [22, 24, 25]]
         assert mean.tolist() == [[4, 5.5, 7], [11.5, 13, 14.5], [19, 20.5, 22]]
@@ -215,7 +217,7 @@ def test_weights_follow_from_the_seed() -> None:
     cell = darts().parse("PDARTS")
     one, same, other = (darts().build(cell, SMALL, seed=seed) for seed in (0, 0, 1))
     assert isinstance(one, nn.Module)
-    weights = [next(model.cells[0].edges[1].parameters()) for model in (one, same, other)]  # type: ignore[union-attr,index]
+    weights = [model.get_parameter("cells.0.edges.1.depthwise") for model in (one, same, other)]
     assert weights[0].equal(weights[1]) and not weights[0].equal(weights[2])
 
 

@@ -13,7 +13,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, nb201
 from surrogate_nas.space.four_nodes import edge_live, path_live
 from surrogate_nas.space.nb201 import EDGES, OPERATIONS
-from surrogate_nas.space.nb201.encodings import ENCODINGS, depth_and_live, encode
+from surrogate_nas.space.nb201.encodings import ENCODINGS, depth_and_live, signal
 
 SPACE = nb201()
 CELLS = st.integers(0, 15624).map(SPACE.__getitem__)
@@ -85,7 +85,7 @@ def slow_graph(cell: Cell) -> list[float]:
 
 
 def one(cell: Cell, encoding: str) -> list[float]:
-    return list(map(float, encode(SPACE.choices[[cell.index]], encoding)[0]))
+    return list(map(float, ENCODINGS[encoding](SPACE.choices[[cell.index]])[0]))
 
 
 @given(CELLS)
@@ -101,7 +101,7 @@ def test_every_encoding_is_what_its_docstring_says(cell: Cell) -> None:
 
 def test_path_columns_are_the_forty_sequences_in_a_fixed_order() -> None:
     """Each column holds one sequence: no two sequences share one, and no sequence has two."""
-    matrix = encode(SPACE.choices, "paths")
+    matrix = ENCODINGS["paths"](SPACE.choices)
     column_of: dict[tuple[str, ...], int] = {}
     for cell in SPACE:
         found = walk(cell)
@@ -119,19 +119,19 @@ def test_path_columns_are_the_forty_sequences_in_a_fixed_order() -> None:
 
 @pytest.mark.parametrize("name", ENCODINGS)
 def test_shape_type_and_independence_of_the_batch(name: str) -> None:
-    matrix = encode(SPACE.choices, name)
+    matrix = ENCODINGS[name](SPACE.choices)
     assert matrix.shape == (15625, WIDTHS[name])
     assert matrix.dtype == np.float32
     assert np.isfinite(matrix).all()
     some = [5, 15624, 0, 5]
-    assert (encode(SPACE.choices[some], name) == matrix[some]).all()
-    assert encode(SPACE.choices[:0], name).shape == (0, WIDTHS[name])
+    assert (ENCODINGS[name](SPACE.choices[some]) == matrix[some]).all()
+    assert ENCODINGS[name](SPACE.choices[:0]).shape == (0, WIDTHS[name])
 
 
 def test_paths_do_not_see_what_is_dead() -> None:
     pruned = np.where(edge_live(SPACE.choices), SPACE.choices, 0).astype(np.int8)
     for name in ("paths", "graph", "alive", "signal", "functional"):
-        assert (encode(pruned, name) == encode(SPACE.choices, name)).all()
+        assert (ENCODINGS[name](pruned) == ENCODINGS[name](SPACE.choices)).all()
     assert (path_live(pruned) == path_live(SPACE.choices)).all()
 
 
@@ -145,17 +145,17 @@ def test_the_signal_of_cells_worked_out_by_hand() -> None:
             "|nor_conv_1x1~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|",
         )
     )
-    total, logarithm, input_share, *rest = encode(np.array([skips.choices]), "signal")[0]
+    total, logarithm, input_share, *rest = signal(np.array([skips.choices]))[0]
     assert (total, input_share) == (16.0, 1.0) and logarithm == pytest.approx(np.log(16))
     assert rest[7:9] == [0.0, 4.0] and rest[-1] == 0.0
     expected = [2.0, np.log(2), 0.5, 0.0, 0.5, 0.0, 1.0, 0.5, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 1.0, np.log(2)]
-    np.testing.assert_allclose(encode(np.array([convolution.choices]), "signal")[0], expected, atol=1e-6)
-    assert not encode(np.array([dead.choices]), "signal").any()
+    np.testing.assert_allclose(signal(np.array([convolution.choices]))[0], expected, atol=1e-6)
+    assert not signal(np.array([dead.choices])).any()
 
 
 def test_paths_are_the_same_for_one_function_where_no_weight_is_shared_or_pooled() -> None:
     """Skips contract: among cells of one live path, a functional class has one row."""
-    matrix = encode(SPACE.choices, "paths")
+    matrix = ENCODINGS["paths"](SPACE.choices)
     rows: dict[int, bytes] = {}
     for cell in SPACE:
         if len(walk(cell)) == 1:
@@ -167,10 +167,10 @@ def test_no_encoding_holds_a_label() -> None:
     """Encodings see choices only: relabelling the space's order changes nothing but the order."""
     order = np.random.default_rng(0).permutation(15625)
     for name in ENCODINGS:
-        matrix = encode(SPACE.choices, name)
-        assert (encode(SPACE.choices[order], name) == matrix[order]).all()
+        matrix = ENCODINGS[name](SPACE.choices)
+        assert (ENCODINGS[name](SPACE.choices[order]) == matrix[order]).all()
 
 
 def test_an_unknown_encoding_is_a_user_error_with_a_hint() -> None:
     with pytest.raises(UserError, match="Did you mean 'one_hot'"):
-        encode(SPACE.choices[:1], "onehot")
+        SPACE.encode(SPACE[:1], "onehot")

@@ -20,7 +20,6 @@ from surrogate_nas.contract.trying import TinySpace
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import macro, nb201, space_named, space_of
-from surrogate_nas.space.macro.network import MacroNetwork
 from surrogate_nas.space.network import Network
 from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.engine import Curve
@@ -90,21 +89,25 @@ def test_what_is_wrong_with_a_string_is_told() -> None:
 def test_sizes_of_built_networks_are_the_formulas(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     columns = {name: function(SPACE.choices, network) for name, (_, function) in SPACE.analytic.items()}
     for own in SPACE:
-        model = MacroNetwork(own, network, seed=0)
+        model = SPACE.build(own, network, seed=0)
         assert size(model) == columns["params"][own.index]
         assert count_macs(model, monkeypatch) == round(1e6 * columns["macs"][own.index])
-        assert len(model.layers) == columns["layers"][own.index]
-        assert model.head.in_features == columns["channels"][own.index]
+        weights = dict(model.named_parameters())
+        assert sum(weight.dim() == 4 for weight in weights.values()) == columns["layers"][own.index]
+        assert weights["head.weight"].shape[1] == columns["channels"][own.index]
 
 
 def test_the_image_is_halved_after_each_third_of_the_layers() -> None:
-    places = {n: [i for i, pool in enumerate(MacroNetwork(cell(n, 4), SMALL, seed=0).pool_before) if pool] for n in
-              (1, 2, 3, 4, 6, 8)}  # fmt: skip
+    places = {}
+    for n in (1, 2, 3, 4, 6, 8):
+        layers = SPACE.blueprint(cell(n, 4), SMALL).layers
+        convolutions = [layer for layer in layers if layer.kind == "convolution"]
+        places[n] = [i for i, one in enumerate(convolutions) if layers[one.sources[0]].kind == "average"]
     assert places == {1: [], 2: [1], 3: [1, 2], 4: [2, 3], 6: [2, 4], 8: [3, 6]}
 
 
 def test_the_future_does_not_change_past_answers() -> None:
-    model = MacroNetwork(cell(3, 4), CAUSAL, seed=0).double().eval()
+    model = SPACE.build(cell(3, 4), CAUSAL, seed=0).double().eval()
     x = inputs(CAUSAL)
     changed = x.clone()
     changed[..., 7:] += 1

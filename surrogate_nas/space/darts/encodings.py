@@ -44,12 +44,7 @@ def of(wire: Wire, operations: int) -> Mapping[str, Encoding]:
 
 
 def adjacency(cells: Wiring, operations: int) -> Matrix:
-    """How often each operation leads from each node to each later one, one column each: 196 of DARTS's cells.
-
-    Args:
-        cells: ``n`` of them.
-        operations: How many operations the space has.
-    """
+    """How often each operation leads from each node to each later one, one column each: 196 of DARTS's cells."""
     n, _, nodes, _ = cells.sources.shape
     columns = np.zeros((n, 2, nodes, nodes + INPUTS - 1, operations), dtype=np.float32)
     rows, which, node = np.ogrid[:n, :2, :nodes]
@@ -63,10 +58,6 @@ def operation_counts(cells: Wiring, operations: int) -> Matrix:
     """How many edges hold each operation: in the normal cell, and in the reduction cell from nodes and from inputs.
 
     Parameters and multiply-accumulates are linear in these columns where all nodes are joined; 21 of DARTS's cells.
-
-    Args:
-        cells: ``n`` of them.
-        operations: How many operations the space has.
     """
     holds = cells.operations[..., None] == np.arange(operations)
     strided = cells.sources[:, 1] < INPUTS
@@ -75,12 +66,7 @@ def operation_counts(cells: Wiring, operations: int) -> Matrix:
 
 
 def paths(cells: Wiring, operations: int) -> Matrix:
-    """How often each sequence of one or two operations leads from each input into the output; 224 of DARTS's cells.
-
-    Args:
-        cells: ``n`` of them.
-        operations: How many operations the space has.
-    """
+    """How often each sequence of one or two operations leads from each input into the output; 224 of DARTS's cells."""
     n, _, nodes, _ = cells.sources.shape
     rows, which = np.ogrid[:n, :2]
     single = np.zeros((n, 2, INPUTS + nodes, INPUTS, operations), dtype=np.float32)
@@ -100,12 +86,7 @@ def paths(cells: Wiring, operations: int) -> Matrix:
 
 
 def shape(cells: Wiring, operations: int) -> Matrix:  # noqa: ARG001 - the shape is the same whatever they are
-    """Of each cell: the longest and the mean way to its nodes, ways from each input, joined nodes; 10 columns.
-
-    Args:
-        cells: ``n`` of them.
-        operations: How many operations the space has.
-    """
+    """Of each cell: the longest and the mean way to its nodes, ways from each input, joined nodes; 10 columns."""
     n, _, nodes, _ = cells.sources.shape
     depths = depth(cells)
     ways = np.zeros((n, 2, INPUTS + nodes, INPUTS), dtype=np.float32)
@@ -120,12 +101,7 @@ def shape(cells: Wiring, operations: int) -> Matrix:  # noqa: ARG001 - the shape
 
 
 def depth(cells: Wiring, counted: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-    """The longest way from an input to each node, in edges, shape ``(n, 2, nodes)``.
-
-    Args:
-        cells: ``n`` of them.
-        counted: By operation whether it counts; None for all.
-    """
+    """The longest way from an input to each node, in edges, shape ``(n, 2, nodes)``."""
     n, _, nodes, _ = cells.sources.shape
     steps = np.ones(cells.sources.shape, dtype=np.int64) if counted is None else counted[cells.operations].astype(int)
     found = np.zeros((n, 2, INPUTS + nodes), dtype=np.int64)

@@ -52,11 +52,7 @@ class Genotype(NamedTuple):
     reduce_concat: tuple[int, ...]
 
     def part(self, which: int) -> tuple[tuple[Edge, ...], tuple[int, ...]]:
-        """The edges and the joined nodes of one cell.
-
-        Args:
-            which: 0 for the normal, 1 for the reduction cell.
-        """
+        """The edges and the joined nodes of one cell."""
         return (self.reduce, self.reduce_concat) if which else (self.normal, self.normal_concat)
 
     def __str__(self) -> str:
@@ -77,11 +73,7 @@ def _concat(nodes: tuple[int, ...]) -> str:
 
 
 def read(text: str) -> Genotype | None:
-    """Read a printed genotype of any number of nodes and any operations; None where it is not written as one.
-
-    Args:
-        text: With any white space around brackets, commas and equals signs; concats as ranges or lists.
-    """
+    """Read a printed genotype of any number of nodes and any operations; None where it is not written as one."""
     text = text.strip()
     found = _GENOTYPE.fullmatch(text) or _GENOTYPE.fullmatch(_SPACING.sub(r"\1", text))
     if found is None:
@@ -100,11 +92,7 @@ def _read_concat(text: str) -> tuple[int, ...]:
 
 
 def nodes_of(edges: tuple[Edge, ...], nodes: int, operations: tuple[str, ...], cell: str) -> list[tuple[Edge, Edge]]:
-    """The edges of one cell by node, the lower source first, then the earlier operation.
-
-    Raises:
-        UserError: There are more or fewer, an operation is unknown, or a source is no earlier node.
-    """
+    """The edges of one cell by node, the lower source first, then the earlier operation."""
     if len(edges) != 2 * nodes:
         raise UserError(f"{cell} has {2 * nodes} edges, two for each of its {nodes} nodes, not {len(edges)}.")
     found: list[tuple[Edge, Edge]] = []
@@ -219,11 +207,7 @@ class Wiring(NamedTuple):
 
 
 def loose_ends(sources: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """Whether no edge leaves a node, shape ``(n, 2, nodes)``.
-
-    Args:
-        sources: As in `Wiring`.
-    """
+    """Whether no edge leaves a node, shape ``(n, 2, nodes)``."""
     nodes = np.arange(INPUTS, INPUTS + sources.shape[2])
     left: NDArray[np.bool_] = (sources[:, :, None] == nodes[:, None, None]).any(axis=(3, 4))
     return np.logical_not(left)

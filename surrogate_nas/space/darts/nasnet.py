@@ -80,11 +80,7 @@ class NASNet(GenotypeSpace):
         return _half(choices[:_WIDTH]), _half(choices[_WIDTH:])
 
     def chosen(self, halves: Sequence[Half]) -> tuple[int, ...]:
-        """The choices of a normal and a reduction cell.
-
-        Args:
-            halves: Both; the lesser edge of a node comes first.
-        """
+        """The choices of a normal and a reduction cell."""
         return tuple(number for half in halves for node in half for edge in node for number in edge)
 
     def joined(self, half: Half) -> tuple[int, ...]:

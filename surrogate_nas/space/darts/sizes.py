@@ -12,11 +12,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.base import Analysed, Analytic, Column, by_name, macs_of, params_of, structural
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.darts.encodings import Wire, depth, operation_counts
-from surrogate_nas.space.darts.genotype import Wiring
 from surrogate_nas.space.network import Network
 
 STEM = 3
@@ -39,33 +37,21 @@ def of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
 
         return column
 
-    def counted(held: NDArray[np.bool_]) -> Callable[[Choices, Network], Column]:
-        return lambda choices, _: np.sum(held[wire(choices).operations], axis=(1, 2, 3), dtype=np.float64)
+    def counted(name: str, description: str, held: NDArray[np.bool_]) -> Analysed:
+        return structural(name, description, lambda choices: held[wire(choices).operations].sum(axis=(1, 2, 3)))
 
-    def deepest(which: int) -> Callable[[Choices, Network], Column]:
-        return lambda choices, _: _deepest(wire(choices), works, which)
+    def deepest(name: str, description: str, which: int) -> Analysed:
+        return structural(name, description, lambda choices: depth(wire(choices), works)[:, which].max(axis=1))
 
-    found: list[tuple[Metric, Callable[[Choices, Network], Column]]] = [
-        (_metric("params", "parameters", "cost", "trainable, no auxiliary head"), sized(0)),
-        (
-            _metric("macs", "M", "cost", "multiply-accumulates of convolutions and linear layer"),
-            millions(sized(1)),
-        ),
-        (_metric("convolutions", "", "structure", "edges of both cells that hold one"), counted(convolves)),
-        (_metric("pools", "", "structure", "edges of both cells that hold a pooling"), counted(pools)),
-        (_metric("skips", "", "structure", "edges of both cells that hold skip_connect"), counted(~works)),
-        (_metric("depth", "", "structure", "longest way through the normal cell, skips not counted"), deepest(0)),
-        (_metric("reduction_depth", "", "structure", "the same of the reduction cell"), deepest(1)),
-    ]
-    return {metric.name: (metric, function) for metric, function in found}
-
-
-def _metric(name: str, unit: str, quantity: str, description: str) -> Metric:
-    return Metric(name, unit, "search", quantity, description=description)  # type: ignore[arg-type]
-
-
-def _deepest(cells: Wiring, works: NDArray[np.bool_], which: int) -> Column:
-    return np.asarray(depth(cells, works)[:, which].max(axis=1), dtype=np.float64)
+    return by_name(
+        params_of(sized(0), "trainable, no auxiliary head"),
+        macs_of(sized(1)),
+        counted("convolutions", "edges of both cells that hold one", convolves),
+        counted("pools", "edges of both cells that hold a pooling", pools),
+        counted("skips", "edges of both cells that hold skip_connect", ~works),
+        deepest("depth", "longest way through the normal cell, skips not counted", 0),
+        deepest("reduction_depth", "the same of the reduction cell", 1),
+    )
 
 
 @lru_cache(maxsize=64)

@@ -97,9 +97,6 @@ class Darts(GenotypeSpace):
     def chosen(self, halves: Sequence[Half]) -> tuple[int, ...]:
         """The choices of a normal and a reduction cell.
 
-        Args:
-            halves: Both; the lesser edge of a node comes first.
-
         Raises:
             UserError: Both edges of a node have one source.
         """

@@ -7,7 +7,7 @@ Here a "cell" is the whole network between input and pooling. The space lists it
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from surrogate_nas.space.base import Analytic
 from surrogate_nas.space.cell import Cell
@@ -16,17 +16,9 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
-if TYPE_CHECKING:
-    from torch import nn
-
 
 def stack(cell: Cell, network: Network) -> Blueprint:
-    """The whole network of a cell.
-
-    Args:
-        cell: From the macro space.
-        network: Classes and the shape of the input; the width comes from the cell.
-    """
+    """The whole network of a cell."""
     plan = Blueprint(network)
     x = plan.input()
     layers, channels = layers_and_channels(cell.choices)
@@ -55,27 +47,8 @@ class Macro(EnumerableChoiceSpace):
     complexity = "layers"
 
     def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
-        """The network of a cell, layer by layer.
-
-        Args:
-            cell: A cell of the space.
-            network: The macro architecture.
-            live_only: Without meaning: every operation is live.
-        """
+        """The network of a cell, layer by layer."""
         return stack(cell, network)
-
-    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002
-        """The network of a stack, with fresh weights.
-
-        Args:
-            cell: A cell of the space.
-            network: Classes and the shape of the input; the width comes from the cell.
-            seed: The root of the initial weights.
-            live_only: Without meaning: every convolution is live.
-        """
-        from surrogate_nas.space.macro.network import MacroNetwork
-
-        return MacroNetwork(cell, network, seed=seed)
 
 
 @lru_cache(maxsize=1)

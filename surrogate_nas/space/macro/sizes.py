@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, by_name, trained_sizes
+from surrogate_nas.space.base import Analytic, Column, by_name, macs_of, params_of, structural
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 
@@ -24,12 +23,7 @@ def layers_and_channels(choices: tuple[int, ...]) -> tuple[int, int]:
 
 
 def stage_of_layer(layer: int, layers: int) -> int:
-    """The stage, 0 to 2, of a convolution in a stack: the first of three starts the first, and so on.
-
-    Args:
-        layer: From 0.
-        layers: How many there are.
-    """
+    """The stage, 0 to 2, of a convolution in a stack: the first of three starts the first, and so on."""
     return 3 * layer // layers
 
 
@@ -54,19 +48,10 @@ def _stack_multiply_accumulates(choices: Choices, network: Network) -> Column:
     return np.array(totals, dtype=np.float64)
 
 
-def _layers(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.array([layers_and_channels(tuple(row))[0] for row in choices.tolist()], dtype=np.float64)
-
-
-def _channels(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.array([layers_and_channels(tuple(row))[1] for row in choices.tolist()], dtype=np.float64)
-
-
-ANALYTIC: Analytic = {
-    **trained_sizes(_stack_parameters, _stack_multiply_accumulates),
-    **by_name(
-        (Metric("layers", "", "search", "structure", description="convolutions, one after another"), _layers),
-        (Metric("channels", "", "search", "structure", description="of every convolution"), _channels),
-    ),
-}
+ANALYTIC: Analytic = by_name(
+    params_of(_stack_parameters),
+    macs_of(_stack_multiply_accumulates),
+    structural("layers", "convolutions, one after another", lambda choices: np.array(LAYERS, float)[choices[:, 0]]),
+    structural("channels", "of every convolution", lambda choices: np.array(CHANNELS, float)[choices[:, 1]]),
+)
 """The metrics of the macro space's stacks that need no measurement, with functions from choices to shape ``(n,)``."""

@@ -69,9 +69,6 @@ class MnasNet(ChoiceSpace):
     def parse(self, text: str) -> Cell:
         """Read seven stages, joined by ``|``.
 
-        Args:
-            text: The string; surrounding white space is ignored.
-
         Raises:
             UserError: The string has another shape, or an option is unknown; the message names the stage.
         """

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, by_name, trained_sizes
+from surrogate_nas.space.base import Analytic, Column, by_name, macs_of, params_of, structural
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 
@@ -61,11 +60,7 @@ class _Sizes(NamedTuple):
 
 
 def numbers(choices: Choices) -> NDArray[np.float32]:
-    """Layers, kernel, expansion and squeeze-and-excitation (0 or 1) of every stage, shape ``(n, 28)``.
-
-    Args:
-        choices: Shape ``(n, 28)``.
-    """
+    """Layers, kernel, expansion and squeeze-and-excitation (0 or 1) of every stage, shape ``(n, 28)``."""
     found = choices.astype(np.float32)
     found[:, 0::DECISIONS] += 1
     found[:, 1::DECISIONS] = np.array(KERNELS, dtype=np.float32)[choices[:, 1::DECISIONS]]
@@ -112,38 +107,21 @@ def _layer(
 
 
 def parameters(choices: Choices, network: Network) -> Column:
-    """Trainable parameters, shape ``(n,)``, a whole number.
-
-    Args:
-        choices: Shape ``(n, 28)``.
-        network: Classes and the shape of the input.
-    """
+    """Trainable parameters, shape ``(n,)``, a whole number."""
     return _sizes(choices, network).parameters
 
 
 def multiply_accumulates(choices: Choices, network: Network) -> Column:
-    """Multiply-accumulates of convolutions and the linear layer, shape ``(n,)``, a whole number.
-
-    Args:
-        choices: Shape ``(n, 28)``.
-        network: Classes and the shape of the input.
-    """
+    """Multiply-accumulates of convolutions and the linear layer, shape ``(n,)``, a whole number."""
     return _sizes(choices, network).operations
 
 
-def _layers(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray(numbers(choices)[:, 0::DECISIONS].sum(axis=1), dtype=np.float64)
-
-
-def _excited(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray(choices[:, 3::DECISIONS].sum(axis=1), dtype=np.float64)
-
-
-ANALYTIC: Analytic = {
-    **trained_sizes(parameters, multiply_accumulates),
-    **by_name(
-        (Metric("layers", "", "search", "structure", description="inverted bottlenecks of all stages"), _layers),
-        (Metric("excited", "", "search", "structure", description="stages with squeeze-and-excitation"), _excited),
+ANALYTIC: Analytic = by_name(
+    params_of(parameters),
+    macs_of(multiply_accumulates),
+    structural(
+        "layers", "inverted bottlenecks of all stages", lambda choices: numbers(choices)[:, 0::DECISIONS].sum(axis=1)
     ),
-}
+    structural("excited", "stages with squeeze-and-excitation", lambda choices: choices[:, 3::DECISIONS].sum(axis=1)),
+)
 """The metrics of MnasNet's networks that need no measurement, with functions from choices to shape ``(n,)``."""

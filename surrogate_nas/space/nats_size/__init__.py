@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,9 @@ from surrogate_nas.space.network.blueprint import Blueprint, answered, reduction
 from surrogate_nas.space.network.blueprint import cell as one_cell
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
-if TYPE_CHECKING:
-    from torch import nn
-
 
 def sized(cell: Cell, network: Network) -> Blueprint:
-    """The whole network of a cell.
-
-    Args:
-        cell: From the size space.
-        network: Classes and the shape of the input; widths come from the cell.
-    """
+    """The whole network of a cell."""
     plan = Blueprint(network)
     widths = [8 * (choice + 1) for choice in cell.choices]
     x = plan.convolution_bn(plan.input(), "stem", widths[0], 3, relu=False)
@@ -70,9 +62,6 @@ class NatsSize(EnumerableChoiceSpace):
     def parse(self, text: str) -> Cell:
         """Read the benchmark's string, such as ``64:64:64:64:64``.
 
-        Args:
-            text: The string; surrounding white space is ignored.
-
         Raises:
             UserError: The string has another shape, or a layer has channels that the space does not have.
         """
@@ -86,27 +75,8 @@ class NatsSize(EnumerableChoiceSpace):
         return self.at([CHANNELS.index(width) for width in widths])
 
     def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
-        """The network of a cell, layer by layer.
-
-        Args:
-            cell: A cell of the space.
-            network: The macro architecture.
-            live_only: Without meaning: every operation is live.
-        """
+        """The network of a cell, layer by layer."""
         return sized(cell, network)
-
-    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002
-        """The published network of a cell, with fresh weights.
-
-        Args:
-            cell: A cell of the space.
-            network: Classes and the shape of the input; widths come from the cell.
-            seed: The root of the initial weights.
-            live_only: Without meaning: every operation is live.
-        """
-        from surrogate_nas.space.nats_size.network import SizeNetwork
-
-        return SizeNetwork(cell, network, seed=seed)
 
 
 @lru_cache(maxsize=1)

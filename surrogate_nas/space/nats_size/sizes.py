@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, by_name, millions
+from surrogate_nas.space.base import Analytic, Column, by_name, macs_of, params_of, structural
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import CONV3, SKIP, Graph, Network
 
@@ -26,21 +25,12 @@ _WITHIN = CELL.operations.count(CONV3) - _FROM_INPUT
 
 
 def channels(choices: Choices) -> Column:
-    """The channels of the five layers, shape ``(n, 5)``.
-
-    Args:
-        choices: Shape ``(n, 5)``.
-    """
+    """The channels of the five layers, shape ``(n, 5)``."""
     return np.asarray(8.0 * (choices.astype(np.float64) + 1))
 
 
 def parameters(choices: Choices, network: Network) -> Column:
-    """Trainable parameters, shape ``(n,)``, a whole number.
-
-    Args:
-        choices: Shape ``(n, 5)``.
-        network: Classes and the shape of the input; widths come from the cell.
-    """
+    """Trainable parameters, shape ``(n,)``, a whole number."""
     widths = channels(choices)
     taps, first, last = network.taps, widths[:, 0], widths[:, -1]
     total = (taps * network.input_channels + 2) * first
@@ -59,10 +49,6 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
     """Multiply-accumulates by the paper's convention ("FLOPs"), shape ``(n,)``, a whole number.
 
     Convolutions and the linear layer (with its bias) are counted; pooling, normalisation, ReLU and sums are not.
-
-    Args:
-        choices: Shape ``(n, 5)``.
-        network: Classes and the shape of the input; widths come from the cell.
     """
     widths = channels(choices)
     areas = [size**network.dimensions for _, size in network.stages]
@@ -78,16 +64,9 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
     return np.asarray(total + network.answers * (widths[:, -1] + 1) * network.classes)
 
 
-def _widest(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray(channels(choices).max(axis=1))
-
-
 ANALYTIC: Analytic = by_name(
-    (Metric("params", "parameters", "search", "cost", description="trainable"), parameters),
-    (
-        Metric("macs", "M", "search", "cost", description="multiply-accumulates, the paper's convention"),
-        millions(multiply_accumulates),
-    ),
-    (Metric("widest", "", "search", "structure", description="channels of the widest layer"), _widest),
+    params_of(parameters),
+    macs_of(multiply_accumulates, "multiply-accumulates, the paper's convention"),
+    structural("widest", "channels of the widest layer", lambda choices: channels(choices).max(axis=1)),
 )
 """The metrics of the size space that need no measurement, with functions from choices to shape ``(n,)``."""

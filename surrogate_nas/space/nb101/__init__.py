@@ -18,7 +18,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +46,6 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.sketch import INK, PAPER, Arrow, Box, Frame, Mark, Point, Sketch, Text, curved
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _CELLS = 423_624
 _NONE = len(OPERATIONS)
@@ -159,11 +156,7 @@ class NB101(EnumerableChoiceSpace):
         return bool(self._allowed(np.array([choices], dtype=np.int8))[0])
 
     def allows_all(self, choices: Choices) -> bool:
-        """Whether every one of some combinations is a cell.
-
-        Args:
-            choices: Shape ``(n, 26)``.
-        """
+        """Whether every one of some combinations is a cell."""
         return bool(self._allowed(choices).all())
 
     def _allowed(self, choices: Choices) -> NDArray[np.bool_]:
@@ -193,9 +186,6 @@ class NB101(EnumerableChoiceSpace):
 
     def parse(self, text: str) -> Cell:
         """Read a graph as `write` writes it, or the paper's ``ModelSpec``; isomorphic ones are one cell.
-
-        Args:
-            text: The text, or the name of a published cell; surrounding white space is ignored.
 
         Raises:
             UserError: It is neither, or a graph that is no cell of this space.
@@ -238,27 +228,8 @@ class NB101(EnumerableChoiceSpace):
         return [np.ones((len(choices), 1), dtype=np.float32), own["shape"](choices), own["one_hot"](choices)]
 
     def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
-        """The paper's network of a cell, layer by layer.
-
-        Args:
-            cell: A cell of the space.
-            network: The macro architecture.
-            live_only: Without meaning: every operation is live.
-        """
+        """The paper's network of a cell, layer by layer."""
         return planned(_graph(cell.choices), network)
-
-    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:  # noqa: ARG002
-        """The paper's network of a cell, with fresh weights.
-
-        Args:
-            cell: A cell of the space.
-            network: The macro architecture: N cells a stack, pooling between two.
-            seed: The root of the initial weights.
-            live_only: Without meaning: every operation is live.
-        """
-        from surrogate_nas.space.nb101.network import GraphNetwork
-
-        return GraphNetwork(_graph(cell.choices), network, seed=seed)
 
     def sketch(self, cell: Cell) -> Sketch:
         """The cell as a graph, a box for every vertex."""

@@ -27,21 +27,13 @@ _WIDTH = 128
 
 
 def operation_counts(choices: Choices) -> Matrix:
-    """How many vertices hold each operation, and how many edges there are; 4 columns.
-
-    Args:
-        choices: Shape ``(n, 26)``.
-    """
+    """How many vertices hold each operation, and how many edges there are; 4 columns."""
     held = operations(choices)[:, :, None] == np.arange(_KINDS)
     return np.column_stack([held.sum(axis=1), links(choices).sum(axis=(1, 2))]).astype(np.float32)
 
 
 def paths(choices: Choices) -> Matrix:
-    """How many ways from input to output have each sequence of up to three operations; 40 columns.
-
-    Args:
-        choices: Shape ``(n, 26)``.
-    """
+    """How many ways from input to output have each sequence of up to three operations; 40 columns."""
     n, linked = len(choices), links(choices)
     held = operations(choices)[:, :, None] == np.arange(_KINDS)
     found: list[list[Matrix]] = [[np.ones((n, 1), np.float32), *_none(n)]]
@@ -69,9 +61,6 @@ def shape(choices: Choices) -> Matrix:
     that hold no other. For each operation: vertices that hold it and read the input, and that the output reads. Besides
     the ways in all, the shortest, whether the input is added to the output, and the channels and weights of vertices
     where the output has 128; 32 columns.
-
-    Args:
-        choices: Shape ``(n, 26)``.
     """
     linked, held = links(choices), operations(choices)
     there = held < _KINDS
@@ -109,11 +98,7 @@ def _shortest(linked: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def functional(choices: Choices) -> Matrix:
-    """`paths`, `operation_counts` and `shape` together.
-
-    Args:
-        choices: Shape ``(n, 26)``.
-    """
+    """`paths`, `operation_counts` and `shape` together."""
     return np.column_stack([paths(choices), operation_counts(choices), shape(choices)])
 
 

@@ -62,13 +62,7 @@ def edge_bits(matrix: Sequence[Sequence[int]]) -> int:
 
 
 def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None:
-    """The graph without what lies on no way from input to output; None where there is no such way.
-
-    Args:
-        vertices: How many there are.
-        edges: Their bits.
-        operations: Of the vertices between input and output.
-    """
+    """The graph without what lies on no way from input to output; None where there is no such way."""
     held = [(x, y) for bit, (x, y) in enumerate(PAIRS) if edges >> bit & 1]
     fed, used = {0}, {vertices - 1}
     for x, y in sorted(held):
@@ -271,12 +265,7 @@ def digits(number: int, inner: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=1)
 def listed() -> Listed:
-    """All of them, once a process; half a second.
-
-    Example:
-        >>> len(listed()), listed().graph(0), listed().place(listed().graph(1000))
-        (423624, Graph(vertices=2, edges=1, operations=()), 1000)
-    """
+    """All of them, once a process; half a second."""
     return Listed()
 
 

@@ -37,9 +37,6 @@ _FEW = 1 << 15
 def md5_of(messages: NDArray[np.uint8]) -> Digests:
     """MD5 (RFC 1321) of messages of one length.
 
-    Args:
-        messages: Bytes, shape ``(n, length)``.
-
     Example:
         >>> md5_of(np.frombuffer(b"abc", np.uint8)[None]).tobytes().hex()
         '900150983cd24fb0d6963f7d28e17f72'
@@ -160,12 +157,7 @@ def _place() -> Path:
 
 @lru_cache(maxsize=1)
 def all_hashes() -> Digests:
-    """The hashes of all cells in the order of the list, shape ``(423624, 16)``; made once, then read from the home.
-
-    Example:
-        >>> _place().name
-        'nb101-hashes.npy'
-    """
+    """The hashes of all cells in the order of the list, shape ``(423624, 16)``; made once, then read from the home."""
     path = _place()
     try:
         found = np.load(path)

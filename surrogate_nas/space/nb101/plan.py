@@ -1,4 +1,12 @@
-"""NAS-Bench-101's network of a cell, layer by layer, without weights (see `surrogate_nas.space.nb101.network`)."""
+"""NAS-Bench-101's network of a cell, layer by layer, without weights (Ying et al., ICML 2019, ``build_model``).
+
+A stem 3×3; three stacks of N cells, each stack with twice the channels of the last and behind a pooling that halves the
+size; global average pooling; a linear layer. Convolutions are followed by batch normalisation and ReLU. A vertex adds
+what it reads, the cell's input through a 1×1 convolution, wider vertices without their last channels; the output joins
+the vertices that lead to it and adds the input likewise. Beyond the published network: signals, odd sizes (a stride of
+2 rounds up), a head at every position, and a causal variant; vertices that are left without a channel in a narrow
+network are left out.
+"""
 
 from __future__ import annotations
 

@@ -7,30 +7,21 @@ vertex has as many as the widest that it leads to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, by_name, trained_sizes
+from surrogate_nas.space.base import Analysed, Analytic, Column, by_name, macs_of, params_of, structural
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.nb101.graphs import MOST_VERTICES, OPERATIONS, PAIRS
 from surrogate_nas.space.network import Network
 
 OUTPUT = MOST_VERTICES - 1
 """Where choices have the output, however many vertices there are."""
-INNER = tuple(range(1, OUTPUT))
-"""Where they have the vertices between input and output; the last of them can be missing."""
 CONV3, CONV1, POOL = range(len(OPERATIONS))
 
 
 def links(choices: Choices) -> NDArray[np.bool_]:
-    """Whether an edge leads from a vertex to another, shape ``(n, 7, 7)``.
-
-    Args:
-        choices: Shape ``(n, 26)``.
-    """
+    """Whether an edge leads from a vertex to another, shape ``(n, 7, 7)``."""
     found = np.zeros((len(choices), MOST_VERTICES, MOST_VERTICES), dtype=bool)
     rows, columns = zip(*PAIRS, strict=True)
     found[:, rows, columns] = choices[:, : len(PAIRS)] == 1
@@ -43,12 +34,7 @@ def operations(choices: Choices) -> Choices:
 
 
 def channels(linked: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
-    """The channels of the vertices between input and output, shape ``(n, 5)``; 0 for missing ones.
-
-    Args:
-        linked: See `links`.
-        outputs: Channels of the cell's output.
-    """
+    """The channels of the vertices between input and output, shape ``(n, 5)``; 0 for missing ones."""
     last = linked[:, 1:OUTPUT, OUTPUT]
     parts = np.maximum(last.sum(axis=1, keepdims=True), 1)
     first = np.cumsum(last, axis=1) <= outputs % parts
@@ -80,32 +66,17 @@ def _sized(choices: Choices, network: Network, *, macs: bool) -> Column:
 
 
 def parameters(choices: Choices, network: Network) -> Column:
-    """Trainable parameters, shape ``(n,)``, a whole number.
-
-    Args:
-        choices: Shape ``(n, 26)``.
-        network: The macro architecture.
-    """
+    """Trainable parameters, shape ``(n,)``, a whole number."""
     return _sized(choices, network, macs=False)
 
 
 def multiply_accumulates(choices: Choices, network: Network) -> Column:
-    """Multiply-accumulates of convolutions and the linear layer, shape ``(n,)``, a whole number.
-
-    Args:
-        choices: Shape ``(n, 26)``.
-        network: The macro architecture.
-    """
+    """Multiply-accumulates of convolutions and the linear layer, shape ``(n,)``, a whole number."""
     return _sized(choices, network, macs=True)
 
 
 def longest(linked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The most counted vertices on a way from the input to the output, shape ``(n,)``.
-
-    Args:
-        linked: See `links`.
-        counted: Whether a vertex between input and output counts, shape ``(n, 5)``.
-    """
+    """The most counted vertices on a way from the input to the output, shape ``(n,)``."""
     steps = np.zeros((len(linked), MOST_VERTICES), dtype=np.int64)
     steps[:, 1:OUTPUT] = counted
     found = np.full((len(linked), MOST_VERTICES), -MOST_VERTICES, dtype=np.int64)
@@ -116,29 +87,20 @@ def longest(linked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> NDArray[np
     return found[:, OUTPUT]
 
 
-def _counted(*kinds: int) -> Callable[[Choices, Network], Column]:
-    return lambda choices, _: np.isin(operations(choices), kinds).sum(axis=1).astype(np.float64)
+def _counted(name: str, description: str, *kinds: int) -> Analysed:
+    return structural(name, description, lambda choices: np.isin(operations(choices), kinds).sum(axis=1))
 
 
-def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return longest(links(choices), operations(choices) < len(OPERATIONS)).astype(np.float64)
-
-
-def _structure(name: str, description: str) -> Metric:
-    return Metric(name, "", "search", "structure", description=description)
-
-
-ANALYTIC: Analytic = {
-    **trained_sizes(parameters, multiply_accumulates),
-    **by_name(
-        (_structure("convolutions", "vertices that hold one, projections not counted"), _counted(CONV3, CONV1)),
-        (_structure("convolutions3x3", "vertices that hold a 3×3 one"), _counted(CONV3)),
-        (_structure("pools", "vertices that hold a pooling"), _counted(POOL)),
-        (_structure("depth", "most vertices on a way from input to output"), _depth),
-        (
-            _structure("edges", "of the cell"),
-            lambda choices, _: choices[:, : len(PAIRS)].sum(axis=1, dtype=np.float64),
-        ),
+ANALYTIC: Analytic = by_name(
+    params_of(parameters),
+    macs_of(multiply_accumulates),
+    _counted("convolutions", "vertices that hold one, projections not counted", CONV3, CONV1),
+    _counted("convolutions3x3", "vertices that hold a 3×3 one", CONV3),
+    _counted("pools", "vertices that hold a pooling", POOL),
+    structural(
+        "depth", "most vertices on a way from input to output",
+        lambda choices: longest(links(choices), operations(choices) < len(OPERATIONS)),
     ),
-}
+    structural("edges", "of the cell", lambda choices: choices[:, : len(PAIRS)].sum(axis=1)),
+)  # fmt: skip
 """The metrics of NAS-Bench-101's cells that need no measurement, with functions from choices to shape ``(n,)``."""

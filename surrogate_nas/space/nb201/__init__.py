@@ -169,9 +169,6 @@ class NB201(EnumerableChoiceSpace):
     def parse(self, text: str) -> Cell:
         """Read the field's string, such as ``|none~0|+|none~0|none~1|+|none~0|none~1|none~2|``.
 
-        Args:
-            text: The string; surrounding white space is ignored.
-
         Raises:
             UserError: The string has another shape, or an operation is unknown.
         """

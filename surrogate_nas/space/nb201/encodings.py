@@ -14,9 +14,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import unknown
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, path_live
+from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, path_counts, path_live
 
 Matrix = NDArray[np.float32]
 
@@ -34,20 +33,12 @@ def _holds(choices: Choices) -> NDArray[np.bool_]:
 
 
 def one_hot(choices: Choices) -> Matrix:
-    """The operation of every edge, 30 columns.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
+    """The operation of every edge, 30 columns."""
     return _holds(choices).reshape(len(choices), 5 * choices.shape[1]).astype(np.float32)
 
 
 def operation_counts(choices: Choices) -> Matrix:
-    """How many edges hold each operation, dead ones included, 5 columns.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
+    """How many edges hold each operation, dead ones included, 5 columns."""
     return np.asarray(_holds(choices).sum(axis=1), dtype=np.float32)
 
 
@@ -55,35 +46,12 @@ def paths(choices: Choices) -> Matrix:
     """How often each sequence of operations leads from input to output, skips contracted, 40 columns.
 
     A sequence has zero to three of the operations 1×1, 3×3 and pooling.
-
-    Args:
-        choices: Shape ``(n, 6)``.
     """
-    live = path_live(choices)
-    counts = np.zeros((len(choices), 4**3), dtype=np.float32)
-    rows = np.arange(len(choices))
-    for p, path in enumerate(PATHS):
-        code = np.zeros(len(choices), dtype=np.int64)
-        for edge in path:
-            operation = choices[:, edge].astype(np.int64)
-            code = np.where(operation >= CONV1, code * 4 + operation - 1, code)
-        np.add.at(counts, (rows, code), live[:, p])
-    return counts[:, _PATH_CODES]
-
-
-_PATH_CODES = sorted(
-    sum(operation * 4**i for i, operation in enumerate(reversed(sequence)))
-    for length in range(4)
-    for sequence in itertools.product((1, 2, 3), repeat=length)
-)
+    return path_counts(choices, CONV1, 3)
 
 
 def depth_and_live(choices: Choices) -> Matrix:
-    """Depth in operations, live paths, and live edges by operation, 6 columns.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
+    """Depth in operations, live paths, and live edges by operation, 6 columns."""
     live = path_live(choices)
     working = choices >= CONV1
     lengths = np.stack([working[:, list(path)].sum(axis=1) for path in PATHS], axis=1)
@@ -100,9 +68,6 @@ def graph(choices: Choices) -> Matrix:
     longest of these in edges (-1 where there is none), and the largest, smallest and summed number of edges
     holding one of them along the live paths. For each live operation: its live edges, those that leave the
     input, and those that enter the output.
-
-    Args:
-        choices: Shape ``(n, 6)``.
     """
     live = path_live(choices)
     lengths = np.array([len(path) for path in PATHS])
@@ -127,11 +92,7 @@ def graph(choices: Choices) -> Matrix:
 
 
 def path_and_graph(choices: Choices) -> Matrix:
-    """`paths`, `depth_and_live`, `operation_counts` and `graph` together, 153 columns.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
+    """`paths`, `depth_and_live`, `operation_counts` and `graph` together, 153 columns."""
     return np.column_stack([paths(choices), depth_and_live(choices), operation_counts(choices), graph(choices)])
 
 
@@ -144,9 +105,6 @@ def signal(choices: Choices) -> Matrix:
     depth up to 1, 2 and 3, the mean depth in convolutions and in 3×3 ones, the receptive field's growth, the pooled
     share, how often the input arrives pooled and unpooled, the share of 3×3 convolutions, the sources in the output,
     the largest depth in 3×3 convolutions, and the entropy of the shares. All 0 where nothing arrives.
-
-    Args:
-        choices: Shape ``(n, 6)``.
     """
     n = len(choices)
     nodes = np.zeros((4, n, 7, 4))  # node, cell, source (the input, then edges), poolings passed since
@@ -201,29 +159,17 @@ def _make_up(output: NDArray[np.float64], sources: NDArray[np.float64], choices:
 
 
 def alive(choices: Choices) -> Matrix:
-    """`paths`, `depth_and_live` and `graph` together: nothing of dead operations, 148 columns.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
+    """`paths`, `depth_and_live` and `graph` together: nothing of dead operations, 148 columns."""
     return np.column_stack([paths(choices), depth_and_live(choices), graph(choices)])
 
 
 def functional(choices: Choices) -> Matrix:
-    """`alive` and `signal` together, 164 columns.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
+    """`alive` and `signal` together, 164 columns."""
     return np.column_stack([alive(choices), signal(choices)])
 
 
 def cost_groups(choices: Choices) -> list[Matrix]:
-    """Columns that a cost is about linear in: constant, counts built, counts live, structure, edges built and live.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
+    """Columns that a cost is about linear in: constant, counts built, counts live, structure, edges built and live."""
     held, edges, through = one_hot(choices), edge_live(choices), path_live(choices)
     live = (held.reshape(-1, 6, 5) * edges[:, :, None])[:, :, 1:]
     structure = np.column_stack([through.any(axis=1), through, edges.sum(axis=1), depth_and_live(choices)[:, 0]])
@@ -244,18 +190,3 @@ ENCODINGS: dict[str, Callable[[Choices], Matrix]] = {
     "functional": functional,
 }
 """Every encoding by name."""
-
-
-def encode(choices: Choices, encoding: str) -> Matrix:
-    """Encode cells by the name of an encoding.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-        encoding: A key of `ENCODINGS`.
-
-    Raises:
-        UserError: No encoding has that name.
-    """
-    if encoding not in ENCODINGS:
-        raise unknown("encoding", encoding, ENCODINGS)
-    return ENCODINGS[encoding](choices)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, by_name, millions
+from surrogate_nas.space.base import Analysed, Analytic, Column, by_name, macs_of, params_of, structural
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.four_nodes import edge_live, path_live
 from surrogate_nas.space.nb201.encodings import depth_and_live, operation_counts
@@ -23,12 +22,7 @@ def _per_convolution(choices: Choices, ones: float, threes: float) -> Column:
 
 
 def parameters(choices: Choices, network: Network) -> Column:
-    """Trainable parameters, dead operations included, shape ``(n,)``, a whole number.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-        network: The macro architecture.
-    """
+    """Trainable parameters, dead operations included, shape ``(n,)``, a whole number."""
     c, taps = network.channels, network.taps
     total = np.full(len(choices), float(taps * network.input_channels * c + 2 * c))
     for i, (width, _) in enumerate(network.stages):
@@ -45,10 +39,6 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
     """Multiply-accumulates by the paper's convention ("FLOPs"), shape ``(n,)``, a whole number.
 
     Convolutions and the linear layer (with its bias) are counted; pooling, normalisation, ReLU and sums are not.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-        network: The macro architecture.
     """
     c, taps = network.channels, network.taps
     total = np.full(len(choices), float(taps * network.input_channels * c * network.image_size**network.dimensions))
@@ -64,59 +54,21 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
 
 
 def live_multiply_accumulates(choices: Choices, network: Network) -> Column:
-    """`multiply_accumulates` of the edges on a live path only, shape ``(n,)``.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-        network: The macro architecture.
-    """
+    """`multiply_accumulates` of the edges on a live path only, shape ``(n,)``."""
     return multiply_accumulates(np.where(edge_live(choices), choices, 0).astype(np.int8), network)
 
 
-def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray(depth_and_live(choices)[:, 0], dtype=np.float64)
-
-
-def _convolutions(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray(operation_counts(choices)[:, [CONV1, CONV3]].sum(axis=1), dtype=np.float64)
-
-
-def _operations(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray(operation_counts(choices)[:, [CONV1, CONV3, POOL]].sum(axis=1), dtype=np.float64)
-
-
-def _paths(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray(path_live(choices).sum(axis=1), dtype=np.float64)
+def _built(name: str, description: str, *kinds: int) -> Analysed:
+    return structural(name, description, lambda choices: operation_counts(choices)[:, kinds].sum(axis=1))
 
 
 ANALYTIC: Analytic = by_name(
-    (
-        Metric("params", "parameters", "search", "cost", description="trainable, dead operations included"),
-        parameters,
-    ),
-    (
-        Metric("macs", "M", "search", "cost", description="multiply-accumulates, the paper's convention"),
-        millions(multiply_accumulates),
-    ),
-    (
-        Metric("live_macs", "M", "search", "cost", description="multiply-accumulates on live paths only"),
-        millions(live_multiply_accumulates),
-    ),
-    (
-        Metric("depth", "", "search", "structure", description="longest live path, in operations"),
-        _depth,
-    ),
-    (
-        Metric("convolutions", "", "search", "structure", description="convolutions built in a cell"),
-        _convolutions,
-    ),
-    (
-        Metric("operations", "", "search", "structure", description="edges that are not none or skip"),
-        _operations,
-    ),
-    (
-        Metric("paths", "", "search", "structure", description="live paths from input to output"),
-        _paths,
-    ),
+    params_of(parameters, "trainable, dead operations included"),
+    macs_of(multiply_accumulates, "multiply-accumulates, the paper's convention"),
+    macs_of(live_multiply_accumulates, "multiply-accumulates on live paths only", "live_macs"),
+    structural("depth", "longest live path, in operations", lambda choices: depth_and_live(choices)[:, 0]),
+    _built("convolutions", "convolutions built in a cell", CONV1, CONV3),
+    _built("operations", "edges that are not none or skip", CONV1, CONV3, POOL),
+    structural("paths", "live paths from input to output", lambda choices: path_live(choices).sum(axis=1)),
 )
 """The metrics of NAS-Bench-201's cells that need no measurement, with the function from choices to ``(n,)`` values."""

@@ -38,11 +38,7 @@ class _Use(NamedTuple):
 
 @lru_cache(maxsize=1)
 def terms_of(space: Enumerable) -> Terms:
-    """Find the terms of the space, once a process (about a second).
-
-    Args:
-        space: NAS-Bench-201's.
-    """
+    """Find the terms of the space, once a process (about a second)."""
     classes = np.arange(len(space)) if space.classes is None else space.classes
     _, first = np.unique(classes, return_index=True)
     outputs = [_output(space[int(i)].choices) for i in first]

@@ -13,19 +13,16 @@ come up more often; here sampling is uniform over architectures, and mutation un
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, Encoding
+from surrogate_nas.space.base import Analytic, Column, Encoding, by_name, structural
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.nbgraph.trees import LINKS, NODES, Forms, Links, shape_of
-from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Arrow, Box, Frame, Mark, Point, Sketch, Text, curved
 
@@ -38,12 +35,7 @@ _HEIGHT, _PADDING, _LETTER = 17.0, 9.0, 5.6
 
 
 def tree(links: Links, operations: Sequence[str]) -> Sketch:
-    """Sketch a cell: a box for every node; graph operations blue, the fully connected green, skips grey.
-
-    Args:
-        links: What each node reads; 0 is the input.
-        operations: Each node's operation.
-    """
+    """Sketch a cell: a box for every node; graph operations blue, the fully connected green, skips grey."""
     arrows, places, out = _skeleton(links)
     boxes: list[Mark] = [*_label(places[0], "in", INK), *_label(out, "out", INK)]
     for place, operation in zip(places[1:], operations, strict=True):
@@ -103,12 +95,7 @@ _LINKS = np.array(LINKS)
 
 
 def depth(choices: Choices, skip: int) -> Column:
-    """The most operations in a row on the way from input to output, skips not counted, shape ``(n,)``.
-
-    Args:
-        choices: Shape ``(n, 5)``.
-        skip: The number of the skip.
-    """
+    """The most operations in a row on the way from input to output, skips not counted, shape ``(n,)``."""
     reached = np.zeros((len(choices), NODES + 1))
     for node, source in enumerate(_LINKS[choices[:, 0]].T, 1):
         reached[:, node] = reached[np.arange(len(choices)), source] + (choices[:, node] != skip)
@@ -116,46 +103,23 @@ def depth(choices: Choices, skip: int) -> Column:
 
 
 def ends(choices: Choices) -> NDArray[np.bool_]:
-    """Whether each node goes to the output, because no node reads it, shape ``(n, 4)``.
-
-    Args:
-        choices: Shape ``(n, 5)``.
-    """
+    """Whether each node goes to the output, because no node reads it, shape ``(n, 4)``."""
     links = _LINKS[choices[:, 0]]
     return np.stack([(links != node).all(axis=1) for node in range(1, NODES + 1)], axis=1)
 
 
-def _working(choices: Choices, skip: int) -> Column:
-    return np.asarray((choices[:, 1:] != skip).sum(axis=1), dtype=np.float64)
-
-
 def analytic(operations: int) -> Analytic:
-    """The metrics that need no measurement.
-
-    Args:
-        operations: How many operations the space has; the last is the skip.
-    """
-    functions: list[tuple[str, str, Callable[[Choices], Any]]] = [
-        ("operations", "skips not counted", lambda choices: _working(choices, operations - 1)),
-        ("depth", "most operations in a row, skips not counted", lambda choices: depth(choices, operations - 1)),
-        ("branches", "nodes that go to the output", lambda choices: ends(choices).sum(axis=1)),
-    ]
-
-    def column(function: Callable[[Choices], Any]) -> Callable[[Choices, Network], Column]:
-        return lambda choices, network: np.asarray(function(choices), dtype=np.float64)  # noqa: ARG005
-
-    return {
-        name: (Metric(name, "", "search", "structure", description=description), column(function))
-        for name, description, function in functions
-    }
+    """The metrics that need no measurement."""
+    skip = operations - 1
+    return by_name(
+        structural("operations", "skips not counted", lambda choices: (choices[:, 1:] != skip).sum(axis=1)),
+        structural("depth", "most operations in a row, skips not counted", lambda choices: depth(choices, skip)),
+        structural("branches", "nodes that go to the output", lambda choices: ends(choices).sum(axis=1)),
+    )
 
 
 def encodings(operations: int) -> dict[str, Encoding]:
-    """The encodings beside ``one_hot``.
-
-    Args:
-        operations: How many operations the space has; the last is the skip.
-    """
+    """The encodings beside ``one_hot``."""
 
     def held(choices: Choices) -> NDArray[np.bool_]:
         return np.equal(choices[:, 1:, None], np.arange(operations))
@@ -241,9 +205,6 @@ class NBGraph(EnumerableChoiceSpace):
 
     def parse(self, text: str) -> Cell:
         """Read a constructor such as ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``, canonical or not.
-
-        Args:
-            text: The text; surrounding white space is ignored.
 
         Raises:
             UserError: It has another shape, an operation is unknown, or it is no architecture of the benchmark.

@@ -68,20 +68,12 @@ def _shaped(tree: Links) -> tuple[int, Order]:
 
 
 def symmetries(shape: int) -> list[Order]:
-    """The orders of a shape's nodes that leave its link list as it is.
-
-    Args:
-        shape: The shape's number.
-    """
+    """The orders of a shape's nodes that leave its link list as it is."""
     return [o for o in itertools.permutations(range(NODES)) if renumbered(LINKS[shape], o) == LINKS[shape]]
 
 
 def moves(shape: int) -> list[tuple[int, Order]]:
-    """Every tree that one node's reading from elsewhere makes of a shape, with the node for each place of it.
-
-    Args:
-        shape: The shape's number.
-    """
+    """Every tree that one node's reading from elsewhere makes of a shape, with the node for each place of it."""
     links = LINKS[shape]
     others = [
         (*links[:node], source, *links[node + 1 :])
@@ -98,10 +90,6 @@ def without_idle_skips(shape: int, skips: tuple[bool, ...]) -> tuple[int, Order]
     A skip passes on what it reads, so where it stands in a chain makes no difference: one that another node reads, or
     that alone reads its node, moves to the front. So does one that brings the input straight to the output, which the
     benchmark does not connect. A skip beside other readers of its node stays: it brings that node to the output.
-
-    Args:
-        shape: The shape's number.
-        skips: Which nodes are skips.
 
     Returns:
         The shape that this makes, and the node for each place of it.
@@ -166,12 +154,7 @@ class Forms:
         return np.asarray(shape * self._per_shape + operations @ self._weights)
 
     def code(self, shape: int, operations: Order) -> int:
-        """The number of an architecture.
-
-        Args:
-            shape: The shape's number.
-            operations: For each place the operation's number.
-        """
+        """The number of an architecture."""
         return int(shape * self._per_shape + sum(map(int.__mul__, operations, self._weights.tolist())))
 
     @cached_property

@@ -62,9 +62,6 @@ class NBMR(ChoiceSpace):
     def parse(self, text: str) -> Cell:
         """Read the benchmark's string.
 
-        Args:
-            text: The string; surrounding white space is ignored.
-
         Raises:
             UserError: The string has another shape, or a number that the space does not have.
         """

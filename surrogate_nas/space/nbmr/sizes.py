@@ -16,8 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, by_name, trained_sizes
+from surrogate_nas.space.base import Analytic, Column, by_name, macs_of, params_of, structural
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 
@@ -56,11 +55,7 @@ _COUNTS = [2, *(place for stage in STAGES for place in (stage.modules, *stage.bl
 
 
 def values(choices: Choices) -> Column:
-    """The 27 numbers of cells, shape ``(n, 27)``.
-
-    Args:
-        choices: Shape ``(n, 27)``.
-    """
+    """The 27 numbers of cells, shape ``(n, 27)``."""
     numbers = 8.0 * (choices.astype(np.float64) + 1)
     numbers[:, _COUNTS] /= 8.0
     return numbers
@@ -107,12 +102,7 @@ def _fused(before: list[Column], after: list[Column], sizes: list[int], times: C
 
 
 def parameters(choices: Choices, network: Network) -> Column:
-    """Trainable parameters, shape ``(n,)``, a whole number.
-
-    Args:
-        choices: Shape ``(n, 27)``.
-        network: Classes and the shape of the input.
-    """
+    """Trainable parameters, shape ``(n,)``, a whole number."""
     numbers = values(choices)
     total = (numbers[:, LAST] + 1) * network.classes
     for c in _convolutions(numbers, network):
@@ -121,12 +111,7 @@ def parameters(choices: Choices, network: Network) -> Column:
 
 
 def multiply_accumulates(choices: Choices, network: Network) -> Column:
-    """Multiply-accumulates of convolutions and the linear layer, shape ``(n,)``, a whole number.
-
-    Args:
-        choices: Shape ``(n, 27)``.
-        network: Classes and the shape of the input.
-    """
+    """Multiply-accumulates of convolutions and the linear layer, shape ``(n,)``, a whole number."""
     numbers = values(choices)
     total = numbers[:, LAST] * network.classes
     for c in _convolutions(numbers, network):
@@ -135,12 +120,7 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
 
 
 def recorded_flops(choices: Choices, network: Network) -> Column:
-    """What the benchmark records as FLOPs: multiply-accumulates, two a normalised number, one a class; shape ``(n,)``.
-
-    Args:
-        choices: Shape ``(n, 27)``.
-        network: Classes and the shape of the input.
-    """
+    """Recorded FLOPs: multiply-accumulates, two a normalised number, one a class; shape ``(n,)``."""
     numbers = values(choices)
     total = multiply_accumulates(choices, network) + network.classes
     for c in _convolutions(numbers, network):
@@ -149,22 +129,14 @@ def recorded_flops(choices: Choices, network: Network) -> Column:
 
 
 def numbers_in_steps(choices: Choices) -> NDArray[np.float32]:
-    """The 27 numbers, channels in steps of eight.
-
-    Args:
-        choices: Shape ``(n, 27)``.
-    """
+    """The 27 numbers, channels in steps of eight."""
     return np.asarray(choices + 1, dtype=np.float32)
 
 
-def _modules(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray(values(choices)[:, [stage.modules for stage in STAGES]].sum(axis=1))
-
-
-ANALYTIC: Analytic = {
-    **trained_sizes(parameters, multiply_accumulates),
-    **by_name(
-        (Metric("modules", "", "search", "structure", description="modules of all stages"), _modules),
-    ),
-}
+_MODULES = [stage.modules for stage in STAGES]
+ANALYTIC: Analytic = by_name(
+    params_of(parameters),
+    macs_of(multiply_accumulates),
+    structural("modules", "modules of all stages", lambda choices: values(choices)[:, _MODULES].sum(axis=1)),
+)
 """The metrics of NAS-Bench-MR's networks that need no measurement, with functions from choices to shape ``(n,)``."""

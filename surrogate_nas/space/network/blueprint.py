@@ -31,12 +31,20 @@ class Windows:
         taps: Weights of a window.
         looks: The pixel of the output, the pixel of the input that it looks at and the tap, in rows, in the order of
             the first, then of the third; shape ``(n, 3)``.
+        kernel: Rows and columns of a window; empty for one that holds all pixels.
+        stride: From a window to the next, down and along.
+        dilation: How far apart neighbours in a window are.
+        start: The row and the column where the first window begins; negative where it begins outside.
     """
 
     size: tuple[int, int]
     inputs: int
     taps: int
     looks: NDArray[np.int64]
+    kernel: tuple[int, ...] = ()
+    stride: tuple[int, int] = (1, 1)
+    dilation: int = 1
+    start: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -297,20 +305,26 @@ def windows(
         >>> windows((1, 3), (1, 3), (1, 1)).looks.tolist()
         [[0, 0, 1], [0, 1, 2], [1, 0, 0], [1, 1, 1], [1, 2, 2], [2, 1, 0], [2, 2, 1]]
     """
-    axes = []
+    axes, steps, starts = [], [], []
     for axis in (0, 1):
         step = stride[axis] if size[axis] > 1 else 1
         reach = dilation * (kernel[axis] - 1)
         first = start[axis] if start else -reach if causal and axis else -(reach // 2)
         at, tap = np.arange(0, size[axis], step)[:, None], np.arange(kernel[axis])
         axes.append(at + first + dilation * tap)
+        steps.append(step)
+        starts.append(first)
     rows, columns = axes
     y, x = rows[:, None, :, None], columns[None, :, None, :]
     inside = (y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])
     places = (len(rows) * len(columns), kernel[0] * kernel[1])
     pixels, taps = np.nonzero(inside.reshape(places))
     sources = (y * size[1] + x).reshape(places)[pixels, taps]
-    return Windows((len(rows), len(columns)), size[0] * size[1], places[1], np.stack([pixels, sources, taps], 1))
+    looks = np.stack([pixels, sources, taps], 1)
+    return Windows(
+        (len(rows), len(columns)), size[0] * size[1], places[1], looks, kernel, (steps[0], steps[1]), dilation,
+        (starts[0], starts[1]),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -336,17 +350,7 @@ def _drawn(parameter: Parameter, stream: np.random.MT19937, seed: int) -> NDArra
 
 
 def around(graph: Graph, network: Network) -> Blueprint:
-    """The whole network of a cell.
-
-    Args:
-        graph: The cell; its dead operations are built too (see `Graph.live`).
-        network: The macro architecture.
-
-    Example:
-        >>> plan = around(Graph(((0, 1),), (CONV3,)), Network())
-        >>> sum(weight.size for weight in plan.weights(0).values())
-        316346
-    """
+    """The whole network of a cell."""
     plan = Blueprint(network)
     x = plan.convolution_bn(plan.input(), "stem", network.channels, 3, relu=False)
     for stage, (channels, _) in enumerate(network.stages):

@@ -23,27 +23,13 @@ from surrogate_nas.space.network.layers import (
 
 
 class CellModule(nn.Module):
-    """One cell: every node the sum of operations on those before it.
+    """One cell: every node the sum of operations on those before it."""
 
-    Where the input has other channels than the cell, its operations change them, as NATS-Bench's size space has it.
-    """
-
-    def __init__(self, graph: Graph, channels: int, network: Network, inputs: int | None = None) -> None:
-        """Build the operation of every edge.
-
-        Args:
-            graph: The cell.
-            channels: Channels out.
-            network: The macro architecture.
-            inputs: Channels in; as many as out if left out.
-        """
+    def __init__(self, graph: Graph, channels: int, network: Network) -> None:
+        """Build the operation of every edge."""
         super().__init__()
         self.graph = graph
-        first = channels if inputs is None else inputs
-        self.edges = nn.ModuleList(
-            _operation(operation, channels if source else first, channels, network)
-            for (source, _), operation in zip(graph.edges, graph.operations, strict=True)
-        )
+        self.edges = nn.ModuleList(_operation(operation, channels, network) for operation in graph.operations)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the last node."""
@@ -57,11 +43,9 @@ class CellModule(nn.Module):
         return nodes[-1]
 
 
-def _operation(operation: int, inputs: int, channels: int, network: Network) -> nn.Module:
+def _operation(operation: int, channels: int, network: Network) -> nn.Module:
     if operation in (CONV1, CONV3):
-        return ConvolutionBN(inputs, channels, 3 if operation == CONV3 else 1, network)
-    if operation == SKIP and inputs != channels:
-        return ConvolutionBN(inputs, channels, 1, network, relu=False)
+        return ConvolutionBN(channels, channels, 3 if operation == CONV3 else 1, network)
     return {NONE: Zero(), SKIP: nn.Identity(), POOL: AveragePool(network.causal)}[operation]
 
 
@@ -71,16 +55,10 @@ class Reduction(nn.Module):
     Where `Network.residual` is false, only its shortcut.
     """
 
-    def __init__(self, channels: int, network: Network, inputs: int | None = None) -> None:
-        """Build the block.
-
-        Args:
-            channels: Channels out.
-            network: The macro architecture, which may keep the size.
-            inputs: Channels in; half of those out if left out.
-        """
+    def __init__(self, channels: int, network: Network) -> None:
+        """Build the block, of twice the channels of what it reads, for a network that may keep the size."""
         super().__init__()
-        inputs = channels // 2 if inputs is None else inputs
+        inputs = channels // 2
         stride = 2 if network.strided else 1
         self.residual = network.residual
         if self.residual:
@@ -105,13 +83,7 @@ class CellNetwork(nn.Module):
     """
 
     def __init__(self, graph: Graph, network: Network, *, seed: int) -> None:
-        """Build and initialise the network.
-
-        Args:
-            graph: The cell; its dead operations are built too (see `Graph.live`).
-            network: The macro architecture.
-            seed: The root of the initial weights.
-        """
+        """Build and initialise the network."""
         super().__init__()
         self.graph, self.network = graph, network
         c = network.channels
@@ -126,11 +98,7 @@ class CellNetwork(nn.Module):
         initialise(self, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(batch, classes)``, or with positions behind (see `answers`).
-
-        Args:
-            x: Shape ``(batch, input channels, height, width)``; height 1 for signals.
-        """
+        """Compute the answers, shape ``(batch, classes)``, or with positions behind (see `answers`)."""
         x = self.stem(x)
         for i, stage in enumerate(self.stages):
             if i:

@@ -23,32 +23,21 @@ from torch.autograd import Function
 from surrogate_nas.space.network import Network
 
 
-def convolve(
-    x: Tensor,
-    weight: Tensor,
-    *,
-    stride: int | tuple[int, int] = 1,
-    groups: int = 1,
-    dilation: int = 1,
-    causal: bool = False,
-) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, *, stride: int = 1, groups: int = 1, causal: bool = False) -> Tensor:
     """Convolve with padding that keeps the size at stride 1 and rounds it up at stride 2.
 
     Args:
         x: Shape ``(batch, channels, height, width)``; height 1 for signals.
         weight: Shape ``(out, channels / groups, rows, columns)``.
-        stride: 1 or 2, or one each for rows and columns; along an axis of one row it is 1.
+        stride: 1 or 2; along an axis of one row it is 1.
         groups: Independent groups of channels.
-        dilation: How far apart neighbouring weights look; along an axis of one row it has no meaning.
         causal: Whether to pad on the left only.
     """
     rows, columns = weight.shape[2:]
     if causal:
-        return F.conv2d(F.pad(x, (dilation * (columns - 1), 0)), weight, groups=groups, dilation=dilation)
-    down, along = (stride, stride) if isinstance(stride, int) else stride
-    steps = (down if rows > 1 or x.shape[2] > 1 else 1, along)
-    padding = (dilation * (rows // 2), dilation * (columns // 2))
-    return F.conv2d(x, weight, stride=steps, padding=padding, groups=groups, dilation=dilation)
+        return F.conv2d(F.pad(x, (columns - 1, 0)), weight, groups=groups)
+    steps = (stride if rows > 1 or x.shape[2] > 1 else 1, stride)
+    return F.conv2d(x, weight, stride=steps, padding=(rows // 2, columns // 2), groups=groups)
 
 
 class ConvolutionBN(nn.Module):
@@ -92,11 +81,6 @@ class Zero(nn.Module):
 def answers(x: Tensor, head: nn.Linear, network: Network) -> Tensor:
     """Pool features and answer, or answer at every position.
 
-    Args:
-        x: Shape ``(batch, channels, height, width)``.
-        head: The linear layer.
-        network: The macro architecture, for dimensions and whether every position answers for itself.
-
     Returns:
         Shape ``(batch, outputs)``; at positions ``(batch, outputs, height, width)``, of signals ``(batch, outputs,
         length)``.
@@ -109,12 +93,7 @@ def answers(x: Tensor, head: nn.Linear, network: Network) -> Tensor:
 
 @torch.no_grad()
 def initialise(network: nn.Module, seed: int) -> None:
-    """Draw the initial weights: uniform within one over the root of the fan-in, as PyTorch's layers do.
-
-    Args:
-        network: Normalisations keep scale 1 and shift 0.
-        seed: The root; with a tensor's name it gives that tensor's stream.
-    """
+    """Draw the initial weights: uniform within one over the root of the fan-in, as PyTorch's layers do."""
     norms = {name for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
     fan_in = 1
     for name, parameter in network.named_parameters():
@@ -226,20 +205,12 @@ class AveragePool(nn.Module):
     """
 
     def __init__(self, causal: bool = False) -> None:
-        """Choose the window.
-
-        Args:
-            causal: Whether it holds a position and the two before it, for inputs of height 1.
-        """
+        """Choose the window: a causal one holds a position and the two before it, for inputs of height 1."""
         super().__init__()
         self.causal = causal
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pool.
-
-        Args:
-            x: Shape ``(batch, channels, height, width)``; height 1 for signals.
-        """
+        """Pool."""
         return _Mean3.apply(x, self.causal)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -252,9 +223,5 @@ class HalvingPool(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pool.
-
-        Args:
-            x: Shape ``(batch, channels, height, width)``; height 1 for signals.
-        """
+        """Pool."""
         return _Mean2.apply(x)  # type: ignore[no-any-return, no-untyped-call]

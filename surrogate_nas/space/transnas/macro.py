@@ -32,9 +32,6 @@ def progress(choices: Choices) -> NDArray[np.float32]:
     """Modules, doublings and halvings, those up to every module, and the modules at each width and resolution.
 
     Up to a module that is not there it is none; 24 columns.
-
-    Args:
-        choices: The digit of every module, shape ``(n, 6)``.
     """
     there = choices > 0
     doubled, halved = np.isin(choices, (2, 4)), np.isin(choices, (3, 4))
@@ -92,9 +89,6 @@ class TransNASMacro(EnumerableChoiceSpace):
 
     def parse(self, text: str) -> Cell:
         """Read the benchmark's string, such as ``64-1234-basic``.
-
-        Args:
-            text: The string; surrounding white space is ignored.
 
         Raises:
             UserError: The string has another shape, or too few or too many modules double or halve.

@@ -18,11 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, Encoding, by_name, numbered
+from surrogate_nas.space.base import Analytic, Encoding, by_name, numbered, structural
 from surrogate_nas.space.cell import Cell, Choices, cell_text
-from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, four_nodes, path_live
-from surrogate_nas.space.network import Network
+from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, four_nodes, path_counts, path_live
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.sketch import Sketch
 from surrogate_nas.space.transnas.drawing import SHOWN
@@ -43,11 +41,7 @@ _INTO_OUTPUT, _FROM_INPUT = (3, 4, 5), (0, 1, 3)
 
 
 def operation_counts(choices: Choices) -> NDArray[np.float32]:
-    """How many edges hold each operation, dead ones included, 4 columns.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
+    """How many edges hold each operation, dead ones included, 4 columns."""
     return np.stack([(choices == o).sum(axis=1) for o in range(len(OPERATIONS))], axis=1).astype(np.float32)
 
 
@@ -55,32 +49,12 @@ def paths(choices: Choices) -> NDArray[np.float32]:
     """How often each sequence of operations leads from input to output, skips contracted, 15 columns.
 
     A sequence has zero to three convolutions of 1×1 or 3×3.
-
-    Args:
-        choices: Shape ``(n, 6)``.
     """
-    counts = np.zeros((len(choices), 3**3), dtype=np.float32)
-    for carried, path in zip(path_live(choices).T, PATHS, strict=True):
-        code = np.zeros(len(choices), dtype=np.int64)
-        for edge in path:
-            code = np.where(choices[:, edge] > SKIP, code * 3 + choices[:, edge] - SKIP, code)
-        np.add.at(counts, (np.arange(len(choices)), code), carried)
-    return counts[:, _PATH_CODES]
-
-
-_PATH_CODES = [
-    sum(operation * 3**i for i, operation in enumerate(reversed(sequence)))
-    for length in range(4)
-    for sequence in itertools.product((1, 2), repeat=length)
-]
+    return path_counts(choices, CONV1, 2)
 
 
 def path_and_graph(choices: Choices) -> NDArray[np.float32]:
-    """`paths`, depth, live paths, and by operation the live edges, of them from the input, into the output; 26 columns.
-
-    Args:
-        choices: Shape ``(n, 6)``.
-    """
+    """`paths`, depth, live paths; by operation the live edges, those from the input, into the output; 26 columns."""
     live = path_live(choices)
     edges = edge_live(choices)
     held = [edges & (choices == operation) for operation in (SKIP, CONV1, CONV3)]
@@ -104,22 +78,10 @@ def _path_lengths(choices: Choices) -> NDArray[np.int64]:
     return np.where(path_live(choices), lengths, 0)
 
 
-def _depth(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray(_path_lengths(choices).max(axis=1), dtype=np.float64)
-
-
-def _convolutions(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray((choices > SKIP).sum(axis=1), dtype=np.float64)
-
-
-def _paths(choices: Choices, network: Network) -> Column:  # noqa: ARG001
-    return np.asarray(path_live(choices).sum(axis=1), dtype=np.float64)
-
-
 STRUCTURE: Analytic = by_name(
-    (Metric("depth", "", "search", "structure", description="convolutions on the longest live path"), _depth),
-    (Metric("convolutions", "", "search", "structure", description="built in a cell"), _convolutions),
-    (Metric("paths", "", "search", "structure", description="live paths from input to output"), _paths),
+    structural("depth", "convolutions on the longest live path", lambda choices: _path_lengths(choices).max(axis=1)),
+    structural("convolutions", "built in a cell", lambda choices: (choices > SKIP).sum(axis=1)),
+    structural("paths", "live paths from input to output", lambda choices: path_live(choices).sum(axis=1)),
 )
 """Metrics of a cell's structure, with functions from choices and network to shape ``(n,)``."""
 
@@ -224,9 +186,6 @@ class TransNASMicro(EnumerableChoiceSpace):
 
     def parse(self, text: str) -> Cell:
         """Read the benchmark's string, such as ``64-41414-1_02_333``.
-
-        Args:
-            text: The string; surrounding white space is ignored.
 
         Raises:
             UserError: The string has another shape, or an operation is unknown.

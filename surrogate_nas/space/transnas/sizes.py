@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space.base import Analytic, Column, millions
+from surrogate_nas.space.base import Analysed, Analytic, Column, by_name, macs_of, params_of, structural
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.four_nodes import EDGES
 from surrogate_nas.space.network import Network
@@ -74,12 +73,7 @@ def _changes(digits: Choices) -> tuple[Column, Column]:
 
 
 def macro_backbone(choices: Choices, network: Network) -> Backbone:
-    """The backbones of macro cells.
-
-    Args:
-        choices: Shape ``(n, 6)``, the digits of the modules.
-        network: The size and channels of the image; the rest follows from the cell.
-    """
+    """The backbones of macro cells."""
     total = _Total(len(choices), network.image_size, network.input_channels)
     for digits in choices.T:
         wider, stride = _changes(digits)
@@ -96,12 +90,7 @@ def macro_backbone(choices: Choices, network: Network) -> Backbone:
 
 
 def micro_backbone(choices: Choices, network: Network) -> Backbone:
-    """The backbones of micro cells.
-
-    Args:
-        choices: Shape ``(n, 6)``, the operation of every edge.
-        network: The size and channels of the image; the rest follows from the cell.
-    """
+    """The backbones of micro cells."""
     total = _Total(len(choices), network.image_size, network.input_channels)
     for digit in MICRO_MODULES:
         wider, stride = _changes(np.full(len(choices), digit, dtype=np.int8))
@@ -120,38 +109,28 @@ def micro_backbone(choices: Choices, network: Network) -> Backbone:
 def _sizes(backbone: Callable[[Choices, Network], Backbone]) -> Analytic:
     """Parameters and MACs of a space's backbones."""
     computed = "of the backbone without the task's head, computed from the published definition"
-
-    def parameters(choices: Choices, network: Network) -> Column:
-        return backbone(choices, network).parameters
-
-    def macs(choices: Choices, network: Network) -> Column:
-        return backbone(choices, network).macs
-
-    return {
-        "params": (
-            Metric("params", "parameters", "search", "cost", description=f"trainable, {computed}"),
-            parameters,
+    return by_name(
+        params_of(lambda choices, network: backbone(choices, network).parameters, f"trainable, {computed}"),
+        macs_of(
+            lambda choices, network: backbone(choices, network).macs,
+            f"multiply-accumulates of convolutions, {computed}",
         ),
-        "macs": (
-            Metric("macs", "M", "search", "cost", description=f"multiply-accumulates of convolutions, {computed}"),
-            millions(macs),
-        ),
-    }
+    )
 
 
-def _count(metric: Metric, *digits: int) -> tuple[Metric, Callable[[Choices, Network], Column]]:
+def _count(name: str, description: str, *digits: int) -> Analysed:
     """A metric of a macro cell: how many of its modules have one of these digits."""
-    return metric, lambda choices, network: np.isin(choices, digits).sum(axis=1).astype(np.float64)  # noqa: ARG005
+    return structural(name, description, lambda choices: np.isin(choices, digits).sum(axis=1))
 
 
 MICRO_SIZES: Analytic = _sizes(micro_backbone)
 """The sizes of micro cells, with functions from choices and network to shape ``(n,)``."""
 MACRO_SIZES: Analytic = {
     **_sizes(macro_backbone),
-    "modules": _count(Metric("modules", "", "search", "structure", description="of two blocks each"), 1, 2, 3, 4),
-    "doublings": _count(Metric("doublings", "", "search", "structure", description="of the channels"), 2, 4),
-    "halvings": _count(
-        Metric("halvings", "", "search", "structure", description="of the resolution, after the stem"), 3, 4
+    **by_name(
+        _count("modules", "of two blocks each", 1, 2, 3, 4),
+        _count("doublings", "of the channels", 2, 4),
+        _count("halvings", "of the resolution, after the stem", 3, 4),
     ),
 }
 """The sizes and structure of macro cells, with functions from choices and network to shape ``(n,)``."""
