@@ -54,11 +54,7 @@ writes a table, and keeps its interrupted work in a journal."""
 
 
 def stamp(name: str) -> dict[str, Any]:
-    """What a JSON file of a format says of itself.
-
-    Args:
-        name: A key of `FORMATS`.
-    """
+    """What a JSON file of a format says of itself."""
     return {"version": FORMATS[name].version, RELEASE: this_release()}
 
 
@@ -68,17 +64,7 @@ def this_release() -> str:
 
 
 def check_version(path: Path, name: str, version: object, release: object = "") -> None:
-    """Check that this release reads a file.
-
-    Args:
-        path: The file.
-        name: Its format, a key of `FORMATS`.
-        version: What the file says of itself.
-        release: The release that wrote it, as the file says; anything else than a release is left out of the message.
-
-    Raises:
-        UserError: It is of another version, or says none.
-    """
+    """Check that this release reads a file."""
     format_ = FORMATS[name]
     if type(version) is int and version == format_.version:
         return
@@ -92,15 +78,7 @@ def check_version(path: Path, name: str, version: object, release: object = "") 
 
 
 def check_first_line(path: Path, name: str) -> None:
-    """Check the version that the first line of a file of JSON lines says, however lines of that version are sealed.
-
-    Args:
-        path: The file.
-        name: Its format.
-
-    Raises:
-        UserError: It is of another version; one that says none is of the first.
-    """
+    """Check the version that the first line of a file of JSON lines says, however lines of that version are sealed."""
     if said := _first_line(path):
         check_version(path, name, said.get("version", 1), said.get(RELEASE))
 

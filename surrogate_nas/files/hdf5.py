@@ -32,11 +32,7 @@ _FILTERS: tuple[list[int], ...] = ([], [h5py.h5z.FILTER_DEFLATE], [h5py.h5z.FILT
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """Open a file for reading; one of `ERRORS` is raised where it is none.
-
-    Args:
-        path: The file.
-    """
+    """Open a file for reading; one of `ERRORS` is raised where it is none."""
     with open_regular(path) as raw:
         if raw.read(len(_SIGNATURE)) != _SIGNATURE:
             raise ValueError("it does not begin as an HDF5 file")
@@ -46,10 +42,6 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 def child(group: h5py.Group, name: str) -> Any:
     """A group or dataset of a group, in the same file.
-
-    Args:
-        group: The group.
-        name: The name in it.
 
     Raises:
         LookupError: There is none, or it is a link to elsewhere.
@@ -63,12 +55,7 @@ def child(group: h5py.Group, name: str) -> Any:
 
 
 def set_texts(item: h5py.Group, texts: Mapping[str, str]) -> None:
-    """Write attributes that are texts, of fixed length: those of any length lie in a heap without checksums.
-
-    Args:
-        item: A group or dataset.
-        texts: By name, without null characters.
-    """
+    """Write attributes that are texts, of fixed length: those of any length lie in a heap without checksums."""
     for name, value in texts.items():
         content = value.encode()
         kind = h5py.string_dtype("utf-8", max(1, len(content)))
@@ -77,10 +64,6 @@ def set_texts(item: h5py.Group, texts: Mapping[str, str]) -> None:
 
 def text(item: h5py.Group, name: str) -> str:
     """An attribute that is one text as `set_texts` writes it.
-
-    Args:
-        item: A group or dataset.
-        name: The attribute's name.
 
     Raises:
         ValueError: It is missing or something else.
@@ -92,13 +75,7 @@ def text(item: h5py.Group, name: str) -> str:
 
 
 def says(item: h5py.Group, name: str, wanted: str) -> bool:
-    """Whether an attribute is a text and this one.
-
-    Args:
-        item: A group or dataset.
-        name: The attribute's name.
-        wanted: The text.
-    """
+    """Whether an attribute is a text and this one."""
     try:
         return text(item, name) == wanted
     except ValueError:
@@ -106,11 +83,7 @@ def says(item: h5py.Group, name: str, wanted: str) -> bool:
 
 
 def release(item: h5py.Group) -> str:
-    """The release that wrote a file, as its attribute says; empty where it says nothing of that kind.
-
-    Args:
-        item: The file.
-    """
+    """The release that wrote a file, as its attribute says; empty where it says nothing of that kind."""
     try:
         return text(item, RELEASE)
     except ValueError:
@@ -119,10 +92,6 @@ def release(item: h5py.Group) -> str:
 
 def number(item: h5py.Group, name: str) -> int:
     """An attribute that is one whole number.
-
-    Args:
-        item: A group or dataset.
-        name: The attribute's name.
 
     Raises:
         ValueError: It is missing or something else.

@@ -28,14 +28,7 @@ def home() -> Path:
 
 
 def expanded(path: str) -> Path:
-    """A path as a user writes it, with ``~`` for a home folder.
-
-    Args:
-        path: Such as ``~/data``.
-
-    Raises:
-        UserError: There is no such user.
-    """
+    """A path as a user writes it, with ``~`` for a home folder."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -57,10 +57,6 @@ def _sealed(seal: bytes, body: bytes) -> bytes:
 def read_chain(content: bytes, root: str) -> list[Link]:
     """Check and parse the whole lines of a file.
 
-    Args:
-        content: All of the file.
-        root: What the first seal begins with: of which work the file is.
-
     Raises:
         DamagedError: A line is not as it was written, or the file is of another work.
     """
@@ -110,11 +106,6 @@ class Chain:
     def __init__(self, path: Path, root: str, accept: Accept = len) -> None:
         """Open or make the file, dropping a torn last line; waits for another process that has it open.
 
-        Args:
-            path: The file.
-            root: Of which work the file is.
-            accept: Called with what the whole lines hold before anything is changed; says how many stay, or raises.
-
         Raises:
             DamagedError: A line is not as it was written, or the file is of another work.
             OSError: It cannot be read or written.
@@ -141,9 +132,6 @@ class Chain:
     def append(self, entry: dict[str, Any]) -> None:
         """Add a line, which reaches the disk with those that follow soon, or at once if the last did long ago.
 
-        Args:
-            entry: The line's fields.
-
         Raises:
             OSError: The disk is full.
         """
@@ -151,9 +139,6 @@ class Chain:
 
     def append_all(self, entries: list[dict[str, Any]]) -> None:
         """Add lines.
-
-        Args:
-            entries: Their fields.
 
         Raises:
             OSError: The disk is full.

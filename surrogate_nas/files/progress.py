@@ -30,22 +30,13 @@ class TimeLeft:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Know nothing yet.
-
-        Args:
-            clock: Seconds that only grow.
-        """
+        """Know nothing yet."""
         self._clock = clock
         self._last: tuple[int, float] | None = None
         self._ticks: deque[tuple[int, float]] = deque(maxlen=_MOST_TICKS)
 
     def __call__(self, done: int, total: int) -> float | None:
-        """Note how far the work is; the seconds that are left, None where that cannot be said yet.
-
-        Args:
-            done: How many are finished.
-            total: How many there are; 0 where that is not known.
-        """
+        """Note how far the work is; the seconds that are left, None where that cannot be said yet."""
         now = self._clock()
         if self._last is None or done < self._last[0]:
             self._last = done, now
@@ -100,13 +91,7 @@ class ProgressLines:
         self._thread = threading.Thread(target=self._speak, daemon=True)
 
     def __call__(self, done: int, total: int, detail: str = "") -> None:
-        """Note how far the work is.
-
-        Args:
-            done: How many are finished.
-            total: How many there are; 0 where that is not known.
-            detail: What else is to be said.
-        """
+        """Note how far the work is."""
         self._state = done, total, detail
         self._left = self._time_left(done, total)
 
@@ -136,11 +121,7 @@ class ProgressLines:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: ``90 s``, ``12 min``, ``3 h 20 min``.
-
-    Args:
-        seconds: At least 0.
-    """
+    """Seconds in words: ``90 s``, ``12 min``, ``3 h 20 min``."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

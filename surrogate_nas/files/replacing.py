@@ -66,9 +66,6 @@ def _umask() -> int:
 def sync(descriptor: int) -> None:
     """Wait until an open file is on the disk.
 
-    Args:
-        descriptor: The file's.
-
     Raises:
         OSError: The disk is full or broken.
     """
@@ -81,9 +78,6 @@ def sync(descriptor: int) -> None:
 
 def sync_path(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk.
-
-    Args:
-        path: The file or folder.
 
     Raises:
         OSError: The disk is full or broken, or there is no such path.

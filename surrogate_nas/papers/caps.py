@@ -3,8 +3,8 @@
 Lee et al., "HELP: Hardware-adaptive Efficient Latency Prediction for NAS via Meta-Learning", NeurIPS 2021, the table of
 NAS on unseen devices: MetaD2A, a generator that was pre-trained on other data sets, with HELP's ten latency samples;
 CIFAR-100's test accuracy under 15 limits. Ours starts from nothing on the accuracy side: the latency surrogate
-(`surrogate_nas.papers.latency`) foresees the whole space from ten random cells on the device, and Bayesian optimisation
-looks validation errors up under the foreseen limit. What it finds is held against the true latency. A second answer
+(`surrogate_nas.papers.latency`) predicts the whole space from ten random cells on the device, and Bayesian optimisation
+looks validation errors up under the predicted limit. What it finds is held against the true latency. A second answer
 measures what it is about to hand over, best first, until one keeps the limit; these are further latency samples.
 
 A limit and a run are one job; finished ones are kept in ``searches.jsonl``.
@@ -53,8 +53,8 @@ _NOTES = [
     "checked answer measures what it hands over as well. Accuracy look-ups: validation errors after 200 epochs, "
     "mean of seeds, counted as cells; MetaD2A's generator was trained on other data sets before and names none.",
     f"Known devices: {', '.join(HELP_POOL)}, the first 900 cells on each; none of the five devices is among them.",
-    "All look-ups: the best by validation of all that the foreseen limit allows, so what ten samples alone cost.",
-    "The search sees the foreseen latency only, no margin kept; the share of runs whose cell truly exceeds the "
+    "All look-ups: the best by validation of all that the predicted limit allows, so what ten samples alone cost.",
+    "The search sees the predicted latency only, no margin kept; the share of runs whose cell truly exceeds the "
     "limit is a row of its own. Test accuracies are read once, at the end.",
     "The published numbers are single cells; where one exceeds its limit by its own measurement, it is no match "
     "for the exact optimum and may lie above it.",
@@ -92,8 +92,8 @@ def limits() -> dict[str, Cap]:
 class CapAnswer(NamedTuple):
     """The answers of one run after some look-ups."""
 
-    lookups: int  # How many validation errors were looked up; all of those under the foreseen limit come last
-    cell: int  # The place of the best cell by validation under the foreseen limit; -1 where none was feasible
+    lookups: int  # How many validation errors were looked up; all of those under the predicted limit come last
+    cell: int  # The place of the best cell by validation under the predicted limit; -1 where none was feasible
     kept: int  # The place of the best of them that keeps the true limit; -1 where none does
     measured: int  # How many were measured until then
 
@@ -137,7 +137,7 @@ def _model() -> Latency:
 
 
 @lru_cache(maxsize=4)
-def foreseen(device: str, run: int) -> Values:
+def predicted(device: str, run: int) -> Values:
     """Latencies of the whole space in ms, from ten random cells on the device."""
     space, latencies = listed(load(_BENCH).space), _latencies(device)
     measured, _ = split(latencies, _SAMPLES, run, whole=True)
@@ -147,19 +147,19 @@ def foreseen(device: str, run: int) -> Values:
 
 
 def search_under(job: tuple[str, int]) -> list[CapAnswer]:
-    """Search on validation under the foreseen limit, and check the answers.
+    """Search on validation under the predicted limit, and check the answers.
 
     Returns:
-        The answer after each of `LOOKUPS`, and after all that the foreseen limit allows.
+        The answer after each of `LOOKUPS`, and after all that the predicted limit allows.
     """
     cap, run, bench = limits()[job[0]], job[1], load(_BENCH)
     errors, latencies = bench.column("valid_error", _EPOCHS), _latencies(cap.device)
-    expected = foreseen(cap.device, run)
+    expected = predicted(cap.device, run)
     functions = {
         "valid_error": lambda cell: float(errors[cell.index]),
-        "latency@foreseen": lambda cell: float(expected[cell.index]),
+        "latency@predicted": lambda cell: float(expected[cell.index]),
     }
-    limit = f"latency@foreseen <= {cap.limit:g}"
+    limit = f"latency@predicted <= {cap.limit:g}"
     made = search(
         Computed(bench.space, functions), "bo", "valid_error", subject_to=limit, budget=LOOKUPS[-1], seed=run
     )  # fmt: skip

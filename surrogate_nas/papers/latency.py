@@ -6,8 +6,8 @@ seven of those nine, and our prior comes from these seven alone.
 
 Two sets of test cells, never mixed. HELP's public code draws the measured cells from the first 900 of the official
 order and tests on the 1,000 after them, both without the fastest and the slowest tenth on that device: fewer
-extremes, so lower ρ. And the whole space: any cells measured, all others foreseen. There, the 23 devices that are
-held are each foreseen too, from those that share no chip with it.
+extremes, so lower ρ. And the whole space: any cells measured, all others predicted. There, the 23 devices that are
+held are each predicted too, from those that share no chip with it.
 
 A setting on a device is one job; finished ones are kept in ``scores.jsonl``, so that an interrupted run goes on where
 it was. All numbers but the seconds are the same for any number of workers.
@@ -66,7 +66,7 @@ _NO_TIME_MS = 1.0
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to foresee: a model with the devices that it knows, and the cells that are measured and tested."""
+    """One way to predict: a model with the devices that it knows, and the cells that are measured and tested."""
 
     title: str  # The method in the table
     cells: int  # How many are measured on the new device
@@ -183,7 +183,7 @@ def _scores(job: DeviceJob) -> list[list[float]]:
 
 
 def score(setting: Setting, device: str, runs: int) -> Values:
-    """Foresee one device from some of its cells.
+    """Predict one device from some of its cells.
 
     Returns:
         Shape ``(runs, 4)``: Spearman's ρ, the share within ±10 % of the measured latency, the share inside the
@@ -209,7 +209,7 @@ def score(setting: Setting, device: str, runs: int) -> Values:
 
 
 def _of_others(device: str) -> list[Setting]:
-    """A device foreseen from those of all other chips."""
+    """A device predicted from those of all other chips."""
     known = tuple(other for other in held() if chip(other) != chip(device))
     return [
         Setting(f"all other chips known, {size} cells{WHOLE}", size, whole=True, known=known) for size in _OTHER_SIZES

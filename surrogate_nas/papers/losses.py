@@ -56,7 +56,7 @@ DECIDES = "kendall_best_quarter"
 SINGLE = ", one seed"
 """Ends the names of what one seed tells."""
 ACROSS = ", one seed for another's goal"
-"""Ends the names of what is held against the goal of another training, whose luck it does not share."""
+"""Ends the names of what is held against the goal of another training, whose noise it does not share."""
 _EARLY = 0.5
 """A candidate that costs at most so much of a whole training run is an early one."""
 _CLOSE = 0.02
@@ -70,7 +70,7 @@ _NOTES = [
     "complexity: the mean τ among cells with equally many operations with weights, weighted by pairs of cells.",
     "The ceiling is the τ of one training seed with another, in the same cells: that of the loss itself where its "
     "seeds are held, else that of the goal's measure; none where no seeds are held. A mean over seeds can exceed "
-    "it, and so can a loss of the very training run that is wanted, whose luck it shares (one seed for another's "
+    "it, and so can a loss of the very training run that is wanted, whose noise it shares (one seed for another's "
     "goal does not).",
     "What its best cell has is that of the first cell with the smallest value; the share of better cells is the "
     "mean over all cells that share this value. Seconds: the training run and, "
@@ -374,7 +374,7 @@ def _without_luck(family: Family, across: Mapping[tuple[str, str], Finding]) -> 
     if pairs:
         same, other = (mean(finding.taus["kendall"] for finding in held) for held in zip(*pairs, strict=True))
         yield (
-            f"with another training's goal, whose luck it does not share, {other:.3f} instead of {same:.3f} "
+            f"with another training's goal, whose noise it does not share, {other:.3f} instead of {same:.3f} "
             f"({_count(len(pairs), 'table')});"
         )
 

@@ -237,14 +237,14 @@ def _summary(rows: Sequence[Row]) -> Summary:
 
 
 def _ceiling_rows() -> Iterator[Row]:
-    """What is to be had: how well the learned error itself, and its mean over functional twins, order the test."""
+    """What is to be had: how well the learned error itself, and its mean over isomorphic cells, order the test."""
     for dataset, name in DATA_SETS.items():
         bench = load(name)
         learned, test = bench.column(learned_metric(bench), 200), bench.column("test_error", 200)
         classes = listed(bench.space).classes
         assert classes is not None
         means = (np.bincount(classes, weights=learned) / np.bincount(classes))[classes]
-        for what, column in (("itself", learned), ("as the mean of functional twins", means)):
+        for what, column in (("itself", learned), ("as the mean of isomorphic cells", means)):
             tau = float(kendalltau(column, test).statistic)
             method = f"{learned_metric(bench)} {what}"
             yield Row(method, dataset, "kendall@15625", ours=tau, evaluations=len(test), verdict="the table", mark="D")

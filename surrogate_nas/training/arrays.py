@@ -24,12 +24,7 @@ def as_array(given: Any) -> Array:
 
 
 def log_softmax(scores: Array, axis: int) -> Array:
-    """The logarithms of the softmax, float64, in the shape of the scores.
-
-    Args:
-        scores: Shape ``(…)``.
-        axis: That of the classes.
-    """
+    """The logarithms of the softmax, float64, in the shape of the scores."""
     shifted = scores.astype(np.float64)
     shifted -= shifted.max(axis, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis, keepdims=True))
@@ -37,12 +32,7 @@ def log_softmax(scores: Array, axis: int) -> Array:
 
 
 def softmax(scores: Array, axis: int) -> Array:
-    """Probabilities, float64, in the shape of the scores.
-
-    Args:
-        scores: Shape ``(…)``.
-        axis: That of the classes.
-    """
+    """Probabilities, float64, in the shape of the scores."""
     shifted = scores.astype(np.float64)
     shifted -= shifted.max(axis, keepdims=True)
     np.exp(shifted, out=shifted)

@@ -58,13 +58,7 @@ class Diagnostic:
 
 
 def diagnostics_of(loss_unit: str, worst_loss: float, measures: Sequence[Measure]) -> Iterator[Diagnostic]:
-    """Everything that a training tells, by split.
-
-    Args:
-        loss_unit: The unit of its loss.
-        worst_loss: The worst loss that is recorded.
-        measures: What is measured besides.
-    """
+    """Everything that a training tells, by split."""
     for split in ("train", "valid", "test"):
         yield Diagnostic(f"{split}_loss", split, loss_unit, "loss", worst_loss, split != "test")
         for measure in measures:

@@ -31,14 +31,7 @@ _ASKED: list[int] = []
 
 
 def device_named(name: str) -> str:
-    """Check that a device is here, and give its name as PyTorch writes it; the CPU is, and needs no PyTorch.
-
-    Args:
-        name: As PyTorch writes it: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-
-    Raises:
-        UserError: The name is unknown, or the device is not here.
-    """
+    """Check that a device is here, and give its name as PyTorch writes it; the CPU is, and needs no PyTorch."""
     if name == "cpu":
         return name
     import torch
@@ -60,14 +53,7 @@ def engine_named(space: Space, device: str = "cpu") -> str:
 
 
 def check_numbers(**numbers: int) -> None:
-    """Check counts that a user gives; only a seed may be 0.
-
-    Args:
-        **numbers: By name, `epochs` among them.
-
-    Raises:
-        UserError: One is no whole number, too small, or a run of more epochs than anybody waits for.
-    """
+    """Check counts that a user gives; only a seed may be 0."""
     for name, number in numbers.items():
         check_whole(f"The {name.replace('_', ' ')}", number, 0 if name == "seed" else 1, None)
         if name == "epochs" and number > MOST_EPOCHS:
@@ -79,9 +65,6 @@ def cores(number: int) -> Iterator[None]:
     """Use a number of cores for arithmetic and keep freed memory; the number is restored afterwards.
 
     PyTorch is not imported: what needs it only now and then imports it by `loaded`, which minds the number.
-
-    Args:
-        number: 1 where several worker processes share the machine.
     """
     keep_memory()
     came_late = "torch" not in sys.modules

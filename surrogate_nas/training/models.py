@@ -33,29 +33,13 @@ class Model(Protocol):
     count: int
 
     def step(self, inputs: Array, targets: Array, descent: Descent, rate: float) -> tuple[Array, Array]:
-        """Take one step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged outputs before it.
-
-        Args:
-            inputs: Shape ``(batch, channels, height, width)``.
-            targets: As the descent takes them.
-            descent: The losses and their gradient.
-            rate: The learning rate.
-        """
+        """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged outputs before it."""
 
     def answer(self, inputs: Array) -> Array:
-        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there are.
-
-        Args:
-            inputs: Shape ``(n, channels, height, width)``.
-        """
+        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there are."""
 
     def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
-        """The gradient of each network by its inputs in evaluation mode, shape ``(K, n, channels, height, width)``.
-
-        Args:
-            inputs: Shape ``(n, channels, height, width)``, one batch.
-            gradient_of: From arranged outputs to the gradient by them.
-        """
+        """The gradient of each network by its inputs in evaluation mode, shape ``(K, n, channels, height, width)``."""
 
 
 class TorchModel:
@@ -84,14 +68,7 @@ class TorchModel:
         self._batch = EVALUATION_BATCH.get(device.partition(":")[0], _ELSEWHERE)
 
     def step(self, inputs: Array, targets: Array, descent: Descent, rate: float) -> tuple[Array, Array]:
-        """Take one step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged outputs before it.
-
-        Args:
-            inputs: Shape ``(batch, channels, height, width)``.
-            targets: As the descent takes them.
-            descent: The losses and their gradient: of arrays on a CPU, of tensors elsewhere.
-            rate: The learning rate.
-        """
+        """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged outputs before it."""
         self._module.train()
         outputs = self._outputs(self._placed(inputs))
         seen = outputs.detach()
@@ -103,11 +80,7 @@ class TorchModel:
         return losses, as_array(seen)
 
     def answer(self, inputs: Array) -> Array:
-        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there are.
-
-        Args:
-            inputs: Shape ``(n, channels, height, width)``.
-        """
+        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there are."""
         self._module.eval()
         with self._torch.no_grad():
             parts = [
@@ -117,12 +90,7 @@ class TorchModel:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, 1)
 
     def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
-        """The gradient of each network by its inputs in evaluation mode, shape ``(K, n, channels, height, width)``.
-
-        Args:
-            inputs: Shape ``(n, channels, height, width)``, one batch.
-            gradient_of: From arranged outputs to the gradient by them.
-        """
+        """The gradient of each network by its inputs in evaluation mode, shape ``(K, n, channels, height, width)``."""
         self._module.eval()
         return autograd_slope(self._outputs, self._placed(inputs), gradient_of)
 
@@ -162,11 +130,6 @@ class TorchModel:
 
 def torch_model(networks: Sequence[nn.Module], task: Task, device: str) -> TorchModel:
     """PyTorch's way of training one network, or several of one macro architecture stacked.
-
-    Args:
-        networks: Freshly initialised, in evaluation or training mode.
-        task: Arranges what is answered; its schedule is that of the training.
-        device: As PyTorch names it.
 
     Raises:
         TypeError: Several networks that cannot be stacked.

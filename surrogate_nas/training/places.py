@@ -48,21 +48,13 @@ def has_fashion() -> bool:
 
 
 def has_cifar(folder: str) -> bool:
-    """Whether torchvision and the folder that it unpacks are here.
-
-    Args:
-        folder: The folder's name, such as ``cifar-10-batches-py``.
-    """
+    """Whether torchvision and the folder that it unpacks are here."""
     has_files = (Path(os.environ.get(CIFAR_VARIABLE, "data")) / folder).is_dir()
     return has_files and importlib.util.find_spec("torchvision") is not None
 
 
 def carried(name: str) -> Path | None:
-    """The folder of a data set of the UCR or UEA archive that an installed package carries; None where none does.
-
-    Args:
-        name: The archive's name for it, such as ``JapaneseVowels``.
-    """
+    """The folder of a data set of the UCR or UEA archive that an installed package carries; None where none does."""
     packages = ((package, package) for package in SERIES_PACKAGES)
     folders = (package_folder(package) / "datasets" / "data" / name for package in packages if is_installed(package[1]))
     return next((folder for folder in folders if folder.is_dir()), None)
@@ -74,10 +66,6 @@ def has_phrases() -> bool:
 
 
 def phrases(task: str) -> Path:
-    """The folder of the package pycountry, with its databases and catalogues.
-
-    Raises:
-        UserError: It is not installed.
-    """
+    """The folder of the package pycountry, with its databases and catalogues."""
     need(f"The task {task}", _PHRASES[1])
     return package_folder(_PHRASES)

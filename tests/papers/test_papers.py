@@ -93,7 +93,7 @@ def test_predictors_stand_beside_the_published_ones(
     assert ours.ours is not None and 0.6 < ours.ours < 0.9 and "from PINAT" in ours.verdict
     assert rows["PINAT", "CIFAR-10", "kendall@1563"].published == 0.784
     assert rows["NAR-Former", "CIFAR-10", "kendall@1563"].mark == "?"
-    ceiling = rows["valid_error as the mean of functional twins", "CIFAR-10", "kendall@15625"].ours
+    ceiling = rows["valid_error as the mean of isomorphic cells", "CIFAR-10", "kendall@15625"].ours
     assert ceiling == pytest.approx(0.90, abs=0.005)
     assert ("ridge (ours)", "ImageNet16-120", "kendall@78") in rows
     unseen = rows["gp (ours)", "CIFAR-10", "kendall_unseen@78"].ours

@@ -79,7 +79,7 @@ class Signals:
         goal: What is finally wanted.
         tested: Whether that was measured on test data.
         cells: How many have it.
-        others: Whether the goal is that of other trainings than the signals', so that none shares its luck.
+        others: Whether the goal is that of other trainings than the signals', so that none shares its noise.
         held: By signal and mark how well it orders.
         ahead: The training loss's τ minus that of the better validation signal, at the end.
         ahead_error: Its standard error over cells, which the two share.
@@ -124,11 +124,6 @@ def shares_of_cells(first: Values, second: Values) -> tuple[Values, float]:
 
     Returns:
         These means, and τ-b, to which they are scaled; the standard error of τ is twice their deviation over √n.
-
-    Example:
-        >>> shares, tau = shares_of_cells(np.array([1.0, 2, 3, 4]), np.array([1.0, 2, 4, 3]))
-        >>> shares.round(2).tolist(), round(tau, 2)
-        ([1.0, 1.0, 0.33, 0.33], 0.67)
     """
     one, other = (np.sign(column[:, None] - column[None, :]).astype(np.int8) for column in (first, second))
     n = len(first) - 1
@@ -139,11 +134,7 @@ def shares_of_cells(first: Values, second: Values) -> tuple[Values, float]:
 
 
 def signals_of(name: str) -> Signals | None:
-    """Read a table's signals; None where it lacks a training or a validation loss, or is not here.
-
-    Args:
-        name: The benchmark.
-    """
+    """Read a table's signals; None where it lacks a training or a validation loss, or is not here."""
     try:
         bench = load(name)
         goal = _wanted(bench)
@@ -157,7 +148,7 @@ def signals_of(name: str) -> Signals | None:
     repeated = int(np.isfinite(others).sum())
     enough = repeated >= _REPEATED or repeated >= np.isfinite(goal.values).sum() / 2
     one = _first_seed(bench, chosen, goal) if repeated and enough else None
-    # Of one training all see the same luck: where others of the cell are held, what one tells is judged by them.
+    # Of one training all see the same noise: where others of the cell are held, what one tells is judged by them.
     finally_wanted = goal.values if one is None else others
     columns = {
         what: {

@@ -64,7 +64,8 @@ _MORE = (
 SHORT = 0.2
 """A run whose validation loss is at most 1.5 times its training loss has not overfitted: the gap of the two."""
 CLEAN, NOISY = 0.85, 0.65
-"""From which τ of validation measure and test within a run the noise is mostly luck, and under which evaluation."""
+"""From which τ of validation measure and test within a run what differs is mostly noise of training, and under which
+that of evaluation."""
 _WHOLE = (MEASURE, "loss", "train")
 
 
@@ -461,10 +462,10 @@ def _replicated(again: Replication | None) -> Iterator[str]:
     early = again.differences["early"]
     alike = max(-early.low, early.high) < OF_INTEREST
     yield (
-        f"There too they are one quantity without noise (r {r}): the training loss has less luck in it. {soon} epochs "
+        f"There too they are one quantity without noise (r {r}): the training loss has less noise in it. {soon} epochs "
         f"of training loss {'equal' if alike else 'are not shown to equal'} the whole run's error ({gaps['early']}) at "
         f"{soon / last:.0%} of the cost. Its τ with its own run's test, {number(again.same_run['early'], 3)}, is that "
-        f"run's luck: with another run's it is {taus['early']}."
+        f"run's noise: with another run's it is {taus['early']}."
     )
 
 
@@ -477,7 +478,7 @@ def _where_noise_is(studies: Sequence[Study]) -> Iterator[str]:
     noisy = [one for one in ordered if not one.signals[MEASURE].same_run > NOISY]
     if clean:
         yield (
-            f"Luck of training: validation and test of one run agree (τ from {number(CLEAN)}), so what two seeds "
+            f"Noise of training: validation and test of one run agree (τ from {number(CLEAN)}), so what two seeds "
             f"differ by takes more seeds: {listed(clean)}."
         )
     if noisy:

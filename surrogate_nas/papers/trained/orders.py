@@ -1,15 +1,15 @@
 """How well what one training seed tells orders cells by what the other seeds finally have, and what noise takes of it.
 
-The luck of a run flatters what the same run told. So a seed's signal is held against the mean of the *other* seeds'
+The noise of a run flatters what the same run told. So a seed's signal is held against the mean of the *other* seeds'
 goal, and averaged over which seed signals (weighted by its cells). Cells may have different numbers of seeds: one
 enters under every seed whose signal it has, as long as another seed has its goal. Where a cell has the goal of one seed
-only, that seed's own signal cannot enter: nothing would tell its luck from its merit.
+only, that seed's own signal cannot enter: nothing would tell its noise from its merit.
 
 Noise makes every τ smaller. Under a normal copula a τ is a correlation, r = sin(πτ/2) (Greiner 1909; Kruskal, "Ordinal
 measures of association", 1958); the correlation of two things without their noise is r / √(reliability of the signal ·
 reliability of the goal) (Spearman, "The proof and measurement of association between two things", 1904), where the
 reliability is that of two seeds, and of a mean of k seeds k·r / (1 + (k − 1)·r) (Spearman 1910, Brown 1910). This
-assumes that seeds err independently, alike in all cells, and by no more than luck: what all seeds share, such as a
+assumes that seeds err independently, alike in all cells, and by no more than noise: what all seeds share, such as a
 split that flatters some cells, stays in. It can exceed 1 by chance, and says nothing where two seeds do not agree.
 
 Intervals resample cells. τ_b is a ratio of sums over pairs of cells. Of few cells a resample's sums are taken over its

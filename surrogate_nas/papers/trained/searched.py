@@ -2,7 +2,7 @@
 
 A search is paid by the training that it reads: one on the first epoch sees more cells, one on validation pays a pass
 more. It sees one seed of every cell. What it found is judged by the mean test of the usual loss's runs with the other
-seeds, so that no search shares the luck of what judges it; a cell that has no other seed is not judged.
+seeds, so that no search shares the noise of what judges it; a cell that has no other seed is not judged.
 
 Ranks are compared over the same tables only: what all tables hold, over all of them; and what some hold besides, over
 these. The unit of a test is the table, since runs on one table share its cells.

@@ -243,11 +243,7 @@ class Code:
         return self.do(F32, f"extractelement {vector}, i64 0")
 
     def totals(self, vectors: Sequence[Value]) -> Value:
-        """The sums of as many vectors as there are lanes, in their order, as one vector.
-
-        Args:
-            vectors: Any, `width` of them.
-        """
+        """The sums of as many vectors as there are lanes, in their order, as one vector."""
         return self._totals(vectors)[0]
 
     def _totals(self, vectors: Sequence[Value]) -> tuple[Value, int]:

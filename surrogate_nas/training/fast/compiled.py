@@ -44,11 +44,7 @@ class Kernels(NamedTuple):
 
 @lru_cache(maxsize=1)
 def kernels() -> Kernels:
-    """The compiled kernels of this process; the first call on a machine takes a few seconds and says so.
-
-    Raises:
-        UserError: llvmlite is not installed, or the processor that the environment names is unknown.
-    """
+    """The compiled kernels of this process; the first call on a machine takes a few seconds and says so."""
     need("Training on a CPU", "llvmlite")
     import llvmlite.binding as llvm
 

@@ -646,11 +646,7 @@ def descend(shape: Shape) -> Code:
 
 
 def assembly(shape: Shape) -> str:
-    """All functions, in LLVM's assembly language.
-
-    Args:
-        shape: What fits the registers.
-    """
+    """All functions, in LLVM's assembly language."""
     lanes = f"v{shape.width}f32"
     vector = f"<{shape.width} x float>"
     known = (

@@ -45,9 +45,6 @@ class CompiledNetwork:
             seed: The root of the initial weights.
             batch: The most examples of a step of training.
             at_once: How many are answered at once; 0 for as many.
-
-        Raises:
-            UserError: There is no compiler.
         """
         self._kernels = kernels()
         self.plan, self.batch, self.at_once = plan, batch, at_once or batch
@@ -86,11 +83,7 @@ class CompiledNetwork:
         return self._shaped(self._all(ends, ends.output)[:, :, : len(x)].transpose(2, 1, 0))
 
     def backward(self, gradient: Array) -> None:
-        """The gradients of all weights, from that of the answers of `forward`.
-
-        Args:
-            gradient: Of the shape of the answers.
-        """
+        """The gradients of all weights, from that of the answers of `forward`."""
         ends = self.program.step_ends
         self._put(ends, gradient)
         self._run(self.program.step[ends.forwards :], ends, len(gradient))
@@ -155,11 +148,7 @@ class CompiledNetwork:
             yield slice(start, min(start + self.at_once, examples))
 
     def weights(self, what: str = "weights") -> dict[str, Array]:
-        """All weights by name, or their gradients, in PyTorch's layout.
-
-        Args:
-            what: ``weights`` or ``gradients``.
-        """
+        """All weights by name, or their gradients, in PyTorch's layout."""
         found = {}
         for name, parameter in self.plan.parameters.items():
             place = self.program.weight(name, what)
@@ -234,28 +223,12 @@ class CompiledModel:
     count = 1
 
     def __init__(self, plan: Blueprint, task: Task, *, seed: int) -> None:
-        """Begin with fresh weights.
-
-        Args:
-            plan: The network.
-            task: Its schedule, and how it arranges what is answered.
-            seed: The root of the initial weights.
-
-        Raises:
-            UserError: There is no compiler.
-        """
+        """Begin with fresh weights."""
         self._task, self._schedule = task, task.schedule
         self.network = CompiledNetwork(plan, seed=seed, batch=task.schedule.batch, at_once=AT_ONCE)
 
     def step(self, inputs: Array, targets: Array, descent: Descent, rate: float) -> tuple[Array, Array]:
-        """Take one step of stochastic gradient descent; gives the losses ``(1,)``, and the arranged outputs before it.
-
-        Args:
-            inputs: Shape ``(batch, channels, height, width)``.
-            targets: As the descent takes them.
-            descent: The losses and their gradient.
-            rate: The learning rate.
-        """
+        """Take a step of stochastic gradient descent; gives the losses ``(1,)``, and the arranged outputs before it."""
         outputs = self._task.arranged(self.network.forward(inputs)[None])
         losses, gradient = descent(outputs, targets)
         self.network.backward(self._task.restored(gradient)[0])
@@ -263,20 +236,11 @@ class CompiledModel:
         return losses, outputs
 
     def answer(self, inputs: Array) -> Array:
-        """The arranged outputs in evaluation mode, shape ``(1, n, …)``.
-
-        Args:
-            inputs: Shape ``(n, channels, height, width)``.
-        """
+        """The arranged outputs in evaluation mode, shape ``(1, n, …)``."""
         arranged: Array = self._task.arranged(self.network.answer(inputs)[None])
         return arranged
 
     def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
-        """The gradient of the network by its inputs in evaluation mode, shape ``(1, n, channels, height, width)``.
-
-        Args:
-            inputs: Shape ``(n, channels, height, width)``.
-            gradient_of: From arranged outputs to the gradient by them.
-        """
+        """The gradient of the network by its inputs in evaluation mode, shape ``(1, n, channels, height, width)``."""
         gradient = self._task.restored(gradient_of(self.answer(inputs)))[0]
         return self.network.slope(inputs, gradient)[None]

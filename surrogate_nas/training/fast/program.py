@@ -73,12 +73,7 @@ def _table(windows: Windows, what: str, piece: int) -> tuple[Words, Words]:
 
 
 def pieces(windows: Windows, piece: int) -> int:
-    """In how many pieces the output is taken.
-
-    Args:
-        windows: The geometry.
-        piece: Pixels in each; 0 for all.
-    """
+    """In how many pieces the output is taken."""
     pixels = windows.size[0] * windows.size[1]
     return -(-pixels // (piece or pixels))
 
@@ -164,11 +159,7 @@ class Timeline:
     rooms: list[Room] = field(default_factory=list)
 
     def tensor(self, layer: Layer) -> Tensor:
-        """A new tensor.
-
-        Args:
-            layer: Of the shape wanted.
-        """
+        """A new tensor."""
         channels, height, width = layer.shape
         rows = channels + (channels % 8 == 0)
         self.rooms.append(Room(rows * height * width * self.row))
@@ -182,12 +173,7 @@ class Timeline:
             room.first, room.last = min(room.first, now), max(room.last, now)
 
     def do(self, name: str, *fields: int | Tensor) -> None:
-        """Add an instruction.
-
-        Args:
-            name: The operation.
-            *fields: As its docstring names them; a tensor stands for its offset and its rows.
-        """
+        """Add an instruction."""
         self.use(*(one for one in fields if isinstance(one, Tensor)))
         self.instructions.append((CODES[name], [*fields]))
 
@@ -240,14 +226,7 @@ class Program:
     """
 
     def __init__(self, plan: Blueprint, batch: int, at_once: int, shape: Shape) -> None:
-        """Translate a network.
-
-        Args:
-            plan: The network.
-            batch: The most examples of a step of training.
-            at_once: The most examples that are answered at once.
-            shape: What fits the registers.
-        """
+        """Translate a network."""
         self.plan, self.shape = plan, shape
         self.row, self.answer_row = (-(-examples // shape.width) * shape.width for examples in (batch, at_once))
         self.live = _live(plan)
@@ -284,12 +263,7 @@ class Program:
         yield "room", taps * self.shape.pairs[0] * self.shape.pairs[1] * self.shape.width
 
     def weight(self, name: str, what: str = "weights") -> int:
-        """Where a parameter lies, or its gradient.
-
-        Args:
-            name: Of its tensor.
-            what: ``weights`` or ``gradients``.
-        """
+        """Where a parameter lies, or its gradient."""
         return self.fixed.places[what] + self.parameters.places[name]
 
     def _convolution_before(self, place: int) -> int | None:

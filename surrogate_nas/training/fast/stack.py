@@ -197,11 +197,7 @@ class Stack(nn.Module):
     """
 
     def __init__(self, networks: Sequence[CellNetwork]) -> None:
-        """Stack the networks.
-
-        Args:
-            networks: At least one; all with the same macro architecture, freshly initialised.
-        """
+        """Stack the networks."""
         super().__init__()
         first = networks[0]
         self.count, self.network = len(networks), first.network

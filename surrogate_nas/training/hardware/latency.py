@@ -32,13 +32,7 @@ _CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 
 
 def device_card(device: torch.device, threads: int) -> dict[str, Any]:
-    """Describe this machine as it is now; what the system does not tell is None.
-
-    Example:
-        >>> card = device_card(torch.device("cpu"), threads=1)
-        >>> card["device"], card["threads"]
-        ('cpu', 1)
-    """
+    """Describe this machine as it is now; what the system does not tell is None."""
     return {
         "device": str(device),
         "model": device_model(device),
@@ -163,11 +157,7 @@ class Protocol:
         return "processor" if self.torch_device.type == "cpu" and self.threads == 1 else "wall"
 
     def inputs(self, network: Network) -> Tensor:
-        """One batch of noise on the device.
-
-        Args:
-            network: The macro architecture, for the shape.
-        """
+        """One batch of noise on the device."""
         height = network.image_size if network.dimensions == 2 else 1
         shape = (self.batch, network.input_channels, height, network.image_size)
         return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.torch_device)
@@ -181,11 +171,7 @@ class Timings(NamedTuple):
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until a device has done what it was given.
-
-    Args:
-        device: The device; a CPU has always done it.
-    """
+    """Wait until a device has done what it was given."""
     if device.type == "mps":
         torch.mps.synchronize()
     elif device.type != "cpu":

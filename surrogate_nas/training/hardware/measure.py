@@ -197,20 +197,7 @@ Progress = Callable[[int, int], None]
 
 
 def draw_cells(n: int, seed: int = 0, space: Space | None = None) -> list[Cell]:
-    """Draw different cells of a space; more of the same seed begin with the fewer.
-
-    Args:
-        n: How many.
-        seed: Of the draw.
-        space: The space; None for the usual one.
-
-    Raises:
-        UserError: There are not so many, the seed is negative, or the cells of the space cannot be listed.
-
-    Example:
-        >>> draw_cells(3) == draw_cells(30)[:3]
-        True
-    """
+    """Draw different cells of a space; more of the same seed begin with the fewer."""
     return drawn_cells(listed(space or space_named(DEFAULT_SPACE)), n, seed)
 
 
@@ -236,10 +223,6 @@ def measure(
         watts: The power to estimate energy with where no counter can be read; None for a round figure.
         journal: A file that keeps every visit and lets an interrupted measurement go on; None for none.
         progress: Called with (visits done, visits in all).
-
-    Raises:
-        UserError: The cells are of no registered space, or of several, or cannot be built; a journal cannot be written,
-            is damaged or of another measurement; an inference fails.
 
     Example:
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)

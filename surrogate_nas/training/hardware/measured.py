@@ -26,11 +26,7 @@ Values = NDArray[np.float64]
 
 
 def drift_in_words(drift: float) -> str:
-    """What a drift means.
-
-    Args:
-        drift: As `Measured.drift`.
-    """
+    """What a drift means."""
     if drift <= STEADY:
         return f"steady ({100 * drift:.1f} %)"
     return f"drifted by {100 * drift:.0f} %: other load changed; measure again"
@@ -95,11 +91,7 @@ class Measured:
     meter: str
 
     def timings(self, clock: str = "") -> Values:
-        """Milliseconds of every timed inference, shape ``(n, rounds × repeats)``.
-
-        Args:
-            clock: ``wall``, or empty for the clock that counts.
-        """
+        """Milliseconds of every timed inference, shape ``(n, rounds × repeats)``."""
         found: dict[str, list[float]] = {cell.text: [] for cell in self.cells}
         for visit in self.visits:
             if visit.cell:
@@ -174,11 +166,7 @@ class Measured:
         return self.meter or f"an estimate: median latency x {self.watts:g} W assumed; no readable counter"
 
     def table(self) -> Table:
-        """The measurement as a table of the whole space, NaN where a cell was not measured.
-
-        Raises:
-            UserError: The cells of the space cannot be listed.
-        """
+        """The measurement as a table of the whole space, NaN where a cell was not measured."""
         protocol, space = self.protocol, listed(self.space)
         model = self.card["model"]
         source = f"measured here by snas measure on {model}"

@@ -13,22 +13,11 @@ LOSSES = Registry("loss", Loss, folder=__name__, attribute="FAMILY", first=_FIRS
 
 
 def loss_named(name: str) -> Loss:
-    """Find a loss.
-
-    Args:
-        name: A key of `LOSSES`, or ``path/to/file.py:NAME`` of a `Loss`.
-
-    Raises:
-        UserError: There is no such name or file, the file fails to import, or it holds no such loss.
-    """
+    """Find a loss."""
     loss = LOSSES.find(name)
     return loss if name in LOSSES else loss.guarded
 
 
 def fitting(kind: str) -> tuple[str, ...]:
-    """The names of the losses that can train a kind of task, in the order of `LOSSES`.
-
-    Args:
-        kind: Such as ``classification``.
-    """
+    """The names of the losses that can train a kind of task, in the order of `LOSSES`."""
     return tuple(name for name, loss in LOSSES.items() if kind in loss.fits)

@@ -74,11 +74,7 @@ def _squared(error: Array) -> tuple[Array, Array]:
 
 
 def absolute_error(error: Array) -> tuple[Array, Array]:
-    """The absolute value and its derivative, 0 at 0.
-
-    Args:
-        error: Of any shape.
-    """
+    """The absolute value and its derivative, 0 at 0."""
     return np.abs(error), np.sign(error)
 
 

@@ -2,7 +2,7 @@
 
 Outputs have shape ``(K, batch, actions)``. Targets ``(batch, 3)`` say of every step which action was taken, its
 advantage, and its log-probability when it was taken. The value of a surrogate says nothing of how good a policy is; the
-course of policies reports in its place what an episode loses of the greatest possible return, so that knowing nothing
+trainer of policies reports in its place what an episode loses of the greatest possible return, so that knowing nothing
 costs 1.
 """
 

@@ -28,9 +28,6 @@ def softened(outputs: Array) -> tuple[Array, Array, Array | float]:
     The greatest of the classes is taken off only where the sums say that it matters: finding it costs as much as the
     exponentials.
 
-    Args:
-        outputs: Scores, shape ``(K, batch, classes[, positions…])``.
-
     Returns:
         Shapes ``(K, batch, classes[, positions…])``, a fresh array, and twice ``(K, batch, 1[, positions…])``.
     """
@@ -45,11 +42,7 @@ def softened(outputs: Array) -> tuple[Array, Array, Array | float]:
 
 
 def summed(values: Array) -> Array:
-    """The sum over classes, which stay as an axis of one.
-
-    Args:
-        values: Shape ``(K, batch, classes[, positions…])``.
-    """
+    """The sum over classes, which stay as an axis of one."""
     parts = values
     while parts.shape[2] > 1 and parts.size > _LARGE:
         half, odd = divmod(parts.shape[2], 2)
@@ -145,21 +138,13 @@ def of_right(outputs: Array, targets: Array, of: Callable[[Array], tuple[Array, 
 
 
 def share(outputs: Array) -> float:
-    """What a position weighs in the mean over the batch.
-
-    Args:
-        outputs: Shape ``(K, batch, outputs[, positions…])``.
-    """
+    """What a position weighs in the mean over the batch."""
     positions = outputs.shape[1] * math.prod(outputs.shape[3:])
     return 1 / float(positions)
 
 
 def averaged(values: Array) -> Array:
-    """The mean over all but networks and examples, shape ``(K, batch)``.
-
-    Args:
-        values: Shape ``(K, batch, …)``.
-    """
+    """The mean over all but networks and examples, shape ``(K, batch)``."""
     if values.ndim == 2:
         return values
     total: Array = np.add.reduce(values, axis=tuple(range(2, values.ndim)))
@@ -167,11 +152,7 @@ def averaged(values: Array) -> Array:
 
 
 def softplus(x: Array) -> tuple[Array, Array]:
-    """``log(1 + exp(x))`` and its derivative; from 20 on they are x and 1, as PyTorch has it.
-
-    Args:
-        x: Of any shape.
-    """
+    """``log(1 + exp(x))`` and its derivative; from 20 on they are x and 1, as PyTorch has it."""
     raised = np.exp(np.minimum(x, 20))
     straight = x > 20
     return np.where(straight, x, np.log1p(raised)), np.where(straight, 1, raised / (1 + raised))

@@ -101,11 +101,7 @@ MOST = 500
 
 
 def robust_error(answers: Answers) -> Array:
-    """The share of wrong answers to inputs that were changed by `STEP` each to the worse, %.
-
-    Args:
-        answers: Scores of classes; every network is attacked by its own gradient.
-    """
+    """The share of wrong answers to inputs that were changed by `STEP` each to the worse, %."""
     arrays = answers.arrays
     inputs, targets = arrays.inputs[:MOST], arrays.targets[:MOST]
 

@@ -29,11 +29,7 @@ _MOST_KEPT = 4
 
 
 def features_of(task: Any) -> Features:
-    """The classifier's hidden layer: from images ``(n, channels, height, width)`` to ``(n, 32)`` float64.
-
-    Args:
-        task: A `Task`; its training targets are the real images.
-    """
+    """The classifier's hidden layer: from images ``(n, channels, height, width)`` to ``(n, 32)`` float64."""
     images = task.data["train"].targets
     for known, features in _KEPT:
         if known is images:
@@ -92,11 +88,7 @@ def frechet(a: Array, b: Array) -> float:
 
 
 def coverage(answers: Answers) -> Array:
-    """The share of real images that have a made one within their radius (`NEIGHBOURS`), from 0 to 1.
-
-    Args:
-        answers: As in `frechet_distance`.
-    """
+    """The share of real images that have a made one within their radius (`NEIGHBOURS`), from 0 to 1."""
     features = features_of(answers.task)
     real = features(answers.arrays.targets)
     radii = np.partition(_squared_distances(real, real), NEIGHBOURS, 1)[:, NEIGHBOURS]

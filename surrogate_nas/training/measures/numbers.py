@@ -112,11 +112,7 @@ def mean_return(answers: Answers) -> Array:
 
 
 def failures(answers: Answers) -> Array:
-    """The share of episodes (%) that brought less than half of the greatest possible return.
-
-    Args:
-        answers: As `mean_return` takes them.
-    """
+    """The share of episodes (%) that brought less than half of the greatest possible return."""
     return np.asarray(100 * (~(answers.arrays.outputs[:, :, 0] >= answers.arrays.targets / 2)).mean(1))
 
 

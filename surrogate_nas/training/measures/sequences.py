@@ -25,11 +25,7 @@ def character_error(answers: Answers) -> Array:
 
 
 def text_error(answers: Answers) -> Array:
-    """The share of texts that are not read entirely right, %.
-
-    Args:
-        answers: As in `character_error`.
-    """
+    """The share of texts that are not read entirely right, %."""
     return np.asarray(100 * (_distances(answers) > 0).mean(1))
 
 
@@ -67,11 +63,7 @@ def distances(said: Array, meant: Array) -> Array:
 
 
 def unaligned(answers: Answers) -> list[str]:
-    """A note for each network that answers nothing but blanks, which no target is; empty for the others.
-
-    Args:
-        answers: As in `character_error`.
-    """
+    """A note for each network that answers nothing but blanks, which no target is; empty for the others."""
     best = answers.arrays.outputs.argmax(2)
     blank = (best == BLANK).reshape(len(best), -1).all(1)
     return ["nothing was aligned: all answers are blank" if nothing else "" for nothing in blank.tolist()]

@@ -118,11 +118,7 @@ class Watch(TorchFunctionMode):
     """
 
     def __init__(self, *, normalised: bool = True) -> None:
-        """Begin with nothing noted.
-
-        Args:
-            normalised: Whether batch normalisations work; else they pass on what enters them.
-        """
+        """Begin with nothing noted."""
         super().__init__()
         self.normalised = normalised
         self.relus: list[Tensor] = []
@@ -169,13 +165,7 @@ def gradients(output: Tensor, of: Sequence[Tensor], *, twice: bool = False) -> G
 
 
 def of_loss(loss: Tensor, weights: Sequence[Tensor], layers: Sequence[Tensor]) -> dict[str, float]:
-    """grad_norm, snip, fisher and grasp of a network.
-
-    Args:
-        loss: Of one batch, with its graph.
-        weights: As `weights_of` gives them.
-        layers: What left each convolution and linear layer, in the same graph.
-    """
+    """grad_norm, snip, fisher and grasp of a network."""
     grads = gradients(loss, [*weights, *layers], twice=True)
     flat = [g if g is None else g.detach() for g in grads]
     of_weights, of_layers = flat[: len(weights)], flat[len(weights) :]
@@ -225,19 +215,8 @@ def score(
 ) -> dict[str, float]:
     """Compute every one of `PROXIES`, on one core.
 
-    Args:
-        cell: A cell of the space; its live operations are built.
-        space: One whose cells can be built.
-        task: Gives the batch, the loss and the macro architecture.
-        network: Another macro architecture.
-        seed: Of the initial weights and of the batch.
-        batch: How many training examples.
-
     Returns:
         By name, finite; larger promises more.
-
-    Raises:
-        UserError: The task's data is not here.
     """
     split = task.data["train"]
     drawn = np.random.default_rng(seed).permutation(len(split.targets))[:batch]

@@ -36,11 +36,7 @@ class EdgeChoices(NamedTuple):
 
 @lru_cache(maxsize=8)
 def edge_choices(space: Space) -> EdgeChoices:
-    """Read off a space's cells what stands on which edge.
-
-    Raises:
-        UserError: Its cells cannot be listed, are no graphs, or an edge depends on more than its own choice.
-    """
+    """Read off a space's cells what stands on which edge."""
     refused = UserError(
         f"Cells of the space {space.name} have no operation to choose on every edge of one graph, which a supernet is "
         "made of."
@@ -64,10 +60,6 @@ def edge_choices(space: Space) -> EdgeChoices:
 
 @lru_cache(maxsize=8)
 def live_operations(space: Enumerable) -> NDArray[np.int8]:
-    """The operations of every cell that its output depends on, shape ``(len(space), edges)``; 0 elsewhere.
-
-    Args:
-        space: One that `edge_choices` can read.
-    """
+    """The operations of every cell that its output depends on, shape ``(len(space), edges)``; 0 elsewhere."""
     graphs = (space.graph(cell, live_only=True) for cell in space)
     return np.array([graph.operations for graph in graphs if graph is not None], dtype=np.int8)

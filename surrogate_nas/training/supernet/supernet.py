@@ -191,9 +191,6 @@ class Supernet:
             prices: The seconds of a training step, and of judging one validation example.
             epochs: Over which the learning rate falls.
             seed: The root of initial weights and of the order of batches.
-
-        Raises:
-            UserError: Cells of the space are built in another way than a supernet knows.
         """
         self.choices = edge_choices(space)
         with torch.random.fork_rng(devices=[]):  # what layers draw while they are built is drawn anew, by the seed
@@ -262,9 +259,6 @@ class Supernet:
 
         Returns:
             What L is on this batch, as it adds to the score.
-
-        Raises:
-            UserError: The supernet has diverged.
         """
         active = self._active(path)
         with cores(1):
@@ -298,9 +292,6 @@ class Supernet:
 
         Returns:
             What L is on this batch, as it adds to the score.
-
-        Raises:
-            UserError: The supernet has diverged.
         """
         active = self._active(path)
         with cores(1):

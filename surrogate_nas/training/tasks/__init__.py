@@ -40,14 +40,7 @@ def task_named(name: str) -> Task:
 
 
 def parted(name: str) -> tuple[str, str]:
-    """The task and the loss of ``TASK?loss=LOSS``; the loss is empty where none is named.
-
-    Args:
-        name: As `task_named` takes it.
-
-    Raises:
-        UserError: What follows the question mark is something else.
-    """
+    """The task and the loss of ``TASK?loss=LOSS``; the loss is empty where none is named."""
     task, asked, option = name.partition("?")
     key, _, loss = option.partition("=")
     if asked and (key != "loss" or not loss):
@@ -59,19 +52,12 @@ def code_of(name: str) -> str:
     """What stands for the code of a task and its loss: the project's version, and a digest of the user's files.
 
     What a user's file imports is not looked at; the data that it makes is (`Task.digest`).
-
-    Args:
-        name: As `task_named` takes it; where it names nothing, that function says so.
     """
     task, loss = parted(name)
     return " ".join(filter(None, (__version__, TASKS.code(task), LOSSES.code(loss))))
 
 
 def is_theirs(name: str) -> bool:
-    """Whether a task or its loss is code of a user's, in a file or in an installed package.
-
-    Args:
-        name: As `task_named` takes it.
-    """
+    """Whether a task or its loss is code of a user's, in a file or in an installed package."""
     task, loss = parted(name)
     return ":" in name or task in TASKS.points() or loss in LOSSES.points()

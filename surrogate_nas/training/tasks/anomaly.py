@@ -22,11 +22,7 @@ _N_TRAIN = 300
 
 
 def load() -> dict[str, Split]:
-    """300 summer days to train, and halves of all others: 397 / 399, of which 123 / 124 are of summer.
-
-    Raises:
-        UserError: Neither package is installed, or the files are damaged.
-    """
+    """300 summer days to train, and halves of all others: 397 / 399, of which 123 / 124 are of summer."""
     folder = carried(_NAME)
     if folder is None:
         raise UserError("The task anomaly needs files that sktime and aeon carry: pip install 'surrogate_nas[tasks]'.")
@@ -48,14 +44,7 @@ def load() -> dict[str, Split]:
 
 
 def parse(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read days, shape ``(n, 24)``, and their published labels, shape ``(n,)``.
-
-    Args:
-        text: A file's content: 24 numbers, a colon, and 1 for winter or 2 for summer.
-
-    Raises:
-        UserError: It is no such file.
-    """
+    """Read days, shape ``(n, 24)``, and their published labels, shape ``(n,)``."""
     lines = [line.split(":") for line in text.splitlines() if line.strip() and line[0] not in "#@"]
     try:
         days = np.array([[float(value) for value in day.split(",")] for day, _ in lines]).reshape(len(lines), HOURS)

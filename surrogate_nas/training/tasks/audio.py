@@ -35,9 +35,6 @@ def read(path: Path, task: str, seconds: float) -> tuple[np.ndarray, int]:
 
     Returns:
         Samples, shape ``(samples,)``, and how many make a second.
-
-    Raises:
-        UserError: soundfile is not installed, or can't read the file.
     """
     need(f"The task {task}", "soundfile")
     try:
@@ -97,21 +94,12 @@ def warped(bands: np.ndarray, factor: float) -> np.ndarray:
 
 
 def levelled(bands: np.ndarray) -> np.ndarray:
-    """Take its mean off every example, which takes the gain of its recording away.
-
-    Args:
-        bands: Logarithms, shape ``(n, bands, 1, frames)``.
-    """
+    """Take its mean off every example, which takes the gain of its recording away."""
     return np.asarray(bands - bands.mean((1, 2, 3), keepdims=True))
 
 
 def noisy(bands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw a loudness for every example, and lay white noise of a level of its own under it.
-
-    Args:
-        bands: Logarithms, shape ``(n, bands, 1, frames)``.
-        rng: Of the draws.
-    """
+    """Draw a loudness for every example, and lay white noise of a level of its own under it."""
     each = (len(bands), 1, 1, 1)
     loud = np.exp(bands + rng.normal(0, _LOUDNESS, each))
     level = np.exp(rng.uniform(*_NOISE, each))

@@ -45,11 +45,7 @@ Check = Callable[[Array, Array, str, int], Array]
 
 
 def checked(given: Any, check: Check, classes: int) -> dict[str, Split]:
-    """The splits of a task, float32 inputs with targets of the right kind.
-
-    Raises:
-        UserError: A split is missing or there too much, or its shape, its numbers or its targets are wrong.
-    """
+    """The splits of a task, float32 inputs with targets of the right kind."""
     if not isinstance(given, Mapping) or set(given) != set(SPLITS):
         found = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
         raise UserError(f"it must give the splits {', '.join(SPLITS)}, not {found!s:.200}")
@@ -94,17 +90,7 @@ def _single(array: Array) -> Array:
 
 
 def values(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # noqa: ARG001 - as every check
-    """Finite values, one for each output: shape ``(n,)`` where there is one, else ``(n, outputs)``.
-
-    Args:
-        inputs: Shape ``(n, channels, height, width)``.
-        targets: Of any type.
-        what: A name for them in a message.
-        classes: The number of outputs.
-
-    Raises:
-        UserError: They are something else.
-    """
+    """Finite values, one for each output: shape ``(n,)`` where there is one, else ``(n, outputs)``."""
     if targets.ndim != (1 if classes == 1 else 2) or (classes > 1 and targets.shape[1] != classes):
         wanted = "one value each, shape (n,)" if classes == 1 else f"{classes} values each, shape (n, {classes})"
         raise UserError(f"{what} must be {wanted}, not {targets.shape}")
@@ -112,17 +98,7 @@ def values(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # 
 
 
 def images(inputs: Array, targets: Array, what: str, classes: int) -> Array:
-    """Images of the size of the inputs, shape ``(n, outputs, height, width)``.
-
-    Args:
-        inputs: Shape ``(n, channels, height, width)``.
-        targets: Of any type.
-        what: A name for them in a message.
-        classes: Their channels: the number of outputs.
-
-    Raises:
-        UserError: They are something else.
-    """
+    """Images of the size of the inputs, shape ``(n, outputs, height, width)``."""
     wanted = (len(inputs), classes, *inputs.shape[2:])
     if targets.shape != wanted:
         raise UserError(f"{what} must be images of shape {wanted}, not {targets.shape}")
@@ -130,17 +106,7 @@ def images(inputs: Array, targets: Array, what: str, classes: int) -> Array:
 
 
 def states(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # noqa: ARG001 - as every check
-    """Whatever an environment starts from: finite numbers, shape ``(n, …)``.
-
-    Args:
-        inputs: Shape ``(n, channels, height, width)``.
-        targets: Of any type.
-        what: A name for them in a message.
-        classes: The number of actions.
-
-    Raises:
-        UserError: They are not finite.
-    """
+    """Whatever an environment starts from: finite numbers, shape ``(n, …)``."""
     return _finite(targets, what)
 
 
@@ -151,64 +117,24 @@ def _finite(targets: Array, what: str) -> Array:
 
 
 def one_class(inputs: Array, targets: Array, what: str, classes: int) -> Array:
-    """One class number each, shape ``(n,)``.
-
-    Args:
-        inputs: Shape ``(n, channels, height, width)``.
-        targets: Of any type.
-        what: A name for them in a message.
-        classes: How many classes there are.
-
-    Raises:
-        UserError: They are something else.
-    """
+    """One class number each, shape ``(n,)``."""
     return _numbers(targets, what, classes, (len(inputs),))
 
 
 def class_a_position(inputs: Array, targets: Array, what: str, classes: int) -> Array:
-    """A class number at every position of a signal, shape ``(n, width)``.
-
-    Args:
-        inputs: Shape ``(n, channels, 1, width)``.
-        targets: Of any type.
-        what: A name for them in a message.
-        classes: How many classes there are.
-
-    Raises:
-        UserError: They are something else.
-    """
+    """A class number at every position of a signal, shape ``(n, width)``."""
     if inputs.shape[2] != 1:
         raise UserError(f"{what} are one a position, which needs inputs of height 1, not {inputs.shape[2]}")
     return _numbers(targets, what, classes, (len(inputs), inputs.shape[3]))
 
 
 def class_a_pixel(inputs: Array, targets: Array, what: str, classes: int) -> Array:
-    """A class number at every pixel, shape ``(n, height, width)``.
-
-    Args:
-        inputs: Shape ``(n, channels, height, width)``.
-        targets: Of any type.
-        what: A name for them in a message.
-        classes: How many classes there are.
-
-    Raises:
-        UserError: They are something else.
-    """
+    """A class number at every pixel, shape ``(n, height, width)``."""
     return _numbers(targets, what, classes, (len(inputs), *inputs.shape[2:]))
 
 
 def class_sequences(inputs: Array, targets: Array, what: str, classes: int) -> Array:
-    """Sequences of class numbers from 1 on, with zeros behind: shape ``(n, longest)``.
-
-    Args:
-        inputs: Shape ``(n, channels, 1, width)``.
-        targets: Of any type.
-        what: A name for them in a message.
-        classes: How many classes there are, the blank 0 counted.
-
-    Raises:
-        UserError: They are something else.
-    """
+    """Sequences of class numbers from 1 on, with zeros behind: shape ``(n, longest)``."""
     if inputs.shape[2] != 1 or targets.ndim != 2:
         shapes = f"{targets.shape}, and inputs of height 1, not {inputs.shape[2]}"
         raise UserError(f"{what} must be sequences of class numbers of shape (n, longest), not {shapes}")
@@ -219,17 +145,7 @@ def class_sequences(inputs: Array, targets: Array, what: str, classes: int) -> A
 
 
 def boxes(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # noqa: ARG001 - as every check
-    """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width and height in pixels.
-
-    Args:
-        inputs: Shape ``(n, channels, height, width)``.
-        targets: Of any type.
-        what: A name for them in a message.
-        classes: How many classes there are.
-
-    Raises:
-        UserError: They are something else.
-    """
+    """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width, height in pixels."""
     if targets.ndim != 3 or targets.shape[2] != 5:
         raise UserError(f"{what} must be boxes of shape (n, most, 5), not {targets.shape}")
     found = _finite(targets, what)

@@ -18,14 +18,7 @@ from surrogate_nas.training.tasks.checking import Split
 
 
 def load(name: str) -> dict[str, Split]:
-    """Read the images at their full 32×32 pixels.
-
-    Args:
-        name: ``CIFAR10`` or ``CIFAR100``.
-
-    Raises:
-        UserError: torchvision or the data set is not here.
-    """
+    """Read the images at their full 32×32 pixels."""
     try:
         from torchvision import datasets
     except ImportError as error:

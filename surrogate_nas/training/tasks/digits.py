@@ -1,7 +1,7 @@
 """Handwritten digits: scikit-learn's 1,797 real scans of 8×8 pixels; nothing to download, a run takes no second.
 
 Few are trained on, and all are seen through noise: the scans as they are were read without an error by half of the
-cells, so that which of them is better was luck (figures: analysis/README.md, Calibration).
+cells, so that which of them is better was noise (figures: analysis/README.md, Calibration).
 """
 
 from __future__ import annotations
@@ -41,9 +41,6 @@ def published(task: str) -> tuple[Array, Array]:
 
     Returns:
         Images, shape ``(1797, 8, 8)``, from 0 to `BRIGHTEST`, and digits, shape ``(1797,)``.
-
-    Raises:
-        UserError: scikit-learn is not installed.
     """
     need(f"The task {task}", "sklearn")
     file = package_folder(("scikit-learn", "sklearn")) / "datasets" / "data" / "digits.csv.gz"

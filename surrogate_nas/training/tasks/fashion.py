@@ -29,11 +29,7 @@ _PART = 2000
 
 
 def find() -> Callable[[str], bytes]:
-    """Find the files: a function from a file's name to its uncompressed content.
-
-    Raises:
-        UserError: They are in none of the places and can't be fetched; all three ways are named.
-    """
+    """Find the files: a function from a file's name to its uncompressed content."""
     folder = fashion_folder()
     if folder is not None:
         return partial(_read, folder)
@@ -63,11 +59,7 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def parse_idx(content: bytes, name: str) -> np.ndarray:
-    """Read an idx file of bytes.
-
-    Raises:
-        UserError: It is no such file, or cut short.
-    """
+    """Read an idx file of bytes."""
     dimensions = content[3] if content[:3] == b"\0\0\x08" else 0
     shape = np.frombuffer(content, ">i4", dimensions, 4) if dimensions and len(content) >= 4 + 4 * dimensions else ()
     body = len(content) - 4 - 4 * dimensions
@@ -77,12 +69,7 @@ def parse_idx(content: bytes, name: str) -> np.ndarray:
 
 
 def pool(images: np.ndarray, size: int) -> np.ndarray:
-    """Average square blocks of pixels, shape ``(n, 1, size, size)``.
-
-    Args:
-        images: Shape ``(n, height, height)``, the height a multiple of `size`.
-        size: The new height and width.
-    """
+    """Average square blocks of pixels, shape ``(n, 1, size, size)``."""
     _, height, _ = images.shape
     block = height // size
     pooled = [
@@ -93,11 +80,7 @@ def pool(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def load(size: int = 7) -> dict[str, Split]:
-    """Read 4,000 images to train and 5,000 to validate from the training file, and all 10,000 test images.
-
-    Raises:
-        UserError: The files are missing or damaged.
-    """
+    """Read 4,000 images to train and 5,000 to validate from the training file, and all 10,000 test images."""
     content = find()
     arrays = {name: parse_idx(content(name), name) for name in FASHION_FILES}
     splits = split_images(

@@ -57,9 +57,6 @@ def _rows(name: str) -> list[list[str]]:
 def windows(series: np.ndarray) -> dict[str, np.ndarray]:
     """Cut a series into windows of past and horizon, by the split that all of the horizon is in.
 
-    Args:
-        series: Shape ``(months,)``.
-
     Returns:
         By split, shape ``(windows, 72)``.
     """

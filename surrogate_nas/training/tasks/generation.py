@@ -26,13 +26,7 @@ def load() -> dict[str, Split]:
 
 
 def noise(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Standard normal points, spread over all pixels, and the pixels' coordinates, shape ``(n, 8, size, size)``.
-
-    Args:
-        n: How many.
-        size: Height and width.
-        rng: Draws the points.
-    """
+    """Standard normal points, spread over all pixels, and the pixels' coordinates, shape ``(n, 8, size, size)``."""
     points = rng.standard_normal((n, _DIMENSIONS, 1, 1)) * np.ones((size, size))
     places = np.stack(np.meshgrid(*2 * [np.linspace(-1.5, 1.5, size)]))
     return np.concatenate([points, np.broadcast_to(places, (n, *places.shape))], axis=1)

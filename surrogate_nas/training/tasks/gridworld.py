@@ -29,11 +29,7 @@ _COMPASS = 3.0
 
 
 def distances(states: Array) -> Array:
-    """Steps to the goal from every square, shape ``(n, height, width)``; infinite where no way leads there.
-
-    Args:
-        states: Shape ``(n, 4, height, width)``.
-    """
+    """Steps to the goal from every square, shape ``(n, height, width)``; infinite where no way leads there."""
     walls = states[:, _WALLS] > 0
     found = np.where(states[:, _GOAL] > 0, 0.0, np.inf)
     while True:

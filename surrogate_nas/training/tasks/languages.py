@@ -44,11 +44,7 @@ def plain(text: str) -> str:
 
 
 def names() -> list[dict[str, str]]:
-    """Of everything that is called alike in English, its name in each language that has one of its own.
-
-    Raises:
-        UserError: pycountry is not installed, or lacks a standard.
-    """
+    """Of everything that is called alike in English, its name in each language that has one of its own."""
     folder = phrases("languages")
     called: dict[str, dict[str, str]] = {}
     for standard in _STANDARDS:
@@ -78,11 +74,7 @@ def _own(called: dict[str, dict[str, str]]) -> list[dict[str, str]]:
 
 
 def load() -> dict[str, Split]:
-    """Write names as one letter a position: 1,500 / 1,300 / 1,900, of each language as many.
-
-    Raises:
-        UserError: See `names`; or pycountry has too few of them.
-    """
+    """Write names as one letter a position: 1,500 / 1,300 / 1,900, of each language as many."""
     things = names()
     order = np.random.default_rng(SPLIT_SEED).permutation(len(things))
     stops = (np.cumsum((0, *_SIZES)) * len(things)) // sum(_SIZES)
@@ -99,11 +91,7 @@ def load() -> dict[str, Split]:
 
 
 def encode(texts: list[str]) -> np.ndarray:
-    """One-hot letters, shape ``(n, 27, 1, LENGTH)``; zeros behind a text.
-
-    Args:
-        texts: In the letters of `ALPHABET`, of `LENGTH` at most.
-    """
+    """One-hot letters, shape ``(n, 27, 1, LENGTH)``; zeros behind a text."""
     inputs = np.zeros((len(texts), len(ALPHABET), 1, LENGTH), np.float32)
     for row, text in enumerate(texts):
         inputs[row, [ALPHABET.index(c) for c in text], 0, np.arange(len(text))] = 1

@@ -42,14 +42,7 @@ def is_here() -> bool:
 
 
 def recordings(language: str) -> list[np.ndarray]:
-    """One voice's letters in the order of `LETTERS`, each as mel bands over time, shape ``(16, frames)``.
-
-    Args:
-        language: A folder of the package.
-
-    Raises:
-        UserError: The package or soundfile is not installed, or the voice lacks a letter.
-    """
+    """One voice's letters in the order of `LETTERS`, each as mel bands over time, shape ``(16, frames)``."""
     table = FOLDER / language / "sounds.xml"
     try:
         sounds = list(ElementTree.parse(table).getroot().iterfind(".//alphabet/sound"))
@@ -97,11 +90,7 @@ def spoken(
 
 
 def load() -> dict[str, Split]:
-    """Join 800 / 500 / 700 sequences.
-
-    Raises:
-        UserError: See `recordings`.
-    """
+    """Join 800 / 500 / 700 sequences."""
     rng = np.random.default_rng(SPLIT_SEED)
     voices = {name: [recordings(language) for language in VOICES[name]] for name in _SIZES}
     warps = {"train": _WARP}

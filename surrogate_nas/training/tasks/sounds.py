@@ -49,24 +49,13 @@ def is_here() -> bool:
 
 
 def kind_of(name: str) -> int | None:
-    """What sounds in a file, by its name; None where that is something else.
-
-    Args:
-        name: Without folder and suffix.
-    """
+    """What sounds in a file, by its name; None where that is something else."""
     fits = (i for i, pattern in enumerate(KINDS.values()) if re.search(pattern, name.lower()))
     return next(fits, None)
 
 
 def strokes(kits: tuple[str, ...]) -> list[Stroke]:
-    """Read all strokes of some kits, in the order of their files' names.
-
-    Args:
-        kits: Folders of the package.
-
-    Raises:
-        UserError: The package or soundfile is not installed.
-    """
+    """Read all strokes of some kits, in the order of their files' names."""
     found = []
     for kit in kits:
         files = sorted(path for path in (FOLDER / kit).rglob("*") if path.suffix in _SUFFIXES)
@@ -91,11 +80,6 @@ def _fitted(bands: np.ndarray) -> np.ndarray:
 def repeated(found: list[Stroke], n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Repeat strokes, each a little different.
 
-    Args:
-        found: Strokes.
-        n: How many of each kind.
-        rng: Of the draws.
-
     Returns:
         Mel bands, shape ``(5 n, 16, 1, 24)``, and kinds, shape ``(5 n,)``.
     """
@@ -110,11 +94,7 @@ def repeated(found: list[Stroke], n: int, rng: np.random.Generator) -> tuple[np.
 
 
 def load() -> dict[str, Split]:
-    """Repeat the strokes: 800 / 800 / 1,000.
-
-    Raises:
-        UserError: See `strokes`.
-    """
+    """Repeat the strokes: 800 / 800 / 1,000."""
     rng = np.random.default_rng(SPLIT_SEED)
     return standardise({name: as_split(*repeated(strokes(KITS[name]), n, rng)) for name, n in _SIZES.items()})
 

@@ -21,11 +21,7 @@ _SIZES = {"train": 2000, "valid": 500, "test": 500}
 
 
 def load() -> dict[str, Split]:
-    """Cut the text into windows of 64 characters, in order: 2,000 / 500 / 500.
-
-    Raises:
-        UserError: This Python comes without its help texts.
-    """
+    """Cut the text into windows of 64 characters, in order: 2,000 / 500 / 500."""
     try:
         from pydoc_data.topics import topics
     except ImportError as error:

@@ -37,11 +37,7 @@ class _Missing(gettext.NullTranslations):
 
 
 def names() -> list[tuple[str, str]]:
-    """Every name in both languages, lower-cased, none twice in either of them, in alphabetical order.
-
-    Raises:
-        UserError: pycountry is not installed, or lacks a catalogue.
-    """
+    """Every name in both languages, lower-cased, none twice in either of them, in alphabetical order."""
     folder = phrases("translation")
     found: dict[str, str] = {}
     for file in sorted((folder / "databases").glob("iso*.json")):
@@ -79,11 +75,7 @@ def _fits(german: str, serbian: str) -> bool:
 
 
 def load() -> dict[str, Split]:
-    """Write names as one character a position and numbers of characters: 1,000 / 400 / 400 of them.
-
-    Raises:
-        UserError: See `names`.
-    """
+    """Write names as one character a position and numbers of characters: 1,000 / 400 / 400 of them."""
     pairs = names()
     order = np.random.default_rng(SPLIT_SEED).permutation(len(pairs))
     inputs = np.zeros((sum(_SIZES), len(GERMAN), 1, LENGTH), np.float32)

@@ -33,14 +33,7 @@ def is_here() -> bool:
 
 
 def read(text: str) -> list[Utterance]:
-    """Read utterances from the lines of a file: channels parted by colons, the speaker last.
-
-    Args:
-        text: The file's content.
-
-    Raises:
-        UserError: It is no such file.
-    """
+    """Read utterances from the lines of a file: channels parted by colons, the speaker last."""
     lines = [line for line in text.splitlines() if line.strip() and line[0] not in "#@"]
     try:
         utterances = []
@@ -57,11 +50,6 @@ def read(text: str) -> list[Utterance]:
 
 def joined(utterances: list[Utterance], n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Join utterances of one speaker after another.
-
-    Args:
-        utterances: What to draw from.
-        n: How many sequences.
-        rng: Of the draws.
 
     Returns:
         Frames, shape ``(n, 12, 1, 40)``, silence as zeros behind; speakers, shape ``(n, 4)``, zeros behind.
@@ -84,11 +72,7 @@ def joined(utterances: list[Utterance], n: int, rng: np.random.Generator) -> tup
 
 
 def load() -> dict[str, Split]:
-    """Join 800 / 800 / 800 sequences from 270 / 185 / 185 utterances.
-
-    Raises:
-        UserError: No package carries the files, or they are damaged.
-    """
+    """Join 800 / 800 / 800 sequences from 270 / 185 / 185 utterances."""
     place = carried(_NAME)
     if place is None:
         raise UserError(
