@@ -80,13 +80,16 @@ def _function(name: str, function: Any, kind: type | None = None, member: str = 
     if not text:
         yield f"{name} has no docstring"
         return
-    own = function.__doc__ or ""
     told = {entry.lstrip("*") for entry in entries(function, "Args")}
     given = [parameter for parameter in inspect.signature(function).parameters if parameter not in ("self", "cls")]
     given = [parameter for parameter in given if not parameter.startswith("_")]
     yield from (f"{name} has no parameter {entry}" for entry in sorted(told - set(given)))
-    told |= entries(kind, "Attributes") if kind and member == "__init__" else set()
-    if own and not _overrides(kind, member):
+    if kind and member == "__init__":
+        told |= entries(kind, "Attributes").union(*(entries(base.__init__, "Args") for base in kind.__mro__[1:-1]))
+    elif not told:  # the first lines may name all that it takes
+        told = {word.removesuffix("s") for word in re.findall(r"\w+", text.partition(":\n")[0].lower())}
+        given = [parameter.removesuffix("s") for parameter in given]
+    if function.__doc__ and not _overrides(kind, member):
         yield from (f"{name} does not describe its parameter {entry}" for entry in given if entry not in told)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -257,7 +258,10 @@ class Benchmark(ABC):
     one_by_one: bool = False
     one_curve: bool = False
     more: str = ""
-    _by_name: Mapping[str, Metric]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Metric]:
+        return {metric.name: metric for metric in self.metrics}
 
     @property
     def identity(self) -> str:
@@ -309,11 +313,7 @@ class Benchmark(ABC):
         return ()
 
     def source_of(self, question: Question) -> str:
-        """Where the numbers of a question come from.
-
-        Args:
-            question: A resolved question.
-        """
+        """Where the numbers of a question come from."""
         return self._by_name[question.metric].source
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
@@ -364,9 +364,6 @@ class Benchmark(ABC):
 
     def final(self, cell: Cell) -> dict[str, float | None]:
         """What is reported of a found cell and was never searched on: its final metrics, after their longest runs.
-
-        Args:
-            cell: A cell of `space`.
 
         Returns:
             By name; None for a metric that is not held for this cell.

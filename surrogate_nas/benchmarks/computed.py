@@ -78,7 +78,6 @@ class Computed(Benchmark):
         own = (metric_named(metric, source=self.source) for metric in metrics)
         sizes = (metric for metric, _ in untrained(space).values() if metric.name not in metrics)
         self.metrics = (*own, *sizes)
-        self._by_name = {metric.name: metric for metric in self.metrics}
         losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
         self.objective = losses[0] if losses else ""
         self.has_columns = isinstance(space, Enumerable)
@@ -121,9 +120,7 @@ class Computed(Benchmark):
         """A whole column in the order of the space, computed once; shape ``(len(space),)``.
 
         Args:
-            metric: The metric's name.
             epochs: Without meaning: nothing is trained.
-            seed: Without meaning.
 
         Raises:
             UserError: The metric is unknown, or the space cannot be listed.
@@ -143,11 +140,6 @@ class Computed(Benchmark):
     ) -> Measurement:
         """Compute several metrics of several cells.
 
-        Args:
-            cells: Cells of `space`.
-            questions: Each one resolved by `question`.
-            seed: Without meaning.
-
         Raises:
             UserError: A function fails or gives no finite number.
         """
@@ -157,12 +149,7 @@ class Computed(Benchmark):
         return Measurement(values, np.ones(len(cells)))
 
     def free(self, question: Question, seed: Seed) -> Free | None:
-        """The user's own function over cells, or the space's formula.
-
-        Args:
-            question: A resolved question.
-            seed: Without meaning.
-        """
+        """The user's own function over cells, or the space's formula."""
         function = self._functions.get(question.metric)
         return super().free(question, seed) if function is None else Applied(function)
 

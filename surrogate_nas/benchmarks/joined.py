@@ -74,7 +74,6 @@ class JoinedBenchmark(Benchmark):
         self.banner = " ".join(filter(None, [base.banner, *warnings]))
         self.charge = f"{base.charge} Joined metrics ({names}) were measured before and are free."
         self.has_columns = base.has_columns and all(extra.has_columns for extra in extras)
-        self._by_name = {metric.name: metric for metric in self.metrics}
         self._extras = extras
 
     def _own(self, extra: Benchmark, file: Path) -> list[Metric]:
@@ -128,7 +127,6 @@ class JoinedBenchmark(Benchmark):
         """Resolve a metric and the length of the training run.
 
         Args:
-            name: The metric's name.
             epochs: The length of the run; None for the metric's longest.
 
         Raises:
@@ -140,8 +138,6 @@ class JoinedBenchmark(Benchmark):
         """Ask the base and each file what it owns, once.
 
         Args:
-            cells: Cells of `space`.
-            questions: Each one resolved by `question`.
             seed: A training seed, or ``"mean"``; files answer for their default seed.
 
         Raises:
@@ -161,7 +157,6 @@ class JoinedBenchmark(Benchmark):
         """A whole column in the order of `space`, shape ``(len(space),)``, NaN where missing.
 
         Args:
-            metric: The metric's name.
             epochs: The length of the training run; None for the metric's longest.
             seed: A training seed; None for the default.
 
@@ -172,12 +167,7 @@ class JoinedBenchmark(Benchmark):
         return owner.column(metric, epochs, seed if owner is self.base else None)
 
     def free(self, question: Question, seed: Seed) -> Free | None:
-        """A metric that needs no training, as its owner gives it; None for others.
-
-        Args:
-            question: A resolved question.
-            seed: A training seed, or ``"mean"``.
-        """
+        """A metric that needs no training, as its owner gives it; None for others."""
         owner = self._owner(question.metric)
         return owner.free(question, self._seed(owner, seed))
 
@@ -185,7 +175,6 @@ class JoinedBenchmark(Benchmark):
         """What the base charges to train a cell on (see `Benchmark.continued`).
 
         Args:
-            cell: A cell of `space`.
             since: The epochs that it was trained for.
             epochs: The epochs after which it is asked for.
             metrics: What is asked for; a file's is free.
@@ -193,49 +182,27 @@ class JoinedBenchmark(Benchmark):
         return self.base.continued(cell, since, epochs, [metric for metric in metrics if metric not in self._owners])
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """What the base and the files report of a found cell, a surrogate among them what its truth says.
-
-        Args:
-            cell: A cell of `space`.
-        """
+        """What the base and the files report of a found cell, a surrogate among them what its truth says."""
         found: dict[str, float | None] = {}
         for owner in (*self._extras, self.base):
             found |= owner.final(cell)
         return found
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
-        """Over how many seeds an answer is the mean; None where the source does not say.
-
-        Args:
-            cell: The cell.
-            question: A resolved question.
-            seed: A training seed, or ``"mean"``.
-        """
+        """Over how many seeds an answer is the mean; None where the source does not say."""
         owner = self._owner(question.metric)
         return owner.n_seeds(cell, question, self._seed(owner, seed))
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """The training seeds that the base holds whole columns for; files answer for one seed only.
-
-        Args:
-            question: A resolved question.
-        """
+        """The training seeds that the base holds whole columns for; files answer for one seed only."""
         return self.base.seeds(question) if self._owner(question.metric) is self.base else ()
 
     def source_of(self, question: Question) -> str:
-        """Where the numbers of a question come from.
-
-        Args:
-            question: A resolved question.
-        """
+        """Where the numbers of a question come from."""
         return self._owner(question.metric).source_of(question)
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
         """Median and worst value of a metric over the space.
-
-        Args:
-            question: A resolved question.
-            seed: A training seed, or ``"mean"``.
 
         Raises:
             UserError: The metric is not held for every cell.

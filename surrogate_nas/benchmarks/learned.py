@@ -19,6 +19,7 @@ import numpy as np
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.openers import Opener, opener_of
 from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.table import modified
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import Cell, Enumerable, choices_of, listed, space_named
@@ -59,15 +60,11 @@ def open_learned(text: str) -> LearnedBenchmark:
     paths = [path for name in names.split(",") if name.strip() for path in _files(Path(name.strip()))]
     if not paths:
         raise UserError(f"{PREFIX}{text} names no file; snas fit makes one.")
-    return _opened(tuple(paths), tuple(_modified(path) for path in paths), int(seed) if mark else None)
+    return _opened(tuple(paths), tuple(modified(path) for path in paths), int(seed) if mark else None)
 
 
 def _files(path: Path) -> list[Path]:
     return sorted(path.glob("*.h5")) if os.path.isdir(path) else [path]
-
-
-def _modified(path: Path) -> int:
-    return path.stat().st_mtime_ns if os.path.isfile(path) else 0
 
 
 @lru_cache(maxsize=4)
@@ -125,7 +122,6 @@ class LearnedBenchmark(Benchmark):
             n_cells = len(self.space) if isinstance(self.space, Enumerable) else -1
             by_name[question.metric] = replace(fitted.card.metric, epochs=epochs, source=self.source, n_cells=n_cells)
         self.metrics = (*by_name.values(), *(m for m, _ in untrained(self.space).values() if m.name not in by_name))
-        self._by_name = {metric.name: metric for metric in self.metrics}
         self.objective = next((m.name for m in self.metrics if m.is_loss), "")
         self._predicted: dict[Question, Prediction] = {}
         self._columns: dict[tuple[Question, Seed], Values] = {}

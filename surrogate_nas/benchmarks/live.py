@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
-from surrogate_nas.benchmarks.kept import Kept, Trained
+from surrogate_nas.benchmarks.cache import AnswerCache, Trained
 from surrogate_nas.benchmarks.openers import Family, Opener
 from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, need
 from surrogate_nas.core.plugin import absolute
@@ -117,7 +118,6 @@ class LiveBenchmark(Benchmark):
         epochs = (self.task.schedule.epochs,)
         trained = (told.metric(epochs, HOW, self.source) for told in self.task.diagnostics)
         self.metrics = (*trained, *(metric for metric, _ in untrained(self.space).values()))
-        self._by_name = {metric.name: metric for metric in self.metrics}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open, (self._named, self.space.name, self.device)
@@ -147,19 +147,18 @@ class LiveBenchmark(Benchmark):
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @cached_property
-    def kept(self) -> Kept:
+    def cache(self) -> AnswerCache:
         """The answers of all trainings under these settings."""
         name = "".join(c if c.isalnum() else "-" for c in self.task.name)[:60]
-        return Kept(home() / "live" / f"{name}-{self.fingerprint[:16]}.jsonl")
+        return AnswerCache(home() / "live" / f"{name}-{self.fingerprint[:16]}.jsonl")
 
     def question(self, name: str, epochs: int | None = None) -> Question:
         """Resolve a metric and the length of the training run, which may be any."""
         metric = self.metric(name)
         if not metric.epochs:
             return Question(name, None)
-        if epochs is not None and epochs < 1:
-            raise UserError(f"A training run has at least 1 epoch, not {epochs}.")
-        return Question(name, metric.epochs[-1] if epochs is None else epochs)
+        run = metric.epochs[-1] if epochs is None else check_whole("The number of epochs", epochs, 1, None)
+        return Question(name, run)
 
     def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = 0) -> Measurement:
         """Answer from what was trained before, and train the rest."""
@@ -181,7 +180,7 @@ class LiveBenchmark(Benchmark):
 
     def _trained(self, cell: Cell, epochs: int, seed: int) -> Trained:
         key = cell.text, epochs, seed
-        found = self.kept.find(key)
+        found = self.cache.find(key)
         if found is not None:
             return found
         from surrogate_nas.training import train
@@ -192,7 +191,7 @@ class LiveBenchmark(Benchmark):
         )  # fmt: skip
         library = "llvmlite" if self._engine == COMPILED else "torch"
         made_with = {"surrogate_nas": __version__, "engine": self._engine, library: metadata.version(library)}
-        return self.kept.add(key, Trained(curve.metrics, curve.seconds), made_with)
+        return self.cache.add(key, Trained(curve.metrics, curve.seconds), made_with)
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - the interface
         """One, where training plays a part."""

@@ -17,11 +17,10 @@ not train all classes are missing elsewhere.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.base import Answer, Question
 from surrogate_nas.benchmarks.openers import Family, Opener, entry_of
-from surrogate_nas.benchmarks.table import TableBenchmark
+from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import home, replacing, shipped, table_path
@@ -122,19 +121,19 @@ class FilledTable(HeldTable):
         return np.asarray(counts[self._row[self._class]])
 
     def _predicted(self, key: ColumnKey, lacking: NDArray[np.bool_]) -> Values:
-        """What is foretold of the classes that lack it, in their order; kept once it was computed."""
+        """What is predicted for the classes that lack it, in their order; cached once it was computed."""
         path = home() / "losses" / "predicted" / f"{self.digest[:24]}-{key.metric}-{key.epochs}.npy"
         wanted = int(lacking.sum())
         with suppress(OSError, ValueError):
             kept = np.load(path, allow_pickle=False)
             if kept.shape == (wanted,) and kept.dtype == np.float64 and np.isfinite(kept).all():
                 return np.asarray(kept)
-        found = self._foretold(self.metrics[key.metric], self.table.columns[key], lacking)
+        found = self._by_model(self.metrics[key.metric], self.table.columns[key], lacking)
         with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, found, allow_pickle=False)
         return found
 
-    def _foretold(self, metric: Metric, values: Values, lacking: NDArray[np.bool_]) -> Values:
+    def _by_model(self, metric: Metric, values: Values, lacking: NDArray[np.bool_]) -> Values:
         space, known = self.cells, np.isfinite(values)
         others = [space[place] for place in self._first[lacking]]
         if np.ptp(values[known]) == 0:
@@ -171,9 +170,6 @@ class LossesBenchmark(TableBenchmark):
         super().__init__(path)
         self.name += TRAINED
         self.charge, self.one_curve = _CHARGE, True
-
-    def __reduce__(self) -> tuple[Callable[[Path], LossesBenchmark], tuple[Path]]:
-        return partial(open_losses, kind=type(self)), (self.path,)
 
     def _read_table(self, path: Path) -> HeldTable:
         return read_compact(path)
@@ -246,12 +242,12 @@ class Losses(Opener):
         """Whether a name begins as a table of losses, here or not, and is not that of a table of another kind."""
         return name.startswith(PREFIX) and not table_path(name).is_file()
 
-    def open(self, name: str) -> LossesBenchmark:
+    def open(self, name: str) -> TableBenchmark:
         """Open a table: one that was made here before a shipped one."""
         path = _path(name)
         if not path.is_file():
             raise AbsentError(f"{name} is not here yet: run snas table-losses --tasks {path.stem}.")
-        return open_losses(path, LossesBenchmark if name.endswith(TRAINED) else FilledBenchmark)
+        return open_table(path, LossesBenchmark if name.endswith(TRAINED) else FilledBenchmark)
 
     def describe(self) -> Iterator[dict[str, Any]]:
         """The entries of all tables."""
@@ -264,13 +260,3 @@ def _path(name: str) -> Path:
     task = name.removeprefix(PREFIX).removesuffix(TRAINED)
     own = home() / "losses" / f"{task}.h5"
     return own if own.is_file() else shipped(f"losses/{task}.h5")
-
-
-def open_losses(path: Path, kind: type[LossesBenchmark]) -> LossesBenchmark:
-    """Open a table of losses, or return the one that this process has open, unless the file has changed."""
-    return _opened(path, kind, path.stat().st_mtime_ns if os.path.isfile(path) else 0, home())
-
-
-@lru_cache(maxsize=16)
-def _opened(path: Path, kind: type[LossesBenchmark], modified: int, folder: Path) -> LossesBenchmark:  # noqa: ARG001
-    return kind(path)

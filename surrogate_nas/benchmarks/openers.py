@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NamedTuple
 from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.version import __version__
-from surrogate_nas.files import home, replacing, shipped
+from surrogate_nas.files import home, shipped, write_whole
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.space import SPACES
 
@@ -132,8 +132,8 @@ def remember() -> None:
     place = home() / "listed.json"
     if place in _fresh:
         known = {name: held for name, held in _known(place).items() if os.path.isfile(held[0][0])}
-        with suppress(UserError), replacing(place) as temporary:
-            temporary.write_text(json.dumps([_made_by(), known]), encoding="utf-8")
+        with suppress(UserError):
+            write_whole(place, json.dumps([_made_by(), known]))
         _fresh.discard(place)
 
 

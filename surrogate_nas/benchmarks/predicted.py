@@ -58,7 +58,6 @@ class PredictedBenchmark(Benchmark):
         self._seconds = self._predicted[told.seconds]
         sizes = (metric for metric, _ in untrained(self.space).values() if metric.name not in self._predicted)
         self.metrics = (*told.metrics, *sizes)
-        self._by_name = {metric.name: metric for metric in self.metrics}
         self._answers: dict[tuple[Cell, int], tuple[float, ...]] = {}
 
     def __reduce__(self) -> tuple[Callable[[str], PredictedBenchmark], tuple[str]]:
@@ -74,8 +73,6 @@ class PredictedBenchmark(Benchmark):
         """Predict several metrics of several cells.
 
         Args:
-            cells: Cells of `space`.
-            questions: Each one resolved by `question`.
             seed: ``"mean"``; the model knows no seeds.
 
         Raises:
@@ -108,10 +105,8 @@ class PredictedBenchmark(Benchmark):
         """The predicted seconds of the epochs in between.
 
         Args:
-            cell: A cell of `space`.
             since: The epochs that it was trained for.
             epochs: The epochs after which it is asked for, more than those.
-            metrics: What is asked for.
         """
         before, after = (float(self._rows([cell], run)[0, self._seconds]) for run in (since, epochs))
         return max(after - before, 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import home
 from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, HeldTable, Seed, TableFile
 
@@ -31,14 +32,19 @@ _NO_PASSES = (
 _TRAINING, _PASS = "train_seconds", "valid_seconds"
 
 
-def open_table(path: Path) -> TableBenchmark:
+def modified(path: Path) -> int:
+    """When a file was changed; 0 where there is none."""
+    return path.stat().st_mtime_ns if os.path.isfile(path) else 0
+
+
+def open_table(path: Path, kind: type[TableBenchmark] | None = None) -> TableBenchmark:
     """Open a table, or return the one that this process has open, unless the file has changed."""
-    return _opened(path, path.stat().st_mtime_ns if os.path.isfile(path) else 0)
+    return _opened(path, kind or TableBenchmark, modified(path), home())
 
 
-@lru_cache(maxsize=8)
-def _opened(path: Path, modified: int) -> TableBenchmark:  # noqa: ARG001 - part of the cache's key
-    return TableBenchmark(path)
+@lru_cache(maxsize=16)
+def _opened(path: Path, kind: type[TableBenchmark], modified: int, folder: Path) -> TableBenchmark:  # noqa: ARG001
+    return kind(path)
 
 
 class TableBenchmark(Benchmark):
@@ -89,14 +95,13 @@ class TableBenchmark(Benchmark):
         self.metrics = (
             *self._table.metrics.values(), *(m for name, (m, _) in untrained(self.space).items() if name not in held),
         )  # fmt: skip
-        self._by_name = {metric.name: metric for metric in self.metrics}
         self._columns: dict[ColumnKey, Values] = {}
         self._costs: dict[tuple[tuple[int | None, ...], Seed], Values] = {}
         self._unsaid = ColumnKey("train_seconds", None, "mean") in self._table.keys
         self._counts: dict[Question, Any] = {}
 
-    def __reduce__(self) -> tuple[Callable[[Path], TableBenchmark], tuple[Path]]:
-        return open_table, (self.path,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_table, (self.path, type(self))
 
     def _read_table(self, path: Path) -> TableFile | HeldTable:
         return TableFile(path)
@@ -122,7 +127,6 @@ class TableBenchmark(Benchmark):
         Final metrics are served too: a strategy never holds a benchmark.
 
         Args:
-            metric: The metric's name.
             epochs: The length of the training run; None for the metric's longest.
             seed: A training seed; None for the mean.
 
@@ -155,11 +159,6 @@ class TableBenchmark(Benchmark):
 
     def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
         """Look several questions up for several cells.
-
-        Args:
-            cells: Cells of `space`.
-            questions: Each one resolved by `question`.
-            seed: A training seed, or ``"mean"``.
 
         Raises:
             UserError: A seed or a value is not held.
@@ -203,10 +202,8 @@ class TableBenchmark(Benchmark):
         """The seconds of the epochs in between, and of one validation pass.
 
         Args:
-            cell: A cell of `space`.
             since: The epochs that it was trained for.
             epochs: The epochs after which it is asked for, more than those.
-            metrics: What is asked for.
 
         Raises:
             UserError: Epochs are no points of one run here, or are not held.
@@ -221,13 +218,7 @@ class TableBenchmark(Benchmark):
         return self._column(self.question(name, epochs), "mean")
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
-        """Over how many seeds an answer is the mean; None where the source does not say.
-
-        Args:
-            cell: The cell.
-            question: A resolved question.
-            seed: A training seed, or ``"mean"``.
-        """
+        """Over how many seeds an answer is the mean; None where the source does not say."""
         if seed != "mean" and question.epochs is not None:
             return 1
         if question.metric not in self._table.metrics:
@@ -239,27 +230,15 @@ class TableBenchmark(Benchmark):
         return None if count == UNKNOWN_SEEDS else count
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """The training seeds that a column of single answers is held for, rising; a cell may lack some of them.
-
-        Args:
-            question: A resolved question.
-        """
+        """The training seeds that a column of single answers is held for, rising; a cell may lack some of them."""
         return tuple(sorted(key.seed for key in self._table.keys if key[:2] == question and key.seed != "mean"))
 
     def source_of(self, question: Question) -> str:
-        """Where the numbers of a question come from.
-
-        Args:
-            question: A resolved question.
-        """
+        """Where the numbers of a question come from."""
         return self._table.sources.get(question, self._by_name[question.metric].source)
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
         """Median and worst value of a metric over the space.
-
-        Args:
-            question: A resolved question.
-            seed: A training seed, or ``"mean"``.
 
         Raises:
             UserError: The metric is not held for every cell.

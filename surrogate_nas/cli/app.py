@@ -54,12 +54,7 @@ class Panels(TyperGroup):
     """Commands under the headings of `PANELS`."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list.
-
-        Args:
-            ctx: What was called.
-            formatter: Where the help is written to.
-        """
+        """Write the list."""
         names = self.list_commands(ctx)
         placed = {name for group in PANELS.values() for name in group}
         groups = PANELS | {_OTHERS: tuple(name for name in names if name not in placed)}

@@ -59,7 +59,7 @@ def lambda_path(
       snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4" --strategies evolution,bo
     """
     from surrogate_nas.benchmarks import load
-    from surrogate_nas.files import replacing
+    from surrogate_nas.files import write_whole
     from surrogate_nas.report.export.figures import rendered
     from surrogate_nas.report.page import Page
     from surrogate_nas.report.reading import Study
@@ -79,8 +79,7 @@ def lambda_path(
     store.write_json("lambda-path.json", content)
     store.write_text("lambda-path.csv", path.to_csv())
     for ending, image in rendered(drawn).items():
-        with replacing(folder / f"{drawn.name}.{ending}") as temporary:
-            temporary.write_bytes(image)
+        write_whole(folder / f"{drawn.name}.{ending}", image)
     heads, rows = _table(content)
     title = f"{content['benchmark']}: {content['objective']}, mean regret at each λ"
     emit(content, json, lambda: show_table(heads, rows, title=title))

@@ -288,14 +288,13 @@ def check(
 
 
 def _write(kind: str, template: str, name: str, folder: Path, then: str, json: bool) -> None:
-    from surrogate_nas.files import replacing
+    from surrogate_nas.files import write_whole
 
     _check_name(name, kind)
     file = folder / f"{name.lower()}.py"
     if file.exists():
         raise UserError(f"{file} exists already; choose another name.")
-    with replacing(file) as temporary:
-        temporary.write_text(template.format(name=name, file=file.name, table=file.stem), encoding="utf-8")
+    write_whole(file, template.format(name=name, file=file.name, table=file.stem))
     spec = f"{file}:{name}"
     emit({"file": str(file), kind: spec}, json, lambda: typer.echo(f"Wrote {file}. Next: {then.format(spec)}"))
 

@@ -10,6 +10,7 @@ import typer
 
 from surrogate_nas.cli.options import CellsArgument, cells_named
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def fit(
     ] = "",
     split: Annotated[
         str | None,
-        typer.Option(help="random, or grouped by functional class: the default where twins share one training."),
+        typer.Option(
+            help="random, or grouped by functional class: the default where isomorphic cells share one training."
+        ),
     ] = None,
     test: Annotated[
         int | None, typer.Option(help="How many cells test it where they are trained for it: a quarter if left out.")
@@ -62,8 +65,9 @@ def fit(
     from surrogate_nas.surrogates.storage import Card, save
     from surrogate_nas.tables import CLASS_METRIC
 
-    if seed < 0:
-        raise UserError(f"A seed must be at least 0, not {seed}.")
+    check_whole("A seed", seed)
+    if test is not None:
+        check_whole("The number of cells to test on (--test)", test)
     benchmark = load(bench)
     metric = benchmark.metric(target)
     question = benchmark.question(target, epochs)
@@ -72,7 +76,9 @@ def fit(
     if loss:
         settings["loss"] = loss
     made = make_model(model, metric.quantity, seed=seed, **settings)
-    cells, values, parts = (_held if benchmark.has_columns else _asked)(benchmark, question, train, test, split, seed)
+    cells, values, parts = (_from_columns if benchmark.has_columns else _by_queries)(
+        benchmark, question, train, test, split, seed
+    )
     found = evaluate(made, benchmark.space, values, parts, cells)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
     card = Card(
@@ -96,7 +102,7 @@ def fit(
     note(f"Model: {out}. Next: snas predict {out} CELL, or {_comparison(benchmark, metric, out)}")
 
 
-def _held(
+def _from_columns(
     benchmark: Benchmark, question: Question, train: int, test: int | None, split: str, seed: int
 ) -> tuple[Sequence[Cell], Values, Holdout]:
     """All cells of a table, their values, and which are learned from."""
@@ -105,10 +111,10 @@ def _held(
 
     values = benchmark.column(*question)
     learned, others = split_cells(listed(benchmark.space), values, train, split, seed)  # type: ignore[arg-type]
-    return listed(benchmark.space), values, Holdout(learned, others[: _number_of_tests(test)])
+    return listed(benchmark.space), values, Holdout(learned, others[:test])
 
 
-def _asked(
+def _by_queries(
     benchmark: Benchmark, question: Question, train: int, test: int | None, split: str, seed: int
 ) -> tuple[Sequence[Cell], Values, Holdout]:
     """Cells drawn from the space of a benchmark without columns, what it says of each, and which are learned from."""
@@ -117,8 +123,7 @@ def _asked(
     from surrogate_nas.space import drawn_cells
     from surrogate_nas.surrogates.evaluation import split_drawn
 
-    number = _number_of_tests(test)
-    cells = drawn_cells(benchmark.space, train + (-(-train // 4) if number is None else number), seed)
+    cells = drawn_cells(benchmark.space, train + (-(-train // 4) if test is None else test), seed)
     parts = split_drawn(benchmark.space, cells, train, split)  # type: ignore[arg-type]
     values = np.empty(len(cells))
     with progress_bar("cells") as progress:
@@ -126,12 +131,6 @@ def _asked(
             values[i] = benchmark.query(cell, question.metric, epochs=question.epochs)
             progress(i + 1, len(cells))
     return cells, values, parts
-
-
-def _number_of_tests(test: int | None) -> int | None:
-    if test is not None and test < 0:
-        raise UserError(f"The number of cells to test on (--test) is at least 0, not {test}.")
-    return test
 
 
 def _comparison(benchmark: Benchmark, metric: Metric, file: Path) -> str:

@@ -37,11 +37,7 @@ class BrokenContractError(Exception):
 
 
 def promise(check: CheckFunction) -> str:
-    """What a check promises.
-
-    Args:
-        check: The check.
-    """
+    """What a check promises."""
     return " ".join((check.__doc__ or check.__name__).split()).rstrip(".")
 
 

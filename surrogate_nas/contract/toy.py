@@ -7,9 +7,9 @@ from functools import cache, partial
 
 import numpy as np
 
-from surrogate_nas.objective.workshop import Additive, Workshop
 from surrogate_nas.space import nb201
 from surrogate_nas.strategies import Strategy
+from surrogate_nas.strategies.oneshot.base import Additive, Workshop
 from surrogate_nas.training import task_named
 
 _EXAMPLES = 16

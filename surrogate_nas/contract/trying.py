@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import pickle
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -19,6 +22,28 @@ INFEASIBLE = 1e6
 """From here on, a made-up score is that of an infeasible cell."""
 _MOST_DRAWS = 100
 Score = Callable[[Cell], float]
+
+
+@contextmanager
+def no_global_randomness(instead: str) -> Iterator[None]:
+    """Refuse what uses or disturbs the global generators of `random` and NumPy, which are as before at the end.
+
+    Raises:
+        BrokenContractError: One was drawn from or seeded.
+    """
+    kept = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        random.seed(FIRST)
+        np.random.seed(FIRST)  # noqa: NPY002
+        before = random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002
+        yield
+        after = random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])  # noqa: NPY002
+    for name, one, other in zip(("random", "np.random"), before, after, strict=True):
+        if one != other:
+            raise BrokenContractError(f"the state of {name} changed: draw from {instead} instead")
 
 
 class TinySpace(EnumerableChoiceSpace):

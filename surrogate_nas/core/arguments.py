@@ -97,9 +97,8 @@ def check_number(what: str, value: object, least: float = 0.0, most: float = mat
         if least <= number <= most and not (above and number == least):
             return number
     between = f"from {least:g}" + (f" to {most:g}" if math.isfinite(most) else " on")
-    raise UserError(
-        f"{what} must be a {f'finite number above {least:g}' if above else f'number {between}'}, not {value!r:.80}."
-    )
+    right = f"finite number above {least:g}" if above else "finite number" if math.isinf(least) else f"number {between}"
+    raise UserError(f"{what} must be a {right}, not {value!r:.80}.")
 
 
 def check_flag(what: str, value: object) -> bool:

@@ -1,11 +1,14 @@
-"""What a file says of a thing, made into that thing if it says all that is needed, in the right types, and no more."""
+"""What a file says: made into a thing if it says all that is needed, in the right types, and no more; TOML."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from surrogate_nas.core.errors import UserError, unknown
 
 T = TypeVar("T")
 
@@ -31,3 +34,51 @@ def made(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
         if not fits:
             raise ValueError(f"the {name} of a {kind.__name__.lower()} cannot be {value!r:.60}")
     return kind(**content, **further)
+
+
+TEXT, WHOLE, NUMBER, LIST, ANYTHING = "a text", "a whole number", "a number", "a list", "anything"
+_IS: dict[str, Callable[[Any], bool]] = {
+    TEXT: lambda value: isinstance(value, str),
+    WHOLE: lambda value: type(value) is int,
+    NUMBER: lambda value: type(value) in (int, float),
+    LIST: lambda value: isinstance(value, list),
+    ANYTHING: lambda _: True,
+}
+
+
+def read_toml(source: str, content: bytes) -> dict[str, Any]:
+    """What a TOML file says; `source` is its name in messages.
+
+    Raises:
+        UserError: It is no TOML.
+    """
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{source} is no TOML: {' '.join(str(error).split())}.") from error
+
+
+def check_table(source: str, key: str, told: Any, right: Mapping[str, str], needed: Sequence[str] = ()) -> None:
+    """Refuse keys that there are not, values of another type, and a table that lacks a key.
+
+    Args:
+        source: The file's name in messages.
+        key: Where in it the table stands; empty for the whole file.
+        told: The table.
+        right: By key the type of its value, such as `TEXT`.
+        needed: The keys that it must have.
+
+    Raises:
+        UserError: The line names the file and the key.
+    """
+    if not isinstance(told, dict):
+        raise UserError(f"{source}: {key} is a table, not {told!r:.80}.")
+    prefix = f"{key}." if key else ""
+    for name, value in told.items():
+        if name not in right:
+            raise UserError(f"{source}: {unknown('key', prefix + name, (prefix + known for known in right))}")
+        if not _IS[right[name]](value):
+            raise UserError(f"{source}: {prefix}{name} is {right[name]}, not {value!r:.80}.")
+    for name in needed:
+        if name not in told:
+            raise UserError(f"{source}: {prefix}{name} is missing.")

@@ -56,6 +56,26 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write a file so that it is either whole or as it was before; what UTF-8 cannot hold is written as an escape.
+
+    Args:
+        path: The file; its folder is made if need be.
+        content: A text or bytes.
+
+    Raises:
+        UserError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> write_whole(Path(tempfile.mkdtemp()) / "new" / "a.txt", "ä").read_text(encoding="utf-8")
+        'ä'
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
+    return path
+
+
 def _umask() -> int:
     """The process's mask of permissions, which can only be read by setting it."""
     mask = os.umask(0)

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_name, check_number, check_whole
 from surrogate_nas.core.errors import UserError
 
 DIVERSITY = "diversity"
@@ -28,10 +29,10 @@ def exact(number: float) -> str:
 
 
 def _check_name(name: object, epochs: object) -> None:
-    if not isinstance(name, str) or not name:
-        raise UserError(f"A metric is named by text such as 'valid_error', not {name!r:.80}.")
-    if epochs is not None and (not isinstance(epochs, int) or isinstance(epochs, bool)):
-        raise UserError(f"The epochs of {name:.80} are a whole number, not {epochs!r:.80}.")
+    if not check_name("A metric", name):
+        raise UserError("A metric is named by text such as 'valid_error', not an empty one.")
+    if epochs is not None:
+        check_whole(f"The number of epochs of {name:.80}", epochs, most=None)
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,7 @@ class Term:
 
     def __post_init__(self) -> None:
         _check_name(self.metric, self.epochs)
-        if not isinstance(self.weight, int | float) or not (math.isfinite(self.weight) and self.weight >= 0):
-            raise UserError(f"A weight must be a finite number of at least 0, not {self.weight}.")
+        check_number("A weight", self.weight)
         if self.metric == DIVERSITY and self.epochs is not None:
             raise UserError("diversity is of a run, not of a training, so it takes no epochs.")
 
@@ -129,8 +129,7 @@ class Expression:
     def __mul__(self, factor: float) -> Expression:
         if not isinstance(factor, int | float):
             return NotImplemented
-        if not (math.isfinite(factor) and factor >= 0):
-            raise UserError(f"A weight must be a finite number of at least 0, not {factor}: every metric is minimised.")
+        check_number("A weight (every metric is minimised)", factor)
         return replace(self, terms=tuple(replace(t, weight=t.weight * factor) for t in self.terms))
 
     __rmul__ = __mul__
@@ -146,9 +145,8 @@ class Expression:
             raise UserError(f"A constraint limits one plain metric, not {self}.")
         if self.terms[0].metric == DIVERSITY:
             raise UserError("diversity depends on the run's history, so it cannot be constrained.")
-        if isinstance(limit, bool) or not isinstance(limit, int | float) or not math.isfinite(limit):
-            raise UserError(f"The limit on {self} is a finite number, not {limit!r:.80}.")
-        return Constraint(self.terms[0].metric, self.terms[0].epochs, relation, float(limit))
+        number = check_number(f"The limit on {self}", limit, -math.inf)
+        return Constraint(self.terms[0].metric, self.terms[0].epochs, relation, number)
 
     def subject_to(self, *constraints: Constraint) -> Expression:
         """The same sum with further limits.

@@ -111,11 +111,7 @@ class Known:
         return np.asarray(self.metrics[name](cells))
 
     def penalty(self, cells: Sequence[Cell]) -> Values:
-        """The known λR of cells, summed over objectives, shape ``(n,)``.
-
-        Args:
-            cells: Cells of the objective's space.
-        """
+        """The known λR of cells, summed over objectives, shape ``(n,)``."""
         return np.asarray(self.vector(cells).sum(axis=1))
 
     def vector(self, cells: Sequence[Cell]) -> Values:
@@ -131,22 +127,14 @@ class Known:
         return found
 
     def violation(self, cells: Sequence[Cell]) -> Values:
-        """By how much cells break the known limits, in shares of the limit, shape ``(n,)``; 0 where they keep them.
-
-        Args:
-            cells: Cells of the objective's space.
-        """
+        """By how much cells break the known limits, in shares of the limit, shape ``(n,)``; 0 where they keep them."""
         total = np.zeros(len(cells))
         for limit, metric, scale in self.limits:
             total += limit.excess(metric(cells)) / scale
         return total
 
     def feasible(self, cells: Sequence[Cell]) -> NDArray[np.bool_]:
-        """Whether cells keep all known limits, shape ``(n,)``.
-
-        Args:
-            cells: Cells of the objective's space.
-        """
+        """Whether cells keep all known limits, shape ``(n,)``."""
         return np.asarray(self.violation(cells) == 0.0)
 
     def __repr__(self) -> str:

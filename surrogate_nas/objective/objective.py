@@ -253,11 +253,7 @@ class Objective:
         return self.fingerprint_under(self.benchmark.identity)
 
     def fingerprint_under(self, name: str) -> str:
-        """The same as earlier releases gave it, where the benchmark's name stood as it was spelled.
-
-        Args:
-            name: That name.
-        """
+        """The same as earlier releases gave it, where the benchmark's name stood as it was spelled."""
         looked_up = {digest_of(self.benchmark.space, question.metric) for question in self._questions} - {""}
         policy, finals = self.draws and self.seed_policy, sorted(self.search_on_final)
         where_any = {"proxies": sorted(looked_up), "seed_policy": policy, "search_on_final": finals}
@@ -396,9 +392,6 @@ class Objective:
 
         A cell is feasible then if it was seen to be and is so by the mean. Trials after other epochs than the
         objective's stay as they were seen, as they cannot be an answer.
-
-        Args:
-            trials: Of this objective.
         """
         if not self.draws:
             return list(trials)

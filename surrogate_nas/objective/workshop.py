@@ -5,64 +5,40 @@ It trains on the task's training and validation data alone: neither the benchmar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks.pace import Pace, paces_of, task_of
+from surrogate_nas.benchmarks.cost_model import CostModel, cost_models_of, task_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.space import Enumerable
 from surrogate_nas.space.network import CONV1, CONV3
+from surrogate_nas.strategies.oneshot.base import Additive, Workshop
 
 _LEAST_R2 = 0.9
 Matrix = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Additive:
-    """λR as a sum over edges: what every choice of every edge adds to the score, so that its expectation is exact.
+def additive(known: Known, space: Enumerable) -> Additive:
+    """The known terms of one objective as a sum over edges.
 
-    Where edges choose independently, with probabilities p, E[λR] = constant + Σ p · matrix. A metric that follows from
-    the cell alone must be such a sum for every cell of the space; a measured cost is replaced by the sum that fits it
-    best.
-
-    Attributes:
-        constant: What every cell has.
-        matrix: What each choice adds, shape ``(edges, choices)``, in the unit of the score.
-        terms: The terms; one that is modelled says how well.
+    A metric that follows from the cell alone must be such a sum for every cell of the space; a measured cost is
+    replaced by the sum that fits it best.
     """
-
-    constant: float
-    matrix: Matrix
-    terms: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, known: Known, space: Enumerable) -> Self:
-        """Take the known terms of one objective apart."""
-        if known.missing:
-            raise _refused(known.missing[0], "an evaluation alone tells it")
-        constant, matrix, told = 0.0, np.zeros((space.choices.shape[1], int(space.choices.max()) + 1)), []
-        for name, (coefficient, metric) in zip(known.terms, known.penalties[0], strict=False):
-            base, added, note = _taken_apart(name, np.asarray(metric(space), dtype=np.float64), space.choices)
-            constant, matrix = constant + coefficient * base, matrix + coefficient * added
-            told.append(f"{name}{note}")
-        return cls(constant, matrix, tuple(told))
-
-    def expected(self, probabilities: Matrix) -> float:
-        """E[λR]."""
-        return float(self.constant + (probabilities * self.matrix).sum())
-
-    def penalty(self, choices: Sequence[Sequence[int]]) -> Matrix:
-        """λR of cells, shape ``(n,)``."""
-        edges = np.arange(len(self.matrix))
-        return np.array([self.constant + self.matrix[edges, list(one)].sum() for one in choices])
+    if known.missing:
+        raise _refused(known.missing[0], "an evaluation alone tells it")
+    constant, matrix, told = 0.0, np.zeros((space.choices.shape[1], int(space.choices.max()) + 1)), []
+    for name, (coefficient, metric) in zip(known.terms, known.penalties[0], strict=False):
+        base, added, note = _taken_apart(name, np.asarray(metric(space), dtype=np.float64), space.choices)
+        constant, matrix = constant + coefficient * base, matrix + coefficient * added
+        told.append(f"{name}{note}")
+    return Additive(constant, matrix, tuple(told))
 
 
 def _taken_apart(name: str, column: Matrix, choices: NDArray[np.int8]) -> tuple[float, Matrix, str]:
@@ -99,33 +75,12 @@ def _refused(name: str, why: str) -> UserError:
 
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.supernet import EdgeChoices, Supernet, SupernetLoss
+    from surrogate_nas.training.supernet import EdgeChoices, SupernetLoss
     from surrogate_nas.training.supernet.supernet import Active
     from surrogate_nas.training.tasks import Split
 
 _SPLITS, _QUANTITIES = ("valid", "train"), ("loss", "error")
 _WITH_CLASSES = ("classification", "language")
-
-
-@dataclass(frozen=True, eq=False)
-class Workshop:
-    """A task to train on, without its test data and without anybody's answers.
-
-    Attributes:
-        edges: The names of the edges.
-        choices: The names of what can stand on an edge.
-        weightless: Which of the choices have no weights to train, shape ``(choices,)``.
-        alive: Which cells have a path from input to output, in the order of the space.
-        penalty: λR, in the unit of the score.
-        supernet: Makes one from ``epochs`` and ``seed``; it counts the seconds of its steps on the benchmark's clock.
-    """
-
-    edges: tuple[str, ...]
-    choices: tuple[str, ...]
-    weightless: NDArray[np.bool_]
-    alive: NDArray[np.bool_]
-    penalty: Additive
-    supernet: Callable[..., Supernet]
 
 
 def workshop_of(objective: Objective, *, hidden: bool = False) -> Workshop:
@@ -144,15 +99,15 @@ def workshop_of(objective: Objective, *, hidden: bool = False) -> Workshop:
 
     choices = edge_choices(space)
     assert isinstance(space, Enumerable)
-    penalty = Additive.of(objective.known, space)
+    penalty = additive(objective.known, space)
     if hidden:
         penalty = Additive(0.0, np.zeros_like(penalty.matrix))
-    paces = paces_of(benchmark, task, space)
+    models = cost_models_of(benchmark, task, space)
     data = {name: task.data[name] for name in _SPLITS}
     alive = live_operations(space).any(axis=1)
     make = partial(
         Supernet, space, task.network(), replace(task, load=_sealed), data, goal,
-        (partial(_seconds, paces.step, choices), partial(_seconds, paces.example, choices)),
+        (partial(_seconds, models.step, choices), partial(_seconds, models.example, choices)),
     )  # fmt: skip
     columns = zip(*choices.operations, strict=True)
     weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])
@@ -160,9 +115,9 @@ def workshop_of(objective: Objective, *, hidden: bool = False) -> Workshop:
     return Workshop(positions, options[0], weightless, alive.astype(bool), penalty, make)
 
 
-def _seconds(pace: Pace, choices: EdgeChoices, active: Active) -> float:
+def _seconds(model: CostModel, choices: EdgeChoices, active: Active) -> float:
     pairs = zip(choices.operations, active, strict=True)
-    return pace([operations[choice] for operations, held in pairs for choice in held])
+    return model([operations[choice] for operations, held in pairs for choice in held])
 
 
 def _sealed() -> dict[str, Split]:

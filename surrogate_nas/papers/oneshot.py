@@ -232,8 +232,8 @@ def _trivial_rows(weight: float) -> Iterator[Row]:
 def _notes(runs: int) -> list[str]:
     return [
         f"{runs} searches each; seconds are the table's own clock, a supernet's steps charged by its additive model of "
-        "what operations take there (`surrogate_nas.benchmarks.pace`), cells as in every search. The others are read "
-        "off after the seconds of the best of five.",
+        "what operations take there (`surrogate_nas.benchmarks.cost_model`), cells as in every search. The others are "
+        "read off after the seconds of the best of five.",
         "Refused: cells without a path that stood before the most probable living one, summed over searches. Without "
         "weights: the mean probability of none, pooling and skips under α at the end; .60 is where α begins.",
         f"τ: Kendall's, of inherited weights with the table's valid_loss over {_JUDGED} random living cells.",

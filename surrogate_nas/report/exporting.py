@@ -1,4 +1,4 @@
-"""What exports share: how their texts reach a folder, and a run in numbers.
+"""What exports share: a run in numbers.
 
 A run is a row of a table, or, as trackers of experiments see one, what was asked of it and numbers by step.
 """
@@ -9,26 +9,16 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from surrogate_nas.files import replacing
 from surrogate_nas.report.reading import Comparison, Part, Run, final_metrics
 
 FINAL = "final_"
 """Before the name of a metric of what a run found."""
 _CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
 _TOLD = {"strategy", "run", "cell", "failure"}
-
-
-def write_texts(texts: Mapping[Path, str]) -> list[Path]:
-    """Write files, each whole or as it was before."""
-    for path, text in texts.items():
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-    return list(texts)
 
 
 def clock(seconds: float) -> datetime:

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from surrogate_nas.core.numbers import budget_in_words, plural
-from surrogate_nas.files import replacing
+from surrogate_nas.files import write_whole
 from surrogate_nas.report import sections
 from surrogate_nas.report.markup import (
     SECTIONS,
@@ -81,10 +81,7 @@ class Page:
 
     def write(self, folder: Path) -> Path:
         """Write ``report.html``; it is whole or as it was before."""
-        html, path = self.html(), folder / "report.html"
-        with replacing(path) as temporary:
-            temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
-        return path
+        return write_whole(folder / "report.html", self.html())
 
 
 def _rows(shown: Sequence[Section]) -> Iterator[list[Section]]:

@@ -12,8 +12,8 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.report.look import Look, looks
 from surrogate_nas.study.baseline import Baseline, read_baselines
-from surrogate_nas.study.calls import kept_problems as read_problems
 from surrogate_nas.study.calls import read_comparison, stored_suite
+from surrogate_nas.study.calls import stored_problems as read_problems
 from surrogate_nas.study.comparison import (
     Comparison,
     FoundCell,
@@ -32,17 +32,17 @@ from surrogate_nas.study.scale import Noise, nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.tables import TABLES, Rows, as_latex, best_of, tabular, write_tables
+from surrogate_nas.study.tables import TABLES, Rows, as_csv, as_latex, best_of, bold, escaped, tabular, write_tables
 from surrogate_nas.study.traces import MARKED, ProblemResult, expected_runtime
 from surrogate_nas.study.verdict import TARGET, Verdict, ends_of
 
 __all__ = [
     "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime", "Baseline", "Comparison", "FoundCell",
     "Kind", "LambdaPath", "Ledger", "Noise", "Part", "ProblemResult", "Resampling", "Results", "Rows", "Run",
-    "RunWatch", "Source", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_latex", "best_cells", "best_of",
-    "diagnose", "ends", "expected_runtime", "final_metrics", "final_questions", "interval", "kept_problems",
-    "kind_of", "nondominated", "provenance", "read_baselines", "results_of", "shared_cells", "tabular",
-    "trivial_cells", "undominated", "values_of", "write_tables",
+    "RunWatch", "Source", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_csv", "as_latex", "best_cells",
+    "best_of", "bold", "diagnose", "ends", "escaped", "expected_runtime", "final_metrics", "final_questions",
+    "interval", "kind_of", "nondominated", "provenance", "read_baselines", "results_of", "shared_cells",
+    "stored_problems", "tabular", "trivial_cells", "undominated", "values_of", "write_tables",
 ]  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def kind_of(folder: Path) -> str:
     return "suite" if (folder / PLAN).is_file() or any((folder / PROBLEMS).glob("*/experiment.json")) else ""
 
 
-def kept_problems(
+def stored_problems(
     result: SuiteResult, folder: Path, runs: int, comparisons: Mapping[str, Comparison] | None
 ) -> Iterator[tuple[str, Comparison]]:
     """The comparison of every problem of a suite with a finished run among the first so many, by its name.
@@ -176,11 +176,7 @@ class Part(NamedTuple):
         return f"{self.name}/" if self.name else ""
 
     def named(self, *further: object) -> str:
-        """A name for something of this part.
-
-        Args:
-            further: What it is within the part.
-        """
+        """A name for something of this part."""
         return " / ".join(map(str, filter(None, [self.name, *further])))
 
     @property
@@ -223,11 +219,7 @@ class Results:
         return "" if key is None else "lambda" if isinstance(key, float) else "problem"
 
     def named(self, part: Part) -> str:
-        """The name of a part among the results of others.
-
-        Args:
-            part: One of `parts`.
-        """
+        """The name of a part among the results of others."""
         return f"{self.name} / {part.name}" if part.name else self.name
 
     def runs(self) -> Iterator[tuple[Part, Run]]:
@@ -242,11 +234,7 @@ class Results:
         return sum(len(run.trials) for _, run in self.runs())
 
     def where(self, part: Part) -> dict[str, Any]:
-        """The column that says which part a row is of, where there are several.
-
-        Args:
-            part: One of `parts`.
-        """
+        """The column that says which part a row is of, where there are several."""
         return {self.part_is: part.key} if self.part_is else {}
 
 

@@ -147,9 +147,6 @@ def label(strategy: str | type[Strategy]) -> str:
 def is_builtin(strategy: str | type[Strategy]) -> bool:
     """Whether a strategy comes with the project, so that its code is trusted.
 
-    Args:
-        strategy: A name, ``file.py:Class``, or a class.
-
     Example:
         >>> is_builtin("evolution"), is_builtin("mine.py:Mine")
         (True, False)

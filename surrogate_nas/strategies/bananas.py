@@ -39,11 +39,8 @@ class Bananas(Guided):
         """Store the knobs.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             encoding: The columns that the networks read; None for ``paths``, where the space has them.
             steps: Of the networks' optimiser in each fit.
-            first_cells: How many cells are drawn at random before the model is used, at least 2.
 
         Raises:
             UserError: The space has no such encoding, or there are no steps.

@@ -19,7 +19,7 @@ from surrogate_nas.space.trial import Request, Trial
 class Strategy(ABC):
     """The base of every strategy; a subclass needs `ask`, and `tell` if it learns.
 
-    The same seed and the same told trials give the same questions. A cell may be asked again: it answers the
+    The same seed and the same observed trials give the same questions. A cell may be asked again: it answers the
     same and is charged again.
 
     It may be asked again before it is told what it asked for before, and is told in the order of finishing.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
@@ -27,23 +27,19 @@ class RegularisedEvolution(Strategy):
     """
 
     def __init__(self, space: Space, *, seed: int, population: int = 10, tournament: int = 3) -> None:
-        """Start with an empty population, filled by the first trials told.
+        """Start with an empty population, filled by the first observed trials.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             population: How many of the youngest trials may become parents.
             tournament: How many are drawn, with replacement, to choose a parent from.
 
         Raises:
             UserError: One of them is below 1.
         """
-        for knob, value in (("population", population), ("tournament", tournament)):
-            if value < 1:
-                raise UserError(f"{knob} is at least 1, not {value}.")
+        check_whole("tournament", tournament, 1)
         super().__init__(space, seed=seed)
         self.tournament = tournament
-        self._population: deque[Trial] = deque(maxlen=population)
+        self._population: deque[Trial] = deque(maxlen=check_whole("population", population, 1))
 
     def ask(self, n: int) -> Sequence[Cell]:
         """Propose children, or random cells until the population is full."""

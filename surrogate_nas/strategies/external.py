@@ -62,7 +62,6 @@ class External(Strategy):
         """Store the command; the process starts with the first trial or question.
 
         Args:
-            space: The space that cells come from.
             seed: The root of the seed that the process is told.
             command: What to run, with its arguments, in the current folder; no shell is used.
             timeout_seconds: The longest that an answer may take.
@@ -80,9 +79,6 @@ class External(Strategy):
     def ask(self, n: int) -> Sequence[Cell]:
         """Have the process answer.
 
-        Args:
-            n: The most cells that it may answer.
-
         Raises:
             UserError: It answered something else, took too long, or ended.
         """
@@ -97,9 +93,6 @@ class External(Strategy):
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Let the process read trials.
-
-        Args:
-            trials: New trials.
 
         Raises:
             UserError: It ended, or does not read.
@@ -138,7 +131,7 @@ def _described(space: Space, examples: list[str]) -> dict[str, Any]:
 
 
 def _written(trial: Trial) -> dict[str, Any]:
-    told = {
+    content = {
         "cell": str(trial.cell),
         "score": trial.score,
         "feasible": trial.feasible,
@@ -148,4 +141,4 @@ def _written(trial: Trial) -> dict[str, Any]:
         "cost_seconds": trial.cost_seconds,
         "values": dict(trial.values),
     }
-    return told | ({"scores": list(trial.scores)} if trial.scores else {})
+    return content | ({"scores": list(trial.scores)} if trial.scores else {})

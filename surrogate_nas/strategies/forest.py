@@ -23,7 +23,7 @@ class ForestSearch(Guided):
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "forest(trees=20)", "valid_error", budget=15)
         >>> asked = [trial.cell for trial in run.trials[10:]]
-        >>> len({sn.nb201().identity(cell) for cell in asked})  # functional twins are believed to score the same
+        >>> len({sn.nb201().identity(cell) for cell in asked})  # isomorphic cells are predicted to score the same
         5
     """
 
@@ -33,10 +33,7 @@ class ForestSearch(Guided):
         """Store the knobs.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             trees: In the forest, at least 5.
-            first_cells: How many cells are drawn at random before the model is used, at least 2.
 
         Raises:
             UserError: There are too few trees.

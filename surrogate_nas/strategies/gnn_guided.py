@@ -3,7 +3,7 @@
 Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, and White et al., "BANANAS", AAAI 2021, made
 one: a graph network as the model, uncertainty from an ensemble. Departures: the network is ours (`surrogates.gnn`),
 equal on functionally equal cells and taught the free metrics of the space first; it takes few steps and is fitted anew
-when the told cells grew by a fifth. Where cells are no graphs of shared terms, a Gaussian process takes its place.
+when the observed cells grew by a fifth. Where cells are no graphs of shared terms, a Gaussian process takes its place.
 """
 
 from __future__ import annotations
@@ -41,13 +41,8 @@ class GnnGuided(Guided):
         """Store the knobs.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
-            acquisition: A key of `surrogate_nas.strategies.guided.ACQUISITIONS`.
-            pool: A key of `surrogate_nas.strategies.guided.POOLS`.
             steps: Of the networks' optimiser in each fit.
-            patience: The networks are fitted anew when so large a share of told cells is new to them.
-            first_cells: How many cells are drawn at random before the model is used, at least 2.
+            patience: The networks are fitted anew when so large a share of observed cells is new to them.
 
         Raises:
             UserError: A name is unknown, or there are no steps.

@@ -1,10 +1,10 @@
-"""Guided search: a model of the told cells, a pool of candidates, an acquisition; the frame of several strategies.
+"""Guided search: a model of the observed cells, a pool of candidates, an acquisition; the frame of several strategies.
 
 White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS 2020, compare such
 strategies part by part, as one can here: ``model``, ``acquisition`` and ``pool`` are names. The model learns L alone
-where λR is known for free; λR is then added exactly, cells known to be infeasible are no candidates, and functional
-twins of told cells are believed to lose what was told. Departure: any model of `surrogate_nas.surrogates` will do, with
-what it says of its own uncertainty.
+where λR is known for free; λR is then added exactly, cells known to be infeasible are no candidates, and cells
+isomorphic to observed ones are predicted to lose what was observed. Departure: any model of `surrogate_nas.surrogates`
+will do, with what it says of its own uncertainty.
 """
 
 from __future__ import annotations
@@ -34,36 +34,18 @@ _LONGEST = 6
 
 
 def mutations(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
-    """Ten mutations of each of the ten best.
-
-    Args:
-        space: The space that cells come from.
-        ranked: The told cells, the best first; at least one.
-        rng: The generator that the draws advance.
-    """
+    """Ten mutations of each of the ten best."""
     return [_mutated(space, parent, rng) for parent in ranked[:_PARENTS] for _ in range(_CHILDREN)]
 
 
 def offspring(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
-    """A hundred mutations of the winners of random tournaments of three among all told cells.
-
-    Args:
-        space: The space that cells come from.
-        ranked: The told cells, the best first; at least one.
-        rng: The generator that the draws advance.
-    """
+    """A hundred mutations of the winners of random tournaments of three among all observed cells."""
     winners = rng.integers(len(ranked), size=(_PARENTS, _TOURNAMENT)).min(axis=1)
     return [_mutated(space, ranked[place], rng) for place in winners for _ in range(_CHILDREN)]
 
 
 def local(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:  # noqa: ARG001
-    """All neighbours of the three best.
-
-    Args:
-        space: The space that cells come from.
-        ranked: The told cells, the best first; at least one.
-        rng: Not drawn from.
-    """
+    """All neighbours of the three best."""
     return [cell for centre in ranked[:_TOURNAMENT] for cell in space.neighbours(centre)]
 
 
@@ -73,24 +55,12 @@ def sampled(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> I
 
 
 def mixed(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
-    """Mutations of the best, and cells drawn at random.
-
-    Args:
-        space: The space that cells come from.
-        ranked: The told cells, the best first; at least one.
-        rng: The generator that the draws advance.
-    """
+    """Mutations of the best, and cells drawn at random."""
     return [*mutations(space, ranked, rng), *sampled(space, ranked, rng)]
 
 
 def whole(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
-    """Every cell, where they can be listed, else those of `mixed`.
-
-    Args:
-        space: The space that cells come from.
-        ranked: The told cells, the best first; at least one.
-        rng: The generator that the draws advance.
-    """
+    """Every cell, where they can be listed, else those of `mixed`."""
     return space if isinstance(space, Enumerable) else mixed(space, ranked, rng)
 
 
@@ -110,10 +80,10 @@ POOLS: dict[str, CellPool] = {
     "mixed": mixed,
     "all": whole,
 }
-"""By name."""
+"""By name: candidates from a space and the observed cells, at least one, the best first."""
 
 
-# What a model believes of candidates, and the acquisitions that turn it into one number a candidate, the least first.
+# What a model predicts for candidates, and the acquisitions that turn it into one number a candidate, the least first.
 #
 # Losses are learned as the logarithm of their distance from a floor a little below the best, because only the order
 # near the best matters; whatever is known for free (λR) is added afterwards. Sources: expected improvement, Jones et
@@ -131,14 +101,14 @@ _TRUST = 1.0
 
 
 class LossPosterior(NamedTuple):
-    """What is believed of ``n`` candidates: score = floor + exp(normal(mean, std)) + penalty.
+    """The posterior of ``n`` candidates: score = floor + exp(normal(mean, std)) + penalty.
 
     Attributes:
         mean: Of the logarithm of the loss above the floor, shape ``(n,)``.
         std: Likewise, above 0.
         penalty: What is known of the score beside the loss, shape ``(n,)``.
-        floor: A loss that none is believed to reach.
-        best: The best score told of a feasible cell.
+        floor: A loss that none is predicted to reach.
+        best: The best observed score of a feasible cell.
     """
 
     mean: Floats
@@ -153,17 +123,13 @@ class LossPosterior(NamedTuple):
 
 
 def floor_of(losses: Floats) -> float:
-    """A little below the best loss.
-
-    Args:
-        losses: Told losses, shape ``(n,)``.
-    """
+    """A little below the best loss; `losses`: told losses, shape ``(n,)``."""
     best = float(losses.min())
     return best - _BELOW * (float(np.median(losses)) - best or float(losses.max()) - best or 1.0)
 
 
 def greedy(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001 - one signature for all
-    """The score that is believed."""
+    """The predicted score."""
     return posterior.score()
 
 
@@ -202,12 +168,12 @@ ACQUISITIONS: dict[str, Acquisition] = {
 _LEAST, _WIDEST = 1e-12, 3.0
 """Standard deviations of a logarithm beyond these say nothing more."""
 _NOISE = 0.3
-"""How much the logarithms of twins' losses are thought to differ by, before any two are told."""
+"""How much the logarithms of the losses of isomorphic cells are thought to differ by, before any two are observed."""
 _MOST_TRIES = 100
 
 
 class Guided(Strategy):
-    """Random cells first, then those of a pool that an acquisition likes best under a model of the told cells.
+    """Random cells first, then those of a pool that an acquisition likes best under a model of the observed cells.
 
     Cells asked for together are the best few, no two of one functional class; cells under way are no candidates.
 
@@ -235,13 +201,11 @@ class Guided(Strategy):
         """Store the knobs.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             model: A key of `surrogate_nas.surrogates.MODELS`; one that cannot read the space is replaced by ``gp``.
             acquisition: A key of `surrogate_nas.strategies.guided.ACQUISITIONS`.
             pool: A key of `surrogate_nas.strategies.guided.POOLS`.
             first_cells: How many cells are drawn at random before the model is used, at least 2.
-            patience: The model is fitted anew when so large a share of told cells is new to it.
+            patience: The model is fitted anew when so large a share of observed cells is new to it.
 
         Raises:
             UserError: There is no such model, acquisition or pool.
@@ -257,7 +221,7 @@ class Guided(Strategy):
         self.first_cells = first_cells
         self.patience = patience
         self._model_seed = int(self.rng.integers(2**31))
-        self._told: dict[Cell, Trial] = {}
+        self._observed: dict[Cell, Trial] = {}
         self._waiting: set[Cell] = set()
         self._identities: dict[Cell, str] = {}
         self._fitted: tuple[Surrogate | None, float, int] = None, 0.0, 0
@@ -267,13 +231,13 @@ class Guided(Strategy):
         return {}
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember the trials; a cell told again replaces its earlier trial."""
-        self._told.update({trial.cell: trial for trial in trials})
+        """Remember the trials; a cell observed again replaces its earlier trial."""
+        self._observed.update({trial.cell: trial for trial in trials})
         self._waiting.difference_update(trial.cell for trial in trials)
 
     def ask(self, n: int) -> Sequence[Cell]:
         """Propose cells that were not asked for yet, or random ones once every cell was."""
-        missing = self.first_cells - len(self._told) - len(self._waiting)
+        missing = self.first_cells - len(self._observed) - len(self._waiting)
         if missing > 0:
             asked = [self._drawn() for _ in range(min(n, missing))]
         else:
@@ -291,19 +255,19 @@ class Guided(Strategy):
         return rest[self.rng.integers(len(rest))] if rest else cell
 
     def _is_new(self, cell: Cell) -> bool:
-        return cell not in self._told and cell not in self._waiting
+        return cell not in self._observed and cell not in self._waiting
 
     def _chosen(self, n: int) -> list[Cell]:
         """Up to `n` new cells of the pool, those that the acquisition likes best."""
-        if not self._told:
+        if not self._observed:
             return []
-        ranked = sorted(self._told, key=lambda cell: self._told[cell].score)
+        ranked = sorted(self._observed, key=lambda cell: self._observed[cell].score)
         pool = self._allowed(self.pool(self.space, ranked, self.rng))
         pool = pool or self._allowed(sampled(self.space, ranked, self.rng))
         model, floor = self._model()
         if model is None or not pool:
             return []
-        merit = self.acquisition(self._posterior(model, floor, pool, self._told[ranked[0]].score), self.rng)
+        merit = self.acquisition(self._posterior(model, floor, pool, self._observed[ranked[0]].score), self.rng)
         shuffled = self.rng.permutation(len(pool))
         found: dict[str, Cell] = {}
         for place in shuffled[np.argsort(merit[shuffled], kind="stable")]:
@@ -323,21 +287,21 @@ class Guided(Strategy):
         mean, std = model.predict(pool)
         mean = np.maximum(mean, _LEAST)
         spread = np.clip(std / mean, _LEAST, _WIDEST)
-        self._heed_twins(pool, floor, mean := np.log(mean), spread)
+        self._heed_isomorphic(pool, floor, mean := np.log(mean), spread)
         return LossPosterior(mean, spread, self._penalty(pool), floor, best)
 
-    def _heed_twins(self, pool: Sequence[Cell], floor: float, mean: Floats, spread: Floats) -> None:
-        """Write over what is believed of candidates whose function is told: its loss, and how told twins differ.
+    def _heed_isomorphic(self, pool: Sequence[Cell], floor: float, mean: Floats, spread: Floats) -> None:
+        """Write over the posterior of candidates whose function was observed: its loss, and how much such cells differ.
 
-        Else the twins of the best cell would be asked for one by one, since each that is cheaper promises a gain.
+        Else the cells isomorphic to the best would be asked for one by one, since each that is cheaper promises a gain.
         """
-        told: dict[str, list[float]] = {}
-        for cell, loss in zip(self._told, np.log(np.maximum(self._losses() - floor, _LEAST)), strict=True):
-            told.setdefault(self._identity(cell), []).append(float(loss))
-        free = len(self._told) - len(told)
-        noise = np.sqrt((_NOISE**2 + sum(len(each) * np.var(each) for each in told.values())) / (1 + free))
+        observed: dict[str, list[float]] = {}
+        for cell, loss in zip(self._observed, np.log(np.maximum(self._losses() - floor, _LEAST)), strict=True):
+            observed.setdefault(self._identity(cell), []).append(float(loss))
+        free = len(self._observed) - len(observed)
+        noise = np.sqrt((_NOISE**2 + sum(len(each) * np.var(each) for each in observed.values())) / (1 + free))
         for place, cell in enumerate(pool):
-            if losses := told.get(self._identity(cell)):
+            if losses := observed.get(self._identity(cell)):
                 mean[place], spread[place] = np.mean(losses), min(spread[place], max(noise, _LEAST))
 
     def _identity(self, cell: Cell) -> str:
@@ -346,29 +310,29 @@ class Guided(Strategy):
         return self._identities[cell]
 
     def _model(self) -> tuple[Surrogate | None, float]:
-        """The model, fitted anew where it is due, and the floor of what it learned; None while all told is equal."""
+        """The model, fitted anew where it is due, and the floor of what it learned; None while all losses are equal."""
         model, floor, seen = self._fitted
-        if model is None or len(self._told) >= seen + max(1, self.patience * seen):
+        if model is None or len(self._observed) >= seen + max(1, self.patience * seen):
             losses = self._losses()
             model, floor = None, floor_of(losses)
             if len(np.unique(losses)) > 1:
                 model = make_model(self.model, seed=self._model_seed, **self.settings())
-                model.fit(list(self._told), losses - floor, self.space)
-            self._fitted = model, floor, len(self._told)
+                model.fit(list(self._observed), losses - floor, self.space)
+            self._fitted = model, floor, len(self._observed)
         return model, floor
 
     def _losses(self) -> Floats:
-        """What the model learns of the told cells: all of the score that is not known for free, shape ``(n,)``.
+        """What the model learns of the observed cells: all of the score that is not known for free, shape ``(n,)``.
 
         A cell that breaks a limit which only an evaluation tells counts as the worst feasible one.
         """
-        told = list(self._told.values())
-        cells = [trial.cell for trial in told]
-        worst = max((trial.score for trial in told if trial.feasible), default=np.inf)
-        scores = np.array([min(trial.score, worst) for trial in told])
+        observed = list(self._observed.values())
+        cells = [trial.cell for trial in observed]
+        worst = max((trial.score for trial in observed if trial.feasible), default=np.inf)
+        scores = np.array([min(trial.score, worst) for trial in observed])
         if self._adds_up:
             predicted = ~self.known.feasible(cells)
-            scores = np.where(predicted, [trial.loss + trial.penalty for trial in told], scores)
+            scores = np.where(predicted, [trial.loss + trial.penalty for trial in observed], scores)
         return np.asarray(scores - self._penalty(cells))
 
     def _penalty(self, cells: Sequence[Cell]) -> Floats:

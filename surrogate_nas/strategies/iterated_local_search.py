@@ -27,8 +27,6 @@ class IteratedLocalSearch(FirstImprovement):
         """Start without a centre.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             steps: How many mutations away from the best local optimum the next descent begins, at least 1.
         """
         super().__init__(space, seed=seed)

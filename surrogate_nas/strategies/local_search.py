@@ -1,7 +1,7 @@
 """Local search: look at all neighbours, move to the best, restart where none is better.
 
 White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021. The first centre is the
-best of the cells told before the first question. Known neighbours are not asked again; their scores are used. While
+best of the cells observed before the first question. Known neighbours are not asked again; their scores are used. While
 the last neighbours are still being evaluated, further workers are given random cells, which may be centres later.
 """
 
@@ -29,12 +29,7 @@ class LocalSearch(Strategy):
     """
 
     def __init__(self, space: Space, *, seed: int) -> None:
-        """Start without a centre.
-
-        Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
-        """
+        """Start without a centre."""
         super().__init__(space, seed=seed)
         self._scores: dict[Cell, float] = {}
         self._asked: set[Cell] = set()

@@ -2,8 +2,8 @@
 
 Wei et al., "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search", TNNLS 2022: parents bear a
 hundred children, of which the ten that the predictor likes best are evaluated. Departures: parents win tournaments of
-three among all told cells; the predictor is an ensemble of fully connected networks (the model ``mlp``) instead of a
-graph isomorphism network, and only its mean counts, as in their NPENAS-NP.
+three among all observed cells; the predictor is an ensemble of fully connected networks (the model ``mlp``) instead of
+a graph isomorphism network, and only its mean counts, as in their NPENAS-NP.
 """
 
 from __future__ import annotations
@@ -32,9 +32,6 @@ class Npenas(Guided):
         """Store the knobs.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             model: The predictor: a key of `surrogate_nas.surrogates.MODELS`.
-            first_cells: How many cells are drawn at random before the model is used, at least 2.
         """
         super().__init__(space, seed=seed, model=model, acquisition="greedy", pool="offspring", first_cells=first_cells)

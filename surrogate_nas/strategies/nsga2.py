@@ -4,7 +4,7 @@ Deb, Pratap, Agarwal & Meyarivan, "A Fast and Elitist Multiobjective Genetic Alg
 Evolutionary Computation 2002. A child takes each choice from either parent (in a space that is not one of choices it
 copies the first) and is then mutated as every strategy mutates, once. Constrained domination is the objective's own:
 each score of an infeasible cell lies above those of all feasible ones, by how much limits are broken. Departures: a
-population of 10, as budgets here are of some hundred cells; a child that was told or asked for before is mutated on
+population of 10, as budgets here are of some hundred cells; a child that was observed or asked for before is mutated on
 until it is new, as far as a few tries find one. On one objective the rank is the order of scores.
 """
 
@@ -16,6 +16,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Trial
@@ -38,21 +39,15 @@ class NSGA2(Strategy):
     many_objectives: ClassVar[bool] = True
 
     def __init__(self, space: Space, *, seed: int, population: int = 10, crossover: float = 0.9) -> None:
-        """Start with an empty population, filled by the first trials told.
+        """Start with an empty population, filled by the first observed trials.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             population: How many trials are kept as parents, and how many children make a generation; at least 2.
             crossover: The probability that a child has two parents.
         """
         super().__init__(space, seed=seed)
-        if population < 2:
-            raise UserError(f"nsga2 needs a population of at least 2, not {population}.")
-        if not 0 <= crossover <= 1:
-            raise UserError(f"The crossover of nsga2 is a probability from 0 to 1, not {crossover}.")
-        self.population = population
-        self.crossover = crossover
+        self.population = check_whole("The population of nsga2", population, 2)
+        self.crossover = check_number("The crossover of nsga2", crossover, 0.0, 1.0)
         self._parents: list[Trial] = []
         self._children: list[Trial] = []
         self._seen: set[Cell] = set()

@@ -24,12 +24,7 @@ class RandomSearch(Strategy):
     """
 
     def __init__(self, space: Space, *, seed: int) -> None:
-        """Start with no known cell.
-
-        Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
-        """
+        """Start with no known cell."""
         super().__init__(space, seed=seed)
         self._known: set[Cell] = set()
 

@@ -42,8 +42,6 @@ class Reinforce(Strategy):
         """Start with a uniform policy.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             learning_rate: Adam's step size.
             momentum: How much of the baseline each new reward leaves in place.
         """

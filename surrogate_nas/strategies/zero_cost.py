@@ -1,10 +1,10 @@
 """Zero-cost-guided search: begin with what untrained networks promise, and learn which of the promises hold.
 
 Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (proxies choose what is trained first); He et
-al., "Robustifying and Boosting Training-Free Neural Architecture Search", ICLR 2024 (RoBoT: told scores say how proxies
-are to be combined). Departures: the first questions are the best by the mean of all proxies, each by the normal scores
-of its ranks, none of them weighted; then a Gaussian process over the proxies, and those of `bo` over the cells, tell
-which cell improves most, where RoBoT learns a weighted sum of proxies and then walks down its ranking.
+al., "Robustifying and Boosting Training-Free Neural Architecture Search", ICLR 2024 (RoBoT: observed scores say how
+proxies are to be combined). Departures: the first questions are the best by the mean of all proxies, each by the normal
+scores of its ranks, none of them weighted; then a Gaussian process over the proxies, and those of `bo` over the
+cells, tell which cell improves most, where RoBoT learns a weighted sum of proxies and then walks down its ranking.
 
 The proxies are those of `Strategy.known`, computed once for a whole space (`snas proxies`). Where none are known, as in
 most spaces, or where what is known is withheld, there is nothing to be guided by: it asks what `bo` asks.
@@ -38,11 +38,9 @@ class ZeroCost(BayesianOptimisation):
         """Store the knobs.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
-            first_cells: How many cells must be told before anything is learned, at least 2; where proxies are known
+            first_cells: How many cells must be observed before anything is learned, at least 2; where proxies are known
                 they are the most promising ones, else random ones.
-            promising: How many of the most promising cells are asked for at least, whatever was told before.
+            promising: How many of the most promising cells are asked for at least, whatever was observed before.
             sees_cells: Whether the encodings of cells are learned from beside the proxies.
         """
         super().__init__(space, seed=seed, first_cells=first_cells)

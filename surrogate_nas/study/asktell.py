@@ -8,14 +8,15 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.sandbox import CALL_LIMIT_SECONDS, check_call_limit, introduce, sandboxed
+from surrogate_nas.study.options import CALL_LIMIT_SECONDS, Options
+from surrogate_nas.study.sandbox import introduce, sandboxed
 from surrogate_nas.study.search import first_cells, scalarised, settings_of, strategy_seed
 
 
@@ -65,16 +66,15 @@ class AskTell:
         """
         if not isinstance(objective, Objective):
             raise UserError(f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}.")
-        if seed < 0 or first < 0:
-            raise UserError(f"seed and first are whole numbers of at least 0, not {seed} and {first}.")
+        check_whole("A seed", seed)
+        options = Options(first_cells=first, hidden=hidden, call_limit_seconds=call_limit_seconds)
         self.objective, self.trials = objective, list[Trial]()
         self._space, self._ledger = objective.benchmark.space, Ledger(objective, run=seed)
-        self._first: list[Cell] = first_cells(self._space, first, 0, seed)
-        check_call_limit(call_limit_seconds)
+        self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
         introduce(strategy)
         settings = settings_of(objective, hidden, strategy)
         make = partial(sandboxed, strategy, self._space, limit=call_limit_seconds, settings=settings)
-        root = strategy_seed(0, seed)
+        root = strategy_seed(options.seed, seed)
         self._stack = ExitStack()
         plain = self._stack.enter_context(make(seed=root))
         self._strategy = self._stack.enter_context(scalarised(plain, make, objective.parts, root))
@@ -91,8 +91,7 @@ class AskTell:
         Raises:
             UserError: `n` is below 1, or the strategy failed.
         """
-        if not isinstance(n, int) or n < 1:
-            raise UserError(f"At least 1 cell is asked for, not {n!r:.80}.")
+        check_whole("The number of cells to ask for", n, 1)
         if self._first:
             asked, self._first = self._first[:n], self._first[n:]
             return asked

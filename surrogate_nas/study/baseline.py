@@ -103,9 +103,6 @@ class Baseline:
     def keep(self, folder: Path) -> Path:
         """Write it to a results folder.
 
-        Args:
-            folder: The folder.
-
         Returns:
             The file.
 
@@ -120,9 +117,6 @@ class Baseline:
 
 def read_baselines(folder: Path) -> list[Baseline]:
     """The baselines of a results folder, by their systems' names.
-
-    Args:
-        folder: The folder.
 
     Raises:
         UserError: A file is damaged.
@@ -176,7 +170,6 @@ def baseline(
         folder: Where results are kept, and gone on from.
         strategies: Ours.
         runs: Seeds of each strategy; the run of median score stands beside the system.
-        seed: The root of all randomness.
         workers: Processes for our runs; the system has one thread and the machine for itself.
         progress: Called with (runs done, runs in all).
 

@@ -23,9 +23,6 @@ _Names = dict[tuple[Path, str], str]
 def comparisons_beside(made: Mapping[Path, Comparison]) -> Comparison:
     """One comparison of what several folders hold.
 
-    Args:
-        made: By folder what it holds.
-
     Raises:
         UserError: They hold different problems, or were made with different budgets or options.
     """
@@ -38,9 +35,6 @@ def comparisons_beside(made: Mapping[Path, Comparison]) -> Comparison:
 
 def suites_beside(made: Mapping[Path, StoredSuite]) -> StoredSuite:
     """One suite of the problems that several folders all hold.
-
-    Args:
-        made: By folder what it holds.
 
     Raises:
         UserError: There is no problem that all hold, asked in the same way.

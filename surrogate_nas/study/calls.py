@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.benchmarks import Benchmark, load, reopen
-from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Objective
@@ -77,8 +77,7 @@ def search(
         >>> small.incumbent.feasible, small.incumbent.values["params"] <= 20000
         (True, True)
     """
-    if seed < 0:
-        raise UserError(f"A seed must be at least 0, not {seed}.")
+    check_whole("A seed", seed)
     bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
     experiment = Experiment(bound, [strategy], 1, Budget(budget, budget_seconds), **options)
     run = experiment.one(strategy, seed, watch=callback)
@@ -287,7 +286,6 @@ def read_comparison(
     """Read a stored comparison, finished or not; where its benchmark is a table, every best score is looked up again.
 
     Args:
-        folder: Where `compare` stored it.
         against: Further such folders, of the same problem; their runs stand beside the first one's as if made with
             them. A strategy that did different things in two folders has the folder's name behind its own.
         benchmark: The benchmark's name again, where opening it runs a file of the user's: a name that is read from the
@@ -364,7 +362,6 @@ def stored_suite(
     """Read a suite's folder.
 
     Args:
-        folder: Where `run_suite` stored it.
         against: Further such folders; the problems that all hold are judged with the runs of all.
         benchmark: A benchmark's name again, where opening it runs a file of the user's.
         verify: Whether all scores are looked up again, not the best of each run alone.
@@ -412,7 +409,7 @@ def _entered(made: Comparison, suite: Suite) -> Comparison:
     return Comparison(made.objective, made.description | told, kept)
 
 
-def kept_problems(result: SuiteResult, folder: Path, runs: int) -> Iterator[tuple[Problem, Comparison]]:
+def stored_problems(result: SuiteResult, folder: Path, runs: int) -> Iterator[tuple[Problem, Comparison]]:
     """The comparison of every problem that a folder keeps with a finished run, in the order of the suite."""
     for told in result.problems:
         place = folder / PROBLEMS / told.name

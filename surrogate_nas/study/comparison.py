@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas
 
 _MOST_CONSIDERED = 1000
-"""So many of the best cells are sorted into functional classes; a twin that is worse than all of them is not told."""
+"""So many of the best cells are sorted into functional classes; isomorphic ones that are worse are not listed."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,7 @@ class Comparison:
         return [run.failure for run in self.runs if run.failure]
 
     def runs_of(self, strategy: str) -> list[Run]:
-        """The finished runs of a strategy, by number.
-
-        Args:
-            strategy: Its name.
-        """
+        """The finished runs of a strategy, by number."""
         return [run for run in self.runs if run.strategy == strategy and run.trials and not run.failure]
 
     @cached_property
@@ -100,11 +96,7 @@ class Comparison:
         return noise_of(self.objective)
 
     def feasible_runs_of(self, strategy: str) -> list[Run]:
-        """The finished runs of a strategy that found a feasible cell; only these have a score.
-
-        Args:
-            strategy: Its name.
-        """
+        """The finished runs of a strategy that found a feasible cell; only these have a score."""
         return [run for run in self.runs_of(strategy) if self.answer(run).feasible]
 
     @cached_property
@@ -112,11 +104,7 @@ class Comparison:
         return {}
 
     def reported(self, run: Run) -> Sequence[Trial]:
-        """A run's trials as this comparison reports them: where its search saw drawn seeds, by the mean over seeds.
-
-        Args:
-            run: A run of this comparison.
-        """
+        """A run's trials as this comparison reports them: where its search saw drawn seeds, by the mean over seeds."""
         if not self.objective.draws:
             return run.trials
         key = run.strategy, run.run
@@ -125,11 +113,7 @@ class Comparison:
         return self._reported[key]
 
     def answer(self, run: Run) -> Trial:
-        """What a run found: the best trial by what its search saw, as it is reported.
-
-        Args:
-            run: A finished run.
-        """
+        """What a run found: the best trial by what its search saw, as it is reported."""
         return self.reported(run)[run.incumbent.index]
 
     def vectors(self, run: Run, n: int | None = None) -> Values:
@@ -160,11 +144,7 @@ class Comparison:
         return frame_of(self.objective, [trial for run in self.runs for trial in run.trials])
 
     def score(self, run: Run) -> float:
-        """What a run achieved: its best score; of several objectives the share of the front's hypervolume it misses.
-
-        Args:
-            run: A finished run.
-        """
+        """What a run achieved: its best score; of several objectives the share of the front's hypervolume it misses."""
         return self.answer(run).score if self.frame is None else self.frame.missed(self.vectors(run))
 
     def optimism(self, strategy: str) -> Values | None:
@@ -186,19 +166,11 @@ class Comparison:
         return np.array(seen) - self.scores(strategy)
 
     def scores(self, strategy: str) -> Values:
-        """What every finished run of a strategy that found a feasible cell achieved, shape ``(runs,)`` (see `score`).
-
-        Args:
-            strategy: Its name.
-        """
+        """What every finished run of a strategy that found a feasible cell achieved, shape ``(runs,)``."""
         return np.array([self.score(run) for run in self.feasible_runs_of(strategy)])
 
     def anytime(self, run: Run) -> Anytime:
-        """What a run had achieved after each of its trials.
-
-        Args:
-            run: A finished run.
-        """
+        """What a run had achieved after each of its trials."""
         found = anytime(run)
         if self.frame is not None:
             steps = [self.frame.missed(self.vectors(run, i + 1)) for i in range(len(run.trials))]
@@ -432,7 +404,6 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
 
     Args:
         objective: The objective; a final metric that its study searches on is none here.
-        cell: The cell.
 
     Example:
         >>> import surrogate_nas as sn
@@ -452,13 +423,13 @@ class FoundCell:
         rank: From 1.
         trial: The evaluation with the lowest score of its class.
         found_by: By strategy, in how many of its runs the cell was evaluated; those with none are left out.
-        twins: The other evaluated cells that compute the same function, best first.
+        isomorphic: The other evaluated cells that compute the same function, best first.
     """
 
     rank: int
     trial: Trial
     found_by: dict[str, int]
-    twins: Sequence[Trial] = ()
+    isomorphic: Sequence[Trial] = ()
 
 
 def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
@@ -469,7 +440,7 @@ def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
         classes.setdefault(identity(trial.cell), []).append(trial)
     top = list(classes.values())[:n]
     return [
-        FoundCell(rank, best, _found_by(comparison, best.cell), twins) for rank, (best, *twins) in enumerate(top, 1)
+        FoundCell(rank, best, _found_by(comparison, best.cell), others) for rank, (best, *others) in enumerate(top, 1)
     ]
 
 

@@ -185,7 +185,6 @@ def decide_elsewhere(
     """Decide who is best on other problems of the kind, of spaces that were not tried.
 
     Args:
-        values: As for `decide`.
         spaces: Per problem the space that it is of.
         level: How often one of the claims may be false.
         seed: Of the resamples that give ranges.
@@ -236,7 +235,6 @@ def claim(
     """Who leads and whom it is told apart from.
 
     Args:
-        values: As for `decide`.
         spaces: Per problem its space, to judge by one number a space; None to judge by runs.
         level: How often one of the claims may be false.
     """
@@ -262,7 +260,6 @@ def standings(values: Mapping[str, Sequence[Values]], *, level: float = LEVEL) -
     """Strategies as `claim` ranks them: the leader, then the leader of all others, and so on.
 
     Args:
-        values: As for `decide`.
         level: Of every claim by itself: only the first is the verdict.
 
     Returns:
@@ -302,7 +299,6 @@ def detectable(differences: Sequence[Values], *, level: float = LEVEL, power: fl
 
     Args:
         differences: Per problem the paired differences, whose spread about their means is taken.
-        level: Of the test.
         power: The probability of seeing it.
 
     Returns:
@@ -381,18 +377,10 @@ def _rival(
 
 
 def _upper_share(far: int, runs: int, sure: float = 0.95) -> float:
-    """Clopper and Pearson's upper bound of a share, by bisection."""
-    if far >= runs:
-        return 1.0
-    low, high = 0.0, 1.0
-    log_choose = [math.lgamma(runs + 1) - math.lgamma(k + 1) - math.lgamma(runs - k + 1) for k in range(far + 1)]
-    for _ in range(50):
-        share = (low + high) / 2
-        below = sum(
-            math.exp(c + k * math.log(share) + (runs - k) * math.log1p(-share)) for k, c in enumerate(log_choose)
-        )
-        low, high = (share, high) if below > 1 - sure else (low, share)
-    return high
+    """Clopper and Pearson's upper bound of a share."""
+    from scipy.special import betaincinv
+
+    return float(betaincinv(far + 1, runs - far, sure)) if far < runs else 1.0
 
 
 def _moments(differences: Sequence[Values]) -> tuple[float, float, float, float]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.arguments import check_number, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import DIVERSITY, Term, exact
@@ -99,19 +99,11 @@ class LambdaPath:
         return scores.vector
 
     def point(self, cell: Cell) -> Values:
-        """L and R of a cell, shape ``(2,)``.
-
-        Args:
-            cell: A cell of the space.
-        """
+        """L and R of a cell, shape ``(2,)``."""
         return np.asarray(self.points[listed(self.plane.benchmark.space).index(cell)])
 
     def traced(self, strategy: str) -> list[Values]:
-        """What each run of a strategy found over the grid: L and R of its answer at each λ, shape ``(steps, 2)``.
-
-        Args:
-            strategy: Its name.
-        """
+        """What each run of a strategy found over the grid: L and R of its answer at each λ, shape ``(steps, 2)``."""
         found: dict[int, list[Values]] = {}
         for step in self.steps:
             for run in step.comparison.feasible_runs_of(strategy):
@@ -227,7 +219,6 @@ def lambda_path(
         strategies: Names, ``file.py:Class``, or classes.
         objective: One expression with L and R; None for the benchmark's default.
         lambdas: Different numbers of at least 0.
-        subject_to: Limits as text.
         runs: How many seeds at each λ, the same at all.
         budget: The most evaluations of a run.
         workers: How many runs at once; None for one, or for as many as a cluster takes.
@@ -279,11 +270,9 @@ def _expression(benchmark: Benchmark, objective: str | Expression | None, subjec
 
 def checked_grid(lambdas: Sequence[float]) -> list[float]:
     """The grid in rising order."""
-    values = sorted(float(value) for value in lambdas)
+    values = sorted(check_number("A λ", value) for value in lambdas)
     if not values:
         raise UserError("A path over λ needs at least one λ, such as --lambdas 0,0.05,0.1.")
-    if wrong := [value for value in values if not 0 <= value < float("inf")]:
-        raise UserError(f"A λ is a finite number of at least 0, not {wrong[0]:g}.")
     if twice := [a for a, b in zip(values, values[1:], strict=False) if a == b]:
         raise UserError(f"λ = {twice[0]:g} is there twice.")
     return values
@@ -325,7 +314,6 @@ def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> Lam
     """Read a stored path as far as it was made; its expression is that of the largest λ.
 
     Args:
-        folder: Where `lambda_path` stored it.
         benchmark: The benchmark's name again, where opening it runs a file of the user's.
 
     Raises:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Values
+from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.failure import StrategyError
@@ -116,9 +117,7 @@ class Ledger:
                 if free is None:
                     raise UserError(f"{question} of {cell} is missing: it takes a training to know it.")
                 value = free([cell])[0]
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise UserError(f"{question} of {cell} is a finite number, not {value!r:.80}.")
-            row.append(float(value))
+            row.append(check_number(f"{question} of {cell}", value, -math.inf))
         (outcome,) = self._outcomes([cell], self.objective.epochs, self._names, np.array([row]), np.array([cost]))
         return outcome
 

@@ -1,7 +1,7 @@
 """The options of a run, each said once: its type, range, text and flag are one field of `Options`.
 
 From there follow what ``sn.search``, ``sn.compare`` and a path over λ take and check, their flags, what a folder says
-of them and what of a folder is believed. Further, the budget, and what ``experiment.json`` must be like.
+of them and may say. Further, the budget, and what ``experiment.json`` must be like.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar
 
-from surrogate_nas.core.arguments import check_fields
+from surrogate_nas.core.arguments import check_fields, check_number, check_whole
 from surrogate_nas.core.errors import UserError
 
 Check = Callable[[Any], bool]
@@ -42,17 +42,15 @@ class Budget:
         check_fields(self)
         if self.cells is None and self.seconds is None:
             raise UserError("A run needs a budget: a number of cells, or simulated seconds.")
-        if self.cells is not None and self.cells < 1:
-            raise UserError(f"A budget must be at least 1 cell, not {self.cells}.")
-        if self.cells is not None and self.cells > MOST:
-            raise UserError(f"A budget is at most {MOST:,} cells, not {self.cells}.")
-        if self.seconds is not None and not 0 < self.seconds < float("inf"):
-            raise UserError(f"A budget must be a finite number of simulated seconds above 0, not {self.seconds}.")
+        if self.cells is not None:
+            check_whole("A budget in cells", self.cells, 1, MOST)
+        if self.seconds is not None:
+            check_number("A budget in simulated seconds", self.seconds, above=True)
 
 
 def _option(
-    default: Any, text: str, *, flag: str = "", help: str = "", least: int | None = None, most: int | None = None,
-    refused: str = "", is_stored: bool = True,
+    default: Any, text: str, *, flag: str = "", help: str = "", what: str = "", least: float = -math.inf,
+    most: int | None = None, above: bool = False, is_stored: bool = True,
 ) -> Any:  # fmt: skip
     """An option of a run.
 
@@ -61,32 +59,35 @@ def _option(
         text: What it is, as the documentation of Python functions says it.
         flag: The command line's, or empty.
         help: What that says of it; `text` where it is empty.
-        least: The smallest value, or None.
+        what: The noun by which a number that is too small or too large is refused.
         most: The largest, or None.
-        refused: What is said of another, before ``, not VALUE.``
+        above: Whether the smallest itself will not do.
         is_stored: Whether results depend on it, so that a folder says it and never mixes two.
     """
-    told = {"text": text, "flag": flag, "help": help or text, "least": least, "most": most}
-    told |= {"refused": refused, "stored": is_stored}
-    return field(default=default, metadata=told)
+    told = {"text": text, "flag": flag, "help": help or text, "what": what, "least": least, "most": most}
+    return field(default=default, metadata=told | {"above": above, "stored": is_stored})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What every run of a study is given, whoever makes it; each field says all there is to say of it."""
 
-    seed: int = _option(0, "The root of all randomness.", least=0, refused="A seed must be at least 0")
+    seed: int = _option(0, "The root of all randomness.", what="A seed", least=0)
     first_cells: int = _option(
         FIRST_CELLS,
         "How many random cells every strategy of a run is told first.",
+        what="The number of first cells",
         least=0,
-        refused="There are at least 0 first cells",
+        most=MOST,
     )
     call_limit_seconds: float = _option(
         CALL_LIMIT_SECONDS,
         "The longest that one `ask` or `tell` may take.",
         flag="--call-limit",
         help="The most seconds that a strategy may take to answer once.",
+        what="The limit of one call (--call-limit, call_limit_seconds)",
+        least=0,
+        above=True,
         is_stored=False,
     )
     simulated_workers: int = _option(
@@ -94,9 +95,9 @@ class Options:
         "How many cells are evaluated side by side on the simulated clock.",
         flag="--simulated-workers",
         help="Cells evaluated side by side on the simulated clock.",
+        what="The number of simulated workers",
         least=1,
         most=MOST,
-        refused="There must be at least 1 simulated worker",
     )
     hidden: bool = _option(
         False,
@@ -109,21 +110,17 @@ class Options:
         "A run ends when a feasible trial scores this or less, as its search sees it; None for never.",
         flag="--target",
         help="A run ends when a feasible cell scores this or less.",
-        refused="A target is a finite score",
+        what="A target",
     )
 
     def __post_init__(self) -> None:
-        from surrogate_nas.study.sandbox import check_call_limit  # which loads what a command's help does not need
-
         check_fields(self)
         for option in fields(Options):
             told, value = option.metadata, getattr(self, option.name)
-            is_finite = not isinstance(value, float) or math.isfinite(value)
-            is_small = told["least"] is not None and value < told["least"]
-            is_large = told["most"] is not None and value > told["most"]
-            if told["refused"] and (not is_finite or is_small or is_large):
-                raise UserError(f"{told['refused']}, not {value}.")
-        check_call_limit(self.call_limit_seconds)
+            if told["what"] and "float" in str(option.type) and value is not None:
+                check_number(told["what"], value, told["least"], above=told["above"])
+            elif told["what"] and value is not None:
+                check_whole(told["what"], value, told["least"], told["most"])
 
     def stored(self) -> dict[str, Any]:
         """What a folder says of them."""
@@ -244,7 +241,7 @@ def _right(option: Field[Any]) -> Check:
     least = option.metadata["least"]
 
     def is_right(value: Any) -> bool:
-        return any(kind(value) for kind in kinds) and (least is None or value is None or value >= least)
+        return any(kind(value) for kind in kinds) and (value is None or value >= least)
 
     return _or_none(is_right)
 

@@ -8,16 +8,16 @@ or a table of ``name`` and ``runs``, and the problems, each a table of the field
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.files.content import LIST, NUMBER, TEXT, WHOLE, check_table, read_toml
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.strategies import StrategyLike, label
@@ -58,8 +58,7 @@ class Problem:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise UserError(f"A problem's name has letters, digits and ._+- only, not {self.name!r:.80}.")
-        if self.first_cells < 0:
-            raise UserError(f"{self.name} has at least 0 first cells, not {self.first_cells}.")
+        check_whole(f"The number of first cells of {self.name}", self.first_cells)
         try:
             self.budget  # noqa: B018 - checks itself
         except UserError as error:
@@ -88,10 +87,7 @@ class Entry:
     runs: int
 
     def __post_init__(self) -> None:
-        if self.runs < 1:
-            raise UserError(f"{self.label} needs at least 1 run, not {self.runs}.")
-        if self.runs > MOST_RUNS:
-            raise UserError(f"{self.label} has at most {MOST_RUNS:,} runs, not {self.runs}.")
+        check_whole(f"The number of runs of {self.label}", self.runs, 1, MOST_RUNS)
 
     @property
     def label(self) -> str:
@@ -130,8 +126,7 @@ class Suite:
                 raise UserError(f"{self.name} has no {what}; it needs at least one.")
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise UserError(f"{self.name} has the {what} {twice[0]} twice.")
-        if self.seed < 0:
-            raise UserError(f"A seed must be at least 0, not {self.seed}.")
+        check_whole("A seed", self.seed)
 
     @property
     def labels(self) -> list[str]:
@@ -171,17 +166,10 @@ SUITES = ("starter", "families", "standard")
 _SUFFIX = ".toml"
 _RUNS = 10
 
-_TEXT, _WHOLE, _NUMBER, _LIST = "a text", "a whole number", "a number", "a list"
-_IS: dict[str, Callable[[Any], bool]] = {
-    _TEXT: lambda value: isinstance(value, str),
-    _WHOLE: lambda value: type(value) is int,
-    _NUMBER: lambda value: type(value) in (int, float),
-    _LIST: lambda value: isinstance(value, list),
-}
-_SHARED = {"cells": _WHOLE, "seconds": _NUMBER, "first_cells": _WHOLE, "seed_policy": _TEXT}
-_KEYS = _SHARED | {"title": _TEXT, "runs": _WHOLE, "seed": _WHOLE, "strategies": _LIST, "problems": _LIST}
-_PROBLEM = _SHARED | {field.name: _TEXT for field in fields(Problem) if field.name not in _SHARED}
-_STRATEGY = {"name": _TEXT, "runs": _WHOLE}
+_SHARED = {"cells": WHOLE, "seconds": NUMBER, "first_cells": WHOLE, "seed_policy": TEXT}
+_KEYS = _SHARED | {"title": TEXT, "runs": WHOLE, "seed": WHOLE, "strategies": LIST, "problems": LIST}
+_PROBLEM = _SHARED | {field.name: TEXT for field in fields(Problem) if field.name not in _SHARED}
+_STRATEGY = {"name": TEXT, "runs": WHOLE}
 
 
 def read_suite(name: str) -> Suite:
@@ -198,7 +186,8 @@ def read_suite(name: str) -> Suite:
         ['fashion', 'cifar10-drawn', 'imagenet16-drawn', 'cifar100-small']
     """
     if name in SUITES:
-        return _suite(name, name, files(__package__).joinpath("suites", f"{name}{_SUFFIX}").read_bytes())
+        content = files(__package__).joinpath("suites", f"{name}{_SUFFIX}").read_bytes()
+        return suite_told(name, name, read_toml(name, content))
     path = Path(name)
     if path.suffix != _SUFFIX:
         raise unknown("suite", name, [*SUITES, f"FILE{_SUFFIX}"])
@@ -206,20 +195,12 @@ def read_suite(name: str) -> Suite:
         content = read_regular(path)
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
-    return _suite(path.stem, str(path), content)
-
-
-def _suite(name: str, source: str, content: bytes) -> Suite:
-    try:
-        told = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{source} is no TOML: {error}.") from error
-    return suite_told(name, source, told)
+    return suite_told(path.stem, str(path), read_toml(str(path), content))
 
 
 def suite_told(name: str, source: str, told: Any) -> Suite:
     """A suite from what a file says of it."""
-    _check(source, "", told, _KEYS, needed=("strategies", "problems"))
+    check_table(source, "", told, _KEYS, ("strategies", "problems"))
     try:
         entries = [_entry(source, f"strategies[{i}]", one, told) for i, one in enumerate(told["strategies"])]
         problems = [_problem(source, f"problems[{i}]", one, told) for i, one in enumerate(told["problems"])]
@@ -231,32 +212,17 @@ def suite_told(name: str, source: str, told: Any) -> Suite:
 
 def _entry(source: str, key: str, told: Any, suite: Mapping[str, Any]) -> Entry:
     told = {"name": told} if isinstance(told, str) else told
-    _check(source, key, told, _STRATEGY, needed=("name",))
+    check_table(source, key, told, _STRATEGY, ("name",))
     return Entry(told["name"], told.get("runs", suite.get("runs", _RUNS)))
 
 
 def _problem(source: str, key: str, told: Any, suite: Mapping[str, Any]) -> Problem:
-    _check(source, key, told, _PROBLEM, needed=("name", "benchmark"))
+    check_table(source, key, told, _PROBLEM, ("name", "benchmark"))
     own_budget = {"cells", "seconds"} & told.keys()
     shared = {name: suite[name] for name in _SHARED if name in suite}
     if own_budget:
         shared = {name: value for name, value in shared.items() if name not in ("cells", "seconds")}
     return Problem(**(shared | told))
-
-
-def _check(source: str, key: str, told: Any, right: Mapping[str, str], *, needed: tuple[str, ...]) -> None:
-    """Refuse keys that there are not, values of another type, and a table that lacks a key."""
-    if not isinstance(told, dict):
-        raise UserError(f"{source}: {key} is a table, not {told!r:.80}.")
-    prefix = f"{key}." if key else ""
-    for name, value in told.items():
-        if name not in right:
-            raise UserError(f"{source}: {unknown('key', prefix + name, (prefix + known for known in right))}")
-        if not _IS[right[name]](value):
-            raise UserError(f"{source}: {prefix}{name} is {right[name]}, not {value!r:.80}.")
-    for name in needed:
-        if name not in told:
-            raise UserError(f"{source}: {prefix}{name} is missing.")
 
 
 ObjectiveLike = str | Expression | Objective | None
@@ -275,9 +241,7 @@ def bind(
     """Tie what the user gave to a benchmark.
 
     Args:
-        benchmark: A name or an opened benchmark.
         objective: Text, an expression or an `Objective`; None for the benchmark's default.
-        subject_to: Limits as text.
         seed_policy: ``mean`` or ``draw``; None for what the objective says, which is ``mean`` where nobody says it.
         search_on_final: Final metrics that a search may see.
 

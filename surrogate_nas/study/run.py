@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from operator import attrgetter
@@ -274,12 +275,8 @@ class RunLog:
     def __init__(self, path: Path, root: str) -> None:
         """Open or make the file, dropping a torn last line and the mark that the run had ended."""
         self.path = path
-        try:
+        with _writing(path):
             self._chain = Chain(path, root, _unended)
-        except DamagedError as error:
-            raise _damaged(path, error) from error
-        except OSError as error:
-            raise _cannot_write(path, error) from error
         self._known = self._chain.entries
         self.known = len(self._known)
 
@@ -292,21 +289,17 @@ class RunLog:
                 if self._known[entry["index"]] != json.loads(json.dumps(entry)):
                     raise self._other_history()
             entries = entries[len(known) :]
-        try:
+        with _writing(self.path):
             self._chain.append_all(entries)
-        except OSError as error:
-            raise _cannot_write(self.path, error) from error
 
     def finish(self, run: Run) -> None:
         """Write the last line, which marks the run as ended, and wait until all is on the disk."""
         if len(run.trials) < self.known:
             raise self._other_history()
-        try:
-            told = {_TOLD: {name: dict(group) for name, group in run.diagnosis.items()}} if run.diagnosis else {}
+        told = {_TOLD: {name: dict(group) for name, group in run.diagnosis.items()}} if run.diagnosis else {}
+        with _writing(self.path):
             self._chain.append({_END: len(run.trials), **told, **_RUNS.write(run)})
             self._chain.commit()
-        except OSError as error:
-            raise _cannot_write(self.path, error) from error
 
     def _other_history(self) -> UserError:
         return OtherHistoryError(
@@ -315,10 +308,8 @@ class RunLog:
 
     def close(self) -> None:
         """Let the file go."""
-        try:
+        with _writing(self.path):
             self._chain.close()
-        except OSError as error:
-            raise _cannot_write(self.path, error) from error
 
 
 def _unended(entries: list[dict[str, Any]]) -> int:
@@ -365,8 +356,16 @@ def _damaged(path: Path, error: Exception) -> UserError:
     return UserError(f"{path} is damaged or of another comparison ({error}). Delete it and run again.")
 
 
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(f"Cannot write {path}: {error.strerror or error}. What was finished is kept; run again to go on.")
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say what is wrong with a file that is opened or written."""
+    try:
+        yield
+    except DamagedError as error:
+        raise _damaged(path, error) from error
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(f"Cannot write {path}: {why}. What was finished is kept; run again to go on.") from error
 
 
 class _Stamp(NamedTuple):

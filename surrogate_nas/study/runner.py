@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.workshop import workshop_of
@@ -54,10 +55,7 @@ class Experiment(Options):
         if isinstance(self.strategies, str) or not isinstance(self.strategies, Sequence):
             raise UserError(f"strategies is a list of names or classes, not {self.strategies!r:.80}.")
         super().__post_init__()
-        if self.runs < 1:
-            raise UserError(f"A comparison needs at least 1 run, not {self.runs}.")
-        if self.runs > MOST_RUNS:
-            raise UserError(f"A comparison has at most {MOST_RUNS:,} runs, not {self.runs}.")
+        check_whole("The number of runs", self.runs, 1, MOST_RUNS)
         if not self.strategies:
             raise UserError("A comparison needs at least one strategy.")
         if len(set(self.labels)) < len(self.labels):
@@ -228,7 +226,11 @@ def execute(
         if begun:
             begun()
         if keep is None:
-            made = {key: run for key, one in jobs if (run := _held(by_name[key.problem], one, key.number)) is not None}
+            made = {
+                key: run
+                for key, one in jobs
+                if (run := _finished_before(by_name[key.problem], one, key.number)) is not None
+            }
         if progress:
             progress(len(made), len(jobs))
         here = within if stays_here(engine, workers) else None
@@ -257,7 +259,7 @@ def _jobs(parts: Sequence[Part]) -> list[_Job]:
     ]
 
 
-def _held(part: Part, strategy: StrategyLike, number: int) -> Run | None:
+def _finished_before(part: Part, strategy: StrategyLike, number: int) -> Run | None:
     """A run that a folder holds and that need not go on."""
     run = part.experiment.held(strategy, number, part.store)
     return run if run is not None and part.experiment.is_whole(run) else None

@@ -178,7 +178,7 @@ class _Search:
         cells = self.budget.cells
         return _UNLIMITED if cells is None else cells - len(self.trials) - running
 
-    def _in_turn(self, strategy: Sandboxed | Scalarised, asked: Sequence[Asked]) -> None:
+    def _in_turn(self, strategy: Sandboxed, asked: Sequence[Asked]) -> None:
         """One worker: what was asked for together is evaluated one after another and told together."""
         at_once = not self.ledger.objective.benchmark.one_by_one
         while not self.ended and self.left(0) > 0:
@@ -186,7 +186,7 @@ class _Search:
                 self._let_work(strategy, self.ledger.cost)
                 if self.ended:
                     return
-                asked = strategy.ask(min(strategy.batch_size, self.left(0)))
+                asked = strategy.ask(min(strategy.flags.batch_size, self.left(0)))
             trials: list[Trial] = []
             for trial in self.ledger.evaluate(asked, self._limit):
                 trials.append(trial)
@@ -198,7 +198,7 @@ class _Search:
             self._told(strategy, trials)
             asked = ()
 
-    def _side_by_side(self, strategy: Sandboxed | Scalarised, queue: Sequence[Asked]) -> None:
+    def _side_by_side(self, strategy: Sandboxed, queue: Sequence[Asked]) -> None:
         """Several workers: asks while others run, and tells in the order of finishing, together what ends together."""
         running: list[tuple[float, int, float, Outcome]] = []
         clock, begun, workers = 0.0, 0, self.options.simulated_workers
@@ -230,7 +230,7 @@ class _Search:
             self._keep(trials)
             self._told(strategy, trials)
 
-    def _let_work(self, strategy: Sandboxed | Scalarised, clock: float) -> None:
+    def _let_work(self, strategy: Sandboxed, clock: float) -> None:
         """Let it do what work of its own is left, in slices, as long as the budget allows."""
         while (seconds := strategy.work()) is not None:
             self.ledger.owed += seconds
@@ -243,7 +243,7 @@ class _Search:
         seconds = self.budget.seconds
         return float("inf") if seconds is None else seconds
 
-    def _told(self, strategy: Sandboxed | Scalarised, trials: list[Trial]) -> None:
+    def _told(self, strategy: Sandboxed, trials: list[Trial]) -> None:
         if not trials:
             return
         strategy.tell(trials)
@@ -262,23 +262,18 @@ class _Search:
             self.log.append(trials)
 
 
-class Scalarised:
+class Scalarised(Sandboxed):
     """A run's view of a strategy that knows one of several objectives: random weights, anew for every stretch of a run.
 
     Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 2006: the augmented Chebyshev norm of the
     objectives, each scaled to what the run has seen. Departure: weights change every ten trials, not every one, and the
-    strategy, which knows nothing of weights, is then made anew and told the whole history under the new ones. It is
-    used as `Sandboxed` is.
-
-    Attributes:
-        batch_size: How many cells the strategy likes to be asked for at once.
-        chooses_epochs: Whether it may ask for other epochs than the objective's.
+    strategy, which knows nothing of weights, is then made anew and told the whole history under the new ones.
     """
 
     def __init__(self, first: Sandboxed, make: Make, parts: int, seed: int, stack: ExitStack) -> None:
         """Begin with a strategy under a first set of weights."""
         self._strategy, self._make, self._parts, self._stack = first, make, parts, stack
-        self.batch_size, self.chooses_epochs = first.batch_size, first.chooses_epochs
+        self.flags = first.flags
         self._rng = np.random.default_rng([seed, parts])
         self._weights = self._rng.dirichlet(np.ones(parts))
         self._history: list[Trial] = []
@@ -286,9 +281,12 @@ class Scalarised:
         self._spent = 0.0
 
     @property
-    def seconds(self) -> float:
+    def seconds(self) -> float:  # type: ignore[override]
         """Spent in the strategies so far."""
         return self._spent + self._strategy.seconds
+
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        self._strategy.give(settings)
 
     def ask(self, n: int) -> list[Cell | Request]:
         """What the strategy asks for, after a change of weights where one is due."""
@@ -297,11 +295,9 @@ class Scalarised:
         return self._strategy.ask(n)
 
     def work(self) -> float | None:
-        """Let the strategy do a slice of work of its own; the seconds that it is charged, or None."""
         return self._strategy.work()
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What the strategy of the last weights tells of the run."""
         return self._strategy.diagnosis()
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -330,9 +326,9 @@ class Scalarised:
 
 
 @contextmanager
-def scalarised(strategy: Sandboxed, make: Make, parts: int, seed: int) -> Iterator[Sandboxed | Scalarised]:
+def scalarised(strategy: Sandboxed, make: Make, parts: int, seed: int) -> Iterator[Sandboxed]:
     """The strategy itself, or what runs it on several objectives where it knows only one."""
-    if parts == 1 or strategy.many_objectives:
+    if parts == 1 or strategy.flags.many_objectives:
         yield strategy
         return
     with ExitStack() as stack:

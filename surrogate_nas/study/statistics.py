@@ -90,11 +90,11 @@ def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
 
 def _weights(n: int, seed: int) -> Iterable[Values]:
     """The shares of rows in every resample, in blocks; those of few rows are kept for the next sample of as many."""
-    return _kept_weights(n, seed) if n * _RESAMPLES <= _BLOCK else _blocks(n, seed)
+    return _cached_weights(n, seed) if n * _RESAMPLES <= _BLOCK else _blocks(n, seed)
 
 
 @lru_cache(maxsize=2)
-def _kept_weights(n: int, seed: int) -> list[Values]:
+def _cached_weights(n: int, seed: int) -> list[Values]:
     return list(_blocks(n, seed))
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import locked, replacing
+from surrogate_nas.files import locked, write_whole
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective.expression import parse_several
@@ -150,8 +150,7 @@ class Store:
 
     def write_text(self, name: str, content: str) -> None:
         """Write a text file so that it is either whole or as it was before."""
-        with replacing(self.folder / name) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+        write_whole(self.folder / name, content)
 
     def path(self, strategy: str, run: int) -> Path:
         """The file of a run."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.files import replacing
+from surrogate_nas.core.numbers import NOTHING
+from surrogate_nas.files import write_whole
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.traces import MARKED, expected_runtime
 
@@ -125,17 +126,18 @@ _OF_STRATEGIES: dict[str, Callable[[Iterable[float]], float]] = {"regret": min, 
 """Tables with a column a strategy, and what is best in a row of them."""
 _KEYS = {"problem", "unit", "target"}
 
-_ESCAPED = {ord(c): f"\\{c}" for c in "&%$#_{}"} | {
-    ord("\\"): r"\textbackslash{}", ord("~"): r"\textasciitilde{}", ord("^"): r"\textasciicircum{}"
-}  # fmt: skip
+_ESCAPED = str.maketrans(
+    {letter: f"\\{letter}" for letter in "&%$#_{}"}
+    | {letter: f"${letter}$" for letter in "<>|"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", '"': r"\textquotedbl{}"}
+    | {"[": "{[}", "]": "{]}"}  # a row that begins with one would lend it to the line break before
+    | {"−": r"$-$", "–": "--", "…": r"\dots{}", "λ": r"$\lambda$", "×": r"$\times$", "≤": r"$\leq$"}
+    | {"≥": r"$\geq$", "±": r"$\pm$"}
+)
 
 
 def write_tables(result: SuiteResult, folder: Path) -> None:
     """Write every table as ``NAME.csv`` and ``NAME.tex``; each file is whole or as it was before.
-
-    Args:
-        result: What the suite has found.
-        folder: Where to write; made if it is missing.
 
     Raises:
         UserError: The folder cannot be written.
@@ -153,8 +155,7 @@ def write_tables(result: SuiteResult, folder: Path) -> None:
     for name, table in TABLES.items():
         rows = table(result)
         for suffix, text in (("csv", as_csv(rows)), ("tex", as_latex(rows, best_of(name, rows)))):
-            with replacing(folder / f"{name}.{suffix}") as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            write_whole(folder / f"{name}.{suffix}", text)
 
 
 def as_csv(rows: Rows) -> str:
@@ -193,8 +194,7 @@ def as_latex(rows: Rows, best: Collection[tuple[int, str]] = ()) -> str:
     columns = list(rows[0]) if rows else []
     numeric = [all(row[c] is None or isinstance(row[c], Real) for row in rows) for c in columns]
     lines = [
-        [rf"\textbf{{{_rounded(v)}}}" if (i, c) in best else _rounded(v) for c, v in row.items()]
-        for i, row in enumerate(rows)
+        [bold(_rounded(v)) if (i, c) in best else _rounded(v) for c, v in row.items()] for i, row in enumerate(rows)
     ]
     heads = [_rounded(_HEADS.get(column, column.replace("_", " "))) for column in columns]
     return "\n".join([*tabular("".join("lr"[is_number] for is_number in numeric), heads, lines), ""])
@@ -206,6 +206,21 @@ def tabular(columns: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -
     return [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", top, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}"]
 
 
+def escaped(text: str) -> str:
+    """A text as LaTeX sets it, on one line.
+
+    Example:
+        >>> escaped("bo_epochs(n=5) & 100 %")
+        'bo\\\\_epochs(n=5) \\\\& 100 \\\\%'
+    """
+    return " ".join(text.split()).translate(_ESCAPED)
+
+
+def bold(content: str) -> str:
+    """Set in bold."""
+    return rf"\textbf{{{content}}}"
+
+
 def _exact(value: Any) -> Any:
     if isinstance(value, float):
         return "" if np.isnan(value) else repr(float(value))
@@ -214,5 +229,5 @@ def _exact(value: Any) -> Any:
 
 def _rounded(value: Any) -> str:
     if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value).translate(_ESCAPED)
+        return escaped(NOTHING)
+    return f"{value:.4g}" if isinstance(value, float) else escaped(str(value))

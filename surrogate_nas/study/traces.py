@@ -165,11 +165,6 @@ class ProblemResult:
         """
         return self._regrets[strategy]
 
-    @cached_property
-    def random_regret(self) -> Values:
-        """The normalised regret that random sampling is expected to have, shape ``(checkpoints,)``, or empty."""
-        return self.reference.regret(self.reference.random)
-
     def at(self, strategy: str, fraction: float = 1.0) -> Values:
         """The normalised regret of every run after a share of the budget, shape ``(runs,)``.
 
@@ -215,7 +210,7 @@ class ProblemResult:
         """The normalised regret of what every run ended with, isomorphic cells counted as one, shape ``(runs,)``.
 
         Where a benchmark has trained isomorphic cells apart, a class of them has the mean of those that the runs of
-        this problem ended with: to end with one or the other is luck.
+        this problem ended with: to end with one or the other is noise.
 
         Args:
             strategy: Its name.
@@ -246,11 +241,7 @@ class ProblemResult:
         return np.asarray(values[[place for _, place in sorted(chosen)]])
 
     def failures(self, strategy: str) -> list[str]:
-        """What went wrong in the runs of a strategy that failed.
-
-        Args:
-            strategy: Its name.
-        """
+        """What went wrong in the runs of a strategy that failed."""
         return [trace.failure for trace in self.traces[strategy] if trace.failure]
 
 

@@ -41,9 +41,6 @@ class Bagging(Surrogate):
         """Store the knobs.
 
         Args:
-            quantity: Of the metric.
-            seed: The root of the randomness.
-            calibrate: Whether the standard deviation is calibrated.
             parts: How many are averaged; with one there is nothing held out, and calibrating refits on folds.
             encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph`` of the rest.
             extra: Free metrics to add as columns.
@@ -56,28 +53,13 @@ class Bagging(Surrogate):
         self.encoding = check_name("An encoding", encoding or default_encoding(quantity))
         self.extra = check_names("The extra columns", extra)
 
-    def settings(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return super().settings() | {"parts": self.parts, "encoding": self.encoding, "extra": list(self.extra)}
-
     @abstractmethod
     def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Any:
-        """Learn one part.
-
-        Args:
-            matrix: Shape ``(n, d)``.
-            target: Shape ``(n,)``.
-            seed: The part's own.
-        """
+        """Learn one part; `matrix` of shape ``(n, d)``, `target` of shape ``(n,)``."""
 
     @abstractmethod
     def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
-        """What each part predicts, shape ``(len(parts), n)``.
-
-        Args:
-            parts: Learned parts.
-            matrix: Shape ``(n, d)``.
-        """
+        """What each part predicts, shape ``(len(parts), n)``; `parts`: learned parts, `matrix` of shape ``(n, d)``."""
 
     def _matrix(self, cells: Sequence[Cell]) -> Matrix:
         return columns(self._space, cells, self.encoding, self.extra)

@@ -113,16 +113,13 @@ class Surrogate(ABC):
         self.calibrate = check_flag("calibrate", calibrate)
 
     def settings(self) -> dict[str, Any]:
-        """The arguments that make this model again, unfitted; plain JSON values."""
-        return {"quantity": self.quantity, "seed": self.seed, "calibrate": self.calibrate}
+        """The constructor's arguments, as stored under their own names, in plain JSON values: they make this again."""
+        own = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters if hasattr(self, name)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
 
     @classmethod
     def reads(cls, space: Space) -> bool:  # noqa: ARG003 - a subclass looks at it
-        """Whether this model can learn cells of a space; most read any.
-
-        Args:
-            space: The space.
-        """
+        """Whether this model can learn cells of a space; most read any."""
         return True
 
     def fit(self, cells: Sequence[Cell], values: Sequence[float] | NDArray[Any], space: Space | None = None) -> Self:
@@ -203,11 +200,7 @@ class Surrogate(ABC):
 
     @abstractmethod
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        """Predict the transformed target, with a standard deviation that is right up to a factor.
-
-        Args:
-            cells: Any cells of the space.
-        """
+        """Predict the transformed target, with a standard deviation that is right up to a factor."""
 
     @abstractmethod
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -215,19 +208,10 @@ class Surrogate(ABC):
 
     @abstractmethod
     def _restore(self, arrays: Arrays) -> None:
-        """Take back what `_arrays` gave.
-
-        Args:
-            arrays: By the same names.
-        """
+        """Take back what `_arrays` gave."""
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
-        """Predictions of the training cells, in the transformed target, by models that did not see them.
-
-        Args:
-            cells: What `_learn` was given.
-            target: Likewise.
-        """
+        """Predictions of the training cells, in the transformed target, by models that did not see them."""
         mean, std = np.empty(len(cells)), np.empty(len(cells))
         for fold in folds(len(cells), _FOLDS, self.seed):
             kept = np.setdiff1d(np.arange(len(cells)), fold)
@@ -256,10 +240,6 @@ class Surrogate(ABC):
     def from_state(cls, settings: Mapping[str, Any], state: Arrays) -> Self:
         """Make a fitted model of what `settings` and `state` gave.
 
-        Args:
-            settings: The constructor's arguments.
-            state: The arrays.
-
         Raises:
             LookupError: An array is missing.
         """
@@ -285,7 +265,6 @@ def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:
     Args:
         n: At least 2.
         k: At least 2.
-        seed: Seeds the shuffle.
     """
     order = np.random.default_rng(seed).permutation(n)
     return [np.sort(order[i :: min(k, n)]) for i in range(min(k, n))]

@@ -54,12 +54,7 @@ class Boosting(Bagging):
         """Store the knobs.
 
         Args:
-            quantity: Of the metric.
-            seed: The root of the randomness.
-            calibrate: Whether the standard deviation is calibrated.
             parts: Boosters.
-            encoding: See `Bagging`.
-            extra: See `Bagging`.
             trees: Per booster.
             depth: Of a tree.
             rate: The learning rate.
@@ -73,11 +68,6 @@ class Boosting(Bagging):
         self.subsample = check_number("The share of cells", subsample, _SMALLEST, 1.0)
         self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)
         self.threads = check_whole("The number of threads", threads, 1)
-
-    def settings(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        names = ("trees", "depth", "rate", "subsample", "column_sample", "threads")
-        return super().settings() | {name: getattr(self, name) for name in names}
 
     def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Any:
         import xgboost

@@ -16,18 +16,14 @@ __all__ = ["check_flag", "check_name", "check_names", "check_number", "check_who
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
-    """Whether something has a length and is numbered from 0: a sequence that is no text, or an array.
-
-    Args:
-        value: Anything.
-    """
+    """Whether something has a length and is numbered from 0: a sequence that is no text, or an array."""
     if isinstance(value, np.ndarray):
         return value.ndim > 0
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def own_cells(cells: Sequence[Cell], space: Space | None = None) -> tuple[Space, Sequence[Cell]]:
-    """The space of cells, and its own cells by their strings: of what is handed in nothing else is believed.
+    """The space of cells, and its own cells by their strings: nothing else of what is handed in is trusted.
 
     Args:
         cells: Cells of one space, or an enumerable space itself.

@@ -44,7 +44,6 @@ def surveyed(space: Space, encoding: str, extra: tuple[str, ...] = ()) -> Matrix
     """Encode the cells of `Space.survey`, once a process: every cell of an enumerable space, in its order.
 
     Args:
-        space: The space.
         encoding: See `columns`.
         extra: See `columns`.
     """
@@ -56,7 +55,6 @@ def scaling(space: Space, encoding: str) -> Scaling:
     """How the columns of an encoding are brought to one scale, from the survey of the space.
 
     Args:
-        space: The space.
         encoding: See `columns`.
     """
     return Scaling.of(surveyed(space, encoding).astype(np.float64))

@@ -66,9 +66,7 @@ class Ensemble(Surrogate):
         """Store the knobs.
 
         Args:
-            quantity: Of the metric.
             seed: The root of the members' randomness.
-            calibrate: Whether the standard deviation is calibrated.
             members: Names, settings and prior weights; empty for what suits the quantity.
 
         Raises:
@@ -79,10 +77,6 @@ class Ensemble(Surrogate):
         if not is_sequence(chosen):
             raise UserError(f"The members of an ensemble are a list, not {chosen!r:.80}.")
         self.members = [_member(entry) for entry in chosen]
-
-    def settings(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return super().settings() | {"members": self.members}
 
     @property
     def _reading(self) -> list[Member]:

@@ -9,7 +9,7 @@ Järvelin and Kekäläinen's, 2002, with the gains of Burges et al., 2005.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -50,14 +50,12 @@ def split_cells(space: Enumerable, values: Floats, n_train: int, kind: SplitKind
     """Draw training cells among those that have a value; the test cells are the others.
 
     Grouped by functional class, only those others are tested that compute other functions than every training cell:
-    twins share their accuracy but for noise, so that a random split flatters. Both kinds learn from the same cells.
+    isomorphic cells share their accuracy but for noise, so that a random split flatters. Both kinds learn from the
+    same cells.
 
     Args:
-        space: The space.
         values: Shape ``(len(space),)``, NaN where a cell has none.
-        n_train: How many to learn from.
         kind: ``random`` or ``grouped``.
-        seed: Seeds the draw.
 
     Raises:
         UserError: The kind is unknown, the space has no functional classes, or there are not so many cells.
@@ -86,9 +84,6 @@ def split_drawn(space: Space, cells: Sequence[Cell], n_train: int, kind: SplitKi
     Grouped, only those others are tested that compute other functions than every training cell (`Space.identity`).
 
     Args:
-        space: Theirs.
-        cells: The cells.
-        n_train: How many to learn from.
         kind: ``random`` or ``grouped``.
 
     Raises:
@@ -125,7 +120,6 @@ def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, flo
 
     Args:
         truth: Shape ``(n,)``, smaller is better.
-        found: What was predicted for the same cells.
         top: How many of the best to look at.
 
     Returns:
@@ -165,7 +159,6 @@ def ndcg_of(truth: Floats, mean: Floats) -> float:
 
     Args:
         truth: Shape ``(n,)``, smaller is better.
-        mean: Predictions of it.
     """
     from scipy.stats import rankdata
 
@@ -180,7 +173,6 @@ def kendall(first: Floats, second: Floats) -> float:
 
     Args:
         first: Shape ``(n,)``.
-        second: The same.
     """
     from scipy.stats import kendalltau
 
@@ -195,7 +187,6 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
 
     Args:
         truth: Shape ``(n,)``, smaller is better.
-        mean: Predictions of it.
     """
     from scipy.stats import kendalltau
 
@@ -209,28 +200,27 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
 
 
 def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
-    """How well the mean of a cell's functional twins predicts it: about what no model can beat.
+    """How well the mean of the cells isomorphic to a cell predicts it: about what no model can beat.
 
     Args:
-        space: The space.
         values: Shape ``(len(space),)``, NaN where a cell has none; smaller is better (`Metric.minimised`).
 
     Returns:
-        τ by the names of `BANDS`, over the cells of each band that have twins.
+        τ by the names of `BANDS`, over the cells of each band that have isomorphic ones.
     """
     space, values = listed(space), _column_of(space, len(space), values)
     measured = np.flatnonzero(np.isfinite(values))
     if space.classes is None:
-        raise UserError(f"The space {space.name} has no functional classes, so no cell has a twin.")
+        raise UserError(f"The space {space.name} has no functional classes, so no cells are known to be isomorphic.")
     classes = space.classes[measured]
     truth = values[measured]
     counts, sums = np.bincount(classes), np.bincount(classes, weights=truth)
-    has_twin = counts[classes] > 1
-    twins = (sums[classes] - truth) / np.maximum(counts[classes] - 1, 1)
+    has_others = counts[classes] > 1
+    others = (sums[classes] - truth) / np.maximum(counts[classes] - 1, 1)
     found = {}
     for name, share in BANDS.items():
-        part = has_twin & (truth <= np.quantile(truth, share))
-        found[name] = bands(truth[part], twins[part])["kendall"]
+        part = has_others & (truth <= np.quantile(truth, share))
+        found[name] = bands(truth[part], others[part])["kendall"]
     return found
 
 
@@ -278,10 +268,7 @@ def evaluate(
     """Fit a model on the training cells and score it on the test cells.
 
     Args:
-        model: What to fit.
-        space: The space.
         values: One a cell: what is learned and tested against.
-        split: Indices into the cells.
         cells: Cells of the space; None for all of them, in its order.
 
     Raises:
@@ -301,33 +288,3 @@ def evaluate(
     if model.quantity in ("quality", "proxy"):  # the top of what is larger the better
         truth, found = -truth, Prediction(-found.mean, found.std)
     return Evaluation(model, split, scores_of(truth, found), fitted - started, done - fitted)
-
-
-def learning_curve(
-    make: Callable[[int], Surrogate],
-    space: Enumerable,
-    values: Floats,
-    sizes: Sequence[int],
-    *,
-    seeds: int = 10,
-    kind: SplitKind = "random",
-) -> Iterator[Evaluation]:
-    """Evaluate a model for several numbers of training cells, each with several seeds of split and model.
-
-    Args:
-        make: Makes an unfitted model from a seed.
-        space: The space.
-        values: Shape ``(len(space),)``, NaN where a cell has none.
-        sizes: Numbers of training cells.
-        seeds: How many seeds, from 0.
-        kind: ``random`` or ``grouped``.
-
-    Yields:
-        An evaluation per size and seed, sizes outermost.
-
-    Raises:
-        UserError: See `split_cells`.
-    """
-    for n_train in sizes:
-        for seed in range(seeds):
-            yield evaluate(make(seed), space, values, split_cells(space, values, n_train, kind, seed))

@@ -45,11 +45,7 @@ class Forest(NamedTuple):
     depth: NDArray[np.int32]
 
     def predict(self, matrix: Matrix) -> Floats:
-        """The mean over the trees, shape ``(n,)``.
-
-        Args:
-            matrix: Shape ``(n, d)``.
-        """
+        """The mean over the trees, shape ``(n,)``; `matrix` of shape ``(n, d)``."""
         found = np.empty(len(matrix))
         for start in range(0, len(matrix), _CHUNK):
             rows = matrix[start : start + _CHUNK]
@@ -91,22 +87,13 @@ class ExtraTrees(Bagging):
         """Store the knobs.
 
         Args:
-            quantity: Of the metric.
-            seed: The root of the randomness.
-            calibrate: Whether the standard deviation is calibrated.
             parts: Forests.
-            encoding: See `Bagging`.
-            extra: See `Bagging`.
             trees: Per forest.
             column_sample: The share of the columns that a split chooses from.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding, extra=extra)
         self.trees = check_whole("The number of trees", trees, 1)
         self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)
-
-    def settings(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return super().settings() | {"trees": self.trees, "column_sample": self.column_sample}
 
     def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Forest:
         from sklearn.ensemble import ExtraTreesRegressor

@@ -101,7 +101,6 @@ def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
     """A weighted sum of matrices.
 
     Args:
-        weights: One each.
         matrices: Of one shape, at least one.
 
     Example:
@@ -208,11 +207,7 @@ class Posterior(NamedTuple):
     variance: Floats
 
     def at(self, places: Places) -> Posterior:
-        """What it says of some places only.
-
-        Args:
-            places: Their numbers, shape ``(k,)``.
-        """
+        """What it says of some places only; `places`: their numbers, shape ``(k,)``."""
         return Posterior(self.mean[places], self.variance[places])
 
 
@@ -245,12 +240,7 @@ class GrowingProcess:
         self._spent: Floats = np.zeros(places)
 
     def see(self, place: int, covariance: Floats) -> None:
-        """Take in a further cell.
-
-        Args:
-            place: Where it is.
-            covariance: Between there and all places, shape ``(m,)``.
-        """
+        """Take in a further cell; `place`: where it is, `covariance`: between there and all places, shape ``(m,)``."""
         n = self.held
         self._make_room(n + 1)
         before = self._rows[:n, place].copy()
@@ -278,11 +268,7 @@ class GrowingProcess:
         self.held = n
 
     def widen(self, covariance: Floats) -> None:
-        """Add places.
-
-        Args:
-            covariance: Between the seen cells and these, shape ``(n, k)``.
-        """
+        """Add places; `covariance`: between the seen cells and these, shape ``(n, k)``."""
         new = _forward(self._root[: self.held, : self.held], covariance)
         rows = np.empty((len(self._rows), self._rows.shape[1] + new.shape[1]))
         rows[: self.held] = np.hstack([self._rows[: self.held], new])

@@ -100,11 +100,7 @@ class Units(NamedTuple):
         return cls(centre, spread, knots, values, np.array(slopes))
 
     def of(self, scores: Floats) -> Floats:
-        """The target that scores stand for, shape as given.
-
-        Args:
-            scores: Shape ``(members, n)``.
-        """
+        """The target that scores stand for, shape as given; `scores` of shape ``(members, n)``."""
         found = (scores - self.centre) / self.spread
         below, above = np.minimum(found - self.knots[0], 0.0), np.maximum(found - self.knots[-1], 0.0)
         inside = np.interp(found, self.knots, self.values)
@@ -149,9 +145,7 @@ class GraphNetwork(Surrogate):
         """Store the knobs.
 
         Args:
-            quantity: Of the metric.
             seed: Of the initialisations, batches and left-out parts.
-            calibrate: Whether the standard deviation is calibrated.
             loss: A key of `LOSSES`: what is minimised. The ranking losses learn the order only; their predictions get
                 the target's unit afterwards, by `Units`.
             ranking: The weight of a pairwise logistic ranking loss beside the loss.
@@ -174,11 +168,6 @@ class GraphNetwork(Surrogate):
     def reads(cls, space: Space) -> bool:
         """Whether its cells are graphs of shared terms."""
         return has_terms(space)
-
-    def settings(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        own = {"loss": self.loss, "ranking": self.ranking, "pretrain": self.pretrain, "steps": self.steps}
-        return super().settings() | own
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         if not has_terms(self._space):

@@ -49,11 +49,7 @@ class Inputs(NamedTuple):
 
 
 def standard(matrix: NDArray[Any]) -> NDArray[np.float32]:
-    """Columns of zero mean and unit variance.
-
-    Args:
-        matrix: Shape ``(n, d)``.
-    """
+    """Columns of zero mean and unit variance; `matrix` of shape ``(n, d)``."""
     spread = matrix.std(axis=0)
     return np.asarray((matrix - matrix.mean(axis=0)) / np.where(spread > 0, spread, 1.0), dtype=np.float32)
 
@@ -65,11 +61,7 @@ def has_terms(space: Space) -> TypeGuard[Enumerable]:
 
 @once(2)
 def inputs_of(space: Enumerable) -> Inputs:
-    """What the network reads of a space, once a process.
-
-    Args:
-        space: One that `has_terms`.
-    """
+    """What the network reads of a space, once a process; `space`: one that `has_terms`."""
     terms, classes = space.terms, space.classes
     assert terms is not None and classes is not None
     features = surveyed(space, "functional")

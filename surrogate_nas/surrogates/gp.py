@@ -78,11 +78,7 @@ class Warp(NamedTuple):
         )
 
     def forward(self, values: Floats) -> Floats:
-        """Values to normal scores.
-
-        Args:
-            values: Shape ``(n,)``.
-        """
+        """Values to normal scores; `values` of shape ``(n,)``."""
         return np.interp(values, self.knots, self.scores)
 
     def backward(self, mean: Floats, std: Floats) -> tuple[Floats, Floats]:
@@ -124,19 +120,13 @@ class GaussianProcess(Surrogate):
         """Store the knobs.
 
         Args:
-            quantity: Of the metric.
             seed: Chooses the cells whose likelihood is maximised, where there are more than 400.
-            calibrate: Whether the standard deviation is calibrated.
             blocks: The encodings behind the kernel; empty for what suits the quantity.
             warp: Whether ranks, as normal scores, are learned instead of the logarithm: better from few cells.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         self.blocks = check_names("The blocks of the gp", blocks) or _default_blocks(quantity)
         self.warp = check_flag("warp", warp)
-
-    def settings(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return super().settings() | {"blocks": list(self.blocks), "warp": self.warp}
 
     def _points(self, cells: Sequence[Cell]) -> list[Floats]:
         """The position of cells in each block's space, shape ``(n, d)`` each."""

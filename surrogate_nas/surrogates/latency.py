@@ -44,7 +44,7 @@ _SMALLEST = 0.2
 
 @dataclass(frozen=True)
 class Prior:
-    """What is believed of a target before any of it is measured.
+    """The prior of a target, before any of it is measured.
 
     Attributes:
         centre: The expected weights, shape ``(d,)``.
@@ -72,7 +72,7 @@ class Prior:
 
 
 class WeightPosterior(NamedTuple):
-    """What is believed of the weights after measuring.
+    """The posterior of the weights.
 
     Attributes:
         weights: Shape ``(d,)``.
@@ -101,7 +101,7 @@ def most_evident(parts: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floats
 
     Args:
         parts: Independent pairs of a matrix ``(n, d)`` and its target ``(n,)``, sharing their variances.
-        prior: The belief beforehand.
+        prior: What was known beforehand.
     """
     from scipy.linalg import cho_solve
     from scipy.optimize import minimize
@@ -139,7 +139,7 @@ def measure(matrix: Floats, target: Floats, prior: Prior, log_variances: Floats)
     Args:
         matrix: Shape ``(n, d)``.
         target: Shape ``(n,)``.
-        prior: The belief beforehand.
+        prior: What was known beforehand.
         log_variances: Of the directions, the groups and the noise.
     """
     d = len(prior.centre)
@@ -205,13 +205,12 @@ class Latency(Surrogate):
         Args:
             quantity: Of the metric; whatever it is, it is learned on its plain scale.
             seed: Of the draws of known devices that the prior is rehearsed on.
-            calibrate: Whether the standard deviation is calibrated.
             known: Devices measured before, 100 cells each or more; without any the prior is vague.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         if known is not None and not isinstance(known, Mapping):
             raise UserError(f"Known devices are a mapping of names to cells and latencies, not {known!r:.80}.")
-        self.known = known
+        self._known = known
         self._prior: tuple[Space, Prior] | None = None
 
     def prior(self, space: Space) -> Prior:
@@ -225,7 +224,7 @@ class Latency(Surrogate):
         """
         if self._prior is None or self._prior[0] != space:
             with one_thread():
-                self._prior = space, _learn_prior(space, self.known or {}, self.seed)
+                self._prior = space, _learn_prior(space, self._known or {}, self.seed)
         return self._prior[1]
 
     def choose(self, space: Space, n: int) -> list[Cell]:
@@ -270,13 +269,13 @@ class Latency(Surrogate):
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         prior = self.prior(self._space)
-        beliefs = {f"prior/{name}": np.asarray(value) for name, value in vars(prior).items()}
+        priors = {f"prior/{name}": np.asarray(value) for name, value in vars(prior).items()}
         found = {name: np.asarray(value) for name, value in self._learned.posterior._asdict().items()}
-        return beliefs | found | {"size": np.array(self._learned.size)}
+        return priors | found | {"size": np.array(self._learned.size)}
 
     def _restore(self, arrays: Arrays) -> None:
-        beliefs = {name[6:]: array for name, array in arrays.items() if name.startswith("prior/")}
-        self._prior = self._space, Prior(**beliefs)
+        priors = {name[6:]: array for name, array in arrays.items() if name.startswith("prior/")}
+        self._prior = self._space, Prior(**priors)
         found = WeightPosterior(arrays["weights"], arrays["root"], float(arrays["noise"]), arrays["leverage"])
         self._learned = _Learned(found, float(arrays["size"]))
 

@@ -26,13 +26,7 @@ _STEEPNESS = 4.0
 
 
 def squared(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
-    """Mean squared error.
-
-    Args:
-        guess: What members predict, shape ``(members, n)``.
-        goal: What is known, shape ``(n,)``.
-        seen: 1 where a member may learn from a cell, else 0, shape ``(members, n)``.
-    """
+    """Mean squared error."""
     return (seen * (guess - goal) ** 2).sum(1) / seen.sum(1).clamp(min=1)
 
 
@@ -47,25 +41,13 @@ def _ordered(goal: Tensor, seen: Tensor) -> Tensor:
 
 
 def hinge_rank(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
-    """Mean over pairs of ``max(0, margin - lead)``: Herbrich et al., 2000; on cells Ning et al., "GATES", ECCV 2020.
-
-    Args:
-        guess: What members predict, shape ``(members, n)``.
-        goal: What is known, shape ``(n,)``.
-        seen: 1 where a member may learn from a cell, else 0, shape ``(members, n)``.
-    """
+    """Mean over pairs of ``max(0, margin - lead)``: Herbrich et al., 2000; on cells Ning et al., "GATES", ECCV 2020."""
     ordered = _ordered(goal, seen)
     return (ordered * relu(_MARGIN - _lead(guess))).sum((1, 2)) / ordered.sum((1, 2)).clamp(min=1)
 
 
 def logistic_rank(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
-    """Mean over pairs of ``log(1 + exp(-s lead)) / s``: Burges et al., "RankNet", ICML 2005.
-
-    Args:
-        guess: What members predict, shape ``(members, n)``.
-        goal: What is known, shape ``(n,)``.
-        seen: 1 where a member may learn from a cell, else 0, shape ``(members, n)``.
-    """
+    """Mean over pairs of ``log(1 + exp(-s lead)) / s``: Burges et al., "RankNet", ICML 2005."""
     ordered = _ordered(goal, seen)
     wrong = softplus(-_STEEPNESS * _lead(guess)) / _STEEPNESS
     return (ordered * wrong).sum((1, 2)) / ordered.sum((1, 2)).clamp(min=1)
@@ -76,11 +58,6 @@ def listmle(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
 
     Cells are drawn one by one, each with probability ``softmax(-guess)`` among those that are left: Xia et al.,
     "Listwise approach to learning to rank", ICML 2008. Equal cells count in the order given.
-
-    Args:
-        guess: What members predict, shape ``(members, n)``.
-        goal: What is known, shape ``(n,)``.
-        seen: 1 where a member may learn from a cell, else 0, shape ``(members, n)``.
     """
     order = torch.argsort(goal, stable=True)
     seen = seen[:, order]
@@ -96,11 +73,6 @@ def warp(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
     For every cell the worse ones that do not trail it by the margin are counted, r; their mean hinge is weighted by
     ``1 + 1/2 + … + 1/r``: Weston et al., "WSABIE", IJCAI 2011, with the exact count in place of their estimate by
     sampling, which is Usunier et al., ICML 2009. Theirs has one good item; here every cell is it once.
-
-    Args:
-        guess: What members predict, shape ``(members, n)``.
-        goal: What is known, shape ``(n,)``.
-        seen: 1 where a member may learn from a cell, else 0, shape ``(members, n)``.
     """
     hinges = _ordered(goal, seen) * relu(_MARGIN - _lead(guess))
     wrong = (hinges > 0).sum(2)

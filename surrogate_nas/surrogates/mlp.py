@@ -59,9 +59,7 @@ class Perceptrons(Surrogate):
         """Store the knobs.
 
         Args:
-            quantity: Of the metric.
             seed: Of the initialisations, batches and left-out parts.
-            calibrate: Whether the standard deviation is calibrated.
             encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph`` of the rest.
             members: Networks, at least two for each left-out part, so at least 10.
             width: Of each of the two hidden layers.
@@ -72,11 +70,6 @@ class Perceptrons(Surrogate):
         self.members = check_whole("The number of members", members, 2 * _PARTS)
         self.width = check_whole("The width", width, 1)
         self.steps = check_whole("The number of steps", steps, 1)
-
-    def settings(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        own = {"encoding": self.encoding, "members": self.members, "width": self.width, "steps": self.steps}
-        return super().settings() | own
 
     def _matrix(self, cells: Sequence[Cell]) -> Tensor:
         return torch.as_tensor((columns(self._space, cells, self.encoding) - self._centre) / self._spread)

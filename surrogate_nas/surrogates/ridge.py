@@ -49,7 +49,6 @@ class Ridge(Surrogate):
         Args:
             quantity: Of the metric; costs are learned on their own scale, the rest as logarithms.
             seed: Without meaning here: nothing is random.
-            calibrate: Whether the standard deviation is calibrated.
             encoding: The columns; None for ``operation_counts`` of costs and ``path_and_graph`` of the rest.
             extra: Free metrics to add as columns.
         """
@@ -57,10 +56,6 @@ class Ridge(Surrogate):
         fitting = "operation_counts" if quantity == "cost" else "path_and_graph"
         self.encoding = check_name("An encoding", encoding or fitting)
         self.extra = check_names("The extra columns", extra)
-
-    def settings(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return super().settings() | {"encoding": self.encoding, "extra": list(self.extra)}
 
     def _scale_of(self, values: Floats) -> Target:
         return fit_target(values, "structure" if self.quantity == "cost" else self.quantity)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.version import __version__
-from surrogate_nas.files import replacing
+from surrogate_nas.files import write_whole
 from surrogate_nas.files.content import made
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.paths import printable
@@ -108,7 +108,6 @@ def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) ->
     """Write a fitted model so that the file is either whole or as it was before.
 
     Args:
-        model: A fitted model.
         card: What it is.
         train_cells: The indices of its training cells, shape ``(n_train,)``; none where the space is not listed.
         path: The file; its folder is made if need be.
@@ -134,8 +133,7 @@ def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) ->
         hdf5.set_texts(file, {"format": FORMAT, RELEASE: this_release(), "digest": _digest(arrays)})
         for name, array in arrays.items():
             file[name] = array
-    with replacing(path) as temporary:
-        temporary.write_bytes(image.getvalue())
+    write_whole(path, image.getvalue())
 
 
 def is_surrogate(path: Path) -> bool:

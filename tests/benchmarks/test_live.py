@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.kept import Kept, Trained
+from surrogate_nas.benchmarks.cache import AnswerCache, Trained
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, locked
@@ -253,9 +253,9 @@ def test_device_and_space_belong_to_the_fingerprint(bench: LiveBenchmark, tmp_pa
 def test_of_two_answers_the_first_stands_for_both(bench: LiveBenchmark, tmp_path: Path) -> None:
     cell = bench.space[11]
     other, key = LiveBenchmark(TINY), (cell.text, 1, 0)
-    assert other.kept.find(key) is None  # both begin to train it
+    assert other.cache.find(key) is None  # both begin to train it
     mine = bench.query(cell, "valid_loss")
-    stands = other.kept.add(key, Trained({"valid_loss": -1.0}, 9.0), {})
+    stands = other.cache.add(key, Trained({"valid_loss": -1.0}, 9.0), {})
     assert stands.metrics["valid_loss"] == mine == other.query(cell, "valid_loss")
     assert len(kept(tmp_path)) == 1
 
@@ -263,10 +263,10 @@ def test_of_two_answers_the_first_stands_for_both(bench: LiveBenchmark, tmp_path
 ADD = """
 import sys
 from pathlib import Path
-from surrogate_nas.benchmarks.kept import Kept, Trained
-kept, me = Kept(Path(sys.argv[1])), sys.argv[2]
+from surrogate_nas.benchmarks.cache import AnswerCache, Trained
+cache, me = AnswerCache(Path(sys.argv[1])), sys.argv[2]
 for i in range(40):
-    stands = kept.add(("cell", 1, i), Trained({"me": me}, 1.0), {})
+    stands = cache.add(("cell", 1, i), Trained({"me": me}, 1.0), {})
     print(stands.metrics["me"], flush=True)
 """
 
@@ -283,23 +283,23 @@ def test_processes_that_answer_at_once_agree_and_lose_nothing(tmp_path: Path) ->
 def test_of_two_lines_for_one_question_the_first_stands_and_adding_takes_the_lock(tmp_path: Path) -> None:
     files = [tmp_path / "live" / f"{name}.jsonl" for name in "ab"]
     for number, file in enumerate(files):
-        Kept(file).add(("cell", 1, 0), Trained({"x": float(number)}, 1.0), {})
+        AnswerCache(file).add(("cell", 1, 0), Trained({"x": float(number)}, 1.0), {})
     files[0].write_bytes(files[0].read_bytes() + files[1].read_bytes())
-    assert Kept(files[0]).find(("cell", 1, 0)) == Trained({"x": 0.0}, 1.0)
+    assert AnswerCache(files[0]).find(("cell", 1, 0)) == Trained({"x": 0.0}, 1.0)
     with locked(files[0]), pytest.raises(UserError, match="writing .* already"):
-        Kept(files[0]).add(("cell", 1, 1), Trained({"x": 2.0}, 1.0), {})
+        AnswerCache(files[0]).add(("cell", 1, 1), Trained({"x": 2.0}, 1.0), {})
 
 
 def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     file = tmp_path / "live" / "t.jsonl"
-    store = Kept(file)
+    store = AnswerCache(file)
     for seed in (0, 1):
         store.add(("cell", 1, seed), Trained({"x": 1.0}, 1.0), {})
     os.truncate(file, file.read_bytes().index(b"\n") + 1)
     assert store.find(("cell", 1, 2)) is None
     store.add(("cell", 1, 3), Trained({"x": 3.0}, 1.0), {})
     assert [entry[2] for entry in kept(tmp_path)] == [0, 3]
-    assert Kept(file).find(("cell", 1, 3)) == Trained({"x": 3.0}, 1.0)
+    assert AnswerCache(file).find(("cell", 1, 3)) == Trained({"x": 3.0}, 1.0)
 
 
 @pytest.mark.parametrize(

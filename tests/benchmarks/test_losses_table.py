@@ -20,9 +20,9 @@ from scipy.stats import kendalltau
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.losses import FilledBenchmark, FilledTable, LossesBenchmark
 from surrogate_nas.benchmarks.making.losses.agreement import agreement
-from surrogate_nas.benchmarks.making.losses.held import held_by
 from surrogate_nas.benchmarks.making.losses.pairs import Pair, pairs_of
-from surrogate_nas.benchmarks.making.losses.rounds import ROUND, Pace, rounds, run_of, train_rounds
+from surrogate_nas.benchmarks.making.losses.rounds import ROUND, Forecast, rounds, run_of, train_rounds
+from surrogate_nas.benchmarks.making.losses.trainings import in_journal
 from surrogate_nas.benchmarks.making.losses.write import write_losses
 from surrogate_nas.benchmarks.making.plan import Job, Plan, describe, journal_path
 from surrogate_nas.core.errors import UserError
@@ -77,7 +77,7 @@ def content(pairs: list[Pair]) -> dict[str, dict[Job, dict[str, object]]]:
     return {
         pair.loss: {
             job: {name: value for name, value in sorted(entry.items()) if not name.endswith(clocks)}
-            for job, entry in held_by(pair).items()
+            for job, entry in in_journal(pair).items()
         }
         for pair in pairs
     }
@@ -140,7 +140,7 @@ def test_killed_and_finished_by_another_number_of_workers_it_is_the_same(
 def test_a_table_of_what_there_is_while_another_process_goes_on(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained = {pair.loss: [entry for job, entry in held_by(pair).items() if job.seed == 0] for pair in pairs()}
+    trained = {pair.loss: [entry for job, entry in in_journal(pair).items() if job.seed == 0] for pair in pairs()}
     assert made.is_dir()
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     with ExitStack() as stack:
@@ -170,7 +170,7 @@ def test_a_pair_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.Mon
     both = pairs_of([TASK], [f"{file}:BROKEN", "brier"], classes=2, noisy_classes=0)
     failures = train_rounds([pair.plan for pair in both])
     assert list(failures) == [both[0].plan.task] and "no such loss" in failures[both[0].plan.task]
-    assert [len(held_by(pair)) for pair in both] == [0, 2]
+    assert [len(in_journal(pair)) for pair in both] == [0, 2]
 
 
 def test_what_is_predicted_says_so_and_is_no_result(filled: FilledBenchmark, exact: LossesBenchmark) -> None:
@@ -285,7 +285,7 @@ def test_two_seeds_agree_as_scipy_says() -> None:
 def test_the_time_left_is_each_pairs_own_at_this_runs_pace() -> None:
     now = [0.0]
     swift, slow = Plan("digits?loss=focal", 3), Plan("digits?loss=brier", 3)
-    pace = Pace({swift: [{"processor_seconds": 1.0}], slow: []}, {swift: 3, slow: 2}, lambda: now[0])
+    pace = Forecast({swift: [{"processor_seconds": 1.0}], slow: []}, {swift: 3, slow: 2}, lambda: now[0])
     assert pace.words() == ""
     now[0] = 6.0
     pace.add(swift, [Job(0, 0), Job(1, 0)], [{"processor_seconds": 1.0}, {"processor_seconds": 1.0}])

@@ -16,10 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.making.losses import held
-from surrogate_nas.benchmarks.making.losses.held import checkpoints, held_by, held_of, kept_of, late_epochs, training_of
+from surrogate_nas.benchmarks.making.losses import trainings
 from surrogate_nas.benchmarks.making.losses.pairs import Pair, read_design
 from surrogate_nas.benchmarks.making.losses.rounds import ROUND, Known, fitting_in, rounds, run_of, train_rounds
+from surrogate_nas.benchmarks.making.losses.trainings import (
+    checkpoints,
+    in_journal,
+    late_epochs,
+    recorded_of,
+    training_of,
+    trainings_of,
+)
 from surrogate_nas.benchmarks.making.losses.write import seconds_in_tables, write_losses
 from surrogate_nas.benchmarks.making.plan import Plan, representatives
 from surrogate_nas.core.errors import UserError
@@ -174,7 +181,7 @@ def test_hours_are_told_in_a_line(copied: Path) -> None:
     pairs, said = read_design(str(design(copied, 12))), list[str]()
     assert train_rounds([pair.plan for pair in pairs], hours=1e-6, note=said.append) == {}
     assert len(said) == 1 and said[0].startswith("All would take 0.00 processor hours, 1e-06 are given; left out: ")
-    assert said[0].count("12 classes") == 3 and [len(held_by(pair)) for pair in pairs] == [12, 12, 8]
+    assert said[0].count("12 classes") == 3 and [len(in_journal(pair)) for pair in pairs] == [12, 12, 8]
 
 
 @given(st.integers(1, 2000))
@@ -212,7 +219,7 @@ def test_what_is_kept_is_what_training_told(first: Path) -> None:
 
 def test_the_late_mean_is_that_of_the_last_fifth() -> None:
     task = TASKS["digits"]
-    kept = {one.key: one for one in kept_of(task, 20)}
+    kept = {one.key: one for one in recorded_of(task, 20)}
     entry = {"valid_loss": list(range(20)), "train_loss": [float(i) for i in range(20)]}
     assert kept["valid_loss_late", 20].of(entry) == np.mean([16, 17, 18, 19])
     assert (
@@ -244,7 +251,7 @@ def test_a_machine_whose_home_is_empty_goes_on_where_the_tables_end(
     shutil.copytree(copied / "out", copied / "before")
     monkeypatch.setenv(HOME_VARIABLE, str(copied / "empty"))
     assert made(pairs, copied / "out") == []
-    assert [len(held_by(pair)) for pair in pairs] == [3 * (classes - 4), 3 * (classes - 4), 2 * (classes - 4)]
+    assert [len(in_journal(pair)) for pair in pairs] == [3 * (classes - 4), 3 * (classes - 4), 2 * (classes - 4)]
     for name in ("tiny.h5", "tiny-x6.h5"):
         old, new = (read_compact(copied / folder / name) for folder in ("before", "out"))
         assert old.keys == new.keys and len(new.cells) == classes
@@ -264,11 +271,11 @@ def test_a_journal_alone_gives_what_a_table_and_the_rest_give(copied: Path, monk
     write_losses(pairs, copied / "out")
     for name in ("tiny.h5", "tiny-x6.h5", "tiny.json", "tiny-x6.json"):
         assert (copied / "whole" / name).read_bytes() == (copied / "out" / name).read_bytes()
-    together = held_of(pairs[:2], copied / "out" / "tiny.h5").of[pairs[1]].trainings
-    entries = {job: training_of(kept_of(pairs[1].trained, 1), entry) for job, entry in held_by(pairs[1]).items()}
+    together = trainings_of(pairs[:2], copied / "out" / "tiny.h5").of[pairs[1]].trainings
+    entries = {job: training_of(recorded_of(pairs[1].trained, 1), entry) for job, entry in in_journal(pairs[1]).items()}
     assert {job: one.values for job, one in together.items()} == {job: one.values for job, one in entries.items()}
     monkeypatch.setenv(HOME_VARIABLE, str(copied / "empty"))
-    alone = held_of(pairs[:2], copied / "out" / "tiny.h5").of[pairs[1]].trainings
+    alone = trainings_of(pairs[:2], copied / "out" / "tiny.h5").of[pairs[1]].trainings
     assert {job: one.values for job, one in alone.items()} == {job: one.values for job, one in entries.items()}
 
 
@@ -281,8 +288,8 @@ def test_a_loss_that_is_not_asked_for_stays_in_its_table(copied: Path, monkeypat
 
 
 def test_another_engines_table_is_not_mixed_in(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = held.settings_of
-    monkeypatch.setattr(held, "settings_of", lambda pair: {**told(pair), "engine": "compiled 2"})
+    told = trainings.settings_of
+    monkeypatch.setattr(trainings, "settings_of", lambda pair: {**told(pair), "engine": "compiled 2"})
     monkeypatch.setenv(HOME_VARIABLE, str(copied / "empty"))
     before = (copied / "out" / "tiny.h5").read_bytes()
     few = read_design(str(design(copied, 2)))[:2]
@@ -292,7 +299,7 @@ def test_another_engines_table_is_not_mixed_in(copied: Path, monkeypatch: pytest
     assert (copied / "out" / "tiny.h5").read_bytes() == before
     said = made(read_design(str(design(copied, 4)))[:2], copied / "out")
     assert len(said) == 1 and "is of another protocol" in said[0]
-    assert len(held_by(few[0])) == 12 and (copied / "out" / "tiny.h5").read_bytes() != before
+    assert len(in_journal(few[0])) == 12 and (copied / "out" / "tiny.h5").read_bytes() != before
 
 
 def test_a_damaged_table_is_one_line_and_nothing_is_lost(snas: Snas, copied: Path) -> None:
@@ -324,7 +331,7 @@ def test_killed_and_run_again_a_design_is_the_same(
         clocks = ("seconds", "made")
         return [
             {job: {k: v for k, v in entry.items() if not k.endswith(clocks)} for job, entry in sorted(held.items())}
-            for held in map(held_by, pairs)
+            for held in map(in_journal, pairs)
         ]
 
     whole = content()

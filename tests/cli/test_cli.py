@@ -303,10 +303,10 @@ def test_verify_fails_when_a_table_is_wrong(
         (["search", "nothing-here"], "Unknown benchmark 'nothing-here'"),
         (["search", "analog-cifar1"], "Did you mean 'analog-cifar10'?"),
         (["search", "nb201-cifar1"], "nb201-cifar100, nb201-imagenet16; snas benchmarks lists all."),
-        (["search", "analog-cifar10", "--strategy", "evolution(population=-2)"], "population is at least 1, not -2."),
-        (["search", "analog-cifar10", "--strategy", "evolution(population=0)"], "population is at least 1, not 0."),
-        (["search", "analog-cifar10", "--strategy", "evolution(tournament=0)"], "tournament is at least 1, not 0."),
-        (["search", "analog-cifar10", "--strategy", "bohb(num_samples=-2)"], "num_samples is at least 0, not -2."),
+        (["search", "analog-cifar10", "--strategy", "evolution(population=-2)"], "population must be a whole number"),
+        (["search", "analog-cifar10", "--strategy", "evolution(population=0)"], "population must be a whole number"),
+        (["search", "analog-cifar10", "--strategy", "evolution(tournament=0)"], "tournament must be a whole number"),
+        (["search", "analog-cifar10", "--strategy", "bohb(num_samples=-2)"], "num_samples must be a whole number"),
         (["search", "analog-cifar10", "--strategy", "hyperband(eta=0)"], "eta must be a finite number above 1"),
         (["search", "analog-cifar10", "--strategy", BROKEN], f"name the strategy in it, as in {BROKEN}:Fine."),
         (["check", BROKEN], f"{BROKEN} is a file; name the strategy, space or surrogate in it, as in {BROKEN}:Fine."),
@@ -319,16 +319,16 @@ def test_verify_fails_when_a_table_is_wrong(
         (["search", "analog-cifar10", "--objective", "digital_error +"], "column 16"),
         (["search", "analog-cifar10", "--objective", "params"], "needs a loss term"),
         (["search", "analog-cifar10", "--objective", "digital_error", "--subject-to", "params << 3"], "a number"),
-        (["search", "analog-cifar10", "--budget", "0"], "at least 1 cell"),
+        (["search", "analog-cifar10", "--budget", "0"], "A budget in cells must be a whole number from 1"),
         (["search", "analog-cifar10", "--budget-seconds", "inf"], "finite number"),
         (["search", "analog-cifar10", "--budget-seconds", "0.5"], "does not pay"),
         (["search", "analog-cifar10", "--seed", "-1"], "at least 0"),
         (["search", "analog-cifar10", "--budget", "many"], "--budget"),
         (["query", "analog-cifar10", "|none~0|"], "Malformed cell"),
         (["query", "analog-cifar10", CELL.replace("none", "conv")], "Unknown operation 'conv'"),
-        (["compare", "--runs", "0"], "at least 1 run"),
-        (["compare", "--runs", "9" * 20], "at most 1,000,000 runs"),
-        (["compare", "--budget", "9" * 20], "at most 1,000,000,000 cells"),
+        (["compare", "--runs", "0"], "The number of runs must be a whole number from 1"),
+        (["compare", "--runs", "9" * 20], "from 1 to 1,000,000, not 9"),
+        (["compare", "--budget", "9" * 20], "from 1 to 1,000,000,000, not 9"),
         (["compare", "--budget-seconds", "1e-300"], "The budget does not pay for a single evaluation."),
         (["compare", "--strategies", ","], "There is no name in ','."),
         (["compare", "--strategies", " , ,", "--strategies", ""], "There is no name in"),
@@ -396,4 +396,4 @@ def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas: Snas, tmp_path:
     plan = json.loads((tmp_path / "s" / "plan.json").read_text())
     assert plan["seed"] == 5
     assert_one_clear_line(snas(*suite, "--out", tmp_path / "s"), "holds another comparison (seed 5, now 0)")
-    assert_one_clear_line(snas(*suite, "--seed", -1, "--out", tmp_path / "t"), "A seed must be at least 0")
+    assert_one_clear_line(snas(*suite, "--seed", -1, "--out", tmp_path / "t"), "A seed must be a whole number")

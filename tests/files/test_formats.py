@@ -13,7 +13,7 @@ import h5py
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.kept import _sealed
+from surrogate_nas.benchmarks.cache import _sealed
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.formats import FORMATS, RELEASE
 from tests.formats import FILES, FOLDER, tiny_home

@@ -20,7 +20,7 @@ from unittest.mock import patch
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.kept import Kept, Trained
+from surrogate_nas.benchmarks.cache import AnswerCache, Trained
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE, Journal, home, table_path
 from surrogate_nas.space import EnumerableChoiceSpace, listed, register, space_named
@@ -146,11 +146,11 @@ def _read_journal(path: Path) -> Any:
 
 
 def _write_answers(path: Path) -> None:
-    Kept(path).add(KEY, Trained({"valid_error": 12.5}, 3.25), {"torch": "2.2"})
+    AnswerCache(path).add(KEY, Trained({"valid_error": 12.5}, 3.25), {"torch": "2.2"})
 
 
 def _read_answers(path: Path) -> Any:
-    found = Kept(path).find(KEY)
+    found = AnswerCache(path).find(KEY)
     return found and found._asdict()
 
 

@@ -301,7 +301,7 @@ def test_functional_twins_share_a_card(tmp_path):
     }  # fmt: skip
     made = Comparison(objective, description, [Run("s", 0, trials, 1.0, 0.5)])
     (found,) = best_cells(made, 5)
-    assert str(found.trial.cell) == twins[0] and [str(twin.cell) for twin in found.twins] == twins[1:]
+    assert str(found.trial.cell) == twins[0] and [str(trial.cell) for trial in found.isomorphic] == twins[1:]
     page = report(made, tmp_path)
     assert page.tags.count("article") == 1 and f"{twins[1]} (1.10000)" in page.text
 

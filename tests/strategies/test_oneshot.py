@@ -15,7 +15,7 @@ from surrogate_nas import contract
 from surrogate_nas.contract.strategies import FORBIDDEN, reachable
 from surrogate_nas.contract.toy import equipped, toy_workshop
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.objective.workshop import Additive, _taken_apart, workshop_of
+from surrogate_nas.objective.workshop import _taken_apart, additive, workshop_of
 from surrogate_nas.space import NB201
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies import ONE_SHOT, resolve
@@ -60,22 +60,20 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_expected_penalty_is_that_of_all_cells_enumerated(own: Any, terms: str) -> None:
     bench, probabilities = own
     objective = sn.Objective(f"valid_loss + {terms}", bench)
-    additive = Additive.of(objective.known, bench.space)
+    summed = additive(objective.known, bench.space)
     share = probabilities[np.arange(6), bench.space.choices].prod(axis=1)
     assert share.sum() == pytest.approx(1)
-    assert abs(additive.expected(probabilities) - share @ objective.known.penalty(bench.space)) < 1e-9
-    assert np.allclose(
-        additive.penalty(bench.space.choices[:99]), objective.known.penalty(bench.space[:99]), atol=1e-12
-    )
+    assert abs(summed.expected(probabilities) - share @ objective.known.penalty(bench.space)) < 1e-9
+    assert np.allclose(summed.penalty(bench.space.choices[:99]), objective.known.penalty(bench.space[:99]), atol=1e-12)
 
 
 def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own: Any) -> None:
     bench, probabilities = own
     objective = sn.Objective("valid_loss + 0.1*latency@cpu", bench)
-    additive = Additive.of(objective.known, bench.space)
-    assert additive.terms[0].startswith("latency@cpu by the additive model (R² 0.99")
+    summed = additive(objective.known, bench.space)
+    assert summed.terms[0].startswith("latency@cpu by the additive model (R² 0.99")
     share = probabilities[np.arange(6), bench.space.choices].prod(axis=1)
-    assert additive.expected(probabilities) == pytest.approx(share @ objective.known.penalty(bench.space), rel=0.01)
+    assert summed.expected(probabilities) == pytest.approx(share @ objective.known.penalty(bench.space), rel=0.01)
 
 
 @pytest.mark.parametrize(("off", "exact"), [(0.0, True), (1e-4, True), (1.0, False)])

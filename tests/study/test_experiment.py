@@ -123,7 +123,7 @@ def test_bad_experiments_are_refused_before_anything_runs(analog: TableBenchmark
         ({"strategies": []}, "at least one strategy"),
         ({"strategies": ["random", "random"]}, "same name"),
         ({"strategies": ["randon"]}, "Did you mean 'random'"),
-        ({"strategies": ["random"], "runs": 0}, "at least 1 run"),
+        ({"strategies": ["random"], "runs": 0}, "The number of runs must be a whole number from 1"),
         ({"strategies": ["random"], "seed": -1}, "at least 0"),
         ({"strategies": ["random"], "workers": 0}, "at least 1 worker"),
         ({"strategies": ["random"], "objective": "params"}, "needs a loss"),

@@ -356,7 +356,7 @@ def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
 
     settings = {"known": {"cell": space[77].text}, "epochs": EPOCHS, "objectives": 2}
     with sandboxed(Curious, space, seed=0, limit=60, settings=settings) as made:
-        assert made.flags == Flags(3, uses_known=True) and made.batch_size == 3
+        assert made.flags == Flags(3, uses_known=True) and made.flags.batch_size == 3
         assert made.ask(3) == [space[77]] * 3
     with sandboxed(Chooser, space, seed=0, limit=60, settings=settings) as made:
         (request,) = made.ask(3)

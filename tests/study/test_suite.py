@@ -160,10 +160,10 @@ def test_what_was_not_fetched_is_told_and_left_out(
     [
         ("cells = 14", "cells = ", "tiny.toml is no TOML: Invalid value (at line 3, column 9)."),
         ("cells = 14", 'cells = "14"', "tiny.toml: cells is a whole number, not '14'."),
-        ("cells = 14", "cells = 0", "tiny.toml: plain: A budget must be at least 1 cell, not 0."),
+        ("cells = 14", "cells = 0", "tiny.toml: plain: A budget in cells must be a whole number from 1"),
         ("cells = 14", "", "tiny.toml: plain: A run needs a budget: a number of cells, or simulated seconds."),
         ("cells = 14", "cell = 14", "tiny.toml: Unknown key 'cell'. Did you mean 'cells'?"),
-        ("runs = 2", "runs = 0", "tiny.toml: random needs at least 1 run, not 0."),
+        ("runs = 2", "runs = 0", "tiny.toml: The number of runs of random must be a whole number"),
         ('"random"', "7", "tiny.toml: strategies[0] is a table, not 7."),
         ("runs = 1", 'runs = "two"', "tiny.toml: strategies[2].runs is a whole number, not 'two'."),
         ('"random"', '"evolution"', "tiny.toml: tiny has the strategy evolution twice."),
@@ -175,7 +175,7 @@ def test_what_was_not_fetched_is_told_and_left_out(
         ("objective", "objektive", "tiny.toml: Unknown key 'problems[1].objektive'. Did you mean 'problems[1].obj"),
         ("<= 0.6", "<= 0", "tiny, capped: No cell of fashion meets latency@cpu <= 0."),
         ("valid_error[5]", "valid_eror", "tiny, capped: Unknown metric of fashion 'valid_eror'."),
-        ("title", "seed = -1\ntitle", "tiny.toml: A seed must be at least 0, not -1."),
+        ("title", "seed = -1\ntitle", "tiny.toml: A seed must be a whole number of at least 0, not -1."),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_one_line(tiny: Path, tmp_path: Path, snas: Snas, old: str, new: str, says: str) -> None:
@@ -195,7 +195,7 @@ def test_a_wrong_file_is_one_line(tiny: Path, tmp_path: Path, snas: Snas, old: s
         ),
         (["nowhere.toml"], "Cannot read nowhere.toml: No such file or directory."),
         (["starter", "--problems", "fashoin"], "Unknown problem of starter 'fashoin'. Did you mean 'fashion'?"),
-        (["starter", "--runs", "0"], "random needs at least 1 run, not 0."),
+        (["starter", "--runs", "0"], "The number of runs of random must be a whole number from 1 to 1,000,000, not 0."),
         (["starter", "--engine", "abacus"], "Unknown engine 'abacus'."),
         (["starter", "--workers", "0"], "There must be at least 1 worker, not 0."),
     ],

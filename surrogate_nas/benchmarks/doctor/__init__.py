@@ -19,8 +19,8 @@ from surrogate_nas.benchmarks.doctor.findings import LEVELS, Examination, Findin
 from surrogate_nas.benchmarks.doctor.pairs import alike, explained, peaked, twice
 from surrogate_nas.benchmarks.doctor.rows import again, missing
 from surrogate_nas.benchmarks.doctor.training import curves, noise, ties
-from surrogate_nas.benchmarks.losses import FilledBenchmark, LossesBenchmark, open_losses
-from surrogate_nas.benchmarks.table import TableBenchmark
+from surrogate_nas.benchmarks.losses import FilledBenchmark, LossesBenchmark
+from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Space
 from surrogate_nas.tables import HeldTable, Table
@@ -55,7 +55,7 @@ def examine(table: Benchmark | Table, repeats: Sequence[spreadsheet.Repeat] = ()
         ([], True)
     """
     if isinstance(table, FilledBenchmark):
-        table = open_losses(table.path, LossesBenchmark)
+        table = open_table(table.path, LossesBenchmark)
     if isinstance(table, Benchmark):
         if not isinstance(table, TableBenchmark):
             raise UserError(f"{table.name} is no table, so it has no columns to look at.")
@@ -69,10 +69,6 @@ def examine(table: Benchmark | Table, repeats: Sequence[spreadsheet.Repeat] = ()
 
 def examine_file(path: Path, space: Space) -> Examination:
     """Look at a CSV or Parquet file of one's own before it is imported (`surrogate_nas.tables.sources.spreadsheet`).
-
-    Args:
-        path: The file.
-        space: Of its cells.
 
     Raises:
         UserError: An import would refuse the file, for another reason than a cell that it has twice.

@@ -15,7 +15,7 @@ from surrogate_nas.tables import Values
 _MOSTLY_ONE = 0.9
 """The share of cells with one and the same value above which a column is hardly a column."""
 _WEAK = 0.1
-"""The R² below which a column is mostly noise: a good order of its cells is then mostly luck."""
+"""The R² below which a column is mostly noise: a good order of its cells is then mostly noise."""
 _UNRELATED = 0.05
 """|τ| with another column below which that says nothing either: four standard errors, for the nearest of many."""
 _AGREES = 0.3

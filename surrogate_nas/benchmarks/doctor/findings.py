@@ -64,11 +64,7 @@ class Examination:
     findings: Sequence[Finding]
 
     def of(self, level: Level) -> list[Finding]:
-        """The findings of a level.
-
-        Args:
-            level: ``alarm``, ``warning`` or ``note``.
-        """
+        """The findings of a level; `level`: ``alarm``, ``warning`` or ``note``."""
         return [finding for finding in self.findings if finding.level == level]
 
     @property

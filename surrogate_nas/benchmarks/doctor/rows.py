@@ -79,28 +79,28 @@ def _equal_rows(case: Case) -> Iterator[Finding]:
         return
     _, rows, counts = np.unique(np.column_stack([finest, others]), axis=0, return_inverse=True, return_counts=True)
     rows = rows.reshape(-1)
-    twin = np.flatnonzero(counts[rows] > 1)
+    equal = np.flatnonzero(counts[rows] > 1)
     kinds = defaultdict(set)
-    for place in twin[:ROWS]:
+    for place in equal[:ROWS]:
         kinds[rows[place]].add(case.space.identity(case.space[int(whole[place])]))
     alike = sum(len(identities) == 1 for identities in kinds.values()) / len(kinds)
-    share = len(twin) / len(whole)
-    text = f"{len(twin):,} cells ({percent(share)}) have another's row in all {len(columns)} measured columns"
+    share = len(equal) / len(whole)
+    text = f"{len(equal):,} cells ({percent(share)}) have another's row in all {len(columns)} measured columns"
     text += f"; {percent(alike)} of such rows are of isomorphic cells" if alike else ""
     records = [column.values[whole] for column in case.columns if column.is_record and not column.is_constant]
-    if trained_apart := _differ(records, rows, twin):
+    if trained_apart := _differ(records, rows, equal):
         text += "; what they cost differs, so they were trained apart and answer alike"
     elif alike < 0.5:  # noqa: PLR2004 - most of them
         text += "; repeated records?"
     level: Level = "note" if share <= _MANY_ROWS or alike >= 0.5 or trained_apart else "warning"  # noqa: PLR2004
-    yield Finding(level, "equal rows", (), text, {"cells": float(len(twin)), "share": share, "isomorphic": alike})
+    yield Finding(level, "equal rows", (), text, {"cells": float(len(equal)), "share": share, "isomorphic": alike})
 
 
-def _differ(records: Sequence[Values], rows: NDArray[np.intp], twin: NDArray[np.intp]) -> bool:
+def _differ(records: Sequence[Values], rows: NDArray[np.intp], equal: NDArray[np.intp]) -> bool:
     """Whether most cells with equal rows differ in some record of what their trainings cost."""
     for values in records:
-        pairs = len(np.unique(np.column_stack([rows[twin], values[twin]]), axis=0))
-        if pairs - len(np.unique(rows[twin])) > (len(twin) - len(np.unique(rows[twin]))) / 2:
+        pairs = len(np.unique(np.column_stack([rows[equal], values[equal]]), axis=0))
+        if pairs - len(np.unique(rows[equal])) > (len(equal) - len(np.unique(rows[equal]))) / 2:
             return True
     return False
 

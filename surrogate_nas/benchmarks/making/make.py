@@ -15,7 +15,7 @@ from surrogate_nas.benchmarks.making.plan import ORDER_SEED, Job, Plan, describe
 from surrogate_nas.benchmarks.making.train import Progress, train_classes
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import Journal, replacing, table_path
+from surrogate_nas.files import Journal, table_path, write_whole
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.space import DEFAULT_SPACE, Cell, Enumerable, listed, space_named
 from surrogate_nas.surrogates import make_model
@@ -187,6 +187,5 @@ def finish_table(
         card |= beside(table, plan.epochs, other)
     table.card = json.dumps(card)
     write_table(table, out, compressed=True)
-    with replacing(out.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_whole(out.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
     return out, card

@@ -18,7 +18,7 @@ from surrogate_nas.benchmarks.making.plan import ORDER_SEED, Job, first_of_class
 from surrogate_nas.benchmarks.making.train import Progress, entries_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import home, replacing
+from surrogate_nas.files import home, write_whole
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.space import Enumerable, listed, space_named
 from surrogate_nas.tables import Table, write_table
@@ -104,8 +104,7 @@ def make_proxies(
     }
     table.card = json.dumps(card)
     write_table(table, out, compressed=True)
-    with replacing(out.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_whole(out.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
     return card
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.benchmarks.making.losses.agreement import Agreement
-from surrogate_nas.benchmarks.making.losses.held import LATE
+from surrogate_nas.benchmarks.making.losses.trainings import LATE
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.papers.common.ranks import SHARES, Values, best
 from surrogate_nas.papers.trained.orders import (

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surrogate_nas.files import replacing
+from surrogate_nas.files import write_whole
 
 if TYPE_CHECKING:
     from surrogate_nas.study.comparison import Comparison
@@ -20,11 +20,7 @@ EXPLORER = "explore.html"
 
 
 def beside(folder: Path) -> str:
-    """The file of the explorer that lies in a folder, or empty.
-
-    Args:
-        folder: Where a report goes.
-    """
+    """The file of the explorer that lies in a folder, or empty."""
     return EXPLORER if (folder / EXPLORER).is_file() else ""
 
 
@@ -56,7 +52,7 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path:
     strategies, runs = comparison.description["strategies"], comparison.description["runs"]
     page = Page(f"The cells of {benchmark.name}")
     page.add(benchmark.name, ProblemData(comparison, strategies, runs).packed)
-    return _written(page.html(), folder)
+    return write_whole(folder / EXPLORER, page.html())
 
 
 def write_suite_explorer(
@@ -87,18 +83,10 @@ def write_suite_explorer(
     """
     from surrogate_nas.report.explorer.page import Page
     from surrogate_nas.report.explorer.problem import ProblemData
-    from surrogate_nas.report.reading import kept_problems
+    from surrogate_nas.report.reading import stored_problems
 
     page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
     runs = max(entry.runs for entry in result.suite.entries)
-    for name, comparison in kept_problems(result, folder, runs, comparisons):
+    for name, comparison in stored_problems(result, folder, runs, comparisons):
         page.add(name, ProblemData(comparison, result.strategies, runs).packed)
-    return _written(page.html(), folder) if page.shown else None
-
-
-def _written(html: str, folder: Path) -> Path:
-    """Write the page; it is whole or as it was before."""
-    path = folder / EXPLORER
-    with replacing(path) as temporary:
-        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
-    return path
+    return write_whole(folder / EXPLORER, page.html()) if page.shown else None

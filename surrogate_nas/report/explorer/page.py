@@ -35,12 +35,7 @@ class Page:
     """Gathers problems, each in as much detail as its share of the page allows."""
 
     def __init__(self, title: str, *, problems: int = 1) -> None:
-        """Begin a page.
-
-        Args:
-            title: Its heading.
-            problems: How many are to come.
-        """
+        """Begin a page of so many problems."""
         self.title = title
         self.shown: list[_Problem] = []
         self.left_out: list[str] = []
@@ -53,7 +48,6 @@ class Page:
 
         Args:
             name: How it is chosen.
-            packed: Its data in any detail.
         """
         share = self._room / max(self._to_come, 1)
         self._to_come -= 1

@@ -50,7 +50,7 @@ class Block:
     def array(self, values: NDArray[Any]) -> dict[str, Any]:
         """Keep an array as it is."""
         content = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
-        return self._kept(content, f"{values.dtype.kind}{values.dtype.itemsize}", values.size)
+        return self._stored(content, f"{values.dtype.kind}{values.dtype.itemsize}", values.size)
 
     def column(self, values: NDArray[np.float64], *, exact: bool) -> dict[str, Any]:
         """Keep one number a cell; NaN where there is none."""
@@ -64,9 +64,9 @@ class Block:
     def texts(self, texts: Sequence[str]) -> dict[str, Any]:
         """Keep texts."""
         content = _END.join(text.replace(_END, " ") for text in texts).encode("utf-8", "backslashreplace")
-        return self._kept(content, "texts", len(content))
+        return self._stored(content, "texts", len(content))
 
-    def _kept(self, content: bytes, kind: str, n: int) -> dict[str, Any]:
+    def _stored(self, content: bytes, kind: str, n: int) -> dict[str, Any]:
         at = self._length
         padded = content + bytes(-len(content) % _ALIGNED)
         self._parts.append(padded)
@@ -456,16 +456,16 @@ class _Marks:
         self.marks: list[Mark] = []
         self._numbers: dict[Mark, int] = {}
         self._seen: dict[int, int] = {}  # a mark's number by its object, as spaces share equal marks between cells
-        self._held: dict[Cell, list[int]] = {}
-        self._kept: list[Any] = []
+        self._places: dict[Cell, list[int]] = {}
+        self._sketches: list[Any] = []
 
     def of(self, cell: Cell) -> list[int]:
         """The numbers of a cell's marks, from the lowest to the uppermost."""
-        if cell not in self._held:
+        if cell not in self._places:
             sketch = self._space.sketch(cell)
-            self._kept.append(sketch)  # what it is made of stays the object that was seen
-            self._held[cell] = [self._number(mark) for mark in sketch.marks] if sketch else []
-        return self._held[cell]
+            self._sketches.append(sketch)  # what it is made of stays the object that was seen
+            self._places[cell] = [self._number(mark) for mark in sketch.marks] if sketch else []
+        return self._places[cell]
 
     def _number(self, mark: Mark) -> int:
         number = self._seen.get(id(mark))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
+from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import FINAL, run_row, write_texts
-from surrogate_nas.report.reading import TABLES, Results, Rows, Source, results_of
+from surrogate_nas.report.exporting import FINAL, run_row
+from surrogate_nas.report.reading import TABLES, Results, Rows, Source, as_csv, results_of
 
 _MEANINGS = {
     "problem": ("", "of the suite"),
@@ -48,10 +47,6 @@ _MEANINGS = {
 def write_csv(source: Source, out: str | Path) -> list[Path]:
     """Write every table; each file is whole or as it was before.
 
-    Args:
-        source: A results folder, or a comparison.
-        out: The folder to write to, made if it is missing.
-
     Returns:
         The files; of a suite those of its report's tables too, as ``suite-NAME.csv``.
 
@@ -71,7 +66,7 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
     tables["columns"] = _columns_of(results, tables)
     if results.suite is not None:
         tables |= {f"suite-{name}": table(results.suite) for name, table in TABLES.items()}
-    return write_texts({out / f"{name}.csv": _written(rows) for name, rows in tables.items()})
+    return [write_whole(out / f"{name}.csv", as_csv(rows)) for name, rows in tables.items()]
 
 
 def _trials_of(results: Results) -> Rows:
@@ -141,15 +136,6 @@ def _aligned(rows: Rows) -> Rows:
     """The same rows, each with the columns of all."""
     columns = {column: None for order in dict.fromkeys(map(tuple, rows)) for column in order}
     return [row if [*row] == [*columns] else {column: row.get(column) for column in columns} for row in rows]
-
-
-def _written(rows: Rows) -> str:
-    """A table as text: numbers with all their digits, nothing where there is no value."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0] if rows else ())
-    writer.writerows(["" if value is None or value != value else value for value in row.values()] for row in rows)
-    return text.getvalue()
 
 
 EXPORT = Format(write_csv, "csv", "Units and meanings: {out}/columns.csv")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.files import replacing
+from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.look import PAINTS
 from surrogate_nas.report.picture import Area, Canvas, Line, Mark, Paint, Shape, Text
@@ -120,7 +120,6 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
     Args:
         source: A results folder, or a comparison. Of a suite the figures of all problems together come first, then each
             problem's own in a folder of its name; of a path over λ likewise.
-        out: The folder to write to, made if it is missing.
 
     Returns:
         The files, ``captions.txt`` the last.
@@ -142,13 +141,8 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
         name = f"{folder}{picture.name}"
         captions.append(f"{name}: {picture.caption}\n")
         for ending, content in rendered(picture).items():
-            written.append(out / f"{name}.{ending}")
-            with replacing(written[-1]) as temporary:
-                temporary.write_bytes(content)
-    written.append(out / "captions.txt")
-    with replacing(written[-1]) as temporary:
-        temporary.write_text("".join(captions), encoding="utf-8", errors="backslashreplace")
-    return written
+            written.append(write_whole(out / f"{name}.{ending}", content))
+    return [*written, write_whole(out / "captions.txt", "".join(captions))]
 
 
 def _pictures(results: Results) -> Iterator[tuple[str, Picture]]:

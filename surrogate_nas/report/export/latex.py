@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.core.numbers import NOTHING, budget_in_words, decimals_for, fixed, p_value, plural
+from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import write_texts
 from surrogate_nas.report.reading import (
     TABLES,
     Comparison,
@@ -24,6 +24,8 @@ from surrogate_nas.report.reading import (
     Values,
     as_latex,
     best_of,
+    bold,
+    escaped,
     results_of,
     tabular,
 )
@@ -45,7 +47,6 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
         source: A results folder, or a comparison. Of a comparison ``summary.tex`` and ``tests.tex``; of a suite or a
             path over λ these of each part, and ``regret.tex`` over all of them; of a suite the tables of its report
             too, as ``suite-NAME.tex``.
-        out: The folder to write to, made if it is missing.
 
     Returns:
         The files.
@@ -73,7 +74,7 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
         for name, table in TABLES.items():
             rows = table(results.suite)
             texts[f"suite-{name}"] = as_latex(rows, best_of(name, rows))
-    return write_texts({out / f"{name}.tex": text for name, text in texts.items()})
+    return [write_whole(out / f"{name}.tex", text) for name, text in texts.items()]
 
 
 def _summary(results: Results, part: Part) -> _Tabular:
@@ -209,52 +210,6 @@ def _what(made: Comparison) -> str:
 def _label(results: Results, part: Part | None, table: str) -> str:
     named = [results.name, *([part.name] if part is not None and part.name else []), table]
     return _UNSAFE.sub("-", "-".join(named)).strip("-")
-
-
-_ESCAPED = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "|": r"$|$",
-    "[": r"{[}",  # a row that begins with one would lend it to the line break before
-    "]": r"{]}",
-    '"': r"\textquotedbl{}",
-    "−": r"$-$",
-    "–": r"--",
-    "…": r"\dots{}",
-    "λ": r"$\lambda$",
-    "×": r"$\times$",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "±": r"$\pm$",
-}
-
-
-def escaped(text: str) -> str:
-    """A text as LaTeX sets it, on one line.
-
-    Args:
-        text: Anything.
-
-    Example:
-        >>> escaped("bo_epochs(n=5) & 100 %")
-        'bo\\\\_epochs(n=5) \\\\& 100 \\\\%'
-    """
-    return "".join(_ESCAPED.get(letter, letter) for letter in " ".join(text.split()))
-
-
-def bold(content: str) -> str:
-    """Set in bold."""
-    return rf"\textbf{{{content}}}"
 
 
 def underlined(content: str) -> str:

@@ -37,10 +37,6 @@ _NOTHING_SENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 def write_mlflow(source: Source, out: str | Path) -> list[Path]:
     """Write every run into a new store; the file is whole or as it was before.
 
-    Args:
-        source: A results folder, or a comparison.
-        out: The file to write.
-
     Returns:
         The file, which ``mlflow ui --backend-store-uri sqlite:///FILE`` opens.
 

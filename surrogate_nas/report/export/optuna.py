@@ -47,10 +47,6 @@ _BROKEN = "broken limits"
 def write_optuna(source: Source, out: str | Path) -> list[Path]:
     """Write every run as a study; the file is whole or as it was before, and the same results give the same bytes.
 
-    Args:
-        source: A results folder, or a comparison.
-        out: The file to write.
-
     Returns:
         The file, which ``optuna-dashboard FILE`` opens.
 
@@ -259,11 +255,7 @@ class OptunaObjective:
         return self._ledger.cost
 
     def cell(self, trial: optuna.trial.BaseTrial) -> Cell:
-        """The cell of a trial: every position is suggested.
-
-        Args:
-            trial: A trial of a study.
-        """
+        """The cell of a trial: every position is suggested."""
         chosen = [
             options.index(trial.suggest_categorical(position, options))
             for position, options in zip(self._space.positions, self._space.options, strict=True)
@@ -272,9 +264,6 @@ class OptunaObjective:
 
     def __call__(self, trial: optuna.trial.Trial) -> float | tuple[float, ...]:
         """Evaluate the cell that a trial suggests.
-
-        Args:
-            trial: A trial of a study.
 
         Returns:
             L + λR, or one number for each of several objectives; of an infeasible cell too, which its constraints tell.
@@ -300,11 +289,7 @@ class OptunaObjective:
         return scores[0] if len(scores) == 1 else tuple(scores)
 
     def constraints(self, trial: optuna.trial.FrozenTrial) -> Sequence[float]:
-        """By how much a finished trial breaks each limit, for ``constraints_func`` of a sampler.
-
-        Args:
-            trial: A trial of a study with this objective.
-        """
+        """By how much a finished trial breaks each limit, for ``constraints_func`` of a sampler."""
         told: list[float] = trial.user_attrs[_BROKEN]
         return told
 

@@ -12,12 +12,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import replacing
+from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.exporting import clock, tracked
 from surrogate_nas.report.reading import Part, Results, Source, results_of
@@ -36,10 +35,6 @@ _LOCAL = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TRACKIO_SPACE
 
 def write_trackio(source: Source, out: str | Path) -> list[Path]:
     """Write every run into new projects; each project's file is whole or as it was before.
-
-    Args:
-        source: A results folder, or a comparison.
-        out: The folder to write to, made if it is missing.
 
     Returns:
         The files, which ``TRACKIO_DIR=FOLDER trackio show`` opens.
@@ -70,9 +65,7 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
         if ended.returncode:
             raise UserError(f"Trackio failed: {(ended.stderr.strip() or 'it said nothing').splitlines()[-1]:.300}.")
         for file in sorted(Path(made).glob("*.db")):
-            written.append(out / file.name)
-            with replacing(written[-1]) as temporary:
-                copyfile(file, temporary)
+            written.append(write_whole(out / file.name, file.read_bytes()))
     return written
 
 

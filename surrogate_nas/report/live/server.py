@@ -107,7 +107,6 @@ class Server(ThreadingHTTPServer):
         """Answer a connection in a thread of its own, or close it where there are too many.
 
         Args:
-            request: The connection.
             client_address: Whose it is.
         """
         if self._room.acquire(blocking=False):
@@ -116,12 +115,7 @@ class Server(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer a connection, and make room for another.
-
-        Args:
-            request: The connection.
-            client_address: Whose it is.
-        """
+        """Answer a connection, and make room for another."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -143,11 +137,7 @@ class Timely(RawIOBase):
     """Reads a connection until a deadline, which bytes that drip in do not put off."""
 
     def __init__(self, connection: socket.socket) -> None:
-        """Begin the time of a first request.
-
-        Args:
-            connection: What is read.
-        """
+        """Begin the time of a first request."""
         self._connection = connection
         self.renew()
 
@@ -161,9 +151,6 @@ class Timely(RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read what has come, waiting for a first byte.
-
-        Args:
-            buffer: Where it goes.
 
         Raises:
             TimeoutError: The request takes too long.

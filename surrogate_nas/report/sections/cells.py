@@ -112,9 +112,11 @@ def _final(comparison: Comparison, trial: Trial) -> _Pairs:
 
 def _isomorphic(found: FoundCell) -> str:
     """The isomorphic cells in a sentence: how many, and the best of them."""
-    if not found.twins:
+    if not found.isomorphic:
         return ""
-    shown = [f"{t.cell} ({fixed(t.score, 5) if t.feasible else 'infeasible'})" for t in found.twins[:_MOST_ISOMORPHIC]]
-    more = len(found.twins) - len(shown)
+    shown = [
+        f"{t.cell} ({fixed(t.score, 5) if t.feasible else 'infeasible'})" for t in found.isomorphic[:_MOST_ISOMORPHIC]
+    ]
+    more = len(found.isomorphic) - len(shown)
     rest = f" and {more} more" if more else ""
     return f"Same function, built differently: {', '.join(shown)}{rest}."

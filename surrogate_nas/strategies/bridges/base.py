@@ -50,8 +50,6 @@ class Bridge(Strategy):
         """Store the knobs; the library begins with the first question or trial.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             knobs: Keyword arguments of the library's algorithm.
 
         Raises:
@@ -89,7 +87,6 @@ class Bridge(Strategy):
 
         Args:
             choices: What the library proposes.
-            question: Its own object for it.
         """
         cell = nearest_cell(self.space, choices)
         self._waiting.setdefault(cell, []).append(question)

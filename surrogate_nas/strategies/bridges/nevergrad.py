@@ -1,9 +1,9 @@
 """Nevergrad: any of its optimisers by name, as in ``nevergrad:PortfolioDiscreteOnePlusOne``.
 
 Bennet, Doerr, Moreau, Rapin, Teytaud & Teytaud, "Nevergrad: Black-Box Optimization Platform", SIGEVOlution 2021. Every
-position is an unordered choice, and a deterministic one: else what is told of a cell would be believed of a draw. An
-optimiser that does not learn from what it did not ask for is not told it. Several objectives are what Nevergrad makes
-of them: mostly one loss by the hypervolume.
+position is an unordered choice, and a deterministic one: else what is observed of a cell would be taken as that of a
+draw. An optimiser that does not learn from what it did not ask for is not told it. Several objectives are what
+Nevergrad makes of them: mostly one loss by the hypervolume.
 """
 
 from __future__ import annotations

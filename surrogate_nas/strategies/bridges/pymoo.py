@@ -2,9 +2,9 @@
 
 Blank & Deb, "pymoo: Multi-Objective Optimization in Python", IEEE Access 2020. Selection and survival are pymoo's;
 cells are drawn and mutated by the space, as for every strategy, and crossed by pymoo's uniform crossover. A generation
-ends when as many trials were told as it has children, whichever cells they are, so that it never waits for workers, and
-the first cells of a run are part of the first population. Departure: populations are of 20, not of 100, unless given,
-as budgets here are a few hundred cells.
+ends when as many trials were observed as it has children, whichever cells they are, so that it never waits for workers,
+and the first cells of a run are part of the first population. Departure: populations are of 20, not of 100, unless
+given, as budgets here are a few hundred cells.
 """
 
 from __future__ import annotations
@@ -63,16 +63,10 @@ class PymooStrategy(Bridge):
     twice: ClassVar[bool]
 
     def __init__(self, space: Space, *, seed: int, **knobs: Any) -> None:
-        """Store the knobs.
-
-        Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
-            knobs: Keyword arguments of the algorithm.
-        """
+        """Store the knobs; `knobs`: keyword arguments of the algorithm."""
         super().__init__(space, seed=seed, **knobs)
         self._made: Any = None
-        self._told: list[Any] = []
+        self._observed: list[Any] = []
         self._children: list[list[int]] = []
 
     def _propose(self) -> Cell:
@@ -90,10 +84,12 @@ class PymooStrategy(Bridge):
         from pymoo.core.population import Population
 
         made = self._the_algorithm()
-        self._told.append(Individual(X=np.array(trial.cell.choices), F=np.array(self._losses(trial) * self._copies)))
-        if len(self._told) == (made.n_offsprings if made.is_initialized else made.pop_size):
-            made.advance(infills=Population.create(*self._told))
-            self._told, self._children = [], []
+        self._observed.append(
+            Individual(X=np.array(trial.cell.choices), F=np.array(self._losses(trial) * self._copies))
+        )
+        if len(self._observed) == (made.n_offsprings if made.is_initialized else made.pop_size):
+            made.advance(infills=Population.create(*self._observed))
+            self._observed, self._children = [], []
 
     def _the_algorithm(self) -> Any:
         """The algorithm, made when the number of objectives is known."""
@@ -117,19 +113,11 @@ class PymooStrategy(Bridge):
         return 2 if self.twice and self.objectives == 1 else 1
 
     def mutated(self, choices: NDArray[Any]) -> tuple[int, ...]:
-        """A neighbour of the cell that some choices stand for.
-
-        Args:
-            choices: One option index per position.
-        """
+        """A neighbour of the cell that some choices stand for; `choices`: one option index per position."""
         return self.space.mutate(nearest_cell(self.space, choices.tolist()), self.rng).choices
 
     def repaired(self, choices: NDArray[Any]) -> tuple[int, ...]:
-        """The cell that some choices stand for.
-
-        Args:
-            choices: One option index per position.
-        """
+        """The cell that some choices stand for; `choices`: one option index per position."""
         return nearest_cell(self.space, choices.tolist()).choices
 
 

@@ -60,7 +60,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
         self.space, self._name = space, name
         self.strategy = kind(space, seed=seed)
         self._others = optuna.samplers.RandomSampler(seed=seed)
-        self._told: set[int] = set()
+        self._observed: set[int] = set()
         self._distributions: dict[str, BaseDistribution] = {
             position: CategoricalDistribution(options)
             for position, options in zip(space.positions, space.options, strict=True)
@@ -105,11 +105,11 @@ class StrategySampler(optuna.samplers.BaseSampler):
             raise UserError(f"{self._name} knows one objective, and the study has {len(signs)}.")
         self.strategy.objectives = len(signs)
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        new = [trial for trial in finished if trial.number not in self._told]
-        self._told |= {trial.number for trial in new}
-        told = [found for trial in new if (found := self._read(trial, signs)) is not None]
-        if told:
-            self.strategy.tell(told)
+        new = [trial for trial in finished if trial.number not in self._observed]
+        self._observed |= {trial.number for trial in new}
+        observed = [found for trial in new if (found := self._read(trial, signs)) is not None]
+        if observed:
+            self.strategy.tell(observed)
 
     def _read(self, trial: FrozenTrial, signs: Sequence[int]) -> Trial | None:
         """A finished trial as a strategy is told it; None where its parameters make no cell."""

@@ -33,11 +33,9 @@ class Asha(RandomSearch):
     chooses_epochs: ClassVar[bool] = True
 
     def __init__(self, space: Space, *, seed: int, eta: float = 3.0) -> None:
-        """Start with nothing told.
+        """Start with nothing observed.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             eta: η, the least factor between the epochs of two rungs, above 1.
 
         Raises:

@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, Space, choices_of
 from surrogate_nas.space.cell import Choices
@@ -54,7 +55,6 @@ class Density(NamedTuple):
         Args:
             data: Shape ``(n, positions)``.
             counts: How many options every position has.
-            narrowest: The least λ.
         """
         n, d = data.shape
         shares = [np.bincount(column, minlength=1) / n for column in data.T]
@@ -63,11 +63,7 @@ class Density(NamedTuple):
         return cls(data, np.minimum(widths, 1 - 1 / counts), counts)
 
     def at(self, points: Choices) -> Floats:
-        """The density at some choices, shape ``(m,)``.
-
-        Args:
-            points: Shape ``(m, positions)``.
-        """
+        """The density at some choices, shape ``(m,)``; `points` of shape ``(m, positions)``."""
         other = self.widths / np.maximum(self.counts - 1, 1)
         weights = np.where(points[:, None] == self.data, 1 - self.widths, other)
         return np.asarray(np.maximum(weights.prod(axis=2).mean(axis=1), _LEAST))
@@ -100,10 +96,10 @@ class _Model(NamedTuple):
 
 
 class Bohb(Hyperband):
-    """Hyperband that learns from the highest rung with enough told cells.
+    """Hyperband that learns from the highest rung with enough observed cells.
 
     Of a rung's cells the best 15 % are good, the others bad; both densities hold at least one cell more than the space
-    has positions, for which they share cells where few are told.
+    has positions, for which they share cells where few are observed.
 
     Example:
         >>> import surrogate_nas as sn
@@ -124,14 +120,9 @@ class Bohb(Hyperband):
         bandwidth_factor: float = 3.0,
         min_bandwidth: float = 1e-3,
     ) -> None:
-        """Start with nothing told.
+        """Start with nothing observed.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
-            eta: η, the least factor between the epochs of two rungs, above 1.
-            rungs: How many rungs, the highest; None for as many as the epochs give. Where these give fewer, a cell goes
-                on by being trained again for the first of them.
             num_samples: How many cells are drawn to choose one from, N_s.
             random_fraction: The share of cells that are drawn uniformly, ρ.
             bandwidth_factor: What widths are multiplied by when cells are drawn, b_w.
@@ -143,9 +134,7 @@ class Bohb(Hyperband):
         super().__init__(space, seed=seed, eta=eta, rungs=rungs)
         if not isinstance(space, ChoiceSpace):
             raise UserError(f"bohb needs a space of choices (ChoiceSpace); {space.name} is none.")
-        if num_samples < 0:
-            raise UserError(f"num_samples is at least 0, not {num_samples}.")
-        self.num_samples, self.random_fraction = num_samples, random_fraction
+        self.num_samples, self.random_fraction = check_whole("num_samples", num_samples), random_fraction
         self.bandwidth_factor, self.min_bandwidth = bandwidth_factor, min_bandwidth
         self._choices = space
         self._counts = np.array([len(options) for options in space.options], dtype=np.float64)

@@ -40,8 +40,6 @@ class Hyperband(RandomSearch):
         """Start with no bracket.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             eta: η, the least factor between the epochs of two rungs, above 1.
             rungs: How many rungs, the highest; None for as many as the epochs give. Where these give fewer, a cell goes
                 on by being trained again for the first of them.

@@ -26,11 +26,7 @@ class Rung(NamedTuple):
     resource: float
 
     def request(self, cell: Cell) -> Cell | Request:
-        """What to ask for to see a cell here.
-
-        Args:
-            cell: The cell.
-        """
+        """What to ask for to see a cell here."""
         return cell if self.epochs is None else Request(cell, self.epochs)
 
 
@@ -38,7 +34,6 @@ def check_ladder(eta: float, rungs: int | None = None) -> None:
     """Refuse knobs of which no rungs can be made.
 
     Args:
-        eta: η.
         rungs: How many rungs; None for as many as the epochs give.
 
     Raises:
@@ -69,39 +64,28 @@ def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Ru
 
 
 def promoted(n: int, here: Rung, above: Rung) -> int:
-    """How many of some cells go on.
-
-    Args:
-        n: How many have been seen here.
-        here: The rung.
-        above: The next.
-    """
+    """How many of some cells go on; `n`: how many have been seen here."""
     return int(n * here.resource / above.resource + ROUNDING)
 
 
 class Bracket:
-    """Cells that enter at a rung together; when all of a rung are told, the best of them go on.
+    """Cells that enter at a rung together; when all of a rung are observed, the best of them go on.
 
     Attributes:
-        rung: Where its cells are now; None when the last is told.
+        rung: Where its cells are now; None when the last is observed.
     """
 
     def __init__(self, rungs: Sequence[Rung], n: int) -> None:
-        """Start with no cell.
-
-        Args:
-            rungs: From where the cells enter to the last.
-            n: How many cells enter.
-        """
+        """Start with no cell; `rungs`: from where the cells enter to the last, `n`: how many cells enter."""
         self._above = list(rungs[1:])
         self.rung: Rung | None = rungs[0]
         self._size = self._to_draw = n
         self._queue: list[Cell] = []
         self._waiting: list[Cell] = []
-        self._told: list[Trial] = []
+        self._observed: list[Trial] = []
 
     def ask(self, draw: Callable[[], Cell]) -> Cell | Request | None:
-        """The next cell to be seen; None while others must be told first.
+        """The next cell to be seen; None while others must be observed first.
 
         Args:
             draw: Gives a cell that enters.
@@ -120,9 +104,6 @@ class Bracket:
     def tell(self, trial: Trial) -> Rung | None:
         """Take a trial in that was asked for here; None where it was not.
 
-        Args:
-            trial: Any trial.
-
         Returns:
             The rung that it was asked for.
         """
@@ -130,8 +111,8 @@ class Bracket:
         if here is None or trial.epochs != here.epochs or trial.cell not in self._waiting:
             return None
         self._waiting.remove(trial.cell)
-        self._told.append(trial)
-        if len(self._told) == self._size:
+        self._observed.append(trial)
+        if len(self._observed) == self._size:
             self._climb(here)
         return here
 
@@ -139,6 +120,6 @@ class Bracket:
         self.rung = self._above.pop(0) if self._above else None
         if self.rung is None:
             return
-        best = sorted(self._told, key=lambda trial: trial.score)
+        best = sorted(self._observed, key=lambda trial: trial.score)
         self._size = max(promoted(len(best), here, self.rung), 1)
-        self._queue, self._told = [trial.cell for trial in best[: self._size]], []
+        self._queue, self._observed = [trial.cell for trial in best[: self._size]], []

@@ -23,15 +23,7 @@ class SuccessiveHalving(Hyperband):
     """
 
     def __init__(self, space: Space, *, seed: int, eta: float = 3.0, rungs: int | None = None) -> None:
-        """Start with no bracket.
-
-        Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
-            eta: η, the least factor between the epochs of two rungs, above 1.
-            rungs: How many rungs, the highest; None for as many as the epochs give. Where these give fewer, a cell goes
-                on by being trained again for the first of them.
-        """
+        """Start with no bracket."""
         super().__init__(space, seed=seed, eta=eta, rungs=rungs)
 
     def _enters(self, number: int) -> int:  # noqa: ARG002 - every bracket alike

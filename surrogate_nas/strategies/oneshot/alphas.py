@@ -49,8 +49,6 @@ class Alphas(OneShot):
         """Store the knobs.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             epochs: Passes of the weights over the training data.
             rate: The learning rate of α, by Adam.
             choose: ``argmax``: cells by their probability under α, the largest first; ``without_none``: the same among
@@ -151,19 +149,21 @@ class Alphas(OneShot):
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """α by edge, the mean probability of each choice over training, and the share of E[λR] in the objective."""
-        told = dict(super().diagnosis())
+        found = dict(super().diagnosis())
         if not self._history:
-            return told
+            return found
         names, penalty = self.workshop.choices, self.workshop.penalty.expected(self.probabilities)
-        told["objective of α at the end"] = {
+        found["objective of α at the end"] = {
             "L": self._loss, "E[λR]": penalty, "share of E[λR]": penalty / (self._loss + penalty),
         }  # fmt: skip
         for epoch, held in enumerate(self._history, 1):
             mean = held.mean(axis=0)
-            told[f"after epoch {epoch}"] = _row(names, mean) | {"without weights": _sum(mean, self.workshop.weightless)}
+            found[f"after epoch {epoch}"] = _row(names, mean) | {
+                "without weights": _sum(mean, self.workshop.weightless)
+            }
         for edge, row in zip(self.workshop.edges, self.probabilities, strict=True):
-            told[f"edge {edge}"] = _row(names, row)
-        return told
+            found[f"edge {edge}"] = _row(names, row)
+        return found
 
 
 def _row(names: Sequence[str], values: Probabilities) -> dict[str, float]:

@@ -1,15 +1,16 @@
 """What a one-shot strategy is: it trains a supernet in a workshop, by slices, and then asks for the cells it found.
 
 It minimises the objective of everybody, in the same units: L by the task's gradient or by inherited weights, and E[λR]
-exactly, since R is a sum over edges. Every slice is charged on the benchmark's clock, and what the supernet found is
-only believed once it was asked for and evaluated, as any cell is. Cells without a path are passed over and counted.
+exactly, since R is a sum over edges. Every slice is charged on the benchmark's clock, and what the supernet found
+counts only once it was asked for and evaluated, as any cell is. Cells without a path are passed over and counted.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,54 +23,53 @@ Probabilities = NDArray[np.float64]
 """Of each choice on each edge, shape ``(edges, choices)``."""
 
 
-class Penalty(Protocol):
-    """λR as a sum over edges (`surrogate_nas.objective.workshop`): a constant and ``(edges, choices)``."""
+@dataclass(frozen=True)
+class Additive:
+    """λR as a sum over edges: what every choice of every edge adds to the score, so that its expectation is exact.
 
-    @property
-    def matrix(self) -> NDArray[np.float64]:
-        """What each choice adds."""
+    Attributes:
+        constant: What every cell has.
+        matrix: What each choice adds, shape ``(edges, choices)``, in the unit of the score.
+        terms: The terms; one that is modelled says how well.
+    """
+
+    constant: float
+    matrix: NDArray[np.float64]
+    terms: tuple[str, ...] = ()
 
     def expected(self, probabilities: Probabilities) -> float:
-        """E[λR] where edges choose independently.
+        """E[λR] = constant + Σ p · matrix, where edges choose independently.
 
         Args:
             probabilities: Of every choice on every edge, shape ``(edges, choices)``.
         """
+        return float(self.constant + (probabilities * self.matrix).sum())
 
     def penalty(self, choices: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        """λR of cells, shape ``(n,)``.
-
-        Args:
-            choices: One choice an edge, for each cell.
-        """
+        """λR of cells, shape ``(n,)``; `choices`: one choice an edge, for each cell."""
+        edges = np.arange(len(self.matrix))
+        return np.array([self.constant + self.matrix[edges, list(one)].sum() for one in choices])
 
 
-class SupernetContext(Protocol):
-    """What a one-shot strategy is given (`surrogate_nas.objective.workshop`)."""
+@dataclass(frozen=True, eq=False)
+class Workshop:
+    """A task to train on, without its test data and without anybody's answers.
 
-    @property
-    def edges(self) -> tuple[str, ...]:
-        """The names of the edges."""
+    Attributes:
+        edges: The names of the edges.
+        choices: The names of what can stand on an edge.
+        weightless: Which of the choices have no weights to train, shape ``(choices,)``.
+        alive: Which cells have a path from input to output, in the order of the space.
+        penalty: λR, in the unit of the score.
+        supernet: Makes one from ``epochs`` and ``seed``; it counts the seconds of its steps on the benchmark's clock.
+    """
 
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The names of what can stand on an edge."""
-
-    @property
-    def weightless(self) -> NDArray[np.bool_]:
-        """Which choices have no weights."""
-
-    @property
-    def alive(self) -> NDArray[np.bool_]:
-        """Which cells of the space have a path."""
-
-    @property
-    def penalty(self) -> Penalty:
-        """λR."""
-
-    @property
-    def supernet(self) -> Callable[..., Any]:
-        """Makes a supernet."""
+    edges: tuple[str, ...]
+    choices: tuple[str, ...]
+    weightless: NDArray[np.bool_]
+    alive: NDArray[np.bool_]
+    penalty: Additive
+    supernet: Callable[..., Any]
 
 
 class OneShot(Strategy):
@@ -82,16 +82,11 @@ class OneShot(Strategy):
     """
 
     needs_workshop: ClassVar[bool] = True
-    workshop: SupernetContext
+    workshop: Workshop
     space: Enumerable
 
     def __init__(self, space: Space, *, seed: int) -> None:
-        """Store the space; work starts when it is asked for.
-
-        Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness, initial weights and batches included.
-        """
+        """Store the space; work starts when it is asked for."""
         super().__init__(space, seed=seed)
         self.refused = 0
         self.supernet: Any = None

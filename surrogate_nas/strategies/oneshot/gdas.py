@@ -42,10 +42,7 @@ class Gdas(Alphas):
         """Store the knobs.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             epochs: Passes over the training data.
-            rate: The learning rate of α, by Adam.
             choose: ``argmax`` or ``sampled``, as `Alphas` has it.
             warm: The temperature at first.
             cold: The temperature at the end, which it falls to linearly.

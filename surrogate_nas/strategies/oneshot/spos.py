@@ -46,8 +46,6 @@ class Spos(OneShot):
         """Store the knobs.
 
         Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
             epochs: Passes of single paths over the training data.
             population: Cells of each generation, half of them crossed and half mutated.
             generations: How many there are, the random first one included.
@@ -112,11 +110,11 @@ class Spos(OneShot):
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """What the best cell scored by inherited weights, and how many were judged."""
-        told = dict(super().diagnosis())
+        found = dict(super().diagnosis())
         if self._scores:
             place = self._ranked()[0]
             score, penalty = self._scores[place], float(self.workshop.penalty.penalty([self.space[place].choices])[0])
-            told["best by inherited weights"] = {
+            found["best by inherited weights"] = {
                 "L": score - penalty, "λR": penalty, "share of λR": penalty / score, "cells judged": len(self._scores),
             }  # fmt: skip
-        return told
+        return found

@@ -4,11 +4,6 @@ What that process may say is in `answers`; how it is started, limited and ended,
 """
 
 from surrogate_nas.study.sandbox.answers import Sandboxed
-from surrogate_nas.study.sandbox.outside import (
-    CALL_LIMIT_SECONDS,
-    check_call_limit,
-    introduce,
-    sandboxed,
-)
+from surrogate_nas.study.sandbox.outside import introduce, sandboxed
 
-__all__ = ["CALL_LIMIT_SECONDS", "Sandboxed", "check_call_limit", "introduce", "sandboxed"]
+__all__ = ["Sandboxed", "introduce", "sandboxed"]

@@ -136,7 +136,7 @@ def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:
 
 
 def cells_from_json(content: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
-    """Look up what another process asks for; nothing of it is believed.
+    """Look up what another process asks for; nothing of it is trusted.
 
     Raises:
         StrategyError: It is no list of 1 to `n` cells of the space, or requests for these epochs.
@@ -175,21 +175,6 @@ class Sandboxed(ABC):
     seconds: float = 0.0
     _epochs: Sequence[int] = ()
 
-    @property
-    def batch_size(self) -> int:
-        """How many cells it likes to be asked for at once."""
-        return self.flags.batch_size
-
-    @property
-    def chooses_epochs(self) -> bool:
-        """Whether it may ask for other epochs than the objective's."""
-        return self.flags.chooses_epochs
-
-    @property
-    def many_objectives(self) -> bool:
-        """Whether it reads the scores of several objectives."""
-        return self.flags.many_objectives
-
     def give(self, settings: Mapping[str, Any] | None) -> None:
         """Give it what it declares that it reads (`DECLARED`), before it is asked.
 
@@ -208,9 +193,6 @@ class Sandboxed(ABC):
     def ask(self, n: int) -> list[Cell | Request]:
         """What it asks for: 1 to `n` of the space's own cells, or requests of them where it chooses epochs.
 
-        Args:
-            n: The most that it may return.
-
         Raises:
             StrategyError: It returned something else, raised, took too long, or ended.
         """
@@ -218,9 +200,6 @@ class Sandboxed(ABC):
     @abstractmethod
     def tell(self, trials: Sequence[Trial]) -> None:
         """Tell it trials of its own, which it may change.
-
-        Args:
-            trials: The new ones.
 
         Raises:
             StrategyError: It raised, took too long, or ended.

@@ -88,12 +88,7 @@ class Blinded(Sandboxed):
     """A strategy as a run sees it, which itself sees a disguise."""
 
     def __init__(self, inside: Sandboxed, space: BlindSpace) -> None:
-        """Wrap it.
-
-        Args:
-            inside: The strategy, made for the disguised space.
-            space: The disguise.
-        """
+        """Wrap it around the strategy, which was made for the disguised space."""
         self._inside, self._space, self._names = inside, space, _Names()
         self.flags = inside.flags
 

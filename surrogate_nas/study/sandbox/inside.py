@@ -48,19 +48,19 @@ def _listed(space: Space) -> Space:
 
 def main(connection: int, log: int, space: Space | None) -> None:
     """Serve one strategy until the parent process closes the connection."""
-    held = _Held(space)
+    session = _Session(space)
     commands: Commands = {
-        "load": (held.load, "was loaded"),
-        "make": (held.make, "was made"),
-        "give": (held.give, "was given what is known"),
-        "ask": (held.ask, "was asked"),
-        "tell": (held.tell, "was told"),
-        "needed": (held.needed, "was asked what it needed"),
+        "load": (session.load, "was loaded"),
+        "make": (session.make, "was made"),
+        "give": (session.give, "was given what is known"),
+        "ask": (session.ask, "was asked"),
+        "tell": (session.tell, "was told"),
+        "needed": (session.needed, "was asked what it needed"),
     }
-    serve(connection, log, commands, lambda: held.file)
+    serve(connection, log, commands, lambda: session.file)
 
 
-class _Held:
+class _Session:
     """The strategy."""
 
     _factory: type[Strategy]

@@ -7,7 +7,6 @@ stays here. This protects against accidents, not against attack.
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,26 +40,9 @@ from surrogate_nas.study.sandbox.blinded import Blinded
 from surrogate_nas.study.sandbox.inside import LIBRARIES
 from surrogate_nas.study.sources import imported_by
 
-CALL_LIMIT_SECONDS = 600.0
 _ENTRY = "surrogate_nas.study.sandbox.inside:main"
 _SHARED, _PREPARED = "surrogate_nas.study.sandbox.inside:shared", "surrogate_nas.study.sandbox.inside:prepared"
 _LONGEST_ALARM = 1e6
-
-
-def check_call_limit(seconds: object) -> None:
-    """Refuse a limit that is none.
-
-    Args:
-        seconds: The longest that one call of a strategy may take.
-
-    Raises:
-        UserError: It is no finite number above 0.
-    """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
-        raise UserError(
-            f"The limit of one call (--call-limit, call_limit_seconds) is a finite number of seconds above 0, "
-            f"not {seconds!r:.80}."
-        )
 
 
 class TimeLimitError(BaseException):
@@ -205,9 +187,6 @@ def sandboxed(
     """Make a strategy and let it go at the end; one that runs blinded gets a disguise drawn from its seed.
 
     Args:
-        strategy: A name, ``file.py:Class``, or a class.
-        space: The space that cells come from.
-        seed: The root of the strategy's randomness.
         limit: The longest that one call may take, in seconds.
         settings: What it is given where it declares that it reads it.
 

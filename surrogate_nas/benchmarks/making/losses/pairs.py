@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any
 from surrogate_nas.benchmarks.making.plan import MOST_SEEDS, Plan, representatives
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.files.content import ANYTHING, LIST, TEXT, check_table, read_toml
 from surrogate_nas.space import DEFAULT_SPACE, listed, space_named
 from surrogate_nas.training import TASKS, Task, task_named
 from surrogate_nas.training.losses import fitting, loss_named
@@ -89,8 +89,6 @@ def pairs_of(
     note: Note = lambda _: None,
 ) -> list[Pair]:
     """Every task with every loss that fits it."""
-    from surrogate_nas.training.losses import fitting, loss_named
-
     check_whole("Classes", classes, 1, None)
     kinds = {loss: loss_named(loss).fits for loss in losses if loss != USUAL}
     found = []
@@ -186,17 +184,10 @@ def read_design(name: str, *, note: Note = lambda _: None) -> list[Pair]:
 
 
 def _pairs(source: str, content: bytes, note: Note) -> list[Pair]:
-    try:
-        told = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{source} is no TOML: {' '.join(str(error).split())}.") from error
-    for key in told:
-        if key not in ("title", "steps"):
-            raise UserError(f"{source}: {unknown('key', key, ('title', 'steps'))}")
+    told = read_toml(source, content)
+    check_table(source, "", told, {"title": TEXT, "steps": LIST})
     steps = told.get("steps")
-    if not isinstance(told.get("title", ""), str):
-        raise UserError(f"{source}: title is a text, not {told['title']!r:.80}.")
-    if not isinstance(steps, list) or not steps:
+    if not steps:
         raise UserError(f"{source}: steps is a list of at least one table, [[steps]].")
     said: dict[str, None] = {}
     found = [pair for i, step in enumerate(steps) for pair in _step(source, f"steps[{i}]", step, said)]
@@ -207,17 +198,15 @@ def _pairs(source: str, content: bytes, note: Note) -> list[Pair]:
 
 def _step(source: str, key: str, told: Any, said: dict[str, None]) -> Iterator[Pair]:
     """The pairs of a step."""
-    if not isinstance(told, dict):
-        raise UserError(f"{source}: {key} is a table, not {told!r:.80}.")
-    for name in told:
-        if name not in _KEYS:
-            raise UserError(f"{source}: {unknown('key', f'{key}.{name}', (f'{key}.{known}' for known in _KEYS))}")
+    check_table(source, key, told, dict.fromkeys(_KEYS, ANYTHING), ("tasks", "losses"))
     tasks = _names(source, key, "tasks", told, (ALL,))
     losses = _names(source, key, "losses", told, (ALL, USUAL))
-    length = _whole(source, key, "length", told, 1, _MOST_LENGTH)
-    seeds = _whole(source, key, "seeds", told, SEEDS, MOST_SEEDS)
-    every = told.get("classes") == ALL
-    classes = None if every else _whole(source, key, "classes", told, CLASSES, _MOST_CLASSES)
+    length = check_whole(f"{source}: {key}.length", told.get("length", 1), 1, _MOST_LENGTH)
+    seeds = check_whole(f"{source}: {key}.seeds", told.get("seeds", SEEDS), 1, MOST_SEEDS)
+    classes = told.get("classes", CLASSES)
+    classes = (
+        None if classes == ALL else check_whole(f'{source}: {key}.classes, unless "all",', classes, 1, _MOST_CLASSES)
+    )
     try:
         pairs = pairs_of(tasks, losses, length=length, note=lambda line: said.setdefault(line))
         _check_fit(losses, {pair.task.kind for pair in pairs})
@@ -236,19 +225,9 @@ def _check_fit(losses: list[str], kinds: set[str]) -> None:
 
 def _names(source: str, key: str, name: str, told: Mapping[str, Any], words: tuple[str, ...]) -> list[str]:
     """A list of names; empty for all."""
-    value, right = told.get(name), " or ".join(f'"{word}"' for word in words)
-    if value is None:
-        raise UserError(f"{source}: {key}.{name} is missing.")
+    value, right = told[name], " or ".join(f'"{word}"' for word in words)
     if value in words:
         return [] if value == ALL else [value]
     if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
         raise UserError(f"{source}: {key}.{name} is a list of names, or {right}, not {value!r:.80}.")
-    return value
-
-
-def _whole(source: str, key: str, name: str, told: Mapping[str, Any], default: int, most: int) -> int:
-    value = told.get(name, default)
-    if type(value) is not int or not 1 <= value <= most:
-        also = ' or "all"' if name == "classes" else ""
-        raise UserError(f"{source}: {key}.{name} is a whole number of 1 to {most:,}{also}, not {value!r:.80}.")
     return value

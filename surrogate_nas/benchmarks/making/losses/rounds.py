@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.benchmarks.making.losses.held import MADE, SPENT
+from surrogate_nas.benchmarks.making.losses.trainings import MADE, SPENT
 from surrogate_nas.benchmarks.making.plan import Job, Plan, describe, journal_path
 from surrogate_nas.benchmarks.making.train import Entry, train_job
 from surrogate_nas.core.arguments import check_number
@@ -72,8 +72,8 @@ def fitting_in(hours: float, spent: float, wanted: Sequence[tuple[Plan, int]], k
     return int((ends[1:] <= 3600 * hours).sum()), float(ends[-1] / 3600)
 
 
-class Pace:
-    """Counts trainings and foretells the rest: each pair's mean processor seconds, times this run's wall-clock for one.
+class Forecast:
+    """Counts trainings and predicts the rest: each pair's mean processor seconds, times this run's wall-clock for one.
 
     Attributes:
         done: How many trainings are made.
@@ -248,16 +248,18 @@ class _Work:
         for run, _ in every - made:
             left[run] += 1
         done = len(every & made)
-        pace = Pace({run: [{SPENT: s} for s in seconds.values()] for run, seconds in self._seconds.items()}, left)
+        forecast = Forecast(
+            {run: [{SPENT: s} for s in seconds.values()] for run, seconds in self._seconds.items()}, left
+        )
         for outcome in run_jobs(_train, batches, workers=workers, engine=engine):
             run, jobs = outcome.job
             entries, reason = ([], outcome.failure) if outcome.failure else outcome.result
             self._keep(run, entries)
             if reason:
                 self.failures[run.task] = reason
-            pace.add(run, jobs, entries)
+            forecast.add(run, jobs, entries)
             if self._progress:
-                self._progress(done + pace.done, len(every), pace.words())
+                self._progress(done + forecast.done, len(every), forecast.words())
 
     def _keep(self, run: Plan, entries: Sequence[Entry]) -> None:
         for entry in entries:

@@ -13,12 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.making.losses.agreement import agreement
-from surrogate_nas.benchmarks.making.losses.held import DIVERGED, SPENT, Of, held_of, in_table, kept_of, settings_of
 from surrogate_nas.benchmarks.making.losses.pairs import Note, Pair, by_table, classes_of
 from surrogate_nas.benchmarks.making.losses.rounds import seconds_each
+from surrogate_nas.benchmarks.making.losses.trainings import (
+    DIVERGED,
+    SPENT,
+    Of,
+    in_table,
+    recorded_of,
+    settings_of,
+    trainings_of,
+)
 from surrogate_nas.benchmarks.making.plan import Job, Plan
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import replacing
+from surrogate_nas.files import write_whole
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Sampled
 from surrogate_nas.space.product import ChoiceSpace
@@ -121,13 +129,13 @@ def table_of(held: Mapping[Pair, Of], cells: Sequence[int]) -> Table:
 
 def _add(table: Table, pair: Pair, of: Of, cells: Sequence[int]) -> None:
     """Add the columns of one loss."""
-    kept, row = kept_of(pair.trained, pair.plan.epochs), {cell: place for place, cell in enumerate(cells)}
+    recorded, row = recorded_of(pair.trained, pair.plan.epochs), {cell: place for place, cell in enumerate(cells)}
     seeds = 1 + max(job.seed for job in of.trainings)
-    values: NDArray[np.float64] = np.full((seeds, len(kept), len(cells)), np.nan)
+    values: NDArray[np.float64] = np.full((seeds, len(recorded), len(cells)), np.nan)
     for job, training in of.trainings.items():
         if job.cell in row:
-            values[job.seed, :, row[job.cell]] = [training.values[one.key] for one in kept]
-    for place, one in enumerate(kept):
+            values[job.seed, :, row[job.cell]] = [training.values[one.key] for one in recorded]
+    for place, one in enumerate(recorded):
         known = {seed: values[seed, place] for seed in range(seeds) if np.isfinite(values[seed, place]).any()}
         about = f"{one.metric.description}, which trained {pair.loss}"
         metric = replace(one.metric, name=f"{one.metric.name}@{pair.loss}", description=about)
@@ -169,7 +177,7 @@ def write_losses(pairs: Sequence[Pair], folder: Path, *, note: Note = lambda _: 
 
 def _write(pairs: Sequence[Pair], asked: dict[str, int], path: Path, note: Note) -> dict[str, Any] | None:
     """Write the table of a task and its card; None where there is nothing to write, empty where it stays as it is."""
-    held = held_of(pairs, path, note=note)
+    held = trainings_of(pairs, path, note=note)
     usable, cells = fullest(held.of)
     if not usable:
         return None
@@ -185,6 +193,5 @@ def _write(pairs: Sequence[Pair], asked: dict[str, int], path: Path, note: Note)
     table = table_of({pair: held.of[pair] for pair in usable}, cells)
     table.card = json.dumps(card)
     write_compact(table, path)
-    with replacing(path.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_whole(path.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
     return card

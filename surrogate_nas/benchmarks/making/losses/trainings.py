@@ -44,7 +44,7 @@ _FIFTH = 5
 SPENT, DIVERGED, MADE = "processor_seconds", "diverged", "made"
 
 
-class Kept(NamedTuple):
+class Recorded(NamedTuple):
     """A number that is kept of a training.
 
     Attributes:
@@ -67,7 +67,7 @@ class Training(NamedTuple):
     """What is kept of one training.
 
     Attributes:
-        values: By the keys of `Kept`.
+        values: By the keys of `Recorded`.
         made: When it ended, UTC, in ISO 8601; empty where it is not known of this one.
     """
 
@@ -94,55 +94,55 @@ def late_epochs(epochs: int) -> int:
     return max(1, epochs // _FIFTH)
 
 
-def kept_of(task: Task, epochs: int) -> list[Kept]:
+def recorded_of(task: Task, epochs: int) -> list[Recorded]:
     """All that is kept of a training."""
-    return list(_kept(task, epochs))
+    return list(_recorded(task, epochs))
 
 
-def _kept(task: Task, epochs: int) -> Iterator[Kept]:
+def _recorded(task: Task, epochs: int) -> Iterator[Recorded]:
     source, run, late = f"{task.name}, trained by this project", f"of one run of {epochs} epochs", late_epochs(epochs)
     for told in task.diagnostics:
         name = told.name
         if not told.every_epoch:
-            yield Kept(told.metric((), f"at the end {run}", source), epochs, lambda entry, n=name: entry[n])  # type: ignore[misc]
+            yield Recorded(told.metric((), f"at the end {run}", source), epochs, lambda entry, n=name: entry[n])  # type: ignore[misc]
             continue
         how = "mean over the epoch's batches" if told.split == "train" else "after the epoch"
         point = told.metric((), f"{how}; [n] is epoch n {run}, a point on its curve", source)
         for epoch in checkpoints(epochs):
-            yield Kept(point, epoch, lambda entry, n=name, e=epoch: entry[n][e - 1])  # type: ignore[misc]
+            yield Recorded(point, epoch, lambda entry, n=name, e=epoch: entry[n][e - 1])  # type: ignore[misc]
         about = f"mean over the last {late} of the epochs {run}" if late > 1 else f"the last epoch's {run}"
         mean = replace(point, name=name + LATE, description=about)
-        yield Kept(mean, epochs, lambda entry, n=name: float(np.mean(entry[n][-late:])))  # type: ignore[misc]
+        yield Recorded(mean, epochs, lambda entry, n=name: float(np.mean(entry[n][-late:])))  # type: ignore[misc]
         if name == "train_loss":
             about = f"mean over all epochs {run}; {epochs} times that is the sum over the run"
-            yield Kept(
+            yield Recorded(
                 replace(point, name=name + MEAN, description=about), epochs, lambda x: float(np.mean(x["train_loss"]))
             )
 
-    def seconds(name: str, about: str, split: str = "") -> Kept:
+    def seconds(name: str, about: str, split: str = "") -> Recorded:
         metric = Metric(name, "s", "record", "cost", split=split, description=about, source=source)
-        return Kept(metric, epochs, lambda entry: entry[name])
+        return Recorded(metric, epochs, lambda entry: entry[name])
 
     yield seconds("train_seconds", f"processor time of all epochs {run}, live operations only", "train")
     yield seconds("valid_seconds", "processor time of one pass over the validation split", "valid")
     yield seconds(SPENT, "processor time of the whole training, all evaluations included")
     diverged = Metric(DIVERGED, "", "record", "structure", description="1 where training went wrong")
-    yield Kept(diverged, epochs, lambda entry: float(bool(entry["note"])))
+    yield Recorded(diverged, epochs, lambda entry: float(bool(entry["note"])))
 
 
-def record_of(kept: list[Kept]) -> dict[str, Any]:
+def record_of(recorded: list[Recorded]) -> dict[str, Any]:
     """What a card says of what is kept; trainings of which something else was kept are not mixed."""
-    epochs = sorted({one.epochs for one in kept})
-    names = list(dict.fromkeys(one.metric.name for one in kept))
+    epochs = sorted({one.epochs for one in recorded})
+    names = list(dict.fromkeys(one.metric.name for one in recorded))
     return {"at_epochs": epochs, "late_epochs": late_epochs(epochs[-1]), "metrics": names}
 
 
-def training_of(kept: list[Kept], entry: Entry) -> Training:
+def training_of(recorded: list[Recorded], entry: Entry) -> Training:
     """What is kept of a training, from what a journal holds of it."""
     values = rounded(
-        np.array([one.of(entry) for one in kept], dtype=np.float64), _digits(tuple(k.metric for k in kept))
+        np.array([one.of(entry) for one in recorded], dtype=np.float64), _digits(tuple(one.metric for one in recorded))
     )
-    return Training(dict(zip((one.key for one in kept), values.tolist(), strict=True)), entry.get(MADE, ""))
+    return Training(dict(zip((one.key for one in recorded), values.tolist(), strict=True)), entry.get(MADE, ""))
 
 
 @lru_cache(maxsize=256)
@@ -172,7 +172,7 @@ class Of(NamedTuple):
 
 
 @dataclass
-class Held:
+class Trainings:
     """What there is of a table.
 
     Attributes:
@@ -184,7 +184,7 @@ class Held:
     before: int = 0
 
 
-def held_by(pair: Pair) -> dict[Job, Entry]:
+def in_journal(pair: Pair) -> dict[Job, Entry]:
     """What the journal of a pair holds by now; another process may be adding to it."""
     return {Job(*entry["job"]): entry for entry in Journal.read(journal_path(pair.plan), describe(pair.plan))}
 
@@ -193,7 +193,7 @@ def settings_of(pair: Pair) -> dict[str, Any]:
     """What a card says of a pair's trainings that must agree for others to be mixed with them."""
     settings = describe(pair.plan)
     own = {name: settings[name] for name in ("digest", "engine", "epochs")}
-    kept: dict[str, Any] = json.loads(json.dumps(record_of(kept_of(pair.trained, pair.plan.epochs))))
+    kept: dict[str, Any] = json.loads(json.dumps(record_of(recorded_of(pair.trained, pair.plan.epochs))))
     return {**own, "kept": kept}
 
 
@@ -211,22 +211,22 @@ def in_table(
     return {pair: found[pair] for pair in pairs if pair in found}
 
 
-def held_of(pairs: Sequence[Pair], path: Path, *, note: Note = lambda _: None) -> Held:
+def trainings_of(pairs: Sequence[Pair], path: Path, *, note: Note = lambda _: None) -> Trainings:
     """What there is of a table."""
-    held, earlier = Held(), _Earlier.at(path)
-    held.before = earlier.trainings if earlier else 0
+    found, earlier = Trainings(), _Earlier.at(path)
+    found.before = earlier.trainings if earlier else 0
     pairs = [*pairs, *(earlier.others(pairs) if earlier else ())]
     taken = in_table(pairs, path, note=note)
     for pair in pairs:
-        kept, (trainings, made) = kept_of(pair.trained, pair.plan.epochs), taken.get(pair, ({}, ("", "")))
+        recorded, (trainings, made) = recorded_of(pair.trained, pair.plan.epochs), taken.get(pair, ({}, ("", "")))
         tabled = frozenset(job.cell for job in trainings if job.seed == 0)
-        own = {job: training_of(kept, entry) for job, entry in held_by(pair).items()}
+        own = {job: training_of(recorded, entry) for job, entry in in_journal(pair).items()}
         times = sorted(filter(None, [*made, *(training.made for training in own.values())]))
         together = {**trainings, **own}
         ordered = {job: together[job] for job in _ordered(pair, together)}
         if ordered or pair.plan.classes != 0:
-            held.of[pair] = Of(ordered, (times[0], times[-1]) if times else ("", ""), tabled)
-    return held
+            found.of[pair] = Of(ordered, (times[0], times[-1]) if times else ("", ""), tabled)
+    return found
 
 
 def _ordered(pair: Pair, jobs: Mapping[Job, Training]) -> list[Job]:
@@ -289,18 +289,18 @@ class _Earlier:
     def of(self, pair: Pair) -> tuple[dict[Job, Training], Made]:
         """Its trainings by a loss, and when the first and the last of them were made."""
         columns, space = self._table.table.columns, pair.plan.cells
-        kept = kept_of(pair.trained, pair.plan.epochs)
+        recorded = recorded_of(pair.trained, pair.plan.epochs)
         cells = [space.index(space.cell(str(cell))) for cell in self._table.cells]
         last = f"train_loss@{pair.loss}", pair.plan.epochs
         seeds = sorted(seed for metric, epochs, seed in columns if seed != "mean" and (metric, epochs) == last)
         found: dict[Job, Training] = {}
         for seed in seeds:
-            names = [(f"{one.metric.name}@{pair.loss}", one.epochs) for one in kept]
+            names = [(f"{one.metric.name}@{pair.loss}", one.epochs) for one in recorded]
             lacking = np.full(len(cells), np.nan)
             rows = np.array([columns.get(ColumnKey(*name, seed), lacking) for name in names]).T.tolist()
             known = np.isfinite(columns[ColumnKey(*last, seed)])
             for row in np.flatnonzero(known):
-                values = dict(zip((one.key for one in kept), rows[row], strict=True))
+                values = dict(zip((one.key for one in recorded), rows[row], strict=True))
                 found[Job(cells[row], int(seed))] = Training(values)
         made = self._losses[pair.loss].get("made")
         return found, tuple(map(str, made)) if isinstance(made, list) and len(made) == 2 else ("", "")  # type: ignore[return-value]  # noqa: PLR2004

@@ -28,7 +28,7 @@ class Trained(NamedTuple):
     seconds: float
 
 
-class Kept:
+class AnswerCache:
     """The answers of one file.
 
     Attributes:

@@ -2,8 +2,8 @@
 
 A step takes a fixed time and one for every operation that is computed, on whatever edge. A table's figures are fitted
 to the seconds that it records, by least squares over its living cells, so that they are on its own clock. Those of a
-live task are measured once, on cells of one operation each, and kept in ``live/`` of the home folder as trainings are:
-what was charged once is charged again, whatever the machine does besides.
+live task are measured once, on cells of one operation each, and cached in ``live/`` of the home folder as trainings
+are: what was charged once is charged again, whatever the machine does besides.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.base import Benchmark
+from surrogate_nas.benchmarks.cache import AnswerCache, Trained
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
-from surrogate_nas.benchmarks.kept import Kept, Trained
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import UserError
@@ -31,7 +31,7 @@ _TRIES = 2
 """Trainings of each cell that is measured; the faster counts."""
 
 
-class Pace(NamedTuple):
+class CostModel(NamedTuple):
     """Seconds of one unit of work.
 
     Attributes:
@@ -55,7 +55,7 @@ class Pace(NamedTuple):
         return cls(fixed, dict(zip(_OPERATIONS, each, strict=True)))
 
 
-class Paces(NamedTuple):
+class CostModels(NamedTuple):
     """What a supernet does.
 
     Attributes:
@@ -63,8 +63,8 @@ class Paces(NamedTuple):
         example: Judging one example of the validation data.
     """
 
-    step: Pace
-    example: Pace
+    step: CostModel
+    example: CostModel
 
 
 def task_of(benchmark: Benchmark) -> Task | None:
@@ -83,7 +83,7 @@ def task_of(benchmark: Benchmark) -> Task | None:
     return task if settings.get("epochs") and task.is_here() and task.network() == benchmark.network else None
 
 
-def paces_of(benchmark: Benchmark, task: Task, space: Enumerable) -> Paces:
+def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostModels:
     """What a supernet's work is charged on a benchmark's clock."""
     while isinstance(benchmark, JoinedBenchmark):
         benchmark = benchmark.base
@@ -100,7 +100,7 @@ def paces_of(benchmark: Benchmark, task: Task, space: Enumerable) -> Paces:
         seconds = (benchmark.column("train_seconds", epochs), benchmark.column("valid_seconds"))
         held = alive & np.isfinite(seconds[0]) & np.isfinite(seconds[1])
         graphs, trained, judged = graphs[held], *(column[held] for column in seconds)
-    return Paces(Pace.fitted(graphs, trained, epochs * steps), Pace.fitted(graphs, judged, examples))
+    return CostModels(CostModel.fitted(graphs, trained, epochs * steps), CostModel.fitted(graphs, judged, examples))
 
 
 def _measured(
@@ -111,8 +111,8 @@ def _measured(
     from surrogate_nas.training.supernet import live_operations
 
     cells = _plainest(space)
-    kept = Kept(benchmark.kept.path.with_name(f"pace-{benchmark.kept.path.name}"))
-    if any(kept.find((cell.text, 1, 0)) is None for cell in cells):
+    cache = AnswerCache(benchmark.cache.path.with_name(f"pace-{benchmark.cache.path.name}"))
+    if any(cache.find((cell.text, 1, 0)) is None for cell in cells):
         curves = [
             train([cell], benchmark.task, epochs=1, network=benchmark.network, space=space, device=benchmark.device,
                   at_once=1, test=False)[0]
@@ -121,8 +121,8 @@ def _measured(
         for i, cell in enumerate(cells):
             mine = curves[i :: len(cells)]
             seconds = {name: min(getattr(c, name) for c in mine) for name in ("train_seconds", "valid_seconds")}
-            kept.add((cell.text, 1, 0), Trained(seconds, 0.0), {"surrogate_nas": __version__})
-    told = [answer.metrics for cell in cells if (answer := kept.find((cell.text, 1, 0)))]
+            cache.add((cell.text, 1, 0), Trained(seconds, 0.0), {"surrogate_nas": __version__})
+    told = [answer.metrics for cell in cells if (answer := cache.find((cell.text, 1, 0)))]
     return (
         live_operations(space)[[cell.index for cell in cells]],
         np.array([one["train_seconds"] for one in told]),
