@@ -26,9 +26,6 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
         folder: Where to write; made if it is missing. Baselines that it holds are shown.
         command: The command that made the comparison, which the page shows.
 
-    Returns:
-        The path of the page.
-
     Raises:
         UserError: The folder cannot be written.
 
@@ -58,9 +55,6 @@ def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") 
         result: What the suite has found.
         folder: Where to write; made if it is missing.
         command: The command that made it, which the page shows.
-
-    Returns:
-        The path of the page.
 
     Raises:
         UserError: The folder cannot be written.

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.guided import Guided
-from surrogate_nas.surrogates.checks import check_whole
 
 _PATHS = "paths"
 

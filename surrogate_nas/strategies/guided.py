@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space.trial import Trial
@@ -218,8 +219,8 @@ class Guided(Strategy):
         self.model = model if model_class(model).reads(space) else "gp"
         self.acquisition = ACQUISITIONS[acquisition]
         self.pool = POOLS[pool]
-        self.first_cells = first_cells
-        self.patience = patience
+        self.first_cells = check_whole("first_cells", first_cells, 2)
+        self.patience = check_number("patience", patience)
         self._model_seed = int(self.rng.integers(2**31))
         self._observed: dict[Cell, Trial] = {}
         self._waiting: set[Cell] = set()

@@ -7,6 +7,7 @@ leads to a known cell is drawn again one step longer, so that a search goes furt
 
 from __future__ import annotations
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies.first_improvement import FirstImprovement
 
@@ -30,7 +31,7 @@ class IteratedLocalSearch(FirstImprovement):
             steps: How many mutations away from the best local optimum the next descent begins, at least 1.
         """
         super().__init__(space, seed=seed)
-        self.steps = steps
+        self.steps = check_whole("steps", steps, 1)
         self._home: Cell | None = None
 
     def _escape(self) -> Cell:

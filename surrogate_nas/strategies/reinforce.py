@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space
 from surrogate_nas.space.cell import Choices
@@ -46,8 +47,8 @@ class Reinforce(Strategy):
             momentum: How much of the baseline each new reward leaves in place.
         """
         super().__init__(space, seed=seed)
-        self.learning_rate = learning_rate
-        self.momentum = momentum
+        self.learning_rate = check_number("learning_rate", learning_rate)
+        self.momentum = check_number("momentum", momentum, 0.0, 1.0)
         if not isinstance(space, ChoiceSpace):
             raise UserError(f"reinforce needs a space of choices (ChoiceSpace); {space.name} is none.")
         widest = max(map(len, space.options))

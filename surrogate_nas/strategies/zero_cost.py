@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.space import Cell, Space, listed
 from surrogate_nas.strategies.bo.points import Points, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
@@ -44,7 +45,7 @@ class ZeroCost(BayesianOptimisation):
             sees_cells: Whether the encodings of cells are learned from beside the proxies.
         """
         super().__init__(space, seed=seed, first_cells=first_cells)
-        self.promising = promising
+        self.promising = check_whole("promising", promising)
         self.sees_cells = sees_cells
         self._by_promise: list[int] | None = None
         self._begun = 0

@@ -103,9 +103,6 @@ class Baseline:
     def keep(self, folder: Path) -> Path:
         """Write it to a results folder.
 
-        Returns:
-            The file.
-
         Raises:
             UserError: The folder cannot be written.
         """

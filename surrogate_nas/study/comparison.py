@@ -209,9 +209,6 @@ class Comparison:
         Args:
             folder: Where to write; made if it is missing.
 
-        Returns:
-            The path of the page.
-
         Raises:
             UserError: The folder cannot be written, or no run has finished.
         """

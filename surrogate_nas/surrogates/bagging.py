@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from surrogate_nas.core.arguments import check_name, check_names, check_whole
 from surrogate_nas.core.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import Prediction, Surrogate, folds
-from surrogate_nas.surrogates.checks import check_name, check_names, check_whole
 from surrogate_nas.surrogates.columns import Matrix, columns
 from surrogate_nas.surrogates.target import Floats
 

@@ -15,12 +15,13 @@ from typing import Any, ClassVar, NamedTuple, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_flag, check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.core.registry import Registry, subclass_of
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.space import Cell, Space, space_named
-from surrogate_nas.surrogates.checks import check_flag, check_whole, is_sequence, own_cells
+from surrogate_nas.surrogates.checks import is_sequence, own_cells
 from surrogate_nas.surrogates.target import Floats, Target, fit_target
 
 Arrays = Mapping[str, NDArray[Any]]

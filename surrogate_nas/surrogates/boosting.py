@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.surrogates.bagging import Bagging
 from surrogate_nas.surrogates.base import Arrays
-from surrogate_nas.surrogates.checks import check_number, check_whole
 from surrogate_nas.surrogates.columns import Matrix
 from surrogate_nas.surrogates.target import Floats
 

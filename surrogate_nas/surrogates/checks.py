@@ -7,12 +7,9 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from surrogate_nas.core.arguments import check_flag, check_name, check_names, check_number, check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space import space_of as space_of_cell
-
-__all__ = ["check_flag", "check_name", "check_names", "check_number", "check_whole", "is_sequence", "own_cells"]
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:

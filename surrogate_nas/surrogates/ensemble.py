@@ -17,11 +17,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, make_model, model_class
-from surrogate_nas.surrogates.checks import check_number, is_sequence
+from surrogate_nas.surrogates.checks import is_sequence
 from surrogate_nas.surrogates.target import Floats
 
 Member = tuple[str, Mapping[str, Any], float]

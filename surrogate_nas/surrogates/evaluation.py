@@ -16,10 +16,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.surrogates.base import FEWEST_CELLS, Z90, Prediction, Surrogate
-from surrogate_nas.surrogates.checks import check_whole
 from surrogate_nas.surrogates.target import Floats
 
 Indices = NDArray[np.int64]

@@ -22,11 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from surrogate_nas.core.arguments import check_flag, check_name, check_number, check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, folds
-from surrogate_nas.surrogates.checks import check_flag, check_name, check_number, check_whole
 from surrogate_nas.surrogates.columns import surveyed
 from surrogate_nas.surrogates.gnn_network import (
     MEMBERS,

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_flag, check_names
 from surrogate_nas.core.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
-from surrogate_nas.surrogates.checks import check_flag, check_names
 from surrogate_nas.surrogates.columns import columns, scaling
 from surrogate_nas.surrogates.gaussian import (
     FittedProcess,

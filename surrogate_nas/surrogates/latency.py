@@ -18,12 +18,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.space import Cell, Space, choices_of
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, check_data, folds
-from surrogate_nas.surrogates.checks import check_whole, own_cells
+from surrogate_nas.surrogates.checks import own_cells
 from surrogate_nas.surrogates.columns import is_surveyed
 from surrogate_nas.surrogates.target import Floats, Target
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import silu
 
+from surrogate_nas.core.arguments import check_name, check_whole
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.bagging import default_encoding
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, folds
-from surrogate_nas.surrogates.checks import check_name, check_whole
 from surrogate_nas.surrogates.columns import columns
 from surrogate_nas.surrogates.gnn_network import Weights, optimise
 from surrogate_nas.surrogates.losses import squared

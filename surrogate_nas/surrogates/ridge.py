@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_name, check_names
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
-from surrogate_nas.surrogates.checks import check_name, check_names
 from surrogate_nas.surrogates.columns import columns
 from surrogate_nas.surrogates.target import Floats, Target, fit_target
 

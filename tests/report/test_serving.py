@@ -350,7 +350,10 @@ def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["nowhere"], "nowhere is no folder of results."), ([".", "--port", "70000"], "A port is from")],
+    [
+        (["nowhere"], "nowhere is no folder of results."),
+        ([".", "--port", "70000"], "A port (0 for one that is free) must be"),
+    ],
 )
 def test_what_cannot_be_served_is_one_line(arguments: list[str], says: str, snas: Snas) -> None:
     outcome = snas("serve", *arguments)

@@ -88,3 +88,16 @@ def test_an_installed_package_offers_strategies_by_entry_point(tmp_path: Path, m
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     assert "outside" in known()
     assert resolve("outside").__name__ == "RandomSearch"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bohb(random_fraction=1.5)", "bohb(bandwidth_factor=0.0)", "bohb(min_bandwidth=-1.0)", "forest(first_cells=1)",
+        "zero_cost(promising=-1)", "reinforce(learning_rate=-0.1)", "reinforce(momentum=2.0)", "spos(parents=0)",
+        "iterated_local_search(steps=0)", "gdas(cold=0.0)", "darts(rate=-1.0)", "nsga2(crossover=2.0)",
+    ],
+)  # fmt: skip
+def test_a_value_that_an_option_cannot_have_is_refused_by_name(text: str) -> None:
+    with pytest.raises(UserError, match=f"{text.partition('(')[2].partition('=')[0]}|nsga2.* must be a"):
+        resolve(text)(nb201(), seed=0)

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.space import DEFAULT_SPACE, Enumerable, listed, space_named
 from surrogate_nas.training import task_named
@@ -51,9 +50,8 @@ class Plan:
     space: str = DEFAULT_SPACE
 
     def __post_init__(self) -> None:
-        check_numbers(epochs=self.epochs, seeds=self.seeds)
-        if self.seeds > MOST_SEEDS:
-            raise UserError(f"There are at most {MOST_SEEDS:,} seeds, not {self.seeds}.")
+        check_numbers(epochs=self.epochs)
+        check_whole("Seeds", self.seeds, 1, MOST_SEEDS)
         check_whole("Classes of several seeds", self.noisy_classes, most=None)
 
     @property

@@ -31,9 +31,6 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path:
         comparison: What is explored, with one finished run or more.
         folder: Where to write; made if it is missing.
 
-    Returns:
-        The path of the page.
-
     Raises:
         UserError: The folder cannot be written.
 

@@ -48,9 +48,6 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
             path over λ these of each part, and ``regret.tex`` over all of them; of a suite the tables of its report
             too, as ``suite-NAME.tex``.
 
-    Returns:
-        The files.
-
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
 

@@ -20,6 +20,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.live.page import Pages, Places
 
@@ -86,8 +87,7 @@ class Server(ThreadingHTTPServer):
         """
         if not folder.is_dir():
             raise UserError(f"{folder} is no folder of results.")
-        if not 0 <= port <= 65535:
-            raise UserError(f"A port is from 1 to 65535, or 0 for one that is free, not {port}.")
+        check_whole("A port (0 for one that is free)", port, 0, 65535)
         self.pages = Pages(Places(folder))
         try:
             super().__init__((ADDRESS, port), _Handler)

@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_whole
+from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, Space, choices_of
 from surrogate_nas.space.cell import Choices
@@ -134,8 +134,10 @@ class Bohb(Hyperband):
         super().__init__(space, seed=seed, eta=eta, rungs=rungs)
         if not isinstance(space, ChoiceSpace):
             raise UserError(f"bohb needs a space of choices (ChoiceSpace); {space.name} is none.")
-        self.num_samples, self.random_fraction = check_whole("num_samples", num_samples), random_fraction
-        self.bandwidth_factor, self.min_bandwidth = bandwidth_factor, min_bandwidth
+        self.num_samples = check_whole("num_samples", num_samples)
+        self.random_fraction = check_number("random_fraction", random_fraction, 0.0, 1.0)
+        self.bandwidth_factor = check_number("bandwidth_factor", bandwidth_factor, above=True)
+        self.min_bandwidth = check_number("min_bandwidth", min_bandwidth, above=True)
         self._choices = space
         self._counts = np.array([len(options) for options in space.options], dtype=np.float64)
         self._seen: dict[Rung, list[Trial]] = {}

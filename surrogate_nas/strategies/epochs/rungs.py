@@ -102,11 +102,7 @@ class Bracket:
         return self.rung.request(cell)
 
     def tell(self, trial: Trial) -> Rung | None:
-        """Take a trial in that was asked for here; None where it was not.
-
-        Returns:
-            The rung that it was asked for.
-        """
+        """Take a trial in that was asked for here, and give its rung; None where it was not."""
         here = self.rung
         if here is None or trial.epochs != here.epochs or trial.cell not in self._waiting:
             return None

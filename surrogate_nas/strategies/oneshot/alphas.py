@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Space
 from surrogate_nas.space.network import NONE
@@ -64,8 +65,9 @@ class Alphas(OneShot):
         for what, given, known in (("choose", choose, _CHOICES), ("drive", drive, _DRIVES)):
             if given not in known:
                 raise unknown(what, given, known)
-        self.rate, self.choose, self.drive, self.window = rate, choose, drive, window
-        self._passes = epochs
+        self.rate, self.window = check_number("rate", rate), check_whole("window", window, 1)
+        self.choose, self.drive = choose, drive
+        self._passes = check_whole("epochs", epochs, 1)
         self._step = self._steps = 0
         self._history: list[Probabilities] = []
         self._loss = float("nan")

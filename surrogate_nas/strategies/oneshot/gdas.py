@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from surrogate_nas.core.arguments import check_number
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.oneshot.alphas import Alphas
 
@@ -48,7 +49,7 @@ class Gdas(Alphas):
             cold: The temperature at the end, which it falls to linearly.
         """
         super().__init__(space, seed=seed, epochs=epochs, rate=rate, choose=choose)
-        self.warm, self.cold = warm, cold
+        self.warm, self.cold = check_number("warm", warm, above=True), check_number("cold", cold, above=True)
 
     def _mixture(self) -> tuple[Tensor, list[int]]:
         temperature = self.warm + (self.cold - self.warm) * self.progress

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from surrogate_nas.core.arguments import check_number
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.oneshot.alphas import Alphas
 
@@ -47,7 +48,7 @@ class Snas(Alphas):
             cold: The temperature at the end, which it falls to by a constant factor a step.
         """
         super().__init__(space, seed=seed, epochs=epochs, rate=rate, choose=choose, drive="train_sum")
-        self.warm, self.cold = warm, cold
+        self.warm, self.cold = check_number("warm", warm, above=True), check_number("cold", cold, above=True)
 
     def _mixture(self) -> tuple[Tensor, None]:
         temperature = self.warm * (self.cold / self.warm) ** self.progress

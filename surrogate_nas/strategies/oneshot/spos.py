@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.oneshot.base import OneShot
 
@@ -53,8 +54,9 @@ class Spos(OneShot):
             examples: Of the validation data, on which inherited weights are judged.
         """
         super().__init__(space, seed=seed)
-        self._passes, self.population, self.generations = epochs, population, generations
-        self.parents, self.examples = parents, examples
+        self._passes, self.population = check_whole("epochs", epochs, 1), check_whole("population", population, 1)
+        self.generations, self.parents = check_whole("generations", generations, 1), check_whole("parents", parents, 1)
+        self.examples = check_whole("examples", examples, 1)
         self._scores: dict[int, float] = {}
 
     def _train(self) -> Iterator[None]:
