@@ -93,6 +93,11 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
+def some_of(part: int, whole: int) -> str:
+    """How many there are of something, and of how many where that is not all, as ``3 of 5``."""
+    return str(whole) if part == whole else f"{part} of {whole}"
+
+
 def budget_in_words(budget: Mapping[str, float | None], cost: str) -> str:
     """What a run may spend."""
     parts = []

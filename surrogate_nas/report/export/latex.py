@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.core.numbers import NOTHING, budget_in_words, decimals_for, fixed, p_value, plural
+from surrogate_nas.core.numbers import NOTHING, budget_in_words, decimals_for, fixed, p_value, plural, some_of
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.reading import (
@@ -85,7 +85,7 @@ def _summary(results: Results, part: Part) -> _Tabular:
     rows = [
         [
             escaped(name),
-            _counted(entry),
+            some_of(entry["feasible_runs"], entry["runs"]),
             shown[name] + (_WORSE if name in worse else ""),
             *_spread(entry, decimals),
             escaped(fixed(entry["regret"]["mean"], decimals)),
@@ -94,12 +94,6 @@ def _summary(results: Results, part: Part) -> _Tabular:
     ]
     caption = f"{_asked(made)} {_what(made)} {_MARKS}"
     return _Tabular(_label(results, part, "summary"), caption, heads, rows)
-
-
-def _counted(entry: Mapping[str, Any]) -> str:
-    """How many runs there are, and how many of them have a score where that is not all."""
-    runs, feasible = entry["runs"], entry["feasible_runs"]
-    return str(runs) if runs == feasible else f"{feasible} of {runs}"
 
 
 def _spread(entry: Mapping[str, Any], decimals: int) -> list[str]:

@@ -29,7 +29,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.exporting import clock, run_row
 from surrogate_nas.report.reading import Comparison, Ledger, Part, Run, Source, results_of
-from surrogate_nas.space import Cell, ChoiceSpace, Space
+from surrogate_nas.space import Cell, ChoiceSpace
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bridges.base import nearest_cell
 
@@ -103,13 +103,16 @@ def _logs_of(runs: Sequence[tuple[Part, Run]]) -> list[dict[str, Any]]:
 def _add_study(storage: Any, part: Part, run: Run) -> None:
     import optuna
 
+    from surrogate_nas.strategies.bridges.sampler import distributions_of
+
     objective = part.comparison.objective
     name = part.named(run.strategy, f"run {run.run}")
     study = optuna.create_study(storage=storage, study_name=name, directions=["minimize"] * objective.parts)
     study.set_metric_names(_distinct([objective.part_text(number) for number in range(objective.parts)]))
     for key, value in _told(part.comparison, run).items():
         study.set_user_attr(key, value)
-    distributions = _distributions(objective.benchmark.space)
+    space = objective.benchmark.space
+    distributions = distributions_of(space) if isinstance(space, ChoiceSpace) else {}
     study.add_trials(_frozen(objective, run, trial, distributions) for trial in run.trials)
 
 
@@ -129,33 +132,18 @@ def _told(made: Comparison, run: Run) -> dict[str, Any]:
     return {key: value for key, value in (asked | run_row(made, run)).items() if value not in (None, "")}
 
 
-def _distributions(space: Space) -> dict[str, BaseDistribution]:
-    """A categorical parameter a position; none where cells are no choices."""
-    from optuna.distributions import CategoricalDistribution
-
-    if not isinstance(space, ChoiceSpace):
-        return {}
-    return {
-        position: CategoricalDistribution(options)
-        for position, options in zip(space.positions, space.options, strict=True)
-    }
-
-
 def _frozen(objective: Objective, run: Run, trial: Trial, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
     from optuna.trial import TrialState, create_trial
+
+    from surrogate_nas.strategies.bridges.sampler import parameters_of
 
     is_answer = trial.epochs == run.epochs
     curve = {} if trial.epochs is None or objective.parts > 1 else {trial.epochs: trial.score}
     space = objective.benchmark.space
-    params = (
-        {position: options[choice] for position, options, choice
-         in zip(space.positions, space.options, trial.cell.choices, strict=True)}
-        if isinstance(space, ChoiceSpace) else {}
-    )  # fmt: skip
     frozen = create_trial(
         state=TrialState.COMPLETE if is_answer else TrialState.PRUNED,
         values=_natural_scores(objective, trial) if is_answer else None,
-        params=params,
+        params=parameters_of(space, trial.cell) if isinstance(space, ChoiceSpace) else {},
         distributions=distributions,
         user_attrs=_attributes(trial),
         system_attrs={_CONSTRAINTS: broken} if (broken := _violations(objective, trial)) else {},
@@ -256,11 +244,9 @@ class OptunaObjective:
 
     def cell(self, trial: optuna.trial.BaseTrial) -> Cell:
         """The cell of a trial: every position is suggested."""
-        chosen = [
-            options.index(trial.suggest_categorical(position, options))
-            for position, options in zip(self._space.positions, self._space.options, strict=True)
-        ]
-        return nearest_cell(self._space, chosen)
+        from surrogate_nas.strategies.bridges.sampler import suggested
+
+        return nearest_cell(self._space, suggested(self._space, trial))
 
     def __call__(self, trial: optuna.trial.Trial) -> float | tuple[float, ...]:
         """Evaluate the cell that a trial suggests.

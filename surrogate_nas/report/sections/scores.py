@@ -15,6 +15,7 @@ from surrogate_nas.core.numbers import (
     p_value,
     plural,
     quantity,
+    some_of,
 )
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import Content, Head, Section, Shown, Table, note, section, strategy
@@ -50,19 +51,13 @@ def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
         Head("time", "strategy, s"), Head("time", "in all, s"),
     ]  # fmt: skip
     rows: list[list[Content]] = [
-        [strategy(name, looks[name]), _counted(comparison, name), *_scores(comparison, name, decimals),
-         *_costs(comparison, name)]
+        [strategy(name, looks[name]), some_of(len(comparison.feasible_runs_of(name)), len(comparison.runs_of(name))),
+         *_scores(comparison, name, decimals), *_costs(comparison, name)]
         for name in names
     ]  # fmt: skip
     failed = [name for name in comparison.description["strategies"] if name not in names]
     rows += [[strategy(name, looks[name]), "0", *[NOTHING] * (len(heads) - 2)] for name in failed]
     return Table(heads, rows)
-
-
-def _counted(comparison: Comparison, name: str) -> str:
-    """How many runs there are, and how many of them have a score where that is not all."""
-    runs, feasible = len(comparison.runs_of(name)), len(comparison.feasible_runs_of(name))
-    return str(runs) if runs == feasible else f"{feasible} of {runs}"
 
 
 def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:

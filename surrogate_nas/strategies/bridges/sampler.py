@@ -21,6 +21,24 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyLike, label, resolve
 
 
+def distributions_of(space: ChoiceSpace) -> dict[str, BaseDistribution]:
+    """A categorical parameter a position, by its name."""
+    places = zip(space.positions, space.options, strict=True)
+    return {position: CategoricalDistribution(options) for position, options in places}
+
+
+def parameters_of(space: ChoiceSpace, cell: Cell) -> dict[str, Any]:
+    """The options of a cell by the names of their positions."""
+    places = zip(space.positions, space.options, cell.choices, strict=True)
+    return {position: options[choice] for position, options, choice in places}
+
+
+def suggested(space: ChoiceSpace, trial: optuna.trial.BaseTrial) -> list[int]:
+    """The choices that a trial suggests, one option index per position."""
+    places = zip(space.positions, space.options, strict=True)
+    return [options.index(trial.suggest_categorical(position, options)) for position, options in places]
+
+
 class StrategySampler(optuna.samplers.BaseSampler):
     """Any strategy as an Optuna sampler, for one study.
 
@@ -61,18 +79,11 @@ class StrategySampler(optuna.samplers.BaseSampler):
         self.strategy = kind(space, seed=seed)
         self._others = optuna.samplers.RandomSampler(seed=seed)
         self._observed: set[int] = set()
-        self._distributions: dict[str, BaseDistribution] = {
-            position: CategoricalDistribution(options)
-            for position, options in zip(space.positions, space.options, strict=True)
-        }
+        self._distributions = distributions_of(space)
 
     def cell(self, trial: optuna.trial.BaseTrial) -> Cell:
         """The cell of a trial, for the objective of a study: every position is suggested."""
-        chosen = [
-            options.index(trial.suggest_categorical(position, options))
-            for position, options in zip(self.space.positions, self.space.options, strict=True)
-        ]
-        return self.space.at(chosen)
+        return self.space.at(suggested(self.space, trial))
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
         """Every position of the space."""
@@ -89,8 +100,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
         del trial, search_space
         self._tell(study)
         cell: Cell = self.strategy.ask(1)[0]  # type: ignore[assignment]
-        places = zip(self.space.positions, self.space.options, cell.choices, strict=True)
-        return {position: options[choice] for position, options, choice in places}
+        return parameters_of(self.space, cell)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
