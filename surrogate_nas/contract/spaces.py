@@ -150,7 +150,7 @@ def _contains_no_foreign_cells(subject: Spaces) -> str:
 
 
 def _looks_cells_up_by_their_text(subject: Spaces) -> str:
-    """`cell` trusts a cell's text and nothing else of it."""
+    """`cell` believes a cell's text and nothing else of it."""
     for cell in subject.cells:
         own = subject.space.cell(Cell((), cell.text, _LARGEST_INDEX))
         if (own.choices, own.text, own.index) != (cell.choices, cell.text, cell.index):
