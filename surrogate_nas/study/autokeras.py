@@ -110,7 +110,8 @@ def run(search: Search) -> Answer:
     parameters, latencies = _measured(search, network)
     versions = ", ".join(f"{name} {version(name)}" for name in ("autokeras", "keras", "torch"))
     valid, test = (_judged(search.task, network, name, *arrays[name]) for name in ("valid", "test"))
-    return Answer(_words(settings), valid, test, parameters, latencies, len(finished), seconds, versions)
+    words = ", ".join(f"{name.rpartition('/')[2]}={value}" for name, value in settings.items())
+    return Answer(words, valid, test, parameters, latencies, len(finished), seconds, versions)
 
 
 def _arrays(task: Task, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -243,8 +244,3 @@ def _measured(search: Search, network: Any) -> tuple[list[int], list[float]]:
 def _as_keras(inputs: np.ndarray) -> np.ndarray:
     """Images as shape ``(n, height, width, channels)``; signals as rows of numbers."""
     return np.moveaxis(inputs, 1, -1) if inputs.shape[2] > 1 else inputs.reshape(len(inputs), -1)
-
-
-def _words(settings: dict[str, Any]) -> str:
-    """The settings that were chosen, without the names of the blocks that they belong to."""
-    return ", ".join(f"{name.rpartition('/')[2]}={value}" for name, value in settings.items())

@@ -106,7 +106,7 @@ class Baseline:
         Raises:
             UserError: The folder cannot be written.
         """
-        path = _path(folder, self.system)
+        path = folder / FOLDER / f"{self.system}.jsonl"
         with replacing(path) as temporary, Journal(temporary, _SETTINGS) as journal:
             journal.append(asdict(self))
         return path
@@ -125,10 +125,6 @@ def read_baselines(folder: Path) -> list[Baseline]:
         []
     """
     return [_read(path) for path in sorted((folder / FOLDER).glob("*.jsonl"))]
-
-
-def _path(folder: Path, system: str) -> Path:
-    return folder / FOLDER / f"{system}.jsonl"
 
 
 def _read(path: Path) -> Baseline:

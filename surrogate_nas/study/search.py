@@ -248,13 +248,12 @@ class _Search:
             return
         strategy.tell(trials)
         target = self.options.target
-        if target is not None and any(t.feasible and t.score <= target and self._answers(t) for t in trials):
+        if target is not None and any(
+            t.feasible and t.score <= target and t.epochs == self.objective.epochs for t in trials
+        ):
             self.ended = True
         if self.watch is not None and self.watch(trials):
             self.ended = True
-
-    def _answers(self, trial: Trial) -> bool:
-        return trial.epochs == self.objective.epochs
 
     def _keep(self, trials: Sequence[Trial]) -> None:
         self.trials.extend(trials)

@@ -87,7 +87,10 @@ class Store:
             UserError: The folder holds another comparison, or cannot be written.
         """
         now, own = provenance(), sources or {}
-        digests = {label: {name: _digest(text) for name, text in files.items()} for label, files in own.items()}
+        digests = {
+            label: {name: sha256(text.encode(errors="surrogatepass")).hexdigest() for name, text in files.items()}
+            for label, files in own.items()
+        }
         merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
         if self._description.is_file():
             held = self.read()
@@ -218,10 +221,6 @@ def _versions() -> Iterator[tuple[str, str]]:
     for package in _VERSIONED:
         with suppress(PackageNotFoundError):
             yield package, version(package)
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _check(content: dict[str, Any]) -> str:

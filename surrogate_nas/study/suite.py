@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,9 +25,6 @@ from surrogate_nas.study.statistics import (
 )
 from surrogate_nas.study.traces import Account, ProblemResult, Profile, Skipped, accounts_of, profile_of
 from surrogate_nas.study.verdict import Evidence, Verdict, means_of, verdict_of
-
-if TYPE_CHECKING:
-    pass
 
 _STEPS = 50
 

@@ -62,7 +62,7 @@ class Page:
         """The block of most detail that fits, in base 64; empty where none does. A problem is about like the last."""
         found, at, step = "", self._level, 0
         while 0 <= at < len(_DETAILS):
-            block = _encoded(packed(_DETAILS[at]))
+            block = base64.b64encode(packed(_DETAILS[at])).decode()
             fits = len(block) <= share
             if fits:
                 found, self._level = block, at
@@ -75,7 +75,3 @@ class Page:
     def html(self) -> str:
         """The whole document."""
         return render("explore.html", title=self.title, problems=self.shown, left_out=self.left_out)
-
-
-def _encoded(content: bytes) -> str:
-    return base64.b64encode(content).decode()

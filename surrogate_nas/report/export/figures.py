@@ -91,7 +91,9 @@ def _draw_shape(axes: Any, shape: Shape) -> None:
         axes.plot(*shape.at, marker=look.marker, markersize=shape.size * _POINTS, markerfacecolor=face,
                   markeredgecolor=edge, markeredgewidth=1.4 if look.hollow else 0.6, zorder=order)  # fmt: skip
     elif isinstance(shape, Area):
-        axes.fill(*_columns(shape.points), color=_colour(shape.paint), alpha=shape.opacity, linewidth=0, zorder=order)
+        axes.fill(
+            *zip(*shape.points, strict=True), color=_colour(shape.paint), alpha=shape.opacity, linewidth=0, zorder=order
+        )
     else:
         _draw_line(axes, shape, order)
 
@@ -108,10 +110,6 @@ def _draw_line(axes: Any, line: Line, order: int) -> None:
     for wide, colour, style in (*casing, (width, _colour(line.paint), dash)):
         axes.add_patch(PathPatch(Curve(points, codes), fill=False, edgecolor=colour, linewidth=wide, linestyle=style,
                                  alpha=line.opacity, capstyle="butt", zorder=order))  # fmt: skip
-
-
-def _columns(points: Any) -> tuple[list[float], list[float]]:
-    return [x for x, _ in points], [y for _, y in points]
 
 
 def write_figures(source: Source, out: str | Path) -> list[Path]:

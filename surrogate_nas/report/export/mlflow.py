@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
@@ -112,8 +112,9 @@ def _add(client: MlflowClient, part: Part, name: str) -> None:
 def _add_run(client: MlflowClient, experiment: str, run: Tracked) -> None:
     from mlflow.entities import Metric, Param
 
-    tags = {**run.provenance, "strategy": run.strategy} | ({"failure": run.failure} if run.failure else {})
-    made = client.create_run(experiment, start_time=_milliseconds(0.0), tags=_tags(tags), run_name=run.name)
+    told = {**run.provenance, "strategy": run.strategy} | ({"failure": run.failure} if run.failure else {})
+    tags = {_name(name): str(value)[:_LONGEST] for name, value in told.items()}
+    made = client.create_run(experiment, start_time=_milliseconds(0.0), tags=tags, run_name=run.name)
     identity = made.info.run_id
     asked = [Param(name, str(value)[:_LONGEST]) for name, value in run.asked.items()]
     client.log_batch(identity, params=asked)
@@ -128,10 +129,6 @@ def _add_run(client: MlflowClient, experiment: str, run: Tracked) -> None:
         client.log_batch(identity, metrics=metrics[first : first + _MOST_METRICS])
     status = "FAILED" if run.failure else "FINISHED"
     client.set_terminated(identity, status, end_time=_milliseconds(run.seconds))
-
-
-def _tags(told: Mapping[str, Any]) -> dict[str, str]:
-    return {_name(name): str(value)[:_LONGEST] for name, value in told.items()}
 
 
 def _name(name: str) -> str:

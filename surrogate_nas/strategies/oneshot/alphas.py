@@ -161,7 +161,7 @@ class Alphas(OneShot):
         for epoch, held in enumerate(self._history, 1):
             mean = held.mean(axis=0)
             found[f"after epoch {epoch}"] = _row(names, mean) | {
-                "without weights": _sum(mean, self.workshop.weightless)
+                "without weights": float(mean[self.workshop.weightless].sum())
             }
         for edge, row in zip(self.workshop.edges, self.probabilities, strict=True):
             found[f"edge {edge}"] = _row(names, row)
@@ -170,7 +170,3 @@ class Alphas(OneShot):
 
 def _row(names: Sequence[str], values: Probabilities) -> dict[str, float]:
     return {name: float(value) for name, value in zip(names, values, strict=True)}
-
-
-def _sum(values: Probabilities, which: np.ndarray) -> float:
-    return float(values[which].sum())
