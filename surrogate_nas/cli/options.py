@@ -114,7 +114,7 @@ EngineOption = Annotated[
 ]
 
 
-def run_options(command: Command) -> Command:
+def run_options(command: Command, *, without: Sequence[str] = ()) -> Command:
     """Let ``**options`` of a command stand for the flags of ``Options``: it is given those fields by their names."""
     signature = inspect.signature(command, eval_str=True)
     own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
@@ -128,6 +128,7 @@ def run_options(command: Command) -> Command:
             ],
         )
         for option in FLAGS
+        if option.name not in without
     ]
     place = next(i for i, one in enumerate(own) if one.name == "seed") + 1
     parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in [*own[:place], *flags, *own[place:]]]

@@ -6,8 +6,9 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +21,7 @@ from surrogate_nas.cli.options import (
     entering,
     names,
     results_folder,
+    run_options,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
 from surrogate_nas.cli.serve import ServeOption, shown
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from surrogate_nas.study.suite import SuiteResult
 
 
+@partial(run_options, without=("target",))
 def suite(
     name: Annotated[
         str, typer.Argument(help="starter, families, standard, or a TOML file of problems and strategies.")
@@ -54,6 +57,7 @@ def suite(
     ] = None,
     serve: ServeOption = False,
     json: JsonOption = False,
+    **options: Any,
 ) -> None:
     """Compare strategies over many problems. One verdict, one report.
 
@@ -72,7 +76,7 @@ def suite(
     chosen = chosen if seed is None else replace(chosen, seed=seed)
     folder = results_folder(out, "suite", "suite", chosen.name)
     with shown(folder, serve), progress_bar("runs") as progress:
-        result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress)
+        result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress, **options)
     finish(result, folder, json)
 
 

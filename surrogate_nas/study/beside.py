@@ -64,6 +64,7 @@ def suites_beside(made: Mapping[Path, StoredSuite]) -> StoredSuite:
         [problem for problem, _ in problems],
         [Entry(name, runs[name]) for name in labels],
         seed=one.suite.seed,
+        options=one.suite.options,
     )
     return StoredSuite(suite, {problem.name: _merged(parts, names) for problem, parts in problems})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from surrogate_nas.study.beside import comparisons_beside, suites_beside
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.ledger import check_run
 from surrogate_nas.study.ledger import verify as verify_run
-from surrogate_nas.study.options import Budget, takes_options
+from surrogate_nas.study.options import Budget, takes_options, unusual
 from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, read_suite, suite_told
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import NOTHING_PAID, Experiment, Part, Progress, Within, execute
@@ -27,6 +27,9 @@ from surrogate_nas.study.search import Watch
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import StoredSuite, SuiteResult
 from surrogate_nas.study.traces import ProblemResult, Skipped, Trace
+
+_OF_A_SUITE = ("seed", "first_cells", "target")
+"""Options that a suite says itself, or each of its problems; a target is in the unit of one problem."""
 
 
 @checked
@@ -161,6 +164,8 @@ def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
     return Comparison(experiment.objective, experiment.describe() | {"provenance": provenance()}, runs)
 
 
+@checked
+@takes_options(without=_OF_A_SUITE)
 def run_suite(
     suite: Suite | str,
     folder: str | Path | None = None,
@@ -168,6 +173,7 @@ def run_suite(
     workers: int | None = None,
     engine: str = "processes",
     progress: Progress | None = None,
+    **options: Any,
 ) -> SuiteResult:
     """Make every run that a folder does not hold yet, and read all of them.
 
@@ -178,6 +184,7 @@ def run_suite(
         workers: How many runs at once; the results do not depend on it.
         engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`.
         progress: Called with (runs done, runs in all).
+        **options: See ``Options``.
 
     Raises:
         UserError: A problem asks for what its benchmark cannot give, the folder holds another suite's results or
@@ -192,6 +199,7 @@ def run_suite(
     """
     check_engine(engine, workers)
     suite = read_suite(suite) if isinstance(suite, str) else suite
+    suite = replace(suite, options=unusual({**suite.options, **options}))
     place = None if folder is None else Path(folder)
     parts, skipped = _opened(suite, place)
     if not parts:
@@ -237,6 +245,7 @@ def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped
             problem.budget,
             seed=suite.seed,
             first_cells=problem.first_cells,
+            **suite.options,
         )
         store = None if folder is None else Store(folder / PROBLEMS / problem.name)
         parts.append(Part(problem.name, experiment, store, runs))
@@ -252,7 +261,7 @@ def _plan(suite: Suite, parts: Sequence[Part], skipped: Sequence[Skipped]) -> di
         "asked": [asdict(problem) for problem in suite.problems],
         "strategies": [{"name": entry.label, "runs": entry.runs} for entry in suite.entries],
         "not_run": [{"name": one.problem.name, "reason": one.reason} for one in skipped],
-    }
+    } | ({"options": suite.options} if suite.options else {})
 
 
 def _bound(problem: Problem) -> Objective:
@@ -391,14 +400,14 @@ def _asked(path: Path) -> Suite:
         plan = json.loads(read_regular(path))
         problems = [{key: value for key, value in one.items() if value is not None} for one in plan["asked"]]
         told = {key: plan[key] for key in ("title", "seed", "strategies")} | {"problems": problems}
-        name = str(plan["suite"])
+        name, options = str(plan["suite"]), unusual(plan.get("options", {}))
     except FileNotFoundError as error:
         raise UserError(f"{path.parent} does not tell its suite: run its snas suite command once more.") from error
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is damaged or of an older version: run its snas suite command once more.") from error
-    return suite_told(name, str(path), told)
+    return replace(suite_told(name, str(path), told), options=options)
 
 
 def _entered(made: Comparison, suite: Suite) -> Comparison:

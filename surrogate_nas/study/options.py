@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -131,6 +131,17 @@ STORED: tuple[Field[Any], ...] = tuple(option for option in fields(Options) if o
 """The options that results depend on."""
 FLAGS: tuple[Field[Any], ...] = tuple(option for option in fields(Options) if option.metadata["flag"])
 """Those that the command line takes."""
+
+
+def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some options, by name, that are not the usual ones.
+
+    Raises:
+        UserError: One is of a wrong type or size.
+        TypeError: There is no such option.
+    """
+    given = Options(**options)
+    return {one.name: value for one in fields(Options) if (value := getattr(given, one.name)) != one.default}
 
 
 def takes_options(*, without: Sequence[str] = ()) -> Callable[[Function], Function]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,7 @@ class Suite:
         problems: In the order of the report.
         entries: The strategies with their runs.
         seed: The root of all randomness, the same for all problems.
+        options: Further `Options` of all runs, where they are not the usual ones.
 
     Example:
         >>> from surrogate_nas.study.problem import read_suite
@@ -119,6 +120,7 @@ class Suite:
     problems: Sequence[Problem]
     entries: Sequence[Entry]
     seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what, names in (("problem", [p.name for p in self.problems]), ("strategy", self.labels)):

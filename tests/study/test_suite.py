@@ -23,7 +23,7 @@ from surrogate_nas.report.look import looks
 from surrogate_nas.report.sections.cells import card
 from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.strategies import Strategy, resolve
-from surrogate_nas.study.calls import compare, read_comparison, run_suite
+from surrogate_nas.study.calls import compare, read_comparison, run_suite, stored_suite
 from surrogate_nas.study.comparison import best_cells
 from surrogate_nas.study.lambda_path import lambda_path
 from surrogate_nas.study.options import Budget
@@ -467,3 +467,29 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
     problems = [Problem("one", bench, "valid_loss", cells=11)]
     result = run_suite(Suite("beside", "Beside", problems, [Entry(mine, 2)]))
     assert result.profile.solved.tolist() == [float(found)]
+
+
+def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Snas) -> None:
+    suite = [
+        "suite",
+        "starter",
+        "--problems",
+        "fashion",
+        "--strategies",
+        "random",
+        "--runs",
+        1,
+        "--out",
+        tmp_path / "s",
+    ]
+    assert snas(*suite, "--hidden", "--simulated-workers", 2, "--call-limit", 60).code == 0
+    described = json.loads((tmp_path / "s/problems/fashion/experiment.json").read_text())
+    assert (described["hidden"], described["simulated_workers"]) == (True, 2)
+    asked = {"call_limit_seconds": 60.0, "simulated_workers": 2, "hidden": True}
+    assert stored_suite(tmp_path / "s").suite.options == asked
+    page = (tmp_path / "s/report.html").read_text()
+    assert "was withheld from all strategies" in page and "2 cells are evaluated side by side" in page
+    refused = snas(*suite)
+    assert refused.code == 2 and "holds another comparison (simulated workers 2, now 1" in refused.err
+    wrong = snas(*suite, "--simulated-workers", 0)
+    assert wrong.code == 2 and "The number of simulated workers must be a whole number from 1" in wrong.err

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks.making.plan import Plan, representatives
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
+from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 
 _BESIDE = "valid_error"
@@ -19,7 +20,6 @@ _BESIDE = "valid_error"
 
 def noise(plan: Plan, table: Table) -> dict[str, Any]:
     """How far one seed can be trusted: Kendall's τ between seeds, and ties."""
-    from scipy.stats import kendalltau
 
     def column(metric: str, seed: int) -> NDArray[np.float64]:
         return table.columns[ColumnKey(metric, plan.epochs, seed)]
@@ -31,7 +31,7 @@ def noise(plan: Plan, table: Table) -> dict[str, Any]:
         for first, second in itertools.combinations(range(plan.seeds), 2):
             both = np.array([column(metric, first)[classes], column(metric, second)[classes]])
             both = both[:, np.isfinite(both).all(axis=0)]
-            taus.append(float(kendalltau(*both).statistic))
+            taus.append(kendall(*both))
             card["classes_of_several_seeds"] = both.shape[1]
         card[f"kendall_between_seeds_{metric}"] = taus
         values = column(metric, 0)
@@ -66,8 +66,6 @@ def spent(entries: Collection[dict[str, Any]]) -> dict[str, Any]:
 
 def beside(table: Table, epochs: int, other: str) -> dict[str, Any]:
     """Kendall's τ of every learning curve's end with another table's validation error after its longest run."""
-    from scipy.stats import kendalltau
-
     path = table_path(other)
     if not path.is_file():
         return {}
@@ -79,8 +77,5 @@ def beside(table: Table, epochs: int, other: str) -> dict[str, Any]:
     curves = (*_curves(table, "train"), *_curves(table, "valid"))
     columns = {name: table.columns[ColumnKey(name, epochs, 0)] for name in curves}
     columns |= {f"its own {_BESIDE}[{run}]": values for run, values in zip(runs, shorter, strict=False)}
-    taus = {}
-    for name, column in columns.items():
-        found = np.isfinite(column) & np.isfinite(final)
-        taus[name] = float(kendalltau(column[found], final[found])[0])
+    taus = {name: kendall(column, final) for name, column in columns.items()}
     return {"kendall_with": {"benchmark": other, "metric": f"{_BESIDE}[{runs[-1]}]", "of": taus}}

@@ -21,6 +21,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import home, write_whole
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.space import Enumerable, listed, space_named
+from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.training import Task, task_named
 from surrogate_nas.training.machine import check_numbers
@@ -166,10 +167,8 @@ def _between_seeds(by_seed: Sequence[Scores]) -> dict[str, float]:
 
     A proxy that is the same for all cells has none.
     """
-    from scipy.stats import kendalltau
-
     if len(by_seed) == 1:
         return {}
     both = {proxy: [[scores[c][proxy] for c in by_seed[0]] for scores in by_seed[:2]] for proxy in PROXIES}
-    taus = {proxy: float(kendalltau(*pair).statistic) for proxy, pair in both.items()}
+    taus = {proxy: kendall(*np.array(pair)) for proxy, pair in both.items()}
     return {proxy: tau for proxy, tau in taus.items() if math.isfinite(tau)}

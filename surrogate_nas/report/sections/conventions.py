@@ -24,6 +24,7 @@ _SUITE = (
     f"Problems weigh equally. Bands and intervals hold 95 % of {RESAMPLES:,} resamples of the runs within each "
     "problem; they say nothing about other problems.",
 )
+_WITHHELD = "What is known of any cell for free was withheld from all strategies."
 _DRAWN = (
     "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the cell among those "
     "that the benchmark holds for it, the same for all strategies of a run. A run's answer is chosen by what its "
@@ -71,9 +72,13 @@ def comparison_conventions(study: Study) -> Section | None:
 
 
 @section(110, "suite")
-def suite_conventions(_: Study) -> Section | None:
+def suite_conventions(study: Study) -> Section | None:
     """How problems are put together."""
-    return Section("Conventions", [Block("items", _SUITE)], folded=True)
+    options = study.suite.suite.options
+    items = [*_SUITE, _WITHHELD] if options.get("hidden") else [*_SUITE]
+    return Section(
+        "Conventions", [Block("items", items + _side_by_side(options.get("simulated_workers", 1)))], folded=True
+    )
 
 
 @section(120, "comparison", "front")
@@ -90,6 +95,7 @@ def suite_provenance(study: Study) -> Section | None:
     """Where data and results come from, and the files beside the page."""
     result = study.suite
     rows: list[tuple[str, str]] = [("suite", result.suite.name), ("root seed", str(result.suite.seed))]
+    rows += [(name.replace("_", " "), str(value)) for name, value in result.suite.options.items()]
     for name in dict.fromkeys(p.problem.benchmark for p in result.problems):
         rows += _benchmark(name)
     rows += [("to cite", paper) for paper in _papers(Reference.parse(name).head for name in result.strategies)]
@@ -168,6 +174,13 @@ def _seeds(objective: Objective) -> str:
     return f"Every value is that of training seed {objective.seed}; the optimum and regret follow that convention."
 
 
+def _side_by_side(workers: int) -> list[str]:
+    return [] if workers == 1 else [
+        f"{workers} cells are evaluated side by side on the simulated clock: strategies are asked while others run "
+        "and told in the order of finishing; a budget in seconds is wall time of that clock."
+    ]  # fmt: skip
+
+
 def _told(comparison: Comparison) -> list[str]:
     """What strategies were given beside trials, and how they were run."""
     known, hidden = comparison.objective.known, comparison.description["hidden"]
@@ -178,11 +191,7 @@ def _told(comparison: Comparison) -> list[str]:
         items.append(
             f"Known of any cell for free, to every strategy that declares that it reads it: {', '.join(known.terms)}."
         )
-    if (workers := comparison.description["simulated_workers"]) > 1:
-        items.append(
-            f"{workers} cells are evaluated side by side on the simulated clock: strategies are asked while others run "
-            "and told in the order of finishing; a budget in seconds is wall time of that clock."
-        )
+    items += _side_by_side(comparison.description["simulated_workers"])
     if trained := [s for s in comparison.strategies if is_builtin(s) and resolve(s).needs_workshop]:
         items.append(
             f"{', '.join(trained)}: a supernet is trained on the task's training and validation data; its steps are "
