@@ -470,18 +470,8 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
 
 
 def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Snas) -> None:
-    suite = [
-        "suite",
-        "starter",
-        "--problems",
-        "fashion",
-        "--strategies",
-        "random",
-        "--runs",
-        1,
-        "--out",
-        tmp_path / "s",
-    ]
+    suite = ["suite", "starter", "--problems", "fashion", "--strategies", "random", "--runs", 1]
+    suite += ["--out", tmp_path / "s"]
     assert snas(*suite, "--hidden", "--simulated-workers", 2, "--call-limit", 60).code == 0
     described = json.loads((tmp_path / "s/problems/fashion/experiment.json").read_text())
     assert (described["hidden"], described["simulated_workers"]) == (True, 2)
@@ -490,6 +480,6 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Sn
     page = (tmp_path / "s/report.html").read_text()
     assert "was withheld from all strategies" in page and "2 cells are evaluated side by side" in page
     refused = snas(*suite)
-    assert refused.code == 2 and "holds another comparison (simulated workers 2, now 1" in refused.err
+    assert refused.code == 2 and "holds another comparison (simulated_workers 2, now 1" in refused.err
     wrong = snas(*suite, "--simulated-workers", 0)
     assert wrong.code == 2 and "The number of simulated workers must be a whole number from 1" in wrong.err
