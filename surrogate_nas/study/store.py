@@ -241,8 +241,8 @@ def _check_same(held: dict[str, Any], wanted: dict[str, Any], folder: Path) -> N
                 "Choose another folder."
             )
     usual = {option.name: option.default for option in STORED}  # what held before a folder could say an option
-    for key in wanted.keys() - _GROWING - _MOVING:
-        if (before := held.get(key, usual.get(key))) != wanted[key]:
+    for key in wanted:
+        if key not in _GROWING | _MOVING and (before := held.get(key, usual.get(key))) != wanted[key]:
             raise UserError(
                 f"{folder} holds another comparison ({key} {before}, now {wanted[key]}); "
                 "results of two are never mixed. Choose another folder."

@@ -480,6 +480,6 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Sn
     page = (tmp_path / "s/report.html").read_text()
     assert "was withheld from all strategies" in page and "2 cells are evaluated side by side" in page
     refused = snas(*suite)
-    assert refused.code == 2 and "holds another comparison (simulated_workers 2, now 1" in refused.err
+    assert refused.code == 2 and "holds another comparison (simulated_workers 2, now 1)" in refused.err
     wrong = snas(*suite, "--simulated-workers", 0)
     assert wrong.code == 2 and "The number of simulated workers must be a whole number from 1" in wrong.err
