@@ -31,13 +31,7 @@ Free = Callable[[Sequence[Cell]], Values]
 
 @dataclass(frozen=True)
 class Formula:
-    """A metric that follows from the cell alone as a function of cells.
-
-    Attributes:
-        space: The space.
-        metric: A key of `untrained`.
-        network: The macro architecture.
-    """
+    """A metric that follows from the cell alone as a function of cells."""
 
     space: Space
     metric: str
@@ -67,11 +61,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Applied:
-    """A user's function of one cell as a function of cells.
-
-    Attributes:
-        function: From a cell to a number.
-    """
+    """A user's function of one cell as a function of cells."""
 
     function: Callable[[Cell], float]
 

@@ -29,11 +29,7 @@ class Trained(NamedTuple):
 
 
 class AnswerCache:
-    """The answers of one file.
-
-    Attributes:
-        path: The file, which need not exist yet.
-    """
+    """The answers of one file."""
 
     def __init__(self, path: Path) -> None:
         """Name the file."""

@@ -31,11 +31,7 @@ def main(connection: int, log: int, _: object) -> None:
 
 
 def found(spec: str) -> object:
-    """What a name, or ``file.py:NAME``, stands for.
-
-    Raises:
-        UserError: There is no such thing.
-    """
+    """What a name, or ``file.py:NAME``, stands for."""
     space = spec.removeprefix(_SPACE)
     if space != spec and space in known_spaces():
         return space_named(space)
@@ -56,11 +52,7 @@ def found(spec: str) -> object:
 
 
 def kind_of(thing: object) -> str:
-    """Which contract a thing is under: a key of `surrogate_nas.contract.inspection.KINDS`.
-
-    Raises:
-        UserError: None.
-    """
+    """Which contract a thing is under: a key of `surrogate_nas.contract.inspection.KINDS`."""
     if isinstance(thing, Space) or (isinstance(thing, type) and issubclass(thing, Space)):
         return "space"
     for kind, base in (("strategy", Strategy), ("surrogate", Surrogate)):

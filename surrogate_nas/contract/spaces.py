@@ -22,11 +22,7 @@ _LARGEST_INDEX = 10**9
 
 @dataclass
 class Spaces:
-    """A space under check.
-
-    Attributes:
-        space: The space.
-    """
+    """A space under check."""
 
     space: Space
 

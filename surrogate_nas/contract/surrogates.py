@@ -22,12 +22,7 @@ Values = NDArray[np.float64]
 
 @dataclass
 class Surrogates:
-    """A surrogate under check.
-
-    Attributes:
-        model: Its class.
-        space: The space of the cells.
-    """
+    """A surrogate under check."""
 
     model: type[Surrogate]
     space: Space

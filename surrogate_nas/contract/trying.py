@@ -26,11 +26,7 @@ Score = Callable[[Cell], float]
 
 @contextmanager
 def no_global_randomness(instead: str) -> Iterator[None]:
-    """Refuse what uses or disturbs the global generators of `random` and NumPy, which are as before at the end.
-
-    Raises:
-        BrokenContractError: One was drawn from or seeded.
-    """
+    """Refuse what uses or disturbs the global generators of `random` and NumPy, which are as before at the end."""
     kept = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         random.seed(FIRST)
@@ -58,11 +54,7 @@ class TinySpace(EnumerableChoiceSpace):
         return "-".join(options[choice] for options, choice in zip(self.options, choices, strict=True))
 
     def parse(self, text: str) -> Cell:
-        """Read a string such as ``left-blue-2``.
-
-        Raises:
-            UserError: It names no cell.
-        """
+        """Read a string such as ``left-blue-2``."""
         for cell in self:
             if cell.text == text:
                 return cell
@@ -115,11 +107,7 @@ def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
 
 
 def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Request]:
-    """Ask and hold the answer against the contract.
-
-    Raises:
-        BrokenContractError: It returned something else than 1 to n cells of the space.
-    """
+    """Ask and hold the answer against the contract."""
     asked = strategy.ask(n)
     if not isinstance(asked, Sequence) or isinstance(asked, str) or not 1 <= len(asked) <= n:
         raise BrokenContractError(f"ask({n}) returned {shown(asked)}, not a list of 1 to {n} cells")

@@ -32,11 +32,7 @@ class Reference(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """Take a name apart.
-
-        Raises:
-            UserError: The options are not written as ``key=value``.
-        """
+        """Take a name apart."""
         text = text.strip()
         place = _opening(text)
         if place is None:
@@ -90,11 +86,7 @@ def _annotation(knob: inspect.Parameter) -> str:
 
 
 def configured(strategy: type[Strategy], options: dict[str, Any], name: str) -> type[Strategy]:
-    """A strategy with hyperparameters of one's own, as a class that is made like any other.
-
-    Raises:
-        UserError: It has no such option, or a value is of a wrong type.
-    """
+    """A strategy with hyperparameters of one's own, as a class that is made like any other."""
     if not options:
         return strategy
     parameters = inspect.signature(strategy.__init__).parameters.values()

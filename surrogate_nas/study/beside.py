@@ -21,11 +21,7 @@ _Names = dict[tuple[Path, str], str]
 
 
 def comparisons_beside(made: Mapping[Path, Comparison]) -> Comparison:
-    """One comparison of what several folders hold.
-
-    Raises:
-        UserError: They hold different problems, or were made with different budgets or options.
-    """
+    """One comparison of what several folders hold."""
     (first, one), *others = made.items()
     for folder, other in others:
         if differs := _differs(one, other):
@@ -34,11 +30,7 @@ def comparisons_beside(made: Mapping[Path, Comparison]) -> Comparison:
 
 
 def suites_beside(made: Mapping[Path, StoredSuite]) -> StoredSuite:
-    """One suite of the problems that several folders all hold.
-
-    Raises:
-        UserError: There is no problem that all hold, asked in the same way.
-    """
+    """One suite of the problems that several folders all hold."""
     (first, one), *others = made.items()
     problems, refused = [], ""
     for problem in one.suite.problems:

@@ -276,9 +276,6 @@ def check_data(cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]) ->
 
     Returns:
         Different cells in the order of their first appearance, and their values, shape ``(n,)``.
-
-    Raises:
-        UserError: Lengths differ, a value is no finite number, or there are fewer than two different values.
     """
     try:
         numbers = np.asarray(values, dtype=np.float64)

@@ -25,9 +25,6 @@ def own_cells(cells: Sequence[Cell], space: Space | None = None) -> tuple[Space,
     Args:
         cells: Cells of one space, or an enumerable space itself.
         space: Theirs; None to look for it among the registered ones.
-
-    Raises:
-        UserError: There are no cells, or they belong to no registered space, or not all to the same.
     """
     if space is not None and not isinstance(space, Space):
         raise UserError(f"A space is needed, not {space!r:.80}.")

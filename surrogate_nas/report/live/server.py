@@ -150,11 +150,7 @@ class Timely(RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read what has come, waiting for a first byte.
-
-        Raises:
-            TimeoutError: The request takes too long.
-        """
+        """Read what has come, waiting for a first byte."""
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the request takes too long")

@@ -192,11 +192,7 @@ def strategy_class(
 
 
 def named(bridge: Callable[[str], type[AnyBridge]], name: str) -> type[AnyBridge]:
-    """A class of a bridge as an attribute of its module.
-
-    Raises:
-        AttributeError: It is none.
-    """
+    """A class of a bridge as an attribute of its module."""
     if not name[:1].isalpha():
         raise AttributeError(name)
     try:

@@ -32,9 +32,6 @@ class NevergradStrategy(Bridge):
     It is made for a ``budget`` of cells, by which some choose how to search, and goes on after it, and for
     ``num_workers``.
 
-    Attributes:
-        optimizer: Nevergrad's class.
-
     Example:
         >>> from surrogate_nas.space import nb201
         >>> len(bridge("OnePlusOne")(nb201(), seed=0, budget=50).ask(3))

@@ -106,9 +106,6 @@ class OneShot(Strategy):
 
         Returns:
             The seconds that it is charged; None where nothing is left to be done.
-
-        Raises:
-            UserError: It was given no workshop.
         """
         if self._answers is not None:
             return None

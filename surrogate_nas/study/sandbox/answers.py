@@ -53,11 +53,7 @@ class Flags(NamedTuple):
 
 
 def flags_of(strategy: Strategy) -> Flags:
-    """Read what a strategy declares.
-
-    Raises:
-        StrategyError: Its batch size is no whole number.
-    """
+    """Read what a strategy declares."""
     try:
         size = operator.index(strategy.batch_size)
     except TypeError as error:
@@ -72,11 +68,7 @@ def flags_of_class(strategy: type[Strategy]) -> Flags:
 
 
 def flags_from_json(content: Any) -> Flags:
-    """Check flags that another process sent.
-
-    Raises:
-        StrategyError: They are none.
-    """
+    """Check flags that another process sent."""
     names = Flags._fields
     if not isinstance(content, dict) or set(content) != set(names):
         raise StrategyError(f"its process sent {shown(content)} instead of its flags.")
@@ -87,11 +79,7 @@ def flags_from_json(content: Any) -> Flags:
 
 
 def own_cells(asked: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
-    """The space's own cells for what a strategy returned, in requests where it may choose epochs.
-
-    Raises:
-        StrategyError: It is no list of 1 to `n` cells of the space, or a request is not for these epochs.
-    """
+    """The space's own cells for what a strategy returned, in requests where it may choose epochs."""
     if not isinstance(asked, Sequence) or isinstance(asked, str):
         raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
     taken = list(islice(iter(asked), n + 1))
@@ -136,11 +124,7 @@ def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:
 
 
 def cells_from_json(content: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
-    """Look up what another process asks for; nothing of it is trusted.
-
-    Raises:
-        StrategyError: It is no list of 1 to `n` cells of the space, or requests for these epochs.
-    """
+    """Look up what another process asks for; nothing of it is trusted."""
     if not isinstance(content, list) or not 1 <= len(content) <= n:
         raise StrategyError(f"its process sent {shown(content)} instead of 1 to {n} cells.")
     return [_from_json(one, space, epochs) for one in content]
@@ -164,12 +148,7 @@ def _looked_up(text: str, space: Space) -> Cell:
 
 
 class Sandboxed(ABC):
-    """A strategy, wherever it runs.
-
-    Attributes:
-        flags: What it declares.
-        seconds: Spent in the strategy so far.
-    """
+    """A strategy, wherever it runs."""
 
     flags: Flags
     seconds: float = 0.0

@@ -150,11 +150,7 @@ class _UserCode(Sandboxed):
                 self.process.call_server(_PREPARED, self._shared, _allowed(modules), questions)
 
     def end(self) -> None:
-        """Let its process end by itself, for a moment.
-
-        Raises:
-            StrategyError: It failed at last, or has stopped another process.
-        """
+        """Let its process end by itself, for a moment."""
         self._timed(self.process.settle)
         with suppress(StrategyError):
             self._prepare_others()
@@ -220,10 +216,6 @@ def introduce(strategy: StrategyLike) -> Flags:
 
     Args:
         strategy: A registered name, ``file.py:Class``, or a class.
-
-    Raises:
-        UserError: There is no such name, file or class, the file fails to import, it is no strategy, or it is a
-            user's and needs a workshop.
     """
     if (plain := behind(strategy)) is not None:
         flags = introduce(plain)
