@@ -295,11 +295,7 @@ class Benchmark(ABC):
         return None
 
     def seeds(self, question: Question) -> tuple[int, ...]:  # noqa: ARG002 - tables hold some
-        """The training seeds that a whole column of single answers is held for, rising; empty where there is none.
-
-        Args:
-            question: A resolved question.
-        """
+        """The training seeds that a question's single answers are held for, rising; empty where there is none."""
         return ()
 
     def source_of(self, question: Question) -> str:

@@ -119,9 +119,6 @@ class Computed(Benchmark):
     def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:  # noqa: ARG002
         """A whole column in the order of the space, computed once; shape ``(len(space),)``.
 
-        Args:
-            epochs: Without meaning: nothing is trained.
-
         Raises:
             UserError: The metric is unknown, or the space cannot be listed.
         """

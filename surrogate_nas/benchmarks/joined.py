@@ -126,19 +126,13 @@ class JoinedBenchmark(Benchmark):
     def question(self, name: str, epochs: int | None = None) -> Question:
         """Resolve a metric and the length of the training run.
 
-        Args:
-            epochs: The length of the run; None for the metric's longest.
-
         Raises:
             UserError: The metric is unknown, or not held for these epochs.
         """
         return self._owner(self.metric(name).name).question(name, epochs)
 
     def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
-        """Ask the base and each file what it owns, once.
-
-        Args:
-            seed: A training seed, or ``"mean"``; files answer for their default seed.
+        """Ask the base and each file what it owns, once; files answer for their default seed.
 
         Raises:
             UserError: A seed or a value is not held.
@@ -156,10 +150,6 @@ class JoinedBenchmark(Benchmark):
     def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
         """A whole column in the order of `space`, shape ``(len(space),)``, NaN where missing.
 
-        Args:
-            epochs: The length of the training run; None for the metric's longest.
-            seed: A training seed; None for the default.
-
         Raises:
             UserError: Whoever owns the metric is no table, or the column is not held.
         """
@@ -172,13 +162,7 @@ class JoinedBenchmark(Benchmark):
         return owner.free(question, self._seed(owner, seed))
 
     def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
-        """What the base charges to train a cell on (see `Benchmark.continued`).
-
-        Args:
-            since: The epochs that it was trained for.
-            epochs: The epochs after which it is asked for.
-            metrics: What is asked for; a file's is free.
-        """
+        """What the base charges to train a cell on (see `Benchmark.continued`); a file's metrics are free."""
         return self.base.continued(cell, since, epochs, [metric for metric in metrics if metric not in self._owners])
 
     def final(self, cell: Cell) -> dict[str, float | None]:

@@ -126,10 +126,6 @@ class TableBenchmark(Benchmark):
 
         Final metrics are served too: a strategy never holds a benchmark.
 
-        Args:
-            epochs: The length of the training run; None for the metric's longest.
-            seed: A training seed; None for the mean.
-
         Raises:
             UserError: The metric, epochs or seed is not held.
         """
@@ -200,10 +196,6 @@ class TableBenchmark(Benchmark):
 
     def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
         """The seconds of the epochs in between, and of one validation pass.
-
-        Args:
-            since: The epochs that it was trained for.
-            epochs: The epochs after which it is asked for, more than those.
 
         Raises:
             UserError: Epochs are no points of one run here, or are not held.

@@ -88,11 +88,7 @@ class Constraint:
     limit: float
 
     def excess(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """By how much values break the limit, in their own unit, 0 where they keep it.
-
-        Args:
-            values: Shape ``(n,)``.
-        """
+        """By how much values, shape ``(n,)``, break the limit, in their own unit; 0 where they keep it."""
         beyond = values - self.limit if self.relation == "<=" else self.limit - values
         return np.asarray(np.maximum(beyond, 0.0))
 

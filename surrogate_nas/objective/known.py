@@ -115,11 +115,7 @@ class Known:
         return np.asarray(self.vector(cells).sum(axis=1))
 
     def vector(self, cells: Sequence[Cell]) -> Values:
-        """The known λR of each objective, shape ``(n, objectives)``.
-
-        Args:
-            cells: Cells of the objective's space.
-        """
+        """The known λR of cells under each objective, shape ``(n, objectives)``."""
         found = np.zeros((len(cells), len(self.penalties)))
         for part, terms in enumerate(self.penalties):
             for coefficient, metric in terms:

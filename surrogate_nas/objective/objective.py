@@ -231,11 +231,7 @@ class Objective:
         return html_table(f"minimise {self}", heads, rows, f"{note}. {self.warning}".strip())
 
     def part_text(self, part: int) -> str:
-        """One of several objectives as an expression, without limits.
-
-        Args:
-            part: Its number, from 0.
-        """
+        """One of several objectives, a part by its number from 0, as an expression, without limits."""
         mine = [term for term in self.terms if term.part == part]
         texts = [t.name if t.weight == 1.0 else f"{exact(t.weight)}*{t.name}" for t in mine]
         if self.has_history:

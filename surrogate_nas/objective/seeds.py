@@ -113,12 +113,7 @@ class Draw:
         return int.from_bytes(blake2b(key, digest_size=8).digest())
 
     def seen(self, seeds: SingleSeeds, cells: Sequence[Cell], means: Values) -> Values:
-        """What the run sees of cells, shape ``(n, questions)``.
-
-        Args:
-            seeds: What is held.
-            cells: Cells of the space.
-            means: Their values by the mean over seeds, shape ``(n, questions)``.
+        """What the run sees of cells, from what is held of seeds and the means, shape ``(n, questions)`` both.
 
         Raises:
             UserError: A cell has no single seed for all questions.

@@ -117,13 +117,9 @@ class Comparison:
         return self.reported(run)[run.incumbent.index]
 
     def vectors(self, run: Run, n: int | None = None) -> Values:
-        """The objectives' scores of what a run found, shape ``(k, objectives)``.
+        """The objectives' scores of what a run found in its first `n` trials or in all, shape ``(k, objectives)``.
 
         Where its search saw drawn seeds, that is what it saw no other cell beat, by the mean over seeds.
-
-        Args:
-            run: A finished run under several objectives.
-            n: In its first so many trials; None for all.
         """
         answers = [trial for trial in run.trials[:n] if trial.epochs == run.epochs and trial.feasible]
         if self.objective.draws and answers:
@@ -148,10 +144,7 @@ class Comparison:
         return self.answer(run).score if self.frame is None else self.frame.missed(self.vectors(run))
 
     def optimism(self, strategy: str) -> Values | None:
-        """What the searches saw of their answers minus what these are by the mean over seeds; below 0 flatters.
-
-        Args:
-            strategy: Its name.
+        """What a strategy's searches saw of their answers minus the means of these over seeds; below 0 flatters.
 
         Returns:
             One for each feasible run, shape ``(runs,)`` as `scores`; None where searches see what is reported.
@@ -204,10 +197,7 @@ class Comparison:
         return rows
 
     def report(self, folder: str | Path) -> Path:
-        """Write ``report.html`` and its figures.
-
-        Args:
-            folder: Where to write; made if it is missing.
+        """Write ``report.html`` and its figures into a folder, which is made if it is missing; gives the page's path.
 
         Raises:
             UserError: The folder cannot be written, or no run has finished.
@@ -218,20 +208,12 @@ class Comparison:
         return page
 
     def regrets(self, strategy: str) -> Values | None:
-        """Final score minus the optimum, shape ``(runs,)`` as `scores`; None where it is undefined.
-
-        Args:
-            strategy: Its name.
-        """
+        """A strategy's final scores minus the optimum, shape ``(runs,)`` as `scores`; None where it is undefined."""
         scores = self.scores(strategy)
         return None if self.optimum is None or not len(scores) else scores - self.optimum
 
     def summary(self, strategy: str) -> Summary | None:
-        """The final scores in a few numbers; None where no run found a feasible cell.
-
-        Args:
-            strategy: Its name.
-        """
+        """A strategy's final scores in a few numbers; None where no run found a feasible cell."""
         scores = self.scores(strategy)
         return summarise(scores) if len(scores) else None
 
@@ -288,12 +270,7 @@ class Comparison:
         return ProblemResult.of(asked, self.objective, self.strategies, traces)
 
     def trace(self, run: Run, budget: Budget) -> Trace:
-        """What a suite keeps of a run.
-
-        Args:
-            run: A run of this comparison, failed or not.
-            budget: What it might spend.
-        """
+        """What a suite keeps of a run of this comparison, failed or not, and of its budget."""
         points = checkpoints(budget)
         score = np.full(len(points), np.inf)
         answer = None

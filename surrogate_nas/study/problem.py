@@ -105,7 +105,7 @@ class Suite:
         problems: In the order of the report.
         entries: The strategies with their runs.
         seed: The root of all randomness, the same for all problems.
-        options: Further `Options` of all runs, where they are not the usual ones.
+        options: Further options of all runs (`surrogate_nas.study.options`), where they are not the usual ones.
 
     Example:
         >>> from surrogate_nas.study.problem import read_suite
@@ -151,11 +151,7 @@ class Suite:
         return replace(self, entries=entries)
 
     def only(self, names: Sequence[str]) -> Suite:
-        """The same strategies on some of the problems.
-
-        Args:
-            names: Of the problems; empty for all.
-        """
+        """The same strategies on the problems of some names, or on all where there is none."""
         known = {problem.name: problem for problem in self.problems}
         for name in names:
             if name not in known:

@@ -67,11 +67,7 @@ class SuiteResult:
         return self.suite.labels
 
     def means(self, fraction: float = 1.0) -> Values:
-        """Every strategy's mean normalised regret on every problem, shape ``(problems, strategies)``.
-
-        Args:
-            fraction: The share of the budget.
-        """
+        """Mean normalised regrets after a fraction of the budget, shape ``(problems, strategies)``."""
         return means_of(self.strategies, self.problems, fraction)
 
     @cached_property

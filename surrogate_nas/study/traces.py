@@ -166,20 +166,11 @@ class ProblemResult:
         return self._regrets[strategy]
 
     def at(self, strategy: str, fraction: float = 1.0) -> Values:
-        """The normalised regret of every run after a share of the budget, shape ``(runs,)``.
-
-        Args:
-            strategy: Its name.
-            fraction: Above 0, up to 1.
-        """
+        """A strategy's normalised regrets after a fraction of the budget, above 0 and up to 1, shape ``(runs,)``."""
         return np.asarray(self.regrets(strategy)[:, self.place(fraction)])
 
     def place(self, fraction: float) -> int:
-        """The checkpoint at a share of the budget, the first that reaches it.
-
-        Args:
-            fraction: Above 0, up to 1.
-        """
+        """The checkpoint at a fraction of the budget, above 0 and up to 1: the first that reaches it."""
         return int(np.ceil(fraction * len(self.checkpoints) - _WHOLE)) - 1
 
     def runtimes(self, strategy: str, target: float) -> Values:
@@ -207,13 +198,10 @@ class ProblemResult:
         return int((beyond[:, -1] & ~beyond.all(axis=1)).sum())
 
     def answers(self, strategy: str) -> Values:
-        """The normalised regret of what every run ended with, isomorphic cells counted as one, shape ``(runs,)``.
+        """What a strategy's runs ended with, as normalised regret, isomorphic cells counted as one, shape ``(runs,)``.
 
         Where a benchmark has trained isomorphic cells apart, a class of them has the mean of those that the runs of
         this problem ended with: to end with one or the other is noise.
-
-        Args:
-            strategy: Its name.
         """
         own = self.at(strategy)
         return np.array([self._by_class.get(t.answer, r) for t, r in zip(self.traces[strategy], own, strict=True)])

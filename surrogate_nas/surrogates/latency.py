@@ -215,10 +215,7 @@ class Latency(Surrogate):
         self._prior: tuple[Space, Prior] | None = None
 
     def prior(self, space: Space) -> Prior:
-        """What the known devices say of a new one; learned once.
-
-        Args:
-            space: The space of the cells.
+        """What the known devices say of a new one in a space; learned once.
 
         Raises:
             UserError: A known device has too few cells, cells of another space, or values that are no numbers.

@@ -49,11 +49,7 @@ class Target(NamedTuple):
         return [self.logarithm, self.shift, self.centre, self.scale]
 
     def forward(self, values: NDArray[Any]) -> Floats:
-        """To the learned scale, shape as given.
-
-        Args:
-            values: In the metric's unit.
-        """
+        """Values in the metric's unit on the learned scale, shape as given."""
         if self.logarithm:
             lifted = np.asarray(values, dtype=np.float64) + self.shift
             values = np.log(np.maximum(lifted, np.exp(self.centre - _LOWEST * self.scale)))
