@@ -146,17 +146,12 @@ class Decision:
         return (self.leader, *self.same, *(rival.name for rival in self.rivals if not rival.apart))
 
 
-def decide(
-    values: Mapping[str, Sequence[Values]], *, level: float = LEVEL, scale: Sequence[float] | None = None, seed: int = 0
-) -> Decision:
+def decide(values: Mapping[str, Sequence[Values]]) -> Decision:
     """Decide who is best on these problems, where only seeds vary.
 
     Args:
         values: Per strategy, per problem, what each run ended with, lower is better; runs in the same order for all.
             Where strategies have unequal numbers of runs the first ones that both have are paired.
-        level: How often one of the claims may be false.
-        scale: Per problem what 1 of the normalised regret is in these values; 1 unless given.
-        seed: Of the resamples that give ranges.
 
     Raises:
         UserError: No strategy is given, or strategies have different problems.
@@ -169,25 +164,18 @@ def decide(
     """
     if not values or len({len(of) for of in values.values()}) != 1:
         raise UserError("A decision needs strategies that have the same problems.")
-    claims = claim(values, level=level)
-    sizes = list(scale) if scale is not None else [1.0] * len(values[claims.leader])
-    rivals = tuple(
-        _rival(name, p, paired(values[claims.leader], values[name]), sizes, claims, level, seed)
-        for name, p in claims.rivals
-    )
+    claims = claim(values)
+    lead = values[claims.leader]
+    rivals = tuple(_rival(name, p, paired(lead, values[name]), claims) for name, p in claims.rivals)
     runs = max((len(run) for of in values.values() for run in of), default=0)
-    return Decision(claims.leader, rivals, claims.same, level, runs)
+    return Decision(claims.leader, rivals, claims.same, LEVEL, runs)
 
 
-def decide_elsewhere(
-    values: Mapping[str, Sequence[Values]], spaces: Sequence[str], *, level: float = LEVEL, seed: int = 0
-) -> Decision | None:
+def decide_elsewhere(values: Mapping[str, Sequence[Values]], spaces: Sequence[str]) -> Decision | None:
     """Decide who is best on other problems of the kind, of spaces that were not tried.
 
     Args:
         spaces: Per problem the space that it is of.
-        level: How often one of the claims may be false.
-        seed: Of the resamples that give ranges.
 
     Returns:
         None with fewer than six spaces, which no result can decide.
@@ -199,12 +187,13 @@ def decide_elsewhere(
     """
     if len(set(spaces)) < FEWEST_SPACES:
         return None
-    claims = claim(values, spaces, level=level)
+    claims = claim(values, spaces)
+    lead = values[claims.leader]
     rivals = tuple(
-        _rival(name, p, [by_space(paired(values[claims.leader], values[name]), spaces)], [], claims, level, seed)
+        _rival(name, p, [by_space(paired(lead, values[name]), spaces)], claims, is_regret=False)
         for name, p in claims.rivals
     )
-    return Decision(claims.leader, rivals, claims.same, level, len(set(spaces)))
+    return Decision(claims.leader, rivals, claims.same, LEVEL, len(set(spaces)))
 
 
 @dataclass(frozen=True)
@@ -229,14 +218,11 @@ class Claims:
         return (self.leader, *self.same, *(name for name, _ in self.rivals[: self.first]))
 
 
-def claim(
-    values: Mapping[str, Sequence[Values]], spaces: Sequence[str] | None = None, *, level: float = LEVEL
-) -> Claims:
+def claim(values: Mapping[str, Sequence[Values]], spaces: Sequence[str] | None = None) -> Claims:
     """Who leads and whom it is told apart from.
 
     Args:
         spaces: Per problem its space, to judge by one number a space; None to judge by runs.
-        level: How often one of the claims may be false.
     """
 
     def ranks(one: str, other: str) -> list[NDArray[np.int64]]:
@@ -252,15 +238,12 @@ def claim(
             sums[one], sums[other] = sums[one] + total, sums[other] - total
     leader = max(names, key=lambda name: sums[name])
     rivals = sorted(((name, flip_p(ranks(leader, name))) for name in names if name != leader), key=lambda one: -one[1])
-    first = next((n for n, (_, p) in enumerate(rivals) if p <= level / _tests(n)), len(rivals))
+    first = next((n for n, (_, p) in enumerate(rivals) if p <= LEVEL / _tests(n)), len(rivals))
     return Claims(leader, rivals, tuple(kept[leader]), first)
 
 
-def standings(values: Mapping[str, Sequence[Values]], *, level: float = LEVEL) -> dict[str, tuple[str, ...]]:
-    """Strategies as `claim` ranks them: the leader, then the leader of all others, and so on.
-
-    Args:
-        level: Of every claim by itself: only the first is the verdict.
+def standings(values: Mapping[str, Sequence[Values]]) -> dict[str, tuple[str, ...]]:
+    """Strategies as `claim` ranks them: the leader, then the leader of all others, and so on, each at the whole level.
 
     Returns:
         With each strategy those after it that it is not told apart from.
@@ -272,7 +255,7 @@ def standings(values: Mapping[str, Sequence[Values]], *, level: float = LEVEL) -
     """
     rest, found = dict(values), dict[str, tuple[str, ...]]()
     while rest:
-        claims = claim(rest, level=level)
+        claims = claim(rest)
         found[claims.leader] = claims.leaders[1:]
         del rest[claims.leader]
     return found
@@ -294,26 +277,25 @@ def by_space(differences: Sequence[Values], spaces: Sequence[str]) -> Values:
     )
 
 
-def detectable(differences: Sequence[Values], *, level: float = LEVEL, power: float = POWER) -> float | None:
+def detectable(differences: Sequence[Values]) -> float | None:
     """The shift of one strategy against another that so many runs would have seen; None where no shift would be.
 
     Args:
         differences: Per problem the paired differences, whose spread about their means is taken.
-        power: The probability of seeing it.
 
     Returns:
-        The smallest shift of all runs alike that is seen with this probability, in the unit of the differences.
+        The smallest shift of all runs alike that is seen with the probability `POWER`, in the unit of the differences.
     """
     centred = [d - np.mean(d) for d in differences]
     widest = max((float(np.abs(d).max(initial=0.0)) for d in differences), default=0.0)
     if not widest:
         return None
     low, high = 0.0, 4 * widest
-    if _normal_power([d + high for d in centred], level) < power:
+    if _normal_power([d + high for d in centred]) < POWER:
         return None
     for _ in range(30):
         middle = (low + high) / 2
-        low, high = (low, middle) if _normal_power([d + middle for d in centred], level) >= power else (middle, high)
+        low, high = (low, middle) if _normal_power([d + middle for d in centred]) >= POWER else (middle, high)
     return high
 
 
@@ -356,14 +338,12 @@ def _tests(before: int) -> int:
     return (before + 1) * (before + 2) // 2
 
 
-def _rival(
-    name: str, p: float, pairs: Sequence[Values], sizes: Sequence[float], claims: Claims, level: float, seed: int
-) -> Rival:
-    """The leader beside another; without sizes of the normalised regret they are not called alike."""
+def _rival(name: str, p: float, pairs: Sequence[Values], claims: Claims, *, is_regret: bool = True) -> Rival:
+    """The leader beside another; where pairs differ in other than normalised regret they are not called alike."""
     rounded = [np.round(d, _DIGITS) for d in pairs]
     place = [other for other, _ in claims.rivals].index(name)
     apart = place >= claims.first
-    far = sum(int((np.abs(d) > ALIKE * size).sum()) for d, size in zip(rounded, sizes, strict=bool(sizes)))
+    far = sum(int((np.abs(d) > ALIKE).sum()) for d in rounded)
     return Rival(
         name=name,
         p=p,
@@ -371,16 +351,16 @@ def _rival(
         wins=sum(int((d > 0).sum()) for d in rounded),
         ties=sum(int((d == 0).sum()) for d in rounded),
         losses=sum(int((d < 0).sum()) for d in rounded),
-        alike=bool(sizes) and _upper_share(far, sum(len(d) for d in rounded)) <= SHARE_ALIKE,
-        needed=None if apart else _needed_range(pairs, level / _tests(place), seed),
+        alike=is_regret and _upper_share(far, sum(len(d) for d in rounded)) <= SHARE_ALIKE,
+        needed=None if apart else _needed_range(pairs, LEVEL / _tests(place)),
     )
 
 
-def _upper_share(far: int, runs: int, sure: float = 0.95) -> float:
-    """Clopper and Pearson's upper bound of a share."""
+def _upper_share(far: int, runs: int) -> float:
+    """Clopper and Pearson's upper bound of a share, at 95 %."""
     from scipy.special import betaincinv
 
-    return float(betaincinv(far + 1, runs - far, sure)) if far < runs else 1.0
+    return float(betaincinv(far + 1, runs - far, 0.95)) if far < runs else 1.0
 
 
 def _moments(differences: Sequence[Values]) -> tuple[float, float, float, float]:
@@ -416,11 +396,11 @@ def _needed(differences: Sequence[Values], level: float) -> float:
     return runs if runs >= 15 else runs + 2 / (1 - ties)
 
 
-def _needed_range(differences: Sequence[Values], level: float, seed: int) -> tuple[int, int] | None:
+def _needed_range(differences: Sequence[Values], level: float) -> tuple[int, int] | None:
     """The middle 80 % of needs over resampled runs; None where most of them say that none would do."""
     if not all(len(d) for d in differences):
         return None
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     found = sorted(
         _needed([d[rng.integers(len(d), size=len(d))] for d in differences], level) for _ in range(_RESAMPLES)
     )
@@ -430,14 +410,14 @@ def _needed_range(differences: Sequence[Values], level: float, seed: int) -> tup
     return math.ceil(low), math.ceil(min(high, MOST_RUNS))
 
 
-def _normal_power(differences: Sequence[Values], level: float) -> float:
+def _normal_power(differences: Sequence[Values]) -> float:
     mean, square, spread, _ = _moments(differences)
     runs = sum(len(d) for d in differences)
     if mean <= 0:
         return 0.0
-    if 2.0**-runs * 2 > level:
+    if 2.0**-runs * 2 > LEVEL:
         return 0.0
-    edge = _NORMAL.inv_cdf(1 - level / 2) * math.sqrt(square / runs)
+    edge = _NORMAL.inv_cdf(1 - LEVEL / 2) * math.sqrt(square / runs)
     if spread <= 0:
         return float(mean > edge)
     return _NORMAL.cdf((mean - edge) / math.sqrt(spread / runs))

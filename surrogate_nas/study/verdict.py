@@ -302,7 +302,7 @@ def _end(end: Decision, ends: Mapping[str, Sequence[Values]], problems: int) -> 
     else:
         low, high = closest.needed
         text += f" If what was seen is what is, {_range(low, high)} runs a problem would tell them apart ({POWER:.0%})."
-    seen = detectable(paired(ends[end.leader], ends[closest.name]), level=end.level)
+    seen = detectable(paired(ends[end.leader], ends[closest.name]))
     if seen is not None:
         text += f" So many runs would have seen a difference of {seen:.2g} of the normalised regret."
     return [*said, text]

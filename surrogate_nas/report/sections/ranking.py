@@ -349,9 +349,7 @@ def _edge_of(made: Ranking, i: int) -> float:
     return min(max(1.04 * highest, 1.1), _WIDEST)
 
 
-def _draw_target(
-    canvas: Canvas, made: Ranking, scale: Scale, row: float, top: float = _HEAD, *, numbers: bool, size: float = 8.5
-) -> None:
+def _draw_target(canvas: Canvas, made: Ranking, scale: Scale, row: float, top: float = _HEAD, *, numbers: bool) -> None:
     """The quartiles of what a strategy spends until it is near the optimum, as shares of the budget."""
     bottom = top + row * len(made.entries)
     shares = (0.0, 0.1, 0.5, 1.0) if scale.end - scale.start > 90 else (0.0, 0.25, 1.0)
@@ -371,7 +369,7 @@ def _draw_target(
             if np.isfinite(low):
                 canvas.line([(scale(low), y), (scale(min(high, 1.0)), y)], paint=entry.look, width=2, opacity=0.6)
             if np.isfinite(middle):
-                canvas.mark(scale(middle), y, entry.look, size)
+                canvas.mark(scale(middle), y, entry.look, 8.5)
             if numbers:
                 known = bool(np.isfinite(middle))
                 text = f"{100 * middle:.0f} %" if known else f"{100 * entry.reached / entry.runs:.0f} % get there"
