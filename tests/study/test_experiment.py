@@ -1,4 +1,4 @@
-"""Experiments: paired, exact in what they spend, the same however they are run, and proof against strangers' code."""
+"""Experiments: paired, exact in what they spend, the same however they are run, and proof against user code."""
 
 from __future__ import annotations
 
