@@ -39,7 +39,8 @@ class Formula:
 
     def __call__(self, cells: Sequence[Cell]) -> Values:
         """Compute the metric, shape ``(n,)``."""
-        return untrained(self.space)[self.metric][1](choices_of(cells), self.network)
+        choices = cells.choices if isinstance(cells, Enumerable) else choices_of(cells)
+        return untrained(self.space)[self.metric][1](choices, self.network)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class Measured:
 
     def __call__(self, cells: Sequence[Cell]) -> Values:
         """Look the cells up, shape ``(n,)``."""
-        return self.column[[self.space.index(cell) for cell in cells]]
+        return self.column if cells is self.space else self.column[[self.space.index(cell) for cell in cells]]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +37,26 @@ NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""
 MOST_HELD = 1_000_000
 """The most cells that a sample may have."""
-_QUICK = 5_000
+_QUICK = 500
 """With so many cells, neighbours are found anew in every process; with more they are remembered in the home folder."""
 _BLOCK = 256
 """Rows of distances that are in memory at a time."""
+
+
+class _Graph(NamedTuple):
+    """Which cells are neighbours.
+
+    Attributes:
+        ends: For every cell where its neighbours end in `near`; those of the next cell begin there.
+        near: The places of all neighbours, cell by cell.
+    """
+
+    ends: NDArray[np.intp]
+    near: NDArray[np.int32]
+
+    def around(self, place: int) -> NDArray[np.int32]:
+        """The places of a cell's neighbours."""
+        return self.near[self.ends[place - 1] if place else 0 : self.ends[place]]
 
 
 class Sampled(EnumerableChoiceSpace):
@@ -167,8 +183,8 @@ class Sampled(EnumerableChoiceSpace):
         return found
 
     @cached_property
-    def _graph(self) -> list[NDArray[np.int32]]:
-        """For every cell the places of its neighbours, in their order."""
+    def _graph(self) -> _Graph:
+        """The places of the neighbours of every cell, in their order."""
         n = len(self._held)
         if n <= _QUICK:
             return self._related()
@@ -177,19 +193,19 @@ class Sampled(EnumerableChoiceSpace):
         if found is None:
             found = self._related()
             with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
-                np.save(file, _sealed(np.concatenate([[len(near) for near in found], *found]).astype(np.int32)))
+                np.save(file, _sealed(np.concatenate([np.diff(found.ends, prepend=0), found.near]).astype(np.int32)))
         return found
 
-    def _related(self) -> list[NDArray[np.int32]]:
+    def _related(self) -> _Graph:
         n, k = len(self._held), min(NEAREST, len(self._held) - 1)
         if not k:
-            return [np.empty(0, dtype=np.int32)]
+            return _Graph(np.zeros(1, dtype=np.intp), np.empty(0, dtype=np.int32))
         near = [self._nearest(np.arange(start, min(start + _BLOCK, n)), k) for start in range(0, n, _BLOCK)]
         ends = np.concatenate(near).ravel()
         starts = np.repeat(np.arange(n), k)
         pairs = np.sort(np.concatenate([starts * n + ends, ends * n + starts]))
         pairs = pairs[np.diff(pairs, prepend=-1) > 0]
-        return np.split((pairs % n).astype(np.int32), np.searchsorted(pairs // n, np.arange(1, n)))
+        return _Graph(np.searchsorted(pairs // n, np.arange(1, n + 1)), (pairs % n).astype(np.int32))
 
     def _nearest(self, places: NDArray[np.intp], k: int) -> NDArray[np.intp]:
         """The places of the k cells nearest to each of some, shape ``(len(places), k)``."""
@@ -223,7 +239,7 @@ class Sampled(EnumerableChoiceSpace):
         return self.encodings[self.base.apart](self._held)
 
     def _near(self, place: int) -> list[Cell]:
-        return [self._cells[other] for other in self._graph[place].tolist()]
+        return [self._cells[other] for other in self._graph.around(place).tolist()]
 
     @property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
@@ -293,14 +309,14 @@ def _sealed(content: NDArray[np.int32]) -> NDArray[np.int32]:
     return np.concatenate([content, np.frombuffer(hashlib.sha256(content.tobytes()).digest(), dtype=np.int32)])
 
 
-def _remembered(path: Path, n: int) -> list[NDArray[np.int32]] | None:
+def _remembered(path: Path, n: int) -> _Graph | None:
     """The neighbours of so many cells, as an earlier process wrote them; None where there are none, or damaged."""
     try:
         sealed = np.load(path)
         content = sealed[: -hashlib.sha256().digest_size // sealed.itemsize]
         if sealed.dtype != np.int32 or not np.array_equal(sealed, _sealed(content)):
             return None
-        return np.split(content[n:], np.cumsum(content[: n - 1]))
+        return _Graph(np.cumsum(content[:n], dtype=np.intp), content[n:])
     except (OSError, ValueError, EOFError):
         return None
 

@@ -40,7 +40,7 @@ def is_surveyed(space: Space) -> bool:
 
 
 @once(16)
-def surveyed(space: Space, encoding: str, extra: tuple[str, ...] = ()) -> Matrix:
+def surveyed(space: Space, encoding: str, extra: tuple[str, ...]) -> Matrix:
     """Encode the cells of `Space.survey`, once a process: every cell of an enumerable space, in its order.
 
     Args:
@@ -57,7 +57,7 @@ def scaling(space: Space, encoding: str) -> Scaling:
     Args:
         encoding: See `columns`.
     """
-    return Scaling.of(surveyed(space, encoding).astype(np.float64))
+    return Scaling.of(surveyed(space, encoding, ()).astype(np.float64))
 
 
 def _encoded(space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[str]) -> Matrix:

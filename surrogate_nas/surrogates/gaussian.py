@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple, Self
 
@@ -93,8 +93,14 @@ def matern_of_squares(squared: Floats) -> Floats:
         >>> matern_of_squares(np.array([0.0, 1.0, 9.0])).round(3)
         array([1.   , 0.524, 0.028])
     """
-    r = np.sqrt(5 * squared)
-    return np.asarray((1 + r + r**2 / 3) * np.exp(-r))
+    r = np.asarray(5 * squared)
+    np.sqrt(r, out=r)
+    found = np.square(r)
+    found /= 3
+    found += 1 + r
+    np.negative(r, out=r)
+    found *= np.exp(r, out=r)
+    return found
 
 
 def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
@@ -187,7 +193,10 @@ def _solve(root: Floats, right: Floats) -> Floats:
 Places = NDArray[np.intp]
 """Places by their numbers, of any shape."""
 LEAST = 1e-12
-_ROOM = 64
+_ROOM = 256
+"""Cells that there is room for at once; what of it is not used is never touched."""
+_RANGE = 1024
+"""Places of which a covariance is asked for at once."""
 
 
 class Posterior(NamedTuple):
@@ -232,12 +241,27 @@ class GrowingProcess:
     """
 
     def __init__(self, places: int, prior: float, noise: float) -> None:
-        """Start with nothing seen."""
-        self.held = 0
-        self._prior, self._noise = prior, noise
+        """Start with nothing seen.
+
+        Args:
+            places: How many there are.
+            prior: The variance at each, in units of that of the process.
+            noise: That of every cell's own.
+        """
         self._root: Floats = np.zeros((0, 0))
         self._rows: Floats = np.empty((0, places))
         self._spent: Floats = np.zeros(places)
+        self.begin(prior, noise)
+
+    def begin(self, prior: float, noise: float) -> None:
+        """Forget what was seen; its memory is used again.
+
+        Args:
+            prior: As when it was made.
+            noise: Likewise.
+        """
+        self.held, self._prior, self._noise = 0, prior, noise
+        self._spent[:] = 0.0
 
     def see(self, place: int, covariance: Floats) -> None:
         """Take in a further cell; `place`: where it is, `covariance`: between there and all places, shape ``(m,)``."""
@@ -250,21 +274,26 @@ class GrowingProcess:
         self._spent += self._rows[n] ** 2
         self.held += 1
 
-    def see_all(self, places: Places, covariance: Floats) -> None:
+    def see_all(self, places: Places, covariance: Callable[[slice], Floats]) -> None:
         """Take in the first cells at once.
 
         Args:
             places: Where they are, shape ``(n,)``.
-            covariance: Between there and all places, shape ``(n, m)``.
+            covariance: Between there and a range of all places, shape ``(n, k)``; asked for range by range, as fresh
+                memory costs more than the sums.
         """
-        n = len(places)
+        n, m = len(places), len(self._spent)
         self._make_room(n)
-        among = covariance[:, places]
+        rows, ranges = self._rows[:n], [slice(start, min(start + _RANGE, m)) for start in range(0, m, _RANGE)]
+        for at in ranges:
+            rows[:, at] = covariance(at)
+        among = rows[:, places]
         among[np.equal.outer(places, places)] = self._prior
         among[np.diag_indices(n)] += self._noise
         self._root[:n, :n] = np.linalg.cholesky(among)
-        self._rows[:n] = _forward(self._root[:n, :n], covariance)
-        self._spent = np.einsum("ij,ij->j", self._rows[:n], self._rows[:n])
+        for at in ranges:
+            rows[:, at] = white = _forward(self._root[:n, :n], rows[:, at])
+            self._spent[at] = np.einsum("ij,ij->j", white, white)
         self.held = n
 
     def widen(self, covariance: Floats) -> None:

@@ -219,7 +219,7 @@ class GraphNetwork(Surrogate):
         if self.quantity != "cost":
             n = len(self._inputs.classes)
             return torch.arange(n), torch.zeros(n, 0)
-        counts = surveyed(self._space, "operation_counts")
+        counts = surveyed(self._space, "operation_counts", ())
         return torch.as_tensor(self._space.classes).long(), torch.as_tensor(standard(counts))
 
     def _rows(self, cells: Sequence[Cell]) -> NDArray[np.intp]:

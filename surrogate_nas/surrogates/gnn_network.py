@@ -64,7 +64,7 @@ def inputs_of(space: Enumerable) -> Inputs:
     """What the network reads of a space, once a process; `space`: one that `has_terms`."""
     terms, classes = space.terms, space.classes
     assert terms is not None and classes is not None
-    features = surveyed(space, "functional")
+    features = surveyed(space, "functional", ())
     free = [function(space.choices, Network()) for _, function in space.analytic.values()]
     columns = np.column_stack([features, *free])
     means = np.zeros((len(terms.classes), columns.shape[1]))

@@ -295,10 +295,10 @@ def test_mutation_is_uniform_over_the_neighbours() -> None:
 
 def test_channels_are_the_papers() -> None:
     three = SPACE.parse("1110|001|01|1:conv3x3-bn-relu,conv3x3-bn-relu,conv3x3-bn-relu")
-    assert channels(links(choices_of([three])), 128)[0].tolist() == [43, 43, 42, 0, 0]
+    assert channels(links(choices_of([three])), 128)[:, 0].tolist() == [43, 43, 42, 0, 0]
     chain = SPACE.parse("1000|100|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3")
-    assert channels(links(choices_of([chain])), 256)[0].tolist() == [256, 256, 256, 0, 0]
-    assert channels(links(choices_of([three])), 2)[0].tolist() == [1, 1, 0, 0, 0], "what is left without any"
+    assert channels(links(choices_of([chain])), 256)[:, 0].tolist() == [256, 256, 256, 0, 0]
+    assert channels(links(choices_of([three])), 2)[:, 0].tolist() == [1, 1, 0, 0, 0], "what is left without any"
 
 
 @pytest.mark.parametrize("network", SHAPES.values(), ids=SHAPES)
@@ -320,7 +320,7 @@ def test_wider_vertices_are_cut_for_narrower_ones() -> None:
     cells = [SPACE[place] for place in range(4000, 60_000, 331)]
     rows = links(choices_of(cells))
     widths = channels(rows, 128)
-    cut = [i for i, (linked, own) in enumerate(zip(rows, widths, strict=True))
+    cut = [i for i, (linked, own) in enumerate(zip(np.moveaxis(rows, -1, 0), widths.T, strict=True))
            if any(linked[x, y] and own[x - 1] > own[y - 1] for x in range(1, 6) for y in range(x + 1, 6))]  # fmt: skip
     assert cut, "some cells have one"
     network = Network(channels=8, cells_per_stage=1, image_size=8)

@@ -94,7 +94,7 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
     to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(PLACES, everywhere)
     process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
     if at_once:
-        process.see_all(PLACES[:at_once], to_all[:at_once])
+        process.see_all(PLACES[:at_once], lambda at: to_all[:at_once, at])
     for place, row in zip(PLACES[at_once:], to_all[at_once:], strict=True):
         process.see(int(place), row)
     target = values[:12] + 3.0
@@ -108,7 +108,7 @@ def test_pending_cells_take_their_variance_and_leave_the_mean(points: Floats, va
     hyper, everywhere = Hyper(1.5, 0.1, 0.05), np.arange(25)
     to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(PLACES, everywhere)
     told, pending, process = PLACES[:8], PLACES[8:], GrowingProcess(25, 1 + hyper.shared, hyper.noise)
-    process.see_all(told, to_all[:8])
+    process.see_all(told, lambda at: to_all[:8, at])
     before = process.predict(values[:8], pending[:0], to_all[:0])
     mean, variance = process.predict(values[:8], pending, to_all[8:])
     believed = np.concatenate([values[:8], before.mean[pending]])
@@ -122,7 +122,7 @@ def test_places_may_be_added_later(points: Floats, values: Floats) -> None:
     few, hyper, none = 15, Hyper(1.5, 0.0, 0.05), np.empty(0, dtype=np.intp)
     to_all = kernel(points[:10], points, hyper.length)
     process = GrowingProcess(few, 1.0, hyper.noise)
-    process.see_all(np.arange(6), to_all[:6, :few])
+    process.see_all(np.arange(6), lambda at: to_all[:6, :few][:, at])
     process.widen(to_all[:6, few:])
     for place in range(6, 10):
         process.see(place, to_all[place])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.space.base import Encoding
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.nb101.graphs import MOST_VERTICES, OPERATIONS
+from surrogate_nas.space.nb101.graphs import MOST_VERTICES, OPERATIONS, PAIRS
 from surrogate_nas.space.nb101.sizes import OUTPUT, channels, links, longest, operations
 
 Matrix = NDArray[np.float32]
@@ -28,30 +28,29 @@ _WIDTH = 128
 
 def operation_counts(choices: Choices) -> Matrix:
     """How many vertices hold each operation, and how many edges there are; 4 columns."""
-    held = operations(choices)[:, :, None] == np.arange(_KINDS)
-    return np.column_stack([held.sum(axis=1), links(choices).sum(axis=(1, 2))]).astype(np.float32)
+    held, edges = operations(choices), choices[:, : len(PAIRS)].sum(axis=1)
+    return np.column_stack([*((held == kind).sum(axis=0) for kind in range(_KINDS)), edges]).astype(np.float32)
 
 
 def paths(choices: Choices) -> Matrix:
     """How many ways from input to output have each sequence of up to three operations; 40 columns."""
-    n, linked = len(choices), links(choices)
-    held = operations(choices)[:, :, None] == np.arange(_KINDS)
-    found: list[list[Matrix]] = [[np.ones((n, 1), np.float32), *_none(n)]]
+    n, linked, held = len(choices), links(choices), operations(choices)
+    found: list[list[Matrix]] = [[np.ones((1, n), np.float32), *_none(n)]]
     for vertex in range(1, MOST_VERTICES):
         arrived = [
-            sum((linked[:, [v], vertex] * found[v][length] for v in range(1, vertex)), linked[:, [0], vertex] * start)
+            sum((linked[v, vertex] * found[v][length] for v in range(1, vertex)), linked[0, vertex] * start)
             for length, start in enumerate(found[0])
         ]
         if vertex == OUTPUT:
-            return np.column_stack(arrived).astype(np.float32)
-        own = held[:, vertex - 1, :]
-        longer = [(part[:, :, None] * own[:, None, :]).reshape(n, -1) for part in arrived[:-1]]
-        found.append([np.zeros((n, 1), np.float32), *longer])
+            return np.concatenate(arrived).T
+        own = held[vertex - 1] == np.arange(_KINDS)[:, None]
+        longer = [(part[:, None] * own).reshape(-1, n) for part in arrived[:-1]]
+        found.append([np.zeros((1, n), np.float32), *longer])
     raise AssertionError("the last vertex is the output")
 
 
 def _none(n: int) -> list[Matrix]:
-    return [np.zeros((n, _KINDS**length), np.float32) for length in range(1, _LONGEST + 1)]
+    return [np.zeros((_KINDS**length, n), np.float32) for length in range(1, _LONGEST + 1)]
 
 
 def shape(choices: Choices) -> Matrix:
@@ -64,37 +63,35 @@ def shape(choices: Choices) -> Matrix:
     """
     linked, held = links(choices), operations(choices)
     there = held < _KINDS
-    columns = [there.sum(axis=1), linked[:, 1:OUTPUT, OUTPUT].sum(axis=1), linked[:, 0, 1:OUTPUT].sum(axis=1),
-               linked[:, 0, OUTPUT], linked.sum(axis=(1, 2)), _shortest(linked)]  # fmt: skip
+    columns = [there.sum(axis=0), linked[1:OUTPUT, OUTPUT].sum(axis=0), linked[0, 1:OUTPUT].sum(axis=0),
+               linked[0, OUTPUT], choices[:, : len(PAIRS)].sum(axis=1), _shortest(linked)]  # fmt: skip
     for subset in _SUBSETS:
         inside = np.isin(held, subset)
         columns += [longest(linked, inside), _ways(linked, inside)]
     own = channels(linked, _WIDTH) / _WIDTH
     for kind in range(_KINDS):
         here = held == kind
-        columns += [(here & linked[:, 0, 1:OUTPUT]).sum(axis=1), (here & linked[:, 1:OUTPUT, OUTPUT]).sum(axis=1)]
-        columns += [(here * own).sum(axis=1), (here * own**2).sum(axis=1)]
-    return np.column_stack(columns).astype(np.float32)
+        columns += [(here & linked[0, 1:OUTPUT]).sum(axis=0), (here & linked[1:OUTPUT, OUTPUT]).sum(axis=0)]
+        columns += [(here * own).sum(axis=0), (here * own**2).sum(axis=0)]
+    return np.column_stack([column.astype(np.float32) for column in columns])
 
 
-def _ways(linked: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _ways(linked: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> NDArray[np.int8]:
     """How many ways lead from input to output over allowed vertices only, shape ``(n,)``."""
-    found = np.zeros(linked.shape[:2], dtype=np.int64)
-    found[:, 0] = 1
+    found = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
+    found[0] = 1
     for vertex in range(1, MOST_VERTICES):
-        arrived = (linked[:, :vertex, vertex] * found[:, :vertex]).sum(axis=1)
-        found[:, vertex] = arrived if vertex == OUTPUT else arrived * allowed[:, vertex - 1]
-    return found[:, OUTPUT]
+        arrived = (linked[:vertex, vertex] * found[:vertex]).sum(axis=0, dtype=np.int8)
+        found[vertex] = arrived if vertex == OUTPUT else arrived * allowed[vertex - 1]
+    return np.asarray(found[OUTPUT])
 
 
-def _shortest(linked: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _shortest(linked: NDArray[np.bool_]) -> NDArray[np.int8]:
     """The fewest edges from input to output, shape ``(n,)``."""
-    found = np.full(linked.shape[:2], MOST_VERTICES, dtype=np.int64)
-    found[:, 0] = 0
+    found = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
     for vertex in range(1, MOST_VERTICES):
-        before = np.where(linked[:, :vertex, vertex], found[:, :vertex], MOST_VERTICES)
-        found[:, vertex] = before.min(axis=1) + 1
-    return found[:, OUTPUT]
+        found[vertex] = np.where(linked[:vertex, vertex], found[:vertex], MOST_VERTICES).min(axis=0) + 1
+    return np.asarray(found[OUTPUT])
 
 
 def functional(choices: Choices) -> Matrix:

@@ -67,8 +67,8 @@ def sources_of(graph: Graph) -> dict[int, list[int]]:
 
 def widths_of(graph: Graph, inputs: int, outputs: int) -> list[int]:
     """The channels of every vertex."""
-    linked = np.zeros((1, MOST_VERTICES, MOST_VERTICES), dtype=bool)
+    linked = np.zeros((MOST_VERTICES, MOST_VERTICES, 1), dtype=bool)
     for bit, (x, y) in enumerate(PAIRS):
         if graph.edges >> bit & 1:
-            linked[0, x, OUTPUT if y == graph.vertices - 1 else y] = True
-    return [inputs, *channels(linked, outputs)[0, : graph.vertices - 2].tolist(), outputs]
+            linked[x, OUTPUT if y == graph.vertices - 1 else y] = True
+    return [inputs, *channels(linked, outputs)[: graph.vertices - 2, 0].tolist(), outputs]

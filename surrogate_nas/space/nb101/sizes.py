@@ -21,27 +21,27 @@ CONV3, CONV1, POOL = range(len(OPERATIONS))
 
 
 def links(choices: Choices) -> NDArray[np.bool_]:
-    """Whether an edge leads from a vertex to another, shape ``(n, 7, 7)``."""
-    found = np.zeros((len(choices), MOST_VERTICES, MOST_VERTICES), dtype=bool)
+    """Whether an edge leads from a vertex to another, shape ``(7, 7, n)``: cells last, as sums over vertices are many."""
+    found = np.zeros((MOST_VERTICES, MOST_VERTICES, len(choices)), dtype=bool)
     rows, columns = zip(*PAIRS, strict=True)
-    found[:, rows, columns] = choices[:, : len(PAIRS)] == 1
+    found[rows, columns] = choices[:, : len(PAIRS)].T == 1
     return found
 
 
 def operations(choices: Choices) -> Choices:
-    """The operation of every vertex between input and output, shape ``(n, 5)``; 3 for a missing one."""
-    return choices[:, len(PAIRS) :]
+    """The operation of every vertex between input and output, shape ``(5, n)``; 3 for a missing one."""
+    return np.ascontiguousarray(choices[:, len(PAIRS) :].T)
 
 
 def channels(linked: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
-    """The channels of the vertices between input and output, shape ``(n, 5)``; 0 for missing ones."""
-    last = linked[:, 1:OUTPUT, OUTPUT]
-    parts = np.maximum(last.sum(axis=1, keepdims=True), 1)
-    first = np.cumsum(last, axis=1) <= outputs % parts
+    """The channels of the vertices between input and output, shape ``(5, n)``; 0 for missing ones."""
+    last = linked[1:OUTPUT, OUTPUT]
+    parts = np.maximum(last.sum(axis=0), 1)
+    first = np.cumsum(last, axis=0) <= outputs % parts
     found = np.where(last, outputs // parts + first, 0)
     for vertex in range(OUTPUT - 2, 0, -1):
-        widest = np.where(linked[:, vertex, 1:OUTPUT], found, 0).max(axis=1)
-        found[:, vertex - 1] = np.where(last[:, vertex - 1], found[:, vertex - 1], widest)
+        widest = np.where(linked[vertex, 1:OUTPUT], found, 0).max(axis=0)
+        found[vertex - 1] = np.where(last[vertex - 1], found[vertex - 1], widest)
     return found
 
 
@@ -52,12 +52,12 @@ def _sized(choices: Choices, network: Network, *, macs: bool) -> Column:
     areas = [size**network.dimensions for _, size in network.stages]
     total = np.full(len(choices), stem * areas[0] if macs else stem + 2 * network.channels, dtype=np.float64)
     before = network.channels
+    kernel = np.array([network.taps, 1, 0, 0])[held]
     for (width, _), area in zip(network.stages, areas, strict=True):
         own = channels(linked, width)
-        kernel = np.select([held == CONV3, held == CONV1], [network.taps, 1], 0)
         inner = kernel * own * own if macs else kernel * own * own + 2 * own * (kernel > 0)
-        cell = inner.sum(axis=1)
-        projected = np.where(linked[:, 0, 1:OUTPUT], own, 0).sum(axis=1) + width * linked[:, 0, OUTPUT]
+        cell = inner.sum(axis=0)
+        projected = np.where(linked[0, 1:OUTPUT], own, 0).sum(axis=0) + width * linked[0, OUTPUT]
         for inputs, times in ((before, 1), (width, network.cells_per_stage - 1)):
             total += times * (area if macs else 1) * (cell + projected * (inputs if macs else inputs + 2))
         before = width
@@ -75,20 +75,18 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
     return _sized(choices, network, macs=True)
 
 
-def longest(linked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
+def longest(linked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> NDArray[np.int8]:
     """The most counted vertices on a way from the input to the output, shape ``(n,)``."""
-    steps = np.zeros((len(linked), MOST_VERTICES), dtype=np.int64)
-    steps[:, 1:OUTPUT] = counted
-    found = np.full((len(linked), MOST_VERTICES), -MOST_VERTICES, dtype=np.int64)
-    found[:, 0] = 0
+    found = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
     for vertex in range(1, MOST_VERTICES):
-        before = np.where(linked[:, :vertex, vertex], found[:, :vertex], -MOST_VERTICES)
-        found[:, vertex] = before.max(axis=1) + steps[:, vertex]
-    return found[:, OUTPUT]
+        found[vertex] = np.where(linked[:vertex, vertex], found[:vertex], -MOST_VERTICES).max(axis=0)
+        if vertex < OUTPUT:
+            found[vertex] += counted[vertex - 1]
+    return np.asarray(found[OUTPUT])
 
 
 def _counted(name: str, description: str, *kinds: int) -> Analysed:
-    return structural(name, description, lambda choices: np.isin(operations(choices), kinds).sum(axis=1))
+    return structural(name, description, lambda choices: np.isin(operations(choices), kinds).sum(axis=0))
 
 
 ANALYTIC: Analytic = by_name(

@@ -7,7 +7,8 @@ the told cells have grown by a tenth, or those that share a point with an earlie
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ __all__ = ["Expert", "Hyper", "Places", "Seen"]
 
 Seen: TypeAlias = Posterior
 _GROWTH, _GROWTH_OF_TWINS = 1.1, 1.5
+_ROOM = 256
+"""Told cells that there is room for at once; what of it is not used is never touched."""
 
 
 class Expert:
@@ -37,7 +40,7 @@ class Expert:
         hyper: ℓ, a and b as they are now.
     """
 
-    def __init__(self, points: Floats, seed: int, like: Expert | None = None) -> None:
+    def __init__(self, points: NDArray[np.floating[Any]], seed: int, like: Expert | None = None) -> None:
         """Start with nothing told.
 
         Args:
@@ -48,19 +51,19 @@ class Expert:
         self.hyper: Hyper = like.hyper if like else Hyper()
         self._fitted: tuple[int, int] = like._fitted if like else (0, 0)
         self._seed = seed
-        self._points = points.astype(np.float32)
+        self._points = points.astype(np.float32, copy=False)
         self._norms = np.einsum("ij,ij->i", self._points, self._points)
         self._told: Places = np.empty(0, dtype=np.intp)
         self._away: NDArray[np.float32] = np.empty((0, len(points)), dtype=np.float32)
         self._process: GrowingProcess | None = None
 
-    def extend(self, points: Floats) -> None:
+    def extend(self, points: NDArray[np.floating[Any]]) -> None:
         """Add points; those that were there keep their places.
 
         Args:
             points: Shape ``(k, d)``.
         """
-        new, n = points.astype(np.float32), len(self._told)
+        new, n = points.astype(np.float32, copy=False), len(self._told)
         norms = np.einsum("ij,ij->i", new, new)
         told = self._points[self._told]
         to_new = np.maximum(self._norms[self._told][:, None] + norms - 2 * told @ new.T, 0)
@@ -86,7 +89,8 @@ class Expert:
             self._fitted = len(told), twins
         if self._process is None:
             self._process = GrowingProcess(len(self._points), 1 + self.hyper.shared, self.hyper.noise)
-            self._process.see_all(told, self._covariance(told, self._away[: len(told)]))
+        if not self._process.held:
+            self._process.see_all(told, partial(self._covariance_within, told))
         for number in range(self._process.held, len(told)):
             place = told[[number]]
             self._process.see(int(place[0]), self._covariance(place, self._away[[number]])[0])
@@ -104,6 +108,13 @@ class Expert:
         found[np.arange(len(places)), places] += self.hyper.shared
         return found
 
+    def _covariance_within(self, places: Places, at: slice) -> Floats:
+        """The same with a range of points only, shape ``(k, stop - start)``."""
+        found = self._smooth(self._away[: len(places), at])
+        inside = np.flatnonzero((places >= at.start) & (places < at.stop))
+        found[inside, places[inside] - at.start] += self.hyper.shared
+        return found
+
     def _distances(self, place: int) -> NDArray[np.float32]:
         """The squared distances of a point and all points, shape ``(m,)``."""
         away = self._norms + (self._norms[place] - 2 * (self._points @ self._points[place]))
@@ -114,7 +125,7 @@ class Expert:
         """Note the distances of told cells that are new."""
         known = len(self._told)
         if len(told) > len(self._away):
-            room = np.empty((max(64, 2 * len(told)), len(self._points)), dtype=np.float32)
+            room = np.empty((max(_ROOM, 2 * len(told)), len(self._points)), dtype=np.float32)
             room[:known] = self._away[:known]
             self._away = room
         for number in range(known, len(told)):
@@ -130,4 +141,6 @@ class Expert:
         points = self._points[told].astype(np.float64)
         found = most_likely(squared_distances(points, points), np.equal.outer(told, told), target[chosen], self.hyper)
         if found != self.hyper:
-            self.hyper, self._process = found, None
+            self.hyper = found
+            if self._process is not None:
+                self._process.begin(1 + found.shared, found.noise)

@@ -8,16 +8,19 @@ are standardised, over the points of a space that is listed and else over its su
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space import Cell, Enumerable, Space, choices_of
+from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.once import once
 from surrogate_nas.strategies.bo.expert import Places
 from surrogate_nas.surrogates.gaussian import Floats
+
+View: TypeAlias = NDArray[np.float32]
+"""Where points are, as an expert sees them, shape ``(m, d)``."""
 
 _COSTS = "one_hot"
 _WEIGHT_OF_COSTS = 0.25
@@ -32,7 +35,7 @@ class Points(NamedTuple):
         of_cell: The point of every cell, shape ``(n,)``.
     """
 
-    views: tuple[Floats, ...]
+    views: tuple[View, ...]
     of_cell: Places
 
 
@@ -71,16 +74,29 @@ def _encoded(space: Space, name: str, choices: Choices) -> Floats:
     return np.asarray(space.encodings[name](choices), dtype=np.float64)
 
 
+def _joined(blocks: Sequence[tuple[_Standard, Floats]]) -> View:
+    """Columns of several encodings side by side, each standardised, shape ``(m, d)``."""
+    ends = np.cumsum([columns.shape[1] for _, columns in blocks]).tolist()
+    found = np.empty((len(blocks[0][1]), ends[-1]), dtype=np.float32)
+    for (standard, columns), end in zip(blocks, ends, strict=True):
+        found[:, end - columns.shape[1] : end] = standard(columns)
+    return found
+
+
 @once(4, ahead=[(False,)])
 def whole(space: Enumerable, with_costs: bool) -> Points:
     """The points of all cells of a space."""
     classes = None if with_costs else space.classes
     of_cell: NDArray[np.intp] = (np.arange(len(space)) if classes is None else classes).astype(np.intp)
-    views = [_blocks(space, view, with_costs) for view in _views(space)]
-    names = {name: None for blocks in views for name, _ in blocks}
+    wanted = _views(space)
+    views = {view: _blocks(space, view, with_costs) for view in wanted}
+    names = {name: None for blocks in views.values() for name, _ in blocks}
     means = {name: _averaged(_encoded(space, name, space.choices), of_cell) for name in names}
-    found = [np.column_stack([_Standard.of(means[name], share)(means[name]) for name, share in view]) for view in views]
-    return Points(tuple(found), of_cell)
+    found = {
+        view: _joined([(_Standard.of(means[name], share), means[name]) for name, share in blocks])
+        for view, blocks in views.items()
+    }
+    return Points(tuple(found[view] for view in wanted), of_cell)
 
 
 def _averaged(cells: Floats, of_cell: Places) -> Floats:
@@ -90,6 +106,19 @@ def _averaged(cells: Floats, of_cell: Places) -> Floats:
         return cells
     sums = np.add.reduceat(cells[np.argsort(of_cell, kind="stable")], np.cumsum(counts) - counts)
     return np.asarray(sums / counts[:, None])
+
+
+def prepare(space: Space, is_listed: bool) -> None:
+    """Work out what points follow from, where nothing of R has to be learned.
+
+    Args:
+        space: The space.
+        is_listed: Whether `whole` will be asked, and not `some`.
+    """
+    if is_listed:
+        whole(listed(space), False)
+    else:
+        some(space, [space.reference], False)
 
 
 @once(16)
@@ -105,14 +134,14 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
         cells: Different cells.
         with_costs: As for `whole`.
     """
-    choices = choices_of(cells)
-    views = tuple(
-        np.column_stack(
+    choices, wanted = choices_of(cells), _views(space)
+    found = {
+        view: _joined(
             [
-                _surveyed(space, name, share)(_encoded(space, name, choices))
+                (_surveyed(space, name, share), _encoded(space, name, choices))
                 for name, share in _blocks(space, view, with_costs)
             ]
         )
-        for view in _views(space)
-    )
-    return Points(views, np.arange(len(cells)))
+        for view in dict.fromkeys(wanted)
+    }
+    return Points(tuple(found[view] for view in wanted), np.arange(len(cells)))

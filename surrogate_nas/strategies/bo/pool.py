@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.strategies.bo.expert import Expert, Seen
-from surrogate_nas.strategies.bo.points import Points, some
+from surrogate_nas.strategies.bo.points import Points, View, some
 from surrogate_nas.surrogates.gaussian import Floats, Places
 
 _DRAWN, _FIRST_CHILDREN, _CHILDREN = 700, 30, 3
@@ -48,7 +48,7 @@ class Pool(ABC):
             seed: Of the experts.
         """
         self._known, self._objectives, self._seed = known, objectives, seed % 2**32
-        self._views: tuple[Floats, ...] = ()
+        self._views: tuple[View, ...] = ()
         self._experts: dict[int, list[Expert]] = {}
         self._place: dict[Cell, int] = {}
 

@@ -23,7 +23,7 @@ from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.bo.expert import Places, Seen
 from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_of, reference_of, shortfall
-from surrogate_nas.strategies.bo.points import Points, whole
+from surrogate_nas.strategies.bo.points import Points, prepare, whole
 from surrogate_nas.strategies.bo.pool import Choice, Pool, Whole
 from surrogate_nas.strategies.nsga2 import survivors
 from surrogate_nas.surrogates.gaussian import Floats
@@ -88,6 +88,7 @@ class BayesianOptimisation(Strategy):
         self._listed = isinstance(space, Enumerable) and space.size <= _LARGEST_LISTED
         self._pool: Pool | None = None
         self._rules: list[str] = []
+        prepare(space, self._listed)  # once a process, and not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember the trials; a cell told again replaces its earlier trial."""
