@@ -96,7 +96,9 @@ class Fetched(Opener):
 
     def claims(self, name: str) -> bool:
         """Whether a table of that name is here or can be fetched."""
-        return name in self.names()
+        if name in Installed().names():
+            return False
+        return name in made() or (Path(name).name == name and table_path(name).is_file())
 
     def open(self, name: str) -> TableBenchmark:
         """Open the table."""

@@ -57,7 +57,7 @@ def scaling(space: Space, encoding: str) -> Scaling:
     Args:
         encoding: See `columns`.
     """
-    return Scaling.of(surveyed(space, encoding, ()).astype(np.float64))
+    return Scaling.of(surveyed(space, encoding, ()))
 
 
 def _encoded(space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[str]) -> Matrix:

@@ -50,7 +50,7 @@ class Scaling(NamedTuple):
     def of(cls, block: NDArray[Any]) -> Self:
         """Take the constants from points, shape ``(n, d)``."""
         kept = np.ptp(block, axis=0) > 0
-        varying = block[:, kept].astype(np.float64)
+        varying = block[:, kept].astype(np.float64, copy=False)
         centre, span = varying.mean(axis=0), np.ptp(varying, axis=0)
         return cls(kept, centre, span, float(2 * ((varying - centre) / span).var(axis=0).sum()) or 1.0)
 
@@ -60,7 +60,7 @@ class Scaling(NamedTuple):
         Args:
             block: Shape ``(n, d)``.
         """
-        return np.asarray((block[:, self.kept].astype(np.float64) - self.centre) / self.span)
+        return np.asarray((block[:, self.kept].astype(np.float64, copy=False) - self.centre) / self.span)
 
     def unit(self, block: NDArray[Any]) -> Floats:
         """`ranged`, and the whole so that two random points are 1 apart (root mean square).

@@ -51,10 +51,9 @@ _CELLS = 423_624
 _NONE = len(OPERATIONS)
 _INNER = MOST_VERTICES - 2
 _EXAMPLE = "110|01|1:conv3x3-bn-relu,maxpool3x3"
-_SHAPE = re.compile(r"([01]{1,6}(?:\|[01]{1,5}){0,5}):((?:[a-z0-9-]{1,20}(?:,[a-z0-9-]{1,20}){0,4})?)", re.ASCII)
-_SPEC = re.compile(
-    r"(?:api\.)?ModelSpec\(\s*(?:matrix\s*=)?\s*(\[.*\])\s*,\s*(?:ops\s*=)?\s*(\[[^\[\]]*\])\s*,?\s*\)", re.DOTALL
-)
+_SHAPE = r"([01]{1,6}(?:\|[01]{1,5}){0,5}):((?:[a-z0-9-]{1,20}(?:,[a-z0-9-]{1,20}){0,4})?)"
+_SPEC = r"(?:api\.)?ModelSpec\(\s*(?:matrix\s*=)?\s*(\[.*\])\s*,\s*(?:ops\s*=)?\s*(\[[^\[\]]*\])\s*,?\s*\)"
+"""Compiled when a text is first read: opening a table reads none."""
 _LONGEST_TEXT = 2000
 _INCEPTION = "111100|00001|0001|001|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3,conv3x3-bn-relu,conv3x3-bn-relu"
 _SURVEY_SEED = 201
@@ -168,14 +167,15 @@ class NB101(EnumerableChoiceSpace):
             rows = np.flatnonzero(inner == vertices - 2)
             if not len(rows):
                 continue
-            bits, numbers, count = np.zeros((3, len(rows)), dtype=np.int64)
-            for bit, column in enumerate(edges[places][:, rows]):
-                bits |= column.astype(np.int64) << bit
-                count += column
-            for column in operations[: vertices - 2, rows]:
+            own, held = edges[places][:, rows], operations[: vertices - 2, rows]
+            bits, numbers = np.zeros((2, len(rows)), dtype=np.int32)
+            for bit, column in enumerate(own):
+                bits |= column.astype(np.int32) << bit
+            for column in held:
                 numbers = numbers * len(OPERATIONS) + column
-            inside = (operations[: vertices - 2, rows] != _NONE).all(axis=0) & (count == used[rows])
-            found[rows[inside]] = are_canonical(vertices, bits[inside], numbers[inside])
+            inside = (held != _NONE).all(axis=0) & (own.sum(axis=0) == used[rows])
+            codes = (each[inside].astype(np.int64) for each in (bits, numbers))
+            found[rows[inside]] = are_canonical(vertices, *codes)
         return found
 
     def write(self, choices: tuple[int, ...]) -> str:
@@ -323,7 +323,7 @@ def _whole(vertices: int, held: _Edges, operations: tuple[int, ...]) -> Iterator
 
 def _read(text: str) -> Graph:
     """The canonical form of a printed graph."""
-    found = _SHAPE.fullmatch(text)
+    found = re.fullmatch(_SHAPE, text, re.ASCII)
     if found is not None:
         rows = found[1].split("|")
         matrix = [[0] * (len(rows) + 1 - len(row)) + [int(bit) for bit in row] for row in rows]
@@ -349,7 +349,7 @@ def _read(text: str) -> Graph:
 
 def _spec(text: str) -> tuple[list[list[int]], list[str]]:
     """The rows of the matrix but the last, and the operations but the ends, of the paper's constructor."""
-    found = _SPEC.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    found = re.fullmatch(_SPEC, text, re.DOTALL) if len(text) <= _LONGEST_TEXT else None
     try:
         matrix, operations = (ast.literal_eval(part) for part in found.groups()) if found else ([], [])
         square = all(len(row) == len(matrix) for row in matrix)

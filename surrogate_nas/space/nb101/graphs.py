@@ -126,10 +126,11 @@ class _Orders:
         places = np.full((len(self.inner), len(PAIRS)), _REVERSED, dtype=np.int32)
         rows, bits = np.nonzero(self.gathers < len(PAIRS))
         places[rows, self.gathers[rows, bits]] = 1 << bits
-        values = np.arange(1 << _CHUNK)[:, None] >> np.arange(_CHUNK) & 1
-        parts = places.reshape(-1, _CHUNKS, 1, _CHUNK)
-        found: NDArray[np.int32] = np.bitwise_or.reduce(np.where(values.astype(bool), parts, 0), axis=3)
-        return found.astype(np.int32)
+        parts = places.reshape(-1, _CHUNKS, _CHUNK)
+        found = np.zeros((*parts.shape[:2], 1 << _CHUNK), dtype=np.int32)
+        for bit in range(_CHUNK):
+            found[:, :, 1 << bit : 2 << bit] = found[:, :, : 1 << bit] | parts[:, :, [bit]]
+        return found
 
     @cached_property
     def of_operations(self) -> NDArray[np.int64]:
@@ -137,7 +138,8 @@ class _Orders:
         inner = len(self.inner[0])
         weights = _KINDS ** np.arange(inner - 1, -1, -1, dtype=np.int64)
         digits = np.arange(_KINDS**inner)[:, None] // weights % _KINDS
-        return np.array([digits[:, list(order)] @ weights for order in self.inner])
+        orders = np.array(self.inner, dtype=np.intp).reshape(-1, inner)
+        return np.asarray((digits.T[orders] * weights[:, None]).sum(axis=1))
 
     def moved(self, codes: Codes) -> NDArray[np.int32]:
         """The bits of graphs by every order, shape ``(orders, n)``; more than any bits where an edge is turned."""
