@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 import surrogate_nas as sn
 from surrogate_nas.contract.trying import INFEASIBLE, LargeSpace, TinySpace, synthetic, trials_of
 from surrogate_nas.space import Cell, ChoiceSpace, nb201
-from surrogate_nas.space.product import is_scale
+from surrogate_nas.space.product import EnumerableChoiceSpace, is_scale
+from surrogate_nas.strategies.bo import points as points_module
 from surrogate_nas.strategies.bo import pool
 from surrogate_nas.strategies.bo.expert import Expert
 from surrogate_nas.strategies.bo.points import some, whole
@@ -47,6 +48,32 @@ def test_a_pending_cell_is_believed_so_that_its_surroundings_are_left(points: ND
     after = expert.see(told, points[told, 0], np.array([42, 17]))
     np.testing.assert_array_equal(before.mean, after.mean)
     assert after.variance[42] < before.variance[42] and after.variance[17] < before.variance[17]
+
+
+def test_where_it_takes_long_one_expert_a_question_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fitted(long: int) -> list[list[int]]:
+        monkeypatch.setattr(pool, "_LONG", long)
+        made, space = BayesianOptimisation(nb201(), seed=0, first_cells=2), nb201()
+        cells = [space[int(i)] for i in np.random.default_rng(5).permutation(len(space))[:14]]
+        found = []
+        for n in range(10, 14):
+            made.tell(trials_of(cells[: n + 1] if n == 10 else [cells[n]], lambda cell: float(sum(cell.choices))))
+            made.ask(1)
+            found.append([expert._fitted[0] for expert in made._pool._experts[0]])  # type: ignore[union-attr]
+        return found
+
+    assert fitted(10**9) == [[11] * 3, [11] * 3, [13] * 3, [13] * 3]
+    assert fitted(0) == [[11] * 3, [11] * 3, [13, 11, 11], [13, 14, 11]]
+
+
+def test_what_follows_from_the_space_is_worked_out_before_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = EnumerableChoiceSpace("not-seen-before", {"width": (16, 32, 64), "depth": (1, 2, 3, 4)})
+    bench = sn.Computed(space, {"valid_error": lambda cell: 10.0 + sum(cell.choices)})
+    made = BayesianOptimisation(space, seed=0, first_cells=2)
+    monkeypatch.setattr(points_module, "_encoded", lambda *_: pytest.fail("it is late for that"))
+    made.known = sn.Objective("valid_error", bench).known
+    made.tell(trials_of(space[:5], lambda cell: float(sum(cell.choices))))
+    assert made.ask(1)
 
 
 def test_every_class_of_equal_functions_is_one_point() -> None:

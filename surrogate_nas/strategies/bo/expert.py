@@ -74,19 +74,29 @@ class Expert:
         if self._process is not None:
             self._process.widen(self._smooth(to_new[: self._process.held]))
 
-    def see(self, told: Places, target: Floats, pending: Places) -> Seen:
+    def is_due(self, told: Places) -> bool:
+        """Whether ℓ, a and b are to be found again.
+
+        Args:
+            told: As for `see`.
+        """
+        before, shared = self._fitted
+        grown = len(told) >= _GROWTH * max(before, 1)
+        return grown or len(told) - len(np.unique(told)) > _GROWTH_OF_TWINS * shared
+
+    def see(self, told: Places, target: Floats, pending: Places, *, waits: bool = False) -> Seen:
         """Mean and variance at all points, given what is told, and what is asked for as if it had come as expected.
 
         Args:
             told: The points of the told cells; what was told in an earlier call comes first, in that order.
             target: Their values, shape ``(n,)``; these may all change.
             pending: The points of cells that are asked for and not told.
+            waits: Whether ℓ, a and b, where they were found before, stay what they are, though they are due.
         """
         self._measure(told)
-        twins = len(told) - len(np.unique(told))
-        if len(told) >= _GROWTH * max(self._fitted[0], 1) or twins > _GROWTH_OF_TWINS * self._fitted[1]:
+        if self.is_due(told) and not (waits and self._fitted[0]):
             self._fit(target)
-            self._fitted = len(told), twins
+            self._fitted = len(told), len(told) - len(np.unique(told))
         if self._process is None:
             self._process = GrowingProcess(len(self._points), 1 + self.hyper.shared, self.hyper.noise)
         if not self._process.held:

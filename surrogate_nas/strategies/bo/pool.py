@@ -22,6 +22,8 @@ from surrogate_nas.surrogates.gaussian import Floats, Places
 _DRAWN, _FIRST_CHILDREN, _CHILDREN = 700, 30, 3
 """Random cells at the start, mutations of every parent then, and at every later question."""
 _MOST, _MOST_NEIGHBOURS = 4_000, 300
+_LONG = 1_000_000
+"""Covariances of told cells and points beyond which a question waits for one expert's ℓ, a and b alone."""
 
 
 class Pool(ABC):
@@ -64,7 +66,13 @@ class Pool(ABC):
         if part not in self._experts:
             self._experts[part] = [Expert(view, self._seed) for view in self._views]
         at, waiting = self.of_cell[told], self.of_cell[pending]
-        return [expert.see(at, y, waiting) for expert, y in zip(self._experts[part], cycle(targets), strict=False)]
+        experts = self._experts[part]
+        turn = next((expert for expert in experts if expert.is_due(at)), None)
+        takes_long = len(at) * len(self._views[0]) > _LONG  # then one a question
+        return [
+            expert.see(at, y, waiting, waits=takes_long and expert is not turn)
+            for expert, y in zip(experts, cycle(targets), strict=False)
+        ]
 
     def _look_up(self, cells: Sequence[Cell]) -> tuple[Floats, NDArray[np.bool_]]:
         if self._known is None:
