@@ -21,7 +21,7 @@ CONV3, CONV1, POOL = range(len(OPERATIONS))
 
 
 def links(choices: Choices) -> NDArray[np.bool_]:
-    """Whether an edge leads from a vertex to another, shape ``(7, 7, n)``: cells last, as sums over vertices are many."""
+    """Whether an edge leads from a vertex to another, shape ``(7, 7, n)``, cells last for sums over vertices."""
     found = np.zeros((MOST_VERTICES, MOST_VERTICES, len(choices)), dtype=bool)
     rows, columns = zip(*PAIRS, strict=True)
     found[rows, columns] = choices[:, : len(PAIRS)].T == 1
