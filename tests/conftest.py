@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,6 +40,10 @@ FULL = bool(os.environ.get("SURROGATE_NAS_FULL"))
 """Whether the longest tests are made at full size, which takes hours; else on fewer cells, spaces or trainings."""
 NEED_DATA = {"mirror", "fetched", "real"}
 """Fixtures that read the mirror; a test that uses one is marked `data`."""
+CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"
+"""The cell of NAS-Bench-201 with the index 11."""
+TINY_TASK = f"{Path(__file__).with_name('tiny_task.py')}:TINY"
+"""A task of a few digits, as the command line names it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -128,6 +133,15 @@ def snas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return Outcome(int(ended.value.code or 0), printed.out, printed.err)
 
     return run
+
+
+def assert_one_clear_line(outcome: Outcome, says: str) -> None:
+    assert outcome.code == 2, outcome
+    assert outcome.out == ""
+    lines = [line for line in outcome.err.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("snas: "), outcome.err
+    assert says in lines[0]
+    assert not re.search(r"Traceback|File \"", outcome.err)
 
 
 @pytest.fixture(scope="session")

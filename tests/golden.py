@@ -29,7 +29,8 @@ import pytest
 from numpy.typing import ArrayLike
 
 import surrogate_nas as sn
-from surrogate_nas.space import Cell, Enumerable, Space, space_named
+from surrogate_nas.contract.toy import toy_workshop
+from surrogate_nas.space import NB201, Cell, Enumerable, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.space.sketch import Sketch, sketch_svg
@@ -119,10 +120,18 @@ SUPERNETS = (
 )
 
 
+def trained(name: str, space: NB201, seed: int = 0, **changed: Any) -> Any:
+    """A strategy that has trained in the toy workshop, and the seconds that it was charged."""
+    made = resolve(name)(space, seed=seed)
+    made.workshop = replace(toy_workshop(), **changed)
+    seconds = 0.0
+    while (slice_seconds := made.work()) is not None:
+        seconds += slice_seconds
+    return made, seconds
+
+
 def supernet(name: str) -> dict[str, list[float]]:
     """What α and the report say after a short training: floating-point numbers, which processors round otherwise."""
-    from tests.strategies.test_oneshot import trained
-
     made, seconds = trained(name, space_named("nb201"))  # type: ignore[arg-type]
     told = {group: list(numbers.values()) for group, numbers in made.diagnosis().items()}
     return {**told, "probabilities": made.probabilities.ravel().tolist(), "seconds": [seconds]}

@@ -1,11 +1,14 @@
-"""Results of a suite that are made by hand."""
+"""Results of a suite that are made by hand, and what of results is the same everywhere."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.problem import Entry, Problem, Suite
 from surrogate_nas.study.scale import Reference
 from surrogate_nas.study.statistics import Values
@@ -44,3 +47,21 @@ def made(problems: Mapping[str, Mapping[str, Values]], weights: Mapping[str, flo
     strategies = next(iter(problems.values()))
     entries = [Entry(name, len(rows)) for name, rows in strategies.items()]
     return SuiteResult(Suite("made", "Made", [r.problem for r in results], entries), results, [])
+
+
+def steps(*ends: float) -> Values:
+    """Runs of four checkpoints that end at these regrets, from 5 on."""
+    return np.array([[5.0, 5.0, end, end] for end in ends])
+
+
+def noisy(rng: np.random.Generator, *means: float) -> dict[str, Values]:
+    """Ten runs of strategies a, b, c… around these regrets."""
+    return {name: steps(*(mean + 0.02 * rng.random(10))) for name, mean in zip("abcd", means, strict=False)}
+
+
+def bare(result: Comparison | SuiteResult) -> Any:
+    """What a result says, without the seconds that no two machines share."""
+    content = json.loads(json.dumps(result.to_json() if isinstance(result, Comparison) else result.summary))
+    for strategy in content["strategies"]:
+        del strategy["real_seconds"]
+    return content

@@ -11,9 +11,8 @@ import pytest
 
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.tables.sources.fetching import MIRROR_VARIABLE, registry
-from tests.conftest import Outcome, Snas
+from tests.conftest import CELL, Snas, assert_one_clear_line
 
-CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"
 BROKEN = "tests/broken_strategies.py"
 
 
@@ -365,15 +364,6 @@ def test_an_unreachable_mirror_is_one_clear_line(snas: Snas, tmp_path: Path, mon
     assert_one_clear_line(snas("data", "fetch", "nb201"), "is not a folder")
     monkeypatch.setenv(MIRROR_VARIABLE, str(tmp_path))
     assert_one_clear_line(snas("data", "fetch", "nb201"), "Cannot fetch")
-
-
-def assert_one_clear_line(outcome: Outcome, says: str) -> None:
-    assert outcome.code == 2, outcome
-    assert outcome.out == ""
-    lines = [line for line in outcome.err.splitlines() if line.strip()]
-    assert len(lines) == 1 and lines[0].startswith("snas: "), outcome.err
-    assert says in lines[0]
-    assert not re.search(r"Traceback|File \"", outcome.err)
 
 
 def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas: Snas, tmp_path: Path) -> None:

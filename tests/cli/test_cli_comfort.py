@@ -19,9 +19,7 @@ from surrogate_nas.cli.app import PANELS, app
 from surrogate_nas.cli.output import progress_bar, seconds, show_table
 from surrogate_nas.files.home import HOME_VARIABLE
 from surrogate_nas.training.losses import LOSSES
-from tests.cli.test_cli import CELL, assert_one_clear_line
-from tests.conftest import Snas
-from tests.training.test_cli_training import TINY
+from tests.conftest import CELL, TINY_TASK, Snas, assert_one_clear_line
 
 COMMANDS = [
     ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
@@ -223,12 +221,12 @@ def test_a_new_loss_trains_at_once_and_is_searched_by(
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     made = snas("new", "loss", "Robust", "--folder", tmp_path, "--json").json
-    trained = snas("train", "11", "--task", TINY, "--loss", made["loss"], "--epochs", 2, "--json")
+    trained = snas("train", "11", "--task", TINY_TASK, "--loss", made["loss"], "--epochs", 2, "--json")
     assert trained.code == 0, trained.err
     assert (trained.json["loss"], trained.json["units"]["valid_loss"]) == ("robust", "powers")
     first, last = trained.json["curves"]["train_loss"]
     assert last < first
-    bench = load(f"live:{TINY}?loss={made['loss']}")
+    bench = load(f"live:{TINY_TASK}?loss={made['loss']}")
     assert bench.query(bench.space[11], "valid_loss", epochs=2) == trained.json["metrics"]["valid_loss"]
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas.files import HOME_VARIABLE
-from tests.cli.test_cli import CELL, assert_one_clear_line
-from tests.conftest import Snas
+from tests.conftest import CELL, Snas, assert_one_clear_line
 
 LONG = "x" * 5000
 BYTES = os.fsdecode(b"\xff\xfe\xc3(")

@@ -11,7 +11,7 @@ from surrogate_nas.benchmarks import available
 from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.tables import ColumnKey, TableFile, write_table
 from tests.conftest import Snas
-from tests.tables.test_table import tiny_table
+from tests.tiny_tables import tiny_table
 
 CELL = "|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"
 FIT = ("fit", "fashion", "--target", "valid_error", "--train", 10, "--model", "ridge", "--out")

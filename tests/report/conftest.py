@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from surrogate_nas.study.suite import SuiteResult
-from tests.study.test_suite import made, noisy
+from tests.results import made, noisy
 
 
 @pytest.fixture(scope="module")

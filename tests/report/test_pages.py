@@ -13,7 +13,7 @@ from pypdf import PdfReader
 from surrogate_nas.report import write_report, write_suite_report
 from surrogate_nas.report.look import looks
 from surrogate_nas.study.calls import compare
-from tests.study.test_suite import made, steps
+from tests.results import made, steps
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -30,7 +30,7 @@ from surrogate_nas.study.calls import compare, run_suite
 from surrogate_nas.study.problem import Entry, Problem, Suite
 from surrogate_nas.study.store import Store
 from tests.conftest import Snas
-from tests.study.test_kills import Gated
+from tests.gated import Gated
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -17,7 +17,7 @@ from surrogate_nas.report.sections.ranking import ranking_of
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import TABLES, as_csv, as_latex, best_of
 from tests.pages import text_of
-from tests.study.test_suite import made, steps
+from tests.results import made, steps
 
 FIGURES = ["ranking", "regret-by-budget", "ranks-by-budget"]
 HEADS = [

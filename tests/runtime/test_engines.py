@@ -22,8 +22,8 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.engines import run_jobs
 from surrogate_nas.runtime.worker import Payload
 from tests.conftest import Snas
-from tests.runtime.test_jobs import fail, fall
-from tests.study.test_kills import Gated
+from tests.gated import Gated
+from tests.jobs import fail, fall
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 

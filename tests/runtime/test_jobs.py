@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,27 +13,13 @@ import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.engines import raise_lost, run_jobs
+from tests.jobs import fail, fall, sleep
 
 
 def square(shared: int, number: int) -> tuple[int, int, int]:
     """A job: its answer, its process and its threads."""
     print("a job may print", number)  # noqa: T201
     return shared + number * number, os.getpid(), int(os.environ.get("OMP_NUM_THREADS", 0))
-
-
-def fall(number: int) -> int:
-    """A job that ends its process if its number is 3 or 5."""
-    if number == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if number == 5:
-        os._exit(7)
-    return number
-
-
-def fail(number: int) -> int:
-    if number == 2:
-        raise UserError("no two")
-    return number
 
 
 def test_every_job_is_done_once_by_workers_of_one_thread(capfd: pytest.CaptureFixture[str]) -> None:
@@ -92,13 +77,6 @@ def test_what_cannot_be_is_one_line(settings: dict[str, object], says: str) -> N
         list(run_jobs(fail, [1], **settings))  # type: ignore[arg-type]
 
 
-def sleep(folder: Path, number: int) -> None:
-    """A job that never ends, and says that it began."""
-    (folder / f"{number}-{os.getpid()}").touch()
-    while True:
-        time.sleep(0.01)
-
-
 def begun(folder: Path, count: int) -> list[int]:
     """The workers of a number of begun jobs; waits for them."""
     while len(found := list(folder.iterdir())) < count:
@@ -132,7 +110,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from surrogate_nas.runtime.engines import run_jobs
-from tests.runtime.test_jobs import sleep
+from tests.jobs import sleep
 list(run_jobs(partial(sleep, Path(sys.argv[1])), range(2), workers=2))
 """
 

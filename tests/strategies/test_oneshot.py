@@ -28,19 +28,10 @@ from surrogate_nas.training.places import has_fashion
 from surrogate_nas.training.supernet import Supernet, SupernetLoss
 from surrogate_nas.training.tasks import Split, task_named
 from tests.conftest import Snas
+from tests.golden import trained
 
 QUICK = [*(name for name in ONE_SHOT if name != "spos"), "spos(epochs=4,population=8,generations=2)"]
 EXACT = ("params", "macs", "convolutions", "operations")
-
-
-def trained(name: str, space: NB201, seed: int = 0, **changed: Any) -> Any:
-    """A strategy that has trained in the toy workshop, and the seconds that it was charged."""
-    made = resolve(name)(space, seed=seed)
-    made.workshop = replace(toy_workshop(), **changed)
-    seconds = 0.0
-    while (slice_seconds := made.work()) is not None:
-        seconds += slice_seconds
-    return made, seconds
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import NB201
 from surrogate_nas.study.calls import compare, read_comparison
-from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import Experiment
@@ -26,17 +25,10 @@ from surrogate_nas.study.search import first_cells
 from surrogate_nas.study.store import Store
 from tests import broken_strategies, hostile_strategies
 from tests.broken_strategies import BROKEN
+from tests.results import bare
 
 FILE, HOSTILE = broken_strategies.__file__, hostile_strategies.__file__
 SWIFT = ["random", "local_search", "evolution", "reinforce"]
-
-
-def bare(comparison: Comparison) -> Any:
-    """What a comparison says, without the seconds that no two machines share."""
-    content = comparison.to_json()
-    for strategy in content["strategies"]:
-        del strategy["real_seconds"]
-    return json.loads(json.dumps(content))
 
 
 def run_of(strategy: Any, objective: Objective, budget: Budget, run: int = 0, seed: int = 0, limit: float = 60) -> Run:

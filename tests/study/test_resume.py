@@ -17,7 +17,7 @@ import pytest
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.study.calls import compare, read_comparison
-from tests.study.test_experiment import bare
+from tests.results import bare
 
 SETTLED: dict[str, Any] = {"runs": 2, "budget": 400, "objective": "digital_error + 0.02*params + 0.01*macs"}
 SHORT: dict[str, Any] = {"runs": 2, "budget": 100}

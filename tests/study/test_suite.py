@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,15 +28,13 @@ from surrogate_nas.study.lambda_path import lambda_path
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.problem import SUITES, Entry, Problem, Suite, bind, read_suite
 from surrogate_nas.study.scale import expected, reference_of
-from surrogate_nas.study.statistics import Values
-from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import TABLES
 from surrogate_nas.study.traces import expected_runtime
 from tests.conftest import Snas
 from tests.documents import blocks, read
+from tests.gated import GATE
 from tests.pages import text_of
-from tests.results import made
-from tests.study.test_kills import GATE
+from tests.results import bare, made, noisy, steps
 
 TINY = """
 title = "Tiny"
@@ -69,14 +66,6 @@ def tiny(tmp_path: Path) -> Path:
     file = tmp_path / "tiny.toml"
     file.write_text(TINY)
     return file
-
-
-def bare(result: SuiteResult) -> Any:
-    """What a suite says, without the seconds that no two machines share."""
-    content = json.loads(json.dumps(result.summary))
-    for strategy in content["strategies"]:
-        del strategy["real_seconds"]
-    return content
 
 
 @pytest.mark.slow
@@ -282,11 +271,6 @@ def test_seconds_are_turned_into_cells_by_the_mean_charge() -> None:
     assert by_seconds[[99, -1]].tolist() == expected(objective, Budget(20), start)[[9, -1]].tolist()
 
 
-def steps(*ends: float) -> Values:
-    """Runs of four checkpoints that end at these regrets, from 5 on."""
-    return np.array([[5.0, 5.0, end, end] for end in ends])
-
-
 def test_what_was_given_up_was_not_found() -> None:
     runs = np.array([[5.0, 0.0, 0.5, 0.5], [5.0, 0.0, 3.0, 0.0], [5.0, 2.0, 0.0, 0.0]])
     result = made({"p": {"a": runs, "b": steps(1, 1, 1)}})
@@ -362,11 +346,6 @@ def test_runtimes_ranks_and_probabilities_by_hand() -> None:
     assert [a.iqm for a in result.aggregates] == [0.875, 1] and result.aggregates[0].mean == pytest.approx(6.5 / 8)
     account = result.accounts[0]
     assert (account.runs, account.duplicates, account.simulated_seconds, account.queries) == (8, 8, 16, 0)
-
-
-def noisy(rng: np.random.Generator, *means: float) -> dict[str, Values]:
-    """Ten runs of strategies a, b, c… around these regrets."""
-    return {name: steps(*(mean + 0.02 * rng.random(10))) for name, mean in zip("abcd", means, strict=False)}
 
 
 def test_a_verdict_says_what_is_decided_and_what_would_change_it() -> None:

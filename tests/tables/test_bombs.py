@@ -26,7 +26,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, save
 from surrogate_nas.tables import Table, write_table
-from tests.tables.test_table import tiny_table
+from tests.tiny_tables import tiny_table
 
 LARGEST_MB = 500
 BILLION = 1_000_000_000

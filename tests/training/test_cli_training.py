@@ -13,10 +13,8 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import cell_named, macro, nb201, register
-from tests.cli.test_cli import CELL, assert_one_clear_line
-from tests.conftest import Snas
+from tests.conftest import CELL, TINY_TASK, Snas, assert_one_clear_line
 
-TINY = str(Path(__file__).parents[1].joinpath("tiny_task.py")) + ":TINY"
 PAIRS = Path(__file__).parents[1] / "pairs_space.py"
 STACK = "conv_stack(layers=1, channels=4)"
 
@@ -61,7 +59,7 @@ def test_train_says_the_unit_of_every_number(snas: Snas) -> None:
     assert made["units"]["valid_error"] == "%" and set(made["units"]) == set(made["metrics"])
     shown = snas(*asked).out
     assert "squared error, test_error" in shown and "train_loss (squared error)" in shown and "nats" not in shown
-    assert "train_loss (nats)" in snas("train", STACK, "--task", TINY).out
+    assert "train_loss (nats)" in snas("train", STACK, "--task", TINY_TASK).out
 
 
 def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(snas: Snas, tmp_path: Path) -> None:
@@ -98,19 +96,19 @@ def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(snas: Snas,
     ],
 )
 def test_absurd_numbers_get_one_line(snas: Snas, arguments: list[object], says: str) -> None:
-    assert_one_clear_line(snas("train", STACK, "--task", TINY, *arguments), says)
+    assert_one_clear_line(snas("train", STACK, "--task", TINY_TASK, *arguments), says)
 
 
 def test_cells_of_any_space_are_measured_trained_and_searched(snas: Snas, pairs: Path, tmp_path: Path) -> None:
     out = tmp_path / "pairs.h5"
-    made = snas("measure", "--cells", 6, "--space", f"{pairs}:Pairs", "--task", TINY, "--out", out, "--json")
+    made = snas("measure", "--cells", 6, "--space", f"{pairs}:Pairs", "--task", TINY_TASK, "--out", out, "--json")
     assert made.json["space"] == "pairs" and made.json["n"] == 6
     assert made.json["steadiness"].startswith(("steady (", "drifted by "))
     bench = load(str(out))
     assert [str(cell) for cell in bench.space][:1] == ["pairs(wide=1, bias=no)"]
     assert np.isfinite(bench.column("latency@local")).all()
-    assert snas("train", "pairs(wide=2, bias=yes)", "--task", TINY, "--json").json["params"] == 650
-    found = snas("search", f"live:{TINY}/pairs", "--strategy", "random", "--budget", 3, "--json").json
+    assert snas("train", "pairs(wide=2, bias=yes)", "--task", TINY_TASK, "--json").json["params"] == 650
+    found = snas("search", f"live:{TINY_TASK}/pairs", "--strategy", "random", "--budget", 3, "--json").json
     assert len(found["trials"]) == 3 and found["best"]["cell"].startswith("pairs(")
     assert_one_clear_line(snas("measure", "--cells", 7, "--space", "pairs", "--out", out), "1 to 6 cells")
     assert_one_clear_line(snas("measure", "--cells", 7, "--space", "pear", "--out", out), "Did you mean 'pairs'")
@@ -131,7 +129,7 @@ def test_a_second_measurement_of_one_file_says_who_makes_it(snas: Snas, tmp_path
     command = [sys.executable, "-c", HOLD, str(out)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline() == b"holds\n"
-        asked = ["measure", "--cells", 1, "--task", TINY, "--out"]
+        asked = ["measure", "--cells", 1, "--task", TINY_TASK, "--out"]
         assert_one_clear_line(snas(*asked, out), f"process {other.pid} ")
         assert snas(*asked, tmp_path / "another.h5").code == 0
         other.communicate()

@@ -1,0 +1,81 @@
+"""A comparison that waits in its middle, for tests that kill it there; the moment does not depend on the clock."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from analysis.torture import COMMAND, start
+from surrogate_nas.study.calls import compare
+from tests.results import bare
+
+GATE = '''"""Random search that waits at its tenth trial until it may go on."""
+
+import time
+from pathlib import Path
+
+import surrogate_nas as sn
+
+GO, HERE = Path({go!r}), Path({here!r})
+
+
+class Gate(sn.Strategy):
+    told = 0
+
+    def ask(self, n):
+        if self.told == 10:
+            (HERE / str(time.monotonic_ns())).touch()
+            while not GO.exists():
+                time.sleep(0.01)
+        return [self.space.sample(self.rng)]
+
+    def tell(self, trials):
+        self.told += len(trials)
+'''
+
+
+class Gated:
+    """A comparison of two runs of `Gate` and two of random search, on two workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.go, self.here = folder, folder / "go", folder / "here"
+        self.here.mkdir(parents=True)
+        file = folder / "gate.py"
+        file.write_text(GATE.format(go=str(self.go), here=str(self.here)))
+        self.strategy = f"{file}:Gate"
+        self.arguments = [
+            "compare", "analog-cifar10", "--strategies", f"{self.strategy},random", "--runs", "2", "--budget", "25",
+            "--workers", "2", "--out", str(folder / "out"),
+        ]  # fmt: skip
+
+    def start(self, mark: str) -> subprocess.Popen[str]:
+        return start([*COMMAND, *self.arguments], self.folder / "home", mark)
+
+    def start_on(self, engine: str) -> subprocess.Popen[str]:
+        self.arguments[-2:-2] = ["--engine", engine]
+        return self.start(str(self.folder))
+
+    def arrived(self, count: int) -> None:
+        """Wait until a number of strategies wait at the gate."""
+        while len(list(self.here.iterdir())) < count:
+            time.sleep(0.01)
+
+    def open(self) -> None:
+        self.go.touch()
+
+    def finish(self) -> tuple[Any, dict[str, list[str]]]:
+        """Make what is missing in this process; what the comparison says, and every trial."""
+        self.open()
+        return self.made()
+
+    def made(self) -> tuple[Any, dict[str, list[str]]]:
+        """The same, at a gate that may be shut."""
+        made = bare(compare("analog-cifar10", [self.strategy, "random"], runs=2, budget=25, folder=self.folder / "out"))
+        assert not made["failures"]
+        return made, self.runs()
+
+    def runs(self) -> dict[str, list[str]]:
+        files = sorted((self.folder / "out" / "runs").glob("*.jsonl"))
+        return {file.name: file.read_text().splitlines()[:-1] for file in files}
