@@ -38,12 +38,12 @@ from surrogate_nas.contract.trying import (
     trials_of,
 )
 from surrogate_nas.objective import Objective
-from surrogate_nas.runtime.child import Child, joined
-from surrogate_nas.runtime.failure import as_strategy_error, shown
-from surrogate_nas.runtime.packing import Packed, pack, unpack
+from surrogate_nas.runtime.child import Child
+from surrogate_nas.runtime.failure import shown
+from surrogate_nas.runtime.packing import Packed, pack
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import Strategy, resolve
+from surrogate_nas.strategies import Strategy
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.tables import TableFile
 
@@ -357,7 +357,7 @@ def _made_up(index: int, request: Request, last: int) -> Trial:
 def _repeated(subject: Strategies, n: int) -> list[str]:
     """The cells of a run with seed 0 in a fresh process, whose hash seed is another."""
     other = "7" if os.environ.get("PYTHONHASHSEED") != "7" else "8"
-    child = Child("surrogate_nas.contract.strategies:repeat", variables={"PYTHONHASHSEED": other})
+    child = Child("surrogate_nas.contract.trying:repeat", variables={"PYTHONHASHSEED": other})
     try:
         child.link.send(pickle.dumps((*subject.packed, n)))
         failed, found = json.loads(child.link.receive(time.monotonic() + LIMIT_SECONDS))
@@ -371,18 +371,6 @@ def _repeated(subject: Strategies, n: int) -> list[str]:
     if failed:
         raise BrokenContractError(f"a fresh process failed: {found}")
     return list(map(str, found))
-
-
-def repeat() -> None:
-    """The fresh process from inside: repeat the run and answer its cells, or why it failed."""
-    link = joined()
-    try:
-        strategy, space, n = pickle.loads(link.receive())
-        (where,), (found,) = unpack(space), unpack(strategy)
-        answer: tuple[bool, object] = (False, list(map(str, trajectory(equipped(resolve(found)), where, seed=0, n=n))))
-    except Exception as error:  # noqa: BLE001 - a user's code can raise anything
-        answer = (True, as_strategy_error(error, "was run", "").args[0])
-    link.send(json.dumps(answer).encode())
 
 
 def reachable(*roots: object) -> Iterator[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +12,12 @@ import numpy as np
 
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.failure import shown
+from surrogate_nas.runtime.child import joined
+from surrogate_nas.runtime.failure import as_strategy_error, shown
+from surrogate_nas.runtime.packing import unpack
 from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import Strategy
+from surrogate_nas.strategies import Strategy, resolve
 
 FIRST = 10
 """How many cells a strategy is told first."""
@@ -95,6 +98,23 @@ def trajectory(
         made.tell(trials_of(asked, score, start=len(cells), objectives=objectives))
         cells.extend(asked)
     return cells
+
+
+def repeat() -> None:
+    """A fresh process from inside: make a run with seed 0 and answer its cells, or why it failed."""
+    link = joined()
+    try:
+        strategy, space, n = pickle.loads(link.receive())
+        (where,), (found,) = unpack(space), unpack(strategy)
+        made = resolve(found)
+        if made.needs_workshop:
+            from surrogate_nas.contract.toy import equipped
+
+            made = equipped(made)
+        answer: tuple[bool, object] = (False, list(map(str, trajectory(made, where, seed=0, n=n))))
+    except Exception as error:  # noqa: BLE001 - a user's code can raise anything
+        answer = (True, as_strategy_error(error, "was run", "").args[0])
+    link.send(json.dumps(answer).encode())
 
 
 def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:

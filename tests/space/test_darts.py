@@ -17,7 +17,6 @@ from scipy.stats import chisquare
 from torch import nn
 
 import surrogate_nas as sn
-from surrogate_nas import contract
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import Cell, Space, cell_named, choices_of, drawn_cells, space_named
@@ -27,7 +26,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.network.module import BlueprintModule
 from surrogate_nas.training import train
-from tests.conftest import ON_EVERY_SPACE, Snas
+from tests.conftest import Snas
 from tests.networks import CAUSAL, SMALL, count_macs, inputs, size
 from tests.networks import SHAPES as ALL
 from tests.tiny_task import TINY
@@ -277,11 +276,6 @@ def test_strategies_find_better_cells_than_random_ones(free: sn.Computed, strate
     objective = sn.Objective("valid_error + 0.01*params", free)
     best = [sn.search(free, name, objective, budget=budget, seed=0).incumbent.score for name in (strategy, "random")]
     assert best[0] < best[1]
-
-
-@pytest.mark.parametrize("strategy", ON_EVERY_SPACE)
-def test_every_strategy_keeps_the_contract_on_it(strategy: str) -> None:
-    assert not [check for check in contract.check(strategy, darts()) if not check.passed]
 
 
 def test_live_trainings_are_searched_and_the_report_draws_the_cells(

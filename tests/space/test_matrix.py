@@ -6,7 +6,9 @@ It reads the registry, so that a new strategy is covered without being mentioned
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +17,16 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.benchmarks.table import TableBenchmark
+from surrogate_nas.contract import check
+from surrogate_nas.contract.trying import trajectory
 from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space import Sampled, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.strategies import STRATEGIES, resolve
 from surrogate_nas.study.run import Run
 from surrogate_nas.tables import Table, write_table
 from tests import examples_sampled, tiny_task
+from tests.conftest import FULL, SWIFT_STRATEGIES
 from tests.sampled_space import sampled
 from tests.stored_model import stored
 
@@ -140,3 +146,41 @@ def test_over_epochs(name: str) -> None:
     read = {trial.epochs for trial in run.trials}
     assert whole in read and len(read) > 1
     assert run.incumbent.epochs == whole
+
+
+WHOLE = ("darts", "macro", "nbgraph", "nbgraph-proteins", "fcnet", "hpobench")
+PARTS = ("nbnlp", "graphgym-wide", "scan-llm", "scan-vlm", "scan-tabpfn")
+"""Of which tables hold some of the cells."""
+SPACES = (*WHOLE, *PARTS, "wide")
+
+
+@cache
+def space_of(name: str) -> Space:
+    """A space, or as many of its cells as a small table holds."""
+    if name not in PARTS:
+        return sampled(400) if name == "wide" else space_named(name)
+    space, rng = space_named(name), np.random.default_rng(0)
+    return Sampled(space, np.array(sorted({space.sample(rng).choices for _ in range(120)}), dtype=np.int8))
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("name", SWIFT_STRATEGIES)
+def test_a_run_stays_inside_every_space_and_is_repeated(name: str, space: str) -> None:
+    where = space_of(space)
+    run, again = (trajectory(resolve(name), one, seed=0, n=20) for one in (where, pickle.loads(pickle.dumps(where))))
+    assert run == again
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_strategy_keeps_the_whole_contract_on_every_space(space: str) -> None:
+    """Of space and strategy the space is what differs; every strategy keeps it on three spaces elsewhere."""
+    assert not [found for found in check("local_search", space_of(space)) if not found.passed]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "space"),
+    [(n, space) for i, n in enumerate(STRATEGIES) for k, space in enumerate(SPACES) if FULL or k == i % len(SPACES)],
+)
+def test_every_strategy_keeps_the_contract_on_another_space(name: str, space: str) -> None:
+    assert not [found for found in check(name, space_of(space)) if not found.passed]

@@ -17,7 +17,6 @@ from nas_bench_graph.architecture import Arch, gnn_list
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, load
-from surrogate_nas.contract import check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.files import table_path
@@ -26,10 +25,8 @@ from surrogate_nas.space.nbgraph import LINKS, OPERATIONS, PROTEINS_OPERATIONS, 
 from surrogate_nas.space.nbgraph import nbgraph as graphs
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import LazyCells
-from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.tables import ColumnKey, Table, write_table
 from surrogate_nas.tables.sources import fcnet, hpo, mlp, nbgraph
-from tests.conftest import FULL, SWIFT_STRATEGIES
 
 MODULES = (fcnet, mlp, nbgraph)
 OF_PACKAGES = ("nbgraph", "nbgraph-proteins", "fcnet", "hpobench")
@@ -239,20 +236,6 @@ def test_a_table_of_many_cells_opens_without_making_them(protein: TableBenchmark
     assert space.cell(sn.Cell((), last.text)) is last and space.choices[-1].tolist() == [7] * 5
     assert [cell.index for cell in space[2:9:3]] == [2, 5, 8]
     assert len(protein.space) == 62_208 and len(protein.column("valid_loss")) == 62_208
-
-
-@pytest.mark.parametrize("strategy", [name for name in SWIFT_STRATEGIES if name != "bo"])
-def test_every_swift_strategy_keeps_the_contract_on_listed_trees(strategy: str) -> None:
-    assert not [found for found in check(strategy, nbgraph_proteins()) if not found.passed]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("strategy", "space"),
-    [(name, space) for i, name in enumerate(STRATEGIES) for k, space in enumerate(OF_PACKAGES) if FULL or k == i % 4],
-)
-def test_every_strategy_keeps_the_contract_on_every_space(strategy: str, space: str) -> None:
-    assert not [found for found in check(strategy, space_named(space)) if not found.passed]
 
 
 @pytest.mark.slow
