@@ -85,7 +85,8 @@ def _of_class(kind: type) -> Sources:
     if imported is not None:
         return _with_imports(imported[0])
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    if file is not None and os.path.isfile(file):
+    made = kind.__module__ in sys.stdlib_module_names  # by `type`, which says that it is of the module abc
+    if file is not None and os.path.isfile(file) and not made:
         return _with_imports(Path(file), is_script=kind.__module__ == "__main__")
     try:
         return {kind.__qualname__: inspect.getsource(kind)}

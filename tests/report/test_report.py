@@ -412,8 +412,11 @@ def test_the_frame_holds_the_whole_front_or_says_what_it_leaves_out():
     plane, scores = plane_of(Study(made)), made.objective.over_space()
     assert plane is not None and scores is not None
     whole = scores.vector[scores.feasible]
-    whole = whole[[not ((whole <= one).all(axis=1) & (whole < one).any(axis=1)).any() for one in whole]]
-    whole = np.unique(whole, axis=0) / [plane.axes[0].unit, plane.axes[1].unit]
+    whole = np.unique(whole, axis=0)  # by the first, then by the second
+    whole = whole[whole[:, 1] < np.minimum.accumulate(np.r_[np.inf, whole[:-1, 1]])] / [
+        plane.axes[0].unit,
+        plane.axes[1].unit,
+    ]
     inside = (whole[:, 0] <= plane.up[1]) & (whole[:, 1] <= plane.across[1])
     inside &= (whole[:, 0] >= plane.up[0]) & (whole[:, 1] >= plane.across[0])
     assert len(plane.front) + plane.beyond == len(whole) and inside.sum() == len(plane.front)

@@ -15,6 +15,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import NB201, Cell, macro
 from surrogate_nas.space.nb201.terms import Terms, terms_of
 from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.gnn import GraphNetwork
 
 Values = NDArray[np.float64]
@@ -80,24 +81,27 @@ def fitted(space: NB201) -> GraphNetwork:
     return model.fit(cells, errors_of(cells))
 
 
-def test_functional_twins_are_predicted_equal_over_the_whole_space(space: NB201, fitted: GraphNetwork) -> None:
-    found = fitted.predict(space)
+@pytest.fixture(scope="module")
+def whole(space: NB201, fitted: GraphNetwork) -> Prediction:
+    """What it predicts of every cell."""
+    return fitted.predict(space)
+
+
+def test_functional_twins_are_predicted_equal_over_the_whole_space(space: NB201, whole: Prediction) -> None:
     _, first, of_class = np.unique(space.classes, return_index=True, return_inverse=True)
-    for numbers in found:
+    for numbers in whole:
         np.testing.assert_array_equal(numbers, numbers[first][of_class])
-    assert len(np.unique(found.mean)) > 5000
+    assert len(np.unique(whole.mean)) > 5000
 
 
-def test_relabelling_the_inner_nodes_changes_nothing(space: NB201, fitted: GraphNetwork) -> None:
+def test_relabelling_the_inner_nodes_changes_nothing(space: NB201, whole: Prediction) -> None:
     """Without an edge between the inner nodes, they can change places."""
     for a, b, c, d, e in itertools.product(range(5), repeat=5):
-        here, there = (a, b, 0, c, d, e), (b, a, 0, c, e, d)
-        one, other = fitted.predict([space.cell(here), space.cell(there)]).mean
-        assert one == other
+        here, there = (space.cell(choices).index for choices in ((a, b, 0, c, d, e), (b, a, 0, c, e, d)))
+        assert whole.mean[here] == whole.mean[there]
 
 
-def test_a_prediction_does_not_depend_on_the_batch(space: NB201, fitted: GraphNetwork) -> None:
-    whole = fitted.predict(space)
+def test_a_prediction_does_not_depend_on_the_batch(space: NB201, fitted: GraphNetwork, whole: Prediction) -> None:
     drawn = some(space, 30, seed=9)
     np.testing.assert_array_equal(fitted.predict(drawn).mean, whole.mean[[cell.index for cell in drawn]])
     np.testing.assert_array_equal(fitted.predict(drawn[:1]).std, whole.std[drawn[0].index])
@@ -107,9 +111,10 @@ def test_the_seed_decides_and_a_loaded_model_predicts_the_same(space: NB201, fit
     cells = some(space, 80)
     again, other = (GraphNetwork("error", seed=s, steps=QUICK).fit(cells, errors_of(cells)) for s in (1, 2))
     loaded = GraphNetwork.from_state(fitted.settings(), fitted.state())
-    np.testing.assert_array_equal(again.predict(space).mean, fitted.predict(space).mean)
-    np.testing.assert_array_equal(loaded.predict(space).std, fitted.predict(space).std)
-    assert (other.predict(space).mean != fitted.predict(space).mean).any()
+    asked = space[::50]
+    np.testing.assert_array_equal(again.predict(asked).mean, fitted.predict(asked).mean)
+    np.testing.assert_array_equal(loaded.predict(asked).std, fitted.predict(asked).std)
+    assert (other.predict(asked).mean != fitted.predict(asked).mean).any()
 
 
 def test_torch_draws_of_the_caller_are_left_alone(space: NB201) -> None:
@@ -130,7 +135,9 @@ def test_the_options_learn_too(space: NB201, settings: dict[str, object]) -> Non
 def test_a_cost_counts_dead_operations(space: NB201) -> None:
     """Two cells without a path differ in a cost, by what they build."""
     cells = some(space, 300)
-    model = make_model("gnn", "cost", seed=0).fit(cells, [1.0 + sum(c == 3 for c in cell.choices) for cell in cells])
+    model = make_model("gnn", "cost", seed=0, steps=300).fit(
+        cells, [1.0 + sum(c == 3 for c in cell.choices) for cell in cells]
+    )
     dead = [space.parse(f"|{op}~0|+|none~0|{op}~1|+|none~0|none~1|none~2|") for op in ("none", "nor_conv_3x3")]
     less, more = model.predict(dead).mean
     assert more > 1.5 * less
@@ -154,8 +161,7 @@ def test_another_space_of_graphs_is_read(space: NB201) -> None:
     other = Renamed()
     cells = some(other, 60)
     model = GraphNetwork(steps=QUICK, pretrain=False).fit(cells, errors_of(cells), other)
-    found = model.predict(other)
-    assert kendalltau(found.mean, errors_of(list(other))).statistic > 0.4
+    assert kendalltau(model.predict(other[::20]).mean, errors_of(other[::20])).statistic > 0.4
     with pytest.raises(UserError, match="cells are those of the space nb201, not of renamed"):
         model.predict(space)
 
