@@ -90,16 +90,12 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("command", [*NAMES, *WRITTEN], ids=label)
-def test_an_over_long_name_gets_one_clear_line(snas: Snas, command: list[object]) -> None:
-    refused = snas(*typed(command, LONG))
-    assert_one_clear_line(refused, "")
-    assert len(refused.err) < 2100
-    assert [path.name for path in Path().iterdir()] == ["tests"]
-
-
-@pytest.mark.parametrize("command", NAMES, ids=label)
-def test_bytes_that_are_no_text_get_one_clear_line(snas: Snas, command: list[object]) -> None:
-    assert_one_clear_line(snas(*typed(command, BYTES)), "")
+def test_an_over_long_name_and_bytes_that_are_no_text_get_one_clear_line(snas: Snas, command: list[object]) -> None:
+    for text in [LONG, BYTES] if command in NAMES else [LONG]:
+        refused = snas(*typed(command, text))
+        assert_one_clear_line(refused, "")
+        assert len(refused.err) < 2100
+        assert [path.name for path in Path().iterdir()] == ["tests"]
 
 
 @pytest.mark.parametrize("command", WRITTEN[:-1], ids=label)

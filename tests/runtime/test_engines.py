@@ -126,7 +126,10 @@ def expected() -> dict[str, Any]:
     return {}
 
 
-@pytest.mark.parametrize("engine", ["processes", "dask", "ray", "slurm:cluster=local"], indirect=True)
+RAY = pytest.param("ray", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("engine", ["processes", "dask", RAY, "slurm:cluster=local"], indirect=True)
 def test_a_suite_is_the_same_on_every_engine(
     engine: str, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
 ) -> None:
@@ -182,6 +185,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return Gated(tmp_path_factory.mktemp("undisturbed")).finish()
 
 
+@pytest.mark.slow
 def test_a_killed_dask_worker_changes_nothing_and_a_second_command_waits(
     undisturbed: Any, dask: Dask, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,6 +216,7 @@ def test_a_killed_ray_worker_changes_nothing(undisturbed: Any, tmp_path: Path) -
     assert gated.finish() == undisturbed
 
 
+@pytest.mark.slow
 def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(undisturbed: Any, dask: Dask, tmp_path: Path) -> None:
     gated = Gated(tmp_path)
     process = gated.start_on(f"dask:{dask.address}")
@@ -229,7 +234,8 @@ def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(undisturbed: Any, d
     assert gated.finish() == undisturbed
 
 
-@pytest.mark.parametrize("name", ["dask", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dask", "ray"])
 def test_an_interrupted_engine_leaves_no_process(name: str, undisturbed: Any, tmp_path: Path) -> None:
     gated = Gated(tmp_path)
     process = gated.start_on(name)

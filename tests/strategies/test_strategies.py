@@ -12,10 +12,10 @@ from surrogate_nas.contract.strategies import CHECKS
 from surrogate_nas.contract.trying import TinySpace, trajectory, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import NB201, Cell, Space
-from surrogate_nas.strategies import label, resolve
+from surrogate_nas.strategies import STRATEGIES, label, resolve
 from tests import broken_strategies
 from tests.broken_strategies import CAUGHT_BY
-from tests.conftest import EVERY_STRATEGY
+from tests.conftest import SLOW_STRATEGIES
 
 FILE = Path(broken_strategies.__file__)
 
@@ -24,7 +24,11 @@ def failures(checks: list[Check]) -> list[str]:
     return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
 
 
-@pytest.mark.parametrize("name", EVERY_STRATEGY)
+SLOW = {*SLOW_STRATEGIES, "zero_cost", "bo_epochs"}
+"""The last two are `bo` with more to learn from: the contract's many runs take as long again."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in STRATEGIES])
 def test_every_strategy_keeps_the_contract(name: str) -> None:
     """On NAS-Bench-201's space, one to exhaust and one to sample."""
     checks = check(name)

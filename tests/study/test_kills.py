@@ -31,11 +31,24 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.mark.parametrize(
     ("kind", "code", "says"),
     [
-        ("group", -9, ""),
         ("parent -9", -9, ""),
         ("parent -15", 143, "snas: ended by SIGTERM. What was finished is kept; the same command goes on from there."),
-        ("parent -1", 129, "snas: ended by SIGHUP. What was finished is kept; the same command goes on from there."),
-        ("parent -2", 130, "snas: interrupted. What was finished is kept; the same command goes on from there."),
+        *(
+            pytest.param(*more, marks=pytest.mark.slow)
+            for more in (
+                ("group", -9, ""),
+                (
+                    "parent -1",
+                    129,
+                    "snas: ended by SIGHUP. What was finished is kept; the same command goes on from there.",
+                ),
+                (
+                    "parent -2",
+                    130,
+                    "snas: interrupted. What was finished is kept; the same command goes on from there.",
+                ),
+            )
+        ),
     ],
 )
 def test_a_killed_comparison_leaves_no_process_and_goes_on(
