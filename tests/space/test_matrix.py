@@ -34,7 +34,7 @@ BRIDGED = ("optuna:TPESampler", "pymoo:NSGA2(pop_size=8)", "nevergrad:OnePlusOne
 NAMES = (*STRATEGIES, *BRIDGED)
 COSTLY = {"gnn_guided", "npenas"}
 """Strategies that train a network before they ask."""
-CELLS, FEW = 18, 13
+CELLS, FEW = 15, 12
 
 
 class Place(NamedTuple):

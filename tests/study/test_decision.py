@@ -129,7 +129,7 @@ def test_different_problems_are_refused() -> None:
 @pytest.mark.parametrize(("k", "m", "r", "tied"), [(2, 1, 10, 0.0), (3, 4, 5, 0.0), (8, 2, 10, 0.0), (2, 8, 10, 0.95)])
 def test_identical_strategies_are_told_apart_in_five_percent(k: int, m: int, r: int, tied: float) -> None:
     rng = np.random.default_rng([k, m, r])
-    repeats, wrong = 1000, 0
+    repeats, wrong = 600, 0
     for _ in range(repeats):
         values = np.where(rng.random((k, m, r)) < np.sqrt(tied), 0.0, rng.normal(size=(k, m, r)))
         found = claim({str(i): list(of) for i, of in enumerate(values)})
