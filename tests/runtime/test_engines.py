@@ -283,7 +283,10 @@ def test_slurm_leaves_no_folder(kind: str, named: bool, tmp_path: Path, monkeypa
         ("nowhere.py:pool", "There is no engine file"),
     ],
 )
-def test_a_bad_address_is_one_line(engine: str, says: str, tmp_path: Path, snas: Snas) -> None:
+def test_a_bad_address_is_one_line(
+    engine: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+) -> None:
+    monkeypatch.setattr("surrogate_nas.runtime.engines.dask._CONNECT_SECONDS", 1)
     told = snas("compare", "--runs", "1", "--budget", "11", "--out", tmp_path / "out", "--engine", engine)
     assert told.code == 2 and says in told.err.splitlines()[-1], told.err
 
