@@ -6,8 +6,7 @@ FIRST := .venv/.first
 SETUP := .venv/.made
 PAPERS := all $(sort $(filter-out __init__,$(basename $(notdir $(wildcard surrogate_nas/papers/*.py)))))
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-# Whatever the surroundings say, what is imported is compiled once, and not again by every process that a test starts.
-PYTEST := $(ONE_THREAD) PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist worksteal
+PYTEST := $(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # Every process would compile what it imports anew where bytecode may not be written, which containers often say:
 # hundreds of processes, a second each. What runs from .venv keeps it.
