@@ -126,6 +126,14 @@ def test_space_stands_alone() -> None:
             assert {module.split(".")[1] for module in imports(path)} <= {"core", "files", "space"}, path
 
 
+def test_no_file_of_tests_imports_from_another() -> None:
+    """What several share stands in a module of its own, so that a file of tests can be changed by itself."""
+    for path in Path(__file__).parents[1].rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            taken = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in taken if name.startswith("tests.") and ".test_" in name], path
+
+
 def test_nothing_is_evaluated_as_code() -> None:
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
