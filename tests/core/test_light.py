@@ -70,8 +70,8 @@ benchmark = "fashion"
 subject_to = "params <= 100000"
 """
 
-OF_NO_EXTRA = {"ConfigSpace", "pyarrow", "torchvision"}
-"""Comes with smac; for files in Parquet; for CIFAR."""
+OF_NO_EXTRA = {"ConfigSpace", "joblib", "pyarrow", "torchvision"}
+"""Both come with smac; for files in Parquet; for CIFAR."""
 WORKS = [
     "--help",
     "benchmarks --json",
