@@ -8,6 +8,7 @@ in ``data/catalogue.json``, made by ``analysis/catalogue.py``; a test holds it a
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -98,7 +99,7 @@ class Fetched(Opener):
         """Whether a table of that name is here or can be fetched."""
         if name in Installed().names():
             return False
-        return name in made() or (Path(name).name == name and table_path(name).is_file())
+        return name in made() or (Path(name).name == name and os.path.isfile(table_path(name)))
 
     def open(self, name: str) -> TableBenchmark:
         """Open the table."""

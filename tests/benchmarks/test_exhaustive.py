@@ -135,8 +135,8 @@ def test_the_command_makes_a_benchmark_of_any_space(snas: Snas, stacks: Path, tm
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (["--seeds", 0], "at least 1"),
-        (["--seeds", 10**30], "at most 1,000 seeds"),
+        (["--seeds", 0], "from 1 to 1,000"),
+        (["--seeds", 10**30], "from 1 to 1,000"),
         (["--epochs", 0], "at least 1"),
         (["--epochs", 10**30], "at most 100,000 epochs"),
         (["--workers", 0], "at least 1"),

@@ -257,9 +257,9 @@ def test_noise_is_named_and_left_out(studies: list[Study]) -> None:
     line = said(words(studies, []), "Named noise")
     for found in studies:
         assert (found.task in line) == (found.two_seeds.tau < 0.2)
-    for line in (said(words(studies, []), begin) for begin in ("Luck of training", "Evaluation:")):
+    for line in (said(words(studies, []), begin) for begin in ("Noise of training", "Evaluation:")):
         for found in studies:
-            clean = line.startswith("Luck")
+            clean = line.startswith("Noise")
             same = found.signals["measure"].same_run
             assert (found.task in line) == (same >= 0.85 if clean else same <= 0.65), (found.task, line)
 

@@ -227,7 +227,7 @@ def test_the_caller_s_own_measurements_are_scored_by_the_objective(small: TableB
     ):
         with pytest.raises(UserError, match=says):
             loop.tell(cell, values)
-    with pytest.raises(UserError, match="At least 1 cell"):
+    with pytest.raises(UserError, match="at least 1"):
         loop.ask(0)
     with pytest.raises(UserError):
         sn.AskTell("valid_error")  # type: ignore[arg-type]
