@@ -226,6 +226,7 @@ class Guided(Strategy):
         self._waiting: set[Cell] = set()
         self._identities: dict[Cell, str] = {}
         self._fitted: tuple[Surrogate | None, float, int] = None, 0.0, 0
+        make_model(self.model).prepare(space)  # not while a question waits
 
     def settings(self) -> dict[str, Any]:
         """What the model is made with beside its seed."""

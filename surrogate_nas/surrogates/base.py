@@ -123,6 +123,9 @@ class Surrogate(ABC):
         """Whether this model can learn cells of a space; most read any."""
         return True
 
+    def prepare(self, space: Space) -> None:  # noqa: B027 - most models have nothing to do
+        """Work out what follows from the space alone, once a process, so that no fit waits for it."""
+
     def fit(self, cells: Sequence[Cell], values: Sequence[float] | NDArray[Any], space: Space | None = None) -> Self:
         """Learn from measured cells, forgetting what was learned before; returns itself.
 

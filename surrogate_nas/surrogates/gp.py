@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_flag, check_names
 from surrogate_nas.core.metrics import LOSSES, Quantity
-from surrogate_nas.space import Cell
+from surrogate_nas.space import Cell, Space
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
 from surrogate_nas.surrogates.columns import columns, scaling
 from surrogate_nas.surrogates.gaussian import (
@@ -127,6 +127,11 @@ class GaussianProcess(Surrogate):
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         self.blocks = check_names("The blocks of the gp", blocks) or _default_blocks(quantity)
         self.warp = check_flag("warp", warp)
+
+    def prepare(self, space: Space) -> None:
+        """Survey the space by every block of columns."""
+        for block in self.blocks:
+            scaling(space, block)
 
     def _points(self, cells: Sequence[Cell]) -> list[Floats]:
         """The position of cells in each block's space, shape ``(n, d)`` each."""

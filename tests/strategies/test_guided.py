@@ -186,3 +186,9 @@ def test_pools_are_made_of_the_best(space: NB201) -> None:
     assert len(winners) == 100
     best = np.mean([steps(child, ranked[:14]) <= steps(child, ranked[26:]) for child in winners])
     assert best > 0.75, "the best third wins most tournaments of three"
+
+
+def test_no_question_waits_for_a_survey_of_the_space(space: NB201, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = told(Guided(space, seed=0), space[::1500])
+    monkeypatch.setattr("surrogate_nas.surrogates.columns._encoded", None)  # what surveys a space by one encoding
+    assert made.ask(1)[0] in space
