@@ -116,6 +116,7 @@ class Outcome(NamedTuple):
 
     @property
     def json(self) -> Any:
+        assert self.out, f"no JSON, but exit code {self.code} and: {self.err[-2000:]}"
         return json.loads(self.out)
 
 
