@@ -320,7 +320,8 @@ def survives(mutant: Mutant, copy: Path, tests: list[str], seconds: float) -> bo
     """
     if not tests:
         return True
-    file, source = copy / mutant.file, (ROOT / mutant.file).read_bytes()
+    file = copy / mutant.file
+    source = file.read_bytes()
     file.write_bytes(source[: mutant.start] + mutant.after.encode() + source[mutant.end :])
     limit = int(6 * seconds) + 1
     code: int | None = pytest.ExitCode.OK
