@@ -67,8 +67,8 @@ class Pool(ABC):
             self._experts[part] = [Expert(view, self._seed) for view in self._views]
         at, waiting = self.of_cell[told], self.of_cell[pending]
         experts = self._experts[part]
-        turn = next((expert for expert in experts if expert.is_due(at)), None)
         takes_long = len(at) * len(self._views[0]) > _LONG  # then one a question
+        turn = next((expert for expert in experts if expert.is_due(at)), None) if takes_long else None
         return [
             expert.see(at, y, waiting, waits=takes_long and expert is not turn)
             for expert, y in zip(experts, cycle(targets), strict=False)

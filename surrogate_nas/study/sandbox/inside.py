@@ -15,7 +15,7 @@ from typing import Any
 
 from surrogate_nas.runtime.packing import Packed, unpack
 from surrogate_nas.runtime.sandbox import Commands, file_of, serve
-from surrogate_nas.space import Enumerable, Space
+from surrogate_nas.space import Enumerable, EnumerableChoiceSpace, Space
 from surrogate_nas.space.once import Question, asked_ahead, asked_of, work_out
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.study.sandbox.answers import cells_to_json, flags_of, flags_of_class, own_cells, trials_from_rows
@@ -42,7 +42,8 @@ def prepared(space: bytes | None, modules: Sequence[str], questions: Sequence[An
 def _listed(space: Space) -> Space:
     if isinstance(space, Enumerable):
         space.cell(space[0])  # lists the cells, and by their choices too, which is no work of the strategy's
-        space.neighbours(space[0])
+        if isinstance(space, EnumerableChoiceSpace):
+            space.at(space[0].choices)
     return space
 
 
