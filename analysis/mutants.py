@@ -7,7 +7,8 @@ a function returns. Docstrings, messages, annotations, what types alone read and
 are left alone. Which test runs which line is found out first and kept beside ``--out``, file of tests by file of tests.
 Against each mutant run, in a copy of the checkout, the tests that run its line, then those that run anything else of
 its file, then their neighbours, the quick ones first, until one fails or each group has had ``--seconds``. Tests of
-fetched data are left out.
+fetched data are left out. A test that fails has noticed only if, alone, it fails once more with the mutant and passes
+without it; else it is named, and the others go on.
 What is done is in ``--out``, a line each, so that a run that was stopped goes on. A survivor is a missing test, or an
 equivalent mutant, which ``analysis/mutants_equivalent.csv`` names with the reason.
 """
@@ -306,33 +307,60 @@ def tests_of(mutant: Mutant, tests: list[Test], seconds: float) -> list[str]:
     return chosen
 
 
+class _Last:
+    """Notes which test began last, or which file could not be imported."""
+
+    def __init__(self, note: Path) -> None:
+        self.note = note
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.note.write_text(nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.note.write_text(report.nodeid)
+
+
 def survives(mutant: Mutant, copy: Path, tests: list[str], seconds: float) -> bool:
     """Whether every test still passes with a mutant in place, which is taken back afterwards.
 
     Args:
         mutant: The change.
         copy: A copy of the checkout.
-        tests: What to run there, as pytest names it.
+        tests: What to run there, as pytest names it; what is found to fail by chance is taken out.
         seconds: What each group of tests may take; a run that takes much longer has noticed.
 
     Raises:
         RuntimeError: There are no such tests without the mutant either.
     """
-    if not tests:
-        return True
-    file = copy / mutant.file
+    file, limit = copy / mutant.file, int(6 * seconds) + 1
     source = file.read_bytes()
-    file.write_bytes(source[: mutant.start] + mutant.after.encode() + source[mutant.end :])
-    limit = int(6 * seconds) + 1
-    code: int | None = pytest.ExitCode.OK
-    for part in (tests[:_FIRST], tests[_FIRST:]):
-        if part and code == pytest.ExitCode.OK:
-            code = _apart(_run, copy, part, limit, ["-x"], [], limit=10.0 * limit)
-    file.write_bytes(source)
-    if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
-        if _apart(_run, copy, tests, limit, ["--collect-only"], [], limit=10.0 * limit):
-            raise RuntimeError(f"not all of these can be collected: {' '.join(tests)}")
-    return code == pytest.ExitCode.OK
+    changed = source[: mutant.start] + mutant.after.encode() + source[mutant.end :]
+
+    def failing(text: bytes, some: list[str]) -> str | None:
+        """The test or file that fails first, empty where none had begun; None where all pass."""
+        file.write_bytes(text)
+        with tempfile.NamedTemporaryFile("r") as note:
+            code = _apart(_run, copy, some, limit, ["-x"], [_Last(Path(note.name))], limit=10.0 * limit)
+            file.write_bytes(source)
+            return None if code == pytest.ExitCode.OK else note.read()
+
+    todo = [tests[:_FIRST], tests[_FIRST:]]
+    while todo:
+        part = todo.pop(0)
+        failed = failing(changed, part) if part else None
+        if failed is None:
+            continue
+        alone = [one for one in part if one == failed or one.startswith(f"{failed}::")] or part
+        if failing(changed, alone) is not None:
+            if failing(source, alone) is None:
+                return False
+            if alone is part:
+                raise RuntimeError(f"not all of these can be collected: {' '.join(part)}")
+        sys.stderr.write(f"{failed or 'Some'} failed by chance, so not counted: {' '.join(alone)}\n")
+        tests[:] = [one for one in tests if one not in alone]
+        todo.insert(0, [one for one in part if one not in alone])
+    return True
 
 
 def equivalents() -> dict[tuple[str, str, str, str], str]:

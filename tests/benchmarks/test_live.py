@@ -89,7 +89,8 @@ def test_every_strategy_searches_live(strategy: str, shared_home: Path, monkeypa
     bench = LiveBenchmark(TINY)
     run = sn.search(bench, strategy, "valid_loss + 0.1*params subject to depth <= 2", budget=14)
     assert len(run.trials) == 14
-    assert run.incumbent.epochs == 1 and run.incumbent.cost_seconds > 0
+    trained = bench.cache.find((run.incumbent.cell.text, 1, 0))
+    assert trained is not None and (run.incumbent.epochs, run.incumbent.cost_seconds) == (1, trained.seconds)
     assert max(t.score for t in run.trials if t.feasible) < min(t.score for t in run.trials if not t.feasible)
 
 

@@ -90,6 +90,29 @@ def test_a_survivor_is_told_from_what_a_test_notices(tmp_path: Path, copy: Path)
         mutants.survives(mutant, copy, ["test_least.py::test_two"], 20.0)
 
 
+BY_CHANCE = """from pathlib import Path
+import least
+
+def test_once():
+    done = Path(__file__).with_name("done")
+    assert done.exists() or done.touch()
+
+def test_wrong(): assert least.least([4]) == 4
+"""
+
+
+def test_a_test_that_fails_by_chance_or_without_the_mutant_too_has_noticed_nothing(
+    tmp_path: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copy / "test_chance.py").write_text(BY_CHANCE)
+    tests = ["test_chance.py::test_once", "test_chance.py::test_wrong", "test_least.py::test_one"]
+    (three,) = (mutant for mutant in mutants.mutants_of(tmp_path / "least.py") if mutant.before == "3")
+    assert mutants.survives(three, copy, tests, 20.0)
+    assert tests == ["test_least.py::test_one"] and capsys.readouterr().err.count("not counted") == 2
+    (one, *_) = (mutant for mutant in mutants.mutants_of(tmp_path / "least.py") if mutant.before == "1")
+    assert not mutants.survives(one, copy, tests, 20.0)
+
+
 def test_it_is_found_out_once_which_lines_each_test_runs(tmp_path: Path, copy: Path) -> None:
     out = tmp_path / "tests.jsonl"
     watched = [tmp_path / "test_least.py"], [tmp_path / "least.py"], 20.0, out
