@@ -171,8 +171,9 @@ def _session() -> InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    model = _content("model_v2.onnx")
     try:
-        return onnxruntime.InferenceSession(_content("model_v2.onnx"), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - what the library raises has no class of its own
         raise UserError(f"The model of {PREDICTS[0]} cannot be run: {' '.join(str(error).split()):.200}.") from error
 
