@@ -146,12 +146,14 @@ class Decision:
         return (self.leader, *self.same, *(rival.name for rival in self.rivals if not rival.apart))
 
 
-def decide(values: Mapping[str, Sequence[Values]]) -> Decision:
-    """Decide who is best on these problems, where only seeds vary.
+def decide(values: Mapping[str, Sequence[Values]], spaces: Sequence[str] | None = None) -> Decision:
+    """Decide who is best on these problems, where only seeds vary, or on others of their kind.
 
     Args:
         values: Per strategy, per problem, what each run ended with, lower is better; runs in the same order for all.
             Where strategies have unequal numbers of runs the first ones that both have are paired.
+        spaces: Per problem its space, to decide about problems of spaces that were not tried; with fewer than
+            `FEWEST_SPACES` no result can.
 
     Raises:
         UserError: No strategy is given, or strategies have different problems.
@@ -161,39 +163,22 @@ def decide(values: Mapping[str, Sequence[Values]]) -> Decision:
         >>> found = decide({"a": [better], "b": [worse], "c": [worse]})
         >>> found.leader, found.decided, [(rival.name, rival.p) for rival in found.rivals]
         ('a', True, [('b', 0.0078125)])
+        >>> values = {"a": [np.zeros(4)] * 6, "b": [np.ones(4)] * 6}
+        >>> decide(values, list("uvwxyz")).decided, decide(values, list("uuuvwx")).decided
+        (True, False)
     """
     if not values or len({len(of) for of in values.values()}) != 1:
         raise UserError("A decision needs strategies that have the same problems.")
-    claims = claim(values)
-    lead = values[claims.leader]
-    rivals = tuple(_rival(name, p, paired(lead, values[name]), claims) for name, p in claims.rivals)
-    runs = max((len(run) for of in values.values() for run in of), default=0)
-    return Decision(claims.leader, rivals, claims.same, LEVEL, runs)
-
-
-def decide_elsewhere(values: Mapping[str, Sequence[Values]], spaces: Sequence[str]) -> Decision | None:
-    """Decide who is best on other problems of the kind, of spaces that were not tried.
-
-    Args:
-        spaces: Per problem the space that it is of.
-
-    Returns:
-        None with fewer than six spaces, which no result can decide.
-
-    Example:
-        >>> values = {"a": [np.zeros(4)] * 6, "b": [np.ones(4)] * 6}
-        >>> decide_elsewhere(values, list("uvwxyz")).decided, decide_elsewhere(values, list("uuuvwx"))
-        (True, None)
-    """
-    if len(set(spaces)) < FEWEST_SPACES:
-        return None
     claims = claim(values, spaces)
     lead = values[claims.leader]
-    rivals = tuple(
-        _rival(name, p, [by_space(paired(lead, values[name]), spaces)], claims, is_regret=False)
-        for name, p in claims.rivals
-    )
-    return Decision(claims.leader, rivals, claims.same, LEVEL, len(set(spaces)))
+
+    def differences(name: str) -> list[Values]:
+        each = paired(lead, values[name])
+        return each if spaces is None else [by_space(each, spaces)]
+
+    rivals = tuple(_rival(name, p, differences(name), claims, is_regret=spaces is None) for name, p in claims.rivals)
+    runs = max((len(run) for of in values.values() for run in of), default=0)
+    return Decision(claims.leader, rivals, claims.same, LEVEL, runs if spaces is None else len(set(spaces)))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from surrogate_nas.study.decision import (
     Rival,
     claim,
     decide,
-    decide_elsewhere,
     detectable,
     flip_p,
     paired,
@@ -198,7 +197,7 @@ def verdict_of(found: Evidence) -> Verdict:
     timed = [p for p in problems if p.reference.exact]
     speed = None if not timed else decide({name: [_reached(p, name, names) for p in timed] for name in names})
     spaces = [p.space for p in problems]
-    elsewhere = decide_elsewhere(ends, spaces)
+    elsewhere = decide(ends, spaces) if len(set(spaces)) >= FEWEST_SPACES else None
     leading = [
         *_end(end, ends, len(problems)),
         *([] if speed is None else _speed(speed, names, timed)),

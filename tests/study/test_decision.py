@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.study.decision import by_space, claim, decide, decide_elsewhere, detectable, flip_p, signed_ranks
+from surrogate_nas.study.decision import by_space, claim, decide, detectable, flip_p, signed_ranks
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -87,9 +87,9 @@ def test_one_number_a_space_and_none_below_six() -> None:
     differences = [np.ones(4), -np.ones(4), np.ones(4)]
     assert by_space(differences, ["x", "x", "y"]).tolist() == [0.0, 1.0]
     values = {"a": [np.zeros(5)] * 7, "b": [np.ones(5)] * 7}
-    assert decide_elsewhere(values, list("aabbcde")) is None
-    found = decide_elsewhere(values, list("aabcdef"))
-    assert found is not None and found.decided and found.units == 6 and not found.rivals[0].alike
+    assert not decide(values, list("aabbcde")).decided
+    found = decide(values, list("aabcdef"))
+    assert found.decided and found.units == 6 and not found.rivals[0].alike
 
 
 def test_sixteen_problems_of_one_space_are_one_witness() -> None:
@@ -97,8 +97,8 @@ def test_sixteen_problems_of_one_space_are_one_witness() -> None:
     spaces = ["x"] * 16 + list("abcde")
     better = [-1.0] * 16 + list(rng.choice([-1.0, 1.0], size=5))
     values = {"a": [np.full(6, b) + rng.normal(0, 0.1, 6) for b in better], "b": [np.zeros(6)] * 21}
-    here, elsewhere = decide(values), decide_elsewhere(values, spaces)
-    assert here.decided and elsewhere is not None and not elsewhere.decided
+    here, elsewhere = decide(values), decide(values, spaces)
+    assert here.decided and not elsewhere.decided
 
 
 def test_needed_runs_hold_what_the_truth_needs() -> None:
