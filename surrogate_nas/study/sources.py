@@ -16,12 +16,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from importlib.machinery import PathFinder
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import CodeType
 
 from surrogate_nas.core.plugin import origin
-from surrogate_nas.strategies import ENTRY_POINT_GROUP, StrategyLike, behind, is_builtin
+from surrogate_nas.strategies import OURS, StrategyLike, behind, is_builtin
 from surrogate_nas.strategies.reference import Reference
 
 Sources = Mapping[str, str]
@@ -69,14 +68,13 @@ def _named_in(command: object) -> Sources:
 
 
 def _of_entry_point(name: str) -> Path | None:
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        if point.name == name:
-            top, *inner = point.module.split(".")
-            spec = PathFinder.find_spec(top)
-            if spec is not None and spec.origin is not None:
-                package = Path(spec.origin)
-                return next(iter(_modules(inner, [package.parent])), package) if inner else package
-    return None
+    point = OURS.points().get(name)
+    top, *inner = point.module.split(".") if point else [""]
+    spec = PathFinder.find_spec(top) if top else None
+    if spec is None or spec.origin is None:
+        return None
+    package = Path(spec.origin)
+    return next(iter(_modules(inner, [package.parent])), package) if inner else package
 
 
 def _of_class(kind: type) -> Sources:
