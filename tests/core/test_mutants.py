@@ -76,6 +76,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_survivor_is_told_from_what_a_test_notices(tmp_path: Path, copy: Path) -> None:
     alive = {
         (mutant.before, mutant.after)
@@ -101,6 +102,7 @@ def test_wrong(): assert least.least([4]) == 4
 """
 
 
+@pytest.mark.slow
 def test_a_test_that_fails_by_chance_or_without_the_mutant_too_has_noticed_nothing(
     tmp_path: Path, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

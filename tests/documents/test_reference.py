@@ -65,6 +65,7 @@ def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "faulty"
 
 
+@pytest.mark.slow
 def test_every_public_name_is_described_and_shown_and_every_link_leads_somewhere(site: Path) -> None:
     assert {path.name for path in site.glob("*.html")} == {page.file for page in pages().values()} | {"commands.html"}
 
@@ -120,6 +121,7 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_every_command_is_there_with_its_options(site: Path) -> None:
     text = (site / "commands.html").read_text(encoding="utf-8")
     assert {"snas compare", "snas data fetch", "snas new strategy"} <= set(commands())
@@ -128,12 +130,14 @@ def test_every_command_is_there_with_its_options(site: Path) -> None:
     assert "--subject-to" in text and "results/compare-BENCH if left out" in text
 
 
+@pytest.mark.slow
 def test_a_registry_s_plug_ins_are_listed_in_its_room(site: Path) -> None:
     for kept in registries():
         text = (site / pages()[kept.room].file).read_text(encoding="utf-8")
         assert all(f"<code>{name}</code>" in text for name in kept.entries), kept.title
 
 
+@pytest.mark.slow
 def test_the_first_page_begins_with_what_a_newcomer_needs(site: Path) -> None:
     text = (site / "index.html").read_text(encoding="utf-8")
     places = [text.index(f'id="{name}"') for name in ("start", "methods", "names", "rooms")]
@@ -141,6 +145,7 @@ def test_the_first_page_begins_with_what_a_newcomer_needs(site: Path) -> None:
     assert text.count("AskTell") > 3 and "snas check mine.py:Careful" in text
 
 
+@pytest.mark.slow
 def test_the_search_finds_and_leads_there(site: Path, tab: Page) -> None:
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
@@ -158,6 +163,7 @@ def test_the_search_finds_and_leads_there(site: Path, tab: Page) -> None:
     assert all(url.startswith("file://") for url in asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["index", "commands", "objective", "strategies"])
 def test_a_page_fits_a_phone(site: Path, browser: Browser, page: str) -> None:
     tab = browser.new_page(viewport={"width": 390, "height": 844})

@@ -126,10 +126,10 @@ def expected() -> dict[str, Any]:
     return {}
 
 
-RAY = pytest.param("ray", marks=pytest.mark.slow)
+RAY, SLURM = (pytest.param(name, marks=pytest.mark.slow) for name in ("ray", "slurm:cluster=local"))
 
 
-@pytest.mark.parametrize("engine", ["processes", "dask", RAY, "slurm:cluster=local"], indirect=True)
+@pytest.mark.parametrize("engine", ["processes", "dask", RAY, SLURM], indirect=True)
 def test_a_suite_is_the_same_on_every_engine(
     engine: str, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
 ) -> None:
@@ -144,7 +144,7 @@ def test_a_suite_is_the_same_on_every_engine(
     assert {path.name for path in tmp_path.iterdir()} <= {"one", "out", "suite.toml", "mine.py"}
 
 
-@pytest.mark.parametrize("engine", ["dask", "slurm:cluster=local"], indirect=True)
+@pytest.mark.parametrize("engine", ["dask", SLURM], indirect=True)
 def test_a_job_that_ends_its_process_costs_itself_alone(engine: str) -> None:
     outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2, engine=engine)}
     lost = {job: outcome.failure for job, outcome in outcomes.items() if outcome.failure}
@@ -248,6 +248,7 @@ def test_an_interrupted_engine_leaves_no_process(name: str, undisturbed: Any, tm
     assert gated.finish() == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "named"), [("", False), ("parent -2", True), ("parent -9", False)])
 def test_slurm_leaves_no_folder(kind: str, named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither where the command was given nor elsewhere, however it ends."""
@@ -273,7 +274,11 @@ def test_slurm_leaves_no_folder(kind: str, named: bool, tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("engine", "says"),
     [
-        ("dask:tcp://127.0.0.1:9", "There is no Dask scheduler at tcp://127.0.0.1:9"),
+        pytest.param(
+            "dask:tcp://127.0.0.1:9",
+            "There is no Dask scheduler at tcp://127.0.0.1:9",
+            marks=pytest.mark.slow,  # Dask tries for ten seconds
+        ),
         ("ray:127.0.0.1:9", "There is no Ray at 127.0.0.1:9"),
         ("slurm:cpu", "Options of slurm are NAME=VALUE"),
         ("slurm:folder=/nowhere", "Slurm's tasks need a folder"),
@@ -283,10 +288,7 @@ def test_slurm_leaves_no_folder(kind: str, named: bool, tmp_path: Path, monkeypa
         ("nowhere.py:pool", "There is no engine file"),
     ],
 )
-def test_a_bad_address_is_one_line(
-    engine: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
-) -> None:
-    monkeypatch.setattr("surrogate_nas.runtime.engines.dask._CONNECT_SECONDS", 1)
+def test_a_bad_address_is_one_line(engine: str, says: str, tmp_path: Path, snas: Snas) -> None:
     told = snas("compare", "--runs", "1", "--budget", "11", "--out", tmp_path / "out", "--engine", engine)
     assert told.code == 2 and says in told.err.splitlines()[-1], told.err
 

@@ -19,7 +19,7 @@ from analysis.torture import hit, marked, start, workers
 from tests.conftest import Snas
 from tests.gated import Gated
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")]
 
 
 @pytest.fixture(scope="module")
@@ -33,22 +33,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     [
         ("parent -9", -9, ""),
         ("parent -15", 143, "snas: ended by SIGTERM. What was finished is kept; the same command goes on from there."),
-        *(
-            pytest.param(*more, marks=pytest.mark.slow)
-            for more in (
-                ("group", -9, ""),
-                (
-                    "parent -1",
-                    129,
-                    "snas: ended by SIGHUP. What was finished is kept; the same command goes on from there.",
-                ),
-                (
-                    "parent -2",
-                    130,
-                    "snas: interrupted. What was finished is kept; the same command goes on from there.",
-                ),
-            )
-        ),
+        ("group", -9, ""),
+        ("parent -1", 129, "snas: ended by SIGHUP. What was finished is kept; the same command goes on from there."),
+        ("parent -2", 130, "snas: interrupted. What was finished is kept; the same command goes on from there."),
     ],
 )
 def test_a_killed_comparison_leaves_no_process_and_goes_on(
@@ -69,7 +56,6 @@ SECOND = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signa
 SECOND += "from surrogate_nas.cli import main; main()"
 
 
-@pytest.mark.slow
 def test_a_second_interrupt_changes_nothing(tmp_path: Path) -> None:
     """Neither while the command tidies up nor when it is about to leave."""
     gated, mark = Gated(tmp_path / "work"), str(tmp_path)
@@ -101,7 +87,6 @@ def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(undisturbe
     assert gated.finish() == undisturbed
 
 
-@pytest.mark.slow
 def test_a_second_process_waits_for_the_first_and_both_say_the_same(undisturbed: Any, tmp_path: Path) -> None:
     gated = Gated(tmp_path / "work")
     first = gated.start("first")

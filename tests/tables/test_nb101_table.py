@@ -53,6 +53,7 @@ def column(table: Table, metric: str, epochs: int) -> Any:
     return table.columns[ColumnKey(metric, epochs, "mean")]
 
 
+@pytest.mark.slow
 def test_every_number_is_there_at_the_cell_of_its_hash(table: Table, files: dict[str, Any]) -> None:
     rows = {}
     for name in ("data-20k.json", "data-10k.json"):
@@ -88,6 +89,7 @@ def test_the_files_are_one_sample_in_the_order_of_its_hashes(files: dict[str, An
     assert every[: len(large)] == large, "all cells of the least hashes"
 
 
+@pytest.mark.slow
 def test_what_the_files_say(table: Table, files: dict[str, Any]) -> None:
     accuracy = 100 - column(table, "valid_error", 108)
     assert round(accuracy.max(), 2) == 94.91 and round(float(np.median(accuracy)), 2) == 91.62
@@ -102,12 +104,14 @@ def test_what_the_files_say(table: Table, files: dict[str, Any]) -> None:
     assert files["data-1k.json"]["operations"][0] == [-1, 0, 2, 0, 0, 1, -2]
 
 
+@pytest.mark.slow
 def test_it_is_verified_by_a_dozen_checks(table: Table) -> None:
     assert table.name == "nb101"
     checks = list(nb101.verify())
     assert len(checks) == 12 and all(check.passed for check in checks), checks
 
 
+@pytest.mark.slow
 def test_an_objective_and_a_cell_without_a_value(bench: TableBenchmark, snas: Snas) -> None:
     scores = Objective(bench.objective, bench).over_space()
     assert scores is not None
@@ -154,6 +158,7 @@ def cut(files: dict[str, Any], n: int) -> dict[str, list[Any]]:
     return {field: values[:n] for field, values in files["data-20k.json"].items()}
 
 
+@pytest.mark.slow
 def test_a_file_of_one_s_own_is_imported(files: dict[str, Any], table: Table, tmp_path: Path, snas: Snas) -> None:
     path = tmp_path / "data-full.json"
     path.write_text(json.dumps(cut(files, 300)))
