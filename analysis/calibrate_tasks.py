@@ -7,7 +7,7 @@ same command goes on where it was interrupted (another engine needs another home
 - two seeds: Kendall's τ between the final test measure of two seeds, with its interval of 95 % over cells;
 - same run: τ of validation measure and test measure within a run;
 - the shares of the test measure's variance on the scale of normal ranks (r = sin(πτ/2)): what cells differ by (r of two
-  seeds), the luck of training (r within a run less that), and the noise of an evaluation split (1 less r within a run;
+  seeds), the noise of training (r within a run less that), and the noise of an evaluation split (1 less r within a run;
   validation and test are taken to be equally noisy). Luck takes more seeds, a noisy split more examples or episodes;
 - gap: (validation loss − training loss) / their sum at the end, by which an overfitted run is known;
 - median: of the test measure, by which a task that is too easy is known.
@@ -44,8 +44,8 @@ FEWEST = 10
 ENOUGH = 0.5
 """τ of two seeds from which a task tells cells apart."""
 HEADS = (
-    "task", "length", "epochs", "s a cell", "classes", "two seeds: τ", "95 %", "same run: τ", "cells", "luck", "split",
-    "gap", "median",
+    "task", "length", "epochs", "s a cell", "classes", "two seeds: τ", "95 %", "same run: τ", "cells", "training",
+    "split", "gap", "median",
 )  # fmt: skip
 Entries = Mapping[Job, Mapping[str, Any]]
 
@@ -109,7 +109,7 @@ def row_of(task: Task, length: int, plan: Plan, entries: Entries) -> dict[str, A
         "seconds": seconds_each([entry["processor_seconds"] for entry in entries.values()]),
         "classes": int(sound.sum()), "trainings": len(entries), "measure": measure,
         "two_seeds": seeds.tau, "low": seeds.low, "high": seeds.high, "same_run": within,
-        "cells": of_seeds, "luck": of_run - of_seeds, "split": 1 - of_run,
+        "cells": of_seeds, "training": of_run - of_seeds, "split": 1 - of_run,
         "gap": (end - start) / (abs(end) + abs(start)), "median": float(np.median(test)),
         "examples": {name: len(split.targets) for name, split in task.data.items()},
     }  # fmt: skip
@@ -121,7 +121,7 @@ def shown(row: Mapping[str, Any]) -> tuple[str, ...]:
     Args:
         row: As `row_of` makes it.
     """
-    named = ("two_seeds", "same_run", "cells", "luck", "split", "gap")
+    named = ("two_seeds", "same_run", "cells", "training", "split", "gap")
     two_seeds, *shares = (f"{row[name]:.2f}" for name in named)
     mark = "" if row["two_seeds"] >= ENOUGH else " (under .5)"
     return (

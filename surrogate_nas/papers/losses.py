@@ -353,7 +353,7 @@ def _paragraph(made: Sequence[Family], across: Mapping[tuple[str, str], Finding]
         first = next((family for family in held if 2 * len(family.findings) >= on), held[0])
         yield f"{when} search on {first.name} (held by {len(first.findings)} of {on}, the best L on {first.leads}):"
         yield f"τ {first.tau():.3f} in the best quarter{_ceiling_of(first)}, {first.tau('kendall'):.3f} over all cells;"
-        yield from _without_luck(first, across)
+        yield from _of_another_training(first, across)
         yield f"{first.better:.2%} of cells are better than the one that it likes best."
         others = [family for family in held if family is not first]
         ahead = [f"{f.name} ({f.behind:.3f})" for f in others if f.behind < first.behind - _CLOSE]
@@ -368,7 +368,7 @@ def _paragraph(made: Sequence[Family], across: Mapping[tuple[str, str], Finding]
             yield f"Further behind: {'; '.join(far)}."
 
 
-def _without_luck(family: Family, across: Mapping[tuple[str, str], Finding]) -> Iterator[str]:
+def _of_another_training(family: Family, across: Mapping[tuple[str, str], Finding]) -> Iterator[str]:
     """What is left where the goal is that of another training."""
     pairs = [(f, across[f.table, f.candidate]) for f in family.findings if (f.table, f.candidate) in across]
     if pairs:

@@ -31,7 +31,7 @@ from surrogate_nas.papers.trained.orders import (
 
 
 def trained(rng: np.random.Generator, n: int, seeds: int, noise: float, truth: np.ndarray | None = None) -> np.ndarray:
-    """What runs of `seeds` seeds tell of cells: the truth and luck; shape ``(seeds, n)``."""
+    """What runs of `seeds` seeds tell of cells: the truth and noise; shape ``(seeds, n)``."""
     truth = rng.normal(size=n) if truth is None else truth
     return truth + noise * rng.normal(size=(seeds, n))
 

@@ -17,10 +17,10 @@ from surrogate_nas.training import task_named
 TASK = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"
 
 
-def test_a_row_tells_cells_luck_and_split_apart() -> None:
+def test_a_row_tells_cells_training_and_split_apart() -> None:
     rng, n, task = np.random.default_rng(0), 200, task_named(TASK)
     measure = task.measured[0].name
-    network = rng.normal(size=n) + rng.normal(scale=0.5, size=(2, n))  # the cell, and the luck of each seed
+    network = rng.normal(size=n) + rng.normal(scale=0.5, size=(2, n))  # the cell, and the noise of each seed
     valid, test = (network + rng.normal(scale=0.3, size=(2, n)) for _ in range(2))
     entries = {
         Job(cell, seed): {
@@ -38,8 +38,8 @@ def test_a_row_tells_cells_luck_and_split_apart() -> None:
     same = np.mean([kendalltau(valid[seed, held], test[seed, held]).statistic for seed in (0, 1)])
     assert row["same_run"] == pytest.approx(same) and row["low"] < row["two_seeds"] < row["high"]
     truth = np.array([1, 0.25, 0.09]) / 1.34
-    assert [row[name] for name in ("cells", "luck", "split")] == pytest.approx(truth, abs=0.08)
-    assert row["cells"] + row["luck"] + row["split"] == pytest.approx(1) and row["gap"] == 0.5
+    assert [row[name] for name in ("cells", "training", "split")] == pytest.approx(truth, abs=0.08)
+    assert row["cells"] + row["training"] + row["split"] == pytest.approx(1) and row["gap"] == 0.5
     assert calibrate_tasks.row_of(task, 1, Plan(TASK, 3, 2, 5, 5), {}) is None
 
 

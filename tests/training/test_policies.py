@@ -78,7 +78,7 @@ def test_a_walker_stops_at_walls_and_edges_and_leaves_a_trail() -> None:
 
 @dataclass(frozen=True)
 class Bandit(Environment):
-    """One step; the reward is the square of the action's number, and of luck."""
+    """One step; the reward is the square of the action's number, and of noise."""
 
     longest: int = 1
 
@@ -97,8 +97,8 @@ def always(*odds: float) -> policy.Answer:
 
 
 def bandit(**changes: object) -> Task:
-    luck = {name: np.random.default_rng(i).normal(size=(40, 4)) for i, name in enumerate(("train", "valid", "test"))}
-    task = Task("bandit", "", lambda: starting(Bandit(), luck), 3, kind="policy", environment=Bandit())
+    noise = {name: np.random.default_rng(i).normal(size=(40, 4)) for i, name in enumerate(("train", "valid", "test"))}
+    task = Task("bandit", "", lambda: starting(Bandit(), noise), 3, kind="policy", environment=Bandit())
     return replace(task, **changes)  # type: ignore[arg-type]
 
 
@@ -150,9 +150,9 @@ def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates() -> No
     odds = np.zeros((1, len(inputs), 3), np.float32)
     loss, gradient = trainer.descent(odds, targets)
     chosen = np.random.default_rng((0, 0)).integers(40, size=policy.EPISODES)
-    luck = task.data["train"].targets[chosen, 0]
-    gained = (targets[:, 0] ** 2).sum().item() + luck.sum()
-    assert loss.item() == pytest.approx(1 - gained / (4 + luck).sum(), rel=1e-5)
+    noise = task.data["train"].targets[chosen, 0]
+    gained = (targets[:, 0] ** 2).sum().item() + noise.sum()
+    assert loss.item() == pytest.approx(1 - gained / (4 + noise).sum(), rel=1e-5)
     assert loss.shape == (1,) and np.isnan(trainer.descent(odds * np.nan, targets)[0]).all()
     same = torch.zeros(1, len(inputs), 3, requires_grad=True)
     task.losses(same, torch.from_numpy(targets)).sum().backward()
