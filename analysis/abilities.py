@@ -35,7 +35,7 @@ def abilities(kind: type[Strategy]) -> tuple[str, ...]:
     Args:
         kind: A strategy.
     """
-    if kind.needs_workshop:
+    if kind.needs_supernet:
         return "by its weights", "–", "–", "", str(kind.batch_size)
     knows = "known" if kind.uses_known else "observed"
     front = "whole" if kind.many_objectives else "scalarised"

@@ -29,7 +29,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 import surrogate_nas as sn
-from surrogate_nas.contract.toy import toy_workshop
+from surrogate_nas.contract.toy import toy_context
 from surrogate_nas.space import NB201, Cell, Enumerable, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import SPACES
@@ -121,9 +121,9 @@ SUPERNETS = (
 
 
 def trained(name: str, space: NB201, seed: int = 0, **changed: Any) -> Any:
-    """A strategy that has trained in the toy workshop, and the seconds that it was charged."""
+    """A strategy that has trained in the toy supernet context, and the seconds that it was charged."""
     made = resolve(name)(space, seed=seed)
-    made.workshop = replace(toy_workshop(), **changed)
+    made.supernet_context = replace(toy_context(), **changed)
     seconds = 0.0
     while (slice_seconds := made.work()) is not None:
         seconds += slice_seconds

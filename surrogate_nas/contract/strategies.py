@@ -82,7 +82,7 @@ class Strategies:
 def subjects(strategy: type[Strategy], packed: Packed, space: Space | None) -> list[Strategies]:
     """The strategy on every space that it is checked on."""
     spaces: Sequence[Space] = [nb201(), TinySpace(), LargeSpace()] if space is None else [space]
-    if strategy.needs_workshop:  # whose supernet is of this space
+    if strategy.needs_supernet:  # whose supernet is of this space
         spaces = [nb201()]
     return [Strategies(equipped(strategy), (packed, pack(where)), where) for where in spaces]
 

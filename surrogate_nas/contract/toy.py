@@ -1,4 +1,4 @@
-"""A workshop for strategies that train a supernet, small enough that a whole run takes a second: sixteen digits."""
+"""A supernet context small enough that a whole run takes a second: sixteen digits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from surrogate_nas.space import nb201
 from surrogate_nas.strategies import Strategy
-from surrogate_nas.strategies.oneshot.base import Additive, Workshop
+from surrogate_nas.strategies.oneshot.base import Additive, SupernetContext
 from surrogate_nas.training import task_named
 
 _EXAMPLES = 16
@@ -17,7 +17,7 @@ _SECONDS = 0.01
 
 
 @cache
-def toy_workshop() -> Workshop:
+def toy_context() -> SupernetContext:
     """NAS-Bench-201's space on sixteen images of digits, every choice but the first at the same cost."""
     from surrogate_nas.training.supernet import Supernet, SupernetLoss, live_operations
     from surrogate_nas.training.tasks import Split
@@ -29,7 +29,7 @@ def toy_workshop() -> Workshop:
     make = partial(Supernet, space, task.network(), task, data, SupernetLoss(), (_price, _price))
     alive = live_operations(space).any(axis=1).astype(bool)
     weightless = np.array([name not in ("nor_conv_1x1", "nor_conv_3x3") for name in space.options[0]])
-    return Workshop(space.positions, space.options[0], weightless, alive, Additive(0.0, matrix), make)
+    return SupernetContext(space.positions, space.options[0], weightless, alive, Additive(0.0, matrix), make)
 
 
 def _price(active: object) -> float:  # noqa: ARG001 - the same for all
@@ -37,7 +37,7 @@ def _price(active: object) -> float:  # noqa: ARG001 - the same for all
 
 
 def equipped(strategy: type[Strategy]) -> type[Strategy]:
-    """The class itself, or with the toy workshop, where it needs one."""
-    if not strategy.needs_workshop:
+    """The class itself, or with the toy supernet context, where it needs one."""
+    if not strategy.needs_supernet:
         return strategy
-    return type(strategy.__name__, (strategy,), {"workshop": toy_workshop(), "__module__": strategy.__module__})
+    return type(strategy.__name__, (strategy,), {"supernet_context": toy_context(), "__module__": strategy.__module__})

@@ -107,7 +107,7 @@ def repeat() -> None:
         strategy, space, n = pickle.loads(link.receive())
         (where,), (found,) = unpack(space), unpack(strategy)
         made = resolve(found)
-        if made.needs_workshop:
+        if made.needs_supernet:
             from surrogate_nas.contract.toy import equipped
 
             made = equipped(made)

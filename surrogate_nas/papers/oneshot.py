@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.objective import Objective
-from surrogate_nas.objective.workshop import workshop_of
+from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, published, spread
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.strategies import resolve
@@ -69,7 +69,7 @@ def oneshot(work: Work) -> PaperResult:
     """
     runs = range(work.runs or _RUNS)
     for weight in _LAMBDAS:
-        workshop_of(_objective(weight))
+        supernet_context_of(_objective(weight))
     jobs = [SearchJob(s, weight, run) for run in runs for weight in _LAMBDAS for s in (*_OTHERS, *_ONE_SHOT)]
     settings = {
         "benchmark": load(_BENCH).fingerprint, "seconds": _SECONDS, "sampled": _SAMPLED, "answers": [*_ANSWERS],
@@ -108,7 +108,7 @@ def searched(job: SearchJob) -> dict[str, Any]:
         return {"finished": [trial.finished for trial in run.trials], "regret": best.tolist()}
     made = resolve(job.strategy)(objective.benchmark.space, seed=strategy_seed(job.run, 0))
     assert isinstance(made, OneShot)
-    made.workshop = workshop_of(objective)
+    made.supernet_context = supernet_context_of(objective)
     charged = 0.0
     while (seconds := made.work()) is not None:
         charged += seconds

@@ -31,7 +31,7 @@ class Strategy(ABC):
         many_objectives: Declares that it reads `objectives` and `Trial.scores`; others are run on several objectives
             by random scalarisation.
         uses_known: Declares that it reads `known`.
-        needs_workshop: Declares that it trains for itself in a `workshop` (see `surrogate_nas.strategies.oneshot`).
+        needs_supernet: Declares that it trains with a `supernet_context` (see `surrogate_nas.strategies.oneshot`).
         needs: The libraries of extras that it cannot be made without, as Python imports them.
         epochs: What a request may ask for, rising; none where training plays no part, and cells are asked for plainly.
         readable: The names that `Request.read` may hold, by epochs; in the values of a trial they are ``name[epochs]``.
@@ -39,7 +39,7 @@ class Strategy(ABC):
         known: λR and feasibility of any cell for free, as far as no training is needed to tell; None where it is
             withheld (``penalty(cells)``, ``feasible(cells)``, ``metric(name, cells)``; see
             `surrogate_nas.objective.Known`).
-        workshop: What it trains with, where it declares that it needs one; None for all others.
+        supernet_context: What it trains with, where it declares that it needs one; None for all others.
         space: The space that cells come from.
         rng: The strategy's own generator, made from the seed.
 
@@ -57,13 +57,13 @@ class Strategy(ABC):
     chooses_epochs: ClassVar[bool] = False
     many_objectives: ClassVar[bool] = False
     uses_known: ClassVar[bool] = False
-    needs_workshop: ClassVar[bool] = False
+    needs_supernet: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
     epochs: Sequence[int] = ()
     readable: Mapping[int, Sequence[str]] = {}
     objectives: int = 1
     known: Any = None
-    workshop: Any = None
+    supernet_context: Any = None
 
     def __init__(self, space: Space, *, seed: int) -> None:
         """Store the space and make the generator.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
-from surrogate_nas.objective.workshop import workshop_of
+from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runtime.engines import check_engine, run_jobs, stays_here
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyLike, label
@@ -60,8 +60,8 @@ class Experiment(Options):
             raise UserError("A comparison needs at least one strategy.")
         if len(set(self.labels)) < len(self.labels):
             raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
-        if any([introduce(strategy).needs_workshop for strategy in self.strategies]):
-            workshop_of(self.objective)
+        if any([introduce(strategy).needs_supernet for strategy in self.strategies]):
+            supernet_context_of(self.objective)
 
     @property
     def labels(self) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.objective import Objective
-from surrogate_nas.objective.workshop import workshop_of
+from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
@@ -64,13 +64,13 @@ def strategy_seed(seed: int, run: int) -> int:
 
 def settings_of(objective: Objective, hidden: bool, strategy: StrategyLike) -> dict[str, Any]:
     """What a strategy is given beside the space, where it declares that it reads it."""
-    equipped = is_builtin(strategy) and resolve(strategy).needs_workshop
+    equipped = is_builtin(strategy) and resolve(strategy).needs_supernet
     return {
         "known": None if hidden else objective.known,
         "epochs": objective.fidelities,
         "readable": objective.readable,
         "objectives": objective.parts,
-        "workshop": workshop_of(objective, hidden=hidden) if equipped else None,
+        "supernet_context": supernet_context_of(objective, hidden=hidden) if equipped else None,
     }
 
 

@@ -13,9 +13,9 @@ import torch
 import surrogate_nas as sn
 from surrogate_nas import contract
 from surrogate_nas.contract.strategies import FORBIDDEN, reachable
-from surrogate_nas.contract.toy import equipped, toy_workshop
+from surrogate_nas.contract.toy import equipped, toy_context
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.objective.workshop import _taken_apart, additive, workshop_of
+from surrogate_nas.objective.supernet_context import _taken_apart, additive, supernet_context_of
 from surrogate_nas.space import NB201
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies import ONE_SHOT, resolve
@@ -44,7 +44,7 @@ def own() -> Any:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (runner, search):
-        monkeypatch.setattr(module, "workshop_of", lambda _, hidden=False: toy_workshop())  # noqa: ARG005
+        monkeypatch.setattr(module, "supernet_context_of", lambda _, hidden=False: toy_context())  # noqa: ARG005
 
 
 @pytest.mark.parametrize("terms", [*(f"0.1*{name}" for name in EXACT), "0.2*params + 0.05*macs"])
@@ -97,12 +97,12 @@ def test_a_sum_over_edges_is_one_up_to_the_rounding_of_its_size(own: Any, off: f
 def test_what_no_supernet_can_minimise_is_refused(objective: str, limits: str | None, says: str) -> None:
     bound = sn.Objective(objective, sn.load("live:digits"), subject_to=limits)
     with pytest.raises(UserError, match=says):
-        workshop_of(bound)
+        supernet_context_of(bound)
 
 
 def test_what_is_hidden_costs_nothing() -> None:
     objective = sn.Objective("valid_loss + 0.1*params", sn.load("live:digits"))
-    shown, hidden = workshop_of(objective).penalty, workshop_of(objective, hidden=True).penalty
+    shown, hidden = supernet_context_of(objective).penalty, supernet_context_of(objective, hidden=True).penalty
     assert shown.constant > 0 and (shown.matrix > 0).any()
     assert hidden.constant == 0 and not hidden.matrix.any() and hidden.matrix.shape == shown.matrix.shape
 
@@ -113,15 +113,15 @@ def test_a_table_that_no_task_here_made_is_refused(snas: Snas) -> None:
 
 
 @pytest.mark.skipif(not has_fashion(), reason="Fashion-MNIST is not here")
-def test_a_workshop_of_a_table_charges_on_its_clock_and_holds_no_answers() -> None:
-    workshop = workshop_of(sn.Objective("valid_loss + 0.1*params", sn.load("fashion")))
-    assert workshop.penalty.matrix.any()
-    assert not workshop_of(
+def test_a_supernet_context_of_a_table_charges_on_its_clock_and_holds_no_answers() -> None:
+    context = supernet_context_of(sn.Objective("valid_loss + 0.1*params", sn.load("fashion")))
+    assert context.penalty.matrix.any()
+    assert not supernet_context_of(
         sn.Objective("valid_loss + 0.1*params", sn.load("fashion")), hidden=True
     ).penalty.matrix.any()
-    made = workshop.supernet(epochs=1, seed=0)
-    (task,) = [held for held in reachable(made, workshop) if type(held).__name__ == "Task"]
-    assert not [held for held in reachable(made, workshop) if isinstance(held, FORBIDDEN)]
+    made = context.supernet(epochs=1, seed=0)
+    (task,) = [held for held in reachable(made, context) if type(held).__name__ == "Task"]
+    assert not [held for held in reachable(made, context) if isinstance(held, FORBIDDEN)]
     with pytest.raises(UserError, match="reads none itself"):
         task.data  # noqa: B018
     made.train(torch.full((6, 5), 0.2))
@@ -156,7 +156,7 @@ def test_a_path_of_the_supernet_is_the_network_of_that_cell(name: str, space: NB
 
 
 def test_the_gradient_of_the_mixture_is_that_of_finite_differences() -> None:
-    supernet = toy_workshop().supernet(epochs=1, seed=0)
+    supernet = toy_context().supernet(epochs=1, seed=0)
     supernet._model.double()
     supernet._data = {name: Split(inputs.double(), targets) for name, (inputs, targets) in supernet._data.items()}
     supernet._batches = {name: supernet._endless(name, 0) for name in supernet._data}
@@ -171,7 +171,7 @@ def test_the_gradient_of_the_mixture_is_that_of_finite_differences() -> None:
 
 
 def test_a_path_without_life_gives_no_gradient() -> None:
-    supernet = toy_workshop().supernet(epochs=1, seed=0)
+    supernet = toy_context().supernet(epochs=1, seed=0)
     for step in (supernet.judge, supernet.train):
         weights = torch.ones(6, 5, requires_grad=True)
         assert np.isfinite(step(weights, path=(3, 0, 0, 0, 0, 0)))
@@ -179,7 +179,7 @@ def test_a_path_without_life_gives_no_gradient() -> None:
 
 
 def test_errors_are_driven_by_the_probability_of_the_target(space: NB201) -> None:
-    plain = toy_workshop().supernet(epochs=1, seed=0)
+    plain = toy_context().supernet(epochs=1, seed=0)
     goal = SupernetLoss(weight=2.0, is_error=True)
     made = Supernet(space, plain._model.network, plain._task, plain._data, goal, (len, len), epochs=1, seed=0)
     weights = torch.full((6, 5), 0.2, requires_grad=True)
@@ -200,7 +200,7 @@ def test_the_same_seed_trains_the_same_and_another_does_not(name: str, space: NB
 @pytest.mark.parametrize("choose", ["argmax", "without_none", "sampled"])
 def test_a_dear_network_collapses_and_dead_cells_are_passed_over(choose: str, space: NB201) -> None:
     """Where R drowns L, α goes to none on every edge, which no cell may be made of."""
-    dear = replace(toy_workshop().penalty, matrix=100 * toy_workshop().penalty.matrix)
+    dear = replace(toy_context().penalty, matrix=100 * toy_context().penalty.matrix)
     made, _ = trained(f"darts(choose={choose},epochs=30,rate=0.2)", space, penalty=dear)
     told = made.diagnosis()
     assert told["after epoch 30"]["without weights"] > told["after epoch 1"]["without weights"] > 0.6
@@ -224,7 +224,7 @@ def test_inherited_weights_rank_what_spos_asks_for(space: NB201) -> None:
     made, _ = trained(QUICK[-1], space)
     cells = made.ask(5)
     losses = made.supernet.inherited([cell.choices for cell in cells], made.examples)
-    scores = losses + made.workshop.penalty.penalty([cell.choices for cell in cells])
+    scores = losses + made.supernet_context.penalty.penalty([cell.choices for cell in cells])
     assert scores.tolist() == sorted(scores) and all(scores[0] <= score for score in made._scores.values())
 
 
@@ -241,8 +241,8 @@ def test_an_unknown_knob_is_told(knob: str, says: str, space: NB201) -> None:
         resolve(f"darts({knob})")(space, seed=0)
 
 
-def test_without_a_workshop_nothing_is_asked(space: NB201) -> None:
-    with pytest.raises(UserError, match="must be given a workshop"):
+def test_without_a_supernet_context_nothing_is_asked(space: NB201) -> None:
+    with pytest.raises(UserError, match="must be given a supernet context"):
         Darts(space, seed=0).ask(1)
 
 
@@ -298,11 +298,11 @@ def test_the_report_shows_what_was_refused_and_the_cells_that_take_no_search(own
     assert "random</span></h3>" not in page
 
 
-def test_a_strategy_of_a_user_s_file_gets_no_workshop(tmp_path: Path, snas: Snas) -> None:
+def test_a_strategy_of_a_user_s_file_gets_no_supernet_context(tmp_path: Path, snas: Snas) -> None:
     file = tmp_path / "mine.py"
     file.write_text("from surrogate_nas.strategies.oneshot.darts import Darts\nclass Mine(Darts):\n    pass\n")
     refused = snas("search", "fashion", "--strategy", f"{file}:Mine", "--budget", 12)
-    assert refused.code == 2 and "needs a workshop" in refused.err
+    assert refused.code == 2 and "needs a supernet context" in refused.err
 
 
 @pytest.mark.slow

@@ -192,7 +192,7 @@ def _told(comparison: Comparison) -> list[str]:
             f"Known of any cell for free, to every strategy that declares that it reads it: {', '.join(known.terms)}."
         )
     items += _side_by_side(comparison.description["simulated_workers"])
-    if trained := [s for s in comparison.strategies if is_builtin(s) and resolve(s).needs_workshop]:
+    if trained := [s for s in comparison.strategies if is_builtin(s) and resolve(s).needs_supernet]:
         items.append(
             f"{', '.join(trained)}: a supernet is trained on the task's training and validation data; its steps are "
             "charged what their operations take in the trainings of this benchmark, by an additive model, and fall to "

@@ -100,11 +100,11 @@ class Alphas(OneShot):
         return torch.from_numpy(self.rng.gumbel(size=self.alpha.shape)).float()
 
     def _train(self) -> Iterator[None]:
-        shop = self.workshop
-        start = self.rng.normal(scale=1e-3, size=(len(shop.edges), len(shop.choices)))
+        context = self.supernet_context
+        start = self.rng.normal(scale=1e-3, size=(len(context.edges), len(context.choices)))
         self.alpha = torch.from_numpy(start).float().requires_grad_()
-        self.supernet = shop.supernet(epochs=self._passes, seed=int(self.rng.integers(2**31)))
-        self._costs = torch.from_numpy(shop.penalty.matrix)
+        self.supernet = context.supernet(epochs=self._passes, seed=int(self.rng.integers(2**31)))
+        self._costs = torch.from_numpy(context.penalty.matrix)
         self._optimiser = torch.optim.Adam([self.alpha], lr=self.rate, betas=_BETAS)
         self._steps = self._passes * self.supernet.steps_an_epoch
         for _ in range(self._passes):
@@ -138,7 +138,7 @@ class Alphas(OneShot):
 
     def _order(self) -> Sequence[int]:
         """By probability; or as drawn one after another without putting any back (Gumbel's trick)."""
-        edges = np.arange(len(self.workshop.edges))
+        edges = np.arange(len(self.supernet_context.edges))
         with np.errstate(divide="ignore"):
             of_edge = np.log(self.probabilities)
         weight = of_edge[edges, self.space.choices].sum(axis=1)
@@ -154,16 +154,16 @@ class Alphas(OneShot):
         found = dict(super().diagnosis())
         if not self._history:
             return found
-        names, penalty = self.workshop.choices, self.workshop.penalty.expected(self.probabilities)
+        names, penalty = self.supernet_context.choices, self.supernet_context.penalty.expected(self.probabilities)
         found["objective of α at the end"] = {
             "L": self._loss, "E[λR]": penalty, "share of E[λR]": penalty / (self._loss + penalty),
         }  # fmt: skip
         for epoch, held in enumerate(self._history, 1):
             mean = held.mean(axis=0)
             found[f"after epoch {epoch}"] = _row(names, mean) | {
-                "without weights": float(mean[self.workshop.weightless].sum())
+                "without weights": float(mean[self.supernet_context.weightless].sum())
             }
-        for edge, row in zip(self.workshop.edges, self.probabilities, strict=True):
+        for edge, row in zip(self.supernet_context.edges, self.probabilities, strict=True):
             found[f"edge {edge}"] = _row(names, row)
         return found
 

@@ -1,4 +1,4 @@
-"""What a one-shot strategy is: it trains a supernet in a workshop, by slices, and then asks for the cells it found.
+"""What a one-shot strategy is: it trains a supernet, by slices, and then asks for the cells it found.
 
 It minimises the objective of everybody, in the same units: L by the task's gradient or by inherited weights, and E[λR]
 exactly, since R is a sum over edges. Every slice is charged on the benchmark's clock, and what the supernet found
@@ -52,7 +52,7 @@ class Additive:
 
 
 @dataclass(frozen=True, eq=False)
-class Workshop:
+class SupernetContext:
     """A task to train on, without its test data and without anybody's answers.
 
     Attributes:
@@ -76,13 +76,13 @@ class OneShot(Strategy):
     """Trains first and asks then, in an order of its own, without asking twice; subclasses give `_train` and `_order`.
 
     Attributes:
-        workshop: What it trains with; whoever runs the strategy sets it.
+        supernet_context: What it trains with; whoever runs the strategy sets it.
         supernet: What it trains, once it has begun.
         refused: How many cells without a path were passed over.
     """
 
-    needs_workshop: ClassVar[bool] = True
-    workshop: Workshop
+    needs_supernet: ClassVar[bool] = True
+    supernet_context: SupernetContext
     space: Enumerable
 
     def __init__(self, space: Space, *, seed: int) -> None:
@@ -110,8 +110,10 @@ class OneShot(Strategy):
         if self._answers is not None:
             return None
         if self._slices is None:
-            if getattr(self, "workshop", None) is None:
-                raise UserError(f"{type(self).__name__} trains a supernet, so it must be given a workshop first.")
+            if getattr(self, "supernet_context", None) is None:
+                raise UserError(
+                    f"{type(self).__name__} trains a supernet, so it must be given a supernet context first."
+                )
             self._slices = self._train()
         if next(self._slices, self) is self:
             self._answers = self.wanted()
@@ -126,7 +128,7 @@ class OneShot(Strategy):
 
     def wanted(self) -> Iterator[Cell]:
         """The living cells in order; from the start again where all were asked for."""
-        alive, space = self.workshop.alive, listed(self.space)
+        alive, space = self.supernet_context.alive, listed(self.space)
         while True:
             for place in self._order():
                 if alive[place]:

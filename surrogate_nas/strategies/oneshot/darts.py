@@ -20,7 +20,7 @@ class Darts(Alphas):
     Example:
         >>> from surrogate_nas.contract.toy import equipped
         >>> from surrogate_nas.space import nb201
-        >>> search = equipped(Darts)(nb201(), seed=0)  # sixteen digits; a run on live:digits gives it a real workshop
+        >>> search = equipped(Darts)(nb201(), seed=0)  # sixteen digits; a run on live:digits gives it a real task
         >>> while (seconds := search.work()) is not None:  # what training costs is charged
         ...     pass
         >>> search.probabilities.shape, len(search.ask(2))

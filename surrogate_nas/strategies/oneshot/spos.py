@@ -60,8 +60,8 @@ class Spos(OneShot):
         self._scores: dict[int, float] = {}
 
     def _train(self) -> Iterator[None]:
-        self.supernet = self.workshop.supernet(epochs=self._passes, seed=int(self.rng.integers(2**31)))
-        self._alive = np.flatnonzero(self.workshop.alive)
+        self.supernet = self.supernet_context.supernet(epochs=self._passes, seed=int(self.rng.integers(2**31)))
+        self._alive = np.flatnonzero(self.supernet_context.alive)
         self._places = {tuple(row): place for place, row in enumerate(self.space.choices.tolist())}
         for _ in range(self._passes):
             for place in self.rng.choice(self._alive, size=self.supernet.steps_an_epoch):
@@ -77,7 +77,7 @@ class Spos(OneShot):
         """Score cells by the weights that they inherit."""
         paths = [self.space[place].choices for place in places]
         losses = self.supernet.inherited(paths, self.examples)
-        scores = losses + self.workshop.penalty.penalty(paths)
+        scores = losses + self.supernet_context.penalty.penalty(paths)
         self._scores |= dict(zip(places, scores.tolist(), strict=True))
 
     def _children(self) -> list[int]:
@@ -91,12 +91,12 @@ class Spos(OneShot):
             if attempt % 2:
                 child = np.where(self.rng.random(len(first)) < 0.5, first, second)
             else:
-                drawn = self.rng.integers(len(self.workshop.choices), size=len(first))
+                drawn = self.rng.integers(len(self.supernet_context.choices), size=len(first))
                 child = np.where(self.rng.random(len(first)) < _MUTATED, drawn, first)
             place = self._places[tuple(child.tolist())]
             if place in self._scores:
                 continue
-            if self.workshop.alive[place]:
+            if self.supernet_context.alive[place]:
                 found[place] = None
             else:
                 self.refused += 1
@@ -115,7 +115,10 @@ class Spos(OneShot):
         found = dict(super().diagnosis())
         if self._scores:
             place = self._ranked()[0]
-            score, penalty = self._scores[place], float(self.workshop.penalty.penalty([self.space[place].choices])[0])
+            score, penalty = (
+                self._scores[place],
+                float(self.supernet_context.penalty.penalty([self.space[place].choices])[0]),
+            )
             found["best by inherited weights"] = {
                 "L": score - penalty, "λR": penalty, "share of λR": penalty / score, "cells judged": len(self._scores),
             }  # fmt: skip

@@ -29,7 +29,7 @@ DECLARED = {
     "epochs": "chooses_epochs",
     "readable": "chooses_epochs",
     "objectives": "many_objectives",
-    "workshop": "needs_workshop",
+    "supernet_context": "needs_supernet",
 }
 """What a strategy may be given beside the space, and the flag by which its class declares that it reads it."""
 
@@ -42,14 +42,14 @@ class Flags(NamedTuple):
         chooses_epochs: Whether it may ask for other epochs than the objective's.
         many_objectives: Whether it reads the scores of several objectives.
         uses_known: Whether it reads what the objective knows for free.
-        needs_workshop: Whether it trains for itself, in a workshop.
+        needs_supernet: Whether it trains a supernet for itself.
     """
 
     batch_size: int = 1
     chooses_epochs: bool = False
     many_objectives: bool = False
     uses_known: bool = False
-    needs_workshop: bool = False
+    needs_supernet: bool = False
 
 
 def flags_of(strategy: Strategy) -> Flags:

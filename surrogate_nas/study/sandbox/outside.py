@@ -96,7 +96,7 @@ class _Ours(Sandboxed):
         self._call(lambda: self._strategy.tell(trials), "was told")
 
     def work(self) -> float | None:
-        return self._call(self._strategy.work, "worked") if self.flags.needs_workshop else None
+        return self._call(self._strategy.work, "worked") if self.flags.needs_supernet else None
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         return self._call(self._strategy.diagnosis, "gave its diagnosis")  # type: ignore[no-any-return]
@@ -219,14 +219,14 @@ def introduce(strategy: StrategyLike) -> Flags:
     """
     if (plain := behind(strategy)) is not None:
         flags = introduce(plain)
-        if flags.needs_workshop:
+        if flags.needs_supernet:
             raise UserError(f"{label(plain)} trains cells itself, so it cannot be blinded.")
         return flags
     flags = _flags(strategy)
-    if flags.needs_workshop and not is_builtin(strategy):
+    if flags.needs_supernet and not is_builtin(strategy):
         raise UserError(
-            f"{label(strategy)} needs a workshop, which only strategies of the project are given: what a user's "
-            "process trains cannot be charged."
+            f"{label(strategy)} needs a supernet context, which only strategies of the project are given: what a "
+            "user's process trains cannot be charged."
         )
     return flags
 

@@ -19,7 +19,7 @@ from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.space import Enumerable
 from surrogate_nas.space.network import CONV1, CONV3
-from surrogate_nas.strategies.oneshot.base import Additive, Workshop
+from surrogate_nas.strategies.oneshot.base import Additive, SupernetContext
 
 _LEAST_R2 = 0.9
 Matrix = NDArray[np.float64]
@@ -83,7 +83,7 @@ _SPLITS, _QUANTITIES = ("valid", "train"), ("loss", "error")
 _WITH_CLASSES = ("classification", "language")
 
 
-def workshop_of(objective: Objective, *, hidden: bool = False) -> Workshop:
+def supernet_context_of(objective: Objective, *, hidden: bool = False) -> SupernetContext:
     """Equip a one-shot strategy."""
     benchmark, space = objective.benchmark, objective.benchmark.space
     task = task_of(benchmark)
@@ -112,7 +112,7 @@ def workshop_of(objective: Objective, *, hidden: bool = False) -> Workshop:
     columns = zip(*choices.operations, strict=True)
     weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])
     positions, options = space.positions, space.options  # type: ignore[attr-defined]
-    return Workshop(positions, options[0], weightless, alive.astype(bool), penalty, make)
+    return SupernetContext(positions, options[0], weightless, alive.astype(bool), penalty, make)
 
 
 def _seconds(model: CostModel, choices: EdgeChoices, active: Active) -> float:
