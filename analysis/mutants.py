@@ -385,6 +385,7 @@ def main() -> None:
     files = [file for file in files if not str(file.relative_to(ROOT)).startswith(LEFT)]
     every = [mutant for file in files for mutant in mutants_of(file)]
     chosen = random.Random(given.seed).sample(every, min(given.count, len(every)))
+    code = {mutant: (ROOT / mutant.file).read_text().splitlines()[mutant.line - 1].strip() for mutant in chosen}
     lines = given.out.read_text().splitlines() if given.out.exists() else []
     done = {Mutant(*entry["mutant"]): entry["survives"] for entry in map(json.loads, lines)}
     for module in HEAVY:
@@ -407,8 +408,7 @@ def main() -> None:
     reasons = equivalents()
     counts = {"killed": 0, "equivalent": 0, "survived": 0}
     for mutant in chosen:
-        code = (ROOT / mutant.file).read_text().splitlines()[mutant.line - 1].strip()
-        why = reasons.get((mutant.file, code, mutant.before, mutant.after), "")
+        why = reasons.get((mutant.file, code[mutant], mutant.before, mutant.after), "")
         counts["equivalent" if why else "survived" if done[mutant] else "killed"] += 1
         if why or done[mutant]:
             what = f"{' '.join(mutant.before.split())}  →  {' '.join(mutant.after.split())}"
