@@ -112,28 +112,34 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
+def _is_passed_over(node: ast.AST) -> bool:
+    match node:
+        case ast.Raise() | ast.JoinedStr() | ast.Import() | ast.ImportFrom() | ast.Assert():
+            return True
+        case ast.If():
+            return ast.unparse(node.test) == "TYPE_CHECKING"
+        case ast.keyword():
+            return node.arg == "strict"
+        case ast.FunctionDef():
+            return node.name == "__repr__"
+        case ast.Assign():
+            return ast.unparse(node.targets[0]) == "__all__"
+    return False
+
+
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
     """All that runs and matters: no messages, annotations, declarations for types, or one-off f-strings."""
+    if _is_passed_over(node):
+        return
     skipped: list[ast.AST | None] = []
-    if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom | ast.Assert):
-        return
-    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-        return
-    if (
-        isinstance(node, ast.keyword)
-        and node.arg == "strict"
-        or isinstance(node, ast.FunctionDef)
-        and node.name == "__repr__"
-    ):
-        return
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         skipped += node.decorator_list
     if isinstance(node, ast.FunctionDef):
         skipped.append(node.returns)
     if isinstance(node, ast.arg | ast.AnnAssign):
         skipped.append(node.annotation)
-    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-        return
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("reshape"):  # any negative number is the open one
+        skipped += [one for one in node.args if ast.unparse(one) == "-1"]
     yield node
     for child in ast.iter_child_nodes(node):
         if child not in skipped:

@@ -23,7 +23,7 @@ from surrogate_nas.space.network import Network
 
 HEAD = 64
 """The width of a head."""
-NETWORK = Network(classes=50254, image_size=1024, dimensions=1, causal=True)
+NETWORK = Network(classes=50254, image_size=1024, dimensions=1)
 """The vocabulary, and the length of a sequence."""
 _RATIOS, _BIASES = ("2", "3", "4"), ("False", "True")
 _SCALES = {

@@ -167,8 +167,8 @@ def decide(values: Mapping[str, Sequence[Values]], spaces: Sequence[str] | None 
         >>> decide(values, list("uvwxyz")).decided, decide(values, list("uuuvwx")).decided
         (True, False)
     """
-    if not values or len({len(of) for of in values.values()}) != 1:
-        raise UserError("A decision needs strategies that have the same problems.")
+    if not any(map(len, values.values())) or len({len(of) for of in values.values()}) != 1:
+        raise UserError("A decision needs strategies that have the same problems, and at least one.")
     claims = claim(values, spaces)
     lead = values[claims.leader]
 
@@ -177,7 +177,7 @@ def decide(values: Mapping[str, Sequence[Values]], spaces: Sequence[str] | None 
         return each if spaces is None else [by_space(each, spaces)]
 
     rivals = tuple(_rival(name, p, differences(name), claims, is_regret=spaces is None) for name, p in claims.rivals)
-    runs = max((len(run) for of in values.values() for run in of), default=0)
+    runs = max(len(run) for of in values.values() for run in of)
     return Decision(claims.leader, rivals, claims.same, LEVEL, runs if spaces is None else len(set(spaces)))
 
 

@@ -76,6 +76,8 @@ def test_notebooks_show_tables(made: Comparison) -> None:
 
 
 def test_what_is_shown_is_what_was_computed(made: Comparison) -> None:
+    best = made.runs[0].incumbent
+    assert f"λR{best.index + 1}{best.cell}{best.score:.6g}" in Tags(made.runs[0]._repr_html_()).text.replace("\n", "")
     text = Tags(made._repr_html_()).text
     (told,) = made.to_json()["strategies"]
     for number in (told["score"]["mean"], told["score"]["iqm"], told["regret"]["mean"]):

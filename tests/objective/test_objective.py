@@ -352,6 +352,12 @@ def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_l
     assert diagnose(Objective("digital_error", analog, subject_to="params <= 1")) is None
 
 
+def test_twenty_parentheses_may_be_nested_and_no_more() -> None:
+    assert str(parse("(" * 20 + "valid_loss" + ")" * 20)) == "valid_loss"
+    with pytest.raises(UserError, match="more than 20 parentheses"):
+        parse("(" * 21 + "valid_loss" + ")" * 21)
+
+
 def test_a_benchmark_is_named_as_everywhere_else() -> None:
     named = sn.Objective("valid_loss + 0.1*params", "fashion")
     assert named.fingerprint == sn.Objective("valid_loss + 0.1*params", sn.load("fashion")).fingerprint

@@ -101,7 +101,9 @@ def counted(module: nn.Module, image: tuple[int, int, int]) -> tuple[int, int, t
     return sum(p.numel() for p in module.parameters()), counter.get_total_flops() // 2, tuple(output.shape)
 
 
-@pytest.mark.parametrize("text", ["64-41414-1_02_331", "64-41414-0_00_000", "64-1234-basic", "64-444311-basic"])
+@pytest.mark.parametrize(
+    "text", ["64-41414-1_02_331", "64-41414-0_00_000", "64-4111-basic", "64-1234-basic", "64-444311-basic"]
+)
 def test_sizes_are_those_of_networks_built_from_the_definition(text: str) -> None:
     space, backbone = (transnas_macro(), macro_backbone) if "basic" in text else (transnas_micro(), micro_backbone)
     cell = space.parse(text)

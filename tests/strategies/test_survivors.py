@@ -24,6 +24,7 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 from surrogate_nas.strategies.evolution import RegularisedEvolution
 from surrogate_nas.strategies.random import RandomSearch
+from surrogate_nas.strategies.zero_cost import ZeroCost
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
@@ -383,6 +384,11 @@ class Noting(NB201):
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         self.parents.append(cell)
         return super().mutate(cell, rng)
+
+
+def test_zero_cost_without_proxies_begins_as_bo_does() -> None:
+    one, other = (kind(nb201(), seed=0).ask(6) for kind in (ZeroCost, BayesianOptimisation))
+    assert one == other and len(one) == 6
 
 
 def test_evolution_draws_until_its_population_is_full_and_never_after() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -32,6 +33,13 @@ def test_p_without_ties_is_wilcoxon_s() -> None:
         p = flip_p([signed_ranks(d)])
         if signed_ranks(d).sum() > 0:
             assert p == pytest.approx(stats.wilcoxon(d, method="exact").pvalue, abs=1e-12)
+
+
+def test_p_is_exact_up_to_a_thousand_differing_runs_and_then_the_normal_approximation_s() -> None:
+    for n in (999, 1000, 1001):
+        p = flip_p([np.repeat([1, -1], [530, n - 530])])
+        normal = math.erfc((1060 - n) / math.sqrt(2 * n))
+        assert p == pytest.approx(stats.binomtest(530, n).pvalue if n <= 1000 else normal, rel=1e-9)
 
 
 def test_76_ties_and_four_wins_are_not_decided_and_practically_the_same() -> None:
@@ -122,8 +130,9 @@ def test_detectable_is_seen_with_eighty_percent() -> None:
 
 
 def test_different_problems_are_refused() -> None:
-    with pytest.raises(UserError, match="same problems"):
-        decide({"a": [np.zeros(3)], "b": []})
+    for values in ({"a": [np.zeros(3)], "b": []}, {"a": [], "b": []}, {}):
+        with pytest.raises(UserError, match="same problems, and at least one"):
+            decide(values)
 
 
 @pytest.mark.parametrize(("k", "m", "r", "tied"), [(2, 1, 10, 0.0), (3, 4, 5, 0.0), (8, 2, 10, 0.0), (2, 8, 10, 0.95)])
