@@ -369,6 +369,20 @@ def survives(mutant: Mutant, copy: Path, tests: list[str], seconds: float) -> bo
     return True
 
 
+def _try(copy: Path, mutants: list[Mutant], tests: list[Test], seconds: float, out: Path) -> int:
+    """Write of each whether it survives."""
+    for mutant in mutants:
+        alive = survives(mutant, copy, tests_of(mutant, tests, seconds), seconds)
+        with out.open("a") as file:
+            file.write(json.dumps({"mutant": mutant, "survives": alive}) + "\n")
+    return 0
+
+
+def _tried(out: Path) -> dict[Mutant, bool]:
+    entries = map(json.loads, out.read_text().splitlines() if out.exists() else [])
+    return {Mutant(*entry["mutant"]): entry["survives"] for entry in entries}
+
+
 def equivalents() -> dict[tuple[str, str, str, str], str]:
     """Why mutants that behave like the program do so, by file, code of the line, text and what stands there instead."""
     with EQUIVALENT.open(newline="") as file:
@@ -384,6 +398,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each group of a mutant's tests may take")
     parser.add_argument("--longest", type=float, default=15.0, help="seconds; tests that take longer are left out")
+    parser.add_argument("--workers", type=int, default=1, help="processes, each with a copy of its own")
     parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"), help="what is done, a line each")
     given = parser.parse_args()
     paths = [(ROOT / name).resolve() for name in given.files]
@@ -392,8 +407,8 @@ def main() -> None:
     every = [mutant for file in files for mutant in mutants_of(file)]
     chosen = random.Random(given.seed).sample(every, min(given.count, len(every)))
     code = {mutant: (ROOT / mutant.file).read_text().splitlines()[mutant.line - 1].strip() for mutant in chosen}
-    lines = given.out.read_text().splitlines() if given.out.exists() else []
-    done = {Mutant(*entry["mutant"]): entry["survives"] for entry in map(json.loads, lines)}
+    tried = _tried(given.out)
+    todo = [mutant for mutant in chosen if mutant not in tried]
     for module in HEAVY:
         importlib.import_module(module)
     with tempfile.TemporaryDirectory() as folder:
@@ -406,12 +421,17 @@ def main() -> None:
         names = [str(source.relative_to(ROOT)) for source in sources]
         _apart(_run, copy, names, 600, ["--collect-only"], [], limit=6000.0)  # compiles all
         tests = tests_watched(copy, sources, files, given.longest, given.out.with_suffix(".tests.jsonl"))
-        for mutant in chosen:
-            if mutant not in done:
-                done[mutant] = survives(mutant, copy, tests_of(mutant, tests, given.seconds), given.seconds)
-                with given.out.open("a") as out:
-                    out.write(json.dumps({"mutant": mutant, "survives": done[mutant]}) + "\n")
-    reasons = equivalents()
+        started = []
+        for worker in range(given.workers):
+            own = Path(shutil.copytree(copy, f"{copy}-{worker}", symlinks=True))
+            work = (_try, own, todo[worker :: given.workers], tests, given.seconds, given.out)
+            started.append(multiprocessing.get_context("fork").Process(target=_leave, args=work))
+            started[-1].start()
+        for process in started:
+            process.join()
+    done, reasons = _tried(given.out), equivalents()
+    if missing := [mutant for mutant in chosen if mutant not in done]:
+        sys.exit(f"{len(missing)} of {len(chosen)} were not tried; the same command goes on.")
     counts = {"killed": 0, "equivalent": 0, "survived": 0}
     for mutant in chosen:
         why = reasons.get((mutant.file, code[mutant], mutant.before, mutant.after), "")
