@@ -50,6 +50,8 @@ EQUIVALENT = Path(__file__).with_name("mutants_equivalent.csv")
 HEAVY = ("numpy", "scipy.stats", "scipy.optimize", "scipy.spatial", "h5py", "hypothesis", "matplotlib.figure", "torch")
 """Imported once, before processes are forked."""
 MEMORY = 8 << 30
+_COPY = "{copy}"
+"""Stands for the folder of the copy in the names of tests."""
 _FIRST = 25
 """So many tests run before the files of further ones are even imported."""
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -214,7 +216,7 @@ class _Watch:
             for line, names in data.contexts_by_lineno(measured).items():
                 for name in set(names) & set(found):
                     found[name].lines.setdefault(file, []).append(line)
-        return list(found.values())
+        return [test._replace(name=test.name.replace(str(copy), _COPY)) for test in found.values()]
 
 
 def _apart(function: Callable[..., int], *arguments: object, limit: float) -> int | None:
@@ -372,7 +374,8 @@ def survives(mutant: Mutant, copy: Path, tests: list[str], seconds: float) -> bo
 def _try(copy: Path, mutants: list[Mutant], tests: list[Test], seconds: float, out: Path) -> int:
     """Write of each whether it survives."""
     for mutant in mutants:
-        alive = survives(mutant, copy, tests_of(mutant, tests, seconds), seconds)
+        names = [name.replace(_COPY, str(copy)) for name in tests_of(mutant, tests, seconds)]
+        alive = survives(mutant, copy, names, seconds)
         with out.open("a") as file:
             file.write(json.dumps({"mutant": mutant, "survives": alive}) + "\n")
     return 0

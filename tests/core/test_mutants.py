@@ -123,8 +123,11 @@ def test_it_is_found_out_once_which_lines_each_test_runs(tmp_path: Path, copy: P
     lines = {test.name.partition("::")[2]: set(test.lines["least.py"]) & {end - 2, end - 1, end} for test in first}
     assert lines == {"test_one": {end - 2, end}, "test_none": {end - 2, end - 1}}, "slow and failing ones are left out"
     assert mutants.tests_watched(copy, *watched) == first and out.read_text().count("\n") == 1
-    (copy / "test_least.py").write_text(TESTS + "\ndef test_more(): pass\n")
-    assert len(mutants.tests_watched(copy, *watched)) == 3 and out.read_text().count("\n") == 2
+    more = "\n@pytest.mark.parametrize('path', [__file__])\ndef test_more(path): pass\n"
+    (copy / "test_least.py").write_text(TESTS + more)
+    names = {test.name for test in mutants.tests_watched(copy, *watched)}
+    assert "test_least.py::test_more[{copy}/test_least.py]" in names, "another copy has it too"
+    assert len(names) == 3 and out.read_text().count("\n") == 2
 
 
 def test_the_tests_of_a_mutant_run_its_line_or_its_file_or_stand_beside_the_quick_ones_first() -> None:
