@@ -166,7 +166,7 @@ def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_tha
     assert learned.tolist() == [0.5, 1.75, 3.0, 2.0] and best == 1.0
 
 
-@pytest.mark.parametrize(("first_cells", "told", "asked_before"), [(4, 3, 0), (4, 2, 1), (1, 1, 3), (0, 0, 5)])
+@pytest.mark.parametrize(("first_cells", "told", "asked_before"), [(4, 3, 0), (4, 2, 1), (2, 1, 3), (2, 0, 5)])
 def test_the_first_cells_are_drawn_and_so_are_those_before_two_are_told(
     first_cells: int, told: int, asked_before: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

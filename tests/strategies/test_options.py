@@ -90,14 +90,40 @@ def test_an_installed_package_offers_strategies_by_entry_point(tmp_path: Path, m
     assert resolve("outside").__name__ == "RandomSearch"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "bohb(random_fraction=1.5)", "bohb(bandwidth_factor=0.0)", "bohb(min_bandwidth=-1.0)", "forest(first_cells=1)",
-        "zero_cost(promising=-1)", "reinforce(learning_rate=-0.1)", "reinforce(momentum=2.0)", "spos(parents=0)",
-        "iterated_local_search(steps=0)", "gdas(cold=0.0)", "darts(rate=-1.0)", "nsga2(crossover=2.0)",
-    ],
-)  # fmt: skip
-def test_a_value_that_an_option_cannot_have_is_refused_by_name(text: str) -> None:
-    with pytest.raises(UserError, match=f"{text.partition('(')[2].partition('=')[0]}|nsga2.* must be a"):
-        resolve(text)(nb201(), seed=0)
+LIMITS = {
+    "bananas": {"steps": ("1", "0")},
+    "bo": {
+        "first_cells": ("2", "1"), "sharpness": ("0.01", "0.0"), "mildness": ("0.01", "0.0"),
+        "front_sharpness": ("0.01", "0.0"),
+    },
+    "bo_epochs": {"least_tau": ("-1.0", "-1.01", "1.0", "1.01"), "sharpness": ("0.01", "0.0")},
+    "bohb": {
+        "num_samples": ("0", "-1"), "random_fraction": ("0.0", "-0.01", "1.0", "1.01"),
+        "bandwidth_factor": ("0.01", "0.0"), "min_bandwidth": ("0.01", "0.0"),
+    },
+    "darts": {"epochs": ("1", "0"), "rate": ("0.0", "-0.01"), "window": ("1", "0")},
+    "evolution": {"population": ("1", "0"), "tournament": ("1", "0")},
+    "forest": {"first_cells": ("2", "1"), "trees": ("5", "4")},
+    "gdas": {"warm": ("0.01", "0.0"), "cold": ("0.01", "0.0")},
+    "gnn_guided": {"steps": ("1", "0"), "first_cells": ("2", "1")},
+    "guided": {"first_cells": ("2", "1"), "patience": ("0.0", "-0.01")},
+    "hyperband": {"eta": ("1.01", "1.0")},
+    "iterated_local_search": {"steps": ("1", "0")},
+    "nsga2": {"population": ("2", "1"), "crossover": ("0.0", "-0.01", "1.0", "1.01")},
+    "reinforce": {"learning_rate": ("0.0", "-0.01"), "momentum": ("0.0", "-0.01", "1.0", "1.01")},
+    "snas": {"warm": ("0.01", "0.0"), "cold": ("0.01", "0.0")},
+    "spos": {name: ("1", "0") for name in ("epochs", "population", "generations", "parents", "examples")},
+    "successive_halving": {"eta": ("1.01", "1.0"), "rungs": ("1", "0")},
+    "zero_cost": {"promising": ("0", "-1")},
+}  # fmt: skip
+"""By strategy and option the least value that it can have and one below, then the largest and one above."""
+
+
+@pytest.mark.parametrize(("strategy", "option"), [(one, name) for one, options in LIMITS.items() for name in options])
+def test_a_value_that_an_option_cannot_have_is_refused_by_name(strategy: str, option: str) -> None:
+    values = LIMITS[strategy][option]
+    for possible in values[::2]:
+        assert resolve(f"{strategy}({option}={possible})")(nb201(), seed=0)
+    for other in values[1::2]:
+        with pytest.raises(UserError, match=option.rpartition("_")[2]):
+            resolve(f"{strategy}({option}={other})")(nb201(), seed=0)

@@ -91,6 +91,12 @@ def test_unequal_numbers_of_runs_pair_those_that_both_have() -> None:
     assert found.decided and found.rivals[0].wins == 18
 
 
+def test_a_problem_of_fewer_runs_counts_as_much_as_one_of_more() -> None:
+    few, many = np.array([3.0, 1.0, -2.0, 4.0, 5.0]), np.array([-1.0, *range(2, 9), -9.0, 10.0, 11.0])
+    found = decide({"a": [np.zeros(5), np.zeros(11)], "b": [few, many]})
+    assert (found.leader, found.rivals[0].p) == ("a", flip_p([2 * signed_ranks(few), signed_ranks(many)]))
+
+
 def test_one_number_a_space_and_none_below_six() -> None:
     differences = [np.ones(4), -np.ones(4), np.ones(4)]
     assert by_space(differences, ["x", "x", "y"]).tolist() == [0.0, 1.0]

@@ -15,6 +15,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_number
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.bo.expert import Places, Seen
@@ -69,9 +70,12 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             sharpness: How far below the least value told the logarithm of L, and of what is read, has its pole, as a
                 share of the distance from there to the median.
             least_tau: The least τ for which cells are looked at early.
+
+        Raises:
+            UserError: One of them is out of range.
         """
         super().__init__(space, seed=seed, first_cells=first_cells, sharpness=sharpness)
-        self.least_tau = least_tau
+        self.least_tau = check_number("least_tau", least_tau, -1.0, 1.0)
         self._early: dict[Cell, Trial] = {}
         self._both: dict[Cell, None] = {}
         self._link: _Link | None = None

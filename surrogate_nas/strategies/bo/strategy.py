@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
@@ -76,12 +77,15 @@ class BayesianOptimisation(Strategy):
             mildness: The same for every second view, and there below the L that would make a cell of median λR the
                 best, where that is less; larger looks further beyond the best cells.
             front_sharpness: The same where there are several objectives, since a front is more than its end.
+
+        Raises:
+            UserError: One of them is out of range.
         """
         super().__init__(space, seed=seed)
-        self.first_cells = max(first_cells, 2)
-        self.sharpness = sharpness
-        self.mildness = mildness
-        self.front_sharpness = front_sharpness
+        self.first_cells = check_whole("first_cells", first_cells, 2)
+        self.sharpness = check_number("sharpness", sharpness, above=True)
+        self.mildness = check_number("mildness", mildness, above=True)
+        self.front_sharpness = check_number("front_sharpness", front_sharpness, above=True)
         self._seed = seed
         self._trials: dict[Cell, Trial] = {}
         self._pending: dict[Cell, None] = {}
