@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import Counter
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import Cell, Sampled, choices_of, drawn_cells, space_named
 from surrogate_nas.space.nb101 import graphs, hashes, nb101
 from surrogate_nas.space.nb101.graphs import PAIRS, Graph, canonical, edge_bits, listed, module_hash, pruned
@@ -86,25 +88,30 @@ def test_every_cell_of_the_list_is_its_own_and_is_found_by_its_text() -> None:
 
 
 @pytest.mark.slow
-def test_all_hashes_are_different_those_of_the_paper_s_function_and_remembered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_hashes_are_different_and_those_of_the_paper_s_function() -> None:
     found = hashes.all_hashes.__wrapped__()
     assert len(np.unique(found, axis=0)) == len(SPACE), "so no two cells share a hash"
     for place in np.random.default_rng(0).integers(len(SPACE), size=2000).tolist():
         assert found[place].tobytes().hex() == SPACE.module_hash(SPACE[place])
-    monkeypatch.setattr(hashes, "_place", lambda: tmp_path / "h.npy")
-    np.save(tmp_path / "h.npy", found)
-    monkeypatch.setattr(hashes, "_all_hashes", lambda: pytest.fail("they are remembered"))
-    assert np.array_equal(hashes.all_hashes.__wrapped__(), found)
-    (tmp_path / "h.npy").write_bytes((tmp_path / "h.npy").read_bytes()[:-1] + b"x")
-    monkeypatch.setattr(hashes, "_all_hashes", lambda: found[::-1])
-    assert np.array_equal(hashes.all_hashes.__wrapped__(), found[::-1]), "a damaged file is made anew"
+    assert hashlib.sha256(found).hexdigest() == hashes._DIGEST
+
+
+def test_hashes_are_remembered_in_the_home_and_a_damaged_file_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, others = np.arange(32, dtype=np.uint8).reshape(2, 16), np.ones((2, 16), dtype=np.uint8)
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(hashes, "_DIGEST", hashlib.sha256(few).hexdigest())
+    monkeypatch.setattr(hashes, "_all_hashes", lambda: few)
+    assert np.array_equal(hashes.all_hashes.__wrapped__(), few)
+    monkeypatch.setattr(hashes, "_all_hashes", lambda: others)
+    assert np.array_equal(hashes.all_hashes.__wrapped__(), few)
+    (file,) = tmp_path.glob("nb101-hashes.npy")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert np.array_equal(hashes.all_hashes.__wrapped__(), others)
 
 
 def test_md5_is_md5() -> None:
-    import hashlib
-
     rng = np.random.default_rng(0)
     for length in (0, 1, 55, 56, 63, 64, 119, 120, 226):
         messages = rng.integers(256, size=(3, length), dtype=np.uint8)
