@@ -308,9 +308,12 @@ def _imported(name: str, tables: list[Table], files: list[Path], started: float,
 def _written(table: Table) -> tuple[str, str, int]:
     """Write a table into the home folder; its name, what it holds, and how many columns."""
     from surrogate_nas.files import table_path
+    from surrogate_nas.space import Sampled, space_named
     from surrogate_nas.tables import write_table
 
     write_table(table, table_path(table.name))
+    if isinstance(space := space_named(table.space), Sampled):
+        space.neighbours(space[0])  # those of all are worked out with it and remembered, so that no search begins so
     return table.name, table.title, len(table.columns)
 
 

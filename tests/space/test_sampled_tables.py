@@ -21,7 +21,7 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.contract.trying import trajectory
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import table_path
+from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace, Sampled, nb201, space_named
@@ -493,6 +493,15 @@ def test_half_an_archive_is_refused(archive: dict[int, dict[str, Any]], tmp_path
 
 
 # From fetching to a report
+
+
+def test_what_is_fetched_has_its_neighbours_worked_out(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+) -> None:
+    assert mirror.is_dir()
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    assert snas("data", "fetch", "accel").code == 0
+    assert len([*(tmp_path / "neighbours").glob("*.npy")]) == len(accel.NAMES)
 
 
 def test_both_sources_are_verified_and_searched(
