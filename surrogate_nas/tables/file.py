@@ -137,10 +137,11 @@ class TableFile(TableView):
         with self._open() as file:
             _check_kind(file, path)
             self._index = _read_index(file)
-            for key, value in _file_attributes(self._index).items():
+            said = _file_attributes(self._index)
+            for key, value in said.items():
                 if hdf5.text(file, key) != value:
                     raise ValueError(f"its attribute {key} is not what its index says")
-        super().__init__(self._index, self._index.texts, self._index.digest())
+        super().__init__(self._index, self._index.texts, said["digest"])
         self.keys: set[ColumnKey] = self._index.keys
         self.cells = self._space()
 
