@@ -116,7 +116,9 @@ SUPERNETS = (
     "darts(epochs=3, drive=train_sum, window=2, rate=0.1)",
     "drnas(epochs=3)",
     "gdas(epochs=4)",
+    "gdas(epochs=4, warm=4.0, cold=0.5)",
     "snas(epochs=4)",
+    "snas(epochs=4, warm=4.0, cold=0.5)",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.contract.strategies import TinySpace, trials_of
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
-from surrogate_nas.space import NB201, Cell, nb201
+from surrogate_nas.space import NB201, Cell, nb201, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
@@ -423,6 +424,20 @@ def twins_and_others() -> tuple[NDArray[np.intp], list[Cell]]:
     space = nb201()
     twins = np.flatnonzero(space.classes == np.bincount(space.classes).argmax())
     return twins, [space[int(twins[0])], *(cell for cell in drawn(40, 3) if cell.index not in twins)]
+
+
+@pytest.mark.parametrize("name", ["nb201", "darts"])
+def test_bo_sees_costs_where_what_they_add_to_the_score_is_unknown_listed_or_not(name: str) -> None:
+    space = space_named(name)
+    bench = sn.Computed(space, {"valid_error": lambda cell: float(sum(cell.choices))})
+    widths = []
+    for missing in ((), ("energy",)):
+        made = BayesianOptimisation(space, seed=0)
+        made.known = replace(Objective("valid_error + 0.1*params", bench).known, missing=missing)
+        rng = np.random.default_rng(0)
+        made.tell(trials_of([space.sample(rng) for _ in range(4)], lambda cell: float(sum(cell.choices))))
+        widths.append(sum(view.shape[1] for view in made._grown()._views))
+    assert widths[0] < widths[1]
 
 
 def test_bo_believes_each_cell_of_a_batch_so_that_the_next_lies_elsewhere() -> None:
