@@ -11,7 +11,7 @@ from scipy import stats
 from surrogate_nas.space import nb201
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.run import Run
-from surrogate_nas.study.statistics import anytime, interval, paired_tests, summarise
+from surrogate_nas.study.statistics import _best, anytime, interval, paired_tests, summarise
 
 SAMPLES = st.lists(st.floats(-100, 100), min_size=1, max_size=30)
 
@@ -137,3 +137,8 @@ def test_an_anytime_score_is_the_minimum_so_far(scores: list[float]) -> None:
     curve = anytime(run_of(scores))
     assert curve.score.tolist() == [min(scores[: i + 1]) for i in range(len(scores))]
     assert curve.best.tolist() == [scores.index(min(scores[: i + 1])) for i in range(len(scores))]
+
+
+def test_strategies_of_one_mean_rank_share_the_place_however_their_thirds_are_rounded() -> None:
+    means = np.array([[1 + 1 / 3, 2.0], [4 / 3, 2 + 1 / 3], [3.0, 2 + 2 / 3]])
+    assert _best(means).tolist() == [0.75, 0.25, 0.0]
