@@ -147,18 +147,20 @@ def test_networks_read_paths_where_the_space_has_them(space: NB201) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "made"),
+    ("name", "batch", "made"),
     [
-        ("npenas", ("mlp", "greedy", "offspring", {})),
-        ("bananas", ("mlp", "thompson", "mutations", {"encoding": "paths", "steps": 80})),
-        ("gnn_guided", ("gnn", "expected_improvement", "mutations", {"steps": 30})),
-        ("forest(trees=23)", ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 4})),
-        ("forest(trees=5)", ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 1})),
+        ("npenas", 10, ("mlp", "greedy", "offspring", {})),
+        ("bananas", 10, ("mlp", "thompson", "mutations", {"encoding": "paths", "steps": 80})),
+        ("gnn_guided", 1, ("gnn", "expected_improvement", "mutations", {"steps": 30})),
+        ("forest(trees=23)", 1, ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 4})),
+        ("forest(trees=5)", 1, ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 1})),
     ],
 )
-def test_strategies_are_made_of_the_parts_of_their_papers(name: str, made: tuple[Any, ...], space: NB201) -> None:
+def test_strategies_are_made_of_the_parts_of_their_papers(
+    name: str, batch: int, made: tuple[Any, ...], space: NB201
+) -> None:
     one = resolve(name)(space, seed=0)
-    assert isinstance(one, Guided)
+    assert isinstance(one, Guided) and one.batch_size == batch
     assert (one.model, one.acquisition, one.pool, one.settings()) == (
         made[0], ACQUISITIONS[made[1]], POOLS[made[2]], made[3],
     )  # fmt: skip
