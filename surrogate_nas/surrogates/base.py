@@ -31,6 +31,7 @@ LEVEL, Z90 = 0.90, 1.6449
 """The calibrated level, and the half width of its interval in standard deviations."""
 FEWEST_CELLS = 2
 _FOLDS = 5
+_NEVER_NEGATIVE = ("error", "cost")
 
 
 class Prediction(NamedTuple):
@@ -168,7 +169,7 @@ class Surrogate(ABC):
         return self._of_training
 
     def predict(self, cells: Sequence[Cell]) -> Prediction:
-        """Predict cells, also those never seen.
+        """Predict cells, also those never seen; no error and no cost is predicted to be below zero.
 
         Args:
             cells: Cells of the space that was learned from.
@@ -183,6 +184,8 @@ class Surrogate(ABC):
         _, cells = own_cells(cells, self._space)
         with one_thread():
             mean, std = self._target.backward(*self._predict(cells))
+        if self.quantity in _NEVER_NEGATIVE:  # among values near zero the scale goes on below it
+            mean = np.maximum(mean, 0.0)
         return Prediction(mean, std * self._widening)
 
     def _scale_of(self, values: Floats) -> Target:

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space import NB201, Cell
+from surrogate_nas.space import NB201, Cell, drawn_cells, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
 from surrogate_nas.surrogates.base import check_data
@@ -162,3 +162,17 @@ def test_the_target_keeps_order_and_comes_back(quantity: str, values: list[float
     learned = target.forward(array)
     assert np.isfinite(learned).all() and ((np.diff(array) > 0) == (np.diff(learned) > 0)).all()
     np.testing.assert_allclose(target.backward(learned, np.ones(3))[0], array, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["ridge", "gp"])
+def test_no_cost_is_predicted_to_be_below_zero(name: str) -> None:
+    """Of cells that cost next to nothing there are some whose prediction would be: a loss of these numbers is."""
+    space = nb201()
+    cells = drawn_cells(space, 60)
+    values = np.array([max(0.0, float(sum(cell.choices)) - 10.0) ** 2 for cell in cells])
+    others = space[::25]
+    cost, loss = (
+        make_model(name, quantity).fit(cells, values).predict(others).mean
+        for quantity in ("cost", "loss")  # type: ignore[arg-type]
+    )
+    assert cost.min() == 0.0 and loss.min() < 0.0
