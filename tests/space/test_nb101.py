@@ -18,7 +18,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import Cell, Sampled, choices_of, drawn_cells, space_named
 from surrogate_nas.space.nb101 import graphs, hashes, nb101
-from surrogate_nas.space.nb101.graphs import PAIRS, Graph, canonical, edge_bits, listed, module_hash, pruned
+from surrogate_nas.space.nb101.graphs import MOST_EDGES, PAIRS, Graph, canonical, edge_bits, listed, module_hash, pruned
 from surrogate_nas.space.nb101.sizes import channels, links, multiply_accumulates, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.training.engine import train
@@ -267,6 +267,15 @@ def test_neighbours_are_one_operation_edge_or_simple_vertex_apart() -> None:
     for cell in cells:
         small = {other.text for other in SPACE.neighbours(cell) if other.text in expected}
         assert small == expected[cell.text]
+
+
+def test_no_neighbour_has_too_many_edges() -> None:
+    """Of six vertices, so that there is room for another one, and of eight and nine edges, so that two are too many."""
+    smaller, all_of_six = sum(COUNTS[:4]), sum(COUNTS[:5])
+    full = [cell for cell in SPACE[smaller:all_of_six:50] if SPACE.graph_of(cell).edges.bit_count() >= MOST_EDGES - 1]
+    assert len(full) > 100
+    for cell in full[::20]:
+        assert all(SPACE.graph_of(other).edges.bit_count() <= MOST_EDGES for other in SPACE.neighbours(cell))
 
 
 def test_every_cell_can_be_reached() -> None:

@@ -92,12 +92,15 @@ def test_a_registered_space_is_found_by_name_and_none_takes_its_name(tmp_path: P
         "    name, positions, options = 'odd', ('a', 'b'), (('1', '2'), ('1', '2'))\n"
         "    def allows(self, choices):\n        return choices != (1, 1)\n"
         "SPACE = Odd()\nOTHER = sn.ChoiceSpace('nb201', {'a': ('x', 'y')})\n"
+        "def made():\n    return SPACE\n"
     )
     space = register(f"{file}:SPACE")
     assert len(space) == 3 and space_named("odd") is space  # type: ignore[arg-type]
     assert all(cell in space for cell in space.neighbours(space.parse("odd(a=1, b=1)")))
     with pytest.raises(UserError, match="named nb201, and so is another"):
         register(f"{file}:OTHER")
+    with pytest.raises(UserError, match="made is no space"):
+        register(f"{file}:made")
     with pytest.raises(UserError, match="defines no NOTHING"):
         register(f"{file}:NOTHING")
 

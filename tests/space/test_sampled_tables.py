@@ -28,7 +28,7 @@ from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace, Sampled, nb2
 from surrogate_nas.space.mnasnet import mnasnet
 from surrogate_nas.space.nbmr import nbmr as multi_resolution
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.sampled import NEAREST
+from surrogate_nas.space.sampled import _QUICK, NEAREST
 from surrogate_nas.strategies.reinforce import Reinforce
 from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
 from surrogate_nas.tables.sources import accel, fetching, nbmr
@@ -68,6 +68,27 @@ def test_neighbours_are_the_nearest_either_way() -> None:
     for i, cell in enumerate(space):
         expected = [j for j in range(n) if j in near[i] or i in near[j]]
         assert [other.index for other in space.neighbours(cell)] == expected
+
+
+def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    space = sampled(_QUICK + 1)
+
+    def around(held: Sampled) -> list[list[int]]:
+        return [[cell.index for cell in held.neighbours(held[place])] for place in range(0, len(held), 50)]
+
+    expected = around(space)
+    (path,) = tmp_path.glob("neighbours/*.npy")
+    content = path.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(Sampled, "_related", lambda _: pytest.fail("they are remembered"))
+        assert around(Sampled(space.base, space.choices)) == expected
+    for damaged in (content[:-40] + bytes(8) + content[-32:], content[:-1], b""):
+        path.write_bytes(damaged)
+        assert around(Sampled(space.base, space.choices)) == expected and path.read_bytes() == content
+    assert not around(sampled(_QUICK)) == [] and len([*tmp_path.glob("neighbours/*.npy")]) == 1, "few are not"
 
 
 def test_few_cells_are_all_neighbours() -> None:

@@ -23,6 +23,7 @@ from surrogate_nas.space.base import Space
 from surrogate_nas.space.sampled import Sampled
 from surrogate_nas.strategies import BRIDGES, is_builtin, label, resolve
 from surrogate_nas.strategies.bridges.base import nearest_cell
+from surrogate_nas.strategies.bridges.pymoo import _directions
 from surrogate_nas.strategies.bridges.sampler import StrategySampler
 from tests.documents import blocks, read
 
@@ -304,3 +305,8 @@ def test_smac_asks_the_same_in_every_process() -> None:
         for seed in "12"
     }
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(("objectives", "most", "n"), [(2, 10, 10), (3, 10, 10), (3, 9, 6), (1, 10, 1)])
+def test_directions_are_as_many_as_a_population_can_follow(objectives: int, most: int, n: int) -> None:
+    assert len(_directions(objectives, most)) == n

@@ -100,6 +100,21 @@ def test_what_no_supernet_can_minimise_is_refused(objective: str, limits: str | 
         supernet_context_of(bound)
 
 
+@pytest.mark.parametrize(
+    ("objective", "goal"),
+    [
+        ("2*valid_loss + 0.1*params", SupernetLoss(2.0, "valid", is_error=False)),
+        ("train_loss", SupernetLoss(1.0, "train", is_error=False)),
+        ("valid_error + 0.1*params", SupernetLoss(1.0, "valid", is_error=True)),
+    ],
+)
+def test_l_is_that_of_the_objective(objective: str, goal: SupernetLoss, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[SupernetLoss] = []
+    monkeypatch.setattr("surrogate_nas.training.supernet.Supernet", lambda *all_of_it, **_: given.append(all_of_it[4]))
+    supernet_context_of(sn.Objective(objective, sn.load("live:digits"))).supernet(epochs=1, seed=0)
+    assert given == [goal]
+
+
 def test_what_is_hidden_costs_nothing() -> None:
     objective = sn.Objective("valid_loss + 0.1*params", sn.load("live:digits"))
     shown, hidden = supernet_context_of(objective).penalty, supernet_context_of(objective, hidden=True).penalty

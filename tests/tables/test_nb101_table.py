@@ -12,12 +12,11 @@ from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import HOME_VARIABLE, home, table_path
+from surrogate_nas.files import table_path
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Sampled
 from surrogate_nas.space.nb101 import hashes
 from surrogate_nas.space.nb101 import nb101 as space_of_graphs
-from surrogate_nas.space.sampled import NEAREST
 from surrogate_nas.tables import ColumnKey, Table, write_table
 from surrogate_nas.tables.sources import fetching, nb101
 from tests.conftest import ON_EVERY_SPACE, Snas
@@ -131,23 +130,6 @@ def test_every_strategy_runs(bench: TableBenchmark, strategy: str, snas: Snas) -
     found = snas("search", "nb101", "--strategy", strategy, "--budget", 14, "--json")
     assert found.code == 0, found.err
     assert found.json["regret"] >= 0 and found.json["best"]["cell"] in {cell.text for cell in bench.space}
-
-
-def test_neighbours_of_many_cells_are_remembered(
-    bench: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    assert isinstance(bench.space, Sampled)
-    space = Sampled(bench.space.base, bench.space.choices[:5001])
-    around = [[cell.index for cell in space.neighbours(space[place])] for place in range(0, 5000, 1000)]
-    (path,) = (home() / "neighbours").glob("*.npy")
-    again = Sampled(space.base, space.choices)
-    assert [[cell.index for cell in again.neighbours(again[place])] for place in range(0, 5000, 1000)] == around
-    content = path.read_bytes()
-    path.write_bytes(content[:-40] + bytes(8) + content[-32:])
-    repaired = Sampled(space.base, space.choices)
-    assert [[cell.index for cell in repaired.neighbours(repaired[0])]] == around[:1]
-    assert path.read_bytes() == content and min(map(len, around)) >= NEAREST
 
 
 # Files of a user's own
