@@ -228,6 +228,13 @@ def test_a_dear_network_collapses_and_dead_cells_are_passed_over(choose: str, sp
         assert made.refused > 0 == told["cells without a path"]["passed over"]
 
 
+def test_children_are_living_cells_that_are_new(space: NB201) -> None:
+    made, _ = trained(QUICK[-1], space)
+    children = [made._children() for _ in range(5)]
+    assert all(children) and all(made._alive.tolist().count(place) for some in children for place in some)
+    assert not any(place in made._scores for some in children for place in some)
+
+
 def test_argmax_asks_for_the_most_probable_cells_in_order(space: NB201) -> None:
     made, _ = trained("drnas(choose=argmax)", space)
     assert np.allclose(made.probabilities.sum(axis=1), 1)

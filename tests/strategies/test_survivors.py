@@ -24,6 +24,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 from surrogate_nas.strategies.evolution import RegularisedEvolution
+from surrogate_nas.strategies.iterated_local_search import IteratedLocalSearch
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.strategies.zero_cost import ZeroCost
 from surrogate_nas.study.ledger import Ledger
@@ -385,6 +386,17 @@ class Noting(NB201):
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         self.parents.append(cell)
         return super().mutate(cell, rng)
+
+
+def test_iterated_local_search_escapes_from_the_best_local_optimum_not_from_the_last() -> None:
+    space = nb201()
+    best, last = space[100], space[9000]
+    made = IteratedLocalSearch(space, seed=0)
+    made._scores |= {best: 1.0, last: 2.0}
+    for centre in (best, last):
+        made._centre = centre
+        escaped = made._escape()
+        assert made._home == best and sum(a != b for a, b in zip(escaped.choices, best.choices, strict=True)) <= 3
 
 
 def test_zero_cost_without_proxies_begins_as_bo_does() -> None:

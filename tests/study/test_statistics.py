@@ -142,3 +142,10 @@ def test_an_anytime_score_is_the_minimum_so_far(scores: list[float]) -> None:
 def test_strategies_of_one_mean_rank_share_the_place_however_their_thirds_are_rounded() -> None:
     means = np.array([[1 + 1 / 3, 2.0], [4 / 3, 2 + 1 / 3], [3.0, 2 + 2 / 3]])
     assert _best(means).tolist() == [0.75, 0.25, 0.0]
+
+
+def test_an_interval_of_many_rows_is_the_normal_one_of_each_column() -> None:
+    samples = np.random.default_rng(0).normal(size=(1000, 2)) * [1.0, 5.0]
+    low, high = interval(samples)
+    expected = stats.norm.interval(0.95, samples.mean(axis=0), samples.std(axis=0) / np.sqrt(1000))
+    np.testing.assert_allclose([low, high], expected, rtol=1e-6)
