@@ -48,13 +48,18 @@ class Link:
         begun: What has come of a message or line that is not whole.
     """
 
-    def __init__(self, reading: int, writing: int | None = None, *, most: int = 2**62, exact: bool = False) -> None:
-        """Take the descriptors; where descriptors come with messages, no more must be read than a message (`exact`)."""
+    def __init__(
+        self, reading: int, writing: int | None = None, *, most: int = 2**62, exact: bool = False, awake: float = 0.0
+    ) -> None:
+        """Take the descriptors; where descriptors come with messages, no more must be read than a message (`exact`).
+
+        For `awake` seconds it is looked for what comes before the process sleeps: waking it takes as long as an answer.
+        """
         self.reading, self.writing, self._most = reading, reading if writing is None else writing, most
         self.begun, self._exact = bytearray(), exact
         self._socket = socket.socket(fileno=reading) if self.reading == self.writing else None
         self._patience = {_RECEIVE: 0.0, _SEND: 0.0}
-        self._unsent = b""
+        self._unsent, self._awake = b"", awake
 
     def hold(self, content: bytes) -> None:
         """Let the next message take this one with it, which wakes the other side once."""
@@ -108,6 +113,8 @@ class Link:
 
     def _some(self, most: int, deadline: float, watch: Callable[[], bool] | None = None) -> bytes:
         part: bytes | None
+        if self._awake and (part := self._soon(most)):
+            return part
         while True:
             if deadline < math.inf or watch:
                 self._wait_until(min(deadline, time.monotonic() + _LOOK_SECONDS) if watch else deadline, _RECEIVE)
@@ -121,6 +128,16 @@ class Link:
                 return part
             if part is not None:
                 raise EOFError
+
+    def _soon(self, most: int) -> bytes:
+        """What comes within a moment, in which others may run; empty where nothing does, at the end too."""
+        until = time.perf_counter() + self._awake
+        while time.perf_counter() < until:
+            with suppress(BlockingIOError):
+                assert self._socket is not None
+                return self._socket.recv(most, socket.MSG_DONTWAIT)
+            os.sched_yield()
+        return b""
 
     def _wait_until(self, deadline: float, which: int) -> None:
         """Let the next call to the system wait about as long; one that ends early is repeated."""

@@ -33,6 +33,8 @@ Commands = Mapping[str, tuple[Callable[..., Any], str]]
 """What the process can be asked for: by name a function, and what it does, for messages."""
 _PATIENCE_SECONDS, _DUMP_SECONDS = 1.0, 0.3
 _LONGEST_TRACE = 100_000
+_AWAKE_SECONDS = 4e-5
+"""What a run does between two questions takes about so long; to wake a process that slept meanwhile takes longer."""
 _NOTHING = b'{"answer": null}'
 _NOTE, _NOTE_AT = struct.Struct("<qd"), 2**20
 """What the process notes far behind the end of its log, before it does the second of two things that came together:
@@ -220,7 +222,7 @@ def serve(connection: int, log: int, commands: Commands, file: Callable[[], str]
     os.register_at_fork(after_in_child=die_with_parent)
     faulthandler.enable(log)
     faulthandler.register(signal.SIGUSR1, log)
-    link, owner, encode, done = Link(connection), getpid(), JSONEncoder().encode, 0
+    link, owner, encode, done = Link(connection, awake=_AWAKE_SECONDS), getpid(), JSONEncoder().encode, 0
     note, now = os.pwrite, time.monotonic
     with suppress(EOFError, ConnectionError):
         while True:
