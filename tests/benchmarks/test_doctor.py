@@ -305,6 +305,7 @@ def test_of_a_table_of_losses_only_what_was_trained_is_looked_at() -> None:
 # What the doctor must find in published files.
 
 
+@pytest.mark.slow
 def test_nas_bench_201_has_no_alarm_and_a_shuffled_column_of_it_has_one(real: TableBenchmark) -> None:
     examination = examine(real)
     assert not examination.of("alarm")

@@ -69,6 +69,7 @@ def test_the_table_holds_what_training_gives_and_twins_share_it(trained: Path) -
     assert card["settings"]["splits"] == {"train": 96, "valid": 64, "test": 64}
 
 
+@pytest.mark.slow
 def test_interrupted_work_goes_on_and_trains_nothing_twice(trained: Path, tmp_path: Path) -> None:
     lines = trained.read_text().splitlines(keepends=True)
     path = tmp_path / "journal.jsonl"

@@ -134,6 +134,7 @@ sn.compare(sys.argv[1], ["random", "bo"], runs=2, budget=12, folder=Path(sys.arg
 """Tells whenever it is about to keep an answer; after some it waits to be killed."""
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_goes_on_and_trains_nothing_twice(bench: LiveBenchmark, tmp_path: Path) -> None:
     assert bench.name
     out = tmp_path / "out"

@@ -331,6 +331,7 @@ train_rounds(plans, progress=lambda done, *_: done > 5 and os.kill(os.getpid(), 
 """
 
 
+@pytest.mark.slow
 def test_killed_and_run_again_a_design_is_the_same(
     first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

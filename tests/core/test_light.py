@@ -129,10 +129,12 @@ def light(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"loaded": loaded, "folder": folder, **dict(zip(commands, answers, strict=True))}
 
 
+@pytest.mark.slow
 def test_tables_need_no_library_of_an_extra(light: dict[str, Any]) -> None:
     assert not light["loaded"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", WORKS)
 def test_a_command_on_a_table_works_without_extras(light: dict[str, Any], words: str) -> None:
     code, out, err = light[words]
@@ -140,11 +142,13 @@ def test_a_command_on_a_table_works_without_extras(light: dict[str, Any], words:
     assert "--json" not in words or json.loads(out)
 
 
+@pytest.mark.slow
 def test_reports_are_drawn_without_extras(light: dict[str, Any]) -> None:
     for page in ("out/report.html", "suite/report.html"):
         assert "<svg" in (light["folder"] / page).read_text() or "svg+xml" in (light["folder"] / page).read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", NEED)
 def test_what_needs_an_extra_says_which_in_one_line(light: dict[str, Any], words: str) -> None:
     extra, _, said = NEED[words].partition(": ")

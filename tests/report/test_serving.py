@@ -360,6 +360,7 @@ def test_what_cannot_be_served_is_one_line(arguments: list[str], says: str, snas
     assert outcome.code == 2 and says in outcome.err and len(outcome.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_connections_beyond_a_number_are_closed(server: Server) -> None:
     held = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(MOST_AT_ONCE)]
     while sum("process_request_thread" in thread.name for thread in threading.enumerate()) < MOST_AT_ONCE:

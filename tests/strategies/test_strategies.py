@@ -24,8 +24,8 @@ def failures(checks: list[Check]) -> list[str]:
     return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
 
 
-SLOW = {*SLOW_STRATEGIES, "zero_cost", "bo_epochs"}
-"""The last two are `bo` with more to learn from: the contract's many runs take as long again."""
+SLOW = {*SLOW_STRATEGIES, "bo", "zero_cost", "bo_epochs", "guided"}
+"""They learn before every question, and the contract makes many runs."""
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in STRATEGIES])

@@ -155,7 +155,13 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("named", "workers"), [("threaded.py:Mine", 1), ("threaded", 2), ("object", 1), ("object", 2)])
+@pytest.mark.parametrize(
+    ("named", "workers"),
+    [
+        ("threaded.py:Mine", 1),
+        *(pytest.param(*more, marks=pytest.mark.slow) for more in (("threaded", 2), ("object", 1), ("object", 2))),
+    ],
+)
 def test_a_users_strategy_has_one_thread_whatever_the_machine_has(named: str, workers: int, tmp_path: Path) -> None:
     (tmp_path / "threaded.py").write_text(THREADED)
     metadata = tmp_path / "threaded-1.0.dist-info"

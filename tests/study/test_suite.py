@@ -97,6 +97,7 @@ def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(tiny: Path, 
     assert len(read_comparison(out / "problems" / "plain").runs) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_a_killed_suite_goes_on_where_it_was(tmp_path: Path) -> None:
     go, here = tmp_path / "go", tmp_path / "here"

@@ -234,6 +234,7 @@ def alone(real: TableBenchmark, tmp_path_factory: pytest.TempPathFactory) -> tup
         return folder, reproduce("latency", folder=folder, runs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_numbers_are_the_same_for_any_workers_and_after_an_interruption(
     alone: tuple[Path, PaperResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -324,6 +324,7 @@ measure(draw_cells(8), small, Protocol(rounds=5), journal=Path(sys.argv[1]), pro
 """Tells of every visit; after some it waits to be killed."""
 
 
+@pytest.mark.slow
 def test_a_killed_measurement_goes_on(tmp_path: Path) -> None:
     journal = tmp_path / "t.jsonl"
     command = [sys.executable, "-c", MEASURE, str(journal), "25"]
