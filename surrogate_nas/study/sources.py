@@ -69,8 +69,10 @@ def _named_in(command: object) -> Sources:
 
 def _of_entry_point(name: str) -> Path | None:
     point = OURS.points().get(name)
-    top, *inner = point.module.split(".") if point else [""]
-    spec = PathFinder.find_spec(top) if top else None
+    if point is None:
+        return None
+    top, *inner = point.module.split(".")
+    spec = PathFinder.find_spec(top)
     if spec is None or spec.origin is None:
         return None
     package = Path(spec.origin)

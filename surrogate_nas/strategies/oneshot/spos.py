@@ -115,10 +115,8 @@ class Spos(OneShot):
         found = dict(super().diagnosis())
         if self._scores:
             place = self._ranked()[0]
-            score, penalty = (
-                self._scores[place],
-                float(self.supernet_context.penalty.penalty([self.space[place].choices])[0]),
-            )
+            score = self._scores[place]
+            penalty = float(self.supernet_context.penalty.penalty([self.space[place].choices])[0])
             found["best by inherited weights"] = {
                 "L": score - penalty, "λR": penalty, "share of λR": penalty / score, "cells judged": len(self._scores),
             }  # fmt: skip
