@@ -22,6 +22,7 @@ import numpy as np
 from scipy.stats import norm
 
 from surrogate_nas.benchmarks.making.losses.agreement import LEAST, Agreement
+from surrogate_nas.core.numbers import plural
 from surrogate_nas.papers.common.paper import Row, Summary
 from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.papers.trained.orders import LEVEL, ends, p_of, seen_from, spearman_of, tail_of, two_level
@@ -420,7 +421,7 @@ def _one_quantity(told: Sequence[Study]) -> Iterator[str]:
     others = [one.name for one in told if one not in short]
     left = f" ({', '.join(others)} left out)" if others else ""
     alike = all(abs(mid - 1) <= OF_INTEREST for mid, _, _ in quartiles.values())
-    verdict = "they are one quantity, which only longer runs can split" if alike else "they are not one quantity"
+    verdict = "these runs cannot tell them apart, longer ones may" if alike else "they differ"
     yield (
         f"Runs too short to overfit, {len(short)} of {len(told)}{left}: without noise the final measure's correlation "
         f"with {listed} (median and middle half): {verdict}."
@@ -461,9 +462,10 @@ def _replicated(again: Replication | None) -> Iterator[str]:
     r = ", ".join(number(again.corrected[key].tau) for key in ("train", "loss", "measure"))
     early = again.differences["early"]
     alike = max(-early.low, early.high) < OF_INTEREST
+    within = "are within" if alike else "are not shown to be within"
     yield (
-        f"There too they are one quantity without noise (r {r}): the training loss has less noise in it. {soon} epochs "
-        f"of training loss {'equal' if alike else 'are not shown to equal'} the whole run's error ({gaps['early']}) at "
+        f"Without noise all three correlate with that goal alike (r {r}); the training loss has less noise. "
+        f"{soon} epochs of training loss {within} {number(OF_INTEREST)} of the whole run's error ({gaps['early']}) at "
         f"{soon / last:.0%} of the cost. Its τ with its own run's test, {number(again.same_run['early'], 3)}, is that "
         f"run's noise: with another run's it is {taus['early']}."
     )
@@ -527,7 +529,9 @@ def _by_search(searches: Sequence[Searched]) -> Iterator[str]:
         listed = ", ".join(f"{role} {means[role]:.2f}{_marked(one.p[role])}" for role in ordered)
         seen = [role for role in ordered if one.p[role] <= LEVEL]
         hidden = min((p for role, p in one.p.items() if role != USUAL and p > LEVEL), default=math.nan)
-        verdict = f"{len(seen)} differ{'s' * (len(seen) == 1)} from the {USUAL} (p told)" if seen else "no difference"
+        verdict = "none is shown to differ"
+        if seen:
+            verdict = f"{plural(len(seen), 'signal')} shown to differ from the {USUAL} (p given)"
         if math.isfinite(hidden):
             verdict += f" (p ≥ {hidden:.2f} after Holm)" if not seen else ""
             verdict += f"; from {one.detectable:.1f} ranks one would be seen (power 80 %, corrected)"
