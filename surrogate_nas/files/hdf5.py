@@ -7,6 +7,9 @@ no larger than the file, and chunks are unpacked by zlib up to the size that the
 
 from __future__ import annotations
 
+import io
+import os
+import weakref
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,14 +33,75 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FILTERS: tuple[list[int], ...] = ([], [h5py.h5z.FILTER_DEFLATE], [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE])
 
 
+_CAN_STAY_OPEN = hasattr(os, "pread")
+"""Elsewhere (on Windows) a file that is open cannot be replaced, so it is opened for every reading."""
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """Open a file for reading; one of `ERRORS` is raised where it is none."""
-    with open_regular(path) as raw:
-        if raw.read(len(_SIGNATURE)) != _SIGNATURE:
-            raise ValueError("it does not begin as an HDF5 file")
-    with h5py.File(path, "r") as file:
+    with OpenFile(path).reading() as file:
         yield file
+
+
+class OpenFile:
+    """A file that stays open, so that it goes on being read as it was when another one takes its place.
+
+    The descriptor is closed with the object.
+
+    Attributes:
+        path: Where the file lay when it was opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a file.
+
+        Args:
+            path: A regular file.
+
+        Raises:
+            OSError: It is something else, is not there, or cannot be read.
+        """
+        self.path = path
+        self._descriptor = -1
+        with open_regular(path) as file:
+            if _CAN_STAY_OPEN:
+                self._descriptor = os.dup(file.fileno())
+                weakref.finalize(self, os.close, self._descriptor)
+
+    @contextmanager
+    def reading(self) -> Iterator[h5py.File]:
+        """The file as HDF5; one of `ERRORS` is raised where it is none."""
+        source = io.BufferedReader(_Positioned(self._descriptor)) if _CAN_STAY_OPEN else open_regular(self.path)
+        with source as raw:
+            if raw.read(len(_SIGNATURE)) != _SIGNATURE:
+                raise ValueError("it does not begin as an HDF5 file")
+            with h5py.File(raw, "r") as file:
+                yield file
+
+
+class _Positioned(io.RawIOBase):
+    """A descriptor read at a place of one's own: threads and forked processes share that of the descriptor itself."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._place = descriptor, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        begins = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: os.fstat(self._descriptor).st_size}
+        self._place = begins[whence] + offset
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        found = os.pread(self._descriptor, len(buffer), self._place)
+        buffer[: len(found)] = found
+        self._place += len(found)
+        return len(found)
 
 
 def child(group: h5py.Group, name: str) -> Any:

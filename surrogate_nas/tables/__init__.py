@@ -1,8 +1,19 @@
 """Tables: a benchmark's answers in memory (`Table`) and in a file (`TableFile`, `write_table`)."""
 
 from surrogate_nas.tables.compact import read_compact, write_compact
-from surrogate_nas.tables.file import FORMAT, VERSION, TableFile, write_table
-from surrogate_nas.tables.table import CLASS_METRIC, UNKNOWN_SEEDS, ColumnKey, HeldTable, Seed, Table, Values
+from surrogate_nas.tables.file import FORMAT, VERSION, PartOfTable, TableFile, write_table
+from surrogate_nas.tables.table import (
+    CLASS_METRIC,
+    UNKNOWN_SEEDS,
+    ColumnKey,
+    Contents,
+    HeldTable,
+    Run,
+    Seed,
+    Table,
+    Values,
+    runs_of,
+)
 
 __all__ = [
     "CLASS_METRIC",
@@ -10,12 +21,16 @@ __all__ = [
     "UNKNOWN_SEEDS",
     "VERSION",
     "ColumnKey",
+    "Contents",
     "HeldTable",
+    "PartOfTable",
+    "Run",
     "Seed",
     "Table",
     "TableFile",
     "Values",
     "read_compact",
+    "runs_of",
     "write_compact",
     "write_table",
 ]

@@ -8,7 +8,8 @@ kind, quantity, split, description and source as attributes; the file carries th
 
 ``/index`` holds all of that again, and a sha256 of every column (`surrogate_nas.tables.table`); the attribute ``seal``
 is the sha256 of the index and ``digest`` that of the columns and their meaning. Opening checks the index and the file's
-attributes; a column, and the attributes beside it, are checked when it is read.
+attributes; a column, and the attributes beside it, are checked when it is read. A table that is open goes on being read
+as it was when another file takes its place.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import hdf5, replacing
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.paths import printable
@@ -35,7 +39,9 @@ from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, listed, space_
 from surrogate_nas.tables.table import (
     N_SEEDS,
     ColumnKey,
+    Contents,
     Index,
+    Run,
     Table,
     TableView,
     Values,
@@ -134,7 +140,8 @@ class TableFile(TableView):
                 or has another number of cells than the columns.
         """
         self.path = path
-        with self._open() as file:
+        self._file = self._opened()
+        with self._reading() as file:
             _check_kind(file, path)
             self._index = _read_index(file)
             said = _file_attributes(self._index)
@@ -152,7 +159,7 @@ class TableFile(TableView):
             key: One of `keys`.
 
         Raises:
-            UserError: It is damaged, or another table lies there by now.
+            UserError: It is damaged.
         """
         return self._read(key.metric, key.epochs, str(key.seed), np.float64)
 
@@ -164,9 +171,22 @@ class TableFile(TableView):
             epochs: The length of the training run, or None.
 
         Raises:
-            UserError: It is damaged, or another table lies there by now.
+            UserError: It is damaged.
         """
         return self._read(metric, epochs, N_SEEDS, np.int16)
+
+    @cached_property
+    def contents(self) -> Contents:
+        """What it holds, a digest of the columns of every run (see `surrogate_nas.tables.table.Contents`)."""
+        return self._index.contents()
+
+    def only(self, runs: Collection[Run]) -> PartOfTable:
+        """The same table with some of its runs alone, as it was before others were added.
+
+        Args:
+            runs: Each a metric and the length of its training run; those that it does not hold are passed over.
+        """
+        return PartOfTable(self, self._index.only(runs))
 
     def _space(self) -> Enumerable:
         space = listed(space_named(self.space))
@@ -186,7 +206,7 @@ class TableFile(TableView):
         return space
 
     def _read(self, metric: str, epochs: int | None, name: str, dtype: type[np.generic]) -> NDArray[Any]:
-        with self._open() as file:
+        with self._reading() as file:
             wanted = self._index.digests[metric, epochs][name]
             group = hdf5.child(hdf5.child(file, "columns"), metric)
             for key, value in details(self.metrics[metric]).items():
@@ -200,13 +220,22 @@ class TableFile(TableView):
                 raise ValueError(f"{run.name}/{name} has changed since it was written or opened")
             return values
 
-    @contextmanager
-    def _open(self) -> Iterator[h5py.File]:
+    def _opened(self) -> hdf5.OpenFile:
         if not os.path.isfile(self.path):
             raise UserError(f"There is no table at {printable(self.path)}.")
+        with self._guarded():
+            return hdf5.OpenFile(self.path)
+
+    @contextmanager
+    def _reading(self) -> Iterator[h5py.File]:
+        with self._guarded(), self._file.reading() as file:
+            yield file
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Say in a line what is wrong with the file."""
         try:
-            with hdf5.opened(self.path) as file:
-                yield file
+            yield
         except UserError:
             raise
         except hdf5.ERRORS as error:
@@ -214,6 +243,48 @@ class TableFile(TableView):
             raise UserError(
                 f"The table {printable(self.path)} is damaged ({reason}). Delete it and fetch or import it again."
             ) from error
+
+
+class PartOfTable(TableView):
+    """Some runs of a table on disk; of a table that has grown, what it held before, under the digest that it had.
+
+    Attributes:
+        path, cells: The table's.
+        keys: The columns of these runs.
+    """
+
+    def __init__(self, whole: TableFile, index: Index) -> None:
+        """Take part of an open table.
+
+        Args:
+            whole: The table.
+            index: Of the runs that are taken.
+        """
+        super().__init__(index, index.texts, index.digest())
+        self._whole, self._index = whole, index
+        self.path, self.cells = whole.path, whole.cells
+        self.keys: set[ColumnKey] = index.keys
+        self.metrics = {name: self._counted(metric) for name, metric in index.metrics.items()}
+
+    @cached_property
+    def contents(self) -> Contents:
+        """What it holds, a digest of the columns of every run."""
+        return self._index.contents()
+
+    def _counted(self, metric: Metric) -> Metric:
+        """A metric with the cells that have it after every run that is taken, where the table has further ones."""
+        runs = [epochs for name, epochs in self._index.digests if name == metric.name]
+        if len(runs) == len([name for name, _ in self._whole.sources if name == metric.name]):
+            return metric
+        return replace(metric, n_cells=min(int((self.n_seeds(metric.name, epochs) != 0).sum()) for epochs in runs))
+
+    def column(self, key: ColumnKey) -> Values:
+        """Read one column, as `TableFile.column` does."""
+        return self._whole.column(key)
+
+    def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
+        """How many seeds each cell's mean is over, as `TableFile.n_seeds` tells."""
+        return self._whole.n_seeds(metric, epochs)
 
 
 def _check_kind(file: h5py.File, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -34,6 +34,14 @@ Seed = int | Literal["mean"]
 """A training seed, or the mean over all of them."""
 Run = tuple[str, int | None]
 """A metric and the length of the training run; None where training plays no part."""
+Contents = dict[str, dict[str, str]]
+"""What a table holds: of every metric, by the length of the training run as a file spells it, a digest.
+
+The digest is of all columns of the run, mean and seeds, with how many seeds each cell has, and of the metric's unit,
+kind and quantity: what does not depend on the file that the columns lie in, nor on what else that holds.
+"""
+_SHORT = 16
+"""Hexadecimal digits of such a digest."""
 
 
 class ColumnKey(NamedTuple):
@@ -96,6 +104,28 @@ class Index:
         ]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
+    def contents(self) -> Contents:
+        """What it holds, a digest of the columns of every run."""
+        found: Contents = {name: {} for name in self.metrics}
+        for (name, epochs), digests in self.digests.items():
+            meaning = [getattr(self.metrics[name], key) for key in _MEANING]
+            content = json.dumps([meaning, digests], sort_keys=True).encode()
+            found[name][epochs_text(epochs)] = hashlib.sha256(content).hexdigest()[:_SHORT]
+        return found
+
+    def only(self, runs: Collection[Run]) -> Index:
+        """The same with some runs alone, and without metrics that have none of these."""
+        part = Index(self.texts, self.network, self.n_cells)
+        wanted = set(runs)
+        for run in [run for run in self.digests if run in wanted]:
+            part.digests[run], part.sources[run] = self.digests[run], self.sources[run]
+        for name, metric in self.metrics.items():
+            taken = [epochs for held, epochs in part.digests if held == name]
+            if taken:
+                epochs = tuple(sorted(length for length in taken if length is not None))
+                part.metrics[name] = replace(metric, epochs=epochs)
+        return part
+
     def dump(self) -> bytes:
         """The index as JSON."""
         runs: dict[str, dict[str, Any]] = {name: {} for name in self.metrics}
@@ -147,6 +177,17 @@ def column_digest(values: NDArray[Any]) -> str:
 def epochs_text(epochs: int | None) -> str:
     """How a file spells the length of a training run."""
     return _ANY if epochs is None else str(epochs)
+
+
+def runs_of(contents: Contents) -> list[Run]:
+    """The runs that a table holds of which this is said.
+
+    Raises:
+        ValueError: It is none of `Contents`.
+    """
+    return [
+        (name, None if spelled == _ANY else _number(spelled)) for name, runs in contents.items() for spelled in runs
+    ]
 
 
 def _text(value: Any) -> str:
@@ -341,6 +382,11 @@ class HeldTable(TableView):
     def keys(self) -> Set[ColumnKey]:
         """The columns that it holds."""
         return self.table.columns.keys()
+
+    @property
+    def contents(self) -> Contents:
+        """Nothing: a table in memory is told by its digest alone, and has no part that is older."""
+        return {}
 
     def column(self, key: ColumnKey) -> Values:
         """One column, shape ``(len(space),)``, NaN where a cell has no value.

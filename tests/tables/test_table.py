@@ -9,6 +9,8 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,11 +268,62 @@ def test_one_flipped_bit_of_a_column_is_found(path: Path) -> None:
         file.column(ColumnKey("valid_error", 12, "mean"))
 
 
-def test_a_column_that_is_another_tables_by_now_is_refused(path: Path) -> None:
-    file = TableFile(path)
+def test_a_table_that_is_open_goes_on_being_read_as_it_was(path: Path) -> None:
+    key, file = ColumnKey("valid_error", 200, "mean"), TableFile(path)
+    wanted = TableFile(path).column(key)
     write_table(small_table(2.0), path)
-    with pytest.raises(UserError, match="has changed since"):
+    assert file.column(key).tobytes() == wanted.tobytes() != TableFile(path).column(key).tobytes()
+    path.unlink()
+    assert file.column(ColumnKey("latency@thing", None, "mean")).shape == wanted.shape
+
+
+def test_threads_and_children_read_an_open_table_each_at_a_place_of_its_own(path: Path) -> None:
+    file = TableFile(path)
+    keys = sorted(file.keys, key=str)
+    wanted = [file.column(key).tobytes() for key in keys]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda key: file.column(key).tobytes(), keys * 20))
+    assert found == wanted * 20
+    child = os.fork()
+    if not child:
+        same = [file.column(key).tobytes() for key in keys * 20] == wanted * 20
+        os._exit(0 if same else 1)
+    assert [file.column(key).tobytes() for key in keys * 20] == wanted * 20
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_table_gives_its_descriptor_back(path: Path) -> None:
+    def open_descriptors() -> int:
+        return sum(link.is_symlink() and link.readlink() == path for link in Path("/proc/self/fd").iterdir())
+
+    files = [TableFile(path) for _ in range(5)]
+    assert open_descriptors() == 5
+    del files
+    assert open_descriptors() == 0
+
+
+def test_a_table_that_was_overwritten_in_place_is_refused(path: Path) -> None:
+    file, content = TableFile(path), path.read_bytes()
+    write_table(small_table(2.0), path.with_name("other.h5"))
+    with path.open("r+b") as raw:
+        raw.write(path.with_name("other.h5").read_bytes()[: len(content)])
+    with pytest.raises(UserError, match="damaged"):
         file.column(ColumnKey("valid_error", 200, "mean"))
+
+
+def test_part_of_a_table_is_the_table_of_those_runs(path: Path) -> None:
+    whole, few = TableFile(path), small_table()
+    for kept in (few.columns, few.n_seeds, few.sources):
+        for key in [key for key in kept if key[1] == 12 or key[0] == "latency@thing"]:
+            del kept[key]
+    del few.metrics["latency@thing"]
+    few.metrics["valid_error"] = replace(few.metrics["valid_error"], epochs=(200,))
+    part = whole.only([("valid_error", 200), ("not_here", None)])
+    assert part.digest == few.digest() and part.keys == few.columns.keys()
+    assert part.metrics["valid_error"] == few.metrics["valid_error"]
+    key = ColumnKey("valid_error", 200, 888)
+    assert part.column(key).tobytes() == whole.column(key).tobytes()
+    assert part.contents["valid_error"]["200"] == whole.contents["valid_error"]["200"]
 
 
 def test_a_table_for_another_number_of_cells_is_refused(tmp_path: Path) -> None:
@@ -317,13 +370,6 @@ def test_texts_of_any_length_and_letters(tmp_path: Path) -> None:
     file = TableFile(tmp_path / "t.h5")
     assert (file.card, file.banner, file.source) == (table.card, "two\\0parts", "\\udcff.csv")
     assert_holds(file, table)
-
-
-def test_a_column_that_is_gone_later_is_a_user_error(path: Path) -> None:
-    file = TableFile(path)
-    path.unlink()
-    with pytest.raises(UserError, match="no table"):
-        file.column(ColumnKey("valid_error", 200, "mean"))
 
 
 def test_rewriting_replaces_the_file_and_leaves_nothing_else(path: Path) -> None:

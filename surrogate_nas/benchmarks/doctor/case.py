@@ -18,7 +18,7 @@ from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.bagging import default_encoding
 from surrogate_nas.surrogates.evaluation import kendall
-from surrogate_nas.tables import ColumnKey, HeldTable, TableFile, Values
+from surrogate_nas.tables import ColumnKey, HeldTable, PartOfTable, TableFile, Values
 from surrogate_nas.tables.sources.spreadsheet import Repeat
 
 ROWS = 1_500
@@ -99,7 +99,7 @@ class Forest:
 class Case:
     """A table under examination."""
 
-    def __init__(self, name: str, table: TableFile | HeldTable, repeats: Sequence[Repeat]) -> None:
+    def __init__(self, name: str, table: TableFile | PartOfTable | HeldTable, repeats: Sequence[Repeat]) -> None:
         self.name, self.table, self.repeats = name, table, repeats
         self.space: Enumerable = table.cells
         self.order = np.random.default_rng(0).permutation(len(self.space))
