@@ -119,6 +119,45 @@ ONLY_SAMPLED = ChoiceSpace("drawn", OPTIONS)
 """
 
 
+def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Path) -> None:
+    file = written(tmp_path, SPACE_FILE, "spaces.py")
+    space = f"{file}:MLP"
+    quoted = "".join(f'"mlp(width={w}, act={a})",{e}\n' for w, a, e in (("16", "relu", 4), ("64", "tanh", 2)))
+    by_text = written(tmp_path, f"cell,valid_error\n{quoted}", "text.csv")
+    by_choice = written(tmp_path, "act,valid_error,width\nrelu,4,16\n tanh,2,64.0\n", "choice.csv")
+    for name, path in (("text", by_text), ("choice", by_choice)):
+        assert snas("data", "import", "csv", path, "--name", f"by-{name}", "--space", space).code == 0
+    one, two = (sn.load(f"by-{name}").column("valid_error") for name in ("text", "choice"))
+    assert np.array_equal(one, two, equal_nan=True) and sorted(one[np.isfinite(one)]) == [2, 4]
+    assert snas("data", "doctor", by_choice, "--space", space).code == 0
+    drawn = snas("data", "import", "csv", by_choice, "--name", "drawn", "--space", f"{file}:ONLY_SAMPLED")
+    assert drawn.code == 0 and len(sn.load("drawn").space) == 2  # type: ignore[arg-type]
+    for text, says in (
+        ("act,valid_error,width\nrelu,4,17\n", "row 1: width is 16, 64, not '17'"),
+        (
+            "act,valid_error\nrelu,4\n",
+            "needs a column 'cell' of cells such as mlp(width=16, act=relu), or one for",
+        ),
+        ("act,valid_error,width\nrelu,4,16\nrelu,5,16.0\n", "row 2: the cell of row 1 again"),
+    ):
+        refused = snas("data", "import", "csv", written(tmp_path, text), "--space", space)
+        assert refused.code == 2 and says in refused.err and refused.err.count("\n") == 1, refused.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'cell,valid_error,params\n"mlp(width=16, act=relu)",4,1\n',
+        'cell,params,valid_error\n"mlp(width=16, act=relu)",many,1\n',
+        "width,act,params,valid_error\n16,relu,3,4\n",
+    ],
+)
+def test_a_table_of_another_space_than_the_usual_one_says_so(snas: Snas, tmp_path: Path, text: str) -> None:
+    refused = snas("data", "import", "csv", written(tmp_path, text))
+    assert refused.code == 2 and "leave it out" not in refused.err
+    assert "Its cells were read as those of nb201; --space names another space." in refused.err
+
+
 def test_a_table_of_a_space_of_ones_own(snas: Snas, tmp_path: Path) -> None:
     file = written(tmp_path, SPACE_FILE, "spaces.py")
     rows = "".join(f"mlp(width={w}, act={a}),{e}\n" for w, a, e in (("16", "relu", 4), ("64", "tanh", 2)))

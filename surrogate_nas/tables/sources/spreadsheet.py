@@ -1,5 +1,8 @@
 """One's own measurements: a CSV or Parquet file with a column of cells and columns of metrics becomes a table.
 
+The column ``cell`` has each cell as its space prints it, such as ``mlp(width=16, depth=2, act=relu)``. In its place a
+file may have a column for each position of the space, named after it, with the chosen option.
+
 A column's name is the metric's: ``valid_error``, ``valid_loss[12]`` (after a run of 12 epochs), ``latency@mine``, with
 a unit behind it where that must be said: ``valid_loss[12] (nats)``. What it is follows from the name: ``…_error`` and
 ``…_accuracy`` (larger is better) are in %, ``latency@…`` in ms, ``energy@…`` in mJ, ``memory@…`` in MB; a loss has no
@@ -13,10 +16,12 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,8 +137,8 @@ def read(
 ) -> Table:
     """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that the file has.
 
-    `advice` is what a message about a cell that is not of the space ends with. A cell may appear once; where a list for
-    them is given, further rows of a cell are put into it instead of refused.
+    `advice` is what a message about a cell that is not of the space ends with, where the space is one that nobody
+    named. A cell may appear once; where a list is given, further rows of a cell are put into it instead of refused.
     """
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise UserError(
@@ -144,17 +149,18 @@ def read(
         raise UserError(f"{name} is another benchmark's name; choose a further one with --name.")
     rows = read_rows(path)
     header = [entry.strip() for entry in next(rows)]
-    if header.count(CELL_COLUMN) != 1 or len(header) < 2:  # noqa: PLR2004 - a cell and a metric
-        raise UserError(
-            f"{printable(path)} needs a column {CELL_COLUMN!r} and at least one of a metric, such as valid_error."
-        )
-    place = header.index(CELL_COLUMN)
+    naming = _Naming.of(header, space, path, advice)
     cells = (
-        _held(path, place, space)
+        _held(path, naming, space)
         if isinstance(space, ChoiceSpace) and not isinstance(space, Enumerable)
         else listed(space)
     )
-    columns = _columns([entry for entry in header if entry != CELL_COLUMN], path, cells)
+    try:
+        columns = _columns(naming.others(header), path, cells)
+    except UserError:
+        if advice:  # the names of metrics are wrong in one space and right in another
+            naming.check_first(path, space, advice)
+        raise
     n_rows = 0
     found = _Found(cells, repeats)
     for n_rows, row in enumerate(rows, 1):
@@ -163,12 +169,84 @@ def read(
                 f"{printable(path)} has more rows than the space {space.name} has cells ({len(cells):,}); each may "
                 f"appear once.{advice}"
             )
-        found.add(n_rows, row.pop(place), row, columns)
+        found.add(n_rows, partial(naming.cell, space, row), naming.others(row), columns)
     found.check(path, advice)
     return _table(path, name, cells, columns, n_rows)
 
 
-def _held(path: Path, place: int, space: ChoiceSpace) -> Sampled:
+@dataclass(frozen=True)
+class _Naming:
+    """How the rows of a file name their cells.
+
+    Attributes:
+        places: Of the column ``cell``, or of one column for every position of the space, in its order.
+        is_text: Whether it is the column ``cell``.
+    """
+
+    places: tuple[int, ...]
+    is_text: bool
+
+    @classmethod
+    def of(cls, header: Sequence[str], space: Space, path: Path, advice: str) -> Self:
+        """Find the columns in a header."""
+        positions = space.positions if isinstance(space, ChoiceSpace) else ()
+        is_text = CELL_COLUMN in header
+        names = (CELL_COLUMN,) if is_text else tuple(positions)
+        if not names or any(header.count(name) != 1 for name in names) or len(header) <= len(names):
+            by_position = f", or one for each of {', '.join(positions)}" if positions else ""
+            raise UserError(
+                f"{printable(path)} needs a column {CELL_COLUMN!r} of cells such as {_example(space)}{by_position}; "
+                f"and at least one of a metric, such as valid_error.{'' if is_text or len(header) <= 1 else advice}"
+            )
+        return cls(tuple(header.index(name) for name in names), is_text)
+
+    def others(self, row: Sequence[str]) -> list[str]:
+        """The entries of a row that name no cell."""
+        return [entry for place, entry in enumerate(row) if place not in self.places]
+
+    def cell(self, space: Space, row: Sequence[str]) -> Cell:
+        """The cell of a row.
+
+        Raises:
+            UserError: It is none of the space.
+        """
+        entries = [row[place].strip() for place in self.places]
+        if self.is_text:
+            return space.cell(entries[0])
+        assert isinstance(space, ChoiceSpace)
+        named = zip(space.positions, space.options, entries, strict=True)
+        return space.at([_option(*each) for each in named])
+
+    def check_first(self, path: Path, space: Space, advice: str) -> None:
+        """Say where the first cell of a file is of another space than the one that it is read for unasked."""
+        rows = read_rows(path)
+        next(rows)
+        for row in rows:
+            try:
+                self.cell(space, row)
+            except UserError as error:
+                why = printable(str(error).rstrip("."))
+                raise UserError(f"{printable(path)} has 1 wrong entry or more: row 1: {why}.{advice}") from error
+            return
+
+
+def _option(position: str, options: Sequence[str], entry: str) -> int:
+    """Which option of a position an entry names, as text or, of numbers, by its value (16.0 is 16)."""
+    if entry in options:
+        return options.index(entry)
+    with suppress(ValueError):
+        return [float(option) for option in options].index(float(entry))
+    raise UserError(f"{position} is {', '.join(options)}, not {printable(repr(entry)):.80}")
+
+
+def _example(space: Space) -> str:
+    """A cell of a space as it is written in a file."""
+    if isinstance(space, ChoiceSpace):
+        return space.write((0,) * len(space.positions))
+    return space.sample(np.random.default_rng(0)).text
+
+
+def _held(path: Path, naming: _Naming, space: ChoiceSpace) -> Sampled:
     """The cells that a file has of a space; rows that name none are told of when they are read again."""
     rows = read_rows(path)
     next(rows)
@@ -176,7 +254,7 @@ def _held(path: Path, place: int, space: ChoiceSpace) -> Sampled:
     wrong = ""
     for row in rows:
         try:
-            held[space.cell(row[place].strip())] = None
+            held[naming.cell(space, row)] = None
         except UserError as error:
             wrong = wrong or f": {printable(str(error).rstrip('.'))}"
         if len(held) > MOST_HELD:
@@ -258,9 +336,9 @@ class _Found:
         self._foreign = False
         self._n_wrong = 0
 
-    def add(self, row: int, text: str, entries: list[str], columns: list[_Column]) -> None:
+    def add(self, row: int, named: Callable[[], Cell], entries: list[str], columns: list[_Column]) -> None:
         """Put a row's numbers where they belong."""
-        index = self._index(row, text)
+        index = self._index(row, named)
         numbers = [self._number(row, c.metric.name, entry.strip()) for c, entry in zip(columns, entries, strict=True)]
         if index is not None and self._repeats is not None and self._first_row[index] != row:
             keys = ((column.metric.name, column.epochs) for column in columns)
@@ -269,9 +347,9 @@ class _Found:
             for column, number in zip(columns, numbers, strict=True):
                 column.values[index] = number
 
-    def _index(self, row: int, text: str) -> int | None:
+    def _index(self, row: int, named: Callable[[], Cell]) -> int | None:
         try:
-            cell = self._space.cell(text.strip())
+            cell = self._space.cell(named())
         except UserError as error:
             self._foreign = True
             self._note(f"row {row}: {printable(str(error).rstrip('.'))}")
