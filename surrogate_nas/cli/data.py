@@ -210,7 +210,8 @@ def list_(
     listed: list[dict[str, Any]] = []
     for one in sources() if name is None else [name]:
         source = declared(one)
-        here = sum(table_path(benchmark).is_file() for benchmark in source.names)
+        ready = fetching.is_ready(one)
+        here = sum(ready or table_path(benchmark).is_file() for benchmark in source.names)
         here += 0 if fetching.lacks(one) else len(source.predicts)
         benchmarks = [*source.names, *source.predicts]
         listed.append(
@@ -219,7 +220,7 @@ def list_(
                 "title": source.title,
                 "benchmarks": benchmarks,
                 "here": here,
-                "installed": fetching.is_ready(one),
+                "installed": ready,
                 "megabytes": fetching.size(one) / 1e6,
                 "get": fetching.how_to_get(one),
                 "licence": fetching.licence(one),
@@ -237,7 +238,7 @@ def _show_sources(listed: list[dict[str, Any]]) -> None:
 
 def _show_source(entry: dict[str, Any]) -> None:
     typer.echo(f"{entry['name']}: {entry['title']}")
-    typer.echo(f"Tables here: {entry['here']} of {len(entry['benchmarks'])}: {', '.join(entry['benchmarks'])}")
+    typer.echo(f"Benchmarks here: {entry['here']} of {len(entry['benchmarks'])}: {', '.join(entry['benchmarks'])}")
     for head, key in (("To get them", "get"), ("Licence", "licence"), ("To cite", "citation")):
         typer.echo(f"{head}: {entry[key]}")
 
@@ -255,7 +256,7 @@ def import_(
     """Import official files, or a CSV file of one's own.
 
     Official are a NATS-Bench folder, NAS-Bench-201's .pth, and NAS-Bench-101's records as data-full.json has them;
-    one's own has a column cell and columns of metrics.
+    one's own has a column cell (or one for every choice) and columns of metrics.
 
     \b
     Examples:

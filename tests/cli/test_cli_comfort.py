@@ -134,6 +134,9 @@ def test_lists_have_a_line_each_at_eighty_columns(snas: Snas, monkeypatch: pytes
     (entry,) = snas("data", "list", "nb201", "--json").json
     assert entry["name"] == "nb201" and entry["benchmarks"][0] == "nb201-cifar10"
     assert_one_clear_line(snas("data", "list", "nb20"), "Did you mean 'nb201'?")
+    available = {entry["name"]: entry["available"] for entry in listed}
+    for source in snas("data", "list", "--json").json:
+        assert source["here"] == sum(available[name] for name in source["benchmarks"]), source["name"]
 
 
 IMPOSSIBLE = ["--objective", "valid_loss", "--subject-to", "params <= 1"]

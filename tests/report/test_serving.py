@@ -175,6 +175,16 @@ def test_a_page_does_not_wait_until_all_is_read(server: Server, tab: Page) -> No
     tab.wait_for_selector("text=6 of 6 runs done")
 
 
+def test_a_finished_folder_is_not_called_interrupted_while_it_is_read(server: Server) -> None:
+    server.pages.patience_seconds = 0.0
+    index = ask(server, "/").text
+    assert "being read" in index and "interrupted" not in index and "0 of 6" not in index
+    page = ask(server, "/at/one/").text
+    assert "still to be read" in page and "Nobody is at work" not in page
+    server.pages.patience_seconds = math.inf
+    assert "All runs have ended" in ask(server, "/at/one/").text and "ended" in ask(server, "/").text
+
+
 def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> None:
     file = results / "one" / "runs" / "random-1.jsonl"
     file.write_bytes(file.read_bytes().replace(b'"feasible": true', b'"feasible": false', 1))

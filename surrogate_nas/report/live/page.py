@@ -216,7 +216,7 @@ def _part(watch: Watch, places: Places) -> str:
     shared = {
         "counts": counts,
         "unread": watch.unread,
-        "state": _state(watch.writer, counts, watch.folder),
+        "state": _state(watch.writer, counts, watch.folder, watch.unread),
         "links": places.offered(watch.folder),
         "trouble": Box("What went wrong", items=several) if several else None,
     }
@@ -289,20 +289,24 @@ def _index(found: Mapping[Path, Watch], places: Places) -> str:
                 "what": what,
                 "address": f"/at/{places.address(folder)}",
                 "counts": told,
-                "state": _state(watch.writer, told, folder)["short"],
+                "state": _state(watch.writer, told, folder, watch.unread)["short"],
+                "unread": watch.unread,
             }
         )
     unread = sum(watch.unread for watch in found.values())
     return render("live-index.html", folder=places.root.name, entries=entries, unread=unread)
 
 
-def _state(writer: Holder | None, told: Mapping[str, int], folder: Path) -> dict[str, Any]:
-    """Whether runs are being made, in words, and since when."""
+def _state(writer: Holder | None, told: Mapping[str, int], folder: Path, unread: int) -> dict[str, Any]:
+    """Whether runs are being made, in words, and since when; nothing of a folder that is still being read."""
     left = told["runs"] - told["done"] - told["failed"]
     if writer is not None:
         where = "" if writer.host == platform.node() else f" on {writer.host}"
         since = datetime.fromtimestamp(writer.since).astimezone().isoformat(timespec="seconds")
         return {"short": "running", "said": f"Process {writer.pid}{where} is at work", "since": since}
+    if unread:
+        said = f"{plural(unread, 'run')} of this folder {'is' if unread == 1 else 'are'} still to be read."
+        return {"short": "being read", "said": said, "since": ""}
     if left:
         verb = "is" if left == 1 else "are"
         said = f"Nobody is at work, and {plural(left, 'run')} {verb} not finished: the same command goes on."
