@@ -21,7 +21,7 @@ from surrogate_nas.tables.sources.base import made, predicted
 
 __all__ = [
     "OPENERS", "TABLE_SUFFIX", "Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available",
-    "default", "families", "load", "reopen", "reserved", "tables",
+    "check_named", "default", "families", "load", "reopen", "reserved", "tables",
 ]  # fmt: skip
 
 OPENERS[:] = (Installed(), Live(), Learned(), File(), Losses(), Predicted(), Fetched())
@@ -85,9 +85,26 @@ def reopen(address: str, *, with_: Sequence[str | Path] = (), named: Collection[
         ...     print(error)
         mine.py:BENCHMARK was read from a file and would run code; name it yourself if you trust it.
     """
-    if opener_of(address).runs_code(address) and address not in {opener_of(name).address(name) for name in named}:
-        raise UserError(f"{address} was read from a file and would run code; name it yourself if you trust it.")
+    check_named(address, named)
     return load(address, with_=with_)
+
+
+def check_named(address: str, named: Collection[str] = ()) -> None:
+    """Refuse a name that was read from a file, where opening it runs code and the user did not name it.
+
+    Args:
+        address: A `Benchmark.address`; of one that is unknown by now nothing is said.
+        named: What the user named.
+
+    Raises:
+        UserError: Opening it would run a file that the user did not name.
+    """
+    try:
+        opener = opener_of(address)
+    except UserError:
+        return
+    if opener.runs_code(address) and address not in {opener_of(name).address(name) for name in named}:
+        raise UserError(f"{address} was read from a file and would run code; name it yourself if you trust it.")
 
 
 def reserved() -> frozenset[str]:

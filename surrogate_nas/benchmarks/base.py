@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -21,7 +21,7 @@ from surrogate_nas.core.notebook import html_table
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.base import cell_at
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import Seed
+from surrogate_nas.tables import Contents, Run, Seed
 
 Values: TypeAlias = NDArray[np.float64]
 """Answers in their metric's unit, of any shape."""
@@ -367,6 +367,25 @@ class Benchmark(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """A digest of everything that its answers depend on."""
+
+    @property
+    def contents(self) -> Contents:
+        """What a table holds, a digest a run; empty where that is told by `fingerprint` alone.
+
+        Example:
+            >>> import surrogate_nas as sn
+            >>> list(sn.load("analog-cifar10").contents)[:1]
+            ['digital_error']
+        """
+        return {}
+
+    def only(self, runs: Collection[Run]) -> Benchmark:  # noqa: ARG002 - tables have parts
+        """The same benchmark with some runs of its table alone; itself where it has no `contents`.
+
+        Args:
+            runs: Each a metric and the length of its training run.
+        """
+        return self
 
     def metric(self, name: str) -> Metric:
         """Return a metric by name.

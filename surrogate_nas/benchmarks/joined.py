@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import Cell
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.storage import is_surrogate
-from surrogate_nas.tables import Seed
+from surrogate_nas.tables import Contents, Run, Seed
 
 
 def open_extra(file: Path) -> Benchmark:
@@ -57,14 +57,17 @@ class JoinedBenchmark(Benchmark):
         Raises:
             UserError: A file cannot be opened, is of another space, holds nothing to join, or a name is there twice.
         """
-        self.base = base
+        self._join(base, files, [open_extra(file.absolute()) for file in files])
+
+    def _join(self, base: Benchmark, files: Sequence[Path], extras: Sequence[Benchmark]) -> None:
+        """Join what the files hold."""
+        self.base, self._files = base, files
         self.joined = (*base.joined, *(file.absolute() for file in files))
         self.name, self.space, self.cost = base.name, base.space, base.cost
         self.objective, self.licence, self.citation = base.objective, base.licence, base.citation
         self.default_seed, self.address, self.more = base.default_seed, base.address, base.more
         self.one_by_one, self.one_curve = base.one_by_one, base.one_curve
         self._owners: dict[str, Benchmark] = {}
-        extras = [open_extra(file.absolute()) for file in files]
         added = [metric for extra, file in zip(extras, files, strict=True) for metric in self._own(extra, file)]
         self.metrics = (*base.metrics, *added)
         names = ", ".join(metric.name for metric in added)
@@ -100,6 +103,21 @@ class JoinedBenchmark(Benchmark):
             )
         self._owners |= {metric.name: extra for metric in own}
         return own
+
+    @property
+    def contents(self) -> Contents:
+        """What the base holds, and what the files add; empty where one of them is told by its fingerprint alone."""
+        held = [one.contents for one in (self.base, *self._extras)]
+        if not all(held):
+            return {}
+        added = {name: extra.contents[name] for name, extra in self._owners.items() if name in extra.contents}
+        return {**self.base.contents, **added}
+
+    def only(self, runs: Collection[Run]) -> JoinedBenchmark:
+        """The same benchmark with some runs of the base's table alone; the files are as they are."""
+        part = JoinedBenchmark.__new__(JoinedBenchmark)
+        part._join(self.base.only(runs), self._files, self._extras)
+        return part
 
     @property
     def identity(self) -> str:

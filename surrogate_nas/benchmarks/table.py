@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,18 @@ from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.space import Cell, Enumerable
-from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, HeldTable, Seed, TableFile
+from surrogate_nas.tables import (
+    UNKNOWN_SEEDS,
+    ColumnKey,
+    Contents,
+    HeldTable,
+    PartOfTable,
+    Run,
+    Seed,
+    TableFile,
+    runs_of,
+)
+from surrogate_nas.tables.table import epochs_text
 
 _CHARGES = {
     "queries": "An evaluation is charged one query; the benchmark holds no training times.",
@@ -45,6 +56,30 @@ def open_table(path: Path, kind: type[TableBenchmark] | None = None) -> TableBen
 @lru_cache(maxsize=16)
 def _opened(path: Path, kind: type[TableBenchmark], modified: int, folder: Path) -> TableBenchmark:  # noqa: ARG001
     return kind(path)
+
+
+def _open_again(path: Path, kind: type[TableBenchmark], digest: str, contents: Contents) -> TableBenchmark:
+    """Open in another process the table that a benchmark has open; what was added to it since plays no part."""
+    found = open_table(path, kind)
+    if found.table.digest != digest:
+        found = found.only(runs_of(contents))
+    if found.table.digest != digest:
+        other = ", ".join(differing(contents, found.contents)) or "cells or network"
+        raise UserError(
+            f"{path} was replaced while it was in use by a table with other numbers ({other}). Put back the one that "
+            "was there and run the same command again."
+        )
+    return found
+
+
+def differing(first: Contents, second: Contents) -> list[str]:
+    """The runs that a first table holds and a second does not hold so, as an expression writes them."""
+    return [
+        name if spelled == epochs_text(None) else f"{name}[{spelled}]"
+        for name, runs in first.items()
+        for spelled, digest in runs.items()
+        if second.get(name, {}).get(spelled) != digest
+    ]
 
 
 class TableBenchmark(Benchmark):
@@ -76,8 +111,12 @@ class TableBenchmark(Benchmark):
         Raises:
             UserError: The file is missing, damaged or of another format.
         """
-        self._table = self._read_table(path)
         self.path = path
+        self._hold(self._read_table(path))
+
+    def _hold(self, table: TableFile | PartOfTable | HeldTable) -> None:
+        """Answer from a table."""
+        self._table = table
         self.name, self.title, self.banner = self._table.name, self._table.title, self._table.banner
         self.source, self.licence, self.citation = self._table.source, self._table.licence, self._table.citation
         self.objective, self.card = self._table.objective, self._table.card
@@ -101,10 +140,29 @@ class TableBenchmark(Benchmark):
         self._counts: dict[Question, Any] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return open_table, (self.path, type(self))
+        return _open_again, (self.path, type(self), self._table.digest, self.contents)
 
     def _read_table(self, path: Path) -> TableFile | HeldTable:
         return TableFile(path)
+
+    @property
+    def contents(self) -> Contents:
+        """What the table holds, a digest a run; empty where that is told by `fingerprint` alone."""
+        return self._table.contents
+
+    def only(self, runs: Collection[Run]) -> TableBenchmark:
+        """The same benchmark with some runs of its table alone, as it was before others were added to it.
+
+        Args:
+            runs: Each a metric and the length of its training run; those that it does not hold are passed over.
+        """
+        if not isinstance(self._table, TableFile):
+            return self
+        part, read = object.__new__(type(self)), self._columns
+        part.__dict__.update({name: value for name, value in vars(self).items() if name != "_by_name"})
+        part._hold(self._table.only(runs))
+        part._columns, part.more = read, ""
+        return part
 
     @property
     def fingerprint(self) -> str:
@@ -112,7 +170,7 @@ class TableBenchmark(Benchmark):
         return hashlib.sha256(f"table {self._table.digest}".encode()).hexdigest()
 
     @property
-    def table(self) -> TableFile | HeldTable:
+    def table(self) -> TableFile | PartOfTable | HeldTable:
         """What its columns are read from."""
         return self._table
 

@@ -56,7 +56,10 @@ def compare(
     engine: EngineOption = PROCESSES,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where results and the report go, and are resumed from; results/compare-BENCH if left out."),
+        typer.Option(
+            help="Where results and the report go, and are resumed from; results/compare-BENCH if left out, with a "
+            "number behind it for a further objective."
+        ),
     ] = None,
     with_: WithOption = None,
     against: Annotated[
@@ -83,6 +86,8 @@ def compare(
     from surrogate_nas.core.numbers import plural
     from surrogate_nas.strategies import DEFAULTS
     from surrogate_nas.study.calls import compare as run_compare
+    from surrogate_nas.study.places import is_of_objective
+    from surrogate_nas.study.problem import bind
 
     if len(given := bench or [default()]) > 1:
         _beside([*map(Path, given), *(against or ())], out, json)
@@ -90,7 +95,14 @@ def compare(
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
     name = given[0]
-    folder = results_folder(out, "comparison", "compare", name)
+    bound = bind(
+        load(name, with_=with_ or ()),
+        objective,
+        subject_to,
+        seed_policy=seed_policy,
+        search_on_final=names(search_on_final),
+    )
+    folder = results_folder(out, "comparison", "compare", name, is_own=is_of_objective(bound))
     with shown(folder, serve), progress_bar("runs") as bar:
         counts = (0, 0)
 
@@ -103,12 +115,9 @@ def compare(
             bar(*counts, f"{strategy}, run {run}: {trials[-1].index + 1} cells")
 
         comparison = run_compare(
-            load(name, with_=with_ or ()),
+            bound.benchmark,
             entering(strategies, DEFAULTS, blind),
-            objective,
-            subject_to=subject_to,
-            seed_policy=seed_policy,
-            search_on_final=names(search_on_final),
+            bound,
             runs=runs,
             budget=budget,
             budget_seconds=budget_seconds,

@@ -65,12 +65,15 @@ def lambda_path(
     from surrogate_nas.report.reading import Study
     from surrogate_nas.strategies import DEFAULTS
     from surrogate_nas.study.lambda_path import lambda_path as run_path
+    from surrogate_nas.study.places import is_of_path
     from surrogate_nas.study.store import Store
 
-    folder = results_folder(out, "path over λ", "lambda-path", bench)
+    opened = load(bench, with_=with_ or ())
+    is_own = is_of_path(opened, objective, subject_to)
+    folder = results_folder(out, "path over λ", "lambda-path", bench, is_own=is_own)
     with progress_bar("runs") as progress:
         path = run_path(
-            load(bench, with_=with_ or ()), names(strategies) or list(DEFAULTS), objective,
+            opened, names(strategies) or list(DEFAULTS), objective,
             lambdas=numbers(lambdas, "λ"), subject_to=subject_to, runs=runs, budget=budget, seed=seed, workers=workers,
             engine=engine, folder=folder, progress=progress, **options,
         )  # fmt: skip

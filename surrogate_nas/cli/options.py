@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.study.options import FLAGS
+from surrogate_nas.study.options import FLAGS, USUAL_CELLS
 
 if TYPE_CHECKING:
     from surrogate_nas.space import Cell, Space
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
-DEFAULT_BUDGET = 150
+DEFAULT_BUDGET = USUAL_CELLS
 DEFAULT_STRATEGY = "bo"
 PROCESSES = "processes"
 _MOST_DIGITS = 18
@@ -136,11 +136,25 @@ def run_options(command: Command, *, without: Sequence[str] = ()) -> Command:
     return command
 
 
-def results_folder(out: Path | None, kind: str, command: str, *what: str) -> Path:
-    """Where a command keeps results: the folder that the user names, or one named after what it compares."""
+def results_folder(
+    out: Path | None, kind: str, command: str, *what: str, is_own: Callable[[Path], bool] | None = None
+) -> Path:
+    """Where a command keeps results: the folder that the user names, or one named after what it compares.
+
+    Args:
+        out: The folder that the user names, or None.
+        kind: What is kept there.
+        command: What the folder's name begins with.
+        what: What it is named after.
+        is_own: Whether a folder is of the same question; of another one of the same name the next number is taken.
+    """
     from surrogate_nas.report.reading import kind_of
 
     folder = out or Path("results") / "-".join(_NO_NAME.sub("-", word).strip("-") for word in (command, *what))
+    if out is None and is_own is not None:
+        from surrogate_nas.study.places import own_place
+
+        folder = own_place(folder, is_own)
     if (held := kind_of(folder)) not in ("", kind):
         raise UserError(f"{folder} holds a {held}, and this is a {kind}; name another folder with --out.")
     return folder

@@ -68,13 +68,14 @@ def suite(
       snas suite mine.toml --runs 5 --out results/own --engine dask:tcp://HOST:8786
     """
     from surrogate_nas.study.calls import run_suite
+    from surrogate_nas.study.places import is_of_suite
     from surrogate_nas.study.problem import read_suite
 
     asked = read_suite(name).only(names(problems))
     entered = entering(strategies, asked.labels, blind) if blind else names(strategies)
     chosen = asked.entered(entered, runs)
     chosen = chosen if seed is None else replace(chosen, seed=seed)
-    folder = results_folder(out, "suite", "suite", chosen.name)
+    folder = results_folder(out, "suite", "suite", chosen.name, is_own=is_of_suite(chosen))
     with shown(folder, serve), progress_bar("runs") as progress:
         result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress, **options)
     finish(result, folder, json)
@@ -109,6 +110,9 @@ def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[s
         json,
         lambda: show_table(heads, rows, title=f"{result.suite.title} (regret: 0 the optimum, 1 random's)"),
     )
+    for problem in result.problems:
+        if problem.remark:
+            note(f"{problem.name}: {problem.remark}")
     for skipped in result.skipped:
         note(f"Not run: {skipped.problem.name}: {skipped.reason}")
     if failures := content["failures"]:

@@ -30,7 +30,8 @@ from surrogate_nas.objective.seeds import Draw, SingleSeeds, as_reported, check_
 from surrogate_nas.objective.terms import BoundTerm, Scores, finite, loss_divisor, violation_divisor
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.tables import Seed
+from surrogate_nas.tables import Contents, Seed, runs_of
+from surrogate_nas.tables.table import epochs_text
 
 
 def declared(given: str | Sequence[str], benchmark: Benchmark) -> tuple[str, ...]:
@@ -72,8 +73,10 @@ def warning(names: Sequence[str]) -> str:
     )
 
 
-_CONVENTIONS = 2
+CONVENTIONS = 2
 """Raised whenever the same expression would score otherwise than before."""
+_LONGEST_SPACE = 100_000
+"""Characters of a space's definition that a folder of results repeats; some list thousands of cells."""
 
 
 class Objective:
@@ -86,6 +89,7 @@ class Objective:
         terms, constraints: The terms of all with their divisors, and the limits, which come before any score.
         parts, epochs: How many objectives there are, and the longest training run that is read, or None.
         bounds, diversity_weight: For each objective a score that no feasible cell exceeds; the weight of diversity.
+        recorded: What a folder of results says of the space's scores, where the table itself cannot be read; else None.
 
     Example:
         >>> import surrogate_nas as sn
@@ -93,6 +97,8 @@ class Objective:
         >>> [term.divisor for term in objective.terms]
         [100.0, 344346.0]
     """
+
+    recorded: Mapping[str, Any] | None = None
 
     @checked
     def __init__(
@@ -248,6 +254,32 @@ class Objective:
         """A digest of benchmark, expression, constants and conventions; results of two are never mixed."""
         return self.fingerprint_under(self.benchmark.identity)
 
+    def on(self, benchmark: Benchmark) -> Objective:
+        """The same objective on another benchmark, whose constants it takes.
+
+        Args:
+            benchmark: Such as `Benchmark.only` gives of this one's.
+
+        Raises:
+            UserError: It does not hold what the objective reads.
+        """
+        return Objective(
+            str(self), benchmark, seed=self.seed, seed_policy=self.seed_policy, search_on_final=self.search_on_final
+        )
+
+    def depends_on(self, question: Question) -> bool:
+        """Whether results may depend on a run of the table: it is read, a strategy may ask for it, or it is charged.
+
+        Args:
+            question: A metric that the benchmark holds, and the length of a training run.
+        """
+        if question in self._questions:
+            return True
+        kind, epochs = self.benchmark.metric(question.metric).kind, question.epochs
+        if kind == "final" or (kind == "search" and epochs is None):
+            return False
+        return epochs is None or (self.epochs is not None and epochs <= self.epochs)
+
     def fingerprint_under(self, name: str) -> str:
         """The same as earlier releases gave it, where the benchmark's name stood as it was spelled."""
         looked_up = {digest_of(self.benchmark.space, question.metric) for question in self._questions} - {""}
@@ -256,7 +288,7 @@ class Objective:
         content = {key: value for key, value in where_any.items() if value} | {
             "benchmark": name, "data": self.benchmark.fingerprint, "expression": str(self), "seed": self.seed,
             "constants": [term.constants() for term in self.terms], "cost": self.benchmark.cost,
-            "conventions": _CONVENTIONS,
+            "conventions": CONVENTIONS,
         }  # fmt: skip
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -274,6 +306,26 @@ class Objective:
             "search_on_final": list(self.search_on_final),
             "cost": self.benchmark.cost,
             "fingerprint": self.fingerprint,
+        }
+
+    def describe_data(self) -> dict[str, Any]:
+        """What its numbers mean, as a JSON object.
+
+        Returns:
+            ``space``, as a file writes it; ``runs``, what the table holds that results may depend on, and ``others``,
+            the rest, each as `Benchmark.contents`; ``known``, what is known for free; ``conventions``.
+        """
+        space, contents = self.benchmark.space.definition, self.benchmark.contents
+        read: dict[bool, Contents] = {True: {}, False: {}}
+        for metric, epochs in runs_of(contents):
+            of, spelled = read[self.depends_on(Question(metric, epochs))], epochs_text(epochs)
+            of.setdefault(metric, {})[spelled] = contents[metric][spelled]
+        return {
+            "space": space if len(space) <= _LONGEST_SPACE else "",
+            "runs": read[True],
+            "others": read[False],
+            "known": {"terms": list(self.known.terms), "missing": list(self.known.missing)},
+            "conventions": CONVENTIONS,
         }
 
     @cached_property

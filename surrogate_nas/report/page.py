@@ -177,5 +177,7 @@ def _of_suite(study: Study) -> Top:
     if result.skipped:
         not_run = [f"{skipped.problem.name}: {skipped.reason}" for skipped in result.skipped]
         boxes.append(Box("Not run:", items=not_run, bad=False))
+    if remarks := [f"{problem.name}: {problem.remark}" for problem in result.problems if problem.remark]:
+        boxes.append(Box("Mind the data.", items=remarks, bad=False))
     line = [counts, *_links(study, ("Tables as CSV", "tables/strategies.csv"))]
     return Top(result.suite.title, result.suite.title, line, boxes, *_judged(study))

@@ -25,7 +25,7 @@ from surrogate_nas.study.comparison import (
 )
 from surrogate_nas.study.decision import standings
 from surrogate_nas.study.diagnosis import diagnose, trivial_cells
-from surrogate_nas.study.lambda_path import STEP, LambdaPath, read_lambda_path, steps_in
+from surrogate_nas.study.lambda_path import STEP, LambdaPath, path_of, steps_in, stored_steps
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.study.run import Run, RunWatch
 from surrogate_nas.study.scale import Noise, nondominated, undominated
@@ -203,7 +203,7 @@ class Results:
         parts: A comparison each.
         missing: How many runs of what was begun are not there yet.
         suite: The verdict over all parts, where they are problems of a suite that can be compared already.
-        path: What the parts are steps of, where they are.
+        path: What the parts are steps of, where they are and their table is here.
     """
 
     name: str
@@ -269,8 +269,10 @@ def results_of(source: Source, *, benchmark: str | None = None) -> Results:
         parts = [Part(problem, made) for problem, made in stored.comparisons.items() if made.strategies]
         return Results(name, parts, stored.missing, suite=stored.result)
     if steps_in(folder):
-        path = read_lambda_path(folder, benchmark=benchmark)
-        parts = [Part(step.value, step.comparison) for step in path.steps]
+        steps = stored_steps(folder, benchmark=benchmark)
+        is_recorded = any(step.comparison.objective.recorded is not None for step in steps)
+        path = None if is_recorded else path_of(steps)
+        parts = [Part(step.value, step.comparison) for step in steps]
         return Results(name, parts, sum(part.comparison.missing for part in parts), path=path)
     if not (folder / "experiment.json").is_file():
         raise UserError(f"{folder} holds no comparison, suite or path over λ: give what was --out of one of them.")

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks import Benchmark, load, reopen
+from surrogate_nas.benchmarks import Benchmark, check_named, load, reopen
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files.regular import read_regular
@@ -19,8 +19,10 @@ from surrogate_nas.study.beside import comparisons_beside, suites_beside
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.ledger import check_run
 from surrogate_nas.study.ledger import verify as verify_run
-from surrogate_nas.study.options import Budget, takes_options, unusual
+from surrogate_nas.study.options import budget_of, takes_options, unusual
 from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, read_suite, suite_told
+from surrogate_nas.study.recorded import recorded_objective
+from surrogate_nas.study.resuming import as_begun, resumed
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import NOTHING_PAID, Experiment, Part, Progress, Within, execute
 from surrogate_nas.study.search import Watch
@@ -59,7 +61,7 @@ def search(
         seed_policy: ``draw`` lets the search see one drawn training seed of each cell; `Objective.reported` reads what
             it found by the mean. None for what the objective says.
         search_on_final: Final metrics, such as a robust error, that this study searches on.
-        budget: The most evaluations.
+        budget: The most evaluations; 150 if no budget is given.
         budget_seconds: The most simulated seconds.
         seed: The number of the run.
         callback: Called with the new trials after each evaluation; ends the run by returning True.
@@ -82,7 +84,7 @@ def search(
     """
     check_whole("A seed", seed)
     bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
-    experiment = Experiment(bound, [strategy], 1, Budget(budget, budget_seconds), **options)
+    experiment = Experiment(bound, [strategy], 1, budget_of(budget, budget_seconds), **options)
     run = experiment.one(strategy, seed, watch=callback)
     if run.failure:
         raise UserError(run.failure)
@@ -124,7 +126,7 @@ def compare(
             is by the mean over seeds; None for what the objective says.
         search_on_final: Final metrics, such as a robust error, that this study searches on; the report says so first.
         runs: How many seeds.
-        budget: The most evaluations of a run.
+        budget: The most evaluations of a run; 150 if no budget is given.
         budget_seconds: The most simulated seconds of a run.
         workers: How many runs at once; None for one, or for as many as a cluster takes.
         engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place, such as
@@ -147,10 +149,11 @@ def compare(
         >>> bool(found.regrets("bo").mean() < found.regrets("random").mean())  # distances from the table's optimum
         True
     """
+    place = None if folder is None else Path(folder)
     bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
-    experiment = Experiment(bound, strategies, runs, Budget(budget, budget_seconds), **options)
+    experiment = Experiment(resumed(bound, place), strategies, runs, budget_of(budget, budget_seconds), **options)
     made = experiment.execute(
-        folder=None if folder is None else Path(folder),
+        folder=place,
         workers=workers,
         engine=engine,
         progress=progress,
@@ -238,8 +241,9 @@ def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped
             continue
         except UserError as error:
             raise UserError(f"{suite.name}, {problem.name}: {error}") from error
+        place = None if folder is None else folder / PROBLEMS / problem.name
         experiment = Experiment(
-            objective,
+            resumed(objective, place),
             strategies,
             max(runs.values()),
             problem.budget,
@@ -247,7 +251,7 @@ def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped
             first_cells=problem.first_cells,
             **suite.options,
         )
-        store = None if folder is None else Store(folder / PROBLEMS / problem.name)
+        store = None if place is None else Store(place)
         parts.append(Part(problem.name, experiment, store, runs))
     return parts, skipped
 
@@ -294,6 +298,9 @@ def read_comparison(
 ) -> Comparison:
     """Read a stored comparison, finished or not; where its benchmark is a table, every best score is looked up again.
 
+    Results are read without their table too, where that cannot be opened or holds other numbers by now: then what the
+    folder records of it is used, nothing is looked up again, and the benchmark's ``banner`` says what is left out.
+
     Args:
         against: Further such folders, of the same problem; their runs stand beside the first one's as if made with
             them. A strategy that did different things in two folders has the folder's name behind its own.
@@ -304,8 +311,8 @@ def read_comparison(
         verify: Whether all scores are looked up again, not the best of each run alone.
 
     Raises:
-        UserError: There is none, it is damaged, its benchmark now holds other data, or contradicts a score; or another
-            folder is of another problem.
+        UserError: There is none, it is damaged, or its benchmark contradicts a score; or another folder is of another
+            problem; or scores are to be verified and the benchmark cannot be opened or holds other numbers by now.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -326,26 +333,10 @@ def read_comparison(
     folder = Path(folder)
     store = Store(folder)
     description = store.read()
-    named = () if benchmark is None else (benchmark,)
-    opened = reopen(description["address"], with_=description.get("with", ()), named=named)
-    told = description["objective"]
-    objective = Objective(
-        told["expression"],
-        opened,
-        seed=told["seed"],
-        seed_policy=told.get("seed_policy", "mean"),
-        search_on_final=told.get("search_on_final", ()),
-    )
-    if description["fingerprint"] not in (
-        objective.fingerprint,
-        objective.fingerprint_under(description["benchmark"]),
-    ):
-        raise UserError(
-            f"{folder} was made with other data or conventions (fingerprint {description['fingerprint']}, "
-            f"now {objective.fingerprint}); results of two are never mixed. Run the comparison again."
-        )
+    objective = _stored_objective(folder, description, benchmark, recorded=not verify)
     numbers = range(description["runs"])[:runs]
-    found = [store.load(name, run, opened.space) for name in description["strategies"] for run in numbers]
+    space = objective.benchmark.space
+    found = [store.load(name, run, space) for name in description["strategies"] for run in numbers]
     made = [run for run in found if run is not None]
     for run in made:
         path = store.path(run.strategy, run.run)
@@ -354,6 +345,28 @@ def read_comparison(
     if not unfinished and not any(run.trials and not run.failure for run in made):
         raise UserError(f"{folder} holds no finished run yet.")
     return Comparison(objective, description, made)
+
+
+def _stored_objective(folder: Path, description: dict[str, Any], benchmark: str | None, *, recorded: bool) -> Objective:
+    """A folder's objective: on its table, or as recorded in the folder where that cannot be read or is another one."""
+    named = () if benchmark is None else (benchmark,)
+    check_named(description["address"], named)
+    told = description["objective"]
+    opened: Benchmark | None = None
+    try:
+        opened = reopen(description["address"], with_=description.get("with", ()), named=named)
+        objective = Objective(
+            told["expression"],
+            opened,
+            seed=told["seed"],
+            seed_policy=told.get("seed_policy", "mean"),
+            search_on_final=told.get("search_on_final", ()),
+        )
+        return as_begun(objective, description, folder)
+    except UserError as error:
+        if not recorded:
+            raise
+        return recorded_objective(description, opened, error)
 
 
 def _folders(folder: str | Path, against: Sequence[str | Path]) -> list[Path]:

@@ -87,6 +87,8 @@ class Comparison:
         """Up to which regret the optimum counts as found."""
         if self.objective.parts > 1:
             return ROUNDING
+        if self.objective.recorded is not None:
+            return float(self.objective.recorded.get("score_rounding", 0.0))
         scores = self.objective.over_space()
         return 0.0 if scores is None else scores.rounding
 

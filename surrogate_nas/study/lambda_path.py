@@ -27,6 +27,7 @@ from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.study.calls import compared, read_comparison
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.options import Budget, takes_options
+from surrogate_nas.study.resuming import resumed
 from surrogate_nas.study.runner import Experiment, Part, Progress, execute
 from surrogate_nas.study.scale import Frame, frame_of
 from surrogate_nas.study.statistics import Values
@@ -239,8 +240,9 @@ def lambda_path(
     parts = []
     for value, under in zip(values, bound, strict=True):
         name = f"{STEP}{exact(value)}"
-        store = None if folder is None else Store(Path(folder) / name)
-        parts.append(Part(name, Experiment(under, strategies, runs, Budget(budget), **options), store))
+        place = None if folder is None else Path(folder) / name
+        store = None if place is None else Store(place)
+        parts.append(Part(name, Experiment(resumed(under, place), strategies, runs, Budget(budget), **options), store))
     made = execute(parts, workers=workers, engine=engine, progress=progress)
     if failures := [run.failure for run in made.values() if run.failure]:
         raise UserError(failures[0])
@@ -310,6 +312,38 @@ def steps_in(folder: Path) -> dict[float, Path]:
     return {value: found[value] for value in sorted(found)}
 
 
+def stored_steps(folder: Path, *, benchmark: str | None = None) -> list[Step]:
+    """What a folder holds of a path over λ, with or without its table, by rising λ.
+
+    Args:
+        folder: A path's.
+        benchmark: The benchmark's name again, where opening it runs a file of the user's.
+
+    Raises:
+        UserError: It holds no finished run yet, or a damaged one.
+    """
+    read = {
+        value: read_comparison(place, benchmark=benchmark, unfinished=True)
+        for value, place in steps_in(folder).items()
+        if any((place / "runs").glob("*.jsonl"))
+    }
+    steps = [Step(value, made) for value, made in read.items() if made.strategies]
+    if not steps:
+        raise UserError(f"{folder} holds no finished run of a path over λ yet.")
+    return steps
+
+
+def path_of(steps: Sequence[Step]) -> LambdaPath:
+    """The path that steps make, by rising λ; its expression is that of the largest λ.
+
+    Raises:
+        UserError: They are λ = 0 alone, or their table is not here.
+    """
+    largest = steps[-1].comparison.objective
+    expression = parse(str(largest))
+    return LambdaPath(str(expression), *plane_of(expression, largest.benchmark), steps)
+
+
 def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> LambdaPath:
     """Read a stored path as far as it was made; its expression is that of the largest λ.
 
@@ -319,15 +353,4 @@ def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> Lam
     Raises:
         UserError: It holds no path, a damaged one, no finished run yet, or λ = 0 alone.
     """
-    held = steps_in(Path(folder))
-    read = {
-        value: read_comparison(place, benchmark=benchmark, unfinished=True)
-        for value, place in held.items()
-        if any((place / "runs").glob("*.jsonl"))
-    }
-    steps = [Step(value, made) for value, made in read.items() if made.strategies]
-    if not steps:
-        raise UserError(f"{folder} holds no finished run of a path over λ yet.")
-    largest = steps[-1].comparison.objective
-    expression = parse(str(largest))
-    return LambdaPath(str(expression), *plane_of(expression, largest.benchmark), steps)
+    return path_of(stored_steps(Path(folder), benchmark=benchmark))

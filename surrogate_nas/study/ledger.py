@@ -210,8 +210,25 @@ def check_run(run: Run, objective: Objective, path: Path) -> None:
 
 def verify(run: Run, objective: Objective, root: int, path: Path, *, whole: bool) -> None:
     """Look a run's best trial, or all of them, up in the table again; without one nothing is looked up."""
+    if wrong := contradiction(run, objective, root, whole=whole):
+        trial, name, told, true = wrong
+        raise UserError(
+            f"{path}, trial {trial.index}: {name} of {trial.cell} is {told:.10g}, and {true:.10g} in "
+            f"{objective.benchmark.name}. It was altered: delete it and run again."
+        )
+
+
+def contradiction(run: Run, objective: Objective, root: int, *, whole: bool) -> tuple[Trial, str, float, float] | None:
+    """The first trial with another number than the table has, the number's name, and both; None where there is none.
+
+    Args:
+        run: A run; of one that failed nothing is looked up.
+        objective: On the benchmark that is asked; None is found where that is no table.
+        root: The root seed of the comparison.
+        whole: Whether all trials are looked up, not the best alone.
+    """
     if not objective.benchmark.has_columns or run.failure or not run.trials:
-        return
+        return None
     trials: Sequence[Trial] = run.trials if whole else [run.incumbent]
     ledger, epochs = Ledger(objective, root=root, run=run.run), objective.epochs
     asked: list[Asked] = [
@@ -222,19 +239,16 @@ def verify(run: Run, objective: Objective, root: int, path: Path, *, whole: bool
     for trial, outcome in zip(trials, ledger.look_up(asked), strict=True):
         found = ledger.trial(outcome, trial.started) if whole or not objective.has_history else None
         if wrong := _contradicted(trial, outcome, found, within):
-            name, told, true = wrong
-            raise UserError(
-                f"{path}, trial {trial.index}: {name} of {trial.cell} is {told:.10g}, and {true:.10g} in "
-                f"{objective.benchmark.name}. It was altered: delete it and run again."
-            )
+            return trial, *wrong
+    return None
 
 
 def _contradicted(
     trial: Trial, outcome: Outcome, found: Trial | None, within: float
 ) -> tuple[str, float, float] | None:
     """The first number that is another than the table's, with both; with diversity, only in the order of the run."""
-    pairs = [("L", trial.loss, outcome.loss), ("feasibility", trial.feasible, outcome.feasible)]
-    pairs += [(name, trial.values[name], value) for name, value in zip(outcome.names, outcome.values, strict=True)]
+    pairs = [(name, trial.values[name], value) for name, value in zip(outcome.names, outcome.values, strict=True)]
+    pairs += [("L", trial.loss, outcome.loss), ("feasibility", trial.feasible, outcome.feasible)]
     if found is not None:
         pairs += [("λR", trial.penalty, found.penalty), ("the score", trial.score, found.score)]
         pairs += [("a score", told, true) for told, true in zip(trial.scores, found.scores, strict=True)]

@@ -19,6 +19,8 @@ Check = Callable[[Any], bool]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FIRST_CELLS, CALL_LIMIT_SECONDS = 10, 600.0
+USUAL_CELLS = 150
+"""The budget of a run where none is given."""
 MOST, MOST_RUNS = 10**9, 10**6
 """The largest budget in cells, or any such number, and the most runs of a strategy."""
 _LONGEST = 1000
@@ -46,6 +48,16 @@ class Budget:
             check_whole("A budget in cells", self.cells, 1, MOST)
         if self.seconds is not None:
             check_number("A budget in simulated seconds", self.seconds, above=True)
+
+
+def budget_of(cells: int | None, seconds: float | None) -> Budget:
+    """What was given, or the usual number of cells where nothing was.
+
+    Example:
+        >>> budget_of(None, None).cells, budget_of(None, 3600.0).cells
+        (150, None)
+    """
+    return Budget(USUAL_CELLS if cells is None and seconds is None else cells, seconds)
 
 
 def _option(
@@ -206,9 +218,19 @@ def _are_labels(value: Any) -> bool:
     return all(name and len(name) <= _LONGEST and not set(name) & {"\\", "\0"} for name in value)
 
 
-def _are_sources(value: Any) -> bool:
-    files = list(value.values()) if isinstance(value, dict) else [None]
-    return all(isinstance(one, dict) and all(map(_is_text, one.values())) for one in files)
+def _is_data(value: Any) -> bool:
+    """Whether this is what `Objective.describe_data` tells."""
+    if not isinstance(value, dict) or not isinstance(value.get("known"), dict):
+        return False
+    known = all(_list_of(_is_text)(value["known"].get(name)) for name in ("terms", "missing"))
+    held = all(_are_texts(value.get(name)) for name in ("runs", "others"))
+    return known and held and _is_text(value.get("space")) and _is_count(value.get("conventions"))
+
+
+def _are_texts(value: Any) -> bool:
+    """Whether these are texts by two names."""
+    groups = list(value.values()) if isinstance(value, dict) else [None]
+    return all(isinstance(one, dict) and all(map(_is_text, one.values())) for one in groups)
 
 
 def _is_budget(value: Any) -> bool:
@@ -269,6 +291,8 @@ _RIGHT: dict[str, Check] = {one.name: _right(one) for one in STORED} | {
     "seed": _is_count,
     "first_cells": _up_to(MOST),
     "provenance": _is_mapping,
-    "sources": _or_none(_are_sources),
+    "sources": _or_none(_are_texts),
     "extensions": _list_of(_is_mapping),
+    "data": _or_none(_is_data),
+    "reference": _or_none(_is_mapping),
 }

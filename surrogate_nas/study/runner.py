@@ -22,6 +22,7 @@ from surrogate_nas.runtime.engines import check_engine, run_jobs, stays_here
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyLike, label
 from surrogate_nas.study.options import MOST_RUNS, Budget, Options
+from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import OtherHistoryError, Run
 from surrogate_nas.study.sandbox import introduce
 from surrogate_nas.study.search import Watch, first_cells, make_run
@@ -82,6 +83,7 @@ class Experiment(Options):
             "address": self.objective.benchmark.address,
             "with": [str(file) for file in self.objective.benchmark.joined],
             "objective": self.objective.describe(),
+            "data": self.objective.describe_data(),
             "strategies": self.labels,
             "runs": self.runs,
             "budget": {"cells": self.budget.cells, "seconds": self.budget.seconds},
@@ -222,7 +224,8 @@ def execute(
         for part in parts:
             if part.store is not None:
                 stack.enter_context(part.store.locked())
-                part.store.begin(part.experiment.describe(), part.experiment.sources)
+                reference = recordable(part.experiment.objective, part.experiment.budget)
+                part.store.begin(part.experiment.describe() | {"reference": reference}, part.experiment.sources)
         if begun:
             begun()
         if keep is None:

@@ -98,6 +98,10 @@ def undominated(vectors: Values) -> NDArray[np.bool_]:
 
 def frame_of(objective: Objective, trials: Sequence[Trial] = (), *, fenced: bool = True) -> Frame | None:
     """The frame of a comparison; None where no cell is feasible."""
+    if objective.recorded and "front" in objective.recorded:
+        told = objective.recorded
+        utopia, span, front = (np.array(told[name]) for name in ("utopia", "span", "front"))
+        return Frame(utopia, span, front, told["volume"], exact=True)
     scores = objective.over_space()
     if scores is None:
         points = np.array([trial.scores for trial in trials if trial.feasible])
@@ -143,6 +147,9 @@ class Noise:
 
 def noise_of(objective: Objective) -> Noise | None:
     """The noise of an objective on its table; None of several, with history, or where no cell has two seeds."""
+    if objective.recorded is not None:
+        told = objective.recorded.get("noise")
+        return None if told is None else Noise(**told)
     scores = objective.over_space() if objective.parts == 1 else None
     seeds = None if scores is None else objective.single_seeds()
     if scores is None or seeds is None:
@@ -210,6 +217,9 @@ class Reference:
 
 def reference_of(objective: Objective, budget: Budget, curves: Sequence[Values]) -> Reference:
     """Take the scale from the table, or where none tells from what every run had found at the checkpoints."""
+    if objective.recorded and "scale" in objective.recorded:
+        told = {name: objective.recorded[name] for name in ("optimum", "start", "scale", "rounding")}
+        return Reference(random=np.array(objective.recorded["random"]), exact=True, **told)
     scores = objective.over_space() if objective.parts == 1 else None
     if scores is None or not scores.feasible.any():
         return _from_runs(objective, curves)

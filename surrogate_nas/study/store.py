@@ -37,7 +37,7 @@ VERSION = FORMATS["comparison"].version
 _SAFE = "()=,+@ "
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
 _GROWING = {"strategies", "runs", "budget"}
-_MOVING = {"objective", "benchmark", "address", "with"}
+_MOVING = {"objective", "benchmark", "address", "with", "data", "reference"}
 """What the fingerprint covers already; files may move."""
 
 
@@ -92,6 +92,8 @@ class Store:
             for label, files in own.items()
         }
         merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
+        if self._description.is_file() and self.is_empty and _differs(held := self.read(), experiment):
+            self._start_anew(held)
         if self._description.is_file():
             held = self.read()
             _check_same(held, experiment, self.folder)
@@ -106,6 +108,7 @@ class Store:
                 "runs": max(held["runs"], experiment["runs"]),
                 "provenance": held["provenance"],
                 "extensions": held["extensions"],
+                "data": held.get("data") or experiment.get("data"),
             }
             last = [{"provenance": held["provenance"]}, *held["extensions"]][-1]["provenance"]
             changed = {"sources": digests} if digests != before else {}
@@ -120,6 +123,30 @@ class Store:
         merged = json.loads(json.dumps(merged))
         self.write_json("experiment.json", {**merged, "check": _check(merged)})
         self.__dict__.pop("_root", None)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no run but failed ones, so that nothing is lost where another comparison takes its place."""
+        held = self.read()
+        for name in held["strategies"]:
+            for number in range(held["runs"]):
+                watch = self.watch(name, number)
+                watch.refresh()
+                if watch.is_begun and not (watch.end and watch.end["failure"]):
+                    return False
+        return True
+
+    def _start_anew(self, held: Mapping[str, Any]) -> None:
+        """Forget a comparison of which no run went well, and say so."""
+        what = f"{held['objective']['expression']} on {held['benchmark']}"
+        sys.stderr.write(f"{self.folder} held no run that went well, of {what}: it begins anew.\n")
+        for label in held["strategies"]:
+            for run in range(held["runs"]):
+                self.discard(label, run)
+                (self.folder / f"failures/{as_file_name(label)}-{run}.txt").unlink(missing_ok=True)
+        self._description.unlink()
+        self.__dict__.pop("_root", None)
+        self.__dict__.pop("_epochs", None)
 
     def _forget(self, label: str, runs: int, was: Mapping[str, str], now: Mapping[str, str]) -> None:
         """Forget all runs of a strategy whose source has changed, and say so."""
@@ -233,17 +260,25 @@ def _damaged(path: Path, reason: str) -> UserError:
 
 
 def _check_same(held: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+    if differs := _differs(held, wanted):
+        raise UserError(f"{folder} holds another comparison ({differs}); {ELSEWHERE}")
+
+
+ELSEWHERE = "results of two are never mixed. Name another folder with --out (in Python folder=)."
+"""What to do where a folder holds another comparison."""
+
+
+def _differs(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What keeps a comparison from going on in a folder; empty where nothing does."""
     for unit, limit in wanted["budget"].items():
         before = held["budget"][unit]
         if (limit is None) != (before is None) or (limit is not None and limit < before):
-            raise UserError(
-                f"{folder} holds a comparison with a budget of {before} {unit}, now {limit}; it can only be raised. "
-                "Choose another folder."
-            )
+            return f"a budget of {before} {unit}, now {limit}; it can only be raised"
+    was, now = (f"{told['objective']['expression']} on {told['benchmark']}" for told in (held, wanted))
+    if was != now and held["fingerprint"] != wanted["fingerprint"]:
+        return f"it minimises {was}, and now {now} is asked for"
     usual = {option.name: option.default for option in STORED}  # what held before a folder could say an option
     for key in wanted:
         if key not in _GROWING | _MOVING and (before := held.get(key, usual.get(key))) != wanted[key]:
-            raise UserError(
-                f"{folder} holds another comparison ({key} {before}, now {wanted[key]}); "
-                "results of two are never mixed. Choose another folder."
-            )
+            return f"{key} {before}, now {wanted[key]}"
+    return ""

@@ -90,6 +90,7 @@ class ProblemResult:
         noise: The standard deviation over training seeds of the best cells' scores, as normalised regret: differences
             below it say nothing about the next training; None where the table does not tell.
         traces: Per strategy its runs by number, those that failed included.
+        remark: What a reader must know of how its results were read, or empty.
 
     Example:
         >>> from surrogate_nas.study.problem import read_suite
@@ -112,6 +113,7 @@ class ProblemResult:
     reference: Reference
     noise: float | None
     traces: Mapping[str, Sequence[Trace]]
+    remark: str = ""
 
     @classmethod
     def of(cls, problem: Problem, objective: Objective, strategies: Sequence[str], traces: Sequence[Trace]) -> Self:
@@ -140,6 +142,7 @@ class ProblemResult:
             reference=reference,
             noise=None if noise is None else noise.mean_of_seeds / reference.scale,
             traces={name: [trace for trace in traces if trace.strategy == name] for name in strategies},
+            remark="" if objective.recorded is None else objective.benchmark.banner,
         )
 
     @property

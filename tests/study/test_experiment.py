@@ -14,6 +14,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.cli.options import DEFAULT_BUDGET
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import NB201
@@ -270,3 +271,11 @@ def test_an_optimum_that_is_found_has_a_regret_of_exactly_zero(analog: TableBenc
     regrets = made.regrets("local_search")
     assert regrets is not None
     assert regrets[0] == 0.0
+
+
+def test_python_takes_the_usual_budget_of_the_commands_where_none_is_given(analog: TableBenchmark) -> None:
+    made = compare(analog, ["random"], runs=1)
+    assert len(made.runs[0].trials) == DEFAULT_BUDGET == 150
+    assert len(sn.search(analog, "random").trials) == DEFAULT_BUDGET
+    by_time = sn.search(analog, "random", budget_seconds=20)
+    assert by_time.budget_cells is None and len(by_time.trials) == 20

@@ -55,7 +55,7 @@ def _trivial(comparison: Comparison) -> Table | None:
     """
     objective = comparison.objective
     cells = trivial_cells(objective.benchmark.space)
-    if not cells or objective.parts > 1 or objective.has_history:
+    if not cells or objective.parts > 1 or objective.has_history or objective.recorded is not None:
         return None
     scores, optimum = objective.look_up(list(cells.values()))[1], comparison.optimum
     decimals = decimals_for(scores.score.tolist())

@@ -1,0 +1,152 @@
+"""Whether an objective is the one that a folder's results are of, though the benchmark's table may hold more by now.
+
+A table is told by what it means: of every metric and length of training the numbers of all cells, as mean and by seed,
+with unit, kind and quantity (`surrogate_nas.tables.Contents`). Neither the file plays a part nor its titles, and what
+was added to a table changes nothing of what it held: `snas data fetch nb201` adds tests, losses, devices and a shorter
+training to three tables that the installed package makes alone. A folder goes on with that part of the table that it
+was begun with. So charges, the epochs that a strategy may ask for, constants, scores and the fingerprint stay as they
+were, to the last bit, whether a run was made before or after the table grew.
+
+Numbers are the same where their bits are. Both tables take a metric from the same reader, so there is nothing to round,
+and two cells that tie in one tie in the other; a tolerance would let runs of unequal ties stand side by side. What
+results cannot depend on (final metrics, and costs that the objective does not read) may differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.benchmarks import Benchmark, Question
+from surrogate_nas.benchmarks.table import differing
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.objective import Objective
+from surrogate_nas.objective.objective import CONVENTIONS
+from surrogate_nas.study.ledger import contradiction
+from surrogate_nas.study.store import ELSEWHERE, Store
+from surrogate_nas.tables import Contents, Run, runs_of
+from surrogate_nas.tables.table import epochs_text
+
+_MOST_NAMED = 4
+
+
+def resumed(objective: Objective, folder: Path | None) -> Objective:
+    """The objective as a folder was begun with it.
+
+    Args:
+        objective: What is asked for now.
+        folder: A comparison's; nothing is compared where there is none yet, or it holds failed runs alone.
+
+    Raises:
+        UserError: The folder is of the same question and of other numbers; the line says which.
+    """
+    if folder is None or not (store := Store(folder)).exists or store.is_empty:
+        return objective
+    held = store.read()
+    asked = held["objective"]
+    is_same = asked["expression"] == str(objective) and held["benchmark"] == objective.benchmark.name
+    if not is_same or asked.get("seed_policy", "mean") != objective.seed_policy:
+        return objective  # the store says what differs
+    return as_begun(objective, held, folder)
+
+
+def as_begun(objective: Objective, held: Mapping[str, Any], folder: Path) -> Objective:
+    """The objective on that part of its table that a folder's results are of.
+
+    Args:
+        objective: The folder's, on what is here now.
+        held: What the folder says of its comparison.
+        folder: The folder.
+
+    Raises:
+        UserError: What is here holds other numbers; the line says which.
+    """
+    if _is_of(objective, held):
+        return objective
+    told = held.get("data") or {}
+    runs: Contents = told.get("runs", {})
+    part = objective
+    for taken in [_runs(runs) + _runs(told["others"])] if runs else _earlier(objective.benchmark):
+        with suppress(UserError):  # a part that does not hold what is read
+            part = objective.on(objective.benchmark.only(taken))
+            if _is_of(part, held):
+                return part
+    if runs and told["conventions"] == CONVENTIONS and not differing(runs, part.benchmark.contents):
+        part.fingerprint = held["fingerprint"]
+        return part
+    raise UserError(f"{folder} cannot go on: {_difference(objective, held, folder)}; {ELSEWHERE}")
+
+
+def _is_of(objective: Objective, held: Mapping[str, Any]) -> bool:
+    """Whether a folder has an objective's fingerprint, or the one that earlier releases gave it."""
+    return held["fingerprint"] in (objective.fingerprint, objective.fingerprint_under(held["benchmark"]))
+
+
+def _runs(contents: Contents) -> list[Run]:
+    try:
+        return runs_of(contents)
+    except ValueError as error:
+        raise UserError(f"A folder of results names runs that are none: {error}.") from error
+
+
+def _earlier(benchmark: Benchmark) -> Iterator[list[Run]]:
+    """Of folders that do not tell it, what the table may have held before: what each single source of losses gives."""
+    held = [Question(*run) for run in _runs(benchmark.contents)]
+    losses = [question for question in held if benchmark.metric(question.metric).is_loss]
+    for source in sorted({benchmark.source_of(question) for question in losses}):
+        own = [question for question in held if benchmark.source_of(question) == source]
+        trained = {question.epochs for question in own if question in losses}
+        yield [(name, epochs) for name, epochs in own if epochs is None or epochs in trained]
+
+
+def _difference(objective: Objective, held: Mapping[str, Any], folder: Path) -> str:
+    """What is not as it was, in words: a metric, and a value of it here and there."""
+    benchmark, told = objective.benchmark, held.get("data") or {}
+    runs: Contents = told.get("runs", {})
+    changed = differing(runs, benchmark.contents)
+    if lacking := [name for name in changed if not _holds(benchmark.contents, name)]:
+        return f"{benchmark.name} lacks {_listed(lacking)}, which it was begun with. {benchmark.more}".strip(" .")
+    if example := _example(objective, folder, held):
+        return f"{benchmark.name} has other numbers than it was begun with: {example}"
+    constants = _constants(objective, held)
+    if changed or constants:
+        what = f"{_listed(changed)}, of cells that no run has met" if changed else constants
+        return f"{benchmark.name} has other numbers than it was begun with: {what}"
+    return (
+        f"{benchmark.name} has other numbers than it was begun with, or scores are taken otherwise by now "
+        f"(fingerprint {held['fingerprint']}, now {objective.fingerprint})"
+    )
+
+
+def _holds(contents: Contents, name: str) -> bool:
+    metric, _, rest = name.partition("[")
+    return (rest.removesuffix("]") or epochs_text(None)) in contents.get(metric, {})
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _example(objective: Objective, folder: Path, held: Mapping[str, Any]) -> str:
+    """A number of a stored run that the benchmark has otherwise; empty where no run shows one."""
+    store = Store(folder)
+    for name in held["strategies"]:
+        for number in range(held["runs"]):
+            run = store.load(name, number, objective.benchmark.space)
+            found = None if run is None else contradiction(run, objective, held["seed"], whole=True)
+            if found is not None:
+                trial, what, there, here = found
+                return f"{what} of {trial.cell} was {there:.10g} and is {here:.10g}"
+    return ""
+
+
+def _constants(objective: Objective, held: Mapping[str, Any]) -> str:
+    """A constant of the objective that is not as it was; empty where none is."""
+    for before, term in zip(held["objective"].get("terms", ()), objective.terms, strict=False):
+        for key, now in term.constants().items():
+            if before.get(key, now) != now:
+                return f"the {key} of {term.name} was {before[key]} and is {now}"
+    return ""

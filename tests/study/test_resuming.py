@@ -1,0 +1,282 @@
+"""A folder goes on and is read whatever happens to its table: it grows, is replaced, has other numbers, or is gone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.files import table_path
+from surrogate_nas.report.export import EXPORTS
+from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space.network import Network
+from surrogate_nas.study.calls import read_comparison
+from surrogate_nas.study.store import Store, _check
+from surrogate_nas.tables import Table, write_table
+from tests.conftest import Snas
+from tests.results import bare
+
+SPACE = EnumerableChoiceSpace("tiny", {"a": tuple("012345"), "b": tuple("012345"), "c": tuple("012345")})
+OBJECTIVE = "valid_error + 0.1*size"
+ASKED: dict[str, Any] = {"objective": OBJECTIVE, "budget": 40, "first_cells": 5}
+STRATEGIES = ["random", "asha", "evolution"]
+"""One of them asks for as few epochs as it may."""
+
+
+def table(*, grown: bool = False, wrong: float = 0.0, at: int | None = None) -> Table:
+    """A table of 216 cells with errors of two seeds and seconds.
+
+    Args:
+        grown: Whether it holds what a fetch would add: tests, a shorter training, the seconds of a validation pass.
+        wrong: What is added to the errors of a cell, or of all.
+        at: Which cell.
+    """
+    rng, n = np.random.default_rng(3), len(SPACE)
+    made = Table(
+        "growing", SPACE.definition, "216 cells", "measured here", "MIT", "", "valid_error", Network(), epochs="curve"
+    )
+    seeds = {seed: rng.uniform(5, 60, n) for seed in (777, 888)}
+    later, shift = rng.uniform(20, 80, n), np.zeros(n)
+    shift[slice(None) if at is None else at] = wrong
+    valid = Metric("valid_error", "%", "search", "error", source="the package")
+    made.add(valid, 200, sum(seeds.values()) / 2 + shift, 2, {seed: values + shift for seed, values in seeds.items()})
+    seconds = Metric("train_seconds", "s", "record", "cost", source="the package")
+    made.add(seconds, 200, rng.uniform(100, 200, n))
+    made.add(Metric("size", "MB", "search", "cost", source="the package"), None, rng.uniform(1, 9, n))
+    if grown:
+        made.add(replace(valid, source="a repository"), 12, later)
+        made.add(seconds, 12, rng.uniform(5, 10, n))
+        made.add(Metric("test_error", "%", "final", "error", source="a repository"), 200, later / 2)
+        made.add(Metric("valid_seconds", "s", "record", "cost", source="a repository"), None, rng.uniform(1, 2, n))
+        made.add(Metric("train_loss", "nats", "search", "loss", source="a repository"), 200, later / 50)
+    return made
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The file of the table, in a home of its own."""
+    monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "home"))
+    path = table_path("growing")
+    write_table(table(), path)
+    return path
+
+
+def compared(folder: Path | None, runs: int = 3, **more: Any) -> Any:
+    return sn.compare("growing", STRATEGIES, runs=runs, folder=folder, **{**ASKED, **more})
+
+
+def files(folder: Path) -> dict[str, list[str]]:
+    """The trials of every run, as they are written."""
+    return {path.name: path.read_text().splitlines()[:-1] for path in sorted((folder / "runs").glob("*.jsonl"))}
+
+
+def as_of_an_earlier_release(folder: Path) -> None:
+    """Take from a folder what it says of its table, which earlier releases did not write."""
+    store = Store(folder)
+    content = {key: value for key, value in store.read().items() if key not in ("data", "reference")}
+    store.write_json("experiment.json", {**content, "check": _check(content)})
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize("policy", ["mean", "draw"])
+def test_a_folder_goes_on_as_it_began_when_its_table_has_grown(
+    place: Path, tmp_path: Path, policy: str, earlier: bool
+) -> None:
+    compared(tmp_path / "whole", seed_policy=policy)
+    compared(tmp_path / "parted", runs=1, seed_policy=policy)
+    before = read_comparison(tmp_path / "whole").to_json()
+    if earlier:
+        as_of_an_earlier_release(tmp_path / "whole")
+        as_of_an_earlier_release(tmp_path / "parted")
+    write_table(table(grown=True), place)
+    made = compared(tmp_path / "parted", seed_policy=policy)
+    assert files(tmp_path / "parted") == files(tmp_path / "whole"), "the same charges, epochs and scores"
+    assert {trial.epochs for run in made.runs for trial in run.trials} == {200}
+    again = read_comparison(tmp_path / "whole", verify=True).to_json()
+    assert again == before
+    fresh = compared(tmp_path / "fresh", seed_policy="mean")
+    assert {trial.epochs for run in fresh.runs for trial in run.trials} == {12, 200}, "a new folder sees all"
+
+
+def test_what_results_cannot_depend_on_may_change(place: Path, tmp_path: Path) -> None:
+    write_table(table(grown=True), place)
+    first = compared(tmp_path / "one", runs=1)
+    other = table(grown=True)
+    key = next(key for key in other.columns if key.metric == "test_error")
+    other.columns[key] = other.columns[key] + 1
+    write_table(other, place)
+    assert compared(tmp_path / "one", runs=2).objective.fingerprint == first.objective.fingerprint
+    read_comparison(tmp_path / "one", verify=True)
+
+
+def test_other_numbers_are_refused_with_the_first_that_differs(place: Path, tmp_path: Path) -> None:
+    made = compared(tmp_path / "one", runs=1)
+    cell = made.runs[0].trials[0].cell
+    was = made.runs[0].trials[0].values["valid_error[200]"]
+    write_table(table(wrong=0.5, at=cell.index), place)
+    with pytest.raises(UserError) as refused:
+        compared(tmp_path / "one", runs=2)
+    said = str(refused.value)
+    assert f"valid_error[200] of {cell} was {was:.10g} and is {was + 0.5:.10g}" in said, said
+    assert "--out" in said and "growing" in said
+
+
+def test_other_numbers_of_cells_that_no_run_met_are_refused_too(place: Path, tmp_path: Path) -> None:
+    made = compared(tmp_path / "one", runs=1)
+    met = {trial.cell.index for run in made.runs for trial in run.trials}
+    unmet = next(i for i in range(len(SPACE)) if i not in met)
+    write_table(table(wrong=0.5, at=unmet), place)
+    with pytest.raises(UserError, match=re.escape("other numbers than it was begun with: valid_error[200]")):
+        compared(tmp_path / "one", runs=2)
+
+
+def test_what_a_folder_needs_and_the_table_lacks_is_named(place: Path, tmp_path: Path) -> None:
+    write_table(table(grown=True), place)
+    compared(tmp_path / "one", runs=1)
+    write_table(table(), place)
+    with pytest.raises(UserError, match=r"growing lacks train_loss\[200\], train_seconds\[12\], valid_error\[12\]"):
+        compared(tmp_path / "one", runs=2)
+
+
+def without(path: Path) -> None:
+    path.unlink()
+
+
+def with_other_numbers(path: Path) -> None:
+    write_table(table(wrong=3.0), path)
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+@pytest.mark.parametrize("change", [without, with_other_numbers, damaged])
+def test_stored_results_are_read_reported_and_exported_without_their_table(
+    place: Path, tmp_path: Path, snas: Snas, change: Callable[[Path], None]
+) -> None:
+    compared(tmp_path / "one")
+    before = read_comparison(tmp_path / "one").to_json()
+    change(place)
+    told = read_comparison(tmp_path / "one")
+    after = told.to_json()
+    figures = [{key: entry[key] for key in ("name", "score", "regret", "evaluations")} for entry in after["strategies"]]
+    wanted = [{key: entry[key] for key in figures[0]} for entry in before["strategies"]]
+    assert figures == wanted and after["optimum"] == before["optimum"] and after["tests"] == before["tests"]
+    assert after["verdict"] == before["verdict"] and after["noise"] == before["noise"]
+    assert after["fingerprint"] == before["fingerprint"] and after["known"] == before["known"]
+    reported = snas("report", tmp_path / "one")
+    assert reported.code == 0 and "Read without its table." in reported.err
+    assert "Read without its table." in (tmp_path / "one" / "report.html").read_text(encoding="utf-8")
+    for name in ("csv", "latex"):
+        EXPORTS[name].write(tmp_path / "one", tmp_path / name)
+    assert (tmp_path / "csv" / "trials.csv").is_file()
+    with pytest.raises(UserError):
+        read_comparison(tmp_path / "one", verify=True)
+
+
+def test_results_under_drawn_seeds_are_read_without_their_table_as_the_searches_saw_them(
+    place: Path, tmp_path: Path
+) -> None:
+    made = compared(tmp_path / "one", seed_policy="draw")
+    place.unlink()
+    told = read_comparison(tmp_path / "one")
+    assert told.scores("random").tolist() == [run.incumbent.score for run in made.runs_of("random")]
+    assert "what each search saw of its drawn seed" in told.objective.benchmark.banner
+
+
+def test_a_front_is_read_without_its_table(place: Path, tmp_path: Path, snas: Snas) -> None:
+    made = compared(tmp_path / "one", objective="valid_error, size")
+    before = {name: made.scores(name).tolist() for name in made.strategies}
+    place.unlink()
+    told = read_comparison(tmp_path / "one")
+    assert {name: told.scores(name).tolist() for name in told.strategies} == before
+    assert snas("report", tmp_path / "one").code == 0
+
+
+SUITE = """
+cells = 30
+strategies = [{ name = "random", runs = 3 }, { name = "evolution", runs = 3 }]
+
+[[problems]]
+name = "plain"
+benchmark = "growing"
+
+[[problems]]
+name = "small"
+benchmark = "growing"
+subject_to = "size <= 6"
+"""
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_suite_is_reported_and_goes_on(place: Path, tmp_path: Path, snas: Snas, gone: bool) -> None:
+    (tmp_path / "own.toml").write_text(SUITE)
+    arguments = ["suite", tmp_path / "own.toml", "--out", tmp_path / "suite"]
+    before = snas(*arguments, "--json").json
+    if gone:
+        place.unlink()
+    else:
+        write_table(table(grown=True), place)
+        assert snas(*arguments, "--json").json == before
+    reported = snas("report", tmp_path / "suite", "--json")
+    assert reported.code == 0 and reported.json["strategies"] == before["strategies"]
+    assert reported.json["verdict"] == before["verdict"]
+    page = (tmp_path / "suite" / "report.html").read_text(encoding="utf-8")
+    assert ("Read without its table." in page) == gone
+    assert snas("export", "csv", tmp_path / "suite").code == 0
+
+
+def test_a_path_over_lambda_is_exported_without_its_table(place: Path, tmp_path: Path, snas: Snas) -> None:
+    arguments = ["--lambdas", "0,0.5", "--strategies", "random", "--runs", 2, "--budget", 20]
+    made = snas("lambda-path", "growing", "--objective", OBJECTIVE, *arguments, "--out", tmp_path / "path")
+    assert made.code == 0, made.err
+    place.unlink()
+    assert snas("export", "csv", tmp_path / "path").code == 0
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_table_that_is_replaced_while_runs_are_made_is_read_as_it_was(
+    place: Path, tmp_path: Path, workers: int | None
+) -> None:
+    wanted = bare(compared(None))
+    replaced: list[int] = []
+
+    def change(*counts: int) -> None:  # is called before a worker has begun
+        if not replaced:
+            write_table(table(grown=True), place)
+            replaced.extend(counts)
+
+    found = compared(tmp_path / "one", workers=workers, progress=change)
+    assert replaced == [0, 9] and bare(found) == wanted
+    assert bare(compared(tmp_path / "one")) == wanted, "and the folder goes on"
+
+
+def test_a_table_of_other_numbers_in_its_place_is_told_by_workers(place: Path, tmp_path: Path) -> None:
+    def change(*_: int) -> None:
+        write_table(table(wrong=1.0), place)
+
+    with pytest.raises(UserError, match=r"replaced while it was in use by a table with other numbers \(valid_error"):
+        compared(tmp_path / "one", workers=2, progress=change)
+    write_table(table(), place)
+    assert bare(compared(tmp_path / "one")) == bare(compared(None)), "with the first one back it goes on"
+
+
+@pytest.mark.usefixtures("place")
+def test_a_folder_of_failed_runs_alone_blocks_nothing(tmp_path: Path, capfd: Any) -> None:
+    broken = f"{Path(__file__).parents[1] / 'broken_strategies.py'}:RaisesWhenAsked"
+    failed = sn.compare("growing", [broken], runs=2, folder=tmp_path / "one", **ASKED)
+    assert failed.failures and not failed.strategies
+    made = compared(tmp_path / "one", objective="valid_error", runs=1)
+    assert made.description["strategies"] == STRATEGIES
+    assert "no run that went well" in capfd.readouterr().err
+    assert not list((tmp_path / "one" / "failures").glob("*"))
+    assert bare(read_comparison(tmp_path / "one")) == bare(made)
+    assert Store(tmp_path / "one").read()["objective"]["expression"] == "valid_error[200]"
