@@ -586,6 +586,83 @@ def killed(folder: Path) -> str:
     return "nothing is said"
 
 
+PATIENT = """
+import time
+from pathlib import Path
+import surrogate_nas as sn
+
+class Patient(sn.Strategy):
+    def __init__(self, space, *, seed):
+        self.space = space
+    def ask(self, n):
+        Path("asked").touch()
+        while not Path("go").exists():
+            time.sleep(.05)
+        return [self.space[0]]
+    def tell(self, trials):
+        pass
+"""
+
+
+def imported(folder: Path, shift: float, further: str) -> None:
+    """A table of eight cells, with a further column or none."""
+    (folder / "space.py").write_text(
+        "import surrogate_nas as sn\nSPACE = sn.EnumerableChoiceSpace('own', {'a': (1, 2), 'b': (1, 2), 'c': (1, 2)})\n"
+    )
+    cells = [(a, b, c) for a in (1, 2) for b in (1, 2) for c in (1, 2)]
+    rows = [f"{a},{b},{c},{10 * a + b + c + shift}{',5' if further else ''}" for a, b, c in cells]
+    (folder / "own.csv").write_text("\n".join([f"a,b,c,valid_error{further}", *rows]))
+    made = given(folder, "data", "import", "csv", "own.csv", "--name", "own", "--space", "space.py:SPACE")
+    if made.returncode:
+        raise RuntimeError(made.stderr)
+
+
+def table_replaced(shift: float, further: str, *options: str) -> Attack:
+    def attacked(folder: Path) -> str:
+        imported(folder, 0.0, "")
+        (folder / "patient.py").write_text(PATIENT)
+        few = [
+            "--strategies",
+            "patient.py:Patient",
+            "--runs",
+            "2",
+            "--budget",
+            "14",
+            "--out",
+            "out",
+            *options,
+        ]
+        process = subprocess.Popen(
+            [*SNAS, "compare", "own", *few],
+            cwd=folder,
+            env=environment(folder),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not (folder / "asked").exists() and process.poll() is None:
+            time.sleep(0.05)
+        imported(folder, shift, further)
+        (folder / "go").touch()
+        _, errors = process.communicate()
+        if process.returncode or "Traceback" in errors:
+            raise Succeeded(f"exit code {process.returncode}: {errors[-200:]}")
+        reported = given(folder, "report", "out")
+        if reported.returncode:
+            raise Succeeded(f"the results cannot be read: {said(reported)}")
+        again = given(folder, "compare", "own", *few)
+        if again.returncode != (2 if shift else 0):
+            raise Succeeded(f"the folder goes on with exit code {again.returncode}: {said(again)}")
+        return said(again if shift else reported)
+
+    return attacked
+
+
+attack("A.3 a table that grows while a study runs")(table_replaced(0.0, ",test_error"))
+attack("A.3 a table that grows while two workers run")(table_replaced(0.0, ",test_error", "--workers", "2"))
+attack("A.3 a table of other numbers in the place of one in use")(table_replaced(1.0, ""))
+
+
 def main() -> int:
     """Make the attacks; 1 if one succeeds."""
     parser = argparse.ArgumentParser(description=__doc__)

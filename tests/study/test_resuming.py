@@ -280,3 +280,26 @@ def test_a_folder_of_failed_runs_alone_blocks_nothing(tmp_path: Path, capfd: Any
     assert not list((tmp_path / "one" / "failures").glob("*"))
     assert bare(read_comparison(tmp_path / "one")) == bare(made)
     assert Store(tmp_path / "one").read()["objective"]["expression"] == "valid_error[200]"
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ``make compare``, ``make data``, ``make compare`` do in an empty home; then its report and its export."""
+    monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "home"))
+    out = tmp_path / "results"
+    suite = ["suite", "starter", "--workers", 2, "--out", out, "--json"]
+    assert snas(*suite, "--runs", 2).code == 0
+    assert snas("data", "fetch", "nb201").code == 0 and snas("data", "verify").code == 0
+    went_on = snas(*suite, "--runs", 3)
+    assert went_on.code == 0, went_on.err
+    reported = snas("report", out, "--verify", "--json")
+    assert reported.code == 0 and reported.json["strategies"] == went_on.json["strategies"]
+    assert snas("export", "csv", out).code == 0
+    monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "empty"))
+    at_once = snas("suite", "starter", "--workers", 2, "--out", tmp_path / "at-once", "--json", "--runs", 3).json
+    for entry in (*at_once["strategies"], *went_on.json["strategies"]):
+        del entry["real_seconds"]
+    assert at_once["strategies"] == went_on.json["strategies"] and at_once["problems"] == went_on.json["problems"]
