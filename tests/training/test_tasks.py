@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -271,3 +273,45 @@ def test_a_task_with_another_loss_is_another_task(tmp_path: Path) -> None:
     ]:
         with pytest.raises(UserError, match=says):
             _ = task_named(name).trained
+
+
+def noise(kind: str, height: int, width: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Splits of a kind with inputs of some size."""
+    inputs = np.random.default_rng(0).standard_normal((8, 1, height, width))
+    one = np.zeros(8, dtype=int)
+    targets = {
+        "segmentation": one[:, None, None] + np.zeros((height, width), dtype=int),
+        "images": inputs,
+        "generation": inputs,
+        "detection": np.tile([[0.0, 1.0, 1.0, 1.0, 1.0]], (8, 1, 1)),
+    }
+    return dict.fromkeys(SPLITS, (inputs, targets.get(kind, one)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "settings", "said"),
+    [
+        ("segmentation", (1, 8), {}, "its inputs have height 1, and the kind segmentation needs square images"),
+        ("detection", (1, 8), {}, "its inputs have height 1"),
+        ("images", (1, 8), {"classes": 1}, "its inputs have height 1"),
+        ("generation", (1, 8), {"classes": 1}, "its inputs have height 1"),
+        ("classification", (4, 8), {}, "its inputs are 4 × 8; they must be square images, or signals of height 1"),
+        ("segmentation", (8, 8), {}, "answers 2 numbers at 2 × 2 places for images of 8 × 8; right is outputs=32 or"),
+        ("segmentation", (10, 10), {"outputs": 32}, "places for images of 10 × 10; right is strided=False and no out"),
+        ("images", (8, 8), {"classes": 1, "strided": True}, "right is strided=False and no outputs"),
+        ("reconstruction", (8, 8), {}, "answers 2 numbers for inputs of 1 × 8 × 8; right is outputs=64"),
+    ],
+)
+def test_inputs_that_no_network_of_the_kind_takes_are_refused_before_training(
+    kind: str, size: tuple[int, int], settings: dict[str, Any], said: str
+) -> None:
+    task = Task("mine", "t", lambda: noise(kind, *size), kind=kind, **{"classes": 2, **settings})
+    with pytest.raises(UserError, match=re.escape(said)) as raised:
+        train([CELL], task, epochs=1)
+    assert str(raised.value).startswith("The task mine is wrong: ") and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("settings", [{"outputs": 32}, {"strided": False}])
+def test_segmentation_of_one_s_own_trains_where_every_pixel_is_answered(settings: dict[str, Any]) -> None:
+    task = Task("mine", "t", lambda: noise("segmentation", 8, 8), 2, kind="segmentation", channels=2, **settings)
+    assert np.isfinite(train([CELL], task, epochs=1)[0].finals["test_loss"])

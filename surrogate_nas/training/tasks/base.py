@@ -48,6 +48,8 @@ class Kind:
         restore: The inverse of `arrange`, which takes how many numbers the head answers: so a gradient by what losses
             take becomes one by what the head answers.
         faults: From answers to what went wrong with each network, or empty; None where nothing is known that could.
+        of_images: Whether inputs are images, not signals of height 1.
+        every_pixel: Whether targets have the height and width of the inputs.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Kind:
     arrange: Callable[[Any, int], Any] | None = None
     restore: Callable[[Any, int], Any] | None = None
     faults: Callable[[Answers], list[str]] | None = None
+    of_images: bool = False
+    every_pixel: bool = False
 
 
 def pixels(answered: Any, classes: int) -> Any:
@@ -112,7 +116,10 @@ KINDS = {
         Kind("classification", "cross_entropy", _OF_CLASSES, checking.one_class),
         Kind("regression", "squared", ("error", "mae"), checking.values, least=1),
         Kind("reconstruction", "squared", ("auc",), checking.one_class, trainer="reconstruction"),
-        Kind("images", "squared", ("mae", "psnr", "ssim"), checking.images, positions=True, strided=False, least=1),
+        Kind(
+            "images", "squared", ("mae", "psnr", "ssim"), checking.images, positions=True, strided=False, least=1,
+            of_images=True, every_pixel=True,
+        ),
         Kind(
             "language", "cross_entropy", ("error", "perplexity"), checking.class_a_position, positions=True,
             strided=False, causal=True,
@@ -123,12 +130,12 @@ KINDS = {
         ),
         Kind(
             "segmentation", "cross_entropy", ("error", "miou"), checking.class_a_pixel, positions=True, arrange=pixels,
-            restore=places,
+            restore=places, of_images=True, every_pixel=True,
         ),
-        Kind("detection", "detection", ("missed", "iou"), checking.boxes, positions=True),
+        Kind("detection", "detection", ("missed", "iou"), checking.boxes, positions=True, of_images=True),
         Kind(
             "generation", "adversarial", ("frechet", "coverage"), checking.images, positions=True, strided=False,
-            trainer="adversarial", least=1,
+            trainer="adversarial", least=1, of_images=True, every_pixel=True,
         ),
         Kind("policy", "clipped_return", ("return", "failures"), checking.states, trainer="policy"),
     )
@@ -258,9 +265,38 @@ class Task:
                 raise missing(f"The task {self.name}", error.name or "") from error
             raise UserError(f"The task {self.name} cannot load its data: {type(error).__name__}: {error}.") from error
         try:
-            return checked(splits, self.about.check, self.classes)
+            found = checked(splits, self.about.check, self.classes)
+            self._check_size(found["train"].inputs.shape)
         except UserError as error:
             raise UserError(f"The task {self.name} is wrong: {error}.") from None
+        return found
+
+    def _check_size(self, shape: tuple[int, ...]) -> None:
+        """Refuse inputs of a size, and a number of outputs, that no network of the task can be trained with."""
+        _, channels, height, width = shape
+        if height == 1 and self.about.of_images:
+            raise UserError(f"its inputs have height 1, and the kind {self.kind} needs square images")
+        if height not in (1, width):
+            raise UserError(f"its inputs are {height} × {width}; they must be square images, or signals of height 1")
+        outputs = self.classes if self.outputs is None else self.outputs
+        if (self.trainer or self.about.trainer) == "reconstruction" and outputs != channels * height * width:
+            raise UserError(
+                f"it answers {outputs} numbers for inputs of {channels} × {height} × {width}; "
+                f"right is outputs={channels * height * width}"
+            )
+        if not self.about.every_pixel:
+            return
+        places = self._network_for(shape).stages[-1][1]
+        finer, left = divmod(width, places)
+        shuffled = self.about.arrange is not None and not left
+        if outputs == self.classes * finer**2 and (finer == 1 or shuffled):
+            return
+        right = [f"outputs={self.classes * finer**2}"] if shuffled and finer > 1 else []
+        right += ["strided=False and no outputs"]
+        raise UserError(
+            f"it answers {outputs} numbers at {places} × {places} places for images of {height} × {width}; "
+            f"right is {' or '.join(right)}"
+        )
 
     @cached_property
     def trained(self) -> Loss:
@@ -328,11 +364,18 @@ class Task:
             channels: Of the first stage; None for the task's default.
             cells_per_stage: None for the task's default.
         """
-        _, inputs, height, width = self.data["train"].inputs.shape
+        network = self._network_for(self.data["train"].inputs.shape)
+        channels = network.channels if channels is None else channels
+        cells_per_stage = network.cells_per_stage if cells_per_stage is None else cells_per_stage
+        return replace(network, channels=channels, cells_per_stage=cells_per_stage)
+
+    def _network_for(self, shape: tuple[int, ...]) -> Network:
+        """The macro architecture of its default size, for inputs of a shape ``(n, channels, height, width)``."""
+        _, inputs, height, width = shape
         return Network(
             classes=self.classes if self.outputs is None else self.outputs,
-            channels=self.channels if channels is None else channels,
-            cells_per_stage=self.cells_per_stage if cells_per_stage is None else cells_per_stage,
+            channels=self.channels,
+            cells_per_stage=self.cells_per_stage,
             image_size=width,
             input_channels=inputs,
             dimensions=2 if height > 1 else 1,
