@@ -7,6 +7,7 @@ import csv
 import json
 import pickle
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.space import ChoiceSpace, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, Values
+from surrogate_nas.tables.sources.spreadsheet import Repeat
 from tests.conftest import Snas
 from tests.sampled_space import sampled
 
@@ -218,10 +220,66 @@ def test_rows_that_other_cells_have_too_and_stretches_that_repeat() -> None:
     assert about(examination, "latency@a")["repeated"].numbers["cells"] == 100
 
 
-def test_a_table_of_few_cells_says_that_it_is_too_small() -> None:
-    examination = examine(table({"valid_loss": RNG.random(60)}, sampled(60).definition))
-    assert not examination.of("alarm")
-    assert "too few" in next(finding.text for finding in examination.findings if finding.kind == "forest")
+@pytest.mark.parametrize("n_cells", [50, 15_625])
+def test_from_fifty_random_numbers_nothing_can_be_told(n_cells: int) -> None:
+    values = np.where(np.arange(n_cells) < 50, RNG.random(n_cells), np.nan)
+    space = "nb201" if n_cells == len(SPACE) else sampled(n_cells).definition
+    examination = examine(table({"valid_loss": values, "test_loss": values**2}, space))
+    few = about(examination, "valid_loss")["few"]
+    assert few.level == "warning" and few.text.startswith("nothing can be told from 50 cells (200 are needed)")
+    assert about(examination, "test_loss")["few"].level == "note"
+    assert examination.n_with_values == examination.to_json()["cells_with_values"] == 50
+    counted = "50 cells" if n_cells == 50 else "50 of 15,625 cells with values"
+    assert examination.headline.startswith(f"sick: {counted}, 2 columns: no alarms, ")
+
+
+def test_enough_cells_are_not_called_too_few() -> None:
+    examination = examine(table({"valid_loss": LOSS, "latency@cpu": LATENCY}))
+    assert "few" not in {finding.kind for finding in examination.findings}
+
+
+def test_a_column_without_values_and_a_table_without_rows_are_alarms(tmp_path: Path, snas: Snas) -> None:
+    nothing = np.full(len(SPACE), np.nan)
+    (alarm,) = found({"test_error": nothing}).of("alarm")
+    assert alarm.kind == "empty" and alarm.columns == ("test_error",)
+    for columns in ({"valid_loss": nothing, "latency@a": nothing}, {}):
+        (alarm,) = examine(table(columns)).of("alarm")
+        assert alarm.kind == "empty" and alarm.columns == tuple(sorted(columns))
+    path = tmp_path / "mine.csv"
+    path.write_text("cell,valid_error\n")
+    outcome = snas("data", "doctor", path)
+    assert "mine.csv: 0 of 15,625 cells with values, 1 column: 1 alarm" in outcome.out
+    assert "the table has no rows" in outcome.out.replace("\n" + " " * 9, " ")
+
+
+def degenerate(n: int) -> dict[str, Values]:
+    """Columns at the limits of what a table may hold."""
+    first, half = np.arange(n) == 0, np.arange(n) < n // 2
+    return {
+        "constant": np.full(n, 3.0),
+        "nothing": np.full(n, np.nan),
+        "one value": np.where(first, 1.0, np.nan),
+        "half": np.where(half, RNG.random(n), np.nan),
+        "other half": np.where(half, np.nan, RNG.random(n)),
+        "one other": np.where(first, 1.0, 0.0),
+        "infinite": np.where(first, np.inf, RNG.random(n)),
+        "huge": 1e308 * RNG.random(n),
+        "tiny": 1e-310 * RNG.random(n),
+    }
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [1, 2, 12, 230])
+def test_degenerate_tables_raise_no_warning_of_numpy(n: int) -> None:
+    columns = degenerate(n)
+    others = columns if n < 200 else {"huge": columns["huge"]}  # with so many cells forests grow, which takes longer
+    for first, second in product(columns.values(), others.values()):
+        made = table({"valid_loss[1]": second, "latency@x": second}, sampled(n).definition)
+        made.add(metric_named("valid_loss"), 2, first, 2, {0: first, 1: second})
+        for epochs, values in enumerate((first, second), 1):
+            made.add(Metric("train_seconds", "s", "record", "cost"), epochs, values)
+        again = {("valid_loss", 2): float(second[0]), ("train_seconds", 2): 1.0, ("latency@x", None): 1.0}
+        assert json.dumps(examine(made, [Repeat(0, again)]).to_json())
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 12])

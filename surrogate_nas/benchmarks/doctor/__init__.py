@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from surrogate_nas.benchmarks.base import Benchmark
-from surrogate_nas.benchmarks.doctor.alone import forests, marks, units, without_order, without_relation
+from surrogate_nas.benchmarks.doctor.alone import forests, marks, too_few, units, without_order, without_relation
 from surrogate_nas.benchmarks.doctor.case import Case
 from surrogate_nas.benchmarks.doctor.findings import LEVELS, Examination, Finding
 from surrogate_nas.benchmarks.doctor.pairs import alike, explained, peaked, twice
@@ -29,8 +31,8 @@ from surrogate_nas.tables.sources import spreadsheet
 __all__ = ["LEVELS", "Examination", "Finding", "examine", "examine_file", "is_file"]
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    without_order, without_relation, marks, units, twice, again, peaked, alike, noise, explained, missing, curves, ties,
-    forests,
+    without_order, without_relation, too_few, marks, units, twice, again, peaked, alike, noise, explained, missing,
+    curves, ties, forests,
 )  # fmt: skip
 """In the order of what matters most."""
 
@@ -62,9 +64,11 @@ def examine(table: Benchmark | Table, repeats: Sequence[spreadsheet.Repeat] = ()
         case = Case(table.name, table.table, repeats)
     else:
         case = Case(table.name, HeldTable(table, ""), repeats)
-    found = [finding for check in CHECKS for finding in check(case)]
+    with np.errstate(all="ignore"):  # of values near the limits of a float, what is not finite says nothing
+        found = [finding for check in CHECKS for finding in check(case)]
     found.sort(key=lambda finding: LEVELS.index(finding.level))  # checks stand in the order of what matters
-    return Examination(table.name, len(case.space), [case.described(column) for column in case.columns], found)
+    columns = [case.described(column) for column in case.columns]
+    return Examination(table.name, len(case.space), case.n_with_values, columns, found)
 
 
 def examine_file(path: Path, space: Space) -> Examination:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.doctor.case import FEW_VALUES, FEWEST, LEAST_CLUSTER, PAIRED, ROWS, Case, Column
 from surrogate_nas.benchmarks.doctor.findings import Finding, Level, percent, short, span
+from surrogate_nas.core.numbers import plural
 from surrogate_nas.tables import Values
 
 _MOSTLY_ONE = 0.9
@@ -36,10 +37,15 @@ most than within the larger cluster. Cells that are cheap indeed (a device drops
 
 
 def without_order(case: Case) -> Iterator[Finding]:
-    """Columns that are one value for all, or nearly."""
+    """Columns without values, and those that are one value for all, or nearly."""
+    if not case.n_with_values:
+        names = tuple(column.name for column in case.columns)
+        text = "no cell has a value in any column: the table has no rows" if names else "the table has no columns"
+        yield Finding("alarm", "empty", names, text)
+        return
     for column in case.columns:
         if not len(column.finite):
-            yield Finding("warning", "empty", (column.name,), "has no value at all")
+            yield Finding("alarm", "empty", (column.name,), "has no value at all")
             continue
         values, counts = column.distinct
         level: Level = "alarm" if column.searched else "note"
@@ -195,14 +201,26 @@ def _in_order(
     return float(0.5 + 0.5 * (own * told).mean()) if own.size else 0.0
 
 
+def too_few(case: Case) -> Iterator[Finding]:
+    """Columns with so few values that they may be noise as well as data."""
+    few = [column for column in case.measured if len(column.finite) < FEWEST]
+    for searched in (True, False):
+        columns = [column for column in few if column.searched is searched]
+        if columns:
+            counts = [len(column.finite) for column in columns]
+            cells = plural(max(counts), "cell")
+            several = cells if min(counts) == max(counts) else f"{min(counts)} to {cells}"
+            text = f"nothing can be told from {several} ({FEWEST} are needed): these may be data or random numbers"
+            numbers = {"cells": float(min(counts))}
+            level: Level = "warning" if searched else "note"
+            yield Finding(level, "few", tuple(column.name for column in columns), text, numbers)
+
+
 def forests(case: Case) -> Iterator[Finding]:
     """How well cells tell the columns that nothing was said against."""
     grown = {column.name: forest for column in case.sound if (forest := case.forest(column))}
     good = {name: forest for name, forest in grown.items() if forest.r2 >= _WEAK}
     if not good:
-        if len(case.space) < FEWEST:
-            text = f"{len(case.space):,} cells are too few to say whether columns are data ({FEWEST} are needed)"
-            yield Finding("note", "forest", (), text)
         return
     low = min(good, key=lambda name: good[name].r2)
     r2, tau = ([getattr(forest, key) for forest in good.values()] for key in ("r2", "tau"))

@@ -120,6 +120,14 @@ class Case:
         return Column(name, found, epochs, values, found.source == "computed")
 
     @cached_property
+    def n_with_values(self) -> int:
+        """How many cells have a value in some column."""
+        known = np.zeros(len(self.space), dtype=np.bool_)
+        for column in self.columns:
+            known |= column.known
+        return int(known.sum())
+
+    @cached_property
     def measured(self) -> list[Column]:
         """What tells cells apart, but for records of what answers cost."""
         return [column for column in self.columns if not column.is_record and not column.is_constant]

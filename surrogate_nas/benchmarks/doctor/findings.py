@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from surrogate_nas.core.numbers import plural
+
 Level = Literal["alarm", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")
 """What matters most comes first."""
@@ -52,7 +54,8 @@ class Examination:
 
     Attributes:
         name: The table's.
-        n_cells: How many cells it has.
+        n_cells: How many cells its space has.
+        n_with_values: How many of these have a value in some column.
         columns: Of every column that was looked at its name, kind, unit, share of cells with a value, number of
             different values, and R² and τ of a forest out of fold (None where there is none).
         findings: What matters most first.
@@ -60,6 +63,7 @@ class Examination:
 
     name: str
     n_cells: int
+    n_with_values: int
     columns: Sequence[Mapping[str, Any]]
     findings: Sequence[Finding]
 
@@ -72,13 +76,17 @@ class Examination:
         """How many columns were looked at and how much was found, in a line."""
         counts = [(len(self.of(level)), level) for level in LEVELS]
         found = ", ".join(f"{n or 'no'} {level}{'' if n == 1 else 's'}" for n, level in counts)
-        return f"{self.name}: {self.n_cells:,} cells, {len(self.columns)} columns: {found}."
+        cells = f"{self.n_cells:,} cells"
+        if self.n_with_values < self.n_cells:
+            cells = f"{self.n_with_values:,} of {cells} with values"
+        return f"{self.name}: {cells}, {plural(len(self.columns), 'column')}: {found}."
 
     def to_json(self) -> dict[str, Any]:
         """As ``snas data doctor --json`` prints it."""
         return {
             "name": self.name,
             "cells": self.n_cells,
+            "cells_with_values": self.n_with_values,
             "columns": [dict(column) for column in self.columns],
             "findings": [finding.to_json() for finding in self.findings],
         }

@@ -31,7 +31,7 @@ _MISSING_SHIFT = 0.2
 
 def again(case: Case) -> Iterator[Finding]:
     """Cells that are there twice, rows that are, and stretches of a file."""
-    if case.repeats:
+    if case.repeats and case.columns:
         yield _repeated_cells(case)
     yield from _equal_rows(case)
     if isinstance(case.space, Sampled):  # elsewhere the order is that of a space, where neighbours may well be equal

@@ -130,7 +130,8 @@ def curves(case: Case) -> Iterator[Finding]:
 
 
 def _falling(last: Column, each: list[Values]) -> Iterator[Finding]:
-    falls = float((np.diff(np.array(each), axis=0) < 0).any(axis=0).mean())
+    finite = np.where(np.isfinite(each), each, np.nan)
+    falls = float((np.diff(finite, axis=0) < 0).any(axis=0).mean())
     if falls:
         text = f"falls while training goes on for {percent(falls)} of the cells: what an answer costs is wrong there"
         yield Finding("warning", "curve", (last.metric.name,), text, {"share": falls})
