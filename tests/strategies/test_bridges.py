@@ -242,7 +242,7 @@ def test_a_study_of_anybody_can_be_taken_over() -> None:
         cell = sampler.cell(trial)
         if trial.number == 5:
             raise optuna.TrialPruned
-        return synthetic(cell) + trial.suggest_float("noise", 0.0, 1e-6)
+        return synthetic(cell)
 
     study.optimize(score, n_trials=23)
     states = [trial.state.name for trial in study.trials]
@@ -250,6 +250,44 @@ def test_a_study_of_anybody_can_be_taken_over() -> None:
     asked = [tuple(t.params[p] for p in space.positions) for t in study.trials if "side" in t.params and t.number != 5]
     assert asked[0] == ("left", "blue", "2")
     assert len(set(asked)) == len(asked), "random search repeats nothing that it was told"
+
+
+NUMBERS = ChoiceSpace("numbers", {"depth": (1, 2, 3), "act": ("relu", "tanh")})
+
+
+def whole(trial: optuna.Trial) -> float:
+    return trial.suggest_int("depth", 1, 3) + (trial.suggest_categorical("act", ["tanh", "relu"]) == "relu")
+
+
+@pytest.mark.usefixtures("quiet")
+def test_whole_numbers_that_the_space_lists_are_positions() -> None:
+    study = optuna.create_study(sampler=StrategySampler("local_search", NUMBERS, seed=0))
+    study.optimize(whole, n_trials=6)
+    assert {type(trial.params["depth"]) for trial in study.trials} == {int}
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 6  # it was told, so it repeats nothing
+    assert study.best_params == {"depth": 1, "act": "tanh"}
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(
+    ("suggest", "said"),
+    [
+        (lambda t: t.suggest_float("lr", 0.0, 1.0), "suggest_float('lr', …) is none of its positions (depth, act)"),
+        (lambda t: t.suggest_int("width", 1, 3), "suggest_int('width', …) is none of its positions"),
+        (lambda t: t.suggest_categorical("bias", [True, False]), "suggest_categorical('bias', …) is none of its pos"),
+        (lambda t: t.suggest_float("depth", 1, 3), "right is suggest_categorical('depth', ['1', '2', '3'])"),
+        (lambda t: t.suggest_int("depth", 1, 10**9), "suggest_int('depth', …) has other values than the position"),
+        (lambda t: t.suggest_int("depth", 2, 3), "has other values than the position depth of numbers"),
+        (lambda t: t.suggest_categorical("act", ["relu", "gelu"]), "suggest_categorical('act', ['relu', 'tanh'])"),
+        (lambda t: t.suggest_int("depth", 1, 3), "Trial 0 did not suggest act, so it makes no cell of numbers"),
+    ],
+)
+def test_what_a_strategy_cannot_choose_is_refused_instead_of_drawn_at_random(suggest: Any, said: str) -> None:
+    study = optuna.create_study(sampler=StrategySampler("random", NUMBERS, seed=0))
+    with pytest.raises(UserError) as raised:
+        study.optimize(lambda trial: float(suggest(trial) is None), n_trials=3)
+    assert said in str(raised.value) and "\n" not in str(raised.value)
+    assert len(study.trials) == 1
 
 
 @pytest.mark.usefixtures("quiet")
@@ -274,7 +312,7 @@ def test_several_objectives_need_a_strategy_that_knows_them() -> None:
 @pytest.mark.usefixtures("quiet")
 def test_the_study_in_the_guide_runs() -> None:
     (code,) = [block for block in blocks(read("analysis/guide.md"), "python") if "StrategySampler" in block]
-    named = {"StrategySampler": StrategySampler, "optuna": optuna, "bench": sn.load("nb201-cifar10")}
+    named: dict[str, Any] = {}
     exec(code, named)
     study = named["study"]
     assert len(study.trials) == 100 and study.best_value < 10

@@ -3,6 +3,10 @@
 Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019. Every
 position of the space is a categorical parameter of its name. The strategy is told every finished trial whose parameters
 make a cell, whoever asked for it, in the order of their numbers; failed and pruned ones are not told.
+
+A strategy knows the positions of its space and nothing else. A parameter that is none of them, a number that is drawn
+from a range, and a trial that leaves a position out would be searched at random, so each is refused in a line. Whole
+numbers are positions where the space lists them: ``suggest_int("depth", 1, 3)`` is right for the options 1, 2 and 3.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -39,10 +43,21 @@ def suggested(space: ChoiceSpace, trial: optuna.trial.BaseTrial) -> list[int]:
     return [options.index(trial.suggest_categorical(position, options)) for position, options in places]
 
 
+def _agree(distribution: BaseDistribution, options: Sequence[str]) -> bool:
+    """Whether a parameter can be all of a position's options and nothing else."""
+    if isinstance(distribution, CategoricalDistribution):
+        return sorted(map(str, distribution.choices)) == sorted(options)
+    if isinstance(distribution, IntDistribution):
+        values = range(distribution.low, distribution.high + 1, distribution.step)
+        return len(values) == len(options) and sorted(map(str, values)) == sorted(options)
+    return False
+
+
 class StrategySampler(optuna.samplers.BaseSampler):
     """Any strategy as an Optuna sampler, for one study.
 
-    Parameters that are no positions of the space are drawn at random.
+    Every position of the space is suggested in every trial, as `cell` does, and nothing else is; anything else ends the
+    study with a `UserError` that names the parameter.
 
     Example:
         >>> import optuna
@@ -77,36 +92,76 @@ class StrategySampler(optuna.samplers.BaseSampler):
             raise UserError(f"{name} chooses epochs, which an Optuna study has not.")
         self.space, self._name = space, name
         self.strategy = kind(space, seed=seed)
-        self._others = optuna.samplers.RandomSampler(seed=seed)
         self._observed: set[int] = set()
-        self._distributions = distributions_of(space)
+        self._asked: dict[int, dict[str, Any]] = {}
 
     def cell(self, trial: optuna.trial.BaseTrial) -> Cell:
         """The cell of a trial, for the objective of a study: every position is suggested."""
         return self.space.at(suggested(self.space, trial))
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
-        """Every position of the space."""
-        return self._distributions
+        """Nothing: what a trial suggests is seen when it does (`sample_independent`)."""
+        return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The options of the cell that the strategy asks for, after it was told what has finished.
-
-        Raises:
-            UserError: The study has several objectives, and the strategy knows one.
-        """
-        del trial, search_space
-        self._tell(study)
-        cell: Cell = self.strategy.ask(1)[0]  # type: ignore[assignment]
-        return parameters_of(self.space, cell)
+        """Nothing, as `infer_relative_search_space` has it."""
+        del study, trial, search_space
+        return {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """A parameter that is no position of the space, at random."""
-        return self._others.sample_independent(study, trial, param_name, param_distribution)
+        """The option of the cell that the strategy asks for at a trial's first parameter, told of what has finished.
+
+        Raises:
+            UserError: The parameter is no position of the space, or not one of its options; or the study has several
+                objectives, and the strategy knows one.
+        """
+        self._check(param_name, param_distribution)
+        if trial.number not in self._asked:
+            self._tell(study)
+            cell: Cell = self.strategy.ask(1)[0]  # type: ignore[assignment]
+            self._asked[trial.number] = parameters_of(self.space, cell)
+        option = self._asked[trial.number][param_name]
+        if isinstance(param_distribution, CategoricalDistribution):
+            return param_distribution.choices[list(map(str, param_distribution.choices)).index(option)]
+        return int(option)
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Refuse a finished trial that left positions out: the strategy could not be told of it.
+
+        Raises:
+            UserError: It suggested some positions of the space and not all.
+        """
+        del study, values
+        asked = self._asked.pop(trial.number, None)
+        left_out = [position for position in self.space.positions if position not in trial.params]
+        if state == TrialState.COMPLETE and asked is not None and left_out:
+            raise UserError(
+                f"Trial {trial.number} did not suggest {', '.join(left_out)}, so it makes no cell of {self.space.name} "
+                "and the strategy cannot learn from it: suggest every position, as sampler.cell(trial) does."
+            )
+
+    def _check(self, parameter: str, distribution: BaseDistribution) -> None:
+        """Refuse a parameter that is no position of the space, or has other values."""
+        kind = type(distribution).__name__.removesuffix("Distribution").lower()
+        suggested = f"suggest_{kind}({parameter!r}, …)"
+        if parameter not in self.space.positions:
+            raise UserError(
+                f"{self._name} chooses cells of {self.space.name}, and {suggested} is none of its positions "
+                f"({', '.join(self.space.positions)}): make it a position of the space, with the options to choose "
+                f"from, and suggest it by suggest_categorical({parameter!r}, options); or leave it out."
+            )
+        options = self.space.options[self.space.positions.index(parameter)]
+        if not _agree(distribution, options):
+            raise UserError(
+                f"{suggested} has other values than the position {parameter} of {self.space.name}: right is "
+                f"suggest_categorical({parameter!r}, {list(options)})."
+            )
 
     def _tell(self, study: Study) -> None:
         """Tell the strategy what has finished since."""
@@ -125,7 +180,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
         """A finished trial as a strategy is told it; None where its parameters make no cell."""
         try:
             places = zip(self.space.positions, self.space.options, strict=True)
-            cell = self.space.at([options.index(trial.params[position]) for position, options in places])
+            cell = self.space.at([options.index(str(trial.params[position])) for position, options in places])
         except (KeyError, ValueError):  # other parameters, or no cell of the space
             return None
         scores = [sign * value for sign, value in zip(signs, trial.values, strict=True)]
