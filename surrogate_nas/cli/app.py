@@ -42,7 +42,7 @@ PANELS = {
     "Compare strategies": ("compare", "suite", "lambda-path", "search", "baseline", "paper"),
     "Read what was found": ("report", "serve", "export"),
     "See what there is": ("benchmarks", "strategies", "losses", "query", "data", "path"),
-    "Bring your own": ("new", "check"),
+    "Bring your own": ("new", "check", "import"),
     "Train, measure, learn": ("train", "measure", "fit", "predict", "proxies", "table", "table-losses"),
 }
 """Commands by heading; others come last."""
@@ -84,6 +84,7 @@ for _command in (
     baseline.baseline, serve.serve,
 ):  # fmt: skip
     app.command()(_command)
+app.command("import")(data.import_)
 
 
 def _print_version(wanted: bool) -> None:

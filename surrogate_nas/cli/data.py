@@ -34,6 +34,7 @@ class Importable(StrEnum):
     nb201_pth = "nb201-pth"
     nb101 = "nb101"
     csv = "csv"
+    optuna = "optuna"
 
 
 def benchmarks(
@@ -246,14 +247,27 @@ def _show_source(entry: dict[str, Any]) -> None:
 @app.command("import")
 def import_(
     kind: Annotated[Importable, typer.Argument(help="The format.")],
-    source: Annotated[Path, typer.Argument(help="The official folder or file, or one's own CSV or Parquet file.")],
-    name: Annotated[str | None, typer.Option(help="For csv: the benchmark's name; the file's if left out.")] = None,
+    source: Annotated[
+        str,
+        typer.Argument(help="The official folder or file, one's own CSV or Parquet file, or a study's FILE or URL."),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="For csv and optuna: the benchmark's name; the file's or study's if left out.")
+    ] = None,
     space: Annotated[
-        str | None, typer.Option(help="For csv: the space of its cells, FILE.py:SPACE or a registered name [nb201].")
+        str | None,
+        typer.Option(
+            help="For csv and optuna: the space of its cells, FILE.py:SPACE or a registered name "
+            "[csv: nb201; optuna: the study's parameters]."
+        ),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="For optuna: which study, where there are several.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="For optuna: a name for each objective, such as valid_error,latency@mine.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Import official files, or a CSV file of one's own.
+    """Import official files, a CSV file of one's own, or the finished trials of an Optuna study.
 
     Official are a NATS-Bench folder, NAS-Bench-201's .pth, and NAS-Bench-101's records as data-full.json has them;
     one's own has a column cell (or one for every choice) and columns of metrics.
@@ -265,29 +279,42 @@ def import_(
       snas data import nb201-pth NAS-Bench-201-v1_1-096897.pth
       snas data import nb101 data-full.json
       snas data import csv mine.csv --name mine
+      snas import optuna study.log --metric valid_error
+      snas import optuna sqlite:///study.db --study first
     """
     from surrogate_nas.benchmarks import reserved
     from surrogate_nas.core.errors import UserError
     from surrogate_nas.space import register
-    from surrogate_nas.tables.sources import nats, nb101, spreadsheet
+    from surrogate_nas.tables.sources import nats, nb101, spreadsheet, studies
     from surrogate_nas.tables.sources.nb201 import pth
 
     started = time.perf_counter()
+    if kind is not Importable.optuna and (study is not None or metric is not None):
+        raise UserError("--study and --metric are for optuna.")
+    if kind is Importable.optuna:
+        names = [] if metric is None else [one.strip() for one in metric.split(",")]
+        own = None if space is None else register(space)
+        found = studies.read_study(source, name or "", reserved(), study=study, metrics=names, space=own)
+        _imported(kind.value, [found.table], list(found.files), started, json)
+        for line in found.notes:
+            note(f"{found.table.name}: {line}.")
+        return
+    path = Path(source)
     if kind is Importable.csv:
         advice = "" if space else f" Its cells were read as those of {_DEFAULT_SPACE}; --space names another space."
         cells = register(space or _DEFAULT_SPACE)
-        tables = [spreadsheet.read(source, name or source.stem, reserved(), cells, advice=advice)]
-        _imported(kind.value, tables, [source], started, json)
+        tables = [spreadsheet.read(path, name or path.stem, reserved(), cells, advice=advice)]
+        _imported(kind.value, tables, [path], started, json)
         return
     if name is not None or space is not None:
-        raise UserError(f"--name and --space are for csv; the tables of {kind.value} have their own.")
+        raise UserError(f"--name and --space are for csv and optuna; the tables of {kind.value} have their own.")
     read: Callable[..., Any] = nb101.imported if kind is Importable.nb101 else nats.read
     if kind is Importable.nb201_pth:
         read = pth.read
-        note(f"Reading {source} needs about {pth.memory_needed(source) / 1e9:.1f} GB of memory.")
+        note(f"Reading {source} needs about {pth.memory_needed(path) / 1e9:.1f} GB of memory.")
     with progress_bar("architectures") as progress:
-        tables = read(source, progress)
-    files = sorted(source.iterdir()) if source.is_dir() else [source]
+        tables = read(path, progress)
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
     _imported(kind.value, tables, files, started, json)
 
 

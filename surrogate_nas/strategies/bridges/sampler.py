@@ -129,9 +129,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
             return param_distribution.choices[list(map(str, param_distribution.choices)).index(option)]
         return int(option)
 
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """Refuse a finished trial that left positions out: the strategy could not be told of it.
 
         Raises:

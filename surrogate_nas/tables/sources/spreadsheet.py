@@ -126,6 +126,17 @@ class Repeat(NamedTuple):
     values: Mapping[tuple[str, int | None], float]
 
 
+def check_name(name: str, taken: frozenset[str], *, what: str = "A benchmark") -> None:
+    """Refuse a name of a user's that is no word, or another benchmark's."""
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise UserError(
+            f"{what}'s name is at most {_LONGEST_NAME} letters, digits, '_', '-', '.' or '@', "
+            f"not {printable(repr(name)):.120}."
+        )
+    if name in taken:
+        raise UserError(f"{name} is another benchmark's name; choose a further one with --name.")
+
+
 def read(
     path: Path,
     name: str,
@@ -140,13 +151,7 @@ def read(
     `advice` is what a message about a cell that is not of the space ends with, where the space is one that nobody
     named. A cell may appear once; where a list is given, further rows of a cell are put into it instead of refused.
     """
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
-        raise UserError(
-            f"A benchmark's name is at most {_LONGEST_NAME} letters, digits, '_', '-', '.' or '@', "
-            f"not {printable(repr(name)):.120}."
-        )
-    if name in taken:
-        raise UserError(f"{name} is another benchmark's name; choose a further one with --name.")
+    check_name(name, taken)
     rows = read_rows(path)
     header = [entry.strip() for entry in next(rows)]
     naming = _Naming.of(header, space, path, advice)
