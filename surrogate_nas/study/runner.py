@@ -26,7 +26,7 @@ from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import OtherHistoryError, Run
 from surrogate_nas.study.sandbox import introduce
 from surrogate_nas.study.search import Watch, first_cells, make_run
-from surrogate_nas.study.sources import Sources, sources_of
+from surrogate_nas.study.sources import Sources, folder_of, sources_of
 from surrogate_nas.study.store import Store
 
 Progress = Callable[[int, int], None]
@@ -74,6 +74,12 @@ class Experiment(Options):
         """The source of every strategy of a user's, by label, as it is when this is first asked."""
         found = {label(strategy): sources_of(strategy) for strategy in self.strategies}
         return {name: files for name, files in found.items() if files}
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Where the file of every strategy of a user's lies, by label."""
+        found = {label(strategy): folder_of(strategy) for strategy in self.strategies}
+        return {name: folder for name, folder in found.items() if folder is not None}
 
     def describe(self) -> dict[str, Any]:
         """The experiment as its store records it."""
@@ -221,11 +227,12 @@ def execute(
         part.experiment.check_budget()
     made: dict[Key, Any] = {}
     with ExitStack() as stack:
-        for part in parts:
-            if part.store is not None:
-                stack.enter_context(part.store.locked())
-                reference = recordable(part.experiment.objective, part.experiment.budget)
-                part.store.begin(part.experiment.describe() | {"reference": reference}, part.experiment.sources)
+        stored = [(part.store, part.experiment) for part in parts if part.store is not None]
+        for store, experiment in stored:
+            stack.enter_context(store.locked())
+            reference = recordable(experiment.objective, experiment.budget)
+            description = experiment.describe() | {"reference": reference}
+            store.begin(description, experiment.sources, experiment.folders)
         if begun:
             begun()
         if keep is None:
@@ -248,6 +255,8 @@ def execute(
                 made[key] = outcome.result
             if progress:
                 progress(len(made), len(jobs))
+        for store, experiment in stored:
+            store.keep_files(experiment.folders)
     return {key: made[key] for key, _ in jobs}
 
 

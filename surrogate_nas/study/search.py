@@ -22,8 +22,8 @@ from surrogate_nas.strategies import StrategyLike, is_builtin, label, resolve
 from surrogate_nas.study.ledger import Asked, Ledger, Outcome
 from surrogate_nas.study.options import Budget, Options
 from surrogate_nas.study.run import Run, RunLog
-from surrogate_nas.study.sandbox import Sandboxed, sandboxed
-from surrogate_nas.study.sources import Sources, sources_of
+from surrogate_nas.study.sandbox import Files, Sandboxed, sandboxed
+from surrogate_nas.study.sources import Sources, folder_of, sources_of
 from surrogate_nas.study.store import Store, as_file_name
 
 _FIRST_CELLS_STREAM, _STRATEGY_STREAM = 0, 1
@@ -90,12 +90,16 @@ def make_run(
     held = one_thread()  # sums round by the number of threads, and processes must not share cores
     with held, store.log(name, run) if store else nullcontext() as log:
         search = _Search(objective, budget, options, run, log, watch)
+        folder = folder_of(strategy)
+        files = None if folder is None or store is None else Files(folder)
         started = time.perf_counter()
         failure = trace = ""
         try:
             if store is not None:
                 _check_unchanged(strategy, sources or {})
-            search.go(strategy)
+            search.go(strategy, files)
+            if store is not None and files is not None:
+                _check_files(store.note_files(name, run, files))
         except StrategyError as error:
             failure, trace = f"Strategy {name} failed in run {run}: {error}", error.trace
         seconds = time.perf_counter() - started
@@ -119,6 +123,12 @@ def _check_unchanged(strategy: StrategyLike, told: Sources) -> None:
     if (now := sources_of(strategy)) and now != told:
         names = sorted(name for name in {*told, *now} if told.get(name) != now.get(name))
         raise StrategyError(f"{names[0]} was edited while runs were made; the same command makes all of them anew.")
+
+
+def _check_files(edited: Sequence[str]) -> None:
+    """Refuse a run that read other content in a file than another run of the strategy did."""
+    if edited:
+        raise StrategyError(f"{edited[0]} was edited while runs were made; the same command makes all of them anew.")
 
 
 def _keep(store: Store, name: str, run: int, trace: str) -> None:
@@ -154,7 +164,7 @@ class _Search:
         self.diagnosis: Mapping[str, Mapping[str, float]] = {}
         self._ready = 0.0
 
-    def go(self, strategy: StrategyLike) -> None:
+    def go(self, strategy: StrategyLike, files: Files | None = None) -> None:
         options, run = self.options, self.run
         make = partial(
             sandboxed,
@@ -162,6 +172,7 @@ class _Search:
             self.space,
             limit=options.call_limit_seconds,
             settings=settings_of(self.objective, options.hidden, strategy),
+            files=files,
         )
         seed = strategy_seed(options.seed, run)
         cells = first_cells(self.space, min(options.first_cells, self.left(0)), options.seed, run)

@@ -44,6 +44,24 @@ def sources_of(strategy: StrategyLike) -> Sources:
     return {} if file is None else _with_imports(file)
 
 
+def folder_of(strategy: StrategyLike) -> Path | None:
+    """Where the file of a user's strategy lies; of a class that has none, the working directory; None for ours."""
+    strategy = behind(strategy) or strategy
+    if is_builtin(strategy):
+        return None
+    if isinstance(strategy, str):
+        head = Reference.parse(strategy).head
+        path, separator, _ = head.rpartition(":")
+        file = Path(path) if separator else _of_entry_point(head)
+        return None if file is None else file.absolute().parent
+    imported = origin(strategy.__module__)
+    if imported is not None:
+        return imported[0].parent
+    place = getattr(sys.modules.get(strategy.__module__), "__file__", None)
+    is_made = strategy.__module__ in sys.stdlib_module_names
+    return Path(place).absolute().parent if place is not None and not is_made else Path.cwd()
+
+
 @lru_cache(maxsize=64)
 def imported_by(strategy: StrategyLike) -> tuple[str, ...]:
     """The modules that the files of a user's strategy import at their top, and what they take from these, by name."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache
 from hashlib import blake2b, sha256
@@ -27,6 +27,8 @@ from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.study.options import STORED, wrong_in
 from surrogate_nas.study.run import Run, RunLog, RunWatch, read_run
+from surrogate_nas.study.sandbox.files import SEVERAL, Files, digest_of
+from surrogate_nas.study.sandbox.files import merged as merged_files
 from surrogate_nas.study.sources import Sources
 
 PLAN = "plan.json"
@@ -72,16 +74,23 @@ class Store:
         with locked(self.folder):
             yield
 
-    def begin(self, experiment: dict[str, Any], sources: Mapping[str, Sources] | None = None) -> None:
+    def begin(
+        self,
+        experiment: dict[str, Any],
+        sources: Mapping[str, Sources] | None = None,
+        folders: Mapping[str, Path] | None = None,
+    ) -> None:
         """Write what is compared, or check that the folder holds the same comparison.
 
         A folder may be extended by further strategies and runs and a larger budget; everything else must agree. What it
         was begun with stays; each extension is noted with the versions that made it. The runs of a user's strategy
-        whose source has changed are forgotten, which is said on standard error, so that code is never mixed.
+        whose source has changed, or a file that its runs read, are forgotten, which is said on standard error, so that
+        two versions are never mixed.
 
         Args:
             experiment: The description, with ``fingerprint``, ``strategies`` and ``runs``.
             sources: Those of users' strategies, by label.
+            folders: Where the files of users' strategies lie, by label.
 
         Raises:
             UserError: The folder holds another comparison, or cannot be written.
@@ -98,9 +107,18 @@ class Store:
             held = self.read()
             _check_same(held, experiment, self.folder)
             before = held.get("sources", {})
+            files = held.get("files", {})
             for label in own:
-                if (was := before.get(label, digests[label])) != digests[label]:
-                    self._forget(label, held["runs"], was, digests[label])
+                read = files.get(label, {}) | self.files_of(label)
+                place = (folders or {}).get(label, self.folder)
+                was = before.get(label, digests[label]) | read
+                is_now = digests[label] | {name: digest_of(place / name) for name in read}
+                if was != is_now:
+                    self._forget(label, held["runs"], was, is_now)
+                    read = {}
+                files = {name: of for name, of in files.items() if name != label} | ({label: read} if read else {})
+            if files:
+                merged["files"] = files
             digests = before | digests
             added = [name for name in experiment["strategies"] if name not in held["strategies"]]
             merged |= {
@@ -120,8 +138,7 @@ class Store:
         for label, files in own.items():
             for name, text in files.items():
                 self.write_text(f"sources/{as_file_name(label)}/{as_file_name(name)}", text)
-        merged = json.loads(json.dumps(merged))
-        self.write_json("experiment.json", {**merged, "check": _check(merged)})
+        self._describe(merged)
         self.__dict__.pop("_root", None)
 
     @property
@@ -154,6 +171,45 @@ class Store:
         sys.stderr.write(f"{label} has changed since {self.folder} was written ({names}): its runs are made anew.\n")
         for run in range(runs):
             self.discard(label, run)
+            self._files_path(label, run).unlink(missing_ok=True)
+
+    def _files_path(self, label: str, run: int) -> Path:
+        return self.folder / "files" / as_file_name(label) / f"{run}.json"
+
+    def note_files(self, label: str, run: int, files: Files) -> list[str]:
+        """Note what a run of a user's strategy read; the names of what other runs read with another content."""
+        path = self._files_path(label, run)
+        if files.read or files.written:
+            noted = {"read": files.read, "written": sorted(files.written)}
+            self.write_json(str(path.relative_to(self.folder)), {**noted, "check": _check(noted)})
+        else:
+            path.unlink(missing_ok=True)
+        return sorted(name for name, digest in self.files_of(label).items() if digest == SEVERAL)
+
+    def files_of(self, label: str) -> dict[str, str]:
+        """What the runs of a user's strategy read in its folder and none of them wrote: digests by name."""
+        runs = []
+        for path in sorted(self._files_path(label, 0).parent.glob("*.json")):
+            try:
+                noted = json.loads(read_regular(path))
+                if not isinstance(noted, dict) or noted.pop("check", None) != _check(noted):
+                    raise ValueError
+                runs.append((noted["read"], noted["written"]))
+            except (OSError, ValueError, KeyError, RecursionError) as error:
+                raise _damaged(path, "it is not as it was written") from error
+        return merged_files(runs)
+
+    def keep_files(self, labels: Iterable[str]) -> None:
+        """Write into the description what the runs of users' strategies read, when all are made."""
+        found = {label: files for label in labels if (files := self.files_of(label))}
+        description = self.read()
+        files = description.get("files", {}) | found
+        if files != description.get("files", {}):
+            self._describe(description | {"files": files})
+
+    def _describe(self, content: dict[str, Any]) -> None:
+        content = json.loads(json.dumps(content))
+        self.write_json("experiment.json", {**content, "check": _check(content)})
 
     def read(self) -> dict[str, Any]:
         """What is compared."""

@@ -13,6 +13,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.study.calls import run_suite
+from surrogate_nas.study.sandbox import Files
 from surrogate_nas.study.sources import imported_by, sources_of
 from surrogate_nas.study.store import Store
 from tests.conftest import Snas
@@ -169,3 +170,98 @@ def test_whose_source_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert [*sources_of(typed["Mine"])] == ["Mine"] and sources_of(typed["Mine"]) != sources_of(typed["Other"])
     made = type("Made", (RandomSearch,), {"ask": typed["Mine"].ask})
     assert made.__module__ == "abc" and [*sources_of(made)] == ["Made"], "and not all that Python's own abc imports"
+
+
+READS = """
+import json
+import os
+from pathlib import Path
+import surrogate_nas as sn
+
+HERE = Path(__file__).parent
+
+class Mine(sn.Strategy):
+    asked = 0
+
+    def ask(self, n):
+        self.asked += 1
+        if self.asked < 3:  # it reads in the middle of a run, and what it wrote itself too
+            return [self.space[0]]
+        (HERE / "count.txt").write_text(str(self.asked))
+        os.replace(HERE / "count.txt", HERE / "memory.txt")
+        (HERE / "memory.txt").read_text()
+        with open(HERE / "setting" / "conf.json") as file:
+            low, high = json.load(file)
+        return [self.space[int(self.rng.integers(low, high))]]
+"""
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> str:
+    (tmp_path / "own" / "setting").mkdir(parents=True)
+    (tmp_path / "own" / "mine.py").write_text(READS)
+    (tmp_path / "own" / "unread.json").write_text("1")
+    read_from(tmp_path, LOW)
+    return f"{tmp_path}/own/mine.py:Mine"
+
+
+def read_from(folder: Path, cells: range) -> None:
+    (folder / "own" / "setting" / "conf.json").write_text(json.dumps([cells.start, cells.stop]))
+
+
+def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(
+    reading: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, conf = tmp_path / "out", "setting/conf.json"
+    compared(reading, out)
+    assert [*Store(out).read()["files"]["Mine"]] == [conf], "neither its code, nor what it wrote, nor what it left"
+    before = {path.name: path.read_bytes() for path in (out / "runs").iterdir()}
+    (tmp_path / "own" / "unread.json").write_text("2")
+    (tmp_path / "own" / "memory.txt").write_text("0")
+    compared(reading, out)
+    assert {path.name: path.read_bytes() for path in (out / "runs").iterdir()} == before
+    assert not capsys.readouterr().err
+    read_from(tmp_path, HIGH)
+    compared(reading, out, runs=3)
+    told = f"Mine has changed since {out} was written ({conf}): its runs are made anew.\n"
+    assert capsys.readouterr().err == told
+    assert len(asked(out)) == 3 and all(cells <= {0, *HIGH} for cells in asked(out))
+    (tmp_path / "own" / "setting" / "conf.json").unlink()
+    failed = compared(reading, out, runs=3)
+    assert capsys.readouterr().err == told and len(failed.failures) == 3
+
+
+def test_a_file_that_is_edited_between_two_runs_of_one_command_is_not_mixed(reading: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def edit(strategy: str, run: int, _: object) -> None:
+        if strategy == "Mine" and run == 1:
+            read_from(tmp_path, HIGH)
+
+    made = sn.compare("fashion", [reading], runs=2, budget=14, folder=out, callback=edit)
+    (failure,) = made.failures
+    assert failure.startswith("Strategy Mine failed in run 1: setting/conf.json was edited while runs were made;")
+    again = compared(reading, out)
+    assert not again.failures and all(cells <= {0, *HIGH} for cells in asked(out))
+
+
+def test_the_page_lists_what_was_read_and_a_note_that_was_altered_is_refused(
+    reading: str, tmp_path: Path, snas: Snas
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["compare", "fashion", "--strategies", f"{reading},random", "--runs", 2, "--budget", 14, "--out", out]
+    assert snas(*arguments).code == 0
+    assert "files that Mine read" in (out / "report.html").read_text()
+    note = out / "files" / "Mine" / "0.json"
+    note.write_text(note.read_text().replace("conf", "cont"))
+    outcome = snas(*arguments)
+    assert outcome.code == 2 and f"{note} is damaged" in outcome.err
+
+
+def test_what_a_process_reports_is_not_trusted(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out.txt").write_text("1")
+    files = Files(tmp_path / "in")
+    for answer in (None, {}, [["../out.txt", str(tmp_path / "out.txt"), "", 3, None, "a\0b"], ["../out.txt", 4]], [3]):
+        files.take(answer)
+    assert not files.read and not files.written

@@ -233,4 +233,7 @@ def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
         rows.append(
             (f"source of {label}", ", ".join(f"{name} (sha256 {digest:.12})" for name, digest in files.items()))
         )
+    for label, files in description.get("files", {}).items():
+        named = ", ".join(f"{name} (sha256 {digest:.12})" for name, digest in files.items())
+        rows.append((f"files that {label} read", named))
     return rows + [(str(name), str(value)) for name, value in (description.get("provenance") or {}).items()]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -19,6 +19,7 @@ from surrogate_nas.space import Enumerable, EnumerableChoiceSpace, Space
 from surrogate_nas.space.once import Question, asked_ahead, asked_of, work_out
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.study.sandbox.answers import cells_to_json, flags_of, flags_of_class, own_cells, trials_from_rows
+from surrogate_nas.study.sandbox.files import listen
 
 LIBRARIES = ("surrogate_nas", "numpy", "scipy", "sklearn", "torch", "xgboost", "numba")
 """What is imported before a fork if an earlier process needed it: ours, and what strategies and models of ours need."""
@@ -57,6 +58,7 @@ def main(connection: int, log: int, space: Space | None) -> None:
         "ask": (session.ask, "was asked"),
         "tell": (session.tell, "was told"),
         "needed": (session.needed, "was asked what it needed"),
+        "files": (session.files, "was asked what it read"),
     }
     serve(connection, log, commands, lambda: session.file)
 
@@ -72,9 +74,12 @@ class _Session:
         if space is not None:
             self._space = space
         self.file = ""
+        self._opened: Callable[[], tuple[list[str], list[str]]] = lambda: ([], [])
 
-    def load(self, strategy: Packed, space: Packed | None) -> dict[str, Any]:
-        """Import its class, and the space; the answer is its file and its flags."""
+    def load(self, strategy: Packed, space: Packed | None, folder: str = "") -> dict[str, Any]:
+        """Import its class, and the space, and hear what it opens in a folder; the answer is its file and its flags."""
+        if folder:
+            self._opened = listen(folder)
         if space is not None:
             self._space = _listed(unpack(space)[0])
         (reference,) = unpack(strategy)
@@ -102,6 +107,10 @@ class _Session:
     def tell(self, rows: list[tuple[Any, ...]]) -> None:
         """Tell it trials."""
         self._strategy.tell(trials_from_rows(rows))
+
+    def files(self) -> tuple[list[str], list[str]]:
+        """The names of the files in its folder that it opened for reading, and of those that it opened for writing."""
+        return self._opened()
 
     def needed(self) -> tuple[list[str], list[Question]]:
         """What of `LIBRARIES` this process holds, in the order of import, and what was asked of the space."""

@@ -37,6 +37,7 @@ from surrogate_nas.study.sandbox.answers import (
     trials_to_rows,
 )
 from surrogate_nas.study.sandbox.blinded import Blinded
+from surrogate_nas.study.sandbox.files import Files
 from surrogate_nas.study.sandbox.inside import LIBRARIES
 from surrogate_nas.study.sources import imported_by
 
@@ -116,15 +117,15 @@ class _Ours(Sandboxed):
 class _UserCode(Sandboxed):
     """A user's strategy, in a process of its own."""
 
-    def __init__(self, strategy: StrategyLike, space: Space, seed: int, limit: float) -> None:
-        self._space, self._limit, self._asked = space, limit, False
+    def __init__(self, strategy: StrategyLike, space: Space, seed: int, limit: float, files: Files | None) -> None:
+        self._space, self._limit, self._asked, self._files = space, limit, False, files
         packed = pack(space)
         ours = type(space).__module__.startswith("surrogate_nas.")
         self._shared = packed.content if ours else None
         _prepare(strategy, self._shared)
         self.process = Sandbox(_ENTRY, self._shared, prepare=_SHARED, who=label(strategy))
         try:
-            sent = pack(strategy), None if ours else packed
+            sent = pack(strategy), None if ours else packed, "" if files is None else str(files.folder)
             loaded = self.process.call("load", *sent, limit=max(limit, START_SECONDS), when="was loaded")
             self.process.file = as_text(loaded.get("file") if isinstance(loaded, dict) else None, 4096)
             self.flags = flags_from_json(self._call("make", seed, when="was made"))
@@ -153,6 +154,8 @@ class _UserCode(Sandboxed):
         """Let its process end by itself, for a moment."""
         self._timed(self.process.settle)
         with suppress(StrategyError):
+            if self._files is not None:
+                self._files.take(self.process.call("files", limit=self._limit, when="was asked what it read"))
             self._prepare_others()
         stopped = self.process.parent_is_stopped
         self.process.end()
@@ -178,20 +181,27 @@ def _allowed(modules: Sequence[object]) -> list[str]:
 
 @contextmanager
 def sandboxed(
-    strategy: StrategyLike, space: Space, *, seed: int, limit: float, settings: Mapping[str, Any] | None = None
+    strategy: StrategyLike,
+    space: Space,
+    *,
+    seed: int,
+    limit: float,
+    settings: Mapping[str, Any] | None = None,
+    files: Files | None = None,
 ) -> Iterator[Sandboxed]:
     """Make a strategy and let it go at the end; one that runs blinded gets a disguise drawn from its seed.
 
     Args:
         limit: The longest that one call may take, in seconds.
         settings: What it is given where it declares that it reads it.
+        files: Takes, when the run has ended well, what a user's strategy read in its own folder.
 
     Raises:
         StrategyError: It could not be made.
     """
     if (plain := behind(strategy)) is not None:
         hidden = blind(space, seed)
-        with sandboxed(plain, hidden, seed=seed, limit=limit) as inside:
+        with sandboxed(plain, hidden, seed=seed, limit=limit, files=files) as inside:
             disguised = Blinded(inside, hidden)
             disguised.give(settings)
             yield disguised
@@ -202,7 +212,7 @@ def sandboxed(
             inside.give(settings)
             yield inside
         return
-    outside = _UserCode(strategy, space, seed, limit)
+    outside = _UserCode(strategy, space, seed, limit, files)
     try:
         outside.give(settings)
         yield outside
