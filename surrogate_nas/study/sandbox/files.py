@@ -1,8 +1,8 @@
 """Which files beside its code a user's strategy reads in its own folder: they belong to its provenance too.
 
-They are heard of when Python's `open` or `os.open` opens them, whenever that is in a run. What the strategy writes itself does not count, nor
-do installed packages, hidden files and our home folder. What a library opens by itself, as HDF5 and SQLite do, and what
-lies in other folders is not seen.
+They are heard of when Python's `open` or `os.open` opens them, whenever that is in a run. What the strategy writes
+itself does not count, nor do installed packages, hidden files and our home folder. What a library opens by itself, as
+HDF5 and SQLite do, and what lies in other folders is not seen.
 """
 
 from __future__ import annotations
