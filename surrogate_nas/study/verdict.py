@@ -9,7 +9,7 @@ known. What a run answers at its end counts, under drawn seeds too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -163,6 +163,8 @@ class Evidence:
         figures: What is said of each strategy's scores, where there is one problem; else empty.
         accounts: What each strategy spent, and what failed.
         skipped: How many problems were not run.
+        versions: How many versions of each strategy were run on these problems and seeds, where that is counted.
+        seed: The root seed.
     """
 
     names: Sequence[str]
@@ -170,6 +172,8 @@ class Evidence:
     accounts: Sequence[Account]
     figures: Mapping[str, str]
     skipped: int
+    versions: Mapping[str, int] = field(default_factory=dict)
+    seed: int = 0
 
 
 def ends_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str, list[Values]]:
@@ -211,6 +215,7 @@ def verdict_of(found: Evidence) -> Verdict:
         *_noise(end, problems),
         *_answers(names, problems),
         *_changes(ends, problems, end),
+        *_versions(found),
         *_incomplete(found),
     ]
     apart = [rival.name for rival in end.rivals if rival.apart]
@@ -487,6 +492,17 @@ def _changes(ends: Mapping[str, Sequence[Values]], problems: Sequence[ProblemRes
 
 def _leading(leaders: Sequence[str]) -> str:
     return f"{leaders[0]} leads" if len(leaders) == 1 else f"{_few(leaders)} cannot be told apart"
+
+
+def _versions(found: Evidence) -> list[str]:
+    """Which strategies were edited and run again on the same seeds."""
+    counted = {name: found.versions.get(name, 1) for name in found.names}
+    return [
+        f"{name} was edited and run again on these seeds ({count} versions so far): a result that was chosen among "
+        f"versions needs fresh seeds (--seed {found.seed + 1})."
+        for name, count in counted.items()
+        if count > 1
+    ]
 
 
 def _incomplete(found: Evidence) -> list[str]:
